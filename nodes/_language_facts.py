@@ -1,4 +1,4 @@
-"""What nodes of language models know and check before they run. Imports no torch."""
+"""Facts and checks of the language model nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nodegraph.perception.languages.language_model import (
 from ._facts import check_dtype, error_to_finding
 
 _PORT = "language_model"
-"""Of LoadLanguageModel, that the model comes out of."""
+"""Output of LoadLanguageModel."""
 
 
 def _find_folder(inputs: HookInputs) -> LanguageFolder | None:
@@ -26,7 +26,7 @@ def _find_folder(inputs: HookInputs) -> LanguageFolder | None:
 
 
 def check_language_model(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no model, and folders that are damaged, refused or of something else."""
+    """Find missing models, and folders that are damaged, refused or of another kind."""
     try:
         _find_folder(inputs)
     except NodegraphError as error:
@@ -35,7 +35,7 @@ def check_language_model(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def language_state(inputs: HookInputs) -> str:
-    """Changes when a file of the model does."""
+    """A stamp that changes when a file of the model changes."""
     environment = inputs.environment
     return language_stamp(
         inputs.literals["model"],
@@ -46,10 +46,10 @@ def language_state(inputs: HookInputs) -> str:
 
 
 def language_weights(inputs: HookInputs) -> Estimate:
-    """What the model takes in memory once a node needs it, about: as much as on disk."""
+    """Approximate memory of the loaded model: its size on disk."""
     try:
         folder = _find_folder(inputs)
     except NodegraphError:
-        # `check_language_model` tells.
+        # `check_language_model` reports it.
         return Estimate()
     return Estimate(memory=0, weights={} if folder is None else {_PORT: language_bytes(folder)})

@@ -1,4 +1,4 @@
-"""What the nodes that move, scale and keep latents know before they run. Imports no torch."""
+"""Facts and checks of nodes that transform, combine and save latents. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ._facts import error_to_finding, input_path
 from ._sampling_facts import LATENT_FACTS
 
 KEPT = {**LATENT_FACTS, "format": "latent.format"}
-"""Facts of a latent that only its values change of."""
+"""Facts of a latent of which only the values change."""
 
 
 def rotated_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Width and height change places at a quarter of a circle."""
+    """Swap width and height for quarter turns."""
     known = dict(inputs.facts.get("latent", {}))
     angle = inputs.literals.get("angle")
     if angle is None:
@@ -30,12 +30,12 @@ def rotated_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def resized_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ResizeLatent gives."""
+    """Size of the output of ResizeLatent."""
     known = dict(inputs.facts.get("latent", {}))
     try:
         size = _scaled(inputs)
     except InvalidValue:
-        # `check_scaled` tells.
+        # `check_scaled` reports it.
         size = None
     if size is None:
         return {"latent": {name: known[name] for name in known.keys() - {"width", "height"}}}
@@ -64,7 +64,7 @@ def _scaled(inputs: HookInputs) -> tuple[int, int] | None:
 
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
-    """Find parts that aren't within the latent."""
+    """Find crops that exceed the latent."""
     for axis, side in (("x", "width"), ("y", "height")):
         start, length = inputs.literals.get(axis), inputs.literals.get(side)
         whole = inputs.fact("latent", side)
@@ -73,7 +73,7 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
         if start + length > whole:
             yield Finding(
                 side,
-                "the part isn't within the latent",
+                "the crop exceeds the latent",
                 f"{length} pixels from {start}",
                 f"{whole - start} at most" if start < whole else f"{axis} below {whole}",
                 code="wrong-size",
@@ -81,7 +81,7 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def combined_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of one made of two: a single one goes with each of a batch."""
+    """Facts of a latent made of two. A single item is combined with each item of a batch."""
     known = {**inputs.facts.get("second", {}), **inputs.facts.get("first", {})}
     counts = [inputs.fact(port, "batch") for port in ("first", "second")]
     kept = {name: known[name] for name in known.keys() & KEPT.keys() - {"batch"}}
@@ -89,7 +89,7 @@ def combined_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
-    """Find two latents that can't be put together."""
+    """Find two latents that cannot be combined."""
     for name in ("width", "height", "frames", "format"):
         first, second = inputs.fact("first", name), inputs.fact("second", name)
         if None not in (first, second) and first != second:
@@ -98,7 +98,7 @@ def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
                 f"the latents differ in {name}",
                 str(second),
                 str(first),
-                "ResizeLatent or CropLatent brings one to the other's size."
+                "Bring both to the same size with ResizeLatent or CropLatent."
                 if name in ("width", "height")
                 else None,
                 "wrong-size",
@@ -106,7 +106,7 @@ def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of different models, and places outside of the destination."""
+    """Find latents of different models, and positions outside the destination."""
     known = inputs.fact("destination", "format"), inputs.fact("source", "format")
     if None not in known and known[0] != known[1]:
         yield Finding("source", "the latents are of different models", str(known[1]), str(known[0]))
@@ -115,30 +115,30 @@ def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
         if start is not None and whole is not None and start >= whole:
             yield Finding(
                 axis,
-                "the source lies outside of the destination",
+                "the source is outside the destination",
                 f"{start} pixels",
                 f"below {whole}",
             )
 
 
 def check_latent_file(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or hold no latent."""
+    """Find files that are missing or do not contain a latent."""
     path = input_path(inputs)
     if path is not None:
         try:
-            # Whom a server serves is told nothing of files that somebody else put there.
+            # Users of a server must not learn about files of others.
             about_latent(path, names=inputs.environment.readable is None)
         except NodegraphError as error:
             yield error_to_finding("path", error)
 
 
 def latent_file_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """What a file says of its latent."""
+    """Facts of the latent in a file."""
     path = input_path(inputs)
     try:
         about = None if path is None else about_latent(path)
     except NodegraphError:
-        # `check_latent_file` tells.
+        # `check_latent_file` reports it.
         return {}
     if about is None:
         return {}

@@ -1,4 +1,4 @@
-"""What nodes that look into models check before they run. Imports no torch."""
+"""Checks of nodes that inspect models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._facts import error_to_finding
 
 
 def check_attention_support(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models that can't be looked into."""
+    """Find models whose attention cannot be recorded."""
     family = inputs.fact("model", "family")
     if family is None:
         return

@@ -1,4 +1,4 @@
-"""What the loops have in common: a turn is one use of the subgraph, with what the loop is given."""
+"""Common parts of the loop nodes: an iteration is one use of the subgraph."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from nodegraph import Subgraph, Value
 
 _MOST = 256
 _LARGEST = 20_000
-"""Turns, and nodes about, that join the run at once."""
+"""Maximum iterations, and approximate nodes, that join the run at once."""
 
 
 class LoopBody:
-    """A subgraph that is run many times.
+    """A subgraph that runs once per iteration.
 
     Args:
-        inputs: Its inputs that stay the same.
+        inputs: Inputs that are the same in all iterations.
 
     Attributes:
-        definitions: Subgraphs that the turns use.
-        most_at_once: Turns to expand into at once, so that a huge subgraph doesn't flood the run.
+        definitions: Subgraphs that the loop body uses.
+        most_at_once: Maximum number of iterations to expand at once, so that a huge subgraph does
+            not flood the run.
     """
 
     def __init__(self, body: Subgraph, inputs: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ class LoopBody:
         self.definitions = dict(body.definitions)
         for name, value in inputs.items():
             if isinstance(value, Subgraph):
-                # By its name, so that it is checked and found like one in the workflow.
+                # By name, so that it is checked and resolved like a subgraph of the workflow.
                 self.definitions.update(value.definitions)
                 self._inputs[name] = value.name
             else:
@@ -37,17 +38,17 @@ class LoopBody:
         self.most_at_once = max(1, min(_MOST, _LARGEST // _size(body)))
 
     def turn(self, index: int, turn_inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The node of one turn.
+        """The node of one iteration.
 
         Args:
-            turn_inputs: Inputs of this turn: a `Value`, or a link to another turn.
+            turn_inputs: Inputs of this iteration: a `Value`, or a link to another iteration.
         """
         number = {"index": index} if "index" in self._body.inputs else {}
         return {"type": self._body.name, "inputs": {**self._inputs, **number, **turn_inputs}}
 
 
 def _size(body: Subgraph) -> int:
-    """Nodes of a subgraph with its blocks inlined; at least 1."""
+    """Number of nodes of a subgraph with its blocks inlined, at least 1."""
     sizes: dict[str, int] = {}
 
     def size(name: str) -> int:

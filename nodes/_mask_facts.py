@@ -1,4 +1,4 @@
-"""What nodes of masks know and check before they run. Imports no torch."""
+"""Facts and checks of the mask nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ._facts import error_to_finding
 from ._image_file_facts import image_outputs
 
 MASK_FACTS = {"mask": {name: f"mask.{name}" for name in ("width", "height", "batch")}}
-"""For a mask that is as large as the one it is made of."""
+"""For a mask of the size of the input mask."""
 IMAGE_TO_MASK = {"mask": {name: f"image.{name}" for name in ("width", "height", "batch")}}
-"""For a mask that is as large as the picture it is made of."""
+"""For a mask of the size of the input image."""
 IMAGE_FACTS = {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}
 
 SAME_SIZE_RGB = {"image": {name: f"image.{name}" for name in ("width", "height", "batch")}}
-"""For pictures that are as large as those they are made of, in three channels."""
+"""For images of the size of the input images, with three channels."""
 
 _SIZE = ("width", "height")
 
 
 def new_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of a mask that is made for a picture, or of a size."""
+    """Size of a mask that is made for an image, or with a given size."""
     size = _made_size(inputs)
     return {"mask": {**size, "batch": 1}} if size else {}
 
 
 def box_masks_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of a mask of boxes, and how many there are."""
+    """Size and number of the masks of boxes."""
     size, text = _made_size(inputs), inputs.literals.get("boxes")
     if not size or text is None:
         return {"mask": size} if size else {}
@@ -42,7 +42,7 @@ def box_masks_facts(inputs: HookInputs) -> dict[str, Facts]:
     try:
         return {"mask": {**size, "batch": len(parse_boxes(text))}}
     except NodegraphError:
-        # `check_boxes` tells.
+        # `check_boxes` reports it.
         return {"mask": size}
 
 
@@ -56,11 +56,11 @@ def _made_size(inputs: HookInputs) -> dict[str, int]:
 
 
 def check_made(inputs: HookInputs) -> Iterator[Finding]:
-    """Find masks without a size, and those that there isn't enough memory for."""
+    """Find masks without a size, and masks that do not fit in memory."""
     literals = inputs.literals
     if "image" in inputs.literals and 0 in (literals.get("width"), literals.get("height")):
         yield Finding(
-            "width", "the mask needs a size", "0", hint="Link `image`, or give width and height."
+            "width", "the mask has no size", "0", hint="Link `image`, or set width and height."
         )
     size = _made_size(inputs)
     if size:
@@ -68,7 +68,7 @@ def check_made(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no boxes."""
+    """Find texts that are not boxes."""
     yield from check_made(inputs)
     text = inputs.literals.get("boxes")
     if text is not None:
@@ -77,14 +77,14 @@ def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_color(inputs: HookInputs) -> Iterator[Finding]:
-    """Find colours that there aren't."""
+    """Find texts that are not colours."""
     color = inputs.literals.get("color")
     if color is not None:
         yield from _check_findings("color", lambda: color_levels(color))
 
 
 def check_points(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no points or boxes."""
+    """Find texts that are not points or boxes."""
     for port in ("points", "excluded"):
         text = inputs.literals.get(port)
         if text is not None:
@@ -97,14 +97,14 @@ def check_points(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_required_points(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no points, or none at all."""
+    """Find texts that are not points, and texts without a point."""
     if inputs.literals.get("points", "0") == "":
-        yield Finding("points", "no point is given", expected="x and y, such as 0.5, 0.5")
+        yield Finding("points", "no point is given", expected="x and y, for example 0.5, 0.5")
     yield from check_points(inputs)
 
 
 def check_selecting(inputs: HookInputs) -> Iterator[Finding]:
-    """Find what scikit-image is missing for, and texts that are no points or boxes."""
+    """Find a missing scikit-image, and texts that are not points or boxes."""
     yield from _check_findings("image", check_segment_installed)
     yield from check_required_points(inputs)
 
@@ -120,10 +120,10 @@ def _check_findings(port: str, read: object) -> Iterator[Finding]:
 def memory_findings(
     width: int, height: int, port: str, bytes_each: int, pictures: int = 1
 ) -> Iterator[Finding]:
-    """Find sizes that there isn't enough memory for.
+    """Find sizes that do not fit in memory.
 
     Args:
-        bytes_each: That a pixel takes.
+        bytes_each: Bytes per pixel.
     """
     needed = width * height * pictures * bytes_each
     yield from _check_findings(
@@ -132,20 +132,20 @@ def memory_findings(
 
 
 def loaded_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the mask that LoadMask reads."""
+    """Size of the mask that LoadMask loads."""
     outputs = image_outputs(inputs)
     return {"mask": outputs["mask"]} if outputs else {}
 
 
 def resized_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ResizeMask gives."""
+    """Size of the output of ResizeMask."""
     size = _made_size(inputs)
     batch = inputs.fact("mask", "batch")
     return {"mask": {**size, **({} if batch is None else {"batch": batch})}}
 
 
 def combined_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of two masks as one."""
+    """Size of the combination of two masks."""
     size = {side: inputs.fact("first", side) for side in _SIZE}
     counts = inputs.fact("first", "batch"), inputs.fact("second", "batch")
     known = {name: value for name, value in size.items() if value is not None}
@@ -157,25 +157,25 @@ def _batch(first: int | None, second: int | None) -> dict[str, int]:
 
 
 def masked_picture_facts(inputs: HookInputs, port: str = "image") -> dict[str, Facts]:
-    """Size of pictures that are changed by a mask."""
+    """Size of images that are changed by a mask."""
     known = {side: inputs.fact(port, side) for side in _SIZE}
     batch = _batch(inputs.fact(port, "batch"), inputs.fact("mask", "batch"))
     return {"image": {name: value for name, value in known.items() if value is not None} | batch}
 
 
 def composited_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what CompositeMasked gives."""
+    """Size of the output of CompositeMasked."""
     return masked_picture_facts(inputs, "base")
 
 
 def masked_rgba_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """The same of pictures with a fourth channel."""
+    """As `masked_picture_facts`, with a fourth channel."""
     outputs = masked_picture_facts(inputs)
     return {"image": {**outputs["image"], "channels": 4}}
 
 
 def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what PadForOutpaint gives."""
+    """Size of the output of PadForOutpaint."""
     sides = [inputs.literals.get(side) for side in ("left", "right", "top", "bottom")]
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
     if width is None or height is None or None in sides:
@@ -188,7 +188,7 @@ def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_padded(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pads that make a picture too large, or that are no colour."""
+    """Find padding that makes an image too large, and invalid colours."""
     yield from check_color(inputs)
     size = padded_facts(inputs).get("image")
     if size:
@@ -196,14 +196,14 @@ def check_padded(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that there isn't enough memory for."""
+    """Find sizes that do not fit in memory."""
     size = cropped_facts(inputs).get("image")
     if size:
         yield from memory_findings(size["width"], size["height"], "width", 16, size.get("batch", 1))
 
 
 def cropped_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what CropToMask gives, where it is asked for."""
+    """Size of the output of CropToMask, if it is set."""
     literals = inputs.literals
     width, height = literals.get("width"), literals.get("height")
     if not (width and height):

@@ -1,8 +1,8 @@
-"""Memory and work that nodes are expected to take, by the model and the size. Imports no torch.
+"""Estimates of the memory and work of nodes, by model and size. Imports no torch.
 
-What models hold is told by their families and latent formats (`nodegraph.weights.memory`); where
-the model isn't known yet, it is taken to be of Stable Diffusion's kind. What a node was measured to
-take once it has run is preferred.
+The memory of models comes from their families and latent formats (`nodegraph.weights.memory`). If
+the model is not known yet, it is assumed to be a Stable Diffusion model. Once a node has run, its
+measured values are preferred.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from nodegraph.families.stable_diffusion import SD1
 from nodegraph.weights.memory import CodingMemory, StepMemory
 
 _DECODED_USE = 15e-3 / 2
-"""How often each of a VAE's parameters is used for a pixel; the decoder has a good half of them."""
+"""Uses of each VAE parameter per pixel. The decoder has a little more than half of them."""
 _ENCODED_USE = 15e-3 / 4
 _FEWEST = 4
-"""Frames that share a latent frame, where the model doesn't say."""
+"""Frames per latent frame, if the model does not say."""
 _TILE = 32
-"""Cells along a tile's side, in which pictures are decoded and encoded where memory is short."""
+"""Cells per side of the tiles that are used when memory is short."""
 _KEPT = 3 * 3 * 4
-"""Bytes for each pixel of each frame: as it is made, as it is put together, as it is scaled."""
+"""Bytes per pixel of each frame: when it is decoded, joined and scaled."""
 
 
 def sampling_estimate(inputs: HookInputs) -> Estimate:
-    """What sampling takes."""
+    """Estimate of a sampling."""
     family = _family(inputs)
     sides = (
         2 if asks_unguided(inputs.literals.get("sampler") or "") else _prompt_count(inputs, family)
@@ -39,7 +39,7 @@ def sampling_estimate(inputs: HookInputs) -> Estimate:
 
 
 def sampling_parts_estimate(inputs: HookInputs) -> Estimate:
-    """What sampling takes that is put together of parts."""
+    """Estimate of a sampling from separate parts."""
     steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
     model_calls = None if steps is None else evaluations(sampler or "", steps)
     sides = max(inputs.fact("guider", "sides") or 2, 2 if asks_unguided(sampler) else 1)
@@ -53,11 +53,11 @@ def _family(inputs: HookInputs) -> Family:
 def _denoising_estimate(
     inputs: HookInputs, family: Family, sides: int, model_calls: int | None
 ) -> Estimate:
-    """What asking a model takes.
+    """Estimate of the model evaluations.
 
     Args:
-        sides: Prompts that it is asked for.
-        model_calls: How often; None if that isn't known yet.
+        sides: Number of prompts per evaluation.
+        model_calls: Number of evaluations. None if unknown.
     """
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
@@ -66,7 +66,7 @@ def _denoising_estimate(
     step = family.step_memory({}) if held is None else StepMemory(*held)
     cells = width * height / family.latent.spatial**2 * _latent_frames(inputs)
     batch = inputs.fact("latent", "batch") or 1
-    # What isn't asked for in one batch is asked one after the other.
+    # Prompts that are not evaluated in one batch are evaluated in sequence.
     at_once = batch * (sides if family.joint else 1)
     least = (cells * step.cell + step.fixed) * _bytes_per_number(inputs, "model")
     work = (
@@ -81,19 +81,19 @@ def _denoising_estimate(
 
 
 def _prompt_count(inputs: HookInputs, family: Family) -> int:
-    """With the negative prompt and without: two pictures in one."""
+    """Number of prompts per evaluation: two with a negative prompt."""
     guided = (inputs.literals.get("cfg") or 2.0) > 1
     return 2 if guided and (family.needs_negative or "negative" in inputs.facts) else 1
 
 
 def _latent_frames(inputs: HookInputs) -> int:
-    """How many frames there are in the latent."""
+    """Number of latent frames."""
     frames, step = inputs.fact("latent", "frames") or 1, inputs.fact("model", "temporal")
     return 1 + (frames - 1) // (step or _FEWEST)
 
 
 def _evaluations(inputs: HookInputs) -> int | None:
-    """How often the model is asked; None if that isn't known yet."""
+    """Number of model evaluations. None if unknown."""
     literals = inputs.literals
     steps, denoise = literals.get("steps"), literals.get("denoise", 1.0)
     if steps is None or denoise is None:
@@ -109,32 +109,32 @@ def _evaluations(inputs: HookInputs) -> int | None:
 
 
 def prompt_estimate(inputs: HookInputs) -> Estimate:
-    """What EncodePrompt takes: hardly more than its weights, as prompts are short."""
+    """Estimate of EncodePrompt: almost only its weights, because prompts are short."""
     return Estimate(memory=0, passes=1)
 
 
 def decode_estimate(inputs: HookInputs) -> Estimate:
-    """What VAEDecode takes."""
+    """Estimate of VAEDecode."""
     return _vae_estimate(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
 def encode_estimate(inputs: HookInputs) -> Estimate:
-    """What VAEEncode takes."""
+    """Estimate of VAEEncode."""
     return _vae_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
 def decode_video_estimate(inputs: HookInputs) -> Estimate:
-    """What VAEDecodeVideo takes."""
+    """Estimate of VAEDecodeVideo."""
     return _frames_estimate(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
 def encode_video_estimate(inputs: HookInputs) -> Estimate:
-    """What VAEEncodeVideo takes."""
+    """Estimate of VAEEncodeVideo."""
     return _frames_estimate(inputs, "video", "held_encoding", _ENCODED_USE)
 
 
 def encode_frames_estimate(inputs: HookInputs) -> Estimate:
-    """What ImageToVideoConditioning takes."""
+    """Estimate of ImageToVideoConditioning."""
     return _frames_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
@@ -154,7 +154,7 @@ def _vae_estimate(
     coding = own if known is None else CodingMemory(*known)
     numbers = coding.image if frames == 1 else coding.video + coding.frame * frames
     pictures, pixels = inputs.fact(port, "batch") or 1, width * height
-    # Pictures are worked on one by one.
+    # Images are processed one by one.
     tile = (_TILE * (inputs.fact("vae", "downscale") or SD.spatial)) ** 2
     kept = pixels * pictures * frames * _KEPT
     tile_side = inputs.literals.get("tile")
@@ -168,6 +168,6 @@ def _vae_estimate(
 
 
 def _bytes_per_number(inputs: HookInputs, port: str) -> int:
-    """Bytes of a number: models compute in 32 bits on a CPU and in 16 elsewhere, unless told."""
+    """Bytes per number: by default, models compute in 32 bits on a CPU and in 16 bits elsewhere."""
     usual = 4 if inputs.environment.device == "cpu" else 2
     return inputs.fact(port, "held_item") or usual

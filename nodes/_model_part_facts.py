@@ -1,4 +1,4 @@
-"""What loading parts of models by themselves knows and checks before it runs. Imports no torch."""
+"""Facts and checks of LoadDiffusionModel. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from ._facts import check_dtype, error_to_finding, model_port, number_size_fact,
 
 
 def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Family and latent format of what LoadDiffusionModel gives; nothing where it can't be
-    loaded."""
+    """Family and latent format of the model of LoadDiffusionModel. Empty if it cannot be loaded."""
     try:
         known = _known(inputs)
     except NodegraphError:
-        # `check_denoiser` tells.
+        # `check_denoiser` reports it.
         return {}
     if known is None:
         return {}
@@ -33,7 +32,7 @@ def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no diffusion model, and what they don't go together with."""
+    """Find missing diffusion models, and settings that do not match the model."""
     try:
         _known(inputs)
     except NodegraphError as error:
@@ -43,19 +42,19 @@ def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _check_experts(literals: Mapping[str, Any]) -> Iterator[Finding]:
-    """Tell of one file that is named as both experts."""
+    """Find the same file selected for both experts."""
     if literals.get("second") and literals["second"] == literals.get("model"):
         yield Finding(
             "second",
-            "is the same as the first expert",
+            "both experts are the same file",
             literals["second"],
-            hint="The two are files of their own, mostly called high noise and low noise.",
+            hint="Select the other file. The two are usually called high noise and low noise.",
             is_warning=True,
         )
 
 
 def denoiser_state(inputs: HookInputs) -> str:
-    """Changes when a file of the model does."""
+    """A stamp that changes when a file of the model changes."""
     wanted, environment = _wanted(inputs), inputs.environment
     assert wanted is not None
     allow = environment.allow_pickle
@@ -63,7 +62,7 @@ def denoiser_state(inputs: HookInputs) -> str:
 
 
 def denoiser_weights(inputs: HookInputs) -> Estimate:
-    """What the model takes in memory once a node needs it."""
+    """Memory of the loaded model."""
     wanted, environment = _wanted(inputs), inputs.environment
     if wanted is None:
         return Estimate()
@@ -86,7 +85,7 @@ def _known(inputs: HookInputs) -> ModelFacts | None:
 
 
 def _wanted(inputs: HookInputs) -> DenoiserRequest | None:
-    """What is asked for; None as long as a part of that comes from other nodes."""
+    """The settings. None if some of them come from other nodes."""
     names = ("model", "second", "family", "prediction_type", "zero_terminal_snr", "shift")
     values: dict[str, Any] = {name: inputs.literals.get(name) for name in names}
     if None in values.values():

@@ -1,4 +1,4 @@
-"""What nodes check that choose what a model is sampled on. Imports no torch."""
+"""Checks of nodes that change how a model is sampled. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from nodegraph import Facts, Finding, HookInputs
 
 
 def same_model(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model."""
+    """Facts of the model, unchanged."""
     return {"model": inputs.facts.get("model", {})}
 
 
 def predicting_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and what it is taken to predict."""
+    """Facts of the model with the selected prediction type."""
     known, chosen = inputs.facts.get("model", {}), inputs.literals.get("prediction_type")
     return {"model": known if chosen in (None, "auto") else {**known, "prediction_type": chosen}}
 
 
 def check_flow(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models whose noise levels aren't shifted."""
+    """Find models that are not flow matching models."""
     if inputs.fact("model", "noise") == "discrete":
         yield Finding(
             "model",
-            "the model wasn't trained by flow matching, so its noise levels aren't shifted",
-            hint="Leave the node out.",
+            "the model is not a flow matching model, so its noise levels cannot be shifted",
+            hint="Remove this node.",
         )
 
 
 def check_prediction(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models that leave nothing to choose."""
+    """Find models whose prediction type cannot be changed."""
     if inputs.fact("model", "noise") == "flow":
         yield Finding(
             "model",
-            "the model was trained by flow matching, which leaves nothing to choose here",
-            hint="Leave the node out.",
+            "the model is a flow matching model, whose prediction type cannot be changed",
+            hint="Remove this node.",
         )

@@ -1,4 +1,4 @@
-"""What nodes of molecules check before they run. Imports no torch."""
+"""Facts and checks of the molecule nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ._facts import check_result_name, error_to_finding, input_path
 
 
 def check_molecule_file(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or no molecules, and that there is nothing to read them with."""
+    """Find missing or invalid molecule files, and a missing library to read them."""
     path = input_path(inputs)
     try:
         check_molecules_installed()
         if path is not None:
-            # Whom a server serves is told nothing of files that somebody else put there.
+            # Users of a server must not learn about files of others.
             read_molecule_file(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield error_to_finding("path", error)
 
 
 def check_smiles_text(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that name no molecule."""
+    """Find invalid SMILES text."""
     smiles = inputs.literals.get("smiles")
     try:
         check_molecules_installed()
@@ -36,7 +36,7 @@ def check_smiles_text(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_chemistry(inputs: HookInputs) -> Iterator[Finding]:
-    """Find that there is nothing to work with molecules by."""
+    """Find a missing library for molecules."""
     try:
         check_molecules_installed()
     except NodegraphError as error:
@@ -44,25 +44,27 @@ def check_chemistry(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_saved_molecule(inputs: HookInputs) -> Iterator[Finding]:
-    """Find what `check_chemistry` and `check_result_name` find."""
+    """Run `check_chemistry` and `check_result_name`."""
     yield from check_chemistry(inputs)
     yield from check_result_name(inputs)
 
 
 def molecule_family(inputs: HookInputs) -> dict[str, Facts]:
-    """For which models it is."""
+    """The model family that the conditioning is for."""
     return {"conditioning": {"family": "molecules"}}
 
 
 def check_molecules(inputs: HookInputs) -> Iterator[Finding]:
-    """Find that there is nothing to work with several molecules by."""
+    """Find a missing library for several molecules."""
     yield from (replace(finding, port="molecules") for finding in check_chemistry(inputs))
 
 
 def check_decoded_molecules(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of something else, and that there is nothing to read molecules by."""
+    """Find latents of other models, and a missing library for molecules."""
     yield from (replace(finding, port="latent") for finding in check_chemistry(inputs))
     known = inputs.fact("latent", "format")
     if known not in (None, "molecules"):
-        hint = "Sample with a model of molecules, such as tiny/molecules."
-        yield Finding("latent", "this latent isn't of molecules", str(known), "molecules", hint)
+        hint = "Sample with a molecule model, for example tiny/molecules."
+        yield Finding(
+            "latent", "the latent is not from a molecule model", str(known), "molecules", hint
+        )

@@ -1,4 +1,4 @@
-"""What nodes of pictures in motion know and check before they run. Imports no torch."""
+"""Facts and checks of the motion model nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from ._facts import check_transparency, error_to_finding
 
 
 def motion_family(inputs: HookInputs) -> dict[str, Facts]:
-    """For which models it is."""
+    """The model family that the conditioning is for."""
     return {"conditioning": {"family": "motions"}}
 
 
 def decoded_videos(inputs: HookInputs) -> dict[str, Facts]:
-    """Size, number and rate of the frames that a model makes."""
+    """Size, number and rate of the frames."""
     known = {"width": SIDE, "height": SIDE, "frames": FRAMES, "rate": float(FRAMES_PER_SECOND)}
     return {"videos": known}
 
 
 def check_moved(inputs: HookInputs) -> Iterator[Finding]:
-    """Find VAEs of other latents, and what no frames begin with."""
+    """Find VAEs of another latent format, and invalid first frames."""
     yield from _check_vae(inputs)
     pictures = inputs.fact("image", "batch") or 1
     if pictures != 1:
         yield Finding(
             "image",
-            "frames begin with a single picture",
-            f"{pictures} pictures",
+            "the first frame needs a single image",
+            f"{pictures} images",
             "1",
-            "ImageList takes a batch apart: what follows then runs for each.",
+            "Use ImageList to split a batch. The nodes after it then run for each image.",
         )
     yield from check_transparency(inputs)
 
 
 def check_decoded_motions(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of something else, and VAEs of others."""
+    """Find latents and VAEs of other models."""
     yield from _check_vae(inputs)
     known = inputs.fact("latent", "format")
     if known not in (None, "motions"):
-        hint = "Sample with a model of pictures in motion, such as tiny/motions."
-        yield Finding("latent", "this latent isn't of frames", str(known), "motions", hint)
+        hint = "Sample with a motion model, for example tiny/motions."
+        yield Finding(
+            "latent", "the latent is not from a motion model", str(known), "motions", hint
+        )
 
 
 def _check_vae(inputs: HookInputs) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the nodes of a sampling's parts know and check before they run. Imports no torch."""
+"""Facts and checks of nodes for parts of a sampling. Imports no torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPTIONS = (
 
 
 def check_options(inputs: HookInputs) -> Iterator[Finding]:
-    """Find what a sampler doesn't heed, or can't."""
+    """Find options that the sampler does not have or does not support."""
     literals = inputs.literals
     sampler = literals.get("sampler")
     if sampler is not None:
@@ -43,7 +43,7 @@ def check_options(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def named_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many steps are walked, and how they are laid."""
+    """Number and spacing of the steps."""
     literals = inputs.literals
     name, steps, denoise = (literals.get(port) for port in ("schedule", "steps", "denoise"))
     known: dict[str, object] = {} if name is None else {"laws": [name]}
@@ -52,48 +52,48 @@ def named_facts(inputs: HookInputs) -> dict[str, Facts]:
             counted = literals.get("denoise_steps") or "share"
             known["steps"] = schedule_and_sampled_steps(steps, denoise, counted)[1]
         except InvalidValue:
-            # `check_steps` tells.
+            # `check_steps` reports it.
             return {}
     return {"schedule": known}
 
 
 def karras_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("karras")
 
 
 def exponential_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("exponential")
 
 
 def polyexponential_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("polyexponential")
 
 
 def laplace_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("laplace")
 
 
 def vp_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("vp")
 
 
 def beta_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts("beta")
 
 
 def turbo_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts(TURBO)
 
 
 def levels_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How the schedule is laid."""
+    """Spacing of the schedule."""
     return _schedule_facts(LEVELS)
 
 
@@ -102,7 +102,7 @@ def _schedule_facts(law: str) -> dict[str, Facts]:
 
 
 def check_ends(inputs: HookInputs) -> Iterator[Finding]:
-    """Find ends of a schedule that are the wrong way round."""
+    """Find a sigma_max below sigma_min."""
     high, low = (inputs.literals.get(port) for port in ("sigma_max", "sigma_min"))
     if high is not None and low is not None:
         yield from check_findings(
@@ -111,44 +111,44 @@ def check_ends(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def listed_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many steps levels make that are named one by one."""
+    """Number of steps of listed levels."""
     text = inputs.literals.get("sigmas")
     try:
         steps = None if text is None else listed_schedule(parse_numbers(text)).steps
     except InvalidValue:
-        # `check_listed` tells.
+        # `check_listed` reports it.
         return {}
     return {} if steps is None else {"schedule": {"steps": steps, "laws": ["levels"]}}
 
 
 def check_listed(inputs: HookInputs) -> Iterator[Finding]:
-    """Find levels that can't be walked down."""
+    """Find levels that are not a valid schedule."""
     text = inputs.literals.get("sigmas")
     if text is not None:
         yield from check_findings(lambda: listed_schedule(parse_numbers(text)), "sigmas")
 
 
 def cut_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many steps both parts have."""
+    """Number of steps of both parts."""
     return _cut(inputs, inputs.literals.get("step"))
 
 
 def check_cut(inputs: HookInputs) -> Iterator[Finding]:
-    """Find places where a schedule can't be cut."""
+    """Find steps at which a schedule cannot be split."""
     steps, step = inputs.fact("schedule", "steps"), inputs.literals.get("step")
     if steps is not None and step is not None:
         yield from check_findings(check_split_step, "step", steps, step)
 
 
 def denoised_cut_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many steps both parts have."""
+    """Number of steps of both parts."""
     steps, denoise = inputs.fact("schedule", "steps"), inputs.literals.get("denoise")
     if steps is None or denoise is None:
         return {}
     try:
         return _cut(inputs, split_step(steps, denoise))
     except InvalidValue:
-        # `check_denoised_cut` tells.
+        # `check_denoised_cut` reports it.
         return {}
 
 
@@ -168,7 +168,7 @@ def _cut(inputs: HookInputs, step: int | None) -> dict[str, Facts]:
 
 
 def joined_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many steps both have, and how they are laid."""
+    """Number of steps and spacing of the joined schedule."""
     first, second = (inputs.facts.get(port, {}) for port in ("first", "second"))
     if "steps" not in first or "steps" not in second:
         return {}
@@ -179,6 +179,6 @@ def joined_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def flipped_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That it rises where it fell."""
+    """Facts of a reversed schedule: it rises where it fell."""
     known = inputs.facts.get("schedule", {})
     return {"schedule": {**known, "rises": not known.get("rises", False)}}

@@ -1,4 +1,4 @@
-"""What nodes of plots check before they run. Imports no torch."""
+"""Checks of the plot nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ._facts import error_to_finding, input_path
 
 
 def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or hold no plot."""
+    """Find files that are missing or do not contain a plot."""
     path = input_path(inputs)
     if path is None:
         return
     try:
-        # Whom a server serves is told nothing of files that somebody else put there.
+        # Users of a server must not learn about files of others.
         check_plot(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield error_to_finding("path", error)

@@ -1,7 +1,7 @@
-"""What nodes that encode prompts check before they run. Imports no torch.
+"""Checks of nodes that encode prompts. Imports no torch.
 
-The grammar of prompts is imported where there is something to read: most prompts are plain words,
-and a start should wait for nothing.
+The prompt grammar is imported only if a prompt has markup, to keep the start fast: most prompts
+are plain words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ._facts import error_to_finding
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
-    """Find encoders without all of their parts, and times and weights that are none."""
+    """Find incomplete encoders, and invalid times and weights in the prompt."""
     yield from _check_whole(inputs)
     family = _family(inputs)
     text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
@@ -29,7 +29,7 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
-    """Find the same, and texts for encoders that the family hasn't got."""
+    """As `check_prompt`, and find texts for encoders that the family does not have."""
     from nodegraph.models.prompt_preprocessing import READERS, check_readers, check_text
 
     yield from _check_whole(inputs)
@@ -46,7 +46,7 @@ def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
-    """Find text encoders without layers that can be skipped."""
+    """Find text encoders without CLIP skip."""
     from nodegraph.models.prompt_preprocessing import check_skips
 
     family = _family(inputs)
@@ -55,20 +55,20 @@ def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_references(inputs: HookInputs) -> Iterator[Finding]:
-    """Find that nothing is shown, and nothing said of what was shown before."""
+    """Find a node without images that does not set a placement either."""
     literals = inputs.literals
     is_shown = literals.get("latent", ...) is not None
     if not is_shown and literals.get("places") == "auto" and not literals.get("still", True):
         yield Finding(
             "latent",
-            "is missing: nothing is shown",
-            hint="Encode a picture, with VAEEncode.",
+            "no image is given",
+            hint="Encode an image with VAEEncode.",
             code="missing-input",
         )
 
 
 def check_writing(inputs: HookInputs) -> Iterator[Finding]:
-    """Find text encoders that are no language models."""
+    """Find text encoders that are not language models."""
     from nodegraph.models.language.chat_templates import check_can_generate
 
     yield from _check_whole(inputs)
@@ -78,12 +78,12 @@ def check_writing(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def shared_weights(_: HookInputs) -> Estimate:
-    """A text encoder that shares its weights with the one before."""
+    """A text encoder that shares its weights with the previous one."""
     return Estimate(memory=0, weights={"text_encoder": 0}, shares={"text_encoder": "encoder"})
 
 
 def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
-    """Find prompts of models that are told no sizes."""
+    """Find prompts of models without size conditioning."""
     from nodegraph.models.prompt_preprocessing import check_size_conditioning
 
     name = inputs.fact("conditioning", "family")
@@ -104,14 +104,13 @@ def _check_whole(inputs: HookInputs) -> Iterator[Finding]:
     if lacking:
         yield Finding(
             "encoder",
-            f"the model's folder comes without {lacking}, which reads prompts, too",
-            hint="Put a LoadTextEncoder in its place: name the folder there, and a file of "
-            f"{lacking}.",
+            f"the folder of the model has no {lacking}, which the prompt needs",
+            hint=f"Use LoadTextEncoder instead: select this folder, and a file of {lacking}.",
         )
 
 
 def _check_findings(port: str, check: Callable[[], object]) -> Iterator[Finding]:
-    """What a check says, at the port that it names or else this one."""
+    """Findings of a check, at the port that it names or else at this one."""
     try:
         check()
     except NodegraphError as error:

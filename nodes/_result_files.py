@@ -1,4 +1,4 @@
-"""Numbered files of results, and a picture beside those that are none. Imports no torch."""
+"""Numbered result files, with an image next to results that are not images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 _TURNS, _SIDE, _RATE = 16, 192, 8.0
-"""Frames, pixels of a side, and frames a second of a moving picture."""
+"""Frames, side in pixels, and frames per second of an animation."""
 
 
 def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> str:
-    """The name that a pattern gives a result, see `nodegraph.media.images.output_names`.
+    """Name of a result from a pattern. See `nodegraph.media.images.output_names`.
 
     Args:
-        size: Width and height, of what has them.
+        size: Width and height, if the result has them.
     """
     from nodegraph.media.images.output_names import expand_pattern
 
@@ -34,11 +34,11 @@ def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> s
 
 
 def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind: str) -> None:
-    """Write a file under the next number in the output folder, and tell of it.
+    """Write a file with the next number in the output folder, and report it.
 
     Args:
-        pattern: As for `result_name`; of one that is filled already nothing is left to fill.
-        kind: What it is to people.
+        pattern: As for `result_name`. A pattern that is already filled in does not change.
+        kind: Kind of the result for users.
     """
     from nodegraph.media.images.output_files import save_numbered
 
@@ -50,7 +50,7 @@ def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind
 
 
 def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
-    """Write a picture of a result beside it; it carries the workflow, too.
+    """Save an image of a result next to it, with the workflow.
 
     Args:
         picture: float32 in 0..1, shape (1, height, width, 3).
@@ -64,7 +64,7 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
 
 
 def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
-    """Write a moving picture of a shape beside it; it carries the workflow, too."""
+    """Save an animation of a shape next to it, with the workflow."""
     from nodegraph.media.images.images import encode_animation
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.rendering import turntable
@@ -75,19 +75,19 @@ def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
 
 
 def save_text(ctx: Context, pattern: str, suffix: str, text: str) -> None:
-    """Write a text under the name that a pattern gives it, numbered, and tell of it."""
+    """Save a text under the name of a pattern, numbered, and report it."""
     save_result(ctx, pattern, suffix, text.encode("utf-8", "replace"), kind="text")
 
 
 def save_pictures(
     ctx: Context, pattern: str, suffix: str, pictures: Tensor, encoded: Callable[[int], bytes]
 ) -> None:
-    """Write pictures under the names that a pattern gives them, numbered, and tell of them.
+    """Save images under the names of a pattern, numbered, and report them.
 
     Args:
         pattern: See `nodegraph.media.images.output_names`.
         pictures: Shape (batch, height, width, channels).
-        encoded: Gives a picture's file by its place in the batch.
+        encoded: Returns the file content of an image by its index in the batch.
     """
     from nodegraph.media.images.output_files import save_numbered
     from nodegraph.media.images.output_names import expand_pattern

@@ -1,4 +1,4 @@
-"""How nodes sample: with checkpoints, previews, cancelling and facts, whatever it is made of."""
+"""Run a sampling in a node: with checkpoints, previews, cancellation and log messages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class SamplingResult(NamedTuple):
-    """What a sampling ends with.
+    """Result of a sampling.
 
     Attributes:
-        latent: With the noise that is left, if some is.
-        denoised: What the model takes the latent to be without it.
+        latent: The latent at the end of the schedule, with leftover noise if the schedule leaves
+            some.
+        denoised: The model's prediction of the clean latent.
     """
 
     latent: Latent
@@ -35,22 +36,22 @@ PART_PORTS: Mapping[str, str] = {
     **dict.fromkeys(("steps", "denoise", "sigmas", "sigma_max", "sigma_min"), "schedule"),
     "seed": "noise",
 }
-"""Where a fault of a part is told at a node that is given the parts ready made."""
+"""Port of a node with separate parts for the port that an error names."""
 
 
 def plan_noise_levels(
     ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
 ) -> NoiseLevels:
-    """Refuse what can't be sampled before weights load.
+    """Check that the sampling is possible, before weights load.
 
     Returns:
-        The noise levels that will be walked.
+        The noise levels to sample.
     """
     from nodegraph.sampling.controls.control_conditioning import unapplied_messages
     from nodegraph.sampling.preflight import plan_levels
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
-    # sizes that weren't known when the workflow was checked
+    # sizes that were unknown when the workflow was checked
     check_sampling_memory(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
     noise_levels = plan_levels(model, latent, parts)
     for line in unapplied_messages(parts.guider.prompts.values(), noise_levels):
@@ -62,7 +63,7 @@ def plan_noise_levels(
 def live_model(
     ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
 ) -> Iterator[Denoiser]:
-    """A model with the networks by which pictures lead it."""
+    """The loaded model with its ControlNets."""
     from nodegraph.sampling.controls.control_conditioning import controls_in, scaling_messages
 
     for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
@@ -81,10 +82,10 @@ def live_model(
 def undenoised_latent(
     ctx: Context, model: DiffusionModel, latent: Latent, convention: str
 ) -> Latent:
-    """A latent of which nothing is denoised: by ComfyUI's convention an empty one is zeros.
+    """The latent for denoise 0. With the ComfyUI convention, an empty one becomes zeros.
 
     Raises:
-        InvalidValue: There is nothing in it.
+        InvalidValue: The latent is empty.
     """
     if latent.samples is None and convention == "comfyui":
         from nodegraph.sampling.initial_latent import zeros_for
@@ -93,10 +94,10 @@ def undenoised_latent(
             return zeros_for(denoiser, latent)
     if latent.samples is None:
         raise InvalidValue(
-            "an empty latent has nothing that denoise 0 could hand on",
+            "an empty latent has no content to return at denoise 0",
             port="denoise",
             given="0",
-            expected="above 0, to 1, or the latent of a picture",
+            expected="above 0, up to 1, or the latent of an image",
         )
     return latent
 
@@ -109,10 +110,10 @@ def sample_latent(
     *,
     stop: int | None = None,
 ) -> Latent:
-    """The latent at the end of a sampling, taken up where an earlier attempt at it got to.
+    """Sample a latent, resuming from a checkpoint of an earlier attempt.
 
     Args:
-        stop: Step to stop after, from where the same work may go on later.
+        stop: Step to stop after. The same sampling can continue from there later.
     """
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
@@ -141,10 +142,10 @@ def sample_with_parts(
     *,
     ports: Mapping[str, str] = PART_PORTS,
 ) -> SamplingResult:
-    """The same, with the prediction of the last step, whose checkpoint would lack it.
+    """As `sample_latent`, and return the prediction of the last step, which a checkpoint lacks.
 
     Args:
-        ports: Where faults are told, by the port that they name.
+        ports: Port of this node for the port that an error names.
     """
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
@@ -168,17 +169,17 @@ def sample_with_parts(
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         log_speed(ctx, model, denoising)
         if parts.guider.description:
-            ctx.log(f"led by {parts.guider.description}")
+            ctx.log(f"guider: {parts.guider.description}")
         return SamplingResult(denoising.result(), denoising.denoised(info))
 
 
 @contextmanager
 def _load_extra_models(ctx: Context, parts: SamplingParts) -> Iterator[dict[Recipe, Any]]:
-    """What a guider wants in memory besides the model, by its recipe."""
+    """Other models that a guider needs in memory, by recipe."""
     with ExitStack() as stack:
         yield {
             recipe: stack.enter_context(
-                # A classifier is asked for its gradient, too.
+                # A classifier also needs its gradient.
                 ctx.weights(recipe, calls_only=isinstance(recipe, DiffusionModel))
             )
             for recipe in parts.guider.recipes
@@ -186,43 +187,43 @@ def _load_extra_models(ctx: Context, parts: SamplingParts) -> Iterator[dict[Reci
 
 
 def log_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
-    """Say how a sampling was sped up, and what that spared."""
+    """Log how the sampling was sped up, and what that saved."""
     speed = speed_text(model)
     if speed:
         ctx.log(": ".join(filter(None, (f"sampled with {speed}", denoising.reuse))))
 
 
 def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
-    """Go on from where an earlier attempt at the same sampling got to, if there was one."""
+    """Resume from the checkpoint of an earlier attempt, if there is one."""
     checkpoint = ctx.restored(up_to=up_to)
     if checkpoint is None:
         return
     try:
         denoising.restore(checkpoint.state)
     except ValueError as error:
-        text = f"{error}: it starts at step 1, not at {checkpoint.step + 1}"
+        text = f"{error}: sampling starts at step 1, not at {checkpoint.step + 1}"
         ctx.log(text, "warning", about="run")
 
 
 _SIGMA_TOLERANCE = 0.05
-"""Part of a noise level by which another may differ and still be taken for the same."""
+"""Relative difference up to which two noise levels count as the same."""
 
 
 def _warn_of_noise_gap(ctx: Context, latent: Latent, sigma: float, *, added: bool) -> None:
-    """Warn of noise that is left at another level than sampling goes on from."""
+    """Warn if the leftover noise is at another level than the start of the sampling."""
     left = latent.leftover
     if added or left is None or abs(left.sigma - sigma) <= _SIGMA_TOLERANCE * sigma:
         return
     ctx.log(
-        f"the noise that is left is at sigma {left.sigma:.4g}, and sampling goes on from "
-        f"{sigma:.4g}: the picture will be too noisy or too smooth",
+        f"the leftover noise is at sigma {left.sigma:.4g}, but sampling continues from "
+        f"{sigma:.4g}: the image will be too noisy or too smooth",
         "warning",
     )
 
 
 @contextmanager
 def _at_ports(ports: Mapping[str, str]) -> Iterator[None]:
-    """Say of faults at which port of the node they are, by the port that they name."""
+    """Map the ports that errors name to the ports of this node."""
     try:
         yield
     except NodegraphError as error:

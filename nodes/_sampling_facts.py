@@ -1,4 +1,4 @@
-"""What the sampling nodes check before anything runs. Imports no torch."""
+"""Pre-flight checks of the sampling nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from ._video_latent_facts import check_frames
 LATENT_FACTS = {
     name: f"latent.{name}" for name in ("width", "height", "batch", "frames", "channels")
 }
-"""Facts of a latent that a node hands on."""
+"""Facts of a latent that a node passes on."""
 
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
-    """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
+    """Find incompatible samplers and schedules, and invalid step counts and sizes."""
     yield from check_noise_levels(inputs)
     yield from _check_unguided_calls(inputs, inputs.literals.get("sampler"))
 
 
 def check_ksampler(inputs: HookInputs) -> Iterator[Finding]:
-    """Find the same, but for the steps of a sampling that denoises nothing: it walks none."""
+    """As `check_sampling`, without the step checks if denoise is 0."""
     if inputs.literals.get("denoise") == 0:
         yield from _check_named(inputs)
     else:
@@ -53,7 +53,7 @@ def check_ksampler(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_noise_levels(inputs: HookInputs) -> Iterator[Finding]:
-    """Find the same where only the noise levels are looked at."""
+    """As `check_sampling`, for nodes that only use the noise levels."""
     yield from _check_named(inputs)
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
@@ -63,7 +63,7 @@ def check_noise_levels(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_window(inputs: HookInputs) -> Iterator[Finding]:
-    """Find what can't be sampled, and steps that there aren't."""
+    """As `check_sampling`, and find step ranges outside the schedule."""
     yield from _check_named(inputs)
     yield from _check_unguided_calls(inputs, inputs.literals.get("sampler"))
     literals = inputs.literals
@@ -73,7 +73,7 @@ def check_window(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_parts(inputs: HookInputs) -> Iterator[Finding]:
-    """Find parts of a sampling that don't go together, and sizes that can't be."""
+    """Find parts of a sampling that are incompatible, and invalid sizes."""
     is_guided = (inputs.fact("guider", "sides") or 1) > 1
     yield from _check_latent(inputs, is_guided=is_guided)
     kind = inputs.fact("model", "noise") or "discrete"
@@ -99,7 +99,7 @@ def has_negative(inputs: HookInputs) -> bool:
 
 
 def _check_unguided_calls(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
-    """Find samplers that ask a model without guidance which can't be."""
+    """Find samplers that evaluate a model without guidance if the model does not support it."""
     if inputs.fact("model", "guides_itself"):
         yield from check_findings(partial(check_guidable, needs_negative=False), "sampler", sampler)
     elif inputs.fact("model", "needs_negative") is False and not has_negative(inputs):
@@ -109,7 +109,7 @@ def _check_unguided_calls(inputs: HookInputs, sampler: str | None) -> Iterator[F
 
 
 def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
-    """Find guiders, and samplers with them, that ask a model in a way in which it can't be."""
+    """Find guiders, also with the sampler, that evaluate a model in an unsupported way."""
     known = inputs.facts.get("guider", {})
     guides_itself, is_told = inputs.fact("model", "guides_itself"), known.get("embedded")
     family = inputs.fact("model", "family")
@@ -129,7 +129,7 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
 
 
 def _check_named(inputs: HookInputs) -> Iterator[Finding]:
-    """Find samplers and schedules that don't go together, and sizes that can't be."""
+    """Find incompatible samplers and schedules, and invalid sizes."""
     yield from _check_latent(inputs, is_guided=(inputs.literals.get("cfg") or 1.0) > 1)
     kind = inputs.fact("model", "noise") or "discrete"
     told_by = inputs.literals.get("convention") or "diffusers"
@@ -140,10 +140,12 @@ def _check_named(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
-    """Find latents that the model can't sample, or that there isn't enough memory for."""
+    """Find latents that the model cannot sample, or that do not fit in memory."""
     yield from _check_size(inputs, is_guided=is_guided)
     multiple = inputs.fact("model", "multiple")
-    yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
+    yield from check_sides(
+        inputs, "latent", "model", multiple, "Choose a size that is a multiple of it."
+    )
     yield from _check_only_size(inputs)
     yield from _check_trained_size(inputs)
     frames = inputs.fact("latent", "frames")
@@ -151,7 +153,7 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
 
 
 def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of pictures with models of what has but one size."""
+    """Find latents of images for models that support one size only."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if family is not None and None not in size:
@@ -159,12 +161,12 @@ def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
 
 
 _FAR = 4
-"""Times the pixels that a model was trained with from which on it repeats or crops what it draws. A
-second pass at twice the size stays below it by its `denoise`."""
+"""Ratio of pixels to the training size from which models repeat or crop objects. A second pass at
+twice the size is exempt because its `denoise` is below 1."""
 
 
 def _check_trained_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Warn of pictures from noise of a size far from what the model was trained with."""
+    """Warn of sizes far from the training size, for images from noise."""
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     trained = inputs.fact("model", "width"), inputs.fact("model", "height")
     if not all(size) or not all(trained) or (inputs.literals.get("denoise") or 1.0) < 1:
@@ -172,22 +174,22 @@ def _check_trained_size(inputs: HookInputs) -> Iterator[Finding]:
     share = size[0] * size[1] / (trained[0] * trained[1])
     if 1 / _FAR < share < _FAR:
         return
-    many = "repeats things" if share > 1 else "shows only parts of things"
+    many = "objects often repeat" if share > 1 else "only parts of objects are often shown"
     yield Finding(
         "latent",
-        f"is of a size far from what the model was trained with: it often {many} there",
+        f"the size is far from the training size of the model, so {many}",
         f"{size[0]} x {size[1]}",
         f"about {trained[0]} x {trained[1]}",
-        hint="Make the latent of that size, and enlarge what comes of it."
+        hint="Use about the training size, and upscale the result."
         if share > 1
-        else "Make the latent of that size, and scale down what comes of it.",
+        else "Use about the training size, and scale the result down.",
         code="untrained-size",
         is_warning=True,
     )
 
 
 def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
-    """Find the schedule of single families with another one."""
+    """Find Align Your Steps schedules of another family."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     if family is not None and kind == "discrete":
         check = partial(check_align_your_steps, title=family.title)
@@ -195,7 +197,7 @@ def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
 
 
 def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
-    """Find latents that there isn't enough memory for."""
+    """Find latents that do not fit in memory."""
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
         return
@@ -217,7 +219,9 @@ def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes of which not even a single picture can be sampled, as few may be taken of many."""
+    """Find sizes that do not fit in memory even for one image, because nodes may take few of a
+    batch.
+    """
     width, height = inputs.literals.get("width"), inputs.literals.get("height")
     if width is not None and height is not None:
         yield from _memory_findings(inputs, (width, height), 1, is_guided=False, port="width")
@@ -234,28 +238,28 @@ def _memory_findings(
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:
-    """Find step counts out of range, and those that denoise leaves nothing of."""
+    """Find step counts out of range, and a denoise that leaves no step."""
     check = partial(schedule_and_sampled_steps, counted=_step_convention(inputs))
     yield from _findings(check, inputs, "steps", "denoise")
 
 
 def _step_convention(inputs: HookInputs) -> str:
-    """How steps are counted where denoise is below 1."""
+    """How steps are counted when denoise is below 1."""
     return inputs.literals.get("denoise_steps") or "share"
 
 
 def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Iterator[Finding]:
-    """What a check says of some inputs, unless one of them is linked and so not yet known."""
+    """Findings of a check of some inputs. None if one of them is linked and so unknown."""
     values = [inputs.literals.get(port) for port in ports]
     if None not in values:
         yield from check_findings(check, ports[0], *values)
 
 
 def check_findings(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
-    """What a check says of some values.
+    """Findings of a check of some values.
 
     Args:
-        port: That it is told at if the check names none.
+        port: Port of the finding if the check names none.
     """
     try:
         check(*values)

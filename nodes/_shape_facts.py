@@ -1,4 +1,4 @@
-"""What nodes of shapes check before they run. Imports no torch."""
+"""Facts and checks of the shape nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ._facts import error_to_finding, input_path
 
 
 def check_shape(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or no shapes, and that there is nothing to read them with."""
+    """Find missing or invalid shape files, and a missing library to read them."""
     path = input_path(inputs)
     try:
         check_shapes_installed()
         if path is not None:
-            # Whom a server serves is told nothing of files that somebody else put there.
+            # Users of a server must not learn about files of others.
             open_shape(path, names=inputs.environment.readable is None)[0].close()
     except NodegraphError as error:
         yield error_to_finding("path", error)
 
 
 def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
-    """Find that there is nothing to make meshes with."""
+    """Find a missing library to make meshes."""
     try:
         check_meshing_installed()
     except NodegraphError as error:
@@ -32,5 +32,5 @@ def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def shape_family(inputs: HookInputs) -> dict[str, Facts]:
-    """For which models it is."""
+    """The model family that the conditioning is for."""
     return {"conditioning": {"family": "shapes"}}

@@ -1,4 +1,4 @@
-"""Values as text that a person reads. Imports no torch."""
+"""Values formatted as text for users. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _LARGEST = 1e30
 """Well within float32."""
 _MOST_LINES = 1000
 _LONGEST = 100_000
-"""Letters of a text."""
+"""Characters of a text."""
 _DEEPEST = 50
-"""Levels of values in values: nobody reads on, and Python ends what goes on for a thousand."""
+"""Levels of nesting: users do not read more, and Python stops at a thousand."""
 
 
 def format_value(value: Any) -> str:
-    """A value in one or more lines, for people: texts and numbers as they are, of tensors their
-    statistics; cut, with an ellipsis, where nobody reads on.
+    """Format a value in one or more lines for users.
+
+    Texts and numbers are shown as they are, tensors as statistics. Long values are cut with an
+    ellipsis.
     """
     lines: list[str] = []
     for line in _lines(value):
@@ -36,10 +38,10 @@ def format_value(value: Any) -> str:
 
 
 def format_whole_value(value: Any) -> str:
-    """As `shown`, for other nodes to go on with: whole, however long.
+    """As `format_value` for use by other nodes: never cut.
 
     Raises:
-        InvalidValue: It holds values in values too deep to be written.
+        InvalidValue: The value is nested too deeply.
     """
     return "\n".join(_lines(value, is_whole=True))
 
@@ -49,11 +51,11 @@ def _lines(value: Any, depth: int = 0, *, is_whole: bool = False) -> Iterator[st
         yield from describe_dataset(value)
     elif depth == _DEEPEST and (isinstance(value, (list, tuple, Mapping)) or is_dataclass(value)):
         if is_whole:
-            raise InvalidValue("holds values in values too deep", expected=f"{_DEEPEST} levels")
+            raise InvalidValue("the value is nested too deeply", expected=f"{_DEEPEST} levels")
         yield "…"
     elif isinstance(value, (list, tuple)):
         if not value:
-            yield "nothing: an empty list"
+            yield "empty list"
         for at, item in enumerate(value):
             for inner, line in enumerate(_lines(item, depth + 1, is_whole=is_whole)):
                 yield f"{f'{at}:' if inner == 0 else '  '} {line}"
@@ -83,7 +85,7 @@ def _single(value: Any) -> str:
 
 
 def _decimal(value: float) -> str:
-    """With as many digits as are known of it: most numbers come from tensors of float32."""
+    """Format a number with the digits of float32, because most numbers come from such tensors."""
     if not isfinite(value) or abs(value) > _LARGEST:
         return repr(value)
     digits = 7 if unpack("f", pack("f", value))[0] == value else 12
@@ -92,7 +94,7 @@ def _decimal(value: float) -> str:
 
 
 def _tensor(value: Any) -> str:
-    """Shape, type and statistics of a tensor or an array."""
+    """Shape, dtype and statistics of a tensor or an array."""
     size = " x ".join(map(str, value.shape)) or "one number"
     kind = str(value.dtype).removeprefix("torch.")
     numbers = value.reshape(-1)

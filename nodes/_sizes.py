@@ -1,4 +1,4 @@
-"""Sizes that models were trained on, by family and proportions. Imports no torch."""
+"""Training sizes of models, by family and aspect ratio. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nodegraph.families.index import INDEX
 
 LARGEST = 16_384
 CHOICES = {name: family for family, entry in INDEX.items() for name in entry.resolutions}
-"""The families whose sizes may be chosen, by the name of the choice."""
+"""The families with selectable sizes, by the name of the choice."""
 
 
 def resolutions_of(choice: str) -> Resolutions:
@@ -24,13 +24,13 @@ def resolutions_of(choice: str) -> Resolutions:
 def size_for(
     family: str, wide: float, high: float, *, megapixels: float = 0.0, multiple: int = 0
 ) -> tuple[int, int]:
-    """Width and height in pixels that a family likes, nearest to some proportions.
+    """Width and height in pixels of a family's training sizes, nearest to an aspect ratio.
 
     Args:
         family: One of `CHOICES`.
-        wide, high: The proportions, above 0.
-        megapixels: Pixels of the whole in millions; 0 for what the family was trained on.
-        multiple: What the sides are to be multiples of; 0 for what the family takes.
+        wide, high: The aspect ratio, above 0.
+        megapixels: Total size in megapixels. 0 uses the training size of the family.
+        multiple: Make the sides multiples of this. 0 uses the multiple of the family.
     """
     trained = resolutions_of(family)
     pixels, step = trained.area, trained.multiple

@@ -1,4 +1,4 @@
-"""What nodes of sounds know and check before they run. Imports no torch."""
+"""Facts and checks of the sound model nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATE = 16_000
 
 
 def requested_sound(text: str, kind: str, pitch: str, seconds: float | None) -> SoundRequest:
-    """What is asked by inputs, and by a text where they are left open."""
+    """The sound that the inputs request, and the text where they are left out."""
     parsed = parse_sound_prompt(text)
     return SoundRequest(
         parsed.kind if kind == ANY_KIND else kind,
@@ -29,17 +29,17 @@ def requested_sound(text: str, kind: str, pitch: str, seconds: float | None) -> 
 
 
 def sound_family(inputs: HookInputs) -> dict[str, Facts]:
-    """For which models it is."""
+    """The model family that the conditioning is for."""
     return {"conditioning": {"family": "sounds"}}
 
 
 def decoded_sounds(inputs: HookInputs) -> dict[str, Facts]:
-    """Rate and channels of what a model makes."""
+    """Sample rate and channels of the sounds."""
     return {"audios": {"rate": RATE, "channels": 1}}
 
 
 def check_requested_sound(inputs: HookInputs) -> Iterator[Finding]:
-    """Find words that name no sound, pitches that are none, and what no sound was taught at."""
+    """Find invalid texts and pitches, and values outside the training range."""
     literals = inputs.literals
     text, pitch, kind = literals.get("text"), literals.get("pitch"), literals.get("kind")
     if text is None or pitch is None or kind not in (ANY_KIND, *SOUND_KINDS):
@@ -51,13 +51,13 @@ def check_requested_sound(inputs: HookInputs) -> Iterator[Finding]:
         return
     if request.out_of_range_note:
         yield Finding(
-            "pitch", f"{request.out_of_range_note}: it may not come out so", is_warning=True
+            "pitch", f"{request.out_of_range_note}: the sound may not match it", is_warning=True
         )
 
 
 def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of something else."""
+    """Find latents of other models."""
     known = inputs.fact("latent", "format")
     if known not in (None, "sounds"):
-        hint = "Sample with a model of sounds, such as tiny/sounds."
-        yield Finding("latent", "this latent isn't of sounds", str(known), "sounds", hint)
+        hint = "Sample with a sound model, for example tiny/sounds."
+        yield Finding("latent", "the latent is not from a sound model", str(known), "sounds", hint)

@@ -1,4 +1,4 @@
-"""What the nodes that speed a model up check before they run. Imports no torch."""
+"""Facts and checks of the speed nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention")
 
 
 def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and that it is sped up."""
+    """Facts of the model, and that it is sped up."""
     known = {name: inputs.literals.get(name) for name in _SPEED_PORTS}
     options = [
         name if value is True else f"attention {value}"
@@ -38,32 +38,32 @@ def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def first_block_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and which step cache it has."""
+    """Facts of the model with its step cache."""
     return _step_cache_facts(inputs, "first-block cache")
 
 
 def mag_cache_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and which step cache it has."""
+    """Facts of the model with its step cache."""
     return _step_cache_facts(inputs, "MagCache")
 
 
 def taylorseer_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and which step cache it has."""
+    """Facts of the model with its step cache."""
     return _step_cache_facts(inputs, "TaylorSeer")
 
 
 def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and which step cache it has."""
+    """Facts of the model with its step cache."""
     return _step_cache_facts(inputs, "attention broadcast")
 
 
 def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model, and that it has FreeU."""
+    """Facts of the model, and that it has FreeU."""
     return {"model": _with_speed(inputs, ["FreeU"])}
 
 
 def check_freeu_model(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models that are no UNets."""
+    """Find models that are not UNets."""
     try:
         check_freeu(inputs.fact("model", "family"), FreeUFactors())
     except NodegraphError as error:
@@ -81,12 +81,12 @@ def _with_speed(inputs: HookInputs, options: list[str]) -> Facts:
 
 
 def added_weights(_: HookInputs) -> Estimate:
-    """A model that shares its weights with the one before; copies of some are a part of them."""
+    """A model that shares its weights with the previous one, except for copies of some."""
     return Estimate(memory=0, weights={"model": 0}, shares={"model": "model"})
 
 
 def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
-    """Find options that the model or the device can't do."""
+    """Find options that the model or the device does not support."""
     literals = inputs.literals
     speed = SpeedOptions(
         compiled=literals.get("compiled") or False,
@@ -102,17 +102,17 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_first_block(inputs: HookInputs) -> Iterator[Finding]:
-    """Find numbers out of range, and models that can't have this cache."""
+    """Find numbers out of range, and models without support for this cache."""
     yield from _findings(inputs, FirstBlock)
 
 
 def check_mag_cache(inputs: HookInputs) -> Iterator[Finding]:
-    """Find numbers out of range, and models that can't have this cache or need ratios for it."""
+    """Find numbers out of range, and models that do not support this cache or need ratios."""
     yield from _findings(inputs, Magnitude)
 
 
 def check_taylorseer(inputs: HookInputs) -> Iterator[Finding]:
-    """Find numbers out of range, and models that can't have this cache."""
+    """Find numbers out of range, and models without support for this cache."""
     yield from _findings(inputs, Taylor)
 
 
@@ -126,15 +126,15 @@ def _findings(inputs: HookInputs, kind: type[StepCaching]) -> Iterator[Finding]:
     if before is not None:
         yield Finding(
             "model",
-            f"the model has a step cache already: {before}",
-            hint="One at a time: leave one of the nodes out.",
+            f"the model already has a step cache: {before}",
+            hint="Remove one of the two nodes.",
         )
     names = {item.name for item in fields(kind)}
     options: dict[str, Any] = {
         name: value for name, value in inputs.literals.items() if name in names
     }
     if None in options.values():
-        # One of them is linked, and not known yet.
+        # One of them is linked, so it is unknown.
         return
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     try:

@@ -1,4 +1,4 @@
-"""What LoadTextEncoder knows and checks before it runs. Imports no torch."""
+"""Facts and checks of LoadTextEncoder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TEXT_ENCODER = "text_encoder"
 
 
 def encoder_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Family of what LoadTextEncoder gives; nothing where it can't be loaded."""
+    """Family of the text encoder of LoadTextEncoder. Empty if it cannot be loaded."""
     try:
         encoders = _find_encoders(inputs)
     except NodegraphError:
-        # `check_encoder` tells.
+        # `check_encoder` reports it.
         return {}
     if encoders is None:
         return {}
@@ -34,7 +34,7 @@ def encoder_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing, damaged, of another family, or there twice."""
+    """Find files that are missing, damaged, of another family, or given twice."""
     try:
         _find_encoders(inputs)
     except NodegraphError as error:
@@ -45,7 +45,7 @@ def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _also_missing(inputs: HookInputs, ports: Sequence[str]) -> Iterator[Finding]:
-    """Find files that are missing besides the one that was told: all are fetched at once."""
+    """Find further missing files, so that all can be downloaded at once."""
     for port in ports:
         name = inputs.literals.get(port) or ""
         try:
@@ -56,14 +56,14 @@ def _also_missing(inputs: HookInputs, ports: Sequence[str]) -> Iterator[Finding]
 
 
 def encoder_state(inputs: HookInputs) -> str:
-    """Changes when a file of the text encoder does."""
+    """A stamp that changes when a file of the text encoder changes."""
     encoders = _find_encoders(inputs)
     assert encoders is not None
     return text_encoder_stamp(encoders, inputs.environment.device)
 
 
 def encoder_weights(inputs: HookInputs) -> Estimate:
-    """What the text encoder takes in memory once a node needs it."""
+    """Memory of the loaded text encoder."""
     encoders = _find_encoders(inputs)
     if encoders is None:
         return Estimate()
@@ -78,7 +78,7 @@ def _bytes(inputs: HookInputs, encoders: FoundEncoders) -> int:
 
 
 def _find_encoders(inputs: HookInputs) -> FoundEncoders | None:
-    """The files, as far as it is known yet which."""
+    """The files of the text encoders that are known."""
     literals, environment = inputs.literals, inputs.environment
     names = {port: literals.get(port) for port in PORTS}
     known = {port: name for port, name in names.items() if name is not None}

@@ -11,22 +11,21 @@ from ._facts import error_to_finding
 
 
 def choose_line(lines: str, choice: str) -> tuple[str, int]:
-    """A line and its number, counted from 0 and without empty lines.
+    """A line and its index, starting at 0, without empty lines.
 
     Args:
-        choice: The line, but for space around it; empty for the first.
+        choice: The line without spaces around it. Empty for the first.
+
     Raises:
-        InvalidValue: There is no such line.
+        InvalidValue: No line has this text.
     """
     known = [line.strip() for line in lines.splitlines() if line.strip()]
     if not known:
-        raise InvalidValue(
-            "there are no lines to choose from", port="lines", expected="one or more"
-        )
+        raise InvalidValue("there is no line to choose from", port="lines", expected="one or more")
     wanted = choice.strip() or known[0]
     if wanted not in known:
         raise InvalidValue(
-            "none of the lines is that",
+            "no line has this text",
             port="choice",
             given=choice[:60],
             expected=", ".join(known[:20]),
@@ -36,7 +35,7 @@ def choose_line(lines: str, choice: str) -> tuple[str, int]:
 
 
 def check_choice(inputs: HookInputs) -> Iterator[Finding]:
-    """Find choices that aren't among the lines."""
+    """Find choices that are not among the lines."""
     lines, choice = inputs.literals.get("lines"), inputs.literals.get("choice")
     if lines is not None and choice is not None:
         try:

@@ -1,4 +1,4 @@
-"""What is done to texts: templates, patterns, JSON. Imports no torch."""
+"""Text operations: templates, patterns, JSON. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ._facts import error_to_finding
 from ._shown import format_value, format_whole_value
 
 LARGEST = 4 << 20
-"""Bytes of a text file, and letters of a text that is made."""
+"""Maximum bytes of a text file, and characters of a text."""
 MOST_PARTS = 100_000
-"""Of a text that is taken apart: a node may run for each."""
+"""Maximum parts of a split text: a node may run for each."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
@@ -28,10 +28,10 @@ PartT = TypeVar("PartT")
 
 
 def fill_template(template: str, values: Mapping[str, Any]) -> str:
-    """A template with values in place of ``{a}`` or ``{a:.2f}``; ``{{`` is a plain bracket.
+    """Insert values for ``{a}`` or ``{a:.2f}`` in a template. ``{{`` is a plain bracket.
 
     Raises:
-        InvalidValue: A value isn't given, or can't be written in that way.
+        InvalidValue: A value is missing, or cannot be formatted this way.
     """
 
     size = len(template)
@@ -49,7 +49,7 @@ def fill_template(template: str, values: Mapping[str, Any]) -> str:
             return match.group(0)[0]
         if values.get(name) is None:
             raise InvalidValue(
-                f"the template has a place for `{name}`", port=name, expected="a value"
+                f"the template uses `{name}`, which has no value", port=name, expected="a value"
             )
         value = values[name]
         if not form:
@@ -59,33 +59,35 @@ def fill_template(template: str, values: Mapping[str, Any]) -> str:
             return format(number, form)
         except (ValueError, TypeError, OverflowError):
             raise InvalidValue(
-                f"can't be written as `{form}`", port=name, given=format_value(value)[:60]
+                f"the value cannot be formatted as `{form}`",
+                port=name,
+                given=format_value(value)[:60],
             ) from None
 
     return check_text_size(_PLACEHOLDER.sub(written, template))
 
 
 def value_text(value: Any, separator: str) -> str:
-    """Any value as a text; items of a list with a separator between. See `check_length`."""
+    """Convert any value to text. Items of a list are joined by a separator. See `check_length`."""
     if isinstance(value, list):
         return join_texts([format_whole_value(item) for item in value], separator)
     return check_text_size(format_whole_value(value))
 
 
 def join_texts(texts: Sequence[str], separator: str) -> str:
-    """Texts one after the other; see `check_length` for how long they may get."""
+    """Join texts. See `check_length` for the maximum length."""
     check_length(sum(map(len, texts)) + len(separator) * max(0, len(texts) - 1))
     return separator.join(texts)
 
 
 def replace_text(text: str, find: str, by: str) -> str:
-    """A text with another one in place of each that is found; see `check_length`."""
+    """Replace each match in a text. See `check_length`."""
     check_length(len(text) + text.count(find) * (len(by) - len(find)))
     return text.replace(find, by)
 
 
 def substitute_matches(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> str:
-    """A text with what each match becomes in its place; see `check_length`."""
+    """Replace each match by the text computed for it. See `check_length`."""
     parts: list[str] = []
     size = at = 0
     for match in matches:
@@ -97,10 +99,10 @@ def substitute_matches(text: str, matches: Iterable[Any], by: Callable[[Any], st
 
 
 def check_part_count(parts: Iterable[PartT]) -> list[PartT]:
-    """The parts of a text, if they aren't too many.
+    """Return the parts of a text, if there are not too many.
 
     Raises:
-        InvalidValue: They are more than `MOST_PARTS`.
+        InvalidValue: There are more than `MOST_PARTS`.
     """
     taken = list(islice(parts, MOST_PARTS + 1))
     if len(taken) > MOST_PARTS:
@@ -111,21 +113,21 @@ def check_part_count(parts: Iterable[PartT]) -> list[PartT]:
 
 
 def check_template(inputs: HookInputs) -> Iterator[Finding]:
-    """Find brackets that are no place for a value."""
+    """Find brackets that do not enclose a placeholder."""
     template = inputs.literals.get("template")
     if isinstance(template, str):
         wrong = re.search(r"[{}][^{}\n]{0,20}\}?", _PLACEHOLDER.sub("", template))
         if wrong:
             yield Finding(
                 "template",
-                "has a bracket that is no place for a value",
+                "a bracket does not enclose a placeholder",
                 given=wrong.group(0),
-                expected="{a} to {f}, {a:.2f} with two digits, {{ for a plain bracket",
+                expected="{a} to {f}, {a:.2f} for two decimals, {{ for a plain bracket",
             )
 
 
 def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
-    """Find patterns that are none."""
+    """Find invalid regular expressions."""
     for port in ("find", "pattern", "other"):
         text = inputs.literals.get(port)
         is_pattern = inputs.literals.get("regex", True) is True
@@ -139,47 +141,50 @@ def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def separator_of(text: str) -> str:
-    r"""A separator as it was typed, where \n, \t and \\ are a line break, a tab and a backslash."""
+    r"""A separator as typed, with \n, \t and \\ as a line break, a tab and a backslash."""
     return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group(0)], text)
 
 
 def check_text_size(text: str) -> str:
-    """A text that isn't so large that nothing can be done with it.
+    """Return a text that is not too large.
 
     Raises:
-        InvalidValue: It is.
+        InvalidValue: The text is too large.
     """
     check_length(len(text))
     return text
 
 
 def check_length(letters: int) -> None:
-    """Raise InvalidValue if a text of so many letters is too large; best before it is made."""
+    """Raise InvalidValue if a text of this length is too large. Call it before the text is made."""
     if letters > LARGEST:
         raise InvalidValue(
-            "the text gets too long", given=str(letters), expected=f"{LARGEST:,} letters at most"
+            "the text is too long", given=str(letters), expected=f"{LARGEST:,} characters at most"
         )
 
 
 def get_json_part(document: Any, path: str) -> Any:
-    """A part of what JSON says, such as ``images[0].seed``; the whole for an empty path.
+    """Part of a JSON text, for example ``images[0].seed``. An empty path returns the whole.
 
     Raises:
-        InvalidValue: There is no such part, or the path is none.
+        InvalidValue: The part does not exist, or the path is invalid.
     """
     at = 0
     while at < len(path):
         step = _STEP.match(path, at)
         if step is None:
             raise InvalidValue(
-                "is no path", port="path", given=path[:60], expected="such as images[0].seed"
+                "the path is not valid",
+                port="path",
+                given=path[:60],
+                expected="a path, for example images[0].seed",
             )
         name, number = step.groups()
         try:
             document = document[name] if number is None else _item(document, int(number))
         except (KeyError, IndexError, TypeError):
             raise InvalidValue(
-                f"there is no `{step.group(0)}` there",
+                f"the JSON text has no `{step.group(0)}` at this point",
                 port="path",
                 given=path[:60],
                 expected=_describe_parts(document),
@@ -201,27 +206,28 @@ def _describe_parts(document: Any) -> str:
 
 
 def read_text(file: Path, *, names: bool) -> str:
-    """A text file's content, in UTF-8 or else in Latin-1.
+    """Content of a text file in UTF-8, or else in Latin-1.
 
     Args:
-        names: Whether a fault may name the file.
+        names: Whether an error may name the file.
+
     Raises:
-        InvalidFile: It is missing, unreadable or too large.
+        InvalidFile: The file is missing, unreadable or too large.
     """
     name = str(file) if names else "the file"
     try:
-        # A device or a pipe may never end, and opening one may wait for ever.
+        # A device or a pipe may never end, and opening one may block forever.
         if not S_ISREG(file.stat().st_mode):
-            raise InvalidFile(f"{name} can't be read: it is no file")
+            raise InvalidFile(f"{name} cannot be read: it is not a file")
         if file.stat().st_size > LARGEST:
             raise InvalidFile(
                 f"{name} is too large for a text", expected=f"at most {format_size(LARGEST)}"
             )
         data = file.read_bytes()
     except OSError as error:
-        raise InvalidFile(f"{name} can't be read: {error.strerror or error}") from None
+        raise InvalidFile(f"{name} cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # a zero byte in its name
-        raise InvalidFile(f"{name!r} is no name of a file: {error}") from None
+        raise InvalidFile(f"{name!r} is not a file name: {error}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -230,15 +236,15 @@ def read_text(file: Path, *, names: bool) -> str:
 
 
 def resolve_text_path(inputs: Path, path: str) -> Path:
-    """A file by its path: relative ones start from the inputs folder, ``~`` from one's home.
+    """Path of a file. Relative paths start from the inputs folder, ``~`` is a home folder.
 
     Raises:
-        InvalidFile: Nobody has the name that stands after ``~``.
+        InvalidFile: The user named after ``~`` does not exist.
     """
     try:
         return inputs / Path(path).expanduser()
     except RuntimeError as error:
-        raise InvalidFile(f"{path} can't be read: {error}") from None
+        raise InvalidFile(f"{path} cannot be read: {error}") from None
 
 
 def check_text_file(inputs: HookInputs) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the nodes that teach check before they run, and tell. Imports no torch."""
+"""Facts and checks of the training nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from nodegraph.weights.memory import StepMemory
 
 _PORTS = ("model", "text_encoder")
 _HELD, _HELD_LESS = 24, 4
-"""How much more than in a step of sampling layers hold for gradients, as a rule of thumb
-that nothing was measured for: all of them keep what they were given, or those of one block."""
+"""Memory for gradients relative to a sampling step. A rule of thumb, not measured: all layers
+keep their inputs, or only those of one block."""
 _PASSES = 3
-"""Times that weights are gone through in a step: there, back, and for the gradients."""
+"""Passes over the weights per step: forward, backward, and for the gradients."""
 
 
 def trained_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model and text encoder that it hands on: all that was before."""
+    """Facts of the model and text encoder, passed on unchanged."""
     return {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
 
 
 def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of a control network that is taught: which models it leads."""
+    """Facts of a trained ControlNet: the models it is for."""
     family = inputs.fact("model", "family")
     return {} if family is None else {"control_net": {"family": family}}
 
 
 def check_training(inputs: HookInputs) -> Iterator[Finding]:
-    """Find parts of different models, and empty datasets where that is known."""
+    """Find parts of different models, and datasets known to be empty."""
     family = inputs.fact("model", "family")
     encoder = inputs.fact("text_encoder", "family")
     if family and encoder and encoder != family:
         yield Finding(
             "text_encoder",
-            "it is of another family than the model",
+            "the text encoder is of another family than the model",
             encoder,
             family,
-            "Take the text encoder of the same LoadModel.",
+            "Use the text encoder of the same LoadModel.",
             code="wrong-family",
         )
     known = FAMILIES.get(family or "")
@@ -46,18 +46,18 @@ def check_training(inputs: HookInputs) -> Iterator[Finding]:
     if known is not None and latents and latents != known.latent.name:
         yield Finding(
             "vae",
-            "it is of another kind than the model's",
+            "the VAE does not match the model",
             latents,
             known.latent.name,
-            "Take the VAE of the same LoadModel.",
+            "Use the VAE of the same LoadModel.",
             code="wrong-family",
         )
     if inputs.fact("dataset", "examples") == 0:
-        yield Finding("dataset", "it has nothing to learn from", "0 examples", "at least one")
+        yield Finding("dataset", "the dataset is empty", "0 examples", "at least one")
 
 
 def training_memory(inputs: HookInputs) -> Estimate:
-    """What a training takes besides the model's own weights, about."""
+    """Approximate memory of a training without the model's weights."""
     literals = inputs.literals
     steps, batch = literals.get("steps"), literals.get("batch") or 1
     if "kept" in inputs.facts:

@@ -1,4 +1,4 @@
-"""What the nodes that make pictures larger know and check before they run. Imports no torch."""
+"""Facts and checks of the upscaling nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from nodegraph.weights.file_kinds import file_stamp
 from ._facts import check_tiles, error_to_finding
 
 _HELD = 4 * 64 * 4
-"""Bytes that a network holds for each pixel that it sees: some layers of 64 channels."""
+"""Bytes per input pixel that a network holds: some layers of 64 channels."""
 SMALL_TILE = 128
-"""Pixels along a tile's side where memory ran out."""
+"""Side of the tiles in pixels if memory ran out."""
 _USE = 1.0
-"""How often each of its weights is used for such a pixel."""
+"""Uses of each weight per input pixel."""
 
 
 def upscaler_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """How many times larger the model makes pictures, if its header tells."""
+    """Scale factor of the model, if its header contains it."""
     try:
         scale = _scale(inputs)
     except NodegraphError:
-        # `check_upscaler` tells.
+        # `check_upscaler` reports it.
         scale = None
     return {} if scale is None else {"model": {"scale": scale}}
 
 
 def check_upscaler(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no upscale model, files of something else, and those that are refused."""
+    """Find missing upscale models, files of another kind, and refused files."""
     try:
         _scale(inputs)
     except NodegraphError as error:
@@ -47,7 +47,7 @@ def _scale(inputs: HookInputs) -> int | None:
 
 
 def upscaler_state(inputs: HookInputs) -> str:
-    """Changes when the file does."""
+    """A stamp that changes when the file changes."""
     environment = inputs.environment
     allow = environment.allow_pickle
     return file_stamp(
@@ -56,7 +56,7 @@ def upscaler_state(inputs: HookInputs) -> str:
 
 
 def upscaler_weights(inputs: HookInputs) -> Estimate:
-    """What the model takes in memory once a node needs it."""
+    """Memory of the loaded model."""
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return Estimate()
@@ -65,12 +65,12 @@ def upscaler_weights(inputs: HookInputs) -> Estimate:
         path = locate_upscaler(name, environment.models, allow_pickle=allow)
         return Estimate(memory=0, weights={"model": upscaler_bytes(path)})
     except NodegraphError:
-        # `check_upscaler` tells.
+        # `check_upscaler` reports it.
         return Estimate()
 
 
 def upscaled_image_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what UpscaleImage gives."""
+    """Size of the output of UpscaleImage."""
     known = dict(inputs.facts.get("image", {}))
     size = _upscaled(inputs)
     kept: Facts = {name: known[name] for name in ("batch", "channels") if name in known}
@@ -80,7 +80,7 @@ def upscaled_image_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_upscaled(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that get too large, and tiles that are mostly overlap."""
+    """Find images that become too large, and tiles with too much overlap."""
     yield from check_tiles(inputs)
     size = _upscaled(inputs)
     if size is not None:
@@ -102,7 +102,7 @@ def _upscaled(inputs: HookInputs) -> tuple[int, int] | None:
 
 
 def upscale_estimate(inputs: HookInputs) -> Estimate:
-    """What UpscaleImage takes."""
+    """Estimate of UpscaleImage."""
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
     tile = inputs.literals.get("tile")
     if width is None or height is None or tile is None:
@@ -118,7 +118,7 @@ def upscale_estimate(inputs: HookInputs) -> Estimate:
 
 
 def split_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of tiles, and that of the picture with the tiling."""
+    """Size of the tiles, and size of the image with the tiling."""
     tiling = _tiling(inputs)
     if tiling is None:
         return {}
@@ -130,7 +130,7 @@ def split_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_split(inputs: HookInputs) -> Iterator[Finding]:
-    """Find tiles that are mostly overlap, and too many of them."""
+    """Find tiles with too much overlap, and too many tiles."""
     try:
         _given_tiling(inputs)
     except InvalidValue as error:
@@ -141,7 +141,7 @@ def _tiling(inputs: HookInputs) -> Tiling | None:
     try:
         return _given_tiling(inputs)
     except InvalidValue:
-        # `check_split` tells.
+        # `check_split` reports it.
         return None
 
 
@@ -155,7 +155,7 @@ def _given_tiling(inputs: HookInputs) -> Tiling | None:
 
 
 def joined_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the picture that tiles make up."""
+    """Size of the image that the tiles form."""
     tiles, tiling = inputs.facts.get("tiles", {}), inputs.facts.get("tiling", {})
     kept = {name: tiles[name] for name in ("batch", "channels") if name in tiles}
     width, was, whole = tiles.get("width"), tiling.get("width"), tiling.get("whole_width")

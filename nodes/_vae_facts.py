@@ -1,4 +1,4 @@
-"""What LoadVae knows and checks before it runs. Imports no torch."""
+"""Facts and checks of LoadVae. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ._facts import error_to_finding, number_size_fact
 
 
 def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Latent format of what LoadVae gives; nothing where it can't be loaded."""
+    """Latent format of the VAE of LoadVae. Empty if it cannot be loaded."""
     try:
         latent_format = _vae_format(inputs)
     except NodegraphError:
-        # `check_vae` tells.
+        # `check_vae` reports it.
         return {}
     if latent_format is None:
         return {}
@@ -33,7 +33,7 @@ def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_vae(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no VAE, and those that don't say which latents they read."""
+    """Find missing VAEs, and VAEs with an unknown latent format."""
     try:
         _vae_format(inputs)
     except NodegraphError as error:
@@ -50,7 +50,7 @@ def _vae_format(inputs: HookInputs) -> LatentFormat | None:
 
 
 def vae_weights(inputs: HookInputs) -> Estimate:
-    """What the VAE takes in memory once a node needs it."""
+    """Memory of the loaded VAE."""
     literals, environment = inputs.literals, inputs.environment
     name, latents = literals.get("vae"), literals.get("latents")
     if name is None or latents is None:
@@ -67,7 +67,7 @@ def vae_weights(inputs: HookInputs) -> Estimate:
 
 
 def vae_state(inputs: HookInputs) -> str:
-    """Changes when a file of the VAE does."""
+    """A stamp that changes when a file of the VAE changes."""
     environment = inputs.environment
     return vae_stamp(
         inputs.literals["vae"],

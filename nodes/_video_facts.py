@@ -1,4 +1,4 @@
-"""What video nodes know and check before they run. Imports no torch."""
+"""Facts and checks of the video nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ._facts import error_to_finding, input_path
 
 
 def loaded_video_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size, number and rate of the frames that LoadVideo reads."""
+    """Size, number and rate of the frames that LoadVideo loads."""
     path = input_path(inputs)
     if path is None:
         return {}
     try:
         facts = _facts_of(path, _rate(inputs), _frame_part(inputs))
     except NodegraphError:
-        # `check_video` tells.
+        # `check_video` reports it.
         return {}
     rate = float(facts.rate)
     return _part(inputs, {"width": facts.width, "height": facts.height}, facts.frames, rate)
@@ -43,7 +43,7 @@ def _rate(inputs: HookInputs) -> Fraction | None:
 
 
 def _frame_part(inputs: HookInputs) -> FramePart:
-    # A value that a link brings counts as its default.
+    # A linked value counts as its default.
     names = [name for name in ("first", "count", "every") if inputs.literals.get(name)]
     return FramePart(**{name: inputs.literals[name] for name in names})
 
@@ -54,7 +54,7 @@ def _facts_of(
     try:
         stamp = file_stamp(path)
     except InvalidFile:
-        return video_facts(path, names=names)  # tells more of what is wrong
+        return video_facts(path, names=names)  # reports more details
     return _known(path, stamp, rate, part)
 
 
@@ -64,12 +64,12 @@ def _known(path: Path, stamp: str, rate: Fraction | None, part: FramePart) -> Vi
 
 
 def check_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or no videos, and frames that aren't in there or too many."""
+    """Find missing or invalid video files, and frames that are out of range or too many."""
     path = input_path(inputs)
     if path is None:
         return
     try:
-        # Whom a server serves is told nothing of files that somebody else put there.
+        # Users of a server must not learn about files of others.
         facts = _facts_of(
             path, _rate(inputs), _frame_part(inputs), names=inputs.environment.readable is None
         )
@@ -88,7 +88,7 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def trimmed_video_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size, number and rate of the frames that TrimVideo leaves."""
+    """Size, number and rate of the frames that TrimVideo keeps."""
     size = {
         name: inputs.fact("video", name)
         for name in ("width", "height")
@@ -110,21 +110,21 @@ def _part(
 
 
 def check_part(inputs: HookInputs) -> Iterator[Finding]:
-    """Find frames that aren't in the video."""
+    """Find frames outside the video."""
     if trimmed_video_facts(inputs)["video"].get("frames") == 0:
         error = frame_out_of_range_error(inputs.literals["first"], inputs.fact("video", "frames"))
         yield error_to_finding("first", error)
 
 
 def video_frames_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size and number of the pictures that ImagesFromVideo gives."""
+    """Size and number of the images of ImagesFromVideo."""
     facts = {name: inputs.fact("video", name) for name in ("width", "height")}
     facts |= {"batch": inputs.fact("video", "frames"), "channels": 3}
     return {"image": {name: fact for name, fact in facts.items() if fact is not None}}
 
 
 def frames_video_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size and rate of what VideoFromImages gives; how many there are isn't known of a list."""
+    """Size and rate of the video of VideoFromImages. The length of a list is unknown."""
     facts = {name: inputs.fact("images", name) for name in ("width", "height")}
     rate = inputs.literals.get("rate")
     if rate is not None:

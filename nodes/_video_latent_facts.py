@@ -1,4 +1,4 @@
-"""What the nodes between videos and latents check before they run. Imports no torch."""
+"""Checks of nodes that encode and decode videos. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ._facts import check_encoded_size, check_sides, check_tiles, error_to_findi
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of videos that there isn't enough memory for, and faulty tiles."""
+    """Find video latents that do not fit in memory, and invalid tiles."""
     yield from check_tiles(inputs)
     yield from _room(inputs, "latent")
 
 
 def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find videos that the VAE can't encode, or that there isn't enough memory for."""
+    """Find videos that the VAE cannot encode, or that do not fit in memory."""
     yield from check_tiles(inputs)
     yield from _room(inputs, "video")
     yield from check_sides(inputs, "video", "VAE", inputs.fact("vae", "downscale"))
@@ -25,26 +25,26 @@ def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_film(inputs: HookInputs) -> Iterator[Finding]:
-    """Find first pictures that the VAE can't encode, and numbers of frames that it can't."""
+    """Find first frames and frame counts that the VAE cannot encode."""
     yield from check_encoded_size(inputs)
     yield from check_frames("frames", inputs.literals.get("frames"), inputs.fact("vae", "temporal"))
 
 
 def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Finding]:
-    """Find numbers of frames that a model or VAE can't work on.
+    """Find frame counts that a model or VAE does not support.
 
     Args:
-        step: Frames that share a latent frame, 0 of what works on pictures alone; None if unknown.
+        step: Frames per latent frame. 0 for image models. None if unknown.
     """
     if frames is None or step is None or (frames - 1) % (step or frames + 1) == 0:
         return
     below = (frames - 1) // step * step + 1 if step else 1
     yield Finding(
         port,
-        "the model can't work on that many frames",
+        "the model does not support this number of frames",
         f"{frames} frames",
-        f"{below} or {below + step}" if step else "a picture",
-        None if step else "It works on pictures: use EmptyLatent, VAEEncode and VAEDecode.",
+        f"{below} or {below + step}" if step else "one image",
+        None if step else "The model is for images: use EmptyLatent, VAEEncode and VAEDecode.",
         code="wrong-size",
     )
 

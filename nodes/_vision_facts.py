@@ -1,4 +1,4 @@
-"""What nodes of models that see know and check before they run. Imports no torch."""
+"""Facts and checks of the vision model nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ._facts import check_dtype, error_to_finding
 from ._mask_facts import check_points
 
 _PORT = "vision_model"
-"""Of LoadVisionModel, that the model comes out of."""
+"""Output of LoadVisionModel."""
 
 
 def vision_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What the model does, and the classes that it knows; nothing where it can't be opened."""
+    """Task of the model, and its classes. Empty if it cannot be loaded."""
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return {}
@@ -30,12 +30,12 @@ def vision_outputs(inputs: HookInputs) -> dict[str, Facts]:
         folder = find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
         return {_PORT: {"task": TASKS[folder.class_name], "labels": class_labels(folder.config)}}
     except NodegraphError:
-        # `check_vision_model` tells.
+        # `check_vision_model` reports it.
         return {}
 
 
 def check_vision_model(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no model, and models that are damaged, refused or not supported."""
+    """Find missing models, and models that are damaged, refused or not supported."""
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is not None:
         try:
@@ -46,7 +46,7 @@ def check_vision_model(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def vision_state(inputs: HookInputs) -> str:
-    """Changes when a file of the model does."""
+    """A stamp that changes when a file of the model changes."""
     environment = inputs.environment
     return vision_stamp(
         inputs.literals["model"],
@@ -57,7 +57,7 @@ def vision_state(inputs: HookInputs) -> str:
 
 
 def vision_weights(inputs: HookInputs) -> Estimate:
-    """What the model takes in memory once a node needs it, about: as much as on disk."""
+    """Approximate memory of the loaded model: its size on disk."""
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return Estimate()
@@ -66,45 +66,45 @@ def vision_weights(inputs: HookInputs) -> Estimate:
 
 
 def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
-    """Find models that do something else."""
+    """Find models for another task."""
     model_task = inputs.fact("model", "task")
     if model_task is not None and model_task != task:
         yield Finding(
             "model",
-            "the model does something else",
+            "the model is for another task",
             f"a model for {NODE_BY_TASK[model_task]}",
             f"a model for {NODE_BY_TASK[task]}",
         )
 
 
 def check_anything(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else, and texts that are no points or boxes."""
+    """Find models for another task, and texts that are not points or boxes."""
     yield from _check(inputs, "points")
     yield from check_points(inputs)
     texts = [inputs.literals.get(port, "linked") for port in ("points", "boxes")]
     if not any(text.strip() for text in texts):
-        yield Finding("points", "neither a point nor a box is given")
+        yield Finding("points", "no point and no box is given")
 
 
 def check_text(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else."""
+    """Find models for another task."""
     yield from _check(inputs, "text")
 
 
 def check_classes(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else, and classes that they don't know."""
+    """Find models for another task, and classes that the model does not have."""
     yield from _check(inputs, "classes")
     yield from _check_labels(inputs)
 
 
 def check_things(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else, and classes that they don't know."""
+    """Find models for another task, and classes that the model does not have."""
     yield from _check(inputs, "boxes")
     yield from _check_labels(inputs)
 
 
 def _check_labels(inputs: HookInputs) -> Iterator[Finding]:
-    """Find classes that a model doesn't know."""
+    """Find classes that the model does not have."""
     known, text = inputs.fact("model", "labels"), inputs.literals.get("labels")
     if known and text is not None:
         names = [name.strip() for name in text.split(",") if name.strip()]
@@ -112,25 +112,25 @@ def _check_labels(inputs: HookInputs) -> Iterator[Finding]:
         for name in names:
             if name.lower() not in plain:
                 some = ", ".join(known[:40])
-                yield Finding("labels", "the model knows no such class", name, some)
+                yield Finding("labels", "the model does not have this class", name, some)
 
 
 def check_matting(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else."""
+    """Find models for another task."""
     yield from _check(inputs, "matting")
 
 
 def check_foreground(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else."""
+    """Find models for another task."""
     yield from _check(inputs, "foreground")
 
 
 def check_depth(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else."""
+    """Find models for another task."""
     yield from _check(inputs, "depth")
 
 
 def check_pose(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models for something else, and texts that are no boxes."""
+    """Find models for another task, and texts that are not boxes."""
     yield from _check(inputs, "pose")
     yield from check_points(inputs)

@@ -1,4 +1,4 @@
-"""What nodes that draw prompts check before they run. Imports no torch."""
+"""Checks of the random prompt nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 def wildcards(
     environment: Environment, reading: Callable[[Path], object] = lambda path: path
 ) -> WildcardFiles:
-    """Those of the inputs folder.
+    """The wildcards of the inputs folder.
 
     Args:
         reading: Called with each file before it is read.
     """
     from nodegraph.sampling.wildcards import WildcardFiles
 
-    # Whom a server serves is told nothing of files that somebody else put there.
+    # Users of a server must not learn about files of others.
     return WildcardFiles(environment.inputs, environment.readable is None, reading)
 
 
 def check_choices(inputs: HookInputs) -> Iterator[Finding]:
-    """Find choices that are none, and wildcards without a file."""
+    """Find invalid choices, and wildcards without a file."""
     from nodegraph.sampling.comfyui_prompts import check_prompt
     from nodegraph.sampling.wildcards import parse_choices, wildcard_names
 

@@ -1,4 +1,4 @@
-"""Texts that language models write."""
+"""Text generation with language models."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def LoadLanguageModel(
     model: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> LanguageModel:
-    """Open a language model, for GenerateText: any that transformers knows.
+    """Load a language model for GenerateText: any model that transformers supports.
 
     Args:
-        model: Name under a models folder, such as language/qwen3-4b: a folder as transformers saves
-            it. Code that a folder brings isn't run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers
+            saves it. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
     """
     from nodegraph.perception.languages.language_model import open_language_model
@@ -86,28 +86,29 @@ def GenerateText(
     thinking: Annotated[bool, Advanced()] = False,
     chat: Annotated[bool, Advanced()] = True,
 ) -> str:
-    """Let a language model write: an answer, a better prompt, what is on a picture.
+    """Generate text with a language model: an answer, a better prompt, or an image description.
 
-    Such are the text encoders of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
-    HunyuanImage, where their file has the head that writes, too; and those of LoadLanguageModel.
+    Use it with LoadLanguageModel, or with the text encoder of Qwen-Image, Z-Image, Flux.2, Lumina
+    2, Sana, HiDream or HunyuanImage if its file includes the language model head.
 
     Args:
-        encoder: Of such a model, or a language model by itself.
-        prompt: What it is asked.
-        images: What it looks at besides, by Qwen 2.5-VL; a batch counts as that many pictures.
-        system: What it is told beforehand of how to answer.
-        max_tokens: Of its answer, at most; a word has one or two.
-        sampling: Draw each word by its chance; else it is always the likeliest.
-        seed: Of the draws.
-        temperature: Low keeps to likely words, high is more surprising.
-        top_k: Draw from so many of the likeliest words; 0 for all.
-        top_p: Draw from the likeliest words that together have this chance.
-        min_p: Leave out words that are less likely than this beside the likeliest.
-        repetition_penalty: How much less likely words become that were there; 1 for not at all.
-        presence_penalty: The same for words of its answer, whatever their chance; 0 for not at all.
-        thinking: Let it think first, as Qwen 3 can; what it thinks isn't in the answer.
-        chat: Put around the prompt what such models were trained to be asked by; else it goes on
-            with the text as it is.
+        encoder: A text encoder with a language model head, or a language model.
+        prompt: The prompt for the language model.
+        images: Images for the model to look at, for Qwen 2.5-VL. A batch counts as several images.
+        system: System prompt: how the model should answer.
+        max_tokens: Maximum number of tokens of the answer. A word has one or two.
+        sampling: Sample each token by its probability. If off, the most likely token is used.
+        seed: Seed of the sampling.
+        temperature: Low values prefer likely tokens. High values give more varied text.
+        top_k: Sample from this many of the most likely tokens. 0 uses all.
+        top_p: Sample from the most likely tokens whose probabilities add up to this value.
+        min_p: Leave out tokens whose probability is below this share of the highest one.
+        repetition_penalty: Penalty on tokens that already occur. 1 is none.
+        presence_penalty: Constant penalty on tokens that already occur in the answer. 0 is none.
+        thinking: Let the model think first, as Qwen 3 can. The answer does not include these
+            thoughts.
+        chat: Apply the chat template of the model to the prompt. If off, the model continues the
+            text.
     """
     from nodegraph.models.language.text_generation import Question, generate_answer
     from nodegraph.models.language.token_sampling import TokenSampling

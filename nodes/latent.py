@@ -1,4 +1,4 @@
-"""Latents: empty ones, masks, noise, single items of a batch."""
+"""Latents: empty ones, noise masks, noise, and items of a batch."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ def EmptyLatent(
     batch_size: Annotated[int, Range(1, 4096)] = 1,
     multiple_of: Annotated[int, Range(1, 256), Advanced()] = 1,
 ) -> Latent:
-    """The size of pictures that are to be made from noise alone.
+    """Empty latent: the size of the images to generate from noise alone.
 
-    It takes the shape of a model's latents once that model samples it.
+    It takes the latent format of the model that samples it.
 
     Args:
-        width, height: In pixels.
-        batch_size: How many pictures.
-        multiple_of: What sides are made multiples of, the next smaller one; for linked sizes.
+        width, height: Size of the image, in pixels.
+        batch_size: Number of images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are
+            linked.
     """
     width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
     return Latent(None, width, height, batch_size)
@@ -61,21 +62,21 @@ def EmptyLatent(
     ),
 )
 def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
-    """Say which part of a latent sampling may change.
+    """Set the part of a latent that sampling changes (inpainting).
 
     Args:
-        latent: Of a picture.
-        mask: 1 is made anew, 0 is kept. It is scaled to the latent's size.
+        latent: The latent of an image.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
     """
     if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
         raise InvalidValue(
-            "the mask is of another batch than the latent",
+            "the batch sizes of mask and latent differ",
             port="mask",
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {latent.batch_size}, height, width)",
         )
     if not mask.isfinite().all():
-        raise InvalidValue("the mask has NaN or infinity", port="mask")
+        raise InvalidValue("the mask contains NaN or infinity", port="mask")
     return replace(latent, noise_mask=mask)
 
 
@@ -85,10 +86,10 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
     tags=("remove mask", "RemoveNoiseMask"),
 )
 def ClearNoiseMask(latent: Latent) -> Latent:
-    """Let sampling change all of a latent again.
+    """Remove the noise mask of a latent, so that sampling changes all of it.
 
     Args:
-        latent: With or without a noise mask.
+        latent: A latent with or without a noise mask.
     """
     left = latent.leftover
     if left is not None and left.original is not None:
@@ -107,13 +108,13 @@ def AddNoise(
     timestep: Annotated[int, Range(0, 9999)] = 500,
     seed: Annotated[int, Seed()] = 0,
 ) -> Latent:
-    """Forward diffusion: a latent with the noise that it has at a training timestep.
+    """Add noise of a training timestep to a latent (forward diffusion).
 
     Args:
-        model: Whose noise schedule to follow.
-        latent: Of a picture.
-        timestep: 0 is nearly clean; the last, mostly 999, is nearly noise alone.
-        seed: Of the noise of the first item; the next ones count up from it.
+        model: The model whose noise schedule is used.
+        latent: The latent of an image.
+        timestep: 0 is nearly clean. The last timestep, usually 999, is nearly pure noise.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
     """
     from nodegraph.families.flow_noise import recipe_noise
     from nodegraph.sampling.latent_noise import add_noise
@@ -138,17 +139,19 @@ def LatentFromBatch(
     index: Annotated[int, Range(0, 4095)] = 0,
     length: Annotated[int, Range(1, 4096)] = 1,
 ) -> Latent:
-    """Some consecutive items of a batch, with the noise that they have in it.
+    """Take consecutive items from a batch of latents.
+
+    The items keep their noise seeds and leftover noise.
 
     Args:
         latent: The batch.
-        index: The first one, counted from 0.
-        length: How many.
+        index: Index of the first item, starting at 0.
+        length: Number of items.
     """
     end = index + length
     if end > latent.batch_size:
         raise InvalidValue(
-            "the batch has no such items",
+            "the batch does not have these items",
             port="index",
             given=f"items {index} to {end - 1}",
             expected=f"items 0 to {latent.batch_size - 1}",

@@ -1,4 +1,4 @@
-"""Latents joined, repeated, pasted, mixed and added."""
+"""Latents: join, repeat, blend, add and composite."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PASTED = {name: f"destination.{name}" for name in ("width", "height", "frames")
     tags=("batch", "LatentBatch", "concatenate", "list to batch"),
 )
 def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Latent:
-    """Put latents into one batch.
+    """Join latents into one batch.
 
-    Its items draw noise by their places in it, unless LatentFromBatch or SetItemSeeds gave some
-    of them others: then all keep what they had.
+    Each item draws noise by its position in the batch. If LatentFromBatch or SetItemSeeds set the
+    seeds of some items, all items keep the seeds they had.
 
     Args:
-        first: One, or a list of them, all of one size and model.
-        second: More, which come behind.
+        first: One latent, or a list of latents of the same size and model.
+        second: More latents, appended after the first.
     """
     from nodegraph.sampling.latents.combination import join_latents
 
@@ -39,11 +39,11 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
     tags=("RepeatLatentBatch", "batch", "copies", "variations", "batch size"),
 )
 def RepeatLatent(latent: Latent, times: Annotated[int, Range(1, 4096)] = 2) -> Latent:
-    """Take a latent several times, in one batch; each copy draws noise of its own.
+    """Repeat a latent in a batch. Each copy draws different noise.
 
     Args:
-        latent: One, or a batch, which is repeated as a whole.
-        times: How often.
+        latent: A single latent or a batch, which is repeated as a whole.
+        times: Number of copies.
     """
     from nodegraph.sampling.latents.combination import repeat_latent
 
@@ -62,14 +62,17 @@ def BlendLatents(
     share: Annotated[float, Range(0, 1, step=0.01)] = 0.5,
     method: Literal["spherical", "linear"] = "spherical",
 ) -> Latent:
-    """Mix two latents, such as of two pictures: then sample a little over it.
+    """Blend two latents, for example of two images.
+
+    Sample the result with a low denoise to clean it.
 
     Args:
-        first: Of a picture, or with noise left in it.
-        second: As large and of the same model; of one of them a single one may go with a batch.
-        share: Of the second: 0 is the first alone, 1 the second alone.
-        method: Spherical goes along the arc between the two (slerp), which keeps the spread of
-            noise and contrast; linear is the mean.
+        first: The latent of an image, or one with leftover noise.
+        second: A latent of the same size and model. If one of the two is a single item, it is used
+            for the whole batch.
+        share: Share of the second: 0 is only the first, 1 is only the second.
+        method: Spherical interpolates along an arc (slerp), which keeps contrast and the variance
+            of noise. Linear is the weighted mean.
     """
     from nodegraph.sampling.latents.combination import blend_latents
 
@@ -85,12 +88,12 @@ def BlendLatents(
 def AddLatents(
     first: Latent, second: Latent, scale: Annotated[float, Range(-100, 100, step=0.05)] = 1.0
 ) -> Latent:
-    """Add a latent to another, times a number.
+    """Add a scaled latent to another.
 
     Args:
-        first: That is added to.
-        second: As large and of the same model.
-        scale: What the second is multiplied by; -1 subtracts it.
+        first: The latent to add to.
+        second: A latent of the same size and model.
+        scale: Factor on the second. -1 subtracts it.
     """
     from nodegraph.sampling.latents.combination import add_latents
 
@@ -111,14 +114,17 @@ def CompositeLatent(
     feather: Annotated[int, Range(0, 4096, step=8)] = 0,
     mask: Mask | None = None,
 ) -> Latent:
-    """Paste a latent into another. Where it isn't pasted, nothing changes.
+    """Paste a latent into another. Outside the pasted area nothing changes.
 
     Args:
-        destination: What is pasted into; an empty one is all zeros.
-        source: What is pasted; what lies beyond the destination is left out.
-        x, y: Where its upper left corner comes, in pixels: whole cells, of 8 pixels mostly.
-        feather: Pixels over which it fades at its edges, but where they are the destination's own.
-        mask: 1 takes the source, 0 keeps the destination; it is scaled to the source's size.
+        destination: The latent to paste into. An empty latent is all zeros.
+        source: The latent to paste. Parts outside the destination are dropped.
+        x, y: Position of the upper left corner, in pixels. It is a multiple of the cell size,
+            usually 8 pixels.
+        feather: Width of the soft edge, in pixels. Edges on the border of the destination are not
+            softened.
+        mask: 1 uses the source, 0 keeps the destination. The mask is scaled to the size of the
+            source.
     """
     from nodegraph.sampling.latents.combination import composite_latents
 

@@ -1,4 +1,4 @@
-"""Latents kept in files, shown and told in numbers."""
+"""Latents: save, load, show and measure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ._result_files import save_result
     tags=("write", "file", "keep", "safetensors"),
 )
 def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
-    """Write a latent to the output folder, with the workflow that made it.
+    """Save a latent to the output folder, with the workflow that made it.
 
-    Files are numbered: apple_00001.safetensors. One with the same content is not written again.
+    Files are numbered: apple_00001.safetensors. A file with the same content is not written again.
 
     Args:
-        latent: All of its batch, with its noise mask, seeds and the noise that is left in it.
-        name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date%
-            are filled in as in SaveImage.
+        latent: The whole batch is saved, with its noise mask, seeds and leftover noise.
+        name: Prefix of the file names. fruit/apple makes a sub-folder. Placeholders like %date% are
+            filled in as in SaveImage.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.sampling.latents.files import SUFFIX, encode_latent
@@ -45,10 +45,10 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
     tags=("open", "read", "safetensors"),
 )
 def LoadLatent(ctx: Context, path: Annotated[str, File("latent")]) -> Latent:
-    """Read a latent that SaveLatent wrote.
+    """Load a latent that SaveLatent saved.
 
     Args:
-        path: A .safetensors file; relative paths start from the inputs folder.
+        path: A .safetensors file. Relative paths start from the inputs folder.
     """
     from nodegraph.sampling.latents.files import read_latent
 
@@ -63,12 +63,13 @@ def LoadLatent(ctx: Context, path: Annotated[str, File("latent")]) -> Latent:
     tags=("preview", "show", "channels", "rgb", "look"),
 )
 def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") -> Image:
-    """Show the cells of a latent as they are, without decoding it.
+    """Show a latent as an image, without decoding it.
 
     Args:
-        latent: Of pictures; of videos the frame in the middle is shown.
-        shown: Its colours, as far as they are known of its format; or its channels one by one in a
-            grid, black to white over three standard deviations on both sides of their means.
+        latent: A latent of images. For a video latent, the middle frame is shown.
+        shown: Approximate colours, if they are known for the latent format, or the channels one by
+            one in a grid. In the grid, black to white covers three standard deviations on both
+            sides of the mean.
     """
     from nodegraph.sampling.previews import render_latent
 
@@ -76,7 +77,7 @@ def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") 
 
 
 class LatentFigures(NamedTuple):
-    """What a latent's values are like."""
+    """Statistics of a latent's values."""
 
     mean: float
     deviation: float
@@ -86,10 +87,13 @@ class LatentFigures(NamedTuple):
 
 @node(category="latent", tags=("mean", "standard deviation", "minimum", "maximum", "debug"))
 def LatentStatistics(ctx: Context, latent: Latent) -> LatentFigures:
-    """Tell mean, deviation and range of a latent's values, such as to see what noise is in it.
+    """Return mean, standard deviation and range of a latent's values.
+
+    Use it to check how much noise a latent contains.
 
     Args:
-        latent: With content; of a picture's, the mean is near 0 and the deviation near 1.
+        latent: A latent with content. For the latent of an image, the mean is near 0 and the
+            deviation near 1.
     """
     from nodegraph.sampling.latents.combination import require_samples
 

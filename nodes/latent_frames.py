@@ -1,4 +1,4 @@
-"""Latents of videos, frame by frame."""
+"""Latent frames of videos."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ def CutLatentFrames(
     start: Annotated[int, Range(-16384, 16384)] = 0,
     count: Annotated[int, Range(0, 16384)] = 0,
 ) -> Latent:
-    """Keep some of the latent frames of a video, or layers of a picture in layers.
+    """Keep a range of latent frames of a video, or layers of a layered image.
 
-    The VAE makes several frames of most of them, such as Wan's four of each but the first.
+    The VAE decodes most latent frames to several video frames. Wan decodes each to four, except the
+    first.
 
     Args:
-        latent: Of a video; its noise mask comes along.
-        start: The first that is kept, counted from 0; below 0 from the end, -1 being the last.
-        count: How many at most; 0 is all from there.
+        latent: The latent of a video. Its noise mask is cut, too.
+        start: Index of the first frame to keep, starting at 0. Negative values count from the end:
+            -1 is the last.
+        count: Maximum number of frames to keep. 0 keeps all frames from start.
     """
     from nodegraph.sampling.latents.transforms import cut_frames
 
@@ -43,13 +45,13 @@ def CutLatentFrames(
     tags=("LatentCutToBatch", "split frames", "layers", "qwen image layered"),
 )
 def LatentFramesToBatch(latent: Latent, size: Annotated[int, Range(1, 16384)] = 1) -> Latent:
-    """Take the latent of a video apart along time, into a batch.
+    """Split a video latent along time into a batch.
 
-    Of items of one latent frame, VAEDecode makes pictures.
+    VAEDecode turns items of one latent frame into images.
 
     Args:
-        latent: Of a video; its noise mask comes along.
-        size: Latent frames of each item; what doesn't fill one at the end is left out.
+        latent: The latent of a video. Its noise mask is split, too.
+        size: Latent frames per item. Frames at the end that do not fill an item are dropped.
     """
     from nodegraph.sampling.latents.transforms import frames_as_batch
 

@@ -1,4 +1,4 @@
-"""How masks of latents count."""
+"""Noise masks of latents."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from ._latent_facts import KEPT
     tags=("DifferentialDiffusion", "differential diffusion", "soft inpainting", "change map"),
 )
 def GradualMask(latent: Latent, strength: Annotated[float, Range(0, 1, step=0.01)] = 1.0) -> Latent:
-    """Let a mask say how much is changed: gray parts begin to change in later steps.
+    """Make gray parts of a noise mask change only in later steps (Differential Diffusion).
 
-    So details change where the mask is dark gray, and everything where it is white: Differential
-    Diffusion. Without it, gray mixes the old and the new at each step.
+    Dark gray areas change only in details, white areas change completely. Without this node, gray
+    blends old and new content at each step.
 
     Args:
-        latent: With a noise mask, such as SetNoiseMask's or InpaintConditioning's.
-        strength: 0 mixes as without this node, 1 doesn't mix at all.
+        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning.
+        strength: 0 blends as without this node. 1 does not blend at all.
     """
     if latent.noise_mask is None:
         raise InvalidValue(
-            "the latent has no noise mask", port="latent", hint="Put a SetNoiseMask before."
+            "the latent has no noise mask",
+            port="latent",
+            hint="Add a SetNoiseMask before this node.",
         )
     return replace(latent, gradual=strength)

@@ -1,4 +1,4 @@
-"""Noise put into latents, and the seeds that their items draw it from."""
+"""Noise for latents, and the noise seeds of their items."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ def InjectNoise(
     seed: Annotated[int, Seed()] = 0,
     mask: Mask | None = None,
 ) -> Latent:
-    """Put some noise into a latent before it is sampled again, so that details come of it.
+    """Add some noise to a latent before it is sampled again, to get more detail.
 
-    Other than AddNoise's, no schedule knows of it: sampling takes it for a part of the picture.
+    Unlike noise from AddNoise, this noise is not part of the schedule. The sampler treats it as
+    image content.
 
     Args:
-        latent: Of a picture, or with noise left in it.
-        strength: Standard deviation of the noise; a picture's latent has about 1.
-        seed: Of the noise of the first item; the next ones count up from it.
-        mask: Where noise comes: 1 all of it, 0 none. It is scaled to the latent's size.
+        latent: The latent of an image, or one with leftover noise.
+        strength: Standard deviation of the noise. The latent of an image has about 1.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        mask: Where noise is added: 1 is full strength, 0 is none. The mask is scaled to the size of
+            the latent.
     """
     from nodegraph.sampling.latent_noise import add_plain_noise
 
@@ -49,13 +51,13 @@ def InjectNoise(
     ),
 )
 def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
-    """Give each item of a batch a seed of its own, such as to draw the best of many again.
+    """Set the seed of each item of a batch, for example to regenerate the best of many images.
 
-    An item is then sampled as it is alone with that seed.
+    Each item gives the same result as when it is sampled alone with that seed.
 
     Args:
-        latent: A batch, or a single one, of which so many items are made.
-        seeds: One for each item. The sampler's own seed is added to them: leave that at 0.
+        latent: A batch. A single item is repeated once for each seed.
+        seeds: One seed per item. The seed of the sampler is added to them, so leave it at 0.
     """
     from nodegraph.sampling.latent_noise import with_seeds
 

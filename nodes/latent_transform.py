@@ -1,4 +1,4 @@
-"""Latents flipped, turned, cut and scaled."""
+"""Latents: flip, rotate, crop and scale."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Pixels = Annotated[int, Range(0, 16384, step=8)]
 def FlipLatent(latent: Latent, axis: Literal["horizontal", "vertical"] = "horizontal") -> Latent:
     """Mirror a latent.
 
-    What it decodes to is the mirrored picture about; sample a little over it.
+    It decodes only approximately to the mirrored image. Sample it with a low denoise afterwards.
 
     Args:
-        latent: Any, also an empty one; its noise mask comes along.
-        axis: Horizontal swaps left and right, vertical top and bottom.
+        latent: Any latent. An empty one works, too. Its noise mask is mirrored, too.
+        axis: Horizontal swaps left and right, vertical swaps top and bottom.
     """
     from nodegraph.sampling.latents.transforms import flip_latent
 
@@ -42,11 +42,11 @@ def FlipLatent(latent: Latent, axis: Literal["horizontal", "vertical"] = "horizo
     tags=("rotate", "LatentRotate", "orientation"),
 )
 def RotateLatent(latent: Latent, angle: Literal["90", "180", "270"] = "90") -> Latent:
-    """Turn a latent by quarters of a circle, clockwise.
+    """Rotate a latent clockwise by multiples of 90 degrees.
 
     Args:
-        latent: Any, also an empty one; its noise mask comes along.
-        angle: Degrees.
+        latent: Any latent. An empty one works, too. Its noise mask is rotated, too.
+        angle: Angle in degrees.
     """
     from nodegraph.sampling.latents.transforms import rotate_latent
 
@@ -72,13 +72,13 @@ def CropLatent(
     width: Annotated[int, Range(8, 16384, step=8)] = 512,
     height: Annotated[int, Range(8, 16384, step=8)] = 512,
 ) -> Latent:
-    """Keep a part of a latent.
+    """Crop a latent.
 
     Args:
-        latent: Any, also an empty one; its noise mask comes along.
-        x, y: Where the part begins, in pixels from the left and from the top: whole cells, of 8
-            pixels mostly.
-        width, height: Of the part, in pixels.
+        latent: Any latent. An empty one works, too. Its noise mask is cropped, too.
+        x, y: Left and upper edge of the crop, in pixels. They are multiples of the cell size,
+            usually 8 pixels.
+        width, height: Size of the crop, in pixels.
     """
     from nodegraph.sampling.latents.transforms import crop_latent
 
@@ -98,14 +98,16 @@ def ResizeLatent(
     height: Pixels = 0,
     method: Literal["bislerp", "bicubic", "bilinear", "area", "nearest"] = "bislerp",
 ) -> Latent:
-    """Scale a latent, such as for a hires fix: then sample it with denoise 0.4 to 0.7.
+    """Scale a latent, for example for a hires fix: then sample it with denoise 0.4 to 0.7.
 
     Args:
-        latent: Any, also an empty one; its noise mask comes along.
-        factor: How many times larger its sides get; rounded to whole cells, of 8 pixels mostly.
-        width, height: In pixels, in place of the factor; 0 of one of them keeps the proportions.
-        method: How cells are made of others. Bislerp goes between two along an arc, which keeps
-            their contrast; bicubic and bilinear soften, area averages, nearest repeats.
+        latent: Any latent. An empty one works, too. Its noise mask is scaled, too.
+        factor: Scale factor of the sides. The result is rounded to whole cells, usually of 8
+            pixels.
+        width, height: Size in pixels, used instead of the factor. If one is 0, the aspect ratio is
+            kept.
+        method: Interpolation. Bislerp interpolates along an arc and keeps contrast. Bicubic and
+            bilinear soften, area averages, nearest repeats.
     """
     from nodegraph.sampling.latents.transforms import resize_latent
 

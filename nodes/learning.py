@@ -1,4 +1,4 @@
-"""Looking into a diffusion model: what it says when it is asked once, and where it looks."""
+"""Inspect a diffusion model: single predictions and attention maps."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FACTS = {**LATENT_FACTS, "channels": "model.channels", "format": "model.format"
 
 
 class Prediction(NamedTuple):
-    """What a model says about a noisy latent.
+    """Predictions of a model for a noisy latent.
 
     Attributes:
-        clean: What it takes the latent to be without noise, guided.
-        noise: What it takes for noise in it, guided.
-        positive: As clean, by the positive prompt alone.
-        negative: As clean, by the negative prompt alone.
-        difference: Positive less negative, which guidance adds cfg times to negative.
+        clean: Guided prediction of the clean latent.
+        noise: Guided prediction of the noise.
+        positive: Prediction of the clean latent from the positive prompt alone.
+        negative: Prediction of the clean latent from the negative prompt alone.
+        difference: Positive minus negative. Guidance adds it cfg times to negative.
     """
 
     clean: Latent
@@ -63,16 +63,17 @@ def PredictOnce(
     latent: Latent,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 4.0,
 ) -> Prediction:
-    """Ask a model once about a noisy latent, and take its answer apart: no sampling.
+    """Evaluate a model once on a noisy latent and return the parts of its prediction.
 
-    All are latents, so that VAEDecode shows them as pictures.
+    Nothing is sampled. All outputs are latents, so VAEDecode can show them as images.
 
     Args:
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: With noise in it: of AddNoise, or of a sampling that stopped early.
-        cfg: How strongly prompts lead in clean and noise.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty
+            prompt is used.
+        latent: A noisy latent, from AddNoise or from a sampling that stopped early.
+        cfg: Guidance scale of clean and noise.
     """
     from nodegraph.sampling.model_inspection import predict_once
 
@@ -81,11 +82,11 @@ def PredictOnce(
 
 
 class WordMasks(NamedTuple):
-    """Where a model looks for words.
+    """Attention maps per word.
 
     Attributes:
-        words: In the prompt's order.
-        maps: Of each; brighter where it looks.
+        words: The words in the order of the prompt.
+        maps: One map per word. Brighter areas have more attention.
     """
 
     words: list[str]
@@ -110,19 +111,19 @@ def AttentionMaps(
     scale: ScaleOf = "each word",
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> WordMasks:
-    """Record where in a picture a UNet looks for each word of a prompt: its cross-attention.
+    """Record cross-attention maps of a UNet for each word of a prompt.
 
-    The picture gets noise at some levels, the model is asked about each, and attention is averaged
-    over levels, layers and heads.
+    Noise of several levels is added to the image, and the model is evaluated at each. The maps are
+    averaged over levels, layers and heads.
 
     Args:
-        model: Of Stable Diffusion 1, 2 or XL.
-        encoder: Of the same model.
-        latent: Of the picture: sampled, or of VAEEncode.
+        model: A Stable Diffusion 1, 2 or XL model.
+        encoder: The text encoder of the same model.
+        latent: The latent of the image, sampled or from VAEEncode.
         text: The prompt.
-        levels: How many noise levels it is asked at.
-        scale: Whether the brightest place of each word is 1, or that of all words together.
-        seed: Of the noise.
+        levels: Number of noise levels to evaluate.
+        scale: Whether 1 is the maximum of each word, or the maximum of all words.
+        seed: Seed of the noise.
     """
     from nodegraph.sampling.model_inspection import word_maps
 
@@ -149,12 +150,12 @@ def AttentionMaps(
     tags=("heat map", "overlay", "attention", "colormap", "show mask"),
 )
 def DrawHeat(image: Image, mask: Mask, opacity: Share = 0.65) -> Image:
-    """Draw a mask over a grey picture as heat: dark where it is 0, bright yellow where it is 1.
+    """Draw a mask as a heat map over a gray image: dark for 0, bright yellow for 1.
 
     Args:
-        image: What is below.
-        mask: Such as of AttentionMaps; scaled to the picture.
-        opacity: How much of the heat shows.
+        image: The image below the heat map.
+        mask: A mask, for example from AttentionMaps. It is scaled to the size of the image.
+        opacity: Opacity of the heat map.
     """
     from nodegraph.media.images.masks import overlay_heatmap
 

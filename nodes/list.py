@@ -1,4 +1,4 @@
-"""Lists: what single-valued inputs are mapped over."""
+"""Lists, over which nodes run once per item."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ _LONGEST = 1_000_000
 
 @node(category="list", tags=("prompts", "batch", "split"))
 def Lines(text: Annotated[str, Multiline()]) -> list[str]:
-    """The lines of a text, without empty ones: linked to a text input, the node runs for each.
+    """Split a text into its non-empty lines. A node whose text input is linked to them runs for
+    each.
 
     Args:
-        text: One item a line; space around it doesn't count.
+        text: One item per line. Spaces around it are removed.
     """
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 @node(id="Range", category="list", tags=("numbers", "count", "loop"))
 def Numbers(stop: int = 4, start: int = 0, step: int = 1) -> list[int]:
-    """Whole numbers, evenly spaced.
+    """Return evenly spaced whole numbers.
 
     Args:
-        stop: Where they end; it is not one of them.
-        start: The first one.
-        step: From one to the next; below 0 to count down.
+        stop: The end, which is not included.
+        start: The first number.
+        step: Difference between neighbours. Negative values count down.
     """
     if step == 0:
-        raise InvalidValue("numbers can't be 0 apart", port="step", given="0")
+        raise InvalidValue("the step is 0", port="step", given="0")
     numbers = range(start, stop, step)
     if len(numbers) > _LONGEST:
         raise InvalidValue(
-            "would be too many numbers",
+            "there are too many numbers",
             port="stop",
             given=str(len(numbers)),
             expected=f"{_LONGEST} at most",
@@ -54,11 +55,11 @@ def MakeList(
     item_7: Any | None = None,
     item_8: Any | None = None,
 ) -> list[Any]:
-    """Put values, or the items of several lists, into one list.
+    """Make a list from values, or from the items of several lists.
 
     Args:
-        item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8: What comes into the list, in
-            this order; of a list its items.
+        item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8: Values for the list, in this
+            order. A list adds its items.
     """
     values = (item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8)
     items: list[Any] = []
@@ -70,15 +71,15 @@ def MakeList(
 
 @node(category="list", tags=("index", "pick", "first", "last", "pick random", "random choice"))
 def Item(items: list[Any], index: int = 0) -> Any:
-    """One item of a list.
+    """Return one item of a list.
 
     Args:
         items: The list.
-        index: Which one, counted from 0; -1 is the last, -2 the one before.
+        index: Index of the item, starting at 0. -1 is the last, -2 the one before it.
     """
     if not -len(items) <= index < len(items):
         raise InvalidValue(
-            "the list has no such item",
+            "the list does not have this item",
             port="index",
             given=str(index),
             expected=f"{-len(items)} to {len(items) - 1}" if items else "a list with items",
@@ -88,7 +89,7 @@ def Item(items: list[Any], index: int = 0) -> Any:
 
 @node(category="list", tags=("count", "size", "StringLength", "number of"))
 def Length(items: list[Any]) -> int:
-    """How many items a list has.
+    """Return the number of items of a list.
 
     Args:
         items: The list.
@@ -98,10 +99,10 @@ def Length(items: list[Any]) -> int:
 
 @node(category="list", tags=("constant", "floats", "numbers", "csv"))
 def NumberList(numbers: Annotated[str, Multiline()] = "1, 2, 3") -> list[float]:
-    """A list of numbers as they are written.
+    """Make a list of numbers from text.
 
     Args:
-        numbers: With commas, semicolons or space between them.
+        numbers: Numbers separated by commas, semicolons or spaces.
     """
     parsed: list[float] = []
     for part in re.split(r"[\s,;]+", numbers.strip()):
@@ -109,7 +110,9 @@ def NumberList(numbers: Annotated[str, Multiline()] = "1, 2, 3") -> list[float]:
             if part:
                 parsed.append(float(part))
         except ValueError:
-            raise InvalidValue("is no number", port="numbers", given=part[:40]) from None
+            raise InvalidValue(
+                "an entry is not a number", port="numbers", given=part[:40]
+            ) from None
     return parsed
 
 
@@ -117,12 +120,12 @@ def NumberList(numbers: Annotated[str, Multiline()] = "1, 2, 3") -> list[float]:
 def NumberRange(
     start: float = 0.0, end: float = 1.0, count: Annotated[int, Range(1, _LONGEST)] = 5
 ) -> list[float]:
-    """Numbers evenly spaced between two, both of them included.
+    """Return evenly spaced numbers between two limits, both included.
 
     Args:
-        start: The first.
-        end: The last.
-        count: How many; of one alone it is the first.
+        start: The first number.
+        end: The last number.
+        count: How many numbers. For 1, only the first is returned.
     """
     if count == 1:
         return [start]
@@ -137,16 +140,16 @@ def NumberRange(
 def PartOfList(
     items: list[Any], start: int = 0, stop: int | None = None, step: int = 1
 ) -> list[Any]:
-    """A part of a list.
+    """Return part of a list (slice).
 
     Args:
         items: The list.
-        start: The first item, counted from 0; -2 is the last but one.
-        stop: The first that isn't in it any more; left out, all that follow are.
-        step: Every so many; below 0 they come in the other order, from the start backwards.
+        start: Index of the first item, starting at 0. -2 is the last but one.
+        stop: Index after the last item. If left out, all following items are included.
+        step: Take every n-th item. Negative values go backwards from start.
     """
     if step == 0:
-        raise InvalidValue("items can't be 0 apart", port="step", given="0")
+        raise InvalidValue("the step is 0", port="step", given="0")
     first = None if step < 0 and start == 0 else start
     return items[first:stop:step]
 
@@ -157,19 +160,19 @@ def ReorderList(
     order: Literal["reversed", "sorted", "sorted downwards", "shuffled"] = "reversed",
     seed: Annotated[int, Seed()] = 0,
 ) -> list[Any]:
-    """The items of a list in another order.
+    """Sort, reverse or shuffle a list.
 
     Args:
         items: The list.
-        order: Sorted are numbers by size and texts by letters, capitals like small ones.
-        seed: Another order for each, where they are shuffled.
+        order: Sorting orders numbers by value and texts alphabetically, without regard to case.
+        seed: Seed of the shuffle.
     """
     from random import Random
 
     if order == "reversed":
         return items[::-1]
     if order == "shuffled":
-        return Random(seed).sample(items, len(items))  # noqa: S311 - to be drawn again
+        return Random(seed).sample(items, len(items))  # noqa: S311 - must be reproducible
     try:
         return sorted(items, key=_sort_key, reverse=order == "sorted downwards")
     except TypeError:
@@ -188,10 +191,10 @@ def _sort_key(item: Any) -> Any:
 
 @node(category="list", tags=("distinct", "duplicates", "set"))
 def UniqueItems(items: list[Any]) -> list[Any]:
-    """The items of a list, each once: where it came first.
+    """Remove duplicates from a list. The first of equal items is kept.
 
     Args:
-        items: The list. Pictures and other tensors are told apart by their content.
+        items: The list. Images and other tensors are compared by content.
     """
     from nodegraph.core.digests import digest_value
 
@@ -207,16 +210,16 @@ def RepeatItems(
     times: Annotated[int, Range(0, 10_000)] = 2,
     each: bool = False,
 ) -> list[Any]:
-    """A list several times over.
+    """Repeat a list several times.
 
     Args:
         items: The list.
-        times: How often.
-        each: Each item so often before the next one comes, in place of the whole list.
+        times: Number of repetitions.
+        each: Repeat each item before the next one, instead of repeating the whole list.
     """
     if len(items) * times > _LONGEST:
         raise InvalidValue(
-            "would be too many items",
+            "the list has too many items",
             port="times",
             given=str(len(items) * times),
             expected=f"{_LONGEST} at most",
@@ -231,18 +234,18 @@ class CrossedLists(NamedTuple):
 
 @node(category="list", tags=("cross product", "combinations", "pairs", "grid", "sweep", "xy"))
 def CrossLists(first: list[Any], second: list[Any]) -> CrossedLists:
-    """Every item of a list with every item of another: two lists of the same length.
+    """Return every combination of the items of two lists, as two lists of the same length.
 
-    Linked to two inputs of a node, it runs for each pair. They come row by row: the first item of
-    the first list with all of the second, then its next one.
+    Linked to two inputs of a node, they make it run for each pair. The first item of the first list
+    comes with all items of the second, then its next item.
 
     Args:
-        first: What changes slowly.
-        second: What changes from pair to pair.
+        first: The list that changes slowly.
+        second: The list that changes with each pair.
     """
     if len(first) * len(second) > _LONGEST:
         raise InvalidValue(
-            "would be too many pairs",
+            "there are too many pairs",
             port="second",
             given=str(len(first) * len(second)),
             expected=f"{_LONGEST} at most",
@@ -253,12 +256,12 @@ def CrossLists(first: list[Any], second: list[Any]) -> CrossedLists:
 
 @node(category="list", tags=("batch", "group", "split", "rows"))
 def ChunkList(items: list[Any], size: Annotated[int, Range(1, _LONGEST)] = 4) -> list[list[Any]]:
-    """A list in parts: a list of lists, each of so many items and the last of what is left.
+    """Split a list into chunks: a list of lists. The last chunk has the remaining items.
 
-    Linked to a list input, such as that of ImageStrip, the node runs once for each part.
+    A node with a list input, for example ImageStrip, runs once per chunk.
 
     Args:
         items: The list.
-        size: Items of a part.
+        size: Number of items per chunk.
     """
     return [items[at : at + size] for at in range(0, len(items), size)]

@@ -1,4 +1,4 @@
-"""Masks changed, put together, measured and applied to pictures."""
+"""Masks: change, combine, measure, and apply to images."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Offset = Annotated[int, Range(-16384, 16384), Advanced()]
 
 @node(category="mask", facts=MASK_FACTS, tags=("inverse", "select inverse", "negative"))
 def InvertMask(mask: Mask) -> Mask:
-    """Mask what isn't masked, and the other way round.
+    """Invert a mask: 0 becomes 1 and 1 becomes 0.
 
     Args:
-        mask: Any.
+        mask: Any mask.
     """
     return 1 - mask
 
@@ -50,15 +50,15 @@ def GrowMask(
     pixels: Annotated[int, Range(-1024, 1024)] = 8,
     corners: Literal["round", "square", "diamond"] = "round",
 ) -> Mask:
-    """Make a mask reach further, or less far with a negative number.
+    """Grow a mask, or shrink it with a negative number of pixels.
 
-    It doesn't shrink away from the picture's border.
+    It does not shrink away from the border of the image.
 
     Args:
-        mask: Any; soft edges move as they are.
-        pixels: How far; below 0 it shrinks.
-        corners: Within a circle of so many pixels, within a square, or within so many steps along
-            rows and columns.
+        mask: Any mask. Soft edges keep their softness.
+        pixels: Distance in pixels. Negative values shrink the mask.
+        corners: Shape of the neighbourhood: a circle with this radius, a square, or this many steps
+            along rows and columns.
     """
     from nodegraph.media.images.mask_morphology import grow_mask
 
@@ -76,15 +76,15 @@ def FeatherMask(
     method: Literal["gaussian", "linear"] = "gaussian",
     side: Literal["both", "inward", "outward"] = "both",
 ) -> Mask:
-    """Make a mask's edges soft.
+    """Soften the edges of a mask.
 
     Args:
-        mask: Any.
-        radius: Pixels that it fades over, to each side.
-        method: Gaussian blurs it, with half the radius as deviation; linear fades evenly with the
-            distance from the edge.
-        side: Inward stays inside the mask, so that nothing outside it changes; outward keeps all
-            of it.
+        mask: Any mask.
+        radius: Width of the soft edge on each side, in pixels.
+        method: Gaussian blurs the mask, with half the radius as standard deviation. Linear fades
+            evenly with the distance from the edge.
+        side: Inward stays inside the mask, so that nothing outside it changes. Outward keeps the
+            whole mask at full strength.
     """
     from nodegraph.media.images.mask_morphology import feather_mask
 
@@ -99,11 +99,11 @@ def FeatherMask(
 def FadeMaskBorders(
     mask: Mask, left: Border = 0, top: Border = 0, right: Border = 0, bottom: Border = 0
 ) -> Mask:
-    """Let a mask fall evenly towards the borders of its picture, such as to blend what is pasted.
+    """Fade a mask towards the borders of its image, for example to blend pasted tiles.
 
     Args:
-        mask: Any.
-        left, top, right, bottom: Pixels over which it falls; 0 leaves that side as it is.
+        mask: Any mask.
+        left, top, right, bottom: Width of the fade in pixels. 0 leaves that side unchanged.
     """
     from nodegraph.media.images.mask_morphology import fade_borders
 
@@ -115,8 +115,8 @@ def ThresholdMask(mask: Mask, low: Share = 0.5, high: Share = 1.0) -> Mask:
     """Make a mask hard: 1 where its value is in a range, 0 elsewhere.
 
     Args:
-        mask: Any.
-        low, high: Both belong to the range.
+        mask: Any mask.
+        low, high: Limits of the range, both included.
     """
     from nodegraph.media.images.masks import threshold_mask
 
@@ -136,15 +136,16 @@ def CombineMasks(
     x: Offset = 0,
     y: Offset = 0,
 ) -> Mask:
-    """Make one mask of two.
+    """Combine two masks into one.
 
     Args:
-        first: Any.
-        second: It is scaled to the first one's size, or placed on it.
-        how: Union: in either; intersect: in both; subtract: the first without the second; xor: in
-            one alone; multiply and add the values.
-        fit: Stretch scales the second; place keeps its size, and the first one beside it.
-        x, y: Where the second's upper left corner is placed, in pixels.
+        first: Any mask.
+        second: Any mask. It is scaled to the size of the first, or placed on it.
+        how: Union: in either mask. Intersect: in both. Subtract: the first without the second. Xor:
+            in only one. Multiply and add combine the values.
+        fit: Stretch scales the second mask. Place keeps its size, and the first mask applies around
+            it.
+        x, y: Position of the upper left corner of the second mask, in pixels.
     """
     from nodegraph.media.images.masks import combine_masks
 
@@ -153,11 +154,11 @@ def CombineMasks(
 
 @node(category="mask", facts=MASK_FACTS, tags=("close holes", "MaskFillHoles", "fill region"))
 def FillMaskHoles(mask: Mask, most: Annotated[int, Range(0), Advanced()] = 0) -> Mask:
-    """Mask what is enclosed by a mask.
+    """Fill the holes of a mask.
 
     Args:
-        mask: Counts as masked from a half up.
-        most: Pixels of the largest hole that is filled; 0 fills all.
+        mask: Pixels of 0.5 and above count as masked.
+        most: Size of the largest hole to fill, in pixels. 0 fills all holes.
     """
     from nodegraph.media.images.mask_morphology import fill_holes
 
@@ -172,12 +173,13 @@ def FillMaskHoles(mask: Mask, most: Annotated[int, Range(0), Advanced()] = 0) ->
 def KeepMaskParts(
     mask: Mask, least: Annotated[int, Range(0)] = 64, most: Annotated[int, Range(0, 10000)] = 0
 ) -> Mask:
-    """Drop a mask's small parts.
+    """Remove the small parts of a mask (connected components).
 
     Args:
-        mask: Pixels above 0 that touch are one part.
-        least: Pixels of the smallest part that stays.
-        most: How many parts stay, the largest ones; 0 keeps all that are large enough.
+        mask: Adjacent pixels above 0 form one part.
+        least: Size of the smallest part to keep, in pixels.
+        most: Maximum number of parts to keep, the largest first. 0 keeps all parts that are large
+            enough.
     """
     from nodegraph.media.images.mask_morphology import filter_components
 
@@ -199,13 +201,13 @@ def ResizeMask(
         Literal["bilinear", "bicubic", "lanczos", "area", "nearest"], Advanced()
     ] = "bilinear",
 ) -> Mask:
-    """Scale a mask to a picture, or to a size.
+    """Scale a mask to the size of an image, or to a given size.
 
     Args:
-        mask: Of any size.
-        image: It gets this picture's size; without it, width and height say.
-        width, height: In pixels, without a picture.
-        method: How pixels are made of others; nearest keeps hard edges hard.
+        mask: A mask of any size.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width, height: Size in pixels, if no image is linked.
+        method: Interpolation. Nearest keeps hard edges hard.
     """
     from nodegraph.media.images.masks import resize_mask, resolve_size
 
@@ -213,7 +215,7 @@ def ResizeMask(
 
 
 class MaskBox(NamedTuple):
-    """Where a mask is, in pixels, and the share of the picture that it covers."""
+    """Bounding box of a mask in pixels, and the share of the image that the mask covers."""
 
     x: int
     y: int
@@ -228,14 +230,14 @@ def MaskBounds(
     margin: Annotated[int, Range(0, 16384)] = 0,
     multiple_of: Annotated[int, Range(1, 512), Advanced()] = 1,
 ) -> MaskBox:
-    """The box that a mask is in, as numbers, and how much of the picture it covers.
+    """Return the bounding box of a mask as numbers, and how much of the image it covers.
 
-    A batch has one box for all. An empty mask is in a box of 0 by 0.
+    A batch has one box for all its masks. The box of an empty mask is 0 by 0.
 
     Args:
         mask: Pixels above 0 count.
-        margin: Pixels around it, as far as the picture reaches.
-        multiple_of: What width and height are made multiples of, such as 8.
+        margin: Margin in pixels around the box, limited to the image.
+        multiple_of: Make width and height multiples of this, for example 8.
     """
     from nodegraph.media.images.masks import mask_box, mask_share
     from nodegraph.media.images.regions import expand_box, fit_box
@@ -253,10 +255,10 @@ def MaskBounds(
     tags=("mask to image", "MaskToImage", "show mask", "convert"),
 )
 def MaskToImage(mask: Mask) -> Image:
-    """A mask as a picture: white where it masks.
+    """Convert a mask to an image: white where the mask is 1.
 
     Args:
-        mask: Any.
+        mask: Any mask.
     """
     from nodegraph.media.images.masks import mask_to_image
 
@@ -277,13 +279,13 @@ def MaskToImage(mask: Mask) -> Image:
     ),
 )
 def MaskOverlay(image: Image, mask: Mask, color: str = "#ff0000", opacity: Share = 0.5) -> Image:
-    """Show a mask over its picture.
+    """Show a mask as a colour overlay on its image.
 
     Args:
-        image: Any.
-        mask: It is scaled to the picture.
-        color: What is masked is tinted with it.
-        opacity: How strongly.
+        image: Any image.
+        mask: Any mask. It is scaled to the size of the image.
+        color: Colour of the overlay.
+        opacity: Opacity of the overlay.
     """
     from nodegraph.media.images.masks import overlay_mask
 
@@ -298,12 +300,12 @@ def MaskOverlay(image: Image, mask: Mask, color: str = "#ff0000", opacity: Share
 def SetAlpha(
     image: Image, mask: Mask, masked: Literal["opaque", "transparent"] = "opaque"
 ) -> Image:
-    """Make a part of a picture transparent, by a mask. Saved as PNG or WebP, it stays so.
+    """Make part of an image transparent with a mask. PNG and WebP files keep the transparency.
 
     Args:
-        image: Its own transparency is replaced.
-        mask: It is scaled to the picture.
-        masked: Whether what is masked stays opaque or becomes transparent.
+        image: Any image. Its alpha channel is replaced.
+        mask: Any mask. It is scaled to the size of the image.
+        masked: Whether the masked area stays opaque or becomes transparent.
     """
     from nodegraph.media.images.masks import with_alpha
 
@@ -316,12 +318,12 @@ def SetAlpha(
     tags=("ImageCompositeMasked", "paste", "merge pictures", "layer mask", "inpaint result"),
 )
 def CompositeMasked(base: Image, overlay: Image, mask: Mask) -> Image:
-    """Put one picture over another where a mask says; all else stays bit for bit.
+    """Composite one image over another with a mask. All other pixels stay bit-identical.
 
     Args:
-        base: What is seen where the mask is 0.
-        overlay: What is seen where the mask is 1; scaled to the base.
-        mask: Scaled to the base.
+        base: The image where the mask is 0.
+        overlay: The image where the mask is 1. It is scaled to the size of the base.
+        mask: Any mask. It is scaled to the size of the base.
     """
     from nodegraph.media.images.masks import composite
 
@@ -329,7 +331,7 @@ def CompositeMasked(base: Image, overlay: Image, mask: Mask) -> Image:
 
 
 class Cropped(NamedTuple):
-    """A part of a picture, its mask, and where it belongs."""
+    """The cropped image, its mask, and its region in the original."""
 
     image: Image
     mask: Mask
@@ -361,19 +363,19 @@ def CropToMask(
     multiple_of: Annotated[int, Range(1, 512), Advanced()] = 8,
     empty: Annotated[Literal["error", "whole picture"], Advanced()] = "error",
 ) -> Cropped:
-    """Cut out the part of a picture that is masked, to work on it at full size.
+    """Crop an image to its masked area, to work on that area at full resolution.
 
-    StitchCrop puts it back. A batch is cut at the place that holds all of its masks.
+    StitchCrop pastes the result back. A batch is cropped to the area that contains all its masks.
 
     Args:
-        image: Any.
-        mask: What is to change; scaled to the picture.
-        margin: Pixels around the mask, for the model to see what is there.
-        width, height: What the part is scaled to: the size that the model likes. 0 follows from
-            the mask; both 0 keep its pixels.
-        multiple_of: What its sides are made multiples of.
-        empty: What an empty mask is: an error, or the whole picture, to which StitchCrop then
-            changes nothing.
+        image: Any image.
+        mask: The area to change. It is scaled to the size of the image.
+        margin: Margin in pixels around the mask, as context for the model.
+        width, height: Size to scale the crop to, usually the training size of the model. If one is
+            0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
+        multiple_of: Make the sides of the crop multiples of this.
+        empty: How to treat an empty mask: raise an error, or crop to the whole picture, to which
+            StitchCrop then changes nothing.
     """
     from nodegraph.media.images.inpainting import crop_to_mask
 
@@ -400,13 +402,13 @@ def StitchCrop(
     region: Region,
     feather: Annotated[float, Range(0, 512, step=1)] = 8.0,
 ) -> Image:
-    """Put a part back that CropToMask cut out; outside the mask nothing changes, bit for bit.
+    """Paste a crop of CropToMask back. Outside the mask all pixels stay bit-identical.
 
     Args:
-        image: The picture that it was cut out of.
-        part: As it is now, of any size.
-        region: Of CropToMask.
-        feather: Pixels over which it fades in from the mask's edge inwards.
+        image: The image that was cropped.
+        part: The changed crop, of any size.
+        region: The region from CropToMask.
+        feather: Width of the soft edge in pixels, from the edge of the mask inwards.
     """
     from nodegraph.media.images.inpainting import stitch
 
@@ -414,7 +416,7 @@ def StitchCrop(
 
 
 class PaddedPicture(NamedTuple):
-    """A larger picture, and what is new in it."""
+    """The padded image, and the mask of the new area."""
 
     image: Image
     mask: Mask
@@ -441,17 +443,17 @@ def PadForOutpaint(
     seed: Annotated[int, Seed(), Advanced()] = 0,
     fade: Annotated[Literal["linear", "quadratic"], Advanced()] = "linear",
 ) -> PaddedPicture:
-    """Make room around a picture for a model to fill, and a mask of it.
+    """Pad an image for outpainting, and return a mask of the new area.
 
     Args:
-        image: Any.
-        left, top, right, bottom: Pixels that are added.
-        feather: Pixels over which the mask fades out into the old picture.
-        fill: What is there to begin with: the edge drawn out, the picture mirrored, a colour, or
+        image: Any image.
+        left, top, right, bottom: Pixels to add on each side.
+        feather: Width in pixels over which the mask fades into the original image.
+        fill: Initial content of the new area: the edge repeated, the image mirrored, a colour, or
             coloured noise.
-        color: Of the fill by colour.
-        seed: Of the noise.
-        fade: Linear fades evenly, quadratic the slower the further.
+        color: Colour of the fill, for the fill by colour.
+        seed: Seed of the noise.
+        fade: Linear fades evenly. Quadratic fades more slowly with the distance.
     """
     from nodegraph.media.images.inpainting import pad_for_outpaint
 
@@ -471,11 +473,11 @@ def PadForOutpaint(
     tags=("write", "file", "export"),
 )
 def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
-    """Write masks to the output folder as gray PNGs, which LoadMask reads again.
+    """Save masks to the output folder as gray PNG files, which LoadMask can load.
 
     Args:
-        mask: Each of the batch gets a file of its own.
-        name: What the file names begin with; fruit/apple makes a sub-folder.
+        mask: Each mask of the batch is saved to a file.
+        name: Prefix of the file names. fruit/apple makes a sub-folder.
     """
     from nodegraph.media.images.workflow_metadata import encode_with_workflow
 

@@ -1,4 +1,4 @@
-"""Masks made of files, pictures, shapes and numbers."""
+"""Masks from files, images, shapes and numbers."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def LoadMask(
     path: Annotated[str, File("image")],
     channel: Literal["auto", "brightness", "transparency", "red", "green", "blue"] = "auto",
 ) -> Mask:
-    """Read a mask from a picture's file, such as one that was painted in another program.
+    """Load a mask from an image file, for example one that was painted in another program.
 
     Args:
-        path: PNG, WebP and others; relative paths start from the inputs folder.
-        channel: What is 1 in the mask. Auto is the transparency of a file that has some, else the
-            brightness: white is masked.
+        path: PNG, WebP and other formats. Relative paths start from the inputs folder.
+        channel: Channel to use as the mask. Auto uses the transparency if the file has any, else
+            the brightness: white is masked.
     """
     from nodegraph.media.images.images import read_image
     from nodegraph.media.images.masks import mask_from_file
@@ -61,12 +61,12 @@ def LoadMask(
 def SolidMask(
     image: Image | None = None, width: Side = 512, height: Side = 512, value: Share = 1.0
 ) -> Mask:
-    """A mask that has one value everywhere.
+    """Make a mask with the same value everywhere.
 
     Args:
-        image: It is as large as this picture; without it, width and height say.
-        width, height: In pixels, without a picture.
-        value: 1 masks everything, 0 nothing.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width, height: Size in pixels, if no image is linked.
+        value: 1 masks everything, 0 masks nothing.
     """
     import torch
 
@@ -93,13 +93,13 @@ def SolidMask(
 def MaskFromColor(
     image: Image, color: str = "#ffffff", tolerance: Share = 0.1, softness: Share = 0.0
 ) -> Mask:
-    """Mask what is of a colour.
+    """Mask the pixels of a colour.
 
     Args:
-        image: Any.
-        color: As #rrggbb, or by name.
-        tolerance: How far red, green and blue may each be from it; 0 takes the very colour alone.
-        softness: Further differences over which the mask fades out.
+        image: Any image.
+        color: The colour as #rrggbb or by name.
+        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact colour.
+        softness: Range of differences above the tolerance over which the mask fades out.
     """
     from nodegraph.media.images.masks import mask_from_color
 
@@ -124,11 +124,12 @@ def MaskFromChannel(
         "luminance", "red", "green", "blue", "alpha", "saturation", "value"
     ] = "luminance",
 ) -> Mask:
-    """Take a mask from a picture's brightness, transparency or another channel.
+    """Make a mask from the brightness, transparency or another channel of an image.
 
     Args:
-        image: Any; one without alpha is opaque everywhere.
-        channel: Luminance weighs the colours as the eye does; value is the brightest of them.
+        image: Any image. An image without alpha is opaque everywhere.
+        channel: Luminance weighs the colours by perceived brightness. Value is the brightest of the
+            three colours.
     """
     from nodegraph.media.images.masks import mask_from_channel
 
@@ -153,16 +154,17 @@ def ShapeMask(
     unit: Literal["shares", "pixels"] = "shares",
     angle: Annotated[float, Range(-360, 360, step=5), Advanced()] = 0.0,
 ) -> Mask:
-    """Mask a rectangle, an ellipse or a diamond.
+    """Make a mask of a rectangle, an ellipse or a diamond.
 
     Args:
-        image: The mask is as large as this picture; without it, width and height say.
-        width, height: In pixels, without a picture.
-        shape: Fills its box; smooth at its edge.
-        x, y: Left and upper edge of its box.
-        shape_width, shape_height: Of its box.
-        unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
-        angle: Degrees that it is turned clockwise about its middle.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width, height: Size in pixels, if no image is linked.
+        shape: The shape. It fills its box, and its edge is antialiased.
+        x, y: Left and upper edge of the box.
+        shape_width, shape_height: Width and height of the box.
+        unit: Unit of x, y, shape_width and shape_height: shares of the image's sides, 0 to 1, or
+            pixels.
+        angle: Clockwise rotation about the centre, in degrees.
     """
     from nodegraph.media.images.masks import box_to_pixels, resolve_size, shape_mask
 
@@ -195,14 +197,14 @@ def MaskFromBoxes(
     unit: Literal["shares", "pixels"] = "shares",
     each: Literal["one mask", "a mask each"] = "one mask",
 ) -> Mask:
-    """Mask boxes that are written as text, such as a detector's.
+    """Make a mask from boxes in text form, for example from a detector.
 
     Args:
-        boxes: As [[x, y, width, height], ...], or four numbers a line.
-        image: The mask is as large as this picture; without it, width and height say.
-        width, height: In pixels, without a picture.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        each: All boxes in one mask, or a batch with a mask for each.
+        boxes: Boxes as [[x, y, width, height], ...], or four numbers per line.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width, height: Size in pixels, if no image is linked.
+        unit: Shares of the image's sides, 0 to 1, or pixels.
+        each: All boxes in one mask, or a batch with one mask per box.
     """
     from nodegraph.media.images.masks import box_to_pixels, boxes_mask, resolve_size
     from nodegraph.media.images.regions import parse_boxes
@@ -227,15 +229,16 @@ def GradientMask(
     start: Share = 0.0,
     end: Share = 1.0,
 ) -> Mask:
-    """A mask that rises evenly from 0 to 1.
+    """Make a mask with a gradient from 0 to 1.
 
     Args:
-        image: The mask is as large as this picture; without it, width and height say.
-        width, height: In pixels, without a picture.
-        kind: Linear rises along a line; radial falls off from the middle to the sides.
-        angle: Degrees, clockwise: 0 rises to the right, 90 downwards. Of linear ones.
-        start, end: Where on the way it begins and ends to rise; an end before the start turns it
-            round.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width, height: Size in pixels, if no image is linked.
+        kind: Linear rises along a line. Radial falls from the centre to the sides.
+        angle: Direction of a linear gradient, in degrees clockwise: 0 rises to the right, 90 rises
+            downwards.
+        start, end: Where the gradient starts and ends, as shares of its length. An end before the
+            start reverses it.
     """
     from nodegraph.media.images.masks import gradient_mask, resolve_size
 

@@ -1,4 +1,4 @@
-"""What models are told and shown beside a prompt."""
+"""Conditioning of models in addition to the prompt."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 def GuidanceConditioning(
     conditioning: Conditioning, guidance: Annotated[float, Range(0, 100, step=0.1)] = 3.5
 ) -> Conditioning:
-    """Tell a model that was distilled from guidance how strongly the prompt is to lead.
+    """Set the guidance scale that a guidance-distilled model reads as an input.
 
-    Such are Flux.1 dev, Flux.2 dev, HunyuanImage and LCM; others aren't told. The sampler's cfg is
-    then 1. What a DistilledGuider says comes before it.
+    Use it for Flux.1 dev, Flux.2 dev, HunyuanImage and LCM. Other models ignore it. Set the
+    sampler's cfg to 1. A DistilledGuider takes precedence.
 
     Args:
         conditioning: The positive prompt.
-        guidance: The scale: low is photographic and varied, high keeps close to the words.
+        guidance: Guidance scale. Low values give photographic, varied images. High values follow
+            the prompt closely.
     """
     from nodegraph.families.conditionings import with_guidance
 
@@ -36,7 +37,7 @@ def GuidanceConditioning(
 
 
 class ImageConditioned(NamedTuple):
-    """What is sampled with, and how large."""
+    """Conditioning with the image, and the latent to sample."""
 
     conditioning: Conditioning
     latent: Latent
@@ -63,19 +64,21 @@ def ImageConditioning(
     shown: Annotated[bool, Advanced()] = True,
     crop: Annotated[bool, Advanced()] = False,
 ) -> ImageConditioned:
-    """Show a picture to a model that was made to follow one, such as its edges or its depth.
+    """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-    These are Flux.1 Canny and Depth, and InstructPix2Pix, which edits it. Its latent is empty, of
-    the picture's size. With others use a control network, or ReferenceLatents.
+    Use it for Flux.1 Canny and Depth, and for InstructPix2Pix, which edits the image. The latent is
+    empty and has the size of the image. For other models use a ControlNet, or ReferenceLatents.
 
     Args:
-        conditioning: What the picture is to show. A negative prompt takes that of the positive one.
-        vae: Of the model.
-        image: One picture: edges, a depth map, or what is to be edited.
-        shown: Whether the model sees it; off for the negative prompt of a DualCFGGuider, whose
-            second prompt is an empty one with the picture: so InstructPix2Pix was trained.
-        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
-            are refused.
+        conditioning: The prompt. If only the positive prompt has the image, the negative prompt
+            uses the same image.
+        vae: The VAE of the model.
+        image: One image: edges, a depth map, or the image to edit.
+        shown: Whether the model sees the image. Turn it off for the negative prompt of a
+            DualCFGGuider whose second prompt is an empty one with the image. InstructPix2Pix was
+            trained this way.
+        crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an
+            image of another size is an error.
     """
     from nodegraph.models.vae import crop_to_cells
     from nodegraph.sampling.controls.control_conditioning import with_control_image

@@ -1,4 +1,4 @@
-"""Parts of models in files of their own: diffusion models."""
+"""Diffusion models from separate files."""
 
 from __future__ import annotations
 
@@ -41,25 +41,26 @@ def LoadDiffusionModel(
     zero_terminal_snr: Annotated[str, Choices((AUTO, "on", "off")), Advanced()] = AUTO,
     storage: Annotated[str, Choices(STORAGES), Advanced()] = AUTO,
 ) -> LoadedDiffusionModel:
-    """Open a diffusion model by itself: a UNet or transformer without text encoders and VAE.
+    """Load a diffusion model alone: a UNet or transformer without text encoders and VAE.
 
-    Its noise schedule is the one that was published with models of its kind. Put a LoadTextEncoder
-    and a LoadVae beside it.
+    It uses the published noise schedule of its model family. Add LoadTextEncoder and LoadVae for
+    the other parts.
 
     Args:
-        model: Name under a models folder, or path: a .safetensors or .gguf file in the original
-            names or in those of diffusers, a folder in the diffusers layout, or a whole model, of
-            which its diffusion model is taken.
-        second: The same of the second of two experts, which denoises what is mostly picture, such
-            as Wan 2.2's for low noise. Empty for models that are one.
+        model: Name in a models folder, or a path. Accepted are a .safetensors or .gguf file with
+            original or diffusers names, a folder in the diffusers layout, or a full checkpoint,
+            from which only the diffusion model is used.
+        second: The second of two expert models, given in the same way. It denoises the low-noise
+            steps, for example in Wan 2.2. Empty for models with one expert.
         dtype: Precision in memory, as for LoadModel.
-        family: What kind of model it is, where several look the same: those of Qwen-Image and
-            Qwen-Image-Edit do. auto is the first of them. Families that installed packages bring
-            are among them.
-        shift: How far noise levels are shifted towards the noise, of models that were trained by
-            flow matching: 1 not at all. 0 is as published.
-        prediction_type, zero_terminal_snr: Of models that weren't, as for LoadModel.
-        storage: What its weights are kept in, as for LoadModel.
+        family: Model family. Set it where several families have the same layout, for example
+            Qwen-Image and Qwen-Image-Edit. auto selects the first that matches. Families of
+            installed packages are included.
+        shift: Shift of the noise levels towards high noise, for flow matching models. 1 is no
+            shift. 0 uses the published value.
+        prediction_type, zero_terminal_snr: For models that are not flow matching models, as for
+            LoadModel.
+        storage: Storage format of the weights, as for LoadModel.
     """
     environment = ctx.environment
     wanted = DenoiserRequest(model, second, family, prediction_type, zero_terminal_snr, shift)

@@ -1,4 +1,4 @@
-"""What models are sampled on: the shift of their noise levels, and what they predict."""
+"""Sampling settings of models: shift of the noise levels, and prediction type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Log = Annotated[float, Range(-10, 10, step=0.01)]
 
 
 class ShiftedModel(NamedTuple):
-    """A model that is sampled on other noise levels."""
+    """The model with changed noise levels."""
 
     model: DiffusionModel
 
@@ -32,14 +32,14 @@ class ShiftedModel(NamedTuple):
 def SetFlowShift(
     model: DiffusionModel, shift: Annotated[float, Range(0.01, 100, step=0.01)] = 3.0
 ) -> ShiftedModel:
-    """Shift a flow model's noise levels: more steps for the layout, or for details.
+    """Set the shift of a flow matching model: more steps for the layout, or for details.
 
-    For Stable Diffusion 3, Wan, Z-Image, Qwen-Image and all others that were trained by flow
-    matching. The weights are shared with all who use the model as it is.
+    Use it for Stable Diffusion 3, Wan, Z-Image, Qwen-Image and other flow matching models. The
+    weights are shared with the unchanged model.
 
     Args:
-        model: Whose levels are shifted, whatever the size of the picture.
-        shift: 1 not at all; the larger, the more steps are spent where there is much noise.
+        model: The model to change. The shift is the same for all image sizes.
+        shift: 1 is no shift. Larger values spend more steps at high noise.
     """
     return ShiftedModel(with_flow_shift(model, shift))
 
@@ -59,13 +59,14 @@ def SetFlowShiftBySize(
     base_shift: Log = 0.5,
     max_shift: Log = 1.15,
 ) -> ShiftedModel:
-    """Shift a flow model's noise levels as a size of pictures needs it: the larger, the more.
+    """Set the shift of a flow matching model by image size. Larger images get a larger shift.
 
     Args:
-        model: Whose levels are shifted.
-        width, height: Of the pictures, in pixels.
-        base_shift: The logarithm of the shift of pictures of 256 x 256.
-        max_shift: That of pictures of 1024 x 1024; on a line over the pixels between and beyond.
+        model: The model to change.
+        width, height: Size of the image, in pixels.
+        base_shift: Logarithm of the shift for images of 256 x 256.
+        max_shift: Logarithm of the shift for images of 1024 x 1024. Other sizes are on a line over
+            the number of pixels.
     """
     return ShiftedModel(with_shift_by_size(model, width, height, base_shift, max_shift))
 
@@ -83,12 +84,13 @@ def SetPrediction(
     prediction_type: Annotated[str, Choices(("auto", *PREDICTION_TYPES))] = "auto",
     zero_terminal_snr: Annotated[str, Choices(("auto", "on", "off"))] = "auto",
 ) -> ShiftedModel:
-    """Say what a model predicts, where its file doesn't or says it wrongly.
+    """Set what a model predicts, if its file does not say or is wrong.
 
     Args:
-        model: Of a table of noise levels, such as Stable Diffusion's.
-        prediction_type: The noise (epsilon), v, or the clean sample; auto is what the file says.
-        zero_terminal_snr: Whether it was trained to begin at noise alone, where sampling begins
-            then; auto is what the file says.
+        model: A model with a discrete noise schedule, for example Stable Diffusion.
+        prediction_type: The noise (epsilon), v, or the clean sample. auto uses the value in the
+            file.
+        zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then
+            starts from pure noise. auto uses the value in the file.
     """
     return ShiftedModel(with_prediction(model, prediction_type, zero_terminal_snr))

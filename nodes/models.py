@@ -1,4 +1,4 @@
-"""Models."""
+"""Load models, VAEs, LoRAs and textual inversions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from ._lora import (
 from ._vae_facts import check_vae, vae_outputs, vae_state, vae_weights
 
 _LATENTS = ("auto", "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
-"""Formats that a VAE's file may leave open, of families that come along."""
+"""Latent formats that a VAE file may not state, of the built-in families."""
 _BROUGHT = (family.latent for family in brought_families().values())
 _LATENT_FORMATS = tuple(
     dict.fromkeys((*_LATENTS, *(latents.name for latents in _BROUGHT if latents.autoencoders)))
@@ -69,24 +69,24 @@ def LoadModel(
     zero_terminal_snr: Annotated[str, Choices(("auto", "on", "off")), Advanced()] = "auto",
     storage: Annotated[str, Choices(STORAGES), Advanced()] = "auto",
 ) -> ModelRecipes:
-    """Open a model: its denoiser, text encoder and VAE.
+    """Load a checkpoint: diffusion model, text encoder and VAE.
 
-    Nothing is read into memory before a node needs it.
+    Weights are read into memory only when a node needs them.
 
     Args:
-        model: Name under a models folder, path of a diffusers folder or .safetensors file, or
-            tiny for the model that comes along.
-        dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere.
-            On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the
-            memory there, and far more time on one that lacks that, too.
-        prediction_type: What the model was trained to give, where its file doesn't say or says it
-            wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
-        zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins
-            there. auto is what the file says.
-        storage: What the model's and the text encoder's weights are kept in. auto keeps weights
-            of few bits as the file has them, and all others in the precision that they are computed
-            in, as full does with all. float8, int8 and int4 take less memory and more time, and
-            give other pictures, slightly so but for int4.
+        model: Name in a models folder, path of a diffusers folder or .safetensors file, or tiny for
+            the model that ships with nodegraph.
+        dtype: Precision in memory. auto is float32 on a CPU, and the precision of the file
+            elsewhere. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes
+            half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
+        prediction_type: What the model predicts, if its file does not say or is wrong: the noise
+            (epsilon), v, or the clean sample. auto uses the value in the file.
+        zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then
+            starts from pure noise. auto uses the value in the file.
+        storage: Storage format of the weights of the diffusion model and text encoder. auto keeps
+            low-bit weights as in the file, and all others in the compute precision. full keeps all
+            weights in the compute precision. float8, int8 and int4 take less memory and more time.
+            They change the image slightly, int4 more.
     """
     environment = ctx.environment
     for line in storage_warnings(model, environment.models, allow_pickle=environment.allow_pickle):
@@ -119,15 +119,18 @@ def LoadVae(
     latents: Annotated[str, Choices(_LATENT_FORMATS, entry_points=GROUP)] = "auto",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> Vae:
-    """Open a VAE by itself, such as one that was trained further than a model's own, or a tiny one
-    (TAESD and its relatives), which decodes in a fraction of the time and a little less well.
+    """Load a VAE alone, for example a fine-tuned one or a tiny one.
+
+    A tiny VAE (TAESD and similar ones) decodes in a fraction of the time, with slightly lower
+    quality.
 
     Args:
-        vae: Name under a models folder, or path: a file or diffusers folder that holds a VAE, or a
-            whole model, of which its VAE is taken. Of a tiny one in two files, either.
-        latents: The format that it reads, where its file doesn't say: one of four channels may be
-            Stable Diffusion's (sd) or SDXL's, one of 16 Stable Diffusion 3's or Flux.1's, and Wan's
-            is Qwen-Image's, too.
+        vae: Name in a models folder, or a path. Accepted are a VAE file or diffusers folder, or a
+            full checkpoint, from which only the VAE is used. For a tiny VAE in two files, select
+            either file.
+        latents: Latent format, if the file does not say. A VAE with four channels may be for Stable
+            Diffusion (sd) or SDXL, one with 16 for Stable Diffusion 3 or Flux.1. The Wan VAE also
+            fits Qwen-Image.
         dtype: Precision in memory, as for LoadModel.
     """
     environment = ctx.environment
@@ -167,22 +170,22 @@ def LoadLora(
     fused: Annotated[bool, Advanced()] = False,
     expert: Annotated[Expert, Advanced()] = "both",
 ) -> LoadedLora:
-    """Put a LoRA, LoHa, LoKr or DoRA on a model and its text encoder.
+    """Apply a LoRA, LoHa, LoKr or DoRA to a model and its text encoder.
 
-    The model's weights are shared with all who use it without, or with others: nothing is loaded
-    again when one is changed. Put several behind each other for all of them.
+    The weights are shared with other uses of the model, so changing a LoRA does not reload the
+    model. Chain several of these nodes to combine LoRAs.
 
     Args:
-        model: To put it on.
-        text_encoder: Of the same model, if the file has something for it.
-        lora: Name under a models folder or path of a .safetensors file, in whatever naming; or
-            tiny/lcm_lora or tiny/style_lora, which come along with the model tiny.
-        strength_model: How strongly it changes the model; 0 leaves that as it is.
-        strength_encoder: How strongly it changes the text encoder.
-        fused: Add it to copies of the weights that it changes: samples as fast as without, and
-            takes memory for the copies.
-        expert: Of a model with two, such as Wan 2.2, the one that it is for: the first denoises
-            what is mostly noise, the second the rest.
+        model: The model to change.
+        text_encoder: The text encoder of the same model, if the file changes it.
+        lora: Name in a models folder or path of a .safetensors file, in any common naming scheme.
+            tiny/lcm_lora and tiny/style_lora ship with the model tiny.
+        strength_model: Strength on the model. 0 leaves the model unchanged.
+        strength_encoder: Strength on the text encoder.
+        fused: Merge the LoRA into copies of the weights that it changes. Sampling is as fast as
+            without it, but the copies take memory.
+        expert: For a model with two experts, for example Wan 2.2, the expert to change. The first
+            denoises the high-noise steps, the second the low-noise steps.
     """
     from nodegraph.models.adapters.adapted_modules import check_finite
 
@@ -223,15 +226,15 @@ def LoadTextualInversion(
     embedding: Annotated[str, File("embedding")],
     token: str = "",
 ) -> TextEncoder:
-    """Teach a text encoder a word that was learnt from pictures: a textual inversion.
+    """Add a textual inversion to a text encoder: a learned word for use in prompts.
 
-    The word may then stand in prompts, weighted as any other. Brackets in it are written with a
-    backslash before each: my style \\(v2\\).
+    The word can be weighted in prompts like any other word. Write a backslash before each bracket
+    in it: my style \\(v2\\).
 
     Args:
-        text_encoder: Of the model that the file was made for.
-        embedding: Name under a models folder or path of a .safetensors file.
-        token: The word. If empty, the file's own, or else its name.
+        text_encoder: The text encoder of the model that the file was trained for.
+        embedding: Name in a models folder or path of a .safetensors file.
+        token: The word. If empty, the word in the file, or else the file name.
     """
     from nodegraph.models.adapters.adapted_modules import check_finite
 
@@ -239,5 +242,5 @@ def LoadTextualInversion(
     with at_port("embedding"):
         check_finite(file.path)
     extended_encoder = with_inversion(text_encoder, file, token)
-    ctx.log(f"{embedding}: `{escape_prompt(extended_encoder.adapters[-1].token)}` in prompts")
+    ctx.log(f"{embedding}: use `{escape_prompt(extended_encoder.adapters[-1].token)}` in prompts")
     return extended_encoder

@@ -1,4 +1,4 @@
-"""Molecules by diffusion: what to ask for, and what came of it."""
+"""Molecules from diffusion models: conditioning, decoding and statistics."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ def MoleculeConditioning(
     rings: Annotated[int, Range(0, 9)] | None = None,
     atoms: Annotated[int, Range(1, 9)] | None = None,
 ) -> Conditioning:
-    """What molecules are to be like; what isn't told is left to the model.
+    """Conditioning for a molecule model: the properties the molecules should have.
+
+    Properties that are left out are not conditioned.
 
     Args:
-        logp: How much they prefer oil to water, as a power of ten: sugar has -3, benzene 1.7.
-        qed: How like drugs they are, 0 to 1; of molecules this small 0.3 to 0.6.
-        rings: How many rings they have.
-        atoms: How many atoms, besides hydrogen.
+        logp: Preference for oil over water, as a power of ten: sugar has -3, benzene 1.7.
+        qed: Drug-likeness, 0 to 1. Molecules this small have 0.3 to 0.6.
+        rings: Number of rings.
+        atoms: Number of atoms, without hydrogen.
     """
     from nodegraph.families.items.conditioning import item_conditioning
 
@@ -64,22 +66,22 @@ def ValenceGuidance(
     start: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.0,
     end: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead molecules to where no atom has more bonds than it can have, or none: far more are valid.
+    """Guide molecules so that no atom has too many bonds. Far more of them are valid.
 
-    No network is asked for it: each step's prediction is pushed down the slope of what is wrong
-    with its own bonds.
+    No extra network is evaluated. In each step, the prediction moves along the gradient of its
+    valence errors.
 
     Args:
-        guider: What leads besides; of a MoleculeConditioning.
-        strength: How far it is pushed, six times a step: 1 is as far as the slope says that nothing
-            would be wrong any more, 0 is not at all.
-        start, end: Part of the sampling in which it is, 0 to 1.
+        guider: The guider to extend, with a MoleculeConditioning.
+        strength: Size of the correction, which is applied six times per step. 1 is the full step
+            along the gradient, 0 is none.
+        start, end: Range of the sampling in which it applies, 0 to 1.
     """
     return replace(guider, added=(*guider.added, Valences(strength, start, end)))
 
 
 class DecodedMolecules(NamedTuple):
-    """Molecules, and how many of those that were sampled are any."""
+    """Molecules, and how many of the sampled ones are valid."""
 
     molecules: list[Molecule]
     valid: int
@@ -100,16 +102,16 @@ def DecodeMolecules(
     conformers: Annotated[int, Range(0, 100)] = 0,
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> DecodedMolecules:
-    """Read the molecules from latents that a model of molecules has sampled; nothing is mended.
+    """Decode latents of a molecule model to molecules. Invalid molecules are not repaired.
 
     Args:
-        latent: One or several, of a KSampler with a model such as tiny/molecules.
-        invalid: Whether those are left out that are no molecules (an atom with too many bonds, or
-            several pieces), or the first of them is an error.
-        distinct: Keep one of several that are the same molecule.
-        conformers: How many ways to lay each in space, with its hydrogens; 0 leaves out where
-            atoms are. Those for which there is no such way are left out, too.
-        seed: Of how they are laid.
+        latent: Latents from a KSampler with a molecule model, for example tiny/molecules.
+        invalid: Whether to leave out invalid molecules (an atom with too many bonds, or several
+            pieces), or to raise an error for the first one.
+        distinct: Keep only one of several identical molecules.
+        conformers: Number of 3D conformers per molecule, with hydrogens. 0 makes no atom positions.
+            Molecules without a conformer are left out, too.
+        seed: Seed of the conformers.
     """
     from nodegraph.families.items.latents import all_items
     from nodegraph.media.molecules.molecule_sets import (
@@ -124,12 +126,12 @@ def DecodeMolecules(
     kept = unique_molecules(decoded) if distinct else decoded
     if conformers:
         kept = with_conformers(kept, conformers, seed)
-    ctx.log(f"{valid} of {len(items)} are valid, {len(kept)} kept")
+    ctx.log(f"{valid} of {len(items)} molecules are valid, {len(kept)} kept")
     return DecodedMolecules(kept, valid, len(items))
 
 
 class MoleculeFigures(NamedTuple):
-    """What molecules are like."""
+    """Statistics of molecules."""
 
     text: str
     distinct: float
@@ -148,12 +150,12 @@ def MoleculeStatistics(
     known: list[Molecule] | None = None,
     plotted: Literal["logp", "qed", "rings", "atoms", "mass"] = "logp",
 ) -> MoleculeFigures:
-    """Tell of many molecules how many are distinct and new, and what they are like.
+    """Return statistics of molecules: how many are distinct and new, and their properties.
 
     Args:
-        molecules: At least one.
-        known: Molecules that don't count as new.
-        plotted: The property whose histogram is plotted.
+        molecules: At least one molecule.
+        known: Molecules that do not count as new.
+        plotted: Property to plot as a histogram.
     """
     from nodegraph.media.molecules.molecule_sets import compute_statistics, histogram
 
@@ -163,7 +165,7 @@ def MoleculeStatistics(
 
 
 class PropertiesOfMolecule(NamedTuple):
-    """Numbers of a molecule."""
+    """Properties of a molecule."""
 
     logp: float
     qed: float
@@ -178,10 +180,10 @@ class PropertiesOfMolecule(NamedTuple):
     tags=("logP", "QED", "rings", "weight", "descriptors", "chemistry", "measure"),
 )
 def MoleculeProperties(molecule: Molecule) -> PropertiesOfMolecule:
-    """Tell what a molecule is like: oil or water, like drugs or not, rings, atoms, mass.
+    """Return the properties of a molecule: logP, drug-likeness, rings, atoms, mass.
 
     Args:
-        molecule: Where its atoms are makes no difference.
+        molecule: Any molecule. Atom positions do not matter.
     """
     from nodegraph.media.molecules.chemistry import properties_of, to_rdkit
 
@@ -203,15 +205,15 @@ def FilterMolecules(
     low: float | None = None,
     high: float | None = None,
 ) -> list[Molecule]:
-    """Keep the molecules of a list that have a pattern, lack one, or have a property in a range.
+    """Keep molecules that contain a pattern, lack a pattern, or have a property in a range.
 
     Args:
-        molecules: What is chosen from.
-        contains: SMARTS pattern that must be there, such as c1ccccc1; empty for any.
-        without: SMARTS pattern that must not be there, such as [F,Cl]; empty for none.
-        property: Which is looked at.
-        low: Its least value.
-        high: Its largest value.
+        molecules: The molecules to filter.
+        contains: SMARTS pattern that must occur, for example c1ccccc1. Empty for any.
+        without: SMARTS pattern that must not occur, for example [F,Cl]. Empty for none.
+        property: Property to check.
+        low: Minimum value.
+        high: Maximum value.
     """
     from nodegraph.media.molecules.molecule_sets import MoleculeFilter, filter_molecules
 

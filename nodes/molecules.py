@@ -1,4 +1,4 @@
-"""Molecules: reading, writing, SMILES texts, and pictures of them."""
+"""Molecules: load, save, SMILES texts, and drawings."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def LoadMolecule(
     path: Annotated[str, File("molecule")],
     number: Annotated[int, Range(0, 1_000_000_000), Advanced()] = 0,
 ) -> Molecule:
-    """Read a molecule from a file.
+    """Load a molecule from a file.
 
     Args:
-        path: SDF, MOL, PDB or SMILES; relative paths start from the inputs folder.
-        number: Which of several in an SDF or a file of SMILES, counted from 0.
+        path: SDF, MOL, PDB or SMILES file. Relative paths start from the inputs folder.
+        number: Index of the molecule in an SDF or SMILES file with several, starting at 0.
     """
     from nodegraph.media.molecules.molecule_files import read_molecule
 
@@ -53,12 +53,12 @@ def MoleculeFromSmiles(
     conformers: Annotated[int, Range(0, 1000)] = 1,
     seed: Annotated[int, Seed()] = 0,
 ) -> Molecule:
-    """Make a molecule of a SMILES text, and lay it in space.
+    """Make a molecule from SMILES text, with 3D conformers.
 
     Args:
-        smiles: Such as CC(=O)Oc1ccccc1C(=O)O for aspirin.
-        conformers: How many ways to lay it, with all its hydrogens; 0 leaves out where atoms are.
-        seed: Of how it is laid.
+        smiles: SMILES text, for example CC(=O)Oc1ccccc1C(=O)O for aspirin.
+        conformers: Number of 3D conformers, with all hydrogens. 0 makes no atom positions.
+        seed: Seed of the conformers.
     """
     from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles
 
@@ -68,10 +68,10 @@ def MoleculeFromSmiles(
 
 @node(category="molecule", validate=check_chemistry, tags=("smiles", "text", "canonical"))
 def SmilesFromMolecule(molecule: Molecule) -> str:
-    """Write a molecule as SMILES text: the same text for the same molecule.
+    """Convert a molecule to canonical SMILES text.
 
     Args:
-        molecule: Without where its atoms are.
+        molecule: Any molecule. Atom positions are not included in the text.
     """
     from nodegraph.media.molecules.chemistry import to_smiles
 
@@ -92,16 +92,16 @@ def SaveMolecule(
     format: Literal["sdf", "pdb", "smi"] = "sdf",
     picture: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write a molecule to the output folder, with the workflow that made it.
+    """Save a molecule to the output folder, with the workflow that made it.
 
-    Files are numbered: aspirin_00001.sdf. One with the same content is not written again.
+    Files are numbered: aspirin_00001.sdf. A file with the same content is not written again.
 
     Args:
-        molecule: With where its atoms are, if that is known.
-        name: What the file names begin with; drugs/aspirin makes a sub-folder.
-        format: SDF has bonds and the first conformer, PDB residues and all of them; SMILES has no
-            room for a workflow.
-        picture: Also write a drawing of it.
+        molecule: The molecule, with atom positions if they are known.
+        name: Prefix of the file names. drugs/aspirin makes a sub-folder.
+        format: SDF stores bonds and the first conformer. PDB stores residues and all conformers.
+            SMILES cannot store a workflow.
+        picture: Also save a drawing of the molecule.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.molecules.chemistry import to_smiles
@@ -110,7 +110,7 @@ def SaveMolecule(
 
     texts = dict(workflow_metadata(ctx.workflow))
     if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
-        # For readers that know no chemistry.
+        # For viewers without chemistry support.
         texts["SMILES"] = to_smiles(molecule)
     content = encode_molecule(molecule, format, texts)
     name = result_name(ctx, name)
@@ -130,12 +130,12 @@ def DrawMolecule(
     width: Annotated[int, Range(64, 4096)] = 512,
     height: Annotated[int, Range(64, 4096)] = 512,
 ) -> Image:
-    """Draw a molecule: its structure in the plane, or of a large one its atoms in space.
+    """Draw a molecule: its 2D structure, or the atoms of a large molecule in 3D.
 
     Args:
-        molecule: Above 300 atoms, a cloud of them is drawn, as wide as high.
-        width: In pixels.
-        height: In pixels.
+        molecule: Above 300 atoms, a square image of the atoms as a point cloud is drawn.
+        width: Width in pixels.
+        height: Height in pixels.
     """
     return _drawn(molecule, width, height)
 

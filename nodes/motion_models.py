@@ -1,4 +1,4 @@
-"""Pictures in motion by diffusion: what sets them in motion, and the videos that come of it."""
+"""Videos from motion models: conditioning and decoding."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ def MotionConditioning(
     motion: Motion | None = None,
     amount: Annotated[float, Range(LEAST_AMOUNT, 1, step=0.05)] | None = None,
 ) -> Conditioning:
-    """How the thing in a picture is to move; what isn't told is left to the model.
+    """Conditioning for a motion model: how the object in an image should move.
 
-    It is for a model such as tiny/motions, which knows pictures as tiny draws them: a thing on a
-    plain background.
+    Use it with a model like tiny/motions, which knows images in the style of the model tiny: an
+    object on a plain background. Inputs that are left out are not conditioned.
 
     Args:
-        image: What the video begins with; its middle is scaled to 64 x 64 pixels.
-        vae: Of the model tiny.
-        motion: What happens to the thing; of tiny/motions what turns or shrinks gets softest.
-        amount: How far it goes: 1 is a fifth of the picture's side, a quarter turn, half as large
-            again, or half as large.
+        image: The first frame. Its centre is scaled to 64 x 64 pixels.
+        vae: The VAE of the model tiny.
+        motion: The motion of the object. With tiny/motions, rotation and shrinking give the softest
+            images.
+        amount: Amount of motion. 1 is a shift by a fifth of the image's side, a quarter turn, or a
+            scale to 1.5 or 0.5 times the size.
     """
     from nodegraph.models.image_to_video import motion_conditioning
 
@@ -52,13 +53,13 @@ def MotionConditioning(
     tags=("VAEDecode", "VAEDecodeVideo", "frames", "animation", "motion", "mixes-families"),
 )
 def DecodeMotion(ctx: Context, latent: list[Latent], vae: Vae) -> list[Video]:
-    """Make videos of latents that a model of pictures in motion has sampled: one of each.
+    """Decode latents of a motion model to videos, one video per item.
 
-    They have 16 frames of 64 x 64 pixels, 8 a second.
+    Videos have 16 frames of 64 x 64 pixels at 8 frames per second.
 
     Args:
-        latent: One or several, of a KSampler with a model such as tiny/motions.
-        vae: Of the model tiny.
+        latent: Latents from a KSampler with a motion model, for example tiny/motions.
+        vae: The VAE of the model tiny.
     """
     from nodegraph.families.items.latents import all_items
     from nodegraph.models.image_to_video import decode_videos

@@ -1,4 +1,4 @@
-"""Noise that a sampling begins with."""
+"""Initial noise of a sampling."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ Draw = Annotated[str, Choices(DRAWS), Advanced()]
 
 @node(category="sampling/noise", tags=("seed", "SampleCustom"))
 def RandomNoise(seed: Annotated[int, Seed()] = 0, draw: Draw = "per item") -> SamplingNoise:
-    """Noise by a seed, as KSampler draws it.
+    """Random noise from a seed, drawn as in KSampler.
 
     Args:
-        seed: Of the noise of the first item; the next ones count up from it.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
-            itself, as in older versions of it.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for
+            the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one
+            seed: the same, with noise during sampling from seed itself, as in older versions of
+            ComfyUI.
     """
     return SamplingNoise(seed, draw=draw)
 
 
 @node(category="sampling/noise", tags=("DisableNoise", "leftover", "SampleCustom"))
 def NoNoise(seed: Annotated[int, Seed()] = 0, draw: Draw = "per item") -> SamplingNoise:
-    """No noise: sampling goes on from the latent as it is, such as one with noise left in it.
+    """Add no noise: sampling continues from the latent as it is.
+
+    Use it for a latent with leftover noise.
 
     Args:
-        seed: Of what samplers draw on the way. That of the sampling before goes on with what comes
-            after its noise.
-        draw: Of what samplers draw on the way, as for RandomNoise.
+        seed: Seed of the noise that samplers draw during sampling. The seed of the previous
+            sampling continues its noise sequence.
+        draw: How samplers draw noise during sampling, as for RandomNoise.
     """
     return SamplingNoise(seed, added=False, draw=draw)
 
@@ -43,27 +46,28 @@ def LatentNoise(
     standardize: bool = True,
     draw: Draw = "per item",
 ) -> SamplingNoise:
-    """Noise of one's own, made of a latent: of a picture, by VAEEncode.
+    """Use a latent as the initial noise, for example an image encoded by VAEEncode.
 
     Args:
-        latent: As large as what is sampled, and of the same model; a single item goes for all.
-        seed: Of what samplers draw on the way.
-        standardize: Whether each item is shifted and scaled to mean 0 and variance 1, which models
-            are trained on; other noise makes dull or glaring pictures.
-        draw: Of what samplers draw on the way, as for RandomNoise.
+        latent: A latent of the same size and model as the one to sample. A single item is used for
+            the whole batch.
+        seed: Seed of the noise that samplers draw during sampling.
+        standardize: Whether to shift and scale each item to mean 0 and variance 1, on which models
+            are trained. Other noise makes images dull or overexposed.
+        draw: How samplers draw noise during sampling, as for RandomNoise.
     """
     samples = latent.samples
     if samples is None:
         raise InvalidValue(
-            "an empty latent holds nothing to make noise of",
+            "an empty latent has no content to use as noise",
             port="latent",
-            hint="Link VAEEncode's, or a sampled one.",
+            hint="Link the latent of a VAEEncode or of a sampler.",
         )
     if standardize:
         sides = list(range(1, samples.ndim))
         deviation = samples.std(dim=sides, keepdim=True)
         if (deviation == 0).any():
-            raise InvalidValue("an even latent has no variance to scale", port="latent")
+            raise InvalidValue("a constant latent has no variance to scale", port="latent")
         samples = (samples - samples.mean(dim=sides, keepdim=True)) / deviation
     return SamplingNoise(seed, tensor=samples, draw=draw)
 
@@ -74,16 +78,17 @@ def MixNoise(
     seed: Annotated[int, Seed()] = 0,
     share: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
 ) -> SamplingNoise:
-    """Noise with a share of another: a small one varies a picture.
+    """Mix noise with other noise. A small share gives variations of an image.
 
     Args:
-        noise: The first.
-        seed: Of the other.
-        share: Of the other: 0 is the first alone, 1 the other alone; the variance stays as it is.
+        noise: The first noise.
+        seed: Seed of the second noise.
+        share: Share of the second noise: 0 is only the first, 1 is only the second. The variance
+            stays the same.
     """
     if not noise.added or noise.share:
         raise InvalidValue(
-            "the noise is none" if not noise.added else "the noise is a mixture already",
+            "the input contains no noise" if not noise.added else "the noise is already a mixture",
             port="noise",
             hint="Link a RandomNoise or a LatentNoise.",
         )

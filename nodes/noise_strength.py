@@ -1,4 +1,4 @@
-"""How strong the noise is that a sampling begins with."""
+"""Strength of the initial noise of a sampling."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nodegraph.sampling.sampling_parts import SamplingNoise
 def ScaleNoise(
     noise: SamplingNoise, strength: Annotated[float, Range(0, 64, step=0.01)] = 1.0
 ) -> SamplingNoise:
-    """Begin with stronger or weaker noise than the model was trained on.
+    """Start from stronger or weaker noise than the model was trained on.
 
-    A little less gives calmer, emptier pictures, a little more livelier ones. Some models, in
-    pixels, are trained on stronger noise: those want it here.
+    Slightly weaker noise gives calmer, emptier images. Slightly stronger noise gives livelier ones.
+    Some pixel-space models are trained on stronger noise and need it here.
 
     Args:
-        noise: Any.
-        strength: Times what it was; what is drawn on the way stays as it is.
+        noise: Any noise.
+        strength: Factor on the initial noise. Noise that is drawn during sampling does not change.
     """
     return replace(noise, strength=noise.strength * strength)

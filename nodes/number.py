@@ -1,4 +1,4 @@
-"""Numbers: constants, sums and expressions, seeds, and what a loop or a switch decides by."""
+"""Numbers: constants, arithmetic, formulas, seeds, and conditions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _CALCULATE: Mapping[str, Callable[[float, float], float]] = {
 def Compare(
     a: float, comparison: Literal["<", "<=", "==", "!=", ">=", ">"] = "<", b: float = 0.0
 ) -> bool:
-    """Whether one number is less than, equal to or greater than another.
+    """Compare two numbers: less than, equal to, greater than.
 
     Args:
-        a: What stands left of the sign.
-        comparison: The sign.
-        b: What stands right of it.
+        a: Left operand.
+        comparison: The comparison.
+        b: Right operand.
     """
     return _COMPARE[comparison](a, b)
 
@@ -48,29 +48,30 @@ def Compare(
 def Calculate(
     a: float, operation: Literal["+", "-", "*", "/", "%", "min", "max"] = "+", b: float = 0.0
 ) -> float:
-    """A sum, a product and so on of two numbers.
+    """Calculate with two numbers: add, subtract, multiply and so on.
 
     Args:
-        a: What stands left of the sign.
-        operation: The sign; % is the remainder, min and max the smaller and the greater.
-        b: What stands right of it.
+        a: Left operand.
+        operation: The operation. % is the remainder, min and max return the smaller and the larger
+            number.
+        b: Right operand.
     """
     try:
         value = float(_CALCULATE[operation](a, b))
     except ZeroDivisionError:
-        raise InvalidValue("can't divide by zero", port="b", given=f"{b:g}") from None
+        raise InvalidValue("the divisor is 0", port="b", given=f"{b:g}") from None
     if isfinite(a) and isfinite(b) and not isfinite(value):
         expression = f"{a:g} {operation} {b:g}"
-        raise InvalidValue("the result gets too large", port="operation", given=expression)
+        raise InvalidValue("the result is too large", port="operation", given=expression)
     return value
 
 
 @node(category="number", tags=("integer", "whole"))
 def Round(number: float) -> int:
-    """The whole number nearest to a number; of two as near, the even one.
+    """Round a number to the nearest whole number. Halves round to the even number.
 
     Args:
-        number: What to round.
+        number: The number to round.
     """
     return _rounded(number, "number")
 
@@ -79,7 +80,9 @@ def _rounded(number: float, port: str) -> int:
     try:
         return round(number)
     except (OverflowError, ValueError):
-        raise InvalidValue("has no nearest whole number", port=port, given=str(number)) from None
+        raise InvalidValue(
+            "the number has no nearest whole number", port=port, given=str(number)
+        ) from None
 
 
 _LOGIC: Mapping[str, Callable[[bool, bool], bool]] = {
@@ -97,7 +100,7 @@ _SEEDS = 2**64
     tags=("constant", "int", "primitive", "value", "PrimitiveNode", "INT constant"),
 )
 def WholeNumber(value: int = 0) -> int:
-    """A whole number, for several inputs at once.
+    """A whole number that can be linked to several inputs.
 
     Args:
         value: The number.
@@ -111,7 +114,7 @@ def WholeNumber(value: int = 0) -> int:
     tags=("constant", "float", "primitive", "value", "PrimitiveNode", "FLOAT constant"),
 )
 def DecimalNumber(value: float = 0.0) -> float:
-    """A number, for several inputs at once.
+    """A number that can be linked to several inputs.
 
     Args:
         value: The number.
@@ -121,16 +124,16 @@ def DecimalNumber(value: float = 0.0) -> float:
 
 @node(id="Boolean", category="number", tags=("constant", "bool", "toggle", "yes", "no"))
 def TruthValue(value: bool = True) -> bool:
-    """True or false, for several inputs at once.
+    """True or false, for links to several inputs.
 
     Args:
-        value: Which of them.
+        value: True or false.
     """
     return value
 
 
 Whole = Literal["nearest", "cut off"]
-"""Which whole number stands for one with parts after the point."""
+"""How a decimal number becomes a whole number."""
 
 
 def _whole(number: float, which: Whole, port: str) -> int:
@@ -161,24 +164,25 @@ class FormulaResult(NamedTuple):
 )
 def Formula(
     expression: Annotated[str, Multiline()] = "a + b",
-    # Whole numbers stay whole: seeds are larger than those that a float tells apart.
+    # Whole numbers stay whole: a float cannot represent all seeds.
     a: float | int = 0.0,
     b: float | int = 0.0,
     c: float | int = 0.0,
     d: float | int = 0.0,
     whole: Annotated[Whole, Advanced()] = "nearest",
 ) -> FormulaResult:
-    """Work out an expression of numbers, such as (a + b) / 2 or min(a, 4) if b > 1 else c.
+    """Evaluate a formula, for example (a + b) / 2 or min(a, 4) if b > 1 else c.
 
-    + - * / // (whole) % (remainder) ** (power); < <= == != >= > and or not; x if test else y;
-    abs min max clamp round floor ceil int float sqrt pow exp log log2 log10 sin cos tan; pi tau e
-    true false; & | ~ of the bits of whole numbers.
-    Gives the number, the whole number nearest to it, and whether it is other than 0.
+    + - * / // (whole) % (remainder) ** (power); < <= == != >= > and or not; x if test else y; abs
+    min max clamp round floor ceil int float sqrt pow exp log log2 log10 sin cos tan; pi tau e true
+    false; & | ~ of the bits of whole numbers.
+
+    It returns the number, the number as a whole number, and whether it is not 0.
 
     Args:
-        expression: What to work out.
-        a, b, c, d: What the letters stand for.
-        whole: Which whole number is given: the nearest one, or what stands before the point.
+        expression: The formula.
+        a, b, c, d: Values of the variables.
+        whole: How to make the whole number: round to the nearest one, or cut off the decimals.
     """
     value = evaluate_formula(expression, {"a": a, "b": b, "c": c, "d": d})
     return FormulaResult(float(value), _whole(value, whole, "expression"), bool(value))
@@ -186,12 +190,12 @@ def Formula(
 
 @node(category="number", tags=("boolean", "condition", "both", "either", "invert"))
 def Logic(a: bool, operation: Literal["and", "or", "xor", "not"] = "and", b: bool = False) -> bool:
-    """Put two truths together: and, or, either (xor); or turn the first round (not).
+    """Combine two truth values: and, or, exclusive or (xor), or negate the first (not).
 
     Args:
-        a: The first.
-        operation: How they are put together; not looks at the first alone.
-        b: The second.
+        a: First value.
+        operation: The operation. not uses only the first value.
+        b: Second value.
     """
     return _LOGIC[operation](a, b)
 
@@ -211,22 +215,22 @@ def Logic(a: bool, operation: Literal["and", "or", "xor", "not"] = "and", b: boo
     ),
 )
 def SharedSeed(seed: Annotated[int, Seed()] = 0, offset: int = 0) -> int:
-    """A seed for several nodes at once.
+    """A seed for several nodes.
 
     Args:
         seed: The seed.
-        offset: Added to it, so that several follow each other.
+        offset: Number that is added to the seed, to get different seeds.
     """
     return (seed + offset) % _SEEDS
 
 
 @node(category="number", tags=("hash", "random", "noise", "name"))
 def SeedFromText(text: str, number: int = 0) -> int:
-    """A seed made of a text: it looks random, and is the same for the same text.
+    """Make a seed from text. The same text always gives the same seed.
 
     Args:
-        text: Such as a name.
-        number: Another seed for each number.
+        text: Any text, for example a name.
+        number: Each number gives a different seed.
     """
     from hashlib import blake2b
 
@@ -243,12 +247,12 @@ class DrawnNumber(NamedTuple):
 def RandomNumber(
     seed: Annotated[int, Seed()] = 0, low: float = 0.0, high: float = 1.0
 ) -> DrawnNumber:
-    """A number between two others that looks random, and is the same for the same seed.
+    """Draw a random number between two limits. The same seed gives the same number.
 
     Args:
-        seed: Another number for each.
-        low, high: The bounds. The whole number is one of those from low to high, both of them
-            included, each as likely.
+        seed: Seed of the draw.
+        low, high: Limits. The whole number is between low and high, both included, with equal
+            probability.
     """
     from math import ceil, floor
     from random import Random
@@ -261,7 +265,7 @@ def RandomNumber(
         raise InvalidValue(
             "low and high are too far apart", port="high", given=f"{low:g} to {high:g}"
         )
-    chance = Random(seed)  # noqa: S311 - to be drawn again, not to be guessed by nobody
+    chance = Random(seed)  # noqa: S311 - must be reproducible, not secret
     number = chance.uniform(low, high)
     first, last = ceil(low), floor(high)
     return DrawnNumber(number, chance.randint(first, last) if first <= last else round(number))
@@ -271,11 +275,11 @@ def RandomNumber(
 def ToInteger(
     value: str | int | float | bool, whole: Annotated[Whole, Advanced()] = "nearest"
 ) -> int:
-    """Any value as a whole number: of a text the number in it, of true 1, rounded.
+    """Convert a value to a whole number. Text is parsed, true becomes 1, decimals are rounded.
 
     Args:
-        value: A number, a text that is one, or true or false.
-        whole: The nearest whole number, or what stands before the point.
+        value: A number, a text that is a number, or true or false.
+        whole: Round to the nearest whole number, or cut off the decimals.
     """
     number = _number(value)
     return number if isinstance(number, int) else _whole(number, whole, "value")
@@ -283,21 +287,21 @@ def ToInteger(
 
 @node(category="number", tags=("convert", "cast", "parse", "float", "string"))
 def ToNumber(value: str | int | float | bool) -> float:
-    """Any value as a number: of a text the number in it, of true 1.
+    """Convert a value to a number. Text is parsed, true becomes 1.
 
     Args:
-        value: A number, a text that is one, or true or false.
+        value: A number, a text that is a number, or true or false.
     """
     number = _number(value)
     try:
         return float(number)
     except OverflowError:
         raise InvalidValue(
-            "is too large for a number with a point",
+            "the value is too large for a decimal number",
             port="value",
             given=f"{str(value)[:20]}…",
             expected="less than 1.8e308",
-            hint="ToInteger takes whole numbers of any size.",
+            hint="Use ToInteger for whole numbers of any size.",
         ) from None
 
 
@@ -306,12 +310,15 @@ def _number(value: Any) -> int | float:
         if isinstance(value, str):
             text = value.strip().replace("_", "x")  # Python reads 1_000 as a number
             number = int(text) if text.lstrip("+-").isdecimal() else float(text)
-            if number == number:  # NaN isn't itself
+            if number == number:  # NaN is not equal to itself
                 return number
         if isinstance(value, (bool, int, float)):
             return value if isinstance(value, float) else int(value)
     except ValueError:
         pass
     raise InvalidValue(
-        "is no number", port="value", given=repr(value)[:60], expected="such as 3, 0.5 or -1e-3"
+        "the value is not a number",
+        port="value",
+        given=repr(value)[:60],
+        expected="a number, for example 3, 0.5 or -1e-3",
     )

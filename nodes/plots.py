@@ -1,4 +1,4 @@
-"""Plots: of lists of numbers, several in one, as pictures and as files."""
+"""Plots of lists of numbers, as images and as files."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def PlotValues(
     high: Annotated[list[float] | None, Advanced()] = None,
     note: Annotated[str, Advanced()] = "",
 ) -> Plot:
-    """Plot a list of numbers, as a line, points or bars.
+    """Plot a list of numbers as a line, points or bars.
 
     Args:
-        values: What is plotted; a number that isn't finite leaves a gap.
-        name: Of these values in the legend, where there are several series.
-        kind: How they are drawn.
-        x: Where they stand; 0, 1, 2, … if not given.
-        categories: What each value is of, in place of x.
-        title: Above the plot.
-        x_label: Below the horizontal axis.
-        y_label: Above the vertical axis.
-        x_scale: How the horizontal axis is spaced.
-        y_scale: How the vertical axis is spaced; what isn't above 0 is a gap on log.
-        low: Lower end of each value's interval, such as a confidence interval.
-        high: Its upper end.
-        note: A sentence below the plot, such as what the intervals mean.
+        values: Values to plot. A number that is not finite leaves a gap.
+        name: Name of the series in the legend, if there are several series.
+        kind: How the values are drawn.
+        x: The x positions. 0, 1, 2, … if not linked.
+        categories: Category name of each value, instead of x.
+        title: Title above the plot.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        x_scale: Scale of the horizontal axis.
+        y_scale: Scale of the vertical axis. On log, values that are not above 0 leave a gap.
+        low: Lower end of the interval of each value, for example a confidence interval.
+        high: Upper end of the interval.
+        note: Note below the plot, for example what the intervals mean.
     """
     from nodegraph.media.plots.series import build_series
 
@@ -73,13 +73,13 @@ def JoinPlots(
     title: str = "",
     names: list[str] | None = None,
 ) -> Plot:
-    """Draw several plots over common axes, to compare them.
+    """Combine several plots on the same axes, to compare them.
 
     Args:
-        plots: One, or several in their order; labels and scales are the first one's.
-        last: What is drawn over them.
-        title: If empty, the one that all of them have.
-        names: Of each plot, to tell apart what has one name in several.
+        plots: One plot or several. Labels and scales are those of the first one.
+        last: Plot to draw on top.
+        title: Title. If empty, the title that all plots share.
+        names: Name of each plot, to tell series with the same name apart.
     """
     from nodegraph.media.plots.series import join_plots
 
@@ -94,12 +94,12 @@ def JoinPlots(
     tags=("graph", "chart", "picture", "render"),
 )
 def DrawPlot(plot: Plot, width: Side = 640, height: Side = 400) -> Image:
-    """Draw a plot as a picture.
+    """Draw a plot as an image.
 
     Args:
-        plot: What is drawn; long series are thinned, their extremes kept.
-        width: In pixels.
-        height: In pixels.
+        plot: The plot. Long series are thinned, and their extremes are kept.
+        width: Width in pixels.
+        height: Height in pixels.
     """
     from nodegraph.media.plots.rendering import plot_image
 
@@ -114,11 +114,11 @@ def DrawPlot(plot: Plot, width: Side = 640, height: Side = 400) -> Image:
     tags=("open", "read", "graph", "chart", "csv", "table", "log"),
 )
 def LoadPlot(ctx: Context, path: Annotated[str, File("plot")]) -> Plot:
-    """Read a plot from JSON that SavePlot wrote, or from a table, such as another tool's log.
+    """Load a plot from JSON of SavePlot, or from a table, for example a log of another tool.
 
     Args:
-        path: JSON, CSV or TSV; relative paths start from the inputs folder. In a table, the first
-            line names the columns; the first column is x, the others are series.
+        path: JSON, CSV or TSV file. Relative paths start from the inputs folder. In a table, the
+            first line has the column names. The first column is x, the others are series.
     """
     from nodegraph.media.plots.files import read_plot
 
@@ -144,16 +144,16 @@ def SavePlot(
     height: Annotated[Side, Advanced()] = 400,
     picture: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write a plot to the output folder, with a picture of it beside.
+    """Save a plot to the output folder, with an image of it.
 
     Args:
-        plot: What is written.
-        name: What the file names begin with; runs/loss makes a sub-folder.
-        format: JSON is what editors show and LoadPlot reads, with the workflow that made it (long
-            series are thinned); CSV has every number; SVG is a drawing of any size.
-        width: Of the drawing, in pixels.
-        height: The same.
-        picture: Also write a PNG of it.
+        plot: The plot.
+        name: Prefix of the file names. runs/loss makes a sub-folder.
+        format: JSON is shown by editors and loaded by LoadPlot, and includes the workflow (long
+            series are thinned). CSV has every number. SVG is a drawing that scales to any size.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        picture: Also save the plot as PNG.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.plots.files import encode_plot
@@ -170,10 +170,10 @@ def SavePlot(
 
 @node(category="plot", lane="io", output=True, tags=("show", "look", "graph", "chart"))
 def PreviewPlot(ctx: Context, plot: Plot) -> None:
-    """Show a plot without keeping it.
+    """Show a plot without saving it.
 
     Args:
-        plot: What is shown.
+        plot: The plot.
     """
     from nodegraph.media.images.output_files import save_by_content
     from nodegraph.media.plots.files import encode_plot

@@ -1,4 +1,4 @@
-"""Pictures made into what leads a model through a control network."""
+"""ControlNet preprocessors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def CannyEdges(
     low: Annotated[float, Range(0, 1, step=0.005)] = 0.045,
     high: Annotated[float, Range(0, 1, step=0.005)] = 0.105,
 ) -> Image:
-    """Find thin edges: white on black.
+    """Detect thin edges (Canny): white on black.
 
-    The embedded edge ControlNet was trained on them, with the thresholds as they are here.
+    The embedded edge ControlNet was trained on these edges, with the default thresholds.
 
     Args:
-        image: Any.
-        low: The weakest change per pixel that goes on with an edge; less finds more.
-        high: The weakest change per pixel that begins an edge.
+        image: Any image.
+        low: Low threshold: minimum gradient per pixel to continue an edge. Lower values find more
+            edges.
+        high: High threshold: minimum gradient per pixel to start an edge.
     """
     from nodegraph.media.images.preprocessing import canny_edges
 
@@ -41,11 +42,11 @@ def CannyEdges(
     tags=("hed", "pidinet", "softedge", "sobel", "gradient", "ControlNet"),
 )
 def SoftEdges(image: Image, smoothing: Annotated[float, Range(0.3, 20, step=0.1)] = 1.0) -> Image:
-    """Find edges in gray: the stronger, the whiter.
+    """Detect soft edges in gray: stronger edges are whiter.
 
     Args:
-        image: Any; the strongest edge of each is white.
-        smoothing: Pixels that are smoothed over first; more leaves only the outlines.
+        image: Any image. Its strongest edge becomes white.
+        smoothing: Blur radius in pixels before detection. Larger values keep only the outlines.
     """
     from nodegraph.media.images.preprocessing import soft_edges
 
@@ -62,12 +63,12 @@ def LineArt(
     width: Annotated[float, Range(0.3, 10, step=0.1)] = 0.8,
     threshold: Annotated[float, Range(0, 0.5, step=0.005)] = 0.02,
 ) -> Image:
-    """Draw a picture's lines as with a pen: white on black.
+    """Extract line art from an image: white lines on black.
 
     Args:
-        image: Any.
-        width: Of the lines, in pixels.
-        threshold: How much darker than its surroundings a line is at least.
+        image: Any image.
+        width: Line width in pixels.
+        threshold: How much darker than its surroundings a line must be.
     """
     from nodegraph.media.images.preprocessing import line_art
 
@@ -82,12 +83,12 @@ def Scribble(
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.12,
     thickness: Annotated[int, Range(0, 64)] = 2,
 ) -> Image:
-    """Draw a picture's outlines roughly, as by hand: thick white lines on black.
+    """Extract rough outlines like a hand-drawn scribble: thick white lines on black.
 
     Args:
-        image: Any.
-        threshold: How much a line differs from its surroundings at least.
-        thickness: Pixels that lines are thickened by to each side.
+        image: Any image.
+        threshold: How much a line must differ from its surroundings.
+        thickness: Pixels by which lines are thickened on each side.
     """
     from nodegraph.media.images.preprocessing import scribble
 
@@ -100,11 +101,11 @@ def Scribble(
     tags=("tile", "upscale", "detail", "ControlNet"),
 )
 def TileHint(image: Image, factor: Annotated[float, Range(1, 64, step=0.5)] = 4.0) -> Image:
-    """Take the details out of a picture, for a tile ControlNet to put in anew.
+    """Remove details from an image for a tile ControlNet, which generates new details.
 
     Args:
-        image: Any.
-        factor: How much smaller it is made, and then as large again.
+        image: Any image.
+        factor: Factor by which the image is scaled down, and then up again.
     """
     from nodegraph.media.images.preprocessing import tile_hint
 
@@ -117,11 +118,11 @@ def TileHint(image: Image, factor: Annotated[float, Range(1, 64, step=0.5)] = 4.
     tags=("color", "palette", "mosaic", "pixelate", "t2i adapter", "ControlNet"),
 )
 def ColorBlocks(image: Image, size: Annotated[int, Range(1, 1024)] = 32) -> Image:
-    """Reduce a picture to squares of one colour each.
+    """Reduce an image to squares of one colour each.
 
     Args:
-        image: Any.
-        size: Of a square's side, in pixels.
+        image: Any image.
+        size: Side of the squares in pixels.
     """
     from nodegraph.media.images.preprocessing import color_blocks
 
@@ -138,12 +139,12 @@ def NormalMap(
     strength: Annotated[float, Range(0, 100, step=0.5)] = 4.0,
     green: Annotated[Literal["up", "down"], Advanced()] = "up",
 ) -> Image:
-    """Tell from a height or depth map which way a surface faces, as colours.
+    """Compute a normal map from a height or depth map.
 
     Args:
-        image: Bright is high, or near.
-        strength: How steep the slopes are taken to be.
-        green: What full green faces: up as in OpenGL, or down as in DirectX.
+        image: A height or depth map. Bright is high, or near.
+        strength: Steepness of the slopes.
+        green: Direction of full green: up as in OpenGL, or down as in DirectX.
     """
     from nodegraph.media.images.preprocessing import normal_map
 
@@ -164,11 +165,11 @@ def SelectPreprocessor(
         "normal map",
     ] = "canny edges",
 ) -> Preprocessor:
-    """A way to prepare pictures for a control network, for Preprocess to apply.
+    """Select a ControlNet preprocessor for Preprocess.
 
     Args:
-        kind: As the node of that name, or BlurImage and PosterizeImage, with its defaults. Packs
-            bring others, as nodes of theirs.
+        kind: The node of that name, or BlurImage and PosterizeImage, with default settings. Packs
+            add other preprocessors as nodes.
     """
     from nodegraph.media.images.preprocessing import PREPROCESSORS
 
@@ -186,17 +187,17 @@ def Preprocess(
     preprocessor: Preprocessor,
     resolution: Annotated[int, Range(0, 4096, step=64)] = 0,
 ) -> Image:
-    """Prepare pictures for a control network, in a way that another node gives.
+    """Apply a ControlNet preprocessor to images.
 
     Args:
-        image: Any.
-        preprocessor: Of SelectPreprocessor, or of a pack's node.
-        resolution: Pixels of the shorter side that it works in; 0 is that of the picture. The
-            result is as large as the picture in any case.
+        image: Any image.
+        preprocessor: A preprocessor, from SelectPreprocessor or a node of a pack.
+        resolution: Shorter side in pixels at which it works. 0 uses the size of the image. The
+            result always has the size of the image.
     """
     from nodegraph.media.images.preprocessing import preprocess
 
     made = preprocess(image, preprocessor, resolution)
     if float(made.max() - made.min()) == 0:
-        ctx.log(f"{preprocessor.name} found nothing in the picture.", "warning")
+        ctx.log(f"{preprocessor.name} found nothing in the image.", "warning")
     return made

@@ -1,4 +1,4 @@
-"""Texts of prompts, before they are encoded."""
+"""Prompt templates, expanded before encoding."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ def RandomPrompt(
     seed: Annotated[int, Seed()] = 0,
     syntax: Syntax = "dynamic prompts",
 ) -> str:
-    r"""Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
+    r"""Draw a random prompt from a template: {red|green|blue} is one choice, __animal__ a line of a
+    file.
 
-    {3::red|green} is red three times as often, {2$$red|green|blue} two of them,
-    {1-2$$ and $$red|green} one or two with " and " between. __pets/small__ is a line of
-    wildcards/pets/small.txt in the inputs folder, and may draw further. \{ \} \_ are plain. Link a
-    SeedRange to draw many.
+    {3::red|green} draws red three times as often. {2$$red|green|blue} draws two choices, {1-2$$ and
+    $$red|green} one or two, joined by " and ". __pets/small__ draws a line of
+    wildcards/pets/small.txt in the inputs folder, which may contain choices, too. \{ \} \_ are
+    plain characters. Link a SeedRange to the seed to get many prompts.
 
     Args:
-        text: What is drawn from.
-        seed: The same one draws the same, as long as the files are the same.
-        syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */
-            comments, and without weights, counts and files. Imports set it.
+        text: The template.
+        seed: Seed of the draw. The same seed gives the same prompt as long as the files are the
+            same.
+        syntax: The syntax above, or comfyui. comfyui reads prompts as the ComfyUI page does, with
+            // and /* */ comments, but without weights, counts and files. Imports of workflows set
+            it.
     """
     from nodegraph.sampling import comfyui_prompts
     from nodegraph.sampling.wildcards import draw_prompt
@@ -62,12 +65,12 @@ def AllPrompts(
     most: Annotated[int, Range(1, 100_000)] = 1000,
     syntax: Syntax = "dynamic prompts",
 ) -> list[str]:
-    """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
+    """Return all prompts that RandomPrompt could draw. A node that is linked to them runs for each.
 
     Args:
-        text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
-        most: More than so many are refused.
-        syntax: As of RandomPrompt.
+        text: The template, as for RandomPrompt. Weights are ignored, except weights of 0.
+        most: Maximum number of prompts. More are an error.
+        syntax: As for RandomPrompt.
     """
     from nodegraph.sampling import comfyui_prompts
     from nodegraph.sampling.wildcards import every_prompt

@@ -1,4 +1,4 @@
-"""Pictures in place of what a prompt says as a whole."""
+"""Images as a prompt for Stable Diffusion XL (Revision)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def LoadImageEncoder(
     image_encoder: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> ImageEncoder:
-    """Open what sees pictures: CLIP's vision model, for ReviseConditioning.
+    """Load an image encoder: a CLIP vision model for ReviseConditioning.
 
     Args:
-        image_encoder: Name under a models folder or path of a .safetensors file or folder, such as
-            CLIP ViT-bigG's with its projection.
+        image_encoder: Name in a models folder, or path of a .safetensors file or folder, for
+            example CLIP ViT-bigG with its projection.
         dtype: Precision in memory, as for LoadModel.
     """
     environment = ctx.environment
@@ -77,18 +77,21 @@ def ReviseConditioning(
     seed: Annotated[int, Seed(), Advanced()] = 0,
     adds: Annotated[bool, Advanced()] = False,
 ) -> Conditioning:
-    """Let what pictures show stand for what a prompt of Stable Diffusion XL says as a whole.
+    """Use images as a prompt for Stable Diffusion XL (Revision): they replace the pooled embedding.
 
-    Its words still lead through their embeddings; with an empty prompt the pictures lead alone.
+    The token embeddings of the prompt still apply. Use an empty prompt to be guided only by the
+    images.
 
     Args:
         conditioning: The positive prompt.
-        image_encoder: CLIP ViT-bigG's, which goes with the second text encoder.
-        image: Each of the batch counts.
-        strength: How strongly each does.
-        noise: How much of what is seen is drowned in noise: the pictures lead more loosely.
-        seed: Of that noise.
-        adds: Add it to what the prompt says, or to other pictures of such a node before.
+        image_encoder: CLIP ViT-bigG, which matches the second text encoder.
+        image: One or several images. Each image of a batch counts.
+        strength: Strength of each image.
+        noise: Noise that is added to the image embedding. The result follows the images more
+            loosely.
+        seed: Seed of this noise.
+        adds: Add the image embedding to that of the prompt, or to that of a previous node of this
+            type, instead of replacing it.
     """
     from nodegraph.models.conditioning import with_pooled_image
     from nodegraph.models.ip_adapters.image_prompts import embed_images

@@ -1,4 +1,4 @@
-"""Samplers as values, with what they can be told."""
+"""Samplers as values, with their options."""
 
 from __future__ import annotations
 
@@ -49,19 +49,21 @@ def SelectSampler(
     s_noise_end: Annotated[float | None, Range(0, 10, step=0.01), Advanced()] = None,
     noise_clip: Annotated[float | None, Range(0, 10, step=0.1), Advanced()] = None,
 ) -> SamplerChoice:
-    """The method by which a sampling steps. What is left out is the sampler's own.
+    """Choose a sampler and its options for SampleCustom.
+
+    An option that is left out keeps the default of the sampler.
 
     Args:
-        sampler: The method; those of packs and installed packages, too.
-        eta: Part of the noise that is drawn anew in each step: 0 draws none.
-        s_noise: Factor on all noise that is drawn on the way.
-        s_churn: Noise that is added before steps, over the whole sampling.
-        s_tmin, s_tmax: Between these noise levels it is added, or the way is walked again.
-        order: How many predictions a step looks at.
-        gamma: How far a slope is followed past the one before it.
-        repeats: How often the way between s_tmax and s_tmin is walked again.
-        s_noise_end: What s_noise comes to in the last step.
-        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
+        sampler: The sampling method. Methods of packs and installed packages are included.
+        eta: Share of the noise that is drawn anew in each step. 0 draws none.
+        s_noise: Factor on all noise that is drawn during sampling.
+        s_churn: Noise that is added before steps, in total over the sampling.
+        s_tmin, s_tmax: Range of noise levels in which noise is added or steps are repeated.
+        order: Order of the method: how many predictions each step uses.
+        gamma: Weight of the extrapolation from the previous slope.
+        repeats: How often the steps between s_tmax and s_tmin are repeated.
+        s_noise_end: Value that s_noise reaches in the last step.
+        noise_clip: Limit of the noise, in standard deviations. 0 does not clip.
     """
     options = SamplerOptions(
         eta, s_noise, s_churn, s_tmin, s_tmax, order, gamma, repeats, s_noise_end, noise_clip

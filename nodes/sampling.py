@@ -1,4 +1,4 @@
-"""Sampling: noise to latents."""
+"""Samplers: from noise to latents."""
 
 from __future__ import annotations
 
@@ -89,30 +89,38 @@ def KSampler(
     draw: Draw = "per item",
     convention: Convention = "diffusers",
 ) -> Latent:
-    """Turn noise into a latent, step by step, led by prompts.
+    """Generate a latent from noise, step by step, guided by prompts.
+
+    Use it for text-to-image, or with denoise below 1 for image-to-image. VAEDecode turns the result
+    into an image.
 
     Args:
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty for a picture from noise alone, or the picture to start from.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
-            others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0
-            it is handed on as it is; an empty one only by ComfyUI's convention, as zeros.
-        end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
-            is left. Asked for more steps later, the same sampling goes on from there.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
-            are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
-            itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
-            sampling are told; docs/comfyui.md has what ComfyUI does.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty
+            prompt is used.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start
+            from.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule. simple, sgm_uniform and beta follow ComfyUI, the others follow
+            diffusers. normal uses the scheduler file of the model.
+        denoise: Below 1, part of the latent is kept: int(steps × denoise) steps are run. At 0 the
+            latent is returned unchanged. An empty latent at 0 needs convention comfyui, which
+            returns zeros.
+        end_step: Stop after this step, counted among the steps that run. The latent keeps the
+            remaining noise. If you raise the value later, sampling continues from there.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps
+            is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise)
+            steps, as in ComfyUI.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for
+            the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one
+            seed: the same, with noise during sampling from seed itself, as in older versions of
+            ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise
+            masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
     """
     if denoise == 0:
         return undenoised_latent(ctx, model, latent, convention)
@@ -163,34 +171,39 @@ def KSamplerAdvanced(
     draw: Draw = "per item",
     convention: Convention = "diffusers",
 ) -> Latent:
-    """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
+    """Run some steps of a schedule, for example to split a sampling between a base model and a
+    refiner.
 
-    The first walks steps 0 to 16 and leaves noise, the second steps 16 to 20 and adds none. With
-    one model, seed and settings that is what KSampler gives: to the last bit where the sampler
-    looks at nothing but the latent (euler, heun, ddim, euler_ancestral …); multistep samplers
-    begin anew with what they remember.
+    The first sampler runs steps 0 to 16 and leaves noise. The second runs steps 16 to 20 and adds
+    no noise.
+
+    With one model, seed and settings, the result is that of KSampler. It is bit-identical if the
+    sampler uses only the latent (euler, heun, ddim, euler_ancestral …). Multistep samplers start
+    with an empty history in the second part.
 
     Args:
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty, a picture's, or one with noise left in it.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down.
-        start_step: How many steps of the schedule come before the first that is walked.
-        end_step: The last step that is walked; the schedule's last if left out.
-        add_noise: Whether noise is added to the latent, to the level of the first step. Leave it
-            off for a latent with noise left in it.
-        leave_noise: Whether noise is left in the latent where it ends before the schedule does;
-            otherwise the last step takes all of it away.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
-            itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
-            sampling are told; docs/comfyui.md has what ComfyUI does.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty
+            prompt is used.
+        latent: An empty latent, the latent of an image, or a latent with leftover noise.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule.
+        start_step: How many steps of the schedule to skip before the first step that runs.
+        end_step: The last step to run. If left out, the last step of the schedule.
+        add_noise: Whether to add noise to the latent, up to the level of the first step. Turn it
+            off for a latent with leftover noise.
+        leave_noise: Whether to leave noise in the latent if it stops before the end of the
+            schedule. Otherwise the last step removes all noise.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for
+            the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one
+            seed: the same, with noise during sampling from seed itself, as in older versions of
+            ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise
+            masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
     """
     start, end = step_window(steps, start_step, end_step)
     dropped = drops_a_level(sampler, convention)
@@ -224,19 +237,20 @@ def SampleCustom(
     latent: Latent,
     convention: Convention = "diffusers",
 ) -> SamplingResult:
-    """Turn noise into a latent by parts that are put together one by one.
+    """Generate a latent from separate parts: noise, guider, sampler and schedule.
 
-    RandomNoise, CFGGuider, SelectSampler and BasicSchedule give what KSampler gives with the same
-    settings, to the last bit.
+    Use it for guiders, samplers or schedules that KSampler does not offer. RandomNoise, CFGGuider,
+    SelectSampler and BasicSchedule with the settings of KSampler give a bit-identical result.
 
     Args:
-        model: What removes the noise.
-        noise: What is begun with.
-        guider: The prompts, and how they lead.
-        sampler: The method.
-        schedule: The noise levels that are walked. A part of one leaves its noise in the latent,
-            or goes on with what was left, if no noise is added.
-        latent: Empty for a picture from noise alone, or the picture to start from.
+        model: The diffusion model that removes the noise.
+        noise: The initial noise.
+        guider: The prompts and the guidance method.
+        sampler: The sampling method and its options.
+        schedule: The noise levels to sample. Part of a schedule leaves its noise in the latent, or
+            continues from leftover noise if no noise is added.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start
+            from.
         convention: As for KSampler.
     """
     parts = SamplingParts(noise, guider, sampler, schedule, convention)
@@ -270,29 +284,34 @@ def DenoisingSteps(
     draw: Draw = "per item",
     convention: Convention = "diffusers",
 ) -> list[Latent]:
-    """What the model takes the finished latent to be, after each step of a sampling.
+    """Return the predicted clean latent after each step of a sampling.
 
-    The inputs are those of KSampler, which walks the same steps.
+    The inputs are those of KSampler, and the same steps are run. Use it for previews or animations
+    of the process.
 
     Args:
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty for a picture from noise alone, or the picture to start from.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
-            others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
-            are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
-            itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
-            sampling are told; docs/comfyui.md has what ComfyUI does.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty
+            prompt is used.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start
+            from.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule. simple, sgm_uniform and beta follow ComfyUI, the others follow
+            diffusers. normal uses the scheduler file of the model.
+        denoise: Below 1, part of the latent is kept: int(steps × denoise) steps are run.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps
+            is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise)
+            steps, as in ComfyUI.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for
+            the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one
+            seed: the same, with noise during sampling from seed itself, as in older versions of
+            ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise
+            masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
     """
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews

@@ -1,4 +1,4 @@
-"""Schedules: noise levels and timesteps as pictures and lists, and lists of seeds."""
+"""Noise schedules as plots and lists, and lists of seeds."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ def PlotBetas(
     width: Side = 640,
     height: Side = 360,
 ) -> Image:
-    """Draw what a noise schedule does to a picture: beta, alpha bar and sigma by timestep.
+    """Plot a training noise schedule: beta, alpha bar and sigma by timestep.
 
-    Beta is the variance that a timestep adds, alpha bar the part of the picture's variance that
-    is left, sigma the noise over the picture.
+    Beta is the variance that a timestep adds. Alpha bar is the share of the image's variance that
+    is left. Sigma is the ratio of noise to image.
 
     Args:
-        beta_schedule: How beta rises; the cosine schedule (squaredcos) has ends of its own.
-        beta_start, beta_end: First and last beta. The defaults are Stable Diffusion 1.x's.
-        timesteps: In training.
-        width, height: Of the drawing in pixels.
+        beta_schedule: How beta rises. The cosine schedule (squaredcos) ignores beta_start and
+            beta_end.
+        beta_start, beta_end: First and last beta. The defaults are those of Stable Diffusion 1.x.
+        timesteps: Number of training timesteps.
+        width, height: Size of the plot, in pixels.
     """
     from nodegraph.families.noise import NoiseSchedule
     from nodegraph.media.plots.rendering import plot_image
@@ -66,10 +67,10 @@ def PlotBetas(
         noise = NoiseSchedule.from_config(config)
     except InvalidFile as error:
         raise InvalidValue(
-            "betas this large leave nothing of the picture before the last timestep",
+            "no signal of the image is left before the last timestep with betas this large",
             port="beta_end",
             given=f"{beta_end:g} over {timesteps} timesteps",
-            hint="Lower beta_end, or take fewer timesteps.",
+            hint="Lower beta_end, or use fewer timesteps.",
         ) from error
     places = range(timesteps)
     plots = [
@@ -99,16 +100,16 @@ def PlotSchedule(
     denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",
     convention: Annotated[str, Choices(CONVENTIONS), Advanced()] = "diffusers",
 ) -> Image:
-    """Draw the noise levels and timesteps that KSampler walks with the same settings.
+    """Plot the noise levels and timesteps that KSampler uses with the same settings.
 
     Args:
-        model: Whose noise levels to take.
-        steps: Of the whole schedule.
-        sampler: The method; methods lay their steps differently.
-        schedule: The noise levels it walks down.
-        denoise: Part of the schedule that is walked.
-        width, height: Of the drawing in pixels.
-        denoise_steps: How steps are counted where denoise is below 1; as for KSampler.
+        model: The model whose noise levels are used.
+        steps: Number of steps of the whole schedule.
+        sampler: The sampling method. Some methods place their steps differently.
+        schedule: The noise schedule.
+        denoise: Share of the schedule that is run.
+        width, height: Size of the plot, in pixels.
+        denoise_steps: How steps are counted when denoise is below 1, as for KSampler.
         convention: As for KSampler.
     """
     from nodegraph.media.plots.rendering import plot_image
@@ -142,14 +143,15 @@ def Timesteps(
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     order: Literal["noisiest first", "clean first"] = "noisiest first",
 ) -> list[int]:
-    """The training timesteps of a schedule, such as for AddNoise.
+    """Return the training timesteps of a schedule, for example for AddNoise.
 
     Args:
-        model: Whose timesteps to take.
-        steps: Of the whole schedule.
-        schedule: How they are spread; leading, trailing and linspace spread them evenly.
-        denoise: Part of the schedule that is taken, from its end.
-        order: As a sampler walks them, or as a picture drowns in noise.
+        model: The model whose timesteps are used.
+        steps: Number of steps of the whole schedule.
+        schedule: How the timesteps are spaced. leading, trailing and linspace space them evenly.
+        denoise: Share of the schedule to return, from its end.
+        order: noisiest first is the order of sampling. clean first is the order of forward
+            diffusion.
     """
     from nodegraph.sampling.table_schedules import TABLE
 
@@ -162,19 +164,19 @@ def Timesteps(
 def SeedRange(
     start: Annotated[int, Seed()] = 0, count: Annotated[int, Range(1, 10_000)] = 4
 ) -> list[int]:
-    """Consecutive seeds: linked to a seed input, the node runs once for each.
+    """Return consecutive seeds. A node whose seed input is linked to them runs once for each.
 
-    After the largest, 2**64 - 1, comes 0.
+    After the largest seed, 2**64 - 1, the next one is 0.
 
     Args:
         start: The first seed.
-        count: How many.
+        count: Number of seeds.
     """
     return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
 
 
 def _noise_levels(model: DiffusionModel, schedule: Schedule, grid: Grid) -> NoiseLevels:
-    """The noise levels of a sampling; of flow models at the size that they were trained on."""
+    """Noise levels of a sampling. For flow models, at the size they were trained on."""
     from nodegraph.families.flow_noise import recipe_noise
     from nodegraph.families.registry import get_family
     from nodegraph.sampling.schedules import levels_for

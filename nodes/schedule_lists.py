@@ -1,4 +1,4 @@
-"""Schedules of flow models that go by numbers and a size, whatever the model's own levels are."""
+"""Noise schedules of flow matching models that depend on steps and size only."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _TAGS = ("sigma", "sigmas", "SampleCustom", "flow")
     tags=(*_TAGS, "Flux2Scheduler"),
 )
 def Flux2Schedule(steps: Steps = 20, width: Side = 1024, height: Side = 1024) -> Schedule:
-    """The noise levels that Flux.2 takes for a size and a number of steps.
+    """Noise schedule of Flux.2 for an image size and a number of steps.
 
     Args:
-        steps: How many.
-        width, height: Of the picture, in pixels.
+        steps: Number of steps.
+        width, height: Size of the image, in pixels.
     """
     return listed_schedule(flux2_levels(steps, width, height))
 
@@ -55,15 +55,15 @@ def LTXSchedule(
     stretch: bool = True,
     terminal: Annotated[float, Range(0, 0.99, step=0.01), Advanced()] = 0.1,
 ) -> Schedule:
-    """The noise levels that LTX-Video takes for a size and a length.
+    """Noise schedule of LTX-Video for a video size and length.
 
     Args:
-        steps: How many.
-        latent: Of the video; 4096 tokens if not linked.
-        max_shift: The logarithm of the shift at 4096 tokens.
-        base_shift: That at 1024.
-        stretch: Whether the levels are stretched so that the last one above 0 is terminal.
-        terminal: That level.
+        steps: Number of steps.
+        latent: The video latent. If not linked, 4096 tokens are assumed.
+        max_shift: Logarithm of the shift at 4096 tokens.
+        base_shift: Logarithm of the shift at 1024 tokens.
+        stretch: Whether to stretch the levels so that the last level above 0 equals terminal.
+        terminal: The last level above 0, if stretched.
     """
     from nodegraph.families.registry import get_family
     from nodegraph.sampling.preflight import tokens_of
@@ -93,12 +93,12 @@ def LogitNormalSchedule(
     mu: Log = 0.0,
     std: Annotated[float, Range(0.1, 5, step=0.05)] = 1.75,
 ) -> Schedule:
-    """Noise levels that are dense around a middle, as Ideogram 4 takes them for a size.
+    """Logit-normal noise schedule for an image size, as Ideogram 4 uses it.
 
     Args:
-        steps: How many.
-        width, height: Of the picture, in pixels: the larger, the noisier the levels.
-        mu: Their middle, as the logit of a level, for 512 x 512.
-        std: How far they spread around it.
+        steps: Number of steps.
+        width, height: Size of the image, in pixels. A larger image gets higher noise levels.
+        mu: Mean of the logits of the levels, for 512 x 512.
+        std: Standard deviation of the logits of the levels.
     """
     return listed_schedule(logit_normal_levels(steps, width, height, mu=mu, std=std))

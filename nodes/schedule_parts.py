@@ -1,4 +1,4 @@
-"""Schedules as values: laid by laws, listed, cut, joined, turned round."""
+"""Noise schedules as values: named, listed, split, joined and reversed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _TAGS = ("sigma", "sigmas", "SampleCustom")
 
 
 class Cut(NamedTuple):
-    """Both parts of a schedule."""
+    """The two parts of a split schedule."""
 
     high: Schedule
     low: Schedule
@@ -78,16 +78,17 @@ def BasicSchedule(
     denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",
     drop_last: Annotated[bool, Advanced()] = False,
 ) -> Schedule:
-    """The noise levels of a name, as KSampler takes them.
+    """Select a named noise schedule, as KSampler does.
 
     Args:
-        schedule: How they are laid, whatever the model's own are.
-        steps: Of the whole schedule.
-        denoise: Part of the schedule that is walked, from its end: int(steps × denoise) steps.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
-            are, the last of int(steps / denoise), as in ComfyUI.
-        drop_last: Lay one step more and leave the last level above 0 out, as ComfyUI's KSampler
-            does with dpm_2, dpm_2_ancestral and uni_pc.
+        schedule: How the noise levels are spaced.
+        steps: Number of steps of the whole schedule.
+        denoise: Share of the schedule that is run, from its end: int(steps × denoise) steps.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps
+            is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise)
+            steps, as in ComfyUI.
+        drop_last: Add one step and drop the last level above 0, as ComfyUI's KSampler does for
+            dpm_2, dpm_2_ancestral and uni_pc.
     """
     return named_schedule(schedule, steps, denoise, denoise_steps, dropped=drop_last)
 
@@ -105,12 +106,13 @@ def KarrasSchedule(
     sigma_max: End = None,
     sigma_min: End = None,
 ) -> Schedule:
-    """Noise levels evenly spaced in sigma ** (1 / rho): a polynomial of the step.
+    """Karras noise schedule: levels evenly spaced in sigma ** (1 / rho).
 
     Args:
-        steps: How many.
-        rho: 1 spaces them evenly, above it more of them lie low.
-        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        rho: 1 spaces the levels evenly. Larger values place more of them at low noise.
+        sigma_max, sigma_min: The largest and the smallest noise level. If left out, those of the
+            model.
     """
     return numbered_schedule("karras", steps, {"rho": rho, "high": sigma_max, "low": sigma_min})
 
@@ -125,11 +127,12 @@ def KarrasSchedule(
 def ExponentialSchedule(
     steps: Steps = 20, sigma_max: End = None, sigma_min: End = None
 ) -> Schedule:
-    """Noise levels evenly spaced in log sigma.
+    """Exponential noise schedule: levels evenly spaced in log sigma.
 
     Args:
-        steps: How many.
-        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        sigma_max, sigma_min: The largest and the smallest noise level. If left out, those of the
+            model.
     """
     return numbered_schedule("exponential", steps, {"high": sigma_max, "low": sigma_min})
 
@@ -147,12 +150,13 @@ def PolyexponentialSchedule(
     sigma_max: End = None,
     sigma_min: End = None,
 ) -> Schedule:
-    """Noise levels polynomial in log sigma, as k-diffusion's.
+    """Polyexponential noise schedule: polynomial in log sigma, as in k-diffusion.
 
     Args:
-        steps: How many.
-        rho: 1 spaces them evenly in log sigma, above it more of them lie low.
-        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        rho: 1 spaces the levels evenly in log sigma. Larger values place more of them at low noise.
+        sigma_max, sigma_min: The largest and the smallest noise level. If left out, those of the
+            model.
     """
     numbers = {"rho": rho, "high": sigma_max, "low": sigma_min}
     return numbered_schedule("polyexponential", steps, numbers)
@@ -172,13 +176,14 @@ def LaplaceSchedule(
     sigma_max: End = None,
     sigma_min: End = None,
 ) -> Schedule:
-    """Noise levels whose logarithms are quantiles of Laplace's distribution.
+    """Laplace noise schedule: log sigma follows the quantiles of a Laplace distribution.
 
     Args:
-        steps: How many.
-        mu: Log sigma where they are dense.
-        scale: How far around it they spread.
-        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        mu: Log sigma around which the levels are dense.
+        scale: Width of the distribution around mu.
+        sigma_max, sigma_min: The largest and the smallest noise level. If left out, those of the
+            model.
     """
     numbers = {"mu": mu, "scale": scale, "high": sigma_max, "low": sigma_min}
     return numbered_schedule("laplace", steps, numbers)
@@ -197,13 +202,13 @@ def VPSchedule(
     beta_min: Annotated[float, Range(1e-4, 1000)] = 0.1,
     least: Annotated[float, Range(1e-6, 0.5), Advanced()] = 0.001,
 ) -> Schedule:
-    """Noise levels of evenly spaced times of a process that keeps the variance.
+    """Variance-preserving (VP) noise schedule: levels at evenly spaced times of the VP process.
 
     Args:
-        steps: How many.
-        beta_range: By how much beta rises over the process (19.9 in the paper); if left out, what
-            makes it end at the model's greatest level.
-        beta_min: Beta at its beginning.
+        steps: Number of steps.
+        beta_range: By how much beta rises over the process (19.9 in the paper). If left out, the
+            process ends at the largest level of the model.
+        beta_min: Beta at the start of the process.
         least: The last time above 0.
     """
     numbers = {"beta_range": beta_range, "beta_min": beta_min, "least": least}
@@ -216,12 +221,12 @@ def BetaSchedule(
     alpha: Annotated[float, Range(0.05, 1, step=0.05)] = 0.6,
     beta: Annotated[float, Range(0.05, 1, step=0.05)] = 0.6,
 ) -> Schedule:
-    """Noise levels at quantiles of a beta distribution over the model's timesteps.
+    """Beta noise schedule: levels at quantiles of a beta distribution over the model's timesteps.
 
     Args:
-        steps: How many.
-        alpha: The lower, the denser they are at the clean end.
-        beta: The lower, the denser they are at the noisy end.
+        steps: Number of steps.
+        alpha: Lower values place more levels at the clean end.
+        beta: Lower values place more levels at the noisy end.
     """
     return numbered_schedule("beta", steps, {"alpha": alpha, "beta": beta})
 
@@ -237,12 +242,13 @@ def SDTurboSchedule(
     steps: Annotated[int, Range(1, TURBO_STEPS)] = 1,
     denoise: Annotated[float, Range(0.1, 1, step=0.1)] = 1.0,
 ) -> Schedule:
-    """The first of ten timesteps that SD Turbo and SDXL Turbo were distilled on.
+    """Noise schedule of SD Turbo and SDXL Turbo: the first of the ten timesteps they were distilled
+    on.
 
     Args:
-        steps: How many of them.
-        denoise: Below 1, that share of the ten is left to take them from: the rest of a picture is
-            kept.
+        steps: How many of the ten timesteps to use.
+        denoise: Below 1, only this share of the ten timesteps is available, and part of the image
+            is kept.
     """
     skipped = TURBO_STEPS - int(TURBO_STEPS * denoise)
     return numbered_schedule(TURBO, steps, {"skipped": skipped or None})
@@ -257,21 +263,22 @@ def SDTurboSchedule(
 def ListedSchedule(
     sigmas: Annotated[str, Multiline()] = "14.61, 6.47, 3.86, 2.7, 1.89, 1.4, 0.96, 0.65, 0.4, 0",
 ) -> Schedule:
-    """Noise levels that are named one by one.
+    """Noise schedule from levels written as text.
 
     Args:
-        sigmas: The noisiest first, with commas or space between them; with flow models, at most
-            1. Where the last is 0, the noise is gone; otherwise it is left in the latent.
+        sigmas: Noise levels, the noisiest first, separated by commas or spaces. For flow models
+            they are at most 1. If the last level is 0, all noise is removed. Otherwise that noise
+            stays in the latent.
     """
     return listed_schedule(parse_numbers(sigmas))
 
 
 @node(category="schedule", infer=levels_facts, tags=(*_TAGS, "list", "custom"))
 def ScheduleFromList(sigmas: list[float]) -> Schedule:
-    """Noise levels from a list of numbers.
+    """Noise schedule from a list of numbers.
 
     Args:
-        sigmas: The noisiest first; with flow models, at most 1.
+        sigmas: Noise levels, the noisiest first. For flow models they are at most 1.
     """
     return listed_schedule(sigmas)
 
@@ -283,11 +290,11 @@ def ScheduleFromList(sigmas: list[float]) -> Schedule:
     tags=(*_TAGS, "SplitSigmas", "refiner"),
 )
 def SplitSchedule(schedule: Schedule, step: Annotated[int, Range(1, MAX_STEPS)] = 10) -> Cut:
-    """A schedule cut in two, such as for two models.
+    """Split a schedule in two, for example to sample with two models.
 
     Args:
-        schedule: What is cut.
-        step: How many steps the first part has.
+        schedule: The schedule to split.
+        step: Number of steps of the first part.
     """
     return Cut(*schedule.split(step))
 
@@ -301,23 +308,25 @@ def SplitSchedule(schedule: Schedule, step: Annotated[int, Range(1, MAX_STEPS)] 
 def SplitScheduleAtDenoise(
     schedule: Schedule, denoise: Annotated[float, Range(0, 1, step=0.01)] = 0.5
 ) -> Cut:
-    """A schedule cut in two, so that the second part has a share of the steps.
+    """Split a schedule in two, with a share of the steps in the second part.
 
     Args:
-        schedule: What is cut.
-        denoise: The share: int(steps × denoise) steps are in the second part.
+        schedule: The schedule to split.
+        denoise: Share of the steps in the second part: int(steps × denoise) steps.
     """
     return Cut(*schedule.split(split_step(schedule.steps, denoise)))
 
 
 @node(category="schedule", infer=joined_facts, tags=(*_TAGS, "merge", "concat"))
 def JoinSchedules(first: Schedule, second: Schedule) -> Schedule:
-    """Two schedules one after the other. Parts of one that were cut are that one again.
+    """Join two schedules in sequence.
+
+    Parts that were split from one schedule give that schedule again.
 
     Args:
-        first: What is walked first.
-        second: What follows: it begins where the first ends, or near it; the last step of the first
-            leads there.
+        first: The schedule to sample first.
+        second: The schedule to sample next. It should start at or near the level where the first
+            ends. The last step of the first then goes to that level.
     """
     return first.then(second)
 
@@ -326,10 +335,11 @@ def JoinSchedules(first: Schedule, second: Schedule) -> Schedule:
     category="schedule", infer=flipped_facts, tags=(*_TAGS, "FlipSigmas", "inversion", "unsample")
 )
 def FlipSchedule(schedule: Schedule) -> Schedule:
-    """The same noise levels in the other order: from a picture to its noise, with euler.
+    """Reverse the order of the noise levels, to go from an image to its noise with euler
+    (inversion).
 
     Args:
-        schedule: What is turned round; turned round twice it is as it was.
+        schedule: The schedule to reverse. Reversing it twice restores it.
     """
     return schedule.flipped()
 
@@ -342,11 +352,13 @@ def FlipSchedule(schedule: Schedule) -> Schedule:
 def ScaleSchedule(
     schedule: Schedule, factor: Annotated[float, Range(0.01, 10, step=0.01)] = 1.0
 ) -> Schedule:
-    """All noise levels times a number: below 1, less noise is taken to be there than there is.
+    """Multiply all noise levels by a factor.
+
+    Below 1, the model assumes less noise than the latent contains.
 
     Args:
-        schedule: What is scaled.
-        factor: The number.
+        schedule: The schedule to scale.
+        factor: The factor.
     """
     return schedule.scaled(factor)
 
@@ -359,11 +371,12 @@ def ScaleSchedule(
 def SetFirstLevel(
     schedule: Schedule, sigma: Annotated[float, Range(0.0001, 20000, step=0.01)] = 136.0
 ) -> Schedule:
-    """Begin a schedule at another noise level, also above what the model was trained on.
+    """Start a schedule at another noise level. It may be above the model's training range.
 
     Args:
-        schedule: Whose first level is set; the others stay.
-        sigma: The level, above the next one; the model is asked at the noisiest timestep it knows.
+        schedule: The schedule to change. Its other levels stay.
+        sigma: The first level, above the next one. Above its training range, the model is evaluated
+            at its noisiest timestep.
     """
     return schedule.started(sigma)
 
@@ -376,14 +389,15 @@ def ScheduleLevels(
     latent: Latent | None = None,
     convention: Annotated[str, Choices(CONVENTIONS), Advanced()] = "diffusers",
 ) -> list[float]:
-    """The noise levels of a schedule as numbers, from where it begins to where it ends.
+    """Return the noise levels of a schedule as numbers, from the first to the last.
 
     Args:
-        model: Whose noise levels they are.
-        schedule: How they are laid.
-        sampler: The method; methods lay their steps differently. euler if not linked.
-        latent: Of the size that is sampled, by which flow models shift them; the model's own size
-            if not linked.
+        model: The model whose noise levels are used.
+        schedule: How the noise levels are spaced.
+        sampler: The sampling method. Some methods place their steps differently. euler if not
+            linked.
+        latent: A latent of the size to sample, because flow models shift the levels by size. If not
+            linked, the size of the model is used.
         convention: As for KSampler.
     """
     from nodegraph.families.flow_noise import recipe_noise

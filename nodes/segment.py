@@ -1,4 +1,4 @@
-"""Masks of things in pictures, selected by points, boxes and likeness, without a model."""
+"""Masks of objects from points, boxes and colours, without a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Unit = Literal["shares", "pixels"]
 
 
 class CutOut(NamedTuple):
-    """A picture without its background, and what is left of it."""
+    """The image without its background, and the mask of what remains."""
 
     image: Image
     mask: Mask
@@ -34,15 +34,15 @@ def RemoveBackground(
     tolerance: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
     softness: Annotated[float, Range(0, 64, step=0.5)] = 1.0,
 ) -> CutOut:
-    """Make the even background transparent that a thing stands on, such as a white one.
+    """Make the even background of an image transparent, for example a white one.
 
-    Where the background is of many things, take ForegroundMask; or mask the thing by SelectByBox,
-    SelectByPoints or SegmentAnything, and take SetAlpha.
+    For a complex background use ForegroundMask. Or mask the object with SelectByBox, SelectByPoints
+    or SegmentAnything, and use SetAlpha.
 
     Args:
-        image: Its border is of the background.
-        tolerance: How far red, green and blue may each be from the border's colours.
-        softness: Pixels over which the edge fades inwards.
+        image: An image whose border is background.
+        tolerance: Maximum difference of each of red, green and blue from the colours of the border.
+        softness: Width in pixels over which the edge fades inwards.
     """
     from nodegraph.media.images.classical_segmentation import plain_background
     from nodegraph.media.images.masks import with_alpha
@@ -64,14 +64,14 @@ def MagicWand(
     tolerance: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
     connected: bool = True,
 ) -> Mask:
-    """Mask what is of the colour that a picture has at a point.
+    """Mask the area that has the colour of a given point.
 
     Args:
-        image: The points are the same in all of a batch.
-        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        tolerance: How far red, green and blue may each be from that colour.
-        connected: Only what is connected with the point; else all of that colour.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        tolerance: Maximum difference of each of red, green and blue from this colour.
+        connected: Mask only pixels connected with the point. If off, all pixels of this colour.
     """
     from nodegraph.media.images.classical_segmentation import select_similar_colors
 
@@ -94,14 +94,14 @@ def SelectByPoints(
     unit: Unit = "shares",
     radius: Annotated[int, Range(0, 256), Advanced()] = 3,
 ) -> Mask:
-    """Mask the thing that a point is on, up to its edges. No model is needed.
+    """Mask the object at a point, up to its edges. No model is needed.
 
     Args:
-        image: The points are the same in all of a batch.
-        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        excluded: Points on what is not to be masked; without any, the picture's border is.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        radius: Pixels around a point that surely belong to it.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of points on the object, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points outside the object. If empty, the border of the image is excluded.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        radius: Radius in pixels around each point that surely belongs to the object.
     """
     from nodegraph.media.images.classical_segmentation import select_by_points
 
@@ -117,12 +117,12 @@ def SelectByPoints(
     tags=("grabcut", "rectangle", "object selection", "cut out", "segment", "scikit-image"),
 )
 def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "shares") -> Mask:
-    """Mask the thing in a box: what is unlike what is around the box. No model is needed.
+    """Mask the object in a box: what differs from the surroundings of the box. No model is needed.
 
     Args:
-        image: The box is the same in all of a batch.
-        box: x, y, width and height of a box round it, such as 0.1, 0.1, 0.8, 0.8.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        image: Any image. The box applies to all images of a batch.
+        box: x, y, width and height of a box around the object, for example 0.1, 0.1, 0.8, 0.8.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
     """
     from nodegraph.media.images.classical_segmentation import select_by_box
     from nodegraph.media.images.masks import box_to_pixels
@@ -130,13 +130,13 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
 
     boxes = parse_boxes(box, "box", unit)
     if len(boxes) != 1:
-        raise InvalidValue("one box is selected by", port="box", given=f"{len(boxes)} boxes")
+        raise InvalidValue("the selection needs one box", port="box", given=f"{len(boxes)} boxes")
     x, y, width, height = box_to_pixels(boxes[0], (image.shape[2], image.shape[1]), unit)
     return select_by_box(image, (round(x), round(y), round(width), round(height)))
 
 
 class PartsOfPicture(NamedTuple):
-    """A picture in parts of one colour each, and the parts' borders."""
+    """The image in segments of one colour each, and the borders of the segments."""
 
     image: Image
     borders: Mask
@@ -154,13 +154,13 @@ Method = Literal["slic", "felzenszwalb", "watershed"]
     tags=("slic", "mosaic", "simplify", "low poly", "stained glass", "scikit-image"),
 )
 def Superpixels(image: Image, parts: Parts = 200, method: Method = "slic") -> PartsOfPicture:
-    """Divide a picture into parts of alike pixels, each in its mean colour.
+    """Divide an image into superpixels, each filled with its mean colour.
 
     Args:
-        image: Any.
-        parts: About how many.
-        method: Slic makes parts of about one size; felzenszwalb some that are as large as they are
-            even; watershed follows the edges.
+        image: Any image.
+        parts: Approximate number of segments.
+        method: Slic makes segments of about the same size. Felzenszwalb makes larger segments in
+            even areas. Watershed follows the edges.
     """
     from nodegraph.media.images.classical_segmentation import superpixels
 
@@ -181,13 +181,13 @@ def SelectSuperpixels(
     parts: Parts = 50,
     method: Method = "slic",
 ) -> Mask:
-    """Mask those parts of alike pixels that some points lie in.
+    """Mask the superpixels that contain the given points.
 
     Args:
-        image: The points are the same in all of a batch.
-        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        parts, method: As of Superpixels, which shows them.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        parts, method: As for Superpixels, which shows the segments.
     """
     from nodegraph.media.images.classical_segmentation import select_superpixels
 
@@ -200,5 +200,5 @@ def _points(image: Image, text: str, unit: str, port: str = "points") -> list[tu
 
     points = parse_points(text, port)
     if not points and port == "points":
-        raise InvalidValue("no point is given", port=port, expected="x and y, such as 0.5, 0.5")
+        raise InvalidValue("no point is given", port=port, expected="x and y, for example 0.5, 0.5")
     return pixel_points(points, (image.shape[2], image.shape[1]), unit, port)

@@ -1,4 +1,4 @@
-"""Shapes by diffusion: what to ask for, and meshes and points of what came of it."""
+"""Shapes from diffusion models: conditioning, decoding, and points."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ def ShapeConditioning(
     color: SolidColour | None = None,
     proportion: Annotated[float, Range(0.5, 2, step=0.05)] | None = None,
 ) -> Conditioning:
-    """What shapes are to be like; what isn't told is left to the model.
+    """Conditioning for a shape model: what the shapes should look like.
+
+    Inputs that are left out are not conditioned.
 
     Args:
-        solid: What they are.
-        color: Of all of it.
-        proportion: Their height by their width: 2 is twice as tall as wide.
+        solid: Kind of the shapes.
+        color: Colour of the whole shape.
+        proportion: Ratio of height to width: 2 is twice as tall as wide.
     """
     from nodegraph.families.items.conditioning import item_conditioning
 
@@ -58,13 +60,13 @@ def DecodeShapes(
     smooth: Annotated[float, Range(0.0, 3.0), Advanced()] = SMOOTH,
     largest: Annotated[bool, Advanced()] = True,
 ) -> list[Mesh]:
-    """Meshes of shapes that were sampled, each closed and in its colour.
+    """Decode latents of a shape model to meshes. Each mesh is closed and has one colour.
 
     Args:
-        latent: One or several, of a KSampler with a model such as tiny/shapes.
-        smooth: Cells of the 32 a side over which surfaces are evened, as models leave seams; 0
-            for none.
-        largest: Leave crumbs beside the largest piece out.
+        latent: Latents from a KSampler with a shape model, for example tiny/shapes.
+        smooth: Smoothing radius, in cells of the grid of 32 per side, because models leave seams. 0
+            does not smooth.
+        largest: Keep only the largest piece, and remove small fragments.
     """
     from nodegraph.families.items.latents import all_items
     from nodegraph.media.shapes.distance_grids import extract_surface, from_tokens, largest_piece
@@ -74,7 +76,7 @@ def DecodeShapes(
     meshes = [mesh for mesh in candidates if mesh is not None]
     if not meshes:
         raise InvalidValue(
-            "none of the shapes has an inside",
+            "no shape has an interior",
             port="latent",
             given=f"{len(candidates)} shapes",
             hint="Sample with more steps, or with cfg 1 to 2.",
@@ -88,12 +90,12 @@ def PointsFromMesh(
     count: Annotated[int, Range(1, 10_000_000)] = 2048,
     seed: Annotated[int, Seed()] = 0,
 ) -> PointCloud:
-    """Points spread evenly over a mesh, with its colours.
+    """Sample points evenly on the surface of a mesh, with its colours.
 
     Args:
-        mesh: With some area.
-        count: How many points.
-        seed: Equal ones give equal points.
+        mesh: A mesh with a surface area above 0.
+        count: Number of points.
+        seed: Seed of the points. The same seed gives the same points.
     """
     from nodegraph.media.shapes.distance_grids import surface_points
 

@@ -1,4 +1,4 @@
-"""Meshes and clouds of points: reading, writing, and pictures of them."""
+"""Meshes and point clouds: load, save and render."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ELEVATION = 20.0
     tags=("open", "read", "model", "glb", "obj", "ply"),
 )
 def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
-    """Read a mesh from a file: all that it shows, as one.
+    """Load a mesh from a file. Several objects are joined into one mesh.
 
-    Colours and texture are kept. What a file refers to in others, such as an OBJ's materials,
-    isn't read.
+    Colours and texture are loaded. Other files that the file refers to, for example the materials
+    of an OBJ, are not loaded.
 
     Args:
-        path: GLB, PLY or OBJ; relative paths start from the inputs folder.
+        path: GLB, PLY or OBJ file. Relative paths start from the inputs folder.
     """
     from nodegraph.media.shapes.reading import read_mesh
 
@@ -45,10 +45,11 @@ def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
     tags=("open", "read", "scan", "ply"),
 )
 def LoadPointCloud(ctx: Context, path: Annotated[str, File("mesh")]) -> PointCloud:
-    """Read points from a file.
+    """Load a point cloud from a file.
 
     Args:
-        path: PLY, GLB or OBJ, of meshes the vertices; relative paths start from the inputs folder.
+        path: PLY, GLB or OBJ file. The vertices of meshes are used. Relative paths start from the
+            inputs folder.
     """
     from nodegraph.media.shapes.reading import read_point_cloud
 
@@ -71,15 +72,15 @@ def SaveMesh(
     format: Literal["glb", "ply", "obj"] = "glb",
     picture: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write a mesh to the output folder, with the workflow that made it.
+    """Save a mesh to the output folder, with the workflow that made it.
 
-    Files are numbered: chair_00001.glb. One with the same content is not written again.
+    Files are numbered: chair_00001.glb. A file with the same content is not written again.
 
     Args:
-        mesh: With its colours or texture, if it has some.
-        name: What the file names begin with; chairs/chair makes a sub-folder.
-        format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
-        picture: Also write a moving picture of it, seen from all sides.
+        mesh: The mesh, with its colours or texture.
+        name: Prefix of the file names. chairs/chair makes a sub-folder.
+        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colours.
+        picture: Also save an animation that shows the mesh from all sides.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
@@ -104,14 +105,14 @@ def SavePointCloud(
     name: str = "points",
     picture: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write points to the output folder as PLY, with the workflow that made them.
+    """Save a point cloud to the output folder as PLY, with the workflow that made it.
 
-    Files are numbered: scan_00001.ply. One with the same content is not written again.
+    Files are numbered: scan_00001.ply. A file with the same content is not written again.
 
     Args:
-        point_cloud: With its colours, if it has some.
-        name: What the file names begin with; scans/scan makes a sub-folder.
-        picture: Also write a moving picture of them, seen from all sides.
+        point_cloud: The point cloud, with its colours.
+        name: Prefix of the file names. scans/scan makes a sub-folder.
+        picture: Also save an animation that shows the points from all sides.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.encoding import encode_points
@@ -130,13 +131,13 @@ def DrawMesh(
     angle: Annotated[float, Range(-360, 360)] = 30.0,
     elevation: Annotated[float, Range(-90, 90)] = _ELEVATION,
 ) -> Image:
-    """Draw a mesh or points from one side.
+    """Render a mesh or point cloud from one side.
 
     Args:
-        mesh: What is drawn, so large that it fits.
-        size: Of the square picture, in pixels.
-        angle: Degrees by which it is turned.
-        elevation: Degrees from which it is seen from above.
+        mesh: The mesh or point cloud. It is scaled to fit.
+        size: Side of the square image in pixels.
+        angle: Rotation in degrees.
+        elevation: Camera elevation in degrees.
     """
     from nodegraph.media.shapes.rendering import draw_shape
 
@@ -152,14 +153,14 @@ def MeshTurntable(
     rate: Annotated[float, Range(0.001, 1000)] = 24.0,
     elevation: Annotated[float, Range(-90, 90)] = _ELEVATION,
 ) -> Video:
-    """Show a mesh or points from all sides: a video in which it turns once.
+    """Render a turntable video of a mesh or point cloud: one full rotation.
 
     Args:
-        mesh: What is drawn, so large that it fits.
-        frames: How many there are.
-        size: Of the square frames, in pixels.
-        rate: Frames a second.
-        elevation: Degrees from which it is seen from above.
+        mesh: The mesh or point cloud. It is scaled to fit.
+        frames: Number of frames.
+        size: Side of the square frames in pixels.
+        rate: Frames per second.
+        elevation: Camera elevation in degrees.
     """
     from nodegraph.media.shapes.rendering import turntable
     from nodegraph.media.videos.rates import exact_rate

@@ -1,4 +1,4 @@
-"""Sounds by diffusion: what to ask for, and what came of it."""
+"""Sounds from diffusion models: conditioning and decoding."""
 
 from __future__ import annotations
 
@@ -30,19 +30,22 @@ def SoundConditioning(
     pitch: str = "",
     seconds: Annotated[float, Range(0.1, 1, step=0.05)] | None = None,
 ) -> Conditioning:
-    """What a sound is to be like, in words or by kind, pitch and length; the rest is left open.
+    """Conditioning for a sound model: a text, or kind, pitch and length.
+
+    Inputs that are left out are not conditioned.
 
     Args:
-        text: Such as "a violin at A4, 0.5 s"; it counts for what the other inputs leave open.
+        text: Description, for example "a violin at A4, 0.5 s". It sets what the other inputs leave
+            open.
         kind: Instrument, animal, machine or noise.
-        pitch: A note, such as A4 or C#5, or a frequency, such as 440 Hz.
-        seconds: Until it is silent.
+        pitch: A note, for example A4 or C#5, or a frequency, for example 440 Hz.
+        seconds: Length in seconds until the sound is silent.
     """
     from nodegraph.families.sounds import sound_conditioning
 
     sound = requested_sound(text, kind, pitch, seconds)
     if sound.out_of_range_note:
-        ctx.log(f"{sound.out_of_range_note}: it may not come out so", "warning")
+        ctx.log(f"{sound.out_of_range_note}: the sound may not match it", "warning")
     return sound_conditioning(sound)
 
 
@@ -58,12 +61,13 @@ def DecodeSound(
     rounds: Annotated[int, Range(0, 1000)] = 32,
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> list[Audio]:
-    """Make sounds of latents that a model of sounds has sampled: one of each.
+    """Decode latents of a sound model to audio, one sound per item.
 
     Args:
-        latent: One or several, of a KSampler with a model such as tiny/sounds.
-        rounds: How often phases are fitted to the spectrogram (Griffin-Lim); few sound hoarse.
-        seed: Of the phases that it begins with.
+        latent: Latents from a KSampler with a sound model, for example tiny/sounds.
+        rounds: Number of Griffin-Lim iterations, which fit the phases to the spectrogram. Few
+            iterations sound hoarse.
+        seed: Seed of the initial phases.
     """
     from nodegraph.families.items.latents import all_items
     from nodegraph.families.sounds import decode_sounds

@@ -1,4 +1,4 @@
-"""Faster sampling, for some of the exactness or some memory."""
+"""Faster sampling, at the cost of exactness or memory."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ def SpeedUp(
     channels_last: bool = False,
     attention: Annotated[str, Choices(ATTENTIONS), Advanced()] = AUTO,
 ) -> FastModel:
-    """Let a model compute in another way, which may be faster. Results differ in their last bits.
+    """Speed a model up with compilation and other kernels. Results differ in the last bits.
 
-    The weights are shared with all who use the model without.
+    The weights are shared with other uses of the model.
 
     Args:
-        model: To be sped up.
-        compiled: Compile the repeated blocks by torch.compile: once for each size of picture and
-            number of prompts in a process, which takes up to minutes. Needs a C++ compiler on a
-            CPU, triton on CUDA.
-        fused_projections: Compute query, key and value at once. Takes memory for copies of these
-            layers.
-        channels_last: Lay convolutions' weights out with the channels last, which suits the
-            kernels of UNets in half precision on CUDA. Takes memory for copies of them.
-        attention: How attention is computed: as torch chooses (auto), plainly (math), in slices,
-            which takes less memory, or by a kernel of torch for CUDA (flash, efficient, cudnn).
+        model: Model to change.
+        compiled: Compile the repeated blocks with torch.compile. Each image size and number of
+            prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler
+            on a CPU, and triton on CUDA.
+        fused_projections: Compute query, key and value in one operation. It takes memory for copies
+            of these layers.
+        channels_last: Store convolution weights in channels-last format, which suits UNets in half
+            precision on CUDA. It takes memory for copies of the weights.
+        attention: Attention backend: auto is the choice of torch, math is the plain computation.
+            sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA.
     """
     speed = SpeedOptions(compiled, fused_projections, channels_last, attention)
     return _checked(ctx, with_speed(model, speed))
@@ -88,15 +88,15 @@ def FirstBlockCache(
     model: DiffusionModel,
     threshold: Annotated[float, Range(0, 10, step=0.01)] = 0.1,
 ) -> FastModel:
-    """Leave out a step's blocks where the first one does nearly what it did at the step before.
+    """Skip the other blocks of a step if the first block changes little since the previous step.
 
-    What the others added then is added again (ParaAttention's first-block cache, by the hooks of
-    diffusers). For transformers; which ones, docs/speed.md says.
+    The previous residual of the other blocks is used again (first-block cache of ParaAttention,
+    with the hooks of diffusers). It works for transformers; docs/speed.md lists them.
 
     Args:
-        model: To be sped up.
-        threshold: Relative change of what the first block adds, above which all are computed. 0
-            computes all; 0.05 to 0.15 is usual.
+        model: Model to change.
+        threshold: Relative change of the residual of the first block above which all blocks are
+            computed. 0 computes all. 0.05 to 0.15 is usual.
     """
     return _cached(ctx, model, FirstBlock(threshold))
 
@@ -118,19 +118,18 @@ def MagCache(
     retained: Annotated[float, Range(0, 1, step=0.05)] = 0.2,
     ratios: Annotated[str, Advanced()] = "",
 ) -> FastModel:
-    """Leave out steps where the model is known to change little in size (arXiv:2506.09045).
+    """Skip steps in which the model output changes little in magnitude (arXiv:2506.09045).
 
-    How much it changes from step to step was measured once for each model; for Flux.1 diffusers
-    brings it along.
+    The change from step to step is measured once for each model. diffusers includes the values for
+    Flux.1.
 
     Args:
-        model: To be sped up.
-        threshold: Error that may add up before all is computed again.
-        most: Steps in a row that may be left out.
-        retained: Part of the sampling, from its start, in which all is computed.
-        ratios: Of the size of what the blocks add to that of the step before, over a whole
-            sampling, as diffusers prints them with MagCacheConfig(calibrate=True). Empty for
-            Flux.1's.
+        model: Model to change.
+        threshold: Accumulated error above which all blocks are computed again.
+        most: Maximum number of consecutive steps to skip.
+        retained: Share of the sampling, from its start, in which all blocks are computed.
+        ratios: Magnitude ratios of the residuals from step to step, over a whole sampling, as
+            diffusers prints them with MagCacheConfig(calibrate=True). Empty for those of Flux.1.
     """
     return _cached(ctx, model, Magnitude(threshold, most, retained, parse_ratios(ratios)))
 
@@ -152,17 +151,18 @@ def TaylorSeerCache(
     order: Annotated[int, Range(0, 4)] = 1,
     lite: Annotated[bool, Advanced()] = False,
 ) -> FastModel:
-    """Continue attention's outputs between full steps by how they have changed (arXiv:2503.06923).
+    """Extrapolate attention outputs between full steps with a Taylor series (arXiv:2503.06923).
 
-    What is kept takes memory: order + 1 times the outputs of all attention layers.
+    The cache takes memory: order + 1 times the outputs of all attention layers.
 
     Args:
-        model: To be sped up.
-        interval: One in so many calls of the network is computed in full.
-        warm_up: Calls at the start that are. Samplers of second order call twice a step.
-        order: Of the highest difference; 0 repeats what was computed last.
-        lite: Continue the network's last layer alone, and leave out all blocks: far faster, and
-            takes hardly any memory. For transformers that end in such a layer.
+        model: Model to change.
+        interval: Every n-th evaluation of the network is computed in full.
+        warm_up: Number of full evaluations at the start. Second-order samplers evaluate the network
+            twice per step.
+        order: Order of the Taylor series. 0 repeats the last computed output.
+        lite: Extrapolate only the last layer, and skip all blocks. It is far faster and takes very
+            little memory. It works for transformers with such a last layer.
     """
     return _cached(ctx, model, Taylor(interval, warm_up, order, lite))
 
@@ -184,16 +184,17 @@ def AttentionBroadcast(
     noisiest: Annotated[float, Range(0, 1, step=0.05)] = 0.8,
     cleanest: Annotated[float, Range(0, 1, step=0.05)] = 0.1,
 ) -> FastModel:
-    """Use attention's outputs for several steps (Pyramid Attention Broadcast, arXiv:2408.12588).
+    """Reuse attention outputs for several steps (Pyramid Attention Broadcast, arXiv:2408.12588).
 
-    For all models, UNets too. What is kept takes memory: the outputs of all attention layers.
+    It works for all models, including UNets. The cache takes memory: the outputs of all attention
+    layers.
 
     Args:
-        model: To be sped up.
-        own: Calls that an output of self-attention is used for; 1 computes it at each.
-        cross: The same of cross-attention, which changes less.
-        noisiest: Outputs are used again from this part of the training timesteps on,
-        cleanest: down to this one.
+        model: Model to change.
+        own: Number of evaluations that use one self-attention output. 1 computes it each time.
+        cross: The same for cross-attention, which changes less.
+        noisiest: Where reuse starts, as a share of the training timesteps.
+        cleanest: Where reuse ends, as a share of the training timesteps.
     """
     return _cached(ctx, model, Broadcast(own, cross, noisiest, cleanest))
 

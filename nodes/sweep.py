@@ -1,4 +1,4 @@
-"""Sweeps: what two inputs do, as a picture of pictures."""
+"""Sweeps: a grid of images over the values of two inputs."""
 
 from __future__ import annotations
 
@@ -41,28 +41,29 @@ def GridSweep(
     gap: Annotated[int, Range(0, 1000)] = 4,
     **inputs: Any,
 ) -> SweptGrid:
-    """Run a subgraph for each pair of two lists' values, and put its pictures into a labelled grid.
+    """Run a subgraph for each pair of values of two lists, and arrange the images in a labelled
+    grid.
 
-    The subgraph takes `x` and `y`, which may lead to any two inputs, and gives an `image`. Its
-    other inputs are inputs of this node. Each run is cached by itself.
+    The subgraph has the inputs `x` and `y`, which may be linked to any two inputs inside it, and
+    returns an `image`. Its other inputs become inputs of this node. Each run is cached separately.
 
     Args:
-        x: Values from left to right: numbers, texts such as names of samplers, anything.
+        x: Values from left to right: numbers, texts, for example sampler names, or any others.
         y: Values from top to bottom.
         body: Name of the subgraph.
-        x_title, y_title: What the values are of, written along the grid.
-        gap: Pixels between pictures.
+        x_title, y_title: Titles of the axes of the grid.
+        gap: Gap between images in pixels.
     """
     if not 0 < len(x) * len(y) <= _MOST:
         raise InvalidValue(
-            "is empty" if not x else "leads to none or too many pictures",
+            "the list is empty" if not x else "the grid has no images or too many",
             port="x" if not x else "y",
             given=f"{len(x)} x {len(y)}",
-            expected=f"1 to {_MOST:,} pictures",
+            expected=f"1 to {_MOST:,} images",
         )
     loop = LoopBody(body, inputs)
     pairs = [(across, down) for down in y for across in x]
-    most = 1 if body.acts else loop.most_at_once  # in order where something is written
+    most = 1 if body.acts else loop.most_at_once  # in order if the subgraph writes files
     drawn: dict[str, Any] = {
         "columns": len(x),
         "column_labels": Value([_label(value, at) for at, value in enumerate(x)]),
@@ -97,7 +98,7 @@ def GridSweep(
 
 
 def _label(value: Any, at: int) -> str:
-    """A value in a few words; its number if it is none that can be written."""
+    """Short text for a value, or its position if it has no short text."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (bool, int, str)):

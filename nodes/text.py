@@ -1,4 +1,4 @@
-"""Prompts."""
+"""Prompt encoding."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def EncodePrompt(
     text: Annotated[str, Multiline()] = "",
     syntax: Reading = "auto",
 ) -> Conditioning:
-    r"""Turn a prompt into what leads a model.
+    r"""Encode a prompt with the text encoder of a model.
 
-    (words:1.3) weighs words more, (words) is 1.1 times, [words] divides by 1.1. [from:to:0.5]
-    changes words after half of the steps, [from:to:8] after eight; [to:0.5] has nothing before and
-    [from::0.5] nothing after. [one|two] takes turns at each step. one AND two :0.5 lets two prompts
-    lead. BREAK begins the next part of a long prompt. \( \[ \: \| are plain characters. A prompt
-    longer than the encoder takes at once is encoded in parts. docs/prompts.md tells more.
+    (words:1.3) sets a weight, (words) multiplies by 1.1, [words] divides by 1.1. [from:to:0.5]
+    replaces words after half of the steps, [from:to:8] after eight. [to:0.5] adds words later,
+    [from::0.5] removes them. [one|two] alternates at each step. one AND two :0.5 combines two
+    prompts. BREAK starts the next chunk of a long prompt. \( \[ \: \| are plain characters. A
+    prompt longer than the encoder's limit is encoded in chunks. See docs/prompts.md.
 
     Args:
-        encoder: Of the model that is to be led.
-        text: What the picture is to show.
-        syntax: Whether such markup is read: by auto in models that weigh words (Stable Diffusion 1
-            and 2, XL); others are given the text as it is. With on they read all but weights and
-            BREAK; with off nobody reads any. With comfyui it means what it does there: (words:1.3)
-            is 1.3 in any brackets, (words) 1.1 times, and all else is text.
+        encoder: The text encoder of the model to sample.
+        text: The prompt: what the image should show.
+        syntax: Whether this markup is read. auto reads it for models that support weights (Stable
+            Diffusion 1, 2 and XL), and passes plain text to others. on reads it for others, too,
+            except weights and BREAK. off passes plain text to all. comfyui follows ComfyUI:
+            (words:1.3) is 1.3 within any brackets, (words) multiplies by 1.1, and all else is text.
     """
     from nodegraph.models.conditioning import encode_prompt
 
@@ -97,19 +97,19 @@ def EncodePromptApart(
     llama: Own = None,
     syntax: Reading = "auto",
 ) -> Conditioning:
-    """Turn a prompt into what leads a model, with a text of its own for each text encoder.
+    """Encode a prompt with a separate text for each text encoder.
 
     Stable Diffusion XL has clip_l and clip_g, Stable Diffusion 3 clip_l, clip_g and t5, Flux.1
     clip_l and t5, HiDream all four.
 
     Args:
-        encoder: Of the model that is to be led.
-        text: What all those encoders read that are given nothing else.
-        clip_l: For CLIP-L, the first.
-        clip_g: For CLIP-G, whose pooled prompt leads Stable Diffusion XL, too.
-        t5: For T5, which reads sentences best.
-        llama: For Llama 3.
-        syntax: As for EncodePrompt, but for AND.
+        encoder: The text encoder of the model to sample.
+        text: Text for all encoders whose input is left out.
+        clip_l: Text for CLIP-L, the first encoder.
+        clip_g: Text for CLIP-G. Its pooled embedding also conditions Stable Diffusion XL.
+        t5: Text for T5, which understands sentences best.
+        llama: Text for Llama 3.
+        syntax: As for EncodePrompt, except for AND.
     """
     from nodegraph.families.registry import get_family
     from nodegraph.models.conditioning import encode_prompts_per_encoder
@@ -134,14 +134,14 @@ def EncodePromptApart(
     tags=("CLIPSetLastLayer", "clip layer", "stop at layer", "anime"),
 )
 def ClipSkip(encoder: TextEncoder, skip: Annotated[int, Range(1, 24)] = 2) -> TextEncoder:
-    """Let prompts be taken from an earlier layer of CLIP, as some models were trained with.
+    """Set CLIP skip: use the output of an earlier layer of CLIP, as some models were trained with.
 
-    Counted as people do: 1 is the last layer, which Stable Diffusion 1 and 2 take by themselves,
-    2 the one before it, which Stable Diffusion XL and 3 take (-1 and -2 in ComfyUI).
+    1 is the last layer, the default of Stable Diffusion 1 and 2. 2 is the layer before it, the
+    default of Stable Diffusion XL and 3. ComfyUI writes them as -1 and -2.
 
     Args:
-        encoder: Of such a model.
-        skip: The layer that prompts are taken from, counted from the last.
+        encoder: A text encoder with CLIP.
+        skip: The layer to use, counted from the last.
     """
     from nodegraph.models.prompt_preprocessing import with_clip_layer
 
@@ -165,21 +165,21 @@ def SizeConditioning(
     target_height: Annotated[int, Range(0, 16384)] = 0,
     score: Annotated[float | None, Range(0, 10, step=0.1), Advanced()] = None,
 ) -> Conditioning:
-    """Tell Stable Diffusion XL which size and crop a picture is to look like.
+    """Set the size and crop conditioning of Stable Diffusion XL.
 
-    It was trained on pictures that were scaled and cropped, and told so: a small original size
-    makes them coarse, a crop from the left or from above cuts things off.
+    The model was trained on scaled and cropped images, with these values as inputs. A small
+    original size gives coarse images. A crop from the left or top cuts objects off.
 
     Args:
-        conditioning: The positive prompt; a negative one without such a node is told the same.
-        original_width: Pixels before it was scaled; 0 for the size that is sampled.
-        original_height: The same.
-        crop_left: Pixels that were cut off at the left.
-        crop_top: Pixels that were cut off above.
-        target_width: Pixels that it was cut to; 0 for the size that is sampled.
-        target_height: The same.
-        score: How beautiful the picture is, 0 to 10: for the refiner alone, which is told it in
-            place of the target size. Left out, 6, and 2.5 for a negative prompt.
+        conditioning: The positive prompt. A negative prompt without this node gets the same values.
+        original_width: Width in pixels before scaling. 0 uses the sampled size.
+        original_height: Height in pixels before scaling. 0 uses the sampled size.
+        crop_left: Pixels cropped at the left.
+        crop_top: Pixels cropped at the top.
+        target_width: Width in pixels after cropping. 0 uses the sampled size.
+        target_height: Height in pixels after cropping. 0 uses the sampled size.
+        score: Aesthetic score, 0 to 10. Only the refiner uses it, instead of the target size. If
+            left out, 6, and 2.5 for a negative prompt.
     """
     from nodegraph.models.conditioning import with_sizes
 
@@ -206,15 +206,15 @@ def EncodeEditPrompt(
     images: list[Image],
     text: Annotated[str, Multiline()] = "",
 ) -> Conditioning:
-    """Turn what is to be made of pictures into what leads a model that edits.
+    """Encode an edit prompt together with images, for an image editing model.
 
-    The encoder of such a model sees the pictures beside the words. The model itself sees them
-    through ReferenceLatents. A negative prompt is made of the same pictures.
+    The text encoder of such a model reads the images and the text. The diffusion model gets the
+    images from ReferenceLatents. Encode the negative prompt with the same images.
 
     Args:
-        encoder: Of Qwen-Image-Edit, which looks at one picture, or Edit Plus.
-        images: What it looks at; a batch counts as that many pictures.
-        text: What to make of them.
+        encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
+        images: Images for the encoder. A batch counts as several images.
+        text: The instruction: what to change in the images.
     """
     from nodegraph.models.conditioning import encode_edit
 
@@ -236,19 +236,19 @@ def ReferenceLatents(
     places: Annotated[Literal["auto", "offset", "index"], Advanced()] = "auto",
     still: Annotated[bool, Advanced()] = False,
 ) -> Conditioning:
-    """Show pictures to a model that edits, such as Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
+    """Add reference images for an editing model: Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
 
-    Several, one after the other, show it several pictures.
+    Chain several of these nodes to add several images.
 
     Args:
-        conditioning: What to make of them. A negative prompt needs none of its own: it takes those
-            of the positive one.
-        latent: The pictures, encoded by the model's VAE; they may have other sizes than the result.
-            Without any it only says of those before where they lie.
-        places: How Flux.1 Kontext tells several apart: auto and offset put them side by side, index
-            gives each a number, as some LoRAs were trained with. Others know it by themselves.
-        still: Tell Qwen-Image-Edit that the pictures are without noise, as Edit Plus 2511 was
-            trained. Its folders tell so by themselves, and so do the files that ComfyUI marks.
+        conditioning: The edit prompt. A negative prompt uses the references of the positive one.
+        latent: The images, encoded by the VAE of the model. Their size may differ from that of the
+            result. If not linked, the node only sets the placement of the references added before.
+        places: How Flux.1 Kontext tells several references apart. auto and offset place them side
+            by side. index numbers them, as some LoRAs were trained with. Other models need no
+            setting.
+        still: Use timestep 0 for the references, as Qwen-Image-Edit Plus 2511 was trained. It is
+            set automatically for its folders, and for files that ComfyUI marks.
     """
     from nodegraph.models.conditioning import with_references
 

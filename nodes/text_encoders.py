@@ -1,4 +1,4 @@
-"""Text encoders in files of their own."""
+"""Text encoders from separate files."""
 
 from __future__ import annotations
 
@@ -42,20 +42,22 @@ def LoadTextEncoder(
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
     storage: Annotated[str, Choices(STORAGES), Advanced()] = AUTO,
 ) -> TextEncoder:
-    """Open a model's text encoder from files of its own, such as clip_l and t5xxl.
+    """Load the text encoder of a model from separate files, for example clip_l and t5xxl.
 
-    Name them in any order: which is which is told by what they hold. Tokenizers come along, but
-    for those of Gemma and Llama, which are looked for in the models folders.
+    The files may be in any order, because their content identifies them. Tokenizers are included,
+    except those of Gemma and Llama, which are read from the models folders.
 
     Args:
-        family: Of the model that it is to lead.
-        file: Name under a models folder, or path, of a .safetensors or .gguf file; or of a folder
-            with a text encoder or a whole model, whose text encoders are taken.
-        file_2: The second, where the family has two.
-        file_3: The third; Stable Diffusion 3 does without its T5.
-        file_4: The fourth.
-        dtype: Precision in memory, as for LoadModel; of several files the largest decides auto.
-        storage: What its weights are kept in, as for LoadModel.
+        family: The model family that the text encoder is for.
+        file: Name in a models folder, or path. Accepted are a .safetensors or .gguf file, or a
+            folder with a text encoder or a full checkpoint, from which only the text encoders are
+            used.
+        file_2: The second file, if the family has two encoders.
+        file_3: The third file. Stable Diffusion 3 works without its T5.
+        file_4: The fourth file.
+        dtype: Precision in memory, as for LoadModel. With several files, auto uses the precision of
+            the largest.
+        storage: Storage format of the weights, as for LoadModel.
     """
     environment = ctx.environment
     names = {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4}

@@ -1,4 +1,4 @@
-"""Texts: how long they are, parts of them, choices between their lines, and files of them."""
+"""Texts: length, parts, choice of lines, and files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ._text_parts import check_choice, choose_line
 def TextLength(
     text: Annotated[str, Multiline()] = "", unit: Literal["letters", "words", "lines"] = "letters"
 ) -> int:
-    """How long a text is.
+    """Return the length of a text.
 
     Args:
         text: The text.
-        unit: What is counted: letters with all space between them, words, or lines.
+        unit: What to count: characters including spaces, words, or lines.
     """
     if unit == "words":
         return len(text.split())
@@ -28,12 +28,14 @@ def TextLength(
 
 @node(category="text", tags=("substring", "slice", "crop", "shorten", "StringSubstring", "string"))
 def CutText(text: Annotated[str, Multiline()] = "", start: int = 0, end: int | None = None) -> str:
-    """A part of a text, by the places of its letters.
+    """Return part of a text by character positions.
 
     Args:
         text: The text.
-        start: Its first letter, counted from 0; below 0 from the end, -1 being the last.
-        end: The letter after its last, counted likewise; left out, all up to the end.
+        start: Index of the first character, starting at 0. Negative values count from the end: -1
+            is the last.
+        end: Index after the last character, counted the same way. If left out, the text is kept to
+            its end.
     """
     return text[start:end]
 
@@ -49,12 +51,11 @@ class ChosenLine(NamedTuple):
     tags=("combo", "dropdown", "options", "switch", "CustomCombo", "select", "menu"),
 )
 def ChooseLine(lines: Annotated[str, Multiline()], choice: str = "") -> ChosenLine:
-    """One of the lines of a text, and its number counted from 0.
+    """Choose one line of a text, and return it with its index, starting at 0.
 
     Args:
-        lines: What there is to choose from, one a line; space around it and empty lines don't
-            count.
-        choice: The line; empty for the first.
+        lines: The choices, one per line. Spaces around a line and empty lines are ignored.
+        choice: The line. Empty for the first one.
     """
     return ChosenLine(*choose_line(lines, choice))
 
@@ -72,14 +73,14 @@ def SaveText(
     name: str = "text",
     format: Literal["txt", "md", "csv", "json"] = "txt",
 ) -> None:
-    """Write a text to the output folder.
+    """Save a text to the output folder.
 
-    Files are numbered: text_00001.txt. One with the same content is not written again.
+    Files are numbered: text_00001.txt. A file with the same content is not written again.
 
     Args:
-        text: It is written as it is, in UTF-8, whatever the format.
-        name: What the file names begin with; notes/fox makes a sub-folder. %date%, %time% say
-            what they name, %sample.seed% an input of a node.
-        format: What the file names end with.
+        text: The text. It is saved unchanged in UTF-8, for every format.
+        name: Prefix of the file names. notes/fox makes a sub-folder. %date% and %time% are replaced
+            by date and time, %sample.seed% by an input of a node.
+        format: File name extension.
     """
     save_text(ctx, name, f".{format}", text)

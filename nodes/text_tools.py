@@ -33,7 +33,7 @@ from ._texts import (
     tags=("constant", "string", "primitive", "multiline", "prompt", "PrimitiveNode"),
 )
 def ConstantText(text: Annotated[str, Multiline()] = "") -> str:
-    """A text, for several inputs at once.
+    """A text that can be linked to several inputs.
 
     Args:
         text: The text.
@@ -66,12 +66,13 @@ def FormatText(
     e: str | int | float | bool | None = None,
     f: str | int | float | bool | None = None,
 ) -> str:
-    """Put values into a text: {a} is the value of the input a, {a:.2f} a number with two digits.
+    """Insert values into a text: {a} is the value of the input a, {a:.2f} a number with two
+    decimals.
 
     Args:
-        template: The text. {a:04d} writes a number with four digits; {{ is a plain bracket.
-        a, b, c, d, e, f: What comes into its places: texts, numbers, true or false;
-            with a list the node runs for each item. ToText makes a text of anything else.
+        template: The text. {a:04d} writes a number with four digits. {{ is a plain bracket.
+        a, b, c, d, e, f: Values to insert: texts, numbers, true or false. With a list the node runs
+            for each item. Use ToText for other values.
     """
     return fill_template(template, {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f})
 
@@ -81,11 +82,11 @@ def FormatText(
     tags=("concat", "append", "combine", "string", "list", "StringConcatenate", "join strings"),
 )
 def JoinTexts(texts: list[str], separator: str = ", ") -> str:
-    r"""Put texts together, one after the other.
+    r"""Join texts into one.
 
     Args:
-        texts: Those of a List, say.
-        separator: What stands between them; \n is a line break, \t a tab.
+        texts: The texts, for example from a List.
+        separator: Separator between the texts. \n is a line break, \t a tab.
     """
     return join_texts(texts, separator_of(separator))
 
@@ -94,13 +95,14 @@ def JoinTexts(texts: list[str], separator: str = ", ") -> str:
 def SplitText(
     text: str, separator: str = ",", trim: bool = True, keep_empty: bool = False
 ) -> list[str]:
-    r"""Cut a text into parts.
+    r"""Split a text into parts.
 
     Args:
         text: The text.
-        separator: What stands between the parts; \n is a line break, \t a tab. Empty: any space.
-        trim: Whether space around each part is left out.
-        keep_empty: Whether empty parts are kept.
+        separator: Separator between the parts. \n is a line break, \t a tab. If empty, any
+            whitespace.
+        trim: Whether to remove whitespace around each part.
+        keep_empty: Whether to keep empty parts.
     """
     parts = text.split(separator_of(separator) or None)
     trimmed = [part.strip() for part in parts] if trim else parts
@@ -120,15 +122,15 @@ def ReplaceText(
     ignore_case: Annotated[bool, Advanced()] = False,
     most: Annotated[int, Range(0), Advanced()] = 0,
 ) -> str:
-    r"""Put another text in place of what is found in a text.
+    r"""Replace text in a text.
 
     Args:
         text: The text.
-        find: What to look for.
-        replacement: What comes in its place, each time; of a pattern, \1 is its first group.
-        regex: Whether what is looked for is a pattern (a regular expression).
-        ignore_case: Whether capitals count as small letters.
-        most: How many are replaced, from the first on; 0 for all.
+        find: Text to find.
+        replacement: Replacement for each match. With a regular expression, \1 is its first group.
+        regex: Whether the text to find is a regular expression.
+        ignore_case: Whether to ignore upper and lower case.
+        most: Maximum number of replacements, from the start. 0 replaces all.
     """
     if not find:
         return text
@@ -150,7 +152,9 @@ def ReplaceText(
         return search_with_timeout(search, "find")
     except (error, IndexError) as fault:
         raise InvalidValue(
-            f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
+            f"the replacement names a group that the pattern does not have: {fault}",
+            port="replacement",
+            given=replacement[:60],
         ) from None
 
 
@@ -166,19 +170,19 @@ def FindText(
     ignore_case: Annotated[bool, Advanced()] = False,
     most: Annotated[int, Range(0), Advanced()] = 0,
 ) -> list[str]:
-    """Find all parts of a text that a pattern (a regular expression) matches.
+    """Find all matches of a regular expression in a text.
 
     Args:
         text: The text.
-        pattern: Such as [0-9]+ for numbers.
-        group: Of each match, what stands within its so many brackets; 0 is the whole.
-        ignore_case: Whether capitals count as small letters.
-        most: How many are found, from the first on; 0 for all.
+        pattern: Regular expression, for example [0-9]+ for numbers.
+        group: Number of the capture group to return. 0 is the whole match.
+        ignore_case: Whether to ignore upper and lower case.
+        most: Maximum number of matches, from the start. 0 returns all.
     """
     wanted = compile_pattern(pattern, port="pattern", ignore_case=ignore_case)
     if group > wanted.groups:
         raise InvalidValue(
-            "the pattern has fewer brackets",
+            "the pattern has fewer groups",
             port="group",
             given=str(group),
             expected=f"0 to {wanted.groups}",
@@ -198,13 +202,13 @@ def CompareTexts(
     other: str = "",
     ignore_case: bool = True,
 ) -> bool:
-    """Whether a text is, contains, starts or ends with another one, or matches a pattern.
+    """Test if a text equals, contains, starts or ends with another text, or matches a pattern.
 
     Args:
         text: The text.
-        how: How they are compared; matches takes the other one as a regular expression.
-        other: What it is compared with.
-        ignore_case: Whether capitals count as small letters.
+        how: The comparison. matches uses the other text as a regular expression.
+        other: The text to compare with.
+        ignore_case: Whether to ignore upper and lower case.
     """
     if how == "matches":
         pattern = compile_pattern(other, port="other", ignore_case=ignore_case)
@@ -225,12 +229,12 @@ def ChangeCase(
     to: Literal["lower", "upper", "title", "sentence", "swapped"] = "lower",
     trim: bool = False,
 ) -> str:
-    """Write a text in small letters, in capitals, or with capitals where words or sentences begin.
+    """Change a text to lower case, upper case, title case or sentence case.
 
     Args:
         text: The text.
-        to: How; sentence makes the first letter a capital and leaves the others.
-        trim: Whether space at its ends is left out, and several spaces become one.
+        to: The case. sentence makes the first letter upper case and keeps the others.
+        trim: Whether to remove spaces at both ends, and to reduce several spaces to one.
     """
     text = " ".join(text.split()) if trim else text
     if to == "sentence":
@@ -245,12 +249,12 @@ def PickJson(
     path: str = "",
     missing: Annotated[Literal["error", "empty"], Advanced()] = "error",
 ) -> Any:
-    """Read a part of a JSON text: a text, a number, true or false, or a list of such.
+    """Read part of a JSON text: a text, a number, true or false, or a list of these.
 
     Args:
-        text: JSON.
-        path: Which part, such as images[0].seed; empty for the whole.
-        missing: What a part that isn't there is: an error, or an empty text.
+        text: The JSON text.
+        path: Path of the part, for example images[0].seed. Empty for the whole text.
+        missing: What a missing part gives: an error, or an empty text.
     """
     try:
         picked_value = get_json_part(json.loads(text), path.strip())
@@ -259,7 +263,9 @@ def PickJson(
             return ""
         if isinstance(error, InvalidValue):
             raise
-        raise InvalidValue(f"is no JSON: {error}", port="text", given=text[:60]) from None
+        raise InvalidValue(
+            f"the text is not valid JSON: {error}", port="text", given=text[:60]
+        ) from None
     return (
         json.dumps(picked_value, ensure_ascii=False)
         if isinstance(picked_value, dict)
@@ -275,10 +281,10 @@ def PickJson(
     tags=("open", "read", "file", "txt", "prompts", "load prompts from file", "styles.csv"),
 )
 def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
-    """Read a text from a file.
+    """Load a text from a file.
 
     Args:
-        path: In UTF-8; relative paths start from the inputs folder.
+        path: A file in UTF-8. Relative paths start from the inputs folder.
     """
     environment = ctx.environment
     return read_text(
@@ -288,11 +294,11 @@ def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
 
 @node(version=2, category="text", tags=("convert", "string", "cast", "number"))
 def ToText(value: Any, digits: Annotated[int, Range(-1, 15)] = -1) -> str:
-    """Any value as a text: of pictures and latents their size and statistics.
+    """Convert any value to text. Images and latents are described by size and statistics.
 
     Args:
-        value: Of a list each item becomes a line.
-        digits: Of a number, how many after the point; -1 for as many as it has.
+        value: Any value. Each item of a list becomes a line.
+        digits: Number of decimals. -1 keeps all.
     """
     if digits >= 0 and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:.{digits}f}"

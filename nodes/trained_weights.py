@@ -1,4 +1,4 @@
-"""What was taught: put on models, and written for other programs."""
+"""Trained weights: apply them to models, and save them for other programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._training_facts import trained_outputs
 
 
 class AppliedWeights(NamedTuple):
-    """Parts of a model with what was taught."""
+    """The model and text encoder with the trained weights."""
 
     model: DiffusionModel
     text_encoder: TextEncoder
@@ -32,13 +32,13 @@ def ApplyWeights(
     weights: TrainedWeights,
     strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
 ) -> AppliedWeights:
-    """Put what was taught on a model, at any strength.
+    """Apply trained weights to a model, with adjustable strength.
 
     Args:
-        model: Of the family that it was taught on.
-        text_encoder: Of the same model; a learned word is put on it.
-        weights: A LoRA, a whole model, or a word.
-        strength: How strongly a LoRA applies; 1 is as it was taught.
+        model: A model of the family that was trained.
+        text_encoder: The text encoder of the same model. A trained word is added to it.
+        weights: A LoRA, a full model, or a textual inversion.
+        strength: Strength of a LoRA. 1 is the trained strength.
     """
     from nodegraph.training.trained_weights import apply_trained
 
@@ -59,18 +59,19 @@ def SaveWeights(
     name: str = "lora",
     naming: Annotated[Literal["auto", "kohya", "diffusers"], Advanced()] = "auto",
 ) -> None:
-    """Write what was taught as a file that diffusers, ComfyUI, A1111 and others read.
+    """Save trained weights as a file that diffusers, ComfyUI, A1111 and others read.
 
-    A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
-    control networks and classifiers become a folder with their configuration, whose name ends with
-    letters of their digest. What is there with the same content is not written again.
+    A LoRA or a textual inversion becomes a numbered file: lora_00001.safetensors. Full models,
+    ControlNets and classifiers become a folder with their configuration. The folder name ends with
+    part of a digest of the content. Existing files with the same content are not written again.
 
     Args:
-        weights: What a training made.
-        name: What the file names begin with; style/ink makes a sub-folder.
-        naming: Of a LoRA's tensors. kohya's is read by ComfyUI, A1111, diffusers and nodegraph;
-            diffusers' of a UNet by diffusers and nodegraph. auto is kohya's for UNets (Stable
-            Diffusion 1.x, 2.x, XL), and diffusers' for transformers, which ComfyUI reads, too.
+        weights: The result of a training.
+        name: Prefix of the file names. style/ink makes a sub-folder.
+        naming: Naming scheme of the tensors of a LoRA. ComfyUI, A1111, diffusers and nodegraph read
+            kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses
+            kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for
+            transformers, which ComfyUI reads, too.
     """
     from nodegraph.training.trained_weights import kohya_names, save_folder
 
@@ -83,6 +84,9 @@ def SaveWeights(
     if weights.kind == "lora" and naming != "diffusers":
         renamed = kohya_names(content)
         if renamed is None and naming == "kohya":
-            ctx.log("kohya's names are for UNets; this is written in diffusers'.", "warning")
+            ctx.log(
+                "The LoRA is written with diffusers names, because kohya names are for UNets.",
+                "warning",
+            )
         content = content if renamed is None else renamed
     save_result(ctx, name, file.suffix, content, kind="weights")

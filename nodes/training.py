@@ -1,4 +1,4 @@
-"""Teaching models from datasets: LoRAs, whole weights, words, control networks."""
+"""Training on datasets: LoRA, full fine-tuning, textual inversion, ControlNet."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ Rate = Annotated[float, Range(0, 1)]
 
 
 class TrainedModel(NamedTuple):
-    """What a LoRA was taught on, with it on, and the LoRA itself.
+    """The trained LoRA, and the model and text encoder with it.
 
     Attributes:
-        losses: Of each step.
+        losses: Loss of each step.
     """
 
     model: DiffusionModel
@@ -74,28 +74,29 @@ def TrainLoRA(
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
 ) -> TrainedModel:
-    """Teach a model a style or a subject from a few pictures: small weights beside its own.
+    """Train a LoRA on a few images of a style or subject.
 
-    The model with what it learned comes out, ready to be sampled. A training that is stopped goes
-    on later from where it was, to the same bits.
+    The output model includes the LoRA and is ready to sample. A training that was stopped continues
+    later from its last state, with bit-identical results.
 
     Args:
-        model: What learns; its own weights stay as they are.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        kept: Pictures that are to look as they do now, under captions without the new words: such
-            as what the model makes itself. They keep a style from spreading to all that it paints.
-            As many of them are in each batch.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-4 for large models, up to 2e-3 for small ones.
-        rank: How much it can hold: 4 to 16 for a style, 32 and up for more.
-        alpha: What it is multiplied by, times the rank; 0: the rank, which is by 1.
-        layers: Where it is put; all takes convolutions, too, which a style gains by.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        model: The model to train. Its original weights do not change.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        kept: Regularization images, for example made by the model itself, with captions that do not
+            contain the new words. They keep a style from spreading to all images. Each batch has as
+            many of them.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate. 1e-4 for large models, up to 2e-3 for small ones.
+        rank: Rank of the LoRA: 4 to 16 for a style, 32 and up for more.
+        alpha: LoRA alpha. The LoRA is scaled by alpha / rank. 0 uses the rank, which is a scale of
+            1.
+        layers: Layers to train. all includes convolutions, which helps for a style.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
     """
     from nodegraph.training.lora_training import LoraShape, train_lora, with_trained_lora
     from nodegraph.training.training_run import TrainingSetup
@@ -109,10 +110,10 @@ def TrainLoRA(
 
 
 class TunedModel(NamedTuple):
-    """A model whose weights were taught.
+    """A model with fine-tuned weights.
 
     Attributes:
-        losses: Of each step.
+        losses: Loss of each step.
     """
 
     model: DiffusionModel
@@ -145,20 +146,22 @@ def FineTune(
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
 ) -> TunedModel:
-    """Teach all weights of a model: for small models, or much data. A LoRA takes far less memory.
+    """Fine-tune all weights of a model: for small models, or much data.
+
+    A LoRA takes far less memory.
 
     Args:
-        model: What learns: a copy of it, in float32.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        kept: Pictures that are to look as they do now; see TrainLoRA.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-6 to 1e-5 for large models.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        model: The model to train. A copy of it in float32 is trained.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        kept: Regularization images, whose look should not change. See TrainLoRA.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate. 1e-6 to 1e-5 for large models.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
     """
     from nodegraph.training.training_run import TrainingSetup
     from nodegraph.training.whole_networks import train_whole_model, with_trained_model
@@ -200,27 +203,29 @@ def DreamBooth(
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
 ) -> TrainedModel:
-    """Teach a model a subject from a few pictures of it, as a LoRA, and let it keep its class.
+    """Train a LoRA on a few images of a subject, with prior preservation of its class (DreamBooth).
 
-    The model first paints pictures of the class, and learns beside the subject to paint them still
-    (prior preservation). Their weight is `kept_weight` of TrainingSettings.
+    The model first generates images of the class. The training uses them together with the subject,
+    so that the model can still generate the class. `kept_weight` of TrainingSettings is their
+    weight.
 
     Args:
-        model: What learns; its own weights stay as they are.
-        text_encoder: What reads the prompts; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures of the subject; their captions aren't heeded.
-        prompt: Stands for the subject: its class with a rare word before it.
-        class_prompt: Stands for the class.
-        class_pictures: So many are painted; 0 for none: then the class becomes the subject.
-        steps: Changes of the weights.
-        batch: Pictures of the subject for each of them; as many are of the class.
-        learning_rate: How large they are.
-        rank: How much the LoRA can hold.
-        layers: Where it is put.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        model: The model to train. Its original weights do not change.
+        text_encoder: The text encoder of the same model. It encodes the prompts.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images of the subject. Their captions are not used.
+        prompt: Prompt for the subject: its class with a rare word before it.
+        class_prompt: Prompt for the class.
+        class_pictures: Number of class images to generate. 0 uses none, and the whole class then
+            becomes the subject.
+        steps: Number of optimizer steps.
+        batch: Images of the subject per step. As many class images are added.
+        learning_rate: Learning rate.
+        rank: Rank of the LoRA.
+        layers: Layers to train.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
     """
     from dataclasses import replace
 
@@ -241,10 +246,10 @@ def DreamBooth(
 
 
 class TrainedEmbedding(NamedTuple):
-    """A text encoder that knows a new word.
+    """A text encoder with a new word.
 
     Attributes:
-        losses: Of each step.
+        losses: Loss of each step.
     """
 
     text_encoder: TextEncoder
@@ -279,24 +284,28 @@ def TextualInversion(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
 ) -> TrainedEmbedding:
-    """Teach a text encoder a word for what pictures show. Nothing else changes: a file of a few KB.
+    """Train a new word for what images show (textual inversion). The result is a file of a few KB.
 
-    For Stable Diffusion 1.x, 2.x and XL, whose prompts are read by CLIP.
+    Only the embedding of the word is trained. It works with Stable Diffusion 1.x, 2.x and XL, which
+    use CLIP.
 
     Args:
-        model: What the word is learned for.
-        text_encoder: What learns it; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures of one thing, or of one style.
-        word: The new word; as none is written otherwise.
-        begin: A word like it, such as dog: what it begins as. At random if empty.
-        template: What is said of pictures whose captions don't have the word; {} stands for it.
-        vectors: Tokens that it stands for: more hold more, and leave less room in prompts.
-        steps: Changes of the word.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
+        model: The model to train the word for.
+        text_encoder: The text encoder of the same model. It gets the new word.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images of one object or of one style.
+        word: The new word. It must not be an existing word.
+        begin: A similar word to start from, for example dog. If empty, it starts from random
+            values.
+        template: Caption for images whose caption does not contain the word. {} stands for the
+            word.
+        vectors: Number of tokens for the word. More tokens hold more detail, and leave less room in
+            prompts.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
     """
     from nodegraph.training.textual_inversion import train_word, with_trained_word
     from nodegraph.training.training_run import TrainingSetup
@@ -309,10 +318,10 @@ def TextualInversion(
 
 
 class TrainedControlNet(NamedTuple):
-    """A control network that was taught.
+    """A trained ControlNet.
 
     Attributes:
-        losses: Of each step.
+        losses: Loss of each step.
     """
 
     control_net: ControlNet
@@ -344,22 +353,22 @@ def TrainControlNet(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
 ) -> TrainedControlNet:
-    """Teach a network to lead a model by what a preprocessor makes of pictures, such as edges.
+    """Train a ControlNet for the output of a preprocessor, for example edges.
 
-    For Stable Diffusion 1.x, 2.x and XL. It begins as a copy of the UNet's way down, which leads
-    nowhere yet. With large models it takes thousands of pictures.
+    It works with Stable Diffusion 1.x, 2.x and XL. The ControlNet starts as a copy of the UNet
+    encoder with zero-initialized outputs. Large models need thousands of images.
 
     Args:
-        model: What is led; it stays as it is.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        preprocessor: Makes of each picture what is to lead to it.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
+        model: The model that the ControlNet is for. It does not change.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        preprocessor: Makes the control image from each image.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
     """
     from nodegraph.training.training_run import TrainingSetup
     from nodegraph.training.whole_networks import control_recipe, train_control_net

@@ -1,4 +1,4 @@
-"""How models are taught, and what is to be seen meanwhile."""
+"""Training options and sample images."""
 
 from __future__ import annotations
 
@@ -37,29 +37,31 @@ def TrainingSettings(
     variations: Annotated[int, Range(1, 1000), Advanced()] = 8,
     embedded_guidance: Annotated[float, Range(0, 100), Advanced()] = 1.0,
 ) -> TrainingOptions:
-    """How a model is taught: optimiser, learning rate's course, precision, loss.
+    """Training options: optimizer, learning rate schedule, precision, loss.
 
     Args:
-        optimizer: adamw8bit takes less memory, and needs bitsandbytes and a GPU; adafactor takes
-            less, too.
-        schedule: How the learning rate goes on after the warm-up.
-        warmup: Steps over which it rises from 0.
-        weight_decay: How strongly weights are drawn to 0.
-        clip: Longest gradient, over all weights; 0 for any.
-        accumulate: Batches that a step is made of: as a larger batch, in the memory of one.
-        precision: What is computed in; auto: what the model's weights are kept in.
-        saves_memory: Compute again what layers would hold (gradient checkpointing): about a third
-            slower, in much less memory.
-        average: Give weights that follow those that learn, slowly (EMA), such as by 0.999; 0 gives
-            the last ones.
-        min_snr: Levels with less noise than this signal-to-noise ratio count for less; 5 is usual,
-            0 turns it off. Not for flow models.
-        noise_offset: About 0.05 lets pictures become darker and brighter.
-        levels: Noise levels all alike, or those in the middle more often; auto: the latter for flow
-            models.
-        kept_weight: How much kept pictures count.
-        variations: Ways each picture is changed in at most, where the dataset changes them.
-        embedded_guidance: What Flux.1 dev and the like are told while they learn.
+        optimizer: adamw8bit takes less memory, and needs bitsandbytes and a GPU. adafactor takes
+            less memory, too.
+        schedule: Learning rate schedule after the warm-up.
+        warmup: Steps over which the learning rate rises from 0.
+        weight_decay: Weight decay.
+        clip: Maximum gradient norm over all weights. 0 does not clip.
+        accumulate: Gradient accumulation: batches per step. It acts as a larger batch, in the
+            memory of one batch.
+        precision: Compute precision. auto uses the precision of the model's weights.
+        saves_memory: Gradient checkpointing: recompute activations instead of storing them. It is
+            about a third slower and takes much less memory.
+        average: Decay of the exponential moving average (EMA) of the weights, for example 0.999. 0
+            returns the last weights.
+        min_snr: Min-SNR gamma: noise levels with a larger signal-to-noise ratio get less weight. 5
+            is usual, 0 turns it off. Not for flow matching models.
+        noise_offset: Offset noise. About 0.05 allows darker and brighter images.
+        levels: Sampling of noise levels: all equally, or middle levels more often. auto is the
+            latter for flow matching models.
+        kept_weight: Loss weight of regularization images.
+        variations: Maximum number of augmented versions of each image, if the dataset uses
+            augmentation.
+        embedded_guidance: Guidance scale input of Flux.1 dev and similar models during training.
     """
     return TrainingOptions(
         optimizer=optimizer,
@@ -94,16 +96,16 @@ def WatchTraining(
     height: Annotated[int, Range(0, 16384)] = 0,
     seed: Annotated[int, Seed()] = 0,
 ) -> TrainingSamples:
-    """Pictures that are made while a model learns, to see how far it is.
+    """Generate sample images during a training, to watch its progress.
 
     Args:
-        prompts: A picture for each line.
-        every: Steps of the training from one time to the next.
-        steps: Of sampling.
-        cfg: How strongly prompts lead.
-        width: In pixels; 0: as the model was trained on.
-        height: In pixels; 0: as the model was trained on.
-        seed: Of the pictures.
+        prompts: One prompt per line. Each gives an image.
+        every: Training steps between samples.
+        steps: Sampling steps.
+        cfg: Guidance scale.
+        width: Width in pixels. 0 uses the training size of the model.
+        height: Height in pixels. 0 uses the training size of the model.
+        seed: Seed of the images.
     """
     lines = tuple(line.strip() for line in prompts.splitlines() if line.strip())
     return TrainingSamples(lines, every, steps, cfg, seed, width, height)

@@ -1,4 +1,4 @@
-"""Between pictures and latents."""
+"""Encode images to latents, and decode them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ def VAEEncode(
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
     crop: Annotated[bool, Advanced()] = False,
 ) -> Latent:
-    """Turn pictures into latents that a model can work on.
+    """Encode images to latents.
 
     Args:
-        vae: Of the model that is to work on them.
-        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
-            pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
-        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
-            are refused.
+        vae: The VAE of the model that uses the latents.
+        image: Opaque images. Their sides are multiples of the VAE's cell, usually 8 pixels.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
+            processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+            of a tile.
+        crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an
+            image of another size is an error.
     """
     from nodegraph.models.vae import crop_to_cells, encode_image, in_tiles
 
@@ -71,14 +72,15 @@ def VAEDecode(
     tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
 ) -> Image:
-    """Turn latents into the pictures that they stand for.
+    """Decode latents to images.
 
     Args:
-        vae: Of the model that made the latents.
-        latent: Sampled, or encoded from a picture.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
-            pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that made the latents.
+        latent: Latents from a sampler or from VAEEncode.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
+            processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+            of a tile.
     """
     from nodegraph.models.vae import blank_warnings, decode_latent, in_tiles
 

@@ -1,4 +1,4 @@
-"""Videos: reading, writing, cutting, and between them and pictures."""
+"""Videos: load, save, trim, and convert from and to images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SAME = {name: f"video.{name}" for name in ("width", "height", "frames", "rate")
 
 
 class VideoParts(NamedTuple):
-    """What a video is made of."""
+    """Frames, audio and frame rate of a video."""
 
     image: Image
     rate: float
@@ -47,18 +47,19 @@ def LoadVideo(
     every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
     rate: Annotated[float, Range(0, 1000), Advanced()] = 0.0,
 ) -> Video:
-    """Read a video from a file, with its audio.
+    """Load a video from a file, with its audio.
 
-    Where frames don't come evenly, as those of phones and screen recordings, what is shown longer
-    comes several times: all happens when it does in the file.
+    Frames of variable frame rate, as in videos of phones and screen recordings, are repeated to
+    keep their timing.
 
     Args:
-        path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
-        first: Frames to leave out at the beginning.
-        count: How many frames to read at most; 0 for all.
-        every: Read one of so many; the rate is divided by it.
-        rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for
-            the file's own.
+        path: MP4, WebM, MOV, MKV, GIF and other formats. Relative paths start from the inputs
+            folder.
+        first: Number of frames to skip at the start.
+        count: Maximum number of frames to load. 0 loads all.
+        every: Load every n-th frame. The frame rate is divided by n.
+        rate: Frames per second to resample to, before `first`, `count` and `every` apply. 0 keeps
+            the rate of the file.
     """
     from nodegraph.media.videos.clips import read_video
     from nodegraph.media.videos.rates import exact_rate
@@ -90,17 +91,17 @@ def SaveVideo(
     format: Literal["mp4", "webm", "mkv"] = "mp4",
     quality: Annotated[int, Range(1, 100), Advanced()] = 75,
 ) -> None:
-    """Write a video to the output folder, with the workflow that made it.
+    """Save a video to the output folder, with the workflow that made it.
 
-    Files are numbered: walk_00001.mp4. One with the same content is not written again.
+    Files are numbered: walk_00001.mp4. A file with the same content is not written again.
 
     Args:
-        video: With its audio, if it has some.
-        name: What the file names begin with; clips/walk makes a sub-folder. Words such as %date%
-            are filled in as in SaveImage.
-        format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1)
-            is lossless.
-        quality: Of MP4 and WebM.
+        video: The video, with its audio.
+        name: Prefix of the file names. clips/walk makes a sub-folder. Placeholders like %date% are
+            filled in as in SaveImage.
+        format: MP4 (H.264) plays everywhere, WebM (VP9) in browsers. Both need even sides. MKV
+            (FFV1) is lossless.
+        quality: Quality of MP4 and WebM.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
@@ -108,7 +109,7 @@ def SaveVideo(
     total, height, width, _ = video.frames.shape
     if format != "mkv" and (height % 2 or width % 2):
         size = f"{width + width % 2} x {height + height % 2}"
-        ctx.log(f"{format} has even sides only: {width} x {height} is written as {size}.")
+        ctx.log(f"{format} needs even sides: {width} x {height} is written as {size}.")
     texts = workflow_metadata(ctx.workflow)
     content = encode_video(
         video, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
@@ -124,28 +125,28 @@ def VideoFromImages(
     rate: Annotated[float, Range(0.001, 1000)] = 24.0,
     audio: Audio | None = None,
 ) -> Video:
-    """Make a video of pictures.
+    """Make a video from images.
 
     Args:
-        images: Its frames, all of one size; a batch counts as that many pictures.
-        rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
-        audio: Begins with the first frame.
+        images: The frames, all of one size. A batch counts as several images.
+        rate: Frames per second. 23.976 and 29.97 mean 24000/1001 and 30000/1001.
+        audio: Audio that starts with the first frame.
     """
     from nodegraph.media.images.images import OPAQUE_HINT, is_transparent
     from nodegraph.media.videos.clips import video_from_images
     from nodegraph.media.videos.rates import exact_rate
 
     if any(map(is_transparent, images)):
-        ctx.log(f"Videos have no transparency, so it is left out. {OPAQUE_HINT}", "warning")
+        ctx.log(f"Videos cannot store transparency, so it is dropped. {OPAQUE_HINT}", "warning")
     return video_from_images(images, exact_rate(rate), audio)
 
 
 @node(category="video", infer=video_frames_facts, tags=("frames", "split", "batch"))
 def ImagesFromVideo(video: Video) -> VideoParts:
-    """Take a video apart into its frames and its audio.
+    """Split a video into its frames and its audio.
 
     Args:
-        video: Its frames become a batch of pictures.
+        video: The video. Its frames become a batch of images.
     """
     return VideoParts(video.frames, float(video.rate), video.audio)
 
@@ -162,13 +163,13 @@ def TrimVideo(
     count: Annotated[int, Range(0, 1_000_000_000)] = 0,
     every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
 ) -> Video:
-    """Keep a part of a video, with its audio.
+    """Trim a video, with its audio.
 
     Args:
-        video: Of any length.
-        first: Frames to leave out at the beginning.
-        count: How many frames to keep at most; 0 for all.
-        every: Keep one of so many; the rate is divided by it.
+        video: Any video.
+        first: Number of frames to skip at the start.
+        count: Maximum number of frames to keep. 0 keeps all.
+        every: Keep every n-th frame. The frame rate is divided by n.
     """
     from nodegraph.media.videos.clips import trim_video
 
@@ -177,10 +178,10 @@ def TrimVideo(
 
 @node(category="video", facts={"video": _SAME}, tags=("sound", "music", "mux"))
 def SetVideoAudio(video: Video, audio: Audio | None = None) -> Video:
-    """Give a video other audio, or none.
+    """Replace or remove the audio of a video.
 
     Args:
-        video: Its frames stay as they are.
-        audio: Begins with the first frame; left out, the video is silent.
+        video: The video. Its frames do not change.
+        audio: Audio that starts with the first frame. If left out, the video is silent.
     """
     return replace(video, audio=audio)

@@ -1,4 +1,4 @@
-"""What video models are told beside the prompt."""
+"""Conditioning of video models in addition to the prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 
 
 class FirstPicture(NamedTuple):
-    """What is sampled with, and how large."""
+    """Conditioning with the first frame, and the latent to sample."""
 
     conditioning: Conditioning
     latent: Latent
@@ -40,18 +40,19 @@ def ImageToVideoConditioning(
     frames: Annotated[int, Range(1, 100_000)] = 81,
     encoder: TextEncoder | None = None,
 ) -> FirstPicture:
-    """Begin a video with a picture, by a model that was made for it.
+    """Set the first frame for an image-to-video model.
 
-    These are the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. Its latent is empty, of
-    the picture's size.
+    Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
+    has the size of the image.
 
     Args:
-        conditioning: What the video is to show. A negative prompt needs no picture of its own.
-        vae: Of the model.
-        image: One picture, as large as the video: put a ResizeImage before.
-        frames: Of the video: a multiple of 4 and one more for Wan, of 8 and one more for
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
             LTX-Video.
-        encoder: Of the model, for Wan 2.1: it has the part that sees pictures. Others need none.
+        encoder: The text encoder of the model, for Wan 2.1, because it includes the image encoder.
+            Other models need none.
     """
     from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
     from nodegraph.sampling.inpainting import with_tensors
@@ -70,14 +71,14 @@ def ImageToVideoConditioning(
 def SecondExpertCfg(
     conditioning: Conditioning, cfg: Annotated[float, Range(0, 100, step=0.1)] = 3.0
 ) -> Conditioning:
-    """Give the second expert of Wan 2.2 a guidance scale of its own.
+    """Set a separate guidance scale for the second expert of Wan 2.2.
 
-    The first has the sampler's, and so has the second without this node. Where that is 1 or below,
-    there is no negative side, and this changes nothing.
+    Without this node both experts use the sampler's cfg. If the sampler's cfg is 1 or below, no
+    negative prompt is evaluated, and this node changes nothing.
 
     Args:
         conditioning: The positive prompt.
-        cfg: How strongly prompts lead in the last, less noisy part of the sampling.
+        cfg: Guidance scale of the last, low-noise part of the sampling.
     """
     import torch
 
@@ -91,13 +92,13 @@ def SecondExpertCfg(
 def FrameRateConditioning(
     conditioning: Conditioning, rate: Annotated[float, Range(0.001, 1000)] = 25.0
 ) -> Conditioning:
-    """Tell LTX-Video how many frames a second a video is to have.
+    """Set the frame rate that LTX-Video reads as an input.
 
-    It is told 25 without this node. Other models aren't told.
+    Without this node it is 25. Other models ignore it.
 
     Args:
         conditioning: The positive prompt.
-        rate: Frames a second, as VAEDecodeVideo is to be told, too.
+        rate: Frames per second. Set the same rate in VAEDecodeVideo.
     """
     import torch
 

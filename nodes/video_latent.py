@@ -1,4 +1,4 @@
-"""Between videos and latents."""
+"""Encode videos to latents, and decode them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def EmptyVideoLatent(
     frames: Frames = 81,
     batch_size: Annotated[int, Range(1, 4096)] = 1,
 ) -> Latent:
-    """The size of videos that are to be made from noise alone.
+    """Empty video latent: size and length of the videos to generate from noise alone.
 
-    It takes the shape of a model's latents once that model samples it.
+    It takes the latent format of the model that samples it.
 
     Args:
-        width, height: In pixels; Wan 2.2 5B and LTX-Video take multiples of 32.
-        frames: Of each video: a multiple of 4 and one more for Wan, of 8 and one more for
+        width, height: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
             LTX-Video.
-        batch_size: How many videos.
+        batch_size: Number of videos.
     """
     return Latent(None, width, height, batch_size, frames=frames)
 
@@ -66,16 +66,17 @@ def VAEDecodeVideo(
     tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
 ) -> Video:
-    """Turn the latent of a video into its frames.
+    """Decode the latent of a video to frames.
 
     Args:
-        vae: Of the model that made the latent.
-        latent: Of one video, sampled or encoded.
-        rate: Frames a second that the video is to have: 16 for Wan, 24 for Wan 2.2 5B, 25 for
-            LTX-Video. 23.976 means 24000/1001.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
-            pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that made the latent.
+        latent: The latent of one video, sampled or encoded.
+        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video.
+            23.976 means 24000/1001.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
+            processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+            of a tile.
     """
     from nodegraph.media.videos.rates import exact_rate
     from nodegraph.models.vae import decode_video, in_tiles
@@ -109,15 +110,15 @@ def VAEEncodeVideo(
     tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
 ) -> Latent:
-    """Turn a video into a latent that a model can work on.
+    """Encode a video to a latent.
 
     Args:
-        vae: Of the model that is to work on it.
-        video: With sides and a number of frames that the model can work on: TrimVideo makes it
-            shorter.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
-            pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that uses the latent.
+        video: A video whose sides and number of frames fit the model. TrimVideo shortens it.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
+            processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+            of a tile.
     """
     from nodegraph.models.vae import encode_video, in_tiles
 

@@ -1,4 +1,4 @@
-"""Models that see: masks by points, boxes, words and classes, and how near things are."""
+"""Vision models: segmentation, matting, detection, depth and pose."""
 
 from __future__ import annotations
 
@@ -57,15 +57,17 @@ def LoadVisionModel(
     model: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> VisionModel:
-    """Open a model that sees: one that masks things, or tells depths or poses.
+    """Load a vision model for segmentation, matting, detection, depth or pose.
 
-    It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
-    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose;
-    RT-DETR, D-FINE or YOLOS. Or it is a file or folder of BiRefNet, RMBG, ISNet or U²-Net, or a
-    file of Depth Anything V2. Code that a folder brings isn't run.
+    Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
+    CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
+    Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS.
+
+    Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
+    Anything V2. Custom code in a folder is not run.
 
     Args:
-        model: Name under a models folder, such as segment/sam2-hiera-tiny or
+        model: Name in a models folder, for example segment/sam2-hiera-tiny or
             background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel.
     """
@@ -82,7 +84,7 @@ def LoadVisionModel(
 
 
 class Segmented(NamedTuple):
-    """A mask, and how sure the model is of it."""
+    """A mask, and the confidence of the model."""
 
     mask: Mask
     score: float
@@ -114,16 +116,16 @@ def SegmentAnything(
     boxes: str = "",
     unit: Unit = "shares",
 ) -> Segmented:
-    """Mask the thing that points are on, or the things in boxes, by SAM or SAM 2.
+    """Mask the object at given points, or the objects in boxes, with SAM or SAM 2.
 
     Args:
-        model: Of LoadVisionModel: SAM, SAM-HQ or SAM 2.
-        image: Points and boxes are the same in all of a batch.
-        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        excluded: Points on what is not to be masked.
-        boxes: x, y, width and height of a box round it; several boxes, without points, mask a thing
-            each.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        model: SAM, SAM-HQ or SAM 2, from LoadVisionModel.
+        image: Any image. Points and boxes apply to all images of a batch.
+        points: x and y of points on the object, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points outside the object.
+        boxes: x, y, width and height of a box around the object. Several boxes without points mask
+            one object each.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
     """
     from nodegraph.media.images.classical_segmentation import pixel_points
     from nodegraph.media.images.regions import parse_points
@@ -139,7 +141,7 @@ def SegmentAnything(
 
 
 def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, float, float, float]]:
-    """In pixels; none of an empty text."""
+    """Boxes in pixels. An empty text has none."""
     from nodegraph.media.images.masks import box_to_pixels
     from nodegraph.media.images.regions import parse_boxes
 
@@ -148,7 +150,7 @@ def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, flo
 
 
 class Foreground(NamedTuple):
-    """A mask of what stands in front, and the picture with all else transparent."""
+    """A mask of the foreground, and the image with a transparent background."""
 
     mask: Mask
     image: Image
@@ -178,13 +180,13 @@ def SegmentByText(
     text: str,
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.4,
 ) -> Mask:
-    """Mask what a text says, by SAM 3 or CLIPSeg.
+    """Mask what a text describes, with SAM 3 or CLIPSeg.
 
     Args:
-        model: Of LoadVisionModel: SAM 3, which finds things and follows their edges, or CLIPSeg.
-        image: Any.
-        text: What to mask, such as a hat.
-        threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
+        model: SAM 3 or CLIPSeg, from LoadVisionModel. SAM 3 finds objects and follows their edges.
+        image: Any image.
+        text: What to mask, for example a hat.
+        threshold: Minimum confidence. 0 returns a soft mask of the confidence.
     """
     from nodegraph.perception.vision.detection import segment_by_text
 
@@ -210,12 +212,12 @@ def SegmentByText(
     ),
 )
 def SegmentClass(ctx: Context, model: VisionModel, image: Image, labels: str) -> Mask:
-    """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
+    """Mask objects of classes that a model knows, for example sky, with SegFormer and others.
 
     Args:
-        model: Of LoadVisionModel: one that was trained on classes.
-        image: Any.
-        labels: Names of classes, with commas between them.
+        model: A segmentation model with classes, from LoadVisionModel.
+        image: Any image.
+        labels: Class names, separated by commas.
     """
     from nodegraph.perception.vision.segmentation import segment_classes
 
@@ -237,13 +239,15 @@ def RefineMask(
     mask: Mask,
     width: Annotated[int, Range(1, 512)] = 10,
 ) -> Mask:
-    """Give a mask a fine edge, such as of hair, by ViTMatte. With SetAlpha it removes a background.
+    """Refine the edge of a mask, for example for hair, with ViTMatte.
+
+    Use it with SetAlpha to remove a background.
 
     Args:
-        model: Of LoadVisionModel: ViTMatte.
-        image: Any.
-        mask: Right but for its edge; scaled to the picture.
-        width: Pixels on both sides of the edge that are decided anew.
+        model: ViTMatte, from LoadVisionModel.
+        image: Any image.
+        mask: A mask that is correct except at its edge. It is scaled to the size of the image.
+        width: Width in pixels on both sides of the edge that is computed anew.
     """
     from nodegraph.perception.vision.segmentation import refine_mask
 
@@ -274,13 +278,13 @@ def ForegroundMask(
     image: Image,
     resolution: Annotated[int, Range(0, 4096, step=32), Advanced()] = 0,
 ) -> Foreground:
-    """Mask what stands before the background, by BiRefNet, RMBG and others; removes any background.
+    """Mask the foreground and remove the background, with BiRefNet, RMBG and others.
 
     Args:
-        model: Of LoadVisionModel: BiRefNet, RMBG, ISNet or U²-Net.
-        image: Any; it is seen at one size, stretched to a square.
-        resolution: Pixels of that square's side; 0 is 1024, or what the model's folder says. 2048
-            is right for BiRefNet-HR.
+        model: BiRefNet, RMBG, ISNet or U²-Net, from LoadVisionModel.
+        image: Any image. The model sees it stretched to a square.
+        resolution: Side of this square in pixels. 0 is 1024, or the value in the model's folder.
+            Use 2048 for BiRefNet-HR.
     """
     from nodegraph.media.images.masks import with_alpha
     from nodegraph.perception.vision.segmentation import foreground_mask
@@ -290,7 +294,7 @@ def ForegroundMask(
 
 
 class Detected(NamedTuple):
-    """Boxes round things, a mask of them, and how many there are."""
+    """Boxes of detected objects, a mask of them, and their number."""
 
     boxes: str
     mask: Mask
@@ -314,17 +318,18 @@ def DetectThings(
     most: Annotated[int, Range(1, 1000), Advanced()] = 100,
     unit: Annotated[Unit, Advanced()] = "shares",
 ) -> Detected:
-    """Find boxes round things of classes that a model knows, such as people.
+    """Detect objects of classes that a model knows, for example people, and return their boxes.
 
-    The boxes go to SegmentAnything, EstimatePose or MaskFromBoxes.
+    Link the boxes to SegmentAnything, EstimatePose or MaskFromBoxes.
 
     Args:
-        model: Of LoadVisionModel: RT-DETR, D-FINE or YOLOS.
-        image: Of a batch, boxes and number are those of the first picture; masks are of each.
-        labels: Names of classes, with commas between them; empty for all that it knows.
-        threshold: How sure it is to be of each.
-        most: Boxes in a picture, the surest first.
-        unit: What boxes are told in: shares of the picture's sides, 0 to 1, or pixels.
+        model: RT-DETR, D-FINE or YOLOS, from LoadVisionModel.
+        image: Any image. For a batch, boxes and number are those of the first image. Masks are made
+            for each image.
+        labels: Class names, separated by commas. Empty for all classes of the model.
+        threshold: Minimum confidence.
+        most: Maximum number of boxes per image, the most confident first.
+        unit: Unit of the returned boxes: shares of the image's sides, 0 to 1, or pixels.
     """
     from nodegraph.perception.vision.detection import boxes_text, detect_objects
 
@@ -342,11 +347,11 @@ def DetectThings(
     tags=("depth anything", "midas", "dpt", "z", "ControlNet", "depth map", "zoe"),
 )
 def EstimateDepth(ctx: Context, model: VisionModel, image: Image) -> Image:
-    """Tell how near things are: the nearest white, the furthest black.
+    """Estimate a depth map: near is white, far is black.
 
     Args:
-        model: Of LoadVisionModel: Depth Anything, DPT or GLPN.
-        image: Any; each of a batch has its own nearest and furthest.
+        model: Depth Anything, DPT or GLPN, from LoadVisionModel.
+        image: Any image. The range of each image of a batch is normalized separately.
     """
     from nodegraph.perception.vision.segmentation import estimate_depth
 
@@ -370,16 +375,17 @@ def EstimatePose(
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.3,
     thickness: Annotated[float, Range(0.1, 10, step=0.1), Advanced()] = 1.0,
 ) -> Image:
-    """Draw people's skeletons on black, for a ControlNet for poses.
+    """Draw the skeletons of people on black, for a pose ControlNet.
 
     Args:
-        model: Of LoadVisionModel: ViTPose.
-        image: Any; the boxes are the same in all of a batch.
-        boxes: x, y, width and height of a box round each person; empty for one person in all of the
-            picture.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        threshold: How sure the model is to be of a joint that is drawn.
-        thickness: Of limbs; 1 is what control networks were trained on, at 512 pixels.
+        model: ViTPose, from LoadVisionModel.
+        image: Any image. The boxes apply to all images of a batch.
+        boxes: x, y, width and height of a box around each person. If empty, one person in the whole
+            image is assumed.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        threshold: Minimum confidence of a joint to draw.
+        thickness: Thickness of the limbs. 1 is the thickness that ControlNets were trained on, at
+            512 pixels.
     """
     from nodegraph.perception.vision.detection import draw_poses
 

@@ -1,6 +1,6 @@
-"""The pipeline classes that there are, each read once in a process. Imports no torch.
+"""The available pipeline classes, each read once per process. Imports no torch.
 
-To read one takes tenths of a second, all of them seconds: that is for lists alone.
+Reading one class takes tenths of a second, reading all takes seconds: only lists need that.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _Catalog = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], M
 
 @cache
 def load_catalog() -> _Catalog:
-    """All pipeline classes, all dataclasses that they take, and what couldn't be read, by name.
+    """All pipeline classes, all dataclasses of their inputs, and what could not be read, by name.
 
     Raises:
-        InvalidValue: diffusers isn't installed.
+        InvalidValue: diffusers is not installed.
     """
     return pipelines_and_faults()
 
 
 def is_catalog_loaded() -> bool:
-    """Whether `everything` has been asked for."""
+    """Whether `load_catalog` has been called."""
     return load_catalog.cache_info().currsize > 0
 
 
 @cache
 def find_class(name: str) -> PipelineClass | None:
-    """A pipeline class; None if there is none of that name."""
+    """A pipeline class by name. None if it does not exist."""
     if is_catalog_loaded():
         return load_catalog()[0].get(name)
     return pipeline_class(name)
@@ -43,7 +43,7 @@ def find_class(name: str) -> PipelineClass | None:
 
 @cache
 def find_dataclass(name: str) -> PipelineDataclass | None:
-    """A dataclass that pipelines take; None if there is none of that name."""
+    """A dataclass of pipeline inputs by name. None if it does not exist."""
     if is_catalog_loaded():
         return load_catalog()[1].get(name)
     return pipeline_dataclass(name)

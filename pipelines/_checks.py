@@ -1,6 +1,6 @@
-"""What the nodes of pipelines know and check before they run. Imports neither torch nor diffusers.
+"""Facts and checks of the pipeline nodes. Imports neither torch nor diffusers.
 
-Each class has hooks of its own: ``Class.validate``, ``Class.infer``, ``Class.estimate``.
+Each class has separate hooks: ``Class.validate``, ``Class.infer``, ``Class.estimate``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> ClassHooks:
 
 @cache
 def hooks_of(name: str) -> ClassHooks:
-    """The hooks of a pipeline class, which is read once one of them is asked."""
+    """The hooks of a pipeline class. The class is read when one of them is first called."""
 
     def read() -> PipelineClass:
         pipeline_class = find_class(name)
@@ -62,7 +62,7 @@ def hooks_of(name: str) -> ClassHooks:
 
 
 def validate_inputs(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
-    """What keeps a pipeline from running with these inputs, as far as that is known now."""
+    """Problems known now that keep a pipeline from running with these inputs."""
     yield from _class_findings(pipeline_class, inputs)
     yield from _missing_alternatives(pipeline_class, inputs)
     yield from _sizes(pipeline_class, inputs)
@@ -70,7 +70,7 @@ def validate_inputs(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterat
 
 
 def _class_findings(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
-    """A folder of another class does where it has the parts, as its models are the same."""
+    """Check the class of the folder. Another class is valid if the folder has all parts."""
     class_name, parts = inputs.fact(PIPELINE, "pipeline"), inputs.fact(PIPELINE, "parts")
     is_known = class_name is not None and parts is not None
     names = frozenset(parts if is_known else (part.name for part in pipeline_class.parts))
@@ -88,17 +88,17 @@ def _finding(fault: InvalidValue) -> Finding:
 
 
 def _missing_alternatives(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
-    """Of some inputs at least one has to be given, though each may be left out."""
+    """Find groups of optional inputs of which at least one is required."""
     ports = {port.name: port for port in pipeline_class.inputs}
     for names in pipeline_class.settings.get("one_of", ()):
         shown = [name for name in names if name in ports]
         if len(names) == 1 or any(ports[name].required for name in shown):
-            # One alone may have a default that only the pipeline's folder says; of what is
-            # required, whoever checks links and literals tells.
+            # A single one may have a default in the pipeline's folder. Missing required inputs
+            # are reported by the check of links and literals.
             continue
         if shown and not any(_is_given(inputs, name) for name in names):
-            either = f", or {_join_alternatives(shown[1:])} in its place" if shown[1:] else ""
-            yield Finding(shown[0], f"has to be given{either}", code="missing-input")
+            either = f", or {_join_alternatives(shown[1:])} instead" if shown[1:] else ""
+            yield Finding(shown[0], f"the input is required{either}", code="missing-input")
 
 
 def _is_given(inputs: HookInputs, name: str) -> bool:
@@ -112,14 +112,14 @@ def _sizes(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Findin
             low = max(size // port.multiple_of, 1) * port.multiple_of
             yield Finding(
                 port.name,
-                f"must be a multiple of {port.multiple_of}",
+                f"the size is not a multiple of {port.multiple_of}",
                 given=str(size),
-                hint=f"Such as {low} or {low + port.multiple_of}.",
+                hint=f"Use {low} or {low + port.multiple_of}.",
             )
 
 
 def output_facts(pipeline_class: PipelineClass, inputs: HookInputs) -> dict[str, dict[str, Any]]:
-    """Size and number of the pictures or frames, as far as the inputs say."""
+    """Size and number of the images or frames, if the inputs say."""
     size = {"width": inputs.literals.get("width"), "height": inputs.literals.get("height")}
     film = {"frames": _first_literal(inputs, _FRAMES), "rate": _first_literal(inputs, _RATES)}
     batch = {"batch": _first_literal(inputs, _BATCH)}
@@ -138,7 +138,7 @@ def _first_literal(inputs: HookInputs, names: Iterable[str]) -> Any:
 
 
 def estimate_passes(pipeline_class: PipelineClass, inputs: HookInputs) -> Estimate:
-    """How often its weights are gone through, about: once a step."""
+    """Approximate number of passes over the weights: one per step."""
     steps = [inputs.literals.get(name) for name in pipeline_class.settings.get("steps", ())]
     counted = [step for step in steps if isinstance(step, int)]
     return Estimate(passes=sum(counted) if counted else None)

@@ -1,4 +1,4 @@
-"""Diffusers' own dataclasses that pipelines take, as port types, with a node that makes each."""
+"""Dataclasses of diffusers that pipelines take, as port types, with a node for each."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _MODULE = "nodegraph_pipelines.generated"
 
 @cache
 def port_class(name: str) -> Any:
-    """The port type that stands for one of diffusers' dataclasses: its fields, as they were given.
+    """The port type for a dataclass of diffusers. It holds the fields as they were given.
 
-    Whoever calls the pipeline makes diffusers' own of it.
+    The caller of the pipeline makes the dataclass of diffusers from it.
     """
     record = find_dataclass(name)
     if record is None:
-        return Any  # nothing is known of it: whatever comes is handed over
+        return Any  # its type is unknown: any value is passed on
     ports = [(port.name, Any, field(default=None)) for port in record.inputs]
     made = make_dataclass(record.name, ports, frozen=True, namespace={"__module__": _MODULE})
     made.__doc__ = record.summary
@@ -35,7 +35,7 @@ def port_class(name: str) -> Any:
 
 
 def to_fields(value: Any) -> Any:
-    """The fields by name of what a node of `dataclass_node` gave; anything else as it is."""
+    """The fields by name of a value of `dataclass_node`. Other values are returned unchanged."""
     if isinstance(value, list):
         return [to_fields(item) for item in value]
     if type(value).__module__ != _MODULE or not is_dataclass(value):
@@ -45,10 +45,10 @@ def to_fields(value: Any) -> Any:
 
 
 def dataclass_node(source_class: PipelineDataclass, module: str) -> Callable[..., Any]:
-    """The node type that makes such a value of its fields.
+    """The node type that makes such a value from its fields.
 
     Args:
-        module: In which it is to be found by the class's name.
+        module: Module that contains the node under the class's name.
     """
     returned = port_class(source_class.name)
 
@@ -67,7 +67,7 @@ def dataclass_node(source_class: PipelineDataclass, module: str) -> Callable[...
     make.__name__ = make.__qualname__ = source_class.name
     make.__module__ = module
     make.__doc__ = docstring(
-        source_class, f"What a pipeline takes as {label_of(source_class.name)}."
+        source_class, f"Values for a {label_of(source_class.name)}, as a pipeline takes them."
     )
     make.__annotations__ = {port.name: port.annotation for port in ports} | {"return": returned}
     make.__signature__ = inspect.Signature(ports, return_annotation=returned)  # type: ignore[attr-defined]

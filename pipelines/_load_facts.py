@@ -1,4 +1,4 @@
-"""What loading pipelines knows and checks before it runs. Imports no torch."""
+"""Facts and checks of loading pipelines. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _folder(inputs: HookInputs) -> PipelineFolder:
 
 
 def pipeline_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Class and parts of what LoadPipeline gives; nothing where it can't be loaded."""
+    """Class and parts of the pipeline of LoadPipeline. Empty if it cannot be loaded."""
     if inputs.literals.get(_PORT) is None:
         return {}
     try:
         folder = _folder(inputs)
     except NodegraphError:
-        # `check_pipeline` tells.
+        # `check_pipeline` reports it.
         return {}
     return {_PORT: {"pipeline": folder.class_name, "parts": sorted(folder.parts)}}
 
 
 def check_pipeline(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no pipeline, folders that aren't whole, and schedulers that don't fit."""
+    """Find missing pipelines, incomplete folders, and schedulers that do not match."""
     if inputs.literals.get(_PORT) is None:
         return
     try:
@@ -56,7 +56,7 @@ def _check_scheduler(folder: PipelineFolder, wanted: str) -> None:
 
 
 def finding_of(port: str, error: NodegraphError) -> Finding:
-    """An error as what is wrong with an input."""
+    """Convert an error to a finding at an input."""
     problem = error.problem
     return Finding(
         port,
@@ -69,7 +69,7 @@ def finding_of(port: str, error: NodegraphError) -> Finding:
 
 
 def pipeline_state(inputs: HookInputs) -> str:
-    """Changes when a file of the pipeline does."""
+    """A stamp that changes when a file of the pipeline changes."""
     environment = inputs.environment
     return pipeline_stamp(
         inputs.literals[_PORT],
@@ -80,7 +80,7 @@ def pipeline_state(inputs: HookInputs) -> str:
 
 
 def weights_of_pipeline(inputs: HookInputs) -> Estimate:
-    """What the parts of a pipeline take in memory once a node needs them."""
+    """Memory of the loaded parts of a pipeline."""
     name, environment = inputs.literals.get(_PORT), inputs.environment
     if name is None:
         return Estimate()
@@ -98,13 +98,13 @@ def weights_of_pipeline(inputs: HookInputs) -> Estimate:
 
 
 def adapted_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the pipeline that it hands on: all that was before."""
+    """Facts of the pipeline, passed on unchanged."""
     known: dict[str, Any] = dict(inputs.facts.get(_PORT, {}))
     return {_PORT: known}
 
 
 def check_adapter(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no LoRA, and files that hold none."""
+    """Find missing files, and files without a LoRA."""
     name = inputs.literals.get("lora")
     if name is not None:
         try:
@@ -114,19 +114,19 @@ def check_adapter(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def adapter_state(inputs: HookInputs) -> str:
-    """Changes when the file does."""
+    """A stamp that changes when the file changes."""
     return file_stamp(locate_adapter(inputs.literals["lora"], inputs.environment.models))
 
 
 def adapter_weights(inputs: HookInputs) -> Estimate:
-    """What the LoRA adds to the pipeline's parts, once a node needs them."""
+    """Memory that the LoRA adds to the parts of the pipeline."""
     name = inputs.literals.get("lora")
     if name is None:
         return Estimate()
     try:
         file = read_adapter(locate_adapter(name, inputs.environment.models))
     except NodegraphError:
-        # `check_adapter` tells.
+        # `check_adapter` reports it.
         return Estimate()
     added = sum(file.bytes(of_encoders=of_encoders) for of_encoders in (False, True))
     return Estimate(memory=0, weights={_PORT: added}, shares={_PORT: _PORT})

@@ -1,4 +1,4 @@
-"""A pipeline class as a function with a signature, of which `@node` makes a node type."""
+"""A pipeline class as a function with a signature, from which `@node` makes a node type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pipeline_node(pipeline_class: PipelineClass, module: str) -> Callable[..., A
     """The function of a pipeline class, as a node type.
 
     Args:
-        module: In which it is to be found by the class's name.
+        module: Module that contains the node under the class's name.
     """
 
     pipeline_class = with_audio_rate_input(pipeline_class)
@@ -41,15 +41,17 @@ def pipeline_node(pipeline_class: PipelineClass, module: str) -> Callable[..., A
             if not _is_output_form(taken[name], value)
         }
         gives = run_pipeline(ctx, pipeline_class, pipeline, arguments)
-        # What it doesn't give this time, such as a picture where latents were asked for.
+        # Outputs that are missing this time, for example the image if latents were requested.
         outputs = tuple(BLOCKED if value is None else value for value in gives)
         return outputs[0] if len(outputs) == 1 else outputs
 
     ports = _parameters(pipeline_class)
     run.__name__ = run.__qualname__ = pipeline_class.name
     run.__module__ = module
-    summary = f"The pipeline {label_of(pipeline_class.name)} of diffusers."
-    run.__doc__ = docstring(pipeline_class, summary, {"pipeline": "From LoadPipeline."})
+    summary = f"Run the pipeline {label_of(pipeline_class.name)} of diffusers."
+    run.__doc__ = docstring(
+        pipeline_class, summary, {"pipeline": "The pipeline, from LoadPipeline."}
+    )
     returned = _return_annotation(pipeline_class)
     annotations = {port.name: port.annotation for port in ports}
     run.__annotations__ = {**annotations, "return": returned}
@@ -86,9 +88,9 @@ def _parameters(pipeline_class: PipelineClass) -> list[inspect.Parameter]:
 
 
 def _is_output_form(port: PipelineInput, value: Any) -> bool:
-    """Whether it says in which form to give the result, and says what is done anyway.
+    """Whether the input is an output format at its default, which is not passed on.
 
-    Diffusers would round pictures to 8 bits; whoever calls it asks for numbers.
+    With it, diffusers would round images to 8 bits, but the caller needs numbers.
     """
     return port.name == "output_type" and value == port.default
 

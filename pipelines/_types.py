@@ -1,4 +1,4 @@
-"""What pipelines take and give, as annotations that `@node` reads. Imports no torch."""
+"""Inputs and outputs of pipelines as annotations for `@node`. Imports no torch."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _CLASSES: Mapping[Kind, Any] = {
     "molecule": Molecule,
     "tensor": Tensor,
 }
-"""What else there is may be anything; of a dataclass, its own class is asked for."""
+"""Any other type accepts anything. A dataclass needs its own class."""
 
 _TURNED: Mapping[Kind, Callable[[Any], Any]] = {"number": float, "integer": int, "seed": int}
-"""Of defaults: diffusers writes ``0`` for a float, and ``1.0`` for a whole number."""
+"""Converters of defaults: diffusers writes ``0`` for a float, and ``1.0`` for a whole number."""
 
 MAIN = frozenset({"image", "video", "audio", "mesh", "points", "molecule", "text"})
-"""Kinds of outputs that a pipeline is there for, if anything."""
+"""Kinds of the main output of a pipeline."""
 
 ANNOTATED_LIST = re.compile(r"^\s*(typing\.)?(list|tuple|sequence)\b", re.IGNORECASE)
 ANNOTATED_DICT = re.compile(r"^\s*(typing\.)?(dict|mapping)\b", re.IGNORECASE)
@@ -56,7 +56,7 @@ def input_annotation(port: PipelineInput, dataclasses: Callable[[str], type]) ->
     """The annotation of an input.
 
     Args:
-        dataclasses: The port type that stands for one of diffusers' dataclasses.
+        dataclasses: The port types for dataclasses of diffusers.
     """
     annotation = dataclasses(port.dataclass) if port.kind == "dataclass" else _class(port)
     hints = _hints(port)
@@ -70,7 +70,7 @@ def input_annotation(port: PipelineInput, dataclasses: Callable[[str], type]) ->
 
 
 def default_of(port: PipelineInput) -> Any:
-    """What is taken where an input isn't given; None for what the pipeline itself decides."""
+    """Default of an input. None if the pipeline decides."""
     if port.kind == "seed" and port.default is None:
         return 0
     if port.default is None:
@@ -94,7 +94,7 @@ def _class(port: PipelineInput) -> Any:
 
 
 def _hints(port: PipelineInput) -> list[Hint]:
-    """What is known of its values; a default of diffusers' own is always allowed."""
+    """Hints on the values of an input. A default of diffusers is always allowed."""
     default = default_of(port)
     if port.kind == "seed":
         return [Seed()]
@@ -122,9 +122,9 @@ def output_annotation(port: PipelineOutput) -> Any:
 
 
 def output_names(ports: tuple[PipelineOutput, ...]) -> list[str]:
-    """Names of outputs: that of its kind for the only one of what people look at or hear.
+    """Names of outputs. An only output that users look at or hear is named for its kind.
 
-    So a picture comes out of `image`, whatever a class calls it.
+    So an image is the output `image`, for every class.
     """
     kinds = [port.kind for port in ports]
     names = [

@@ -1,4 +1,4 @@
-"""What people read of a pipeline: labels, and docstrings as a function by hand has them."""
+"""Labels and docstrings of pipeline nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEED = "Equal seeds give equal results."
 
 
 def port_names(ports: Sequence[PipelineInput]) -> dict[str, str]:
-    """What people call inputs, by diffusers' names: for a generator they give a seed."""
+    """Port names of inputs by their diffusers names. A generator becomes a seed."""
     taken = {port.name for port in ports}
     names = {}
     for port in ports:
@@ -24,12 +24,12 @@ def port_names(ports: Sequence[PipelineInput]) -> dict[str, str]:
 
 
 def label_of(name: str) -> str:
-    """A class's name in words: ``StableDiffusionXLPipeline`` is Stable Diffusion XL."""
+    """A class name in words: ``StableDiffusionXLPipeline`` is Stable Diffusion XL."""
     return _WORDS.sub(" ", name.removesuffix("Pipeline")) or name
 
 
 def in_order(ports: Iterable[PipelineInput]) -> list[PipelineInput]:
-    """What must be given first, what is seldom changed last; else as diffusers has them."""
+    """Required inputs first, advanced ones last, else in the order of diffusers."""
     return sorted(ports, key=lambda port: (not port.required, port.advanced))
 
 
@@ -38,11 +38,11 @@ def docstring(
     summary: str,
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """One sentence, more of it, what the inputs are.
+    """Build a docstring: summary, details and inputs.
 
     Args:
-        summary: Where diffusers says none.
-        more: Inputs that come before those of the class, and what they are.
+        summary: Used if diffusers has none.
+        more: Descriptions of inputs before those of the class.
     """
     summary = _line(source_class.summary or summary)
     about = [_line(part) for part in source_class.help.split("\n\n")]
@@ -58,7 +58,7 @@ def docstring(
 def _help(port: PipelineInput, names: Mapping[str, str]) -> str:
     text = _SEED if names[port.name] != port.name else _line(port.help)
     if port.kind == "text" and port.choices:
-        text += f" Such as {', '.join(port.choices)}."
+        text += f" For example {', '.join(port.choices)}."
     return text.strip()
 
 

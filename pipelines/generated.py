@@ -1,6 +1,6 @@
-"""A node type for each pipeline class, and for each of diffusers' dataclasses that they take.
+"""A node type for each pipeline class, and for each dataclass of diffusers that they take.
 
-They are made as they are asked for: to run one, only its own class is read. Imports no torch.
+They are made on first access: to run one, only its class is read. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     elif (part := find_dataclass(name)) is not None:
         made = dataclass_node(part, __name__)
     elif is_catalog_loaded() and name in load_catalog()[2]:
-        raise PackError(f"{name} can't be read: {load_catalog()[2][name]}")
+        raise PackError(f"{name} cannot be read: {load_catalog()[2][name]}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = made

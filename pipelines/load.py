@@ -1,4 +1,4 @@
-"""Pipelines' folders, and what is put on them."""
+"""Load pipelines and apply LoRAs to them."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def LoadPipeline(
     scheduler: Annotated[str, Advanced()] = OWN,
     storage: Annotated[str, Choices(STORAGES), Advanced()] = "auto",
 ) -> Pipeline:
-    """Open a folder that diffusers saved a pipeline in, of whatever class.
+    """Load a pipeline from a folder that diffusers saved, for any pipeline class.
 
-    Nothing is read into memory before a node needs it. What other nodes use of the same files is
-    in memory once.
+    Weights are read into memory only when a node needs them. Files that other nodes also use are in
+    memory only once.
 
     Args:
-        pipeline: Name of a folder under a models folder, or its path.
+        pipeline: Name of a folder in a models folder, or its path.
         dtype: Precision in memory, as for LoadModel.
-        scheduler: Class of diffusers to put in place of the folder's scheduler, such as
-            EulerDiscrete. auto is the folder's own.
-        storage: What weights are kept in, as for LoadModel.
+        scheduler: Scheduler class of diffusers to use instead of the one in the folder, for example
+            EulerDiscrete. auto uses the one in the folder.
+        storage: Storage format of the weights, as for LoadModel.
     """
     environment = ctx.environment
     return open_pipeline(
@@ -86,20 +86,22 @@ def LoadPipelineLora(
     strength_encoder: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
     fused: Annotated[bool, Advanced()] = False,
 ) -> Pipeline:
-    """Put a LoRA, LoHa, LoKr or DoRA on a pipeline.
+    """Apply a LoRA, LoHa, LoKr or DoRA to a pipeline.
 
-    The pipeline's weights are shared with all who use it without, or with others.
+    The weights are shared with other uses of the pipeline.
 
     Args:
-        pipeline: To put it on.
-        lora: Name under a models folder or path of a .safetensors file.
-        strength_model: How strongly it changes what denoises; 0 leaves that as it is.
-        strength_encoder: How strongly it changes the text encoders.
-        fused: Add it to copies of the weights that it changes, as for LoadLora.
+        pipeline: The pipeline to change.
+        lora: Name in a models folder or path of a .safetensors file.
+        strength_model: Strength on the diffusion model. 0 leaves it unchanged.
+        strength_encoder: Strength on the text encoders.
+        fused: Merge the LoRA into copies of the weights that it changes, as for LoadLora.
     """
     opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
     adapted, parts = with_adapter(pipeline, opened, strength_model, strength_encoder)
     for name, matched in parts:
         if matched is not None and matched.total:
-            ctx.log(f"{lora}: {len(matched.applied)} of {matched.total} layers of the {name}")
+            ctx.log(
+                f"{lora}: applied to {len(matched.applied)} of {matched.total} layers of the {name}"
+            )
     return adapted

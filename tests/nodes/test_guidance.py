@@ -97,7 +97,7 @@ def test_what_leads_is_told() -> None:
         around(("PerturbedAttentionGuidance", {"layers": "down.0"})), "sample.latent", events.append
     )
     told = [event.data["message"] for event in events if event.kind == "log"]
-    assert "led by perturbed attention at 3" in told
+    assert "guider: perturbed attention at 3" in told
 
 
 def test_guidance_adds_up_whatever_the_order() -> None:

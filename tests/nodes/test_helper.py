@@ -38,7 +38,7 @@ class _Link:
         (1e300, "1e+300"),
         (True, "true"),
         (Fraction(3, 2), "3/2"),
-        ([], "nothing: an empty list"),
+        ([], "empty list"),
         ([1, "a"], "0: 1\n1: a"),
         ({"a": 1}, "a: 1"),
     ],

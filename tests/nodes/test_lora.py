@@ -66,8 +66,8 @@ def test_it_names_the_file_in_both_recipes_and_says_what_took_effect(
     }
     count = len(files.own_pairs(tiny_unet()))
     assert said(bench) == [
-        f"both: {count} of {count} layers of the model",
-        "both: 12 of 12 layers of the text encoder",
+        f"both: applied to {count} of {count} layers of the model",
+        "both: applied to 12 of 12 layers of the text encoder",
     ]
 
 
@@ -156,18 +156,19 @@ def test_layers_that_have_no_place_are_told(bench: Bench, models: Path) -> None:
     files.saved(files.peft_file(pairs | more, "unet."), models / "partly.safetensors")
     bench.value({**LOAD, "lora": lora("partly")}, "lora.model")
     assert said(bench) == [
-        f"partly: {len(pairs)} of {len(pairs) + 1} layers of the model",
-        "partly: no place in the model for 1, such as unet.down_blocks.7.resnets.0.conv1",
+        f"partly: applied to {len(pairs)} of {len(pairs) + 1} layers of the model",
+        "partly: no matching layer in the model for 1 entries, such as "
+        "unet.down_blocks.7.resnets.0.conv1",
     ]
 
 
 def test_what_is_left_out_of_a_file_is_told(bench: Bench, models: Path) -> None:
     bench.value({**LOAD, "lora": lora("both")}, "lora.model")
-    assert said(bench)[1:] == ["both: 12 layers are of the text encoder, which isn't linked"]
+    assert said(bench)[1:] == ["both: 12 layers are for the text encoder, which is not linked"]
     pairs = files.peft_file(files.own_pairs(tiny_unet()), "unet.")
     files.saved(pairs | {"unet.x.oft_blocks": torch.zeros(1)}, models / "more.safetensors")
     bench.value({**LOAD, "lora": lora("more")}, "lora.model")
-    assert said(bench)[1:] == ["more: 1 tensors are of no known kind, such as unet.x.oft_blocks"]
+    assert said(bench)[1:] == ["more: 1 tensors have an unknown format, such as unet.x.oft_blocks"]
 
 
 def test_a_file_that_was_replaced_is_another_lora(bench: Bench, models: Path) -> None:
@@ -241,7 +242,7 @@ def test_a_textual_inversion_is_a_word_in_prompts(bench: Bench, models: Path) ->
         return bench.value(nodes, "text.conditioning").entries[0].embeddings
 
     taught = encoded("word.text_encoder")
-    assert said(bench) == ["cat: `cat` in prompts"]
+    assert said(bench) == ["cat: use `cat` in prompts"]
     assert not torch.equal(taught, encoded("load.text_encoder"))
     given = {"encoder": link("word.text_encoder"), "text": "[a cat BREAK fox:fox:0.5]"}
     nodes = {**LOAD, "word": word, "text": {"type": "EncodePrompt", "inputs": given}}

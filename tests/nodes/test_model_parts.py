@@ -142,5 +142,5 @@ def test_faults_of_the_second_expert_are_told_at_its_port(
 def test_one_file_as_both_experts_is_told_and_run(bench: Bench, wan: Path) -> None:
     nodes = load("wan", second="wan")
     [problem] = bench.warnings(nodes)
-    assert (problem.port, problem.message) == ("second", "is the same as the first expert")
+    assert (problem.port, problem.message) == ("second", "both experts are the same file")
     assert len(bench.value(nodes, "load.model").files) == 2

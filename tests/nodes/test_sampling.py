@@ -72,7 +72,7 @@ def test_denoise_zero_hands_a_picture_on() -> None:
 
 
 def test_denoise_zero_of_an_empty_latent_is_refused() -> None:
-    with pytest.raises(AssertionError, match="nothing that denoise 0 could hand on"):
+    with pytest.raises(AssertionError, match="no content to return at denoise 0"):
         value({"sample": sampler(denoise=0)}, "sample.latent")
 
 

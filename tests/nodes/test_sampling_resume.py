@@ -295,7 +295,7 @@ def test_a_checkpoint_that_does_not_fit_is_told_of_and_left(attempts: Attempts) 
     found = attempts.run()
     (told,) = attempts.told("log")
     assert told["level"] == "warning"
-    assert "another batch or latent size: it starts at step 1, not at 4" in told["message"]
+    assert "another batch or latent size: sampling starts at step 1, not at 4" in told["message"]
     assert attempts.steps == [1, 2, 3, 4, 5, 6]
     assert torch.equal(found.samples, whole.samples)
 

@@ -63,7 +63,7 @@ def test_a_second_step_cache_is_told_before_anything_runs(bench: Bench) -> None:
         "more": fast("AttentionBroadcast", "lora.model"),
     }
     [problem] = bench.problems(nodes, "more")
-    assert "a step cache already: TaylorSeer" in problem.message
+    assert "already has a step cache: TaylorSeer" in problem.message
 
 
 def test_a_lora_beside_fused_projections_fails_before_the_weights_load(cold_bench: Bench) -> None:

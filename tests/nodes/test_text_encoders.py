@@ -105,4 +105,4 @@ def test_a_folder_without_llama_is_told_where_a_prompt_is_encoded(bench: Bench) 
         shutil.rmtree(folder / role)
     [problem] = bench.problems(nodes, "say")
     assert problem.port == "encoder"
-    assert "comes without Llama 3.1" in problem.message
+    assert "has no Llama 3.1" in problem.message

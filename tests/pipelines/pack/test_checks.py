@@ -52,7 +52,7 @@ def test_a_prompt_or_what_stands_for_it_must_be_given(registry: Registry) -> Non
     (found,) = findings(registry, "StableDiffusionPipeline", given())
     assert (found.port, found.message) == (
         "prompt",
-        "has to be given, or `prompt_embeds` in its place",
+        "the input is required, or `prompt_embeds` instead",
     )
     linked = HookInputs({}, {"prompt_embeds": {}}, given().environment)
     assert findings(registry, "StableDiffusionPipeline", linked) == []
@@ -80,7 +80,7 @@ def test_a_size_that_would_be_refused_is_told(registry: Registry) -> None:
     spec = registry.spec("diffusers:LTXPipeline")
     assert spec is not None
     (found,) = findings(registry, "LTXPipeline", given(prompt="a fox", width=500, height=512))
-    assert (found.port, found.given, found.hint) == ("width", "500", "Such as 480 or 512.")
+    assert (found.port, found.given, found.hint) == ("width", "500", "Use 480 or 512.")
 
 
 def test_several_where_one_comes_out_are_told(registry: Registry) -> None:
