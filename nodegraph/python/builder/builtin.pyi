@@ -1994,12 +1994,12 @@ class BuiltinNodes:
         cfg: float | Link[float] = 7.0,
         threshold: float | Link[float] = 0.99,
     ) -> _AdaptiveGuider:
-        """Adaptive guidance: ends once it makes no difference, which saves up to half of the time.
+        """Adaptive guidance: stops when guidance has no more effect, and saves up to half the time.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        threshold: How alike both answers have to be (the cosine of the angle between them) for the positive prompt to lead alone from there on; at 1 guidance never ends.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        threshold: Cosine similarity of both predictions at which guidance stops. From there on only the positive prompt is evaluated. At 1 guidance never stops.
         """
 
     def AddGrain(
@@ -2013,13 +2013,13 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         in_color: bool | Link[bool] = False,
     ) -> _AddGrain:
-        """Put film grain on pictures.
+        """Add film grain to images.
 
-        image: Each of a batch gets grain of its own.
-        strength: How strong it is in middle tones.
-        size: Of the grains, in pixels.
-        seed: Another one gives other grain.
-        in_color: Coloured grain instead of grey.
+        image: The images. Each image of a batch gets different grain.
+        strength: Strength of the grain in midtones.
+        size: Size of the grains in pixels.
+        seed: Random seed of the grain.
+        in_color: Color grain instead of gray.
         """
 
     def AddLatents(
@@ -2031,11 +2031,11 @@ class BuiltinNodes:
         second: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         scale: float | Link[float] = 1.0,
     ) -> _AddLatents:
-        """Add a latent to another, times a number.
+        """Add a scaled latent to another.
 
-        first: That is added to.
-        second: As large and of the same model.
-        scale: What the second is multiplied by; -1 subtracts it.
+        first: The latent to add to.
+        second: A latent of the same size and model.
+        scale: Factor on the second. -1 subtracts it.
         """
 
     def AddNegative(
@@ -2050,14 +2050,14 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _AddNegative:
-        """One more negative prompt, with a scale of its own.
+        """Add a second negative prompt with a separate scale.
 
-        guider: What leads besides.
-        negative: What the picture is to stay away from.
-        scale: How strongly.
-        perpendicular: Only away from what it doesn't share with the positive prompt (Perp-Neg).
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        negative: Prompt for what the image should avoid.
+        scale: Scale of this guidance.
+        perpendicular: Use only the part that is perpendicular to the positive prompt (Perp-Neg).
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def AddNoise(
@@ -2070,12 +2070,12 @@ class BuiltinNodes:
         timestep: int | Link[int] = 500,
         seed: int | Link[int] = 0,
     ) -> _AddNoise:
-        """Forward diffusion: a latent with the noise that it has at a training timestep.
+        """Add noise of a training timestep to a latent (forward diffusion).
 
-        model: Whose noise schedule to follow.
-        latent: Of a picture.
-        timestep: 0 is nearly clean; the last, mostly 999, is nearly noise alone.
-        seed: Of the noise of the first item; the next ones count up from it.
+        model: The model whose noise schedule is used.
+        latent: The latent of an image.
+        timestep: 0 is nearly clean. The last timestep, usually 999, is nearly pure noise.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
         """
 
     def AdjustCurves(
@@ -2087,11 +2087,11 @@ class BuiltinNodes:
         points: str | Link[str] = '0,0 0.25,0.18 0.75,0.82 1,1',
         channel: Literal['all', 'red', 'green', 'blue'] | Link[str] = 'all',
     ) -> _AdjustCurves:
-        """Bend tones by a smooth curve through points.
+        """Adjust tones by a smooth curve through points.
 
-        image: Of any size.
-        points: Old and new value of each, from 0 to 1, such as 0,0 0.5,0.6 1,1. The curve never overshoots them.
-        channel: All alike, or one alone.
+        image: Images of any size.
+        points: Input and output value of each point, from 0 to 1, for example 0,0 0.5,0.6 1,1. The curve does not overshoot the points.
+        channel: All channels, or a single one.
         """
 
     def AdjustExposure(
@@ -2103,11 +2103,11 @@ class BuiltinNodes:
         stops: float | Link[float] = 0.0,
         gamma: float | Link[float] = 1.0,
     ) -> _AdjustExposure:
-        """Expose pictures longer or shorter, and bend their middle tones by a gamma.
+        """Change the exposure of images, and their midtones by a gamma curve.
 
-        image: Of any size.
-        stops: Each doubles the light, below 0 each halves it.
-        gamma: Above 1 brightens middle tones, below 1 darkens them; black and white stay.
+        image: Images of any size.
+        stops: Each stop doubles the light. Negative stops halve it.
+        gamma: Values above 1 brighten midtones, values below 1 darken them. Black and white do not change.
         """
 
     def AdjustLevels(
@@ -2123,15 +2123,15 @@ class BuiltinNodes:
         output_white: float | Link[float] = 1.0,
         channel: Literal['all', 'red', 'green', 'blue'] | Link[str] = 'all',
     ) -> _AdjustLevels:
-        """Set which values become black and white, and bend those between.
+        """Set the black point, the white point and the gamma between them.
 
-        image: Of any size.
-        black: This value and those below become black.
-        white: This value and those above become white.
-        gamma: Above 1 brightens middle tones, below 1 darkens them.
-        output_black: What black comes out as.
-        output_white: What white comes out as; below output_black it is a negative.
-        channel: All alike, or one alone.
+        image: Images of any size.
+        black: This value and all below become black.
+        white: This value and all above become white.
+        gamma: Values above 1 brighten midtones, values below 1 darken them.
+        output_black: Output value of black.
+        output_white: Output value of white. A value below output_black gives a negative.
+        channel: All channels, or a single one.
         """
 
     def AllPrompts(
@@ -2143,11 +2143,11 @@ class BuiltinNodes:
         most: int | Link[int] = 1000,
         syntax: Literal['dynamic prompts', 'comfyui'] | Link[str] = 'dynamic prompts',
     ) -> _AllPrompts:
-        """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
+        """Return all prompts that RandomPrompt could draw. A node that is linked to them runs for each.
 
-        text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
-        most: More than so many are refused.
-        syntax: As of RandomPrompt.
+        text: The template, as for RandomPrompt. Weights are ignored, except weights of 0.
+        most: Maximum number of prompts. More are an error.
+        syntax: As for RandomPrompt.
         """
 
     def AmplifyAudio(
@@ -2161,9 +2161,9 @@ class BuiltinNodes:
     ) -> _AmplifyAudio:
         """Make audio louder or softer.
 
-        audio: What is to be changed.
-        decibels: 6 doubles what samples are, -6 halves it.
-        normalize: Bring the loudest sample to 1 first.
+        audio: The audio to change.
+        decibels: Gain. 6 doubles the sample values, -6 halves them.
+        normalize: First scale the audio so that its loudest sample is 1.
         """
 
     def ApplyControlNet(
@@ -2183,21 +2183,22 @@ class BuiltinNodes:
         mode: _mode | Link[str] = 'none',
         guess: bool | Link[bool] = False,
     ) -> _ApplyControlNet:
-        """Let a picture lead beside the prompts: its edges, depth, pose, or what the network knows.
+        """Control sampling by an image as well as by prompts: edges, depth, pose or others.
 
-        Put several behind each other to be led by several pictures.
+        The image is attached to the prompts. Chain several of these nodes to use several control
+        images.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from. Where none is linked, the picture leads beside what stands in for it, too, and that is handed on.
-        control_net: Of LoadControlNet; for models of the same family.
-        image: As the network knows them, such as white edges on black: one, or one for each picture that is sampled. Another size than the latent's is scaled until it covers that, and cut off evenly; networks that see latents want the latent's very size.
-        vae: Of the model, for networks that see latents: those of Stable Diffusion 3, Flux.1 and Qwen-Image.
-        mask: Of networks that fill masked pictures: what is 1 is filled. As large as the picture.
-        strength: How strongly it leads; 1 is as it was trained.
-        start: Part of the sampling that it leads: steps that lie between the two whole.
-        end: Part of the sampling that it leads: steps that lie between the two whole.
-        mode: What kind of picture it is, for networks that know several (unions).
-        guess: Lead the positive prompt alone, and that less in the first blocks of the model. For networks beside a UNet.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
+        control_net: A network from LoadControlNet, for models of the same family.
+        image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1 and Qwen-Image.
+        mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
+        strength: Strength of the control; 1 is as trained.
+        start: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
+        end: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
+        mode: Kind of control image, for networks that support several (union).
+        guess: Guess mode: control only the positive prompt, and more weakly in the first blocks of the model. For ControlNets of a UNet.
         """
 
     def ApplyIPAdapter(
@@ -2213,18 +2214,18 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
         weight: float | Link[float] = 1.0,
     ) -> _ApplyIPAdapter:
-        """Let what pictures show lead beside the prompts, as if it were said.
+        """Use images as prompts in addition to the text prompts, with an IP-Adapter.
 
-        All prompts of a sampling go through it, together with the model. Put several behind each other
-        for pictures that lead apart, each through all that was put before it.
+        Send the model and all of its prompts through this node. Chain several nodes for separate image
+        prompts. Each gets the model and prompts of the one before.
 
-        model: To be led.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; no picture stands beside it. Where none is linked, what stands in for it is handed on.
-        ip_adapter: Of LoadIPAdapter; for models of this kind.
-        image: One picture, or several that lead together. Of each its middle square is seen, small.
-        mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
-        weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
+        model: The model to extend.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid; it gets no image. If not linked, the default negative prompt is returned.
+        ip_adapter: An adapter from LoadIPAdapter, for models of this family.
+        image: One image, or several that are used together. Each is center-cropped to a square and scaled down.
+        mask: Area where the image prompt applies: values of 0.5 and above. One mask for all images, or one for each. Not linked means everywhere.
+        weight: Strength. 1 is as trained, 0.5 leaves room for the text prompt.
         """
 
     def ApplyLut(
@@ -2236,11 +2237,11 @@ class BuiltinNodes:
         path: str | Link[str],
         amount: float | Link[float] = 1.0,
     ) -> _ApplyLut:
-        """Grade colours by a look-up table from a file.
+        """Apply a color look-up table (LUT) from a file.
 
-        image: Of any size; its values are taken as they are stored, in sRGB.
-        path: A .cube file, 1D or 3D; relative paths start from the inputs folder.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size. The LUT is applied to the stored sRGB values.
+        path: A .cube file, 1D or 3D. Relative paths start from the inputs folder.
+        amount: Strength. 0 has no effect.
         """
 
     def ApplyRedux(
@@ -2253,12 +2254,12 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
     ) -> _ApplyRedux:
-        """Let prompts of Flux.1 go on with what Redux says of pictures.
+        """Append the Redux tokens of images to a Flux.1 prompt, for image variations.
 
-        conditioning: The prompt; an empty one leaves it to the pictures.
-        redux: Of LoadRedux.
-        image: One or several; of each all is seen, small and square.
-        strength: What it says is multiplied by this: less leaves more to the words.
+        conditioning: The prompt. An empty prompt leaves the result to the images.
+        redux: The model from LoadRedux.
+        image: One or several images. Each is scaled to a small square as a whole.
+        strength: Factor for the image tokens. Lower values give the text more weight.
         """
 
     def ApplyWeights(
@@ -2271,12 +2272,12 @@ class BuiltinNodes:
         weights: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
         strength: float | Link[float] = 1.0,
     ) -> _ApplyWeights:
-        """Put what was taught on a model, at any strength.
+        """Apply trained weights to a model, with adjustable strength.
 
-        model: Of the family that it was taught on.
-        text_encoder: Of the same model; a learned word is put on it.
-        weights: A LoRA, a whole model, or a word.
-        strength: How strongly a LoRA applies; 1 is as it was taught.
+        model: A model of the family that was trained.
+        text_encoder: The text encoder of the same model. A trained word is added to it.
+        weights: A LoRA, a full model, or a textual inversion.
+        strength: Strength of a LoRA. 1 is the trained strength.
         """
 
     def AreaConditioning(
@@ -2293,19 +2294,19 @@ class BuiltinNodes:
         feather: float | Link[float] = 0.0,
         sampled: Literal['picture', 'area'] | Link[str] = 'picture',
     ) -> _AreaConditioning:
-        """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.
+        """Limit a prompt to a rectangle of the image. Join several with CombineConditioning.
 
-        Where no prompt applies, the empty one does. Of an area that a prompt has already, what lies in
-        both is left.
+        Where no prompt applies, the empty prompt is used. If the prompt already has an area, it is
+        limited to the intersection of both.
 
         conditioning: The prompt.
-        x: Where the rectangle begins, from the left.
-        y: Where it begins, from above.
-        width: Of the rectangle.
-        height: Of the rectangle.
-        unit: What all of these are in: shares of the picture's width and height, or pixels.
-        feather: How far it fades in from its edges inside of the picture: a share of the picture's shorter side, or pixels; where the area is sampled alone always pixels.
-        sampled: What the model is shown: the whole picture, or the area alone, in whole cells of the latent, as in ComfyUI; beside a control picture always the whole.
+        x: Left edge of the rectangle.
+        y: Top edge of the rectangle.
+        width: Width of the rectangle.
+        height: Height of the rectangle.
+        unit: Unit of these values: shares of the image's width and height, or pixels.
+        feather: Width of the fade-in at edges inside the image, as a share of the image's shorter side, or in pixels. If only the area is sampled, always in pixels.
+        sampled: What the model sees: the whole image, or only the area, in whole latent cells, as in ComfyUI. With a control image it always sees the whole image.
         """
 
     def AttentionBroadcast(
@@ -2319,15 +2320,16 @@ class BuiltinNodes:
         noisiest: float | Link[float] = 0.8,
         cleanest: float | Link[float] = 0.1,
     ) -> _AttentionBroadcast:
-        """Use attention's outputs for several steps (Pyramid Attention Broadcast, arXiv:2408.12588).
+        """Reuse attention outputs for several steps (Pyramid Attention Broadcast, arXiv:2408.12588).
 
-        For all models, UNets too. What is kept takes memory: the outputs of all attention layers.
+        It works for all models, including UNets. The cache takes memory: the outputs of all attention
+        layers.
 
-        model: To be sped up.
-        own: Calls that an output of self-attention is used for; 1 computes it at each.
-        cross: The same of cross-attention, which changes less.
-        noisiest: Outputs are used again from this part of the training timesteps on,
-        cleanest: down to this one.
+        model: Model to change.
+        own: Number of evaluations that use one self-attention output. 1 computes it each time.
+        cross: The same for cross-attention, which changes less.
+        noisiest: Where reuse starts, as a share of the training timesteps.
+        cleanest: Where reuse ends, as a share of the training timesteps.
         """
 
     def AttentionMaps(
@@ -2343,18 +2345,18 @@ class BuiltinNodes:
         scale: Literal['each word', 'all words'] | Link[str] = 'each word',
         seed: int | Link[int] = 0,
     ) -> _AttentionMaps:
-        """Record where in a picture a UNet looks for each word of a prompt: its cross-attention.
+        """Record cross-attention maps of a UNet for each word of a prompt.
 
-        The picture gets noise at some levels, the model is asked about each, and attention is averaged
-        over levels, layers and heads.
+        Noise of several levels is added to the image, and the model is evaluated at each. The maps are
+        averaged over levels, layers and heads.
 
-        model: Of Stable Diffusion 1, 2 or XL.
-        encoder: Of the same model.
-        latent: Of the picture: sampled, or of VAEEncode.
+        model: A Stable Diffusion 1, 2 or XL model.
+        encoder: The text encoder of the same model.
+        latent: The latent of the image, sampled or from VAEEncode.
         text: The prompt.
-        levels: How many noise levels it is asked at.
-        scale: Whether the brightest place of each word is 1, or that of all words together.
-        seed: Of the noise.
+        levels: Number of noise levels to evaluate.
+        scale: Whether 1 is the maximum of each word, or the maximum of all words.
+        seed: Seed of the noise.
         """
 
     def AudioStatistics(
@@ -2364,12 +2366,12 @@ class BuiltinNodes:
         *,
         audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
     ) -> _AudioStatistics:
-        """Tell how long, loud and high audio is: peak, LUFS, pitch and note, brightness.
+        """Measure audio: duration, peak, loudness (LUFS), pitch, note and brightness.
 
-        Peak is in decibels, 0 for a full sine; pitch is the median of all moments that have one, 0
-        where none has; brightness is the spectral centroid in Hz.
+        Peak is in decibels, 0 for a full-scale sine. Pitch is the median over all moments that have a
+        pitch, and 0 if there is none. Brightness is the spectral centroid in Hz.
 
-        audio: One instrument or voice, for its pitch to say something.
+        audio: The audio. Pitch and note are only meaningful for a single instrument or voice.
         """
 
     def AugmentDataset(
@@ -2390,20 +2392,20 @@ class BuiltinNodes:
         shuffle_tags: bool | Link[bool] = False,
         drop_caption: float | Link[float] = 0.0,
     ) -> _AugmentDataset:
-        """Say what is changed at random in pictures to learn from, anew in each epoch.
+        """Set random augmentations of training images. They differ in each epoch.
 
-        dataset: What it said before is replaced; its splits validation and test stay as they are.
-        flip: Share of the pictures that are mirrored.
-        crop: Smallest share of a picture that is cut out; 1 cuts nothing more.
-        rotate: Degrees, at most, to either side.
-        brightness: More or less of it, as a share, at most.
-        contrast: The same of contrast.
-        saturation: The same of colours.
-        hue: Degrees, at most, to either side.
-        seed: The same one gives the same changes.
-        flip_vertical: Share of the pictures that are turned upside down, as in a mirror.
-        shuffle_tags: Let tags change places, where they stand in for a caption.
-        drop_caption: Share of the captions that are left out, which guidance needs.
+        dataset: The dataset. Its previous augmentations are replaced. Validation and test images are not changed.
+        flip: Share of the images that are mirrored horizontally.
+        crop: Smallest share of an image that is cropped out. 1 means no extra crop.
+        rotate: Maximum rotation in degrees, in both directions.
+        brightness: Maximum relative change of brightness, up or down.
+        contrast: Maximum relative change of contrast, up or down.
+        saturation: Maximum relative change of saturation, up or down.
+        hue: Maximum hue shift in degrees, in both directions.
+        seed: Random seed. The same seed gives the same changes.
+        flip_vertical: Share of the images that are mirrored vertically.
+        shuffle_tags: Shuffle tags if they are used as the caption.
+        drop_caption: Share of the captions that are dropped, as classifier-free guidance requires.
         """
 
     def AutoContrast(
@@ -2417,13 +2419,13 @@ class BuiltinNodes:
         limit: float | Link[float] = 3.0,
         tiles: int | Link[int] = 8,
     ) -> _AutoContrast:
-        """Use all tones from black to white.
+        """Stretch or equalize tones to the full range from black to white.
 
-        image: Of any size.
-        method: Stretch keeps the colours, by channels it takes casts away; equalize makes all brightnesses as frequent, local does so place by place (CLAHE).
-        cutoff: Of stretch: the share of pixels that may become black, and that may become white.
-        limit: Of local: how far contrast may rise.
-        tiles: Of local: places in each direction.
+        image: Images of any size.
+        method: Stretch keeps colors; by channels, it also removes color casts. Equalize makes all brightness levels equally frequent. Local does so per tile (CLAHE).
+        cutoff: For stretch: share of the pixels that may become black, and share that may become white.
+        limit: For local: limit of the contrast gain.
+        tiles: For local: number of tiles in each direction.
         """
 
     def AutoGuidance(
@@ -2437,15 +2439,16 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _AutoGuidance:
-        """Lead away from what a weaker model says: a smaller one, or one that was trained less.
+        """Autoguidance: guidance away from a weaker model, for example a smaller or less trained one.
 
-        Both are in memory at once. With a BasicGuider, a scale of 1 is a guidance scale of 2.
+        Both models are in memory at once. With a BasicGuider, a scale of 1 equals a guidance scale of
+        2.
 
-        guider: What leads besides.
-        weaker: Of the same family as the model, such as one with a LoRA less.
-        scale: How strongly it leads.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        weaker: A weaker model of the same family, for example without a LoRA.
+        scale: Scale of this guidance.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def AverageConditioning(
@@ -2458,15 +2461,16 @@ class BuiltinNodes:
         share: float | Link[float] = 0.5,
         method: Literal['linear', 'spherical'] | Link[str] = 'linear',
     ) -> _AverageConditioning:
-        """Blend two prompts into one between them: embeddings and pooled prompts are interpolated.
+        """Interpolate between two prompts: their embeddings and pooled embeddings are blended.
 
-        Where they are of different lengths, the prompts of Stable Diffusion 1, 2 and XL are repeated
-        up to one length, which says the same; zeros stand at the end of other models' shorter one.
+        Prompts of different lengths are first brought to one length. Those of Stable Diffusion 1, 2 and
+        XL are repeated, which does not change their meaning. For other models the shorter prompt is
+        padded with zeros.
 
-        first: A prompt.
-        second: Another.
-        share: Of the second: 0 is the first alone, 1 the second alone.
-        method: Straight from one to the other, or along the arc between each pair of vectors.
+        first: The first prompt.
+        second: The second prompt.
+        share: Weight of the second prompt: 0 is only the first, 1 only the second.
+        method: Linear interpolation, or spherical interpolation (slerp) between each pair of vectors.
         """
 
     def BasicGuider(
@@ -2476,9 +2480,9 @@ class BuiltinNodes:
         *,
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _BasicGuider:
-        """One prompt alone, without guidance: for models that were distilled from it.
+        """Use a single prompt without guidance, for guidance-distilled models.
 
-        conditioning: What the picture is to show.
+        conditioning: Prompt for what the image should show.
         """
 
     def BasicSchedule(
@@ -2492,13 +2496,13 @@ class BuiltinNodes:
         denoise_steps: Literal['share', 'all'] | Link[str] = 'share',
         drop_last: bool | Link[bool] = False,
     ) -> _BasicSchedule:
-        """The noise levels of a name, as KSampler takes them.
+        """Select a named noise schedule, as KSampler does.
 
-        schedule: How they are laid, whatever the model's own are.
-        steps: Of the whole schedule.
-        denoise: Part of the schedule that is walked, from its end: int(steps × denoise) steps.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
-        drop_last: Lay one step more and leave the last level above 0 out, as ComfyUI's KSampler does with dpm_2, dpm_2_ancestral and uni_pc.
+        schedule: How the noise levels are spaced.
+        steps: Number of steps of the whole schedule.
+        denoise: Share of the schedule that is run, from its end: int(steps × denoise) steps.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise) steps, as in ComfyUI.
+        drop_last: Add one step and drop the last level above 0, as ComfyUI's KSampler does for dpm_2, dpm_2_ancestral and uni_pc.
         """
 
     def BetaSchedule(
@@ -2510,11 +2514,11 @@ class BuiltinNodes:
         alpha: float | Link[float] = 0.6,
         beta: float | Link[float] = 0.6,
     ) -> _BetaSchedule:
-        """Noise levels at quantiles of a beta distribution over the model's timesteps.
+        """Beta noise schedule: levels at quantiles of a beta distribution over the model's timesteps.
 
-        steps: How many.
-        alpha: The lower, the denser they are at the clean end.
-        beta: The lower, the denser they are at the noisy end.
+        steps: Number of steps.
+        alpha: Lower values place more levels at the clean end.
+        beta: Lower values place more levels at the noisy end.
         """
 
     def BlendImages(
@@ -2528,13 +2532,13 @@ class BuiltinNodes:
         opacity: float | Link[float] = 0.5,
         mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _BlendImages:
-        """Lay a picture over another one by a blend mode.
+        """Blend one image over another with a blend mode.
 
-        image: Below.
-        other: Above; one of another size is scaled to it, and what is too much is cut off.
-        mode: As in Photoshop and CSS.
-        opacity: How much of the upper one shows.
-        mask: 1 where it shows; all of it if left out.
+        image: The lower image.
+        other: The upper image. If its size differs, it is scaled to cover the lower image and cropped.
+        mode: Blend mode, as in Photoshop and CSS.
+        opacity: Opacity of the upper image.
+        mask: Area where the upper image is visible: 1 shows it. If not linked, it is visible everywhere.
         """
 
     def BlendLatents(
@@ -2547,12 +2551,14 @@ class BuiltinNodes:
         share: float | Link[float] = 0.5,
         method: Literal['spherical', 'linear'] | Link[str] = 'spherical',
     ) -> _BlendLatents:
-        """Mix two latents, such as of two pictures: then sample a little over it.
+        """Blend two latents, for example of two images.
 
-        first: Of a picture, or with noise left in it.
-        second: As large and of the same model; of one of them a single one may go with a batch.
-        share: Of the second: 0 is the first alone, 1 the second alone.
-        method: Spherical goes along the arc between the two (slerp), which keeps the spread of noise and contrast; linear is the mean.
+        Sample the result with a low denoise to clean it.
+
+        first: The latent of an image, or one with leftover noise.
+        second: A latent of the same size and model. If one of the two is a single item, it is used for the whole batch.
+        share: Share of the second: 0 is only the first, 1 is only the second.
+        method: Spherical interpolates along an arc (slerp), which keeps contrast and the variance of noise. Linear is the weighted mean.
         """
 
     def BlurImage(
@@ -2566,13 +2572,13 @@ class BuiltinNodes:
         angle: float | Link[float] = 0.0,
         edge: float | Link[float] = 0.1,
     ) -> _BlurImage:
-        """Blur pictures.
+        """Blur images.
 
-        image: Of any size.
-        radius: In pixels; 0 leaves the picture. Of median and surface it counts up to 8.
-        kind: Motion blurs along a line; median takes specks away; surface smooths and keeps edges.
-        angle: Of motion, in degrees: 0 is level, 90 upright.
-        edge: Of surface: differences that count as edges.
+        image: Images of any size.
+        radius: Radius in pixels. 0 has no effect. Median and surface use at most 8.
+        kind: Motion blurs along a line. Median removes specks. Surface smooths areas and keeps edges.
+        angle: For motion: angle in degrees. 0 is horizontal, 90 vertical.
+        edge: For surface: differences above this value count as edges.
         """
 
     def Boolean(
@@ -2582,9 +2588,9 @@ class BuiltinNodes:
         *,
         value: bool | Link[bool] = True,
     ) -> _Boolean:
-        """True or false, for several inputs at once.
+        """True or false, for links to several inputs.
 
-        value: Which of them.
+        value: True or false.
         """
 
     def BrightnessContrast(
@@ -2596,11 +2602,11 @@ class BuiltinNodes:
         brightness: float | Link[float] = 1.0,
         contrast: float | Link[float] = 1.0,
     ) -> _BrightnessContrast:
-        """Make pictures brighter or darker, harder or softer.
+        """Change the brightness and contrast of images.
 
-        image: Of any size.
-        brightness: What values are multiplied by; 1 leaves them.
-        contrast: How far they are spread about middle grey; 0 is grey alone, 1 leaves them.
+        image: Images of any size.
+        brightness: Factor for the values. 1 has no effect.
+        contrast: Factor for the distance from middle gray. 0 gives plain gray, 1 has no effect.
         """
 
     def CFGGuider(
@@ -2615,14 +2621,14 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _CFGGuider:
-        """Classifier-free guidance: away from one prompt, towards another.
+        """Classifier-free guidance: guide away from the negative prompt, towards the positive prompt.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        rescale: How far the guided answer is brought to the spread of the positive prompt's, which keeps strongly led pictures from glaring; 0.7 for models trained to zero SNR.
-        start: Part of the sampling that is guided, 0 to 1; in the rest the positive prompt leads alone, which takes half the time.
-        end: Part of the sampling that is guided, 0 to 1; in the rest the positive prompt leads alone, which takes half the time.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        rescale: How far the guided prediction is rescaled to the standard deviation of the positive one, against overexposure at high scales. Use 0.7 for models trained with zero terminal SNR.
+        start: Part of the sampling that is guided, 0 to 1. In the other steps only the positive prompt is evaluated, which takes half the time.
+        end: Part of the sampling that is guided, 0 to 1. In the other steps only the positive prompt is evaluated, which takes half the time.
         """
 
     def Calculate(
@@ -2634,11 +2640,11 @@ class BuiltinNodes:
         operation: Literal['+', '-', '*', '/', '%', 'min', 'max'] | Link[str] = '+',
         b: float | Link[float] = 0.0,
     ) -> _Calculate:
-        """A sum, a product and so on of two numbers.
+        """Calculate with two numbers: add, subtract, multiply and so on.
 
-        a: What stands left of the sign.
-        operation: The sign; % is the remainder, min and max the smaller and the greater.
-        b: What stands right of it.
+        a: Left operand.
+        operation: The operation. % is the remainder, min and max return the smaller and the larger number.
+        b: Right operand.
         """
 
     def CannyEdges(
@@ -2650,13 +2656,13 @@ class BuiltinNodes:
         low: float | Link[float] = 0.045,
         high: float | Link[float] = 0.105,
     ) -> _CannyEdges:
-        """Find thin edges: white on black.
+        """Detect thin edges (Canny): white on black.
 
-        The embedded edge ControlNet was trained on them, with the thresholds as they are here.
+        The embedded edge ControlNet was trained on these edges, with the default thresholds.
 
-        image: Any.
-        low: The weakest change per pixel that goes on with an edge; less finds more.
-        high: The weakest change per pixel that begins an edge.
+        image: Any image.
+        low: Low threshold: minimum gradient per pixel to continue an edge. Lower values find more edges.
+        high: High threshold: minimum gradient per pixel to start an edge.
         """
 
     def ChangeCase(
@@ -2668,11 +2674,11 @@ class BuiltinNodes:
         to: Literal['lower', 'upper', 'title', 'sentence', 'swapped'] | Link[str] = 'lower',
         trim: bool | Link[bool] = False,
     ) -> _ChangeCase:
-        """Write a text in small letters, in capitals, or with capitals where words or sentences begin.
+        """Change a text to lower case, upper case, title case or sentence case.
 
         text: The text.
-        to: How; sentence makes the first letter a capital and leaves the others.
-        trim: Whether space at its ends is left out, and several spaces become one.
+        to: The case. sentence makes the first letter upper case and keeps the others.
+        trim: Whether to remove spaces at both ends, and to reduce several spaces to one.
         """
 
     def ChangingGuidance(
@@ -2686,15 +2692,15 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _ChangingGuidance:
-        """Let the guidance scale go from the guider's to another one on the way.
+        """Change the guidance scale during sampling, from the guider's scale to another one.
 
-        Steps in which it is 1 take half the time, as the positive prompt then leads alone.
+        Steps with a scale of 1 take half the time, because only the positive prompt is evaluated.
 
-        guider: What leads; its scale is that of the first step.
-        cfg: The scale of the last step, smaller or larger.
-        law: How it goes: evenly, gently at both ends, or mostly in the last steps. With within, it is the other one from start to end, and the guider's before and after.
-        start: Part of the sampling in which it changes, 0 to 1.
-        end: Part of the sampling in which it changes, 0 to 1.
+        guider: The guider to change. Its scale is used in the first step.
+        cfg: Guidance scale of the last step, smaller or larger.
+        law: Curve of the change: linear, smooth at both ends, or mostly in the last steps. With within, the new scale applies from start to end, and the guider's scale before and after.
+        start: Part of the sampling in which the scale changes, 0 to 1.
+        end: Part of the sampling in which the scale changes, 0 to 1.
         """
 
     def ChooseLine(
@@ -2705,10 +2711,10 @@ class BuiltinNodes:
         lines: str | Link[str],
         choice: str | Link[str] = '',
     ) -> _ChooseLine:
-        """One of the lines of a text, and its number counted from 0.
+        """Choose one line of a text, and return it with its index, starting at 0.
 
-        lines: What there is to choose from, one a line; space around it and empty lines don't count.
-        choice: The line; empty for the first.
+        lines: The choices, one per line. Spaces around a line and empty lines are ignored.
+        choice: The line. Empty for the first one.
         """
 
     def ChromaticAberration(
@@ -2719,10 +2725,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         amount: float | Link[float] = 3.0,
     ) -> _ChromaticAberration:
-        """Give pictures the coloured fringes of a simple lens.
+        """Add the color fringes of a simple lens.
 
-        image: Of any size.
-        amount: Pixels that red is moved outwards at the corners, and blue inwards.
+        image: Images of any size.
+        amount: Shift at the corners in pixels: red outwards, blue inwards.
         """
 
     def ChunkList(
@@ -2733,12 +2739,12 @@ class BuiltinNodes:
         items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
         size: int | Link[int] = 4,
     ) -> _ChunkList:
-        """A list in parts: a list of lists, each of so many items and the last of what is left.
+        """Split a list into chunks: a list of lists. The last chunk has the remaining items.
 
-        Linked to a list input, such as that of ImageStrip, the node runs once for each part.
+        A node with a list input, for example ImageStrip, runs once per chunk.
 
         items: The list.
-        size: Items of a part.
+        size: Number of items per chunk.
         """
 
     def ClassifierGuidance(
@@ -2754,15 +2760,15 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _ClassifierGuidance:
-        """Lead by the gradient of a classifier: towards pictures that it takes for what is wished.
+        """Classifier guidance: guide by the gradient of a classifier, towards a label or a background.
 
-        guider: What leads besides; with a BasicGuider of an empty prompt the classifier alone.
-        classifier: Of LoadClassifier, trained on the noisy latents of the same model.
-        label: Name of the object that is wished for, as the classifier has it; empty for any.
-        background: Name of the background colour; empty for any.
-        scale: How strongly it leads.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend. With a BasicGuider and an empty prompt, only the classifier guides.
+        classifier: A classifier from LoadClassifier, trained on noisy latents of the same model.
+        label: Name of the wanted object, as the classifier knows it. Empty means any.
+        background: Name of the wanted background color. Empty means any.
+        scale: Scale of this guidance.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def ClassifyImages(
@@ -2773,10 +2779,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         classifier: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
     ) -> _ClassifyImages:
-        """Say which class each picture of a batch is of, by a classifier that was taught.
+        """Predict the class of each image of a batch with a trained classifier.
 
-        image: Of any size.
-        classifier: Of TrainClassifier.
+        image: Images of any size.
+        classifier: A classifier from TrainClassifier.
         """
 
     def ClassifyLatents(
@@ -2787,10 +2793,10 @@ class BuiltinNodes:
         latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         classifier: Link[Classifier],
     ) -> _ClassifyLatents:
-        """Say what latents show, and on what background, without decoding them.
+        """Predict the object and background of latents without decoding them.
 
-        latent: One or several, of batches of any size; without noise.
-        classifier: Of LoadClassifier: tiny/guidance_classifier knows the things and the background colours of the model tiny.
+        latent: One or several latents without noise, with batches of any size.
+        classifier: A classifier from LoadClassifier. tiny/guidance_classifier knows the objects and background colors of the model tiny.
         """
 
     def ClearNoiseMask(
@@ -2800,9 +2806,9 @@ class BuiltinNodes:
         *,
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
     ) -> _ClearNoiseMask:
-        """Let sampling change all of a latent again.
+        """Remove the noise mask of a latent, so that sampling changes all of it.
 
-        latent: With or without a noise mask.
+        latent: A latent with or without a noise mask.
         """
 
     def ClipSkip(
@@ -2813,13 +2819,13 @@ class BuiltinNodes:
         encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         skip: int | Link[int] = 2,
     ) -> _ClipSkip:
-        """Let prompts be taken from an earlier layer of CLIP, as some models were trained with.
+        """Set CLIP skip: use the output of an earlier layer of CLIP, as some models were trained with.
 
-        Counted as people do: 1 is the last layer, which Stable Diffusion 1 and 2 take by themselves,
-        2 the one before it, which Stable Diffusion XL and 3 take (-1 and -2 in ComfyUI).
+        1 is the last layer, the default of Stable Diffusion 1 and 2. 2 is the layer before it, the
+        default of Stable Diffusion XL and 3. ComfyUI writes them as -1 and -2.
 
-        encoder: Of such a model.
-        skip: The layer that prompts are taken from, counted from the last.
+        encoder: A text encoder with CLIP.
+        skip: The layer to use, counted from the last.
         """
 
     def ColorBlocks(
@@ -2830,10 +2836,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         size: int | Link[int] = 32,
     ) -> _ColorBlocks:
-        """Reduce a picture to squares of one colour each.
+        """Reduce an image to squares of one colour each.
 
-        image: Any.
-        size: Of a square's side, in pixels.
+        image: Any image.
+        size: Side of the squares in pixels.
         """
 
     def CombineConditioning(
@@ -2846,15 +2852,15 @@ class BuiltinNodes:
         third: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         fourth: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
     ) -> _CombineConditioning:
-        """Let several prompts lead: the model is asked for each, and its answers are averaged.
+        """Apply several prompts together: the model runs for each, and the predictions are averaged.
 
-        What each counts for is said by StrengthConditioning, and where and when by AreaConditioning,
-        MaskConditioning and SpanConditioning before this node.
+        Set the weight of each prompt with StrengthConditioning. Limit where and when each applies with
+        AreaConditioning, MaskConditioning and SpanConditioning. Put those nodes before this one.
 
         first: A prompt.
-        second: Another.
-        third: One more.
-        fourth: And one more; for others put two of these nodes in a row.
+        second: A second prompt.
+        third: A third prompt, optional.
+        fourth: A fourth prompt, optional. For more prompts, chain two of these nodes.
         """
 
     def CombineMasks(
@@ -2869,14 +2875,14 @@ class BuiltinNodes:
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
     ) -> _CombineMasks:
-        """Make one mask of two.
+        """Combine two masks into one.
 
-        first: Any.
-        second: It is scaled to the first one's size, or placed on it.
-        how: Union: in either; intersect: in both; subtract: the first without the second; xor: in one alone; multiply and add the values.
-        fit: Stretch scales the second; place keeps its size, and the first one beside it.
-        x: Where the second's upper left corner is placed, in pixels.
-        y: Where the second's upper left corner is placed, in pixels.
+        first: Any mask.
+        second: Any mask. It is scaled to the size of the first, or placed on it.
+        how: Union: in either mask. Intersect: in both. Subtract: the first without the second. Xor: in only one. Multiply and add combine the values.
+        fit: Stretch scales the second mask. Place keeps its size, and the first mask applies around it.
+        x: Position of the upper left corner of the second mask, in pixels.
+        y: Position of the upper left corner of the second mask, in pixels.
         """
 
     def Compare(
@@ -2888,11 +2894,11 @@ class BuiltinNodes:
         comparison: Literal['<', '<=', '==', '!=', '>=', '>'] | Link[str] = '<',
         b: float | Link[float] = 0.0,
     ) -> _Compare:
-        """Whether one number is less than, equal to or greater than another.
+        """Compare two numbers: less than, equal to, greater than.
 
-        a: What stands left of the sign.
-        comparison: The sign.
-        b: What stands right of it.
+        a: Left operand.
+        comparison: The comparison.
+        b: Right operand.
         """
 
     def CompareAudio(
@@ -2903,13 +2909,14 @@ class BuiltinNodes:
         audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         other: Link[Audio] | _values.Audio | Sequence[_values.Audio],
     ) -> _CompareAudio:
-        """Measure how far two pieces of audio are apart: spectrum, timbre, pitch, loudness.
+        """Measure how different two audio clips are: spectrum, timbre, pitch and loudness.
 
-        Log-spectral distance and mel-cepstral distortion are in decibels, 0 for the same audio; by how
-        many cents and LU the other one is higher and louder; 0 cents where one has no pitch.
+        Log-spectral distance and mel-cepstral distortion are in decibels, 0 for the same audio. The
+        differences of pitch and loudness are in cents and LU, positive if the other clip is higher or
+        louder. Cents are 0 if one clip has no pitch.
 
-        audio: What it is measured against.
-        other: Of the same rate; both are compared from their beginnings on.
+        audio: The reference.
+        other: Audio with the same sample rate. Both are compared from their beginning.
         """
 
     def CompareDistributions(
@@ -2928,21 +2935,21 @@ class BuiltinNodes:
         level: float | Link[float] = 0.95,
         seed: int | Link[int] = 0,
     ) -> _CompareDistributions:
-        """Compare which labels two models or prompts give: differences with intervals, and a test.
+        """Compare the label distributions of two models or prompts: differences, intervals and a test.
 
-        Pictures of one prompt are alike. Where there are several of each, link their prompts as groups:
-        without, the test finds differences where there are none.
+        Images of one prompt are similar. If there are several images per prompt, link the prompts as
+        groups. Without groups, the test finds differences that do not exist.
 
-        first: Labels of the pictures of one model or prompt.
-        second: Of the other; as many or not.
-        categories: All labels there are.
-        first_groups: What each picture of the first was made of, such as its prompt: the test then permutes groups whole, and intervals are of drawing groups anew. Not linked: pictures are taken for independent.
-        second_groups: The same of the second; prompts that both have are compared with each other.
-        first_name: What the first is called.
-        second_name: What the second is called.
-        title: Above the plots and the card.
-        level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the permutations that are drawn, and of the bootstrap.
+        first: Labels of the images of one model or prompt.
+        second: Labels of the other. The number of images may differ.
+        categories: All possible labels.
+        first_groups: Group of each image of the first, for example its prompt. The test then permutes whole groups, and intervals resample groups. If not linked, images are treated as independent.
+        second_groups: The same for the second. Prompts that occur in both are compared with each other.
+        first_name: Name of the first.
+        second_name: Name of the second.
+        title: Title of the plots and the card.
+        level: Confidence level. 0.95 misses the true value one time in twenty.
+        seed: Seed of the permutations and the bootstrap.
         """
 
     def CompareImages(
@@ -2953,13 +2960,14 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         other: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _CompareImages:
-        """Measure how alike two pictures are: PSNR, SSIM, MS-SSIM, GMSD.
+        """Measure the similarity of two images: PSNR, SSIM, MS-SSIM, GMSD.
 
-        PSNR is in decibels, 100 for equal pictures; SSIM and MS-SSIM are 1 for those; GMSD is 0, and
-        goes by edges, as eyes do. Of a batch it is the mean.
+        PSNR is in decibels, and 100 for equal images. SSIM and MS-SSIM are 1 for equal images. GMSD is
+        0 for equal images and compares edges, close to human perception. For a batch, the values are
+        means.
 
-        image: Any.
-        other: As large; one for all, or as many.
+        image: The first image.
+        other: An image of the same size: one for all, or as many.
         """
 
     def CompareSamplings(
@@ -2989,31 +2997,32 @@ class BuiltinNodes:
         width: int | Link[int] = 0,
         height: int | Link[int] = 0,
     ) -> _CompareSamplings:
-        """Measure how far models are from another one: same prompts, same seeds, as a table and plots.
+        """Compare models with a reference: same prompts and seeds, results as a table and plots.
 
-        For a few-step student against its teacher, a model in few bits against itself, a step cache.
+        Use it for a few-step student and its teacher, a quantized model and the original, or a step
+        cache.
 
-        reference: What the others are held against.
-        model: Sampled as said below; its weights count in the memory that is told.
-        text_encoder: Of all of them.
-        vae: Of all of them.
-        second: Another one, sampled as model.
-        third: And another.
-        classifier: Of TrainClassifier: says for how many pictures it sees what it sees in the reference's.
-        prompts: One a line.
-        names: What the models are called, the reference first; one a line.
-        pictures: Of each prompt.
-        seed: Of the first picture; the next ones count up from it.
-        reference_steps: Of the reference.
-        reference_cfg: Of the reference.
-        reference_sampler: Of the reference.
-        reference_schedule: Of the reference.
-        steps: Of the others.
-        cfg: Of the others.
-        sampler: Of the others; lcm for students.
-        schedule: Of the others; normal for students.
-        width: In pixels; 0: as the models were trained on.
-        height: In pixels; 0: as the models were trained on.
+        reference: The reference model.
+        model: The model to compare. The reported memory includes its weights.
+        text_encoder: Text encoder of all models.
+        vae: VAE of all models.
+        second: A further model, sampled with the same settings.
+        third: A further model, sampled with the same settings.
+        classifier: A classifier from TrainClassifier. It counts for how many images the predicted label is the same as for the reference.
+        prompts: Prompts, one per line.
+        names: Names of the models, one per line, the reference first.
+        pictures: Number of images per prompt.
+        seed: Seed of the first image. The next images count up from it.
+        reference_steps: Steps of the reference.
+        reference_cfg: Guidance scale of the reference.
+        reference_sampler: Sampler of the reference.
+        reference_schedule: Schedule of the reference.
+        steps: Steps of the other models.
+        cfg: Guidance scale of the other models.
+        sampler: Sampler of the other models. Use lcm for students.
+        schedule: Schedule of the other models. Use normal for students.
+        width: Width in pixels. 0 uses the size the models were trained on.
+        height: Height in pixels. 0 uses the size the models were trained on.
         """
 
     def CompareSets(
@@ -3030,19 +3039,19 @@ class BuiltinNodes:
         neighbours: int | Link[int] = 3,
         side: int | Link[int] = 128,
     ) -> _CompareSets:
-        """Measure how a set of pictures is beside real ones: Fréchet distance, precision, recall.
+        """Compare generated images with real ones: Fréchet distance, precision, recall and coverage.
 
-        Take as many of each, a hundred at least, and compare the reference with other real pictures,
-        too: that is as good as it gets.
+        Use equally many of each, at least a hundred. Also compare the reference with other real images:
+        this is the best value that a model can reach.
 
-        reference: Real pictures.
-        made: Pictures of a model.
-        classifier: By what it looks at pictures are compared; with the vae of its model.
-        vae: Of the model that the classifier is for.
-        encoder: Or by what this sees, such as CLIP's, which knows all kinds of pictures.
-        name: Of the model, in the plot.
-        neighbours: How far a picture's surroundings reach.
-        side: Pixels of the squares that the classifier is shown.
+        reference: Real images.
+        made: Images generated by a model.
+        classifier: Classifier whose features are compared. It needs the VAE of its model.
+        vae: VAE of the model that the classifier is for.
+        encoder: Image encoder whose features are compared instead, for example CLIP's, which covers all kinds of images.
+        name: Name of the model in the plot.
+        neighbours: Number of nearest neighbors that define an image's neighborhood.
+        side: Side of the squares, in pixels, to which images are resized for the classifier.
         """
 
     def CompareTexts(
@@ -3055,12 +3064,12 @@ class BuiltinNodes:
         other: str | Link[str] = '',
         ignore_case: bool | Link[bool] = True,
     ) -> _CompareTexts:
-        """Whether a text is, contains, starts or ends with another one, or matches a pattern.
+        """Test if a text equals, contains, starts or ends with another text, or matches a pattern.
 
         text: The text.
-        how: How they are compared; matches takes the other one as a regular expression.
-        other: What it is compared with.
-        ignore_case: Whether capitals count as small letters.
+        how: The comparison. matches uses the other text as a regular expression.
+        other: The text to compare with.
+        ignore_case: Whether to ignore upper and lower case.
         """
 
     def CompositeImage(
@@ -3077,15 +3086,15 @@ class BuiltinNodes:
         opacity: float | Link[float] = 1.0,
         mode: _mode_ | Link[str] = 'normal',
     ) -> _CompositeImage:
-        """Put a picture onto another one, at a place.
+        """Paste an image onto another one at a position.
 
-        image: Below; the result is as large.
-        layer: What is put on it, as large as it is. Its alpha is heeded.
-        mask: 1 where the layer shows, scaled to it; all of it if left out.
-        anchor: Edge, corner or middle that it lies at.
-        x: Pixels from there: from an edge inwards, from the middle to the right and down.
-        y: Pixels from there: from an edge inwards, from the middle to the right and down.
-        opacity: How much of it shows.
+        image: The lower image. The result has its size.
+        layer: The image to paste. It is not scaled. Its alpha is used.
+        mask: Area where the layer is visible: 1 shows it. It is scaled to the layer. If not linked, the whole layer is visible.
+        anchor: Edge, corner or center where the layer is placed.
+        x: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        y: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        opacity: Opacity of the layer.
         mode: Blend mode, as in Photoshop and CSS.
         """
 
@@ -3101,14 +3110,14 @@ class BuiltinNodes:
         feather: int | Link[int] = 0,
         mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _CompositeLatent:
-        """Paste a latent into another. Where it isn't pasted, nothing changes.
+        """Paste a latent into another. Outside the pasted area nothing changes.
 
-        destination: What is pasted into; an empty one is all zeros.
-        source: What is pasted; what lies beyond the destination is left out.
-        x: Where its upper left corner comes, in pixels: whole cells, of 8 pixels mostly.
-        y: Where its upper left corner comes, in pixels: whole cells, of 8 pixels mostly.
-        feather: Pixels over which it fades at its edges, but where they are the destination's own.
-        mask: 1 takes the source, 0 keeps the destination; it is scaled to the source's size.
+        destination: The latent to paste into. An empty latent is all zeros.
+        source: The latent to paste. Parts outside the destination are dropped.
+        x: Position of the upper left corner, in pixels. It is a multiple of the cell size, usually 8 pixels.
+        y: Position of the upper left corner, in pixels. It is a multiple of the cell size, usually 8 pixels.
+        feather: Width of the soft edge, in pixels. Edges on the border of the destination are not softened.
+        mask: 1 uses the source, 0 keeps the destination. The mask is scaled to the size of the source.
         """
 
     def CompositeMasked(
@@ -3120,11 +3129,11 @@ class BuiltinNodes:
         overlay: Link[Image] | _Picture | Sequence[_Picture],
         mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _CompositeMasked:
-        """Put one picture over another where a mask says; all else stays bit for bit.
+        """Composite one image over another with a mask. All other pixels stay bit-identical.
 
-        base: What is seen where the mask is 0.
-        overlay: What is seen where the mask is 1; scaled to the base.
-        mask: Scaled to the base.
+        base: The image where the mask is 0.
+        overlay: The image where the mask is 1. It is scaled to the size of the base.
+        mask: Any mask. It is scaled to the size of the base.
         """
 
     def ConcatenateConditioning(
@@ -3135,12 +3144,14 @@ class BuiltinNodes:
         first: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         second: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _ConcatenateConditioning:
-        """Put the tokens of a prompt after those of another: words of one colour the other's less.
+        """Append the tokens of one prompt to those of another, so that words affect each other less.
 
-        For models that read prompts of any length: Stable Diffusion 1 to 3, XL, Flux.1 and Chroma.
+        The two prompts are encoded separately, so that for example colors do not bleed from one into
+        the other. For models that accept prompts of any length: Stable Diffusion 1 to 3, XL, Flux.1 and
+        Chroma.
 
-        first: Its pooled prompt and all else is kept.
-        second: Its tokens come after.
+        first: The first prompt. Its pooled embedding and other data are kept.
+        second: The prompt whose tokens are appended.
         """
 
     def CropImage(
@@ -3155,14 +3166,14 @@ class BuiltinNodes:
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
     ) -> _CropImage:
-        """Cut a part out of pictures.
+        """Crop images.
 
-        image: Of any size; what lies outside of it isn't there.
-        width: Of the part, in pixels; 0 is all from there.
-        height: Of the part, in pixels; 0 is all from there.
-        anchor: Where it lies.
-        x: Pixels from there: from an edge inwards, from the middle to the right and down.
-        y: Pixels from there: from an edge inwards, from the middle to the right and down.
+        image: Images of any size. The part of the crop outside the image is left out.
+        width: Size of the crop in pixels. 0 extends to the edge of the image.
+        height: Size of the crop in pixels. 0 extends to the edge of the image.
+        anchor: Edge, corner or center where the crop is placed.
+        x: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        y: Offset in pixels: inwards from an edge, or to the right and down from the center.
         """
 
     def CropLatent(
@@ -3176,13 +3187,13 @@ class BuiltinNodes:
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
     ) -> _CropLatent:
-        """Keep a part of a latent.
+        """Crop a latent.
 
-        latent: Any, also an empty one; its noise mask comes along.
-        x: Where the part begins, in pixels from the left and from the top: whole cells, of 8 pixels mostly.
-        y: Where the part begins, in pixels from the left and from the top: whole cells, of 8 pixels mostly.
-        width: Of the part, in pixels.
-        height: Of the part, in pixels.
+        latent: Any latent. An empty one works, too. Its noise mask is cropped, too.
+        x: Left and upper edge of the crop, in pixels. They are multiples of the cell size, usually 8 pixels.
+        y: Left and upper edge of the crop, in pixels. They are multiples of the cell size, usually 8 pixels.
+        width: Size of the crop, in pixels.
+        height: Size of the crop, in pixels.
         """
 
     def CropToMask(
@@ -3198,17 +3209,17 @@ class BuiltinNodes:
         multiple_of: int | Link[int] = 8,
         empty: Literal['error', 'whole picture'] | Link[str] = 'error',
     ) -> _CropToMask:
-        """Cut out the part of a picture that is masked, to work on it at full size.
+        """Crop an image to its masked area, to work on that area at full resolution.
 
-        StitchCrop puts it back. A batch is cut at the place that holds all of its masks.
+        StitchCrop pastes the result back. A batch is cropped to the area that contains all its masks.
 
-        image: Any.
-        mask: What is to change; scaled to the picture.
-        margin: Pixels around the mask, for the model to see what is there.
-        width: What the part is scaled to: the size that the model likes. 0 follows from the mask; both 0 keep its pixels.
-        height: What the part is scaled to: the size that the model likes. 0 follows from the mask; both 0 keep its pixels.
-        multiple_of: What its sides are made multiples of.
-        empty: What an empty mask is: an error, or the whole picture, to which StitchCrop then changes nothing.
+        image: Any image.
+        mask: The area to change. It is scaled to the size of the image.
+        margin: Margin in pixels around the mask, as context for the model.
+        width: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
+        height: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
+        multiple_of: Make the sides of the crop multiples of this.
+        empty: How to treat an empty mask: raise an error, or crop to the whole picture, to which StitchCrop then changes nothing.
         """
 
     def CrossLists(
@@ -3219,13 +3230,13 @@ class BuiltinNodes:
         first: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
         second: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
     ) -> _CrossLists:
-        """Every item of a list with every item of another: two lists of the same length.
+        """Return every combination of the items of two lists, as two lists of the same length.
 
-        Linked to two inputs of a node, it runs for each pair. They come row by row: the first item of
-        the first list with all of the second, then its next one.
+        Linked to two inputs of a node, they make it run for each pair. The first item of the first list
+        comes with all items of the second, then its next item.
 
-        first: What changes slowly.
-        second: What changes from pair to pair.
+        first: The list that changes slowly.
+        second: The list that changes with each pair.
         """
 
     def CutLatentFrames(
@@ -3237,13 +3248,14 @@ class BuiltinNodes:
         start: int | Link[int] = 0,
         count: int | Link[int] = 0,
     ) -> _CutLatentFrames:
-        """Keep some of the latent frames of a video, or layers of a picture in layers.
+        """Keep a range of latent frames of a video, or layers of a layered image.
 
-        The VAE makes several frames of most of them, such as Wan's four of each but the first.
+        The VAE decodes most latent frames to several video frames. Wan decodes each to four, except the
+        first.
 
-        latent: Of a video; its noise mask comes along.
-        start: The first that is kept, counted from 0; below 0 from the end, -1 being the last.
-        count: How many at most; 0 is all from there.
+        latent: The latent of a video. Its noise mask is cut, too.
+        start: Index of the first frame to keep, starting at 0. Negative values count from the end: -1 is the last.
+        count: Maximum number of frames to keep. 0 keeps all frames from start.
         """
 
     def CutText(
@@ -3255,11 +3267,11 @@ class BuiltinNodes:
         start: int | Link[int] = 0,
         end: int | Link[int] | None = None,
     ) -> _CutText:
-        """A part of a text, by the places of its letters.
+        """Return part of a text by character positions.
 
         text: The text.
-        start: Its first letter, counted from 0; below 0 from the end, -1 being the last.
-        end: The letter after its last, counted likewise; left out, all up to the end.
+        start: Index of the first character, starting at 0. Negative values count from the end: -1 is the last.
+        end: Index after the last character, counted the same way. If left out, the text is kept to its end.
         """
 
     def DatasetFromImages(
@@ -3274,14 +3286,14 @@ class BuiltinNodes:
         boxes: bool | Link[bool] = False,
         name: str | Link[str] = '',
     ) -> _DatasetFromImages:
-        """Make a dataset of pictures that the workflow made.
+        """Build a dataset from images of the workflow, for example generated ones.
 
-        images: Of any sizes; each picture of a batch is an example.
-        captions: One a picture, or one for all.
-        labels: Classes, one a picture, or one for all.
-        masks: Where the thing is in each picture.
-        boxes: Put a box around each mask, with the picture's label.
-        name: Of the dataset.
+        images: Images of any sizes. Each image of a batch is one example.
+        captions: One caption per image, or one for all.
+        labels: One class label per image, or one for all.
+        masks: Mask of the object in each image.
+        boxes: Add a bounding box around each mask, with the image's label.
+        name: Name of the dataset.
         """
 
     def DatasetImages(
@@ -3293,11 +3305,11 @@ class BuiltinNodes:
         resized: bool | Link[bool] = False,
         epoch: int | Link[int] = -1,
     ) -> _DatasetImages:
-        """Take a dataset apart into lists, such as for a language model to write captions.
+        """Unpack a dataset into lists, for example to caption its images with a language model.
 
-        dataset: All of its pictures are brought into memory.
-        resized: At the sizes that they are learned from.
-        epoch: From 0: with what is changed at random in that epoch.
+        dataset: The dataset. All of its images are loaded into memory.
+        resized: Return images at the training size.
+        epoch: Epoch whose random augmentations are applied, counted from 0.
         """
 
     def DatasetReport(
@@ -3308,10 +3320,10 @@ class BuiltinNodes:
         dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         by: Literal['label', 'tag', 'split', 'size', 'box label'] | Link[str] = 'label',
     ) -> _DatasetReport:
-        """Count a dataset's examples, and tell how evenly they are spread.
+        """Count a dataset's examples by label, tag, split or size, and report how balanced they are.
 
-        dataset: What is counted through.
-        by: What is counted; sizes are those that pictures are learned from.
+        dataset: The dataset.
+        by: Property to count. Sizes are those used in training.
         """
 
     def DatasetSheet(
@@ -3327,15 +3339,15 @@ class BuiltinNodes:
         parts: bool | Link[bool] = True,
         epoch: int | Link[int] = -1,
     ) -> _DatasetSheet:
-        """Show a dataset's first pictures in one, with captions, boxes and masks.
+        """Show a dataset's first images in one contact sheet, with captions, boxes and masks.
 
-        dataset: What is shown.
-        count: How many.
-        columns: Pictures in a row; 0 makes about a square.
-        size: Longer side of each in pixels.
-        below: What stands under each.
-        parts: Draw boxes, and darken what masks leave out.
-        epoch: From 0: as they are learned from in that epoch; -1: as they are kept.
+        dataset: The dataset.
+        count: Number of images.
+        columns: Images per row. 0 makes the sheet about square.
+        size: Longer side of each image in pixels.
+        below: Text below each image.
+        parts: Draw boxes, and darken the area outside the masks.
+        epoch: From 0: images as used in that training epoch. -1: images as stored.
         """
 
     def DecodeMolecules(
@@ -3349,13 +3361,13 @@ class BuiltinNodes:
         conformers: int | Link[int] = 0,
         seed: int | Link[int] = 0,
     ) -> _DecodeMolecules:
-        """Read the molecules from latents that a model of molecules has sampled; nothing is mended.
+        """Decode latents of a molecule model to molecules. Invalid molecules are not repaired.
 
-        latent: One or several, of a KSampler with a model such as tiny/molecules.
-        invalid: Whether those are left out that are no molecules (an atom with too many bonds, or several pieces), or the first of them is an error.
-        distinct: Keep one of several that are the same molecule.
-        conformers: How many ways to lay each in space, with its hydrogens; 0 leaves out where atoms are. Those for which there is no such way are left out, too.
-        seed: Of how they are laid.
+        latent: Latents from a KSampler with a molecule model, for example tiny/molecules.
+        invalid: Whether to leave out invalid molecules (an atom with too many bonds, or several pieces), or to raise an error for the first one.
+        distinct: Keep only one of several identical molecules.
+        conformers: Number of 3D conformers per molecule, with hydrogens. 0 makes no atom positions. Molecules without a conformer are left out, too.
+        seed: Seed of the conformers.
         """
 
     def DecodeMotion(
@@ -3366,12 +3378,12 @@ class BuiltinNodes:
         latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
     ) -> _DecodeMotion:
-        """Make videos of latents that a model of pictures in motion has sampled: one of each.
+        """Decode latents of a motion model to videos, one video per item.
 
-        They have 16 frames of 64 x 64 pixels, 8 a second.
+        Videos have 16 frames of 64 x 64 pixels at 8 frames per second.
 
-        latent: One or several, of a KSampler with a model such as tiny/motions.
-        vae: Of the model tiny.
+        latent: Latents from a KSampler with a motion model, for example tiny/motions.
+        vae: The VAE of the model tiny.
         """
 
     def DecodeShapes(
@@ -3383,11 +3395,11 @@ class BuiltinNodes:
         smooth: float | Link[float] = 0.7,
         largest: bool | Link[bool] = True,
     ) -> _DecodeShapes:
-        """Meshes of shapes that were sampled, each closed and in its colour.
+        """Decode latents of a shape model to meshes. Each mesh is closed and has one colour.
 
-        latent: One or several, of a KSampler with a model such as tiny/shapes.
-        smooth: Cells of the 32 a side over which surfaces are evened, as models leave seams; 0 for none.
-        largest: Leave crumbs beside the largest piece out.
+        latent: Latents from a KSampler with a shape model, for example tiny/shapes.
+        smooth: Smoothing radius, in cells of the grid of 32 per side, because models leave seams. 0 does not smooth.
+        largest: Keep only the largest piece, and remove small fragments.
         """
 
     def DecodeSound(
@@ -3399,11 +3411,11 @@ class BuiltinNodes:
         rounds: int | Link[int] = 32,
         seed: int | Link[int] = 0,
     ) -> _DecodeSound:
-        """Make sounds of latents that a model of sounds has sampled: one of each.
+        """Decode latents of a sound model to audio, one sound per item.
 
-        latent: One or several, of a KSampler with a model such as tiny/sounds.
-        rounds: How often phases are fitted to the spectrogram (Griffin-Lim); few sound hoarse.
-        seed: Of the phases that it begins with.
+        latent: Latents from a KSampler with a sound model, for example tiny/sounds.
+        rounds: Number of Griffin-Lim iterations, which fit the phases to the spectrogram. Few iterations sound hoarse.
+        seed: Seed of the initial phases.
         """
 
     def DenoisingSteps(
@@ -3425,23 +3437,24 @@ class BuiltinNodes:
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _DenoisingSteps:
-        """What the model takes the finished latent to be, after each step of a sampling.
+        """Return the predicted clean latent after each step of a sampling.
 
-        The inputs are those of KSampler, which walks the same steps.
+        The inputs are those of KSampler, and the same steps are run. Use it for previews or animations
+        of the process.
 
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty for a picture from noise alone, or the picture to start from.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty prompt is used.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start from.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule. simple, sgm_uniform and beta follow ComfyUI, the others follow diffusers. normal uses the scheduler file of the model.
+        denoise: Below 1, part of the latent is kept: int(steps × denoise) steps are run.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise) steps, as in ComfyUI.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one seed: the same, with noise during sampling from seed itself, as in older versions of ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
         """
 
     def DetectThings(
@@ -3456,16 +3469,16 @@ class BuiltinNodes:
         most: int | Link[int] = 100,
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
     ) -> _DetectThings:
-        """Find boxes round things of classes that a model knows, such as people.
+        """Detect objects of classes that a model knows, for example people, and return their boxes.
 
-        The boxes go to SegmentAnything, EstimatePose or MaskFromBoxes.
+        Link the boxes to SegmentAnything, EstimatePose or MaskFromBoxes.
 
-        model: Of LoadVisionModel: RT-DETR, D-FINE or YOLOS.
-        image: Of a batch, boxes and number are those of the first picture; masks are of each.
-        labels: Names of classes, with commas between them; empty for all that it knows.
-        threshold: How sure it is to be of each.
-        most: Boxes in a picture, the surest first.
-        unit: What boxes are told in: shares of the picture's sides, 0 to 1, or pixels.
+        model: RT-DETR, D-FINE or YOLOS, from LoadVisionModel.
+        image: Any image. For a batch, boxes and number are those of the first image. Masks are made for each image.
+        labels: Class names, separated by commas. Empty for all classes of the model.
+        threshold: Minimum confidence.
+        most: Maximum number of boxes per image, the most confident first.
+        unit: Unit of the returned boxes: shares of the image's sides, 0 to 1, or pixels.
         """
 
     def Distill(
@@ -3493,29 +3506,30 @@ class BuiltinNodes:
         options: Link[TrainingOptions] | None = None,
         samples: Link[TrainingSamples] | None = None,
     ) -> _Distill:
-        """Teach a model to paint in few steps and without guidance, as a LoRA, by itself as teacher.
+        """Distill a model into a LoRA that samples in few steps and without guidance.
 
-        Sample what comes out in 2 to 8 steps, by the sampler lcm with the schedule normal and cfg 1.
+        The model is its own teacher. Sample the result in 2 to 8 steps, with the sampler lcm, the
+        schedule normal and cfg 1.
 
-        model: What learns, and its teacher; its own weights stay as they are.
-        text_encoder: What reads the prompts; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions: what it is to paint later. If not linked, the model paints them itself from the prompts.
-        prompts: One a line, where there is no dataset.
-        pictures: Painted of each prompt.
-        kind: trajectory: it learns where the teacher's guided way ends. consistency: it learns to say the same at two neighbouring places of that way (LCM): a step is cheaper, and it takes far more of them.
-        cfg: Guidance of the teacher, which is built in.
-        negative: What the teacher is led away from; the empty prompt if empty.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-4 for large models, up to 2e-3 for small ones.
-        rank: How much the LoRA can hold; 64 is usual for large models.
-        layers: Where it is put.
-        teacher_steps: Of the teacher to the end, from wherever it begins; with consistency from noise to picture, of which it walks one. 0: 4, with consistency 50.
-        huber: Where the loss turns from squared to absolute; 0.001 in LCM's scripts.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
+        model: The teacher, and the base of the student. Its own weights do not change.
+        text_encoder: Text encoder of the same model.
+        vae: VAE of the same model.
+        dataset: Images with captions, similar to what the student should generate. If not linked, the model generates them from the prompts.
+        prompts: Prompts, one per line, if there is no dataset.
+        pictures: Number of images generated per prompt.
+        kind: trajectory: the student learns the end point of the teacher's guided trajectory. consistency: it learns the same prediction at two neighboring points of the trajectory (LCM). Its steps are cheaper, but it needs far more of them.
+        cfg: Guidance scale of the teacher. The student learns its effect.
+        negative: Negative prompt of the teacher. Empty uses the empty prompt.
+        steps: Number of training steps.
+        batch: Images per step.
+        learning_rate: Learning rate: 1e-4 for large models, up to 2e-3 for small ones.
+        rank: Rank of the LoRA. 64 is usual for large models.
+        layers: Layers that get a LoRA.
+        teacher_steps: Steps of the teacher from the current point to the end. With consistency, steps of the whole schedule, of which it runs one. 0 means 4, or 50 with consistency.
+        huber: Where the Huber loss changes from squared to absolute. LCM's scripts use 0.001.
+        seed: Random seed of the training.
+        options: More settings, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining. Use few steps and cfg 1.
         """
 
     def DistilledGuider(
@@ -3528,12 +3542,12 @@ class BuiltinNodes:
         guidance: float | Link[float] = 3.5,
         cfg: float | Link[float] = 1.0,
     ) -> _DistilledGuider:
-        """The scale for models that take it as an input, such as Flux.1-dev and LCM.
+        """Set the guidance scale of models that take it as an input, like Flux.1-dev and LCM.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        guidance: What the model is told: how strongly the prompt leads.
-        cfg: True guidance on top of it, which takes twice the time; 1 and below is none, and leaves the negative prompt out.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        guidance: Guidance scale that is passed to the model.
+        cfg: Scale of true classifier-free guidance in addition, which doubles the time. At 1 or below it is off and the negative prompt is not evaluated.
         """
 
     def DominantColors(
@@ -3546,12 +3560,12 @@ class BuiltinNodes:
         width: int | Link[int] = 256,
         height: int | Link[int] = 64,
     ) -> _DominantColors:
-        """Find the colours that a picture is mostly of.
+        """Find the dominant colors of an image.
 
-        image: Of a batch the first; what is transparent doesn't count.
-        count: How many, the most frequent first.
-        width: Of the picture of them, each as wide as its share.
-        height: Of the picture of them, each as wide as its share.
+        image: The image. Of a batch the first is used. Transparent areas are ignored.
+        count: Number of colors, the most frequent first.
+        width: Size of the palette image. Each color is as wide as its share.
+        height: Size of the palette image. Each color is as wide as its share.
         """
 
     def DrawAudio(
@@ -3565,9 +3579,9 @@ class BuiltinNodes:
     ) -> _DrawAudio:
         """Draw the waveform of audio.
 
-        audio: Its channels are drawn below each other.
-        width: In pixels.
-        height: In pixels.
+        audio: The audio. Its channels are drawn below each other.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
         """
 
     def DrawBoxes(
@@ -3583,15 +3597,15 @@ class BuiltinNodes:
         line: float | Link[float] = 3.0,
         size: float | Link[float] = 16.0,
     ) -> _DrawBoxes:
-        """Draw boxes that are written as text, such as a detector's, and what they are of.
+        """Draw boxes with labels, for example the output of an object detector.
 
-        image: Each of a batch gets the same boxes.
-        boxes: As [[x, y, width, height], ...], or four numbers a line; empty for none.
-        labels: What the boxes are of, one a line in their order; empty for none.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        color: One that isn't opaque lets the picture through.
-        line: Pixels of the boxes' lines; 0 fills them.
-        size: Height of the labels' letters, in pixels.
+        image: The images. Each image of a batch gets the same boxes.
+        boxes: Boxes as [[x, y, width, height], ...], or four numbers per line. Empty for none.
+        labels: Labels of the boxes, one per line, in their order. Empty for none.
+        unit: Shares of the image's sides, 0 to 1, or pixels.
+        color: Color of the boxes. It may be semi-transparent.
+        line: Line width in pixels. 0 fills the boxes.
+        size: Text height of the labels in pixels.
         """
 
     def DrawHeat(
@@ -3603,11 +3617,11 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         opacity: float | Link[float] = 0.65,
     ) -> _DrawHeat:
-        """Draw a mask over a grey picture as heat: dark where it is 0, bright yellow where it is 1.
+        """Draw a mask as a heat map over a gray image: dark for 0, bright yellow for 1.
 
-        image: What is below.
-        mask: Such as of AttentionMaps; scaled to the picture.
-        opacity: How much of the heat shows.
+        image: The image below the heat map.
+        mask: A mask, for example from AttentionMaps. It is scaled to the size of the image.
+        opacity: Opacity of the heat map.
         """
 
     def DrawLatent(
@@ -3618,10 +3632,10 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         shown: Literal['colors', 'channels'] | Link[str] = 'colors',
     ) -> _DrawLatent:
-        """Show the cells of a latent as they are, without decoding it.
+        """Show a latent as an image, without decoding it.
 
-        latent: Of pictures; of videos the frame in the middle is shown.
-        shown: Its colours, as far as they are known of its format; or its channels one by one in a grid, black to white over three standard deviations on both sides of their means.
+        latent: A latent of images. For a video latent, the middle frame is shown.
+        shown: Approximate colours, if they are known for the latent format, or the channels one by one in a grid. In the grid, black to white covers three standard deviations on both sides of the mean.
         """
 
     def DrawMesh(
@@ -3634,12 +3648,12 @@ class BuiltinNodes:
         angle: float | Link[float] = 30.0,
         elevation: float | Link[float] = 20.0,
     ) -> _DrawMesh:
-        """Draw a mesh or points from one side.
+        """Render a mesh or point cloud from one side.
 
-        mesh: What is drawn, so large that it fits.
-        size: Of the square picture, in pixels.
-        angle: Degrees by which it is turned.
-        elevation: Degrees from which it is seen from above.
+        mesh: The mesh or point cloud. It is scaled to fit.
+        size: Side of the square image in pixels.
+        angle: Rotation in degrees.
+        elevation: Camera elevation in degrees.
         """
 
     def DrawMolecule(
@@ -3651,11 +3665,11 @@ class BuiltinNodes:
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
     ) -> _DrawMolecule:
-        """Draw a molecule: its structure in the plane, or of a large one its atoms in space.
+        """Draw a molecule: its 2D structure, or the atoms of a large molecule in 3D.
 
-        molecule: Above 300 atoms, a cloud of them is drawn, as wide as high.
-        width: In pixels.
-        height: In pixels.
+        molecule: Above 300 atoms, a square image of the atoms as a point cloud is drawn.
+        width: Width in pixels.
+        height: Height in pixels.
         """
 
     def DrawPlot(
@@ -3667,11 +3681,11 @@ class BuiltinNodes:
         width: int | Link[int] = 640,
         height: int | Link[int] = 400,
     ) -> _DrawPlot:
-        """Draw a plot as a picture.
+        """Draw a plot as an image.
 
-        plot: What is drawn; long series are thinned, their extremes kept.
-        width: In pixels.
-        height: In pixels.
+        plot: The plot. Long series are thinned, and their extremes are kept.
+        width: Width in pixels.
+        height: Height in pixels.
         """
 
     def DrawShape(
@@ -3689,17 +3703,17 @@ class BuiltinNodes:
         line: float | Link[float] = 3.0,
         radius: float | Link[float] = 0.0,
     ) -> _DrawShape:
-        """Draw a box, an ellipse or a line on pictures.
+        """Draw a rectangle, an ellipse or a line on images.
 
-        image: Of any size.
-        shape: A line goes from the corner at x, y to the one across.
-        x: Left and top, in pixels.
-        y: Left and top, in pixels.
-        width: In pixels; those of a line may be below 0.
-        height: In pixels; those of a line may be below 0.
-        color: One that isn't opaque lets the picture through.
-        line: Pixels of its line; 0 fills it.
-        radius: Of a rectangle's round corners, in pixels.
+        image: Images of any size.
+        shape: A line is drawn from the corner at x, y to the opposite corner.
+        x: Left and top in pixels.
+        y: Left and top in pixels.
+        width: Size in pixels. For a line they may be negative.
+        height: Size in pixels. For a line they may be negative.
+        color: Color of the shape. It may be semi-transparent.
+        line: Line width in pixels. 0 fills the shape.
+        radius: Corner radius of a rectangle in pixels.
         """
 
     def DrawSpectrogram(
@@ -3712,12 +3726,12 @@ class BuiltinNodes:
         height: int | Link[int] = 256,
         decibels: float | Link[float] = 60.0,
     ) -> _DrawSpectrogram:
-        """Draw which frequencies audio has over time, low ones at the bottom, as ears space them.
+        """Draw a mel spectrogram: the frequencies of audio over time, low frequencies at the bottom.
 
-        audio: Its channels are drawn below each other.
-        width: In pixels.
-        height: In pixels.
-        decibels: How far below a full sine it is drawn as silence.
+        audio: The audio. Its channels are drawn below each other.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        decibels: Dynamic range: this far below a full-scale sine, sound is drawn as silence.
         """
 
     def DrawText(
@@ -3741,23 +3755,23 @@ class BuiltinNodes:
         wrap: bool | Link[bool] = True,
         font: str | Link[str] = '',
     ) -> _DrawText:
-        """Write words on pictures.
+        """Draw text on images.
 
-        image: Each of a batch gets the same words.
+        image: The images. Each image of a batch gets the same text.
         text: One or several lines.
-        size: Height of the letters, in pixels.
-        color: Of the letters; one that isn't opaque lets the picture through.
-        anchor: Edge, corner or middle that the text lies at.
-        x: Pixels from there: from an edge inwards, from the middle to the right and down.
-        y: Pixels from there: from an edge inwards, from the middle to the right and down.
-        outline: Colour of the line around letters.
-        outline_width: Its pixels.
-        background: Colour of a box behind the text; empty for none.
-        margin: Pixels around the text in its box.
-        align: Of several lines.
-        line_spacing: Height of lines, as a share of the size.
-        wrap: Break lines that are longer than the picture is wide.
-        font: A .ttf or .otf file; empty for the one that comes along.
+        size: Text height in pixels.
+        color: Text color. It may be semi-transparent.
+        anchor: Edge, corner or center where the text is placed.
+        x: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        y: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        outline: Color of the outline.
+        outline_width: Width of the outline in pixels.
+        background: Color of a box behind the text. Empty for none.
+        margin: Space around the text in its box, in pixels.
+        align: Alignment of several lines.
+        line_spacing: Line height as a factor of the size.
+        wrap: Wrap lines that are wider than the image.
+        font: A .ttf or .otf file. Empty uses the included font.
         """
 
     def DreamBooth(
@@ -3781,26 +3795,27 @@ class BuiltinNodes:
         options: Link[TrainingOptions] | None = None,
         samples: Link[TrainingSamples] | None = None,
     ) -> _DreamBooth:
-        """Teach a model a subject from a few pictures of it, as a LoRA, and let it keep its class.
+        """Train a LoRA on a few images of a subject, with prior preservation of its class (DreamBooth).
 
-        The model first paints pictures of the class, and learns beside the subject to paint them still
-        (prior preservation). Their weight is `kept_weight` of TrainingSettings.
+        The model first generates images of the class. The training uses them together with the subject,
+        so that the model can still generate the class. `kept_weight` of TrainingSettings is their
+        weight.
 
-        model: What learns; its own weights stay as they are.
-        text_encoder: What reads the prompts; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures of the subject; their captions aren't heeded.
-        prompt: Stands for the subject: its class with a rare word before it.
-        class_prompt: Stands for the class.
-        class_pictures: So many are painted; 0 for none: then the class becomes the subject.
-        steps: Changes of the weights.
-        batch: Pictures of the subject for each of them; as many are of the class.
-        learning_rate: How large they are.
-        rank: How much the LoRA can hold.
-        layers: Where it is put.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        model: The model to train. Its original weights do not change.
+        text_encoder: The text encoder of the same model. It encodes the prompts.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images of the subject. Their captions are not used.
+        prompt: Prompt for the subject: its class with a rare word before it.
+        class_prompt: Prompt for the class.
+        class_pictures: Number of class images to generate. 0 uses none, and the whole class then becomes the subject.
+        steps: Number of optimizer steps.
+        batch: Images of the subject per step. As many class images are added.
+        learning_rate: Learning rate.
+        rank: Rank of the LoRA.
+        layers: Layers to train.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
         """
 
     def DualCFGGuider(
@@ -3814,13 +3829,15 @@ class BuiltinNodes:
         cfg: float | Link[float] = 7.0,
         second_cfg: float | Link[float] = 1.5,
     ) -> _DualCFGGuider:
-        """Two ways of guidance: from the negative prompt to a second one, and on to the positive.
+        """Guidance in two stages: from the negative prompt to a second prompt, then to the positive.
 
-        positive: What the picture is to show.
-        second: Half way to it, such as the picture to be edited without the instruction.
-        negative: What both stay away from; the empty prompt if not linked.
-        cfg: How strongly the positive prompt leads away from the second.
-        second_cfg: How strongly the second leads away from the negative one.
+        Use it for editing models with separate scales for the image and the instruction.
+
+        positive: Prompt for what the image should show.
+        second: Prompt between negative and positive, for example the image to edit without the instruction.
+        negative: Prompt that both avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale from the second prompt to the positive.
+        second_cfg: Guidance scale from the negative prompt to the second.
         """
 
     def EditCaptions(
@@ -3835,14 +3852,14 @@ class BuiltinNodes:
         is_pattern: bool | Link[bool] = False,
         tags: Literal['keep', 'from captions'] | Link[str] = 'keep',
     ) -> _EditCaptions:
-        """Write captions anew: with a trigger word before them, from tags or labels, words replaced.
+        """Rewrite captions: add a trigger word, build them from tags or labels, or replace words.
 
-        dataset: Its captions; in files they stay as they are.
-        template: What each caption becomes; {caption}, {tags}, {label} and {name} are filled in, as in sks style, {caption}.
-        find: A text in what came of that.
-        replacement: What is put in its place.
-        is_pattern: It is a regular expression.
-        tags: Also make tags of captions that are lists with commas.
+        dataset: The dataset. Caption files are not changed.
+        template: Template of the new captions. {caption}, {tags}, {label} and {name} are filled in, for example: sks style, {caption}.
+        find: Text to search for in the result of the template.
+        replacement: Text that replaces it.
+        is_pattern: Treat the search text as a regular expression.
+        tags: From captions also makes tags of captions that are comma-separated lists.
         """
 
     def EmbossImage(
@@ -3854,11 +3871,11 @@ class BuiltinNodes:
         strength: float | Link[float] = 1.0,
         angle: float | Link[float] = 135.0,
     ) -> _EmbossImage:
-        """Turn pictures into reliefs.
+        """Emboss images, as a relief.
 
-        image: Of any size.
-        strength: How high they are.
-        angle: Degrees from which light falls: 0 is from the right, 90 from above.
+        image: Images of any size.
+        strength: Height of the relief.
+        angle: Direction of the light in degrees: 0 is from the right, 90 from above.
         """
 
     def EmptyImage(
@@ -3871,12 +3888,12 @@ class BuiltinNodes:
         color: str | Link[str] = 'black',
         batch: int | Link[int] = 1,
     ) -> _EmptyImage:
-        """Make pictures of one colour.
+        """Generate images of a single color.
 
-        width: In pixels.
-        height: In pixels.
-        color: One that isn't opaque, such as #00000000, gives pictures alpha.
-        batch: How many.
+        width: Size in pixels.
+        height: Size in pixels.
+        color: Color. A transparent color like #00000000 gives images with alpha.
+        batch: Number of images.
         """
 
     def EmptyItems(
@@ -3887,10 +3904,10 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         batch_size: int | Link[int] = 16,
     ) -> _EmptyItems:
-        """So many things that are no pictures, to be made of noise: molecules, sounds, shapes, clips.
+        """Create empty latents for models that do not make images: molecules, sounds, shapes, motions.
 
-        model: That is to make them, such as tiny/molecules; it says how large their latents are.
-        batch_size: How many.
+        model: The model that samples them, for example tiny/molecules. It defines the latent size.
+        batch_size: Number of items.
         """
 
     def EmptyLatent(
@@ -3903,14 +3920,14 @@ class BuiltinNodes:
         batch_size: int | Link[int] = 1,
         multiple_of: int | Link[int] = 1,
     ) -> _EmptyLatent:
-        """The size of pictures that are to be made from noise alone.
+        """Empty latent: the size of the images to generate from noise alone.
 
-        It takes the shape of a model's latents once that model samples it.
+        It takes the latent format of the model that samples it.
 
-        width: In pixels.
-        height: In pixels.
-        batch_size: How many pictures.
-        multiple_of: What sides are made multiples of, the next smaller one; for linked sizes.
+        width: Size of the image, in pixels.
+        height: Size of the image, in pixels.
+        batch_size: Number of images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are linked.
         """
 
     def EmptyVideoLatent(
@@ -3923,14 +3940,14 @@ class BuiltinNodes:
         frames: int | Link[int] = 81,
         batch_size: int | Link[int] = 1,
     ) -> _EmptyVideoLatent:
-        """The size of videos that are to be made from noise alone.
+        """Empty video latent: size and length of the videos to generate from noise alone.
 
-        It takes the shape of a model's latents once that model samples it.
+        It takes the latent format of the model that samples it.
 
-        width: In pixels; Wan 2.2 5B and LTX-Video take multiples of 32.
-        height: In pixels; Wan 2.2 5B and LTX-Video take multiples of 32.
-        frames: Of each video: a multiple of 4 and one more for Wan, of 8 and one more for LTX-Video.
-        batch_size: How many videos.
+        width: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
+        height: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        batch_size: Number of videos.
         """
 
     def EncodeEditPrompt(
@@ -3942,14 +3959,14 @@ class BuiltinNodes:
         images: Link[Image] | Sequence[Out[Image] | _Picture],
         text: str | Link[str] = '',
     ) -> _EncodeEditPrompt:
-        """Turn what is to be made of pictures into what leads a model that edits.
+        """Encode an edit prompt together with images, for an image editing model.
 
-        The encoder of such a model sees the pictures beside the words. The model itself sees them
-        through ReferenceLatents. A negative prompt is made of the same pictures.
+        The text encoder of such a model reads the images and the text. The diffusion model gets the
+        images from ReferenceLatents. Encode the negative prompt with the same images.
 
-        encoder: Of Qwen-Image-Edit, which looks at one picture, or Edit Plus.
-        images: What it looks at; a batch counts as that many pictures.
-        text: What to make of them.
+        encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
+        images: Images for the encoder. A batch counts as several images.
+        text: The instruction: what to change in the images.
         """
 
     def EncodePrompt(
@@ -3961,17 +3978,17 @@ class BuiltinNodes:
         text: str | Link[str] = '',
         syntax: Literal['auto', 'on', 'off', 'comfyui'] | Link[str] = 'auto',
     ) -> _EncodePrompt:
-        """Turn a prompt into what leads a model.
+        """Encode a prompt with the text encoder of a model.
 
-        (words:1.3) weighs words more, (words) is 1.1 times, [words] divides by 1.1. [from:to:0.5]
-        changes words after half of the steps, [from:to:8] after eight; [to:0.5] has nothing before and
-        [from::0.5] nothing after. [one|two] takes turns at each step. one AND two :0.5 lets two prompts
-        lead. BREAK begins the next part of a long prompt. \\( \\[ \\: \\| are plain characters. A prompt
-        longer than the encoder takes at once is encoded in parts. docs/prompts.md tells more.
+        (words:1.3) sets a weight, (words) multiplies by 1.1, [words] divides by 1.1. [from:to:0.5]
+        replaces words after half of the steps, [from:to:8] after eight. [to:0.5] adds words later,
+        [from::0.5] removes them. [one|two] alternates at each step. one AND two :0.5 combines two
+        prompts. BREAK starts the next chunk of a long prompt. \\( \\[ \\: \\| are plain characters. A
+        prompt longer than the encoder's limit is encoded in chunks. See docs/prompts.md.
 
-        encoder: Of the model that is to be led.
-        text: What the picture is to show.
-        syntax: Whether such markup is read: by auto in models that weigh words (Stable Diffusion 1 and 2, XL); others are given the text as it is. With on they read all but weights and BREAK; with off nobody reads any. With comfyui it means what it does there: (words:1.3) is 1.3 in any brackets, (words) 1.1 times, and all else is text.
+        encoder: The text encoder of the model to sample.
+        text: The prompt: what the image should show.
+        syntax: Whether this markup is read. auto reads it for models that support weights (Stable Diffusion 1, 2 and XL), and passes plain text to others. on reads it for others, too, except weights and BREAK. off passes plain text to all. comfyui follows ComfyUI: (words:1.3) is 1.3 within any brackets, (words) multiplies by 1.1, and all else is text.
         """
 
     def EncodePromptApart(
@@ -3987,18 +4004,18 @@ class BuiltinNodes:
         llama: str | Link[str] | None = None,
         syntax: Literal['auto', 'on', 'off', 'comfyui'] | Link[str] = 'auto',
     ) -> _EncodePromptApart:
-        """Turn a prompt into what leads a model, with a text of its own for each text encoder.
+        """Encode a prompt with a separate text for each text encoder.
 
         Stable Diffusion XL has clip_l and clip_g, Stable Diffusion 3 clip_l, clip_g and t5, Flux.1
         clip_l and t5, HiDream all four.
 
-        encoder: Of the model that is to be led.
-        text: What all those encoders read that are given nothing else.
-        clip_l: For CLIP-L, the first.
-        clip_g: For CLIP-G, whose pooled prompt leads Stable Diffusion XL, too.
-        t5: For T5, which reads sentences best.
-        llama: For Llama 3.
-        syntax: As for EncodePrompt, but for AND.
+        encoder: The text encoder of the model to sample.
+        text: Text for all encoders whose input is left out.
+        clip_l: Text for CLIP-L, the first encoder.
+        clip_g: Text for CLIP-G. Its pooled embedding also conditions Stable Diffusion XL.
+        t5: Text for T5, which understands sentences best.
+        llama: Text for Llama 3.
+        syntax: As for EncodePrompt, except for AND.
         """
 
     def EstimateDepth(
@@ -4009,10 +4026,10 @@ class BuiltinNodes:
         model: Link[VisionModel],
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _EstimateDepth:
-        """Tell how near things are: the nearest white, the furthest black.
+        """Estimate a depth map: near is white, far is black.
 
-        model: Of LoadVisionModel: Depth Anything, DPT or GLPN.
-        image: Any; each of a batch has its own nearest and furthest.
+        model: Depth Anything, DPT or GLPN, from LoadVisionModel.
+        image: Any image. The range of each image of a batch is normalized separately.
         """
 
     def EstimatePose(
@@ -4027,14 +4044,14 @@ class BuiltinNodes:
         threshold: float | Link[float] = 0.3,
         thickness: float | Link[float] = 1.0,
     ) -> _EstimatePose:
-        """Draw people's skeletons on black, for a ControlNet for poses.
+        """Draw the skeletons of people on black, for a pose ControlNet.
 
-        model: Of LoadVisionModel: ViTPose.
-        image: Any; the boxes are the same in all of a batch.
-        boxes: x, y, width and height of a box round each person; empty for one person in all of the picture.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        threshold: How sure the model is to be of a joint that is drawn.
-        thickness: Of limbs; 1 is what control networks were trained on, at 512 pixels.
+        model: ViTPose, from LoadVisionModel.
+        image: Any image. The boxes apply to all images of a batch.
+        boxes: x, y, width and height of a box around each person. If empty, one person in the whole image is assumed.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        threshold: Minimum confidence of a joint to draw.
+        thickness: Thickness of the limbs. 1 is the thickness that ControlNets were trained on, at 512 pixels.
         """
 
     def ExponentialSchedule(
@@ -4046,11 +4063,11 @@ class BuiltinNodes:
         sigma_max: float | Link[float] | None = None,
         sigma_min: float | Link[float] | None = None,
     ) -> _ExponentialSchedule:
-        """Noise levels evenly spaced in log sigma.
+        """Exponential noise schedule: levels evenly spaced in log sigma.
 
-        steps: How many.
-        sigma_max: The greatest and the least; the model's own if left out.
-        sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        sigma_max: The largest and the smallest noise level. If left out, those of the model.
+        sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
     def FadeMaskBorders(
@@ -4064,13 +4081,13 @@ class BuiltinNodes:
         right: int | Link[int] = 0,
         bottom: int | Link[int] = 0,
     ) -> _FadeMaskBorders:
-        """Let a mask fall evenly towards the borders of its picture, such as to blend what is pasted.
+        """Fade a mask towards the borders of its image, for example to blend pasted tiles.
 
-        mask: Any.
-        left: Pixels over which it falls; 0 leaves that side as it is.
-        top: Pixels over which it falls; 0 leaves that side as it is.
-        right: Pixels over which it falls; 0 leaves that side as it is.
-        bottom: Pixels over which it falls; 0 leaves that side as it is.
+        mask: Any mask.
+        left: Width of the fade in pixels. 0 leaves that side unchanged.
+        top: Width of the fade in pixels. 0 leaves that side unchanged.
+        right: Width of the fade in pixels. 0 leaves that side unchanged.
+        bottom: Width of the fade in pixels. 0 leaves that side unchanged.
         """
 
     def FeatherMask(
@@ -4083,12 +4100,12 @@ class BuiltinNodes:
         method: Literal['gaussian', 'linear'] | Link[str] = 'gaussian',
         side: Literal['both', 'inward', 'outward'] | Link[str] = 'both',
     ) -> _FeatherMask:
-        """Make a mask's edges soft.
+        """Soften the edges of a mask.
 
-        mask: Any.
-        radius: Pixels that it fades over, to each side.
-        method: Gaussian blurs it, with half the radius as deviation; linear fades evenly with the distance from the edge.
-        side: Inward stays inside the mask, so that nothing outside it changes; outward keeps all of it.
+        mask: Any mask.
+        radius: Width of the soft edge on each side, in pixels.
+        method: Gaussian blurs the mask, with half the radius as standard deviation. Linear fades evenly with the distance from the edge.
+        side: Inward stays inside the mask, so that nothing outside it changes. Outward keeps the whole mask at full strength.
         """
 
     def FillMaskHoles(
@@ -4099,10 +4116,10 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         most: int | Link[int] = 0,
     ) -> _FillMaskHoles:
-        """Mask what is enclosed by a mask.
+        """Fill the holes of a mask.
 
-        mask: Counts as masked from a half up.
-        most: Pixels of the largest hole that is filled; 0 fills all.
+        mask: Pixels of 0.5 and above count as masked.
+        most: Size of the largest hole to fill, in pixels. 0 fills all holes.
         """
 
     def FilterDataset(
@@ -4119,16 +4136,16 @@ class BuiltinNodes:
         max_side: int | Link[int] = 0,
         max_aspect: float | Link[float] = 0.0,
     ) -> _FilterDataset:
-        """Sort out a dataset's examples by split, label, tag, caption or size.
+        """Filter a dataset's examples by split, label, tag, caption or size.
 
-        dataset: All of the examples.
-        split: Theirs.
-        labels: One of these, with commas between; cat* fits cats, too.
-        tags: All of these, with commas between, as tags or as words of the caption.
-        caption: A text in the caption.
-        min_side: Pixels of the shorter side, at least.
-        max_side: Pixels of the longer side, at most; 0 is any.
-        max_aspect: The longer side in shorter ones, at most; 0 is any.
+        dataset: The dataset.
+        split: Split of the examples.
+        labels: Labels, separated by commas; any of them matches. cat* also matches cats.
+        tags: Tags, separated by commas; all must be present as tags or as words of the caption.
+        caption: Text that the caption must contain.
+        min_side: Minimum length of the shorter side, in pixels.
+        max_side: Maximum length of the longer side, in pixels. 0 means no limit.
+        max_aspect: Maximum aspect ratio, longer to shorter side. 0 means no limit.
         """
 
     def FilterMolecules(
@@ -4143,14 +4160,14 @@ class BuiltinNodes:
         low: float | Link[float] | None = None,
         high: float | Link[float] | None = None,
     ) -> _FilterMolecules:
-        """Keep the molecules of a list that have a pattern, lack one, or have a property in a range.
+        """Keep molecules that contain a pattern, lack a pattern, or have a property in a range.
 
-        molecules: What is chosen from.
-        contains: SMARTS pattern that must be there, such as c1ccccc1; empty for any.
-        without: SMARTS pattern that must not be there, such as [F,Cl]; empty for none.
-        property: Which is looked at.
-        low: Its least value.
-        high: Its largest value.
+        molecules: The molecules to filter.
+        contains: SMARTS pattern that must occur, for example c1ccccc1. Empty for any.
+        without: SMARTS pattern that must not occur, for example [F,Cl]. Empty for none.
+        property: Property to check.
+        low: Minimum value.
+        high: Maximum value.
         """
 
     def FindEdges(
@@ -4161,10 +4178,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
     ) -> _FindEdges:
-        """Show where pictures change: bright edges on black.
+        """Detect edges with a Sobel filter: bright edges on black.
 
-        image: Of any size; each channel has edges of its own.
-        strength: What they are multiplied by.
+        image: Images of any size. Each channel is processed separately.
+        strength: Factor for the edges.
         """
 
     def FindText(
@@ -4178,13 +4195,13 @@ class BuiltinNodes:
         ignore_case: bool | Link[bool] = False,
         most: int | Link[int] = 0,
     ) -> _FindText:
-        """Find all parts of a text that a pattern (a regular expression) matches.
+        """Find all matches of a regular expression in a text.
 
         text: The text.
-        pattern: Such as [0-9]+ for numbers.
-        group: Of each match, what stands within its so many brackets; 0 is the whole.
-        ignore_case: Whether capitals count as small letters.
-        most: How many are found, from the first on; 0 for all.
+        pattern: Regular expression, for example [0-9]+ for numbers.
+        group: Number of the capture group to return. 0 is the whole match.
+        ignore_case: Whether to ignore upper and lower case.
+        most: Maximum number of matches, from the start. 0 returns all.
         """
 
     def FineTune(
@@ -4204,19 +4221,21 @@ class BuiltinNodes:
         options: Link[TrainingOptions] | None = None,
         samples: Link[TrainingSamples] | None = None,
     ) -> _FineTune:
-        """Teach all weights of a model: for small models, or much data. A LoRA takes far less memory.
+        """Fine-tune all weights of a model: for small models, or much data.
 
-        model: What learns: a copy of it, in float32.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        kept: Pictures that are to look as they do now; see TrainLoRA.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-6 to 1e-5 for large models.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        A LoRA takes far less memory.
+
+        model: The model to train. A copy of it in float32 is trained.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        kept: Regularization images, whose look should not change. See TrainLoRA.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate. 1e-6 to 1e-5 for large models.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
         """
 
     def FirstBlockCache(
@@ -4227,13 +4246,13 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         threshold: float | Link[float] = 0.1,
     ) -> _FirstBlockCache:
-        """Leave out a step's blocks where the first one does nearly what it did at the step before.
+        """Skip the other blocks of a step if the first block changes little since the previous step.
 
-        What the others added then is added again (ParaAttention's first-block cache, by the hooks of
-        diffusers). For transformers; which ones, docs/speed.md says.
+        The previous residual of the other blocks is used again (first-block cache of ParaAttention,
+        with the hooks of diffusers). It works for transformers; docs/speed.md lists them.
 
-        model: To be sped up.
-        threshold: Relative change of what the first block adds, above which all are computed. 0 computes all; 0.05 to 0.15 is usual.
+        model: Model to change.
+        threshold: Relative change of the residual of the first block above which all blocks are computed. 0 computes all. 0.05 to 0.15 is usual.
         """
 
     def FlattenImage(
@@ -4244,10 +4263,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         color: str | Link[str] = 'white',
     ) -> _FlattenImage:
-        """Put transparent pictures onto a colour.
+        """Remove transparency by placing images on a background color.
 
-        image: One without alpha stays as it is.
-        color: What shows through.
+        image: The images. An image without alpha does not change.
+        color: Background color.
         """
 
     def FlipImage(
@@ -4258,10 +4277,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         axis: Literal['horizontal', 'vertical', 'both'] | Link[str] = 'horizontal',
     ) -> _FlipImage:
-        """Mirror pictures.
+        """Mirror images.
 
-        image: Of any size.
-        axis: Horizontal exchanges left and right, vertical top and bottom.
+        image: Images of any size.
+        axis: Horizontal swaps left and right, vertical swaps top and bottom.
         """
 
     def FlipLatent(
@@ -4274,10 +4293,10 @@ class BuiltinNodes:
     ) -> _FlipLatent:
         """Mirror a latent.
 
-        What it decodes to is the mirrored picture about; sample a little over it.
+        It decodes only approximately to the mirrored image. Sample it with a low denoise afterwards.
 
-        latent: Any, also an empty one; its noise mask comes along.
-        axis: Horizontal swaps left and right, vertical top and bottom.
+        latent: Any latent. An empty one works, too. Its noise mask is mirrored, too.
+        axis: Horizontal swaps left and right, vertical swaps top and bottom.
         """
 
     def FlipSchedule(
@@ -4287,9 +4306,10 @@ class BuiltinNodes:
         *,
         schedule: Link[Schedule],
     ) -> _FlipSchedule:
-        """The same noise levels in the other order: from a picture to its noise, with euler.
+        """Reverse the order of the noise levels, to go from an image to its noise with euler
+        (inversion).
 
-        schedule: What is turned round; turned round twice it is as it was.
+        schedule: The schedule to reverse. Reversing it twice restores it.
         """
 
     def Flux2Schedule(
@@ -4301,11 +4321,11 @@ class BuiltinNodes:
         width: int | Link[int] = 1024,
         height: int | Link[int] = 1024,
     ) -> _Flux2Schedule:
-        """The noise levels that Flux.2 takes for a size and a number of steps.
+        """Noise schedule of Flux.2 for an image size and a number of steps.
 
-        steps: How many.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        steps: Number of steps.
+        width: Size of the image, in pixels.
+        height: Size of the image, in pixels.
         """
 
     def Fold(
@@ -4318,14 +4338,14 @@ class BuiltinNodes:
         body: str | BuiltSubgraph,
         **inputs: Any,
     ) -> _Fold:
-        """Run a subgraph for each item of a list, each time on what it gave for the one before.
+        """Run a subgraph for each item of a list, and pass its result on to the next run.
 
-        The subgraph takes what is `accumulated` so far, an `item`, and if it likes its number as
-        `index`; it gives what is `accumulated` then. Its other inputs are inputs of this node. The
-        outputs are what is accumulated in the end, and after each item.
+        The subgraph takes the value `accumulated` so far, an `item`, and optionally its number as
+        `index`. It returns the new value of `accumulated`. Its other inputs become inputs of this node.
+        The outputs are the final value, and the value after each item.
 
-        items: What to go through.
-        initial: What is accumulated before the first item.
+        items: The list.
+        initial: The accumulated value before the first item.
         body: Name of the subgraph.
         """
 
@@ -4340,10 +4360,10 @@ class BuiltinNodes:
     ) -> _ForEach:
         """Run a subgraph once for each item of a list.
 
-        The subgraph takes an `item`, and if it likes its number as `index`, and gives a `result`. Its
-        other inputs are inputs of this node. Each run is cached by itself.
+        The subgraph takes an `item`, and optionally its number as `index`, and returns a `result`. Its
+        other inputs become inputs of this node. Each run is cached separately.
 
-        items: What to go through.
+        items: The list.
         body: Name of the subgraph.
         """
 
@@ -4356,11 +4376,11 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         resolution: int | Link[int] = 0,
     ) -> _ForegroundMask:
-        """Mask what stands before the background, by BiRefNet, RMBG and others; removes any background.
+        """Mask the foreground and remove the background, with BiRefNet, RMBG and others.
 
-        model: Of LoadVisionModel: BiRefNet, RMBG, ISNet or U²-Net.
-        image: Any; it is seen at one size, stretched to a square.
-        resolution: Pixels of that square's side; 0 is 1024, or what the model's folder says. 2048 is right for BiRefNet-HR.
+        model: BiRefNet, RMBG, ISNet or U²-Net, from LoadVisionModel.
+        image: Any image. The model sees it stretched to a square.
+        resolution: Side of this square in pixels. 0 is 1024, or the value in the model's folder. Use 2048 for BiRefNet-HR.
         """
 
     def FormatText(
@@ -4376,15 +4396,16 @@ class BuiltinNodes:
         e: str | int | float | bool | Link[str] | Link[int] | Link[float] | Link[bool] | None = None,
         f: str | int | float | bool | Link[str] | Link[int] | Link[float] | Link[bool] | None = None,
     ) -> _FormatText:
-        """Put values into a text: {a} is the value of the input a, {a:.2f} a number with two digits.
+        """Insert values into a text: {a} is the value of the input a, {a:.2f} a number with two
+        decimals.
 
-        template: The text. {a:04d} writes a number with four digits; {{ is a plain bracket.
-        a: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
-        b: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
-        c: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
-        d: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
-        e: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
-        f: What comes into its places: texts, numbers, true or false; with a list the node runs for each item. ToText makes a text of anything else.
+        template: The text. {a:04d} writes a number with four digits. {{ is a plain bracket.
+        a: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
+        b: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
+        c: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
+        d: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
+        e: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
+        f: Values to insert: texts, numbers, true or false. With a list the node runs for each item. Use ToText for other values.
         """
 
     def Formula(
@@ -4399,19 +4420,20 @@ class BuiltinNodes:
         d: float | int | Link[float] | Link[int] = 0.0,
         whole: Literal['nearest', 'cut off'] | Link[str] = 'nearest',
     ) -> _Formula:
-        """Work out an expression of numbers, such as (a + b) / 2 or min(a, 4) if b > 1 else c.
+        """Evaluate a formula, for example (a + b) / 2 or min(a, 4) if b > 1 else c.
 
-        + - * / // (whole) % (remainder) ** (power); < <= == != >= > and or not; x if test else y;
-        abs min max clamp round floor ceil int float sqrt pow exp log log2 log10 sin cos tan; pi tau e
-        true false; & | ~ of the bits of whole numbers.
-        Gives the number, the whole number nearest to it, and whether it is other than 0.
+        + - * / // (whole) % (remainder) ** (power); < <= == != >= > and or not; x if test else y; abs
+        min max clamp round floor ceil int float sqrt pow exp log log2 log10 sin cos tan; pi tau e true
+        false; & | ~ of the bits of whole numbers.
 
-        expression: What to work out.
-        a: What the letters stand for.
-        b: What the letters stand for.
-        c: What the letters stand for.
-        d: What the letters stand for.
-        whole: Which whole number is given: the nearest one, or what stands before the point.
+        It returns the number, the number as a whole number, and whether it is not 0.
+
+        expression: The formula.
+        a: Values of the variables.
+        b: Values of the variables.
+        c: Values of the variables.
+        d: Values of the variables.
+        whole: How to make the whole number: round to the nearest one, or cut off the decimals.
         """
 
     def FrameRateConditioning(
@@ -4422,12 +4444,12 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         rate: float | Link[float] = 25.0,
     ) -> _FrameRateConditioning:
-        """Tell LTX-Video how many frames a second a video is to have.
+        """Set the frame rate that LTX-Video reads as an input.
 
-        It is told 25 without this node. Other models aren't told.
+        Without this node it is 25. Other models ignore it.
 
         conditioning: The positive prompt.
-        rate: Frames a second, as VAEDecodeVideo is to be told, too.
+        rate: Frames per second. Set the same rate in VAEDecodeVideo.
         """
 
     def FreeU(
@@ -4442,14 +4464,17 @@ class BuiltinNodes:
         s2: float | Link[float] = 0.2,
         version: Literal['v2', 'v1', 'diffusers'] | Link[str] = 'v2',
     ) -> _FreeU:
-        """Let a UNet heed shapes more and fine texture less (arXiv:2309.11497). Costs hardly any time.
+        """Improve a UNet's details with FreeU (arXiv:2309.11497), at almost no extra time.
+
+        It strengthens the backbone features of the UNet's decoder, which carry shapes, and weakens the
+        skip features, which carry fine texture.
 
         model: Stable Diffusion 1, 2 or XL, or another UNet.
-        b1: Factor of what comes from the level below, at the deepest stage and at the next: 1.3 and 1.4 are usual, 1.1 and 1.2 for SDXL.
-        b2: Factor of what comes from the level below, at the deepest stage and at the next: 1.3 and 1.4 are usual, 1.1 and 1.2 for SDXL.
-        s1: Factor of the coarse part of what comes across, at these stages: 0.9 and 0.2 are usual.
-        s2: Factor of the coarse part of what comes across, at these stages: 0.9 and 0.2 are usual.
-        version: With v2 b counts where features are strong, with v1 everywhere; diffusers is v1 at the first two stages, whatever their width.
+        b1: Factors of the backbone features at the deepest decoder stage and the next one. 1.3 and 1.4 are usual; 1.1 and 1.2 for SDXL.
+        b2: Factors of the backbone features at the deepest decoder stage and the next one. 1.3 and 1.4 are usual; 1.1 and 1.2 for SDXL.
+        s1: Factors of the low frequencies of the skip features at these stages. 0.9 and 0.2 are usual.
+        s2: Factors of the low frequencies of the skip features at these stages. 0.9 and 0.2 are usual.
+        version: v2 applies b where features are strong, v1 everywhere. The FreeU of diffusers is v1 at the first two stages, independent of their width.
         """
 
     def FrequencyGuider(
@@ -4463,13 +4488,13 @@ class BuiltinNodes:
         high_cfg: float | Link[float] = 10.0,
         levels: int | Link[int] = 2,
     ) -> _FrequencyGuider:
-        """Frequency-decoupled guidance: one scale for composition and colours, one for details.
+        """Frequency-decoupled guidance (FDG): one scale for composition and colors, one for details.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        low_cfg: How strongly prompts lead in the large: low keeps variety and calm colours. 1 and below leaves the negative prompt out.
-        high_cfg: How strongly they lead in details and edges: high makes them clear.
-        levels: Of the pyramid: the more, the more is taken for a detail.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        low_cfg: Guidance scale of low frequencies. A low value keeps variety and natural colors. At 1 or below the negative prompt is not evaluated.
+        high_cfg: Guidance scale of high frequencies. A high value gives clear details and edges.
+        levels: Levels of the frequency pyramid. With more levels, more frequencies count as details.
         """
 
     def Gate(
@@ -4480,10 +4505,10 @@ class BuiltinNodes:
         value: Any,
         open: bool | Link[bool] = True,
     ) -> _Gate:
-        """A value that is passed on, or held back: then what depends on it is skipped silently.
+        """Pass a value on, or block it. If it is blocked, nodes that depend on it are skipped silently.
 
-        value: What to pass on. What only this node needs of it never runs while it is closed.
-        open: Whether to pass it on.
+        value: The value to pass on. While the gate is closed, nodes that only this node needs do not run.
+        open: Pass the value on.
         """
 
     def GenerateText(
@@ -4507,26 +4532,26 @@ class BuiltinNodes:
         thinking: bool | Link[bool] = False,
         chat: bool | Link[bool] = True,
     ) -> _GenerateText:
-        """Let a language model write: an answer, a better prompt, what is on a picture.
+        """Generate text with a language model: an answer, a better prompt, or an image description.
 
-        Such are the text encoders of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
-        HunyuanImage, where their file has the head that writes, too; and those of LoadLanguageModel.
+        Use it with LoadLanguageModel, or with the text encoder of Qwen-Image, Z-Image, Flux.2, Lumina
+        2, Sana, HiDream or HunyuanImage if its file includes the language model head.
 
-        encoder: Of such a model, or a language model by itself.
-        prompt: What it is asked.
-        images: What it looks at besides, by Qwen 2.5-VL; a batch counts as that many pictures.
-        system: What it is told beforehand of how to answer.
-        max_tokens: Of its answer, at most; a word has one or two.
-        sampling: Draw each word by its chance; else it is always the likeliest.
-        seed: Of the draws.
-        temperature: Low keeps to likely words, high is more surprising.
-        top_k: Draw from so many of the likeliest words; 0 for all.
-        top_p: Draw from the likeliest words that together have this chance.
-        min_p: Leave out words that are less likely than this beside the likeliest.
-        repetition_penalty: How much less likely words become that were there; 1 for not at all.
-        presence_penalty: The same for words of its answer, whatever their chance; 0 for not at all.
-        thinking: Let it think first, as Qwen 3 can; what it thinks isn't in the answer.
-        chat: Put around the prompt what such models were trained to be asked by; else it goes on with the text as it is.
+        encoder: A text encoder with a language model head, or a language model.
+        prompt: The prompt for the language model.
+        images: Images for the model to look at, for Qwen 2.5-VL. A batch counts as several images.
+        system: System prompt: how the model should answer.
+        max_tokens: Maximum number of tokens of the answer. A word has one or two.
+        sampling: Sample each token by its probability. If off, the most likely token is used.
+        seed: Seed of the sampling.
+        temperature: Low values prefer likely tokens. High values give more varied text.
+        top_k: Sample from this many of the most likely tokens. 0 uses all.
+        top_p: Sample from the most likely tokens whose probabilities add up to this value.
+        min_p: Leave out tokens whose probability is below this share of the highest one.
+        repetition_penalty: Penalty on tokens that already occur. 1 is none.
+        presence_penalty: Constant penalty on tokens that already occur in the answer. 0 is none.
+        thinking: Let the model think first, as Qwen 3 can. The answer does not include these thoughts.
+        chat: Apply the chat template of the model to the prompt. If off, the model continues the text.
         """
 
     def GlowImage(
@@ -4539,12 +4564,12 @@ class BuiltinNodes:
         radius: float | Link[float] = 12.0,
         threshold: float | Link[float] = 0.6,
     ) -> _GlowImage:
-        """Let light spread from bright parts.
+        """Add a glow around bright areas (bloom).
 
-        image: Of any size.
-        strength: How much light.
-        radius: Pixels that it spreads.
-        threshold: Brightness from which on parts glow.
+        image: Images of any size.
+        strength: Strength of the glow.
+        radius: Radius of the glow in pixels.
+        threshold: Brightness at which areas start to glow.
         """
 
     def GradientImage(
@@ -4558,13 +4583,13 @@ class BuiltinNodes:
         kind: Literal['linear', 'radial', 'angular', 'diamond'] | Link[str] = 'linear',
         angle: float | Link[float] = 0.0,
     ) -> _GradientImage:
-        """Make a picture of colours that lead into each other.
+        """Generate a color gradient.
 
-        width: In pixels.
-        height: In pixels.
-        colors: Two or more, evenly spaced, such as black #ff8800 white.
-        kind: Along a line, from the middle outwards, or around it.
-        angle: Degrees, clockwise: 0 leads to the right, 90 down.
+        width: Size in pixels.
+        height: Size in pixels.
+        colors: Two or more evenly spaced colors, for example black #ff8800 white.
+        kind: Along a line, from the center outwards, or around the center.
+        angle: Angle in degrees, clockwise: 0 goes to the right, 90 down.
         """
 
     def GradientMap(
@@ -4576,11 +4601,11 @@ class BuiltinNodes:
         colors: str | Link[str] = '#1a1108 #8a6136 #fff4de',
         amount: float | Link[float] = 1.0,
     ) -> _GradientMap:
-        """Colour pictures by their brightness: sepia, duotones, false colours.
+        """Map brightness to a color gradient: sepia, duotone, false colors.
 
-        image: Of any size.
-        colors: From that of black to that of white, evenly spaced, such as black #ff8800 white.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size.
+        colors: Evenly spaced colors from black to white, for example black #ff8800 white.
+        amount: Strength. 0 has no effect.
         """
 
     def GradientMask(
@@ -4596,15 +4621,15 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _GradientMask:
-        """A mask that rises evenly from 0 to 1.
+        """Make a mask with a gradient from 0 to 1.
 
-        image: The mask is as large as this picture; without it, width and height say.
-        width: In pixels, without a picture.
-        height: In pixels, without a picture.
-        kind: Linear rises along a line; radial falls off from the middle to the sides.
-        angle: Degrees, clockwise: 0 rises to the right, 90 downwards. Of linear ones.
-        start: Where on the way it begins and ends to rise; an end before the start turns it round.
-        end: Where on the way it begins and ends to rise; an end before the start turns it round.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width: Size in pixels, if no image is linked.
+        height: Size in pixels, if no image is linked.
+        kind: Linear rises along a line. Radial falls from the centre to the sides.
+        angle: Direction of a linear gradient, in degrees clockwise: 0 rises to the right, 90 rises downwards.
+        start: Where the gradient starts and ends, as shares of its length. An end before the start reverses it.
+        end: Where the gradient starts and ends, as shares of its length. An end before the start reverses it.
         """
 
     def GradualMask(
@@ -4615,13 +4640,13 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         strength: float | Link[float] = 1.0,
     ) -> _GradualMask:
-        """Let a mask say how much is changed: gray parts begin to change in later steps.
+        """Make gray parts of a noise mask change only in later steps (Differential Diffusion).
 
-        So details change where the mask is dark gray, and everything where it is white: Differential
-        Diffusion. Without it, gray mixes the old and the new at each step.
+        Dark gray areas change only in details, white areas change completely. Without this node, gray
+        blends old and new content at each step.
 
-        latent: With a noise mask, such as SetNoiseMask's or InpaintConditioning's.
-        strength: 0 mixes as without this node, 1 doesn't mix at all.
+        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning.
+        strength: 0 blends as without this node. 1 does not blend at all.
         """
 
     def Grayscale(
@@ -4632,10 +4657,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         method: _method | Link[str] = 'luma',
     ) -> _Grayscale:
-        """Take the colours out of pictures.
+        """Convert images to grayscale.
 
-        image: Of any size; has as many channels afterwards.
-        method: Luma is what Pillow and JPEG take, luminance is how bright the light is; red, green and blue are as filters before the lens.
+        image: Images of any size. The number of channels does not change.
+        method: How gray is computed. Luma is the formula of Pillow and JPEG, luminance the physical brightness. Red, green and blue act like color filters on a lens.
         """
 
     def GridSweep(
@@ -4651,17 +4676,18 @@ class BuiltinNodes:
         gap: int | Link[int] = 4,
         **inputs: Any,
     ) -> _GridSweep:
-        """Run a subgraph for each pair of two lists' values, and put its pictures into a labelled grid.
+        """Run a subgraph for each pair of values of two lists, and arrange the images in a labelled
+        grid.
 
-        The subgraph takes `x` and `y`, which may lead to any two inputs, and gives an `image`. Its
-        other inputs are inputs of this node. Each run is cached by itself.
+        The subgraph has the inputs `x` and `y`, which may be linked to any two inputs inside it, and
+        returns an `image`. Its other inputs become inputs of this node. Each run is cached separately.
 
-        x: Values from left to right: numbers, texts such as names of samplers, anything.
+        x: Values from left to right: numbers, texts, for example sampler names, or any others.
         y: Values from top to bottom.
         body: Name of the subgraph.
-        x_title: What the values are of, written along the grid.
-        y_title: What the values are of, written along the grid.
-        gap: Pixels between pictures.
+        x_title: Titles of the axes of the grid.
+        y_title: Titles of the axes of the grid.
+        gap: Gap between images in pixels.
         """
 
     def GrowMask(
@@ -4673,13 +4699,13 @@ class BuiltinNodes:
         pixels: int | Link[int] = 8,
         corners: Literal['round', 'square', 'diamond'] | Link[str] = 'round',
     ) -> _GrowMask:
-        """Make a mask reach further, or less far with a negative number.
+        """Grow a mask, or shrink it with a negative number of pixels.
 
-        It doesn't shrink away from the picture's border.
+        It does not shrink away from the border of the image.
 
-        mask: Any; soft edges move as they are.
-        pixels: How far; below 0 it shrinks.
-        corners: Within a circle of so many pixels, within a square, or within so many steps along rows and columns.
+        mask: Any mask. Soft edges keep their softness.
+        pixels: Distance in pixels. Negative values shrink the mask.
+        corners: Shape of the neighbourhood: a circle with this radius, a square, or this many steps along rows and columns.
         """
 
     def GuidanceConditioning(
@@ -4690,13 +4716,13 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         guidance: float | Link[float] = 3.5,
     ) -> _GuidanceConditioning:
-        """Tell a model that was distilled from guidance how strongly the prompt is to lead.
+        """Set the guidance scale that a guidance-distilled model reads as an input.
 
-        Such are Flux.1 dev, Flux.2 dev, HunyuanImage and LCM; others aren't told. The sampler's cfg is
-        then 1. What a DistilledGuider says comes before it.
+        Use it for Flux.1 dev, Flux.2 dev, HunyuanImage and LCM. Other models ignore it. Set the
+        sampler's cfg to 1. A DistilledGuider takes precedence.
 
         conditioning: The positive prompt.
-        guidance: The scale: low is photographic and varied, high keeps close to the words.
+        guidance: Guidance scale. Low values give photographic, varied images. High values follow the prompt closely.
         """
 
     def HighPass(
@@ -4707,10 +4733,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         radius: float | Link[float] = 5.0,
     ) -> _HighPass:
-        """Keep details alone, about middle grey: what a blur would take away.
+        """Keep only the details that a blur would remove, around middle gray.
 
-        image: Of any size.
-        radius: Pixels of the largest details that are kept.
+        image: Images of any size.
+        radius: Size of the largest kept details in pixels.
         """
 
     def HueSaturation(
@@ -4724,13 +4750,13 @@ class BuiltinNodes:
         lightness: float | Link[float] = 0.0,
         vibrance: float | Link[float] = 0.0,
     ) -> _HueSaturation:
-        """Turn hues, and make colours stronger, weaker, lighter or darker.
+        """Shift hues, and change saturation, lightness and vibrance.
 
-        image: Of any size; grey has no hue to turn.
-        hue: Degrees around the wheel: red becomes green at 120 and blue at 240.
-        saturation: A factor; 0 is grey, 1 leaves colours.
-        lightness: Towards white above 0, towards black below.
-        vibrance: Like saturation, but strong colours change less.
+        image: Images of any size. Gray has no hue to shift.
+        hue: Hue shift in degrees. Red becomes green at 120 and blue at 240.
+        saturation: Factor for the saturation. 0 gives gray, 1 has no effect.
+        lightness: Positive values go towards white, negative values towards black.
+        vibrance: Like saturation, but saturated colors change less.
         """
 
     def ImageConditioning(
@@ -4744,16 +4770,16 @@ class BuiltinNodes:
         shown: bool | Link[bool] = True,
         crop: bool | Link[bool] = False,
     ) -> _ImageConditioning:
-        """Show a picture to a model that was made to follow one, such as its edges or its depth.
+        """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-        These are Flux.1 Canny and Depth, and InstructPix2Pix, which edits it. Its latent is empty, of
-        the picture's size. With others use a control network, or ReferenceLatents.
+        Use it for Flux.1 Canny and Depth, and for InstructPix2Pix, which edits the image. The latent is
+        empty and has the size of the image. For other models use a ControlNet, or ReferenceLatents.
 
-        conditioning: What the picture is to show. A negative prompt takes that of the positive one.
-        vae: Of the model.
-        image: One picture: edges, a depth map, or what is to be edited.
-        shown: Whether the model sees it; off for the negative prompt of a DualCFGGuider, whose second prompt is an empty one with the picture: so InstructPix2Pix was trained.
-        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
+        conditioning: The prompt. If only the positive prompt has the image, the negative prompt uses the same image.
+        vae: The VAE of the model.
+        image: One image: edges, a depth map, or the image to edit.
+        shown: Whether the model sees the image. Turn it off for the negative prompt of a DualCFGGuider whose second prompt is an empty one with the image. InstructPix2Pix was trained this way.
+        crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an image of another size is an error.
         """
 
     def ImageDifference(
@@ -4765,13 +4791,13 @@ class BuiltinNodes:
         other: Link[Image] | _Picture | Sequence[_Picture],
         gain: float | Link[float] = 4.0,
     ) -> _ImageDifference:
-        """Show where two pictures differ: black where they don't.
+        """Show the difference of two images: black where they are equal.
 
-        Gives the root of the mean squared difference of their values, too, 0 to 1.
+        The node also returns the root mean square of the difference of their values, 0 to 1.
 
-        image: Any.
-        other: As large; one for all, or as many.
-        gain: What the differences are multiplied by, so that small ones show.
+        image: The first image.
+        other: An image of the same size: one for all, or as many.
+        gain: Factor for the differences, to make small ones visible.
         """
 
     def ImageFromBatch(
@@ -4785,13 +4811,13 @@ class BuiltinNodes:
         every: int | Link[int] = 1,
         reverse: bool | Link[bool] = False,
     ) -> _ImageFromBatch:
-        """Take some pictures of a batch.
+        """Take some images from a batch.
 
         image: The batch.
-        index: The first one, counted from 0; -1 is the last.
-        length: How many at the most; 0 is all from there.
-        every: 2 takes every other one, 3 every third.
-        reverse: Turn their order around.
+        index: First image, counted from 0. -1 is the last.
+        length: Maximum number of images. 0 takes all from there.
+        every: Take every nth image; 2 takes every second one.
+        reverse: Reverse the order.
         """
 
     def ImageGrid(
@@ -4810,18 +4836,18 @@ class BuiltinNodes:
         background: str | Link[str] = 'white',
         text_color: str | Link[str] = '#1f2328',
     ) -> _ImageGrid:
-        """Put pictures into rows, in one picture.
+        """Arrange images in a grid, as one image, with optional captions and axis labels.
 
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        columns: Pictures in a row; 0 makes as many as there are labels of columns, else it is about square.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
+        images: The images. Each cell is as large as the largest image. Images of a batch count separately.
+        columns: Images per row. 0 uses the number of column labels, or makes the grid about square.
+        gap: Gap between images in pixels.
+        captions: Texts below the images, in their order.
         column_labels: Texts above the columns.
-        row_labels: Texts before the rows.
-        column_title: What those are of.
-        row_title: What those are of.
-        background: Colour of what is between them.
-        text_color: Colour of the texts.
+        row_labels: Texts to the left of the rows.
+        column_title: Titles of the column and row axes.
+        row_title: Titles of the column and row axes.
+        background: Background color.
+        text_color: Text color.
         """
 
     def ImageHistogram(
@@ -4833,11 +4859,11 @@ class BuiltinNodes:
         height: int | Link[int] = 128,
         logarithmic: bool | Link[bool] = False,
     ) -> _ImageHistogram:
-        """Draw how often each value is, from black at the left to white at the right.
+        """Draw a histogram of the values, from black on the left to white on the right.
 
-        image: Each of a batch gets its own.
-        height: Of the drawing, in pixels; it is 256 wide.
-        logarithmic: Let rare values show.
+        image: The images. Each image of a batch gets a histogram.
+        height: Height of the histogram in pixels. Its width is 256.
+        logarithmic: Use a logarithmic scale, so that rare values are visible.
         """
 
     def ImageList(
@@ -4847,7 +4873,7 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageList:
-        """Take a batch apart into a list, so that what follows runs for each picture by itself.
+        """Split a batch into a list, so that the following nodes run once per image.
 
         image: The batch.
         """
@@ -4859,9 +4885,9 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageSize:
-        """Tell the width, height and number of pictures.
+        """Get the width, height, batch size and number of channels of images.
 
-        image: Any.
+        image: The images.
         """
 
     def ImageStatistics(
@@ -4871,9 +4897,9 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageStatistics:
-        """Tell how bright pictures are, and each channel's smallest, largest and mean value.
+        """Measure the brightness of images, and the minimum, maximum and mean of each channel.
 
-        image: All of a batch together; the numbers are those of brightness.
+        image: The images. A batch is measured as a whole. The number outputs refer to brightness.
         """
 
     def ImageStrip(
@@ -4886,12 +4912,12 @@ class BuiltinNodes:
         gap: int | Link[int] = 4,
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _ImageStrip:
-        """Put pictures into one row or column, in one picture.
+        """Arrange images in one row or column, as one image.
 
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        direction: A row or a column.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
+        images: The images. Each cell is as large as the largest image. Images of a batch count separately.
+        direction: Row or column.
+        gap: Gap between images in pixels.
+        captions: Texts below the images, in their order.
         """
 
     def ImageToVideoConditioning(
@@ -4905,16 +4931,16 @@ class BuiltinNodes:
         frames: int | Link[int] = 81,
         encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
     ) -> _ImageToVideoConditioning:
-        """Begin a video with a picture, by a model that was made for it.
+        """Set the first frame for an image-to-video model.
 
-        These are the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. Its latent is empty, of
-        the picture's size.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
+        has the size of the image.
 
-        conditioning: What the video is to show. A negative prompt needs no picture of its own.
-        vae: Of the model.
-        image: One picture, as large as the video: put a ResizeImage before.
-        frames: Of the video: a multiple of 4 and one more for Wan, of 8 and one more for LTX-Video.
-        encoder: Of the model, for Wan 2.1: it has the part that sees pictures. Others need none.
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        encoder: The text encoder of the model, for Wan 2.1, because it includes the image encoder. Other models need none.
         """
 
     def ImagesFromVideo(
@@ -4924,9 +4950,9 @@ class BuiltinNodes:
         *,
         video: Link[Video] | _values.Video | Sequence[_values.Video],
     ) -> _ImagesFromVideo:
-        """Take a video apart into its frames and its audio.
+        """Split a video into its frames and its audio.
 
-        video: Its frames become a batch of pictures.
+        video: The video. Its frames become a batch of images.
         """
 
     def InjectNoise(
@@ -4939,14 +4965,15 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _InjectNoise:
-        """Put some noise into a latent before it is sampled again, so that details come of it.
+        """Add some noise to a latent before it is sampled again, to get more detail.
 
-        Other than AddNoise's, no schedule knows of it: sampling takes it for a part of the picture.
+        Unlike noise from AddNoise, this noise is not part of the schedule. The sampler treats it as
+        image content.
 
-        latent: Of a picture, or with noise left in it.
-        strength: Standard deviation of the noise; a picture's latent has about 1.
-        seed: Of the noise of the first item; the next ones count up from it.
-        mask: Where noise comes: 1 all of it, 0 none. It is scaled to the latent's size.
+        latent: The latent of an image, or one with leftover noise.
+        strength: Standard deviation of the noise. The latent of an image has about 1.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        mask: Where noise is added: 1 is full strength, 0 is none. The mask is scaled to the size of the latent.
         """
 
     def InpaintConditioning(
@@ -4960,16 +4987,16 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         crop: bool | Link[bool] = False,
     ) -> _InpaintConditioning:
-        """Show a masked picture to a model that was made to fill such.
+        """Prepare a masked image for an inpainting model.
 
-        These are inpainting models of Stable Diffusion, and Flux.1 Fill. With others SetNoiseMask is
-        enough: sampling then changes the masked part alone.
+        Inpainting models of Stable Diffusion and Flux.1 Fill need this node. For other models,
+        SetNoiseMask is enough: sampling then changes only the masked area.
 
-        conditioning: What the picture is to show. A negative prompt needs no masked picture of its own.
-        vae: Of the model.
-        image: One picture.
-        mask: Scaled to the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
-        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
+        conditioning: Prompt for what the image should show. The negative prompt does not need the masked image.
+        vae: VAE of the model.
+        image: One image.
+        mask: Mask, scaled to the image: 1 is filled, 0 is kept. Values of 0.5 and above count as 1.
+        crop: Center-crop image and mask to multiples of the VAE's cell. Otherwise such sizes are refused.
         """
 
     def Integer(
@@ -4979,7 +5006,7 @@ class BuiltinNodes:
         *,
         value: int | Link[int] = 0,
     ) -> _Integer:
-        """A whole number, for several inputs at once.
+        """A whole number that can be linked to several inputs.
 
         value: The number.
         """
@@ -4991,9 +5018,9 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _InvertImage:
-        """Turn pictures into their negatives.
+        """Invert the colors of images (negative).
 
-        image: Of any size; alpha stays as it is.
+        image: Images of any size. Alpha does not change.
         """
 
     def InvertMask(
@@ -5003,9 +5030,9 @@ class BuiltinNodes:
         *,
         mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _InvertMask:
-        """Mask what isn't masked, and the other way round.
+        """Invert a mask: 0 becomes 1 and 1 becomes 0.
 
-        mask: Any.
+        mask: Any mask.
         """
 
     def Item(
@@ -5016,10 +5043,10 @@ class BuiltinNodes:
         items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
         index: int | Link[int] = 0,
     ) -> _Item:
-        """One item of a list.
+        """Return one item of a list.
 
         items: The list.
-        index: Which one, counted from 0; -1 is the last, -2 the one before.
+        index: Index of the item, starting at 0. -1 is the last, -2 the one before it.
         """
 
     def JoinAudio(
@@ -5031,11 +5058,11 @@ class BuiltinNodes:
         last: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
         gap: float | Link[float] = 0.0,
     ) -> _JoinAudio:
-        """Put audio one after the other.
+        """Concatenate audio clips.
 
-        audios: One, or several in their order; all of one rate, and of as many channels or one.
-        last: What follows them.
-        gap: Seconds of silence between two.
+        audios: One clip, or several in order. All need the same sample rate, and the same number of channels or one channel.
+        last: A clip to append at the end.
+        gap: Seconds of silence between two clips.
         """
 
     def JoinChannels(
@@ -5048,12 +5075,12 @@ class BuiltinNodes:
         third: Link[Image] | _Picture | Sequence[_Picture],
         space: Literal['rgb', 'hsv', 'lab'] | Link[str] = 'rgb',
     ) -> _JoinChannels:
-        """Put a picture together of its channels.
+        """Combine channels into an image.
 
-        first: Grey pictures of one size; of others the brightness counts.
-        second: Grey pictures of one size; of others the brightness counts.
-        third: Grey pictures of one size; of others the brightness counts.
-        space: What they stand for, see SplitChannels.
+        first: Grayscale images of one size. Of color images the brightness is used.
+        second: Grayscale images of one size. Of color images the brightness is used.
+        third: Grayscale images of one size. Of color images the brightness is used.
+        space: Color space of the channels, see SplitChannels.
         """
 
     def JoinDatasets(
@@ -5067,13 +5094,13 @@ class BuiltinNodes:
         fourth: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
         name: str | Link[str] = '',
     ) -> _JoinDatasets:
-        """Make one dataset of several, one after the other.
+        """Concatenate several datasets.
 
-        first: Says how all are read: sizes and changes at random.
-        second: Follows it. An example whose name is taken gets a number behind it.
-        third: Follows, too.
-        fourth: Follows, too.
-        name: Of the whole; empty takes the first one's.
+        first: The first dataset. Its sizes and augmentations apply to all.
+        second: The next dataset. If an example's name is already in use, a number is appended.
+        third: A further dataset, optional.
+        fourth: A further dataset, optional.
+        name: Name of the result. Empty keeps the name of the first.
         """
 
     def JoinImages(
@@ -5085,11 +5112,11 @@ class BuiltinNodes:
         more: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
         fit: Literal['stretch', 'crop', 'pad'] | Link[str] = 'crop',
     ) -> _JoinImages:
-        """Put pictures into one batch.
+        """Combine images into one batch.
 
-        images: One, or a list of them. All are scaled to the size of the first.
-        more: Others, which come behind.
-        fit: How those of other proportions are scaled: stretched, cut, or padded with black.
+        images: One image, or a list. All are scaled to the size of the first.
+        more: Further images, appended at the end.
+        fit: How images of another aspect ratio are fitted: stretched, cropped, or padded with black.
         """
 
     def JoinLatents(
@@ -5100,13 +5127,13 @@ class BuiltinNodes:
         first: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         second: Link[Latent] | Sequence[Out[Latent] | _values.Latent] | None = None,
     ) -> _JoinLatents:
-        """Put latents into one batch.
+        """Join latents into one batch.
 
-        Its items draw noise by their places in it, unless LatentFromBatch or SetItemSeeds gave some
-        of them others: then all keep what they had.
+        Each item draws noise by its position in the batch. If LatentFromBatch or SetItemSeeds set the
+        seeds of some items, all items keep the seeds they had.
 
-        first: One, or a list of them, all of one size and model.
-        second: More, which come behind.
+        first: One latent, or a list of latents of the same size and model.
+        second: More latents, appended after the first.
         """
 
     def JoinPlots(
@@ -5119,12 +5146,12 @@ class BuiltinNodes:
         title: str | Link[str] = '',
         names: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _JoinPlots:
-        """Draw several plots over common axes, to compare them.
+        """Combine several plots on the same axes, to compare them.
 
-        plots: One, or several in their order; labels and scales are the first one's.
-        last: What is drawn over them.
-        title: If empty, the one that all of them have.
-        names: Of each plot, to tell apart what has one name in several.
+        plots: One plot or several. Labels and scales are those of the first one.
+        last: Plot to draw on top.
+        title: Title. If empty, the title that all plots share.
+        names: Name of each plot, to tell series with the same name apart.
         """
 
     def JoinSchedules(
@@ -5135,10 +5162,12 @@ class BuiltinNodes:
         first: Link[Schedule],
         second: Link[Schedule],
     ) -> _JoinSchedules:
-        """Two schedules one after the other. Parts of one that were cut are that one again.
+        """Join two schedules in sequence.
 
-        first: What is walked first.
-        second: What follows: it begins where the first ends, or near it; the last step of the first leads there.
+        Parts that were split from one schedule give that schedule again.
+
+        first: The schedule to sample first.
+        second: The schedule to sample next. It should start at or near the level where the first ends. The last step of the first then goes to that level.
         """
 
     def JoinTexts(
@@ -5149,10 +5178,10 @@ class BuiltinNodes:
         texts: list[str] | Link[str] | Sequence[str | Out[str]],
         separator: str | Link[str] = ', ',
     ) -> _JoinTexts:
-        """Put texts together, one after the other.
+        """Join texts into one.
 
-        texts: Those of a List, say.
-        separator: What stands between them; \\n is a line break, \\t a tab.
+        texts: The texts, for example from a List.
+        separator: Separator between the texts. \\n is a line break, \\t a tab.
         """
 
     def JoinTiles(
@@ -5163,12 +5192,12 @@ class BuiltinNodes:
         tiles: Link[Image] | Sequence[Out[Image] | _Picture],
         tiling: Link[Tiling],
     ) -> _JoinTiles:
-        """Put tiles together to a picture; where they overlap, one fades into the other.
+        """Join tiles into an image. Overlapping areas are blended.
 
-        Where nothing was changed it is the picture that was cut, to the last bit.
+        If the tiles were not changed, the result equals the split image exactly.
 
-        tiles: From SplitTiles, whatever was done to them; all may be larger by one factor.
-        tiling: From SplitTiles, too.
+        tiles: Tiles from SplitTiles, also processed ones. All may be scaled by one factor.
+        tiling: The tiling output of SplitTiles.
         """
 
     def KSampler(
@@ -5191,22 +5220,25 @@ class BuiltinNodes:
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _KSampler:
-        """Turn noise into a latent, step by step, led by prompts.
+        """Generate a latent from noise, step by step, guided by prompts.
 
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty for a picture from noise alone, or the picture to start from.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0 it is handed on as it is; an empty one only by ComfyUI's convention, as zeros.
-        end_step: Stop after this one of the steps that are walked; the latent keeps the noise that is left. Asked for more steps later, the same sampling goes on from there.
-        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
+        Use it for text-to-image, or with denoise below 1 for image-to-image. VAEDecode turns the result
+        into an image.
+
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty prompt is used.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start from.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule. simple, sgm_uniform and beta follow ComfyUI, the others follow diffusers. normal uses the scheduler file of the model.
+        denoise: Below 1, part of the latent is kept: int(steps × denoise) steps are run. At 0 the latent is returned unchanged. An empty latent at 0 needs convention comfyui, which returns zeros.
+        end_step: Stop after this step, counted among the steps that run. The latent keeps the remaining noise. If you raise the value later, sampling continues from there.
+        denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise) steps, as in ComfyUI.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one seed: the same, with noise during sampling from seed itself, as in older versions of ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
         """
 
     def KSamplerAdvanced(
@@ -5230,28 +5262,31 @@ class BuiltinNodes:
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _KSamplerAdvanced:
-        """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
+        """Run some steps of a schedule, for example to split a sampling between a base model and a
+        refiner.
 
-        The first walks steps 0 to 16 and leaves noise, the second steps 16 to 20 and adds none. With
-        one model, seed and settings that is what KSampler gives: to the last bit where the sampler
-        looks at nothing but the latent (euler, heun, ddim, euler_ancestral …); multistep samplers
-        begin anew with what they remember.
+        The first sampler runs steps 0 to 16 and leaves noise. The second runs steps 16 to 20 and adds
+        no noise.
 
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: Empty, a picture's, or one with noise left in it.
-        seed: Of the noise of the first item; the next ones count up from it.
-        steps: Of the whole schedule.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        sampler: The method.
-        schedule: The noise levels it walks down.
-        start_step: How many steps of the schedule come before the first that is walked.
-        end_step: The last step that is walked; the schedule's last if left out.
-        add_noise: Whether noise is added to the latent, to the level of the first step. Leave it off for a latent with noise left in it.
-        leave_noise: Whether noise is left in the latent where it ends before the schedule does; otherwise the last step takes all of it away.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
-        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
+        With one model, seed and settings, the result is that of KSampler. It is bit-identical if the
+        sampler uses only the latent (euler, heun, ddim, euler_ancestral …). Multistep samplers start
+        with an empty history in the second part.
+
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty prompt is used.
+        latent: An empty latent, the latent of an image, or a latent with leftover noise.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of the whole schedule.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method.
+        schedule: The noise schedule.
+        start_step: How many steps of the schedule to skip before the first step that runs.
+        end_step: The last step to run. If left out, the last step of the schedule.
+        add_noise: Whether to add noise to the latent, up to the level of the first step. Turn it off for a latent with leftover noise.
+        leave_noise: Whether to leave noise in the latent if it stops before the end of the schedule. Otherwise the last step removes all noise.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one seed: the same, with noise during sampling from seed itself, as in older versions of ComfyUI.
+        convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
         """
 
     def KarrasSchedule(
@@ -5264,12 +5299,12 @@ class BuiltinNodes:
         sigma_max: float | Link[float] | None = None,
         sigma_min: float | Link[float] | None = None,
     ) -> _KarrasSchedule:
-        """Noise levels evenly spaced in sigma ** (1 / rho): a polynomial of the step.
+        """Karras noise schedule: levels evenly spaced in sigma ** (1 / rho).
 
-        steps: How many.
-        rho: 1 spaces them evenly, above it more of them lie low.
-        sigma_max: The greatest and the least; the model's own if left out.
-        sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        rho: 1 spaces the levels evenly. Larger values place more of them at low noise.
+        sigma_max: The largest and the smallest noise level. If left out, those of the model.
+        sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
     def KeepMaskParts(
@@ -5281,11 +5316,11 @@ class BuiltinNodes:
         least: int | Link[int] = 64,
         most: int | Link[int] = 0,
     ) -> _KeepMaskParts:
-        """Drop a mask's small parts.
+        """Remove the small parts of a mask (connected components).
 
-        mask: Pixels above 0 that touch are one part.
-        least: Pixels of the smallest part that stays.
-        most: How many parts stay, the largest ones; 0 keeps all that are large enough.
+        mask: Adjacent pixels above 0 form one part.
+        least: Size of the smallest part to keep, in pixels.
+        most: Maximum number of parts to keep, the largest first. 0 keeps all parts that are large enough.
         """
 
     def LTXSchedule(
@@ -5300,14 +5335,14 @@ class BuiltinNodes:
         stretch: bool | Link[bool] = True,
         terminal: float | Link[float] = 0.1,
     ) -> _LTXSchedule:
-        """The noise levels that LTX-Video takes for a size and a length.
+        """Noise schedule of LTX-Video for a video size and length.
 
-        steps: How many.
-        latent: Of the video; 4096 tokens if not linked.
-        max_shift: The logarithm of the shift at 4096 tokens.
-        base_shift: That at 1024.
-        stretch: Whether the levels are stretched so that the last one above 0 is terminal.
-        terminal: That level.
+        steps: Number of steps.
+        latent: The video latent. If not linked, 4096 tokens are assumed.
+        max_shift: Logarithm of the shift at 4096 tokens.
+        base_shift: Logarithm of the shift at 1024 tokens.
+        stretch: Whether to stretch the levels so that the last level above 0 equals terminal.
+        terminal: The last level above 0, if stretched.
         """
 
     def LabelDistribution(
@@ -5323,15 +5358,15 @@ class BuiltinNodes:
         level: float | Link[float] = 0.95,
         seed: int | Link[int] = 0,
     ) -> _LabelDistribution:
-        """Count how often each label came, with confidence intervals, such as for a bias audit.
+        """Count how often each label occurs, with confidence intervals, for example for a bias audit.
 
-        labels: What a classifier says of each picture.
-        categories: All labels there are, so that those that never came show as well.
-        groups: What each picture was made of, such as its prompt: intervals are then of drawing prompts anew (bootstrap), as pictures of one prompt are alike; else of chance (Wilson).
-        name: Of the model or prompt, in the legend.
-        title: Above the plot and the card.
-        level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the bootstrap.
+        labels: Predicted label of each image, from a classifier.
+        categories: All possible labels, so that those with a count of zero are shown too.
+        groups: Group of each image, for example its prompt. Intervals then come from a bootstrap over prompts, because images of one prompt are similar. Without groups they are Wilson intervals.
+        name: Name of the model or prompt in the legend.
+        title: Title of the plot and the card.
+        level: Confidence level. 0.95 misses the true value one time in twenty.
+        seed: Seed of the bootstrap.
         """
 
     def LaplaceSchedule(
@@ -5345,13 +5380,13 @@ class BuiltinNodes:
         sigma_max: float | Link[float] | None = None,
         sigma_min: float | Link[float] | None = None,
     ) -> _LaplaceSchedule:
-        """Noise levels whose logarithms are quantiles of Laplace's distribution.
+        """Laplace noise schedule: log sigma follows the quantiles of a Laplace distribution.
 
-        steps: How many.
-        mu: Log sigma where they are dense.
-        scale: How far around it they spread.
-        sigma_max: The greatest and the least; the model's own if left out.
-        sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        mu: Log sigma around which the levels are dense.
+        scale: Width of the distribution around mu.
+        sigma_max: The largest and the smallest noise level. If left out, those of the model.
+        sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
     def LatentFramesToBatch(
@@ -5362,12 +5397,12 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         size: int | Link[int] = 1,
     ) -> _LatentFramesToBatch:
-        """Take the latent of a video apart along time, into a batch.
+        """Split a video latent along time into a batch.
 
-        Of items of one latent frame, VAEDecode makes pictures.
+        VAEDecode turns items of one latent frame into images.
 
-        latent: Of a video; its noise mask comes along.
-        size: Latent frames of each item; what doesn't fill one at the end is left out.
+        latent: The latent of a video. Its noise mask is split, too.
+        size: Latent frames per item. Frames at the end that do not fill an item are dropped.
         """
 
     def LatentFromBatch(
@@ -5379,11 +5414,13 @@ class BuiltinNodes:
         index: int | Link[int] = 0,
         length: int | Link[int] = 1,
     ) -> _LatentFromBatch:
-        """Some consecutive items of a batch, with the noise that they have in it.
+        """Take consecutive items from a batch of latents.
+
+        The items keep their noise seeds and leftover noise.
 
         latent: The batch.
-        index: The first one, counted from 0.
-        length: How many.
+        index: Index of the first item, starting at 0.
+        length: Number of items.
         """
 
     def LatentNoise(
@@ -5396,12 +5433,12 @@ class BuiltinNodes:
         standardize: bool | Link[bool] = True,
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
     ) -> _LatentNoise:
-        """Noise of one's own, made of a latent: of a picture, by VAEEncode.
+        """Use a latent as the initial noise, for example an image encoded by VAEEncode.
 
-        latent: As large as what is sampled, and of the same model; a single item goes for all.
-        seed: Of what samplers draw on the way.
-        standardize: Whether each item is shifted and scaled to mean 0 and variance 1, which models are trained on; other noise makes dull or glaring pictures.
-        draw: Of what samplers draw on the way, as for RandomNoise.
+        latent: A latent of the same size and model as the one to sample. A single item is used for the whole batch.
+        seed: Seed of the noise that samplers draw during sampling.
+        standardize: Whether to shift and scale each item to mean 0 and variance 1, on which models are trained. Other noise makes images dull or overexposed.
+        draw: How samplers draw noise during sampling, as for RandomNoise.
         """
 
     def LatentStatistics(
@@ -5411,9 +5448,11 @@ class BuiltinNodes:
         *,
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
     ) -> _LatentStatistics:
-        """Tell mean, deviation and range of a latent's values, such as to see what noise is in it.
+        """Return mean, standard deviation and range of a latent's values.
 
-        latent: With content; of a picture's, the mean is near 0 and the deviation near 1.
+        Use it to check how much noise a latent contains.
+
+        latent: A latent with content. For the latent of an image, the mean is near 0 and the deviation near 1.
         """
 
     def Length(
@@ -5423,7 +5462,7 @@ class BuiltinNodes:
         *,
         items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
     ) -> _Length:
-        """How many items a list has.
+        """Return the number of items of a list.
 
         items: The list.
         """
@@ -5437,11 +5476,12 @@ class BuiltinNodes:
         start: float | Link[float] = 0.2,
         end: float | Link[float] = 0.8,
     ) -> _LimitGuidance:
-        """Guide in a part of the sampling only: more variety, and less time.
+        """Apply guidance only in a part of the sampling: more variety, and less time.
 
-        In the rest the positive prompt leads alone. What was added to the guider keeps its own part.
+        In the other steps only the positive prompt is used. Guidance added to the guider keeps its own
+        part.
 
-        guider: What leads.
+        guider: The guider to change.
         start: Part of the sampling that is guided, 0 to 1.
         end: Part of the sampling that is guided, 0 to 1.
         """
@@ -5455,11 +5495,11 @@ class BuiltinNodes:
         width: float | Link[float] = 0.8,
         threshold: float | Link[float] = 0.02,
     ) -> _LineArt:
-        """Draw a picture's lines as with a pen: white on black.
+        """Extract line art from an image: white lines on black.
 
-        image: Any.
-        width: Of the lines, in pixels.
-        threshold: How much darker than its surroundings a line is at least.
+        image: Any image.
+        width: Line width in pixels.
+        threshold: How much darker than its surroundings a line must be.
         """
 
     def Lines(
@@ -5469,9 +5509,10 @@ class BuiltinNodes:
         *,
         text: str | Link[str],
     ) -> _Lines:
-        """The lines of a text, without empty ones: linked to a text input, the node runs for each.
+        """Split a text into its non-empty lines. A node whose text input is linked to them runs for
+        each.
 
-        text: One item a line; space around it doesn't count.
+        text: One item per line. Spaces around it are removed.
         """
 
     def List(
@@ -5488,16 +5529,16 @@ class BuiltinNodes:
         item_7: Any = None,
         item_8: Any = None,
     ) -> _List:
-        """Put values, or the items of several lists, into one list.
+        """Make a list from values, or from the items of several lists.
 
-        item_1: What comes into the list, in this order; of a list its items.
-        item_2: What comes into the list, in this order; of a list its items.
-        item_3: What comes into the list, in this order; of a list its items.
-        item_4: What comes into the list, in this order; of a list its items.
-        item_5: What comes into the list, in this order; of a list its items.
-        item_6: What comes into the list, in this order; of a list its items.
-        item_7: What comes into the list, in this order; of a list its items.
-        item_8: What comes into the list, in this order; of a list its items.
+        item_1: Values for the list, in this order. A list adds its items.
+        item_2: Values for the list, in this order. A list adds its items.
+        item_3: Values for the list, in this order. A list adds its items.
+        item_4: Values for the list, in this order. A list adds its items.
+        item_5: Values for the list, in this order. A list adds its items.
+        item_6: Values for the list, in this order. A list adds its items.
+        item_7: Values for the list, in this order. A list adds its items.
+        item_8: Values for the list, in this order. A list adds its items.
         """
 
     def ListedSchedule(
@@ -5507,9 +5548,9 @@ class BuiltinNodes:
         *,
         sigmas: str | Link[str] = '14.61, 6.47, 3.86, 2.7, 1.89, 1.4, 0.96, 0.65, 0.4, 0',
     ) -> _ListedSchedule:
-        """Noise levels that are named one by one.
+        """Noise schedule from levels written as text.
 
-        sigmas: The noisiest first, with commas or space between them; with flow models, at most 1. Where the last is 0, the noise is gone; otherwise it is left in the latent.
+        sigmas: Noise levels, the noisiest first, separated by commas or spaces. For flow models they are at most 1. If the last level is 0, all noise is removed. Otherwise that noise stays in the latent.
         """
 
     def LoadAudio(
@@ -5523,9 +5564,11 @@ class BuiltinNodes:
     ) -> _LoadAudio:
         """Read audio from a file.
 
-        path: WAV, FLAC, OGG, MP3, M4A and others, or a video; relative paths start from the inputs folder.
-        start: Seconds to leave out at the beginning.
-        seconds: How many to read at most; 0 for all.
+        The start and length select a part of a long file, so that the rest is not read into memory.
+
+        path: WAV, FLAC, OGG, MP3, M4A and others, or a video. Relative paths start from the inputs folder.
+        start: Seconds to skip at the beginning.
+        seconds: Maximum length to read, in seconds. 0 reads all.
         """
 
     def LoadClassifier(
@@ -5535,9 +5578,9 @@ class BuiltinNodes:
         *,
         classifier: str | Link[str] = 'tiny/guidance_classifier',
     ) -> _LoadClassifier:
-        """Open a classifier of noisy latents, for ClassifierGuidance.
+        """Load a classifier of noisy latents, for ClassifierGuidance.
 
-        classifier: Name under a models folder or path of a .safetensors file, or tiny/guidance_classifier, which comes along with the model tiny.
+        classifier: Name under a models folder or path of a .safetensors file, or the included tiny/guidance_classifier, for the model tiny.
         """
 
     def LoadControlNet(
@@ -5549,11 +5592,11 @@ class BuiltinNodes:
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
         storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
     ) -> _LoadControlNet:
-        """Open a ControlNet or T2I adapter, by which pictures lead a model.
+        """Load a ControlNet or T2I adapter, to control a model by an image.
 
-        control_net: Name under a models folder, or path: a .safetensors file in the original names or in those of diffusers, or a folder in the diffusers layout; for Stable Diffusion 1.x, 2.x, XL and 3, Flux.1 and Qwen-Image. tiny/controlnet comes along: it leads the model tiny by edges.
-        dtype: Precision in memory, as for LoadModel.
-        storage: What its weights are kept in, as for LoadModel.
+        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
+        dtype: Compute precision, as for LoadModel.
+        storage: Precision in which the weights are stored in memory, as for LoadModel.
         """
 
     def LoadDataset(
@@ -5571,19 +5614,20 @@ class BuiltinNodes:
         min_side: int | Link[int] = 0,
         decode: bool | Link[bool] = True,
     ) -> _LoadDataset:
-        """Make a dataset of a folder of pictures, of a COCO file, or of WebDataset's tar files.
+        """Load a dataset from a folder of images, a COCO file, or WebDataset tar files.
 
-        Captions come from a .txt or .caption beside each picture, from metadata.jsonl, or from a CSV.
+        Captions come from a .txt or .caption file next to each image, from metadata.jsonl, or from a
+        CSV file.
 
-        path: A folder, a pattern such as photos/**/*.jpg, a JSON or a tar file; relative ones start from the inputs folder.
-        folders: What names of sub-folders say; repeats are kohya's, as in 10_sks dog.
-        captions: Required ones are missing by an error.
-        on_error: Whether to refuse all, or go on without what can't be used; each is named.
-        format: Auto goes by what is there.
-        recursive: Folders in the folder count, too.
-        mask_suffix: Of a picture apple.png the mask is apple_mask.png; empty for no masks.
-        min_side: Pixels that the shorter side of a picture must have.
-        decode: Decode each picture once: damaged ones are found now, not in the training.
+        path: A folder, a pattern like photos/**/*.jpg, a JSON file or a tar file. Relative paths start from the inputs folder.
+        folders: Meaning of the subfolder names. Repeats follow the kohya form, for example 10_sks dog.
+        captions: Where captions come from. With required, a missing caption is an error.
+        on_error: Refuse the whole dataset, or skip unusable files. Each skipped file is listed.
+        format: Format of the source. Auto detects it.
+        recursive: Include subfolders.
+        mask_suffix: The mask of the image apple.png is apple_mask.png. Empty means no masks.
+        min_side: Minimum length of an image's shorter side, in pixels.
+        decode: Decode each image once, so that damaged files are found now and not during training.
         """
 
     def LoadDiffusionModel(
@@ -5600,19 +5644,19 @@ class BuiltinNodes:
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
         storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
     ) -> _LoadDiffusionModel:
-        """Open a diffusion model by itself: a UNet or transformer without text encoders and VAE.
+        """Load a diffusion model alone: a UNet or transformer without text encoders and VAE.
 
-        Its noise schedule is the one that was published with models of its kind. Put a LoadTextEncoder
-        and a LoadVae beside it.
+        It uses the published noise schedule of its model family. Add LoadTextEncoder and LoadVae for
+        the other parts.
 
-        model: Name under a models folder, or path: a .safetensors or .gguf file in the original names or in those of diffusers, a folder in the diffusers layout, or a whole model, of which its diffusion model is taken.
-        second: The same of the second of two experts, which denoises what is mostly picture, such as Wan 2.2's for low noise. Empty for models that are one.
+        model: Name in a models folder, or a path. Accepted are a .safetensors or .gguf file with original or diffusers names, a folder in the diffusers layout, or a full checkpoint, from which only the diffusion model is used.
+        second: The second of two expert models, given in the same way. It denoises the low-noise steps, for example in Wan 2.2. Empty for models with one expert.
         dtype: Precision in memory, as for LoadModel.
-        family: What kind of model it is, where several look the same: those of Qwen-Image and Qwen-Image-Edit do. auto is the first of them. Families that installed packages bring are among them.
-        shift: How far noise levels are shifted towards the noise, of models that were trained by flow matching: 1 not at all. 0 is as published.
-        prediction_type: Of models that weren't, as for LoadModel.
-        zero_terminal_snr: Of models that weren't, as for LoadModel.
-        storage: What its weights are kept in, as for LoadModel.
+        family: Model family. Set it where several families have the same layout, for example Qwen-Image and Qwen-Image-Edit. auto selects the first that matches. Families of installed packages are included.
+        shift: Shift of the noise levels towards high noise, for flow matching models. 1 is no shift. 0 uses the published value.
+        prediction_type: For models that are not flow matching models, as for LoadModel.
+        zero_terminal_snr: For models that are not flow matching models, as for LoadModel.
+        storage: Storage format of the weights, as for LoadModel.
         """
 
     def LoadIPAdapter(
@@ -5624,11 +5668,11 @@ class BuiltinNodes:
         image_encoder: str | Link[str] = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadIPAdapter:
-        """Open an IP-Adapter, by which what pictures show leads a model.
+        """Load an IP-Adapter, to use images as prompts.
 
-        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL, plain, plus, plus face and full face. Those that know faces by InsightFace (FaceID) can't be loaded.
-        image_encoder: CLIP's vision model that it was trained with: name or path of a folder or .safetensors file. Empty: the folder image_encoder beside the adapter, or beside its folder.
-        dtype: Precision of the image encoder in memory, as for LoadModel.
+        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which need InsightFace, are not supported.
+        image_encoder: The CLIP vision model it was trained with: name or path of a folder or .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to the adapter's folder.
+        dtype: Compute precision of the image encoder, as for LoadModel.
         """
 
     def LoadImage(
@@ -5639,13 +5683,13 @@ class BuiltinNodes:
         path: str | Link[str],
         frame: int | Link[int] = 0,
     ) -> _LoadImage:
-        """Read a picture from a file.
+        """Load an image from a file.
 
-        It is turned upright and brought to sRGB by its colour profile; 16 bits are kept. The mask is 1
-        where the picture is transparent.
+        The image is rotated upright and converted to sRGB with its color profile. 16 bits are kept. The
+        mask is 1 where the image is transparent.
 
-        path: PNG, JPEG, WebP and others; relative paths start from the inputs folder.
-        frame: Of an animation or a file of several pages, counted from 0; -1 is the last.
+        path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
+        frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
         """
 
     def LoadImageEncoder(
@@ -5656,9 +5700,9 @@ class BuiltinNodes:
         image_encoder: str | Link[str],
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadImageEncoder:
-        """Open what sees pictures: CLIP's vision model, for ReviseConditioning.
+        """Load an image encoder: a CLIP vision model for ReviseConditioning.
 
-        image_encoder: Name under a models folder or path of a .safetensors file or folder, such as CLIP ViT-bigG's with its projection.
+        image_encoder: Name in a models folder, or path of a .safetensors file or folder, for example CLIP ViT-bigG with its projection.
         dtype: Precision in memory, as for LoadModel.
         """
 
@@ -5672,12 +5716,12 @@ class BuiltinNodes:
         count: int | Link[int] = 0,
         every: int | Link[int] = 1,
     ) -> _LoadImageFrames:
-        """Read all pictures of an animation, or of a file of several pages, as a batch.
+        """Load all frames of an animation, or all pages of a multi-page file, as a batch.
 
-        path: GIF, WebP, PNG, TIFF and others; relative paths start from the inputs folder.
-        start: The first one, counted from 0; -1 is the last.
-        count: How many at the most; 0 is all from there.
-        every: 2 takes every other one.
+        path: GIF, WebP, PNG, TIFF and others. Relative paths start from the inputs folder.
+        start: First frame, counted from 0. -1 is the last.
+        count: Maximum number of frames. 0 loads all from the start.
+        every: Load every nth frame; 2 loads every second one.
         """
 
     def LoadImages(
@@ -5690,12 +5734,12 @@ class BuiltinNodes:
         count: int | Link[int] = 0,
         order: Literal['name', 'oldest first', 'newest first'] | Link[str] = 'name',
     ) -> _LoadImages:
-        """Read the pictures of a folder as a list; they may be of different sizes.
+        """Load the images of a folder as a list. Their sizes may differ.
 
-        path: A folder, or a pattern such as photos/*.png or photos/**/*.jpg; relative ones start from the inputs folder.
-        start: The first one, counted from 0.
-        count: How many at the most; 0 is all from there.
-        order: By name, numbers by their value, or by the time of the file.
+        path: A folder, or a pattern like photos/*.png or photos/**/*.jpg. Relative paths start from the inputs folder.
+        start: First image, counted from 0.
+        count: Maximum number of images. 0 loads all from the start.
+        order: Sort by name, with numbers in numeric order, or by the file's modification time.
         """
 
     def LoadLanguageModel(
@@ -5706,9 +5750,9 @@ class BuiltinNodes:
         model: str | Link[str],
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadLanguageModel:
-        """Open a language model, for GenerateText: any that transformers knows.
+        """Load a language model for GenerateText: any model that transformers supports.
 
-        model: Name under a models folder, such as language/qwen3-4b: a folder as transformers saves it. Code that a folder brings isn't run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
         """
 
@@ -5719,9 +5763,9 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _LoadLatent:
-        """Read a latent that SaveLatent wrote.
+        """Load a latent that SaveLatent saved.
 
-        path: A .safetensors file; relative paths start from the inputs folder.
+        path: A .safetensors file. Relative paths start from the inputs folder.
         """
 
     def LoadLora(
@@ -5737,18 +5781,18 @@ class BuiltinNodes:
         fused: bool | Link[bool] = False,
         expert: Literal['both', 'first', 'second'] | Link[str] = 'both',
     ) -> _LoadLora:
-        """Put a LoRA, LoHa, LoKr or DoRA on a model and its text encoder.
+        """Apply a LoRA, LoHa, LoKr or DoRA to a model and its text encoder.
 
-        The model's weights are shared with all who use it without, or with others: nothing is loaded
-        again when one is changed. Put several behind each other for all of them.
+        The weights are shared with other uses of the model, so changing a LoRA does not reload the
+        model. Chain several of these nodes to combine LoRAs.
 
-        model: To put it on.
-        text_encoder: Of the same model, if the file has something for it.
-        lora: Name under a models folder or path of a .safetensors file, in whatever naming; or tiny/lcm_lora or tiny/style_lora, which come along with the model tiny.
-        strength_model: How strongly it changes the model; 0 leaves that as it is.
-        strength_encoder: How strongly it changes the text encoder.
-        fused: Add it to copies of the weights that it changes: samples as fast as without, and takes memory for the copies.
-        expert: Of a model with two, such as Wan 2.2, the one that it is for: the first denoises what is mostly noise, the second the rest.
+        model: The model to change.
+        text_encoder: The text encoder of the same model, if the file changes it.
+        lora: Name in a models folder or path of a .safetensors file, in any common naming scheme. tiny/lcm_lora and tiny/style_lora ship with the model tiny.
+        strength_model: Strength on the model. 0 leaves the model unchanged.
+        strength_encoder: Strength on the text encoder.
+        fused: Merge the LoRA into copies of the weights that it changes. Sampling is as fast as without it, but the copies take memory.
+        expert: For a model with two experts, for example Wan 2.2, the expert to change. The first denoises the high-noise steps, the second the low-noise steps.
         """
 
     def LoadMask(
@@ -5759,10 +5803,10 @@ class BuiltinNodes:
         path: str | Link[str],
         channel: _channel | Link[str] = 'auto',
     ) -> _LoadMask:
-        """Read a mask from a picture's file, such as one that was painted in another program.
+        """Load a mask from an image file, for example one that was painted in another program.
 
-        path: PNG, WebP and others; relative paths start from the inputs folder.
-        channel: What is 1 in the mask. Auto is the transparency of a file that has some, else the brightness: white is masked.
+        path: PNG, WebP and other formats. Relative paths start from the inputs folder.
+        channel: Channel to use as the mask. Auto uses the transparency if the file has any, else the brightness: white is masked.
         """
 
     def LoadMesh(
@@ -5772,12 +5816,12 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _LoadMesh:
-        """Read a mesh from a file: all that it shows, as one.
+        """Load a mesh from a file. Several objects are joined into one mesh.
 
-        Colours and texture are kept. What a file refers to in others, such as an OBJ's materials,
-        isn't read.
+        Colours and texture are loaded. Other files that the file refers to, for example the materials
+        of an OBJ, are not loaded.
 
-        path: GLB, PLY or OBJ; relative paths start from the inputs folder.
+        path: GLB, PLY or OBJ file. Relative paths start from the inputs folder.
         """
 
     def LoadModel(
@@ -5791,15 +5835,15 @@ class BuiltinNodes:
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
         storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
     ) -> _LoadModel:
-        """Open a model: its denoiser, text encoder and VAE.
+        """Load a checkpoint: diffusion model, text encoder and VAE.
 
-        Nothing is read into memory before a node needs it.
+        Weights are read into memory only when a node needs them.
 
-        model: Name under a models folder, path of a diffusers folder or .safetensors file, or tiny for the model that comes along.
-        dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere. On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the memory there, and far more time on one that lacks that, too.
-        prediction_type: What the model was trained to give, where its file doesn't say or says it wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
-        zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins there. auto is what the file says.
-        storage: What the model's and the text encoder's weights are kept in. auto keeps weights of few bits as the file has them, and all others in the precision that they are computed in, as full does with all. float8, int8 and int4 take less memory and more time, and give other pictures, slightly so but for int4.
+        model: Name in a models folder, path of a diffusers folder or .safetensors file, or tiny for the model that ships with nodegraph.
+        dtype: Precision in memory. auto is float32 on a CPU, and the precision of the file elsewhere. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
+        prediction_type: What the model predicts, if its file does not say or is wrong: the noise (epsilon), v, or the clean sample. auto uses the value in the file.
+        zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
+        storage: Storage format of the weights of the diffusion model and text encoder. auto keeps low-bit weights as in the file, and all others in the compute precision. full keeps all weights in the compute precision. float8, int8 and int4 take less memory and more time. They change the image slightly, int4 more.
         """
 
     def LoadMolecule(
@@ -5810,10 +5854,10 @@ class BuiltinNodes:
         path: str | Link[str],
         number: int | Link[int] = 0,
     ) -> _LoadMolecule:
-        """Read a molecule from a file.
+        """Load a molecule from a file.
 
-        path: SDF, MOL, PDB or SMILES; relative paths start from the inputs folder.
-        number: Which of several in an SDF or a file of SMILES, counted from 0.
+        path: SDF, MOL, PDB or SMILES file. Relative paths start from the inputs folder.
+        number: Index of the molecule in an SDF or SMILES file with several, starting at 0.
         """
 
     def LoadPlot(
@@ -5823,9 +5867,9 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _LoadPlot:
-        """Read a plot from JSON that SavePlot wrote, or from a table, such as another tool's log.
+        """Load a plot from JSON of SavePlot, or from a table, for example a log of another tool.
 
-        path: JSON, CSV or TSV; relative paths start from the inputs folder. In a table, the first line names the columns; the first column is x, the others are series.
+        path: JSON, CSV or TSV file. Relative paths start from the inputs folder. In a table, the first line has the column names. The first column is x, the others are series.
         """
 
     def LoadPointCloud(
@@ -5835,9 +5879,9 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _LoadPointCloud:
-        """Read points from a file.
+        """Load a point cloud from a file.
 
-        path: PLY, GLB or OBJ, of meshes the vertices; relative paths start from the inputs folder.
+        path: PLY, GLB or OBJ file. The vertices of meshes are used. Relative paths start from the inputs folder.
         """
 
     def LoadRedux(
@@ -5849,11 +5893,11 @@ class BuiltinNodes:
         image_encoder: str | Link[str] = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadRedux:
-        """Open Flux.1 Redux, which says to prompts of Flux.1 what pictures show.
+        """Load Flux.1 Redux, which turns images into prompt tokens for Flux.1.
 
-        redux: Name under a models folder, or path: its folder in the diffusers layout, or the .safetensors file.
-        image_encoder: SigLIP's vision model, a folder or .safetensors file; empty for that in Redux's folder.
-        dtype: Precision in memory, as for LoadModel.
+        redux: Name under a models folder, or path: the folder in the diffusers layout, or the .safetensors file.
+        image_encoder: SigLIP vision model, as a folder or .safetensors file. Empty uses the one in Redux's folder.
+        dtype: Compute precision, as for LoadModel.
         """
 
     def LoadText(
@@ -5863,9 +5907,9 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _LoadText:
-        """Read a text from a file.
+        """Load a text from a file.
 
-        path: In UTF-8; relative paths start from the inputs folder.
+        path: A file in UTF-8. Relative paths start from the inputs folder.
         """
 
     def LoadTextEncoder(
@@ -5881,18 +5925,18 @@ class BuiltinNodes:
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
         storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
     ) -> _LoadTextEncoder:
-        """Open a model's text encoder from files of its own, such as clip_l and t5xxl.
+        """Load the text encoder of a model from separate files, for example clip_l and t5xxl.
 
-        Name them in any order: which is which is told by what they hold. Tokenizers come along, but
-        for those of Gemma and Llama, which are looked for in the models folders.
+        The files may be in any order, because their content identifies them. Tokenizers are included,
+        except those of Gemma and Llama, which are read from the models folders.
 
-        family: Of the model that it is to lead.
-        file: Name under a models folder, or path, of a .safetensors or .gguf file; or of a folder with a text encoder or a whole model, whose text encoders are taken.
-        file_2: The second, where the family has two.
-        file_3: The third; Stable Diffusion 3 does without its T5.
-        file_4: The fourth.
-        dtype: Precision in memory, as for LoadModel; of several files the largest decides auto.
-        storage: What its weights are kept in, as for LoadModel.
+        family: The model family that the text encoder is for.
+        file: Name in a models folder, or path. Accepted are a .safetensors or .gguf file, or a folder with a text encoder or a full checkpoint, from which only the text encoders are used.
+        file_2: The second file, if the family has two encoders.
+        file_3: The third file. Stable Diffusion 3 works without its T5.
+        file_4: The fourth file.
+        dtype: Precision in memory, as for LoadModel. With several files, auto uses the precision of the largest.
+        storage: Storage format of the weights, as for LoadModel.
         """
 
     def LoadTextualInversion(
@@ -5904,14 +5948,14 @@ class BuiltinNodes:
         embedding: str | Link[str],
         token: str | Link[str] = '',
     ) -> _LoadTextualInversion:
-        """Teach a text encoder a word that was learnt from pictures: a textual inversion.
+        """Add a textual inversion to a text encoder: a learned word for use in prompts.
 
-        The word may then stand in prompts, weighted as any other. Brackets in it are written with a
-        backslash before each: my style \\(v2\\).
+        The word can be weighted in prompts like any other word. Write a backslash before each bracket
+        in it: my style \\(v2\\).
 
-        text_encoder: Of the model that the file was made for.
-        embedding: Name under a models folder or path of a .safetensors file.
-        token: The word. If empty, the file's own, or else its name.
+        text_encoder: The text encoder of the model that the file was trained for.
+        embedding: Name in a models folder or path of a .safetensors file.
+        token: The word. If empty, the word in the file, or else the file name.
         """
 
     def LoadUpscaleModel(
@@ -5921,12 +5965,12 @@ class BuiltinNodes:
         *,
         model: str | Link[str] = 'tiny/upscaler',
     ) -> _LoadUpscaleModel:
-        """Open a network that makes pictures larger, or mends them.
+        """Load an upscale or restoration model.
 
-        Compact ones (SRVGGNetCompact) are read as they are; ESRGAN, SwinIR, HAT, DAT, SPAN and many
-        others by the package spandrel: pip install "nodegraph[upscale]".
+        Compact models (SRVGGNetCompact) need nothing else. ESRGAN, SwinIR, HAT, DAT, SPAN and many
+        others need the package spandrel: pip install "nodegraph[upscale]".
 
-        model: Name under a models folder or path of a .safetensors file, or tiny/upscaler, which comes along: twice as large, for pictures like those of the model tiny. A .pth file only if the settings allow pickle files.
+        model: Name under a models folder or path of a .safetensors file. tiny/upscaler is included: it upscales images like those of the model tiny by 2. A .pth file works only if the settings allow pickle files.
         """
 
     def LoadVae(
@@ -5938,11 +5982,13 @@ class BuiltinNodes:
         latents: _latents | Link[str] = 'auto',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadVae:
-        """Open a VAE by itself, such as one that was trained further than a model's own, or a tiny one
-        (TAESD and its relatives), which decodes in a fraction of the time and a little less well.
+        """Load a VAE alone, for example a fine-tuned one or a tiny one.
 
-        vae: Name under a models folder, or path: a file or diffusers folder that holds a VAE, or a whole model, of which its VAE is taken. Of a tiny one in two files, either.
-        latents: The format that it reads, where its file doesn't say: one of four channels may be Stable Diffusion's (sd) or SDXL's, one of 16 Stable Diffusion 3's or Flux.1's, and Wan's is Qwen-Image's, too.
+        A tiny VAE (TAESD and similar ones) decodes in a fraction of the time, with slightly lower
+        quality.
+
+        vae: Name in a models folder, or a path. Accepted are a VAE file or diffusers folder, or a full checkpoint, from which only the VAE is used. For a tiny VAE in two files, select either file.
+        latents: Latent format, if the file does not say. A VAE with four channels may be for Stable Diffusion (sd) or SDXL, one with 16 for Stable Diffusion 3 or Flux.1. The Wan VAE also fits Qwen-Image.
         dtype: Precision in memory, as for LoadModel.
         """
 
@@ -5957,16 +6003,16 @@ class BuiltinNodes:
         every: int | Link[int] = 1,
         rate: float | Link[float] = 0.0,
     ) -> _LoadVideo:
-        """Read a video from a file, with its audio.
+        """Load a video from a file, with its audio.
 
-        Where frames don't come evenly, as those of phones and screen recordings, what is shown longer
-        comes several times: all happens when it does in the file.
+        Frames of variable frame rate, as in videos of phones and screen recordings, are repeated to
+        keep their timing.
 
-        path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
-        first: Frames to leave out at the beginning.
-        count: How many frames to read at most; 0 for all.
-        every: Read one of so many; the rate is divided by it.
-        rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for the file's own.
+        path: MP4, WebM, MOV, MKV, GIF and other formats. Relative paths start from the inputs folder.
+        first: Number of frames to skip at the start.
+        count: Maximum number of frames to load. 0 loads all.
+        every: Load every n-th frame. The frame rate is divided by n.
+        rate: Frames per second to resample to, before `first`, `count` and `every` apply. 0 keeps the rate of the file.
         """
 
     def LoadVisionModel(
@@ -5977,14 +6023,16 @@ class BuiltinNodes:
         model: str | Link[str],
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadVisionModel:
-        """Open a model that sees: one that masks things, or tells depths or poses.
+        """Load a vision model for segmentation, matting, detection, depth or pose.
 
-        It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
-        Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose;
-        RT-DETR, D-FINE or YOLOS. Or it is a file or folder of BiRefNet, RMBG, ISNet or U²-Net, or a
-        file of Depth Anything V2. Code that a folder brings isn't run.
+        Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
+        CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
+        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS.
 
-        model: Name under a models folder, such as segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
+        Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
+        Anything V2. Custom code in a folder is not run.
+
+        model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel.
         """
 
@@ -5997,11 +6045,11 @@ class BuiltinNodes:
         operation: Literal['and', 'or', 'xor', 'not'] | Link[str] = 'and',
         b: bool | Link[bool] = False,
     ) -> _Logic:
-        """Put two truths together: and, or, either (xor); or turn the first round (not).
+        """Combine two truth values: and, or, exclusive or (xor), or negate the first (not).
 
-        a: The first.
-        operation: How they are put together; not looks at the first alone.
-        b: The second.
+        a: First value.
+        operation: The operation. not uses only the first value.
+        b: Second value.
         """
 
     def LogitNormalSchedule(
@@ -6015,13 +6063,13 @@ class BuiltinNodes:
         mu: float | Link[float] = 0.0,
         std: float | Link[float] = 1.75,
     ) -> _LogitNormalSchedule:
-        """Noise levels that are dense around a middle, as Ideogram 4 takes them for a size.
+        """Logit-normal noise schedule for an image size, as Ideogram 4 uses it.
 
-        steps: How many.
-        width: Of the picture, in pixels: the larger, the noisier the levels.
-        height: Of the picture, in pixels: the larger, the noisier the levels.
-        mu: Their middle, as the logit of a level, for 512 x 512.
-        std: How far they spread around it.
+        steps: Number of steps.
+        width: Size of the image, in pixels. A larger image gets higher noise levels.
+        height: Size of the image, in pixels. A larger image gets higher noise levels.
+        mu: Mean of the logits of the levels, for 512 x 512.
+        std: Standard deviation of the logits of the levels.
         """
 
     def MagCache(
@@ -6035,16 +6083,16 @@ class BuiltinNodes:
         retained: float | Link[float] = 0.2,
         ratios: str | Link[str] = '',
     ) -> _MagCache:
-        """Leave out steps where the model is known to change little in size (arXiv:2506.09045).
+        """Skip steps in which the model output changes little in magnitude (arXiv:2506.09045).
 
-        How much it changes from step to step was measured once for each model; for Flux.1 diffusers
-        brings it along.
+        The change from step to step is measured once for each model. diffusers includes the values for
+        Flux.1.
 
-        model: To be sped up.
-        threshold: Error that may add up before all is computed again.
-        most: Steps in a row that may be left out.
-        retained: Part of the sampling, from its start, in which all is computed.
-        ratios: Of the size of what the blocks add to that of the step before, over a whole sampling, as diffusers prints them with MagCacheConfig(calibrate=True). Empty for Flux.1's.
+        model: Model to change.
+        threshold: Accumulated error above which all blocks are computed again.
+        most: Maximum number of consecutive steps to skip.
+        retained: Share of the sampling, from its start, in which all blocks are computed.
+        ratios: Magnitude ratios of the residuals from step to step, over a whole sampling, as diffusers prints them with MagCacheConfig(calibrate=True). Empty for those of Flux.1.
         """
 
     def MagicWand(
@@ -6058,13 +6106,13 @@ class BuiltinNodes:
         tolerance: float | Link[float] = 0.1,
         connected: bool | Link[bool] = True,
     ) -> _MagicWand:
-        """Mask what is of the colour that a picture has at a point.
+        """Mask the area that has the colour of a given point.
 
-        image: The points are the same in all of a batch.
-        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        tolerance: How far red, green and blue may each be from that colour.
-        connected: Only what is connected with the point; else all of that colour.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        tolerance: Maximum difference of each of red, green and blue from this colour.
+        connected: Mask only pixels connected with the point. If off, all pixels of this colour.
         """
 
     def MagnitudeGuider(
@@ -6077,12 +6125,14 @@ class BuiltinNodes:
         cfg: float | Link[float] = 10.0,
         damping: float | Link[float] = 8.0,
     ) -> _MagnitudeGuider:
-        """Damped-aware guidance: weaker where both answers differ much, as in the first steps.
+        """Magnitude-aware guidance (MAMBO-G): weaker where the predictions differ most.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        damping: How fast the scale goes down as they differ; 0 is plain guidance.
+        This is mainly the case in the first steps.
+
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        damping: How fast the scale decreases as the predictions differ. 0 is plain guidance.
         """
 
     def MaskBounds(
@@ -6094,13 +6144,13 @@ class BuiltinNodes:
         margin: int | Link[int] = 0,
         multiple_of: int | Link[int] = 1,
     ) -> _MaskBounds:
-        """The box that a mask is in, as numbers, and how much of the picture it covers.
+        """Return the bounding box of a mask as numbers, and how much of the image it covers.
 
-        A batch has one box for all. An empty mask is in a box of 0 by 0.
+        A batch has one box for all its masks. The box of an empty mask is 0 by 0.
 
         mask: Pixels above 0 count.
-        margin: Pixels around it, as far as the picture reaches.
-        multiple_of: What width and height are made multiples of, such as 8.
+        margin: Margin in pixels around the box, limited to the image.
+        multiple_of: Make width and height multiples of this, for example 8.
         """
 
     def MaskConditioning(
@@ -6111,13 +6161,13 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _MaskConditioning:
-        """Keep a prompt to where a mask is 1. CombineConditioning brings several together.
+        """Limit a prompt to the area where a mask is 1. Join several with CombineConditioning.
 
-        Where no prompt applies, the empty one does. With a mask or an area that it has already, the
-        two are multiplied.
+        Where no prompt applies, the empty prompt is used. If the prompt already has a mask or an area,
+        the two are multiplied.
 
         conditioning: The prompt.
-        mask: One; brought to the picture's size where it has another.
+        mask: One mask. It is resized to the image if its size differs.
         """
 
     def MaskFromBoxes(
@@ -6132,14 +6182,14 @@ class BuiltinNodes:
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         each: Literal['one mask', 'a mask each'] | Link[str] = 'one mask',
     ) -> _MaskFromBoxes:
-        """Mask boxes that are written as text, such as a detector's.
+        """Make a mask from boxes in text form, for example from a detector.
 
-        boxes: As [[x, y, width, height], ...], or four numbers a line.
-        image: The mask is as large as this picture; without it, width and height say.
-        width: In pixels, without a picture.
-        height: In pixels, without a picture.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        each: All boxes in one mask, or a batch with a mask for each.
+        boxes: Boxes as [[x, y, width, height], ...], or four numbers per line.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width: Size in pixels, if no image is linked.
+        height: Size in pixels, if no image is linked.
+        unit: Shares of the image's sides, 0 to 1, or pixels.
+        each: All boxes in one mask, or a batch with one mask per box.
         """
 
     def MaskFromChannel(
@@ -6150,10 +6200,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         channel: _channel_ | Link[str] = 'luminance',
     ) -> _MaskFromChannel:
-        """Take a mask from a picture's brightness, transparency or another channel.
+        """Make a mask from the brightness, transparency or another channel of an image.
 
-        image: Any; one without alpha is opaque everywhere.
-        channel: Luminance weighs the colours as the eye does; value is the brightest of them.
+        image: Any image. An image without alpha is opaque everywhere.
+        channel: Luminance weighs the colours by perceived brightness. Value is the brightest of the three colours.
         """
 
     def MaskFromColor(
@@ -6166,12 +6216,12 @@ class BuiltinNodes:
         tolerance: float | Link[float] = 0.1,
         softness: float | Link[float] = 0.0,
     ) -> _MaskFromColor:
-        """Mask what is of a colour.
+        """Mask the pixels of a colour.
 
-        image: Any.
-        color: As #rrggbb, or by name.
-        tolerance: How far red, green and blue may each be from it; 0 takes the very colour alone.
-        softness: Further differences over which the mask fades out.
+        image: Any image.
+        color: The colour as #rrggbb or by name.
+        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact colour.
+        softness: Range of differences above the tolerance over which the mask fades out.
         """
 
     def MaskOverlay(
@@ -6184,12 +6234,12 @@ class BuiltinNodes:
         color: str | Link[str] = '#ff0000',
         opacity: float | Link[float] = 0.5,
     ) -> _MaskOverlay:
-        """Show a mask over its picture.
+        """Show a mask as a colour overlay on its image.
 
-        image: Any.
-        mask: It is scaled to the picture.
-        color: What is masked is tinted with it.
-        opacity: How strongly.
+        image: Any image.
+        mask: Any mask. It is scaled to the size of the image.
+        color: Colour of the overlay.
+        opacity: Opacity of the overlay.
         """
 
     def MaskToImage(
@@ -6199,9 +6249,9 @@ class BuiltinNodes:
         *,
         mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _MaskToImage:
-        """A mask as a picture: white where it masks.
+        """Convert a mask to an image: white where the mask is 1.
 
-        mask: Any.
+        mask: Any mask.
         """
 
     def MatchColors(
@@ -6214,12 +6264,12 @@ class BuiltinNodes:
         method: Literal['mean and spread', 'histogram', 'covariance'] | Link[str] = 'mean and spread',
         amount: float | Link[float] = 1.0,
     ) -> _MatchColors:
-        """Give pictures the colours of another one.
+        """Match the colors of images to a reference image.
 
-        image: Of any size.
-        reference: One for all, or one for each; of any size.
-        method: Histogram is the closest match, the others are gentler.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size.
+        reference: One image for all, or one for each, of any size.
+        method: Histogram gives the closest match, the other methods are more gentle.
+        amount: Strength. 0 has no effect.
         """
 
     def MeshTurntable(
@@ -6233,13 +6283,13 @@ class BuiltinNodes:
         rate: float | Link[float] = 24.0,
         elevation: float | Link[float] = 20.0,
     ) -> _MeshTurntable:
-        """Show a mesh or points from all sides: a video in which it turns once.
+        """Render a turntable video of a mesh or point cloud: one full rotation.
 
-        mesh: What is drawn, so large that it fits.
-        frames: How many there are.
-        size: Of the square frames, in pixels.
-        rate: Frames a second.
-        elevation: Degrees from which it is seen from above.
+        mesh: The mesh or point cloud. It is scaled to fit.
+        frames: Number of frames.
+        size: Side of the square frames in pixels.
+        rate: Frames per second.
+        elevation: Camera elevation in degrees.
         """
 
     def MixAudio(
@@ -6252,12 +6302,12 @@ class BuiltinNodes:
         level: float | Link[float] = 1.0,
         start: float | Link[float] = 0.0,
     ) -> _MixAudio:
-        """Let two be heard at once, until the later one ends.
+        """Mix two audio clips, so that both play at once. The result ends with the later one.
 
-        audio: What is heard as it is.
-        other: Of the same rate, and of as many channels or one.
-        level: What the other is multiplied by.
-        start: Second at which the other begins.
+        audio: The first clip; its level does not change.
+        other: The second clip, with the same sample rate, and the same number of channels or one channel.
+        level: Factor for the samples of the second clip.
+        start: Second at which the second clip begins.
         """
 
     def MixNoise(
@@ -6269,11 +6319,11 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         share: float | Link[float] = 0.1,
     ) -> _MixNoise:
-        """Noise with a share of another: a small one varies a picture.
+        """Mix noise with other noise. A small share gives variations of an image.
 
-        noise: The first.
-        seed: Of the other.
-        share: Of the other: 0 is the first alone, 1 the other alone; the variance stays as it is.
+        noise: The first noise.
+        seed: Seed of the second noise.
+        share: Share of the second noise: 0 is only the first, 1 is only the second. The variance stays the same.
         """
 
     def MoleculeConditioning(
@@ -6286,12 +6336,14 @@ class BuiltinNodes:
         rings: int | Link[int] | None = None,
         atoms: int | Link[int] | None = None,
     ) -> _MoleculeConditioning:
-        """What molecules are to be like; what isn't told is left to the model.
+        """Conditioning for a molecule model: the properties the molecules should have.
 
-        logp: How much they prefer oil to water, as a power of ten: sugar has -3, benzene 1.7.
-        qed: How like drugs they are, 0 to 1; of molecules this small 0.3 to 0.6.
-        rings: How many rings they have.
-        atoms: How many atoms, besides hydrogen.
+        Properties that are left out are not conditioned.
+
+        logp: Preference for oil over water, as a power of ten: sugar has -3, benzene 1.7.
+        qed: Drug-likeness, 0 to 1. Molecules this small have 0.3 to 0.6.
+        rings: Number of rings.
+        atoms: Number of atoms, without hydrogen.
         """
 
     def MoleculeFromSmiles(
@@ -6303,11 +6355,11 @@ class BuiltinNodes:
         conformers: int | Link[int] = 1,
         seed: int | Link[int] = 0,
     ) -> _MoleculeFromSmiles:
-        """Make a molecule of a SMILES text, and lay it in space.
+        """Make a molecule from SMILES text, with 3D conformers.
 
-        smiles: Such as CC(=O)Oc1ccccc1C(=O)O for aspirin.
-        conformers: How many ways to lay it, with all its hydrogens; 0 leaves out where atoms are.
-        seed: Of how it is laid.
+        smiles: SMILES text, for example CC(=O)Oc1ccccc1C(=O)O for aspirin.
+        conformers: Number of 3D conformers, with all hydrogens. 0 makes no atom positions.
+        seed: Seed of the conformers.
         """
 
     def MoleculeProperties(
@@ -6317,9 +6369,9 @@ class BuiltinNodes:
         *,
         molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
     ) -> _MoleculeProperties:
-        """Tell what a molecule is like: oil or water, like drugs or not, rings, atoms, mass.
+        """Return the properties of a molecule: logP, drug-likeness, rings, atoms, mass.
 
-        molecule: Where its atoms are makes no difference.
+        molecule: Any molecule. Atom positions do not matter.
         """
 
     def MoleculeStatistics(
@@ -6331,11 +6383,11 @@ class BuiltinNodes:
         known: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule] | None = None,
         plotted: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
     ) -> _MoleculeStatistics:
-        """Tell of many molecules how many are distinct and new, and what they are like.
+        """Return statistics of molecules: how many are distinct and new, and their properties.
 
-        molecules: At least one.
-        known: Molecules that don't count as new.
-        plotted: The property whose histogram is plotted.
+        molecules: At least one molecule.
+        known: Molecules that do not count as new.
+        plotted: Property to plot as a histogram.
         """
 
     def MotionConditioning(
@@ -6348,15 +6400,15 @@ class BuiltinNodes:
         motion: _motion | Link[str] | None = None,
         amount: float | Link[float] | None = None,
     ) -> _MotionConditioning:
-        """How the thing in a picture is to move; what isn't told is left to the model.
+        """Conditioning for a motion model: how the object in an image should move.
 
-        It is for a model such as tiny/motions, which knows pictures as tiny draws them: a thing on a
-        plain background.
+        Use it with a model like tiny/motions, which knows images in the style of the model tiny: an
+        object on a plain background. Inputs that are left out are not conditioned.
 
-        image: What the video begins with; its middle is scaled to 64 x 64 pixels.
-        vae: Of the model tiny.
-        motion: What happens to the thing; of tiny/motions what turns or shrinks gets softest.
-        amount: How far it goes: 1 is a fifth of the picture's side, a quarter turn, half as large again, or half as large.
+        image: The first frame. Its centre is scaled to 64 x 64 pixels.
+        vae: The VAE of the model tiny.
+        motion: The motion of the object. With tiny/motions, rotation and shrinking give the softest images.
+        amount: Amount of motion. 1 is a shift by a fifth of the image's side, a quarter turn, or a scale to 1.5 or 0.5 times the size.
         """
 
     def NegativeModel(
@@ -6367,12 +6419,13 @@ class BuiltinNodes:
         guider: Link[Guider],
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
     ) -> _NegativeModel:
-        """Let another model answer for the negative prompt, such as one without the LoRA.
+        """Use another model for the negative prompt, for example the base model without a LoRA.
 
-        Both are in memory at once. AutoGuidance asks a weaker one about the positive prompt.
+        Both models are in memory at once. To guide by a weaker model's prediction for the positive
+        prompt, use AutoGuidance.
 
-        guider: What leads, with a negative prompt and a scale above 1.
-        model: Of the same family as the model, and loaded in the same precision.
+        guider: A guider with a negative prompt and a scale above 1.
+        model: A model of the same family, loaded in the same precision.
         """
 
     def NoNoise(
@@ -6383,10 +6436,12 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
     ) -> _NoNoise:
-        """No noise: sampling goes on from the latent as it is, such as one with noise left in it.
+        """Add no noise: sampling continues from the latent as it is.
 
-        seed: Of what samplers draw on the way. That of the sampling before goes on with what comes after its noise.
-        draw: Of what samplers draw on the way, as for RandomNoise.
+        Use it for a latent with leftover noise.
+
+        seed: Seed of the noise that samplers draw during sampling. The seed of the previous sampling continues its noise sequence.
+        draw: How samplers draw noise during sampling, as for RandomNoise.
         """
 
     def NoiseImage(
@@ -6402,15 +6457,15 @@ class BuiltinNodes:
         batch: int | Link[int] = 1,
         in_color: bool | Link[bool] = True,
     ) -> _NoiseImage:
-        """Make random pictures: static, or clouds of many sizes.
+        """Generate random images: static noise, or clouds.
 
-        width: In pixels.
-        height: In pixels.
-        kind: Static with all values alike or mostly middle grey, or clouds.
-        size: Pixels of the largest clouds.
-        seed: Another one gives another picture.
-        batch: How many; each has the next seed.
-        in_color: Coloured instead of grey.
+        width: Size in pixels.
+        height: Size in pixels.
+        kind: Uniform or Gaussian static noise, or clouds.
+        size: Size of the largest clouds in pixels.
+        seed: Random seed.
+        batch: Number of images. Each has the next seed.
+        in_color: Color instead of gray.
         """
 
     def NormGuidance(
@@ -6421,12 +6476,12 @@ class BuiltinNodes:
         guider: Link[Guider],
         strength: float | Link[float] = 1.0,
     ) -> _NormGuidance:
-        """Keep the guided picture nowhere stronger than the positive prompt alone has it.
+        """Limit the norm of the guided prediction to that of the positive prediction (CFGNorm).
 
-        In each cell of the latent, so that high scales give no glaring spots.
+        The limit applies to each latent cell, so that high scales do not cause overexposed spots.
 
-        guider: What leads.
-        strength: What the picture's latent is multiplied by besides; 1 for nothing.
+        guider: The guider to change.
+        strength: Additional factor for the predicted latent. 1 has no effect.
         """
 
     def NormalMap(
@@ -6438,11 +6493,11 @@ class BuiltinNodes:
         strength: float | Link[float] = 4.0,
         green: Literal['up', 'down'] | Link[str] = 'up',
     ) -> _NormalMap:
-        """Tell from a height or depth map which way a surface faces, as colours.
+        """Compute a normal map from a height or depth map.
 
-        image: Bright is high, or near.
-        strength: How steep the slopes are taken to be.
-        green: What full green faces: up as in OpenGL, or down as in DirectX.
+        image: A height or depth map. Bright is high, or near.
+        strength: Steepness of the slopes.
+        green: Direction of full green: up as in OpenGL, or down as in DirectX.
         """
 
     def Number(
@@ -6452,7 +6507,7 @@ class BuiltinNodes:
         *,
         value: float | Link[float] = 0.0,
     ) -> _Number:
-        """A number, for several inputs at once.
+        """A number that can be linked to several inputs.
 
         value: The number.
         """
@@ -6464,9 +6519,9 @@ class BuiltinNodes:
         *,
         numbers: str | Link[str] = '1, 2, 3',
     ) -> _NumberList:
-        """A list of numbers as they are written.
+        """Make a list of numbers from text.
 
-        numbers: With commas, semicolons or space between them.
+        numbers: Numbers separated by commas, semicolons or spaces.
         """
 
     def NumberRange(
@@ -6478,11 +6533,11 @@ class BuiltinNodes:
         end: float | Link[float] = 1.0,
         count: int | Link[int] = 5,
     ) -> _NumberRange:
-        """Numbers evenly spaced between two, both of them included.
+        """Return evenly spaced numbers between two limits, both included.
 
-        start: The first.
-        end: The last.
-        count: How many; of one alone it is the first.
+        start: The first number.
+        end: The last number.
+        count: How many numbers. For 1, only the first is returned.
         """
 
     def PadForOutpaint(
@@ -6501,18 +6556,18 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         fade: Literal['linear', 'quadratic'] | Link[str] = 'linear',
     ) -> _PadForOutpaint:
-        """Make room around a picture for a model to fill, and a mask of it.
+        """Pad an image for outpainting, and return a mask of the new area.
 
-        image: Any.
-        left: Pixels that are added.
-        top: Pixels that are added.
-        right: Pixels that are added.
-        bottom: Pixels that are added.
-        feather: Pixels over which the mask fades out into the old picture.
-        fill: What is there to begin with: the edge drawn out, the picture mirrored, a colour, or coloured noise.
-        color: Of the fill by colour.
-        seed: Of the noise.
-        fade: Linear fades evenly, quadratic the slower the further.
+        image: Any image.
+        left: Pixels to add on each side.
+        top: Pixels to add on each side.
+        right: Pixels to add on each side.
+        bottom: Pixels to add on each side.
+        feather: Width in pixels over which the mask fades into the original image.
+        fill: Initial content of the new area: the edge repeated, the image mirrored, a colour, or coloured noise.
+        color: Colour of the fill, for the fill by colour.
+        seed: Seed of the noise.
+        fade: Linear fades evenly. Quadratic fades more slowly with the distance.
         """
 
     def PadImage(
@@ -6528,15 +6583,15 @@ class BuiltinNodes:
         border: Literal['color', 'edge', 'reflect', 'wrap'] | Link[str] = 'color',
         color: str | Link[str] = 'black',
     ) -> _PadImage:
-        """Put more around pictures.
+        """Add a border around images.
 
-        image: Of any size.
-        left: Pixels that are added.
-        top: Pixels that are added.
-        right: Pixels that are added.
-        bottom: Pixels that are added.
-        border: Of what: a colour, the outermost pixels, the mirrored picture, or the picture again.
-        color: One that isn't opaque, such as #00000000, gives pictures alpha.
+        image: Images of any size.
+        left: Pixels to add on each side.
+        top: Pixels to add on each side.
+        right: Pixels to add on each side.
+        bottom: Pixels to add on each side.
+        border: Content of the border: a color, the edge pixels, the mirrored image, or the repeated image.
+        color: Border color. A transparent color like #00000000 gives images with alpha.
         """
 
     def PathParts(
@@ -6546,9 +6601,9 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
     ) -> _PathParts:
-        """The parts of a file's path: for fruit/apple.png the folder fruit, apple.png, apple and .png.
+        """Split a file path: fruit/apple.png gives the folder fruit, apple.png, apple and .png.
 
-        path: With / or \\ between folders.
+        path: A path with / or \\ between folders.
         """
 
     def PatternImage(
@@ -6563,14 +6618,14 @@ class BuiltinNodes:
         color: str | Link[str] = 'black',
         background: str | Link[str] = 'white',
     ) -> _PatternImage:
-        """Make a picture of squares, stripes, lines or dots.
+        """Generate a pattern of squares, stripes, lines or dots.
 
-        width: In pixels.
-        height: In pixels.
-        pattern: Which.
-        size: Pixels of a square or a stripe, or from line to line.
-        color: Of what is drawn.
-        background: Of what is between.
+        width: Size in pixels.
+        height: Size in pixels.
+        pattern: Kind of pattern.
+        size: Size of a square or stripe, or distance between lines, in pixels.
+        color: Foreground color.
+        background: Background color.
         """
 
     def PerturbedAttentionGuidance(
@@ -6584,15 +6639,17 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _PerturbedAttentionGuidance:
-        """Lead away from what the model says where its attention is switched off: clearer structure.
+        """Perturbed-attention guidance (PAG): clearer structure.
 
-        Works without a prompt and on top of any guider, as one more question to the model per step.
+        It guides away from the prediction of the model with self-attention switched off in some layers.
+        It works without a prompt and on top of any guider, and needs one more model evaluation per
+        step.
 
-        guider: What leads besides.
-        scale: How strongly it leads.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        layers: Layers to change: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts of a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def PickJson(
@@ -6604,11 +6661,11 @@ class BuiltinNodes:
         path: str | Link[str] = '',
         missing: Literal['error', 'empty'] | Link[str] = 'error',
     ) -> _PickJson:
-        """Read a part of a JSON text: a text, a number, true or false, or a list of such.
+        """Read part of a JSON text: a text, a number, true or false, or a list of these.
 
-        text: JSON.
-        path: Which part, such as images[0].seed; empty for the whole.
-        missing: What a part that isn't there is: an error, or an empty text.
+        text: The JSON text.
+        path: Path of the part, for example images[0].seed. Empty for the whole text.
+        missing: What a missing part gives: an error, or an empty text.
         """
 
     def PixelateImage(
@@ -6619,10 +6676,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         size: int | Link[int] = 8,
     ) -> _PixelateImage:
-        """Make pictures of squares.
+        """Pixelate images into squares.
 
-        image: Of any size; alpha becomes squares, too.
-        size: Pixels of a side of the squares.
+        image: Images of any size. Alpha is pixelated too.
+        size: Side of the squares in pixels.
         """
 
     def PlotBetas(
@@ -6637,17 +6694,17 @@ class BuiltinNodes:
         width: int | Link[int] = 640,
         height: int | Link[int] = 360,
     ) -> _PlotBetas:
-        """Draw what a noise schedule does to a picture: beta, alpha bar and sigma by timestep.
+        """Plot a training noise schedule: beta, alpha bar and sigma by timestep.
 
-        Beta is the variance that a timestep adds, alpha bar the part of the picture's variance that
-        is left, sigma the noise over the picture.
+        Beta is the variance that a timestep adds. Alpha bar is the share of the image's variance that
+        is left. Sigma is the ratio of noise to image.
 
-        beta_schedule: How beta rises; the cosine schedule (squaredcos) has ends of its own.
-        beta_start: First and last beta. The defaults are Stable Diffusion 1.x's.
-        beta_end: First and last beta. The defaults are Stable Diffusion 1.x's.
-        timesteps: In training.
-        width: Of the drawing in pixels.
-        height: Of the drawing in pixels.
+        beta_schedule: How beta rises. The cosine schedule (squaredcos) ignores beta_start and beta_end.
+        beta_start: First and last beta. The defaults are those of Stable Diffusion 1.x.
+        beta_end: First and last beta. The defaults are those of Stable Diffusion 1.x.
+        timesteps: Number of training timesteps.
+        width: Size of the plot, in pixels.
+        height: Size of the plot, in pixels.
         """
 
     def PlotSchedule(
@@ -6665,16 +6722,16 @@ class BuiltinNodes:
         denoise_steps: Literal['share', 'all'] | Link[str] = 'share',
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _PlotSchedule:
-        """Draw the noise levels and timesteps that KSampler walks with the same settings.
+        """Plot the noise levels and timesteps that KSampler uses with the same settings.
 
-        model: Whose noise levels to take.
-        steps: Of the whole schedule.
-        sampler: The method; methods lay their steps differently.
-        schedule: The noise levels it walks down.
-        denoise: Part of the schedule that is walked.
-        width: Of the drawing in pixels.
-        height: Of the drawing in pixels.
-        denoise_steps: How steps are counted where denoise is below 1; as for KSampler.
+        model: The model whose noise levels are used.
+        steps: Number of steps of the whole schedule.
+        sampler: The sampling method. Some methods place their steps differently.
+        schedule: The noise schedule.
+        denoise: Share of the schedule that is run.
+        width: Size of the plot, in pixels.
+        height: Size of the plot, in pixels.
+        denoise_steps: How steps are counted when denoise is below 1, as for KSampler.
         convention: As for KSampler.
         """
 
@@ -6697,21 +6754,21 @@ class BuiltinNodes:
         high: list[float] | Link[float] | Sequence[float | Out[float]] | None = None,
         note: str | Link[str] = '',
     ) -> _PlotValues:
-        """Plot a list of numbers, as a line, points or bars.
+        """Plot a list of numbers as a line, points or bars.
 
-        values: What is plotted; a number that isn't finite leaves a gap.
-        name: Of these values in the legend, where there are several series.
-        kind: How they are drawn.
-        x: Where they stand; 0, 1, 2, … if not given.
-        categories: What each value is of, in place of x.
-        title: Above the plot.
-        x_label: Below the horizontal axis.
-        y_label: Above the vertical axis.
-        x_scale: How the horizontal axis is spaced.
-        y_scale: How the vertical axis is spaced; what isn't above 0 is a gap on log.
-        low: Lower end of each value's interval, such as a confidence interval.
-        high: Its upper end.
-        note: A sentence below the plot, such as what the intervals mean.
+        values: Values to plot. A number that is not finite leaves a gap.
+        name: Name of the series in the legend, if there are several series.
+        kind: How the values are drawn.
+        x: The x positions. 0, 1, 2, … if not linked.
+        categories: Category name of each value, instead of x.
+        title: Title above the plot.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        x_scale: Scale of the horizontal axis.
+        y_scale: Scale of the vertical axis. On log, values that are not above 0 leave a gap.
+        low: Lower end of the interval of each value, for example a confidence interval.
+        high: Upper end of the interval.
+        note: Note below the plot, for example what the intervals mean.
         """
 
     def PointsFromMesh(
@@ -6723,11 +6780,11 @@ class BuiltinNodes:
         count: int | Link[int] = 2048,
         seed: int | Link[int] = 0,
     ) -> _PointsFromMesh:
-        """Points spread evenly over a mesh, with its colours.
+        """Sample points evenly on the surface of a mesh, with its colours.
 
-        mesh: With some area.
-        count: How many points.
-        seed: Equal ones give equal points.
+        mesh: A mesh with a surface area above 0.
+        count: Number of points.
+        seed: Seed of the points. The same seed gives the same points.
         """
 
     def PolyexponentialSchedule(
@@ -6740,12 +6797,12 @@ class BuiltinNodes:
         sigma_max: float | Link[float] | None = None,
         sigma_min: float | Link[float] | None = None,
     ) -> _PolyexponentialSchedule:
-        """Noise levels polynomial in log sigma, as k-diffusion's.
+        """Polyexponential noise schedule: polynomial in log sigma, as in k-diffusion.
 
-        steps: How many.
-        rho: 1 spaces them evenly in log sigma, above it more of them lie low.
-        sigma_max: The greatest and the least; the model's own if left out.
-        sigma_min: The greatest and the least; the model's own if left out.
+        steps: Number of steps.
+        rho: 1 spaces the levels evenly in log sigma. Larger values place more of them at low noise.
+        sigma_max: The largest and the smallest noise level. If left out, those of the model.
+        sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
     def PosterizeImage(
@@ -6756,10 +6813,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         levels: int | Link[int] = 4,
     ) -> _PosterizeImage:
-        """Leave a few levels of each channel.
+        """Reduce each channel to a small number of levels.
 
-        image: Of any size.
-        levels: Of each channel, from black to white.
+        image: Images of any size.
+        levels: Levels per channel, from black to white.
         """
 
     def PredictOnce(
@@ -6773,15 +6830,15 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         cfg: float | Link[float] = 4.0,
     ) -> _PredictOnce:
-        """Ask a model once about a noisy latent, and take its answer apart: no sampling.
+        """Evaluate a model once on a noisy latent and return the parts of its prediction.
 
-        All are latents, so that VAEDecode shows them as pictures.
+        Nothing is sampled. All outputs are latents, so VAEDecode can show them as images.
 
-        model: What removes the noise.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        latent: With noise in it: of AddNoise, or of a sampling that stopped early.
-        cfg: How strongly prompts lead in clean and noise.
+        model: The diffusion model that removes the noise.
+        positive: The prompt: what the image should show.
+        negative: The negative prompt: what the image should not show. If not linked, the empty prompt is used.
+        latent: A noisy latent, from AddNoise or from a sampling that stopped early.
+        cfg: Guidance scale of clean and noise.
         """
 
     def Preprocess(
@@ -6793,11 +6850,11 @@ class BuiltinNodes:
         preprocessor: Link[Preprocessor],
         resolution: int | Link[int] = 0,
     ) -> _Preprocess:
-        """Prepare pictures for a control network, in a way that another node gives.
+        """Apply a ControlNet preprocessor to images.
 
-        image: Any.
-        preprocessor: Of SelectPreprocessor, or of a pack's node.
-        resolution: Pixels of the shorter side that it works in; 0 is that of the picture. The result is as large as the picture in any case.
+        image: Any image.
+        preprocessor: A preprocessor, from SelectPreprocessor or a node of a pack.
+        resolution: Shorter side in pixels at which it works. 0 uses the size of the image. The result always has the size of the image.
         """
 
     def PreviewImage(
@@ -6807,9 +6864,9 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _PreviewImage:
-        """Show pictures without keeping them.
+        """Show images without saving them to the output folder.
 
-        image: Each of the batch is shown.
+        image: The images. Each image of a batch is shown.
         """
 
     def PreviewPlot(
@@ -6819,9 +6876,9 @@ class BuiltinNodes:
         *,
         plot: Link[Plot] | _plots.Plot | Sequence[_plots.Plot],
     ) -> _PreviewPlot:
-        """Show a plot without keeping it.
+        """Show a plot without saving it.
 
-        plot: What is shown.
+        plot: The plot.
         """
 
     def ProjectedGuider(
@@ -6836,14 +6893,14 @@ class BuiltinNodes:
         longest: float | Link[float] = 10.0,
         along: float | Link[float] = 0.0,
     ) -> _ProjectedGuider:
-        """Adaptive projected guidance: high scales without glaring colours.
+        """Adaptive projected guidance (APG): high scales without oversaturated colors.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        momentum: What a step keeps of the ways before; below 0 pushes away from them.
-        longest: Norm that the way from the negative answer to the positive is cut to; 0 leaves it.
-        along: Share that is kept of what lies along the positive answer; at 1, without momentum and a longest way, it is plain guidance.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        momentum: Share of the earlier steps' guidance that is kept. Negative values push away from it.
+        longest: Maximum norm of the difference between positive and negative prediction. 0 means no limit.
+        along: Weight of the component parallel to the positive prediction. At 1, without momentum and norm limit, it is plain guidance.
         """
 
     def QuantizeImage(
@@ -6856,12 +6913,12 @@ class BuiltinNodes:
         palette: str | Link[str] = '',
         dither: Literal['none', 'floyd-steinberg', 'ordered'] | Link[str] = 'none',
     ) -> _QuantizeImage:
-        """Bring pictures down to a few colours.
+        """Reduce images to a small number of colors.
 
-        image: Each of the batch gets colours of its own.
-        colors: How many.
-        palette: Colours to use instead, such as black white #ff8800.
-        dither: How colours between are made of dots.
+        image: The images. Each image of a batch gets a separate palette.
+        colors: Number of colors.
+        palette: Fixed colors to use instead, for example black white #ff8800.
+        dither: How colors in between are simulated by dots.
         """
 
     def QuantizeModel(
@@ -6872,12 +6929,13 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         storage: Literal['float8', 'int8', 'int4', 'full'] | Link[str] = 'int8',
     ) -> _QuantizeModel:
-        """Keep a model's weights in fewer bits: less memory, results that differ a little.
+        """Store a model's weights in fewer bits: it needs less memory, and results differ slightly.
 
-        As LoadModel does with its storage. CompareSamplings tells what it costs.
+        It has the same effect as the storage of LoadModel. Measure the loss of quality with
+        CompareSamplings.
 
-        model: To be kept so; who uses it without has it whole beside.
-        storage: float8 and int8 take a byte a number, int4 some 4.5 bits; full is what it computes in. Norms, embeddings and the like stay whole, with int4 convolutions, too.
+        model: The model to quantize. If other nodes use the unquantized model, both copies are in memory.
+        storage: float8 and int8 use one byte per weight, int4 about 4.5 bits. full is the compute precision. Norms, embeddings and similar layers keep full precision; with int4, convolutions too.
         """
 
     def RandomNoise(
@@ -6888,10 +6946,10 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
     ) -> _RandomNoise:
-        """Noise by a seed, as KSampler draws it.
+        """Random noise from a seed, drawn as in KSampler.
 
-        seed: Of the noise of the first item; the next ones count up from it.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        draw: How noise is drawn. per item: each item has a seed. per batch: one draw from seed for the whole batch, and noise during sampling from seed + 1, as in ComfyUI. per batch, one seed: the same, with noise during sampling from seed itself, as in older versions of ComfyUI.
         """
 
     def RandomNumber(
@@ -6903,11 +6961,11 @@ class BuiltinNodes:
         low: float | Link[float] = 0.0,
         high: float | Link[float] = 1.0,
     ) -> _RandomNumber:
-        """A number between two others that looks random, and is the same for the same seed.
+        """Draw a random number between two limits. The same seed gives the same number.
 
-        seed: Another number for each.
-        low: The bounds. The whole number is one of those from low to high, both of them included, each as likely.
-        high: The bounds. The whole number is one of those from low to high, both of them included, each as likely.
+        seed: Seed of the draw.
+        low: Limits. The whole number is between low and high, both included, with equal probability.
+        high: Limits. The whole number is between low and high, both included, with equal probability.
         """
 
     def RandomPrompt(
@@ -6919,16 +6977,17 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         syntax: Literal['dynamic prompts', 'comfyui'] | Link[str] = 'dynamic prompts',
     ) -> _RandomPrompt:
-        """Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
+        """Draw a random prompt from a template: {red|green|blue} is one choice, __animal__ a line of a
+        file.
 
-        {3::red|green} is red three times as often, {2$$red|green|blue} two of them,
-        {1-2$$ and $$red|green} one or two with " and " between. __pets/small__ is a line of
-        wildcards/pets/small.txt in the inputs folder, and may draw further. \\{ \\} \\_ are plain. Link a
-        SeedRange to draw many.
+        {3::red|green} draws red three times as often. {2$$red|green|blue} draws two choices, {1-2$$ and
+        $$red|green} one or two, joined by " and ". __pets/small__ draws a line of
+        wildcards/pets/small.txt in the inputs folder, which may contain choices, too. \\{ \\} \\_ are
+        plain characters. Link a SeedRange to the seed to get many prompts.
 
-        text: What is drawn from.
-        seed: The same one draws the same, as long as the files are the same.
-        syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */ comments, and without weights, counts and files. Imports set it.
+        text: The template.
+        seed: Seed of the draw. The same seed gives the same prompt as long as the files are the same.
+        syntax: The syntax above, or comfyui. comfyui reads prompts as the ComfyUI page does, with // and /* */ comments, but without weights, counts and files. Imports of workflows set it.
         """
 
     def Range(
@@ -6940,11 +6999,11 @@ class BuiltinNodes:
         start: int | Link[int] = 0,
         step: int | Link[int] = 1,
     ) -> _Range:
-        """Whole numbers, evenly spaced.
+        """Return evenly spaced whole numbers.
 
-        stop: Where they end; it is not one of them.
-        start: The first one.
-        step: From one to the next; below 0 to count down.
+        stop: The end, which is not included.
+        start: The first number.
+        step: Difference between neighbours. Negative values count down.
         """
 
     def ReferenceLatents(
@@ -6957,14 +7016,14 @@ class BuiltinNodes:
         places: Literal['auto', 'offset', 'index'] | Link[str] = 'auto',
         still: bool | Link[bool] = False,
     ) -> _ReferenceLatents:
-        """Show pictures to a model that edits, such as Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
+        """Add reference images for an editing model: Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
 
-        Several, one after the other, show it several pictures.
+        Chain several of these nodes to add several images.
 
-        conditioning: What to make of them. A negative prompt needs none of its own: it takes those of the positive one.
-        latent: The pictures, encoded by the model's VAE; they may have other sizes than the result. Without any it only says of those before where they lie.
-        places: How Flux.1 Kontext tells several apart: auto and offset put them side by side, index gives each a number, as some LoRAs were trained with. Others know it by themselves.
-        still: Tell Qwen-Image-Edit that the pictures are without noise, as Edit Plus 2511 was trained. Its folders tell so by themselves, and so do the files that ComfyUI marks.
+        conditioning: The edit prompt. A negative prompt uses the references of the positive one.
+        latent: The images, encoded by the VAE of the model. Their size may differ from that of the result. If not linked, the node only sets the placement of the references added before.
+        places: How Flux.1 Kontext tells several references apart. auto and offset place them side by side. index numbers them, as some LoRAs were trained with. Other models need no setting.
+        still: Use timestep 0 for the references, as Qwen-Image-Edit Plus 2511 was trained. It is set automatically for its folders, and for files that ComfyUI marks.
         """
 
     def RefineMask(
@@ -6977,12 +7036,14 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         width: int | Link[int] = 10,
     ) -> _RefineMask:
-        """Give a mask a fine edge, such as of hair, by ViTMatte. With SetAlpha it removes a background.
+        """Refine the edge of a mask, for example for hair, with ViTMatte.
 
-        model: Of LoadVisionModel: ViTMatte.
-        image: Any.
-        mask: Right but for its edge; scaled to the picture.
-        width: Pixels on both sides of the edge that are decided anew.
+        Use it with SetAlpha to remove a background.
+
+        model: ViTMatte, from LoadVisionModel.
+        image: Any image.
+        mask: A mask that is correct except at its edge. It is scaled to the size of the image.
+        width: Width in pixels on both sides of the edge that is computed anew.
         """
 
     def RemoveBackground(
@@ -6994,14 +7055,14 @@ class BuiltinNodes:
         tolerance: float | Link[float] = 0.1,
         softness: float | Link[float] = 1.0,
     ) -> _RemoveBackground:
-        """Make the even background transparent that a thing stands on, such as a white one.
+        """Make the even background of an image transparent, for example a white one.
 
-        Where the background is of many things, take ForegroundMask; or mask the thing by SelectByBox,
-        SelectByPoints or SegmentAnything, and take SetAlpha.
+        For a complex background use ForegroundMask. Or mask the object with SelectByBox, SelectByPoints
+        or SegmentAnything, and use SetAlpha.
 
-        image: Its border is of the background.
-        tolerance: How far red, green and blue may each be from the border's colours.
-        softness: Pixels over which the edge fades inwards.
+        image: An image whose border is background.
+        tolerance: Maximum difference of each of red, green and blue from the colours of the border.
+        softness: Width in pixels over which the edge fades inwards.
         """
 
     def RemoveDuplicates(
@@ -7015,13 +7076,13 @@ class BuiltinNodes:
         encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
         within_label: bool | Link[bool] = False,
     ) -> _RemoveDuplicates:
-        """Remove pictures that are nearly the same as one before them.
+        """Remove near-duplicate images. The first of each group is kept.
 
-        dataset: Its pictures are all read.
-        by: Pixels compares small copies, structure where brightness rises and falls, whatever the colours and the size (dHash), meaning what an image encoder sees.
-        distance: Up to which two count as the same: the mean difference of pixels, the share of 64 bits, or 1 less the cosine of what is seen.
-        encoder: For meaning: CLIP's, say.
-        within_label: Compare only pictures of one class.
+        dataset: The dataset. All of its images are read.
+        by: Pixels compares small copies. Structure compares where brightness rises and falls, independent of color and size (dHash). Meaning compares image embeddings.
+        distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64 hash bits, or 1 minus the cosine similarity of embeddings.
+        encoder: Image encoder for meaning, for example CLIP's.
+        within_label: Compare only images of the same class.
         """
 
     def ReorderList(
@@ -7033,11 +7094,11 @@ class BuiltinNodes:
         order: _order | Link[str] = 'reversed',
         seed: int | Link[int] = 0,
     ) -> _ReorderList:
-        """The items of a list in another order.
+        """Sort, reverse or shuffle a list.
 
         items: The list.
-        order: Sorted are numbers by size and texts by letters, capitals like small ones.
-        seed: Another order for each, where they are shuffled.
+        order: Sorting orders numbers by value and texts alphabetically, without regard to case.
+        seed: Seed of the shuffle.
         """
 
     def Repeat(
@@ -7050,14 +7111,15 @@ class BuiltinNodes:
         times: int | Link[int] = 4,
         **inputs: Any,
     ) -> _Repeat:
-        """Run a subgraph a number of times, each time on what it gave before.
+        """Run a subgraph several times, and pass its result on to the next run.
 
-        The subgraph takes a `state`, and if it likes its number as `index`, and gives the next `state`.
-        Its other inputs are inputs of this node. The outputs are the last state, and all of them.
+        The subgraph takes a `state`, and optionally its number as `index`, and returns the next
+        `state`. Its other inputs become inputs of this node. The outputs are the last state, and all
+        states.
 
-        state: What it is first given.
+        state: The state of the first run.
         body: Name of the subgraph.
-        times: How often.
+        times: Number of runs.
         """
 
     def RepeatExamples(
@@ -7070,12 +7132,12 @@ class BuiltinNodes:
         balance: bool | Link[bool] = False,
         weight: float | Link[float] = 1.0,
     ) -> _RepeatExamples:
-        """Say how often examples are learned from in an epoch, such as those of rare classes.
+        """Set how often examples are used per epoch, for example to repeat rare classes.
 
-        dataset: What it said before is replaced.
-        repeats: Times.
-        balance: Rare classes more often, so that each has about as much of an epoch.
-        weight: What the loss of these examples is multiplied by.
+        dataset: The dataset. Its previous repeats are replaced.
+        repeats: Number of repeats per epoch.
+        balance: Repeat rare classes more often, so that each class has about the same share of an epoch.
+        weight: Loss weight of these examples.
         """
 
     def RepeatImage(
@@ -7086,10 +7148,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         times: int | Link[int] = 2,
     ) -> _RepeatImage:
-        """Take pictures several times, in one batch.
+        """Repeat images in one batch.
 
-        image: One, or a batch, which is repeated as a whole.
-        times: How often.
+        image: An image, or a batch, which is repeated as a whole.
+        times: Number of repeats.
         """
 
     def RepeatItems(
@@ -7101,11 +7163,11 @@ class BuiltinNodes:
         times: int | Link[int] = 2,
         each: bool | Link[bool] = False,
     ) -> _RepeatItems:
-        """A list several times over.
+        """Repeat a list several times.
 
         items: The list.
-        times: How often.
-        each: Each item so often before the next one comes, in place of the whole list.
+        times: Number of repetitions.
+        each: Repeat each item before the next one, instead of repeating the whole list.
         """
 
     def RepeatLatent(
@@ -7116,10 +7178,10 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         times: int | Link[int] = 2,
     ) -> _RepeatLatent:
-        """Take a latent several times, in one batch; each copy draws noise of its own.
+        """Repeat a latent in a batch. Each copy draws different noise.
 
-        latent: One, or a batch, which is repeated as a whole.
-        times: How often.
+        latent: A single latent or a batch, which is repeated as a whole.
+        times: Number of copies.
         """
 
     def ReplaceText(
@@ -7134,14 +7196,14 @@ class BuiltinNodes:
         ignore_case: bool | Link[bool] = False,
         most: int | Link[int] = 0,
     ) -> _ReplaceText:
-        """Put another text in place of what is found in a text.
+        """Replace text in a text.
 
         text: The text.
-        find: What to look for.
-        replacement: What comes in its place, each time; of a pattern, \\1 is its first group.
-        regex: Whether what is looked for is a pattern (a regular expression).
-        ignore_case: Whether capitals count as small letters.
-        most: How many are replaced, from the first on; 0 for all.
+        find: Text to find.
+        replacement: Replacement for each match. With a regular expression, \\1 is its first group.
+        regex: Whether the text to find is a regular expression.
+        ignore_case: Whether to ignore upper and lower case.
+        most: Maximum number of replacements, from the start. 0 replaces all.
         """
 
     def ResampleAudio(
@@ -7152,10 +7214,10 @@ class BuiltinNodes:
         audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         rate: int | Link[int] = 48000,
     ) -> _ResampleAudio:
-        """Bring audio to another rate: as long and as high as before.
+        """Convert audio to another sample rate. Length and pitch do not change.
 
-        audio: Of 1,000 to 384,000 samples a second.
-        rate: Samples a second.
+        audio: Audio with 1,000 to 384,000 samples per second.
+        rate: New sample rate, in samples per second.
         """
 
     def RescaleGuidance(
@@ -7167,11 +7229,13 @@ class BuiltinNodes:
         rescale: float | Link[float] = 0.7,
         of: Literal['output', 'velocity'] | Link[str] = 'output',
     ) -> _RescaleGuidance:
-        """Bring a guider's answer to the spread of the positive prompt's, against glaring pictures.
+        """Rescale a guider's prediction to the standard deviation of the positive prompt's.
 
-        guider: What leads.
-        rescale: How far; 0.7 for models trained to zero SNR.
-        of: What has that spread: what the network gives, or its velocity, as in ComfyUI. Of models that predict velocities both are one.
+        It prevents overexposed images at high guidance scales.
+
+        guider: The guider to change.
+        rescale: Strength of the rescaling. Use 0.7 for models trained with zero terminal SNR.
+        of: Quantity that is rescaled: the network's output, or its velocity, as in ComfyUI. For models that predict velocities both are the same.
         """
 
     def ResizeDataset(
@@ -7188,16 +7252,16 @@ class BuiltinNodes:
         max_aspect: float | Link[float] = 2.0,
         enlarge: bool | Link[bool] = True,
     ) -> _ResizeDataset:
-        """Say to what size pictures are brought when they are learned from: one, or the nearest bucket.
+        """Set the size of training images: one size, or aspect-ratio buckets.
 
-        dataset: Its files stay as they are.
-        mode: Buckets are sizes of about one area and many proportions, so little is cut off.
-        width: In pixels; of buckets the side of the square.
-        height: In pixels; 0 is as wide. Of one size alone.
-        fit: How a picture comes to one size.
-        multiple: What the sides of buckets are multiples of.
-        max_aspect: Of buckets: the longer side in shorter ones.
-        enlarge: Of buckets: make small pictures larger.
+        dataset: The dataset. Its files are not changed.
+        mode: Buckets are sizes of about the same area with different aspect ratios, so that little is cropped.
+        width: Width in pixels. For buckets, the side of the square bucket.
+        height: Height in pixels, for one size only. 0 means the same as the width.
+        fit: How an image is fitted to one size.
+        multiple: Sides of buckets are multiples of this value.
+        max_aspect: Maximum aspect ratio of buckets, longer to shorter side.
+        enlarge: Enlarge small images to their bucket size.
         """
 
     def ResizeImage(
@@ -7214,16 +7278,16 @@ class BuiltinNodes:
         multiple_of: int | Link[int] = 1,
         fill: str | Link[str] = 'black',
     ) -> _ResizeImage:
-        """Scale pictures to a size.
+        """Resize images to a given size.
 
-        image: Of any size.
-        width: In pixels; 0 keeps the proportions.
-        height: In pixels; 0 keeps the proportions.
-        method: How pixels are made of others; nearest keeps their values.
-        fit: Stretch ignores the proportions; crop keeps them and cuts off what is too much; pad keeps them and fills up; inside keeps them and stays within the size, outside covers it.
-        like: A picture whose size is taken instead.
-        multiple_of: Sides are rounded to multiples of it.
-        fill: Colour that pad fills up with; one that isn't opaque gives pictures alpha.
+        image: Images of any size.
+        width: Size in pixels. 0 keeps the aspect ratio.
+        height: Size in pixels. 0 keeps the aspect ratio.
+        method: Interpolation. Nearest keeps pixel values unchanged.
+        fit: Stretch ignores the aspect ratio. The others keep it: crop cuts off the excess, pad fills the missing area, inside stays within the size, and outside covers it.
+        like: An image whose size is used instead.
+        multiple_of: Sides are rounded to multiples of this value.
+        fill: Padding color. A transparent color gives images with alpha.
         """
 
     def ResizeLatent(
@@ -7237,13 +7301,13 @@ class BuiltinNodes:
         height: int | Link[int] = 0,
         method: Literal['bislerp', 'bicubic', 'bilinear', 'area', 'nearest'] | Link[str] = 'bislerp',
     ) -> _ResizeLatent:
-        """Scale a latent, such as for a hires fix: then sample it with denoise 0.4 to 0.7.
+        """Scale a latent, for example for a hires fix: then sample it with denoise 0.4 to 0.7.
 
-        latent: Any, also an empty one; its noise mask comes along.
-        factor: How many times larger its sides get; rounded to whole cells, of 8 pixels mostly.
-        width: In pixels, in place of the factor; 0 of one of them keeps the proportions.
-        height: In pixels, in place of the factor; 0 of one of them keeps the proportions.
-        method: How cells are made of others. Bislerp goes between two along an arc, which keeps their contrast; bicubic and bilinear soften, area averages, nearest repeats.
+        latent: Any latent. An empty one works, too. Its noise mask is scaled, too.
+        factor: Scale factor of the sides. The result is rounded to whole cells, usually of 8 pixels.
+        width: Size in pixels, used instead of the factor. If one is 0, the aspect ratio is kept.
+        height: Size in pixels, used instead of the factor. If one is 0, the aspect ratio is kept.
+        method: Interpolation. Bislerp interpolates along an arc and keeps contrast. Bicubic and bilinear soften, area averages, nearest repeats.
         """
 
     def ResizeMask(
@@ -7257,13 +7321,13 @@ class BuiltinNodes:
         height: int | Link[int] = 512,
         method: Literal['bilinear', 'bicubic', 'lanczos', 'area', 'nearest'] | Link[str] = 'bilinear',
     ) -> _ResizeMask:
-        """Scale a mask to a picture, or to a size.
+        """Scale a mask to the size of an image, or to a given size.
 
-        mask: Of any size.
-        image: It gets this picture's size; without it, width and height say.
-        width: In pixels, without a picture.
-        height: In pixels, without a picture.
-        method: How pixels are made of others; nearest keeps hard edges hard.
+        mask: A mask of any size.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width: Size in pixels, if no image is linked.
+        height: Size in pixels, if no image is linked.
+        method: Interpolation. Nearest keeps hard edges hard.
         """
 
     def Resolution(
@@ -7278,18 +7342,18 @@ class BuiltinNodes:
         multiple: int | Link[int] = 0,
         like: Link[Image] | _Picture | Sequence[_Picture] | None = None,
     ) -> _Resolution:
-        """Width and height that a model likes, by its family and the proportions.
+        """Choose a width and height that suit a model family and aspect ratio.
 
-        Those of SDXL, Flux.1 Kontext and Qwen-Image are the sizes that they were trained on; others
-        are as many pixels as their family's. To bring a picture to such a size, link it here as well
-        as to a ResizeImage that crops, and the size to that one's.
+        For SDXL, Flux.1 Kontext and Qwen-Image these are the sizes of their training. For other
+        families the pixel count is that of the family. To resize an image to such a size, link it to
+        `like` and to a ResizeImage node with crop, and link width and height to that node.
 
-        family: Of the model; tiny is the one that comes with nodegraph.
-        aspect: Width to height.
-        portrait: Higher than wide.
-        megapixels: Millions of pixels; 0 for what the family was trained on.
-        multiple: What both sides are to be multiples of; 0 for what the family takes.
-        like: A picture whose proportions are taken instead.
+        family: Family of the model. tiny is the model included in nodegraph.
+        aspect: Aspect ratio, width to height.
+        portrait: Swap the aspect ratio, so that the height is the longer side.
+        megapixels: Size in millions of pixels. 0 uses the training size of the family.
+        multiple: Both sides are multiples of this value. 0 uses the multiple that the family needs.
+        like: An image whose aspect ratio is used instead.
         """
 
     def ReviseConditioning(
@@ -7305,17 +7369,18 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         adds: bool | Link[bool] = False,
     ) -> _ReviseConditioning:
-        """Let what pictures show stand for what a prompt of Stable Diffusion XL says as a whole.
+        """Use images as a prompt for Stable Diffusion XL (Revision): they replace the pooled embedding.
 
-        Its words still lead through their embeddings; with an empty prompt the pictures lead alone.
+        The token embeddings of the prompt still apply. Use an empty prompt to be guided only by the
+        images.
 
         conditioning: The positive prompt.
-        image_encoder: CLIP ViT-bigG's, which goes with the second text encoder.
-        image: Each of the batch counts.
-        strength: How strongly each does.
-        noise: How much of what is seen is drowned in noise: the pictures lead more loosely.
-        seed: Of that noise.
-        adds: Add it to what the prompt says, or to other pictures of such a node before.
+        image_encoder: CLIP ViT-bigG, which matches the second text encoder.
+        image: One or several images. Each image of a batch counts.
+        strength: Strength of each image.
+        noise: Noise that is added to the image embedding. The result follows the images more loosely.
+        seed: Seed of this noise.
+        adds: Add the image embedding to that of the prompt, or to that of a previous node of this type, instead of replacing it.
         """
 
     def RotateImage(
@@ -7329,13 +7394,13 @@ class BuiltinNodes:
         color: str | Link[str] = 'black',
         method: Literal['bicubic', 'bilinear', 'nearest'] | Link[str] = 'bicubic',
     ) -> _RotateImage:
-        """Turn pictures about their middle.
+        """Rotate images around their center.
 
-        image: Of any size.
-        angle: Degrees, clockwise. Right angles move pixels and change none.
-        expand: Make it large enough for all of the picture; else it stays as large as it was.
-        color: Of the corners; one that isn't opaque, such as #00000000, gives pictures alpha.
-        method: How pixels are made of others; nearest keeps their values.
+        image: Images of any size.
+        angle: Angle in degrees, clockwise. Multiples of 90 move pixels without changing their values.
+        expand: Enlarge the result to fit the whole rotated image. Otherwise the size does not change.
+        color: Color of the corners. A transparent color like #00000000 gives images with alpha.
+        method: Interpolation. Nearest keeps pixel values unchanged.
         """
 
     def RotateLatent(
@@ -7346,10 +7411,10 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         angle: Literal['90', '180', '270'] | Link[str] = '90',
     ) -> _RotateLatent:
-        """Turn a latent by quarters of a circle, clockwise.
+        """Rotate a latent clockwise by multiples of 90 degrees.
 
-        latent: Any, also an empty one; its noise mask comes along.
-        angle: Degrees.
+        latent: Any latent. An empty one works, too. Its noise mask is rotated, too.
+        angle: Angle in degrees.
         """
 
     def Round(
@@ -7359,9 +7424,9 @@ class BuiltinNodes:
         *,
         number: float | Link[float],
     ) -> _Round:
-        """The whole number nearest to a number; of two as near, the even one.
+        """Round a number to the nearest whole number. Halves round to the even number.
 
-        number: What to round.
+        number: The number to round.
         """
 
     def SDTurboSchedule(
@@ -7372,10 +7437,11 @@ class BuiltinNodes:
         steps: int | Link[int] = 1,
         denoise: float | Link[float] = 1.0,
     ) -> _SDTurboSchedule:
-        """The first of ten timesteps that SD Turbo and SDXL Turbo were distilled on.
+        """Noise schedule of SD Turbo and SDXL Turbo: the first of the ten timesteps they were distilled
+        on.
 
-        steps: How many of them.
-        denoise: Below 1, that share of the ten is left to take them from: the rest of a picture is kept.
+        steps: How many of the ten timesteps to use.
+        denoise: Below 1, only this share of the ten timesteps is available, and part of the image is kept.
         """
 
     def SampleCustom(
@@ -7391,17 +7457,17 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _SampleCustom:
-        """Turn noise into a latent by parts that are put together one by one.
+        """Generate a latent from separate parts: noise, guider, sampler and schedule.
 
-        RandomNoise, CFGGuider, SelectSampler and BasicSchedule give what KSampler gives with the same
-        settings, to the last bit.
+        Use it for guiders, samplers or schedules that KSampler does not offer. RandomNoise, CFGGuider,
+        SelectSampler and BasicSchedule with the settings of KSampler give a bit-identical result.
 
-        model: What removes the noise.
-        noise: What is begun with.
-        guider: The prompts, and how they lead.
-        sampler: The method.
-        schedule: The noise levels that are walked. A part of one leaves its noise in the latent, or goes on with what was left, if no noise is added.
-        latent: Empty for a picture from noise alone, or the picture to start from.
+        model: The diffusion model that removes the noise.
+        noise: The initial noise.
+        guider: The prompts and the guidance method.
+        sampler: The sampling method and its options.
+        schedule: The noise levels to sample. Part of a schedule leaves its noise in the latent, or continues from leftover noise if no noise is added.
+        latent: An empty latent to generate from noise alone, or the latent of an image to start from.
         convention: As for KSampler.
         """
 
@@ -7415,15 +7481,15 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         spread: float | Link[float] = 1.0,
     ) -> _SampleDecoder:
-        """Make latents in one go with a small GAN or VAE that comes along: 128 pixels, no prompt.
+        """Generate latents in one step with an included small GAN or VAE: 128 pixels, no prompt.
 
-        Both learned the latents of pictures that the model tiny learned from: sixteen things, one large
-        on a plain background each. The VAE of tiny decodes them.
+        Both were trained on the latents of the images that the model tiny was trained on: sixteen
+        objects, each large on a plain background. Decode them with the VAE of tiny.
 
-        model: A generator that learned against a critic (GAN), or a decoder that learned with an encoder (VAE).
-        count: How many.
-        seed: Of the first one; the next ones count up from it.
-        spread: Below 1 more usual pictures, and fewer kinds; above 1 stranger ones.
+        model: A generator trained against a discriminator (GAN), or a decoder trained with an encoder (VAE).
+        count: Number of latents.
+        seed: Seed of the first latent. The next latents count up from it.
+        spread: Truncation: values below 1 give more typical images with less variety, values above 1 more unusual ones.
         """
 
     def SaveAnimation(
@@ -7438,14 +7504,14 @@ class BuiltinNodes:
         quality: int | Link[int] = 85,
         loop: bool | Link[bool] = True,
     ) -> _SaveAnimation:
-        """Write a batch as a picture that moves, with the workflow that made it.
+        """Save a batch as an animated image, with the workflow that made it.
 
-        image: The batch, in the order in which they are shown.
-        rate: Pictures a second.
-        name: What the file names begin with, see SaveImage.
-        format: GIF has 256 colours, PNG (APNG) is lossless.
-        quality: Of WebP; 100 is lossless.
-        loop: Begin anew again and again.
+        image: The frames, in order.
+        rate: Frames per second.
+        name: Start of the file name, see SaveImage.
+        format: GIF has 256 colors. PNG (APNG) is lossless.
+        quality: Quality of WebP. 100 is lossless.
+        loop: Repeat the animation forever.
         """
 
     def SaveAudio(
@@ -7461,13 +7527,13 @@ class BuiltinNodes:
     ) -> _SaveAudio:
         """Write audio to the output folder, with the workflow that made it.
 
-        Files are numbered: song_00001.flac. One with the same content is not written again.
+        Files are numbered: song_00001.flac. A file with the same content is not written again.
 
-        audio: Up to eight channels.
-        name: What the file names begin with; songs/song makes a sub-folder. Words such as %date% are filled in as in SaveImage.
-        format: FLAC is lossless in 24 bits, WAV in every bit and larger, OGG (Opus) small.
-        quality: Of OGG.
-        picture: Also write a picture of its waveform.
+        audio: Audio with up to eight channels.
+        name: Start of the file name. songs/song makes a subfolder. Placeholders like %date% are filled in as in SaveImage.
+        format: FLAC is lossless at 24 bits. WAV keeps every bit and is larger. OGG (Opus) is small.
+        quality: Quality of OGG.
+        picture: Also write an image of the waveform.
         """
 
     def SaveDataset(
@@ -7483,17 +7549,17 @@ class BuiltinNodes:
         per_shard: int | Link[int] = 1000,
         picture: bool | Link[bool] = True,
     ) -> _SaveDataset:
-        """Write a dataset into a folder of the outputs, in a form that other tools read.
+        """Export a dataset to a folder in the outputs, in a format that other tools read.
 
-        Folders are numbered: dataset_00001. One with the same content is not written again.
+        Folders are numbered: dataset_00001. A folder with the same content is not written again.
 
-        dataset: Files are copied as they are, what was made here becomes PNG.
-        name: What the folder's name begins with; sets/fruit makes a sub-folder.
-        format: Folders of classes with metadata.jsonl (Hugging Face, torchvision), COCO's annotations of boxes and masks, or WebDataset's tar files.
-        resized: At the sizes that pictures are learned from.
-        segments: How COCO's masks are written.
-        per_shard: Examples in one tar file.
-        picture: Also write a picture of the first examples, beside the folder.
+        dataset: The dataset. Files are copied unchanged. Generated images are saved as PNG.
+        name: Start of the folder name. sets/fruit makes a subfolder.
+        format: A folder per class with metadata.jsonl (Hugging Face, torchvision), COCO annotations with boxes and masks, or WebDataset tar files.
+        resized: Save images at the training size.
+        segments: How COCO masks are written.
+        per_shard: Examples per tar file.
+        picture: Also save a contact sheet of the first examples next to the folder.
         """
 
     def SaveImage(
@@ -7508,16 +7574,16 @@ class BuiltinNodes:
         bits: Literal['8', '16'] | Link[str] = '8',
         rounding: Literal['nearest', 'down'] | Link[str] = 'nearest',
     ) -> _SaveImage:
-        """Write pictures to the output folder, each with the workflow that made it.
+        """Save images to the output folder, each with the workflow that made it.
 
-        They are numbered: apple_00001.png. A file with the same content is not written again.
+        Files are numbered: apple_00001.png. A file with the same content is not written again.
 
-        image: Each of the batch gets a file of its own.
-        name: What the file names begin with; fruit/apple makes a sub-folder. %date%, %time%, %width%, %height%, %index% say what they name, %sample.seed% an input of a node.
-        format: PNG is lossless, and keeps workflows of any length.
-        quality: Of JPEG, WebP and AVIF.
-        bits: Of each channel; 16 in PNG alone.
-        rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
+        image: The images. Each image of a batch is saved to a separate file.
+        name: Start of the file name. fruit/apple makes a subfolder. Placeholders: %date%, %time%, %width%, %height%, %index%, and %sample.seed% for an input of a node.
+        format: PNG is lossless, and stores workflows of any length.
+        quality: Quality of JPEG, WebP and AVIF.
+        bits: Bits per channel. 16 needs PNG.
+        rounding: How values are rounded to 8 bits: to the nearest level, or down, as in ComfyUI.
         """
 
     def SaveLatent(
@@ -7528,12 +7594,12 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         name: str | Link[str] = 'latent',
     ) -> _SaveLatent:
-        """Write a latent to the output folder, with the workflow that made it.
+        """Save a latent to the output folder, with the workflow that made it.
 
-        Files are numbered: apple_00001.safetensors. One with the same content is not written again.
+        Files are numbered: apple_00001.safetensors. A file with the same content is not written again.
 
-        latent: All of its batch, with its noise mask, seeds and the noise that is left in it.
-        name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date% are filled in as in SaveImage.
+        latent: The whole batch is saved, with its noise mask, seeds and leftover noise.
+        name: Prefix of the file names. fruit/apple makes a sub-folder. Placeholders like %date% are filled in as in SaveImage.
         """
 
     def SaveMask(
@@ -7544,10 +7610,10 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         name: str | Link[str] = 'mask',
     ) -> _SaveMask:
-        """Write masks to the output folder as gray PNGs, which LoadMask reads again.
+        """Save masks to the output folder as gray PNG files, which LoadMask can load.
 
-        mask: Each of the batch gets a file of its own.
-        name: What the file names begin with; fruit/apple makes a sub-folder.
+        mask: Each mask of the batch is saved to a file.
+        name: Prefix of the file names. fruit/apple makes a sub-folder.
         """
 
     def SaveMesh(
@@ -7560,14 +7626,14 @@ class BuiltinNodes:
         format: Literal['glb', 'ply', 'obj'] | Link[str] = 'glb',
         picture: bool | Link[bool] = True,
     ) -> _SaveMesh:
-        """Write a mesh to the output folder, with the workflow that made it.
+        """Save a mesh to the output folder, with the workflow that made it.
 
-        Files are numbered: chair_00001.glb. One with the same content is not written again.
+        Files are numbered: chair_00001.glb. A file with the same content is not written again.
 
-        mesh: With its colours or texture, if it has some.
-        name: What the file names begin with; chairs/chair makes a sub-folder.
-        format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
-        picture: Also write a moving picture of it, seen from all sides.
+        mesh: The mesh, with its colours or texture.
+        name: Prefix of the file names. chairs/chair makes a sub-folder.
+        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colours.
+        picture: Also save an animation that shows the mesh from all sides.
         """
 
     def SaveMolecule(
@@ -7580,14 +7646,14 @@ class BuiltinNodes:
         format: Literal['sdf', 'pdb', 'smi'] | Link[str] = 'sdf',
         picture: bool | Link[bool] = True,
     ) -> _SaveMolecule:
-        """Write a molecule to the output folder, with the workflow that made it.
+        """Save a molecule to the output folder, with the workflow that made it.
 
-        Files are numbered: aspirin_00001.sdf. One with the same content is not written again.
+        Files are numbered: aspirin_00001.sdf. A file with the same content is not written again.
 
-        molecule: With where its atoms are, if that is known.
-        name: What the file names begin with; drugs/aspirin makes a sub-folder.
-        format: SDF has bonds and the first conformer, PDB residues and all of them; SMILES has no room for a workflow.
-        picture: Also write a drawing of it.
+        molecule: The molecule, with atom positions if they are known.
+        name: Prefix of the file names. drugs/aspirin makes a sub-folder.
+        format: SDF stores bonds and the first conformer. PDB stores residues and all conformers. SMILES cannot store a workflow.
+        picture: Also save a drawing of the molecule.
         """
 
     def SavePlot(
@@ -7602,14 +7668,14 @@ class BuiltinNodes:
         height: int | Link[int] = 400,
         picture: bool | Link[bool] = True,
     ) -> _SavePlot:
-        """Write a plot to the output folder, with a picture of it beside.
+        """Save a plot to the output folder, with an image of it.
 
-        plot: What is written.
-        name: What the file names begin with; runs/loss makes a sub-folder.
-        format: JSON is what editors show and LoadPlot reads, with the workflow that made it (long series are thinned); CSV has every number; SVG is a drawing of any size.
-        width: Of the drawing, in pixels.
-        height: The same.
-        picture: Also write a PNG of it.
+        plot: The plot.
+        name: Prefix of the file names. runs/loss makes a sub-folder.
+        format: JSON is shown by editors and loaded by LoadPlot, and includes the workflow (long series are thinned). CSV has every number. SVG is a drawing that scales to any size.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        picture: Also save the plot as PNG.
         """
 
     def SavePointCloud(
@@ -7621,13 +7687,13 @@ class BuiltinNodes:
         name: str | Link[str] = 'points',
         picture: bool | Link[bool] = True,
     ) -> _SavePointCloud:
-        """Write points to the output folder as PLY, with the workflow that made them.
+        """Save a point cloud to the output folder as PLY, with the workflow that made it.
 
-        Files are numbered: scan_00001.ply. One with the same content is not written again.
+        Files are numbered: scan_00001.ply. A file with the same content is not written again.
 
-        point_cloud: With its colours, if it has some.
-        name: What the file names begin with; scans/scan makes a sub-folder.
-        picture: Also write a moving picture of them, seen from all sides.
+        point_cloud: The point cloud, with its colours.
+        name: Prefix of the file names. scans/scan makes a sub-folder.
+        picture: Also save an animation that shows the points from all sides.
         """
 
     def SaveText(
@@ -7639,13 +7705,13 @@ class BuiltinNodes:
         name: str | Link[str] = 'text',
         format: Literal['txt', 'md', 'csv', 'json'] | Link[str] = 'txt',
     ) -> _SaveText:
-        """Write a text to the output folder.
+        """Save a text to the output folder.
 
-        Files are numbered: text_00001.txt. One with the same content is not written again.
+        Files are numbered: text_00001.txt. A file with the same content is not written again.
 
-        text: It is written as it is, in UTF-8, whatever the format.
-        name: What the file names begin with; notes/fox makes a sub-folder. %date%, %time% say what they name, %sample.seed% an input of a node.
-        format: What the file names end with.
+        text: The text. It is saved unchanged in UTF-8, for every format.
+        name: Prefix of the file names. notes/fox makes a sub-folder. %date% and %time% are replaced by date and time, %sample.seed% by an input of a node.
+        format: File name extension.
         """
 
     def SaveVideo(
@@ -7658,14 +7724,14 @@ class BuiltinNodes:
         format: Literal['mp4', 'webm', 'mkv'] | Link[str] = 'mp4',
         quality: int | Link[int] = 75,
     ) -> _SaveVideo:
-        """Write a video to the output folder, with the workflow that made it.
+        """Save a video to the output folder, with the workflow that made it.
 
-        Files are numbered: walk_00001.mp4. One with the same content is not written again.
+        Files are numbered: walk_00001.mp4. A file with the same content is not written again.
 
-        video: With its audio, if it has some.
-        name: What the file names begin with; clips/walk makes a sub-folder. Words such as %date% are filled in as in SaveImage.
-        format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1) is lossless.
-        quality: Of MP4 and WebM.
+        video: The video, with its audio.
+        name: Prefix of the file names. clips/walk makes a sub-folder. Placeholders like %date% are filled in as in SaveImage.
+        format: MP4 (H.264) plays everywhere, WebM (VP9) in browsers. Both need even sides. MKV (FFV1) is lossless.
+        quality: Quality of MP4 and WebM.
         """
 
     def SaveWeights(
@@ -7677,15 +7743,15 @@ class BuiltinNodes:
         name: str | Link[str] = 'lora',
         naming: Literal['auto', 'kohya', 'diffusers'] | Link[str] = 'auto',
     ) -> _SaveWeights:
-        """Write what was taught as a file that diffusers, ComfyUI, A1111 and others read.
+        """Save trained weights as a file that diffusers, ComfyUI, A1111 and others read.
 
-        A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
-        control networks and classifiers become a folder with their configuration, whose name ends with
-        letters of their digest. What is there with the same content is not written again.
+        A LoRA or a textual inversion becomes a numbered file: lora_00001.safetensors. Full models,
+        ControlNets and classifiers become a folder with their configuration. The folder name ends with
+        part of a digest of the content. Existing files with the same content are not written again.
 
-        weights: What a training made.
-        name: What the file names begin with; style/ink makes a sub-folder.
-        naming: Of a LoRA's tensors. kohya's is read by ComfyUI, A1111, diffusers and nodegraph; diffusers' of a UNet by diffusers and nodegraph. auto is kohya's for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers' for transformers, which ComfyUI reads, too.
+        weights: The result of a training.
+        name: Prefix of the file names. style/ink makes a sub-folder.
+        naming: Naming scheme of the tensors of a LoRA. ComfyUI, A1111, diffusers and nodegraph read kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for transformers, which ComfyUI reads, too.
         """
 
     def ScaleImage(
@@ -7699,13 +7765,13 @@ class BuiltinNodes:
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] | Link[str] = 'lanczos',
         multiple_of: int | Link[int] = 1,
     ) -> _ScaleImage:
-        """Scale pictures and keep their proportions.
+        """Scale images and keep their aspect ratio.
 
-        image: Of any size.
-        by: What is given: a factor, the pixels of a side, or how many there are in all.
-        amount: The factor, the pixels, or the megapixels, of which one has 1024 x 1024.
-        method: How pixels are made of others; nearest keeps their values.
-        multiple_of: Sides are rounded to multiples of it.
+        image: Images of any size.
+        by: Meaning of amount: a factor, a side in pixels, or the total number of pixels.
+        amount: The factor, the pixels, or the megapixels. One megapixel is 1024 x 1024 pixels.
+        method: Interpolation. Nearest keeps pixel values unchanged.
+        multiple_of: Sides are rounded to multiples of this value.
         """
 
     def ScaleNoise(
@@ -7716,13 +7782,13 @@ class BuiltinNodes:
         noise: Link[Noise],
         strength: float | Link[float] = 1.0,
     ) -> _ScaleNoise:
-        """Begin with stronger or weaker noise than the model was trained on.
+        """Start from stronger or weaker noise than the model was trained on.
 
-        A little less gives calmer, emptier pictures, a little more livelier ones. Some models, in
-        pixels, are trained on stronger noise: those want it here.
+        Slightly weaker noise gives calmer, emptier images. Slightly stronger noise gives livelier ones.
+        Some pixel-space models are trained on stronger noise and need it here.
 
-        noise: Any.
-        strength: Times what it was; what is drawn on the way stays as it is.
+        noise: Any noise.
+        strength: Factor on the initial noise. Noise that is drawn during sampling does not change.
         """
 
     def ScaleSchedule(
@@ -7733,10 +7799,12 @@ class BuiltinNodes:
         schedule: Link[Schedule],
         factor: float | Link[float] = 1.0,
     ) -> _ScaleSchedule:
-        """All noise levels times a number: below 1, less noise is taken to be there than there is.
+        """Multiply all noise levels by a factor.
 
-        schedule: What is scaled.
-        factor: The number.
+        Below 1, the model assumes less noise than the latent contains.
+
+        schedule: The schedule to scale.
+        factor: The factor.
         """
 
     def ScheduleFromList(
@@ -7746,9 +7814,9 @@ class BuiltinNodes:
         *,
         sigmas: list[float] | Link[float] | Sequence[float | Out[float]],
     ) -> _ScheduleFromList:
-        """Noise levels from a list of numbers.
+        """Noise schedule from a list of numbers.
 
-        sigmas: The noisiest first; with flow models, at most 1.
+        sigmas: Noise levels, the noisiest first. For flow models they are at most 1.
         """
 
     def ScheduleLevels(
@@ -7762,12 +7830,12 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent] | None = None,
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _ScheduleLevels:
-        """The noise levels of a schedule as numbers, from where it begins to where it ends.
+        """Return the noise levels of a schedule as numbers, from the first to the last.
 
-        model: Whose noise levels they are.
-        schedule: How they are laid.
-        sampler: The method; methods lay their steps differently. euler if not linked.
-        latent: Of the size that is sampled, by which flow models shift them; the model's own size if not linked.
+        model: The model whose noise levels are used.
+        schedule: How the noise levels are spaced.
+        sampler: The sampling method. Some methods place their steps differently. euler if not linked.
+        latent: A latent of the size to sample, because flow models shift the levels by size. If not linked, the size of the model is used.
         convention: As for KSampler.
         """
 
@@ -7780,11 +7848,11 @@ class BuiltinNodes:
         threshold: float | Link[float] = 0.12,
         thickness: int | Link[int] = 2,
     ) -> _Scribble:
-        """Draw a picture's outlines roughly, as by hand: thick white lines on black.
+        """Extract rough outlines like a hand-drawn scribble: thick white lines on black.
 
-        image: Any.
-        threshold: How much a line differs from its surroundings at least.
-        thickness: Pixels that lines are thickened by to each side.
+        image: Any image.
+        threshold: How much a line must differ from its surroundings.
+        thickness: Pixels by which lines are thickened on each side.
         """
 
     def SecondExpertCfg(
@@ -7795,13 +7863,13 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         cfg: float | Link[float] = 3.0,
     ) -> _SecondExpertCfg:
-        """Give the second expert of Wan 2.2 a guidance scale of its own.
+        """Set a separate guidance scale for the second expert of Wan 2.2.
 
-        The first has the sampler's, and so has the second without this node. Where that is 1 or below,
-        there is no negative side, and this changes nothing.
+        Without this node both experts use the sampler's cfg. If the sampler's cfg is 1 or below, no
+        negative prompt is evaluated, and this node changes nothing.
 
         conditioning: The positive prompt.
-        cfg: How strongly prompts lead in the last, less noisy part of the sampling.
+        cfg: Guidance scale of the last, low-noise part of the sampling.
         """
 
     def Seed(
@@ -7812,10 +7880,10 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         offset: int | Link[int] = 0,
     ) -> _Seed:
-        """A seed for several nodes at once.
+        """A seed for several nodes.
 
         seed: The seed.
-        offset: Added to it, so that several follow each other.
+        offset: Number that is added to the seed, to get different seeds.
         """
 
     def SeedFromText(
@@ -7826,10 +7894,10 @@ class BuiltinNodes:
         text: str | Link[str],
         number: int | Link[int] = 0,
     ) -> _SeedFromText:
-        """A seed made of a text: it looks random, and is the same for the same text.
+        """Make a seed from text. The same text always gives the same seed.
 
-        text: Such as a name.
-        number: Another seed for each number.
+        text: Any text, for example a name.
+        number: Each number gives a different seed.
         """
 
     def SeedRange(
@@ -7840,12 +7908,12 @@ class BuiltinNodes:
         start: int | Link[int] = 0,
         count: int | Link[int] = 4,
     ) -> _SeedRange:
-        """Consecutive seeds: linked to a seed input, the node runs once for each.
+        """Return consecutive seeds. A node whose seed input is linked to them runs once for each.
 
-        After the largest, 2**64 - 1, comes 0.
+        After the largest seed, 2**64 - 1, the next one is 0.
 
         start: The first seed.
-        count: How many.
+        count: Number of seeds.
         """
 
     def SegmentAnything(
@@ -7860,14 +7928,14 @@ class BuiltinNodes:
         boxes: str | Link[str] = '',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
     ) -> _SegmentAnything:
-        """Mask the thing that points are on, or the things in boxes, by SAM or SAM 2.
+        """Mask the object at given points, or the objects in boxes, with SAM or SAM 2.
 
-        model: Of LoadVisionModel: SAM, SAM-HQ or SAM 2.
-        image: Points and boxes are the same in all of a batch.
-        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        excluded: Points on what is not to be masked.
-        boxes: x, y, width and height of a box round it; several boxes, without points, mask a thing each.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        model: SAM, SAM-HQ or SAM 2, from LoadVisionModel.
+        image: Any image. Points and boxes apply to all images of a batch.
+        points: x and y of points on the object, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points outside the object.
+        boxes: x, y, width and height of a box around the object. Several boxes without points mask one object each.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
         """
 
     def SegmentByText(
@@ -7880,12 +7948,12 @@ class BuiltinNodes:
         text: str | Link[str],
         threshold: float | Link[float] = 0.4,
     ) -> _SegmentByText:
-        """Mask what a text says, by SAM 3 or CLIPSeg.
+        """Mask what a text describes, with SAM 3 or CLIPSeg.
 
-        model: Of LoadVisionModel: SAM 3, which finds things and follows their edges, or CLIPSeg.
-        image: Any.
-        text: What to mask, such as a hat.
-        threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
+        model: SAM 3 or CLIPSeg, from LoadVisionModel. SAM 3 finds objects and follows their edges.
+        image: Any image.
+        text: What to mask, for example a hat.
+        threshold: Minimum confidence. 0 returns a soft mask of the confidence.
         """
 
     def SegmentClass(
@@ -7897,11 +7965,11 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         labels: str | Link[str],
     ) -> _SegmentClass:
-        """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
+        """Mask objects of classes that a model knows, for example sky, with SegFormer and others.
 
-        model: Of LoadVisionModel: one that was trained on classes.
-        image: Any.
-        labels: Names of classes, with commas between them.
+        model: A segmentation model with classes, from LoadVisionModel.
+        image: Any image.
+        labels: Class names, separated by commas.
         """
 
     def Select(
@@ -7919,17 +7987,17 @@ class BuiltinNodes:
         option_6: Any = None,
         option_7: Any = None,
     ) -> _Select:
-        """One of several values, by its number; what only the others need never runs.
+        """Choose one of several values by its number. Nodes that only the other values need do not run.
 
-        index: Which one to take, counted from 0.
-        option_0: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_1: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_2: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_3: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_4: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_5: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_6: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
-        option_7: What there is to choose from. Where the one to be taken isn't given, what depends on this node is skipped.
+        index: Number of the value, counted from 0.
+        option_0: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_1: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_2: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_3: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_4: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_5: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_6: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
+        option_7: The values to choose from. If the chosen one is not linked, nodes that depend on this node are skipped.
         """
 
     def SelectByBox(
@@ -7941,11 +8009,11 @@ class BuiltinNodes:
         box: str | Link[str] = '0.1, 0.1, 0.8, 0.8',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
     ) -> _SelectByBox:
-        """Mask the thing in a box: what is unlike what is around the box. No model is needed.
+        """Mask the object in a box: what differs from the surroundings of the box. No model is needed.
 
-        image: The box is the same in all of a batch.
-        box: x, y, width and height of a box round it, such as 0.1, 0.1, 0.8, 0.8.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        image: Any image. The box applies to all images of a batch.
+        box: x, y, width and height of a box around the object, for example 0.1, 0.1, 0.8, 0.8.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
         """
 
     def SelectByPoints(
@@ -7959,13 +8027,13 @@ class BuiltinNodes:
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         radius: int | Link[int] = 3,
     ) -> _SelectByPoints:
-        """Mask the thing that a point is on, up to its edges. No model is needed.
+        """Mask the object at a point, up to its edges. No model is needed.
 
-        image: The points are the same in all of a batch.
-        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        excluded: Points on what is not to be masked; without any, the picture's border is.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        radius: Pixels around a point that surely belong to it.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of points on the object, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points outside the object. If empty, the border of the image is excluded.
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        radius: Radius in pixels around each point that surely belongs to the object.
         """
 
     def SelectGuider(
@@ -7978,11 +8046,11 @@ class BuiltinNodes:
         guider: Literal['cfg'] | Link[str] = 'cfg',
         cfg: float | Link[float] = 7.0,
     ) -> _SelectGuider:
-        """A guider by its name, such as one of a pack.
+        """Choose a guider by its name, for example one from a pack.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has it; packs and installed packages add others.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        guider: How both predictions are combined. cfg is classifier-free guidance as in CFGGuider. Packs and installed packages add others.
         cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
         """
 
@@ -7993,9 +8061,9 @@ class BuiltinNodes:
         *,
         kind: _kind | Link[str] = 'canny edges',
     ) -> _SelectPreprocessor:
-        """A way to prepare pictures for a control network, for Preprocess to apply.
+        """Select a ControlNet preprocessor for Preprocess.
 
-        kind: As the node of that name, or BlurImage and PosterizeImage, with its defaults. Packs bring others, as nodes of theirs.
+        kind: The node of that name, or BlurImage and PosterizeImage, with default settings. Packs add other preprocessors as nodes.
         """
 
     def SelectSampler(
@@ -8015,19 +8083,21 @@ class BuiltinNodes:
         s_noise_end: float | Link[float] | None = None,
         noise_clip: float | Link[float] | None = None,
     ) -> _SelectSampler:
-        """The method by which a sampling steps. What is left out is the sampler's own.
+        """Choose a sampler and its options for SampleCustom.
 
-        sampler: The method; those of packs and installed packages, too.
-        eta: Part of the noise that is drawn anew in each step: 0 draws none.
-        s_noise: Factor on all noise that is drawn on the way.
-        s_churn: Noise that is added before steps, over the whole sampling.
-        s_tmin: Between these noise levels it is added, or the way is walked again.
-        s_tmax: Between these noise levels it is added, or the way is walked again.
-        order: How many predictions a step looks at.
-        gamma: How far a slope is followed past the one before it.
-        repeats: How often the way between s_tmax and s_tmin is walked again.
-        s_noise_end: What s_noise comes to in the last step.
-        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
+        An option that is left out keeps the default of the sampler.
+
+        sampler: The sampling method. Methods of packs and installed packages are included.
+        eta: Share of the noise that is drawn anew in each step. 0 draws none.
+        s_noise: Factor on all noise that is drawn during sampling.
+        s_churn: Noise that is added before steps, in total over the sampling.
+        s_tmin: Range of noise levels in which noise is added or steps are repeated.
+        s_tmax: Range of noise levels in which noise is added or steps are repeated.
+        order: Order of the method: how many predictions each step uses.
+        gamma: Weight of the extrapolation from the previous slope.
+        repeats: How often the steps between s_tmax and s_tmin are repeated.
+        s_noise_end: Value that s_noise reaches in the last step.
+        noise_clip: Limit of the noise, in standard deviations. 0 does not clip.
         """
 
     def SelectSuperpixels(
@@ -8041,13 +8111,13 @@ class BuiltinNodes:
         parts: int | Link[int] = 50,
         method: Literal['slic', 'felzenszwalb', 'watershed'] | Link[str] = 'slic',
     ) -> _SelectSuperpixels:
-        """Mask those parts of alike pixels that some points lie in.
+        """Mask the superpixels that contain the given points.
 
-        image: The points are the same in all of a batch.
-        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        parts: As of Superpixels, which shows them.
-        method: As of Superpixels, which shows them.
+        image: Any image. The points apply to all images of a batch.
+        points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
+        parts: As for Superpixels, which shows the segments.
+        method: As for Superpixels, which shows the segments.
         """
 
     def SelfAttentionGuidance(
@@ -8061,13 +8131,16 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _SelfAttentionGuidance:
-        """Lead away from what a UNet says of a picture blurred where it looks: clearer details.
+        """Self-attention guidance (SAG): clearer details.
 
-        guider: What leads besides.
-        scale: How strongly it leads.
-        blur: Standard deviation in cells of the latent.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        It guides away from a UNet's prediction for an image that is blurred where its attention is
+        high.
+
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        blur: Standard deviation of the blur in latent cells.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def SetAlpha(
@@ -8079,11 +8152,11 @@ class BuiltinNodes:
         mask: Link[Mask] | _Picture | Sequence[_Picture],
         masked: Literal['opaque', 'transparent'] | Link[str] = 'opaque',
     ) -> _SetAlpha:
-        """Make a part of a picture transparent, by a mask. Saved as PNG or WebP, it stays so.
+        """Make part of an image transparent with a mask. PNG and WebP files keep the transparency.
 
-        image: Its own transparency is replaced.
-        mask: It is scaled to the picture.
-        masked: Whether what is masked stays opaque or becomes transparent.
+        image: Any image. Its alpha channel is replaced.
+        mask: Any mask. It is scaled to the size of the image.
+        masked: Whether the masked area stays opaque or becomes transparent.
         """
 
     def SetCaptions(
@@ -8095,11 +8168,11 @@ class BuiltinNodes:
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
         labels: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _SetCaptions:
-        """Give a dataset's examples captions or labels from elsewhere, such as a language model.
+        """Set a dataset's captions or labels from lists, for example from a language model.
 
-        dataset: Its other texts stay.
-        captions: One an example, in their order, or one for all.
-        labels: The same of classes.
+        dataset: The dataset. Its other texts do not change.
+        captions: One caption per example, in order, or one for all.
+        labels: One class label per example, in order, or one for all.
         """
 
     def SetFirstLevel(
@@ -8110,10 +8183,10 @@ class BuiltinNodes:
         schedule: Link[Schedule],
         sigma: float | Link[float] = 136.0,
     ) -> _SetFirstLevel:
-        """Begin a schedule at another noise level, also above what the model was trained on.
+        """Start a schedule at another noise level. It may be above the model's training range.
 
-        schedule: Whose first level is set; the others stay.
-        sigma: The level, above the next one; the model is asked at the noisiest timestep it knows.
+        schedule: The schedule to change. Its other levels stay.
+        sigma: The first level, above the next one. Above its training range, the model is evaluated at its noisiest timestep.
         """
 
     def SetFlowShift(
@@ -8124,13 +8197,13 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         shift: float | Link[float] = 3.0,
     ) -> _SetFlowShift:
-        """Shift a flow model's noise levels: more steps for the layout, or for details.
+        """Set the shift of a flow matching model: more steps for the layout, or for details.
 
-        For Stable Diffusion 3, Wan, Z-Image, Qwen-Image and all others that were trained by flow
-        matching. The weights are shared with all who use the model as it is.
+        Use it for Stable Diffusion 3, Wan, Z-Image, Qwen-Image and other flow matching models. The
+        weights are shared with the unchanged model.
 
-        model: Whose levels are shifted, whatever the size of the picture.
-        shift: 1 not at all; the larger, the more steps are spent where there is much noise.
+        model: The model to change. The shift is the same for all image sizes.
+        shift: 1 is no shift. Larger values spend more steps at high noise.
         """
 
     def SetFlowShiftBySize(
@@ -8144,13 +8217,13 @@ class BuiltinNodes:
         base_shift: float | Link[float] = 0.5,
         max_shift: float | Link[float] = 1.15,
     ) -> _SetFlowShiftBySize:
-        """Shift a flow model's noise levels as a size of pictures needs it: the larger, the more.
+        """Set the shift of a flow matching model by image size. Larger images get a larger shift.
 
-        model: Whose levels are shifted.
-        width: Of the pictures, in pixels.
-        height: Of the pictures, in pixels.
-        base_shift: The logarithm of the shift of pictures of 256 x 256.
-        max_shift: That of pictures of 1024 x 1024; on a line over the pixels between and beyond.
+        model: The model to change.
+        width: Size of the image, in pixels.
+        height: Size of the image, in pixels.
+        base_shift: Logarithm of the shift for images of 256 x 256.
+        max_shift: Logarithm of the shift for images of 1024 x 1024. Other sizes are on a line over the number of pixels.
         """
 
     def SetItemSeeds(
@@ -8161,12 +8234,12 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seeds: list[int] | Link[int] | Sequence[int | Out[int]],
     ) -> _SetItemSeeds:
-        """Give each item of a batch a seed of its own, such as to draw the best of many again.
+        """Set the seed of each item of a batch, for example to regenerate the best of many images.
 
-        An item is then sampled as it is alone with that seed.
+        Each item gives the same result as when it is sampled alone with that seed.
 
-        latent: A batch, or a single one, of which so many items are made.
-        seeds: One for each item. The sampler's own seed is added to them: leave that at 0.
+        latent: A batch. A single item is repeated once for each seed.
+        seeds: One seed per item. The seed of the sampler is added to them, so leave it at 0.
         """
 
     def SetNoiseMask(
@@ -8177,10 +8250,10 @@ class BuiltinNodes:
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _SetNoiseMask:
-        """Say which part of a latent sampling may change.
+        """Set the part of a latent that sampling changes (inpainting).
 
-        latent: Of a picture.
-        mask: 1 is made anew, 0 is kept. It is scaled to the latent's size.
+        latent: The latent of an image.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
         """
 
     def SetPrediction(
@@ -8192,11 +8265,11 @@ class BuiltinNodes:
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] | Link[str] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
     ) -> _SetPrediction:
-        """Say what a model predicts, where its file doesn't or says it wrongly.
+        """Set what a model predicts, if its file does not say or is wrong.
 
-        model: Of a table of noise levels, such as Stable Diffusion's.
-        prediction_type: The noise (epsilon), v, or the clean sample; auto is what the file says.
-        zero_terminal_snr: Whether it was trained to begin at noise alone, where sampling begins then; auto is what the file says.
+        model: A model with a discrete noise schedule, for example Stable Diffusion.
+        prediction_type: The noise (epsilon), v, or the clean sample. auto uses the value in the file.
+        zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
         """
 
     def SetVideoAudio(
@@ -8207,10 +8280,10 @@ class BuiltinNodes:
         video: Link[Video] | _values.Video | Sequence[_values.Video],
         audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _SetVideoAudio:
-        """Give a video other audio, or none.
+        """Replace or remove the audio of a video.
 
-        video: Its frames stay as they are.
-        audio: Begins with the first frame; left out, the video is silent.
+        video: The video. Its frames do not change.
+        audio: Audio that starts with the first frame. If left out, the video is silent.
         """
 
     def ShadowsHighlights(
@@ -8222,11 +8295,11 @@ class BuiltinNodes:
         shadows: float | Link[float] = 0.0,
         highlights: float | Link[float] = 0.0,
     ) -> _ShadowsHighlights:
-        """Lift or deepen dark parts and bright parts, each by itself.
+        """Brighten or darken shadows and highlights separately.
 
-        image: Of any size.
-        shadows: Above 0 makes dark parts brighter, below 0 darker.
-        highlights: Above 0 makes bright parts brighter, below 0 darker.
+        image: Images of any size.
+        shadows: Positive values brighten dark areas, negative values darken them.
+        highlights: Positive values brighten bright areas, negative values darken them.
         """
 
     def ShapeConditioning(
@@ -8238,11 +8311,13 @@ class BuiltinNodes:
         color: _color | Link[str] | None = None,
         proportion: float | Link[float] | None = None,
     ) -> _ShapeConditioning:
-        """What shapes are to be like; what isn't told is left to the model.
+        """Conditioning for a shape model: what the shapes should look like.
 
-        solid: What they are.
-        color: Of all of it.
-        proportion: Their height by their width: 2 is twice as tall as wide.
+        Inputs that are left out are not conditioned.
+
+        solid: Kind of the shapes.
+        color: Colour of the whole shape.
+        proportion: Ratio of height to width: 2 is twice as tall as wide.
         """
 
     def ShapeMask(
@@ -8261,18 +8336,18 @@ class BuiltinNodes:
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         angle: float | Link[float] = 0.0,
     ) -> _ShapeMask:
-        """Mask a rectangle, an ellipse or a diamond.
+        """Make a mask of a rectangle, an ellipse or a diamond.
 
-        image: The mask is as large as this picture; without it, width and height say.
-        width: In pixels, without a picture.
-        height: In pixels, without a picture.
-        shape: Fills its box; smooth at its edge.
-        x: Left and upper edge of its box.
-        y: Left and upper edge of its box.
-        shape_width: Of its box.
-        shape_height: Of its box.
-        unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
-        angle: Degrees that it is turned clockwise about its middle.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width: Size in pixels, if no image is linked.
+        height: Size in pixels, if no image is linked.
+        shape: The shape. It fills its box, and its edge is antialiased.
+        x: Left and upper edge of the box.
+        y: Left and upper edge of the box.
+        shape_width: Width and height of the box.
+        shape_height: Width and height of the box.
+        unit: Unit of x, y, shape_width and shape_height: shares of the image's sides, 0 to 1, or pixels.
+        angle: Clockwise rotation about the centre, in degrees.
         """
 
     def SharpenImage(
@@ -8285,12 +8360,12 @@ class BuiltinNodes:
         radius: float | Link[float] = 1.0,
         threshold: float | Link[float] = 0.0,
     ) -> _SharpenImage:
-        """Sharpen pictures by an unsharp mask.
+        """Sharpen images with an unsharp mask.
 
-        image: Of any size.
-        amount: How much; 0 leaves the picture.
-        radius: Pixels of what is made crisper.
-        threshold: Differences below it are left alone, so that noise isn't sharpened.
+        image: Images of any size.
+        amount: Strength. 0 has no effect.
+        radius: Size of the sharpened details in pixels.
+        threshold: Differences below this value are not sharpened, so that noise is not amplified.
         """
 
     def ShiftImage(
@@ -8302,9 +8377,9 @@ class BuiltinNodes:
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
     ) -> _ShiftImage:
-        """Move pictures; what leaves at one side comes in at the other.
+        """Shift images with wrap-around: pixels that leave on one side enter on the opposite side.
 
-        image: Of any size.
+        image: Images of any size.
         x: Pixels to the right and down.
         y: Pixels to the right and down.
         """
@@ -8316,9 +8391,9 @@ class BuiltinNodes:
         *,
         value: Any,
     ) -> _ShowValue:
-        """Show any value: texts and numbers as they are, of pictures and latents their statistics.
+        """Show any value as text. Images and latents are shown as statistics.
 
-        value: Of a list each item is shown on a line of its own.
+        value: The value. A list is shown with one item per line.
         """
 
     def SizeConditioning(
@@ -8335,19 +8410,19 @@ class BuiltinNodes:
         target_height: int | Link[int] = 0,
         score: float | Link[float] | None = None,
     ) -> _SizeConditioning:
-        """Tell Stable Diffusion XL which size and crop a picture is to look like.
+        """Set the size and crop conditioning of Stable Diffusion XL.
 
-        It was trained on pictures that were scaled and cropped, and told so: a small original size
-        makes them coarse, a crop from the left or from above cuts things off.
+        The model was trained on scaled and cropped images, with these values as inputs. A small
+        original size gives coarse images. A crop from the left or top cuts objects off.
 
-        conditioning: The positive prompt; a negative one without such a node is told the same.
-        original_width: Pixels before it was scaled; 0 for the size that is sampled.
-        original_height: The same.
-        crop_left: Pixels that were cut off at the left.
-        crop_top: Pixels that were cut off above.
-        target_width: Pixels that it was cut to; 0 for the size that is sampled.
-        target_height: The same.
-        score: How beautiful the picture is, 0 to 10: for the refiner alone, which is told it in place of the target size. Left out, 6, and 2.5 for a negative prompt.
+        conditioning: The positive prompt. A negative prompt without this node gets the same values.
+        original_width: Width in pixels before scaling. 0 uses the sampled size.
+        original_height: Height in pixels before scaling. 0 uses the sampled size.
+        crop_left: Pixels cropped at the left.
+        crop_top: Pixels cropped at the top.
+        target_width: Width in pixels after cropping. 0 uses the sampled size.
+        target_height: Height in pixels after cropping. 0 uses the sampled size.
+        score: Aesthetic score, 0 to 10. Only the refiner uses it, instead of the target size. If left out, 6, and 2.5 for a negative prompt.
         """
 
     def SkipLayerGuidance(
@@ -8362,16 +8437,17 @@ class BuiltinNodes:
         end: float | Link[float] = 0.2,
         prompt: Literal['positive', 'negative'] | Link[str] = 'positive',
     ) -> _SkipLayerGuidance:
-        """Lead away from what the model says without some of its layers: better anatomy.
+        """Skip-layer guidance (SLG): better anatomy.
 
-        Made for Stable Diffusion 3.5 Medium, with layers `7, 8, 9`.
+        It guides away from the prediction of the model without some of its layers. It was made for
+        Stable Diffusion 3.5 Medium, with layers `7, 8, 9`.
 
-        guider: What leads besides.
-        scale: How strongly it leads; nothing to the negative prompt, which cfg leads away from.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
-        prompt: What is asked without those layers: the positive prompt once more, or the negative one in place of asking the whole model, which takes no more time.
+        guider: The guider to extend.
+        scale: Scale of this guidance. With the negative prompt it has no effect; cfg is used instead.
+        layers: Layers to skip: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts of a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
+        prompt: Prompt that is evaluated without these layers. The positive prompt needs one more evaluation per step. The negative prompt without the layers replaces the usual one, at no extra time.
         """
 
     def Slice(
@@ -8384,12 +8460,12 @@ class BuiltinNodes:
         stop: int | Link[int] | None = None,
         step: int | Link[int] = 1,
     ) -> _Slice:
-        """A part of a list.
+        """Return part of a list (slice).
 
         items: The list.
-        start: The first item, counted from 0; -2 is the last but one.
-        stop: The first that isn't in it any more; left out, all that follow are.
-        step: Every so many; below 0 they come in the other order, from the start backwards.
+        start: Index of the first item, starting at 0. -2 is the last but one.
+        stop: Index after the last item. If left out, all following items are included.
+        step: Take every n-th item. Negative values go backwards from start.
         """
 
     def SmilesFromMolecule(
@@ -8399,9 +8475,9 @@ class BuiltinNodes:
         *,
         molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
     ) -> _SmilesFromMolecule:
-        """Write a molecule as SMILES text: the same text for the same molecule.
+        """Convert a molecule to canonical SMILES text.
 
-        molecule: Without where its atoms are.
+        molecule: Any molecule. Atom positions are not included in the text.
         """
 
     def SmoothedEnergyGuidance(
@@ -8416,14 +8492,16 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _SmoothedEnergyGuidance:
-        """Lead away from what a UNet says where its attention is blurred: gentler than switched off.
+        """Smoothed energy guidance (SEG): guidance away from blurred attention. Gentler than PAG.
 
-        guider: What leads besides.
-        scale: How strongly it leads.
-        blur: Standard deviation in cells of the layer; 9999 is the mean of all.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start: Part of the sampling in which it does, 0 to 1.
-        end: Part of the sampling in which it does, 0 to 1.
+        It guides away from the prediction of a UNet whose self-attention is blurred in some layers.
+
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        blur: Standard deviation of the blur in cells of the layer. 9999 replaces the attention by its mean.
+        layers: Layers to change: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts of a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start: Part of the sampling in which it applies, 0 to 1.
+        end: Part of the sampling in which it applies, 0 to 1.
         """
 
     def SoftEdges(
@@ -8434,10 +8512,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         smoothing: float | Link[float] = 1.0,
     ) -> _SoftEdges:
-        """Find edges in gray: the stronger, the whiter.
+        """Detect soft edges in gray: stronger edges are whiter.
 
-        image: Any; the strongest edge of each is white.
-        smoothing: Pixels that are smoothed over first; more leaves only the outlines.
+        image: Any image. Its strongest edge becomes white.
+        smoothing: Blur radius in pixels before detection. Larger values keep only the outlines.
         """
 
     def SolidMask(
@@ -8450,12 +8528,12 @@ class BuiltinNodes:
         height: int | Link[int] = 512,
         value: float | Link[float] = 1.0,
     ) -> _SolidMask:
-        """A mask that has one value everywhere.
+        """Make a mask with the same value everywhere.
 
-        image: It is as large as this picture; without it, width and height say.
-        width: In pixels, without a picture.
-        height: In pixels, without a picture.
-        value: 1 masks everything, 0 nothing.
+        image: The mask gets the size of this image. If not linked, width and height apply.
+        width: Size in pixels, if no image is linked.
+        height: Size in pixels, if no image is linked.
+        value: 1 masks everything, 0 masks nothing.
         """
 
     def SoundConditioning(
@@ -8468,12 +8546,14 @@ class BuiltinNodes:
         pitch: str | Link[str] = '',
         seconds: float | Link[float] | None = None,
     ) -> _SoundConditioning:
-        """What a sound is to be like, in words or by kind, pitch and length; the rest is left open.
+        """Conditioning for a sound model: a text, or kind, pitch and length.
 
-        text: Such as "a violin at A4, 0.5 s"; it counts for what the other inputs leave open.
+        Inputs that are left out are not conditioned.
+
+        text: Description, for example "a violin at A4, 0.5 s". It sets what the other inputs leave open.
         kind: Instrument, animal, machine or noise.
-        pitch: A note, such as A4 or C#5, or a frequency, such as 440 Hz.
-        seconds: Until it is silent.
+        pitch: A note, for example A4 or C#5, or a frequency, for example 440 Hz.
+        seconds: Length in seconds until the sound is silent.
         """
 
     def SpanConditioning(
@@ -8485,14 +8565,14 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _SpanConditioning:
-        """Keep a prompt to a part of the sampling: early steps decide the layout, late ones details.
+        """Limit a prompt to a range of steps: early steps decide the layout, late steps the details.
 
-        Where no prompt applies, the empty one does. A prompt that has such a part already is kept to
-        what lies in both.
+        Where no prompt applies, the empty prompt is used. If the prompt already has a range, it is
+        limited to the intersection of both.
 
         conditioning: The prompt.
-        start: Share of the steps before it leads.
-        end: Share of the steps after which it leads no more.
+        start: Share of the steps after which the prompt begins to apply.
+        end: Share of the steps after which the prompt no longer applies.
         """
 
     def SpeedUp(
@@ -8506,15 +8586,15 @@ class BuiltinNodes:
         channels_last: bool | Link[bool] = False,
         attention: _attention | Link[str] = 'auto',
     ) -> _SpeedUp:
-        """Let a model compute in another way, which may be faster. Results differ in their last bits.
+        """Speed a model up with compilation and other kernels. Results differ in the last bits.
 
-        The weights are shared with all who use the model without.
+        The weights are shared with other uses of the model.
 
-        model: To be sped up.
-        compiled: Compile the repeated blocks by torch.compile: once for each size of picture and number of prompts in a process, which takes up to minutes. Needs a C++ compiler on a CPU, triton on CUDA.
-        fused_projections: Compute query, key and value at once. Takes memory for copies of these layers.
-        channels_last: Lay convolutions' weights out with the channels last, which suits the kernels of UNets in half precision on CUDA. Takes memory for copies of them.
-        attention: How attention is computed: as torch chooses (auto), plainly (math), in slices, which takes less memory, or by a kernel of torch for CUDA (flash, efficient, cudnn).
+        model: Model to change.
+        compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler on a CPU, and triton on CUDA.
+        fused_projections: Compute query, key and value in one operation. It takes memory for copies of these layers.
+        channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
+        attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA.
         """
 
     def SplitChannels(
@@ -8525,10 +8605,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         space: Literal['rgb', 'hsv', 'lab'] | Link[str] = 'rgb',
     ) -> _SplitChannels:
-        """Take pictures apart into their channels, each a grey picture.
+        """Split images into channels. Each channel is a grayscale image.
 
-        image: Of any size; alpha is left out, MaskFromChannel gives it.
-        space: Red, green, blue; hue, saturation, value; or CIE L, a, b, of which a and b are middle grey where there is no colour.
+        image: Images of any size. To get alpha, use MaskFromChannel.
+        space: Color space: red, green, blue; hue, saturation, value; or CIE L, a, b. In a and b, middle gray means no color.
         """
 
     def SplitDataset(
@@ -8542,15 +8622,15 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         exact: bool | Link[bool] = True,
     ) -> _SplitDataset:
-        """Put a dataset's examples into splits: to learn from, to choose by, to be judged by.
+        """Split a dataset into training, validation and test examples.
 
-        Equal pictures always come into one split.
+        Identical images always go into the same split.
 
-        dataset: What it said of splits before is replaced.
-        validation: Share of the examples.
-        test: Share of the examples.
-        seed: Another one splits otherwise.
-        exact: So many of each class. Else each picture for itself: it stays in its split when others come or go, and shares hold roughly.
+        dataset: The dataset. Its previous splits are replaced.
+        validation: Share of the examples for validation.
+        test: Share of the examples for testing.
+        seed: Seed of the random split.
+        exact: Take exactly this share of each class. Otherwise each image is assigned independently: it keeps its split when other images are added or removed, and the shares are approximate.
         """
 
     def SplitSchedule(
@@ -8561,10 +8641,10 @@ class BuiltinNodes:
         schedule: Link[Schedule],
         step: int | Link[int] = 10,
     ) -> _SplitSchedule:
-        """A schedule cut in two, such as for two models.
+        """Split a schedule in two, for example to sample with two models.
 
-        schedule: What is cut.
-        step: How many steps the first part has.
+        schedule: The schedule to split.
+        step: Number of steps of the first part.
         """
 
     def SplitScheduleAtDenoise(
@@ -8575,10 +8655,10 @@ class BuiltinNodes:
         schedule: Link[Schedule],
         denoise: float | Link[float] = 0.5,
     ) -> _SplitScheduleAtDenoise:
-        """A schedule cut in two, so that the second part has a share of the steps.
+        """Split a schedule in two, with a share of the steps in the second part.
 
-        schedule: What is cut.
-        denoise: The share: int(steps × denoise) steps are in the second part.
+        schedule: The schedule to split.
+        denoise: Share of the steps in the second part: int(steps × denoise) steps.
         """
 
     def SplitText(
@@ -8591,12 +8671,12 @@ class BuiltinNodes:
         trim: bool | Link[bool] = True,
         keep_empty: bool | Link[bool] = False,
     ) -> _SplitText:
-        """Cut a text into parts.
+        """Split a text into parts.
 
         text: The text.
-        separator: What stands between the parts; \\n is a line break, \\t a tab. Empty: any space.
-        trim: Whether space around each part is left out.
-        keep_empty: Whether empty parts are kept.
+        separator: Separator between the parts. \\n is a line break, \\t a tab. If empty, any whitespace.
+        trim: Whether to remove whitespace around each part.
+        keep_empty: Whether to keep empty parts.
         """
 
     def SplitTiles(
@@ -8609,14 +8689,14 @@ class BuiltinNodes:
         tile_height: int | Link[int] = 512,
         overlap: int | Link[int] = 64,
     ) -> _SplitTiles:
-        """Cut pictures into overlapping tiles, such as to sample a large one part by part.
+        """Split images into overlapping tiles, for example to sample a large image tile by tile.
 
-        The tiles are a list: nodes linked to it run for each. JoinTiles puts them together.
+        The tiles are a list: the following nodes run once per tile. JoinTiles joins them again.
 
-        image: Of any size; of a batch all are cut alike.
-        tile_width: In pixels; the picture's own where it is smaller.
-        tile_height: In pixels; the picture's own where it is smaller.
-        overlap: Pixels that neighbours share at the least, half of a tile at most.
+        image: Images of any size. All images of a batch are split in the same way.
+        tile_width: Tile size in pixels, limited to the size of the image.
+        tile_height: Tile size in pixels, limited to the size of the image.
+        overlap: Minimum overlap of neighboring tiles in pixels. At most half a tile.
         """
 
     def SplitView(
@@ -8630,13 +8710,13 @@ class BuiltinNodes:
         direction: Literal['horizontal', 'vertical'] | Link[str] = 'horizontal',
         line: int | Link[int] = 2,
     ) -> _SplitView:
-        """Show the one part of a picture and the other part of another, as a slider does.
+        """Show one part of an image and the other part of another, like a before/after slider.
 
-        image: To the left, or above.
-        other: To the right, or below; scaled to the same size.
-        position: Where the one ends and the other begins.
-        direction: Beside each other, or above each other.
-        line: Pixels of the white line between them.
+        image: The left or upper image.
+        other: The right or lower image. It is scaled to the same size.
+        position: Position of the split, 0 to 1.
+        direction: Side by side, or one above the other.
+        line: Width of the white dividing line in pixels.
         """
 
     def StitchCrop(
@@ -8649,12 +8729,12 @@ class BuiltinNodes:
         region: Link[Region],
         feather: float | Link[float] = 8.0,
     ) -> _StitchCrop:
-        """Put a part back that CropToMask cut out; outside the mask nothing changes, bit for bit.
+        """Paste a crop of CropToMask back. Outside the mask all pixels stay bit-identical.
 
-        image: The picture that it was cut out of.
-        part: As it is now, of any size.
-        region: Of CropToMask.
-        feather: Pixels over which it fades in from the mask's edge inwards.
+        image: The image that was cropped.
+        part: The changed crop, of any size.
+        region: The region from CropToMask.
+        feather: Width of the soft edge in pixels, from the edge of the mask inwards.
         """
 
     def StitchImages(
@@ -8669,14 +8749,14 @@ class BuiltinNodes:
         gap: int | Link[int] = 0,
         color: str | Link[str] = 'white',
     ) -> _StitchImages:
-        """Put a picture to a side of another one, scaled so that their edges are alike.
+        """Join two images side by side. The second is scaled so that the joined edges match.
 
-        image: Of any size.
-        other: What is put to it; as many, or one for all.
-        side: Where the other one is.
-        match_size: Scale the other one to the height, or the width, of the first.
-        gap: Pixels between them.
-        color: Of what is between and around.
+        image: Images of any size.
+        other: The images to attach: as many, or one for all.
+        side: Side on which the other image is attached.
+        match_size: Scale the other image to the height, or the width, of the first.
+        gap: Gap between them in pixels.
+        color: Color of the gap and of empty areas.
         """
 
     def StrengthConditioning(
@@ -8687,12 +8767,12 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         strength: float | Link[float] = 1.0,
     ) -> _StrengthConditioning:
-        """Say how much a prompt counts among others that lead at the same place and step.
+        """Set the weight of a prompt relative to other prompts that apply at the same place and step.
 
-        Alone it changes nothing: how strongly prompts lead is told by the sampler's cfg.
+        On a single prompt it has no effect. The guidance scale is the sampler's cfg.
 
         conditioning: The prompt.
-        strength: Times what it counted before.
+        strength: Factor for the prompt's current weight.
         """
 
     def Superpixels(
@@ -8704,11 +8784,11 @@ class BuiltinNodes:
         parts: int | Link[int] = 200,
         method: Literal['slic', 'felzenszwalb', 'watershed'] | Link[str] = 'slic',
     ) -> _Superpixels:
-        """Divide a picture into parts of alike pixels, each in its mean colour.
+        """Divide an image into superpixels, each filled with its mean colour.
 
-        image: Any.
-        parts: About how many.
-        method: Slic makes parts of about one size; felzenszwalb some that are as large as they are even; watershed follows the edges.
+        image: Any image.
+        parts: Approximate number of segments.
+        method: Slic makes segments of about the same size. Felzenszwalb makes larger segments in even areas. Watershed follows the edges.
         """
 
     def Switch(
@@ -8720,11 +8800,11 @@ class BuiltinNodes:
         on_true: Any = None,
         on_false: Any = None,
     ) -> _Switch:
-        """One of two values; what only the other one needs never runs.
+        """Choose one of two values by a condition. Nodes that only the other value needs do not run.
 
-        condition: Which one to take.
-        on_true: The branches. Where the one to be taken isn't given, what depends on this node is skipped.
-        on_false: The branches. Where the one to be taken isn't given, what depends on this node is skipped.
+        condition: True chooses on_true, false on_false.
+        on_true: The two values. If the chosen one is not linked, nodes that depend on this node are skipped.
+        on_false: The two values. If the chosen one is not linked, nodes that depend on this node are skipped.
         """
 
     def TakeExamples(
@@ -8739,14 +8819,14 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         start: int | Link[int] = 0,
     ) -> _TakeExamples:
-        """Take some of a dataset's examples, in an order.
+        """Take a number of a dataset's examples, in a given order.
 
-        dataset: What is taken from.
-        count: How many; 0 is all.
-        order: A shuffled one moves little when examples come or go.
-        per_label: So many of each class.
-        seed: Of the shuffling.
-        start: The first that is taken, counted from 0.
+        dataset: The dataset.
+        count: Number of examples. 0 takes all.
+        order: Order of the examples. A shuffled order changes little when examples are added or removed.
+        per_label: Take this number of each class.
+        seed: Seed of the shuffling.
+        start: Index of the first example, counted from 0.
         """
 
     def TangentialGuider(
@@ -8758,11 +8838,11 @@ class BuiltinNodes:
         negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 7.0,
     ) -> _TangentialGuider:
-        """Tangential guidance: without what of the negative answer only disturbs.
+        """Tangential damping guidance (TCFG): removes the disturbing part of the negative prediction.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
         """
 
     def TaylorSeerCache(
@@ -8776,15 +8856,15 @@ class BuiltinNodes:
         order: int | Link[int] = 1,
         lite: bool | Link[bool] = False,
     ) -> _TaylorSeerCache:
-        """Continue attention's outputs between full steps by how they have changed (arXiv:2503.06923).
+        """Extrapolate attention outputs between full steps with a Taylor series (arXiv:2503.06923).
 
-        What is kept takes memory: order + 1 times the outputs of all attention layers.
+        The cache takes memory: order + 1 times the outputs of all attention layers.
 
-        model: To be sped up.
-        interval: One in so many calls of the network is computed in full.
-        warm_up: Calls at the start that are. Samplers of second order call twice a step.
-        order: Of the highest difference; 0 repeats what was computed last.
-        lite: Continue the network's last layer alone, and leave out all blocks: far faster, and takes hardly any memory. For transformers that end in such a layer.
+        model: Model to change.
+        interval: Every n-th evaluation of the network is computed in full.
+        warm_up: Number of full evaluations at the start. Second-order samplers evaluate the network twice per step.
+        order: Order of the Taylor series. 0 repeats the last computed output.
+        lite: Extrapolate only the last layer, and skip all blocks. It is far faster and takes very little memory. It works for transformers with such a last layer.
         """
 
     def Text(
@@ -8794,7 +8874,7 @@ class BuiltinNodes:
         *,
         text: str | Link[str] = '',
     ) -> _Text:
-        """A text, for several inputs at once.
+        """A text that can be linked to several inputs.
 
         text: The text.
         """
@@ -8807,10 +8887,10 @@ class BuiltinNodes:
         text: str | Link[str] = '',
         unit: Literal['letters', 'words', 'lines'] | Link[str] = 'letters',
     ) -> _TextLength:
-        """How long a text is.
+        """Return the length of a text.
 
         text: The text.
-        unit: What is counted: letters with all space between them, words, or lines.
+        unit: What to count: characters including spaces, words, or lines.
         """
 
     def TextualInversion(
@@ -8832,23 +8912,24 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         options: Link[TrainingOptions] | None = None,
     ) -> _TextualInversion:
-        """Teach a text encoder a word for what pictures show. Nothing else changes: a file of a few KB.
+        """Train a new word for what images show (textual inversion). The result is a file of a few KB.
 
-        For Stable Diffusion 1.x, 2.x and XL, whose prompts are read by CLIP.
+        Only the embedding of the word is trained. It works with Stable Diffusion 1.x, 2.x and XL, which
+        use CLIP.
 
-        model: What the word is learned for.
-        text_encoder: What learns it; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures of one thing, or of one style.
-        word: The new word; as none is written otherwise.
-        begin: A word like it, such as dog: what it begins as. At random if empty.
-        template: What is said of pictures whose captions don't have the word; {} stands for it.
-        vectors: Tokens that it stands for: more hold more, and leave less room in prompts.
-        steps: Changes of the word.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
+        model: The model to train the word for.
+        text_encoder: The text encoder of the same model. It gets the new word.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images of one object or of one style.
+        word: The new word. It must not be an existing word.
+        begin: A similar word to start from, for example dog. If empty, it starts from random values.
+        template: Caption for images whose caption does not contain the word. {} stands for the word.
+        vectors: Number of tokens for the word. More tokens hold more detail, and leave less room in prompts.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
         """
 
     def ThresholdGuider(
@@ -8862,13 +8943,13 @@ class BuiltinNodes:
         mimic_cfg: float | Link[float] = 5.0,
         percentile: float | Link[float] = 0.995,
     ) -> _ThresholdGuider:
-        """Dynamic thresholding: a high scale within the bounds of a lower one.
+        """Dynamic thresholding: a high guidance scale within the value range of a lower scale.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        mimic_cfg: The lower scale, whose range the answer is kept in.
-        percentile: Part of the values of a channel that isn't cut; 1 cuts none.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        mimic_cfg: The lower guidance scale whose value range is used.
+        percentile: Share of a channel's values that is not clipped. 1 clips nothing.
         """
 
     def ThresholdImage(
@@ -8880,11 +8961,11 @@ class BuiltinNodes:
         level: float | Link[float] = 0.5,
         softness: float | Link[float] = 0.0,
     ) -> _ThresholdImage:
-        """Make bright parts white and dark ones black.
+        """Convert images to black and white by a brightness threshold.
 
-        image: Of any size.
-        level: Brightness from which on it is white.
-        softness: How wide the step from black to white is.
+        image: Images of any size.
+        level: Brightness at and above which a pixel becomes white.
+        softness: Width of the transition from black to white.
         """
 
     def ThresholdMask(
@@ -8898,9 +8979,9 @@ class BuiltinNodes:
     ) -> _ThresholdMask:
         """Make a mask hard: 1 where its value is in a range, 0 elsewhere.
 
-        mask: Any.
-        low: Both belong to the range.
-        high: Both belong to the range.
+        mask: Any mask.
+        low: Limits of the range, both included.
+        high: Limits of the range, both included.
         """
 
     def TileHint(
@@ -8911,10 +8992,10 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         factor: float | Link[float] = 4.0,
     ) -> _TileHint:
-        """Take the details out of a picture, for a tile ControlNet to put in anew.
+        """Remove details from an image for a tile ControlNet, which generates new details.
 
-        image: Any.
-        factor: How much smaller it is made, and then as large again.
+        image: Any image.
+        factor: Factor by which the image is scaled down, and then up again.
         """
 
     def TileImage(
@@ -8927,12 +9008,12 @@ class BuiltinNodes:
         rows: int | Link[int] = 2,
         mirror: bool | Link[bool] = False,
     ) -> _TileImage:
-        """Repeat pictures beside and below themselves.
+        """Repeat images in columns and rows.
 
-        image: Of any size.
-        columns: How often.
-        rows: How often.
-        mirror: Turn every other one over, so that edges meet their like.
+        image: Images of any size.
+        columns: Number of repeats in each direction.
+        rows: Number of repeats in each direction.
+        mirror: Mirror every second tile, so that edges match.
         """
 
     def Timesteps(
@@ -8946,13 +9027,13 @@ class BuiltinNodes:
         denoise: float | Link[float] = 1.0,
         order: Literal['noisiest first', 'clean first'] | Link[str] = 'noisiest first',
     ) -> _Timesteps:
-        """The training timesteps of a schedule, such as for AddNoise.
+        """Return the training timesteps of a schedule, for example for AddNoise.
 
-        model: Whose timesteps to take.
-        steps: Of the whole schedule.
-        schedule: How they are spread; leading, trailing and linspace spread them evenly.
-        denoise: Part of the schedule that is taken, from its end.
-        order: As a sampler walks them, or as a picture drowns in noise.
+        model: The model whose timesteps are used.
+        steps: Number of steps of the whole schedule.
+        schedule: How the timesteps are spaced. leading, trailing and linspace space them evenly.
+        denoise: Share of the schedule to return, from its end.
+        order: noisiest first is the order of sampling. clean first is the order of forward diffusion.
         """
 
     def ToInteger(
@@ -8963,10 +9044,10 @@ class BuiltinNodes:
         value: str | int | float | bool | Link[str] | Link[int] | Link[float] | Link[bool],
         whole: Literal['nearest', 'cut off'] | Link[str] = 'nearest',
     ) -> _ToInteger:
-        """Any value as a whole number: of a text the number in it, of true 1, rounded.
+        """Convert a value to a whole number. Text is parsed, true becomes 1, decimals are rounded.
 
-        value: A number, a text that is one, or true or false.
-        whole: The nearest whole number, or what stands before the point.
+        value: A number, a text that is a number, or true or false.
+        whole: Round to the nearest whole number, or cut off the decimals.
         """
 
     def ToNumber(
@@ -8976,9 +9057,9 @@ class BuiltinNodes:
         *,
         value: str | int | float | bool | Link[str] | Link[int] | Link[float] | Link[bool],
     ) -> _ToNumber:
-        """Any value as a number: of a text the number in it, of true 1.
+        """Convert a value to a number. Text is parsed, true becomes 1.
 
-        value: A number, a text that is one, or true or false.
+        value: A number, a text that is a number, or true or false.
         """
 
     def ToText(
@@ -8989,10 +9070,10 @@ class BuiltinNodes:
         value: Any,
         digits: int | Link[int] = -1,
     ) -> _ToText:
-        """Any value as a text: of pictures and latents their size and statistics.
+        """Convert any value to text. Images and latents are described by size and statistics.
 
-        value: Of a list each item becomes a line.
-        digits: Of a number, how many after the point; -1 for as many as it has.
+        value: Any value. Each item of a list becomes a line.
+        digits: Number of decimals. -1 keeps all.
         """
 
     def Today(
@@ -9002,9 +9083,9 @@ class BuiltinNodes:
         *,
         format: str | Link[str] = '%Y-%m-%d',
     ) -> _Today:
-        """The date, or the time, as a text. What depends on it is made anew once that text changes.
+        """The current date or time as text. Nodes that depend on it rerun when the text changes.
 
-        format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month's name, %j day of the year, %V week.
+        format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month name, %j day of the year, %V week.
         """
 
     def TrainClassifier(
@@ -9021,18 +9102,18 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         options: Link[TrainingOptions] | None = None,
     ) -> _TrainClassifier:
-        """Teach a small network from nothing to tell the labels of pictures.
+        """Train a small image classifier from scratch on a labeled dataset.
 
-        It is written as transformers reads it: a ConvNeXt with its preparation.
+        The weights are saved in the format of transformers: a ConvNeXt with its image processor.
 
-        dataset: Pictures with labels. It is judged by those of the split validation.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        size: How much it can learn: tiny has 0.2 million weights, small 1.6, medium 8.
-        side: Pixels of the square that pictures are brought to.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings. What is about noise isn't heeded.
+        dataset: Images with labels. The accuracy is measured on the validation split.
+        steps: Number of training steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        size: Size of the network: tiny has 0.2 million weights, small 1.6, medium 8.
+        side: Side of the square, in pixels, to which images are resized.
+        seed: Random seed of the training.
+        options: More settings, from TrainingSettings. Settings about noise have no effect.
         """
 
     def TrainControlNet(
@@ -9051,21 +9132,21 @@ class BuiltinNodes:
         seed: int | Link[int] = 0,
         options: Link[TrainingOptions] | None = None,
     ) -> _TrainControlNet:
-        """Teach a network to lead a model by what a preprocessor makes of pictures, such as edges.
+        """Train a ControlNet for the output of a preprocessor, for example edges.
 
-        For Stable Diffusion 1.x, 2.x and XL. It begins as a copy of the UNet's way down, which leads
-        nowhere yet. With large models it takes thousands of pictures.
+        It works with Stable Diffusion 1.x, 2.x and XL. The ControlNet starts as a copy of the UNet
+        encoder with zero-initialized outputs. Large models need thousands of images.
 
-        model: What is led; it stays as it is.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        preprocessor: Makes of each picture what is to lead to it.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
+        model: The model that the ControlNet is for. It does not change.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        preprocessor: Makes the control image from each image.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
         """
 
     def TrainLoRA(
@@ -9088,25 +9169,25 @@ class BuiltinNodes:
         options: Link[TrainingOptions] | None = None,
         samples: Link[TrainingSamples] | None = None,
     ) -> _TrainLoRA:
-        """Teach a model a style or a subject from a few pictures: small weights beside its own.
+        """Train a LoRA on a few images of a style or subject.
 
-        The model with what it learned comes out, ready to be sampled. A training that is stopped goes
-        on later from where it was, to the same bits.
+        The output model includes the LoRA and is ready to sample. A training that was stopped continues
+        later from its last state, with bit-identical results.
 
-        model: What learns; its own weights stay as they are.
-        text_encoder: What reads the captions; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions.
-        kept: Pictures that are to look as they do now, under captions without the new words: such as what the model makes itself. They keep a style from spreading to all that it paints. As many of them are in each batch.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-4 for large models, up to 2e-3 for small ones.
-        rank: How much it can hold: 4 to 16 for a style, 32 and up for more.
-        alpha: What it is multiplied by, times the rank; 0: the rank, which is by 1.
-        layers: Where it is put; all takes convolutions, too, which a style gains by.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining.
+        model: The model to train. Its original weights do not change.
+        text_encoder: The text encoder of the same model. It encodes the captions.
+        vae: The VAE of the same model. It encodes the images.
+        dataset: Images with captions.
+        kept: Regularization images, for example made by the model itself, with captions that do not contain the new words. They keep a style from spreading to all images. Each batch has as many of them.
+        steps: Number of optimizer steps.
+        batch: Images per step.
+        learning_rate: Learning rate. 1e-4 for large models, up to 2e-3 for small ones.
+        rank: Rank of the LoRA: 4 to 16 for a style, 32 and up for more.
+        alpha: LoRA alpha. The LoRA is scaled by alpha / rank. 0 uses the rank, which is a scale of 1.
+        layers: Layers to train. all includes convolutions, which helps for a style.
+        seed: Seed of all random choices of the training.
+        options: More options, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining.
         """
 
     def TrainingSettings(
@@ -9130,23 +9211,23 @@ class BuiltinNodes:
         variations: int | Link[int] = 8,
         embedded_guidance: float | Link[float] = 1.0,
     ) -> _TrainingSettings:
-        """How a model is taught: optimiser, learning rate's course, precision, loss.
+        """Training options: optimizer, learning rate schedule, precision, loss.
 
-        optimizer: adamw8bit takes less memory, and needs bitsandbytes and a GPU; adafactor takes less, too.
-        schedule: How the learning rate goes on after the warm-up.
-        warmup: Steps over which it rises from 0.
-        weight_decay: How strongly weights are drawn to 0.
-        clip: Longest gradient, over all weights; 0 for any.
-        accumulate: Batches that a step is made of: as a larger batch, in the memory of one.
-        precision: What is computed in; auto: what the model's weights are kept in.
-        saves_memory: Compute again what layers would hold (gradient checkpointing): about a third slower, in much less memory.
-        average: Give weights that follow those that learn, slowly (EMA), such as by 0.999; 0 gives the last ones.
-        min_snr: Levels with less noise than this signal-to-noise ratio count for less; 5 is usual, 0 turns it off. Not for flow models.
-        noise_offset: About 0.05 lets pictures become darker and brighter.
-        levels: Noise levels all alike, or those in the middle more often; auto: the latter for flow models.
-        kept_weight: How much kept pictures count.
-        variations: Ways each picture is changed in at most, where the dataset changes them.
-        embedded_guidance: What Flux.1 dev and the like are told while they learn.
+        optimizer: adamw8bit takes less memory, and needs bitsandbytes and a GPU. adafactor takes less memory, too.
+        schedule: Learning rate schedule after the warm-up.
+        warmup: Steps over which the learning rate rises from 0.
+        weight_decay: Weight decay.
+        clip: Maximum gradient norm over all weights. 0 does not clip.
+        accumulate: Gradient accumulation: batches per step. It acts as a larger batch, in the memory of one batch.
+        precision: Compute precision. auto uses the precision of the model's weights.
+        saves_memory: Gradient checkpointing: recompute activations instead of storing them. It is about a third slower and takes much less memory.
+        average: Decay of the exponential moving average (EMA) of the weights, for example 0.999. 0 returns the last weights.
+        min_snr: Min-SNR gamma: noise levels with a larger signal-to-noise ratio get less weight. 5 is usual, 0 turns it off. Not for flow matching models.
+        noise_offset: Offset noise. About 0.05 allows darker and brighter images.
+        levels: Sampling of noise levels: all equally, or middle levels more often. auto is the latter for flow matching models.
+        kept_weight: Loss weight of regularization images.
+        variations: Maximum number of augmented versions of each image, if the dataset uses augmentation.
+        embedded_guidance: Guidance scale input of Flux.1 dev and similar models during training.
         """
 
     def TrimAudio(
@@ -9158,11 +9239,11 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         seconds: float | Link[float] = 0.0,
     ) -> _TrimAudio:
-        """Keep a part of audio.
+        """Cut a part out of audio.
 
-        audio: Of any length.
-        start: Seconds to leave out at the beginning.
-        seconds: How many to keep at most; 0 for all.
+        audio: Audio of any length.
+        start: Seconds to skip at the beginning.
+        seconds: Maximum length to keep, in seconds. 0 keeps all.
         """
 
     def TrimVideo(
@@ -9175,12 +9256,12 @@ class BuiltinNodes:
         count: int | Link[int] = 0,
         every: int | Link[int] = 1,
     ) -> _TrimVideo:
-        """Keep a part of a video, with its audio.
+        """Trim a video, with its audio.
 
-        video: Of any length.
-        first: Frames to leave out at the beginning.
-        count: How many frames to keep at most; 0 for all.
-        every: Keep one of so many; the rate is divided by it.
+        video: Any video.
+        first: Number of frames to skip at the start.
+        count: Maximum number of frames to keep. 0 keeps all.
+        every: Keep every n-th frame. The frame rate is divided by n.
         """
 
     def UniqueItems(
@@ -9190,9 +9271,9 @@ class BuiltinNodes:
         *,
         items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
     ) -> _UniqueItems:
-        """The items of a list, each once: where it came first.
+        """Remove duplicates from a list. The first of equal items is kept.
 
-        items: The list. Pictures and other tensors are told apart by their content.
+        items: The list. Images and other tensors are compared by content.
         """
 
     def UpscaleImage(
@@ -9206,13 +9287,13 @@ class BuiltinNodes:
         tile: int | Link[int] = 512,
         overlap: int | Link[int] = 32,
     ) -> _UpscaleImage:
-        """Make pictures larger by a network that was trained for it.
+        """Upscale images with a trained upscale model.
 
-        model: From LoadUpscaleModel.
-        image: Of any size; transparency is scaled by a cubic filter.
-        factor: How many times larger its sides get; 0 is what the model does. Others are scaled from there by Lanczos' filter.
-        tile: Side of the tiles that the model sees at a time, in pixels, which bounds the memory; 0 is the whole picture. Smaller ones if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        model: A model from LoadUpscaleModel.
+        image: Images of any size. Transparency is scaled with bicubic interpolation.
+        factor: Scale of the sides. 0 uses the scale of the model. For other values the result is resized with Lanczos interpolation.
+        tile: Side of the tiles in pixels, which limits the memory. 0 processes the whole image at once. If memory runs out, smaller tiles are used.
+        overlap: Overlap of neighboring tiles in pixels, blended. At most half a tile.
         """
 
     def VAEDecode(
@@ -9225,12 +9306,12 @@ class BuiltinNodes:
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
     ) -> _VAEDecode:
-        """Turn latents into the pictures that they stand for.
+        """Decode latents to images.
 
-        vae: Of the model that made the latents.
-        latent: Sampled, or encoded from a picture.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that made the latents.
+        latent: Latents from a sampler or from VAEEncode.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VAEDecodeVideo(
@@ -9244,13 +9325,13 @@ class BuiltinNodes:
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
     ) -> _VAEDecodeVideo:
-        """Turn the latent of a video into its frames.
+        """Decode the latent of a video to frames.
 
-        vae: Of the model that made the latent.
-        latent: Of one video, sampled or encoded.
-        rate: Frames a second that the video is to have: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video. 23.976 means 24000/1001.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that made the latent.
+        latent: The latent of one video, sampled or encoded.
+        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video. 23.976 means 24000/1001.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VAEEncode(
@@ -9264,13 +9345,13 @@ class BuiltinNodes:
         overlap: int | Link[int] = 64,
         crop: bool | Link[bool] = False,
     ) -> _VAEEncode:
-        """Turn pictures into latents that a model can work on.
+        """Encode images to latents.
 
-        vae: Of the model that is to work on them.
-        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
-        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
+        vae: The VAE of the model that uses the latents.
+        image: Opaque images. Their sides are multiples of the VAE's cell, usually 8 pixels.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
+        crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an image of another size is an error.
         """
 
     def VAEEncodeInpaint(
@@ -9284,16 +9365,16 @@ class BuiltinNodes:
         grow: int | Link[int] = 6,
         crop: bool | Link[bool] = False,
     ) -> _VAEEncodeInpaint:
-        """Turn pictures into latents whose masked part is grey and is made anew.
+        """Encode images with the masked area replaced by gray, for inpainting.
 
-        Sample the whole schedule (denoise 1), as the grey has nothing to start from. To change what is
-        there, encode the picture as it is and use SetNoiseMask.
+        Sample with the whole schedule (denoise 1), because the gray area contains no image to start
+        from. To change existing content, encode the image as it is and use SetNoiseMask.
 
-        vae: Of the model that is to work on them.
-        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
-        mask: Scaled to the pictures. Above a half it is 1, which is filled; else 0, which is kept.
-        grow: Side, in pixels, of a square by which the part that is sampled reaches beyond the grey, so that no seam shows: 6 adds 2 pixels to the left and above, and 3 to the right and below.
-        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
+        vae: VAE of the model that is used for sampling.
+        image: Opaque images with sides that are multiples of the VAE's cell, usually 8 pixels.
+        mask: Mask, scaled to the images. Values above 0.5 count as 1, which is filled; others count as 0, which is kept.
+        grow: Side of a square, in pixels, by which the sampled area extends beyond the gray, so that no seam is visible. 6 adds 2 pixels on the left and top, and 3 on the right and bottom.
+        crop: Center-crop image and mask to multiples of the VAE's cell. Otherwise such sizes are refused.
         """
 
     def VAEEncodeVideo(
@@ -9306,12 +9387,12 @@ class BuiltinNodes:
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
     ) -> _VAEEncodeVideo:
-        """Turn a video into a latent that a model can work on.
+        """Encode a video to a latent.
 
-        vae: Of the model that is to work on it.
-        video: With sides and a number of frames that the model can work on: TrimVideo makes it shorter.
-        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other pictures; 0 works on the whole, and in tiles only if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        vae: The VAE of the model that uses the latent.
+        video: A video whose sides and number of frames fit the model. TrimVideo shortens it.
+        tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
+        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VPSchedule(
@@ -9324,11 +9405,11 @@ class BuiltinNodes:
         beta_min: float | Link[float] = 0.1,
         least: float | Link[float] = 0.001,
     ) -> _VPSchedule:
-        """Noise levels of evenly spaced times of a process that keeps the variance.
+        """Variance-preserving (VP) noise schedule: levels at evenly spaced times of the VP process.
 
-        steps: How many.
-        beta_range: By how much beta rises over the process (19.9 in the paper); if left out, what makes it end at the model's greatest level.
-        beta_min: Beta at its beginning.
+        steps: Number of steps.
+        beta_range: By how much beta rises over the process (19.9 in the paper). If left out, the process ends at the largest level of the model.
+        beta_min: Beta at the start of the process.
         least: The last time above 0.
         """
 
@@ -9342,15 +9423,15 @@ class BuiltinNodes:
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _ValenceGuidance:
-        """Lead molecules to where no atom has more bonds than it can have, or none: far more are valid.
+        """Guide molecules so that no atom has too many bonds. Far more of them are valid.
 
-        No network is asked for it: each step's prediction is pushed down the slope of what is wrong
-        with its own bonds.
+        No extra network is evaluated. In each step, the prediction moves along the gradient of its
+        valence errors.
 
-        guider: What leads besides; of a MoleculeConditioning.
-        strength: How far it is pushed, six times a step: 1 is as far as the slope says that nothing would be wrong any more, 0 is not at all.
-        start: Part of the sampling in which it is, 0 to 1.
-        end: Part of the sampling in which it is, 0 to 1.
+        guider: The guider to extend, with a MoleculeConditioning.
+        strength: Size of the correction, which is applied six times per step. 1 is the full step along the gradient, 0 is none.
+        start: Range of the sampling in which it applies, 0 to 1.
+        end: Range of the sampling in which it applies, 0 to 1.
         """
 
     def VideoFromImages(
@@ -9362,11 +9443,11 @@ class BuiltinNodes:
         rate: float | Link[float] = 24.0,
         audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _VideoFromImages:
-        """Make a video of pictures.
+        """Make a video from images.
 
-        images: Its frames, all of one size; a batch counts as that many pictures.
-        rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
-        audio: Begins with the first frame.
+        images: The frames, all of one size. A batch counts as several images.
+        rate: Frames per second. 23.976 and 29.97 mean 24000/1001 and 30000/1001.
+        audio: Audio that starts with the first frame.
         """
 
     def Vignette(
@@ -9380,13 +9461,13 @@ class BuiltinNodes:
         softness: float | Link[float] = 0.6,
         color: str | Link[str] = 'black',
     ) -> _Vignette:
-        """Darken pictures towards their corners.
+        """Darken images towards their corners.
 
-        image: Of any size.
-        strength: How dark it gets at `radius` + `softness` of the way to the corners, and beyond.
-        radius: Where it begins, between the middle at 0 and the corners at 1.
-        softness: How wide the way from light to dark is; where it ends beyond the corners, these get less dark.
-        color: Of the corners.
+        image: Images of any size.
+        strength: Darkness at `radius` + `softness` of the distance to the corners, and beyond.
+        radius: Start of the transition: 0 is the center, 1 the corners.
+        softness: Width of the transition. If it ends beyond the corners, the corners are less dark.
+        color: Color of the corners.
         """
 
     def WarpImage(
@@ -9399,12 +9480,12 @@ class BuiltinNodes:
         color: str | Link[str] = 'black',
         method: Literal['bicubic', 'bilinear', 'nearest'] | Link[str] = 'bicubic',
     ) -> _WarpImage:
-        """Pull the corners of pictures to other places.
+        """Warp the perspective of images by moving their corners.
 
-        image: Of any size, and as large afterwards.
-        corners: Where they go, from the top left clockwise, as shares of width and height; 0,0 1,0 1,1 0,1 is where they are.
-        color: Of what comes into view; one that isn't opaque, such as #00000000, gives pictures alpha.
-        method: How pixels are made of others; nearest keeps their values.
+        image: Images of any size. The size does not change.
+        corners: New positions of the corners, clockwise from the top left, as shares of width and height. 0,0 1,0 1,1 0,1 has no effect.
+        color: Color of the empty area. A transparent color like #00000000 gives images with alpha.
+        method: Interpolation. Nearest keeps pixel values unchanged.
         """
 
     def WatchTraining(
@@ -9420,15 +9501,15 @@ class BuiltinNodes:
         height: int | Link[int] = 0,
         seed: int | Link[int] = 0,
     ) -> _WatchTraining:
-        """Pictures that are made while a model learns, to see how far it is.
+        """Generate sample images during a training, to watch its progress.
 
-        prompts: A picture for each line.
-        every: Steps of the training from one time to the next.
-        steps: Of sampling.
-        cfg: How strongly prompts lead.
-        width: In pixels; 0: as the model was trained on.
-        height: In pixels; 0: as the model was trained on.
-        seed: Of the pictures.
+        prompts: One prompt per line. Each gives an image.
+        every: Training steps between samples.
+        steps: Sampling steps.
+        cfg: Guidance scale.
+        width: Width in pixels. 0 uses the training size of the model.
+        height: Height in pixels. 0 uses the training size of the model.
+        seed: Seed of the images.
         """
 
     def While(
@@ -9441,14 +9522,14 @@ class BuiltinNodes:
         max_iterations: int | Link[int] = 1000,
         **inputs: Any,
     ) -> _While:
-        """Run a subgraph on what it gave before, for as long as it says to continue.
+        """Run a subgraph on its own result while it asks to continue.
 
-        The subgraph takes a `state`, and if it likes its number as `index`; it gives the next `state`
-        and, as `continue`, whether to go on. Its other inputs are inputs of this node.
+        The subgraph takes a `state`, and optionally its number as `index`. It returns the next `state`,
+        and `continue`: whether to run again. Its other inputs become inputs of this node.
 
-        state: What it is first given.
+        state: The state of the first run.
         body: Name of the subgraph.
-        max_iterations: One that would go on after so many is an error.
+        max_iterations: Maximum number of runs. A loop that would continue after that many is an error.
         """
 
     def WhiteBalance(
@@ -9461,12 +9542,12 @@ class BuiltinNodes:
         tint: float | Link[float] = 0.0,
         auto: Literal['none', 'grey world', 'brightest'] | Link[str] = 'none',
     ) -> _WhiteBalance:
-        """Make colours warmer or colder, or take a colour cast away.
+        """Make colors warmer or cooler, or remove a color cast.
 
-        image: Of any size.
-        temperature: Above 0 is warmer, below 0 is colder.
-        tint: Above 0 is more magenta, below 0 greener.
-        auto: Takes the mean for grey, or the brightest hundredth for white; the rest comes on top.
+        image: Images of any size.
+        temperature: Positive values are warmer, negative values cooler.
+        tint: Positive values are more magenta, negative values greener.
+        auto: Automatic white balance: the mean becomes gray, or the brightest hundredth of the pixels becomes white. Temperature and tint are applied afterwards.
         """
 
     def ZeroOutConditioning(
@@ -9476,12 +9557,12 @@ class BuiltinNodes:
         *,
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _ZeroOutConditioning:
-        """Put zeros in place of a prompt's embeddings and its pooled prompt, as a negative prompt.
+        """Replace a prompt's embeddings and pooled embedding with zeros, as a negative prompt.
 
-        It is what Stable Diffusion XL and 3 are led away from best where nothing is to be said;
-        pictures and sizes that it brings stay.
+        For Stable Diffusion XL and 3 this is the best choice if the negative prompt has no text.
+        Reference images and sizes in the conditioning are kept.
 
-        conditioning: Any prompt of the model's text encoder.
+        conditioning: Any prompt from the model's text encoder.
         """
 
     def ZeroStarGuider(
@@ -9494,12 +9575,12 @@ class BuiltinNodes:
         cfg: float | Link[float] = 4.0,
         zero_steps: int | Link[int] = 1,
     ) -> _ZeroStarGuider:
-        """CFG-Zero*: guidance for flow models that scales the negative answer and begins at rest.
+        """CFG-Zero* for flow models: scales the negative prediction, and skips the first steps.
 
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        zero_steps: Steps at the beginning in which nothing moves: there, a flow model's answer is worse than none. 0 for other models.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        zero_steps: Number of first steps with a zero velocity. There, a flow model's prediction is worse than none. Use 0 for other models.
         """
 
     @property
