@@ -492,8 +492,8 @@ class Sampler:
             event: Any = self._steps.send(answer)  # type: ignore[arg-type]  # None begins
         except StopIteration:
             steps = self.noise_levels.end - self.noise_levels.first
-            given = pluralize(self.steps_done, "step")
-            raise self._fault("ends too early", given, pluralize(steps, "step")) from None
+            done, wanted = pluralize(self.steps_done, "step"), pluralize(steps, "step")
+            raise self._fault("ends too early", done, wanted) from None
         except (MemoryError, torch.OutOfMemoryError, NodegraphError):
             raise
         except Exception as error:
@@ -522,13 +522,13 @@ class Sampler:
             raise self._fault(what, f"shape {tuple(tensor.shape)}", f"shape {shape}, as the latent")
 
     def _fault(
-        self, what: str, given: str | None = None, expected: str | None = None
+        self, what: str, actual: str | None = None, expected: str | None = None
     ) -> InvalidValue:
         function = getattr(self.method.walk, "__name__", self.method.name)
         return InvalidValue(
             f"the function of the sampler {self.method.name} {what}",
             port="sampler",
-            given=given,
+            given=actual,
             expected=expected,
             hint=f"Correct `{function}` in {self.method.module}, or choose another sampler.",
         )
