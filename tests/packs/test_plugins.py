@@ -130,7 +130,7 @@ def test_a_slip_in_one_leaves_it_out_and_hurts_no_other(shop: Shop) -> None:
     registry = shop.registry()
     assert offered(registry.spec("studio:Paint")) == ["grey", "red", "blue"]
     wrong, nameless = registry.problems
-    assert "`box`: its colour `wrong` is left out: an argument of `@colour` is of a wrong" in wrong
+    assert "`box`: its colour `wrong` is left out: an argument of `@colour` is wrong" in wrong
     assert "its colour is left out: its name is no text" in nameless
 
 
