@@ -59,10 +59,10 @@ def totals(classes: Iterable[PipelineClass]) -> list[str]:
     kinds = Counter(item.kind for item in shown).most_common()
     return [
         f"Of diffusers {version('diffusers')}: {len(found)} classes ({makes}).",
-        f"They have {len(shown) + hidden:,} parameters; {len(shown):,} are shown. Of these",
-        f"{typed:,} ({_share(typed, shown)}) have a type of their own, and {by_hand:,} "
-        f"({_share(by_hand, shown)}) one that people fill in, or link",
-        "from what they see or hear; the others are JSON, or what only another node gives.",
+        f"They have {len(shown) + hidden:,} parameters; {len(shown):,} are inputs of nodes.",
+        f"{typed:,} inputs ({_share(typed, shown)}) have a specific type; the others take JSON.",
+        f"{by_hand:,} inputs ({_share(by_hand, shown)}) take values that you type, or media.",
+        "The other typed inputs take tensors or objects of other nodes.",
         "",
         "By kind: " + ", ".join(f"{kind} {count:,}" for kind, count in kinds) + ".",
     ]

@@ -130,3 +130,16 @@ def test_the_design_shows_all_rooms_and_the_layers_that_are_checked() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     layers = contracts["importlinter"]["contracts"][0]["layers"]
     assert "```\n" + "\n".join(layers) + "\n```" in text
+
+
+def test_every_input_that_the_recipes_name_exists() -> None:
+    registry = Registry([pack for pack in installed_packs() if not pack.name])
+    named = [re.fullmatch(r"([A-Z]\w+)\.([a-z_]+)", span) for span in spans("docs/training.md")]
+    inputs = {match.groups() for match in named if match}
+    assert len(inputs) > 20
+    missing = []
+    for node, port in inputs:
+        spec = registry.spec(node)
+        if spec is None or port not in {item.name for item in spec.inputs}:
+            missing.append(f"{node}.{port}")
+    assert missing == []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -54,6 +57,30 @@ def test_every_example_runs(
     assert "http://127.0.0.1:8420" in example
     exec(example.replace("http://127.0.0.1:8420", server.url), {"__name__": "example"})
     assert capsys.readouterr().out
+
+
+@pytest.mark.skipif(which("curl") is None, reason="needs curl")
+def test_the_requests_over_http_are_answered(
+    server: Hosted, busy_worker: None, tmp_path: Path
+) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("## Over HTTP\n")[2]
+    block = text.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
+    document = {**workflow(), "parameters": {"seed": "sum.b"}}
+    (tmp_path / "text_to_image.json").write_text(json.dumps(document))
+    answers = []
+    for line in block.splitlines():
+        # The workflow here is another one, and has no prompt.
+        words = shlex.split(line.replace('"prompt": "a fox face", ', ""))
+        assert words.pop(0) == "curl"
+        words = [word.replace("http://127.0.0.1:8420", server.url) for word in words]
+        curl = ["curl", "-sS", "--fail-with-body", "--noproxy", "*", *words]
+        done = subprocess.run(curl, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        answers.append(json.loads(done.stdout))
+    saved, started = answers
+    assert saved["name"] == "apple"
+    assert started["job"]["state"] == "finished"
+    assert {"job", "outputs"} == started.keys()
 
 
 def test_the_page_names_what_there_is() -> None:

@@ -49,7 +49,7 @@ def test_every_schedule_is_told_with_what_can_follow_it() -> None:
 
 
 def test_every_option_is_told_with_what_it_is_untold() -> None:
-    told = {name: row["Heeds"] for name, row in rows("Options").items()}
+    told = {name: row["Options"] for name, row in rows("Options").items()}
     assert told == {
         name: ", ".join(f"`{option}` {value:g}" for option, value in heeded.items())
         for name, heeded in SAMPLER_OPTIONS.items()
