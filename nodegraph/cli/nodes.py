@@ -270,7 +270,9 @@ def _selected(registry: Registry, category: str | None, search: str | None) -> l
                 f"there is no category `{category}`", hint=did_you_mean(category, known)
             )
     if search is not None:
-        return _most_used_first(search_types(rows, search), registry.usage.types)
+        return _most_used_first(
+            search_types(rows, search, registry.other_names), registry.usage.types
+        )
     return rows
 
 

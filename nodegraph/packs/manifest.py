@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.catalog import OtherNames
 from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
 from nodegraph.core.plugins import DeclaredPlugin
@@ -59,12 +60,29 @@ def is_in_category(row: ListedType, category: str) -> bool:
     return f"{row.category.casefold()}/".startswith(f"{wanted}/")
 
 
-def search_types(rows: Sequence[ListedType], search: str) -> list[ListedType]:
-    """Node types of which a list shows each word of a search, in the order of `rows`."""
+def search_types(
+    rows: Sequence[ListedType], search: str, other_names: OtherNames
+) -> list[ListedType]:
+    """Node types that match a search, in the order of `rows`.
+
+    A list shows each word of the search for them. If there are none, they are what another program
+    has under that name.
+    """
     matches = [row for row in rows if _has_words(row, search.casefold().split())]
     # Other tools name their nodes as one word of several: StringConcatenate.
     apart = _WORD_END.sub(" ", search).casefold().split()
-    return matches or [row for row in rows if _has_words(row, apart)]
+    matches = matches or [row for row in rows if _has_words(row, apart)]
+    if matches:
+        return matches
+    folded = search.casefold().strip()
+    here = {
+        native
+        for names in other_names.values()
+        for name, natives in names.items()
+        if name.casefold() == folded and not isinstance(natives, str)
+        for native in natives
+    }
+    return [row for row in rows if row.type in here]
 
 
 def _has_words(row: ListedType, words: Sequence[str]) -> bool:

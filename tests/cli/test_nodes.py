@@ -131,6 +131,11 @@ def test_a_pack_that_is_made_of_another_package_is_shown_by_categories(
     assert "--all" in shown.err
 
 
+def test_a_search_finds_what_comfyui_calls_by_another_name(cli: Cli) -> None:
+    shown = cli("nodes", "--search", "checkpointloadersimple", "--json")
+    assert [node["type"] for node in shown.json["nodes"]] == ["LoadModel"]
+
+
 def test_a_search_begins_with_what_is_used_most(cli: Cli) -> None:
     shown = cli("nodes", "--search", "sampl", "--json")
     names = [found["type"] for found in shown.json["nodes"]]

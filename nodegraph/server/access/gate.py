@@ -125,7 +125,7 @@ _ALLOWED = [
     (
         b"access-control-allow-headers",
         b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
-        b"range",
+        b"prefer, range",
     ),
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),

@@ -380,7 +380,7 @@ def _summaries(
     if category is not None:
         rows = [row for row in rows if is_in_category(row, category)]
     if search is not None:
-        rows = search_types(rows, search)
+        rows = search_types(rows, search, types.other_names)
     rows = [row for row in rows if after is None or row.type > after]
     items = [
         NodeTypeSummary(
