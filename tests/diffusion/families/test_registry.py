@@ -757,3 +757,42 @@ def test_the_docs_say_of_each_family_what_it_lacks() -> None:
     command = "python docs/generate_families.py"
     assert generate_families.PAGE.read_text("utf-8") == generate_families.page_text(), command
     assert generate_families.SPEED.read_text("utf-8") == generate_families.speed_text(), command
+
+
+_NUMBERS = {"LoRA", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"}
+"""What families of numbers, such as of molecules, do without: they have no pictures."""
+LACKS: dict[str, set[str]] = {
+    "pixart-sigma": {"img2img", "inpaint"},
+    "sana": {"attention guiders", "img2img", "inpaint"},
+    "ltx": {"inpaint"},
+    "lumina2": {"img2img", "inpaint"},
+    "wan": {"inpaint"},
+    "wan22-5b": {"inpaint"},
+    "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "qwen-image-edit-plus": {"inpaint"},
+    "hunyuan-image": {"img2img", "inpaint"},
+    "flux2": {"img2img", "inpaint"},
+    "flux2-klein": {"img2img"},
+    "auraflow": {"ComfyUI", "img2img", "inpaint"},
+    **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
+}
+"""What each family has not. img2img and inpaint are pipelines of diffusers that its results are
+compared with; without one, nodegraph's own latents and masks do it, for all families with pictures.
+"""
+
+
+@pytest.mark.parametrize("name", INDEX)
+def test_what_a_family_lacks(name: str) -> None:
+    """A family that is added appears here; fill the gap, or name it in `LACKS`."""
+    family = FAMILIES[name]
+    files = [layout for part in family.denoisers for layout in part.files]
+    has = {
+        "single file": family.single_file is not None or bool(files),
+        "LoRA": bool(family.lora_signs),
+        "ComfyUI": bool(family.comfyui_type),
+        "attention guiders": family.perturbs_attention,
+        "block guiders": family.skips_blocks,
+        "img2img": any(re.search("Img2Img|ImageTo|Edit", each) for each in family.pipelines),
+        "inpaint": any(re.search("Inpaint|Fill", each) for each in family.pipelines),
+    }
+    assert {each for each, is_there in has.items() if not is_there} == LACKS.get(name, set())
