@@ -139,12 +139,12 @@ class Messages:
             (re.compile(r"\bjob_[0-9a-z]{26}\b"), "<job>"),
             (re.compile(r"\b20\d{6}-\d{6}-[0-9a-z]{4}\b"), "<run>"),
             (
-                re.compile(r"\b[\d,.]+ [kMGTP]?B, as there are [\d,.]+ [kMGTP]?B"),
-                "<size>, as there are <memory>",
+                re.compile(r"\b[\d,.]+ [kMGTP]?B of [\d,.]+ [kMGTP]?B in total"),
+                "<size> of <memory> in total",
             ),
             (re.compile(r"\b[\d,.]+ [kMGTP]?B free\b"), "<free>"),
             (re.compile(r"\bhas taken \d+ s\b"), "has taken <seconds>"),
-            (re.compile(r": [\d.]+ of ([\d.]+ s) are there"), r": <part> of \1 is there"),
+            (re.compile(r": only [\d.]+ of ([\d.]+ s) are there"), r": only <part> of \1 is there"),
         ]
 
     def check(self, test: str, sentence: str) -> None:

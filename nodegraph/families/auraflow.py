@@ -130,10 +130,10 @@ class AuraFlow(Family):
         side = _PATCH * isqrt(int(model.config["pos_embed_max_size"]))
         if max(request.shape[-2:]) > side:
             raise InvalidValue(
-                "the model has no positions for so large a latent",
+                "the model has no positions for a latent of this size",
                 port="latent",
                 given=f"{tuple(request.shape[-2:])} cells",
-                expected=f"up to {side} cells a side, {side * self.latent.spatial} pixels",
+                expected=f"at most {side} cells per side, {side * self.latent.spatial} pixels",
             )
         return super().fit(model, entry, request)
 

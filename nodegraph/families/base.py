@@ -104,7 +104,7 @@ def with_masked_image(
         }
     if MASKED_IMAGE not in tensors and not request.masked_image:
         raise InvalidValue(
-            "the model fills masked pictures, and the conditioning brings none",
+            "the model fills masked pictures, and the conditioning has none",
             port=request.side,
             hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
             "picture's latent with a noise mask.",
@@ -130,17 +130,17 @@ def with_control_image(
     picture = entry.tensors.get(CONTROL_IMAGE)
     if picture is None:
         raise InvalidValue(
-            "the model follows a picture, and the conditioning brings none",
+            "the model needs a control picture, and the conditioning has none",
             port=request.side,
             hint="Put an ImageConditioning between the prompts and the sampler.",
         )
     if picture.shape[-2:] != tuple(request.shape[-2:]):
         raise InvalidValue(
-            "the picture to follow is of another size than the latent",
+            "the control picture and the latent differ in size",
             port=request.side,
             given=f"{tuple(picture.shape[-2:])} in latent cells",
             expected=str(tuple(request.shape[-2:])),
-            hint="Sample the latent that ImageConditioning gives.",
+            hint="Sample the latent output of ImageConditioning.",
         )
     return {**tensors, CONTROL_IMAGE: picture}
 
@@ -228,73 +228,71 @@ class Resolutions:
 
 @dataclass(frozen=True)
 class Family(ABC):
-    """An architecture that can be loaded and sampled; subclasses say how its model is called.
+    """A model architecture that can be loaded and sampled. Subclasses define how to call it.
 
     Attributes:
         name: As in recipes and prompts, such as ``sd1``.
-        title: As people call it.
-        latent: The latents that it works on.
-        pipelines: Classes of diffusers whose folders hold it.
-        denoisers: What removes the noise: the first, and its second expert where there is one.
-        encoders: What reads prompts.
-        tokenizers: What splits them up, in the order of the encoders.
+        title: Display name.
+        latent: Its latent format.
+        pipelines: The diffusers pipeline classes whose folders hold it.
+        denoisers: The denoising network, and its second expert if there is one.
+        encoders: The text encoders.
+        tokenizers: The tokenizers, in the order of the encoders.
         vae: The autoencoder's role.
-        noise: What it was trained on: ``discrete`` variances, or a ``flow`` from noise to latent.
-        scheduler: What the pipeline sets in the scheduler's configuration, whatever its file says.
+        noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
+        scheduler: Entries that the pipeline overrides in the scheduler's configuration.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
-        mu: How it shifts them by the latent's size; see `flow_shift`.
-        settings: Entries of ``model_index.json`` that its denoiser heeds, and what missing ones
-            mean.
-        encoder_settings: The same of its text encoder.
-        extra_configs: Configurations besides those of its parts that it heeds where
-            ``model_index.json`` names their folders, as paths in the model's; they are settings by
-            the folder's name.
+        mu: How the latent's size shifts them; see `flow_shift`.
+        settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
+        encoder_settings: The same for its text encoder.
+        extra_configs: Further configurations that it uses if ``model_index.json`` names their
+            folders, as paths inside the model's folder. They become settings under the folder's
+            name.
         multiple: Pixels that sides must be multiples of.
-        size: Pixels per side of the pictures that it was trained on, if its files don't say.
-        needs_negative: Whether the empty prompt stands in for a negative prompt that isn't given;
-            if not, guidance is left out then.
-        joint: Whether all prompts of a step are evaluated in one batch, as far as they fit.
-        positive_first: Their order in that batch.
-        weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
-        first_picture: How models that make videos of one are shown the first picture: as the first
-            latent ``frame``, or as a ``film`` that is grey after it; empty where they can't be.
-        wide: Whether latents are float32 between steps whatever the model computes in; `predict`
-            is then handed such.
-        single_file: How it lies whole in a single file, where the layouts of its parts don't tell
+        size: Pixels per side of the pictures that it was trained on, if its files do not say.
+        needs_negative: Whether the empty prompt replaces a missing negative prompt. If not, a
+            missing negative prompt disables guidance.
+        joint: Whether all prompts of a step are evaluated in one batch if they fit.
+        positive_first: Whether the positive prompts come first in that batch.
+        weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
+        first_picture: How image-to-video models receive the first picture: as the first latent
+            ``frame``, or as a ``film`` that is grey after it. Empty if not supported.
+        wide: Whether latents stay in float32 between steps for models of every precision.
+            `predict` then receives float32 latents.
+        single_file: Its layout as a single file, if the layouts of its parts do not distinguish
             it from other families.
-        held: What its transformer holds in a step.
-        control: What may lead it by pictures; None where nothing may.
+        held: What its transformer keeps in memory during a step.
+        control: Its control networks. None if there are none.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
-        control_sees_latents: Whether control networks are shown latents, and not pixels.
-        control_mask_channels: Entry of a control network's configuration that is not 0 where it is
-            shown a mask beside a latent.
-        control_modes: The kinds of pictures that a union of control networks knows: what each is
-            called here, and its number.
-        aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
-            where none were published.
-        lengthens: Whether its models take the tokens of two prompts one after the other.
-        readers: Names of its encoders, in their order, where each may read a text of its own, such
-            as ``clip_l``; see `encode_apart`.
-        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 where
-            none of their own is.
-        tells_sizes: Whether its models are told what size and crop a picture is to look like.
-        follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
-            it.
-        accepts_prompts_of: Names of other families whose prompts lead its models, too.
-        speedups: What its network can be sped up by, as tried: `ATTENTION_CACHES` and others.
+        control_sees_latents: Whether control networks read latents instead of pixels.
+        control_mask_channels: Entry of a control network's configuration that is not 0 if the
+            network reads a mask in addition to a latent.
+        control_modes: The modes of a union ControlNet: the name of each mode, and its number.
+        aligned: Its ten timesteps of Align Your Steps, the highest first. Empty if none were
+            published.
+        lengthens: Whether its models accept concatenated tokens of two prompts.
+        readers: Names of its encoders (for example ``clip_l``), in their order, if each can read
+            a separate text; see `encode_apart`.
+        clip_layer: CLIP layer that prompts are taken from, counted from the last, 1. 0 if the
+            family has no CLIP layer to choose.
+        tells_sizes: Whether its models have size and crop conditioning.
+        follows_unscaled: Whether models with a control picture receive its latent unscaled, as
+            the VAE returns it.
+        accepts_prompts_of: Names of other families whose prompts also work with its models.
+        speedups: The speed options tested with its network: `ATTENTION_CACHES` and others.
         has_mag_ratios: Whether diffusers ships the ratios that MagCache needs for it.
         perturbs_attention: Whether guiders may replace its self-attention.
         skips_blocks: Whether guiders may skip its blocks.
-        block_stacks: Attributes of its network that list its blocks, and those of a second kind;
-            empty where guiders find them by a usual name.
+        block_stacks: Attributes of its network that list its blocks, and those of a second kind.
+            Empty if they have a standard name that guiders find.
         block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
             positions of the image and of the prompt in its output.
-        records_attention: Whether its cross-attention to the words of a prompt can be recorded.
-        text_width: Width of the embeddings by which LoRAs and IP-Adapters for its UNet are
-            recognised; 0 where they aren't.
-        lora_signs: What tells LoRA files for it; without any, every file is tried.
-        comfyui_type: What ComfyUI's loaders of text encoders call it; empty if they have no name.
-        resolutions: The sizes to choose from for its images or videos, by the name of the choice.
+        records_attention: Whether its cross-attention maps per prompt token can be recorded.
+        text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
+            UNet. 0 if it does not.
+        lora_signs: Tensor names that identify its LoRA files. If empty, every file is tried.
+        comfyui_type: Its type in ComfyUI's text encoder loaders. Empty if it has none.
+        resolutions: The sizes offered for its images or videos, by the name of the choice.
     """
 
     name: str
@@ -349,15 +347,15 @@ class Family(ABC):
     # Recognising it.
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        """What a folder of one of its pipelines is instead, if it isn't this family.
+        """The title of what a pipeline folder holds instead, or None if it holds this family.
 
         Args:
-            configs: By role; of each part that is there.
+            configs: The configuration of each part in the folder, by role.
         """
         return None
 
     def recognises(self, shapes: Shapes) -> bool:
-        """Whether a single file holds it whole, by names and shapes of tensors."""
+        """Whether a single file holds a whole model, by the names and shapes of its tensors."""
         if self.single_file is None:
             needed = [part.files for part in self.encoders if not part.optional]
             parts = [self.denoisers[0].files, *needed, self.latent.files]
@@ -382,11 +380,11 @@ class Family(ABC):
         return int(width) * self.latent.spatial, int(height) * self.latent.spatial
 
     def context_width(self, config: Config) -> int | None:
-        """Width of the embeddings that its denoiser takes; None if it doesn't say."""
+        """Width of the embeddings that its denoiser takes. None if it is not known."""
         return None
 
     def step_memory(self, config: Config) -> StepMemory:
-        """What a step holds besides weights, by the denoiser's configuration."""
+        """Memory of a step in addition to the weights, by the denoiser's configuration."""
         return self.held.of(config)
 
     def tokens(self, shape: Sequence[int]) -> int:
@@ -397,31 +395,31 @@ class Family(ABC):
 
     @abstractmethod
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        """A prompt as the denoiser takes it; see `nodegraph.models.conditioning.encode_prompt`."""
+        """Encode a prompt; see `nodegraph.models.conditioning.encode_prompt`."""
 
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        """A prompt of which each encoder reads a text of its own, in the order of `readers`."""
+        """Encode a prompt with a separate text for each encoder, in the order of `readers`."""
         raise InvalidValue(
             f"the text encoders of {self.title} read one text",
             port="encoder",
-            hint="Put an EncodePrompt in place of it.",
+            hint="Use an EncodePrompt instead.",
         )
 
     def encode_edit(
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
     ) -> ConditioningEntry:
-        """A prompt beside pictures; see `nodegraph.models.conditioning.encode_edit`."""
+        """Encode a prompt with pictures; see `nodegraph.models.conditioning.encode_edit`."""
         raise InvalidValue(
-            f"the text encoder of {self.title} sees no pictures",
+            f"the text encoder of {self.title} takes no pictures",
             port="encoder",
-            expected="one of Qwen-Image-Edit",
-            hint="Put an EncodePrompt in place of it.",
+            expected="the text encoder of Qwen-Image-Edit",
+            hint="Use an EncodePrompt instead.",
         )
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
-        """What stands in for a negative prompt that isn't given; None where nothing does."""
+        """The replacement for a missing negative prompt, or None if there is none."""
         return self.encode(model, "") if self.needs_negative else None
 
     def fit(
@@ -429,17 +427,18 @@ class Family(ABC):
     ) -> dict[str, Tensor]:
         """The tensors of a prompt for one item, each with a first dimension of 1.
 
-        A family that looks at pictures hands on the entry's by `patches.reference_tensors`, and one
-        that follows a picture by `with_control_image`; with others they are refused.
+        A family with reference pictures passes those of the entry with
+        `patches.reference_tensors`, and a family with a control picture with
+        `with_control_image`. Other families reject them.
 
         Raises:
-            InvalidValue: They don't fit the model.
+            InvalidValue: They do not fit the model.
         """
         embeddings = entry.embeddings
         wanted = self.context_width(model.config)
         if embeddings.ndim != 3 or (wanted is not None and embeddings.shape[-1] != wanted):
             raise InvalidValue(
-                "the prompt's embeddings don't fit the model",
+                "the prompt's embeddings do not fit the model",
                 port=request.side,
                 given=f"shape {tuple(embeddings.shape)}",
                 expected=f"shape (1, tokens, {wanted})",
@@ -448,7 +447,7 @@ class Family(ABC):
         return {name: item for name, item in entry.tensors.items() if name != CONTROL_IMAGE}
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """What two prompts say of their tokens, brought to one length: by zeros at the end.
+        """Pad the token tensors of two prompts to one length with zeros at the end.
 
         Args:
             first, second: Tensors of a name, each (1, tokens, …).
@@ -462,10 +461,10 @@ class Family(ABC):
         return padded(first), padded(second)
 
     def inpaint_mask(self, mask: Tensor) -> Tensor:
-        """A mask as models that fill masked pictures take it, beside the picture's rest.
+        """The mask in the form that inpainting models take, together with the masked picture.
 
         Args:
-            mask: 1 is made anew; 0 or 1, shape (n, 1, height, width) in pixels.
+            mask: 1 is inpainted; 0 or 1, shape (n, 1, height, width) in pixels.
         Returns:
             Shape (n, channels, height, width) in cells.
         """
@@ -473,7 +472,7 @@ class Family(ABC):
         return torch.nn.functional.interpolate(mask, size=cells)
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
-        """Places of the prompts that are evaluated in one batch: all in one, if they fit."""
+        """Indices of the prompts that are evaluated in one batch: all in one, if they fit."""
         shapes = [{name: item.shape[1:] for name, item in prompt.items()} for prompt in prompts]
         if self.joint and all(shape == shapes[0] for shape in shapes):
             return [list(range(len(prompts)))]
@@ -493,26 +492,28 @@ class Family(ABC):
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """Names of the tensors in a batch that `predict` takes row by row, with a timestep for each
-        row: samplings of which nothing else is asked may share a batch. Empty where none may."""
+        """Names of the tensors in a batch that `predict` takes per row, with a timestep per row.
+
+        Samplings that need no other tensors may share a batch. Empty if no batch can be shared.
+        """
         return ()
 
     @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        """The model's output: the noise, the velocity or what else its noise schedule says.
+        """The model's output: noise, velocity or another prediction type of its noise schedule.
 
         Args:
             x: The latent as the model takes it, (n, channels, …) for n = prompts · items.
-            batch: What `join` gave.
+            batch: The result of `join`.
         Returns:
             Shaped as x.
         """
 
     def leads(self, class_name: str, config: Config) -> bool:
-        """Whether a control network is for models of this family.
+        """Whether a control network fits models of this family.
 
         Args:
-            class_name: Of diffusers.
+            class_name: Its diffusers class.
             config: Its configuration.
         """
         return self.control is not None and class_name in self.control.classes
@@ -520,42 +521,43 @@ class Family(ABC):
     def controlled(
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        """What a control network adds inside the model; `predict` finds the sum as `CONTROLS`.
+        """The residuals that a control network adds; `predict` receives their sum as `CONTROLS`.
 
         Args:
             x, moment, batch: As of `predict`.
         Raises:
-            InvalidValue: The family can't be led so.
+            InvalidValue: The family has no control networks.
         """
         raise InvalidValue(
-            f"{self.title} can't be led by control pictures here",
+            f"{self.title} does not support control networks",
             port="positive",
-            hint="Leave the node out that adds them.",
+            hint="Remove the node that adds them.",
         )
 
     def control_is_unshifted(self, config: Config) -> bool:
-        """Whether a control network was trained on latents that weren't shifted."""
+        """Whether a control network was trained on latents without the shift."""
         return False
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
-        """What two outputs add up to.
+        """Combine two outputs by classifier-free guidance.
 
         Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with cfg = w + 1.
         """
         return away + cfg * (towards - away)
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
-        """The guidance scale at a moment, where the first positive prompt may say another."""
+        """The guidance scale at a moment; the first positive prompt may override it."""
         return cfg
 
     def guider_config(
         self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
     ) -> Config | None:
-        """The configuration of the guider that the model ships with, as diffusers' guider files
-        have it; None: `guided` leads by a positive and a negative side.
+        """The configuration of the model's own guider, as in diffusers' guider files.
+
+        None if the model has none: `guided` then combines a positive and a negative side.
 
         Args:
-            prompts: The positive ones, as `fit` gave them.
+            prompts: The positive ones, as returned by `fit`.
         """
         return None
 
@@ -565,11 +567,12 @@ class Family(ABC):
         return bool(config.get("guidance_embeds")) or width is not None
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
-        """Whether the model was distilled from guidance, so that it is asked for one prompt alone:
-        it takes the scale as an input, or knows but one.
+        """Whether the model is guidance-distilled, so that only one prompt is evaluated.
+
+        Such a model takes the scale as an input, or has a fixed scale.
 
         Args:
             config: The denoiser's.
-            settings: What it heeds of ``model_index.json``.
+            settings: The entries of ``model_index.json`` that it uses.
         """
         return False

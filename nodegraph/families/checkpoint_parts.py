@@ -98,7 +98,7 @@ def standalone_prefix(part: Part, shapes: Shapes) -> str:
         prefix = layout.prefix(shapes)
         if prefix is not None:
             return prefix
-    raise KeyError(f"it holds no {' or '.join(part.classes)} that is known here")
+    raise KeyError(f"it holds no supported {' or '.join(part.classes)}")
 
 
 def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
@@ -113,7 +113,7 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
     part_shapes = select_prefix(shapes, prefix)
     layout = next((item for item in part.files if item.matches(part_shapes)), None)
     if layout is None:
-        raise KeyError(f"{prefix or 'it'} holds no {' or '.join(part.classes)} known here")
+        raise KeyError(f"{prefix or 'it'} holds no supported {' or '.join(part.classes)}")
     config = layout.config(part_shapes)
 
     def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

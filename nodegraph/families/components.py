@@ -61,20 +61,21 @@ class StepMerger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Denoiser(Component):
-    """A UNet or transformer, or two, with the noise that it was trained on.
+    """One or two UNets or transformers with their noise schedule.
 
     Attributes:
         scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
             ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
-        settings: What the family's denoiser heeds of ``model_index.json``.
-        one_by_one: Whether to evaluate the items of a batch one after the other, with attention in
-            slices, which takes less memory.
-        caching: The step cache that samplings are to use.
+        settings: The entries of ``model_index.json`` that the family's denoiser uses.
+        one_by_one: Whether to evaluate the items of a batch one after the other, with sliced
+            attention, which takes less memory.
+        caching: The step cache that samplings use.
         attention: One of `nodegraph.families.speed_options.ATTENTIONS`.
-        compiled: Whether its blocks are.
-        is_own: Whether its modules are one use's own, and not shared.
-        controls: The networks that may lead it, by their recipes.
-        seat: Where the steps of this use meet those of others; None where there are no others.
+        compiled: Whether its blocks are compiled.
+        is_own: Whether its modules belong to one use and are not shared.
+        controls: Its control networks, by their recipes.
+        seat: The slot in which its steps are batched with those of other uses. None if there are no
+            others.
     """
 
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
@@ -99,15 +100,15 @@ class TextModel(Component):
 
     Attributes:
         tokenizers: By role, such as ``tokenizer_2``.
-        settings: What the family's text encoder heeds of ``model_index.json``.
-        empty: What stands in for a missing negative prompt, by the device that computed it, once
-            it is known. Copies are handed out.
-        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 for the
-            family's own.
-        as_comfyui: Whether prompts are cut and padded as there: what stands between blanks is never
-            split between two windows of CLIP's tokens, and Flux.1's T5 pads to 256 of its own.
-        turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call
-            to the next, and components with other adapters share them.
+        settings: The entries of ``model_index.json`` that the family's text encoder uses.
+        empty: The replacement for a missing negative prompt, by the device that computed it.
+            Filled on first use; callers receive copies.
+        clip_layer: CLIP layer that prompts are taken from, counted from the last, 1. 0 is the
+            family's default.
+        as_comfyui: Whether prompts are split and padded as in ComfyUI: a word is never split
+            between two windows of CLIP tokens, and Flux.1's T5 pads to 256 tokens.
+        turn: Lock held while a prompt is encoded: tokenizers keep their padding and truncation
+            state between calls, and components with other adapters share them.
     """
 
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
@@ -123,8 +124,8 @@ class Autoencoder(Component):
     """A variational autoencoder.
 
     Attributes:
-        tiled: Whether to work on a part of the picture at a time, which takes less memory.
-        tiles: How large these parts are; as `nodegraph.families.tiling.spans` has it if not said.
+        tiled: Whether to process one tile of the picture at a time, which takes less memory.
+        tiles: The size of the tiles. The default is that of `nodegraph.families.tiling.spans`.
     """
 
     tiled: bool = False

@@ -66,9 +66,9 @@ def concatenate(first: Conditioning, second: Conditioning) -> Conditioning:
     family = _family_of(first, second)
     if family is not None and not family.lengthens:
         raise InvalidValue(
-            f"{family.title} takes no prompts one after the other",
+            f"{family.title} does not support concatenated prompts",
             port="second",
-            hint="CombineConditioning lets both lead, AverageConditioning blends them.",
+            hint="CombineConditioning applies both prompts, AverageConditioning blends them.",
         )
 
     def joined(first_entry: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
@@ -128,7 +128,7 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
     """
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise InvalidValue(
-            "one mask says where a prompt applies",
+            "the area of a prompt takes one mask",
             port="mask",
             given=f"shape {tuple(mask.shape)}",
             expected="shape (1, height, width)",
@@ -139,7 +139,7 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
         raise InvalidValue(
             "the mask is empty: the prompt would apply nowhere",
             port="mask",
-            expected="some of it above 0",
+            expected="at least one value above 0",
         )
 
     def masked(entry: ConditioningEntry) -> ConditioningEntry:
@@ -163,10 +163,10 @@ def with_span(conditioning: Conditioning, start: float, end: float) -> Condition
     left = tuple(entry for entry in cut if entry.start < entry.end)
     if not left:
         raise InvalidValue(
-            "nothing is left of the prompt's part of the sampling",
+            "no step is left for this prompt",
             port="start",
             given=f"{start:g} to {end:g}",
-            expected="a part that begins before it ends, and that the prompt applies to",
+            expected="a range that begins before it ends and overlaps the prompt's own range",
         )
     return replace(conditioning, entries=left)
 
@@ -221,7 +221,7 @@ def _matched(family: Family | None, tensor: Tensor, other: Tensor) -> tuple[Tens
     pair = (tensor, other) if family is None else family.matched(tensor, other)
     if pair[0].shape != pair[1].shape:
         raise InvalidValue(
-            "the two prompts can't be blended: they are of different shapes",
+            "the two prompts cannot be blended: their embeddings have different shapes",
             port="second",
             given=f"shape {tuple(other.shape)}",
             expected=f"shape {tuple(tensor.shape)}",
@@ -309,11 +309,12 @@ def _pairs(
         yield from ((entry, other, entry) for entry, other in zip(ones, others, strict=True))
     else:
         raise InvalidValue(
-            "prompts of several parts can be put together only if their parts apply alike",
+            "prompts with several entries can be combined only if their entries apply to "
+            "the same areas and steps",
             port="second",
             given=f"{len(others)} parts",
-            expected=f"one, or the {len(ones)} of the first at the same steps",
-            hint="Put them together part by part, and then CombineConditioning.",
+            expected=f"one entry, or the {len(ones)} of the first at the same steps",
+            hint="Combine them entry by entry, then use CombineConditioning.",
         )
 
 
@@ -330,9 +331,9 @@ def _family_of(first: Conditioning, second: Conditioning) -> Family | None:
 def _check_families(first: Conditioning, other: Conditioning) -> None:
     if None not in (first.family, other.family) and first.family != other.family:
         raise InvalidValue(
-            "prompts of two model families don't go together",
+            "the prompts belong to different model families",
             port="second",
             given=other.family,
             expected=first.family,
-            hint="Encode both by the text encoder of one model.",
+            hint="Encode both with the text encoder of one model.",
         )

@@ -71,9 +71,9 @@ def read_config(path: Path) -> dict[str, Any]:
             raise InvalidFile(f"{path} is too large for a configuration file")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InvalidFile(f"{path} is no valid JSON: {error}") from error
+        raise InvalidFile(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise InvalidFile(f"{path} holds a {type(content).__name__} instead of a JSON object")
     return content
@@ -107,9 +107,9 @@ def check_complete(folder: Path, family: Family) -> None:
     ]
     if missing:
         raise InvalidFile(
-            f"{folder} is no complete model folder: it has no {', no '.join(missing)}.",
-            hint="Copy the whole folder, or name a single .safetensors file. What the pipeline can "
-            f"do without may be [null, null] in {INDEX}.",
+            f"{folder} is not a complete model folder: it has no {', no '.join(missing)}",
+            hint="Copy the whole folder, or choose a single .safetensors file. Optional parts of "
+            f"the pipeline may be [null, null] in {INDEX}.",
         )
 
 
@@ -193,10 +193,10 @@ def _pickle_weights(folder: Path, allow_pickle: bool) -> ComponentFiles:
 def unsafe(path: Path) -> UnsafeFile:
     """The refusal of a pickle file."""
     return UnsafeFile(
-        f"{path} is refused: it is a pickle file, and opening one can run any code in it.",
+        f"{path} is refused: it is a pickle file, and opening one can run any code in it",
         expected="a .safetensors file",
-        hint="Get the model as .safetensors, or convert it on a machine you can spare. "
-        "If you trust its author, allow pickle files in the settings (allow_pickle).",
+        hint="Get the model as .safetensors, or convert it on a machine you can spare. If you "
+        "trust its author, allow pickle files in the settings (allow_pickle).",
     )
 
 
@@ -208,7 +208,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     for name in shards:
         # A shard outside the folder would let an index file reach any file on the machine.
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise InvalidFile(f"{index} names {name}, which is not beside it")
+            raise InvalidFile(f"{index} names {name}, which is not in the same folder")
     return tuple(index.parent / name for name in shards)
 
 

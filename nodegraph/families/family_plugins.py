@@ -104,7 +104,7 @@ class PluginFamilies:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
-            text = f"the model family {named_point(point)} can't be loaded and is left out"
+            text = f"the model family {named_point(point)} cannot be loaded and is skipped"
             self.rejections.append(_LeftOut(text, error))
             self.is_whole = self.is_whole and not _is_being_imported(point.value)
             return []
@@ -121,10 +121,10 @@ class PluginFamilies:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - see `_loaded`
-            wrong = f"it can't be asked what it is ({_fault(error)})"
+            wrong = f"reading its description failed ({_fault(error)})"
         if wrong is not None:
             self.rejections.append(
-                _LeftOut(f"the model family {named_point(point)} is left out: {wrong}")
+                _LeftOut(f"the model family {named_point(point)} is skipped: {wrong}")
             )
             return
         assert isinstance(item, Family)
@@ -135,9 +135,9 @@ class PluginFamilies:
         """Which of its names stands for something else already; None if neither does."""
         name, latents = family.name, family.latent
         if name in INDEX:
-            return f"nodegraph brings a family `{name}`; give it another name"
+            return f"nodegraph has a built-in family `{name}`; give it another name"
         if name in self.families:
-            return f"the family `{name}` of {self.package(name)} counts"
+            return f"the family `{name}` of {self.package(name)} has the same name and is used"
         if latents.name in FORMATS:
             owner, first = "nodegraph", INDEX[FORMATS[latents.name]].family().latent
         else:
@@ -147,8 +147,8 @@ class PluginFamilies:
         if latents is first or (type(latents) is type(first) and latents == first):
             return None
         return (
-            f"its latent format `{latents.name}` is another than that of {owner}; take that as it "
-            "is, or give yours another name"
+            f"its latent format `{latents.name}` differs from that of {owner}; use that one "
+            "unchanged, or give yours another name"
         )
 
 
@@ -161,7 +161,8 @@ def log_failure(family: Family, package: str, error: BaseException) -> None:
     if fault not in _FAILED:
         _FAILED.add(fault)
         getLogger(__name__).error(
-            "the model family `%s` of %s failed when all families were asked, and is passed over",
+            "the model family `%s` of %s failed when a file was checked against all "
+            "families, and is skipped",
             family.name,
             package or "a package",
             exc_info=error,
@@ -180,10 +181,12 @@ def _is_being_imported(value: str) -> bool:
 def _wrong_of(item: object) -> str | None:
     """What is wrong with a package's family; None if nothing is."""
     if not isinstance(item, Family):
-        return f"it is no model family but {_shown(item)}"
+        return f"it is not a model family but {_shown(item)}"
     for name, new in _RENAMED.items():
         if hasattr(type(item), name):
-            return f"it has a method `{name}`, which is `Family.{new}` now; override that"
+            return (
+                f"it has a method `{name}`, which was renamed to `Family.{new}`; override that one"
+            )
     return _unfit(item, _FAMILY_KINDS) or _unfit_latents(item.latent) or _unfit_family(item)
 
 
@@ -192,7 +195,7 @@ def _unfit_latents(latents: LatentFormat) -> str | None:
     if wrong is not None:
         return wrong
     if latents.name in _RESERVED:
-        return f"its latent's `name` is {_shown(latents.name)}; expected one of its own"
+        return f"its latent's `name` is {_shown(latents.name)}; expected a unique name"
     scaling = latents.scaling
     if scaling is not None and not (
         isinstance(scaling, (list, tuple))
@@ -205,7 +208,9 @@ def _unfit_latents(latents: LatentFormat) -> str | None:
 
 def _unfit_family(family: Family) -> str | None:
     if family.name in _RESERVED:
-        return f"its `name` is {_shown(family.name)}; expected one of its own, such as `my_family`"
+        return (
+            f"its `name` is {_shown(family.name)}; expected a unique name, for example `my_family`"
+        )
     if not family.denoisers:
         return "its `denoisers` are empty; expected a Part"
     control = [] if family.control is None else [family.control]
@@ -236,7 +241,7 @@ def _unfit(item: object, kinds: _Kinds, owner: str = "") -> str | None:
         wanted = f"its {owner}`{name}`"
         fault = _fault_in(partial(getattr, item, name, None))
         if fault is not None:
-            return f"{wanted} can't be read ({fault})"
+            return f"{wanted} cannot be read ({fault})"
         value = getattr(item, name, None)
         if value is None and kind.may_lack:
             continue
@@ -271,7 +276,7 @@ def _fault(error: BaseException) -> str:
 
 def _shown(value: object) -> str:
     kind = type(value).__name__
-    return _text(lambda: f"{value!r:.60} ({kind})", f"an object that can't be shown ({kind})")
+    return _text(lambda: f"{value!r:.60} ({kind})", f"an object that cannot be shown ({kind})")
 
 
 def _text(made: Callable[[], str], otherwise: str) -> str:

@@ -96,12 +96,12 @@ class FlowNoise:
         dynamic = bool(config.get("use_dynamic_shifting", False))
         if dynamic and mu is None:
             raise InvalidFile(
-                "the model's scheduler file shifts noise levels by the picture's size, which "
-                "models of this family don't",
+                "the model's scheduler file shifts noise levels by picture size, which "
+                "models of this family do not",
                 port="model",
                 given="use_dynamic_shifting true",
                 expected="false",
-                hint="Take the scheduler folder of the model that this one was made from.",
+                hint="Use the scheduler folder of the original model.",
             )
         terminal = config.get("shift_terminal")
         is_matching = config.get("_class_name") in FLOW_MATCHING_CLASSES

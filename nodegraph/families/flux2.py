@@ -343,7 +343,7 @@ class Flux2(Family):
         for reference in entry.references:
             if reference.ndim != 4 or reference.shape[1] != channels:
                 raise InvalidValue(
-                    "a picture to look at is of another latent format",
+                    "a reference picture has another latent format",
                     port=request.side,
                     given=f"a latent of shape {tuple(reference.shape)}",
                     expected=f"(1, {channels}, height / 16, width / 16)",

@@ -159,11 +159,11 @@ def _check_tokens(model: Denoiser, tokens: int, request: SamplingRequest) -> Non
     if tokens > most:
         side = (request.width * request.height * most / tokens) ** 0.5
         raise InvalidValue(
-            "the picture is larger than the model takes",
+            "the picture is larger than the model supports",
             port="latent",
             given=f"{request.width} x {request.height}",
-            expected=f"as many pixels as {side:.0f} x {side:.0f} at most",
-            hint="Sample a smaller one, and upscale it.",
+            expected=f"at most as many pixels as {side:.0f} x {side:.0f}",
+            hint="Sample a smaller picture, and upscale it.",
         )
 
 

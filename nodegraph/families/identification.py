@@ -84,9 +84,9 @@ def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[St
         return brought
     classes = (name for part in alike for name in part.family.denoisers[0].classes)
     raise InvalidFile(
-        f"{folder} holds {alike[0].layout.title}, but its config.json names {class_name}.",
+        f"{folder} holds {alike[0].layout.title}, but its config.json names {class_name}",
         expected=" or ".join(dict.fromkeys(classes)),
-        hint="Take the weights and config.json of one model.",
+        hint="Use the weights and the config.json of the same model.",
     )
 
 
@@ -177,7 +177,7 @@ def _matching_layout(
     return None
 
 
-UNKNOWN = "no model that is known here"
+UNKNOWN = "not a model that is known here"
 
 
 class Identification(NamedTuple):
@@ -203,9 +203,9 @@ class Identification(NamedTuple):
     def refusal(self) -> str:
         """What it is, as a sentence that says why LoadModel doesn't take it."""
         if self.node:
-            return f"{self.title}: {self.node} takes it."
+            return f"{self.title}: use {self.node} for it."
         says_so = self.title.endswith("known here")
-        return f"{self.title}." if says_so else f"{self.title}, which can't be loaded here."
+        return f"{self.title}." if says_so else f"{self.title}, which cannot be loaded."
 
 
 def supported() -> str:
@@ -217,7 +217,7 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identific
     """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
     description = f"a {class_name}"
     for family in families_of_pipeline(class_name):
-        failed: str | None = f"{description} whose family `{family.name}` failed to look at it"
+        failed: str | None = f"{description} whose family `{family.name}` failed to check it"
         mismatch = call_family(family, lambda each: each.mismatch(configs), failed)
         if mismatch is None:
             return Identification(family.title, family)
@@ -231,9 +231,9 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
     "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
     "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
-    "a Wan that is led by a camera": ("control_adapter.conv.weight",),
-    "a Wan that is shown a reference": ("ref_conv.weight",),
-    "a Wan that goes from a first to a last picture": (
+    "a camera-controlled Wan": ("control_adapter.conv.weight",),
+    "a Wan with reference pictures": ("ref_conv.weight",),
+    "a Wan that interpolates between a first and a last picture": (
         "img_emb.emb_pos",
         "condition_embedder.image_embedder.pos_embed",
     ),
@@ -286,7 +286,7 @@ def identify_tensors(shapes: Shapes) -> Identification:
     if controls:
         return identify_parts(shapes, controls)
     if _any(*_CONTROLS)(shapes):
-        return Identification("a ControlNet of a kind that isn't known here")
+        return Identification("a ControlNet of a kind that is not known here")
     for families in (candidates(shapes), _brought()):
         for family in families:
             if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
@@ -304,7 +304,7 @@ def identify_parts(shapes: Shapes, parts: Sequence[StandalonePart]) -> Identific
     """What a file holds that has these parts of models."""
     title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
     alone = all(name.startswith(parts[0].prefix) for name in shapes)
-    more = "" if alone else " beside parts that make no whole model with it"
+    more = "" if alone else " next to parts that do not complete it to a whole model"
     return Identification(f"{title}{more}", node=parts[0].node, parts=parts)
 
 
@@ -350,7 +350,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
     ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
     ("Flux.1 Redux", LOAD_REDUX, _any("redux_up.")),
-    ("SigLIP's eyes", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
+    ("SigLIP's vision model", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
     ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
     ("a ControlNet-LLLite", None, _any("lllite_")),
@@ -359,7 +359,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
-    ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
+    ("half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (
     "control_model.",
@@ -370,14 +370,14 @@ _CONTROLS = (
     "control_layers.",
 )
 """Beginnings of names in control networks."""
-_CHANGED = "that is incomplete or was changed"
+_CHANGED = "that is incomplete or was modified"
 
 _OTHERS: tuple[tuple[str, Matches], ...] = (
     (f"Stable Diffusion XL {_CHANGED}", _any("conditioner.embedders.")),
     (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
     (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
     (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
-    ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),
-    ("a text encoder alone", _bare("text_model.encoder.")),
-    ("a UNet alone", _bare("down_blocks.0.", "input_blocks.0.")),
+    ("a VAE only", _bare("decoder.conv_in.", "first_stage_model.")),
+    ("a text encoder only", _bare("text_model.encoder.")),
+    ("a UNet only", _bare("down_blocks.0.", "input_blocks.0.")),
 )

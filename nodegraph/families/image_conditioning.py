@@ -81,16 +81,16 @@ def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: st
     count = sum(image_embeds_name(index) in tensors for index in range(wanted))
     if count < wanted:
         raise InvalidValue(
-            "the model is led by pictures, and this prompt doesn't say what they show",
+            "the model has an IP-Adapter, and this prompt has no picture embeddings for it",
             port=side,
-            hint="Let the prompt go through ApplyIPAdapter, too.",
+            hint="Connect the prompt to ApplyIPAdapter, too.",
         )
     if image_embeds_name(wanted) in tensors:
         raise InvalidValue(
-            "the prompt says what pictures show, and the model isn't led by so many",
+            "the prompt has picture embeddings for more IP-Adapters than the model has",
             port=side,
-            given="pictures for more IP-Adapters than the model has",
-            hint="Take the model of the ApplyIPAdapter that gave the prompt.",
+            given="picture embeddings for more IP-Adapters than the model has",
+            hint="Use the model output of the ApplyIPAdapter that returned the prompt.",
         )
 
 
@@ -138,14 +138,14 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
                 port=request.side,
                 given=f"{tuple(tensor.shape[first_axis:])} in latent cells",
                 expected=str(tuple(request.shape[first_axis:])),
-                hint="Sample the latent that ImageToVideoConditioning gives.",
+                hint="Sample the latent output of ImageToVideoConditioning.",
             )
 
 
 def missing_image_error(request: SamplingRequest) -> InvalidValue:
     """The refusal of a prompt alone."""
     return InvalidValue(
-        "the model makes videos of a first picture, and the conditioning brings none",
+        "the model is image-to-video, and the conditioning has no first picture",
         port=request.side,
         hint=_HINT,
     )
@@ -154,9 +154,9 @@ def missing_image_error(request: SamplingRequest) -> InvalidValue:
 def unused_image_error(request: SamplingRequest) -> InvalidValue:
     """The refusal of a picture."""
     return InvalidValue(
-        "the model makes videos of prompts alone, and the conditioning brings a picture",
+        "the model is text-to-video, and the conditioning has a first picture",
         port=request.side,
-        hint="Load the image-to-video model of the kind.",
+        hint="Load the image-to-video model of this family.",
     )
 
 

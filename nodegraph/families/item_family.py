@@ -209,9 +209,9 @@ class ItemFamily(Family):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         """Refused: items aren't asked for by texts."""
         raise InvalidValue(
-            f"{self.title} is led by classes and numbers, not by texts",
+            f"{self.title} takes class labels and numbers, not text prompts",
             port="encoder",
-            hint=f"Put a {self.asked_by} in place of it.",
+            hint=f"Use a {self.asked_by} instead.",
         )
 
     def fit(
@@ -227,7 +227,7 @@ class ItemFamily(Family):
         shapes = {name: tuple(item.shape[1:]) for name, item in tensors.items()}
         if shapes != wanted:
             raise InvalidValue(
-                f"this conditioning isn't for {self.title}",
+                f"this conditioning is not for {self.title}",
                 port=request.side,
                 given=_shapes_text(shapes) or None,
                 expected=_shapes_text(wanted),

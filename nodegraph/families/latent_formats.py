@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """A kind of latent, and how it is taken from and given to an autoencoder.
+    """A kind of latent, and its conversion from and to an autoencoder's output.
 
-    This class is for pictures whose autoencoder says one scale, and maybe a shift, for all
-    channels; others override `encode` and `decode`.
+    This class is for pictures whose autoencoder has one scale, and optionally one shift, for all
+    channels. Other formats override `encode` and `decode`.
 
     Attributes:
-        name: As in latents and recipes of autoencoders, such as ``sd``.
-        channels: Of models as they are published; a model's own files may say otherwise.
+        name: Its name in latents and autoencoder recipes, such as ``sd``.
+        channels: Channels of the published models; a model's own files may override them.
         spatial: Pixels along a latent cell's side.
-        temporal: Frames of a video that share a latent frame, but for the first, which has one of
-            its own; 0 for pictures.
-        autoencoders: Classes of diffusers that make and read it.
-        overflows: Whether its autoencoder overflows in float16, unless its configuration says not
-            (``force_upcast``).
-        scaling: Factor and shift of published autoencoders, for files that don't say; None where
-            there is more to it.
-        files: How its autoencoder lies in a file without a configuration, alone or in a whole
-            model; the first that matches. Empty where such files aren't read.
-        rgb: The colours of its channels on the whole, for previews; None if not known.
+        temporal: Frames of a video per latent frame; the first frame has its own latent frame. 0
+            for pictures.
+        autoencoders: The diffusers classes that encode and decode it.
+        overflows: Whether its autoencoder overflows in float16, unless its configuration says
+            otherwise (``force_upcast``).
+        scaling: Factor and shift of published autoencoders, for files without them. None if the
+            conversion is more complex.
+        files: Layouts of its autoencoder in a file without a configuration, alone or in a whole
+            model; the first match is used. Empty if such files are not supported.
+        rgb: Approximate colours of its channels, for previews. None if not known.
         rgb_bias: The colour of a cell of zeros.
-        tiny: Name of the published tiny autoencoder that decodes it, for previews; empty if there
+        tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
-        only_size: Width and height in pixels of what has but one size; None of pictures.
+        only_size: Width and height in pixels of formats with one fixed size. None for pictures.
     """
 
     name: str
@@ -108,7 +108,7 @@ class LatentFormat:
         wanted = self.only_size
         if wanted is not None and size != wanted:
             raise InvalidValue(
-                f"{title} makes no pictures: its latents have one size",
+                f"{title} does not generate pictures: its latents have one fixed size",
                 port="latent",
                 given=f"{size[0]} x {size[1]}",
                 expected=f"{wanted[0]} x {wanted[1]}",
@@ -120,7 +120,7 @@ class LatentFormat:
         return decoding_memory(config.get("block_out_channels"))
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        """The same of encoding."""
+        """Memory of encoding; see `decoding_memory`."""
         return encoding_memory(config.get("block_out_channels"))
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
@@ -161,14 +161,14 @@ _WIDTHS = (128, 256)
 
 
 def decoding_memory(widths: Sequence[int] | None) -> CodingMemory:
-    """What decoding holds of an autoencoder whose decoder's blocks have these widths."""
+    """Memory of decoding with an autoencoder whose decoder blocks have these widths."""
     # What goes into the last block at full size, what it makes of it, and one more.
     known = widths or _WIDTHS
     return CodingMemory(3 * known[min(1, len(known) - 1)])
 
 
 def encoding_memory(widths: Sequence[int] | None) -> CodingMemory:
-    """The same of encoding."""
+    """Memory of encoding; see `decoding_memory`."""
     return CodingMemory(5 * (widths or _WIDTHS)[0])
 
 

@@ -25,28 +25,28 @@ ZERO_SNR_FLOOR = 2.0**-24
 
 @dataclass(frozen=True, slots=True)
 class NoiseSchedule:
-    """What a model was trained on: the noise of each timestep and what it predicts.
+    """A model's training noise: the noise level of each timestep, and the prediction type.
 
     Attributes:
-        kind: As `nodegraph.families.sampler_names.NOISE_KINDS` has it.
+        kind: One of `nodegraph.families.sampler_names.NOISE_KINDS`.
         betas: Variance added at each training timestep; float32 on the CPU, shape (timesteps,).
         alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape.
         sigmas: Noise level of each timestep, rising; same shape.
         prediction_type: What the model's output is: the noise (``epsilon``), ``v_prediction``
             (Salimans & Ho 2022, arXiv:2202.00512, section 4) or the clean ``sample``.
-        spacing: How the scheduler file spreads timesteps; None if it doesn't say, and each
-            sampler's own custom holds.
+        spacing: Timestep spacing of the scheduler file. None if it has none; each sampler then
+            uses its default.
         steps_offset: Added to timesteps of leading spacing.
         alpha_to_one: Whether the alpha bar before timestep 0 is 1 rather than timestep 0's own.
-        clip: Whether predicted clean samples are clipped to ±clip_range; None if the file doesn't
-            say, and each sampler's own custom holds.
+        clip: Whether predicted clean samples are clipped to ±clip_range. None if the file does
+            not say; each sampler then uses its default.
         clip_range: See clip.
-        variance: What `ddpm` draws with, one of `nodegraph.families.scheduler_file.VARIANCES`.
-        distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
+        variance: Variance of `ddpm`, one of `nodegraph.families.scheduler_file.VARIANCES`.
+        distilled_steps, timestep_scaling: For latent consistency models: the steps that the model
             was distilled on, and the scale of timesteps in its boundary condition.
         aligned: As `Family.aligned`.
-        exact_sigmas: `sigmas` as ComfyUI computes them, in double precision; None of tables that it
-            computes otherwise.
+        exact_sigmas: `sigmas` as ComfyUI computes them, in double precision. None for tables that
+            ComfyUI computes in another way.
     """
 
     kind: ClassVar[str] = "discrete"
@@ -68,13 +68,13 @@ class NoiseSchedule:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
-        """Read a diffusers scheduler file; what it leaves out is as diffusers' defaults.
+        """Read a diffusers scheduler file; missing entries have the defaults of diffusers.
 
-        Only what belongs to the model is read. Which sampler to use, its order and whether it
-        takes Karras' levels are the caller's choice, whatever the file says.
+        Only the properties of the model are read. The caller chooses the sampler, its order and
+        Karras sigmas; these entries of the file are ignored.
 
         Raises:
-            InvalidFile: It asks for something that isn't supported.
+            InvalidFile: It contains an unsupported setting.
         """
         check_supported(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
@@ -106,12 +106,12 @@ class NoiseSchedule:
         return len(self.betas)
 
     def timestep_to_sigma(self, timesteps: NDArray[Any] | float) -> NDArray[np.float64]:
-        """Noise levels of timesteps, between whole ones by linear interpolation."""
+        """Noise levels of timesteps; fractional ones are interpolated linearly."""
         table = self.sigmas.numpy()
         return np.asarray(np.interp(timesteps, np.arange(len(table)), table))
 
     def sigma_to_timestep(self, sigmas: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Timesteps of noise levels, interpolated over log sigma and held at both ends.
+        """Timesteps of noise levels, interpolated over log sigma and clamped at both ends.
 
         It inverts `timestep_to_sigma` at whole timesteps; between them the two interpolate
         differently, as samplers have since k-diffusion's DiscreteSchedule.
@@ -185,7 +185,7 @@ def check_noise_level(sigma: float, highest: float = math.inf) -> None:
     """
     if not (math.isfinite(sigma) and 0 <= sigma <= highest):
         raise InvalidValue(
-            "a noise level is a number of at least 0"
+            "a noise level must be at least 0"
             + ("" if highest == math.inf else f" and at most {highest:g}"),
             port="sigma",
             given=str(sigma),
@@ -250,12 +250,12 @@ def _check_levels(sigmas: Tensor, config: Mapping[str, Any]) -> None:
     if not (sigmas.isfinite() & (sigmas > 0)).all():
         is_trained = config.get("trained_betas") is not None
         raise InvalidFile(
-            "the model's scheduler file gives noise levels that aren't above 0 and finite",
+            "the model's scheduler file gives noise levels that are not finite and above 0",
             port="model",
-            given=f"{'trained_betas' if is_trained else 'beta_start'} that lead from "
+            given=f"{'trained_betas' if is_trained else 'beta_start'} that give noise levels from "
             f"{float(sigmas[0]):g} to {float(sigmas[-1]):g}",
-            expected="variances above 0 and below 1, as from 0.0001 to 0.02",
-            hint="Take the scheduler folder of the model that this one was made from.",
+            expected="variances above 0 and below 1, for example from 0.0001 to 0.02",
+            hint="Use the scheduler folder of the original model.",
         )
 
 

@@ -76,7 +76,7 @@ def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Ten
     for reference in references:
         if reference.ndim != 4:
             raise InvalidValue(
-                "a picture to look at can't be cut into patches of 2 x 2 cells",
+                "a reference picture cannot be split into patches of 2 x 2 cells",
                 port=side,
                 given=f"a latent of shape {tuple(reference.shape)}",
                 expected="(1, channels, height, width)",

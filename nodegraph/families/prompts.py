@@ -55,10 +55,10 @@ class WeightedText(NamedTuple):
 
 
 def parse_prompt(prompt: str) -> list[WeightedText]:
-    """Split a prompt into spans of one weight each.
+    """Split a prompt into spans with one weight each.
 
     Returns:
-        At least one span; their texts joined are the prompt without the markup. Neighbours
+        At least one span. Their joined texts are the prompt without markup. Adjacent spans
         differ in weight.
     Raises:
         InvalidValue: A weight is larger than `MAX_WEIGHT`.
@@ -94,7 +94,7 @@ def parse_chunks(prompt: str) -> list[list[WeightedText]]:
 
 
 def escape_prompt(text: str) -> str:
-    """The prompt that means exactly this text, without weights."""
+    """Escape a text so that it is read as plain text without weights."""
     return _ESCAPED.sub(r"\\\g<0>", text)
 
 
@@ -144,7 +144,7 @@ def _bounded(weight: float) -> float:
             port="text",
             given=f"{weight:g}",
             expected=f"at most {MAX_WEIGHT:g}",
-            hint=r"For plain brackets write \( and \).",
+            hint=r"Write \( and \) for literal brackets.",
         )
     return weight
 

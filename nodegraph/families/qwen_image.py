@@ -164,8 +164,8 @@ class QwenImage(Family):
         states = last_states(model, tokens)[:, _TEMPLATE_TOKENS:]
         if warn is not None and states.shape[1] > _TOKENS:
             warn(
-                f"The prompt has {states.shape[1]} tokens or more, and the model is led by the "
-                f"first {_TOKENS}: it doesn't see the rest."
+                f"The prompt has {states.shape[1]} tokens or more. The model uses the first "
+                f"{_TOKENS} and ignores the rest."
             )
         return encoded({"embeddings": states[:, :_TOKENS]})
 

@@ -78,26 +78,26 @@ class QwenImageEdit(QwenImage):
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
         if self.max_images is not None and len(images) > self.max_images:
             raise InvalidValue(
-                f"{self.title} looks at one picture",
+                f"{self.title} takes one reference picture",
                 port="images",
                 given=f"{len(images)} pictures",
-                hint="Take one, or put them side by side with ImageStrip.",
+                hint="Use one picture, or put them next to each other with ImageStrip.",
             )
         for image in images:
             height, width = image.shape[:2]
             if max(height, width) > _MOST_RATIO * min(height, width):
                 raise InvalidValue(
-                    "a picture is too narrow to be looked at",
+                    "a reference picture is too narrow",
                     port="images",
                     given=f"{width} x {height} pixels",
-                    expected=f"no side more than {_MOST_RATIO} times the other",
+                    expected=f"the longer side at most {_MOST_RATIO} times the shorter",
                 )
         if _PICTURE in text:
             raise InvalidValue(
-                "the prompt has a mark that stands for pictures",
+                "the prompt contains a special token that stands for pictures",
                 port="text",
                 given=_PICTURE,
-                hint="Leave it out: pictures are put before the prompt.",
+                hint="Remove it: pictures are inserted before the prompt automatically.",
             )
 
 

@@ -78,13 +78,13 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
 
 NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
-        "dpm_fast": "takes levels of its own and no schedule; seeds_3 is of its order",
-        "dpm_adaptive": "chooses its steps as it goes, so that their number isn't known before",
-        "res_multistep_cfg_pp": "weighs guidance by another rule in each step but the first; "
-        "dpmpp_2m_cfg_pp is near it",
-        "res_multistep_ancestral_cfg_pp": "weighs guidance by another rule in each step but the "
-        "first; euler_ancestral_cfg_pp is near it",
-        "ar_video": "is a way to walk a video block by block",
+        "dpm_fast": "has its own sigmas instead of a schedule; seeds_3 has the same order",
+        "dpm_adaptive": "chooses its steps adaptively, so their number is not known in advance",
+        "res_multistep_cfg_pp": "uses another guidance formula in all steps except the "
+        "first; dpmpp_2m_cfg_pp is similar",
+        "res_multistep_ancestral_cfg_pp": "uses another guidance formula in all steps "
+        "except the first; euler_ancestral_cfg_pp is similar",
+        "ar_video": "is a method to sample a video block by block",
     }
 )
 """Samplers of other tools that aren't here: why."""
@@ -120,14 +120,14 @@ def suggest_sampler(name: str, ours: Collection[str]) -> str | None:
     """
     plain = _plain(name)
     if plain in NOT_HERE:
-        return f"It isn't here, as it {NOT_HERE[plain]}."
+        return f"It is not available here: it {NOT_HERE[plain]}."
     match = _known(plain, ours)
     if match:
-        return f"Here it is `{match}`."
+        return f"It is called `{match}` here."
     for ending, schedule in _SCHEDULE_ENDINGS.items():
         match = _known(plain.removesuffix(ending), ours) if plain.endswith(ending) else None
         if match:
-            return f"Here it is `{match}` with schedule `{schedule}`."
+            return f"It is called `{match}` here, with schedule `{schedule}`."
     return None
 
 
@@ -249,17 +249,17 @@ def check_sampler(sampler: str, kind: str) -> None:
         raise _unknown("sampler", sampler, names, suggest_sampler(sampler, names))
     if not _schedules(record, kind):
         raise InvalidValue(
-            f"sampler {sampler} can't sample {_MODELS[kind]}",
+            f"sampler {sampler} cannot sample {_MODELS[kind]}",
             port="sampler",
             given=sampler,
             expected=", ".join(_ALLOWED[kind]),
-            hint="Choose euler, which samples models of every kind.",
+            hint="Use euler, which samples models of every kind.",
         )
 
 
 _MODELS = {
-    "discrete": "models of a table of noise levels",
-    "flow": "models trained by flow matching",
+    "discrete": "models with a sigma table",
+    "flow": "flow-matching models",
 }
 
 
@@ -292,11 +292,11 @@ def check_combination(
     allowed = _schedules(sampler_record(sampler), kind)
     if schedule not in allowed and not follows_any_level(sampler, kind, convention):
         raise InvalidValue(
-            f"sampler {sampler} can't follow the {schedule} schedule",
+            f"sampler {sampler} cannot use the {schedule} schedule",
             port="schedule",
             given=schedule,
             expected=", ".join(allowed),
-            hint=f"`{sampler}` needs noise levels from the model's own table: choose normal.",
+            hint=f"`{sampler}` needs noise levels from the model's own sigma table: use normal.",
         )
 
 
@@ -316,11 +316,11 @@ def check_schedule(schedule: str, kind: str = "") -> None:
         raise _unknown("schedule", schedule, all_schedule_names())
     if not fits:
         raise InvalidValue(
-            f"{_MODELS[kind]} can't follow the {schedule} schedule",
+            f"{_MODELS[kind]} cannot use the {schedule} schedule",
             port="schedule",
             given=schedule,
             expected=", ".join(FLOW_SCHEDULE_NAMES if kind == "flow" else SCHEDULE_NAMES),
-            hint="Choose normal, which is the model's own.",
+            hint="Use normal, which is the model's own schedule.",
         )
 
 
@@ -338,7 +338,7 @@ def check_align_your_steps(aligned: Sequence[int], title: str = "the model") -> 
             port="schedule",
             given=ALIGN_YOUR_STEPS,
             expected="another schedule, or Stable Diffusion 1.x or XL",
-            hint="Choose normal, which is the model's own.",
+            hint="Use normal, which is the model's own schedule.",
         )
 
 

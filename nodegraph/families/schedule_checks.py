@@ -53,7 +53,7 @@ def sampled_steps(steps: int, denoise: float) -> int:
     walked = int(steps * denoise)
     if walked == 0:
         raise InvalidValue(
-            f"denoise {denoise:g} of {steps} steps leaves none to walk",
+            f"denoise {denoise:g} of {steps} steps leaves no step to run",
             port="denoise",
             given=f"{denoise:g}",
             expected=f"at least {1 / steps:g}",
@@ -93,11 +93,12 @@ def schedule_and_sampled_steps(
     schedule_steps = steps if denoise > WHOLLY_DENOISED else int(steps / denoise)
     if schedule_steps > MAX_STEPS:
         raise InvalidValue(
-            f"{steps} steps over {denoise:g} of a schedule are {schedule_steps} steps of the whole",
+            f"{steps} steps over {denoise:g} of a schedule need {schedule_steps} steps in "
+            "the whole schedule",
             port="denoise",
             given=f"{denoise:g}",
-            expected=f"at most {MAX_STEPS} steps of the whole",
-            hint="Raise denoise, or take fewer steps.",
+            expected=f"at most {MAX_STEPS} steps in the whole schedule",
+            hint="Raise denoise, or use fewer steps.",
         )
     return schedule_steps, steps
 
@@ -115,11 +116,11 @@ def last_step(steps: int, denoise: float, end_step: int | None, counted: str = "
         return walked
     if not 1 <= end_step <= walked:
         raise InvalidValue(
-            f"it is no step of the {walked} that are walked",
+            f"the step is not one of the {walked} that run",
             port="end_step",
             given=str(end_step),
             expected=f"1 to {walked}, or nothing",
-            hint="Leave it out to walk all of them.",
+            hint="Leave it out to run all of them.",
         )
     return end_step
 
@@ -136,11 +137,11 @@ def step_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
     last = steps if end is None else end
     if not 1 <= last <= steps:
         raise InvalidValue(
-            f"it is no step of the {steps} of the schedule",
+            f"the step is not one of the {steps} of the schedule",
             port="end_step",
             given=str(last),
             expected=f"1 to {steps}, or nothing",
-            hint="Leave it out to walk to the last one.",
+            hint="Leave it out to run to the last step.",
         )
     if not 0 <= start < last:
         raise InvalidValue(
@@ -160,11 +161,11 @@ def check_split_step(steps: int, step: int) -> None:
     """
     if not 0 < step < steps:
         raise InvalidValue(
-            f"a schedule of {steps} steps can't be cut there",
+            f"a schedule of {steps} steps cannot be split there",
             port="step",
             given=str(step),
             expected=f"1 to {steps - 1}" if steps > 1 else "a longer schedule",
-            hint="Each part needs a step at least.",
+            hint="Each part needs at least one step.",
         )
 
 
@@ -179,11 +180,11 @@ def split_step(steps: int, denoise: float) -> int:
     behind = sampled_steps(steps, denoise)
     if behind == steps:
         raise InvalidValue(
-            f"denoise {denoise:g} of {steps} steps leaves none before",
+            f"denoise {denoise:g} of {steps} steps leaves no step before the split",
             port="denoise",
             given=f"{denoise:g}",
             expected="below 1",
-            hint="Lower denoise, or leave the node out.",
+            hint="Lower denoise, or remove the node.",
         )
     return steps - behind
 
@@ -255,7 +256,7 @@ def check_formula_parameters(law: str, numbers: Mapping[str, float]) -> None:
             )
     if numbers.get("low", 0) >= numbers.get("high", math.inf):
         raise InvalidValue(
-            "the least noise level has to be below the greatest",
+            "the minimum noise level is not below the maximum",
             port="sigma_min",
             given=f"{numbers['low']:g}",
             expected=f"below {numbers['high']:g}",
@@ -273,9 +274,9 @@ def check_levels(levels: Sequence[float]) -> None:
     """
     if not 2 <= len(levels) <= MAX_STEPS + 1:
         raise InvalidValue(
-            "a schedule needs two noise levels at least"
+            "a schedule needs at least two noise levels"
             if len(levels) < 2
-            else f"a schedule has {MAX_STEPS} steps at most",
+            else f"a schedule has at most {MAX_STEPS} steps",
             port="sigmas",
             given=f"{len(levels)} levels",
             expected=f"2 to {MAX_STEPS + 1}",
@@ -283,15 +284,15 @@ def check_levels(levels: Sequence[float]) -> None:
     for index, level in enumerate(levels):
         if not (math.isfinite(level) and level >= 0):
             raise InvalidValue(
-                f"level {index + 1} is no number of at least 0", port="sigmas", given=f"{level:g}"
+                f"level {index + 1} is not a number from 0 up", port="sigmas", given=f"{level:g}"
             )
         if index and level >= levels[index - 1]:
             raise InvalidValue(
-                f"level {index + 1} isn't below the one before it",
+                f"level {index + 1} is not below the previous one",
                 port="sigmas",
                 given=f"{levels[index - 1]:g}, {level:g}",
-                expected="falling levels",
-                hint="Name the noisiest first. FlipSchedule turns a schedule round.",
+                expected="descending levels",
+                hint="Give the noisiest level first. FlipSchedule reverses a schedule.",
             )
 
 
@@ -323,20 +324,20 @@ def check_sampler_follows(
             able = tuple(name for name in able if name in TABLE_FORMULAS)
         if law not in able:
             raise InvalidValue(
-                f"sampler {sampler} can't follow such a schedule with this model",
+                f"sampler {sampler} cannot use such a schedule with this model",
                 port="schedule",
                 given=law,
                 expected=", ".join(able),
-                hint="Choose normal, which is the model's own.",
+                hint="Use normal, which is the model's own schedule.",
             )
     record = sampler_record(sampler)
     if rises and (record is None or not record["may_rise"]):
         raise InvalidValue(
-            f"sampler {sampler} can't walk from little noise to much",
+            f"sampler {sampler} cannot run an ascending schedule",
             port="sampler",
             given=sampler,
             expected=", ".join(INVERSION_SAMPLERS),
-            hint="Choose euler, or leave FlipSchedule out.",
+            hint="Use euler, or remove FlipSchedule.",
         )
 
 
@@ -351,9 +352,9 @@ def check_churn(s_churn: float | None, *, rises: bool) -> None:
     """
     if rises and s_churn:
         raise InvalidValue(
-            "s_churn adds noise of its own on the way from little noise to much",
+            "s_churn adds noise, which an ascending schedule does not allow",
             port="sampler",
             given=f"s_churn {s_churn:g}",
             expected="s_churn 0",
-            hint="Leave s_churn out, or FlipSchedule.",
+            hint="Remove s_churn or FlipSchedule.",
         )

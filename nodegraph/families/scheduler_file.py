@@ -147,13 +147,13 @@ def scheduler_config(recipe: DiffusionModel) -> dict[str, Any]:
     """The noise schedule of a model, as `NoiseSchedule.from_config` reads it.
 
     Raises:
-        InvalidValue: The recipe wasn't made by `open_model`.
+        InvalidValue: The recipe was not created by `open_model`.
     """
     written = recipe.option(SAMPLED_ON) or recipe.option(OPTION)
     if not written:
         raise InvalidValue(
-            f"the recipe of {recipe.source} says nothing of the model's noise schedule",
-            hint="Make recipes with `open_model`.",
+            f"the recipe of {recipe.source} does not contain the model's noise schedule",
+            hint="Create recipes with `open_model`.",
         )
     config: dict[str, Any] = json.loads(written)
     return config
@@ -227,7 +227,7 @@ def with_original_config(header: Header, checkpoint: Path) -> Header:
         with config.open("rb") as file:
             text = file.read(_MOST_CONFIG).decode("utf-8", "replace")
     except OSError as error:
-        raise InvalidFile(f"can't read {config}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {config}: {error.strerror or error}") from error
     match = _PARAMETERIZATION.search(text) or _SCALING.search(text)
     if match is None and _TARGET.search(text) is None:
         return header  # it is about something else
@@ -268,19 +268,19 @@ def override_schedule(
         overrides["prediction_type"] = prediction_type
     if overrides.get("prediction_type", "epsilon") is None:
         raise InvalidValue(
-            "the file doesn't say what its model predicts, and models of its kind differ",
+            "the file does not state the prediction type, and models of this kind differ",
             port="prediction_type",
             given="auto",
             expected="epsilon or v_prediction",
-            hint="Those made for 768 x 768 pixels mostly predict v (v_prediction), those for "
+            hint="Models made for 768 x 768 pixels mostly predict v (v_prediction), those for "
             "512 x 512 the noise (epsilon).",
         )
     if zero_terminal_snr == "on":
         overrides |= unet.ZERO_TERMINAL_SNR
         if overrides.get("prediction_type", "epsilon") == "epsilon":
             raise InvalidValue(
-                "a model that predicts the noise can't be sampled with zero terminal SNR: where "
-                "there is nothing but noise, that says nothing of the picture",
+                "an epsilon model cannot be sampled with zero terminal SNR: at pure noise, "
+                "its prediction says nothing about the picture",
                 port="zero_terminal_snr",
                 given="on",
                 expected="auto or off",
@@ -304,7 +304,7 @@ def with_shift(config: Mapping[str, Any], shift: float, entries: int = 1000) -> 
         return dict(config)
     if noise_kind(config) != "flow":
         raise InvalidValue(
-            "the model wasn't trained by flow matching, so its noise levels aren't shifted",
+            "the model is not a flow-matching model, so its noise levels are not shifted",
             port="shift",
             given=f"{shift:g}",
             expected="0",
@@ -319,7 +319,7 @@ def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
     for port, value in options.items():
         if value != "auto":
             raise InvalidValue(
-                "the model was trained by flow matching, which leaves nothing to choose here",
+                "the model is a flow-matching model, which has no such option",
                 port=port,
                 given=value,
                 expected="auto",
@@ -343,7 +343,7 @@ def check_supported(
         if not any(setting is value or setting == value for value in values):
             names = [str(value) for value in values]
             raise InvalidFile(
-                f"{origin} sets {key} to something that isn't supported",
+                f"{origin} sets {key} to an unsupported value",
                 port="model",
                 given=str(setting),
                 expected=", ".join(names),
@@ -359,11 +359,11 @@ def _check_numbers(config: Mapping[str, Any], origin: str) -> None:
     trained = config.get("trained_betas")
     if trained is not None and not _are_variances(trained):
         raise InvalidFile(
-            f"{origin} sets trained_betas to something that gives no noise levels",
+            f"{origin} sets trained_betas to values that give no noise levels",
             port="model",
             given=str(trained)[:_SHOWN],
-            expected="two or more numbers, the first above 0, all from 0 to below 1",
-            hint="Take the scheduler folder of the model that this one was made from.",
+            expected="two or more numbers from 0 to below 1, the first above 0",
+            hint="Use the scheduler folder of the original model.",
         )
     for key, (least, most, default) in numbers.items():
         number = config.get(key, default)
@@ -372,11 +372,11 @@ def _check_numbers(config: Mapping[str, Any], origin: str) -> None:
         is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
         if not (is_number and least < number < most):
             raise InvalidFile(
-                f"{origin} sets {key} to something that gives no noise levels",
+                f"{origin} sets {key} to a value that gives no noise levels",
                 port="model",
                 given=str(number),
                 expected=f"a number between {least:g} and {most:g}",
-                hint="Take the scheduler folder of the model that this one was made from.",
+                hint="Use the scheduler folder of the original model.",
             )
 
 
@@ -408,10 +408,9 @@ def _check_class(path: Path, name: object, kinds: Collection[str]) -> None:
 def _wrong_class(origin: str, name: object, kinds: Collection[str]) -> InvalidFile:
     known = sorted(set().union(*(_CLASSES[kind] for kind in kinds)))
     return InvalidFile(
-        f"{origin} names a noise schedule that this kind of model isn't sampled with",
+        f"{origin} names a noise schedule that this kind of model does not use",
         port="model",
         given=str(name),
         expected=", ".join(known),
-        hint=did_you_mean(str(name), known)
-        or "Take the scheduler folder of the model that this one was made from.",
+        hint=did_you_mean(str(name), known) or "Use the scheduler folder of the original model.",
     )

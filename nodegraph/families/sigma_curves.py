@@ -83,10 +83,10 @@ def resolve_sigma_range(
     first, last = own[0] if high is None else high, own[1] if low is None else low
     if last > first:
         raise InvalidValue(
-            "the least noise level has to be below the greatest",
+            "the minimum noise level is not below the maximum",
             port="sigma_max" if low is None else "sigma_min",
             given=f"{first:g} down to {last:g}",
-            hint="Leave both out for the model's own.",
+            hint="Leave both out to use the model's own levels.",
         )
     return first, last
 
@@ -99,7 +99,7 @@ def check_sigma(level: float, greatest: float, port: str) -> None:
     """
     if level > greatest * ROUNDING:
         raise InvalidValue(
-            "the model knows no noise level as high",
+            "the noise level is above the model's maximum",
             port=port,
             given=f"{level:g}",
             expected=f"at most {greatest:g}",
@@ -259,14 +259,15 @@ def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class SigmaCurve:
-    """A schedule of a package or a pack; see `schedule`.
+    """A schedule defined by a package or a pack; see `schedule`.
 
     Attributes:
-        name: By which nodes choose it.
-        sigmas: Takes a number of steps, at least 1, the greatest and the least sigma; returns as
-            many falling sigmas as there are steps, without the closing 0. Sigma is the noise over
-            the latent of table models, the share of noise, 0 to 1, of flow models.
-        kinds: Of models that can follow it, of `nodegraph.families.sampler_names.NOISE_KINDS`.
+        name: Its name in nodes.
+        sigmas: Function of the number of steps (at least 1), the maximum and the minimum sigma. It
+            returns one sigma per step, descending, without the final 0. Sigma is the ratio of
+            noise to latent in table models, and the fraction of noise, 0 to 1, in flow models.
+        kinds: Noise kinds of the models that support it, from
+            `nodegraph.families.sampler_names.NOISE_KINDS`.
     """
 
     plugin_group: ClassVar[str] = SCHEDULE_PLUGINS.name
@@ -293,7 +294,7 @@ class SigmaCurve:
 def schedule(
     name: str, kinds: str | Sequence[str] = NOISE_KINDS
 ) -> Callable[[Callable[[int, float, float], Sequence[float]]], SigmaCurve]:
-    """Make a schedule of a function of steps, greatest and least sigma; see `SigmaCurve`."""
+    """Make a schedule from a function of steps, maximum and minimum sigma; see `SigmaCurve`."""
     some = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     return lambda sigmas: SigmaCurve(name, sigmas, some)
 
@@ -312,7 +313,7 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
         InvalidValue,
         port="schedule",
         expected=f"{pluralize(steps, 'falling level')} above 0, without the closing 0",
-        hint=f"Correct `{name}` in {curve.module}, or choose another schedule.",
+        hint=f"Fix `{name}` in {curve.module}, or use another schedule.",
     )
     try:
         sigmas: Any = curve.sigmas(steps, high, low)
@@ -320,7 +321,7 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
     except Exception as error:
         text = f"the function of the schedule {name} fails: {type(error).__name__}: {error}"
         raise wrong(text) from error
-    what = f"the function of the schedule {name} does not return falling noise levels"
+    what = f"the function of the schedule {name} returns no descending noise levels"
     try:
         levels = np.asarray(sigmas, dtype=np.float64)
     except (TypeError, ValueError) as error:

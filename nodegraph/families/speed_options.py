@@ -170,7 +170,10 @@ def parse_ratios(text: str) -> tuple[float, ...]:
         return tuple(float(word) for word in words)
     except ValueError:
         raise InvalidValue(
-            "these aren't numbers", port="ratios", given=text[:60], expected="such as 1.0, 1.21, …"
+            "these are not numbers",
+            port="ratios",
+            given=text[:60],
+            expected="for example 1.0, 1.21, …",
         ) from None
 
 
@@ -194,9 +197,9 @@ def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
     before = find_step_cache(recipe)
     if before is not None:
         raise InvalidValue(
-            f"the model has a step cache already: {cache_name(before)}",
+            f"the model already has a step cache: {cache_name(before)}",
             port="model",
-            hint="One at a time: leave one of the nodes out.",
+            hint="Use one step cache only: remove one of the nodes.",
         )
     values = {item.name: getattr(caching, item.name) for item in fields(caching)}
     chosen = {f"{_CACHE}.{name}": _text(value) for name, value in values.items()}

@@ -44,7 +44,7 @@ class StableDiffusion(UNetFamily):
         problem = super().mismatch(configs)
         width = configs.get("unet", {}).get("cross_attention_dim")
         if problem is None and (width == _SD2_WIDTH) != self.is_second:
-            return "a Stable Diffusion of another version"
+            return "another version of Stable Diffusion"
         return problem
 
     def leads(self, class_name: str, config: Config) -> bool:

@@ -132,10 +132,10 @@ def check_layer(model: Any, layer: int) -> None:
     layers = int(model.config.num_hidden_layers)
     if layer > layers:
         raise InvalidValue(
-            "the text encoder hasn't so many layers to skip",
+            "the text encoder does not have that many layers to skip",
             port="encoder",
             given=f"clip skip {layer}",
-            expected=f"{layers} at most",
+            expected=f"at most {layers}",
         )
 
 
@@ -150,8 +150,8 @@ def _warn_of_cut(tokenizer: Any, texts: str | Sequence[str], length: int, warn: 
     counts = [len(tokenizer(text, verbose=False)["input_ids"]) for text in every]
     if max(counts) > length:
         warn(
-            f"The prompt has {max(counts)} tokens, more than the {length} that a text encoder "
-            "takes: it doesn't see the rest."
+            f"The prompt has {max(counts)} tokens. A text encoder takes {length} and ignores "
+            "the rest."
         )
 
 
@@ -405,6 +405,6 @@ def word_token_indices(clip: ClipEncoder, text: str) -> list[tuple[str, tuple[in
 def _too_long(windows: Sequence[Window], length: int) -> str:
     tokens = sum(map(len, windows))
     return (
-        f"The prompt has {tokens} tokens, more than the {length - 2} that the text encoder takes "
-        f"at once; it is encoded in {len(windows)} parts."
+        f"The prompt has {tokens} tokens, more than the {length - 2} that the text encoder "
+        f"takes at once. It is encoded in {len(windows)} parts."
     )

@@ -46,7 +46,7 @@ class Vocabulary:
     title: str
     files: tuple[Path, ...] = ()
     words: int = 0
-    source: str = "the model that it was made from"
+    source: str = "the original model"
     exactly: bool = False
 
     def fits(self, words: int) -> bool:
@@ -124,8 +124,8 @@ def missing_tokenizer_error(part: Part, source: str, *, port: str | None = None)
     known = VOCABULARIES.get(part.vocabulary, Vocabulary(part.classes[0]))
     needed = layout.tokenizer_needs(part)
     return InvalidFile(
-        f"{source} holds no tokenizer, as all single-file models, and none of {known.title} was "
-        "found.",
+        f"{source} holds no tokenizer, like all single-file models, and none for "
+        f"{known.title} was found",
         port=port,
         expected=f"its {needed} in {TOKENIZER_FOLDER}/{part.vocabulary} under a models folder",
         hint=f"Copy {needed} from the `{part.role}` folder of {known.source}.",

@@ -245,10 +245,10 @@ class WanFamily(Family):
             fitted.pop(IMAGE_EMBEDS, None)
         elif IMAGE_EMBEDS not in fitted:
             raise InvalidValue(
-                "the model needs to see the first picture, too",
+                "the model needs image embeddings of the first picture, too",
                 port=request.side,
-                hint="Link the text encoder to the ImageToVideoConditioning: it has the part "
-                "that sees pictures.",
+                hint="Link the text encoder to the ImageToVideoConditioning: it contains the "
+                "image encoder.",
             )
         return fitted
 

@@ -51,7 +51,9 @@ class ClassifierInfo:
             InvalidValue: On port ``label`` or ``background``: it is unknown, or both are empty.
         """
         if not label and not background:
-            raise InvalidValue("nothing is wished for", port="label", expected="a name")
+            raise InvalidValue(
+                "neither label nor background is set", port="label", expected="a name"
+            )
         return _class_index("label", label, self.labels), _class_index(
             "background", background, self.backgrounds
         )
@@ -62,10 +64,10 @@ def _class_index(port: str, name: str, known: Sequence[str]) -> int | None:
         return None
     if name not in known:
         raise InvalidValue(
-            f"the classifier knows no such {port}",
+            f"the classifier has no such {port}",
             port=port,
             given=name,
-            expected=f"one of {len(known)}, such as {', '.join(known[:3])}",
+            expected=f"one of {len(known)}, for example {', '.join(known[:3])}",
             hint=did_you_mean(name, known),
         )
     return known.index(name)
@@ -101,9 +103,9 @@ def read_classifier(path: Path) -> ClassifierInfo:
         return ClassifierInfo(labels, backgrounds, int(about["latent_channels"]), (wide, deep))
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidFile(
-            f"{path} holds no classifier of noisy latents.",
+            f"{path} holds no classifier of noisy latents",
             expected=f"a file of the format `{FORMAT}`",
-            hint=f"`{BUNDLED_CLASSIFIER}` comes along with the model {EMBEDDED}.",
+            hint=f"`{BUNDLED_CLASSIFIER}` is included with the model {EMBEDDED}.",
         ) from error
 
 

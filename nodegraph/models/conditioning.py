@@ -67,7 +67,7 @@ def with_pooled_image(
         pooled = entry.tensors[_POOLED]
         if pooled.shape != total.shape:
             raise InvalidValue(
-                "the image encoder isn't that of the prompt's second text encoder",
+                "the image encoder does not match the prompt's second text encoder",
                 port="image_encoder",
                 given=f"{total.shape[1]} numbers",
                 expected=f"{pooled.shape[1]}: CLIP ViT-bigG's",
@@ -86,10 +86,10 @@ def check_pooled_image(family: str | None) -> None:
     """
     if family is not None and family in FAMILIES and family != _FAMILY:
         raise InvalidValue(
-            "pictures stand for the pooled prompt of Stable Diffusion XL alone",
+            "picture embeddings can replace the pooled prompt of Stable Diffusion XL only",
             port="conditioning",
             given=get_family(family).title,
-            hint="ApplyIPAdapter and ReferenceLatents show pictures to other models.",
+            hint="Use ApplyIPAdapter or ReferenceLatents with other models.",
         )
 
 
@@ -110,21 +110,21 @@ def encode_prompt(
     warn: Callable[[str], None] | None = None,
     syntax: str = "auto",
 ) -> Conditioning:
-    """A prompt as the denoiser of the same model takes it.
+    """Encode a prompt for the denoiser of the same model.
 
-    Prompts are encoded one by one, so that one's bits don't depend on others.
+    Prompts are encoded one by one, so that the bits of one do not depend on others.
 
     Args:
-        warn: Told, in one sentence, if something of the prompt is treated apart, such as the part
-            that is longer than the encoder takes at once.
+        warn: Called with one sentence if a part of the prompt is treated specially, for example
+            a part beyond the encoder's maximum length.
         syntax: See `nodegraph.models.prompt_syntax`; or ``comfyui``, of
             `nodegraph.models.prompt_preprocessing`.
     Returns:
-        An entry for each text that the prompt comes to, mostly one, and what stands in for a
+        One entry per text that the prompt expands to, usually one, and the replacement for a
         missing negative prompt as `unconditional`.
     Raises:
         InvalidValue: The prompt is far too long, or something in it is out of range.
-        NumericalError: An encoder gives NaN or infinity.
+        NumericalError: An encoder produces NaN or infinity.
     """
     family = get_family(text_model.family)
     _tell_unread(text_model, [text], warn, syntax)
@@ -257,9 +257,9 @@ def with_references(
 def _pictures(conditioning: Conditioning, latent: Latent) -> tuple[Tensor, ...]:
     if latent.samples is None:
         raise InvalidValue(
-            "the latent is empty: there is nothing to look at",
+            "the latent is empty: there is no reference picture in it",
             port="latent",
-            hint="Encode a picture, with VAEEncode.",
+            hint="Encode a picture with VAEEncode.",
         )
     _check_format(conditioning, latent)
     return tuple(item[None] for item in latent.samples)
@@ -303,7 +303,7 @@ def _check_format(conditioning: Conditioning, latent: Latent) -> None:
     wanted = get_family(conditioning.family).latent.name
     if latent.format != wanted:
         raise InvalidValue(
-            "the latent is of another format than the model's",
+            "the latent has another format than the model's",
             port="latent",
             given=latent.format,
             expected=wanted,
@@ -320,7 +320,8 @@ def _conditioning(
     for tensor in (tensor for entry in entries for tensor in entry.tensors.values()):
         if not torch.isfinite(tensor).all():
             raise NumericalError(
-                "the text encoder gave NaN or infinity", hint="Load the model with dtype float32."
+                "the text encoder produced NaN or infinity",
+                hint="Load the model with dtype float32.",
             )
     return Conditioning(entries, text_model.family, unconditional)
 

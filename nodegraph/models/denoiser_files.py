@@ -163,10 +163,10 @@ def _second(wanted: DenoiserRequest, folders: Sequence[Path], allow_pickle: bool
     path = find_path(wanted.second, folders)
     if is_whole(path):
         raise InvalidValue(
-            f"{wanted.second} is a whole model, not a second expert by itself",
+            f"{wanted.second} is a whole model, not a separate second expert",
             given=wanted.second,
-            expected="a .safetensors or .gguf file, or a folder such as transformer_2",
-            hint="Whole models bring their second expert: name it as the model.",
+            expected="a .safetensors or .gguf file, or a folder named like transformer_2",
+            hint="Whole models contain their second expert: choose it as the model.",
         )
     return _find(path, AUTO, allow_pickle)
 
@@ -183,7 +183,7 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
         config = read if named else part.layout.config(own)
     except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {part.layout.title}, but it is damaged: {fault_text(error)}.",
+            f"{path} is {part.layout.title}, but it is damaged: {fault_text(error)}",
             hint="Copy the file again.",
         ) from error
     return FoundDenoiser(path, files, header, part, config)
@@ -194,7 +194,7 @@ def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
         raise layout.unsafe(path)
     if file_suffix(path) not in {*HEADED, *PICKLES}:
         raise InvalidFile(
-            f"{path} is no model file.", expected="a .safetensors or .gguf file or a folder"
+            f"{path} is not a model file", expected="a .safetensors or .gguf file or a folder"
         )
     header = header_of(path)
     check_gguf_installed(header.dtypes.values())
@@ -205,7 +205,7 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     """Of a folder such as ``transformer``: a configuration, and weights that may be several."""
     if not (path / layout.CONFIG).is_file():
         raise InvalidFile(
-            f"{path} is no folder of a diffusion model: it has no {layout.CONFIG}.",
+            f"{path} is not the folder of a diffusion model: it has no {layout.CONFIG}",
             expected="a .safetensors file, or the folder of a denoiser or of a whole model",
         )
     weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
@@ -228,9 +228,9 @@ def _choose_part(path: Path, shapes: Shapes, family: str, class_name: str) -> St
     if not candidates:
         identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {identified.instead_of('a diffusion model that is known here')}.",
+            f"{path} is {identified.instead_of('a supported diffusion model')}",
             expected="the denoiser of a supported family",
-            hint=f"{identified.node} takes it." if identified.node else None,
+            hint=f"Load it with {identified.node}." if identified.node else None,
         )
     if family == AUTO:
         return candidates[0]
@@ -387,7 +387,7 @@ def _refuse_of_whole(wanted: DenoiserRequest) -> None:
     for port, value, none in (("second", wanted.second, ""), ("family", wanted.family, AUTO)):
         if value != none:
             raise InvalidValue(
-                f"{wanted.name} is a whole model, which says that itself",
+                f"{wanted.name} is a whole model, which contains this information",
                 port=port,
                 given=value,
                 expected="auto" if none else "nothing",

@@ -44,7 +44,7 @@ def check_attention_support(family: str) -> None:
     known = FAMILIES.get(family)
     if known is None or not known.records_attention:
         raise InvalidValue(
-            "only UNets that read their prompt by cross-attention can be looked into",
+            "word maps work only with UNets whose cross-attention reads the prompt",
             port="model",
             given=family,
             expected="Stable Diffusion 1, 2 or XL",
@@ -105,12 +105,12 @@ class ModelFacts(TypedDict):
 def model_facts(
     source: ModelSource, *, prediction_type: str = "auto", zero_terminal_snr: str = "auto"
 ) -> ModelFacts:
-    """What is known of a model from its configuration alone.
+    """Properties of a model, read from its configuration only.
 
     Args:
         prediction_type, zero_terminal_snr: As for `open_model`.
     Raises:
-        InvalidFile: The configuration is damaged, or asks for what isn't supported.
+        InvalidFile: The configuration is damaged, or contains an unsupported setting.
         InvalidValue: No such prediction type.
     """
     try:

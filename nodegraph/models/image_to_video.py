@@ -62,11 +62,11 @@ def motion_conditioning(
     _check_motion_vae(autoencoder)
     if image.shape[0] != 1:
         raise InvalidValue(
-            "frames begin with a single picture",
+            "a video starts with one picture",
             port="image",
             given=f"{image.shape[0]} pictures",
             expected="1",
-            hint="ImageList takes a batch apart: what follows then runs for each.",
+            hint="ImageList splits a batch: the nodes after it run once per picture.",
         )
     if amount is not None:
         check_amount(amount)
@@ -140,10 +140,11 @@ def embed_first_frame(text_model: TextModel, image: Tensor) -> dict[str, Tensor]
     """
     if "image_encoder" not in text_model.modules:
         raise InvalidValue(
-            "the model comes without an image encoder",
+            "the model has no image encoder",
             port="encoder",
-            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For those of Wan "
-            "2.1 name clip_vision_h in the LoadTextEncoder, too, or the folder of the whole model.",
+            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, "
+            "also choose clip_vision_h in LoadTextEncoder, or the folder of the whole "
+            "model.",
         )
     eye = text_model.modules["image_encoder"]
     prepare = text_model.tokenizers["image_processor"]
@@ -161,22 +162,22 @@ def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
 def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
     if not family.first_picture:
         raise InvalidValue(
-            f"{family.title} makes no videos of pictures",
+            f"{family.title} is not an image-to-video model",
             port="conditioning",
             given=family.name,
             hint="Load an image-to-video model.",
         )
     if autoencoder.family != family.latent.name:
         raise InvalidValue(
-            "the VAE is of another model than the prompt",
+            "the VAE and the prompt belong to different models",
             port="vae",
             given=f"one of format {autoencoder.family}",
             expected=f"one of format {family.latent.name}",
-            hint="Take both from the same LoadModel.",
+            hint="Use the VAE and the prompt of the same LoadModel.",
         )
     if image.shape[0] != 1:
         raise InvalidValue(
-            "a video begins with a single picture",
+            "a video starts with one picture",
             port="image",
             given=f"{image.shape[0]} pictures",
             expected="1",

@@ -102,7 +102,7 @@ def load_compact(recipe: Recipe) -> Component:
     with checking_digests(recipe):
         half = _half_precision(recipe)
         if half is None:
-            raise InvalidFile(f"{recipe.source} isn't stored in half precision throughout.")
+            raise InvalidFile(f"{recipe.source} is not stored in half precision throughout")
         component = load_component(replace(recipe, dtype=half), "cpu")
     for module in component.modules.values():
         _upcast_on_use(module)
@@ -216,11 +216,11 @@ Held = TypeVar("Held", bound=Component)
 
 
 def load_component(recipe: Recipe, device: str) -> Component:
-    """The live component that a recipe describes, in eval mode, on a device.
+    """Load the component that a recipe describes on a device, in eval mode.
 
     Raises:
-        InvalidFile: A file is missing or damaged, or changed since the recipe was made.
-        InvalidValue: No component is made of this kind of recipe.
+        InvalidFile: A file is missing or damaged, or changed since the recipe was created.
+        InvalidValue: This kind of recipe has no component.
     """
     makers: dict[type[Recipe], Callable[[Any], Component]] = {
         DiffusionModel: _denoiser,
@@ -236,14 +236,14 @@ def load_component(recipe: Recipe, device: str) -> Component:
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
         raise InvalidValue(
-            f"can't load a {type(recipe).__name__} in {recipe.dtype}",
+            f"cannot load a {type(recipe).__name__} in {recipe.dtype}",
             expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder, upscale "
             "model or vision network in " + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:
         raise InvalidValue(
-            f"the adapters and speed options of {recipe.source} aren't put on by loading it",
-            hint="Load the recipe's base, and put them on that.",
+            f"loading {recipe.source} does not apply its adapters and speed options",
+            hint="Load the recipe's base, and apply them to it.",
         )
     # What is made holds no file, so from here on it is what the recipe says, whatever happens.
     with checking_digests(recipe):
@@ -259,14 +259,14 @@ def _vision_network(recipe: VisionNetwork) -> Component:
 
 
 def move_component(component: Held, device: str) -> Held:
-    """The same component on another device; it is no longer where it was."""
+    """Move a component to another device and return it."""
     for module in component.modules.values():
         move_with_tables(module, device)
     return component
 
 
 def estimate_bytes(recipe: Recipe) -> int:
-    """Bytes that a recipe's component will take in memory, from the files' headers alone.
+    """Bytes that a recipe's component needs in memory, from the files' headers only.
 
     Raises:
         InvalidFile: A file is missing or damaged.
@@ -419,9 +419,9 @@ def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part)
     known = embeddings.num_embeddings
     if len(tokenizer) > known:
         raise InvalidFile(
-            f"the tokenizer in {recipe.paths(part.role)[0]} has {len(tokenizer)} words, more than "
-            f"the {known} of {recipe.source}.",
-            hint="It is that of another model: put the right one in its place.",
+            f"the tokenizer in {recipe.paths(part.role)[0]} has {len(tokenizer)} tokens, "
+            f"more than the {known} of {recipe.source}",
+            hint="It belongs to another model: replace it with the right one.",
         )
     if isinstance(tokenizer, CLIPTokenizer):
         tokenizer.model_max_length = module.config.max_position_embeddings
@@ -434,9 +434,9 @@ def _check_whole(recipe: TextEncoder, family: Family) -> None:
     )
     if missing is not None:
         raise InvalidFile(
-            f"{recipe.source} comes without the {missing.files[0].title} that reads prompts, too.",
-            hint="Take the text encoder of a LoadTextEncoder: name this folder there, and a file "
-            f"of {missing.files[0].title}.",
+            f"{recipe.source} has no {missing.files[0].title}, which it also needs to read prompts",
+            hint="Use the text encoder of a LoadTextEncoder: choose this folder there, and a "
+            f"file of {missing.files[0].title}.",
         )
 
 

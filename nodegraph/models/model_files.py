@@ -55,7 +55,7 @@ def read_configuration(folder: Path, *, expected: str, where: str) -> Mapping[st
         InvalidFile: There is no such file, or it is damaged.
     """
     if not (folder / layout.CONFIG).is_file():
-        raise InvalidFile(f"{folder} has no {layout.CONFIG}.", expected=expected, hint=where)
+        raise InvalidFile(f"{folder} has no {layout.CONFIG}", expected=expected, hint=where)
     return layout.read_config(folder / layout.CONFIG)
 
 
@@ -72,9 +72,9 @@ def lacks_float16(device: str) -> bool:
 def model_stamp(
     name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
 ) -> str:
-    """Text that changes when `open_model` would give something else for the same name.
+    """Text that changes if `open_model` would return something else for the same name.
 
-    It is made from the files' sizes and times, without reading them.
+    It is computed from the sizes and times of the files, without reading them.
 
     Raises:
         NodegraphError: See `locate_model`.
@@ -264,7 +264,7 @@ def published_schedule(
     """
     schedule = layout.scheduler(config)
     if not schedule and family.noise == "flow":
-        raise InvalidFile(f"the noise schedule of {layout.title} isn't known here")
+        raise InvalidFile(f"the noise schedule of {layout.title} is not known")
     return {**(schedule or checkpoint_scheduler(header, family)), **family.scheduler}
 
 

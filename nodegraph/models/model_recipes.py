@@ -70,23 +70,23 @@ def open_model(
 ) -> ModelRecipes:
     """The recipes of a model's parts; nothing is loaded yet.
 
-    Each recipe names the files of its part only, so that two models which share a VAE share it in
+    Each recipe lists only the files of its part, so that models with the same VAE share it in
     memory and in the cache.
 
     Args:
         dtype: Precision in memory. ``auto`` is float32 on a CPU and the stored one elsewhere.
-        digests: Where the files' digests are remembered; once for the process if not given.
-        device: What ``auto`` is decided for.
-        prediction_type, zero_terminal_snr: What the files don't say, or say wrongly; see
+        digests: Cache of the files' digests. The default is one per process.
+        device: The device for which ``auto`` is resolved.
+        prediction_type, zero_terminal_snr: Overrides for missing or wrong entries; see
             `scheduler_file.override_schedule`.
-        storage: In what form the denoiser's and the text encoder's weights are kept, one of
+        storage: Storage format of the denoiser's and the text encoder's weights, one of
             `nodegraph.weights.precision.storage.STORAGES`.
     Raises:
         InvalidValue: No such dtype, storage or prediction type.
         NodegraphError: See `locate_model`.
     """
     if dtype not in DTYPES:
-        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+        raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
     source = locate_model(name, folders, allow_pickle=allow_pickle)
     family = get_family(source.family)
@@ -168,9 +168,9 @@ def _check_digests(recipe: Recipe) -> None:
     for file in recipe.files:
         if FILE_DIGESTS.digest(Path(file.path)) != file.digest:
             raise InvalidFile(
-                f"{file.path} was changed while a run used it.",
-                expected="files that stay as they are while a run uses them",
-                hint="Run it again: it will use the new files.",
+                f"{file.path} was changed while a run used it",
+                expected="files that do not change while a run uses them",
+                hint="Run again to use the new files.",
             )
 
 

@@ -125,20 +125,19 @@ _USES: Mapping[str | None, Use] = {LOAD_LORA: "lora", LOAD_INVERSION: "embedding
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A file or folder under the models folders that may be a model.
+    """A file or folder in the models folders that may be a model.
 
     Attributes:
-        name: Path relative to its models folder, with forward slashes; what LoadModel takes.
-        family: Such as ``sd1``; None if it can't be used, or fits several.
-        path: Of a remote one, of its outline.
-        bytes: Size on disk, or at the place; 0 of a remote one that nobody has looked at yet.
-        problem: Why it can't be used; None if it can.
-        part: What it is by itself, such as "the transformer of Flux.1" or "a LoRA"; None of whole
-            models, and of what can't be used.
-        node: The node that takes it; None where none does.
-        remote_url: URL of the place where it lies, if it is fetched from there when it is needed.
-        trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
-            if that doesn't say.
+        name: Path relative to its models folder, with forward slashes, as for LoadModel.
+        family: For example ``sd1``. None if it cannot be used or fits several families.
+        path: For a remote model, the path of its local outline.
+        bytes: Size on disk or in the remote store. 0 for a remote model not inspected yet.
+        problem: Why it cannot be used. None if it can.
+        part: Title of a part of a model, such as "the transformer of Flux.1" or "a LoRA". None
+            for whole models and for files that cannot be used.
+        node: The node that loads it. None if there is none.
+        remote_url: URL of the remote store, if it is downloaded on use.
+        trigger_words: For a LoRA, the trigger words in its file. None if it has none.
     """
 
     name: str
@@ -154,12 +153,12 @@ class FoundModel:
 
     @property
     def is_looked_at(self) -> bool:
-        """False of a remote model of which no more than the name is known."""
+        """False for a remote model of which only the name is known."""
         return self.remote_url is None or bool(self.bytes or self.problem)
 
     @property
     def use(self) -> Use:
-        """The kind of `File` input that takes it."""
+        """The kind of `File` input that accepts it."""
         return _USES.get(self.node, "model")
 
 
@@ -172,7 +171,7 @@ class ModelSource:
     """A model that was found and whose architecture is supported.
 
     Attributes:
-        name: As it was asked for.
+        name: The requested name.
         path: The folder or file.
         family: Such as ``sd1``.
     """
@@ -211,13 +210,13 @@ def _embedded() -> Iterator[tuple[str, Path]]:
 
 
 def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
-    """Every model under the folders, and the embedded one with its LoRAs, by name.
+    """List all models in the folders, and the embedded one with its LoRAs, by name.
 
-    Of several with one name only the first is listed, as that is the one the name means. Of a
-    remote one whose outline isn't here, only the name is told: nobody is asked for lists.
+    If several have the same name, only the first is listed, as the name refers to it. A remote
+    model without a local outline has only a name: listing sends no request for it.
 
     Args:
-        describe: In place of `describe_model`, which reads headers.
+        describe: Replaces `describe_model`, which reads headers.
     """
     models: dict[str, FoundModel] = {}
     describe = describe or describe_model
@@ -254,16 +253,16 @@ def _by_name(listed: ListedModel, remote: RemoteStore) -> FoundModel:
 
 
 def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
-    """The model that a name means.
+    """Find the model with a name.
 
     Args:
-        name: ``tiny`` for the embedded model, a name under the folders (first hit wins;
-            ``.safetensors`` may be left out), or a path.
-        allow_pickle: Whether files that have to be unpickled may be opened.
+        name: ``tiny`` for the embedded model, a name in the folders (the first match wins;
+            ``.safetensors`` may be omitted), or a path.
+        allow_pickle: Whether pickle files may be opened.
     Raises:
-        ModelNotFound: There is nothing of that name.
-        UnsafeFile: It is a pickle file, and those aren't allowed.
-        InvalidFile: It is damaged, incomplete or of a family that isn't supported.
+        ModelNotFound: There is no model with this name.
+        UnsafeFile: It is a pickle file, and these are not allowed.
+        InvalidFile: It is damaged, incomplete or of an unsupported family.
     """
     path = find_path(name, folders)
     kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
@@ -336,9 +335,9 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known += [f"{EMBEDDED}/{folder.name}" for folder in embedded if _exists(folder)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     return ModelNotFound(
-        f"there is no model `{name}`; searched {searched}.",
+        f"there is no model `{name}`; searched {searched}",
         given=name,
-        hint=did_you_mean(name, known) if name else "Name a model.",
+        hint=did_you_mean(name, known) if name else "Choose a model.",
     )
 
 
@@ -377,7 +376,7 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     size = _size(path)
     seeing = vision_class_beside(path) if path.is_file() else None
     if seeing is not None:
-        part = f"a model that sees ({seeing})"
+        part = f"a vision model ({seeing})"
         return FoundModel(name, path, kind, None, size, part=part, node=LOAD_VISION)
     try:
         identified = _identify(path, allow_pickle=False)
@@ -451,8 +450,8 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
             return part
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
-            f"{path} is no model folder: it has no {layout.INDEX}.",
-            hint="Name a folder in the diffusers layout or a single .safetensors file.",
+            f"{path} is not a model folder: it has no {layout.INDEX}",
+            hint="Choose a folder in the diffusers layout or a single .safetensors file.",
         )
     class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
     families = families_of_pipeline(class_name)
@@ -537,7 +536,7 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
     """
     if file_suffix(path) not in HEADED | PICKLES:
         raise InvalidFile(
-            f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
+            f"{path} is not a model file", expected="a .safetensors file or a diffusers folder"
         )
     if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)

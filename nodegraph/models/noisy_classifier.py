@@ -59,7 +59,9 @@ def _samples(judge: LatentClassifierComponent, latent: Latent) -> Tensor:
     samples = latent.samples
     if samples is None:
         raise InvalidValue(
-            "an empty latent shows nothing", port="latent", hint="Sample it, or encode a picture."
+            "the latent is empty: there is nothing to classify",
+            port="latent",
+            hint="Sample it, or encode a picture.",
         )
     if latent.leftover is not None:
         raise InvalidValue(
@@ -67,7 +69,7 @@ def _samples(judge: LatentClassifierComponent, latent: Latent) -> Tensor:
         )
     if samples.ndim != 4 or samples.shape[1] != judge.network.latent_channels:
         raise InvalidValue(
-            "the classifier is of another model's latents",
+            "the classifier belongs to another latent format",
             port="latent",
             given=f"shape {tuple(samples.shape)}",
             expected=f"{judge.network.latent_channels} channels",

@@ -53,11 +53,11 @@ def offload_component(
 
 @contextmanager
 def small_footprint(component: Any, device: str) -> Iterator[Any]:
-    """A component that computes on a device and takes as little of its memory as it can.
+    """Run a component on a device with as little of its memory as possible.
 
-    Where weights lie elsewhere, those of a few layers at a time are brought to the device. Latents
-    are denoised one by one, with attention in slices. Pictures are encoded and decoded in tiles,
-    which gives slightly other ones: see `nodegraph.models.vae`.
+    Weights that are stored elsewhere are moved to the device a few layers at a time. Latents are
+    denoised one by one, with sliced attention. Pictures are encoded and decoded in tiles, which
+    changes the results slightly: see `nodegraph.models.vae`.
 
     Args:
         component, device: As for `lean`.
@@ -74,9 +74,9 @@ def _offloaded(component: Component, device: str, room: int | None) -> Iterator[
     is_denoiser = isinstance(component, Denoiser)
     if isinstance(component, Denoiser) and component.compiled:
         raise InvalidValue(
-            "a compiled model can't be brought to the device in parts, and it has no room there",
+            "a compiled model cannot be offloaded in parts, and it does not fit on the device",
             port="model",
-            hint="Leave `compiled` off in SpeedUp, or take a smaller size or storage.",
+            hint="Leave `compiled` off in SpeedUp, or use a smaller size or storage.",
         )
     if is_denoiser and _could_turn(component, room):
         bringing = offload_modules(component.modules, device)

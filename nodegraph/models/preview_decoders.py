@@ -61,7 +61,7 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
         raise
     except _DAMAGED as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InvalidFile(f"can't load {file}: {reason}") from error
+        raise InvalidFile(f"cannot load {file}: {reason}") from error
     _check(vae.config, recipe, file)
     return TinyAutoencoder({"vae": vae}, recipe.family)
 
@@ -93,7 +93,7 @@ def _decoder_folder(recipe: Recipe) -> Path:
     parent = source.parent / "companions" if source == embedded_folder() else source
     folder = parent / layout.PREVIEW_DECODER
     if not folder.is_dir():
-        raise ModelNotFound(f"{source} brings no decoder for previews")
+        raise ModelNotFound(f"{source} has no decoder for previews")
     return folder
 
 
@@ -106,7 +106,7 @@ def _config(file: Path) -> dict[str, Any]:
     try:
         return tiny_config({f"{before}{name}": shape for name, shape in shapes.items()})
     except (KeyError, ValueError, IndexError) as error:
-        raise InvalidFile(f"{file} holds no tiny decoder: it lacks {error}") from error
+        raise InvalidFile(f"{file} holds no tiny decoder: it has no {error}") from error
 
 
 def _tensors(file: Path, dtype: str) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ def _check(config: Any, recipe: Recipe, file: Path) -> None:
             f"the model's have {channels}"
         )
     if config.out_channels != 3 or not isinstance(config.scaling_factor, int | float):
-        raise InvalidFile(f"{file} is made for something else than pictures")
+        raise InvalidFile(f"{file} does not decode to pictures")
 
 
 def _channels(recipe: Recipe) -> int:

@@ -40,9 +40,10 @@ def check_skips(family: Family) -> None:
     """
     if not family.clip_layer:
         raise InvalidValue(
-            f"the prompts of {family.title} aren't taken from a layer of CLIP: none can be skipped",
+            f"the prompts of {family.title} are not taken from a CLIP layer, so no layers "
+            "can be skipped",
             port="encoder",
-            hint="Leave the node out.",
+            hint="Remove the node.",
         )
 
 
@@ -129,7 +130,7 @@ def _reads_brackets(family: Family) -> bool:
 def _weighted(text: str, weight: float, depth: int) -> Iterator[tuple[str, float]]:
     if depth > DEEPEST:
         raise InvalidValue(
-            "brackets stand in each other too deeply", port="text", expected=f"at most {DEEPEST}"
+            "brackets are nested too deeply", port="text", expected=f"at most {DEEPEST}"
         )
     for item in _items(text):
         if len(item) < 2 or item[0] != "(" or item[-1] != ")":
@@ -168,7 +169,9 @@ def _split_weight(content: str) -> tuple[str, float | None]:
     except ValueError:
         return content, None
     if not isfinite(weight):
-        raise InvalidValue("a weight in the prompt is no number", port="text", given=number.strip())
+        raise InvalidValue(
+            "a weight in the prompt is not a number", port="text", given=number.strip()
+        )
     return words, weight
 
 
@@ -224,29 +227,33 @@ def unsupported_tags(
     for word in words:
         if escape(word) != word and word.lower() in text.lower():
             yield (
-                f"{word} is read with its brackets as markup: the textual inversion's word is "
-                f"written {escape(word)}."
+                f"{word} is read with its brackets as markup: write {escape(word)} for the "
+                "word of the textual inversion."
             )
     known = {word.lower(): word for word in words}
     for tag in _TAG.finditer(text):
-        instead = "link a LoadLora for it, and leave it out of the prompt."
+        instead = "link a LoadLora for it, and remove it from the prompt."
         if tag[1].lower() == "hypernet":
-            instead = "there are no hypernetworks here; leave it out of the prompt."
-        yield f"{tag[0]} is read as words and puts nothing on the model: {instead}"
+            instead = "hypernetworks are not supported; remove it from the prompt."
+        yield f"{tag[0]} is read as plain words and has no effect on the model: {instead}"
     for embedding in _EMBEDDING.finditer(text):
         word, weight = embedding["word"], embedding["weight"]
         named = word.lower().removeprefix("embedding:")
         if {word.lower(), word.lower().rstrip(".")} & known.keys():
             if weight and not embedding["closed"]:
-                yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
+                yield (
+                    f"{weight} after {word} is read as plain words: write a weight as "
+                    f"({word}{weight})."
+                )
         elif linked := known.get(named, known.get(named.rstrip("."))):
             yield (
-                f"{word} is read as words: the word of the textual inversion that is linked is "
-                f"written {escape(linked)}."
+                f"{word} is read as plain words: write {escape(linked)} for the linked "
+                "textual inversion."
             )
         else:
             yield (
-                f"{word} is read as words: link a LoadTextualInversion with this word as its token."
+                f"{word} is read as plain words: link a LoadTextualInversion with this word "
+                "as its token."
             )
 
 
@@ -262,7 +269,7 @@ def check_readers(family: Family, encoders: Collection[str]) -> None:
         raise InvalidValue(
             f"the text encoders of {family.title} read one text",
             port="encoder",
-            hint="Put an EncodePrompt in place of it.",
+            hint="Use an EncodePrompt instead.",
         )
     for name in encoders:
         if name not in family.readers:
@@ -282,8 +289,8 @@ def check_size_conditioning(name: str | None) -> None:
     family = None if name is None else get_family(name)
     if family is None or not family.tells_sizes:
         raise InvalidValue(
-            "only models of Stable Diffusion XL are told sizes",
+            "only models of Stable Diffusion XL have size conditioning",
             port="conditioning",
             given=None if family is None else family.title,
-            hint="Leave the node out.",
+            hint="Remove the node.",
         )

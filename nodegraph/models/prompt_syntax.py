@@ -138,9 +138,9 @@ class PromptReader:
         weight = float(match[1])
         if weight < 0:
             raise self._wrong(
-                "a prompt beside an AND has a weight below 0",
+                "a prompt combined by AND has a weight below 0",
                 end - 2,
-                hint="Say what the picture is to stay away from in the negative prompt.",
+                hint="Describe what the picture must not show in the negative prompt.",
             )
         return end - 2, weight
 
@@ -153,7 +153,7 @@ class PromptReader:
                 "too many colons in a bracket that ends with a time",
                 opening,
                 expected="[from:to:0.5], [to:0.5] or [from::0.5]",
-                hint=r"Write \: for a plain colon.",
+                hint=r"Write \: for a literal colon.",
             )
         return signs
 
@@ -173,7 +173,7 @@ class PromptReader:
                 at += 1
                 continue
             if depth == DEEPEST:
-                raise self._wrong("brackets stand in each other too deeply", at)
+                raise self._wrong("brackets are nested too deeply", at)
             pieces.append(self._changing(at, depth + 1))
             at = self._pairs[at] + 1
         return pieces
@@ -198,9 +198,9 @@ class PromptReader:
         elif 0 <= float(number) <= 1:
             return float(number), False
         raise self._wrong(
-            "a time in the prompt is none",
+            "a time in the prompt is invalid",
             opening,
-            expected=f"a share of the steps, 0.0 to 1.0, or a number of them, 1 to {MAX_STEPS}",
+            expected=f"a fraction of the steps, 0.0 to 1.0, or a number of steps, 1 to {MAX_STEPS}",
         )
 
     def _markup(self, at: int) -> str:
@@ -279,7 +279,9 @@ def prompt_parts(prompt: str, *, weighs_words: bool, syntax: Syntax = "auto") ->
                 parts.append(part._replace(text=text, strength=strength))
     if not parts:
         raise InvalidValue(
-            "no prompt beside an AND has a weight above 0", port="text", given=prompt[:40]
+            "none of the prompts combined by AND has a weight above 0",
+            port="text",
+            given=prompt[:40],
         )
     return parts
 
@@ -302,10 +304,11 @@ def joint_parts(
         reader = PromptReader(prompt.replace(_BETWEEN, ""), weighs_words)
         if reader.ands:
             raise InvalidValue(
-                "prompts for each encoder can't be several by AND",
+                "AND cannot be used in prompts for separate text encoders",
                 port="text",
                 given=prompt[:40],
-                hint=r"Encode each by a node of its own, for CombineConditioning; or write \AND.",
+                hint="Encode each prompt with its own node and combine them with "
+                r"CombineConditioning, or write \AND.",
             )
         [(own, _)] = reader.side_by_side()
         pieces += [*own, _BETWEEN]
@@ -372,10 +375,10 @@ def _split_by_steps(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
         waiting += reversed(span.split(content))
         if count + len(waiting) > most:
             raise InvalidValue(
-                "the prompt comes to too many texts, each of which would be encoded",
+                "the prompt expands to too many texts, each of which must be encoded",
                 port="text",
-                expected=f"{MOST_PROMPTS} at most",
-                hint="Of several alternations in one prompt all combinations are made.",
+                expected=f"at most {MOST_PROMPTS}",
+                hint="Several alternations in one prompt give all their combinations.",
             )
 
 

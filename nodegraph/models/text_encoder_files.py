@@ -88,9 +88,10 @@ def encoders_in(
     if not (path / layout.INDEX).is_file():
         if not (path / layout.CONFIG).is_file():
             raise InvalidFile(
-                f"{path} is no folder of a text encoder: it has no {layout.CONFIG}.",
+                f"{path} is not the folder of a text encoder: it has no {layout.CONFIG}",
                 expected=expected_encoders(family),
-                hint="Name a .safetensors file, or the folder of a text encoder or a whole model.",
+                hint="Choose a .safetensors file, or the folder of a text encoder or a whole "
+                "model.",
             )
         return _in_folder(family, port, path, allow_pickle)
     return _in_model(family, port, path, allow_pickle)
@@ -143,7 +144,7 @@ def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
         return _words(checkpoint_part(part, shapes, prefix).config)
     except DAMAGED as error:
         raise InvalidFile(
-            f"the text encoder in {path} is damaged: {fault_text(error)}.",
+            f"the text encoder in {path} is damaged: {fault_text(error)}",
             hint="Copy the file again.",
         ) from error
 
@@ -180,7 +181,7 @@ def no_encoder(family: Family, port: str, path: Path, allow_pickle: bool) -> Inv
     """What is raised where a file or folder holds no part of the family's text encoder."""
     what, hint = _describe_path(path, allow_pickle)
     return InvalidFile(
-        f"{path} is {what}, which is no text encoder of {family.title}.",
+        f"{path} is {what}, which is not a text encoder of {family.title}",
         port=port,
         expected=expected_encoders(family),
         hint=hint,
@@ -206,7 +207,7 @@ def _describe_path(path: Path, allow_pickle: bool) -> tuple[str, str]:
     if known:
         return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."
     what = identify_tensors(shapes)
-    return what.title, f"{what.node} takes it." if what.node else _NO_WHOLE
+    return what.title, f"Load it with {what.node}." if what.node else _NO_WHOLE
 
 
 def _class_in(folder: Path) -> str:
@@ -216,7 +217,7 @@ def _class_in(folder: Path) -> str:
     return str((config.get("architectures") or [config.get("_class_name") or "folder"])[0])
 
 
-_NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."
+_NO_WHOLE = "Choose files that hold text encoders; LoadModel loads whole models."
 
 
 def duplicate_error(
@@ -226,19 +227,19 @@ def duplicate_error(
     part = next(part for part in family.encoders if part.role == role)
     title, same = encoder_title(part), first.path == second.path
     return InvalidFile(
-        f"{first.path}, {title}, is named twice."
+        f"{first.path}, {title}, is given twice"
         if same
-        else f"{first.path} and {second.path} are both {title}.",
+        else f"{first.path} and {second.path} are both {title}",
         port=second.port,
         expected=expected_encoders(family),
-        hint="Leave one of them out.",
+        hint="Remove one of them.",
     )
 
 
 def expected_encoders(family: Family) -> str:
     """The parts of a family's text encoder, in words."""
     return ", ".join(
-        f"{encoder_title(part)}{' (may be left out)' if part.optional else ''}"
+        f"{encoder_title(part)}{' (optional)' if part.optional else ''}"
         for part in family.encoders
         if part.files
     )
@@ -292,7 +293,7 @@ def open_text_encoder(
         NodegraphError: A file isn't there or is refused; see `models.locate_model`.
     """
     if dtype not in DTYPES:
-        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+        raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
     encoders = find_text_encoder(family, names, folders, allow_pickle=allow_pickle)
     files = tuple(
@@ -386,7 +387,7 @@ def _readable(name: str) -> Family:
     if not any(part.files for part in family.encoders):
         known = families_with_encoder_files()
         raise InvalidValue(
-            f"the text encoders of {family.title} aren't read from files of their own",
+            f"the text encoders of {family.title} cannot be loaded from separate files",
             port="family",
             given=name,
             expected=", ".join(known),
@@ -434,9 +435,9 @@ def _check_whole(family: Family, encoders: Mapping[str, EncoderCandidate]) -> No
     if missing:
         names = " and ".join(encoder_title(part) for part in missing)
         raise InvalidFile(
-            f"{family.title} has text encoders that no file holds: {names}.",
+            f"{family.title} needs text encoders that no file holds: {names}",
             port=f"file_{len(encoders) + 1}" if encoders else "file",
             given=", ".join(sorted({str(item.path) for item in encoders.values()})) or "no file",
             expected=expected_encoders(family),
-            hint=f"Name a file of {names}, too.",
+            hint=f"Also choose a file of {names}.",
         )

@@ -40,7 +40,7 @@ def locate_upscaler(name: str, folders: Sequence[Path], *, allow_pickle: bool = 
     if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
     if path.is_dir() or file_suffix(path) not in {SAFETENSORS, *PICKLES}:
-        raise InvalidFile(f"{path} is no upscale model.", expected="a .safetensors file")
+        raise InvalidFile(f"{path} is not an upscale model", expected="a .safetensors file")
     _check_kind(path)
     return path
 
@@ -56,9 +56,9 @@ def _upscaler_path(name: str, folders: Sequence[Path]) -> Path:
     except ModelNotFound as error:
         hint = did_you_mean(name, [BUNDLED_UPSCALER]) or error.problem.hint
         raise ModelNotFound(
-            f"there is no upscale model `{name}`.",
+            f"there is no upscale model `{name}`",
             given=name,
-            expected=f"a file under a models folder, or {BUNDLED_UPSCALER}",
+            expected=f"a file in a models folder, or {BUNDLED_UPSCALER}",
             hint=hint,
         ) from error
 
@@ -73,9 +73,9 @@ def _check_kind(path: Path) -> None:
     identified = identify_tensors(shapes)
     if identified.family is not None or identified.parts or identified.node:
         raise InvalidFile(
-            f"{path} is {identified.instead_of('an upscale model')}.",
-            expected="a network that makes pictures larger",
-            hint=f"{identified.node or 'LoadModel'} takes it.",
+            f"{path} is {identified.instead_of('an upscale model')}",
+            expected="a network that enlarges pictures",
+            hint=f"Load it with {identified.node or 'LoadModel'}.",
         )
 
 
@@ -109,4 +109,4 @@ def upscaler_bytes(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error

@@ -39,8 +39,9 @@ def blank_warnings(images: Tensor) -> Iterator[str]:
         colour = _NAMES.get(round(float(picture.mean()), 2), "of one colour")
         which = "the picture" if len(images) == 1 else f"picture {index + 1} of {len(images)}"
         yield (
-            f"{which} is {colour} all over. If it ought to show something: lower cfg, take the "
-            "model's own VAE, or load model and VAE with dtype float32, as some overflow in float16"
+            f"{which} is {colour} all over. If this is not intended: lower cfg, use the "
+            "model's own VAE, or load model and VAE with dtype float32, as some overflow in "
+            "float16"
         )
 
 
@@ -76,7 +77,7 @@ def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
             "tiles overlap by more than half",
             port="overlap",
             given=f"{overlap} pixels",
-            expected=f"{tile // 2} at most",
+            expected=f"at most {tile // 2}",
         )
     return replace(autoencoder, tiled=True, tiles=size)
 
@@ -100,10 +101,10 @@ def crop_to_cells(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
-    """The latents of pictures: the most likely ones, so that equal pictures give equal latents.
+    """Encode pictures deterministically: equal pictures give equal latents.
 
-    The encoder gives a normal distribution for each cell; its mode is taken, not a sample.
-    Pictures are encoded one by one, so that the bits don't depend on the batch.
+    The encoder predicts a normal distribution per cell; its mode is used, not a sample.
+    Pictures are encoded one by one, so that the bits do not depend on the batch.
 
     Args:
         image: float32 in 0..1, shape (batch, height, width, 3), or 1 for grey ones; sides are
@@ -111,9 +112,9 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     Returns:
         Samples scaled as the model was trained on, float32 on the CPU.
     Raises:
-        InvalidValue: The shape is wrong; says the nearest sizes that fit.
-        TooLarge: It takes more memory than there is, in tiles, too.
-        MemoryError: It does unless the autoencoder is `tiled`.
+        InvalidValue: The shape is wrong; the error contains the nearest sizes that fit.
+        TooLarge: It needs more memory than available, even in tiles.
+        MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
         NumericalError: The picture or the result has NaN or infinity.
     """
     _check_image(image, downscale(autoencoder))
@@ -122,7 +123,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 @torch.no_grad()
 def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
-    """The latent of a video: the most likely one.
+    """Encode a video deterministically; see `encode_image`.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
@@ -130,7 +131,7 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
     Returns:
         As `encode_image`, a batch of one.
     Raises:
-        InvalidValue: The shape is wrong, or the VAE is one of pictures.
+        InvalidValue: The shape is wrong, or the VAE is a picture VAE.
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
     _check_image(frames, downscale(autoencoder), "video")
@@ -154,34 +155,34 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     # Contiguous, as they are when they are read from the cache: what follows computes in the order
     # of memory, and other orders give other last bits.
     samples = samples.to("cpu", torch.float32).contiguous()
-    _check_finite(samples, "encoding gave NaN or infinity")
+    _check_finite(samples, "encoding produced NaN or infinity")
     frames = pictures if with_frames else 1
     return Latent(samples, width, height, len(samples), format=autoencoder.family, frames=frames)
 
 
 @torch.no_grad()
 def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
-    """The pictures that latents stand for.
+    """Decode latents to pictures.
 
-    Latents are decoded one by one: this bounds the memory, and a picture's bits don't depend on
+    Latents are decoded one by one: this limits the memory, and a picture's bits do not depend on
     the batch.
 
     Returns:
         float32 in 0..1 on the CPU, shape (batch, height, width, 3).
     Raises:
-        InvalidValue: The latent is empty, or of another family than the VAE.
-        TooLarge: It takes more memory than there is, in tiles, too.
-        MemoryError: It does unless the autoencoder is `tiled`.
+        InvalidValue: The latent is empty, or has another format than the VAE.
+        TooLarge: It needs more memory than available, even in tiles.
+        MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
         NumericalError: The latent or the result has NaN or infinity.
     """
     samples = _check_latent(autoencoder, latent)
     if samples.ndim == 5 and samples.shape[2] > 1:
         raise InvalidValue(
-            "the latent is a video's",
+            "the latent is a video latent",
             port="latent",
             given=f"{latent.frames} frames",
             expected="a picture's",
-            hint="Put a VAEDecodeVideo in place of the VAEDecode.",
+            hint="Replace the VAEDecode with a VAEDecodeVideo.",
         )
     images = _pictures_of(autoencoder, samples)
     images = images.squeeze(2) if images.ndim == 5 else images
@@ -190,15 +191,15 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
 
 @torch.no_grad()
 def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
-    """The frames of the video that a latent stands for.
+    """Decode a latent to the frames of a video.
 
     Args:
         latent: A batch of one.
     Returns:
         float32 in 0..1 on the CPU, shape (frames, height, width, 3).
     Raises:
-        InvalidValue: The latent is empty, or of several videos, or of pictures, or of another
-            format than the VAE.
+        InvalidValue: The latent is empty, holds several videos, is not a video latent, or has
+            another format than the VAE.
         TooLarge, MemoryError, NumericalError: As of `decode_latent`.
     """
     samples = _check_latent(autoencoder, latent)
@@ -210,7 +211,7 @@ def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             port="latent",
             given=f"a batch of {len(samples)}",
             expected="a batch of 1",
-            hint="Take one with LatentFromBatch.",
+            hint="Select one with LatentFromBatch.",
         )
     return _pictures_of(autoencoder, samples)[0].movedim(0, -1).contiguous()
 
@@ -225,7 +226,7 @@ def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     samples = samples.contiguous().to(autoencoder.device, autoencoder.dtype)
     images = torch.cat([_decoded(autoencoder, item[None]) for item in samples])
     images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
-    _check_finite(images, "decoding gave NaN or infinity")
+    _check_finite(images, "decoding produced NaN or infinity")
     return images
 
 
@@ -281,33 +282,33 @@ def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
 
 def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
     return InvalidValue(
-        "the VAE is one of pictures, not of videos",
+        "the VAE is a picture VAE, not a video VAE",
         port="vae",
         given=f"one of format {autoencoder.family}",
-        hint="Take the VAE of a video model.",
+        hint="Use the VAE of a video model.",
     )
 
 
 def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
     if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
         raise InvalidValue(
-            "this is no batch of RGB pictures",
+            "this is not a batch of RGB pictures",
             port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 3)",
-            hint="FlattenImage puts what is transparent onto a colour."
+            hint="FlattenImage puts transparent pictures onto a colour."
             if image.ndim == 4 and image.shape[-1] == 4
             else None,
         )
     height, width = image.shape[1:3]
     if height % factor or width % factor:
         raise InvalidValue(
-            "the sides of the picture are no multiples of what the VAE works in",
+            "the sides of the picture are not multiples of the VAE's cell size",
             port=port,
             given=f"{width} x {height} pixels",
-            expected=f"multiples of {factor}, such as {_nearest_multiple(width, factor)} x "
+            expected=f"multiples of {factor}, for example {_nearest_multiple(width, factor)} x "
             f"{_nearest_multiple(height, factor)}",
-            hint="Put a ResizeImage before.",
+            hint="Put a ResizeImage before this node.",
         )
 
 
@@ -349,13 +350,13 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     samples = latent.samples
     if samples is None:
         raise InvalidValue(
-            "the latent is empty: it is just a size",
+            "the latent is empty: it has only a size",
             expected="a latent with content",
             hint="Sample it first, with KSampler.",
         )
     if latent.format is not None and latent.format != autoencoder.family:
         raise InvalidValue(
-            "the VAE reads latents of another format",
+            "the VAE has another latent format",
             given=f"a latent of format {latent.format}",
             expected=f"one of format {autoencoder.family}",
             hint="Use the VAE of the model that sampled the latent.",
@@ -365,7 +366,7 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     axes = 5 if latents.temporal else 4
     if samples.ndim != axes or samples.shape[1] != channels or 0 in samples.shape:
         raise InvalidValue(
-            "the latent doesn't fit the VAE",
+            "the latent does not fit the VAE",
             given=f"shape {tuple(samples.shape)}",
             expected=f"(batch, {channels}, {'frames, ' if latents.temporal else ''}"
             f"height / {downscale(autoencoder)}, width / {downscale(autoencoder)})",

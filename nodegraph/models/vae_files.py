@@ -248,9 +248,9 @@ def _find_vae(path: Path, *, allow_pickle: bool) -> FoundVae:
     if not fitting:
         identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {identified.instead_of('a VAE that is known here')}.",
-            expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
-            hint=f"{identified.node} takes it." if identified.node else None,
+            f"{path} is {identified.instead_of('a supported VAE')}",
+            expected="the VAE of a supported model or a tiny VAE for it, alone or in a whole model",
+            hint=f"Load it with {identified.node}." if identified.node else None,
         )
     _check_whole(path, layouts[fitting[0].name], shapes)
     may_upcast = all(item is None or item.class_name != TINY for item in layouts.values())
@@ -267,12 +267,12 @@ def _check_whole(path: Path, layout: FileLayout | None, shapes: Shapes) -> None:
         halves = [half for half in HALVES if any(name.startswith(f"{half}.") for name in own)]
         if len(halves) == 1:
             raise InvalidFile(
-                f"{path} holds the {halves[0]} of {layout.title} alone.",
+                f"{path} holds only the {halves[0]} of {layout.title}",
                 expected=f"{' and '.join(HALVES)} in one file",
-                hint="Take the whole file.",
+                hint="Use the complete file.",
             ) from error
         raise InvalidFile(
-            f"{path} is {layout.title}, but it is damaged: {fault_text(error)}.",
+            f"{path} is {layout.title}, but it is damaged: {fault_text(error)}",
             hint="Copy the file again.",
         ) from error
 
@@ -287,7 +287,7 @@ def _check_kind(path: Path, *, allow_pickle: bool) -> None:
         raise layout.unsafe(path)
     if file_suffix(path) not in {SAFETENSORS, *PICKLES}:
         raise InvalidFile(
-            f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
+            f"{path} is not a model file", expected="a .safetensors file or a diffusers folder"
         )
 
 
@@ -300,11 +300,11 @@ def _with_other_half(path: Path) -> tuple[Path, ...]:
     partner = path.with_name(path.name.replace(half, other))
     if half not in path.name or not partner.is_file():
         raise InvalidFile(
-            f"{path} holds the {half} of a tiny VAE alone.",
-            expected=f"{partner.name} beside it"
+            f"{path} holds only the {half} of a tiny VAE",
+            expected=f"{partner.name} in the same folder"
             if half in path.name
-            else f"names with {half} and {other} in them",
-            hint="Decoders alone are used for previews.",
+            else f"names that contain {half} and {other}",
+            hint="A decoder without its encoder is used for previews only.",
         )
     return (path, partner)
 
@@ -312,7 +312,7 @@ def _with_other_half(path: Path) -> tuple[Path, ...]:
 def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
     if not (path / layout.CONFIG).is_file():
         raise InvalidFile(
-            f"{path} is no folder of a VAE: it has no {layout.CONFIG}.",
+            f"{path} is not the folder of a VAE: it has no {layout.CONFIG}",
             expected="a .safetensors file, or the folder of a VAE or of a whole model",
         )
     config = layout.read_config(path / layout.CONFIG)
@@ -322,8 +322,8 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
     fitting = _fitting_config(config)
     if not fitting:
         raise InvalidFile(
-            f"{path} holds a {config.get('_class_name')}, which is no VAE that is known here.",
-            expected="the VAE of a supported model, or a tiny one of it",
+            f"{path} holds a {config.get('_class_name')}, which is not a supported VAE",
+            expected="the VAE of a supported model, or a tiny VAE for it",
         )
     return FoundVae(files, fitting, bool(config.get("force_upcast", True)))
 
@@ -359,11 +359,11 @@ def _choose_format(name: str, vae: FoundVae, latents: str) -> LatentFormat:
     elif len(names) == 1:
         return vae.latents[0]
     raise InvalidValue(
-        f"{name} doesn't say which latents it reads"
+        f"{name} does not say which latent format it reads"
         if latents == AUTO
-        else f"{name} doesn't read latents of format {latents}",
+        else f"{name} does not read latents of format {latents}",
         port="latents",
         given=latents,
         expected=" or ".join(names),
-        hint=did_you_mean(latents, names) if latents != AUTO else "Choose the one of its model.",
+        hint=did_you_mean(latents, names) if latents != AUTO else "Choose the format of its model.",
     )

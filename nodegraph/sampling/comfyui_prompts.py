@@ -72,14 +72,14 @@ def check_prompt(text: str) -> None:
     depth = max((depth for _, depth in _signs(without_comments(text))), default=0)
     if depth > DEEPEST:
         raise InvalidValue(
-            "choices stand in each other too deeply",
+            "choices are nested too deeply",
             port="text",
             given=str(depth),
             expected=f"{DEEPEST} at most",
         )
     if len(text) > LONGEST:
         raise InvalidValue(
-            "the prompt gets too long", port="text", expected=f"{LONGEST:,} letters at most"
+            "the prompt becomes too long", port="text", expected=f"at most {LONGEST:,} characters"
         )
 
 

@@ -144,7 +144,7 @@ class Schedule:
         """
         if not 0 <= start < end <= self.steps:
             raise InvalidValue(
-                f"the schedule has {self.steps} steps, and none between these",
+                f"the schedule has {self.steps} steps and no segment between these",
                 port="step",
                 given=f"{start} to {end}",
                 expected=f"0 to {self.steps}, the first below the second",
@@ -183,8 +183,8 @@ class Schedule:
         """
         if any(stretch.closed or stretch.start is not None for stretch in self.segments):
             raise InvalidValue(
-                "a schedule whose first level was set, or whose last step leads to no noise, can't "
-                "be walked the other way",
+                "a schedule whose first level was set, or whose last step does not end at "
+                "zero noise, cannot be reversed",
                 port="schedule",
             )
         turned = (replace(item, rises=not item.rises) for item in reversed(self.segments))
@@ -198,7 +198,7 @@ class Schedule:
         """
         if not (math.isfinite(factor) and factor > 0):
             raise InvalidValue(
-                "levels can be scaled by a number above 0 alone", port="factor", given=f"{factor:g}"
+                "levels can be scaled only by a number above 0", port="factor", given=f"{factor:g}"
             )
         return Schedule(tuple(item.scaled(factor) for item in self.segments))
 
@@ -210,7 +210,7 @@ class Schedule:
         """
         if not (math.isfinite(sigma) and sigma > 0) or self.rises:
             raise InvalidValue(
-                "only a schedule that falls can begin at another level, above 0",
+                "only a descending schedule can start at another level above 0",
                 port="sigma",
                 given=f"{sigma:g}",
             )

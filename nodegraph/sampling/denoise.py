@@ -397,9 +397,12 @@ class Denoising:
         if dtype == torch.float16:
             hint = "Above 65504, float16 overflows: load the model with dtype float32 or bfloat16."
         elif self._is_strong:
-            hint = "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
+            hint = (
+                "Lower cfg. If that does not help, the model's weights or its scheduler "
+                "file are faulty."
+            )
         return NumericalError(
-            f"step {step} of {self.total} gave NaN or infinity",
+            f"step {step} of {self.total} produced NaN or infinity",
             port="model",
             given=f"a model in {str(dtype).removeprefix('torch.')}",
             hint=hint,
@@ -419,13 +422,13 @@ def sample(
 
     Args:
         model, positive, negative, latent: See `Denoising`.
-        callback: Called after each step; what it raises ends the sampling.
+        callback: Called after each step; an exception that it raises stops the sampling.
         options: seed, steps, cfg, sampler, schedule and, if not 1, denoise.
     Returns:
         The latent, samples in float32 on the CPU.
     Raises:
-        InvalidValue: An argument is out of range, or two don't fit together.
-        NumericalError: A step gave NaN or infinity.
+        InvalidValue: An argument is out of range, or two do not fit together.
+        NumericalError: A step produced NaN or infinity.
     """
     denoising = Denoising.named(model, positive, negative, latent, **options)
     for info in denoising:
@@ -441,9 +444,9 @@ def sample_steps(
     latent: Latent,
     **options: Unpack[SamplingOptions],
 ) -> Iterator[Latent]:
-    """What the model takes the clean latent to be, after each step.
+    """Yield the model's prediction of the clean latent after each step.
 
-    Arguments and errors are those of `sample`, which walks the same steps.
+    Arguments and errors are those of `sample`, which runs the same steps.
     """
     denoising = Denoising.named(model, positive, negative, latent, **options)
     for info in denoising:

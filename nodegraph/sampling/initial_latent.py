@@ -39,15 +39,15 @@ def check_values(
             *family.accepts_prompts_of,
         ):
             raise InvalidValue(
-                f"the model is of family {model.family}, the {port} of {value.family}",
+                f"the model belongs to family {model.family}, the {port} to {value.family}",
                 port=port,
                 given=value.family,
                 expected=model.family,
-                hint="Take model and prompts from the same LoadModel.",
+                hint="Use the model and the prompts of the same LoadModel.",
             )
     if latent.format not in (None, family.latent.name):
         raise InvalidValue(
-            f"the model works on latents of format {family.latent.name}, not {latent.format}",
+            f"the model uses latents of format {family.latent.name}, not {latent.format}",
             port="latent",
             given=latent.format,
             expected=family.latent.name,
@@ -67,7 +67,7 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
             f"width and height must be multiples of {multiple} pixels",
             port="latent",
             given=f"{latent.width} x {latent.height}",
-            expected=f"such as {near[0]} x {near[1]}",
+            expected=f"for example {near[0]} x {near[1]}",
         )
     _check_frames(family, latent.frames)
     frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
@@ -75,7 +75,7 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
     shape = (latent.batch_size, family.channels(model.config), *frames, *cells)
     if latent.samples is not None and tuple(latent.samples.shape) != shape:
         raise InvalidValue(
-            "the latent doesn't fit the model, or its size is not what it says",
+            "the latent does not fit the model, or its tensor does not match its stated size",
             port="latent",
             given=f"shape {tuple(latent.samples.shape)}",
             expected=f"shape {shape}",
@@ -83,7 +83,7 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
         )
     if latent.batch_size < 1 or len(latent.noise_indices) != latent.batch_size:
         raise InvalidValue(
-            "a latent needs at least one item and a batch index for each",
+            "a latent needs at least one item, and one batch index per item",
             port="latent",
             given=f"{latent.batch_size} items, {len(latent.noise_indices)} indices",
         )
@@ -93,7 +93,7 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
 def _check_frames(family: Family, frames: int) -> None:
     if not family.latent.temporal and frames != 1:
         raise InvalidValue(
-            f"{family.title} makes pictures, no videos",
+            f"{family.title} generates pictures, not videos",
             port="latent",
             given=f"{frames} frames",
             expected="a picture's latent",
@@ -103,7 +103,7 @@ def _check_frames(family: Family, frames: int) -> None:
     if frames not in nearest:
         step = family.latent.temporal
         raise InvalidValue(
-            f"{family.title} makes videos of {step}k + 1 frames",
+            f"{family.title} generates videos of {step}k + 1 frames",
             port="latent",
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),
@@ -142,7 +142,7 @@ def mask_in_cells(latent: Latent, shape: tuple[int, ...], *, smooth: bool = Fals
     batch = shape[0]
     if mask.ndim != 3 or mask.shape[0] not in (1, batch):
         raise InvalidValue(
-            "the latent's noise mask is of another batch",
+            "the latent's noise mask has another batch size",
             port="latent",
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {batch}, height, width)",
@@ -224,13 +224,13 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
     """
     if latent.samples is None and (rises or not added):
         raise InvalidValue(
-            "an empty latent has nothing to begin with where no noise is added",
+            "the latent is empty and no noise is added, so there is nothing to sample",
             port="latent",
-            hint="Link the latent of a picture, or one with noise left in it.",
+            hint="Link the latent of a picture, or a latent with noise left in it.",
         )
     if rises and added:
         raise InvalidValue(
-            "a schedule that rises begins with the picture itself",
+            "an ascending schedule starts with the clean picture",
             port="noise",
             expected="no noise",
             hint="Link a NoNoise.",
@@ -238,9 +238,10 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
     left = None if added else latent.leftover
     if left is not None and latent.noise_mask is not None and left.original is None:
         raise InvalidValue(
-            "the picture behind the noise isn't known, of which the mask keeps a part",
+            "the mask keeps a part of the original picture, which is not known for this "
+            "noisy latent",
             port="latent",
-            hint="Put SetNoiseMask before the sampler that leaves the noise.",
+            hint="Put SetNoiseMask before the sampler that returns leftover noise.",
         )
 
 

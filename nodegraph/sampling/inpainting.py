@@ -89,11 +89,11 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """
     if image.shape[0] != 1 or mask.shape != image.shape[:3]:
         raise InvalidValue(
-            "the mask must be as large as the picture, and there may be one of each",
+            "the mask and the picture must have the same size and number",
             port="mask",
             given=f"shape {tuple(mask.shape)} for a picture of {tuple(image.shape)}",
             expected=f"shape {(1, *image.shape[1:3])}",
-            hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
+            hint="Use ResizeMask with the picture linked to its `image`.",
         )
     binary_mask = (mask >= 0.5).to(torch.float32)
     return binary_mask[:, None], torch.where(binary_mask[..., None] == 1, _GREY, image)
@@ -110,7 +110,7 @@ def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
     """
     if mask.ndim != 3 or mask.shape[0] not in (1, image.shape[0]):
         raise InvalidValue(
-            "there are not as many masks as pictures",
+            "the number of masks differs from the number of pictures",
             port="mask",
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {image.shape[0]}, height, width)",

@@ -49,7 +49,7 @@ def add_plain_noise(
     if mask is not None:
         if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
             raise InvalidValue(
-                "the mask is of another batch than the latent",
+                "the mask has another batch size than the latent",
                 port="mask",
                 given=f"shape {tuple(mask.shape)}",
                 expected=f"shape (1 or {latent.batch_size}, height, width)",
@@ -69,7 +69,7 @@ def with_seeds(latent: Latent, seeds: Sequence[int]) -> Latent:
     """
     if not seeds or (latent.batch_size not in (1, len(seeds))):
         raise InvalidValue(
-            "there must be a seed for each item",
+            "each item needs a seed",
             port="seeds",
             given=f"{len(seeds)} seeds",
             expected=f"{latent.batch_size}" if latent.batch_size > 1 else "at least one",
@@ -152,11 +152,11 @@ def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
         return torch.randn(tuple(shape), generator=generator)
     if max(places) >= MOST_DRAWN:
         raise InvalidValue(
-            "an item's seed is too far from the batch's to be drawn with it",
+            "the batch index of an item is too large for draw = per batch",
             port="latent",
             given=f"batch index {max(places)}",
             expected=f"below {MOST_DRAWN}",
-            hint="Set draw to per item, which gives each item a seed of its own.",
+            hint="Set draw to per item, which gives each item its own seed.",
         )
     item_shape = (1, *shape[1:])
     drawn = {}
@@ -170,11 +170,11 @@ def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
 def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:
     if tuple(noise.shape) not in (tuple(shape), (1, *shape[1:])):
         raise InvalidValue(
-            "the noise doesn't fit the latent",
+            "the noise does not fit the latent",
             port="noise",
             given=f"shape {tuple(noise.shape)}",
             expected=f"shape {tuple(shape)}",
-            hint="Make it of a latent of the same size and model.",
+            hint="Make the noise from a latent of the same size and model.",
         )
     return noise.to(torch.float32).expand(tuple(shape))
 
@@ -187,13 +187,13 @@ def add_noise(
     timestep: float | None = None,
     sigma: float | None = None,
 ) -> Latent:
-    """A latent as the forward process leaves it at a timestep or noise level.
+    """Add noise to a latent by the forward process, up to a timestep or noise level.
 
     sqrt(alpha bar) · latent + sqrt(1 - alpha bar) · noise: Ho et al. 2020, arXiv:2006.11239,
     equation 4; in flow models (1 - sigma) · latent + sigma · noise.
 
     Args:
-        schedule: The model's.
+        schedule: The model's noise schedule.
         timestep: 0 (nearly clean) to the number of training timesteps - 1, in flow models to that
             number; or give `sigma`.
         sigma: Noise level of at least 0, in flow models at most 1.
@@ -202,12 +202,12 @@ def add_noise(
     """
     if latent.samples is None:
         raise InvalidValue(
-            "an empty latent has nothing to add noise to",
+            "the latent is empty: there is nothing to add noise to",
             port="latent",
-            hint="Link the latent of a picture, such as VAEEncode's.",
+            hint="Link the latent of a picture, for example from VAEEncode.",
         )
     if (timestep is None) == (sigma is None):
-        raise ValueError("give either a timestep or a sigma")
+        raise ValueError("timestep and sigma are both given, or neither is")
     alpha, deviation = schedule.scales(timestep, sigma)
     noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
     samples = alpha * latent.samples + deviation * noise

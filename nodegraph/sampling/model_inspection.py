@@ -113,13 +113,13 @@ def word_maps(
     prompt = encode_prompt(encoder, text)
     if len(prompt.entries) > 1:
         raise InvalidValue(
-            "the words of several prompts at once aren't told apart",
+            "words cannot be located in several prompts at once",
             port="text",
-            hint="Write one prompt, without AND or changes at steps.",
+            hint="Write one prompt without AND and without changes at steps.",
         )
     words = _words(encoder, text)
     if not words:
-        raise InvalidValue("the prompt has no words to look for", port="text", given=repr(text))
+        raise InvalidValue("the prompt has no words", port="text", given=repr(text))
     plain = replace(model, attention="auto", one_by_one=False, caching=None)
     attention = torch.stack(list(_recorded(plain, prompt, latent, levels, seed, on_level))).mean(0)
     maps = [_sized(attention[:, list(places)].sum(1), latent) for _, places in words]
@@ -151,7 +151,7 @@ def _recorded(
         with _Recorder(tokens, *question.shape[-2:]) as recorder:
             question.evaluate_sides(prompt, None, alone=True)
         if recorder.total is None:
-            raise InvalidValue("the model has no layer that looks at words", port="model")
+            raise InvalidValue("the model has no cross-attention layer", port="model")
         yield (recorder.total / recorder.layers).cpu().clone()
         on_level(level + 1)
 
@@ -203,9 +203,9 @@ class SinglePrediction:
         left = latent.leftover
         if latent.samples is None or left is None or left.sigma <= 0:
             raise InvalidValue(
-                "there is no noise in the latent to ask about",
+                "the latent has no noise left to predict",
                 port="latent",
-                hint="Put AddNoise before it, or stop a sampling early.",
+                hint="Put AddNoise before this node, or stop the sampling early.",
             )
         self.model, self.latent = model, latent
         self.family = get_family(model.family)

@@ -100,8 +100,8 @@ def compare_sets(
         for each, total in zip(_SHARES, totals, strict=True)
     )
     report = (
-        f"{name or 'Made'}: {len(generated)} pictures beside {len(real)}: Fréchet distance "
-        f"{measures.frechet:.2f}, {shares}"
+        f"{name or 'Made'}: {len(generated)} pictures compared with {len(real)}: Fréchet "
+        f"distance {measures.frechet:.2f}, {shares}"
     )
     return *measures, measures_plot(measures, name, len(generated)), report
 
@@ -112,4 +112,6 @@ def measures_plot(measures: SetMeasures, name: str, count: int) -> Plot:
     series = Series(name, _SHARES, shares, "bars")
     # The font of drawn plots has no accents.
     note = f"{name or 'Made'}: {count} pictures, Frechet distance {measures.frechet:.2f}."
-    return Plot("Sets of pictures beside the reference", "", "share", (series,), notes=(note,))
+    return Plot(
+        "Sets of pictures compared with the reference", "", "share", (series,), notes=(note,)
+    )

@@ -60,7 +60,7 @@ def _colours(latent: Latent, samples: Tensor) -> Tensor:
     rgb_map = _map(latent.format, samples.shape[1])
     if rgb_map is None:
         raise InvalidValue(
-            "it isn't known which colours its channels stand for",
+            "no colour mapping is known for the channels of this latent format",
             port="shown",
             given=f"a latent of format {latent.format} with {samples.shape[1]} channels",
             expected="channels",
@@ -145,7 +145,7 @@ class Previews:
             except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
                 error_lines = str(error).strip().splitlines() or [type(error).__name__]
                 whose = self._decoder.file or "the model's own decoder"
-                text = f"previews do without {whose}: {error_lines[0]}"
+                text = f"previews do not use {whose}: {error_lines[0]}"
                 self._ctx.log(text, "warning", about="run")
             self._decoder = self._users(latents) if self._decoder.file is None else None
         return None

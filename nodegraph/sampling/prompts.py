@@ -80,16 +80,16 @@ class PromptFitter:
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):
             raise InvalidValue(
-                f"{self.family.title} looks at no pictures",
+                f"{self.family.title} takes no reference pictures",
                 port=side,
-                given=f"{len(entry.references)} to look at",
-                hint="Leave ReferenceLatents out, or load a model that edits.",
+                given=f"{len(entry.references)} reference pictures",
+                hint="Remove ReferenceLatents, or load an editing model.",
             )
         if CONTROL_IMAGE in entry.tensors and CONTROL_IMAGE not in tensors:
             raise InvalidValue(
-                f"this {self.family.title} follows no picture",
+                f"this {self.family.title} takes no control picture",
                 port=side,
-                hint="Load one that does, such as Flux.1 Canny, or leave ImageConditioning out.",
+                hint="Load a model that does, such as Flux.1 Canny, or remove ImageConditioning.",
             )
         controls = self.controls.register(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
@@ -215,10 +215,10 @@ class Prompts:
     def _empty_prompt(self, weight: Tensor) -> Prompt:
         if self.empty is None:
             raise InvalidValue(
-                "the empty prompt is needed and the conditioning doesn't bring it",
+                "an empty prompt is needed, and the conditioning has none",
                 port=self.side,
-                expected=f"a {self.side} prompt for the whole picture and the whole sampling",
-                hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+                expected=f"a {self.side} prompt that applies to the whole picture and all steps",
+                hint="Link an EncodePrompt; its text may be empty.",
             )
         return replace(self.empty, weight=weight)
 

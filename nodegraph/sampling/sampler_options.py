@@ -1,7 +1,7 @@
 """Options of samplers, such as eta and s_noise: ranges, defaults, checks. Imports no torch.
 
-A node fills `SamplerOptions` with what somebody set; `resolved` puts the sampler's own values in
-for the rest, and refuses what it doesn't heed.
+A node fills `SamplerOptions` with the values that are set. `resolve_options` adds the sampler's
+defaults for the others, and refuses options that the sampler does not have.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from nodegraph.families.sampler_names import SAMPLER_RECORDS, sampler_record
 
 @dataclass(frozen=True, slots=True)
 class SamplerOptions:
-    """Numbers of a sampler; None is its own, as `SAMPLER_OPTIONS` has it.
+    """Options of a sampler. None is the sampler's default; see `SAMPLER_OPTIONS`.
 
     Attributes:
-        eta: Part of the noise that is drawn anew: 0 draws none, 1 as much as there is.
-        s_noise: Factor on all noise that is drawn on the way.
-        s_churn: Noise that is added before steps, over the whole sampling; spread evenly over its
-            steps, it raises sigma by a factor of up to sqrt(2) in each.
-        s_tmin, s_tmax: Between these noise levels, sigma of an unscaled latent, it is added, or
-            the walk is repeated.
-        order: Of the method: how many predictions a step looks at.
-        gamma: How far a slope is followed past the one before it: 1 is `euler`.
-        repeats: How often the way from s_tmax down to s_tmin is walked again.
-        s_noise_end: What s_noise comes to in the last step, on a line over the steps; of itself it
-            stays.
-        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
+        eta: Fraction of the noise that is replaced by fresh noise: 0 for none, 1 for all.
+        s_noise: Factor on all noise that is drawn during the sampling.
+        s_churn: Noise that is added before steps, in total over the sampling. It is distributed
+            evenly over the steps and raises sigma by a factor of up to sqrt(2) in each.
+        s_tmin, s_tmax: The range of noise levels (sigma of an unscaled latent) in which noise is
+            added, or steps are repeated.
+        order: Order of the method: the number of predictions that a step uses.
+        gamma: How far a slope is extrapolated from the previous one: 1 is `euler`.
+        repeats: How often the steps from s_tmax down to s_tmin are repeated.
+        s_noise_end: Value of s_noise in the last step; it changes linearly over the steps. By
+            default s_noise is constant.
+        noise_clip: Noise is clipped to this number of standard deviations. 0 disables it.
     """
 
     eta: float | None = None
@@ -49,7 +49,7 @@ class SamplerOptions:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedOptions:
-    """The same with every number there; where a sampler doesn't heed one, what changes nothing."""
+    """All options with a value; options that a sampler does not have are set to have no effect."""
 
     eta: float = 1.0
     s_noise: float = 1.0
@@ -81,7 +81,7 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def options_of(sampler: str) -> Mapping[str, float | int]:
-    """The options that a sampler takes, with its own values; also of a package's or a pack's."""
+    """The options of a sampler with their defaults, also of samplers of packages and packs."""
     return _options_of(sampler, "options")
 
 
@@ -108,12 +108,12 @@ COMFYUI_OPTIONS = _options("comfyui_options")
 def resolve_options(
     sampler: str, options: SamplerOptions, convention: str = "diffusers"
 ) -> ResolvedOptions:
-    """A sampler's numbers, its own where none was given.
+    """Resolve the options of a sampler; missing ones have the sampler's defaults.
 
     Args:
         convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     Raises:
-        InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
+        InvalidValue: An option is out of range, or the sampler does not have it. The port has the
             option's name.
     """
     heeded = options_of(sampler)
@@ -129,7 +129,7 @@ def resolve_options(
         numbers["s_noise_end"] = numbers["s_noise"]
     if numbers.get("s_tmin", 0) > numbers.get("s_tmax", math.inf):
         raise InvalidValue(
-            "s_tmin is above s_tmax, so there is nothing between them",
+            "s_tmin is above s_tmax, so no noise level lies between them",
             port="s_tmin",
             given=f"{numbers['s_tmin']:g}",
             expected=f"at most {numbers['s_tmax']:g}",
@@ -154,9 +154,9 @@ def _check_range(sampler: str, name: str, value: float) -> None:
 def _unheeded(sampler: str, name: str, value: float, heeded: tuple[str, ...]) -> InvalidValue:
     able = [other for other, taken in SAMPLER_OPTIONS.items() if name in taken]
     return InvalidValue(
-        f"sampler {sampler} doesn't heed {name}",
+        f"sampler {sampler} has no option {name}",
         port=name,
         given=f"{value:g}",
-        expected=f"nothing; it heeds {', '.join(heeded)}" if heeded else "nothing",
-        hint=f"Samplers that heed {name}: {', '.join(able)}.",
+        expected=f"no value; its options are {', '.join(heeded)}" if heeded else "nothing",
+        hint=f"Samplers with this option: {', '.join(able)}.",
     )

@@ -136,19 +136,19 @@ def sigmas_for(
     grid: Grid = TABLE,
     tokens: int = 0,
 ) -> NoiseLevels:
-    """The noise levels and timesteps of a sampling by the name of a schedule.
+    """The noise levels and timesteps of a sampling, by the name of its schedule.
 
     Args:
         schedule: One of `SCHEDULES`; with flow models, of `FLOW_SCHEDULES`.
         steps: Steps of the whole schedule, 1 to 10000.
-        denoise: Part of the schedule that is walked, above 0 to 1. Of 20 steps, 0.25 walks the
+        denoise: Fraction of the schedule that runs, above 0 to 1. Of 20 steps, 0.25 runs the
             last 5: int(steps · denoise), as `strength` does in diffusers' image-to-image
-            pipeline. (ComfyUI walks all 20 of a schedule of 80.)
-        grid: The sampler's way of laying steps.
-        tokens: Of the latent, as the model's family counts them; flow models may be shifted by it.
+            pipeline. (ComfyUI runs all 20 of a schedule of 80.)
+        grid: The sampler's step spacing.
+        tokens: Tokens of the latent, as the model's family counts them. They may shift flow models.
     Raises:
-        InvalidValue: A number is out of range, the model has too few noise levels, or it can't
-            follow the schedule.
+        InvalidValue: A number is out of range, the model has too few noise levels, or it cannot
+            use the schedule.
     """
     check_schedule(schedule, noise.kind)
     return levels_for(named_schedule(schedule, steps, denoise), noise, grid=grid, tokens=tokens)
@@ -208,9 +208,9 @@ def _of_law(stretch: ScheduleSegment, noise: ModelNoise, grid: Grid, tokens: int
         return _started(stretch, noise_levels, noise)
     if stretch.factor != 1 and grid.reads_table:
         raise InvalidValue(
-            "a sampler that reads the model's table can't follow levels that were scaled",
+            "a sampler that reads the model's sigma table cannot use scaled levels",
             port="schedule",
-            hint="Choose euler, or leave ScaleSchedule out.",
+            hint="Use euler, or remove ScaleSchedule.",
         )
     if isinstance(noise, FlowNoise):
         return _flow_levels(stretch, noise, tokens, grid.flow)
@@ -229,10 +229,10 @@ def _started(stretch: ScheduleSegment, noise_levels: NoiseLevels, noise: ModelNo
         check_sigma(start, 1.0, "schedule")
     if start <= float(noise_levels.sigmas[at + 1]):
         raise InvalidValue(
-            "the first level that was set isn't above the next one",
+            "the first level that was set is not above the next one",
             port="schedule",
             given=_levels_text(torch.tensor([start, float(noise_levels.sigmas[at + 1])])),
-            hint="Set a higher one.",
+            hint="Set a higher level.",
         )
     sigmas, timesteps = noise_levels.sigmas.clone(), noise_levels.timesteps.clone()
     sigmas[at] = start
@@ -322,7 +322,7 @@ def _joined(
     """Parts of laws one after the other: each gives the levels that its steps begin at."""
     if len({stretch.rises for stretch in schedule.segments}) > 1:
         raise InvalidValue(
-            "a schedule that falls can't be joined with one that rises", port="schedule"
+            "a descending schedule cannot be joined with an ascending one", port="schedule"
         )
     least = 0.0 if isinstance(noise, FlowNoise) else LEAST_LEVEL
     stretches, (*_, final) = schedule.segments, schedule.segments
@@ -337,10 +337,10 @@ def _joined(
     falls = levels.diff()
     if not ((falls > 0) if schedule.rises else (falls < 0)).all():
         raise InvalidValue(
-            "where schedules are joined, noise levels have to go on in the same direction",
+            "the noise levels of joined schedules do not continue in the same direction",
             port="schedule",
             given=_levels_text(levels),
-            hint="Join them in the other order, or cut them where they meet.",
+            hint="Join them in the other order, or split them where they meet.",
         )
     _check_open(stretches, [levels for levels, _ in parts])
     last = None if len(joined_timesteps) == schedule.steps else schedule.steps
@@ -358,11 +358,10 @@ def _check_open(stretches: Sequence[ScheduleSegment], parts: Sequence[Tensor]) -
     for stretch, levels in zip(stretches[:-1], parts, strict=False):
         if not stretch.rises and (stretch.closed or levels[stretch.length] == 0):
             raise InvalidValue(
-                "a schedule that leads to no noise at all can't be joined with one that follows",
+                "a schedule that ends at zero noise cannot be followed by another one",
                 port="schedule",
                 given=_levels_text(levels),
-                hint="Take the first part that SplitSchedule gives, or join them in the other "
-                "order.",
+                hint="Use the first output of SplitSchedule, or join them in the other order.",
             )
 
 
@@ -386,11 +385,11 @@ def _ordered(
 
 def _unfit(law: str, able: Sequence[str]) -> InvalidValue:
     return InvalidValue(
-        "the sampler can't follow such a schedule with this model",
+        "the sampler cannot use such a schedule with this model",
         port="schedule",
         given=law,
         expected=", ".join(able),
-        hint="Choose normal, which is the model's own.",
+        hint="Use normal, which is the model's own schedule.",
     )
 
 
@@ -414,8 +413,8 @@ def _check_falling(
     if in_range and np.isfinite(levels).all() and (np.diff(levels) < 0).all():
         return
     raise InvalidValue(
-        f"the {stretch.law} schedule can't lay {stretch.steps} steps over {count} noise levels",
+        f"the {stretch.law} schedule cannot place {stretch.steps} steps on {count} noise levels",
         port="steps",
         given=str(stretch.steps),
-        hint="Take fewer steps.",
+        hint="Use fewer steps.",
     )

@@ -26,7 +26,7 @@ def parse_numbers(text: str) -> list[float]:
             numbers.append(float(word))
         except ValueError:
             raise InvalidValue(
-                "the list holds something that is no number", port="sigmas", given=word[:40]
+                "the list holds something that is not a number", port="sigmas", given=word[:40]
             ) from None
     return numbers
 

@@ -125,7 +125,7 @@ def _distilled_timesteps(noise: NoiseSchedule, steps: int) -> NDArray[np.float64
     origin = noise.distilled_steps
     if steps > origin:
         raise InvalidValue(
-            "lcm and tcd take no more steps than the model was distilled on",
+            "lcm and tcd cannot take more steps than the model was distilled on",
             port="steps",
             given=str(steps),
             expected=f"1 to {origin}",

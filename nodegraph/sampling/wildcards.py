@@ -69,7 +69,7 @@ class WildcardFiles:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            raise InvalidFile(f"the wildcard `{name}` is no UTF-8 text", port="text") from error
+            raise InvalidFile(f"the wildcard `{name}` is not UTF-8 text", port="text") from error
         stripped = (line.strip() for line in text.splitlines())
         lines = [line for line in stripped if line and not line.startswith("#")]
         if not lines:
@@ -81,7 +81,7 @@ class WildcardFiles:
         near = nearest(name, others)
         if near is not None and not can_name(near):
             signs = "letters, digits and _-().'&+"
-            return f"Rename {FOLDER}/{near}.txt: names in prompts have {signs} in them."
+            return f"Rename {FOLDER}/{near}.txt: names in prompts may contain only {signs}."
         return did_you_mean(name, filter(can_name, others))
 
     def _others(self, folder: Path) -> list[str]:
@@ -213,10 +213,10 @@ def list_distinct(prompts: Iterable[str], most: int) -> list[str]:
         distinct[prompt] = None
         if len(distinct) > most or looked_at > _EQUAL * most or letters > MOST_LETTERS:
             raise InvalidValue(
-                "the text comes to too many prompts",
+                "the text expands to too many prompts",
                 port="most",
                 given=f"more than {most}",
-                hint="Allow for more, or draw some by RandomPrompt.",
+                hint="Raise the limit, or use RandomPrompt to draw some of them.",
             )
     return list(distinct)
 
@@ -232,7 +232,7 @@ class _Counted:
         self.asked += 1
         if self.asked > MOST_LINES:
             raise InvalidValue(
-                "wildcards name each other too often",
+                "wildcards refer to each other too often",
                 port="text",
                 given=name,
                 expected=f"{MOST_LINES:,} lines in one prompt at most",
@@ -243,7 +243,7 @@ class _Counted:
 def _bounded(text: str) -> str:
     if len(text) > LONGEST:
         raise InvalidValue(
-            "the prompt gets too long", port="text", expected=f"{LONGEST:,} letters at most"
+            "the prompt becomes too long", port="text", expected=f"at most {LONGEST:,} characters"
         )
     return text
 
@@ -262,10 +262,10 @@ class _Parser:
                 begun.append(at)
                 options.append([[]])
                 if len(begun) > DEEPEST:
-                    self._fail("choices stand in each other too deeply", at)
+                    self._fail("choices are nested too deeply", at)
             elif sign == "}":
                 if not begun:
-                    self._fail("a closing brace has no partner", at)
+                    self._fail("a closing brace has no opening brace", at)
                 choice = self._choice(options.pop(), begun.pop())
                 options[-1][-1].append(choice)
             elif sign == "|" and begun:
@@ -273,7 +273,7 @@ class _Parser:
             else:
                 _append(options[-1][-1], _piece(sign, inside=bool(begun)))
         if begun:
-            self._fail("a brace has no partner", begun[-1])
+            self._fail("an opening brace has no closing brace", begun[-1])
         return options[0][0]
 
     def _choice(self, options: list[list[Drawn]], at: int) -> Draw:
@@ -292,11 +292,11 @@ class _Parser:
             options[index] = _without(option, weighted.end()) if weighted else option
         is_of_lines = len(options) == 1 and isinstance(_only(options[0]), Wildcard)
         if low > high:
-            self._fail(f"the fewest, {low}, are more than the most, {high}", at)
+            self._fail(f"the minimum, {low}, is above the maximum, {high}", at)
         if high > len(options) and not is_of_lines:
-            self._fail(f"{high} can't be drawn of {len(options)}", at)
+            self._fail(f"cannot draw {high} of {len(options)} options", at)
         if sum(weight > 0 for weight in weights) < high and not is_of_lines:
-            self._fail("too few of a choice have a weight above 0", at)
+            self._fail("too few options of a choice have a weight above 0", at)
         if high > 1:
             options = [_stripped(option) for option in options]
         return Draw(options, weights, low, high, between)
@@ -307,7 +307,7 @@ class _Parser:
             f"{message}, at character {offset + 1}",
             port="text",
             given=self._text[offset : offset + _SHOWN],
-            hint=r"Write \{ and \} for plain braces.",
+            hint=r"Write \{ and \} for literal braces.",
         )
 
 
@@ -398,7 +398,7 @@ def _choices_of(line: str, name: str) -> list[Drawn]:
 def _descend(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
     if len(within) >= DEEPEST:
         raise InvalidValue(
-            "wildcards name each other without end",
+            "wildcards refer to each other in a circle",
             port="text",
             given=" → ".join(dict.fromkeys((*within, name))),
         )
@@ -443,7 +443,7 @@ def _iter_texts(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) 
         return
     if len(pieces) > MOST_PIECES:
         raise InvalidValue(
-            "too much of the text is drawn",
+            "the text has too many choices and wildcards",
             port="text",
             given=f"{len(pieces)} parts",
             expected=f"{MOST_PIECES} at most",
@@ -473,4 +473,4 @@ def _iter_piece_texts(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> It
 
 
 def _too_few(count: int, there: int) -> InvalidValue:
-    return InvalidValue(f"{count} can't be drawn of {there}", port="text")
+    return InvalidValue(f"cannot draw {count} of {there} options", port="text")

@@ -150,7 +150,7 @@ def checked_labels(dataset: Dataset) -> tuple[str, ...]:
     ]
     if bare:
         raise InvalidValue(
-            "there are pictures without labels",
+            "some pictures have no labels",
             port="dataset",
             given=f"{len(bare)} of {len(learned)}: {', '.join(bare[:3])}",
             hint="Sort them into folders by class, or give DatasetFromImages labels.",
@@ -158,10 +158,10 @@ def checked_labels(dataset: Dataset) -> tuple[str, ...]:
     labels = tuple(sorted({item.label for item in learned}))
     if len(labels) < 2:
         raise InvalidValue(
-            "there is nothing to tell apart",
+            "there is only one class",
             port="dataset",
             given=f"{len(labels)} classes",
-            expected="two at least",
+            expected="at least two",
         )
     return labels
 
@@ -247,7 +247,10 @@ def classify_pictures(weights: TrainedWeights, images: Tensor, device: str) -> l
     """
     if weights.kind != "classifier":
         raise InvalidValue(
-            "this tells no classes", port="classifier", given=weights.kind, expected="a classifier"
+            "these weights are not a classifier",
+            port="classifier",
+            given=weights.kind,
+            expected="a classifier",
         )
     files = [Path(file.path) for file in weights.files if not file.path.endswith(_PREPARATION)]
     network: nn.Module = build_module((_CLASS,), files, "float32").eval().to(device)

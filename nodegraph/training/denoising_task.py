@@ -66,12 +66,12 @@ def objective_of(noise: ModelNoise, options: TrainingOptions) -> Objective:
     if isinstance(noise, FlowNoise):
         if options.min_snr:
             raise InvalidValue(
-                "min_snr weighs levels of models that were trained on variances; this one follows "
-                "a flow",
+                "min_snr works only with models trained with noise variances, and this one "
+                "is a flow model",
                 port="options",
                 given=f"min_snr {options.min_snr:g}",
                 expected="0",
-                hint="Spread its levels by logit_normal in place of it.",
+                hint="Set levels to logit_normal instead.",
             )
         return _Flow(noise, options)
     return _Variances(noise, options)

@@ -186,7 +186,7 @@ class DistillationTask(DenoisingTask):
                 "the teacher takes more steps than the model has timesteps",
                 port="teacher_steps",
                 given=str(distillation.steps),
-                expected=f"up to {self._places.count}",
+                expected=f"at most {self._places.count}",
             )
 
     @property
@@ -313,10 +313,10 @@ def with_generated_dataset(
     check_teachable(setup.model, setup.text_encoder, setup.vae)
     if not texts:
         raise InvalidValue(
-            "there is nothing to distil by",
+            "there is nothing to distill with",
             port="prompts",
             given="no dataset and no prompts",
-            hint="Give it a dataset, or prompts, one a line.",
+            hint="Link a dataset, or write prompts, one per line.",
         )
     drawn = torch.randint(
         2**62, (len(texts) * count,), generator=generator_of(setup.plan.seed, "prompts")
@@ -387,7 +387,7 @@ def _check_options(plan: TrainingPlan) -> None:
     options = plan.options
     if options.min_snr or options.levels != "auto":
         raise InvalidValue(
-            "noise levels aren't weighed or spread where trajectories are learned",
+            "trajectory distillation has no weighting and no distribution of noise levels",
             port="options",
             given=f"min_snr {options.min_snr:g}, levels {options.levels}",
             expected="min_snr 0, levels auto",

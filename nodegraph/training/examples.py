@@ -164,11 +164,11 @@ def encode_latents(
         if height % cell or width % cell or not picture.numel():
             name = reading.dataset.examples[key.example].name or f"example {key.example + 1}"
             raise InvalidValue(
-                f"{name} is of a size that the VAE can't encode",
+                f"{name} has a size that the VAE cannot encode",
                 port="dataset",
                 given=f"{width} × {height} pixels",
                 expected=f"sides that are multiples of {cell}",
-                hint="Give the dataset a size, or sort it into buckets.",
+                hint="Set a size for the dataset, or sort it into buckets.",
             )
         latent = encode_image(autoencoder, picture.movedim(0, -1)[None])
         assert latent.samples is not None

@@ -63,7 +63,7 @@ def write_trained(
         target = folder / digests[0]
         _move(made, target)
     except OSError as error:
-        raise OutputError(f"can't write what was taught to {folder}: {error}") from error
+        raise OutputError(f"cannot write the trained weights to {folder}: {error}") from error
     return tuple(
         RecipeFile(role, str(target / path.name), digest)
         for path, digest in zip(files, digests, strict=True)

@@ -40,7 +40,7 @@ def build_optimizer(
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
         raise InvalidValue(
-            "the optimiser adamw8bit needs bitsandbytes, which isn't installed",
+            "the optimizer adamw8bit needs bitsandbytes, which is not installed",
             port="options",
             given=name,
             expected="adamw, adafactor or sgd",
@@ -289,9 +289,9 @@ class Training:
         weights = _below(state, _WEIGHT)
         averages = _below(state, _AVERAGE)
         if weights.keys() != self._parameters.keys():
-            raise ValueError("the saved training is of other weights")
+            raise ValueError("the saved training belongs to other weights")
         if (self._average is None) != (not averages):
-            raise ValueError("the saved training is of other settings")
+            raise ValueError("the saved training has other settings")
         for name, item in self._parameters.items():
             item.copy_(weights[name])
         if self._average is not None:

@@ -104,7 +104,7 @@ def inject(module: Any, targets: list[str], *, rank: int, alpha: float, dropout:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise InvalidValue(
-            "LoRAs are taught by peft, which isn't installed",
+            "LoRA training needs peft, which is not installed",
             hint="Run `pip install 'nodegraph[teach]'`.",
         ) from error
     config = LoraConfig(

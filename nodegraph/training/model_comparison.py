@@ -130,7 +130,7 @@ class SamplingComparison:
         """A table in Markdown."""
         judged = bool(self.made[0].labels)
         head = ["model", "steps", "cfg", "latent distance", "PSNR", "SSIM"]
-        head += ["told alike"] * judged + ["seconds a picture", "weights"]
+        head += ["judged the same"] * judged + ["seconds per picture", "weights"]
         rows = [head, ["---"] * len(head)]
         for index, made in enumerate(self.made):
             distances = self.distances[index - 1] if index else None
@@ -144,9 +144,10 @@ class SamplingComparison:
     def _caption(self) -> str:
         count = len(self.made[0].latents)
         return (
-            f"{count} picture{'s' * (count > 1)} of each, of equal prompts and seeds, held against "
-            f"those of {self.made[0].name}. Other pictures aren't worse ones: who draws fresh "
-            "noise on the way, or has learned anew, paints others."
+            f"{count} picture{'s' * (count > 1)} per model, with equal prompts and seeds, "
+            f"compared with those of {self.made[0].name}. Different pictures are not worse "
+            "pictures: a model that draws fresh noise between steps, or that was trained "
+            "again, gives other ones."
         )
 
     def distance_plot(self) -> Plot:
@@ -161,15 +162,17 @@ class SamplingComparison:
             high=tuple(max(item.latent) for item in distances),
         )
         label = "RMS of the difference / RMS"
-        notes = ("Mean over the pictures; whiskers from the least to the largest.",)
-        title = f"How far from {self.made[0].name}"
+        notes = ("Mean over the pictures; whiskers from the minimum to the maximum.",)
+        title = f"Distance from {self.made[0].name}"
         return Plot(title, "", label, (series,), notes=notes)
 
     def time_plot(self) -> Plot:
         """Seconds that a picture takes to sample."""
         names = tuple(item.name for item in self.made)
         seconds = tuple(item.seconds for item in self.made)
-        return Plot("Time", "", "seconds a picture", (Series("sampling", names, seconds, "bars"),))
+        return Plot(
+            "Time", "", "seconds per picture", (Series("sampling", names, seconds, "bars"),)
+        )
 
 
 def _distance_cells(distances: Distances | None, *, judged: bool) -> list[str]:
@@ -230,11 +233,11 @@ def compare_models(
 
 def _check(models: Sequence[ComparedModel], questions: ComparisonPrompts) -> None:
     if not questions.prompts:
-        raise InvalidValue("there is nothing to ask for", port="prompts", given="no prompts")
+        raise InvalidValue("there are no prompts", port="prompts", given="no prompts")
     families = {item.model.family for item in models}
     if len(families) > 1:
         raise InvalidValue(
-            "models of several families don't read one text encoder's prompts",
+            "models of different families cannot use the prompts of one text encoder",
             port="model",
             given=", ".join(sorted(families)),
             expected="models of one family",

@@ -25,28 +25,28 @@ def check_teachable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
     family = get_family(model.family)
     if recipe_storage(model):
         raise InvalidValue(
-            "the model's weights are kept in few bits, which take no small steps",
+            "quantized weights cannot be trained",
             port="model",
             given=f"weights as {recipe_storage(model)}",
             expected="float32, float16 or bfloat16",
-            hint="Load it with storage `full`, or files that aren't quantised.",
+            hint="Load it with storage `full`, or use files that are not quantized.",
         )
     if any(file.role == _SECOND for file in model.files):
         raise InvalidValue(
-            f"a {family.title} of two experts isn't taught here",
+            f"a {family.title} with two experts cannot be trained",
             port="model",
-            hint="Load one with a single transformer.",
+            hint="Load a model with a single transformer.",
         )
     if encoder is not None and encoder.family != model.family:
         raise InvalidValue(
-            "the text encoder is of another family than the model",
+            "the text encoder belongs to another family than the model",
             port="text_encoder",
             given=encoder.family,
             expected=model.family,
         )
     if vae is not None and vae.family != family.latent.name:
         raise InvalidValue(
-            "the VAE is of another kind than the model's",
+            "the VAE has another latent format than the model",
             port="vae",
             given=vae.family,
             expected=family.latent.name,
@@ -62,10 +62,10 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
     learned = [item for item in dataset.examples if item.split == "train"]
     if not learned:
         raise InvalidValue(
-            "the dataset has nothing to learn from",
+            "the dataset has no training examples",
             port=port,
             given=f"{len(dataset.examples)} examples, none of the split train",
-            hint="Give it pictures, or another split.",
+            hint="Add pictures, or choose another split.",
         )
     silent = [
         item.name or f"example {index + 1}"
@@ -75,10 +75,10 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
     if silent:
         names = ", ".join(silent[:3]) + (", …" if len(silent) > 3 else "")
         raise InvalidValue(
-            "there are pictures without captions",
+            "some pictures have no caption",
             port=port,
             given=f"{len(silent)} of {len(learned)}: {names}",
-            hint="Say what they show, one caption for all will do; or take them out.",
+            hint="Add captions (one caption for all is enough), or remove these pictures.",
         )
 
 
@@ -96,10 +96,10 @@ def check_no_adapters(recipe: Recipe) -> None:
     """
     if recipe.adapters:
         raise InvalidValue(
-            "a model with a LoRA can't be taught as a whole",
+            "a model with a LoRA cannot be trained as a whole",
             port="model",
             given=recipe.adapters[0].source,
-            hint="Leave the LoRA out, or teach another LoRA on top of it.",
+            hint="Remove the LoRA, or train another LoRA on top of it.",
         )
 
 

@@ -38,22 +38,22 @@ def check_word(word: str, template: str) -> None:
         InvalidValue: So it is.
     """
     if not word.strip() or word != word.strip():
-        raise InvalidValue("this is no word for a prompt", port="word", given=repr(word))
+        raise InvalidValue("this cannot be a word of a prompt", port="word", given=repr(word))
     chunks = parse_chunks(word)
     if len(chunks) > 1 or "".join(span.text for span in chunks[0]) != word:
         raise InvalidValue(
-            "prompts don't take this as a word",
+            "prompts do not accept this as a word",
             port="word",
             given=repr(word),
-            expected="a word without brackets, which weigh words, and BREAK",
-            hint="Call it <thing>, say.",
+            expected="a word without BREAK and without brackets, which are weight markup",
+            hint="Use a word like <thing>.",
         )
     if "{}" not in template:
         raise InvalidValue(
-            "the template has no place for the word",
+            "the template has no placeholder for the word",
             port="template",
             given=template,
-            expected="a text with {} in it, such as `a photo of {}`",
+            expected="a text with {} in it, for example `a photo of {}`",
         )
 
 
@@ -87,10 +87,10 @@ def train_word(
     family = get_family(setup.model.family)
     if not isinstance(family, UNetFamily):
         raise InvalidValue(
-            f"the text encoders of {family.title} learn no words here",
+            f"the text encoders of {family.title} do not support training of words",
             port="text_encoder",
             expected="a Stable Diffusion 1.x, 2.x or XL",
-            hint="Teach a LoRA in place of it.",
+            hint="Train a LoRA instead.",
         )
     setup = replace(setup, dataset=captioned(setup.dataset, word, template))
     setup.check()
@@ -139,7 +139,9 @@ def first_rows(text_model: TextModel, begin: str, vectors: int, seed: int) -> di
         else:
             tokens = _drawn(embeddings, vectors, seed)
         if not tokens:
-            raise InvalidValue("this is no word to begin with", port="begin", given=begin)
+            raise InvalidValue(
+                "the training cannot start from this word", port="begin", given=begin
+            )
         taken = [tokens[min(at, len(tokens) - 1)] for at in range(vectors)]
         ids = torch.tensor(taken, device=embeddings.weight.device)
         rows[role] = embeddings(ids).detach().clone()

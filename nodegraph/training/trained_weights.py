@@ -20,7 +20,9 @@ from nodegraph.training.whole_networks import with_trained_model
 
 _HINTS = {
     "classifier": "Link it to ClassifyImages.",
-    "controlnet": "Link the training's `control_net`, or save it and load it with LoadControlNet.",
+    "controlnet": (
+        "Link the `control_net` output of the training, or save it and load it with LoadControlNet."
+    ),
 }
 
 
@@ -36,7 +38,7 @@ def apply_trained(
     """
     if weights.kind not in ("lora", "model", "embedding"):
         raise InvalidValue(
-            f"a {weights.kind} can't be put on a model",
+            f"a {weights.kind} cannot be applied to a model",
             port="weights",
             given=weights.kind,
             expected="a LoRA, a whole model, or a word",
@@ -44,7 +46,7 @@ def apply_trained(
         )
     if weights.family != model.family:
         raise InvalidValue(
-            "what was taught is for another family",
+            "the trained weights belong to another family",
             port="weights",
             given=f"weights for {get_family(weights.family).title}",
             expected=f"weights for {get_family(model.family).title}",
@@ -81,7 +83,7 @@ def save_folder(weights: TrainedWeights, outputs: Path, name: str) -> Iterator[S
     folder = outputs / f"{name}_{weights.files[0].digest[:_LETTERS]}"
     if not folder.parent.resolve().is_relative_to(outputs.resolve()):
         raise InvalidValue(
-            "this can't be the name of a result: a link leads it out of the output folder",
+            "this cannot be the name of a result: a link points outside the output folder",
             port="name",
             given=name,
         )
@@ -90,7 +92,7 @@ def save_folder(weights: TrainedWeights, outputs: Path, name: str) -> Iterator[S
         if not existed:
             _copied(weights, folder)
     except OSError as error:
-        raise OutputError(f"can't write {folder}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
     for file in weights.files:
         yield SavedFile(folder / Path(file.path).name, existed=existed)
 

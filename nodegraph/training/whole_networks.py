@@ -49,7 +49,7 @@ def train_control_net(setup: TrainingSetup, preprocessor: Preprocessor) -> Train
     family = get_family(setup.model.family)
     if not isinstance(family, UNetFamily):
         raise InvalidValue(
-            f"control networks aren't taught for {family.title} here",
+            f"training of control networks is not supported for {family.title}",
             port="model",
             expected="a Stable Diffusion 1.x, 2.x or XL",
         )

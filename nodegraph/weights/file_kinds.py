@@ -48,7 +48,7 @@ def file_stamp(path: Path) -> str:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
+        raise InvalidFile(f"cannot read {path}: {reason}") from error
     times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
     return f"{path} {status.st_size} {times} {status.st_ino}"
 

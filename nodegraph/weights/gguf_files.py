@@ -84,8 +84,7 @@ def check_gguf_installed(kinds: Iterable[str]) -> None:
     """
     if not BLOCKS.keys().isdisjoint(kinds) and find_spec("gguf") is None:
         raise InvalidValue(
-            "numbers in blocks, as GGUF files have them, are read with the package gguf, which "
-            "isn't installed",
+            "GGUF weights in blocks need the package gguf, which is not installed",
             hint="Run `pip install 'nodegraph[gguf]'`.",
         )
 
@@ -116,9 +115,9 @@ def read_gguf_header(path: Path) -> Header:
         with path.open("rb") as file:
             return _Parser(file, path, whole_size(path, path.stat().st_size)).header()
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     except (struct.error, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise _damaged(path, "its header is not what the format asks for") from error
+        raise _damaged(path, "its header does not follow the format") from error
 
 
 class _Parser:
@@ -133,18 +132,18 @@ class _Parser:
         self._file.seek(0)
         if self._bytes(4) != b"GGUF":
             check_not_text(self._path, start, "GGUF")
-            raise _damaged(self._path, "it doesn't begin as one")
+            raise _damaged(self._path, "it does not start with the GGUF signature")
         version = self._number("I")
         if version not in _VERSIONS:
             raise InvalidFile(
-                f"{self._path} is a GGUF file of version {version}.",
+                f"{self._path} is a GGUF file of version {version}",
                 expected="version 2 or 3, little-endian",
             )
         tensors, entries = self._number("Q"), self._number("Q")
         metadata = dict(self._entry() for _ in range(entries))
         if int(metadata.get("split.count") or 0) > 1:
             raise InvalidFile(
-                f"{self._path} is one of several parts of a GGUF file.",
+                f"{self._path} is one of several parts of a GGUF file",
                 hint="Join them with llama.cpp's gguf-split.",
             )
         return self._described(metadata, [self._tensor() for _ in range(tensors)])
@@ -154,7 +153,7 @@ class _Parser:
     ) -> Header:
         alignment = int(metadata.get(_ALIGNMENT) or 32)
         if alignment < 0:
-            raise _damaged(self._path, f"its tensors lie at multiples of {alignment}")
+            raise _damaged(self._path, f"its tensors are aligned to multiples of {alignment}")
         begin = -(-self._file.tell() // alignment) * alignment
         header = Header(
             {}, {}, {key: str(item) for key, item in metadata.items() if _is_short(item)}
@@ -162,7 +161,7 @@ class _Parser:
         for name, shape, kind, offset in tensors:
             end = begin + offset + _stored_bytes(self._path, name, shape, kind)
             if end > self._size:
-                raise _damaged(self._path, f"it is cut short before the end of {name}")
+                raise _damaged(self._path, f"it is truncated before the end of {name}")
             header.shapes[name] = _original(shape, metadata.get(f"{_ORIGINAL_SHAPE}{name}"))
             header.dtypes[name] = kind
             header.offsets[name] = (begin + offset, end)
@@ -199,8 +198,8 @@ class _Parser:
         kind = self._number("I")
         if kind not in TYPES:
             raise InvalidFile(
-                f"{self._path} holds {name} as {FOREIGN.get(kind, f'type {kind}')}, which can't be "
-                "read here.",
+                f"{self._path} holds {name} as {FOREIGN.get(kind, f'type {kind}')}, which is "
+                "not supported",
                 expected=", ".join(TYPES.values()),
             )
         return name, shape, TYPES[kind], self._number("Q")
@@ -214,7 +213,7 @@ class _Parser:
 
     def _bytes(self, count: int) -> bytes:
         if self._file.tell() + count > self._most:
-            raise _damaged(self._path, "it is cut short within its header")
+            raise _damaged(self._path, "it is truncated inside its header")
         return self._file.read(count)
 
 
@@ -235,9 +234,11 @@ def _stored_bytes(path: Path, name: str, shape: tuple[int, ...], kind: str) -> i
         return numbers * PLAIN_BYTES[kind]
     block, size = BLOCKS[kind]
     if not numbers or numbers % block:
-        raise _damaged(path, f"{name} has {numbers} numbers, which are no whole blocks")
+        raise _damaged(path, f"{name} has {numbers} numbers, which is not a whole number of blocks")
     return numbers // block * size
 
 
 def _damaged(path: Path, how: str) -> InvalidFile:
-    return InvalidFile(f"{path} is no intact GGUF file: {how}.", hint="Download or copy it again.")
+    return InvalidFile(
+        f"{path} is not an intact GGUF file: {how}", hint="Download or copy it again."
+    )

@@ -49,8 +49,8 @@ _FORMATS = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8_tensorwi
 _OF_COMPUTING = frozenset({"format", "full_precision_matrix_mult", "per_row"})
 """Settings of a layer that change nothing about what its weights are."""
 UNDERSTOOD = (
-    "weights as such; 8 bits (F8_E4M3, F8_E5M2 or I8) with one factor for each layer or row, or "
-    "without any (F8_E4M3, F8_E5M2); GGUF"
+    "plain weights; 8 bits (F8_E4M3, F8_E5M2 or I8) with one factor for each layer or row, "
+    "or without any (F8_E4M3, F8_E5M2); GGUF"
 )
 """What is read, for messages."""
 
@@ -84,7 +84,10 @@ class Scales:
         if self.unused:
             kinds = sorted({name.rpartition(".")[2] for name in self.unused})
             lines.append(
-                f"{len(self.unused)} tensors are about computing in 8 bits, which isn't done: "
+                (
+                    f"{len(self.unused)} tensors are only for computing in 8 bits, which is not "
+                    "supported: "
+                )
                 + ", ".join(kinds)
             )
         return lines
@@ -141,7 +144,7 @@ def find_unsupported_setting(text: bytes | str, dtype: str | None) -> str | None
     try:
         return _unread(json.loads(text), dtype)
     except (ValueError, RecursionError):
-        return f"{_SETTINGS}: no JSON"
+        return f"{_SETTINGS}: not JSON"
 
 
 def _unread(settings: Any, dtype: str | None) -> str | None:
@@ -211,7 +214,7 @@ def _unread_in(text: str | None, dtypes: Mapping[str, str], prefix: str) -> tupl
             if problem is not None:
                 return weight, problem
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return "the file's metadata", f"{_ALL_SETTINGS}: no settings by layers"
+        return "the file's metadata", f"{_ALL_SETTINGS}: no settings per layer"
     return None
 
 
@@ -263,7 +266,7 @@ def read_header(path: Path) -> Header:
         is_settled = max(status.st_mtime_ns, status.st_ctime_ns) < time_ns() - _SETTLED
         return _cached_header(path, stamp) if is_settled else _read(path)
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
 @lru_cache(maxsize=_MOST_REMEMBERED)
@@ -296,7 +299,7 @@ def read_open_header(
     length = int.from_bytes(start, "little")
     if size < 8 or not 2 <= length <= min(size - 8, most):
         check_not_text(name, start, "safetensors")
-        raise damaged_file_error(name, f"it has {size} bytes and claims a header of {length}")
+        raise damaged_file_error(name, f"it has {size} bytes and states a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
     return header
@@ -313,13 +316,13 @@ def check_not_text(name: Path | str, start: bytes, form: str) -> None:
     """
     if start == b"version ":
         raise InvalidFile(
-            f"{name} is no {form} file, but what git keeps in place of a large one.",
+            f"{name} is not a {form} file, but a Git LFS pointer to a large file",
             hint="Fetch the file itself with `git lfs pull`, or download it again.",
         )
     if start.lstrip()[:1] == b"<":
         raise InvalidFile(
-            f"{name} is no {form} file, but a web page.",
-            hint="Download it again, from a link that gives the file itself; some ask for a login.",
+            f"{name} is not a {form} file, but a web page",
+            hint="Download it again, from a direct link to the file; some sites require a login.",
         )
 
 
@@ -335,7 +338,7 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
         described = {str(key): str(metadata[key]) for key in metadata}
         return _apart(Header(shapes, dtypes, described, offsets, find_scales(dtypes))), end
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise damaged_file_error(path, "its header is not what the format asks for") from error
+        raise damaged_file_error(path, "its header does not follow the format") from error
 
 
 def _apart(header: Header) -> Header:
@@ -361,7 +364,7 @@ def check_file_formats(path: Path) -> None:
             is_whole = whole_size(path, size) == size
             check_formats(file if is_whole else None, begin, header, path)
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def check_formats(
@@ -384,10 +387,10 @@ def check_formats(
     if problem is not None:
         tensor, mark = problem
         raise InvalidFile(
-            f"{path} holds weights in a form that can't be read here ({mark}), such as {tensor}.",
+            f"{path} holds weights in an unsupported form ({mark}), for example {tensor}",
             given=mark,
             expected=UNDERSTOOD,
-            hint="Take the same model in one of these forms, such as its file in bf16, in "
+            hint="Use the same model in one of these forms, for example its file in bf16, in "
             "fp8_scaled or as GGUF.",
         )
 
@@ -421,14 +424,14 @@ def _offsets(entry: Mapping[str, Any]) -> tuple[int, int]:
 
 def _check_size(path: Path | str, expected: int, size: int) -> None:
     if size < expected:
-        raise damaged_file_error(path, f"it is cut short after {size} of {expected} bytes")
+        raise damaged_file_error(path, f"it is truncated after {size} of {expected} bytes")
     if size > expected:
         # The reference implementation refuses these, too: what they are nobody can tell.
         how = f"it has {pluralize(size - expected, 'byte')} more than the {expected} of its header"
         raise damaged_file_error(
             path,
-            f"{how}, as of a download that was resumed wrongly or joined with something else",
-            "Download it again in one go; if it came in parts, join them in their order.",
+            f"{how}, as if a download was resumed incorrectly or joined with something else",
+            "Download it again in one piece; if it came in parts, join them in their order.",
         )
 
 
@@ -436,4 +439,4 @@ def damaged_file_error(
     path: Path | str, how: str, hint: str = "Download or copy it again."
 ) -> InvalidFile:
     """The refusal of a safetensors file that isn't what it should be."""
-    return InvalidFile(f"{path} is no intact safetensors file: {how}.", hint=hint)
+    return InvalidFile(f"{path} is not an intact safetensors file: {how}", hint=hint)

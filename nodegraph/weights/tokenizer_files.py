@@ -169,9 +169,9 @@ def read_pieces(model: bytes) -> list[Piece]:
     try:
         pieces = [_piece(bytes(item)) for field, item in _fields(model) if field == _PIECES]
     except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
-        raise ValueError(f"it is no SentencePiece model: {error}") from error
+        raise ValueError(f"it is not a SentencePiece model: {error}") from error
     if not pieces:
-        raise ValueError("it is no SentencePiece model: it has no words")
+        raise ValueError("it is not a SentencePiece model: it has no tokens")
     return pieces
 
 
@@ -214,9 +214,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
         elif kind in (_FIXED32, _FIXED64):
             size = 4 if kind == _FIXED32 else 8
         else:
-            raise ValueError(f"it is no SentencePiece model: it has a field of kind {kind}")
+            raise ValueError(f"it is not a SentencePiece model: it has a field of kind {kind}")
         if at + size > len(view):
-            raise ValueError("it is no SentencePiece model: it is cut short")
+            raise ValueError("it is not a SentencePiece model: it is truncated")
         yield key >> 3, bytes(view[at : at + size])
         at += size
 

@@ -88,14 +88,14 @@ def refuse_misfits(
         for name, (actual, wanted) in wrong.items()
     ]
     faults = [
-        *_listed_names("lack {}, such as {}", missing),
-        *_listed_names("hold {} of another shape: {}", shapes),
-        *_listed_names("hold {} beside what belongs there: {}", unexpected),
+        *_listed_names("lack {}, for example {}", missing),
+        *_listed_names("hold {} with another shape: {}", shapes),
+        *_listed_names("hold {} that do not belong there: {}", unexpected),
     ]
     if faults:
         raise InvalidFile(
-            f"the weights in {path} {'; they '.join(faults)}.",
-            hint="The files are damaged or don't belong together: copy the model again.",
+            f"the weights in {path} {'; they '.join(faults)}",
+            hint="The files are damaged or do not belong together: copy the model again.",
         )
 
 
@@ -238,7 +238,7 @@ def _unpickle(path: Path, device: str) -> dict[str, Tensor]:
         content = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise InvalidFile(
-            f"{path} can't be opened: it is damaged or holds objects besides tensors.",
+            f"{path} cannot be opened: it is damaged or holds objects other than tensors",
             hint="Convert it to safetensors.",
         ) from error
     content = content if isinstance(content, dict) else {}
@@ -325,7 +325,7 @@ def _safetensors(
             data = RawTensorReader(file)
             return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Reader:
@@ -388,7 +388,7 @@ class _Reader:
         if count != 1 and (own[0] != shape[0] or count != shape[0]):
             raise InvalidFile(
                 f"{self._path} has {' x '.join(map(str, own))} factors for {weight}, which has "
-                f"{shape[0]} rows.",
+                f"{shape[0]} rows",
                 expected="one factor, or one for each row",
             )
         factor = self._read(name, self._stored_type(name, kind), own).float()
@@ -413,12 +413,12 @@ class _Reader:
                 return self._bytes.read(self._begin + start, shape, stored)
             return self._bytes.read_as(self._begin + start, shape, stored, dtype)
         except EOFError as error:
-            raise damaged_file_error(self._path, f"it is cut short within {name}") from error
+            raise damaged_file_error(self._path, f"it is truncated inside {name}") from error
 
     def _stored_type(self, name: str, kind: str) -> torch.dtype:
         if kind not in _STORED:
             raise InvalidFile(
-                f"{self._path} holds {name} in {kind}, which can't be read here.",
+                f"{self._path} holds {name} in {kind}, which is not supported",
                 expected=", ".join(_STORED),
             )
         return _STORED[kind]

@@ -124,7 +124,7 @@ def test_values_that_do_not_fit_are_a_problem(cli: Cli) -> None:
     saved({"version": 0.4, "links": [[1, 1, 0, 2, 0, "INT"]], "nodes": nodes}, "theirs.json")
     for command in ("run", "validate", "plan"):
         told = cli(command, "theirs.json")
-        assert (told.code, "from `seed` on don't fit" in told.out + told.err) == (2, True)
+        assert (told.code, "from `seed` on do not match" in told.out + told.err) == (2, True)
     assert cli("run", "theirs.json", "--set", "seed.seed=3").code == 0
     imported = cli("import", "theirs.json", "--json").json["files"][0]
     assert [each["code"] for each in imported["problems"]] == ["values-not-read"]
@@ -189,7 +189,7 @@ def test_a_faulty_pack_is_told_and_hurts_nothing_else(cli: Cli, loud: Path, tmp_
     saved(LOUD, "theirs.json")
     shown = cli("import", "theirs.json", "--pack", loud, "--pack", other)
     assert shown.code == 0
-    assert "warning: pack `faulty`: its entries for ComfyUI can't be used" in shown.err
+    assert "warning: pack `faulty`: its entries for ComfyUI cannot be used" in shown.err
 
 
 def test_an_installed_pack_brings_entries(

@@ -98,4 +98,4 @@ def test_remote_models_are_listed_with_where_they_lie(
     monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", (tmp_path / "nowhere").as_uri())
     away = cli("models")
     assert away.code == 0
-    assert "can't be had" in away.err
+    assert "are not available" in away.err

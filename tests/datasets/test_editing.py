@@ -198,7 +198,7 @@ def test_near_duplicates_are_removed() -> None:
     assert [each.name for each in found.kept.examples] == ["1", "2", "4", "5"]
     assert [each.name for each in found.removed.examples] == ["3"]
     assert "5 pictures, 4 kept, 1 removed" in found.report
-    assert "3 is nearly 1" in found.report
+    assert "3 is nearly the same as 1" in found.report
     assert sum(found.distances.series[0].y) == 4
     by_form = remove_duplicates(data, "structure", 0.1)
     assert "3" not in [each.name for each in by_form.kept.examples]
@@ -240,9 +240,9 @@ def test_balance_is_counted() -> None:
 def test_a_dataset_is_described_in_a_few_lines() -> None:
     data = resize_to_one(set_repeats(set_texts(dataset(12), labels=["a"]), 2), 8, 8, "pad")
     lines = list(describe_dataset(replace(data, name="set", augmentation=Augmentation(flip=0.5))))
-    assert lines[0] == "Dataset 'set' of 12 examples, 24 readings an epoch"
-    assert "  learned from at 8 x 8 12 (pad)" in lines
-    assert "  changed at random: flip 0.5" in lines
+    assert lines[0] == "Dataset 'set' of 12 examples, 24 samples per epoch"
+    assert "  trained at 8 x 8 12 (pad)" in lines
+    assert "  augmented at random: flip 0.5" in lines
     assert "  p0: picture 0" in lines
     assert lines[-1] == "  …"
 

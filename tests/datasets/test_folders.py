@@ -44,7 +44,7 @@ def test_captions_lie_beside_pictures(tmp_path: Path) -> None:
     told = loaded(tmp_path, captions="file names")
     assert [each.caption for each in told.examples] == ["a", "b", "c"]
     assert skipped(tmp_path, captions="required") == [
-        "c.png: it has no caption: neither a table nor a c.txt has one"
+        "c.png: it has no caption in a table and no c.txt"
     ]
 
 
@@ -108,8 +108,8 @@ def test_bad_pictures_are_named(tmp_path: Path) -> None:
     assert [line.split(":")[0].split()[0] for line in said] == [
         "cut.png", "empty.jpg", "good.webp", "odd.png", "tiny.png",
     ]  # fmt: skip
-    assert "damaged or cut short" in said[0]
-    assert "bears the name of good.png" in said[2]
+    assert "damaged or truncated" in said[0]
+    assert "has the same name as good.png" in said[2]
     assert "too small (4 x 4 pixels)" in said[4]
     with raises(InvalidFile, port="path"):
         loaded(tmp_path, min_side=8)
@@ -142,8 +142,8 @@ def test_links_in_a_circle_do_no_harm(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "in" / "pipe.png")
     said = skipped(tmp_path / "in")
     assert [line.split(":")[0] for line in said] == ["gone.png", "pipe.png", "self.png"]
-    assert "no file but a device" in said[1]
-    assert "in a circle" in said[2]
+    assert "not a file but a device" in said[1]
+    assert "circular link" in said[2]
 
 
 def test_nothing_outside_is_read(tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_nothing_outside_is_read(tmp_path: Path) -> None:
     closed = replace(environment(inputs), readable=(inputs,))
     data = load_dataset(".", closed, FolderOptions(), faults)
     assert names(data) == ["good"]
-    assert "out.png: it may not be read here" in faults.messages
-    assert sum("leads out of the folder" in line for line in faults.messages) == 2
+    assert "out.png: reading it is not allowed" in faults.messages
+    assert sum("is outside the folder" in line for line in faults.messages) == 2
     assert any("none.png: there is no such file" in line for line in faults.messages)
-    assert any("line 4: it is no JSON" in line for line in faults.messages)
+    assert any("line 4: it is not JSON" in line for line in faults.messages)
 
 
 def test_a_mask_outside_is_refused(tmp_path: Path) -> None:
@@ -170,20 +170,20 @@ def test_a_mask_outside_is_refused(tmp_path: Path) -> None:
     write_picture(tmp_path / "secret.png", 2)
     row = {"file_name": "good.png", "mask": "../secret.png"}
     (inputs / "metadata.jsonl").write_text(json.dumps(row), "utf-8")
-    assert skipped(inputs) == ["good.png: its mask secret.png leads out of the folder"]
+    assert skipped(inputs) == ["good.png: its mask secret.png is outside the folder"]
 
 
 @pytest.mark.parametrize(
     ("row", "why"),
     [
         ({"text": "x"}, "names no file"),
-        ({"file_name": "a.png", "split": "holiday"}, "no split is called 'holiday'"),
+        ({"file_name": "a.png", "split": "holiday"}, "there is no split 'holiday'"),
         ({"file_name": "a.png", "repeats": "many"}, "many"),
-        ({"file_name": "a.png", "weight": float("nan")}, "weight of nan"),
-        ({"file_name": "a.png", "objects": {"bbox": [[1, 2]]}}, "[1, 2] is no box"),
-        ({"file_name": "a.png", "objects": {"bbox": [[1, 2, -3, 4]]}}, "is no box"),
-        ([], "no JSON object"),
-        ("words", "no JSON object"),
+        ({"file_name": "a.png", "weight": float("nan")}, "weight nan"),
+        ({"file_name": "a.png", "objects": {"bbox": [[1, 2]]}}, "[1, 2] is not a box"),
+        ({"file_name": "a.png", "objects": {"bbox": [[1, 2, -3, 4]]}}, "is not a box"),
+        ([], "not a JSON object"),
+        ("words", "not a JSON object"),
     ],
 )
 def test_lines_that_cant_be_are_told(tmp_path: Path, row: Any, why: str) -> None:
@@ -200,7 +200,7 @@ def test_a_quotation_mark_that_is_never_closed_is_told(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text('file_name,text\na.png,"an apple\nb.png,a pear\n')
     [said] = skipped(tmp_path)
     assert said.startswith("metadata.csv, line")
-    assert "it is no line of a table" in said
+    assert "it is not a line of a table" in said
 
 
 def test_what_is_wrong_says_at_which_input(tmp_path: Path) -> None:

@@ -322,4 +322,4 @@ def test_a_picture_that_the_limit_let_in_is_read_to_learn_from(tmp_path: Path) -
     ).examples
     with raises(InvalidFile) as caught:  # as it has no pixels at all
         load_picture(large)
-    assert "cut short" in caught.value.problem.message
+    assert "truncated" in caught.value.problem.message

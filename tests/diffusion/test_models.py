@@ -143,7 +143,7 @@ def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:
     assert (ink.problem, ink.part, ink.node, ink.use) == (None, "a LoRA", "LoadLora", "lora")
     assert found["checkpoints/pears.safetensors"].use == "model"
     assert "pickle" in str(found["checkpoints/old.ckpt"].problem)
-    assert "no intact safetensors" in str(found["checkpoints/half.safetensors"].problem)
+    assert "not an intact safetensors" in str(found["checkpoints/half.safetensors"].problem)
 
 
 def test_a_name_that_is_no_utf8_is_not_listed(tmp_path: Path) -> None:
@@ -323,9 +323,9 @@ def test_a_latent_may_have_any_number_of_channels(folder: Path) -> None:
         ({"double_blocks.0.img_attn.qkv.weight": (1,)}, "Flux"),
         ({"control_model.zero": (1,)}, "a ControlNet"),
         ({"unet.x.lora_A.weight": (1,)}, "a LoRA"),
-        ({"decoder.conv_in.weight": (1,)}, "a VAE alone"),
+        ({"decoder.conv_in.weight": (1,)}, "a VAE only"),
         ({"emb_params": (1,)}, "a textual inversion"),
-        ({"anything": (1,)}, "no model that is known here"),
+        ({"anything": (1,)}, "not a model that is known here"),
         (
             SD1_SHAPES | {"model.diffusion_model.input_blocks.0.0.weight": (4, 5, 1, 1)},
             "a model whose UNet takes 5 channels",
@@ -348,8 +348,8 @@ def test_an_unsupported_checkpoint_is_named(
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("anything", "no model that is known here."),
-        ("controlnet_down.x", "a ControlNet of a kind that isn't known here."),
+        ("anything", "not a model that is known here."),
+        ("controlnet_down.x", "a ControlNet of a kind that is not known here."),
     ],
 )
 def test_a_file_that_holds_nothing_usable_is_told_so_once(

@@ -33,14 +33,17 @@ def test_those_of_diffusers_are_classes_of_it() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("DPM++ 2M Karras", "Here it is `dpmpp_2m` with schedule `karras`."),
-        ("dpmpp_sde_k", "Here it is `dpmpp_sde` with schedule `karras`."),
-        ("Euler a", "Here it is `euler_ancestral`."),
-        ("k_euler_a", "Here it is `euler_ancestral`."),
-        ("DPM++ 3M SDE Exponential", "Here it is `dpmpp_3m_sde` with schedule `exponential`."),
-        ("Heun", "Here it is `heun`."),
-        ("UniPCMultistepScheduler", "Here it is `uni_pc`."),
-        ("DPM adaptive", "It isn't here, as it chooses its steps"),
+        ("DPM++ 2M Karras", "It is called `dpmpp_2m` here, with schedule `karras`."),
+        ("dpmpp_sde_k", "It is called `dpmpp_sde` here, with schedule `karras`."),
+        ("Euler a", "It is called `euler_ancestral` here."),
+        ("k_euler_a", "It is called `euler_ancestral` here."),
+        (
+            "DPM++ 3M SDE Exponential",
+            "It is called `dpmpp_3m_sde` here, with schedule `exponential`.",
+        ),
+        ("Heun", "It is called `heun` here."),
+        ("UniPCMultistepScheduler", "It is called `uni_pc` here."),
+        ("DPM adaptive", "It is not available here: it chooses its steps"),
         ("eular", "Did you mean `euler`?"),
     ],
 )

@@ -233,7 +233,7 @@ def test_a_damaged_decoder_is_told_of_once_and_done_without(
     making = previews(ctx, model)
     assert [making.of(latents())() for _ in range(3)] == [plain] * 3
     (told,) = ctx.logged
-    assert told.startswith("warning: previews do without the model's own decoder: ")
+    assert told.startswith("warning: previews do not use the model's own decoder: ")
 
 
 def test_a_decoder_for_other_latents_is_done_without(ctx: Asking, model: DiffusionModel) -> None:
@@ -429,7 +429,7 @@ def test_a_damaged_users_decoder_is_told_of_once(model: DiffusionModel, tmp_path
     making = previews(ctx, model)
     assert [making.of(latents())() for _ in range(2)] == [shown(Asking(), model, latents())] * 2
     [told] = ctx.logged
-    assert told.startswith(f"warning: previews do without {file}: ")
+    assert told.startswith(f"warning: previews do not use {file}: ")
 
 
 def test_what_a_users_decoder_lacks_is_told_by_name(model: DiffusionModel, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_an_option_that_is_not_heeded_is_refused(name: str) -> None:
         with raises(InvalidValue) as caught:
             resolve_options(name, SamplerOptions(**{option: OTHER[option]}))
         assert caught.value.problem.port == option
-        assert "Samplers that heed" in (caught.value.problem.hint or "")
+        assert "Samplers with this option" in (caught.value.problem.hint or "")
 
 
 @pytest.mark.parametrize(

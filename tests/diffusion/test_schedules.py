@@ -104,7 +104,7 @@ def test_whole_schedules_take_their_levels_from_the_table(name: str, steps: int)
 def test_denoise_walks_the_end_of_the_whole_schedule(name: str, steps: int, denoise: float) -> None:
     walked = int(steps * denoise)
     if walked == 0:
-        with pytest.raises(InvalidValue, match="leaves none"):
+        with pytest.raises(InvalidValue, match="leaves no step"):
             sigmas_for(name, NOISE, steps, denoise)
         return
     part, whole = (sigmas_for(name, NOISE, steps, share) for share in (denoise, 1.0))

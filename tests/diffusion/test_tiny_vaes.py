@@ -117,7 +117,7 @@ def test_a_half_without_the_other_is_told(half: str, tmp_path: Path) -> None:
     (tmp_path / f"taesd_{other}.safetensors").unlink()
     with raises(InvalidFile) as error:
         open_vae(f"taesd_{half}", [tmp_path], latents="sd")
-    assert error.value.problem.expected == f"taesd_{other}.safetensors beside it"
+    assert error.value.problem.expected == f"taesd_{other}.safetensors in the same folder"
 
 
 def test_a_half_whose_name_says_nothing_is_told(tmp_path: Path) -> None:

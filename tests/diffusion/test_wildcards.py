@@ -164,7 +164,8 @@ def test_a_name_that_no_prompt_can_have_is_not_advised(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile) as caught:
         draw_prompt("__cat dog__", 0, WildcardFiles(tmp_path))
     assert caught.value.problem.hint == (
-        "Rename wildcards/cat, dog.txt: names in prompts have letters, digits and _-().'&+ in them."
+        "Rename wildcards/cat, dog.txt: names in prompts may contain only letters, digits and "
+        "_-().'&+."
     )
 
 

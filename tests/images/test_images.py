@@ -239,7 +239,7 @@ def test_a_picture_that_is_cut_short_is_told_in_our_words(
 
     with raises(InvalidFile) as raised:
         read_image(path)
-    assert "is damaged or cut short" in str(raised.value)
+    assert "is damaged or truncated" in str(raised.value)
 
 
 def test_a_small_file_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_what_is_doubtful_is_told_what_to_write_and_that_is_right(
 
 
 def test_a_range_that_only_its_author_knows_is_asked_about() -> None:
-    assert "if its 255 is of 255" in conversion_hint(np.full((5, 6, 3), 255.0), "Image")
+    assert "if its 255 is on a scale of 0 to 255" in conversion_hint(
+        np.full((5, 6, 3), 255.0), "Image"
+    )
     assert "Mode F" in conversion_hint(PIL.Image.new("F", (2, 2)), "Image")
     assert "getchannel" in conversion_hint(PIL.Image.fromarray(RGBA), "Mask")
     several = "Declare `-> list[Image]` for several."

@@ -26,7 +26,7 @@ def test_the_error_names_the_size_and_what_there_is() -> None:
     problem = raised.value.problem
     assert (problem.code, problem.port) == ("too-large", "width")
     assert problem.given == "16384 x 8192 pixels, 3 of them: about 2.1 GB"
-    assert problem.expected == "at most 913 MB, as there are 1.1 GB in all"
+    assert problem.expected == "at most 913 MB of 1.1 GB in total"
 
 
 def test_what_fits_is_begun_and_so_is_all_where_memory_is_unknown(

@@ -105,7 +105,7 @@ def test_parts_that_do_not_fit_are_told() -> None:
         "charges": replace(whole, charges=torch.zeros(2, dtype=torch.long)),
         "an atomic number": replace(whole, elements=whole.elements + 113),
         "an atom of a bond": replace(whole, bonds=whole.bonds + 5),
-        "no such molecule": replace(whole, orders=whole.orders * 3),
+        "not a valid molecule": replace(whole, orders=whole.orders * 3),
     }
     for message, molecule in wrong.items():
         with pytest.raises(InvalidValue, match=message):

@@ -134,7 +134,7 @@ class Weights:
     ) -> Iterator[Denoiser]:
         assert (device, footprint) == ("cpu", "full")
         if not isinstance(recipe, DiffusionModel):
-            raise ModelNotFound("the model brings no decoder for previews")
+            raise ModelNotFound("the model has no decoder for previews")
         yield denoiser()
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:

@@ -52,8 +52,8 @@ def test_audio_is_loaded_until_its_file_changes(bench: Bench, inputs: Path) -> N
     ("name", "given", "port", "message"),
     [
         ("audoi.wav", {}, "path", "Did you mean `audio.wav`?"),
-        ("words.wav", {}, "path", "no audio"),
-        ("audio.wav", {"start": 2}, "start", "ends before that"),
+        ("words.wav", {}, "path", "not a readable audio file"),
+        ("audio.wav", {"start": 2}, "start", "ends before the start"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_before_running(

@@ -138,7 +138,7 @@ def test_a_picture_of_another_size_covers_the_latent(bench: Bench) -> None:
     nodes["picture"]["inputs"] |= {"width": 50, "height": 24}
     found = samples(bench, nodes)
     told = [event.data["message"] for event in bench.told("log") if event.node == "sample"]
-    assert "50 x 24 pixels is scaled until it covers 64 x 64" in told[0]
+    assert "50 x 24 pixels is scaled to cover 64 x 64" in told[0]
     assert found.shape[-2:] == samples(bench, graph()).shape[-2:]
 
 
@@ -206,7 +206,7 @@ def test_what_is_no_control_network_is_told(bench: Bench, sd1_folder: Path) -> N
     }.items():
         nodes["net"]["inputs"]["control_net"] = name
         (problem,) = [item for item in bench.problems(nodes) if item.port == "control_net"]
-        assert said in problem.message or "no folder of a control network" in problem.message
+        assert said in problem.message or "not the folder of a control network" in problem.message
 
 
 def test_missing_tensors_are_told_by_name(bench: Bench) -> None:

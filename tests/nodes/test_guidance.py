@@ -79,7 +79,7 @@ def test_a_scale_of_1_in_a_part_is_the_positive_prompt_alone_there() -> None:
 def test_a_model_that_is_no_match_can_not_answer_for_the_negative_prompt() -> None:
     nodes = around(("NegativeModel", {"model": link("other")}))
     nodes["other"] = {"type": "Model", "inputs": {"family": "sdxl"}}
-    with pytest.raises(AssertionError, match="is of another family"):
+    with pytest.raises(AssertionError, match="belongs to another family"):
         value(nodes, "sample.latent")
 
 

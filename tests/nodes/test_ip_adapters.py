@@ -116,7 +116,7 @@ def test_a_negative_prompt_that_is_left_out_is_the_empty_one(
 def test_prompts_that_go_past_it_are_told(bench: Bench, sd1_folder: Path) -> None:
     nodes = graph(sd1_folder)
     nodes["sample"]["inputs"]["negative"] = link("words")
-    assert "let the prompt go through applyipadapter" in str(bench.failure(nodes, "sample")).lower()
+    assert "connect the prompt to applyipadapter" in str(bench.failure(nodes, "sample")).lower()
 
 
 def test_what_is_no_adapter_is_told_beforehand(

@@ -103,7 +103,7 @@ def test_folders_of_something_else_are_told_before_running(
     config = bench.folder / "models" / "small" / "config.json"
     said = json.loads(config.read_text())
     for change, message in (
-        ({"auto_map": {"AutoModel": "mine.Model"}}, "code of its own"),
+        ({"auto_map": {"AutoModel": "mine.Model"}}, "its own code"),
         ({"architectures": ["BertModel"]}, "is a BertModel"),
     ):
         config.write_text(json.dumps(said | change))

@@ -99,12 +99,12 @@ def test_a_changed_file_is_noticed(bench: Bench, flux: Path) -> None:
         ({"model": " flux "}, "model", "Did you mean `flux`?"),
         ({"model": "page"}, "model", "but a web page"),
         ({"model": "pointer"}, "model", "git lfs pull"),
-        ({"model": "other"}, "model", "other.safetensors is no model that is known here."),
-        ({"model": "cut"}, "model", "is Flux.1 that is incomplete or was changed, not a"),
+        ({"model": "other"}, "model", "other.safetensors is not a model that is known here"),
+        ({"model": "cut"}, "model", "is Flux.1 that is incomplete or was modified, not a"),
         ({"model": "flux", "second": "flux"}, "second", "no second expert"),
         ({"model": "flux", "family": "sd3"}, "family", "the transformer of Flux.1"),
-        ({"model": "flux", "prediction_type": "epsilon"}, "prediction_type", "flow matching"),
-        ({"model": "lora"}, "model", "LoadLora takes it"),
+        ({"model": "flux", "prediction_type": "epsilon"}, "prediction_type", "flow-matching"),
+        ({"model": "lora"}, "model", "Load it with LoadLora"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_before_running(
@@ -127,8 +127,8 @@ def test_what_cannot_be_loaded_is_told_before_running(
         ("gone", "there is no model `gone`"),
         ("other", "other and wan are not the two experts of one model"),
         ("flux", "flux and wan are not the two experts of one model"),
-        ("empty", "empty.safetensors is no intact safetensors file"),
-        ("tiny", "tiny is a whole model, not a second expert"),
+        ("empty", "empty.safetensors is not an intact safetensors file"),
+        ("tiny", "tiny is a whole model, not a separate second expert"),
     ],
 )
 def test_faults_of_the_second_expert_are_told_at_its_port(

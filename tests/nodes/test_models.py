@@ -123,7 +123,7 @@ def test_weights_that_change_in_mid_run_give_no_result(tmp_path: Path, apples: P
     [
         ("aples", "model-not-found", "Did you mean `apples`?"),
         ("old.ckpt", "unsafe-file", "can run any code"),
-        ("apples/unet", "invalid-file", "LoadDiffusionModel takes it"),
+        ("apples/unet", "invalid-file", "use LoadDiffusionModel for it"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_before_running(
@@ -271,9 +271,9 @@ def test_weights_in_few_bits_go_the_whole_way(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("inputs", "port", "words"),
     [
-        ({"vae": "."}, "vae", "models is no folder of a VAE: it has no config.json"),
+        ({"vae": "."}, "vae", "models is not the folder of a VAE: it has no config.json"),
         ({"vae": "cut", "latents": "sd"}, "vae", "damaged: it has no encoder.conv_in.weight"),
-        ({"vae": "tiny", "latents": "flux"}, "latents", "doesn't read latents of format flux"),
+        ({"vae": "tiny", "latents": "flux"}, "latents", "does not read latents of format flux"),
     ],
 )
 def test_what_is_no_vae_is_told_before_running(

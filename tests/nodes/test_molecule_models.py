@@ -96,7 +96,7 @@ def test_pictures_latents_are_refused_before_anything_runs(bench: Bench, tmp_pat
         "size": {"type": "EmptyLatent"},
         "sample": {"type": "KSampler", "inputs": given},
     }
-    found = [problem for problem in bench.problems(graph) if "one size" in problem.message]
+    found = [problem for problem in bench.problems(graph) if "one fixed size" in problem.message]
     assert [problem.hint for problem in found] == ["Link an EmptyItems."]
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_molecule_is_left_out_or_refused(bench: Bench) -> None:
     assert (bench.value(graph, "decode.valid"), bench.value(graph, "decode.sampled")) == (3, 4)
     assert len(bench.value(decoded("CCO C CCO", distinct=True), "decode.molecules")) == 2
     failure = bench.failure(decoded("CCO ?", invalid="refuse"), "decode")
-    assert "item 1 is no molecule" in str(failure)
+    assert "item 1 is not a molecule" in str(failure)
 
 
 def several(first: str, second: str, **inputs: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_several_latents_are_read_as_one(bench: Bench) -> None:
     assert found == ["CCO", "C", "c1ccccc1"]
     assert (bench.value(graph, "decode.valid"), bench.value(graph, "decode.sampled")) == (4, 5)
     failure = bench.failure(several("CCO C", "C ?", invalid="refuse"), "decode")
-    assert "item 3 is no molecule" in str(failure)
+    assert "item 3 is not a molecule" in str(failure)
 
 
 def test_molecules_are_laid_in_space(bench: Bench) -> None:
@@ -177,4 +177,4 @@ def test_molecules_are_chosen(bench: Bench, wanted: dict[str, Any], expected: li
 
 def test_what_is_no_pattern_is_refused(bench: Bench) -> None:
     failure = bench.failure(then("FilterMolecules", "C", contains="C(("), "next")
-    assert "no SMARTS pattern" in str(failure)
+    assert "not a SMARTS pattern" in str(failure)

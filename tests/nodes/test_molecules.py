@@ -69,7 +69,7 @@ def test_what_is_wrong_with_a_file_is_told_before_running(
 def test_a_text_that_names_no_molecule_is_told_before_running(bench: Bench) -> None:
     [problem] = bench.problems(then("DrawMolecule", "hello"), "next")
     assert (problem.node, problem.port) == ("made", "smiles")
-    assert problem.message == "this is no SMILES text"
+    assert problem.message == "this is not SMILES text"
 
 
 def test_that_the_package_is_missing_is_told_before_running(

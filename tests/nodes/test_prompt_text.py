@@ -64,7 +64,7 @@ def test_all_prompts_are_a_list(bench: Bench, colors: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["RandomPrompt", "AllPrompts"])
 @pytest.mark.parametrize(
-    ("text", "message"), [("a {red", "no partner, at character 3"), ("__colour__", "color")]
+    ("text", "message"), [("a {red", "no closing brace, at character 3"), ("__colour__", "color")]
 )
 def test_faults_are_told_before_running(
     bench: Bench, colors: Path, kind: str, text: str, message: str

@@ -420,16 +420,16 @@ def test_steps_that_there_are_not_are_found_before_running(port: str, change: An
     ("said", "changes"),
     [
         (
-            "input `schedule`.*no noise level as high.*at most 14.6",
+            "input `schedule`.*above the model's maximum.*at most 14.6",
             {"schedule": at_node(kind="ListedSchedule", sigmas="80, 2, 0")},
         ),
         (
-            "input `schedule`.*no noise level as high",
+            "input `schedule`.*above the model's maximum",
             {"schedule": at_node(kind="KarrasSchedule", sigma_max=80.0)},
         ),
-        ("input `latent`.*nothing to begin with", {"noise": {"type": "NoNoise"}}),
+        ("input `latent`.*nothing to sample", {"noise": {"type": "NoNoise"}}),
         (
-            "input `guider`.*no empty one",
+            "input `guider`.*no default empty one",
             {
                 "sampler": named("euler_cfg_pp"),
                 "guider": at_node(kind="BasicGuider", conditioning=link("alone")),
@@ -440,7 +440,7 @@ def test_steps_that_there_are_not_are_found_before_running(port: str, change: An
             {"noise": {"type": "NoNoise"}, "inputs": {"latent": link("late")}},
         ),
         (
-            "input `guider`.*for the whole picture",
+            "input `guider`.*to the whole picture",
             {"guider": at_node(kind="CFGGuider", positive=link("half"), cfg=2.0)},
         ),
     ],
@@ -464,7 +464,7 @@ def test_what_only_a_run_can_tell_is_told_before_weights_load(
 def test_noise_of_another_size_is_told_at_its_port() -> None:
     large = {"type": "Picture", "inputs": {"batch": 3}}
     nodes = parts(large=large, noise={"type": "LatentNoise", "inputs": {"latent": link("large")}})
-    with pytest.raises(AssertionError, match=r"`sample`.*input `noise`.*doesn't fit"):
+    with pytest.raises(AssertionError, match=r"`sample`.*input `noise`.*does not fit"):
         value(nodes, "sample.latent")
 
 

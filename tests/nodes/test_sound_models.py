@@ -55,8 +55,8 @@ def test_nothing_is_asked_by_default(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("given", "port", "message"),
     [
-        ({"text": "a tromboon"}, "text", "name no sound"),
-        ({"pitch": "H7"}, "pitch", "no pitch"),
+        ({"text": "a tromboon"}, "text", "names no sound"),
+        ({"pitch": "H7"}, "pitch", "not a pitch"),
         ({"kind": "gong"}, "kind", "bell"),
     ],
 )
@@ -88,4 +88,4 @@ def test_all_batches_become_one_list_of_audio(bench: Bench) -> None:
 
 def test_latents_of_pictures_are_refused(bench: Bench) -> None:
     error = bench.failure(decoding(1, format="sd"), "decode")
-    assert "isn't of Sounds" in str(error)
+    assert "does not belong to Sounds" in str(error)

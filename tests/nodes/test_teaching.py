@@ -160,4 +160,4 @@ def test_an_empty_dataset_is_told(desk: Bench) -> None:
     nodes = training(dataset=link("none"))
     nodes["none"] = {"type": "Foxes", "inputs": {"count": 0}}
     error = desk.failure(nodes, "train")
-    assert "nothing to learn from" in str(error)
+    assert "no training examples" in str(error)

@@ -118,7 +118,7 @@ def test_what_a_family_has_not_is_told_before_running(
     graph["skip"] = {"type": "ClipSkip", "inputs": given}
     graph["apart"] = {"type": "EncodePromptApart", "inputs": given}
     graph["sizes"] = {"type": "SizeConditioning", "inputs": {"conditioning": link("text")}}
-    for node, message in {"skip": "layer of CLIP", "apart": "one text", "sizes": "XL"}.items():
+    for node, message in {"skip": "CLIP layer", "apart": "one text", "sizes": "XL"}.items():
         [problem] = bench.problems(graph, node)
         assert message in str(problem)
 

@@ -54,11 +54,23 @@ def test_prompts_are_encoded(bench: Bench, files: Path) -> None:
     ("names", "port", "words"),
     [
         (("clip_l",), "file_2", "no file holds: T5-XXL"),
-        (("clip_l", "clip_l", "t5xxl"), "file_2", "CLIP-L, is named twice"),
+        (("clip_l", "clip_l", "t5xxl"), "file_2", "CLIP-L, is given twice"),
         (("clip_l", "t5xl"), "file_2", "there is no model `t5xl`"),
-        (("clip_l", "."), "file_2", "models is no folder of a text encoder: it has no config.json"),
-        (("clip_l", "wan"), "file_2", "wan is a WanPipeline, which is no text encoder of Flux.1"),
-        (("vae", "clip_l"), "file", "vae is a AutoencoderKL, which is no text encoder of Flux.1"),
+        (
+            ("clip_l", "."),
+            "file_2",
+            "models is not the folder of a text encoder: it has no config.json",
+        ),
+        (
+            ("clip_l", "wan"),
+            "file_2",
+            "wan is a WanPipeline, which is not a text encoder of Flux.1",
+        ),
+        (
+            ("vae", "clip_l"),
+            "file",
+            "vae is a AutoencoderKL, which is not a text encoder of Flux.1",
+        ),
     ],
 )
 def test_wrong_files_are_told_before_running(

@@ -80,7 +80,7 @@ def test_a_video_comes_from_the_cache_until_its_file_changes(bench: Bench) -> No
         ("vidoe.mkv", {}, "path", "Did you mean `video.mkv`?"),
         ("x" * 5000, {}, "path", "File name too long"),
         ("words.mp4", {}, "path", "it looks like plain text"),
-        ("cut.mkv", {}, "path", "damaged or cut short"),
+        ("cut.mkv", {}, "path", "damaged or truncated"),
         ("video.mkv", {"first": 5}, "first", "as it has 5 frames"),
     ],
 )
@@ -121,7 +121,7 @@ def test_an_uneven_video_is_read_at_a_rate_that_memory_allows(
     assert 45 <= len(found.frames) <= 50
     assert bench.problems(load("screen.mp4"), "load") == []
     [warning] = bench.told("log")
-    assert "memory for 50 frames" in warning.data["message"]
+    assert "memory is limited to 50 frames" in warning.data["message"]
     assert bench.facts(load("screen.mp4"), "load")["video"]["rate"] == float(found.rate)
 
 

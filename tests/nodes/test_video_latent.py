@@ -129,7 +129,7 @@ def test_a_model_of_prompts_alone_has_no_use_for_a_picture(bench: Bench, model: 
     error = bench.failure(with_picture(graph(model)), "decode")
 
     assert "node `sample` (KSampler)" in str(error)
-    assert "prompts alone" in str(error)
+    assert "text-to-video" in str(error)
 
 
 def test_lengths_that_a_picture_can_not_begin_are_told_beforehand(

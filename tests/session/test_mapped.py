@@ -245,7 +245,7 @@ def test_pictures_of_nodes_that_were_mapped_are_on_the_sheet(options: dict[str, 
     assert runs._repr_html_().count("<img") == 2
     for file in runs[0].files:
         file.path.unlink()
-    with pytest.raises(InvalidValue, match="is there no more"):
+    with pytest.raises(InvalidValue, match="no longer exists"):
         runs[0].image("save")
     assert runs._repr_html_().count("<img") == 1
 

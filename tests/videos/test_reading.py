@@ -412,9 +412,9 @@ def test_frames_that_no_usual_rate_shows_are_told_of(tmp_path: Path) -> None:
 
     assert found.rate == 60
     [message] = said
-    assert "hasty.mp4 is read at 60 frames a second" in message
+    assert "hasty.mp4 is read at 60 frames per second" in message
     assert "3 ms" in message
-    assert "of 120 are left out" in message
+    assert "of 120 are skipped" in message
     assert "`rate`" in message
     read_video(path, rate=Fraction(30), warn=said.append)
     assert len(said) == 1
@@ -432,8 +432,8 @@ def test_uneven_frames_are_read_at_the_rate_that_memory_allows(
     assert (len(found.frames), found.rate) == (facts.frames, facts.rate)
     assert abs(len(found.frames) - 18 * found.rate) < 2
     [message] = said
-    assert f"at {float(found.rate):g} frames a second, not 25" in message
-    assert "memory for 100 frames" in message
+    assert f"at {float(found.rate):g} frames per second, not 25" in message
+    assert "memory is limited to 100 frames" in message
     assert "`rate`" in message
     # A part that fits is read at the whole rate, as is what leaves out most frames.
     assert read_video(path, count=50, warn=said.append).rate == 25
@@ -473,7 +473,7 @@ def test_what_cannot_be_read_of_the_audio_is_told(
     monkeypatch.setattr(video_files, "AUDIO_CODECS", "aac")
 
     assert read_video(path, warn=said.append).audio is None
-    assert said == ["The audio of video.mkv can't be read, and is left out."]
+    assert said == ["The audio of video.mkv cannot be read and is skipped."]
 
 
 def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:

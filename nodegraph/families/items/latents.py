@@ -36,20 +36,20 @@ def items_of(latent: Latent, name: str) -> Tensor:
     title = get_family(name).title
     if latent.samples is None:
         raise InvalidValue(
-            "the latent is empty", port="latent", hint="Put a KSampler between: it fills it."
+            "the latent is empty", port="latent", hint="Put a KSampler before this node."
         )
     if latent.format != name:
         raise InvalidValue(
-            f"this latent isn't of {title}",
+            f"this latent does not belong to {title}",
             port="latent",
             given=f"format {latent.format}",
             expected=f"format {name}",
-            hint=f"Sample with a model of {title}, such as tiny/{name}.",
+            hint=f"Sample with a model of {title}, for example tiny/{name}.",
         )
     wanted = get_family(name).latent.only_size
     if tuple(reversed(latent.samples.shape[2:])) != wanted:
         raise InvalidValue(
-            f"latents of {title} have one size",
+            f"latents of {title} have one fixed size",
             port="latent",
             given=f"shape {tuple(latent.samples.shape)}",
             expected=f"{wanted[0]} x {wanted[1]}" if wanted else None,

@@ -71,11 +71,11 @@ def check_latents(name: str, channels: int, cell: int) -> None:
     if (name, channels, cell) != wanted:
         template = "format {}, {} channels, cells of {} pixels"
         raise InvalidValue(
-            "this VAE makes other latents than those that frames are of",
+            "this VAE has another latent format than the one for frames",
             port="vae",
             given=template.format(name, channels, cell),
             expected=template.format(*wanted),
-            hint="Link the vae of a LoadModel of tiny.",
+            hint="Link the vae output of a LoadModel of tiny.",
         )
 
 
@@ -87,7 +87,7 @@ def check_amount(amount: float) -> None:
     """
     if not LEAST_AMOUNT <= amount <= 1:
         raise InvalidValue(
-            "no motion was taught with that amount",
+            "the model was not trained on a motion with this amount",
             port="amount",
             given=f"{amount:g}",
             expected=f"{LEAST_AMOUNT:g} to 1",

@@ -125,7 +125,7 @@ def parse_signature(line: str) -> Signature:
     """
     matched = _LINE.fullmatch(line.strip())
     if matched is None:
-        raise ValueError(f"{line!r} is no signature")
+        raise ValueError(f"{line!r} is not a signature")
     outputs = [part.strip() for part in (matched["outputs"] or "").split(",")]
     return Signature(
         matched["type"].strip(),
@@ -143,7 +143,7 @@ def _parts(text: str) -> list[str]:
 def _input(text: str) -> InputSignature:
     matched = _INPUT.fullmatch(text)
     if matched is None:
-        raise ValueError(f"{text!r} is no input of a signature")
+        raise ValueError(f"{text!r} is not an input of a signature")
     default = matched["default"]
     return InputSignature(
         matched["name"].strip(),
@@ -417,7 +417,7 @@ class _Renames:
             if our not in self.inputs.values() and our not in self.usual:
                 expected = self.fixed.get(our, node.defaults.get(our))
                 if value.content != expected:
-                    raise Untranslatable(f"`{our}` can't be {value.content!r} there")
+                    raise Untranslatable(f"ComfyUI has no value {value.content!r} for `{our}`")
         taken = {
             their: self._renamed(node, their, our, ours=False)
             for their, our in self.inputs.items()
@@ -426,7 +426,7 @@ class _Renames:
         for their, our in self.inputs.items():
             # What may be left open here and not there; what may not be here either is unfinished.
             if their in self.required and our not in node.inputs and our in node.defaults:
-                raise Untranslatable(f"`{our}` has to be given there")
+                raise Untranslatable(f"ComfyUI requires a value for `{our}`")
         back = {key: node.kept[key] for key in self.kept if key in node.kept}
         name = node.add(self.written.type, **taken, **back)
         for their, our in self.outputs.items():

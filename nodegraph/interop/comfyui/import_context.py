@@ -93,7 +93,7 @@ class RequiredInputs(dict[str, Signal]):
     """A node's inputs; one that isn't connected can't be translated where it has to be known."""
 
     def __missing__(self, name: str) -> Signal:
-        raise Untranslatable(f"its input `{name}` isn't connected")
+        raise Untranslatable(f"its input `{name}` is not connected")
 
 
 class CarriedValues(Mapping[str, Any]):
@@ -169,22 +169,22 @@ class ImportContext:
 
     def literal(self, name: str) -> Any:
         if name not in self.inputs:
-            raise Untranslatable(f"its input `{name}` isn't connected")
+            raise Untranslatable(f"its input `{name}` is not connected")
         value = self.inputs[name].content
         if not isinstance(value, MadeOutput):
             return value
         known = self._constant(value)
         if known is None:
-            raise Untranslatable(f"its input `{name}` is linked, and has to be known here")
+            raise Untranslatable(f"its input `{name}` is linked, and the import needs its value")
         if value.node != BLOCK:
-            self.tell(f"`{name}` stays {known!r}: it can't follow `{value.node}` here")
+            self.tell(f"`{name}` stays {known!r}: in nodegraph it cannot follow `{value.node}`")
         return known
 
     def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
         value = self.inputs[name].content if name in self.inputs else None
         node = self._into.nodes.get(value.node) if isinstance(value, MadeOutput) else None
         if node is None:
-            raise Untranslatable(f"what gives its input `{name}` has to be known here")
+            raise Untranslatable(f"the import needs to know the node linked to its input `{name}`")
         return node.type, node.inputs
 
     def _constant(self, value: Any) -> Any:
@@ -232,7 +232,9 @@ class ImportContext:
                 continue
             for key, value in signal.carried.items():
                 if key in carried and carried[key] != value:
-                    raise Untranslatable(f"its inputs differ in what goes along with them ({key})")
+                    raise Untranslatable(
+                        f"its inputs have different settings for the output ({key})"
+                    )
                 carried[key] = value
         return carried
 

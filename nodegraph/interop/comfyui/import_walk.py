@@ -45,11 +45,9 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslat
 from nodegraph.interop.comfyui.unread_values import ignored_values
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
-_MISFIT = "its values in the file {} don't fit what is known of its type"
-TO_GIVE = "they have to be given here"
-_IDLE = (
-    "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
-)
+_MISFIT = "its values in the file {} do not match the known inputs of its type"
+TO_GIVE = "set them in nodegraph"
+_IDLE = "nothing saved or shown depends on it, so ComfyUI does not run it; it is muted here"
 _TRANSLATED_KEYS = frozenset(
     ("id", "type", "class_type", "pos", "size", "mode", "order", "inputs", "outputs", "title")
 ) | {"widgets_values", "color", "bgcolor", "flags", "_meta"}
@@ -249,8 +247,8 @@ class ImportWalk:
         shown = " → ".join(f"{each} ({self.graph.nodes[each].type})" for each in cycle)
         return Problem(
             "cycle",
-            f"ComfyUI's nodes need each other's results: {shown}",
-            hint="Take one of these links away.",
+            f"ComfyUI nodes depend on each other in a circle: {shown}",
+            hint="Remove one of these links.",
         )
 
     def _inputs(self, node: ForeignNode) -> dict[str, Signal]:
@@ -289,7 +287,7 @@ class ImportWalk:
             return
         entry = self._table.get(node.type) or native_entry(node)
         if entry is None:
-            self._placeholder(node, inputs, "nothing here is known to stand for it")
+            self._placeholder(node, inputs, "nodegraph has no equivalent for it")
             return
         if node.is_undetermined:
             self._placeholder(node, inputs, _misfit(node))
@@ -308,9 +306,9 @@ class ImportWalk:
         except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
             self._take_back(arrival, before)
             open_input = next(iter(arrival.open_inputs), "")
-            why = f"its entry of the table fails: {error!r}"
+            why = f"its import function fails: {error!r}"
             if open_input:
-                why = f"its input `{open_input}` isn't connected"
+                why = f"its input `{open_input}` is not connected"
             self._placeholder(node, inputs, why)
             return
         for message in ignored_values(node, entry, arrival):
@@ -371,7 +369,7 @@ class ImportWalk:
         for slot, (name, _) in enumerate(signature.outputs):
             signals[slot] = arrival.output_signals.get(name)
             if signals[slot] is None and slot in self._used[node.id]:
-                raise Untranslatable(f"nothing here stands for its output `{name}`")
+                raise Untranslatable(f"nodegraph has no equivalent for its output `{name}`")
         return signals
 
     def _bypass_outputs(self, node: ForeignNode) -> dict[int, Signal | None]:
@@ -492,7 +490,7 @@ class ImportWalk:
         self.outcomes = [
             replace(
                 fate,
-                messages=(*fate.messages, f"nothing here heeds what it says ({', '.join(keys)})"),
+                messages=(*fate.messages, f"no node uses its settings ({', '.join(keys)})"),
             )
             if (keys := lost.get(fate.id))
             else fate

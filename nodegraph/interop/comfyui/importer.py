@@ -77,12 +77,12 @@ def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
             for entry in _checked(brought):
                 if entry.type in entries:
                     taken = owners.get(entry.type, "nodegraph itself")
-                    problems.append(f"{owner}: {taken} has an entry for `{entry.type}` already")
+                    problems.append(f"{owner}: {taken} already has an entry for `{entry.type}`")
                     continue
                 entries[entry.type] = entry
                 owners[entry.type] = owner
         except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs the pack's code
-            problems.append(f"{owner}: its entries for ComfyUI can't be used: {error}")
+            problems.append(f"{owner}: its entries for ComfyUI cannot be used: {error}")
     return NodeTable(entries, tuple(problems))
 
 
@@ -111,7 +111,7 @@ def _checked(brought: Any) -> tuple[TableEntry, ...]:
     if not isinstance(entries, (list, tuple)) or not all(
         isinstance(entry, TableEntry) for entry in entries
     ):
-        raise TypeError(f"`{_ENTRIES}` has to be a tuple of `TableEntry`")
+        raise TypeError(f"`{_ENTRIES}` must be a tuple of `TableEntry`")
     for entry in entries:
         _ = entry.signature  # a pack's fault is told at once
     return tuple(entries)
@@ -199,7 +199,10 @@ def _without_idle_messages(
         each.name in dependent for node in nodes for each in unreadable_widgets(node, signature)
     ):
         return fate
-    idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.messages]
+    idle = [
+        message.replace(TO_GIVE, "nothing in nodegraph depends on them")
+        for message in fate.messages
+    ]
     return replace(fate, messages=tuple(idle))
 
 

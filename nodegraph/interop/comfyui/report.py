@@ -317,25 +317,27 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
     """Tables of files, of node types that lack and of models that do."""
     sums = totals(reports)
     lines = [
-        "# Import of ComfyUI's files",
+        "# Import of ComfyUI files",
         "",
-        f"{sums.files} files: {sums.whole} import without a placeholder, {sums.valid} of them "
-        f"run once their files are there, {sums.complete} have them all; "
-        f"{sums.unreadable} can't be read.",
+        (
+            f"{sums.files} files: {sums.whole} import without a placeholder, {sums.valid} of "
+            f"them run once their files are there, {sums.complete} have them all; "
+            f"{sums.unreadable} cannot be read."
+        ),
         "",
-        "| file | nodes | placeholders | valid | unknown families | models that lack | differs |",
+        "| file | nodes | placeholders | valid | unknown families | missing models | differs |",
         "|---|---|---|---|---|---|---|",
         *(_row(report) for report in reports),
     ]
     if sums.types:
-        lines += ["", "## Node types that lack", "", "| | pack | files |", "|---|---|---|"]
+        lines += ["", "## Missing node types", "", "| | pack | files |", "|---|---|---|"]
         lines += [
             f"| {_cell(name)} | {_cell(sums.packs.get(name, ''))} | {count} |"
             for name, count in sums.types.items()
         ]
     for title, counts in (
-        ("Models that lack", sums.models),
-        ("Families that aren't known", sums.families),
+        ("Missing models", sums.models),
+        ("Unknown families", sums.families),
         ("Other problems", sums.problems),
     ):
         if counts:

@@ -122,7 +122,7 @@ class SubgraphBuilder:
             if definition is not None:
                 return self._instance(block, definition, node, inputs, walk)
             if is_bypassed:
-                walk.note(node, "", messages=("it is left out: it is bypassed",))
+                walk.note(node, "", messages=("it is skipped: it is bypassed",))
                 return [None for _ in block.outputs]
             return self._in_place(block, node, inputs, walk)
         finally:
@@ -133,7 +133,7 @@ class SubgraphBuilder:
         if block.id in self._open:
             path = " → ".join(names[self._open.index(block.id) :])
             raise InvalidWorkflow(
-                [Problem("recursive-subgraph", f"a sub-graph contains itself: {path}")]
+                [Problem("recursive-subgraph", f"a subgraph contains itself: {path}")]
             )
         self._left -= len(block.graph.nodes)
         if len(self._open) >= DEEPEST or self._left < 0:
@@ -141,9 +141,9 @@ class SubgraphBuilder:
                 [
                     Problem(
                         "too-large",
-                        "with its sub-graphs in place, the workflow has too many nodes, or they "
-                        "are nested too deeply",
-                        expected=f"{LARGEST} nodes and {DEEPEST} levels at most",
+                        "with its subgraphs expanded, the workflow has too many nodes or too many "
+                        "nested levels",
+                        expected=f"at most {LARGEST} nodes and {DEEPEST} levels",
                     )
                 ]
             )

@@ -34,8 +34,8 @@ def ignored_values(node: ForeignNode, entry: TableEntry, arrival: ImportContext)
         value = node.inputs.get(name)
         taken = entry.signature.find_input(name)
         if value is not None and taken is not None and value != taken.default:
-            text = "what is linked to it" if isinstance(value, Source) else repr(strip_tags(value))
-            yield f"nothing here stands for its `{name}`: {text} makes no difference"
+            text = "its linked value" if isinstance(value, Source) else repr(strip_tags(value))
+            yield f"nodegraph has no equivalent for its `{name}`: {text} has no effect"
     for taken in entry.signature.widgets:
         value = node.inputs.get(taken.name)
         is_word = taken.type == "COMBO" and isinstance(taken.default, str)
@@ -44,8 +44,8 @@ def ignored_values(node: ForeignNode, entry: TableEntry, arrival: ImportContext)
             continue
         if str(value) not in entry.code_texts and not _is_handed_on(str(value), arrival):
             yield (
-                f"its `{taken.name}` is {strip_tags(value)!r} there, which isn't known here: what "
-                "comes of it may differ"
+                f"its `{taken.name}` is {strip_tags(value)!r} in ComfyUI, which is not "
+                "known: results may differ"
             )
 
 

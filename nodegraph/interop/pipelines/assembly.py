@@ -93,7 +93,8 @@ def part_class(recipe: PipelineComponent) -> Any:
             if component is not None:
                 return component
     raise InvalidFile(
-        f"{recipe.source} is a {recipe.family} of {library}, which the installed one doesn't know."
+        f"{recipe.source} is a {recipe.family} of {library}, which the installed version "
+        "does not include"
     )
 
 
@@ -143,7 +144,7 @@ def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
         try:
             return kind.from_pretrained(alone, local_files_only=True)
         except ImportError as error:
-            raise InvalidFile(f"can't load {files[0].parent}: {error}") from error
+            raise InvalidFile(f"cannot load {files[0].parent}: {error}") from error
         except Exception as error:
             # The libraries under tokenizers raise bare exceptions.
             raise ValueError(str(error).strip() or type(error).__name__) from error
@@ -172,10 +173,10 @@ def class_of(pipeline_class: PipelineClass) -> Any:
             # Of what else could be installed.
             kind = getattr(import_module(pipeline_class.module), pipeline_class.name)
     except ImportError as error:
-        raise InvalidValue(f"{pipeline_class.name} can't be imported: {error}") from error
+        raise InvalidValue(f"{pipeline_class.name} cannot be imported: {error}") from error
     except AttributeError as error:
         raise InvalidValue(
-            f"{pipeline_class.name} isn't in {pipeline_class.module} any more"
+            f"{pipeline_class.name} is no longer in {pipeline_class.module}"
         ) from error
     return kind
 

@@ -92,7 +92,7 @@ def call_faults(
     ):
         # Packed ones would pass for grey pictures.
         yield InvalidValue(
-            f"{pipeline_class.name} has no output for latents here",
+            f"{pipeline_class.name} has no output for latents",
             port=OUTPUT_TYPE,
             given=output_type,
         )
@@ -102,9 +102,9 @@ def call_faults(
     is_told = inputs.get(AUDIO_RATE) is not None
     if gives_audio and rate is None and not is_told and not may_say_audio_rate(pipeline_class):
         yield InvalidValue(
-            f"no part of this {pipeline.class_name} says how many samples a second its sound has",
+            f"no component of this {pipeline.class_name} states the sample rate of its audio",
             port=AUDIO_RATE,
-            expected="samples a second, such as 44100",
+            expected="samples per second, for example 44100",
         )
 
 
@@ -120,14 +120,14 @@ def class_faults(
     packages = missing_packages(pipeline_class)
     if packages:
         yield InvalidValue(
-            f"{pipeline_class.name} needs {' and '.join(packages)}, which isn't installed",
+            f"{pipeline_class.name} needs {' and '.join(packages)}, which is not installed",
             hint=f"Run `pip install {' '.join(packages)}`.",
         )
     if first := pipeline_class.settings.get("first"):
         yield InvalidValue(
-            f"{pipeline_class.name} works only after its method `{first}` was called, which no "
-            "node does",
-            hint="Call it in a node of your own.",
+            f"{pipeline_class.name} works only after a call of its method `{first}`, which "
+            "no node makes",
+            hint="Call it in your own node.",
         )
     missing = missing_parts(pipeline_class, names)
     if missing:
@@ -152,7 +152,7 @@ def _missing_inputs(
             continue
         if stands is not None and (inputs.get(stands) is not None or not _is_due(item)):
             continue
-        also = f", or `{stands}` in its place" if stands else ""
+        also = f", or `{stands}` instead" if stands else ""
         yield InvalidValue(f"{pipeline_class.name} needs `{item.name}`{also}", port=item.name)
 
 
@@ -174,11 +174,11 @@ def count_faults(
         count = inputs.get(name)
         if single and isinstance(count, int) and count > 1:
             yield InvalidValue(
-                f"{pipeline_class.name} gives one {single[0].kind} at a time here",
+                f"{pipeline_class.name} returns one {single[0].kind} at a time",
                 port=name,
                 given=str(count),
                 expected="1",
-                hint="Ask for several by a list of seeds: the node runs for each.",
+                hint="To get several, use a list of seeds: the node runs once per seed.",
             )
 
 
@@ -189,9 +189,9 @@ def _adapter_faults(
     ports = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
     if ports and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
         yield InvalidValue(
-            f"the networks of this {pipeline_class.name} have no IP-Adapter that could see it",
+            f"the networks of this {pipeline_class.name} have no IP-Adapter for this input",
             port=ports[0],
-            expected="a folder that was saved with an IP-Adapter in it",
+            expected="a folder that was saved with an IP-Adapter",
         )
 
 
@@ -207,11 +207,11 @@ def _audio_faults(
 ) -> Iterator[InvalidValue]:
     if rate is not None and value.rate != rate:
         yield InvalidValue(
-            f"the sound has another rate than {pipeline_class.name} hears",
+            f"the audio has another sample rate than {pipeline_class.name} expects",
             port=item.name,
             given=f"{value.rate} Hz",
             expected=f"{rate} Hz",
-            hint="Put a ResampleAudio between.",
+            hint="Put a ResampleAudio before this node.",
         )
 
 
@@ -225,9 +225,9 @@ def _picture_faults(
     if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {pipeline_class.help}":
         # As a tensor it would be taken for latents, as a picture fail in the autoencoder.
         yield InvalidValue(
-            f"{pipeline_class.name} takes pictures of three colours",
+            f"{pipeline_class.name} takes pictures with three channels",
             port=item.name,
             given=f"{channels} channels",
             expected="3 channels",
-            hint="Take the colours of the picture alone, without what says where it is opaque.",
+            hint="Use the colours of the picture without its transparency.",
         )

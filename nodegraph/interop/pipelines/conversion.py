@@ -260,8 +260,8 @@ def _single_or_list(
         return list(several)
     if len(several) != 1:
         raise InvalidValue(
-            f"{pipeline_class.name} made {len(several)} at once, and `{output.name}` gives one",
-            hint="Ask for one at a time: a list of prompts or seeds runs the node for each.",
+            f"{pipeline_class.name} returned {len(several)} at once, and `{output.name}` holds one",
+            hint="Request one at a time: a list of prompts or seeds runs the node once per item.",
         )
     return several[0]
 
@@ -325,9 +325,9 @@ def _mesh(item: Any) -> Mesh:
 def rate_unknown() -> InvalidValue:
     """The error that the rate of a sound isn't known."""
     return InvalidValue(
-        "no part of the pipeline says how many samples a second its sound has",
+        "no component of the pipeline states the sample rate of its audio",
         port="audio_rate",
-        expected="samples a second, such as 44100",
+        expected="samples per second, for example 44100",
     )
 
 
@@ -340,12 +340,14 @@ def _stacked(value: Any) -> Tensor:
         items = [_stacked(item) for item in value]
         if len({item.shape for item in items}) != 1:
             sizes = ", ".join(str(tuple(item.shape)) for item in items) or "nothing"
-            raise InvalidValue(f"the pipeline gave what can't be in one batch: {sizes}")
+            raise InvalidValue(
+                f"the pipeline returned items that do not fit into one batch: {sizes}"
+            )
         return torch.stack(items)
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(np.ascontiguousarray(value))
     if not isinstance(value, Tensor):
-        raise InvalidValue(f"the pipeline gave a {type(value).__name__}")
+        raise InvalidValue(f"the pipeline returned a {type(value).__name__}")
     return value.detach().cpu()
 
 
@@ -378,7 +380,7 @@ def _film(value: Tensor) -> Tensor:
 
 def _no_pictures(value: Tensor) -> InvalidValue:
     return InvalidValue(
-        f"the pipeline gave {value.dtype} of shape {tuple(value.shape)}, which are no pictures"
+        f"the pipeline returned {value.dtype} of shape {tuple(value.shape)}, which are not pictures"
     )
 
 

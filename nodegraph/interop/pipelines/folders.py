@@ -111,8 +111,8 @@ def read_folder(path: Path, *, allow_pickle: bool = False) -> PipelineFolder:
     """
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
-            f"{path} is no pipeline's folder: it has no {layout.INDEX}.",
-            hint="Name a folder as diffusers saves pipelines.",
+            f"{path} is not the folder of a pipeline: it has no {layout.INDEX}",
+            hint="Choose a folder saved by diffusers' save_pretrained.",
         )
     index = layout.read_config(path / layout.INDEX)
     folder = PipelineFolder(path, _class_of(path, index), _parts(path, index), _plain(index))
@@ -124,22 +124,22 @@ def _class_of(path: Path, index: Mapping[str, Any]) -> str:
     name = index.get(_CLASS)
     if isinstance(name, list):
         raise InvalidFile(
-            f"{path} brings code of its own ({name[0]}), which isn't run here.",
+            f"{path} contains its own code ({name[0]}), which nodegraph does not run",
             expected="a pipeline of the installed diffusers",
         )
     if isinstance(name, str) and "Modular" in name:
         raise InvalidFile(
-            f"{path} is a {name}, which is made of blocks; those aren't run here.",
-            expected="a folder that a DiffusionPipeline was saved in",
+            f"{path} is a {name}, which consists of blocks; nodegraph does not run these",
+            expected="the folder of a saved DiffusionPipeline",
         )
     if not isinstance(name, str):
         raise InvalidFile(f"{path / layout.INDEX} names no pipeline ({_CLASS})")
     if not is_known_class(name):
         wrote = index.get(_VERSION)
-        by = f"diffusers {wrote} wrote it, and " if wrote else ""
+        by = f"it was written by diffusers {wrote}, and " if wrote else ""
         raise InvalidFile(
-            f"{path} is a {name}, which the installed diffusers doesn't know: {by}installed is "
-            f"{installed_version()}.",
+            f"{path} is a {name}, which the installed diffusers does not include: "
+            f"{by}installed is {installed_version()}",
             given=name,
             hint=did_you_mean(name, [item for item in _exported() if item.endswith("Pipeline")]),
         )
@@ -194,8 +194,8 @@ def _check_parts(folder: PipelineFolder, *, allow_pickle: bool) -> None:
     missing = [f"{part.name}/{file}" for part in folder.parts.values() for file in _missing(part)]
     if missing:
         raise InvalidFile(
-            f"{folder.path} is no whole pipeline: it has no {', no '.join(missing)}.",
-            hint="Copy the whole folder. What the pipeline can do without may be [null, null] in "
+            f"{folder.path} is not a complete pipeline: it has no {', no '.join(missing)}",
+            hint="Copy the whole folder. Optional components may be [null, null] in "
             f"{layout.INDEX}.",
         )
     for part in folder.parts.values():
@@ -232,14 +232,14 @@ def _check_class(part: FolderPart) -> None:
     """Refuse what is neither of diffusers nor of transformers: it would be code from elsewhere."""
     if part.library == "diffusers" and not is_known_class(part.class_name):
         raise InvalidFile(
-            f"the {part.name} in {part.folder.parent} is a {part.class_name}, which the installed "
-            f"diffusers ({installed_version()}) doesn't know.",
+            f"the {part.name} in {part.folder.parent} is a {part.class_name}, which the "
+            f"installed diffusers ({installed_version()}) does not include",
             hint=did_you_mean(part.class_name, _exported()),
         )
     if part.library not in ("diffusers", "transformers") and not _is_own(part.library):
         raise InvalidFile(
             f"the {part.name} in {part.folder.parent} is a {part.class_name} of "
-            f"{part.library}, and nothing is imported from there.",
+            f"{part.library}, which is not imported",
             expected="a class of diffusers or transformers",
         )
 

@@ -92,7 +92,7 @@ def run_pipeline(
         try:
             answer = made(**call)
         except ValueError as error:
-            raise InvalidValue(f"{pipeline_class.name} refused it: {error}") from error
+            raise InvalidValue(f"{pipeline_class.name} rejected its inputs: {error}") from error
         return output_values(
             pipeline_class, answer, Rates(frame_rate(pipeline_class, inputs), sound), output_type
         )
@@ -116,12 +116,12 @@ def _made_of_others(pipeline_class: PipelineClass, pipeline: Pipeline) -> Iterat
             raise
         # Told apart by its cause: whether memory ran out.
         raise InvalidValue(
-            f"{pipeline_class.name} fails with the parts of a {pipeline.class_name}: "
+            f"{pipeline_class.name} fails with the components of a {pipeline.class_name}: "
             f"{type(error).__name__}: {error}",
             port=PIPELINE,
             given=pipeline.class_name,
-            hint=f"It may need others: load the folder of a {pipeline_class.name}, or see which "
-            "scheduler it works with.",
+            hint=f"It may need other components: load the folder of a {pipeline_class.name}, or "
+            "check which scheduler it supports.",
         ) from error
 
 

@@ -65,7 +65,8 @@ def with_adapter(
         adapted_parts.append(AdaptedPart(name, put_on.matched))
     if not adapted_parts:
         raise InvalidValue(
-            f"a {pipeline.class_name} has no part that an adapter could be for", port="pipeline"
+            f"a {pipeline.class_name} has no component that an adapter can apply to",
+            port="pipeline",
         )
     opened.check_applies([item.matched for item in adapted_parts])
     parts = {name: changed.get(recipe, recipe) for name, recipe in pipeline.parts.items()}
@@ -123,7 +124,7 @@ def open_pipeline(
         NodegraphError: See `find_path` and `read_folder`.
     """
     if dtype not in DTYPES:
-        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+        raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
     folder = read_folder(find_path(name, folders), allow_pickle=allow_pickle)
     schedulers = _schedulers(folder, scheduler)
@@ -158,7 +159,7 @@ def _schedulers(folder: PipelineFolder, scheduler: str) -> dict[str, dict[str, o
         configs[MAIN_SCHEDULER] = replace_scheduler(configs[MAIN_SCHEDULER], scheduler)
     elif scheduler != OWN:
         raise InvalidValue(
-            f"a {folder.class_name} has no scheduler that another could replace",
+            f"a {folder.class_name} has no scheduler that can be replaced",
             port="scheduler",
             given=scheduler,
             expected=OWN,

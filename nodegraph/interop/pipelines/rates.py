@@ -54,7 +54,7 @@ def with_audio_rate_input(pipeline_class: PipelineClass) -> PipelineClass:
         advanced=True,
         minimum=1_000,
         maximum=384_000,
-        help="Samples a second of the sound, where no part of the pipeline says it.",
+        help="Sample rate of the audio, if no component of the pipeline states it.",
     )
     return replace(pipeline_class, inputs=(*pipeline_class.inputs, rate_input))
 

@@ -98,7 +98,7 @@ def replace_scheduler(
     wanted = name if name.endswith("Scheduler") else f"{name}Scheduler"
     if wanted not in valid:
         raise InvalidValue(
-            f"{wanted} can't take the place of {own}",
+            f"{wanted} cannot replace {own}",
             port=port,
             given=name,
             expected=", ".join(valid),
@@ -112,9 +112,9 @@ def _check_packages(name: str, port: str) -> None:
     missing = [item for item in _hidden().get(name, ()) if find_spec(item) is None]
     if missing:
         raise InvalidValue(
-            f"{name} needs {' and '.join(missing)}, which isn't installed",
+            f"{name} needs {' and '.join(missing)}, which is not installed",
             port=port,
-            hint=f"Run `pip install {' '.join(missing)}`, or name another scheduler.",
+            hint=f"Run `pip install {' '.join(missing)}`, or choose another scheduler.",
         )
 
 

@@ -402,7 +402,7 @@ def _output_choice(parameter: CallParameter, words: tuple[str, ...]) -> Pipeline
         "choice",
         default=parameter.default,
         advanced=True,
-        help="What is given: decoded, or as the other word says, at the output of that name.",
+        help="Type of the result: decoded, or the other choice, at the output of that name.",
         choices=words,
         forms=parameter.annotation.forms,
         annotation=parameter.annotation.text,
@@ -420,7 +420,7 @@ def diffusers_folder() -> Path:
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.origin:
-        raise InvalidValue("diffusers isn't installed", hint="Run `pip install diffusers`.")
+        raise InvalidValue("diffusers is not installed", hint="Run `pip install diffusers`.")
     return Path(spec.origin).parent
 
 

@@ -62,7 +62,7 @@ def translate_ffmpeg_errors(name: str) -> Iterator[None]:
 def damaged_file_error(name: str, reason: str) -> InvalidFile:
     """The error that tells of a file whose content can't be decoded as a whole."""
     return InvalidFile(
-        f"{name} is damaged or cut short: {reason}", hint="Copy or download it again."
+        f"{name} is damaged or truncated: {reason}", hint="Copy or download it again."
     )
 
 
@@ -153,11 +153,13 @@ class OpenAudio:
         codec = self.stream.codec_context
         self.rate, self.channels = codec.sample_rate or 0, codec.layout.nb_channels
         if not self.rate or not self.channels:
-            raise damaged_file_error(name, "it says neither rate nor channels; is it no audio?")
+            raise damaged_file_error(
+                name, "it states neither a sample rate nor channels, so it may not be audio"
+            )
         if not (0 < self.rate <= MAX_SAMPLE_RATE and 0 < self.channels <= MAX_CHANNELS):
             raise InvalidFile(
-                f"{name} is refused: its audio has such a rate or number of channels.",
-                given=f"{self.rate} samples a second, {self.channels} channels",
+                f"{name} is refused: its sample rate or number of channels is out of range",
+                given=f"{self.rate} samples per second, {self.channels} channels",
                 expected=f"at most {MAX_SAMPLE_RATE:,} and {MAX_CHANNELS}",
             )
 
@@ -176,13 +178,15 @@ class OpenAudio:
                 break
             for frame in decoded:
                 if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
-                    raise InvalidFile(f"{self.name} is refused: its rate or channels change.")
+                    raise InvalidFile(
+                        f"{self.name} is refused: its sample rate or number of channels changes"
+                    )
                 heard += frame.samples
                 yield frame
         claimed = self.declared_samples()
         if claimed is not None and heard < claimed * (1 - _SHORTFALL):
             raise damaged_file_error(
-                self.name, f"{heard / self.rate:.1f} of {claimed / self.rate:.1f} s are there"
+                self.name, f"only {heard / self.rate:.1f} of {claimed / self.rate:.1f} s are there"
             )
 
     def declared_samples(self) -> int | None:
@@ -199,9 +203,9 @@ class OpenAudio:
             if codec is not None and codec.codec.name in AUDIO_CODECS.split(","):
                 return stream
         if not streams:
-            raise InvalidFile(f"{self.name} has no audio in it.", expected=READABLE)
+            raise InvalidFile(f"{self.name} contains no audio", expected=READABLE)
         raise InvalidFile(
-            f"{self.name} is refused: its codec isn't read here.",
+            f"{self.name} is refused: its codec is not supported",
             expected=READABLE,
             hint="Convert it to FLAC.",
         )
@@ -231,7 +235,7 @@ def _container(file: Any, path: Path) -> InputContainer:
         )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InvalidFile(
-            f"{path} is no audio that can be read: it looks like {guess_file_kind(path)}.",
+            f"{path} is not a readable audio file: it looks like {guess_file_kind(path)}",
             expected=READABLE,
         ) from error
     return container

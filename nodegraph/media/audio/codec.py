@@ -105,7 +105,7 @@ def encode_audio(
 def _check(audio: Audio, format: AudioFormat, quality: int) -> None:
     if format not in _CODINGS:
         raise InvalidValue(
-            f"no audio format is called {format!r}", port="format", expected=", ".join(_CODINGS)
+            f"there is no audio format {format!r}", port="format", expected=", ".join(_CODINGS)
         )
     if not 1 <= quality <= 100:
         raise InvalidValue(
@@ -114,7 +114,7 @@ def _check(audio: Audio, format: AudioFormat, quality: int) -> None:
     shape = tuple(audio.waveform.shape)
     if len(shape) != 2 or shape[0] not in LAYOUTS or not shape[1]:
         raise InvalidValue(
-            "this is no audio that can be written",
+            "this audio cannot be written",
             port="audio",
             given=f"shape {shape}",
             expected=f"(channels, samples), at most {max(LAYOUTS)} channels",
@@ -122,14 +122,14 @@ def _check(audio: Audio, format: AudioFormat, quality: int) -> None:
     most = _CODINGS[format].most_rate
     if not 1 <= audio.rate <= most:
         raise InvalidValue(
-            f"{format} can't have this rate",
+            f"{format} does not support this sample rate",
             port="audio",
             given=str(audio.rate),
             expected=f"1 to {most}",
-            hint="Put a ResampleAudio before.",
+            hint="Put a ResampleAudio before this node.",
         )
     if format == "wav" and 4 * shape[0] * shape[1] > _LARGEST_WAV:
-        raise InvalidValue("a WAV can't be so long", port="format", hint="Take FLAC.")
+        raise InvalidValue("the audio is too long for WAV", port="format", hint="Use FLAC.")
 
 
 def _container(buffer: BytesIO, format: str, metadata: Mapping[str, str]) -> OutputContainer:
@@ -215,7 +215,7 @@ def read_audio(
             if end is not None and at >= end:
                 break
     if not at:
-        raise InvalidFile(f"{path} is damaged: there is nothing to be heard in it.")
+        raise InvalidFile(f"{path} is damaged: it contains no sound")
     if not parts:
         raise start_beyond_end_error(start, at / rate)
     return Audio(torch.from_numpy(np.ascontiguousarray(np.concatenate(parts, axis=1))), rate)
@@ -232,19 +232,19 @@ def check_audio_memory(samples: int, channels: int, rate: int, *, port: str) -> 
     if total is not None and needed > total * SHARE:
         amount, most = format_excess(needed, total * SHARE)
         raise AudioTooLong(
-            "this is too much audio for this machine's memory",
+            "the audio is too long for this machine's memory",
             port=port,
             given=f"{samples / rate:.0f} s of {channels} channels: about {amount}",
             expected=f"at most {most}",
-            hint="Take a part of it.",
+            hint="Use a part of it.",
         )
 
 
 def start_beyond_end_error(start: float, seconds: float) -> InvalidValue:
     """The error that tells of a beginning behind the end."""
     return InvalidValue(
-        "the audio ends before that",
+        "the audio ends before the start",
         port="start",
         given=f"{start:g} s",
-        expected=f"less than {seconds:g} s, as it is so long",
+        expected=f"below {seconds:g} s, its length",
     )

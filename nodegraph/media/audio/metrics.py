@@ -62,7 +62,7 @@ def compare_audio(audio: Audio, other: Audio) -> AudioComparison:
     check_same_rate([audio.rate, other.rate])
     length = max(audio.waveform.shape[1], other.waveform.shape[1])
     if not length:
-        raise InvalidValue("there is nothing in this audio", port="audio")
+        raise InvalidValue("the audio is empty", port="audio")
     first, second = (_magnitudes(each, length) for each in (audio, other))
     heights = median_pitch(audio), median_pitch(other)
     cents = None if None in heights else 1200 * math.log2(heights[1] / heights[0])  # type: ignore[operator]

@@ -54,10 +54,10 @@ def parse_pitch(text: str) -> float | None:
     if hertz and float(hertz[1]):
         return float(hertz[1]) * (1000 if hertz[2] else 1)
     raise InvalidValue(
-        "this is no pitch",
+        "this is not a pitch",
         port="pitch",
         given=text,
-        expected="a note, such as A4 or C#5, or a frequency, such as 440 Hz",
+        expected="a note, for example A4 or C#5, or a frequency, for example 440 Hz",
     )
 
 
@@ -131,10 +131,10 @@ class SoundRequest:
         """What there is in it that no sound was taught at, in words; None if there is nothing."""
         low, high = SOUND_KINDS[self.kind] if self.kind else (50.0, 4500.0)
         if self.pitch is not None and not 0.97 * low <= self.pitch <= 1.03 * high:
-            return f"{self.kind or 'a sound'} was taught from {low:g} to {high:g} Hz"
+            return f"{self.kind or 'a sound'} was trained from {low:g} to {high:g} Hz"
         least, most = SOUND_SECONDS
         if self.seconds is not None and not least <= self.seconds <= most:
-            return f"sounds were taught from {least:g} to {most:g} seconds"
+            return f"sounds were trained with {least:g} to {most:g} seconds"
         return None
 
 
@@ -152,7 +152,7 @@ def parse_sound_prompt(text: str) -> SoundRequest:
     kind = _kind_in(words)
     if text.strip() and kind is None and pitch is None and seconds is None:
         raise InvalidValue(
-            "these words name no sound that there is a model of",
+            "the text names no sound that the model was trained on",
             port="text",
             given=text,
             expected=", ".join(SOUND_KINDS),

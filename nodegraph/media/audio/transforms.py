@@ -97,16 +97,16 @@ def amplify(audio: Audio, *, decibels: float = 0, normalize: bool = False) -> Au
 def _match_channels(parts: Sequence[Audio]) -> tuple[list[Tensor], int]:
     """Waveforms of as many channels, one channel being put on all, and their rate."""
     if not parts:
-        raise InvalidValue("there is no audio here", port="audios")
+        raise InvalidValue("there is no audio", port="audios")
     check_same_rate([part.rate for part in parts])
     channels = {len(part.waveform) for part in parts}
     most = max(channels)
     if not channels <= {1, most}:
         raise InvalidValue(
-            "these have different channels",
+            "the audio inputs have different numbers of channels",
             port="audio",
             given=", ".join(map(str, sorted(channels))),
-            expected="as many, or one",
+            expected="the same number for all, or one channel",
         )
     waveforms = [part.waveform.float().expand(most, -1) for part in parts]
     return waveforms, parts[0].rate
@@ -120,11 +120,11 @@ def check_same_rate(rates: Sequence[int]) -> None:
     """
     if len(set(rates)) > 1:
         raise InvalidValue(
-            "these have different rates",
+            "the audio inputs have different sample rates",
             port="audio",
             given=", ".join(map(str, dict.fromkeys(rates))),
             expected="one",
-            hint="Put a ResampleAudio before.",
+            hint="Put a ResampleAudio before this node.",
         )
 
 
@@ -145,7 +145,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     for each in (audio.rate, rate):
         if not low <= each <= high:
             raise InvalidValue(
-                "there is no going from or to this rate",
+                "the sample rate is out of range",
                 port="rate",
                 given=str(each),
                 expected=f"{low} to {high}",

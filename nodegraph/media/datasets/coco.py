@@ -122,7 +122,7 @@ def decode_segmentation(segmentation: Any, width: int, height: int) -> Bits:
     if isinstance(segmentation, Mapping):
         size = list(segmentation.get("size") or [])
         if size != [height, width]:
-            raise InvalidValue("run lengths are of another size than the picture", given=str(size))
+            raise InvalidValue("run lengths have another size than the picture", given=str(size))
         counts = segmentation.get("counts")
         counts = _decode_counts(counts) if isinstance(counts, str) else counts
         return _decode_rle(counts, width, height)
@@ -138,9 +138,9 @@ def _decode_rle(counts: Any, width: int, height: int) -> Bits:
     try:
         lengths = np.asarray(counts, np.int64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue(f"run lengths can't be read: {error}") from error
+        raise InvalidValue(f"run lengths cannot be read: {error}") from error
     if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != width * height:
-        raise InvalidValue("run lengths don't fill their picture")
+        raise InvalidValue("run lengths do not fill their picture")
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape((height, width), order="F")
 
@@ -153,7 +153,7 @@ def _decode_counts(text: str) -> list[int]:
         value, shift, more = 0, 0, True
         while more:
             if at == len(text) or shift > 60:
-                raise InvalidValue("run lengths are cut short")
+                raise InvalidValue("run lengths are truncated")
             letter = ord(text[at]) - 48
             value |= (letter & 0x1F) << shift
             more, shift, at = bool(letter & 0x20), shift + 5, at + 1
@@ -168,9 +168,9 @@ def _fill_polygon(outline: Any, width: int, height: int) -> Bits:
     try:
         corners = np.asarray(outline, np.float64).reshape(-1, 2)
     except (TypeError, ValueError) as error:
-        raise InvalidValue(f"a polygon can't be read: {error}") from error
+        raise InvalidValue(f"a polygon cannot be read: {error}") from error
     if len(corners) < 3 or not np.isfinite(corners).all():
-        raise InvalidValue("a polygon has fewer than three corners, or no finite ones")
+        raise InvalidValue("a polygon has fewer than three corners, or corners that are not finite")
     crossings = np.zeros((height, width + 1), bool)
     x, y = corners.T
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
@@ -303,7 +303,7 @@ def read_coco(
                     _example(path.parent, name, entry, image_annotations, names, environment)
                 )
             except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-                raise InvalidFile(f"what is said of it can't be read: {error}") from error
+                raise InvalidFile(f"its entry cannot be read: {error}") from error
         on_progress(at + 1, len(images))
     faults.check(len(examples), path.name)
     return Dataset(tuple(examples), path.parent.name)
@@ -318,12 +318,12 @@ def _parsed(
         names = {each["id"]: str(each["name"]) for each in whole.get("categories") or []}
     except (ValueError, RecursionError) as error:
         raise InvalidFile(
-            f"{path} is damaged, or no JSON.", given=str(error), expected=_EXPECTED
+            f"{path} is damaged or not JSON", given=str(error), expected=_EXPECTED
         ) from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidFile(f"{path} is no COCO file.", expected=_EXPECTED) from error
+        raise InvalidFile(f"{path} is not a COCO file", expected=_EXPECTED) from error
     if not (_are_objects(images) and _are_objects(annotations)):
-        raise InvalidFile(f"{path} is no COCO file.", expected=_EXPECTED)
+        raise InvalidFile(f"{path} is not a COCO file", expected=_EXPECTED)
     return images, annotations, names
 
 
@@ -364,17 +364,17 @@ def _example(
 def _category(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> str:
     number = annotation.get("category_id")
     if number is not None and names and number not in names:
-        raise ValueError(f"a box is of category {number}, which isn't among the categories")
+        raise ValueError(f"a box has category {number}, which is not in the list of categories")
     return names.get(number, "")
 
 
 def _picture(folder: Path, name: str, environment: Environment) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise InvalidFile("it leads out of the dataset's folder")
+        raise InvalidFile("it is outside the dataset's folder")
     candidates = (folder / name, folder / _PICTURES / name)
     file = next((each for each in candidates if each.is_file()), candidates[0])
     if not is_readable(str(file), environment):
-        raise InvalidFile("it may not be read here")
+        raise InvalidFile("reading it is not allowed")
     return file
 
 

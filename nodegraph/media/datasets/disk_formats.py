@@ -76,13 +76,13 @@ def detect_source(
     try:
         path = environment.inputs / Path(pattern).expanduser()
     except RuntimeError as error:
-        raise InvalidFile(f"{pattern} can't be read: {error}") from None
+        raise InvalidFile(f"{pattern} cannot be read: {error}") from None
     is_pattern = any(sign in pattern for sign in "*?[")
     try:
         if not is_pattern and not path.exists():
             raise missing_file_error(path, names=environment.readable is None)
     except OSError as error:  # such as a name that is longer than names can be
-        raise InvalidFile(f"{path} can't be read: {error.strerror or error}") from error
+        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     if format in ("auto", "coco"):
         table = path / ANNOTATIONS if path.is_dir() else path
         if table.suffix == ".json" and table.is_file():
@@ -93,7 +93,7 @@ def detect_source(
             return "webdataset", shards
     if format in ("coco", "webdataset"):
         wanted = ANNOTATIONS if format == "coco" else "tar files"
-        raise InvalidFile(f"{pattern} holds no {wanted}.", port="path")
+        raise InvalidFile(f"{pattern} holds no {wanted}", port="path")
     return "folder", []
 
 
@@ -183,7 +183,7 @@ def save_dataset(
         raise InvalidValue(
             "the dataset has no examples to write",
             port="dataset",
-            hint="A DatasetReport before this node tells what is left.",
+            hint="Put a DatasetReport before this node to see what is left.",
         )
     stem = outputs / name
     digest = digest_value([format, resized, segments, per_shard, dataset])
@@ -205,7 +205,7 @@ def save_dataset(
         }
         folder = _write(stem, files, json.dumps(card), on_progress)
     except OSError as error:
-        raise OutputError(f"can't write to {stem.parent}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write to {stem.parent}: {error.strerror or error}") from error
     return _saved(folder, dataset, existed=False)
 
 
@@ -254,7 +254,7 @@ def _write(
             if not folder.exists():
                 part.rename(folder)
                 return folder
-        raise OutputError(f"there are too many folders {stem.name} in {stem.parent}")
+        raise OutputError(f"there are too many folders named {stem.name} in {stem.parent}")
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -102,12 +102,12 @@ def check_template(template: str) -> None:
         words = [word for _, word, _, _ in Formatter().parse(template) if word is not None]
     except ValueError as error:
         raise InvalidValue(
-            f"the template can't be read: {error}", port="template", given=repr(template[:80])
+            f"the template cannot be read: {error}", port="template", given=repr(template[:80])
         ) from error
     for word in words:
         if word not in TEMPLATE_WORDS:
             raise InvalidValue(
-                "the template names what examples don't have",
+                "the template uses a placeholder that does not exist",
                 port="template",
                 given=f"{{{word}}}",
                 expected=", ".join(f"{{{each}}}" for each in TEMPLATE_WORDS),
@@ -159,7 +159,9 @@ def _build_replacer(find: str, replacement: str, is_pattern: bool) -> Callable[[
         compile_pattern(f"{find}|", port="find").sub(replacement, "")
     except (error, IndexError) as fault:
         raise InvalidValue(
-            f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
+            f"refers to a group that does not exist: {fault}",
+            port="replacement",
+            given=replacement[:60],
         ) from None
     return lambda text: search_with_timeout(
         lambda limit: str(pattern.sub(replacement, text, timeout=limit)), "find"
@@ -200,7 +202,7 @@ def set_texts(
     def spread(texts: Sequence[str], port: str) -> Sequence[str]:
         if len(texts) not in (1, count):
             raise InvalidValue(
-                f"there aren't as many {port} as examples",
+                f"the number of {port} differs from the number of examples",
                 port=port,
                 given=str(len(texts)),
                 expected=f"{count}, or 1 for all",
@@ -250,10 +252,10 @@ def split_dataset(
     """
     if validation + test >= 1:
         raise InvalidValue(
-            "the shares leave nothing to learn from",
+            "the shares leave no training examples",
             port="validation",
             given=f"{validation:g} + {test:g}",
-            expected="less than 1 together",
+            expected="together less than 1",
         )
     places = [hash_to_fraction(example, seed) for example in dataset.examples]
     if exact:

@@ -33,7 +33,7 @@ class DatasetFaults:
         message = why if name in why else f"{name}: {why}"
         self.messages.append(message)
         if self._tell is not None and self._on_error == "skip":
-            self._tell(f"left out: {message}")
+            self._tell(f"skipped: {message}")
 
     @contextmanager
     def collect(self, name: str, folder: Path | None = None) -> Iterator[None]:
@@ -66,9 +66,9 @@ class DatasetFaults:
         if self.messages and self._on_error == "refuse":
             count = len(self.messages)
             raise InvalidFile(
-                f"{count} thing{'s' * (count > 1)} in {source} can't be used: {shown}{more}",
-                hint='Mend or remove them, or set `on_error` to "skip".',
+                f"{count} item{'s' * (count > 1)} in {source} cannot be used: {shown}{more}",
+                hint='Fix or remove them, or set `on_error` to "skip".',
             )
         if not usable_count:
-            left_out = f" Left out: {shown}{more}" if self.messages else ""
-            raise InvalidFile(f"there is nothing to learn from in {source}.{left_out}")
+            left_out = f" Skipped: {shown}{more}" if self.messages else ""
+            raise InvalidFile(f"there are no training examples in {source}.{left_out}")

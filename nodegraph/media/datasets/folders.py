@@ -114,10 +114,10 @@ def _may_be_picture(path: Path) -> bool:
 def _unreadable_reason(path: Path, environment: Environment) -> str:
     """Why a file can't be looked at; empty if it can."""
     if path.is_symlink() and not path.exists():
-        return "it is a link that leads nowhere, or in a circle"
+        return "it is a broken or circular link"
     if not path.is_file():
-        return "it is no file but a device or a pipe"
-    return "" if is_readable(str(path), environment) else "it may not be read here"
+        return "it is not a file but a device or a pipe"
+    return "" if is_readable(str(path), environment) else "reading it is not allowed"
 
 
 def _masks(paths: list[Path], suffix: str) -> dict[Path, Path]:
@@ -205,7 +205,7 @@ def read_folder(
         with faults.collect(_relative_name(path, files), files.base):
             example = _example(path, files, rows.get(path), options, environment)
             if other := named.get(example.name):
-                raise InvalidFile(f"it bears the name of {other.name}, but for the suffix")
+                raise InvalidFile(f"it has the same name as {other.name} without the suffix")
             named[example.name] = path
             examples.append(example)
         on_progress(at + 1, len(files.pictures))
@@ -245,9 +245,9 @@ def _why_missing(
     path: Path, row: TableRow, files: FolderFiles, environment: Environment
 ) -> str | None:
     if Path(row.file).is_absolute() or ".." in Path(row.file).parts:
-        return "it leads out of the folder"
+        return "it is outside the folder"
     if not is_readable(str(path), environment):
-        return "it may not be read here"
+        return "reading it is not allowed"
     # One that the pattern leaves out is none of this dataset, but no fault.
     is_known = any(path == each for each, _ in files.unusable)
     return None if path.is_file() or is_known else "there is no such file"
@@ -266,7 +266,7 @@ def _example(
         raise InvalidFile(
             "it is too small",
             given=f"{kept.width} x {kept.height} pixels",
-            expected=f"sides of {options.min_side} at least",
+            expected=f"sides of at least {options.min_side}",
         )
     if options.decode:
         from nodegraph.media.images.images import read_image
@@ -310,7 +310,7 @@ def _caption(path: Path, files: FolderFiles, row: TableRow, source: CaptionSourc
     text = files.captions.get(path)
     caption = row.caption if row.caption or text is None else " ".join(read_text(text).split())
     if source == "required" and not caption:
-        raise InvalidFile(f"it has no caption: neither a table nor a {path.stem}.txt has one")
+        raise InvalidFile(f"it has no caption in a table and no {path.stem}.txt")
     return caption or ""
 
 
@@ -321,9 +321,9 @@ def _mask(
     if row.mask:
         mask = Path(row.mask)
         if not mask.resolve().is_relative_to(files.base.resolve()):
-            raise InvalidFile(f"its mask {mask.name} leads out of the folder")
+            raise InvalidFile(f"its mask {mask.name} is outside the folder")
         if not is_readable(str(mask), environment):
-            raise InvalidFile(f"its mask {mask.name} may not be read here")
+            raise InvalidFile(f"reading its mask {mask.name} is not allowed")
     if mask is None:
         return None
     most, names = environment.max_image_pixels, environment.readable is None

@@ -78,13 +78,13 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:
             raise InvalidFile(
-                f"{path} is too large for a text.", expected=f"at most {format_size(_LARGEST)}"
+                f"{path} is too large for a text file", expected=f"at most {format_size(_LARGEST)}"
             )
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is no text in UTF-8: {error.reason}") from error
+        raise InvalidFile(f"{path} is not UTF-8 text: {error.reason}") from error
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_rows(path: Path) -> Iterator[TableRow | InvalidFile]:
@@ -115,9 +115,9 @@ def _iter_json_lines(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield number, f"it is no JSON: {error}"
+                yield number, f"it is not JSON: {error}"
                 continue
-            yield number, record if isinstance(record, dict) else "it is no JSON object"
+            yield number, record if isinstance(record, dict) else "it is not a JSON object"
 
 
 def _iter_csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
@@ -127,7 +127,7 @@ def _iter_csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         for row in rows:
             yield rows.line_num, {key: value for key, value in row.items() if key and value}
     except csv.Error as error:
-        yield rows.line_num, f"it is no line of a table: {error}"
+        yield rows.line_num, f"it is not a line of a table: {error}"
 
 
 def parse_row(line: Mapping[str, Any]) -> TableRow:
@@ -141,16 +141,16 @@ def parse_row(line: Mapping[str, Any]) -> TableRow:
         for meaning, names in _NAMES.items()
     }
     if not isinstance(fields["file"], str) or not fields["file"]:
-        raise ValueError(f"it names no file; a column is called {_NAMES['file'][0]}")
+        raise ValueError(f"it names no file; the column must be called {_NAMES['file'][0]}")
     split = find_split(str(fields["split"])) if fields["split"] is not None else None
     if fields["split"] is not None and split is None:
         raise ValueError(
-            f"no split is called {fields['split']!r}, but {', '.join(get_args(Split))}"
+            f"there is no split {fields['split']!r}; the splits are {', '.join(get_args(Split))}"
         )
     repeats = 1 if fields["repeats"] is None else int(fields["repeats"])
     weight = 1.0 if fields["weight"] is None else float(fields["weight"])
     if not 0 <= repeats <= _MOST_REPEATS or not (math.isfinite(weight) and weight >= 0):
-        raise ValueError(f"repeats of {repeats} or a weight of {weight} can't be")
+        raise ValueError(f"repeats {repeats} or weight {weight} is out of range")
     return TableRow(
         fields["file"],
         _text(fields["caption"]),
@@ -187,7 +187,7 @@ def parse_boxes(value: Any) -> tuple[LabeledBox, ...]:
     if value is None:
         return ()
     if not isinstance(value, Mapping):
-        raise ValueError("objects are no JSON object with `bbox` and `categories`")
+        raise ValueError("objects are not a JSON object with `bbox` and `categories`")
     places = value.get("bbox") or []
     names = value.get("categories") or value.get("category") or []
     return tuple(
@@ -203,10 +203,10 @@ def parse_box(label: str, numbers: Sequence[Any]) -> LabeledBox:
         ValueError, TypeError: They aren't.
     """
     if isinstance(numbers, str) or len(numbers) != 4:
-        raise ValueError(f"{numbers} is no box of left, top, width and height")
+        raise ValueError(f"{numbers} is not a box of left, top, width and height")
     x, y, width, height = (float(number) for number in numbers)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
-        raise ValueError(f"{list(numbers)} is no box of left, top, width and height")
+        raise ValueError(f"{list(numbers)} is not a box of left, top, width and height")
     return LabeledBox(label, x, y, width, height)
 
 
@@ -295,9 +295,9 @@ def _bytes(file: ExampleFile) -> bytes:
     try:
         content = Path(file.path).read_bytes()
     except OSError as error:
-        raise InvalidFile(f"can't read {file.path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {file.path}: {error.strerror or error}") from error
     if digest_bytes(content) != file.digest:
-        raise InvalidFile(f"{file.path} has changed since the dataset was made.")
+        raise InvalidFile(f"{file.path} was changed after the dataset was created")
     return content
 
 

@@ -38,25 +38,25 @@ def dataset_from_images(
     """
     pictures = [picture for image in images for picture in _colored(image)]
     if not pictures:
-        raise InvalidValue("there are no pictures to make a dataset of", port="images")
+        raise InvalidValue("there are no pictures to create a dataset from", port="images")
     texts = _broadcast_texts(captions, len(pictures), "captions")
     classes = _broadcast_texts(labels, len(pictures), "labels")
     parts = list(chain.from_iterable(masks))
     if parts and len(parts) != len(pictures):
         raise _count_mismatch_error("masks", len(parts), len(pictures))
     if boxes and not parts:
-        raise InvalidValue("boxes are drawn around masks, and there are none", port="boxes")
+        raise InvalidValue("boxes are created from masks, and there are no masks", port="boxes")
     digits = len(str(len(pictures)))
     examples = []
     for at, picture in enumerate(pictures):
         mask = parts[at].contiguous() if parts else None
         if mask is not None and mask.shape != picture.shape[:2]:
             raise InvalidValue(
-                f"mask {at + 1} is of another size than its picture",
+                f"mask {at + 1} has another size than its picture",
                 port="masks",
                 given=f"{mask.shape[1]} x {mask.shape[0]} pixels",
                 expected=f"{picture.shape[1]} x {picture.shape[0]} pixels",
-                hint="Put a ResizeMask before.",
+                hint="Put a ResizeMask before this node.",
             )
         box = mask_box(mask, classes[at]) if boxes and mask is not None else None
         examples.append(
@@ -100,7 +100,7 @@ def _broadcast_texts(texts: Sequence[str], count: int, port: str) -> Sequence[st
 
 def _count_mismatch_error(port: str, count: int, pictures: int) -> InvalidValue:
     return InvalidValue(
-        f"there aren't as many {port} as pictures",
+        f"the number of {port} differs from the number of pictures",
         port=port,
         given=str(count),
         expected=f"{pictures}, or 1 for all" if port != "masks" else str(pictures),

@@ -71,4 +71,4 @@ def epoch_batches(
     return batches
 
 
-_USES = {"train": "learn from", "validation": "choose by", "test": "be judged by"}
+_USES = {"train": "train on", "validation": "validate with", "test": "test with"}

@@ -82,8 +82,8 @@ def _read(file: ExampleFile) -> Tensor:
     path = Path(file.path)
     if FILE_DIGESTS.digest(path) != file.digest:
         raise InvalidFile(
-            f"{path} has changed since the dataset was made.",
-            hint="Run the workflow again, so that the dataset is made anew.",
+            f"{path} was changed after the dataset was created",
+            hint="Run the workflow again to update the dataset.",
         )
     # It was let in by the limit of whoever made the dataset.
     most = max(MAX_IMAGE_PIXELS, file.width * file.height)

@@ -123,7 +123,7 @@ def _samples(path: Path, faults: DatasetFaults) -> Iterator[_Members]:
         with tarfile.open(path, "r:*") as shard:
             for number, entry in enumerate(shard):
                 if number >= _MOST:
-                    raise InvalidFile(f"{path} holds more than {_MOST:,} members.")
+                    raise InvalidFile(f"{path} holds more than {_MOST:,} members")
                 folder, _, name = entry.name.rpartition("/")
                 stem, _, suffix = name.partition(".")
                 if not entry.isfile() or not stem or not suffix:
@@ -142,7 +142,7 @@ def _samples(path: Path, faults: DatasetFaults) -> Iterator[_Members]:
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         # For files that are none, tarfile has a line for each kind of compression.
         message = str(error).partition(":\n")[0]
-        raise InvalidFile(f"{path} is no tar file, or is damaged: {message}") from error
+        raise InvalidFile(f"{path} is damaged or not a tar file: {message}") from error
     if members is not None:
         yield members
 
@@ -158,7 +158,7 @@ def _example(members: _Members, max_pixels: int) -> Example:
     if _MASK in parts:
         mask = _decoded(parts[_MASK], "png", max_pixels)[..., :3].mean(-1)
     if mask is not None and mask.shape != picture.shape[:2]:
-        raise InvalidFile("its mask is of another size")
+        raise InvalidFile("its mask has another size")
     caption = row.caption
     if caption is None and "txt" in parts:
         caption = parts["txt"].decode("utf-8", "replace").strip()
@@ -183,10 +183,10 @@ def _sample_row(parts: Mapping[str, bytes], key: str) -> TableRow:
     try:
         document: Any = json.loads(parts["json"]) if "json" in parts else {}
         if not isinstance(document, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         return parse_row({**document, "file_name": str(document.get("name") or key)})
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise InvalidFile(f"what is said of it can't be read: {error}") from error
+        raise InvalidFile(f"its metadata cannot be read: {error}") from error
 
 
 def _decoded(data: bytes, suffix: str, max_pixels: int) -> Tensor:

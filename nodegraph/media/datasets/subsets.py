@@ -86,7 +86,7 @@ def _feature_extractor(
         return _dhash if by == "structure" else _pixels
     if embed is None:
         raise InvalidValue(
-            "pictures are compared by their meaning, and there is nothing that sees it",
+            "comparing pictures by meaning needs an image encoder, and none is linked",
             port="encoder",
             expected="an image encoder",
             hint="Link a LoadImageEncoder, or compare by pixels.",
@@ -167,7 +167,9 @@ def _report(dataset: Dataset, original: list[int | None], by: SimilarityBy, dist
         f"(by {by}, up to {distance:g})"
     ]
     examples = dataset.examples
-    lines += [f"{examples[at].name} is nearly {examples[other].name}" for at, other in gone]
+    lines += [
+        f"{examples[at].name} is nearly the same as {examples[other].name}" for at, other in gone
+    ]
     return "\n".join(lines)
 
 
@@ -178,8 +180,8 @@ def _plot(nearest: list[float]) -> Plot:
         counts[min(_BARS - 1, int(value / top * _BARS))] += 1
     places = [(at + 0.5) / _BARS * top for at in range(_BARS)]
     return Plot(
-        "How alike the pictures are",
-        "distance to the nearest picture that was kept before",
+        "Similarity of the pictures",
+        "distance to the nearest picture kept before",
         "pictures",
         (Series("", tuple(places), tuple(map(float, counts)), "bars"),),
     )

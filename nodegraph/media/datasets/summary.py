@@ -64,7 +64,7 @@ def measure_balance(dataset: Dataset, by: CountBy) -> Balance:
         for name in splits
     )
     left = len(ordered) - len(shown)
-    notes = (f"{left} rarer ones are not shown.",) if left else ()
+    notes = (f"{left} less frequent ones are not shown.",) if left else ()
     plot = Plot(f"Examples by {by}", by, "examples", series, notes=notes)
     return Balance("\n".join(lines), plot, {value: counts[value] for value in ordered})
 
@@ -86,8 +86,9 @@ def _heading(dataset: Dataset, by: CountBy, counts: Counter[str]) -> str:
         return "0 examples"
     most, least = max(counts.values()), min(counts.values())
     return (
-        f"{total} examples, {len(counts)} by {by}; the most frequent has {most / least:.3g} times "
-        f"the examples of the rarest, evenness {_evenness(list(counts.values())):.3f}"
+        f"{total} examples, {len(counts)} by {by}; the most frequent one has "
+        f"{most / least:.3g} times the examples of the least frequent one, evenness "
+        f"{_evenness(list(counts.values())):.3f}"
     )
 
 
@@ -112,7 +113,7 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
     examples = dataset.examples
     named = f" {dataset.name!r}" if dataset.name else ""
     readings = sum(each.repeats for each in examples if each.split == "train")
-    yield f"Dataset{named} of {len(examples)} examples, {readings} readings an epoch"
+    yield f"Dataset{named} of {len(examples)} examples, {readings} samples per epoch"
     for title, values in (
         ("labels", (each.label for each in examples)),
         ("splits", (each.split for each in examples)),
@@ -127,12 +128,12 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
         "boxes": sum(bool(each.boxes) for each in examples),
     }
     contents = ", ".join(f"{count} {name}" for name, count in has.items() if count)
-    yield f"  with {contents or 'pictures alone'}"
+    yield f"  with {contents or 'pictures only'}"
     goals = [each.bucket or dataset.size for each in examples]
     if sizes := _counts(f"{goal[0]} x {goal[1]}" for goal in goals if goal):
-        yield f"  learned from at {sizes} ({dataset.fit})"
+        yield f"  trained at {sizes} ({dataset.fit})"
     if changes := _changes(dataset.augmentation):
-        yield f"  changed at random: {changes}"
+        yield f"  augmented at random: {changes}"
     for example in examples[:_MOST]:
         caption = example.caption or ", ".join(example.tags) or example.label
         yield f"  {example.name}: {caption[:_LONGEST]}"

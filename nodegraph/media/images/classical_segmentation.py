@@ -132,10 +132,10 @@ def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
     inside[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
     if inside.all() or not inside.any():
         raise InvalidValue(
-            "the box holds all of the picture or nothing of it",
+            "the box contains the whole picture or nothing of it",
             port="box",
             given=f"{width} x {height} pixels at {x}, {y}",
-            expected="a box that some of the background lies outside of",
+            expected="a box with some background outside it",
         )
     return torch.stack([_grab_cut(picture, inside) for picture in as_rgb(image)])
 

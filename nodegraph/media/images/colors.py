@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Color = tuple[float, float, float, float]
 """Red, green, blue and alpha, in 0..1."""
 
-EXPECTED = "#rrggbb, rgb(255, 128, 0), hsl(30, 100%, 50%) or a name such as orange"
+EXPECTED = "#rrggbb, rgb(255, 128, 0), hsl(30, 100%, 50%) or a name, for example orange"
 _SHARES = re.compile(r"rgb\(\s*" + r"\s*,\s*".join([r"(\d{1,3}(?:\.\d{1,9})?)%"] * 3) + r"\s*\)")
 _SEPARATORS = re.compile(r"[;\s|]+(?![^(]*\))|,(?![^(]*\))")
 
@@ -39,7 +39,7 @@ def parse_color(text: str, port: str = "color") -> Color:
     except ValueError as error:
         hint = did_you_mean(text.strip().lower(), list(ImageColor.colormap))
         raise InvalidValue(
-            f"no colour is called {text[:80]!r}", port=port, expected=EXPECTED, hint=hint
+            f"there is no colour {text[:80]!r}", port=port, expected=EXPECTED, hint=hint
         ) from error
     return red / 255, green / 255, blue / 255, (alpha[0] / 255 if alpha else 1.0)
 
@@ -66,7 +66,7 @@ def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Col
             "there are too few colours",
             port=port,
             given=repr(text[:80]),
-            expected=f"{least} or more, such as black #ff8800 white",
+            expected=f"{least} or more, for example black #ff8800 white",
         )
     return colors
 

@@ -50,10 +50,10 @@ class AxisLabels:
         across, down = len(self.columns), len(self.rows)
         if across and down and pictures > across * down:
             raise InvalidValue(
-                "there are more pictures than pairs of a column's and a row's label",
+                "there are more pictures than combinations of column and row labels",
                 port="images",
                 given=str(pictures),
-                expected=f"{across} x {down} at most",
+                expected=f"at most {across} x {down}",
             )
 
 
@@ -67,21 +67,21 @@ def contact_sheet(
     paper: str = PAPER,
     ink: str = INK,
 ) -> Tensor:
-    """Pictures in rows, each in the middle of a cell as large as the largest.
+    """Arrange pictures in rows, each centered in a cell of the largest picture's size.
 
     Args:
-        images: Each (batch, height, width, channels); a batch counts as that many pictures.
-        columns: Pictures in a row; 0 makes as many as there are labels of columns, else the sheet
-            is about square.
+        images: Each (batch, height, width, channels); every item of a batch is a picture.
+        columns: Pictures per row. 0 uses the number of column labels, or makes the sheet about
+            square if there are none.
         gap: Pixels between cells.
         captions: Texts under the pictures, in their order; fewer than pictures is fine.
-        labels: Texts beside them.
-        paper, ink: Colours of what is between pictures, and of texts.
+        labels: Texts next to the rows and above the columns.
+        paper, ink: Colours of the background and of the texts.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
-        InvalidValue: There is no picture, or more than the labels are of, or the sheet gets too
-            large, or takes more memory than there is; or one of the colours is none.
+        InvalidValue: There are no pictures, or more than the labels allow; the sheet is too large
+            or needs more memory than available; or a colour is invalid.
     """
     import numpy as np
     import torch
@@ -93,7 +93,7 @@ def contact_sheet(
     captions = _lines(captions)
     count = sum(map(len, images))
     if not count:
-        raise InvalidValue("there are no pictures to put together", port="images")
+        raise InvalidValue("there are no pictures to combine", port="images")
     labels.check(count)
     sizes = [image.shape[1:3] for image in images if len(image)]
     cell = max(width for _, width in sizes), max(height for height, _ in sizes)
@@ -225,7 +225,7 @@ def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) 
             port="images",
             given=f"{width} x {height} pixels",
             expected=f"at most {MAX_PIXELS:,} pixels",
-            hint="Put fewer together, or a ResizeImage before.",
+            hint="Combine fewer pictures, or put a ResizeImage before this node.",
         )
     check_memory(width, height, 1, sheet_bytes(width, height), port="images")
     return width, height

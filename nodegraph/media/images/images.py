@@ -102,7 +102,9 @@ IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
 
-OPAQUE_HINT = "FlattenImage lays pictures on a colour; PNG, WebP, AVIF and GIF keep transparency."
+OPAQUE_HINT = (
+    "Use FlattenImage to put pictures on a colour; PNG, WebP, AVIF and GIF keep transparency."
+)
 _LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ASCII = b"ASCII\0\0\0"
@@ -112,19 +114,18 @@ _TAGGED = frozenset(("prompt", "workflow"))
 def read_image(
     path: Path, *, frame: int = 0, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The picture in a file, upright, in sRGB, and its transparency.
+    """Read the picture in a file, upright and in sRGB, and its transparency.
 
     Args:
-        frame: Which one of an animation or a file of several pages, counted from 0; below 0 from
-            the end.
+        frame: Index of the frame or page, from 0; a negative one counts from the end.
         names: Whether an error may name files like one that is missing.
     Returns:
         Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
         (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
     Raises:
-        InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
-        InvalidValue: It has no such frame, its numbers are no brightness, or it takes more memory
-            than there is.
+        InvalidFile: It is missing, damaged, not a picture, or has more than `max_pixels`.
+        InvalidValue: It has no such frame, its numbers are not brightness, or it needs more
+            memory than available.
     """
     if frame:
         images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
@@ -188,9 +189,9 @@ def read_frames(
     sizes = sorted({tuple(colors.shape[1::-1]) for colors, _ in pictures})
     if len(sizes) > 1:
         raise InvalidFile(
-            f"the pages of {path} aren't of one size.",
+            f"the pages of {path} differ in size",
             given=", ".join(f"{width} x {height}" for width, height in sizes[:3]),
-            hint="LoadImage reads one of them.",
+            hint="LoadImage reads a single page.",
         )
     images, masks = zip(*pictures, strict=True)
     return torch.stack(images), torch.stack(masks), len(wanted) / seconds if seconds else 0.0
@@ -234,13 +235,13 @@ def picture_size(
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that `encode_image_file` put into a picture; empty where there are none.
+    """Read the texts that `encode_image_file` stored in a picture; empty if there are none.
 
-    Pictures may be of any size, as no pixel is read. Those are given, too, that ComfyUI puts into
-    a PNG, JPEG, WebP or AVIF.
+    Pictures may have any size, as no pixel is read. Texts that ComfyUI stores in PNG, JPEG, WebP
+    or AVIF are returned, too.
 
     Raises:
-        InvalidFile: It is missing or no picture.
+        InvalidFile: It is missing or not a picture.
     """
     with _open(path, None) as opened:
         try:
@@ -275,7 +276,7 @@ def _comment(opened: Image.Image) -> bytes | str:
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """One picture for Pillow: rounded to 8 bits, values outside 0..1 clipped.
+    """Convert one picture to Pillow: values are clipped to 0..1 and rounded to 8 bits.
 
     Args:
         image: float, shape (height, width, channels) or (1, height, width, channels); 1, 3 or 4
@@ -322,7 +323,7 @@ def _values(image: Tensor) -> NDArray[np.float32]:
         pixels = pixels[0]
     if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
         raise InvalidValue(
-            "this is no single picture",
+            "this is not a single picture",
             given=f"shape {tuple(image.shape)}",
             expected="(height, width, 1, 3 or 4 channels)",
         )
@@ -339,31 +340,34 @@ def encode_image_file(
     *,
     bits: int = 8,
 ) -> bytes:
-    """A picture as the bytes of a file; the same picture gives the same bytes.
+    """Encode a picture as the bytes of a file; the same picture gives the same bytes.
 
     Args:
         image: See `to_pil`.
         format: ``png`` and ``tiff`` are lossless; JPEG drops transparency.
-        metadata: Texts by name, such as ``workflow``. In PNG each becomes a text chunk of its
-            own, in others all together are JSON: in the EXIF user comment, in TIFF the description.
+        metadata: Texts by name, such as ``workflow``. In PNG each becomes a separate text chunk.
+            In other formats all are stored as JSON: in the EXIF user comment, in TIFF in the
+            description.
         quality: 1 to 100, for JPEG, WebP and AVIF.
-        bits: Of each channel, 8 or 16; 16 in PNG alone.
+        bits: Per channel, 8 or 16; only PNG supports 16.
     Raises:
         InvalidValue: Unknown format, quality out of range, more metadata than JPEG holds, or 16
             bits in another format than PNG.
     """
     if bits == 16:
         if format != "png":
-            raise InvalidValue("16 bits are for PNG", port="bits", given=format, expected="png")
+            raise InvalidValue(
+                "only PNG supports 16 bits", port="bits", given=format, expected="png"
+            )
         return encode_png_16_bit(_values(image), metadata or {})
     if format not in IMAGE_SUFFIXES:
         raise InvalidValue(
-            f"no picture format is called {format!r}", expected=", ".join(IMAGE_SUFFIXES)
+            f"there is no picture format {format!r}", expected=", ".join(IMAGE_SUFFIXES)
         )
     if not 1 <= quality <= 100:
         raise InvalidValue("quality is out of range", given=str(quality), expected="1 to 100")
     if format == "avif" and not features.check("avif"):
-        raise InvalidValue("this Pillow can't write AVIF", port="format", given=format)
+        raise InvalidValue("this Pillow cannot write AVIF", port="format", given=format)
     picture = to_pil(image)
     if format == "jpeg" and picture.mode == "RGBA":
         picture = picture.convert("RGB")
@@ -372,8 +376,8 @@ def encode_image_file(
         picture.save(buffer, **pillow_save_options(format, dict(metadata or {}), quality))
     except ValueError as error:
         raise InvalidValue(
-            f"the picture can't be written as {format}: {error}",
-            hint="PNG holds texts of any length.",
+            f"the picture cannot be written as {format}: {error}",
+            hint="PNG can store texts of any length.",
         ) from error
     return buffer.getvalue()
 
@@ -386,7 +390,7 @@ def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put a file in place whole or not at all, and say why if it can't be done.
+    """Write a file completely or not at all; the error names the reason.
 
     Raises:
         OutputError: No space, no permission, no folder; names the path and the free space.
@@ -396,7 +400,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OutputError as error:
         cause = error.__cause__
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "Make room, or choose another folder." if full else error.problem.hint
+        hint = "Free disk space, or use another folder." if full else error.problem.hint
         raise OutputError(
             error.problem.message,
             given=f"{format_size(len(data))} to write, {_free_space(path)}",
@@ -450,7 +454,7 @@ def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
     width, height = opened.size
     if width * height > max_pixels:
         raise InvalidFile(
-            f"{path} is refused: the picture is too large.",
+            f"{path} is refused: the picture is too large",
             given=f"{width} x {height} pixels",
             expected=f"at most {max_pixels:,} pixels",
             hint=_LARGER,
@@ -459,7 +463,7 @@ def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
 
 def _header(path: Path, names: bool) -> Image.Image:
     if _is_special(path):
-        raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
+        raise InvalidFile(f"cannot read {path}: it is not a file but a device or a pipe")
     with translate_os_errors(path, names=names):
         path.open("rb").close()
     try:
@@ -468,18 +472,18 @@ def _header(path: Path, names: bool) -> Image.Image:
         kind = image_format(path)
         if kind in READABLE:
             raise InvalidFile(
-                f"{path} is damaged or cut short, or {kind} of a form that isn't read.",
+                f"{path} is damaged or truncated, or {kind} of an unsupported form",
                 hint="Copy or download it again, or save it as PNG.",
             ) from error
         raise InvalidFile(
-            f"{path} is no picture that can be read: it looks like {guess_file_kind(path)}.",
+            f"{path} is not a readable picture: it looks like {guess_file_kind(path)}",
             expected=", ".join(READABLE),
         ) from error
     except DAMAGED as error:
         if isinstance(error, TOO_LARGE):
             raise _damaged(path, error) from error
         # Pillow says of some no more than that they made no decoder.
-        reason = getattr(error, "strerror", None) or "it can't be decoded"
+        reason = getattr(error, "strerror", None) or "it cannot be decoded"
         raise _damaged(path, reason) from error
 
 
@@ -496,5 +500,5 @@ def _damaged(path: Path, error: Exception | str) -> InvalidFile:
     if isinstance(error, TOO_LARGE):  # a part of it, such as a later picture of an animation
         return InvalidFile(f"{path} is refused: {error}", hint=_LARGER)
     return InvalidFile(
-        f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
+        f"{path} is damaged or truncated: {error}", hint="Copy or download it again."
     )

@@ -146,11 +146,11 @@ def stitch(image: Tensor, part: Tensor, region: Region, feather: float = 0) -> T
     """
     if (image.shape[2], image.shape[1]) != (region.picture_width, region.picture_height):
         raise InvalidValue(
-            "the picture isn't as large as the one that the part was cut out of",
+            "the picture has another size than the one that the part was cropped from",
             port="image",
             given=f"{image.shape[2]} x {image.shape[1]} pixels",
             expected=f"{region.picture_width} x {region.picture_height} pixels",
-            hint="Link the picture that CropToMask was given.",
+            hint="Link the picture that is linked to CropToMask.",
         )
     if part.shape[1:3] != (region.height, region.width):
         part = resize_image(part, region.width, region.height)

@@ -40,7 +40,7 @@ def translate_os_errors(path: Path, *, names: bool = True) -> Iterator[None]:
         raise missing_file_error(path, names=names) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
+        raise InvalidFile(f"cannot read {path}: {reason}") from error
 
 
 def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
@@ -55,7 +55,7 @@ def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
     with translate_os_errors(path, names=names), path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {format_size(largest)}")
+        raise InvalidFile(f"{path} is too large", expected=f"at most {format_size(largest)}")
     return data
 
 

@@ -146,7 +146,7 @@ def resolve_size(image: Tensor | None, width: int, height: int) -> tuple[int, in
         return image.shape[2], image.shape[1]
     if not (width and height):
         raise InvalidValue(
-            "the mask needs a size", port="width", hint="Link `image`, or give width and height."
+            "the mask has no size", port="width", hint="Link `image`, or give width and height."
         )
     return width, height
 
@@ -253,7 +253,7 @@ def broadcast_batches(first: Tensor, second: Tensor, port: str) -> tuple[Tensor,
     counts = first.shape[0], second.shape[0]
     if 1 not in counts and counts[0] != counts[1]:
         raise InvalidValue(
-            "the batches are of different numbers",
+            "the batches differ in size",
             port=port,
             given=str(counts[1]),
             expected=f"1 or {counts[0]}",

@@ -32,8 +32,8 @@ def check_memory(width: int, height: int, pictures: int, needed: int, *, port: s
         "the picture is too large for this machine's memory",
         port=port,
         given=f"{width} x {height} pixels{several}: about {amount}",
-        expected=f"at most {most}, as there are {format_size(total)} in all",
-        hint="Make it smaller, or fewer at once.",
+        expected=f"at most {most} of {format_size(total)} in total",
+        hint="Use a smaller picture, or fewer at once.",
     )
 
 

@@ -236,20 +236,20 @@ class SavedFile:
 def save_numbered(
     folder: Path, name: str, suffix: str, contents: Sequence[bytes], *, index: Path | None = None
 ) -> list[SavedFile]:
-    """Put files under the next free numbers; files of that name with the same bytes are reused.
+    """Save files under the next free numbers; a file of that name with the same bytes is reused.
 
-    Nothing that exists is ever overwritten, also if others write there at the same time.
+    Existing files are never overwritten, even if other processes write at the same time.
 
     Args:
-        folder: Everything stays inside; it is made if need be.
-        name: What the file names begin with; may have sub-folders, as in ``fruit/apple``.
-        suffix: Such as ``.png``.
-        index: Database that remembers what is in such folders, which needn't be looked through
-            each time then; made if it isn't there.
+        folder: All files stay inside it. It is created if it does not exist.
+        name: Prefix of the file names; may contain subfolders, as in ``fruit/apple``.
+        suffix: For example ``.png``.
+        index: Database of the contents of such folders, so that they are not scanned each time.
+            It is created if it does not exist.
     Returns:
-        One entry for each of `contents`.
+        One entry per item of `contents`.
     Raises:
-        InvalidValue: The name leads out of the folder or can't be a file's.
+        InvalidValue: The name is outside the folder or is not a valid file name.
         OutputError: No permission, no space.
     """
     check_name(name)
@@ -260,13 +260,13 @@ def save_numbered(
         try:
             return _saved(stem, suffix, contents, index)
         except sqlite3.Error as error:
-            _LOG.warning("%s can't be used, so %s is looked through: %s", index, folder, error)
+            _LOG.warning("%s cannot be used, so %s is scanned: %s", index, folder, error)
             if index is not None and not isinstance(error, sqlite3.OperationalError):
                 delete_index(index)
             return _saved(stem, suffix, contents, None)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"can't write to {stem.parent}: {reason}") from error
+        raise OutputError(f"cannot write to {stem.parent}: {reason}") from error
 
 
 def _saved(
@@ -301,7 +301,9 @@ def save_by_content(folder: Path, suffix: str, content: bytes) -> SavedFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"can't make the folder {folder}: {error.strerror or error}") from error
+        raise OutputError(
+            f"cannot create the folder {folder}: {error.strerror or error}"
+        ) from error
     _write(path, content)
     return SavedFile(path, existed=False)
 
@@ -314,7 +316,7 @@ def check_inside(folder: Path, stem: Path) -> None:
     """
     if not stem.parent.resolve().is_relative_to(folder.resolve()):
         raise InvalidValue(
-            "this can't be the name of a result: a link leads it out of the output folder",
+            "this cannot be the name of a result: a link points outside the output folder",
             port="name",
             given=str(stem),
         )
@@ -336,7 +338,7 @@ def _write_new(stem: Path, suffix: str, numbers: NumberIndex, content: bytes) ->
             with numbers.reserve(stem.name, suffix, content) as adding:
                 return _claim_path(stem, suffix, adding, partial(_link_open, descriptor))
         except OSError as error:
-            _LOG.debug("a file without a name can't be given one at %s: %s", stem, error)
+            _LOG.debug("a file without a name cannot be named %s: %s", stem, error)
         finally:
             os.close(descriptor)
     temporary = stem.with_name(f".{os.urandom(8).hex()}{suffix}")
@@ -345,7 +347,7 @@ def _write_new(stem: Path, suffix: str, numbers: NumberIndex, content: bytes) ->
         try:
             return _claim_path(stem, suffix, adding, partial(_claim, temporary))
         except OSError as error:
-            raise OutputError(f"can't write {stem}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {stem}: {error.strerror or error}") from error
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -53,7 +53,7 @@ def check_pattern(name: str) -> None:
             continue
         known = [*_DATE_FORMATS, *_SIZES]
         raise InvalidValue(
-            f"nothing is called %{word}%",
+            f"there is no placeholder %{word}%",
             port="name",
             given=repr(name),
             expected=", ".join(f"%{known_word}%" for known_word in known) + ", or %node.input%",
@@ -83,7 +83,7 @@ def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
             message = f"the node `{node}` has no input `{port}`"
             yield _unknown_name_finding(word, message, port, ports, "", f"{node}.")
         elif ports[port] is None:
-            yield _unresolved_finding(word, f"`{word}` is linked, or has no value of its own")
+            yield _unresolved_finding(word, f"`{word}` is linked, or has no value")
 
 
 def _unknown_name_finding(
@@ -100,9 +100,9 @@ def _unknown_name_finding(
 def _unresolved_finding(word: str, message: str) -> Finding:
     return Finding(
         "name",
-        f"{message}, so names say these words",
+        f"{message}, so the name contains this text",
         given=f"%{word}%",
-        expected="an input that is written in the workflow",
+        expected="an input with a value in the workflow",
         is_warning=True,
     )
 
@@ -140,7 +140,7 @@ def expand_pattern(
         if input_value is None:
             _refuse_misspelt(workflow, word)
             if warn is not None:
-                warn(f"%{word}% is no input with a value of its own, so the name says the words.")
+                warn(f"%{word}% is not an input with a value, so the name contains this text.")
             return _safe(word)
         return _safe(str(input_value))
 
@@ -217,11 +217,13 @@ def check_name(name: str) -> None:
     if not parts or name.endswith("/"):
         fault = "it names no file"
     elif parts[0] == "/" or ".." in parts:
-        fault = "it leads out of the output folder"
+        fault = "it is outside the output folder"
     elif unsafe := _UNSAFE.search(name):
-        fault = f"{unsafe[0]!a} can't be part of a file name everywhere"
+        fault = f"{unsafe[0]!a} is not allowed in file names on every system"
     elif hidden := next((letter for letter in name if _is_hidden(letter)), None):
-        fault = f"{hidden!a} shows nothing, and may have other letters be read in another order"
+        fault = (
+            f"{hidden!a} is invisible and may change the order in which other characters are shown"
+        )
     elif any(part.startswith(".") or part != part.strip() for part in parts):
         fault = "its parts must not begin with a dot, or begin or end with a space"
     elif any(len(os.fsencode(part)) > _LONGEST for part in parts):
@@ -230,10 +232,10 @@ def check_name(name: str) -> None:
         fault = f"{device!r} is a device on Windows"
     if fault:
         raise InvalidValue(
-            f"this can't be the name of a result: {fault}",
+            f"this cannot be the name of a result: {fault}",
             port="name",
             given=repr(name),
-            expected="a file name such as apple, or with sub-folders, such as fruit/apple",
+            expected="a file name, for example apple, or with subfolders, for example fruit/apple",
         )
 
 
@@ -257,10 +259,10 @@ def check_folder(folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise OutputError(
-            f"can't write to {folder}: {there} is a file, not a folder", hint="Choose another one."
+            f"cannot write to {folder}: {there} is a file, not a folder", hint="Use another folder."
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(
-            f"can't write to {folder}: no permission to write in {there}",
-            hint="Choose another folder.",
+            f"cannot write to {folder}: no permission to write in {there}",
+            hint="Use another folder.",
         )

@@ -63,8 +63,8 @@ def find_pictures(
     ]
     if not paths:
         raise InvalidFile(
-            f"there is no picture that {pattern} stands for.",
-            expected="a folder, or a pattern such as photos/*.png",
+            f"no picture matches {pattern}",
+            expected="a folder, or a pattern, for example photos/*.png",
         )
     if order == "name":
         return sorted(paths, key=lambda path: _natural(str(path)))
@@ -102,7 +102,7 @@ def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:
     try:
         whole = environment.inputs / Path(pattern).expanduser()
     except RuntimeError as error:
-        raise InvalidFile(f"{pattern} can't be read: {error}") from None
+        raise InvalidFile(f"{pattern} cannot be read: {error}") from None
     folder, glob_pattern = whole, "*"
     if not whole.is_dir():
         parts = whole.parts
@@ -110,16 +110,16 @@ def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:
         if first is None:
             if whole.is_file():
                 return iter((whole,))
-            raise InvalidFile(f"there is no folder {whole}.")
+            raise InvalidFile(f"there is no folder {whole}")
         folder, glob_pattern = Path(*parts[:first]), str(Path(*parts[first:]))
         if ".." in parts[first:]:
-            raise InvalidFile(f"{pattern} leads back out of what it stands for.")
+            raise InvalidFile(f"{pattern} contains links that lead back to itself")
     if not is_readable(str(folder), environment):
         # Nor is it looked through.
-        raise InvalidFile(f"{pattern} may not be read here.")
+        raise InvalidFile(f"reading {pattern} is not allowed")
     looked = list(islice(folder.glob(glob_pattern), _MOST + 1))
     if len(looked) > _MOST:
-        raise InvalidFile(f"{pattern} stands for more than {_MOST:,} files.")
+        raise InvalidFile(f"{pattern} matches more than {_MOST:,} files")
     return iter(looked)
 
 

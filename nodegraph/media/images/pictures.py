@@ -38,7 +38,7 @@ class Pictures(Sequence["Image"]):
                 f"`{name}` has no picture",
                 given=summarize(value),
                 expected="an image, a mask, or a list of them",
-                hint="`result[...]` gives other values; decode a latent by VAEDecode.",
+                hint="`result[...]` returns other values; decode a latent with VAEDecode.",
             )
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Pictures(Sequence["Image"]):
         """
         if not -len(self) <= at < len(self):
             raise InvalidValue(
-                f"`{self._name}` has no picture of this number",
+                f"`{self._name}` has no picture with this number",
                 given=str(at),
                 expected=f"0 to {len(self) - 1}",
             )
@@ -121,6 +121,6 @@ def _picture(part: Any, max_pixels: int) -> Image:
             opened.load()
             return opened
     except FileNotFoundError:
-        raise InvalidValue(f"the picture {part} is there no more", hint="Run it again.") from None
+        raise InvalidValue(f"the picture {part} no longer exists", hint="Run again.") from None
     except DAMAGED as error:
-        raise InvalidValue(f"the picture {part} can't be read: {error}") from error
+        raise InvalidValue(f"the picture {part} cannot be read: {error}") from error

@@ -132,8 +132,8 @@ def conversion_hint(value: Any, kind: PictureType, verb: str = "Return") -> str:
     if is_pil_image(value):
         if value.mode in _NO_RANGE:
             give = "return" if verb == "Return" else "give"
-            return f"Mode {value.mode} doesn't say what is white: {give} an array in 0..1 instead."
-        return 'Say which channel is meant: `value.convert("L")` or `value.getchannel("A")`.'
+            return f"Mode {value.mode} does not say what is white: {give} an array in 0..1 instead."
+        return 'Select the intended channel: `value.convert("L")` or `value.getchannel("A")`.'
     if not (is_numpy_array(value) or is_tensor(value)):
         return ""
     layout = _layout(tuple(value.shape), kind)
@@ -177,9 +177,9 @@ def _scale(value: Any) -> tuple[str, str]:
     if name.startswith("float") and -1 <= least <= -0.5 and largest <= 1:
         return f"{whole} / 2 + 0.5", ", if its -1 is black"
     if name.startswith("float") and (least < 0 or 1 < largest <= _OVERSHOOT):
-        return f"{whole}.clamp(0, 1)", ", which cuts off what is outside of 0..1"
+        return f"{whole}.clamp(0, 1)", ", which clips values outside 0..1"
     if largest > 1:
-        return f"{whole} / 255", f", if its {largest:g} is of 255"
+        return f"{whole} / 255", f", if its {largest:g} is on a scale of 0 to 255"
     return whole, "" if name.startswith("float") else ", if its values are in 0..1"
 
 

@@ -94,7 +94,7 @@ def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
     """
     if np.mean((values < 0) | (values > white)) > 0.5:
         raise InvalidValue(
-            f"the picture's numbers aren't brightness from 0 to {white}",
+            f"the picture's numbers are not brightness from 0 to {white}",
             port="path",
             given=f"numbers from {values.min():g} to {values.max():g}",
             expected=f"numbers from 0 to {white}, or a file of 8 or 16 bits",

@@ -264,13 +264,13 @@ def preprocess(image: Tensor, preprocessor: Preprocessor, shorter_side: int = 0)
     right = isinstance(made, Tensor) and made.ndim == 4 and made.shape[3] in (1, 3)
     if not right or len(made) != len(image):
         raise InvalidValue(
-            f"the preprocessor {preprocessor.name} gave no pictures, or not one for each",
+            f"the preprocessor {preprocessor.name} did not return one picture per input picture",
             port="preprocessor",
             given=f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__,
             expected=f"shape ({len(image)}, height, width, 1 or 3)",
         )
     if not bool(made.isfinite().all()):
-        raise NumericalError(f"the preprocessor {preprocessor.name} gave NaN or infinity")
+        raise NumericalError(f"the preprocessor {preprocessor.name} returned NaN or infinity")
     made = as_rgb(made.float())
     if made.shape[1:3] != (height, width):
         made = resize_image(made, width, height)

@@ -33,11 +33,11 @@ def parse_boxes(
     Raises:
         InvalidValue: There are none, or something else is in there, such as pixels for shares.
     """
-    boxes = _numbers(text, 4, port, "[[x, y, width, height], …], or four numbers a line")
+    boxes = _numbers(text, 4, port, "[[x, y, width, height], …], or four numbers per line")
     for box in boxes:
         if box[2] <= 0 or box[3] <= 0:
             raise InvalidValue(
-                "a box is without extent",
+                "a box has no area",
                 port=port,
                 given=str(list(box)),
                 expected="a width and height above 0",
@@ -61,7 +61,7 @@ def parse_points(text: str, port: str = "points") -> list[tuple[float, float]]:
     """
     if not text.strip():
         return []
-    points = _numbers(text, 2, port, "[[x, y], …], or two numbers a line")
+    points = _numbers(text, 2, port, "[[x, y], …], or two numbers per line")
     return [(point[0], point[1]) for point in points]
 
 
@@ -69,17 +69,17 @@ def _numbers(text: str, each: int, port: str, expected: str) -> list[tuple[float
     flat = _flat(_read(text))
     if not flat or len(flat) % each or not all(map(math.isfinite, flat)):
         raise InvalidValue(
-            f"no list of {'boxes' if each == 4 else 'points'}",
+            f"this is not a list of {'boxes' if each == 4 else 'points'}",
             port=port,
             given=text.strip()[:60] or "nothing",
             expected=expected,
         )
     if len(flat) > each * MAX_ITEMS:
         raise InvalidValue(
-            "too many at once",
+            "there are too many",
             port=port,
             given=str(len(flat) // each),
-            expected=f"up to {MAX_ITEMS}",
+            expected=f"at most {MAX_ITEMS}",
         )
     return [tuple(flat[at : at + each]) for at in range(0, len(flat), each)]
 

@@ -34,19 +34,19 @@ def resize_image(
     multiple: int = 1,
     fill: Color = (0.0, 0.0, 0.0, 1.0),
 ) -> Tensor:
-    """Pictures scaled to a size, in full precision; shrinking averages, so nothing flickers.
+    """Scale pictures to a size in full precision; downscaling averages pixels to avoid flicker.
 
     Args:
         image: float32, shape (batch, height, width, channels).
         width, height: In pixels; 0 keeps the proportions.
         method: ``area`` averages whole pixels, ``nearest`` keeps their values.
         fit: See `fitted_size`.
-        multiple: What both sides of the result are multiples of.
-        fill: Of what ``pad`` puts around; one that isn't opaque gives pictures alpha.
+        multiple: Both sides of the result are multiples of it.
+        fill: Colour of the border that ``pad`` adds. A transparent one adds an alpha channel.
     Returns:
         float32, clipped to 0..1.
     Raises:
-        InvalidValue: The size is out of range, or takes more memory than there is, or the method
+        InvalidValue: The size is out of range or needs more memory than available, or the method
             is unknown.
     """
     if method not in _FILTERS:

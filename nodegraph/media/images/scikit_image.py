@@ -15,6 +15,6 @@ def check_segment_installed() -> None:
     """
     if find_spec("skimage") is None:
         raise InvalidValue(
-            "this selects with the package scikit-image, which isn't installed",
+            "this selection needs the package scikit-image, which is not installed",
             hint="Run `pip install 'nodegraph[segment]'`.",
         )

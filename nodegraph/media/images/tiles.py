@@ -71,16 +71,16 @@ def build_tiling(width: int, height: int, tile: tuple[int, int], overlap: int) -
             "tiles overlap by more than half",
             port="overlap",
             given=f"{overlap} pixels",
-            expected=f"{min(tile) // 2} at most",
+            expected=f"at most {min(tile) // 2}",
         )
     columns, rows = tile_starts(width, tile[0], overlap), tile_starts(height, tile[1], overlap)
     if len(columns) * len(rows) > MOST_TILES:
         raise InvalidValue(
-            "there would be too many tiles",
+            "there are too many tiles",
             port="tile_width",
             given=str(len(columns) * len(rows)),
-            expected=f"{MOST_TILES} at most",
-            hint="Make the tiles larger.",
+            expected=f"at most {MOST_TILES}",
+            hint="Use larger tiles.",
         )
     size = min(tile[0], width), min(tile[1], height)
     return Tiling(width, height, *size, tuple(columns), tuple(rows))
@@ -138,7 +138,7 @@ def _check_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> float:
     """How many times larger tiles are than they were."""
     if len(tiles) != tiling.count:
         raise InvalidValue(
-            "there aren't as many tiles as the picture was cut into",
+            "the number of tiles differs from the number that the picture was split into",
             port="tiles",
             given=str(len(tiles)),
             expected=str(tiling.count),
@@ -152,10 +152,10 @@ def _check_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> float:
     )
     if len(shapes) > 1 or not fits:
         raise InvalidValue(
-            "the tiles don't fit together",
+            "the tiles do not fit together",
             port="tiles",
             given=", ".join(f"{shape[2]} x {shape[1]} pixels" for shape in sorted(shapes)[:3]),
-            expected=f"{tiling.tile_width} x {tiling.tile_height} pixels each, or all larger by "
-            "one factor, in equal batches",
+            expected=f"{tiling.tile_width} x {tiling.tile_height} pixels each, or all enlarged by "
+            "one factor, in batches of equal size",
         )
     return factor

@@ -42,7 +42,7 @@ def encode_with_workflow(
         InvalidValue: See `encode_image_file`.
     """
     if warn is not None and format == "jpeg" and is_transparent(image):
-        warn(f"JPEG has no transparency, so it is left out. {OPAQUE_HINT}")
+        warn(f"JPEG has no transparency, so it is dropped. {OPAQUE_HINT}")
     try:
         return encode_image_file(image, format, workflow_metadata(workflow), quality, bits=bits)
     except InvalidValue as error:

@@ -51,7 +51,7 @@ def check_molecules_installed() -> None:
     """
     if find_spec("rdkit") is None:
         raise InvalidValue(
-            "molecules are read, written and drawn with the package rdkit, which isn't installed",
+            "molecules need the package rdkit, which is not installed",
             hint="Run `pip install 'nodegraph[molecules]'`.",
         )
 
@@ -85,11 +85,11 @@ def check_molecule(molecule: Molecule) -> None:
         "stereo": (molecule.stereo, (bonds, 3)),
     }
     if not atoms:
-        raise InvalidValue("there are no atoms in this molecule", port="molecule")
+        raise InvalidValue("this molecule has no atoms", port="molecule")
     for name, (part, shape) in forms.items():
         if part is not None and tuple(part.shape) != shape:
             raise InvalidValue(
-                f"the {name} of this molecule don't fit its atoms and bonds",
+                f"the {name} of this molecule do not fit its atoms and bonds",
                 port="molecule",
                 given=f"shape {tuple(part.shape)}",
                 expected=str(shape),
@@ -97,7 +97,7 @@ def check_molecule(molecule: Molecule) -> None:
     _check_range(molecule.elements, HEAVIEST, "an atomic number")
     _check_range(molecule.bonds, atoms - 1, "an atom of a bond")
     if not molecule.coordinates.isfinite().all():
-        raise NumericalError("some atoms are nowhere: NaN or infinity", port="molecule")
+        raise NumericalError("some atoms have no position: NaN or infinity", port="molecule")
     _check_sites(molecule.sites, atoms)
 
 
@@ -116,7 +116,7 @@ def _check_sites(sites: AtomSites | None, atoms: int) -> None:
         return
     columns = (sites.names, sites.residues, sites.numbers, sites.chains)
     if any(len(column) != atoms for column in columns):
-        raise InvalidValue("the sites of this molecule don't fit its atoms", port="molecule")
+        raise InvalidValue("the sites of this molecule do not fit its atoms", port="molecule")
 
 
 def to_rdkit(molecule: Molecule) -> Any:
@@ -210,7 +210,7 @@ def _finished(made: Any, molecule: Molecule) -> Any:
         # What takes hydrogens away looks at these alone.
         Chem.SetDoubleBondNeighborDirections(made)
     except (ValueError, RuntimeError, IndexError) as error:
-        raise InvalidValue(f"there is no such molecule: {error}", port="molecule") from error
+        raise InvalidValue(f"this is not a valid molecule: {error}", port="molecule") from error
     return made.GetMol()
 
 
@@ -237,10 +237,10 @@ def from_rdkit(molecule: Any) -> Molecule:
         try:
             Chem.Kekulize(plain, clearAromaticFlags=True)
         except ValueError as error:
-            raise InvalidValue(f"there is no such molecule: {error}") from error
+            raise InvalidValue(f"this is not a valid molecule: {error}") from error
         atoms, bonds = list(plain.GetAtoms()), list(plain.GetBonds())
         if not atoms:
-            raise InvalidValue("there are no atoms in this molecule")
+            raise InvalidValue("this molecule has no atoms")
         orders = {kind: order for order, kind in _bond_kinds().items()}
         conformers = [conformer.GetPositions() for conformer in plain.GetConformers()]
         coordinates = np.array(conformers, np.float32).reshape(-1, len(atoms), 3)
@@ -329,13 +329,13 @@ def check_smiles(smiles: str) -> Any:
         if text and len(text) <= _LONGEST_SMILES:
             molecule = Chem.MolFromSmiles(text, sanitize=False)
         if molecule is None:
-            raise InvalidValue("this is no SMILES text", port="smiles", given=text[:80])
+            raise InvalidValue("this is not SMILES text", port="smiles", given=text[:80])
         try:
             Chem.SanitizeMol(molecule)
             Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
         except (ValueError, RuntimeError) as error:
             raise InvalidValue(
-                f"there is no such molecule: {error}", port="smiles", given=text[:80]
+                f"this is not a valid molecule: {error}", port="smiles", given=text[:80]
             ) from error
         if name.strip():
             molecule.SetProp("_Name", name.strip())
@@ -369,10 +369,10 @@ def embed_conformers(molecule: Molecule, conformers: int, seed: int) -> Molecule
     made = to_rdkit(molecule)
     if made.GetNumHeavyAtoms() > _MOST_EMBEDDED:
         raise InvalidValue(
-            "this molecule is too large to be laid in space",
+            "this molecule is too large for 3D coordinates",
             port="molecule",
             given=f"{made.GetNumHeavyAtoms()} atoms",
-            expected=f"at most {_MOST_EMBEDDED}, besides hydrogen",
+            expected=f"at most {_MOST_EMBEDDED} without hydrogen",
         )
     with silence_rdkit():
         from rdkit import Chem
@@ -386,7 +386,7 @@ def embed_conformers(molecule: Molecule, conformers: int, seed: int) -> Molecule
         numbers = rdDistGeom.EmbedMultipleConfs(whole, conformers, settings)
         if len(numbers) < conformers:
             raise InvalidValue(
-                "no way was found to lay this molecule in space",
+                "no 3D coordinates were found for this molecule",
                 port="molecule",
                 hint="Try another seed.",
             )

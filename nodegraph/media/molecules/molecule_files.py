@@ -51,10 +51,10 @@ def parse_molecule_file(path: Path, *, number: int = 0, names: bool = True) -> A
     records = _records(text, file_format)
     if number >= len(records):
         raise InvalidValue(
-            "there aren't so many molecules in this file",
+            "the file has fewer molecules",
             port="number",
             given=str(number),
-            expected=f"0 to {len(records) - 1}" if records else "a file that holds some",
+            expected=f"0 to {len(records) - 1}" if records else "a file that contains molecules",
         )
     try:
         if file_format == "smi":
@@ -67,7 +67,7 @@ def parse_molecule_file(path: Path, *, number: int = 0, names: bool = True) -> A
 
 def _unreadable(path: Path, error: Exception) -> InvalidFile:
     reason = error.problem.message if isinstance(error, InvalidValue) else error
-    return InvalidFile(f"{path} holds no molecule that can be read: {reason}")
+    return InvalidFile(f"{path} holds no readable molecule: {reason}")
 
 
 def _records(text: str, file_format: MoleculeFormat) -> list[str]:
@@ -113,7 +113,7 @@ def encode_molecule(
     """
     if format not in MOLECULE_SUFFIXES:
         raise InvalidValue(
-            f"no format of molecules is called {format!r}",
+            f"there is no molecule format {format!r}",
             port="format",
             expected=", ".join(MOLECULE_SUFFIXES),
         )
@@ -177,7 +177,7 @@ def read_molecule_file(path: Path, *, names: bool = True) -> tuple[str, Molecule
         file_format = "smi"
     if file_format is None or b"\0" in data:
         raise InvalidFile(
-            f"{path} holds no molecule that is read: it looks like {guess_file_kind(path)}.",
+            f"{path} holds no readable molecule: it looks like {guess_file_kind(path)}",
             expected=READABLE,
         )
     return data.decode("utf-8", "replace"), file_format

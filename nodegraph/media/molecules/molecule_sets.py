@@ -130,9 +130,9 @@ def decode_molecules(items: Tensor, *, strict: bool = False) -> list[Molecule]:
             decoded.append(from_rdkit(made))
         elif strict:
             raise InvalidValue(
-                f"item {index} is no molecule: an atom has too many bonds, or it is in pieces",
+                f"item {index} is not a molecule: an atom has too many bonds, or it is in pieces",
                 port="latent",
-                hint="Leave such out, put a ValenceGuidance before the sampler, or take more "
+                hint="Remove such items, put a ValenceGuidance before the sampler, or use more "
                 "steps.",
             )
     return decoded
@@ -207,9 +207,9 @@ def _pattern(smarts: str, port: str) -> Any | None:
         pattern = Chem.MolFromSmarts(smarts.strip())
     if pattern is None:
         raise InvalidValue(
-            "this is no SMARTS pattern",
+            "this is not a SMARTS pattern",
             port=port,
             given=smarts[:80],
-            expected="such as c1ccccc1 for a ring of benzene, or [OH]",
+            expected="for example c1ccccc1 for a benzene ring, or [OH]",
         )
     return pattern

@@ -19,13 +19,13 @@ Interval = tuple[float, float]
 _ROUNDS = 9999
 """Draws of a bootstrap or a permutation test: the smallest p-value is 1 / 10,000."""
 _CARD = (
-    "What this can't show. A classifier tells labels, and its own mistakes and blind spots are in "
-    "these shares; judge it first, on pictures that people labelled. What is none of its labels is "
-    "counted as one of them. Intervals are of chance alone, for these prompts, this model, these "
-    "settings: other words, seeds or samplers may give other shares. A difference from an "
-    "even share is no fault, and an even share no proof of fairness: what a share ought to be is a "
-    "judgement that no measure makes. Labels about people are guesses from looks, never what "
-    "somebody is."
+    "Limits of this plot. A classifier assigns labels, and its errors and blind spots "
+    "affect these shares; evaluate it first on pictures labelled by people. A picture that "
+    "fits none of its labels is counted as one of them. Intervals cover only random "
+    "variation for these prompts, this model and these settings: other words, seeds or "
+    "samplers may give other shares. A difference from an even share is not an error, and "
+    "an even share does not prove fairness: no measure decides what a share should be. "
+    "Labels about people are guesses from their appearance, never facts about a person."
 )
 
 
@@ -127,10 +127,10 @@ def _names(labels: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
     strange = [name for name in counts if name not in names] if names else []
     if strange:
         raise InvalidValue(
-            "some labels are no category",
+            "some labels are not in the list of categories",
             port="categories",
             given=", ".join(strange[:5]),
-            expected="all labels there are",
+            expected="a list of all labels",
         )
     return names or tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
@@ -149,11 +149,14 @@ def count_by_group(
     """
     if len(groups) != len(labels):
         raise InvalidValue(
-            "each label has one group", port=port, given=str(len(groups)), expected=str(len(labels))
+            "each label needs one group",
+            port=port,
+            given=str(len(groups)),
+            expected=str(len(labels)),
         )
     counts = {group: np.zeros(len(names), np.int64) for group in groups}
     if len(counts) < 2:
-        raise InvalidValue("groups are two at least", port=port, given=str(len(counts)))
+        raise InvalidValue("there are fewer than two groups", port=port, given=str(len(counts)))
     for label, group in zip(labels, groups, strict=True):
         counts[group][names.index(label)] += 1
     return counts
@@ -361,7 +364,7 @@ def difference_plot(pair: DistributionComparison, names: tuple[str, str], title:
     """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
     low, high = zip(*pair.intervals, strict=True)
     series = Series("", pair.first.labels, pair.differences, "points", low, high)
-    note = f"{names[1]} less {names[0]}; whiskers are {_percent(pair.first.level)} intervals."
+    note = f"{names[1]} minus {names[0]}; whiskers are {_percent(pair.first.level)} intervals."
     return Plot(title, "", "difference of shares", (series,), notes=(note,))
 
 
@@ -372,7 +375,7 @@ def _bars(dist: Distribution, name: str) -> Series:
 
 def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = False) -> str:
     """The figures as text, and what they can't show."""
-    kind = "other prompts of this kind might give (bootstrap)" if grouped else "chance (Wilson)"
+    kind = "the choice of prompts of this kind (bootstrap)" if grouped else "chance (Wilson)"
     head = f"{about or 'Labels'}: {pluralize(dist.total, 'picture')}"
     lines = [f"{head}, {_percent(dist.level)} intervals of {kind}"]
     rows = zip(dist.labels, dist.counts, dist.shares, dist.intervals, strict=True)
@@ -391,10 +394,14 @@ def comparison_card(pair: DistributionComparison, names: tuple[str, str], about:
     lines = [
         f"{about or 'Labels'}: {first_name}, {pair.first.total} pictures; {second_name}, "
         f"{pair.second.total} pictures",
-        f"Distance of the distributions: {format_percentage(pair.distance, fewest)} of the "
-        "pictures would have to change their labels.",
-        f"As far apart by chance alone, were there no difference: p = {pair.p_value:.4f} "
-        f"(permutation test{_of_groups(pair)})",
+        (
+            f"Distance of the distributions: {format_percentage(pair.distance, fewest)} of the "
+            "pictures would need other labels to make them equal."
+        ),
+        (
+            "Probability of this distance by chance, if there were no difference: p = "
+            f"{pair.p_value:.4f} (permutation test{_of_groups(pair)})"
+        ),
     ]
     rows: Mapping[str, tuple[float, Interval]] = dict(
         zip(pair.first.labels, zip(pair.differences, pair.intervals, strict=True), strict=True)
@@ -409,9 +416,9 @@ def comparison_card(pair: DistributionComparison, names: tuple[str, str], about:
 
 
 _INDEPENDENT = (
-    "All pictures are taken for independent. Where several are of one prompt, give the prompts as "
-    "groups: without, differences are found where there are none. Of equal seeds, intervals are "
-    "somewhat too wide."
+    "All pictures are treated as independent. If several pictures come from one prompt, "
+    "give the prompts as groups; without groups, differences may be reported where there "
+    "are none. With equal seeds, the intervals are slightly too wide."
 )
 
 
@@ -423,12 +430,12 @@ def _of_groups(pair: DistributionComparison) -> str:
     if pair.groups is None:
         return ""
     first, second = pair.groups
-    return f" of whole groups, {first} and {second}; intervals draw groups anew (bootstrap)"
+    return f" of whole groups, {first} and {second}; intervals resample groups (bootstrap)"
 
 
 def _several(count: int, level: float) -> str:
     missed = 1 - level
     return (
-        f"Each interval misses its share one time in {1 / missed:.0f}; of {count} of them, "
-        f"{count * missed:.1f} are expected to."
+        f"Each interval misses its share one time in {1 / missed:.0f}; for {count} "
+        f"intervals, {count * missed:.1f} misses are expected."
     )

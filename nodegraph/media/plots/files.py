@@ -59,7 +59,7 @@ def parse_plot_table(text: str, name: str, delimiter: str = ",") -> Plot:
     try:
         rows = [row for row in csv.reader(StringIO(text), delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise InvalidFile(f"{name} is no table: {error}") from error
+        raise InvalidFile(f"{name} is not a table: {error}") from error
     heads = [cell.strip() for cell in rows[0]] if rows else []
     lines = [row + [""] * (len(heads) - len(row)) for row in rows[1:]]
     try:
@@ -69,9 +69,9 @@ def parse_plot_table(text: str, name: str, delimiter: str = ",") -> Plot:
     except (InvalidValue, ValueError) as error:
         between = "tabs" if delimiter == "\t" else "commas"
         raise InvalidFile(
-            f"{name} is no table of a plot: {error}",
-            expected=f"a line of names, then numbers, with {between} between; "
-            "the first column is x, or `series`",
+            f"{name} is not a plot table: {error}",
+            expected=f"a header line, then numbers separated by {between}; the first column is x, "
+            "or `series`",
         ) from error
 
 
@@ -105,7 +105,7 @@ def _of_columns(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Plot:
         if _is_numeric(column)
     ]
     if not series:
-        raise ValueError("no column besides the first has numbers")
+        raise ValueError("only the first column has numbers")
     return Plot("", heads[0], series[0].name if len(series) == 1 else "", tuple(series))
 
 
@@ -200,8 +200,8 @@ def read_plot(path: Path, *, names: bool = True, most: int | None = None) -> Plo
         return parse_plot_json(data, str(path))
     if path.suffix.lower() not in _TABLES or b"\0" in data:
         raise InvalidFile(
-            f"{path} holds no plot: it looks like {guess_file_kind(path)}.",
-            expected="JSON that SavePlot wrote, or a table (.csv, .tsv)",
+            f"{path} holds no plot: it looks like {guess_file_kind(path)}",
+            expected="JSON written by SavePlot, or a table (.csv, .tsv)",
         )
     if most is not None and len(data) > most:
         data = data[: data.rfind(b"\n", 0, most) + 1] or data
@@ -220,13 +220,13 @@ def parse_plot_json(data: bytes, name: str = "this file") -> Plot:
     try:
         form = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidFile(f"{name} is damaged, or no JSON.") from error
+        raise InvalidFile(f"{name} is damaged or not JSON") from error
     if not isinstance(form, dict) or form.get("format") != PLOT_FORMAT:
-        raise InvalidFile(f"{name} is no plot.", expected=f'"format": "{PLOT_FORMAT}"')
+        raise InvalidFile(f"{name} is not a plot", expected=f'"format": "{PLOT_FORMAT}"')
     try:
         return _plot(form)
     except (InvalidValue, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        raise InvalidFile(f"{name} is no plot as it should be: {error}") from error
+        raise InvalidFile(f"{name} is not a valid plot: {error}") from error
 
 
 def _plot(form: Mapping[str, Any]) -> Plot:
@@ -249,5 +249,5 @@ def _numbers(values: list[float | None]) -> tuple[float, ...]:
 
 def _one_of(value: Any, *known: Any) -> Any:
     if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        raise ValueError(f"{value!r} is not one of {', '.join(known)}")
     return value

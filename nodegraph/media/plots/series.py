@@ -30,10 +30,12 @@ def build_series(
         InvalidValue: They don't fit together.
     """
     if x and categories:
-        raise InvalidValue("values stand either at numbers or over categories", port="categories")
+        raise InvalidValue(
+            "a series has both numbers and categories along x, or neither", port="categories"
+        )
     if categories and len(categories) != len(values):
         raise InvalidValue(
-            "there aren't as many categories as values",
+            "the number of categories differs from the number of values",
             port="categories",
             given=str(len(categories)),
             expected=str(len(values)),
@@ -60,18 +62,21 @@ def join_plots(plots: Sequence[Plot], title: str = "", names: Sequence[str] = ()
             not as many names.
     """
     if not plots:
-        raise InvalidValue("there is no plot to join", port="plots")
+        raise InvalidValue("there are no plots to combine", port="plots")
     if names and len(names) != len(plots):
         raise InvalidValue(
-            "each plot has one name", port="names", given=str(len(names)), expected=str(len(plots))
+            "each plot needs one name",
+            port="names",
+            given=str(len(names)),
+            expected=str(len(plots)),
         )
     if len({each.is_categorical for plot in plots for each in plot.series if each.x}) > 1:
         raise InvalidValue(
-            "some of the plots have numbers and some have categories along x",
+            "some plots have numbers along x, and some have categories",
             port="plots",
             given=", ".join(plot.title or "a plot without a title" for plot in plots),
-            expected="the same along x for all of them",
-            hint="Leave out those of the other kind, or draw them beside each other.",
+            expected="the same kind of x axis for all plots",
+            hint="Remove the plots of the other kind, or draw them separately.",
         )
     called = [each.name for plot in plots for each in plot.series]
     twice = {name for name, count in Counter(called).items() if count > 1}

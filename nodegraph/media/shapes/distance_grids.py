@@ -111,7 +111,7 @@ def check_meshing_installed() -> None:
     """
     if find_spec("skimage") is None:
         raise InvalidValue(
-            "meshes of grids are made with the package scikit-image, which isn't installed",
+            "meshes from grids need the package scikit-image, which is not installed",
             hint="Run `pip install 'nodegraph[shapes]'`.",
         )
 
@@ -141,7 +141,7 @@ def extract_surface(
 
     if grid.ndim != 3 or not torch.isfinite(grid).all():
         raise InvalidValue(
-            "a grid of distances has three dimensions, and its numbers are finite",
+            "a distance grid must have three dimensions and finite numbers",
             port="latent",
             given=f"shape {tuple(grid.shape)}",
         )
@@ -199,7 +199,7 @@ def surface_points(mesh: Mesh, count: int, seed: int = 0) -> PointCloud:
     sides = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     areas = torch.linalg.vector_norm(torch.linalg.cross(*sides), dim=1)
     if not len(areas) or float(areas.sum()) <= 0:
-        raise InvalidValue("the mesh has no surface to put points on", port="mesh")
+        raise InvalidValue("the mesh has no surface to sample points on", port="mesh")
     rng = np.random.default_rng(seed)
     ends = torch.cumsum(areas, 0)
     drawn = torch.from_numpy(rng.random(count)) * ends[-1]

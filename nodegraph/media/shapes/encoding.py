@@ -50,7 +50,7 @@ def encode_mesh(
     if format == "obj":
         return _obj(vertices, levels, faces, texts)
     raise InvalidValue(
-        f"no format of meshes is called {format!r}",
+        f"there is no mesh format {format!r}",
         port="format",
         expected=", ".join(SHAPE_SUFFIXES),
     )
@@ -74,14 +74,14 @@ def check_mesh(mesh: Mesh) -> None:
     count = len(vertices)
     if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,) or not count or not len(faces):
         raise InvalidValue(
-            "this is no mesh",
+            "this is not a mesh",
             port="mesh",
             given=f"vertices {tuple(vertices.shape)}, faces {tuple(faces.shape)}",
             expected="(vertices, 3) and (faces, 3), at least one of each",
         )
     if int(faces.min()) < 0 or int(faces.max()) >= count:
         raise InvalidValue(
-            "a triangle has a corner that isn't there",
+            "a triangle refers to a vertex that does not exist",
             port="mesh",
             given=f"{int(faces.min())} to {int(faces.max())}",
             expected=f"0 to {count - 1}",
@@ -89,7 +89,7 @@ def check_mesh(mesh: Mesh) -> None:
     _check_finite(vertices, "mesh")
     _check_colors(mesh.colors, count, "mesh")
     if mesh.texture is not None and (mesh.uv is None or mesh.uv.shape != (count, 2)):
-        raise InvalidValue("a texture needs a place in it for each vertex (uv)", port="mesh")
+        raise InvalidValue("a texture needs a texture coordinate (uv) for each vertex", port="mesh")
 
 
 def check_points(cloud: PointCloud) -> None:
@@ -97,7 +97,7 @@ def check_points(cloud: PointCloud) -> None:
     points = cloud.points
     if points.shape[1:] != (3,) or not len(points):
         raise InvalidValue(
-            "these are no points",
+            "this is not a point cloud",
             port="point_cloud",
             given=f"shape {tuple(points.shape)}",
             expected="(points, 3), at least one",
@@ -108,13 +108,13 @@ def check_points(cloud: PointCloud) -> None:
 
 def _check_finite(values: Tensor, port: str) -> None:
     if not values.isfinite().all():
-        raise NumericalError("some points are nowhere: NaN or infinity", port=port)
+        raise NumericalError("some points have no position: NaN or infinity", port=port)
 
 
 def _check_colors(colors: Tensor | None, count: int, port: str) -> None:
     if colors is not None and colors.shape != (count, 3):
         raise InvalidValue(
-            "the colours don't fit the points",
+            "the number of colours differs from the number of points",
             port=port,
             given=f"shape {tuple(colors.shape)}",
             expected=f"({count}, 3)",

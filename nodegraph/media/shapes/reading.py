@@ -62,7 +62,7 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     if arrays is None:
         raise InvalidFile(
             f"there are no triangles in {path}",
-            hint="If it holds points, put a LoadPointCloud in its place.",
+            hint="If it holds points, use a LoadPointCloud instead.",
         )
     places = (arrays.points, arrays.faces, arrays.colors, arrays.uv, arrays.texture)
     vertices, faces, *looks = (None if each is None else torch.from_numpy(each) for each in places)
@@ -83,7 +83,7 @@ def shape_arrays(path: Path, *, names: bool = True) -> ShapeArrays | None:
     vertices = _finite(np.concatenate([part.vertices for part in parts]), path)
     corners = np.concatenate(faces).astype(np.int64)
     if corners.min() < 0 or corners.max() >= len(vertices):
-        raise InvalidFile(f"{path} is damaged: its triangles have corners that aren't there.")
+        raise InvalidFile(f"{path} is damaged: its triangles refer to vertices that do not exist")
     mesh = ShapeArrays(vertices, corners)
     if len(parts) == 1 and (painted := _painted(mesh, parts[0].shape)) is not None:
         return painted
@@ -146,7 +146,7 @@ def _parts(path: Path, names: bool) -> list[_Part]:
         parts = [_placed(scene, node, kind == "glb") for node in scene.graph.nodes_geometry]
     except Exception as error:
         raise InvalidFile(
-            f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
+            f"{path} is damaged or truncated: {error}", hint="Copy or download it again."
         ) from error
     return parts
 
@@ -174,7 +174,7 @@ def _check_counts(data: bytes, format: ShapeFormat) -> None:
     head, _, body = data.partition(b"end_header")
     lines = [line.split() for line in head.splitlines() if line.startswith(b"element ")]
     if sum(int(line[2]) for line in lines) > len(body):
-        raise ValueError("it is shorter than it says")
+        raise ValueError("it is shorter than stated")
 
 
 def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
@@ -183,7 +183,7 @@ def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         points = np.ascontiguousarray(values, np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-        raise InvalidFile(f"{path} is damaged: some of its points are nowhere.")
+        raise InvalidFile(f"{path} is damaged: some of its points have no position")
     return points
 
 

@@ -76,24 +76,24 @@ def check_glb(document: dict[str, Any], name: str) -> None:
         _check_tables(document, name)
         _check_nodes(document, name)
     except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
-        raise InvalidFile(f"{name} is damaged: its JSON is no glTF ({error!r}).") from error
+        raise InvalidFile(f"{name} is damaged: its JSON is not glTF ({error!r})") from error
 
 
 def _check_tables(document: dict[str, Any], name: str) -> None:
     accessors: Sequence[Any] = document.get("accessors", ())
     sizes = [accessor["count"] * _NUMBERS[accessor["type"]] for accessor in accessors]
     if any(size < 0 for size in sizes) or sum(sizes) > MOST_NUMBERS:
-        raise InvalidFile(f"{name} is refused: it claims {sum(sizes):,} numbers.")
+        raise InvalidFile(f"{name} is refused: it states {sum(sizes):,} numbers")
     for part in (*document.get("buffers", ()), *document.get("images", ())):
         if "uri" in part:
             raise InvalidFile(
-                f"{name} is refused: parts of it lie in other files.",
+                f"{name} is refused: parts of it are in other files",
                 hint="Save it as one GLB, with textures inside.",
             )
     needed = document.get("extensionsRequired", ())
     if needed:
         raise InvalidFile(
-            f"{name} needs extensions of glTF that aren't read here.",
+            f"{name} needs glTF extensions that are not supported",
             given=", ".join(map(str, needed)),
             hint="Save it without compression.",
         )
@@ -102,23 +102,23 @@ def _check_tables(document: dict[str, Any], name: str) -> None:
 def _check_nodes(document: dict[str, Any], name: str) -> None:
     nodes: Sequence[Any] = document.get("nodes", ())
     if len(nodes) > _MOST_NODES:
-        raise InvalidFile(f"{name} is refused: it has {len(nodes):,} nodes.")
+        raise InvalidFile(f"{name} is refused: it has {len(nodes):,} nodes")
     above: dict[int, int] = {}
     for at, node in enumerate(nodes):
         for child in node.get("children", ()):
             if not 0 <= child < len(nodes) or child in above:
-                raise InvalidFile(f"{name} is damaged: its nodes are no tree.")
+                raise InvalidFile(f"{name} is damaged: its nodes do not form a tree")
             above[child] = at
     for start in range(len(nodes)):
         at, steps = start, 0
         while at in above:
             at, steps = above[at], steps + 1
             if steps > _DEEPEST:
-                raise InvalidFile(f"{name} is refused: its nodes lie within themselves.")
+                raise InvalidFile(f"{name} is refused: its nodes contain themselves")
     meshes, accessors = document.get("meshes", ()), document.get("accessors", ())
     drawn = sum(_corners(meshes[node["mesh"]], accessors) for node in nodes if "mesh" in node)
     if 3 * drawn > MOST_NUMBERS:
-        raise InvalidFile(f"{name} is refused: it shows its meshes too often.")
+        raise InvalidFile(f"{name} is refused: it repeats its meshes too often")
 
 
 def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
@@ -139,11 +139,11 @@ def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
             left -= _decoded_pixel_count(binary[begin : begin + view["byteLength"]], left)
     except (*DAMAGED, AttributeError) as error:
         raise InvalidFile(
-            f"{name} is refused: a texture is damaged, or no {', '.join(_PICTURES)}."
+            f"{name} is refused: a texture is damaged, or not {', '.join(_PICTURES)}"
         ) from error
     if left < 0:
         raise InvalidFile(
-            f"{name} is refused: its textures are too large.",
+            f"{name} is refused: its textures are too large",
             expected=f"at most {MOST_TEXELS:,} pixels",
         )
 
@@ -195,7 +195,7 @@ def check_shapes_installed() -> None:
     """
     if find_spec("trimesh") is None:
         raise InvalidValue(
-            "meshes and clouds of points are read with the package trimesh, which isn't installed",
+            "meshes and point clouds need the package trimesh, which is not installed",
             hint="Run `pip install 'nodegraph[shapes]'`.",
         )
 
@@ -248,7 +248,7 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
         file.close()
         fault = "is too large" if file_format else f"is none that is read: {guess_file_kind(path)}"
         raise InvalidFile(
-            f"the shape {path} {fault}.",
+            f"the shape {path} {fault}",
             given=format_size(size) if file_format else None,
             expected=READABLE,
         )
@@ -367,11 +367,11 @@ def glb_json(file: BinaryIO, name: str) -> dict[str, Any]:
     head = file.read(20)
     size = int.from_bytes(head[12:16], "little")
     if head[16:20] != JSON_CHUNK or size > _LARGEST_JSON:
-        raise InvalidFile(f"{name} is damaged, or no GLB of version 2.")
+        raise InvalidFile(f"{name} is damaged, or not GLB version 2")
     try:
         document = json.loads(file.read(size))
     except (ValueError, RecursionError) as error:
-        raise InvalidFile(f"{name} is damaged or cut short: its JSON is none.") from error
+        raise InvalidFile(f"{name} is damaged or truncated: its JSON cannot be read") from error
     if not isinstance(document, dict):
-        raise InvalidFile(f"{name} is damaged: its JSON is no object.")
+        raise InvalidFile(f"{name} is damaged: its JSON is not an object")
     return document

@@ -74,14 +74,14 @@ def video_from_images(
 
     batches = [batch for batch in images if len(batch)]
     if not batches:
-        raise InvalidValue("there are no pictures to make a video of", port="images")
+        raise InvalidValue("there are no pictures to create a video from", port="images")
     sizes = list(dict.fromkeys((batch.shape[2], batch.shape[1]) for batch in batches))
     if len(sizes) > 1:
         raise InvalidValue(
-            "the pictures of a video have one size",
+            "the pictures of a video must have the same size",
             port="images",
             given=", ".join(f"{width} x {height}" for width, height in sizes[:4]),
-            hint="Put a ResizeImage before.",
+            hint="Put a ResizeImage before this node.",
         )
     count = sum(map(len, batches))
     (width, height), needed = sizes[0], 12 * count * sizes[0][0] * sizes[0][1]
@@ -139,11 +139,11 @@ def read_video(
         has_audio = file.audio is not None or not file.container.streams.audio
         is_mixed = file.has_separate_alpha
     if not has_audio and warn is not None:
-        warn(f"The audio of {path.name} can't be read, and is left out.")
+        warn(f"The audio of {path.name} cannot be read and is skipped.")
     if warn is not None and (is_mixed or any(picture.has_alpha for picture in pictures)):
         warn(
-            f"The transparency of {path.name} is left out, as videos have none here. "
-            "LoadImageFrames reads that of GIF, WebP and APNG."
+            f"The transparency of {path.name} is dropped, as videos have none. Use "
+            "LoadImageFrames to read the transparency of GIF, WebP and APNG."
         )
     width, height = pictures[0].size
     frames = torch.empty(len(pictures), height, width, 3)
@@ -185,7 +185,7 @@ def _pictures(
             is_end = False
             break
     if index < 0:
-        raise InvalidFile(f"{file.name} is damaged: there is no picture in it.")
+        raise InvalidFile(f"{file.name} is damaged: it contains no picture")
     if not pictures:
         raise frame_out_of_range_error(first, index + 1)
     return pictures, is_end
@@ -194,7 +194,7 @@ def _pictures(
 def frame_out_of_range_error(first: int, frames: int) -> InvalidValue:
     """The error that tells of a beginning behind the end."""
     return InvalidValue(
-        "the video ends before that",
+        "the video ends before this frame",
         port="first",
         given=f"frame {first}",
         expected=f"0 to {frames - 1}, as it has {frames} frames",

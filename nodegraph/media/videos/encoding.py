@@ -129,7 +129,7 @@ def encode_video(
 def _check(video: Video, format: str, quality: int) -> None:
     if format not in _CODINGS:
         raise InvalidValue(
-            f"no video format is called {format!r}", port="format", expected=", ".join(_CODINGS)
+            f"there is no video format {format!r}", port="format", expected=", ".join(_CODINGS)
         )
     if not 1 <= quality <= 100:
         raise InvalidValue(
@@ -138,16 +138,16 @@ def _check(video: Video, format: str, quality: int) -> None:
     shape = tuple(video.frames.shape)
     if len(shape) != 4 or shape[-1] != 3 or 0 in shape or max(shape[1:3]) > LONGEST_SIDE:
         raise InvalidValue(
-            "these are no frames that can be written",
+            "these frames cannot be written",
             port="video",
             given=f"shape {shape}",
             expected=f"(frames, height, width, 3), sides of at most {LONGEST_SIDE} pixels",
         )
     if video.rate <= 0 or max(video.rate.numerator, video.rate.denominator) >= 2**31:
-        raise InvalidValue("there is no such frame rate", port="video", given=str(video.rate))
+        raise InvalidValue("the frame rate is out of range", port="video", given=str(video.rate))
     if video.audio is not None and len(video.audio.waveform) not in _LAYOUTS:
         raise InvalidValue(
-            "audio of so many channels can't be written",
+            "audio with this number of channels cannot be written",
             port="video",
             given=str(len(video.audio.waveform)),
             expected=", ".join(map(str, _LAYOUTS)),

@@ -61,10 +61,10 @@ def exact_rate(rate: float | Fraction) -> Fraction:
     """
     if not SLOWEST <= rate <= FASTEST:
         raise InvalidValue(
-            "there is no such frame rate",
+            "the frame rate is out of range",
             port="rate",
             given=f"{float(rate):g}",
-            expected=f"{float(SLOWEST):g} to {float(FASTEST):g} frames a second",
+            expected=f"{float(SLOWEST):g} to {float(FASTEST):g} frames per second",
         )
     near = round(rate / _NTSC) * _NTSC
     # As it is written, with two or three places: 23.98, 29.97, 59.94, 14.985.

@@ -215,15 +215,16 @@ class OpenVideo:
             most = part.first + most * part.every
             # Where there is no memory for each frame once, reading raises.
             if times.count <= most < times.end * rate:
-                limit = f", not {float(rate):g}, as there is memory for {most:,} frames"
+                limit = f", not {float(rate):g}, because memory is limited to {most:,} frames"
                 rate = round_down_rate((most - 1) / times.end)
         if warn is not None and (limit or not times.is_complete_at(rate)):
             least = times.shortest
             warn(
-                f"{Path(self.name).name} is read at {float(rate):g} frames a second{limit}. Its "
-                f"frames come unevenly, as little as {float(least * 1000):.3g} ms apart: "
-                f"{times.left_out(rate):,} of {times.count:,} are left out. Set `rate` for another "
-                f"rate, up to {float(min(FASTEST, 1 / least)):.4g}, or `count` for a part."
+                f"{Path(self.name).name} is read at {float(rate):g} frames per "
+                f"second{limit}. Its frames are unevenly spaced, at least "
+                f"{float(least * 1000):.3g} ms apart: {times.left_out(rate):,} of "
+                f"{times.count:,} are skipped. Set `rate` for another rate, up to "
+                f"{float(min(FASTEST, 1 / least)):.4g}, or `count` for a part."
             )
         return rate
 
@@ -275,7 +276,7 @@ class OpenVideo:
                     self._begin = frame.pts
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
-                    raise InvalidFile(f"{self.name} is refused: its pictures change their size.")
+                    raise InvalidFile(f"{self.name} is refused: its pictures change their size")
                 yield frame
         self._check_length()
 
@@ -346,7 +347,7 @@ class OpenVideo:
         """Raises: InvalidFile: There is none."""
         frame = next(islice(self.frames(), 1), None)
         if frame is None:
-            raise damaged_file_error(self.name, "there is no picture in it")
+            raise damaged_file_error(self.name, "it contains no picture")
         return frame
 
     def count(self, path: Path, rate: Fraction) -> int | None:
@@ -434,12 +435,12 @@ class OpenVideo:
             if each.codec_context is not None and not each.disposition & Disposition.attached_pic
         ]
         if not streams:
-            raise InvalidFile(f"{self.name} is no video: there are no moving pictures in it.")
+            raise InvalidFile(f"{self.name} is not a video: it contains no moving pictures")
         [stream, *_] = streams
         codec = stream.codec_context
         if codec.codec.name not in _VIDEO_CODECS.split(","):
             raise InvalidFile(
-                f"{self.name} is refused: its codec isn't read here.",
+                f"{self.name} is refused: its codec is not supported",
                 given=codec.codec.name,
                 expected="H.264, H.265, VP8, VP9, AV1, MPEG-4, ProRes, FFV1 and others",
                 hint="Convert it to MP4 (H.264) or WebM (VP9).",
@@ -447,7 +448,7 @@ class OpenVideo:
         # Some codecs don't even tell the size of what is larger.
         if not 0 < codec.width * codec.height <= self._max_pixels:
             raise InvalidFile(
-                f"{self.name} is refused: its pictures are too large, or damaged.",
+                f"{self.name} is refused: its pictures are too large, or damaged",
                 given=f"{codec.width} x {codec.height} pixels" if codec.width else None,
                 expected=f"at most {self._max_pixels:,} pixels",
             )
@@ -481,7 +482,7 @@ class OpenVideo:
         # A whole file may not tell how long its last picture is shown, or what was trimmed.
         if not is_complete(self._file):
             raise damaged_file_error(
-                self.name, f"{float(until):.1f} of {float(length):.1f} s are there"
+                self.name, f"only {float(until):.1f} of {float(length):.1f} s are there"
             )
 
 
@@ -558,9 +559,7 @@ def _container(
         )
     except (av.FFmpegError, ValueError, OSError) as error:
         like = f": it looks like {guess_file_kind(path)}" if path is not None else ""
-        raise InvalidFile(
-            f"{name} is no video that can be read{like}.", expected=READABLE
-        ) from error
+        raise InvalidFile(f"{name} is not a readable video{like}", expected=READABLE) from error
     with container:
         yield container
 

@@ -137,9 +137,9 @@ def check_finite(path: Path) -> None:
             tensor = file.get_tensor(name)
             if tensor.is_floating_point() and not tensor.float().isfinite().all():
                 raise InvalidFile(
-                    f"{path} holds NaN or infinity, in {name}.",
+                    f"{path} holds NaN or infinity, in {name}",
                     expected="numbers",
-                    hint="Its training went astray: take one that was saved earlier.",
+                    hint="Its training diverged: use a file that was saved earlier.",
                 )
 
 
@@ -268,8 +268,8 @@ def _collect_layers(
             values, of_rows = lengths
             if spans is not None and not of_rows:
                 raise InvalidFile(
-                    f"{path} changes {change.stem} by DoRA along its inputs, and the model has "
-                    "that layer in several parts.",
+                    f"{path} changes {change.stem} with DoRA along its inputs, and the model "
+                    "splits that layer into several parts",
                 )
             weight = layer.weight
             assert isinstance(weight, Tensor)
@@ -293,7 +293,7 @@ def _unchanged(adapter: Adapter) -> Iterator[None]:
 def _check_digest(adapter: Adapter) -> None:
     if FILE_DIGESTS.digest(Path(adapter.source)) != adapter.digest:
         raise InvalidFile(
-            f"{adapter.source} was changed while a run used it.",
-            expected="files that stay as they are while a run uses them",
-            hint="Run it again: it will use the new file.",
+            f"{adapter.source} was changed while a run used it",
+            expected="files that do not change while a run uses them",
+            hint="Run again to use the new file.",
         )

@@ -66,7 +66,7 @@ def read_inversion(path: Path) -> InversionFile:
         InvalidFile: It can't be read, is damaged, or holds no textual inversion.
     """
     if file_suffix(path) != SAFETENSORS:
-        raise InvalidFile(f"{path} is no textual inversion.", expected="a .safetensors file")
+        raise InvalidFile(f"{path} is not a textual inversion", expected="a .safetensors file")
     shapes = read_header(path).shapes
     fits = all(
         len(shape) == 1 or (len(shape) == 2 and 0 < shape[0] <= _MAX_TOKENS)
@@ -75,9 +75,9 @@ def read_inversion(path: Path) -> InversionFile:
     known = shapes.keys() <= {_UNNAMED, *_NAMED}
     if not shapes or not fits or not (known or len(shapes) == 1):
         raise InvalidFile(
-            f"{path} holds no textual inversion.",
+            f"{path} holds no textual inversion",
             given=f"tensors such as {min(shapes, default='none')}",
-            expected=f"a tensor called {_UNNAMED}, {' and '.join(_NAMED)}, or the only one",
+            expected=f"a tensor called {_UNNAMED}, {' and '.join(_NAMED)}, or a single tensor",
         )
     own = path.stem if known else next(iter(shapes))
     return InversionFile(path, {name: shape[-1] for name, shape in shapes.items()}, own)
@@ -99,10 +99,10 @@ def match_encoders(file: InversionFile, widths: Mapping[str, int]) -> dict[str, 
                 break
     if not tensors_by_role:
         raise InvalidFile(
-            f"nothing in {file.path} is for this text encoder.",
+            f"nothing in {file.path} is for this text encoder",
             given=f"embeddings {' and '.join(map(str, file.widths.values()))} wide",
             expected=f"{' or '.join(map(str, widths.values())) or 'an encoder of the CLIP kind'}",
-            hint="Use it with the kind of model that it was made for.",
+            hint="Use it with the model family that it was made for.",
         )
     return tensors_by_role
 
@@ -299,7 +299,7 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
     known += [_COMPANIONS + path for path in _adapter_names(companions)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     raise ModelNotFound(
-        f"there is no {title} `{name}`; searched {searched}.",
+        f"there is no {title} `{name}`; searched {searched}",
         given=name,
         hint=did_you_mean(name, known) if name else f"Name a {title}.",
     )
@@ -328,16 +328,16 @@ def read_adapter(path: Path) -> AdapterFile:
         InvalidFile: It can't be read, is damaged, or holds no adapter.
     """
     if file_suffix(path) != SAFETENSORS:
-        raise InvalidFile(f"{path} is no adapter file.", expected="a .safetensors file")
+        raise InvalidFile(f"{path} is not an adapter file", expected="a .safetensors file")
     header = read_header(path)
     parts, others = group_tensors(header.shapes)
     if not parts:
         _refuse_unread_kinds(path, header.shapes)
         example = next(iter(sorted(header.shapes)), "nothing")
         raise InvalidFile(
-            f"{path} holds no LoRA, LoHa, LoKr or DoRA.",
+            f"{path} holds no LoRA, LoHa, LoKr or DoRA",
             given=f"tensors such as {example}",
-            expected="pairs of small matrices for the layers of a model",
+            expected="pairs of small matrices for a model's layers",
             hint=_loader_hint(identify_tensors(header.shapes)),
         )
     return AdapterFile(path, parts, tuple(others), header.metadata)
@@ -371,36 +371,38 @@ def _refuse_unread_kinds(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> N
             continue
         is_boft = name.endswith(".oft_blocks") and len(shapes[name]) == _OF_BUTTERFLIES
         raise InvalidFile(
-            f"{path} is an adapter of a kind that isn't read here.",
+            f"{path} is an adapter of an unsupported kind",
             given=f"{'BOFT' if is_boft else kind}, with tensors such as {name}",
             expected="a LoRA, LoHa, LoKr or DoRA",
-            hint="Merge it with its model in the tool that made it, and open the whole model.",
+            hint="Merge it with its model in the tool that made it, then load the whole model.",
         )
 
 
 def _loader_hint(identified: Identification) -> str:
     """Which node takes what is no adapter."""
     if identified.family is None and identified.node is None:
-        return f"If it is a whole model, open it with {LOAD_MODEL}."
-    return f"It is {identified.title}: open it with {identified.node or LOAD_MODEL}."
+        return f"If it is a whole model, load it with {LOAD_MODEL}."
+    return f"It is {identified.title}: load it with {identified.node or LOAD_MODEL}."
 
 
 def no_match_error(file: AdapterFile, matched: MatchResult) -> InvalidFile:
     """The refusal of a file of which nothing is for a model."""
     first = next(iter(matched.misfits or matched.unknown or matched.elsewhere), "")
-    hint = "Use it with the kind of model that it was made for."
+    hint = "Use it with the model family that it was made for."
     if matched.misfits:
-        reason = f"its {len(matched.misfits)} layers are of another size, such as {first}"
+        reason = f"its {len(matched.misfits)} layers have other sizes, for example {first}"
     elif matched.unknown:
-        reason = f"the model has none of its {len(matched.unknown)} layers, such as {first}"
+        reason = f"the model has none of its {len(matched.unknown)} layers, for example {first}"
     elif parse_layer_name(first).is_of_encoder:
-        reason = f"its {len(matched.elsewhere)} layers are of the text encoder, such as {first}"
-        hint = "Link the model's text encoder as well."
+        reason = (
+            f"its {len(matched.elsewhere)} layers belong to the text encoder, for example {first}"
+        )
+        hint = "Link the model's text encoder, too."
     else:
-        reason = f"its {len(matched.elsewhere)} layers are of the denoiser, such as {first}"
+        reason = f"its {len(matched.elsewhere)} layers belong to the denoiser, for example {first}"
     title = file.title
     return InvalidFile(
-        f"nothing in {file.path} is for this model: {reason}.",
-        given=None if title is None else f"what seems to be for {title}",
+        f"nothing in {file.path} is for this model: {reason}",
+        given=None if title is None else f"probably one for {title}",
         hint=hint,
     )

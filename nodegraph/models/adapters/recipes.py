@@ -105,10 +105,10 @@ def with_inversion(recipe: TextEncoder, file: InversionFile, token: str = "") ->
     """
     word = token or file.token
     if not word.strip() or word != word.strip():
-        raise InvalidValue("this is no word for a prompt", port="token", given=repr(word))
+        raise InvalidValue("this cannot be a word of a prompt", port="token", given=repr(word))
     if any(item.token == word for item in recipe.adapters):
         raise InvalidValue(
-            f"`{word}` stands for another textual inversion already", port="token", given=word
+            f"`{word}` already stands for another textual inversion", port="token", given=word
         )
     widths = embedding_widths(recipe)
     if widths is not None:
@@ -129,6 +129,6 @@ def _experts(recipe: Recipe, expert: Expert) -> tuple[str, ...]:
             "this model has no second expert",
             port="expert",
             given=expert,
-            expected="both, or a model with two, such as Wan 2.2",
+            expected="both, or a model with two experts, for example Wan 2.2",
         )
     return ()

@@ -59,7 +59,7 @@ def load_depth(recipe: VisionNetwork) -> Component:
     tensors = {plain_name(name): item for name, item in read_tensors(paths, recipe.dtype).items()}
     shape = depth_shape({name: tuple(item.shape) for name, item in tensors.items()})
     if shape is None:
-        raise InvalidFile(f"{path} holds no Depth Anything.")
+        raise InvalidFile(f"{path} holds no Depth Anything")
     config = _config(shape, is_metric=bool(recipe.option(METRIC)))
     kind = transformers.DepthAnythingForDepthEstimation
     with building_from(path):

@@ -113,7 +113,7 @@ def load_foreground(recipe: VisionNetwork) -> Component:
     elif u2net is not None:
         network = _load_weights(U2Net(u2net), tensors, path)
     else:
-        raise InvalidFile(f"{path} holds no network that masks the foreground.")
+        raise InvalidFile(f"{path} holds no network that masks the foreground")
     return ForegroundNetwork({role: network}, recipe.family)
 
 

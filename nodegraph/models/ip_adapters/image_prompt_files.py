@@ -71,8 +71,8 @@ def find_redux(name: str, encoder: str, folders: Sequence[Path]) -> dict[str, li
         return {eyes.role: _part(find_path(encoder, folders), eyes), **redux_files}
     if not path.is_dir():
         raise InvalidFile(
-            f"{path} comes without eyes.",
-            hint="Name SigLIP's vision model (sigclip_vision_patch14_384) as the image encoder.",
+            f"{path} has no image encoder",
+            hint="Choose SigLIP's vision model (sigclip_vision_patch14_384) as the image encoder.",
         )
     return {eyes.role: _part(path, eyes), **redux_files}
 
@@ -84,12 +84,12 @@ def _part(path: Path, part: Part) -> list[Path]:
         read = layout.read_config(config) if config.is_file() else {}
         named = [read.get("_class_name"), *(read.get("architectures") or ())]
         if not set(part.classes) & set(named):
-            raise InvalidFile(f"{path} holds no {part.files[0].title}.")
+            raise InvalidFile(f"{path} holds no {part.files[0].title}")
         return [config, *layout.find_weights(folder.parent, folder.name).files]
     shapes = read_header(path).shapes if file_suffix(path) == SAFETENSORS else {}
     if part.files[0].prefix(shapes) is None:
         raise InvalidFile(
-            f"{path} holds no {part.files[0].title}.",
+            f"{path} holds no {part.files[0].title}",
             expected="a .safetensors file, or a folder in the diffusers layout",
         )
     return [path]
@@ -155,7 +155,7 @@ def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
     """
     path = find_path(name, folders)
     if path.is_dir() or file_suffix(path) != SAFETENSORS:
-        raise InvalidFile(f"{path} is no IP-Adapter.", expected="a .safetensors file")
+        raise InvalidFile(f"{path} is not an IP-Adapter", expected="a .safetensors file")
     shapes = read_header(path).shapes
     keys = sorted(
         (name for name in shapes if name.startswith(_LAYERS) and name.endswith("to_k_ip.weight")),
@@ -168,7 +168,7 @@ def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
     }
     if not keys or not projection:
         raise InvalidFile(
-            f"{path} holds no IP-Adapter for Stable Diffusion 1.x or XL.",
+            f"{path} holds no IP-Adapter for Stable Diffusion 1.x or XL",
             given=f"tensors such as {next(iter(sorted(shapes)), 'nothing')}",
             expected=f"tensors that begin with `{_PROJECTION}` and `{_LAYERS}`",
         )
@@ -185,13 +185,13 @@ def _read(path: Path, projection: Shapes) -> tuple[bool, int]:
         return True, projection["proj.0.weight"][1]
     if "perceiver_resampler.proj_in.weight" in projection or "norm.weight" in projection:
         raise InvalidFile(
-            f"{path} is an IP-Adapter that knows faces by InsightFace (FaceID), which can't be "
-            "loaded here.",
-            hint="IP-Adapter Plus Face reads pictures of faces without that.",
+            f"{path} is an IP-Adapter for faces that uses InsightFace (FaceID), which is not "
+            "supported",
+            hint="IP-Adapter Plus Face works with pictures of faces without InsightFace.",
         )
     if {"latents", "proj_in.weight"} <= projection.keys():
         return True, projection["proj_in.weight"][1]
-    raise InvalidFile(f"{path} holds an IP-Adapter of a kind that isn't known here.")
+    raise InvalidFile(f"{path} holds an IP-Adapter of an unsupported kind")
 
 
 def open_ip_adapter(
@@ -267,13 +267,13 @@ def _image_encoder_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, 
     if path.is_dir():
         config = path / layout.CONFIG
         if not config.is_file():
-            raise InvalidFile(f"{path} holds no eyes of CLIP: it has no {layout.CONFIG}.")
+            raise InvalidFile(f"{path} holds no CLIP vision model: it has no {layout.CONFIG}")
         weights = [*layout.find_weights(path.parent, path.name).files]
         return sorted([config, *weights]), weights, layout.read_config(config)
     shapes = read_header(path).shapes if file_suffix(path) == SAFETENSORS else {}
     if CLIP_VISION_PROJECTED.prefix(shapes) is None:
         raise InvalidFile(
-            f"{path} holds no eyes of CLIP.",
+            f"{path} holds no CLIP vision model",
             expected="CLIP's vision model with its projection, as a folder or .safetensors file",
         )
     return [path], [path], CLIP_VISION_PROJECTED.config(shapes)
@@ -284,18 +284,17 @@ def _encoder_folder(path: Path) -> Path:
         if (folder / _ENCODER_FOLDER).is_dir():
             return folder / _ENCODER_FOLDER
     raise InvalidFile(
-        f"there is no folder {_ENCODER_FOLDER} beside {path}, which would hold the eyes that tell "
-        "it what a picture shows.",
-        hint="Name CLIP's vision model as the image encoder: ViT-H for most, ViT-bigG for those of "
-        "SDXL without vit-h in their names.",
+        f"there is no folder {_ENCODER_FOLDER} next to {path}, which would hold its image encoder",
+        hint="Choose a CLIP vision model as the image encoder: ViT-H for most, ViT-bigG for SDXL "
+        "adapters without vit-h in their names.",
     )
 
 
 def _check_width(adapter: IPAdapterFile, path: Path, width: object) -> None:
     if width is not None and width != adapter.embed_width:
         raise InvalidFile(
-            f"{path} says {width} numbers of a picture, and {adapter.path.name} reads "
-            f"{adapter.embed_width}.",
-            hint="Take the image encoder that it was trained with: 1024 and 1280 numbers are "
-            "ViT-H's (of a picture and of patches), 1280 and 1664 ViT-bigG's.",
+            f"{path} returns embeddings {width} wide, and {adapter.path.name} reads "
+            f"{adapter.embed_width}",
+            hint="Use the image encoder that the IP-Adapter was trained with: widths 1024 and "
+            "1280 are ViT-H's (of a picture and of patches), 1280 and 1664 ViT-bigG's.",
         )

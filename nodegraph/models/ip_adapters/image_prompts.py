@@ -94,10 +94,10 @@ def with_ip_adapter(
         own = [shape for name, shape in of_model.shapes.items() if name.endswith("attn2.to_k")]
         if sorted(own) != sorted(file.layers):
             raise InvalidFile(
-                f"{file.path} isn't for this model: it adds to {len(file.layers)} layers that read "
-                f"{file.layers[0][1]} numbers, and the model has {len(own)} that read "
-                f"{own[0][1] if own else 0}.",
-                hint="Take an IP-Adapter for models of this kind.",
+                f"{file.path} is not for this model: it adapts {len(file.layers)} layers "
+                f"that read {file.layers[0][1]} channels, and the model has {len(own)} that "
+                f"read {own[0][1] if own else 0}",
+                hint="Use an IP-Adapter for models of this kind.",
             )
     put = Adapter(IP_ADAPTER, adapter.source, adapter.digest, strength)
     return replace(model, adapters=(*model.adapters, put))
@@ -144,7 +144,7 @@ def picture_mask(mask: Tensor, pictures: int) -> Tensor:
     """
     if len(mask) not in (1, pictures):
         raise InvalidValue(
-            "there are as many masks as neither one nor pictures",
+            "the number of masks is neither 1 nor the number of pictures",
             port="mask",
             given=str(len(mask)),
             expected=f"1 or {pictures}",

@@ -47,11 +47,11 @@ def with_tokens(conditioning: Conditioning, words: Tensor, strength: float) -> C
     def longer(entry: ConditioningEntry) -> ConditioningEntry:
         if entry.embeddings.shape[-1] != words.shape[-1]:
             raise InvalidValue(
-                "what Redux says of pictures isn't as wide as the prompt",
+                "the Redux embeddings and the prompt differ in width",
                 port="conditioning",
                 given=f"width {entry.embeddings.shape[-1]}",
                 expected=f"width {words.shape[-1]}",
-                hint="Redux goes with prompts of Flux.1.",
+                hint="Redux works with prompts of Flux.1.",
             )
         both = torch.cat([entry.embeddings, words * strength], 1)
         return replace(entry, tensors={**entry.tensors, "embeddings": both})

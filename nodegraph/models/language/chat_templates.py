@@ -101,7 +101,7 @@ def check_can_generate(family: Family) -> tuple[str, str]:
     roles = writing_roles(family)
     if roles is None:
         raise InvalidValue(
-            f"the text encoder of {family.title} is no language model: it can't write",
+            f"the text encoder of {family.title} is not a language model and cannot generate text",
             port="encoder",
             given=family.title,
             expected="Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage",

@@ -61,10 +61,11 @@ def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
     head = _read_head(recipe, role, tuple(words.shape))
     if head is None and not _has_tied_embeddings(module, recipe, role):
         raise InvalidFile(
-            f"the {type(module).__name__} of {recipe.source} has no head, by which it would write.",
+            f"the {type(module).__name__} of {recipe.source} has no language-model head, "
+            "which text generation needs",
             port="encoder",
             expected="a tensor lm_head.weight in its file",
-            hint="Some files leave it out, as pictures need none: take one that is whole.",
+            hint="Some files omit it, as image models do not need it: use a complete one.",
         )
     made = _headed(module)
     weight = words if head is None else head.to(words.device, words.dtype)
@@ -203,13 +204,15 @@ def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, 
 def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
     if not hasattr(getattr(module, "model", module), "visual"):
         raise InvalidValue(
-            "this text encoder sees no pictures",
+            "this text encoder takes no pictures",
             port="images",
-            expected="a Qwen 2.5-VL with its eyes, such as that of Qwen-Image",
+            expected="a Qwen 2.5-VL with its vision model, for example that of Qwen-Image",
         )
     if IMAGE_TOKEN in question.text + question.system:
         raise InvalidValue(
-            "the text has a mark that stands for pictures", port="prompt", given=IMAGE_TOKEN
+            "the text contains a special token that stands for pictures",
+            port="prompt",
+            given=IMAGE_TOKEN,
         )
     files = VOCABULARIES["qwen2.5-vl-pictures"].files
     processor = build_tokenizer(("Qwen2VLImageProcessorPil",), files)

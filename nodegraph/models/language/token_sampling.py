@@ -119,7 +119,7 @@ def _check_length(writer: Any, inputs: Mapping[str, Tensor]) -> None:
     most = int(getattr(config, "max_position_embeddings", None) or length + 1)
     if not 0 < length < most:
         raise InvalidValue(
-            "the model reads no text of this length",
+            "the model does not support a text of this length",
             port="prompt",
             given=f"{length} tokens",
             expected=f"1 to {most - 1}",
@@ -136,7 +136,7 @@ class _TokenCallback:
         self._on_token(input_ids.shape[1] - self._length)
         if bool(scores.isnan().any()):
             raise NumericalError(
-                "the language model gave NaN", hint="Load the text encoder with dtype float32."
+                "the language model produced NaN", hint="Load the text encoder with dtype float32."
             )
         return scores
 

@@ -102,7 +102,7 @@ class FileCache:
             for folder in (self._files, self._locks):
                 make_private_folder(folder)
         except OSError as error:
-            raise OutputError(f"can't make the folder {error.filename}: {error}") from error
+            raise OutputError(f"cannot create the folder {error.filename}: {error}") from error
         while True:
             with self._locked(lock, shared=True):
                 if _is_whole(path, file):
@@ -147,9 +147,9 @@ class FileCache:
             part.replace(path)
         except OSError as error:
             raise OutputError(
-                f"can't keep the remote model file {file.path} at {path}: "
+                f"cannot store the remote model file {file.path} at {path}: "
                 f"{error.strerror or error}",
-                hint="Make room, or set `model_cache` to a folder with more.",
+                hint="Free disk space, or set `model_cache` to a folder with more.",
             ) from error
 
     def _fetched(self, part: Path, file: RemoteModelFile) -> tuple[str, str]:
@@ -176,10 +176,10 @@ class FileCache:
         if file.bytes > self._budget:
             size, most = format_excess(file.bytes, self._budget)
             raise InvalidValue(
-                f"the remote model file {file.path} has {size}, more than all fetched models "
-                "together may take here",
+                f"the remote model file {file.path} has {size}, more than the budget of all "
+                "downloaded models",
                 given=f"model_cache_budget = {most}",
-                hint="Set `model_cache_budget` to more, such as 200GB.",
+                hint="Raise `model_cache_budget`, for example to 200GB.",
             )
         while True:
             with self._locked(self._locks / "room"):
@@ -227,7 +227,7 @@ def _is_whole(path: Path, file: RemoteModelFile) -> bool:
         return False
     if FILE_DIGESTS.digest(path) == file.digest:
         return True
-    _LOG.warning("%s was damaged on this disk: it is fetched anew", path)
+    _LOG.warning("%s is damaged on this disk and is downloaded again", path)
     return False
 
 
@@ -240,9 +240,8 @@ def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
 def _damaged(file: RemoteModelFile, digests: tuple[str, str]) -> InvalidFile:
     is_other = digests[0] != file.sha256
     return InvalidFile(
-        f"the remote model file {file.path} is damaged: its bytes aren't those that its manifest "
-        "tells of.",
+        f"the remote model file {file.path} is damaged: its content does not match its manifest",
         given=f"SHA-256 {digests[0]}" if is_other else f"blake3 {digests[1]}",
         expected=f"SHA-256 {file.sha256}" if is_other else f"blake3 {file.digest}",
-        hint=f"Remove {file.object} there, and put the model there again: nodegraph models --push",
+        hint=f"Remove {file.object} there, and upload the model again: nodegraph models --push",
     )

@@ -47,9 +47,9 @@ def push_model(
     """
     if not is_safe_name(name):
         raise InvalidValue(
-            "a remote model can't have this name",
+            "a remote model cannot have this name",
             given=name,
-            expected="a path below the folder of models, of plain names with forward slashes",
+            expected="a path below the models folder, of plain names with forward slashes",
         )
     if path.is_file() and file_suffix(path) in PICKLES:
         raise unsafe(path)
@@ -66,16 +66,16 @@ def push_model(
             files.append(file)
             on_file(file, is_new)
         if not files:
-            raise InvalidFile(f"{path} holds no files that can be put there")
+            raise InvalidFile(f"{path} holds no files that can be uploaded")
         manifest = ModelManifest(name, tuple(files))
         store.write(manifest_name(name), manifest.packed())
     except Unreachable as error:
         raise InvalidFile(
-            f"{name} can't be put to the remote models at {store.url}: {error}",
-            hint="Try again: what is there already isn't brought again.",
+            f"cannot upload {name} to the remote models at {store.url}: {error}",
+            hint="Try again: files that are already there are not uploaded again.",
         ) from error
     except OSError as error:
-        raise InvalidFile(f"can't read {error.filename or path}: {error.strerror}") from error
+        raise InvalidFile(f"cannot read {error.filename or path}: {error.strerror}") from error
     return manifest
 
 
@@ -211,14 +211,14 @@ def parse_manifest(data: bytes, name: str | None, url: str) -> ModelManifest:
         content: dict[str, Any] = json.loads(data)
         model = str(content["name"])
         if content["format"] != _FORMAT or name not in (None, model):
-            raise ValueError("it is of another form or model")
+            raise ValueError("it has another format or belongs to another model")
         files = tuple(_file(model, entry) for entry in content["files"])
         if not files:
-            raise ValueError("it names no files")
+            raise ValueError("it lists no files")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidFile(
             f"the manifest of the remote model {name or ''} at {url} is damaged: {error}",
-            hint="Put the model there again: nodegraph models --push",
+            hint="Upload the model again: nodegraph models --push",
         ) from error
     return ModelManifest(model, files)
 
@@ -227,10 +227,10 @@ def _file(name: str, entry: dict[str, Any]) -> RemoteModelFile:
     far_file = RemoteModelFile(**entry)
     is_inside = far_file.path == name or far_file.path.startswith(f"{name}/")
     if not (is_inside and is_safe_name(far_file.path)):
-        raise ValueError(f"{far_file.path!r} is no path within it")
+        raise ValueError(f"{far_file.path!r} is not a path inside it")
     for digest in (far_file.sha256, far_file.digest, far_file.head_digest):
         if len(digest) != 64 or int(digest, 16) < 0:
-            raise ValueError(f"{digest!r} is no digest")
+            raise ValueError(f"{digest!r} is not a digest")
     if not 0 <= far_file.head <= far_file.bytes:
-        raise ValueError(f"{far_file.path} claims a header of {far_file.head} bytes")
+        raise ValueError(f"{far_file.path} states a header of {far_file.head} bytes")
     return far_file

@@ -109,7 +109,7 @@ class Outlines:
         except Unreachable as error:
             earlier = self._earlier_names()
             if not earlier:
-                raise self.unreachable_error("they can't be listed", error) from error
+                raise self.unreachable_error("they cannot be listed", error) from error
             yield from earlier.items()
 
     def _earlier_names(self) -> dict[str, int]:
@@ -207,7 +207,7 @@ class Outlines:
             data = self._answered(lambda: self.storage.read(name))
         except (Unreachable, FileNotFoundError) as error:
             if not kept.is_file():
-                raise self.unreachable_error(f"{model} can't be looked at", error) from error
+                raise self.unreachable_error(f"{model} cannot be inspected", error) from error
             data = kept.read_bytes()
         folder = self._folder(data)
         try:
@@ -215,7 +215,7 @@ class Outlines:
             # Also for an outline that was there: an earlier version may be put there again.
             _write_if_other(kept, data)
         except OSError as error:
-            raise OutputError(f"can't lay down {model} at {folder}: {error}") from error
+            raise OutputError(f"cannot write {model} to {folder}: {error}") from error
         return folder
 
     def _folder(self, data: bytes) -> Path:
@@ -236,27 +236,29 @@ class Outlines:
         try:
             head = self._answered(lambda: b"".join(self.storage.chunks(file.object, file.head)))
         except (Unreachable, FileNotFoundError) as error:
-            raise self.unreachable_error(f"{file.path} can't be read", error) from error
+            raise self.unreachable_error(f"{file.path} cannot be read", error) from error
         digest = blake3(head).hexdigest()
         if digest != file.head_digest:
             raise InvalidFile(
-                f"the beginning of the remote model file {file.path} at {self.url} is damaged.",
+                f"the beginning of the remote model file {file.path} at {self.url} is damaged",
                 given=f"blake3 {digest}",
                 expected=f"blake3 {file.head_digest}",
-                hint=f"Remove {file.object} there, and put the model there again: "
-                "nodegraph models --push",
+                hint=f"Remove {file.object} there, and upload the model again: nodegraph models "
+                "--push",
             )
         return head
 
     def unreachable_error(self, what: str, error: Exception) -> InvalidFile:
         """What to raise where something can't be had."""
         is_gone = isinstance(error, FileNotFoundError)
-        reason = "an object of it isn't there" if is_gone else str(error)
+        reason = "one of its objects is missing" if is_gone else str(error)
         return InvalidFile(
-            f"the remote models at {self.url} can't be had: {what}: {reason}.",
-            hint="Put the model there again: nodegraph models --push"
+            f"the remote models at {self.url} are not available: {what}: {reason}",
+            hint="Upload the model again: nodegraph models --push"
             if is_gone
-            else "Try again once it answers, or put the model into a local folder of models.",
+            else (
+                "Try again when the server answers, or put the model into a local models folder."
+            ),
         )
 
 
@@ -356,7 +358,7 @@ class RemoteModels:
             yield from self._outlines.storage.chunks(file.object, file.bytes, start)
         except (Unreachable, FileNotFoundError) as error:
             raise self._outlines.unreachable_error(
-                f"{file.path} can't be fetched", error
+                f"{file.path} cannot be downloaded", error
             ) from error
 
 

@@ -85,7 +85,7 @@ def check_freeu(family: str | None, freeu: FreeUFactors) -> None:
         )
     if freeu.version == "diffusers" and not all((freeu.b1, freeu.b2, freeu.s1, freeu.s2)):
         raise InvalidValue(
-            "with a factor of 0, diffusers leaves all of FreeU out",
+            "diffusers switches FreeU off entirely if a factor is 0",
             port="version",
             given=freeu.version,
             expected="v1 or v2, or factors above 0",
@@ -93,7 +93,7 @@ def check_freeu(family: str | None, freeu: FreeUFactors) -> None:
     known = FAMILIES.get(family or "")
     if known is not None and _UNET not in known.denoisers[0].classes:
         raise InvalidValue(
-            f"{known.title} is no UNet, whose upward half FreeU changes",
+            f"{known.title} is not a UNet, which FreeU needs",
             port="model",
             expected="Stable Diffusion 1, 2 or XL",
         )

@@ -81,7 +81,7 @@ _TITLES = {
     "first_block": "first-block caching",
     "mag": "MagCache",
     "taylorseer": "TaylorSeer",
-    "lite": "TaylorSeer's lite form",
+    "lite": "TaylorSeer's lite mode",
     "broadcast": "attention broadcast",
     "fused": "fused projections",
     "channels_last": "channels-last weights",
@@ -99,18 +99,18 @@ def check_supported(family: Family, ability: str) -> None:
         return
     others = ", ".join(title for name, title in _TITLES.items() if name in family.speedups)
     raise InvalidValue(
-        f"{family.title} can't be sped up by {_TITLES[ability]}: {_reason(ability)}",
+        f"{family.title} does not support {_TITLES[ability]}: {_reason(ability)}",
         port=_PORTS.get(ability, "model"),
-        expected=f"of these: {others}",
+        expected=f"one of these: {others}",
     )
 
 
 def _reason(ability: str) -> str:
     if ability == "channels_last":
-        return "it has no convolutions to speak of"
+        return "it has almost no convolutions"
     if ability == "fused":
-        return "its class in diffusers doesn't fuse them"
-    return "diffusers' hooks don't fit the blocks of its network"
+        return "its class in diffusers does not fuse them"
+    return "the hooks of diffusers do not fit the blocks of its network"
 
 
 def check_step_cache(family: Family, caching: StepCaching) -> None:
@@ -125,10 +125,10 @@ def check_step_cache(family: Family, caching: StepCaching) -> None:
         check_supported(family, "lite")
     if isinstance(caching, Magnitude) and not caching.ratios and not family.has_mag_ratios:
         raise InvalidValue(
-            f"MagCache needs ratios that were measured with {family.title}, and diffusers brings "
-            "those of Flux.1 alone",
+            f"MagCache needs ratios measured with {family.title}, and diffusers has only "
+            "those of Flux.1",
             port="ratios",
-            expected="numbers such as diffusers prints with MagCacheConfig(calibrate=True)",
+            expected="the numbers that diffusers prints with MagCacheConfig(calibrate=True)",
         )
 
 
@@ -146,14 +146,14 @@ def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None
             check_supported(family, ability)
     if speed.attention not in ATTENTIONS:
         raise InvalidValue(
-            "there is no such way to compute attention",
+            "there is no such attention backend",
             port="attention",
             given=speed.attention,
             expected=", ".join(ATTENTIONS),
         )
     if speed.attention in CUDA_ONLY and not device.startswith("cuda"):
         raise InvalidValue(
-            f"torch has this kernel on CUDA alone, and the device is {device}",
+            f"torch has this kernel on CUDA only, and the device is {device}",
             port="attention",
             given=speed.attention,
             expected="auto, math or sliced",
@@ -165,15 +165,15 @@ def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None
 def _check_compiled(speed: SpeedOptions, device: str) -> None:
     if speed.attention != AUTO:
         raise InvalidValue(
-            "what is compiled chooses its kernels by itself",
+            "compiled models choose their attention kernels themselves",
             port="attention",
             given=speed.attention,
-            expected="auto, or a model that isn't compiled",
+            expected="auto, or a model that is not compiled",
         )
     missing = missing_compiler(device)
     if missing is not None:
         raise InvalidValue(
-            f"torch.compile needs {missing}, and there is none",
+            f"torch.compile needs {missing}, which was not found",
             port="compiled",
             given="on",
             hint="Install it, or leave compiled off.",
@@ -197,15 +197,15 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
     for name in ("fused", "channels_last"):
         if getattr(speed, name) and recipe_storage(recipe):
             raise InvalidValue(
-                f"{_TITLES[name]} would widen weights that are kept in few bits",
+                f"{_TITLES[name]} would expand quantized weights",
                 port=_PORTS[name],
-                expected="a model whose storage is full",
+                expected="a model with storage full",
             )
     if speed.compiled and isinstance(caching, Magnitude):
         raise InvalidValue(
-            "the hooks of MagCache keep blocks from being compiled",
+            "MagCache uses hooks that prevent its blocks from being compiled",
             port="model",
-            expected="a model that isn't compiled, or another step cache",
+            expected="a model that is not compiled, or another step cache",
         )
     check_fused(recipe)
 
@@ -219,7 +219,7 @@ def check_fused(recipe: Recipe) -> None:
     unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
     if unfused and read_speed_options(recipe).fused:
         raise InvalidValue(
-            "projections can't be fused under a LoRA that isn't fused with the weights",
+            "projections cannot be fused if a LoRA is not fused with the weights",
             port="model",
             given=unfused[0].source,
             hint="Turn `fused` on in LoadLora, or leave `fused_projections` off in SpeedUp.",

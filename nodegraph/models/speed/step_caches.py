@@ -99,7 +99,7 @@ def _outlined(value: Any, tensors: list[Tensor]) -> Any:
         return ["dtype", str(value).removeprefix("torch.")]
     if isinstance(value, torch.device):
         return ["device"]
-    raise TypeError(f"a step cache keeps a {type(value).__name__}, which can't be saved")
+    raise TypeError(f"a step cache holds a {type(value).__name__}, which cannot be saved")
 
 
 def _filled(outline: Any, state: Mapping[str, Tensor], device: torch.device) -> Any:
@@ -183,7 +183,7 @@ class CachedSteps:
     def reuse(self) -> str:
         """What was spared, in words; empty where each layer decides for itself."""
         if isinstance(self._caching, (FirstBlock, Magnitude)):
-            return f"{self.reused} of {self.calls} calls of the network used what it had computed"
+            return f"{self.reused} of {self.calls} calls of the network reused cached results"
         return ""
 
     def state(self) -> dict[str, Tensor]:

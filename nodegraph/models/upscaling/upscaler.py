@@ -58,7 +58,7 @@ def upscale_image(
         made.append(_upscale_one(upscaler, picture[None], tiles, report))
     result = torch.cat(made).movedim(1, -1).contiguous()
     if not torch.isfinite(result).all():
-        raise NumericalError("the upscale model gave NaN or infinity", port="model")
+        raise NumericalError("the upscale model produced NaN or infinity", port="model")
     return result
 
 
@@ -73,7 +73,7 @@ def tile_size(tile: int, overlap: int) -> TileSize:
             "tiles overlap by more than half",
             port="overlap",
             given=f"{overlap} pixels",
-            expected=f"{tile // 2} at most",
+            expected=f"at most {tile // 2}",
         )
     return TileSize(tile, overlap)
 
@@ -239,12 +239,12 @@ def _by_spandrel(recipe: UpscaleModel, tensors: dict[str, Tensor]) -> Upscaler:
         descriptor = spandrel.ModelLoader("cpu").load_from_state_dict(tensors)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InvalidFile(
-            f"{recipe.path} is no upscale model that spandrel knows: {_first_line(error)}"
+            f"{recipe.path} is not an upscale model that spandrel supports: {_first_line(error)}"
         ) from error
     purpose = getattr(descriptor, "purpose", "")
     if purpose not in _PURPOSES or descriptor.input_channels not in (1, 3):
         raise InvalidFile(
-            f"{recipe.path} is for something else than to enlarge pictures",
+            f"{recipe.path} is a model for another purpose than enlarging pictures",
             given=f"{descriptor.architecture.name}, {purpose}",
             expected="super-resolution, or restoration of whole pictures",
         )
@@ -266,8 +266,12 @@ def _spandrel(recipe: UpscaleModel) -> Any:
         import spandrel
     except ImportError as error:
         raise InvalidFile(
-            f"{recipe.path.name} is of a kind that the package spandrel reads, and that "
-            + ("isn't installed" if error.name == "spandrel" else f"can't do without {error.name}"),
+            f"{recipe.path.name} needs the package spandrel, which "
+            + (
+                "is not installed"
+                if error.name == "spandrel"
+                else f"cannot be used without {error.name}"
+            ),
             expected="a compact model (SRVGGNetCompact), which needs no package",
             hint='Install it: pip install "nodegraph[upscale]".',
         ) from error

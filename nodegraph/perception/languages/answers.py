@@ -33,9 +33,9 @@ def answer(
     """
     if question.images:
         raise InvalidValue(
-            "a language model of LoadLanguageModel is shown no pictures here",
+            "a language model of LoadLanguageModel takes no pictures",
             port="images",
-            expected="the text encoder of Qwen-Image, which sees them",
+            expected="the text encoder of Qwen-Image, which takes them",
         )
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
@@ -70,9 +70,9 @@ def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
     except Exception as error:
         # Templates are programs of their own, and raise what they like.
         raise InvalidFile(
-            f"the model's template for questions says: {error}",
+            f"the model's chat template fails: {error}",
             port="system" if question.system else "prompt",
-            hint="Some know no system prompt: say it in the prompt.",
+            hint="Some templates have no system prompt: write it in the prompt.",
         ) from error
     return str(chat), True
 

@@ -45,8 +45,8 @@ _WRITING = ("ForCausalLM", "ForConditionalGeneration")
 _WORDS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt",
           "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
 _WHERE = (
-    "Copy the model's folder (config.json, model.safetensors and its tokenizer) under a models "
-    "folder, such as models/language/qwen3-4b, and name it as it lies there."
+    "Copy the model's folder (config.json, model.safetensors and its tokenizer) into a "
+    "models folder, for example models/language/qwen3-4b, and choose it by that name."
 )
 
 
@@ -93,11 +93,11 @@ def find_language_folder(
     files = folder_part_files(path, "model", allow_pickle=allow_pickle)
     opened = LanguageFolder(path, class_name, files)
     if opened.tokenizer_files == [opened.config]:
-        raise InvalidFile(f"{path} has no tokenizer.", expected=_WORDS[0], hint=_WHERE)
+        raise InvalidFile(f"{path} has no tokenizer", expected=_WORDS[0], hint=_WHERE)
     return opened
 
 
-_EXPECTED = f"a folder of transformers whose class ends with {' or '.join(_WRITING)}"
+_EXPECTED = f"a transformers folder whose class name ends with {' or '.join(_WRITING)}"
 
 
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
@@ -107,13 +107,11 @@ def _class_name(path: Path, config: Mapping[str, Any]) -> str:
     tokenizer_config = layout.read_config(words) if words.is_file() else {}
     if config.get("auto_map") or tokenizer_config.get("auto_map"):
         raise InvalidFile(
-            f"{path} brings code of its own, and that isn't run here.", expected=_EXPECTED
+            f"{path} contains its own code, which nodegraph does not run", expected=_EXPECTED
         )
     if not class_name.endswith(_WRITING) or config.get("is_encoder_decoder"):
         what = f"is a {class_name}, which" if class_name else "names no class, and"
-        raise InvalidFile(
-            f"{path} {what} isn't a model that goes on with texts.", expected=_EXPECTED
-        )
+        raise InvalidFile(f"{path} {what} is not a text generation model", expected=_EXPECTED)
     return class_name
 
 
@@ -134,7 +132,7 @@ def open_language_model(
         NodegraphError: See `find_language_folder`.
     """
     if dtype not in DTYPES:
-        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+        raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
     precision = port_precision(dtype, [folder.files], device)
     return LanguageModel(

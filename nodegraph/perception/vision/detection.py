@@ -160,9 +160,9 @@ def _joints_in(module: Any, model: VisionModel, picture: Tensor, boxes: Boxes) -
     answer.heatmaps = answer.heatmaps.float().cpu()
     if answer.heatmaps.shape[1] < COCO:
         raise InvalidValue(
-            f"this model knows {answer.heatmaps.shape[1]} joints",
+            f"this model detects {answer.heatmaps.shape[1]} joints",
             port="model",
-            expected=f"one that knows the {COCO} of COCO",
+            expected=f"a model for the {COCO} joints of COCO",
         )
     [poses] = image_processor(model).post_process_pose_estimation(answer, boxes=[boxes])
     return [
@@ -182,8 +182,8 @@ def check_scipy_installed() -> None:
     """
     if find_spec("scipy") is None:
         raise InvalidValue(
-            "poses are found with the package scipy, which isn't installed",
-            hint="Run `pip install 'nodegraph[segment]'`, which brings it.",
+            "pose detection needs the package scipy, which is not installed",
+            hint="Run `pip install 'nodegraph[segment]'`, which includes it.",
         )
 
 

@@ -94,8 +94,8 @@ def image_processor(model: VisionModel) -> Any:
         if kind is not None:
             return kind.from_dict(settings)
     raise InvalidFile(
-        f"{model.model.source} has its pictures prepared by {named or 'nothing that is named'}, "
-        "which the installed transformers doesn't know."
+        f"{model.model.source} uses the image processor {named or '(not named)'}, "
+        "which the installed transformers does not include"
     )
 
 
@@ -153,10 +153,10 @@ def check_task(model: VisionModel, task: Task) -> None:
     """
     if model.task != task:
         raise InvalidValue(
-            f"a {model.model.family} does something else",
+            f"a {model.model.family} has another task",
             port="model",
             expected=f"a model for {NODE_BY_TASK[task]}",
-            hint=f"This one is for {NODE_BY_TASK[model.task]}.",
+            hint=f"Use this model with {NODE_BY_TASK[model.task]}.",
         )
 
 
@@ -185,7 +185,9 @@ def segment_anything(
     if not points and not boxes:
         raise InvalidValue("neither a point nor a box is given", port="points")
     if points and len(boxes) > 1:
-        raise InvalidValue("points go with one box at most", port="boxes", given=str(len(boxes)))
+        raise InvalidValue(
+            "points can be combined with one box only", port="boxes", given=str(len(boxes))
+        )
     masks, sure = [], []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
@@ -288,7 +290,7 @@ def label_indices(model: VisionModel, labels: str) -> list[int]:
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None or not names:
         raise InvalidValue(
-            "the model knows no such class" if names else "no class is named",
+            "the model has no such class" if names else "no class is named",
             port="labels",
             given=unknown,
             expected=", ".join(model.labels[:40]) + (", …" if len(model.labels) > 40 else ""),

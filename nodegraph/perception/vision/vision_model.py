@@ -114,15 +114,15 @@ def unsupported_file_error(path: Path, shapes: Shapes, expected: str, where: str
     for name, (title, folder) in _ELSEWHERE.items():
         if any(item.startswith(name) for item in shapes):
             return InvalidFile(
-                f"{path} is {title} by itself, in the naming of its authors.",
-                expected="the folder that transformers reads, with its config.json",
-                hint=f"Get {folder} as a folder, and name that.",
+                f"{path} holds only the weights of {title}, with the tensor names of its authors",
+                expected="the folder for transformers, with its config.json",
+                hint=f"Get {folder} as a folder, and choose that.",
             )
     identified = identify_tensors(shapes)
     return InvalidFile(
-        f"{path} is {identified.title}, and there is no {layout.CONFIG} beside it.",
+        f"{path} is {identified.title}, and there is no {layout.CONFIG} next to it",
         expected=expected,
-        hint=f"{identified.node} takes it." if identified.node else where,
+        hint=f"Load it with {identified.node}." if identified.node else where,
     )
 
 
@@ -131,8 +131,9 @@ _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json")  # fmt: skip
 _ROLE = "model"
 _WHERE = (
-    "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
-    "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
+    "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) "
+    "into a models folder, for example models/segment/sam2-hiera-tiny, and choose it by "
+    "that name."
 )
 
 
@@ -203,8 +204,8 @@ def _own_network(weights: Sequence[Path]) -> str:
     name = foreground_class(shapes)
     if name is None:
         raise InvalidFile(
-            f"{weights[0]} is of a kind of BiRefNet or ISNet that isn't built here.",
-            expected="BiRefNet upon a Swin transformer (general, lite, HR, matting, RMBG-2.0 and "
+            f"{weights[0]} is an unsupported kind of BiRefNet or ISNet",
+            expected="BiRefNet with a Swin transformer (general, lite, HR, matting, RMBG-2.0 and "
             "others), or ISNet, RMBG-1.4 or U²-Net",
         )
     return name
@@ -216,17 +217,17 @@ def _class_name(path: Path, config: Mapping[str, Any]) -> str:
         return class_name
     if config.get("auto_map"):
         raise InvalidFile(
-            f"{path} is a {class_name}, which brings code of its own, and that isn't run here.",
+            f"{path} is a {class_name}, which contains its own code; nodegraph does not run it",
             expected=_expected(),
-            hint="BiRefNet, RMBG, ISNet and U²-Net are built here: by their weights alone.",
+            hint="BiRefNet, RMBG, ISNet and U²-Net are built in: load their weights file only.",
         )
     what = f"is a {class_name}, which" if class_name else "names no class, and"
-    raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
+    raise InvalidFile(f"{path} {what} is not a vision model", expected=_expected())
 
 
 def _expected() -> str:
     known = ", ".join(name for name in TASKS if name not in NATIVE_CLASSES)
-    return f"{KINDS}, or a folder of transformers with one of {known}"
+    return f"{KINDS}, or a transformers folder with one of {known}"
 
 
 def open_vision_model(
@@ -247,7 +248,7 @@ def open_vision_model(
         NodegraphError: See `find_vision_folder`.
     """
     if dtype not in DTYPES:
-        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+        raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
     known = digests or FILE_DIGESTS
     precision = port_precision(dtype, [folder.files], device)
@@ -298,7 +299,9 @@ def class_labels(config: Mapping[str, Any]) -> tuple[str, ...]:
     try:
         return tuple(str(named[key]) for key in sorted(named, key=int))
     except (TypeError, ValueError) as error:
-        raise InvalidFile(f"its {layout.CONFIG} numbers its classes by no numbers") from error
+        raise InvalidFile(
+            f"the keys of the classes in its {layout.CONFIG} are not numbers"
+        ) from error
 
 
 def vision_stamp(

@@ -46,11 +46,11 @@ def with_control_image(
     """
     if image.shape[0] != 1:
         raise InvalidValue(
-            "a model follows one picture",
+            "a model takes one control picture",
             port="image",
             given=f"{image.shape[0]} pictures",
             expected="one",
-            hint="ImageList takes a batch apart: what follows then runs for each.",
+            hint="ImageList splits a batch: the nodes after it run once per picture.",
         )
     image_latent = encode_image(autoencoder, image).samples
     assert image_latent is not None
@@ -98,7 +98,7 @@ def control_of(
         return control
     if vae is None or weights is None:
         raise InvalidValue(
-            "the control network sees latents, and no VAE is linked",
+            "the control network reads latents, and no VAE is linked",
             port="vae",
             expected="the VAE of the model",
         )
@@ -106,7 +106,7 @@ def control_of(
         raise InvalidValue(
             "the control network fills masked pictures, and no mask is linked"
             if kind.takes_mask
-            else "the control network sees no masks",
+            else "the control network takes no masks",
             port="mask",
         )
     return replace(control, hint=_encoded(image, mask, kind, vae, weights), mask=None)
@@ -118,7 +118,7 @@ def _check_mask(image: Tensor, mask: Tensor) -> None:
             "the mask must be as large as the picture",
             port="mask",
             given=f"shape {tuple(mask.shape)} for pictures of {tuple(image.shape)}",
-            hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
+            hint="Use ResizeMask with the picture linked to its `image`.",
         )
 
 
@@ -193,8 +193,10 @@ def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[
         if not recipe_kind(control.model).sees_latents
     ]
     return [
-        f"a control picture of {width} x {height} pixels is scaled until it covers "
-        f"{size[0]} x {size[1]}, and cut off evenly"
+        (
+            f"a control picture of {width} x {height} pixels is scaled to cover {size[0]} x "
+            f"{size[1]} and then center-cropped"
+        )
         for width, height in dict.fromkeys(sizes)
         if (width, height) != size
     ]
@@ -222,8 +224,10 @@ def unapplied_messages(
         for control in entry.controls
     }
     return [
-        f"a control picture changes nothing: none of the {end - first} steps lies whole between "
-        f"its start {control.start:g} and its end {control.end:g}"
+        (
+            f"a control picture changes nothing: none of the {end - first} steps lies entirely "
+            f"between its start {control.start:g} and its end {control.end:g}"
+        )
         for control in controls.values()
         if control.strength and not any(control.applies(*step) for step in steps)
     ]

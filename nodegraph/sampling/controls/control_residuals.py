@@ -44,7 +44,7 @@ def fit_hint(
     kind = kind_of(network)
     if len(control.hint) not in (1, shape[0]):
         raise InvalidValue(
-            "there are as many control pictures as neither one nor what is sampled",
+            "the number of control pictures is neither 1 nor the batch size",
             port=side,
             given=f"{len(control.hint)} control pictures for a batch of {shape[0]}",
             expected=f"1 or {shape[0]}",
@@ -64,7 +64,7 @@ def _cells(control: Control, shape: Sequence[int], side: Side) -> Tensor:
             "the control picture and the latent differ in size",
             port=side,
             given=f"{cells[1]} x {cells[0]} cells for a latent of {shape[-1]} x {shape[-2]}",
-            hint="The network sees latents, which aren't resized: put a ResizeImage before the "
+            hint="The network reads latents, which are not resized: put a ResizeImage before the "
             "ApplyControlNet.",
         )
     return control.hint
@@ -90,7 +90,7 @@ def _coloured(hint: Tensor, channels: int, side: Side) -> Tensor:
     if channels == 1:
         return hint.mean(-1, keepdim=True)
     raise InvalidValue(
-        "the control network wants a picture of other channels",
+        "the control network expects another number of channels",
         port=side,
         given=str(hint.shape[-1]),
         expected=str(channels),
@@ -297,9 +297,9 @@ class ActiveControls:
         network = self._model.controls.get(control.model)
         if network is None:
             raise InvalidValue(
-                "the control network isn't loaded",
+                "the control network is not loaded",
                 port=side,
-                hint="Hand it to the sampling by `Denoiser.controls`.",
+                hint="Pass it to the sampler with `Denoiser.controls`.",
             )
         check_caching(self._model, side)
         check_control_fits(self._family, self._model, network.module, side)

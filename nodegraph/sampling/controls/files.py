@@ -57,7 +57,7 @@ class FoundControl:
         """In words."""
         if self.class_name == "T2IAdapter":
             return f"a T2I adapter for {self.family.title}"
-        union = " that knows several kinds of pictures" if self.kind.modes else ""
+        union = " that supports several kinds of pictures" if self.kind.modes else ""
         filling = " that fills masked pictures" if self.kind.takes_mask else ""
         return f"a ControlNet for {self.family.title}{union}{filling}"
 
@@ -78,7 +78,7 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     if file_suffix(path) != SAFETENSORS:
         file_shapes(path, allow_pickle)  # tells of pickles that aren't allowed
         raise InvalidFile(
-            f"{path} is no file that a control network can be read from.",
+            f"{path} is not a control network file",
             expected="a .safetensors file, or a folder in the diffusers layout",
         )
     shapes = joined_shapes([path])
@@ -86,16 +86,16 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     if not candidates:
         identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {identified.instead_of('a control network that is known here')}.",
+            f"{path} is {identified.instead_of('a supported control network')}",
             expected="a ControlNet or T2I adapter for " + supported_families(),
-            hint=f"{identified.node} takes it." if identified.node else None,
+            hint=f"Load it with {identified.node}." if identified.node else None,
         )
     part = Part(ROLE, (), files=(candidates[0].layout,))
     try:
         config = checkpoint_part(part, shapes, candidates[0].prefix).config
     except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {candidates[0].layout.title}, but it is damaged: {fault_text(error)}.",
+            f"{path} is {candidates[0].layout.title}, but it is damaged: {fault_text(error)}",
             hint="Copy the file again.",
         ) from error
     files = PartFiles(ROLE, [path], [path])
@@ -116,7 +116,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
         path = path / ROLE
     if not (path / layout.CONFIG).is_file():
         raise InvalidFile(
-            f"{path} is no folder of a control network: it has no {layout.CONFIG}.",
+            f"{path} is not the folder of a control network: it has no {layout.CONFIG}",
             expected=f"a .safetensors file, or a folder with {layout.CONFIG} and weights",
         )
     config = layout.read_config(path / layout.CONFIG)
@@ -128,7 +128,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
     ]
     if not families:
         raise InvalidFile(
-            f"{path} holds a {class_name}, which is no control network that is known here.",
+            f"{path} holds a {class_name}, which is not a supported control network",
             expected="a ControlNet or T2I adapter for " + supported_families(),
         )
     weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)

@@ -80,14 +80,15 @@ def mode_number(kind: ControlKind, mode: str) -> int | None:
         if mode == NO_MODE:
             return None
         raise InvalidValue(
-            "the control network knows one kind of pictures alone",
+            "the control network supports one kind of pictures only",
             port="mode",
             given=mode,
             expected=NO_MODE,
         )
     if mode not in kind.modes:
         raise InvalidValue(
-            "the control network knows several kinds of pictures, and has to be told which it is",
+            "the control network supports several kinds of pictures, and `mode` does not "
+            "say which one is linked",
             port="mode",
             given=mode,
             expected=", ".join(kind.modes),
@@ -104,9 +105,9 @@ def check_caching(model: Denoiser, side: Side) -> None:
     """
     if isinstance(model.caching, (FirstBlock, Magnitude)):
         raise InvalidValue(
-            "a control network and a step cache that leaves blocks out don't go together",
+            "a control network cannot be combined with a step cache that skips blocks",
             port=side,
-            hint="Take another step cache, such as taylor or broadcast, or none.",
+            hint="Use another step cache (taylor or broadcast), or none.",
         )
 
 
@@ -121,10 +122,10 @@ def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side
         InvalidValue: On the port of the side.
     """
     name, config = type(network).__name__, network.config
-    hint = "Take a ControlNet that was trained with models of this kind."
+    hint = "Use a ControlNet that was trained for models of this kind."
     if not family.leads(name, config):
         raise InvalidValue(
-            f"the control network isn't for {family.title}", port=side, given=name, hint=hint
+            f"the control network is not for {family.title}", port=side, given=name, hint=hint
         )
     if name == "T2IAdapter":
         return
@@ -138,7 +139,7 @@ def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side
         ):
             continue
         raise InvalidValue(
-            "the control network doesn't fit the model",
+            "the control network does not fit the model",
             port=side,
             given=f"{width} {channels}",
             expected=f"{width} {wanted}",

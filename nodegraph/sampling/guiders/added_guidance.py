@@ -222,7 +222,7 @@ class OtherNegative(AddedGuidance):
         _check_alike(self.model, model, "the negative prompt's model")
         if self.model.dtype != model.dtype:
             raise InvalidValue(
-                "the negative prompt's model is of another precision",
+                "the negative prompt's model has another precision",
                 port="guider",
                 given=self.model.dtype,
                 expected=model.dtype,
@@ -242,7 +242,7 @@ def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> No
 
     if other.family != model.family:
         raise InvalidValue(
-            f"{title} is of another family",
+            f"{title} belongs to another family",
             port="guider",
             given=get_family(other.family).title,
             expected=get_family(model.family).title,
@@ -250,7 +250,7 @@ def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> No
     kinds = [getattr(recipe_noise(item), "prediction_type", "") for item in (other, model)]
     if kinds[0] != kinds[1]:
         raise InvalidValue(
-            f"{title} predicts something else than the model",
+            f"{title} has another prediction type than the model",
             port="guider",
             given=kinds[0],
             expected=kinds[1],
@@ -323,7 +323,7 @@ class Classified(AddedGuidance):
         about = read_classifier(Path(self.classifier.files[0].path))
         if about.channels != guided_model.fitting.shape[1]:
             raise InvalidValue(
-                "the classifier was trained on other latents than the model has",
+                "the classifier was trained on another latent format than the model's",
                 port="guider",
                 given=f"{about.channels} channels",
                 expected=f"{guided_model.fitting.shape[1]} channels",
@@ -344,11 +344,11 @@ class Valences(AddedGuidance):
         """It is for molecules."""
         if model.family != "molecules":
             raise InvalidValue(
-                "valences lead models of molecules",
+                "valence guidance works only with models of molecules",
                 port="guider",
                 given=get_family(model.family).title,
                 expected="a model of molecules, such as tiny/molecules",
-                hint="Leave the node out that adds them.",
+                hint="Remove the node that adds it.",
             )
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:

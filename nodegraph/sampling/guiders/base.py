@@ -2,7 +2,7 @@
 
 A `GuidanceMethod` describes a guider: nodes create it and cache keys contain it. It creates the
 `Guider` that works during a sampling. A new guider needs only a description in
-`nodegraph.sampling.guiders.methods` and a module beside it.
+`nodegraph.sampling.guiders.methods` and a module next to it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ is the other one in a part of the sampling."""
 
 @dataclass(frozen=True, slots=True)
 class ChangingScale:
-    """Another scale, and how the first step's goes over into it.
+    """A guidance scale that changes during a sampling.
 
     Source: Wang et al. 2024, arXiv:2404.13040; ``late`` is its power of the cosine.
 
     Attributes:
-        end: The other guidance scale.
+        end: The final guidance scale.
         law: One of `SCALE_LAWS`.
-        begins, ends: Part of the sampling in which it goes over, 0 to 1.
+        begins, ends: Range of the sampling in which it changes, 0 to 1.
     """
 
     end: float
@@ -85,18 +85,18 @@ class StatelessGuider:
 
 @dataclass(frozen=True, slots=True)
 class GuidedModel:
-    """What a guider is begun for.
+    """The model and prompts that a guider works with during a sampling.
 
     Attributes:
-        model: Without a step cache's hooks.
-        evaluator: How it is asked.
-        cfg: The guidance scale as it was chosen.
-        scale: The same at a moment: it may change on the way.
-        scale_changes: Whether it was chosen that it does.
-        fitting: What prompts are fitted to.
-        positive: The positive prompts, as they were given.
+        model: The model without the hooks of a step cache.
+        evaluator: Evaluates the model.
+        cfg: The chosen guidance scale.
+        scale: The guidance scale at a moment; it may change during the sampling.
+        scale_changes: Whether a changing scale was chosen.
+        fitting: The shapes that prompts are fitted to.
+        positive: The positive prompts, as given.
         sides: The prompts of each side, as the model takes them.
-        extra_models: What else is in memory, by its recipe.
+        extra_models: Other models in memory, by their recipes.
     """
 
     model: Denoiser
@@ -118,10 +118,10 @@ class GuidedModel:
 
 
 class GuidanceMethod(ABC):
-    """How the answers to the sides are put together; subclasses are frozen dataclasses.
+    """How predictions are combined; subclasses are frozen dataclasses.
 
     Attributes:
-        title: In words.
+        title: Display name.
     """
 
     __slots__ = ()
@@ -148,7 +148,7 @@ class GuidanceMethod(ABC):
 
 
 class AddedTerm(Protocol):
-    """Guidance on top of what a guider gives."""
+    """Guidance added to the result of a guider."""
 
     @property
     def evaluators(self) -> Mapping[Side, ModelEvaluator]:
@@ -175,12 +175,12 @@ class AddedTerm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AddedGuidance(ABC):
-    """Describes guidance on top of a guider's.
+    """Describes guidance added to that of a guider.
 
     Attributes:
-        title: In words.
-        scale: How strongly it leads.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        title: Display name.
+        scale: Its scale.
+        start, end: Range of the sampling in which it applies, 0 to 1.
     """
 
     title: ClassVar[str]

@@ -21,17 +21,17 @@ def check_guidable(sampler: str | None, *, needs_negative: bool) -> None:
     """
     if needs_negative:
         raise InvalidValue(
-            "the model was distilled from guidance: it is asked for one prompt alone",
+            "the model is guidance-distilled: it evaluates one prompt only",
             port="guider",
-            hint="Choose CFGGuider, or BasicGuider.",
+            hint="Use a CFGGuider or a BasicGuider.",
         )
     if asks_unguided(sampler):
         raise InvalidValue(
-            "the model was distilled from guidance: it can't be asked without, as samplers of "
-            "the name _cfg_pp do",
+            "the model is guidance-distilled and has no unguided prediction, which samplers "
+            "with _cfg_pp in their names need",
             port="sampler",
             given=sampler,
-            hint="Choose the sampler of the name without _cfg_pp.",
+            hint="Use the sampler of the same name without _cfg_pp.",
         )
 
 
@@ -45,9 +45,9 @@ def check_takes_scale(*, takes_scale: bool) -> None:
     """
     if not takes_scale:
         raise InvalidValue(
-            "the model takes no guidance scale as an input",
+            "the model has no guidance scale input",
             port="guider",
-            hint="Put a CFGGuider in place of the DistilledGuider.",
+            hint="Replace the DistilledGuider with a CFGGuider.",
         )
 
 
@@ -62,11 +62,11 @@ def check_negative(sampler: str | None, *, needs_negative: bool) -> None:
     if needs_negative or asks_unguided(sampler):
         what = "the guider" if needs_negative else f"sampler {sampler}"
         raise InvalidValue(
-            f"{what} asks for a negative prompt whatever the scale, and the model's family has no "
-            "empty one to stand in",
+            f"{what} needs a negative prompt at every guidance scale, and the model's family "
+            "has no default empty one",
             port="negative",
             expected="a negative prompt",
-            hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+            hint="Link an EncodePrompt; its text may be empty.",
         )
 
 
@@ -95,7 +95,7 @@ def check_interval(start: float, end: float) -> None:
     """
     if not 0 <= start <= end <= 1:
         raise InvalidValue(
-            "the guided part has to begin before it ends",
+            "the guided part ends before it begins",
             port="start",
             given=f"{start:g} to {end:g}",
             expected="0 to 1",
@@ -120,22 +120,25 @@ def check_addable(kind: str, name: str) -> None:
     if family is None:
         return
     if kind in (PERTURBED, SKIPPED) and family.latent.only_size is not None:
-        raise _refused(f"the network of {family.title} is too small to be weakened")
+        raise _refused(f"the network of {family.title} is too small for weakened-network guidance")
     if kind == PERTURBED and not family.perturbs_attention:
-        raise _refused(f"attention can't be perturbed in {family.title}")
+        raise _refused(f"{family.title} does not support perturbed attention")
     if kind == SKIPPED and not family.skips_blocks:
-        raise _refused(f"blocks can't be left out in {family.title}")
+        raise _refused(f"{family.title} does not support skipped blocks")
     if kind == UNET_ATTENTION and not isinstance(family, UNetFamily):
         raise InvalidValue(
-            "this guidance is for models with a UNet",
+            "this guidance needs a model with a UNet",
             port="guider",
             given=family.title,
             expected="Stable Diffusion 1 or 2, or SDXL",
-            hint="PerturbedAttentionGuidance is alike, and for transformers, too.",
+            hint="PerturbedAttentionGuidance is similar and also works with transformers.",
         )
     if kind == CLASSIFIED and family.noise == "flow":
-        raise _refused(f"{family.title} knows no noise variances, which classifiers are trained on")
+        raise _refused(
+            f"{family.title} is a flow model and has no noise variances, which classifiers "
+            "are trained on"
+        )
 
 
 def _refused(message: str) -> InvalidValue:
-    return InvalidValue(message, port="guider", hint="Leave the node out that adds it.")
+    return InvalidValue(message, port="guider", hint="Remove the node that adds it.")

@@ -199,7 +199,7 @@ class FunctionGuidance(StatelessGuider):
             InvalidValue,
             port="guider",
             expected=f"a tensor of shape {tuple(positive.shape)}",
-            hint=f"Correct `{self.name}` in {module_of(self.function)}, or choose another guider.",
+            hint=f"Fix `{self.name}` in {module_of(self.function)}, or use another guider.",
         )
         try:
             guided: Any = self.function(positive.float(), negative.float(), scale)
@@ -211,7 +211,7 @@ class FunctionGuidance(StatelessGuider):
         if not isinstance(guided, Tensor) or guided.shape != positive.shape:
             shape = getattr(guided, "shape", None)
             shown = type(guided).__name__ if shape is None else f"shape {tuple(shape)}"
-            text = f"the function of the guider {self.name} does not return a prediction"
+            text = f"the function of the guider {self.name} returns no prediction"
             raise wrong(text, given=shown)
         return guided.to(positive.dtype)
 

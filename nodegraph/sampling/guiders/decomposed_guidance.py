@@ -145,7 +145,7 @@ class ProjectedGuidance:
         for key, value in {"_class_name": _CLASS, **_SUPPORTED}.items():
             if config.get(key, value) != value:
                 raise InvalidFile(
-                    f"the model's guider file sets {key} to something that isn't supported",
+                    f"the model's guider file sets {key} to an unsupported value",
                     port="model",
                     given=str(config[key]),
                     expected=str(value),

@@ -28,7 +28,7 @@ def layer_names(text: str) -> tuple[str, ...]:
                 "this names no layer",
                 port="layers",
                 given=name,
-                expected="numbers of blocks, such as `7, 8, 9`; of a UNet `mid`, `down.1` or "
+                expected="numbers of blocks, for example `7, 8, 9`; of a UNet `mid`, `down.1` or "
                 "`up.0.2`",
             )
     return names

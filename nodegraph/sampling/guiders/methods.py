@@ -39,9 +39,9 @@ class DefaultGuidance(GuidanceMethod):
         own = None if config is None else ProjectedGuidance.from_config(config, guided_model.cfg)
         if own is not None and guided_model.scale_changes:
             raise InvalidValue(
-                f"the scale of {guided_model.family.title} is changed by a guider of its own",
+                f"the scale of {guided_model.family.title} is set by another guider",
                 port="guider",
-                hint="Leave ChangingGuidance out.",
+                hint="Remove ChangingGuidance.",
             )
         return own or ClassifierFree(guided_model.family, guided_model.scale)
 
@@ -242,13 +242,13 @@ GUIDER_PLUGINS = PluginGroup("nodegraph.guiders", GUIDER_NAMES)
 
 @dataclass(frozen=True)
 class GuiderFunction:
-    """Guidance by a function; see `guider`.
+    """A guider defined by a function; see `guider`.
 
     Attributes:
-        name: By which nodes choose it.
-        combine: Takes what the model predicts for the positive and for the negative prompt, float32
-            tensors of the latent's shape, and the guidance scale; returns the guided prediction,
-            shaped as they are.
+        name: Its name in nodes.
+        combine: Function of the model's predictions for the positive and the negative prompt
+            (float32 tensors of the latent's shape) and the guidance scale. It returns the guided
+            prediction in the same shape.
     """
 
     plugin_group: ClassVar[str] = GUIDER_PLUGINS.name
@@ -268,7 +268,7 @@ class GuiderFunction:
 
 
 def guider(name: str) -> Callable[[Callable[[Tensor, Tensor, float], Tensor]], GuiderFunction]:
-    """Make guidance of a function of both predictions and the scale; see `GuiderFunction`."""
+    """Make a guider from a function of both predictions and the scale; see `GuiderFunction`."""
     return lambda combine: GuiderFunction(name, combine)
 
 

@@ -191,10 +191,10 @@ Change = Callable[[nn.Module, str, _Switch], int]
 def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser:
     if model.is_own and model.caching is not None:
         raise InvalidValue(
-            "there is no room for the model as a whole, and in parts a step cache doesn't go with "
-            "guidance by a worse network",
+            "the model does not fit in memory as a whole, and a step cache does not work "
+            "with partial loading and weakened-network guidance",
             port="guider",
-            hint="Leave the step cache out, or take a smaller size or storage.",
+            hint="Remove the step cache, or use a smaller size or storage.",
         )
     family = FAMILIES.get(model.family)
     named = () if family is None else family.block_stacks
@@ -226,11 +226,11 @@ def _missing(module: nn.Module, stacks: list[str], prefix: str) -> InvalidValue:
         for stack_index, stack in enumerate(stacks)
     )
     return InvalidValue(
-        "the network has no such layers that could be changed",
+        "the network has no such layers that can be changed",
         port="guider",
         given=prefix.removesuffix("."),
-        expected=numbers or "parts of a UNet with attention, such as mid, down.1 or up.0",
-        hint="Leave layers empty for the middle of the network.",
+        expected=numbers or "parts of a UNet with attention, for example mid, down.1 or up.0",
+        hint="Leave layers empty to use the middle of the network.",
     )
 
 

@@ -30,7 +30,7 @@ def join_latents(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -
     """
     latents = [*first_latents, *more]
     if not latents:
-        raise InvalidValue("there is no latent to join", port="first")
+        raise InvalidValue("there are no latents to join", port="first")
     first = latents[0]
     for at, other in enumerate(latents[1:], start=1):
         port = "first" if at < len(first_latents) else "second"
@@ -182,7 +182,7 @@ def composite_latents(
     width = min(pasted.shape[-1], base.shape[-1] - x)
     if height <= 0 or width <= 0:
         raise InvalidValue(
-            "the source lies outside of the destination",
+            "the source lies outside the destination",
             port="x" if width <= 0 else "y",
             given=f"at {left}, {top}",
             expected=f"within {destination.width} x {destination.height} pixels",
@@ -221,7 +221,7 @@ def _check_pastes(destination: Latent, source: Latent, base: Tensor, pasted: Ten
     alike = base.shape[1:-2] == pasted.shape[1:-2]
     if not alike or (1 not in (len(base), len(pasted)) and len(base) != len(pasted)):
         raise InvalidValue(
-            "the two latents differ in number, channels or frames",
+            "the two latents differ in batch size, channels or frames",
             port="source",
             given=f"shape {tuple(pasted.shape)}",
             expected=f"shape (1 or {len(base)}, {', '.join(map(str, base.shape[1:-2]))}, …)",
@@ -233,7 +233,7 @@ def _weight(source: Latent, pasted: Tensor, mask: Tensor | None) -> Tensor:
         return torch.ones(1, 1, *pasted.shape[-2:])
     if mask.ndim != 3 or mask.shape[0] not in (1, source.batch_size):
         raise InvalidValue(
-            "the mask is of another batch than the source",
+            "the mask has another batch size than the source",
             port="mask",
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {source.batch_size}, height, width)",
@@ -265,10 +265,10 @@ def require_samples(latent: Latent, port: str) -> Tensor:
     """
     if latent.samples is None:
         raise InvalidValue(
-            "the latent is empty: it is just a size",
+            "the latent is empty: it has only a size",
             port=port,
             expected="a latent with content",
-            hint="Link VAEEncode's, or a sampled one.",
+            hint="Link the latent of VAEEncode or of a sampler.",
         )
     return latent.samples
 
@@ -287,16 +287,16 @@ def check_alike(first: Latent, second: Latent, *, port: str, batch: bool = True)
     sizes = [(item.width, item.height, item.frames) for item in (first, second)]
     if sizes[0] != sizes[1] or (first.samples is None) != (second.samples is None):
         raise InvalidValue(
-            "the latents aren't alike",
+            "the latents differ in size",
             port=port,
             given=_describe(second),
             expected=_describe(first),
-            hint="ResizeLatent or CropLatent brings one to the other's size.",
+            hint="Use ResizeLatent or CropLatent to give both the same size.",
         )
     counts = {first.batch_size, second.batch_size}
     if batch and len(counts - {1}) > 1:
         raise InvalidValue(
-            "the latents aren't as many",
+            "the latents differ in batch size",
             port=port,
             given=str(second.batch_size),
             expected=f"1 or {first.batch_size}",
@@ -312,11 +312,11 @@ def _describe(latent: Latent) -> str:
 def _check_format(first: Latent, second: Latent, port: str) -> None:
     if None not in (first.format, second.format) and first.format != second.format:
         raise InvalidValue(
-            "the latents are of different models",
+            "the latents belong to different models",
             port=port,
             given=f"one of format {second.format}",
             expected=f"one of format {first.format}",
-            hint="Decode one with its own VAE, and encode it with that of the other.",
+            hint="Decode one latent with its own VAE, then encode it with the VAE of the other.",
         )
 
 
@@ -328,11 +328,11 @@ def _check_leftovers(first: Latent, second: Latent, port: str) -> None:
     ]
     if len(levels) == 2 and levels[0] != levels[1]:
         raise InvalidValue(
-            "there isn't the same noise left in the latents",
+            "the latents have different amounts of noise left",
             port=port,
             given=_level(levels[1]),
             expected=_level(levels[0]),
-            hint="End both samplings after the same step.",
+            hint="Stop both samplings after the same step.",
         )
 
 

@@ -74,7 +74,7 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
     try:
         is_there = path.is_file()
     except OSError as error:  # a name that is too long, a loop of links
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     if not is_there:
         raise missing_file_error(path, names=names)
     text = read_header(path).metadata.get(_ABOUT)
@@ -90,10 +90,12 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
-            f"{path.name} holds no latent.",
+            f"{path.name} holds no latent",
             port="path",
-            expected="a file that SaveLatent wrote",
-            hint=None if text else "Those of other tools don't say which model they are of.",
+            expected="a file written by SaveLatent",
+            hint=None
+            if text
+            else "Files of other tools do not say which model their latent belongs to.",
         ) from error
 
 
@@ -137,5 +139,5 @@ def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> Non
         fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]
     if not fits:
         raise InvalidFile(
-            f"{path.name} is damaged: it isn't of the size that it says.", port="path"
+            f"{path.name} is damaged: its tensor does not have the stated size", port="path"
         )

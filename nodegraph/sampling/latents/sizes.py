@@ -32,7 +32,7 @@ def scaled_size(
     size = max(cell, round(width / cell) * cell), max(cell, round(height / cell) * cell)
     if max(size) > MAX_SIDE:
         raise InvalidValue(
-            "the latent gets too large",
+            "the latent is too large",
             port="factor",
             given=f"{size[0]} x {size[1]} pixels",
             expected=f"sides up to {MAX_SIDE}",

@@ -37,7 +37,7 @@ def cut_frames(latent: Latent, start: int, count: int) -> Latent:
     last = min(frames, first + count) if count else frames
     if not 0 <= first < last:
         raise InvalidValue(
-            "the video has no such latent frames",
+            "the video does not have these latent frames",
             port="start",
             given=str(start),
             expected=f"{-frames} to {frames - 1}",
@@ -57,7 +57,7 @@ def frames_as_batch(latent: Latent, size: int = 1) -> Latent:
     parts = _frames(latent) // size
     if not parts:
         raise InvalidValue(
-            "the video has fewer latent frames than a part is to have",
+            "the video has fewer latent frames than the requested part",
             port="size",
             given=str(size),
             expected=f"{_frames(latent)} at most",
@@ -85,9 +85,11 @@ def _frames(latent: Latent) -> int:
     samples = latent.samples
     if samples is None or samples.ndim != 5:
         raise InvalidValue(
-            "the latent is just a size" if samples is None else "the latent is of no video",
+            "the latent is empty: it has only a size"
+            if samples is None
+            else "the latent is not a video latent",
             port="latent",
-            expected="the latent of a video, such as VAEEncodeVideo's",
+            expected="a video latent, for example from VAEEncodeVideo",
         )
     return int(samples.shape[2])
 
@@ -252,7 +254,7 @@ def crop_latent(latent: Latent, left: int, top: int, width: int, height: int) ->
     check_cells(cell, x=left, y=top, width=width, height=height)
     if left + width > latent.width or top + height > latent.height:
         raise InvalidValue(
-            "the part isn't within the latent",
+            "the part is not inside the latent",
             port="width" if left + width > latent.width else "height",
             given=f"{width} x {height} pixels at {left}, {top}",
             expected=f"a part of {latent.width} x {latent.height} pixels",
@@ -284,10 +286,10 @@ def check_cells(cell: int, **pixels: int) -> None:
     for port, value in pixels.items():
         if value % cell:
             raise InvalidValue(
-                "a latent can only be cut between its cells",
+                "a latent can be cut only at cell borders",
                 port=port,
                 given=f"{value} pixels",
-                expected=f"a multiple of {cell}, such as {round(value / cell) * cell}",
+                expected=f"a multiple of {cell}, for example {round(value / cell) * cell}",
             )
 
 

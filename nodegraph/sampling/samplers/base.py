@@ -530,7 +530,7 @@ class Sampler:
             port="sampler",
             given=actual,
             expected=expected,
-            hint=f"Correct `{function}` in {self.method.module}, or choose another sampler.",
+            hint=f"Fix `{function}` in {self.method.module}, or use another sampler.",
         )
 
     def _rewind(self) -> None:

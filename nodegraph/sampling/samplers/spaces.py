@@ -108,34 +108,34 @@ class NoiseSpace(ABC):
 
 
 class StraightSpace(NoiseSpace):
-    """Where x lies on a straight line over sigma for a given latent and noise."""
+    """The space in which x is a linear function of sigma for a given latent and noise."""
 
     @abstractmethod
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
-        """Change of x by sigma at a level; `denoised` is what `to_denoised` gave there."""
+        """Derivative of x by sigma at a level; `denoised` is the result of `to_denoised` there."""
 
     @abstractmethod
     def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
-        """How to step to below the next level's noise level, and with fresh noise up to it.
+        """How to step to below the next noise level, and back up to it with fresh noise.
 
         Args:
             eta: 0 steps to the level itself, and draws no noise; up to 1.
         Returns:
-            The level to step to, the scale of what is there, and the fresh noise's standard
-            deviation.
+            The level to step to, the scale of the latent there, and the standard deviation of the
+            fresh noise.
         """
 
     @abstractmethod
     def sigma_from_log_snr(self, log_snr: Tensor) -> Tensor:
-        """The sigma of the noise level that has a log-SNR."""
+        """The sigma of the noise level with a log-SNR."""
 
     @abstractmethod
     def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
-        """How to raise a level's noise over the latent by a part of itself.
+        """How to raise the noise of a level by a fraction of itself.
 
         Returns:
-            The level that it is raised to, the scale of what is there, and the fresh noise's
-            standard deviation.
+            The raised level, the scale of the latent there, and the standard deviation of the fresh
+            noise.
         """
 
 

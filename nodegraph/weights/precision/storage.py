@@ -103,7 +103,7 @@ def check_storage(storage: str) -> None:
     """
     if storage not in STORAGES:
         raise InvalidValue(
-            f"weights can't be stored as {storage!r}",
+            f"weights cannot be stored as {storage!r}",
             port=STORAGE,
             given=storage,
             expected=", ".join(STORAGES),
@@ -119,9 +119,9 @@ def fused_adapter_error() -> InvalidValue:
     """The refusal of what would round away what an adapter adds, or take the memory that was to be
     spared."""
     return InvalidValue(
-        "an adapter can't be fused with weights that are kept in few bits",
+        "an adapter cannot be fused with quantized weights",
         port="fused",
-        expected="an adapter that isn't fused, or a model whose storage is full",
+        expected="an adapter that is not fused, or a model with storage full",
     )
 
 

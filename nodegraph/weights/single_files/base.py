@@ -176,7 +176,7 @@ def check_downscale(actual: int, wanted: int) -> None:
         ValueError: Says both.
     """
     if actual != wanted:
-        raise ValueError(f"its cells are {actual} long instead of {wanted}: it isn't whole")
+        raise ValueError(f"its cells are {actual} long instead of {wanted}: it is incomplete")
 
 
 DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
@@ -187,7 +187,7 @@ def fault_text(error: Exception) -> str:
     """One of `DAMAGED` in words."""
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
-    return f"the shapes of its tensors don't fit together ({error})"
+    return f"the shapes of its tensors do not fit together ({error})"
 
 
 def count_of(names: Shapes, pattern: str) -> int:

@@ -54,7 +54,7 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 
 CLIP_VISION = FileLayout(
     "clip-vision",
-    "CLIP's eyes",
+    "CLIP's vision model",
     "CLIPVisionModel",
     lambda shapes: _MARK in shapes and not any(name.startswith("text_model.") for name in shapes),
     _config,
@@ -77,7 +77,7 @@ def _convert_projected(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 
 CLIP_VISION_PROJECTED = FileLayout(
     "clip-vision-projected",
-    "CLIP's eyes",
+    "CLIP's vision model",
     "CLIPVisionModelWithProjection",
     lambda shapes: _MARK in shapes and _PROJECTION in shapes,
     _projected_config,
@@ -103,7 +103,7 @@ def _plain(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 
 SIGLIP = FileLayout(
     "siglip-vision",
-    "SigLIP's eyes",
+    "SigLIP's vision model",
     "SiglipVisionModel",
     lambda shapes: _PROBE in shapes and not any(name.startswith("text_model.") for name in shapes),
     _eyes_config,

@@ -237,7 +237,7 @@ QWEN25_VL = FileLayout(
 )
 QWEN25 = FileLayout(
     "qwen2.5",
-    "Qwen2.5-VL without its eyes",
+    "Qwen2.5-VL without its vision model",
     "Qwen2_5_VLTextModel",
     _has(_QUERY_BIAS, but=(_PATCHES,)),
     _qwen25,

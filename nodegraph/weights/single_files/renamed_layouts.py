@@ -260,7 +260,7 @@ def denoiser_layout(
         try:
             return config(shapes_of(shapes))
         except (IndexError, ValueError, ZeroDivisionError) as error:
-            raise KeyError(f"tensors that are shaped as those of {title}") from error
+            raise KeyError(f"tensors shaped like those of {title}") from error
 
     def convert(tensors: Tensors, _: Config) -> dict[str, Tensor]:
         kept = {item: tensor for item, tensor in tensors.items() if not _is_one(item, unused)}

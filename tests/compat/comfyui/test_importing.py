@@ -171,7 +171,7 @@ def test_an_embedding_with_a_weight_that_is_none_there_is_told(table: NodeTable)
         ])  # fmt: skip
         reader = node(2, "CLIPTextEncode", text, inputs=[linked("clip", 1, "CLIP")])
         found = import_document(drawn([loader, reader], [1, 1, 1, 2, 0]), table)
-        return any("name of a file" in message for _, message in found.differences)
+        return any("as a file name" in message for _, message in found.differences)
 
     assert differs("embedding:ink:1.2, a cat")
     assert not differs("(embedding:ink:1.2), (a, embedding:ink:0.5)")
@@ -251,7 +251,7 @@ def test_where_nothing_depends_on_what_was_not_read_nothing_has_to_be_given(
 ) -> None:
     found = with_values(table, "SaveWEBM", crf={"no": "value"})
     (told,) = (told for _, told in found.differences if "`crf`" in told)
-    assert "nothing here depends on them" in told
+    assert "nothing in nodegraph depends on them" in told
     assert not unread(found)
 
 
@@ -272,13 +272,13 @@ def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> 
     for signature, name in optional[:5]:
         sent = {"1": {"class_type": signature.type, "inputs": {name: None}}}
         found = import_document(sent, table)
-        assert not any("don't fit" in told for _, told in found.differences)
+        assert not any("do not match" in told for _, told in found.differences)
 
 
 def test_a_patch_of_nothing_says_that_it_is_not_connected(table: NodeTable) -> None:
     sent = {"1": {"class_type": "HyperTile", "inputs": {"tile_size": 256}}}
     (fate,) = import_document(sent, table).placeholders
-    assert "isn't connected" in fate.untranslated_reason
+    assert "is not connected" in fate.untranslated_reason
     assert "fails" not in fate.untranslated_reason
 
 
@@ -656,7 +656,7 @@ def test_of_a_group_whose_values_do_not_fit_none_is_taken(table: NodeTable) -> N
     (block,) = found.workflow.subgraphs.values()
     (entry,) = (each for each in block.nodes.values() if each.type == "KSampler")
     assert set(entry.unread) == {"seed", "steps", "cfg", "sampler", "schedule", "denoise"}
-    assert any("don't fit" in told for _, told in found.differences)
+    assert any("do not match" in told for _, told in found.differences)
 
 
 @pytest.mark.parametrize("primitive", ["PrimitiveNode", "PrimitiveInt"])

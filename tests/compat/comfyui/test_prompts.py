@@ -106,7 +106,7 @@ def test_choices_stand_in_the_prompt_and_the_server_is_sent_a_drawn_one(
     assert texts_of(ui) == [prompt]
     if "syntax" not in inputs:
         assert sent(api) == [draw_prompt(inputs["text"], seed, lambda name: ())]
-    assert f"seed {seed} draws" in " ".join(found.messages)
+    assert f"drawn with seed {seed}" in " ".join(found.messages)
     assert not found.unknown
     types = {each["type"] for each in ui["nodes"]} | {each["class_type"] for each in api.values()}
     assert types == {"CheckpointLoaderSimple", "CLIPTextEncode"}
@@ -143,7 +143,7 @@ def test_a_file_with_choices_goes_back_with_them_and_can_be_run(written: str) ->
     assert texts_of(ui) == [written]
     types = {entry["class_type"] for entry in api.values()}
     assert types == {"CheckpointLoaderSimple", "CLIPTextEncode"}
-    assert any("seed 0 draws" in told for told in found.messages)
+    assert any("drawn with seed 0" in told for told in found.messages)
     # Changed here, so that it is written anew.
     (encoding,) = (each for each in workflow.nodes.values() if each.type == "EncodePrompt")
     workflow.nodes["more"] = encoding

@@ -90,7 +90,7 @@ def test_what_only_works_on_the_canvas_is_left_out_and_told() -> None:
     found = read_workflow(drawn(nodes), {})
     assert not found.graph.nodes
     assert [one.title for one in found.graph.notes] == ["Prompts"]
-    assert ["Fast Groups" in found.warnings[0], "doesn't say" in found.warnings[1]] == [True, True]
+    assert ["Fast Groups" in found.warnings[0], "does not say" in found.warnings[1]] == [True, True]
 
 
 def test_links_to_nothing_are_left_open_and_told() -> None:

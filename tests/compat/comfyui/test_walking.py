@@ -159,7 +159,7 @@ def test_what_goes_along_and_nobody_looks_at_is_told() -> None:
     )
     assert [fate.messages for fate in found.outcomes] == [
         (),
-        ("nothing here heeds what it says (shift)",),
+        ("no node uses its settings (shift)",),
         (),
     ]
 

@@ -194,7 +194,7 @@ def test_a_file_for_neither_part_is_refused(recipes: ModelRecipes, tmp_path: Pat
     opened = OpenedAdapter(path)
     found = [opened.apply_to(recipe, 1.0) for recipe in recipes[:2]]
     assert [item.recipe for item in found] == [*recipes[:2]]
-    with raises(InvalidFile, port="lora", given="what seems to be for Stable Diffusion 3"):
+    with raises(InvalidFile, port="lora", given="probably one for Stable Diffusion 3"):
         opened.check_applies([item.matched for item in found])
 
 

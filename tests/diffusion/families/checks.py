@@ -87,14 +87,14 @@ def assert_refuses(model: Model, *, near: str) -> None:
     Args:
         near: What is offered in place of 72 x 64 pixels.
     """
-    with pytest.raises(InvalidValue, match=f"such as {near}"):
+    with pytest.raises(InvalidValue, match=f"for example {near}"):
         model.make(72, 64, cfg=1.0)
     prompt = model.encode("a cat")
     assert prompt is not None
-    with pytest.raises(InvalidValue, match="the positive of sd1"):
+    with pytest.raises(InvalidValue, match="the positive to sd1"):
         model.make(64, 64, cfg=1.0, change=lambda given: replace(given, family="sd1"))
     (entry,) = prompt.entries
     wide = {**entry.tensors, "embeddings": torch.zeros(1, 4, 7)}
     wrong = replace(prompt, entries=(replace(entry, tensors=wide),))
-    with pytest.raises(InvalidValue, match="embeddings don't fit"):
+    with pytest.raises(InvalidValue, match="embeddings do not fit"):
         model.make(64, 64, cfg=1.0, change=lambda given: wrong)

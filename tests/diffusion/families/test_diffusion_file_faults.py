@@ -74,7 +74,11 @@ def alone(name: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("vae", "LoadVae takes it"), ("lora", "a LoRA.*LoadLora takes it"), ("nothing", "no model")],
+    [
+        ("vae", "Load it with LoadVae"),
+        ("lora", "a LoRA.*Load it with LoadLora"),
+        ("nothing", "no model"),
+    ],
 )
 def test_what_holds_something_else_is_told_with_the_node_that_takes_it(
     tmp_path: Path, kind: str, words: str

@@ -239,7 +239,7 @@ def test_damaged_sentencepiece_models_are_told() -> None:
     whole = bytes(sentencepiece(gemma_pieces()).tolist())
     assert [piece.text for piece in read_pieces(whole)] == gemma_pieces()
     for damaged in (b"", whole[:-3], b"\xff" * 20, b"no model at all"):
-        with pytest.raises(ValueError, match="no SentencePiece model"):
+        with pytest.raises(ValueError, match="not a SentencePiece model"):
             read_pieces(damaged)
 
 

@@ -121,7 +121,7 @@ def test_words_without_a_sound_are_refused_with_the_nearest_one() -> None:
 
 def test_what_no_sound_was_taught_at_is_told() -> None:
     assert SoundRequest("drum", 100, 0.5).out_of_range_note is None
-    assert "drum was taught from 60 to 240 Hz" in (
+    assert "drum was trained from 60 to 240 Hz" in (
         SoundRequest("drum", 1000).out_of_range_note or ""
     )
     assert "seconds" in (SoundRequest("drum", 100, 0.1).out_of_range_note or "")

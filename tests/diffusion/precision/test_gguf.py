@@ -261,21 +261,21 @@ def small(path: Path) -> Path:
 
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "no GGUF": (lambda data: b"GGML" + data[4:], "doesn't begin as one"),
+    "no GGUF": (lambda data: b"GGML" + data[4:], "does not start with the GGUF"),
     "pointer": (
         lambda data: b"version https://git-lfs.github.com/spec/v1",
-        "no GGUF file, but what git",
+        "not a GGUF file, but a Git LFS pointer",
     ),
-    "page": (lambda data: b"<!DOCTYPE html>", "no GGUF file, but a web page"),
-    "empty": (lambda data: b"", "cut short within its header"),
-    "cut": (lambda data: data[:-40], r"cut short before the end of a\.weight"),
-    "cut in the header": (lambda data: data[:60], "cut short within its header"),
+    "page": (lambda data: b"<!DOCTYPE html>", "not a GGUF file, but a web page"),
+    "empty": (lambda data: b"", "truncated inside its header"),
+    "cut": (lambda data: data[:-40], r"truncated before the end of a\.weight"),
+    "cut in the header": (lambda data: data[:60], "truncated inside its header"),
     "old": (lambda data: data[:4] + struct.pack("<I", 1) + data[8:], "GGUF file of version 1"),
     "big-endian": (lambda data: data[:4] + struct.pack(">I", 3) + data[8:], "of version"),
     "many": (lambda data: data[:8] + struct.pack("<Q", 2**60) + data[16:], "GGUF file"),
     "iq2": (
         lambda data: data.replace(struct.pack("<QI", 4, 8), struct.pack("<QI", 4, 17)),
-        r"holds a\.weight as IQ2_XS, which can't be read here",
+        r"holds a\.weight as IQ2_XS, which is not supported",
     ),
 }
 
@@ -294,12 +294,15 @@ def entry(name: str, kind: int, content: bytes) -> Callable[[bytes], bytes]:
 UINT32, INT32, STRING, ARRAY = 4, 5, 8, 9
 WORD = struct.pack("<Q", 3) + b"abc"
 DAMAGES |= {
-    "deep": (entry("a", ARRAY, struct.pack("<IQ", ARRAY, 1) * 10_000), "not what the format"),
-    "parts of text": (entry("split.count", STRING, WORD), "not what the format"),
-    "aligned to text": (entry("general.alignment", STRING, WORD), "not what the format"),
+    "deep": (
+        entry("a", ARRAY, struct.pack("<IQ", ARRAY, 1) * 10_000),
+        "does not follow the format",
+    ),
+    "parts of text": (entry("split.count", STRING, WORD), "does not follow the format"),
+    "aligned to text": (entry("general.alignment", STRING, WORD), "does not follow the format"),
     "aligned to a list": (
         entry("general.alignment", ARRAY, struct.pack("<IQI", UINT32, 1, 32)),
-        "not what the format",
+        "does not follow the format",
     ),
     "aligned backwards": (
         entry("general.alignment", INT32, struct.pack("<i", -32)),

@@ -253,8 +253,8 @@ def test_what_can_not_be_loaded_is_told_by_name(tmp_path: Path) -> None:
     for names, said in {
         ("lora_controlnet", "input_blocks.0.0.weight"): "a Control-LoRA",
         ("lllite_unet_input_blocks_4_1.conditioning1.0.weight",): "a ControlNet-LLLite",
-        ("control_layers.0.weight",): "a ControlNet of a kind that isn't known here",
-        ("anything",): "no model that is known here",
+        ("control_layers.0.weight",): "a ControlNet of a kind that is not known here",
+        ("anything",): "not a model that is known here",
     }.items():
         path = tmp_path / "net.safetensors"
         save_file({name: torch.ones(1) for name in names}, path)

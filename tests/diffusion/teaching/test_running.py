@@ -124,8 +124,13 @@ def silent() -> Dataset:
 
 
 BAD: list[tuple[str, Callable[[TrainingSetup], TrainingSetup], str, str]] = [
-    ("empty", lambda room: with_model(room, dataset=Dataset(())), "dataset", "nothing to learn"),
-    ("silent", lambda room: with_model(room, dataset=silent()), "dataset", "without captions"),
+    (
+        "empty",
+        lambda room: with_model(room, dataset=Dataset(())),
+        "dataset",
+        "no training examples",
+    ),
+    ("silent", lambda room: with_model(room, dataset=silent()), "dataset", "have no caption"),
     ("silent kept", lambda room: with_model(room, kept=silent()), "kept", "p0, p1, p2, …"),
     (
         "quantised",
@@ -133,7 +138,7 @@ BAD: list[tuple[str, Callable[[TrainingSetup], TrainingSetup], str, str]] = [
             room, model=replace(room.model, options=(*room.model.options, ("storage", "int8")))
         ),
         "model",
-        "few bits",
+        "quantized weights",
     ),
     (
         "another encoder",
@@ -145,13 +150,13 @@ BAD: list[tuple[str, Callable[[TrainingSetup], TrainingSetup], str, str]] = [
         "another VAE",
         lambda room: with_model(room, vae=replace(room.vae, family="flux")),
         "vae",
-        "another kind",
+        "another latent format",
     ),
     (
         "odd size",
         lambda room: with_model(room, dataset=dataset(1, 61)),
         "dataset",
-        "p0 is of a size",
+        "p0 has a size",
     ),
 ]
 

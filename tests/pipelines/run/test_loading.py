@@ -104,13 +104,13 @@ def test_another_scheduler_may_take_its_place(shelf: Shelf) -> None:
     ("name", "words"),
     [
         ("EulerDiskrete", "Did you mean `EulerDiscreteScheduler`"),
-        ("FlowMatchEulerDiscrete", "can't take the place of DDIMScheduler"),
+        ("FlowMatchEulerDiscrete", "cannot replace DDIMScheduler"),
         # Its configuration knows another noise.
-        ("EDMEuler", "can't take the place of DDIMScheduler"),
+        ("EDMEuler", "cannot replace DDIMScheduler"),
         # Its step has to be told the picture and the mask.
-        ("RePaint", "can't take the place of DDIMScheduler"),
-        ("CogVideoXDPM", "can't take the place of DDIMScheduler"),
-        ("", "can't take the place of DDIMScheduler"),
+        ("RePaint", "cannot replace DDIMScheduler"),
+        ("CogVideoXDPM", "cannot replace DDIMScheduler"),
+        ("", "cannot replace DDIMScheduler"),
     ],
 )
 def test_a_scheduler_that_does_not_fit_is_told_before_it_runs(
@@ -259,7 +259,7 @@ def _holds(name: str, text: str) -> Any:
         (_lacks("unet/diffusion_pytorch_model.safetensors"), "has no weights"),
         (_lacks("scheduler/scheduler_config.json"), "no scheduler/"),
         (_lacks("tokenizer/tokenizer.json"), "it has no tokenizer/tokenizer.json"),
-        (_holds("unet/config.json", "{"), "is no valid JSON"),
+        (_holds("unet/config.json", "{"), "is not valid JSON"),
         (_holds("model_index.json", "[]"), "instead of a JSON object"),
         (_holds("vae/diffusion_pytorch_model.safetensors", "<html>"), "a web page"),
         (
@@ -268,11 +268,11 @@ def _holds(name: str, text: str) -> Any:
         ),
         (
             lambda folder: index_of(folder, _class_name="Of2031", _diffusers_version="0.99.0"),
-            "diffusers 0.99.0 wrote it",
+            "written by diffusers 0.99.0",
         ),
-        (lambda folder: index_of(folder, _class_name=["own", "Own"]), "brings code of its own"),
-        (lambda folder: index_of(folder, _class_name="FluxModularPipeline"), "made of blocks"),
-        (lambda folder: index_of(folder, unet=["evil", "Net"]), "nothing is imported from there"),
+        (lambda folder: index_of(folder, _class_name=["own", "Own"]), "contains its own code"),
+        (lambda folder: index_of(folder, _class_name="FluxModularPipeline"), "consists of blocks"),
+        (lambda folder: index_of(folder, unet=["evil", "Net"]), "which is not imported"),
         (
             lambda folder: index_of(folder, unet=["diffusers", "UNet2DConditionalModel"]),
             "Did you mean `UNet2DConditionModel`?",

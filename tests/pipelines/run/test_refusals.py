@@ -55,7 +55,7 @@ def test_parts_that_the_folder_lacks(shelf: Shelf) -> None:
 def test_no_prompt_and_nothing_in_its_place(shelf: Shelf) -> None:
     error = refusal(shelf, class_named(SD), shelf.pipeline(SD))
     assert error.problem.port == "prompt"
-    assert "`prompt_embeds` in its place" in str(error)
+    assert "`prompt_embeds` instead" in str(error)
 
 
 def test_something_that_has_to_be_given(shelf: Shelf) -> None:

@@ -44,7 +44,7 @@ class DocumentCheck:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        more = (f"and {self._more} more of the like",) if self._more else ()
+        more = (f"and {self._more} more of this kind",) if self._more else ()
         return (*self._messages, *more)
 
     def invalid_file(self, message: str, value: Any = None, hint: str | None = None) -> InvalidFile:
@@ -61,9 +61,13 @@ class DocumentCheck:
         self._nodes += len(nodes) if isinstance(nodes, (list, dict)) else 0
         self._links += len(links) if isinstance(links, list) else 0
         if self._nodes > MAX_NODES:
-            raise self.invalid_file(f"it holds {self._nodes:,} nodes; up to {MAX_NODES:,} are read")
+            raise self.invalid_file(
+                f"it holds {self._nodes:,} nodes; at most {MAX_NODES:,} are supported"
+            )
         if self._links > MAX_LINKS:
-            raise self.invalid_file(f"it holds {self._links:,} links; up to {MAX_LINKS:,} are read")
+            raise self.invalid_file(
+                f"it holds {self._links:,} links; at most {MAX_LINKS:,} are supported"
+            )
 
     def depth(self, document: Any) -> None:
         """See that lists and objects aren't nested too deeply.

@@ -211,7 +211,7 @@ def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[
                 done.add(name)
                 yield name
             elif inner in way:
-                raise check.invalid_file(f"the block `{printable(inner)}` holds itself")
+                raise check.invalid_file(f"the block `{printable(inner)}` contains itself")
             else:
                 way[inner] = iter(within[inner])
 
@@ -303,9 +303,9 @@ def read_workflow(
         if prompt is not None:
             return read_api(prompt, signatures, check)
     raise check.invalid_file(
-        "this is no workflow of ComfyUI",
+        "this is not a ComfyUI workflow",
         document,
-        "It holds either `nodes` and `links`, or nodes with a `class_type`.",
+        "A ComfyUI workflow has `nodes` and `links`, or nodes with a `class_type`.",
     )
 
 
@@ -375,7 +375,9 @@ def _version(document: Mapping[str, Any], check: DocumentCheck) -> str:
     known = isinstance(written, (int, float)) and not isinstance(written, bool)
     if not known or written not in _VERSIONS:
         raise check.invalid_file(
-            "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
+            "the workflow's `version` is not supported",
+            written,
+            "Versions 0.4 and 1.0 are supported.",
         )
     return _VERSIONS[written]
 
@@ -386,7 +388,7 @@ def _tell_missing(
     for level in levels:
         for name, node in level.nodes.items():
             if node["type"] not in blocks and _ID.fullmatch(node["type"]):
-                check.warn(f"node `{printable(name)}`: its sub-graph is not in the file")
+                check.warn(f"node `{printable(name)}`: its subgraph is not in the file")
 
 
 def _title(document: Mapping[str, Any]) -> str:

@@ -253,7 +253,8 @@ class GraphReader:
         if node_values.surplus and signature and signature.widgets:
             self._check.warn(
                 f"node `{printable(name)}` ({printable(entry['type'])}): it has "
-                f"{node_values.surplus} more values than are known of the type; left out"
+                f"{node_values.surplus} more values than its type has inputs; they are "
+                "skipped"
             )
         open_inside: list[str] = []
         for socket, source in wired:

@@ -66,7 +66,7 @@ class _Writer:
         if not isinstance(self._groups.get(name), dict):
             return node
         if name in outer:
-            raise self._check.invalid_file(f"the group node `{printable(name)}` holds itself")
+            raise self._check.invalid_file(f"the group node `{printable(name)}` contains itself")
         data = self._groups[name]
         self._count += len(_list(data.get("nodes"))) + len(_list(data.get("links")))
         # Each has a copy of its group's parts, so that a small file can hold a great many.

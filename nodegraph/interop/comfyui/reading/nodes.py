@@ -42,9 +42,9 @@ def read_api(
     entries = {name: entry for name, entry in document.items() if is_api_node(entry)}
     for name in document:
         if name not in entries:
-            check.warn(f"`{printable(name)}` is no node, and left out")
+            check.warn(f"`{printable(name)}` is not a node and is skipped")
     if not entries:
-        raise check.invalid_file("it holds no node")
+        raise check.invalid_file("it contains no node")
     check.count(entries)
     nodes = {
         name: _node(name, entry, entries, signatures.get(entry["class_type"]), check)
@@ -79,9 +79,9 @@ def _node(
         parsed = _value(value, entries)
         if isinstance(parsed, Source) and parsed.node not in entries:
             check.warn(
-                f"node `{printable(name)}` ({printable(entry['class_type'])}): `{printable(port)}` "
-                f"was connected to the node `{printable(parsed.node)}`, which there isn't; "
-                "it is left open"
+                f"node `{printable(name)}` ({printable(entry['class_type'])}): "
+                f"`{printable(port)}` was connected to the node `{printable(parsed.node)}`, "
+                "which does not exist; it stays unconnected"
             )
         elif parsed is None:
             nulls.append(port)

@@ -71,10 +71,10 @@ class Tracer:
         for name, entry in self._level.nodes.items():
             if entry["type"] in _SENDERS and not self._unseen:
                 self._check.warn(
-                    f"{self._location(name)}: the file doesn't say what it is linked to"
+                    f"{self._location(name)}: the file does not say what it is linked to"
                 )
             elif entry["type"] in _SWITCHES:
-                self._check.warn(f"{self._location(name)}: left out, it only switches other nodes")
+                self._check.warn(f"{self._location(name)}: skipped, it only switches other nodes")
 
     def outputs(self) -> dict[int, Source | None]:
         """What leads to the slots of a block's end."""
@@ -87,13 +87,14 @@ class Tracer:
     def _of_link(self, link: str, node: str, port: str) -> Source | None:
         wire = self._level.wires.get(link)
         if wire is None:
-            what = f"the link `{printable(link)}`, which there isn't"
+            what = f"the link `{printable(link)}`, which does not exist"
         elif wire.origin not in self._level.nodes and not self._is_input(wire.origin):
-            what = f"the node `{printable(wire.origin)}`, which there isn't"
+            what = f"the node `{printable(wire.origin)}`, which does not exist"
         else:
             return self._origin(wire.origin, wire.origin_slot)
         self._check.warn(
-            f"{self._location(node)}: `{printable(port)}` was connected to {what}; it is left open"
+            f"{self._location(node)}: `{printable(port)}` was connected to {what}; it stays "
+            "unconnected"
         )
         return None
 
@@ -117,7 +118,7 @@ class Tracer:
                 break
             if at in way:
                 ring = ", ".join(f"`{printable(name)}`" for name, _ in list(way)[:5])
-                raise self._check.invalid_file(f"links lead in a circle, through nodes {ring}")
+                raise self._check.invalid_file(f"links form a circle, through nodes {ring}")
             way[at] = None
             at = self._before(*at)
         self._found.update(dict.fromkeys(way, at))
@@ -137,7 +138,7 @@ class Tracer:
         count = len(outputs) if isinstance(outputs, list) else 0
         if entry["type"] in _SILENT or 0 < count <= slot:
             self._check.warn(
-                f"{self._location(node)} has no output {slot}; what it fed is left open"
+                f"{self._location(node)} has no output {slot}; inputs linked to it stay unconnected"
             )
             return None
         return Source(node, slot)
@@ -297,9 +298,7 @@ def _nodes(
                 f"{inside}node `{printable(name)}` has no type", node.get("type")
             )
         if name in names:
-            check.warn(
-                f"{inside}two nodes have the id `{printable(name)}`; links lead to the first"
-            )
+            check.warn(f"{inside}two nodes have the id `{printable(name)}`; links use the first")
             name = f"{name}#{at}"
         names.add(name)
         yield name, node

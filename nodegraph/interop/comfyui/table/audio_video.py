@@ -19,7 +19,7 @@ def _save_audio(node: Passage) -> None:
     named = node.inputs.get("format")
     form = _AUDIO_FORMATS.get(node.type, "flac") if named is None else str(node.literal("format"))
     if form not in ("flac", "wav"):
-        node.tell(f"{form} isn't written here: it is Ogg Vorbis instead")
+        node.tell(f"nodegraph does not write {form}: it writes Ogg Vorbis instead")
         form = "ogg"
     node.add("SaveAudio", audio=node.inputs["audio"], name=name_of(node), format=form)
     names = ("format", "format.quality", "quality")
@@ -34,7 +34,7 @@ def _save_audio_back(node: Passage) -> None:
         node.add("SaveAudio", audio=audio, filename_prefix=name)
         return
     if form == "wav":
-        node.tell("WAV isn't written there: it is FLAC instead, which is lossless, too")
+        node.tell("ComfyUI does not write WAV: it writes FLAC instead, which is also lossless")
         form = "flac"
     values = node.kept if "format" in node.kept else {"format": "opus" if form == "ogg" else form}
     node.add("SaveAudioAdvanced", audio=audio, filename_prefix=name, **values)
@@ -42,14 +42,14 @@ def _save_audio_back(node: Passage) -> None:
 
 def _preview(node: Passage) -> None:
     node.add("SaveAudio", audio=node.inputs["audio"], name="preview")
-    node.tell("audio is heard from its file here: what was a preview is saved")
+    node.tell("nodegraph plays audio from its file: the preview is saved")
     node.give("audio", node.inputs["audio"])
 
 
 def _trim(node: Passage) -> None:
     start = node.inputs["start_index"]
     if not start.is_link and start.content < 0:
-        raise Untranslatable("audio can't be cut from its end here")
+        raise Untranslatable("nodegraph cannot cut audio from its end")
     name = node.add(
         "TrimAudio", audio=node.inputs["audio"], start=start, seconds=node.inputs["duration"]
     )
@@ -82,9 +82,9 @@ def _join_back(node: Passage) -> None:
 def _mix(node: Passage) -> None:
     method = node.literal("merge_method")
     if method not in ("add", "mean", "subtract"):
-        raise Untranslatable(f"audio can't be merged by `{method}` here")
+        raise Untranslatable(f"nodegraph cannot merge audio by `{method}`")
     if method == "subtract":
-        raise Untranslatable("a sound can't be taken away from another one here")
+        raise Untranslatable("nodegraph cannot subtract one sound from another")
     name = node.add("MixAudio", audio=node.inputs["audio1"], other=node.inputs["audio2"])
     if method == "mean":
         name = node.add("AmplifyAudio", audio=MadeOutput(name, "audio"), decibels=_HALF)
@@ -155,7 +155,7 @@ def _save(node: Passage) -> None:
     names = ("format", "format.codec", "codec")
     for codec in (node.inputs[name].content for name in names[1:] if name in node.inputs):
         if codec not in ("auto", "h264" if form in ("auto", "mp4") else "auto"):
-            node.tell(f"videos have the usual codec of their format here, not {codec}")
+            node.tell(f"nodegraph encodes videos with the usual codec of their format, not {codec}")
     node.keep(**{name: node.inputs[name].content for name in names if name in node.inputs})
     node.give("video", node.inputs["video"])
 
@@ -223,7 +223,7 @@ def _webm(node: Passage) -> None:
 
 
 def _separate(node: Passage) -> None:
-    node.tell("latents hold no sound here: all of it is taken to be the video's")
+    node.tell("nodegraph latents hold no sound: the whole latent is used as the video's")
     node.give("video_latent", node.inputs["av_latent"])
 
 

@@ -57,7 +57,7 @@ def refuse_unsupported(node: Passage, *allowed: str) -> None:
         if name in allowed or signal.content == node.defaults.get(name):
             continue
         if signal.content not in (None, ""):
-            raise Untranslatable(f"`{name}` can't be {signal.content!r} there")
+            raise Untranslatable(f"ComfyUI has no value {signal.content!r} for `{name}`")
 
 
 def warn_conventions(node: Passage) -> None:
@@ -71,7 +71,7 @@ def warn_conventions(node: Passage) -> None:
     missing = [name for name in conventions if name in node.defaults and name not in values]
     if differing or missing:
         named = ", ".join(sorted({*differing, *missing}))
-        node.tell(f"ComfyUI samples by conventions of its own: results differ ({named})")
+        node.tell(f"ComfyUI samples with other conventions: results differ ({named})")
 
 
 def negative_or_empty(node: Passage, positive: Any, cfg: Any) -> Any:
@@ -86,7 +86,7 @@ def negative_or_empty(node: Passage, positive: Any, cfg: Any) -> Any:
         return positive
     encoder = positive.carried.get(ENCODER) if isinstance(positive, Signal) else None
     if encoder is None:
-        raise Untranslatable("a negative prompt has to be linked there, such as an empty one")
+        raise Untranslatable("ComfyUI needs a linked negative prompt, which may be empty")
     empty = node.imply("CLIPTextEncode", clip=encoder, text="")
     return MadeOutput(empty, "CONDITIONING")
 
@@ -99,7 +99,7 @@ def guide_of(node: Passage) -> GuiderSpec:
     """
     guide = node.inputs["guider"].carried.get(GUIDE)
     if not isinstance(guide, GuiderSpec):
-        raise Untranslatable("its guider can't be said there")
+        raise Untranslatable("its guider has no equivalent in ComfyUI")
     return guide
 
 
@@ -109,7 +109,7 @@ def only_back(native: str, backward: Translate) -> TableEntry:
 
 
 def _nothing(node: Passage) -> None:
-    raise Untranslatable("it is no node of ComfyUI's")
+    raise Untranslatable("it has no equivalent in ComfyUI")
 
 
 PATCHES = "patches"
@@ -138,7 +138,9 @@ class Patch:
         """
         signal = self.inputs[name]
         if signal.is_link:
-            raise Untranslatable(f"`{name}` of {self.type} is linked, and has to be known")
+            raise Untranslatable(
+                f"`{name}` of {self.type} is linked, and the export needs its value"
+            )
         return signal.content
 
 
@@ -216,7 +218,7 @@ def guider(node: Passage, leads: PatchedModel, cfg: Any) -> MadeOutput:
         if model_patch.type in _GUIDERS:
             if kind != "CFGGuider":
                 raise Untranslatable(
-                    f"{model_patch.type} and another such patch can't be had together"
+                    f"{model_patch.type} cannot be combined with another such patch"
                 )
             kind, values = _GUIDERS[model_patch.type](model_patch)
     made = node.add(kind, positive=leads.positive, negative=leads.negative, cfg=cfg, **values)
@@ -277,7 +279,7 @@ def _wrap(native: str, **inputs: str) -> Wrap:
 
 def _norm(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
     if "pre_cfg" in model_patch.inputs and model_patch.value("pre_cfg"):
-        node.tell("CFGNorm keeps the norm after guidance here, not before")
+        node.tell("CFGNorm keeps the norm after guidance in nodegraph, not before it")
     return _wrap("NormGuidance", strength="strength")(node, made, model_patch)
 
 

@@ -26,8 +26,8 @@ def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
     written = " ".join(text.content for text in texts if isinstance(text.content, str))
     for word in dict.fromkeys(_NO_WEIGHT.findall(written)):
         node.tell(
-            f"ComfyUI takes all of `{word}` for the name of a file, and leaves it out if there is "
-            f"none; here it is read as a word and its weight: write ({word})"
+            f"ComfyUI takes all of `{word}` as a file name, and drops it if there is no such "
+            f"file; nodegraph reads a word and its weight: write ({word})"
         )
     for name in dict.fromkeys(_EMBEDDING.findall(written)):
         made = node.add(
@@ -61,7 +61,9 @@ def _random_prompt_back(node: Passage) -> None:
     """ComfyUI's page draws where a prompt stands, and has no node for it."""
     text, seed = node.inputs["text"], node.inputs["seed"]
     if text.is_link or seed.is_link:
-        raise Untranslatable("ComfyUI's page draws from prompts as written, and by no seed")
+        raise Untranslatable(
+            "the page of ComfyUI draws only from written prompts, and without a seed"
+        )
     try:
         if node.inputs["syntax"].content == "comfyui":
             prompt, drawn = (
@@ -74,8 +76,8 @@ def _random_prompt_back(node: Passage) -> None:
     except NodegraphError as error:
         raise Untranslatable(error.problem.message) from None
     node.tell(
-        "ComfyUI's page draws anew at each run, by no seed; in the file for its server stands what "
-        f"seed {seed.content} draws"
+        "the page of ComfyUI draws again at each run, without a seed; the file for its "
+        f"server contains the prompt drawn with seed {seed.content}"
     )
     node.give("text", Signal(DrawnText(drawn, prompt)))
 
@@ -89,18 +91,22 @@ def _prompt_of(pieces: Sequence[wildcards.Drawn], *, inside: bool = False) -> st
     parts = []
     for piece in pieces:
         if isinstance(piece, wildcards.Wildcard):
-            raise Untranslatable(f"ComfyUI's page draws from no files, such as `{piece.name}`")
+            raise Untranslatable(
+                f"the page of ComfyUI cannot draw from files, for example `{piece.name}`"
+            )
         if isinstance(piece, str):
             if _AT_SIGNS.search(piece):
-                raise Untranslatable("ComfyUI's page takes a backslash before a brace for its own")
+                raise Untranslatable(
+                    "the page of ComfyUI treats a backslash before a brace as its own markup"
+                )
             text = comfyui_prompts.escaped_prompt(piece)
             parts.append(text.replace("|", "\\|") if inside else text)
             continue
         if piece.low != 1 or piece.high != 1:
-            raise Untranslatable("ComfyUI's page draws one of a choice, and never several")
+            raise Untranslatable("the page of ComfyUI draws exactly one option of a choice")
         counts = [int(weight) for weight in piece.weights]
         if counts != list(piece.weights) or sum(counts) > _MOST_REPEATED:
-            raise Untranslatable("ComfyUI's page has no weights")
+            raise Untranslatable("the page of ComfyUI has no weights")
         options = [_prompt_of(option, inside=True) for option in piece.options]
         weighted = zip(options, counts, strict=True)
         repeated = [option for option, count in weighted for _ in range(count)]
@@ -154,7 +160,7 @@ def _flux(node: Passage) -> None:
 def _sd3(node: Passage) -> None:
     texts = {name: node.inputs[name].content for name in ("clip_l", "clip_g", "t5xxl")}
     if node.literal("empty_padding") == "none" and "" in texts.values():
-        node.tell("encoders without a text read the empty prompt here")
+        node.tell("nodegraph uses the empty prompt for encoders without a text")
     node.give("CONDITIONING", _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl"))
 
 
@@ -169,7 +175,7 @@ def _apart_back(node: Passage) -> None:
     readers = ("clip_g", "clip_l", "t5", "llama")
     names = tuple(name for name in readers if _is_said(node, name))
     if names not in _READERS:
-        raise Untranslatable("there is no node there that takes just these texts")
+        raise Untranslatable("ComfyUI has no node that takes exactly these texts")
     there, extra = _READERS[names]
     taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in names}
     name = node.add(there, clip=node.inputs["encoder"], **taken, **extra)
@@ -183,7 +189,7 @@ def _is_said(node: Passage, name: str) -> bool:
 def _system_prompt(node: Passage) -> None:
     text = node.inputs["user_prompt"]
     node.keep(system_prompt=node.inputs["system_prompt"].content)
-    node.tell("the model's own system prompt stands before the prompt")
+    node.tell("nodegraph puts the model's own system prompt before the prompt")
     name = node.add("EncodePrompt", encoder=node.inputs["clip"], text=text, **SYNTAX)
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
 
@@ -281,7 +287,7 @@ def _area_back(node: Passage) -> None:
     if not fades:
         node.tell("ComfyUI fades an area in over 8 cells of the latent")
     if not is_alone:
-        node.tell("ComfyUI shows the model an area alone; here it sees the whole picture")
+        node.tell("ComfyUI shows the model only the area; in nodegraph it sees the whole picture")
     names = ("conditioning", "x", "y", "width", "height")
     taken: dict[str, Any] = {name: node.inputs[name] for name in names}
     if pixels:
@@ -293,7 +299,7 @@ def _area_back(node: Passage) -> None:
 
 def _mask(node: Passage) -> None:
     if node.literal("set_cond_area") != "default":
-        node.tell("the mask's bounds set no area of their own: only the mask counts")
+        node.tell("the mask's bounds do not define an area in nodegraph: only the mask counts")
     mask = node.inputs["mask"]
     name = node.add("MaskConditioning", conditioning=node.inputs["conditioning"], mask=mask)
     node.keep(set_cond_area=node.inputs["set_cond_area"].content)
@@ -349,7 +355,7 @@ def _beside_back(there: str, *names: str) -> Translate:
         taken["pixels"] = taken.pop("image")
         if there == "InpaintModelConditioning":
             taken["noise_mask"] = True
-        node.tell(f"{there} has to be put between the negative prompt and its sampler, too")
+        node.tell(f"put {there} between the negative prompt and its sampler, too")
         name = node.add(there, positive=positive, negative=positive, **taken)
         node.give("conditioning", MadeOutput(name, "positive"))
         node.give("latent", MadeOutput(name, "latent"))
@@ -374,7 +380,9 @@ def _frame_rate_back(node: Passage) -> None:
 def _lotus(node: Passage) -> None:
     """A prompt that comes along there: the empty one, as Stable Diffusion 2 reads it."""
     encoder = node.add("LoadTextEncoder", family="sd2", file="clip_h.safetensors")
-    node.tell("Lotus reads the empty prompt: name a file of CLIP-H, Stable Diffusion 2's encoder")
+    node.tell(
+        "Lotus uses the empty prompt: choose a file of CLIP-H, the encoder of Stable Diffusion 2"
+    )
     name = node.add("EncodePrompt", encoder=MadeOutput(encoder, "text_encoder"), text="")
     node.give("conditioning", MadeOutput(name, "conditioning"))
 
@@ -391,7 +399,7 @@ def _first_frame(node: Passage) -> None:
         node.give("latent", MadeOutput(latent, "latent"))
         return
     if "clip_vision_output" in node.inputs:
-        node.tell("the part that sees pictures is one more file of LoadTextEncoder here")
+        node.tell("in nodegraph the image encoder is one more file of LoadTextEncoder")
     image = node.inputs["start_image"]
     sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
     name = node.add(

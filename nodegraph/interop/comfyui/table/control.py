@@ -68,7 +68,7 @@ def _apply_back(node: Passage) -> None:
     if mode is not None and mode.content != "none":
         union_type = next((their for their, our in _MODES.items() if our == mode.content), None)
         if union_type is None:
-            raise Untranslatable(f"a union can't be told there that it is shown {mode.content}")
+            raise Untranslatable(f"a union ControlNet of ComfyUI has no mode {mode.content}")
         named = node.add(
             "SetUnionControlNetType", control_net=taken["control_net"], type=union_type
         )
@@ -87,7 +87,7 @@ def _apply_back(node: Passage) -> None:
 def _union(node: Passage) -> None:
     union_type = node.literal("type")
     if union_type not in _MODES:
-        raise Untranslatable(f"no union here is told that it is shown {union_type}")
+        raise Untranslatable(f"a union ControlNet of nodegraph has no mode {union_type}")
     net = node.inputs["control_net"]
     node.give("CONTROL_NET", net.with_carried(**{MODE: _MODES[union_type]}))
 
@@ -103,10 +103,13 @@ def _style(node: Passage) -> None:
     vision = node.inputs["clip_vision_output"].carried
     file = node.inputs["style_model"].carried.get("redux_file")
     if file is None or "image" not in vision:
-        raise Untranslatable("which file its style model is, and of which picture, isn't told")
+        raise Untranslatable("the file of its style model, or its picture, is not known")
     strength = node.inputs["strength"]
     if node.literal("strength_type") == "attn_bias" and strength.content != 1:
-        node.tell("Redux's words are multiplied by its strength here, not given less attention")
+        node.tell(
+            "nodegraph multiplies Redux's tokens by its strength and does not reduce the "
+            "attention to them"
+        )
     loaded = node.add("LoadRedux", redux=file, image_encoder=vision.get("vision_file"))
     name = node.add(
         "ApplyRedux",
@@ -122,7 +125,7 @@ def _revise(node: Passage) -> None:
     """Of unCLIP there, what Stable Diffusion XL makes of it: a picture for its pooled prompt."""
     vision, conditioning = node.inputs["clip_vision_output"].carried, node.inputs["conditioning"]
     if not vision.get("vision_file") or "image" not in vision:
-        raise Untranslatable("which file its picture is seen by isn't told")
+        raise Untranslatable("the image encoder of its picture is not known")
     loaded = node.add("LoadImageEncoder", image_encoder=vision["vision_file"])
     name = node.add(
         "ReviseConditioning",

@@ -118,7 +118,10 @@ _CONDITIONING = ("CONDITIONING",)
 
 def _tell(node: Passage, model: str) -> None:
     if model:
-        node.tell(f"prompts are laid out as the family's own here, which {model}'s aren't")
+        node.tell(
+            "nodegraph uses the prompt layout of the model family, which differs from that "
+            f"of {model}"
+        )
 
 
 def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
@@ -169,7 +172,7 @@ def _moss(node: Passage) -> None:
         **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
     )
     if node.inputs["image_strength"].content != 1:
-        node.tell("pictures count as they are here: they have no strength")
+        node.tell("nodegraph has no strength for pictures")
     _one_prompt("images.*", model="MOSS-Image")(node)
 
 
@@ -214,7 +217,7 @@ def _reference_back(node: Passage) -> None:
         all_methods = {"offset": {"places": "offset"}, **_METHODS}
         method = next((name for name, says in all_methods.items() if says == changed), None)
         if method is None:
-            raise Untranslatable("pictures that are told to be still have numbers there")
+            raise Untranslatable("ComfyUI numbers reference pictures with timestep zero")
         there = "FluxKontextMultiReferenceLatentMethod"
         made = node.add(there, conditioning=conditioning, reference_latents_method=method)
         conditioning = MadeOutput(made, "CONDITIONING")
@@ -228,7 +231,7 @@ def _edit_back(node: Passage) -> None:
     """By the node for one picture there; several are a list here, whose items aren't known."""
     images = node.inputs["images"]
     if not images.is_link:
-        raise Untranslatable("its pictures have to be linked")
+        raise Untranslatable("its pictures must be linked")
     name = node.add(
         "TextEncodeQwenImageEdit",
         clip=node.inputs["encoder"],
@@ -239,7 +242,7 @@ def _edit_back(node: Passage) -> None:
 
 
 def _hidream_references(node: Passage) -> None:
-    raise Untranslatable("HiDream-O1, which sees pictures as pixels, isn't one of the models here")
+    raise Untranslatable("HiDream-O1, which takes pictures as pixels, is not supported")
 
 
 _PROMPT = 'prompt: STRING = "" @prompt'

@@ -53,7 +53,7 @@ def _basic_guider(node: Passage) -> None:
 
 def _dual_cfg_guider(node: Passage) -> None:
     if node.literal("style") != "regular":
-        raise Untranslatable("guidance by two prompts, one within the other, isn't here")
+        raise Untranslatable("nodegraph has no nested guidance by two prompts")
     leads = conditioned_model(
         node, node.inputs["model"], node.inputs["cond1"], node.inputs["negative"]
     )
@@ -153,7 +153,9 @@ def _dual_back(node: Passage) -> None:
 def _negative_model_back(node: Passage) -> None:
     guide = guide_of(node)
     if guide.type != "CFGGuider":
-        raise Untranslatable("another model answers there for the negative prompt of a CFGGuider")
+        raise Untranslatable(
+            "ComfyUI uses another model for the negative prompt only with a CFGGuider"
+        )
     inputs = {**guide.inputs, "model_negative": node.inputs["model"]}
     _go_along(node, GuiderSpec(node, "DualModelGuider", inputs, guide.patches))
 
@@ -178,7 +180,7 @@ def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
 def _zero_star_back(node: Passage) -> None:
     zero = node.inputs.get("zero_steps")
     if zero is None or zero.content:
-        node.tell("ComfyUI begins CFG-Zero* without steps in which nothing moves")
+        node.tell("ComfyUI's CFG-Zero* has no zero steps at the start")
     _patched_back("CFGZeroStar", "zero_steps")(node)
 
 

@@ -19,9 +19,9 @@ def _curve(node: Passage) -> None:
     try:
         points = [(float(old), float(new)) for old, new in drawn or _STRAIGHT]
     except (TypeError, ValueError):
-        raise Untranslatable("its curve can't be read") from None
+        raise Untranslatable("its curve cannot be read") from None
     if isinstance(curve, dict) and curve.get("interpolation") == "linear":
-        node.tell("the curve is smooth between its points here, not straight")
+        node.tell("nodegraph smooths the curve between its points, and ComfyUI uses straight lines")
     text = " ".join(f"{old:.6g},{new:.6g}" for old, new in points)
     node.keep(curve=curve)
     node.give("curve", MadeOutput(node.add("Text", text=text), "text"))
@@ -138,7 +138,7 @@ def _outpaint(node: Passage) -> None:
 
 def _outpaint_back(node: Passage) -> None:
     if node.inputs["fill"].content != "color":
-        node.tell(f"what is new is grey there, not filled by {node.inputs['fill'].content}")
+        node.tell(f"ComfyUI fills the new area with grey, not with {node.inputs['fill'].content}")
     feather = node.inputs["feather"]
     name = node.add(
         "ImagePadForOutpaint",
@@ -177,7 +177,7 @@ def _sharpen(node: Passage) -> None:
     name = node.add(
         "SharpenImage", image=node.inputs["image"], amount=amount, radius=node.inputs["sigma"]
     )
-    node.tell("how strongly it sharpens is nearly the same, not quite")
+    node.tell("its sharpening strength is close, but not identical")
     node.give("IMAGE", MadeOutput(name, "image"))
 
 
@@ -185,7 +185,7 @@ def _quantize(node: Passage) -> None:
     dither = str(node.literal("dither"))
     if dither.startswith("bayer"):
         node.keep(dither=dither)
-        node.tell(f"its dither {dither} is an ordered one of another size here")
+        node.tell(f"its dither {dither} uses an ordered pattern of another size in nodegraph")
     name = node.add(
         "QuantizeImage",
         image=node.inputs["image"],
@@ -213,7 +213,7 @@ def _flip(value: Any) -> str:
 
 def _flip_back(value: Any) -> str:
     if value == "both":
-        raise Untranslatable("one node flips one axis there")
+        raise Untranslatable("one node flips one axis in ComfyUI")
     return "x-axis: vertically" if value == "vertical" else "y-axis: horizontally"
 
 
@@ -230,7 +230,9 @@ def rotation(value: Any) -> str:
         Untranslatable: It is no right angle.
     """
     if float(value) % 90:
-        raise Untranslatable(f"pictures are turned by right angles there, not by {value} degrees")
+        raise Untranslatable(
+            f"ComfyUI rotates pictures by right angles only, not by {value} degrees"
+        )
     return f"{int(value) % 360} degrees" if float(value) % 360 else "none"
 
 
@@ -238,7 +240,7 @@ def _transfer(node: Passage) -> None:
     method = str(node.literal("method"))
     ours = {"histogram": "histogram", "mkl_lab": "covariance"}.get(method, "mean and spread")
     if ours == "mean and spread" and method != "reinhard_lab":
-        node.tell(f"colours are matched by {ours} here, not by {method}")
+        node.tell(f"nodegraph matches colours by {ours}, not by {method}")
     node.keep(method=method, source_stats=node.inputs["source_stats"].content)
     name = node.add(
         "MatchColors",

@@ -49,14 +49,14 @@ def _save(node: Passage) -> None:
 def _save_back(node: Passage) -> None:
     refuse_others(node, {"bits": "8"})
     if node.inputs["format"].content != "png":
-        node.tell(f"pictures are saved as PNG there, not as {node.inputs['format'].content}")
+        node.tell(f"ComfyUI saves pictures as PNG, not as {node.inputs['format'].content}")
     node.add("SaveImage", images=node.inputs["image"], filename_prefix=prefix_of(node))
 
 
 def _save_advanced(node: Passage) -> None:
     bits = "16" if str(node.inputs["format.bit_depth"].content).startswith("16") else "8"
     if node.literal("format") == "exr":
-        node.tell("EXR files aren't written here: it is a PNG of 16 bits instead")
+        node.tell("nodegraph does not write EXR: it writes a 16-bit PNG instead")
         bits = "16"
     node.add("SaveImage", image=node.inputs["images"], name=name_of(node), bits=bits)
     names = ("format", "format.bit_depth", "format.input_color_space")

@@ -53,7 +53,7 @@ def _empty_video(node_type: str, width: int, height: int, length: int) -> TableE
 
 def _along_time(node: Passage) -> None:
     if node.literal("dim") != "t":
-        raise Untranslatable("CropLatent cuts along x and y, by sizes in pixels")
+        raise Untranslatable("CropLatent crops along x and y, by sizes in pixels")
 
 
 def _cut(node: Passage) -> None:
@@ -93,7 +93,7 @@ def _layered(node: Passage) -> None:
 
 def _upscale(node: Passage) -> None:
     if node.literal("crop") == "center":
-        node.tell("a latent of other proportions is stretched here, not cut to them first")
+        node.tell("nodegraph stretches a latent of other proportions and does not crop it first")
         node.keep(crop="center")
     name = node.add(
         "ResizeLatent",
@@ -137,7 +137,9 @@ def _composite(node: Passage) -> None:
         mask=node.inputs.get("mask"),
     )
     if node.literal("resize_source"):
-        raise Untranslatable("what is pasted can't be scaled to the other one here")
+        raise Untranslatable(
+            "nodegraph cannot scale the pasted latent to the size of the other one"
+        )
     node.give("LATENT", MadeOutput(name, "latent"))
 
 

@@ -98,7 +98,7 @@ def _diffusion_model_back(node: Passage) -> None:
     storage = node.inputs["storage"].content if "storage" in node.inputs else "auto"
     types = {"auto": "default", "full": "default", "float8": "fp8_e4m3fn"}
     if storage not in types:
-        raise Untranslatable(f"weights can't be kept in {storage} there")
+        raise Untranslatable(f"ComfyUI cannot store weights in {storage}")
     kept = node.kept.get("weight_dtype")
     dtype = kept if (_STORAGES.get(str(kept)) or "auto") == storage else types[storage]
     name = node.add("UNETLoader", unet_name=node.inputs["model"], weight_dtype=dtype)
@@ -136,7 +136,7 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
         files = [node.inputs[port] for port in _PORTS if port in node.inputs]
         files = [file for file in files if file.content]
         if len(files) != len(names):
-            raise Untranslatable(f"it takes {len(names)} files there, not {len(files)}")
+            raise Untranslatable(f"the ComfyUI node takes {len(names)} files, not {len(files)}")
         family = str(node.literal("family"))
         extra = {}
         if len(names) < 3:
@@ -193,7 +193,9 @@ def _configured(node: Passage) -> None:
     made = {their: MadeOutput(name, our) for their, our in _CHECKPOINT.items()}
     stem = config.replace("\\", "/").rpartition("/")[2].partition(".")[0]
     if not _CONFIG.match(stem):
-        node.tell(f"what `{config}` says isn't known here: the file of weights tells what it is")
+        node.tell(
+            f"the settings of `{config}` are not known: the weights file determines the model"
+        )
     if "inference-v" in stem:
         predicts = node.add("SetPrediction", model=made["MODEL"], prediction_type="v_prediction")
         made["MODEL"] = MadeOutput(predicts, "model")

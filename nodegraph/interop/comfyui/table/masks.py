@@ -49,7 +49,7 @@ def _composite(node: Passage) -> None:
 def _composite_back(node: Passage) -> None:
     how = node.literal("how")
     if node.inputs["fit"].content != "place":
-        node.tell("the second mask has to be as large as the first one there")
+        node.tell("in ComfyUI the second mask must be as large as the first one")
     name = node.add(
         "MaskComposite",
         destination=node.inputs["first"],
@@ -113,7 +113,7 @@ def _load_back(node: Passage) -> None:
     channel = node.literal("channel")
     ours = {"transparency": "alpha", "brightness": "red", "auto": "alpha"}.get(channel, channel)
     if channel in ("brightness", "auto"):
-        node.tell(f"a mask is read from the channel {ours} there, not from {channel}")
+        node.tell(f"ComfyUI reads a mask from the channel {ours}, not from {channel}")
     path = FILES.theirs(node.literal("path"))
     name = node.add("LoadImageMask", image=path, channel=ours)
     node.give("mask", MadeOutput(name, "MASK"))

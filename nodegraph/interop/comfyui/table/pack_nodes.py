@@ -62,7 +62,7 @@ def _without_model(native: str) -> Translate:
     """The way here of one that has a model, where none is needed."""
 
     def forward(node: Passage) -> None:
-        node.tell(f"{native} stands for it, which takes no model: lines differ in detail")
+        node.tell(f"{native} replaces it, which uses no model: lines differ in detail")
         made = node.add(native, image=_scaled(node))
         _keep(node)
         node.give("IMAGE", MadeOutput(made, "image"))
@@ -74,7 +74,7 @@ def _with_model(native: str, model: str) -> Translate:
     """The way here of one whose model isn't read here, but others of its kind are."""
 
     def forward(node: Passage) -> None:
-        node.tell(f"its own model isn't read here: {model} stands for it")
+        node.tell(f"its own model is not supported: {model} replaces it")
         loaded = MadeOutput(node.add("LoadVisionModel", model=model), "vision_model")
         made = node.add(native, model=loaded, image=_scaled(node))
         _keep(node)
@@ -107,7 +107,7 @@ def _any_of(node: Passage) -> None:
         return
     way = _WAYS.get(chosen)
     if way is None:
-        raise Untranslatable(f"nothing here prepares pictures as {chosen} does")
+        raise Untranslatable(f"nodegraph has no preprocessor like {chosen}")
     way(node)
 
 
@@ -162,7 +162,7 @@ _PICTURES = {"image/gif": "gif", "image/webp": "webp"}
 def _combine(node: Passage) -> None:
     form, images = str(node.literal("format")), node.inputs["images"]
     if node.inputs["pingpong"].content is True:
-        node.tell("pictures don't run back again here: ReorderList can make them")
+        node.tell("nodegraph does not repeat pictures in reverse order: use ReorderList for this")
     names = ("loop_count", "pingpong", "save_output", "format")
     node.keep(
         **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
@@ -203,7 +203,7 @@ def _load(node: Passage) -> None:
 def _switch(node: Passage) -> None:
     chosen = f"input{node.literal('select')}"
     if chosen not in node.inputs:
-        raise Untranslatable(f"its input `{chosen}` isn't connected")
+        raise Untranslatable(f"its input `{chosen}` is not connected")
     node.tell(f"stays at `{chosen}`")
     node.give("selected_value", node.inputs[chosen])
     node.give("selected_label", Signal(chosen))
@@ -213,7 +213,7 @@ def _switch(node: Passage) -> None:
 def _seed(node: Passage) -> None:
     seed: Any = node.inputs["seed"]
     if not seed.is_link and int(seed.content) < 0:
-        node.tell("a seed below 0, which is another one each time there, is 0 here")
+        node.tell("a seed below 0, which is random on each run in ComfyUI, becomes 0")
         seed = 0
     node.give("SEED", MadeOutput(node.add("Seed", seed=seed), "number"))
 
@@ -325,12 +325,12 @@ def _resize(method: str, keeping: str, multiple: str) -> Translate:
 def _filled(node: Passage, keeping: str) -> dict[str, Any]:
     """What is put around a picture, where that isn't black."""
     if keeping == "pad_edge":
-        node.tell("what is put around pictures is black here, not the color of their edges")
+        node.tell("nodegraph pads pictures with black, not with the color of their edges")
         return {}
     color = node.inputs.get("pad_color")
     parts = str(color.content).split(",") if color is not None else ["0"] * 3
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        node.tell(f"`pad_color` is {parts} there, which can't be read here: it is black")
+        node.tell(f"`pad_color` is {parts} in ComfyUI, which cannot be read: black is used")
         return {}
     levels = [int(part) for part in parts]
     return {"fill": f"rgb({', '.join(map(str, levels))})"} if any(levels) else {}

@@ -74,7 +74,7 @@ def color_number(text: Any) -> int:
 
     red, green, blue, alpha = (round(level * 255) for level in parse_color(str(text)))
     if alpha != 255:
-        raise Untranslatable(f"colours have no transparency there, and {text} has")
+        raise Untranslatable(f"ComfyUI's colours have no transparency, and {text} has")
     return (red << 16) + (green << 8) + blue
 
 
@@ -131,7 +131,7 @@ def add_list(node: Passage, values: Sequence[Any]) -> Any:
         Untranslatable: They are more than a list takes.
     """
     if len(values) > 8:
-        raise Untranslatable(f"a list takes 8 items, and these are {len(values)}")
+        raise Untranslatable(f"a list takes 8 items, and there are {len(values)}")
     items = {f"item_{number}": value for number, value in enumerate(values, 1)}
     return MadeOutput(node.add("List", **items), "output")
 
@@ -144,7 +144,7 @@ def refuse_others(node: Passage, expected: Mapping[str, Any]) -> None:
     """
     for name, value in expected.items():
         if name in node.inputs and node.inputs[name].content != value:
-            raise Untranslatable(f"`{name}` can't be {node.inputs[name].content!r} there")
+            raise Untranslatable(f"ComfyUI has no value {node.inputs[name].content!r} for `{name}`")
 
 
 def file_path(name: Any) -> Any:

@@ -37,14 +37,17 @@ def _wrap_back(there: str, **names: str) -> Translate:
 def _rescale_back(node: Passage) -> None:
     refuse_unsupported(node, "guider", "rescale", "of")
     if node.literal("of") != "velocity":
-        node.tell("ComfyUI takes the spread of velocities: models that predict noise differ")
+        node.tell(
+            "ComfyUI uses the standard deviation of velocities: results of models that "
+            "predict noise differ"
+        )
     guide = guide_of(node).patched(node, "RescaleCFG", multiplier=node.inputs["rescale"])
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
 def _changing_back(node: Passage) -> None:
     if node.literal("law") != "within":
-        raise Untranslatable("a scale that changes from step to step can't be said there")
+        raise Untranslatable("ComfyUI has no scale that changes from step to step")
     names = {"cfg": "cfg", "start_percent": "start", "end_percent": "end"}
     taken = {their: node.inputs[our] for their, our in names.items()}
     node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, "CFGOverride", **taken)}))
@@ -65,7 +68,7 @@ def _skip_back(node: Passage) -> None:
     single = [part.removeprefix("single.") for part in parts if part.startswith("single.")]
     double = [part for part in parts if not part.startswith("single.")]
     if not parts or not all(part.isdigit() for part in (*single, *double)):
-        raise Untranslatable("layers there are numbers of blocks")
+        raise Untranslatable("ComfyUI takes only block numbers as layers")
     names = {"start_percent": "start", "end_percent": "end"}
     taken: dict[str, Any] = {their: node.inputs[our] for their, our in names.items()}
     taken |= {"double_layers": ", ".join(double), "single_layers": ", ".join(single)}
@@ -98,7 +101,7 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
             node.tell(message)
         name = next((name for name in ("model", "clip") if name in node.inputs), "")
         if not name:
-            raise Untranslatable("the model that it patches isn't connected")
+            raise Untranslatable("the model that it patches is not connected")
         node.give(output, node.inputs[name])
 
     return forward
@@ -113,7 +116,7 @@ def _prediction(node: Passage) -> None:
     }
     prediction = node.literal("sampling")
     if prediction not in kinds:
-        raise Untranslatable(f"no model here predicts as {prediction} says")
+        raise Untranslatable(f"nodegraph has no prediction type {prediction}")
     node.keep(sampling=prediction)
     name = node.add(
         "SetPrediction",
@@ -126,7 +129,7 @@ def _prediction(node: Passage) -> None:
 
 def _aura_shift(node: Passage) -> None:
     if (prediction := node.literal("sampling")) != "flow":
-        raise Untranslatable(f"no model here is sampled as {prediction} says")
+        raise Untranslatable(f"nodegraph has no model sampling {prediction}")
     _AURA.forward(node)
 
 
@@ -141,7 +144,7 @@ def _prediction_back(node: Passage) -> None:
     kinds = {"epsilon": "eps", "v_prediction": "v_prediction", "sample": "x0"}
     kind = node.literal("prediction_type")
     if kind not in kinds:
-        raise Untranslatable("what the model predicts has to be said there")
+        raise Untranslatable("ComfyUI requires a prediction type")
     prediction = node.kept.get("sampling") if kind == "epsilon" else None
     name = node.add(
         "ModelSamplingDiscrete",
@@ -157,14 +160,16 @@ def _adapter(node: Passage) -> None:
     start = node.inputs["start_at"].content if "start_at" in node.inputs else 0
     end = node.inputs["end_at"].content if "end_at" in node.inputs else 1
     if (start, end) != (0, 1):
-        node.tell("the IP-Adapter leads all of the sampling here")
+        node.tell("nodegraph applies the IP-Adapter to all steps")
     weight_type = node.inputs.get("weight_type")
     if weight_type is not None and weight_type.content not in ("standard", "linear", "original"):
-        node.tell(f"the IP-Adapter weighs all layers alike here, not as {weight_type.content} does")
+        node.tell(
+            f"nodegraph applies the IP-Adapter to all layers equally, not by {weight_type.content}"
+        )
     adapter = node.inputs["ipadapter"]
     file = adapter.carried.get("adapter_file")
     if file is None:
-        raise Untranslatable("which file its IP-Adapter is isn't told")
+        raise Untranslatable("the file of its IP-Adapter is not known")
     eyes = node.inputs["clip_vision"].carried if "clip_vision" in node.inputs else {}
     loaded = node.add("LoadIPAdapter", ip_adapter=file, image_encoder=eyes.get("vision_file"))
     values = {
@@ -188,7 +193,7 @@ def _control(node: Passage) -> None:
     """A control network as patches of a model; here it stands beside the prompts, as all do."""
     file = node.inputs["model_patch"].carried.get("patch_file")
     if file is None:
-        raise Untranslatable("which file its model patch is isn't told")
+        raise Untranslatable("the file of its model patch is not known")
     loaded = node.add("LoadControlNet", control_net=file)
     names = {"start": "start_percent", "end": "end_percent"}
     names |= {name: name for name in ("image", "vae", "mask", "strength")}
@@ -198,7 +203,7 @@ def _control(node: Passage) -> None:
 
 
 def _easy_cache(node: Passage) -> None:
-    node.tell("FirstBlockCache stands for it, which decides otherwise when to leave out steps")
+    node.tell("FirstBlockCache replaces it, which chooses the skipped steps by another rule")
     name = node.add("FirstBlockCache", model=node.inputs["model"])
     node.give("MODEL", MadeOutput(name, "model"))
 
@@ -353,7 +358,7 @@ _PASSED = (
     entry(
         "T5TokenizerOptions(clip: CLIP, min_padding: INT = 0, min_length: INT = 0) -> CLIP",
         _passed(
-            "prompts are padded as the model was trained, whatever it says",
+            "nodegraph pads prompts as the model was trained and ignores these settings",
             ("min_padding", 0),
             ("min_length", 0),
             output="CLIP",
@@ -362,7 +367,7 @@ _PASSED = (
     entry(
         f"HyperTile({_MODEL}, tile_size: INT = 256, swap_size: INT = 2, max_depth: INT = 0, "
         "scale_depth: BOOLEAN = false) -> MODEL",
-        _passed("attention isn't tiled here: slower, and details may differ"),
+        _passed("nodegraph does not tile attention: it is slower, and details may differ"),
     ),
 )
 
@@ -376,13 +381,13 @@ _UNSCALED = tuple(
 _LEFT_OUT = (
     entry(
         f"ScaleROPE({_MODEL}, {_SCALES}) -> MODEL",
-        _passed("positions aren't scaled here: another picture comes of it", *_UNSCALED),
+        _passed("nodegraph does not scale positions: the picture differs", *_UNSCALED),
     ),
     entry(
         f"TemporalScoreRescaling({_MODEL}, tsr_k: FLOAT = 0.95, tsr_sigma: FLOAT = 1.0)"
         " -> patched_model: MODEL",
         _passed(
-            "scores aren't rescaled here: another picture comes of it",
+            "nodegraph does not rescale scores: the picture differs",
             ("tsr_k", 1.0),
             output="patched_model",
         ),

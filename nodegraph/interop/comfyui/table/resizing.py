@@ -54,7 +54,7 @@ def _resized(node: Passage, image: Any) -> MadeOutput:
         return _made(node, "ResizeImage", image=image, like=like, method=method, fit=_fit(node))
     if how == "scale to multiple":
         return _to_multiple(node, image, method)
-    raise Untranslatable(f"its way of scaling, `{how}`, isn't known")
+    raise Untranslatable(f"its resize mode, `{how}`, is not known")
 
 
 def _fit(node: Passage) -> Any:
@@ -85,7 +85,7 @@ def _resize_back(node: Passage) -> None:
     refuse_others(node, {"multiple_of": 1})
     fit = node.inputs["fit"].content
     if fit not in ("stretch", "crop"):
-        raise Untranslatable(f"pictures can't be scaled so that they fit by `{fit}` there")
+        raise Untranslatable(f"ComfyUI cannot fit pictures by `{fit}`")
     crop = _CROPS.theirs(fit)
     values: dict[str, Any] = {"resize_type": "scale dimensions", "resize_type.crop": crop}
     if "like" in node.inputs and node.inputs["like"].is_link:

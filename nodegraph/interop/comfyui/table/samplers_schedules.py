@@ -97,7 +97,7 @@ def exported_sampler(node: Passage) -> Any:
     if kept is not None and SAMPLERS.ours(kept) == sampler.content:
         return kept
     if sampler.content in _ONLY_HERE:
-        raise Untranslatable(f"there is no sampler {sampler.content} there")
+        raise Untranslatable(f"ComfyUI has no sampler {sampler.content}")
     if not sampler.is_link and sampler.content not in SAMPLER_NAMES:
         node.tell(
             f"ComfyUI has no sampler {sampler.content}: choose another there, or install a pack "
@@ -148,7 +148,7 @@ def _dpmpp_2m_sde(node: Passage) -> None:
 def _er_sde(node: Passage) -> None:
     kind = node.literal("solver_type")
     if kind != "ER-SDE":
-        node.tell(f"er_sde follows its own noise here, not that of {kind}")
+        node.tell(f"er_sde uses its own noise in nodegraph, not that of {kind}")
     # its eta counts for other kinds alone
     _select("er_sde", order="max_stage", s_noise="s_noise")(node)
 
@@ -185,7 +185,7 @@ def sampler_back(node: Passage) -> None:
     there, names = _OPTIONED.get(method, ("", {}))
     unknown = sorted(set(options) - set(names))
     if unknown:
-        raise Untranslatable(f"{method} has no option {', '.join(unknown)} there")
+        raise Untranslatable(f"in ComfyUI {method} has no option {', '.join(unknown)}")
     taken = {names[our]: signal for our, signal in options.items()}
     if there == "SamplerDPMPP_2M_SDE":
         taken["solver_type"] = Signal("heun" if method.endswith("heun") else "midpoint")
@@ -342,7 +342,10 @@ def _align_your_steps(node: Passage) -> None:
     if kind == "SVD":
         raise Untranslatable("there is no such schedule for Stable Video Diffusion")
     if kind not in ("SD1", "SDXL"):
-        node.tell(f"its `model_type` is {kind!r} there: the schedule is that of the model here")
+        node.tell(
+            f"its `model_type` is {kind!r} in ComfyUI: nodegraph uses the schedule of the "
+            "linked model"
+        )
     taken = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     node.keep(model_type=node.inputs["model_type"].content)
     _add_schedule(
@@ -361,7 +364,7 @@ def _split(native: str, name: str, whole: float) -> Translate:
     def forward(node: Passage) -> None:
         at = node.inputs[name]
         if at.content == whole:
-            node.tell("nothing is left before the cut: all goes on")
+            node.tell("the first part is empty: the second part is the whole schedule")
             node.give("low_sigmas", node.inputs["sigmas"])
             return
         made = node.add(native, schedule=node.inputs["sigmas"], **{name: at})
@@ -374,7 +377,7 @@ def _split(native: str, name: str, whole: float) -> Translate:
 def _beta(node: Passage) -> None:
     for name in ("alpha", "beta"):
         if not 0.05 <= (value := float(node.literal(name))) <= 1:
-            raise Untranslatable(f"`{name}` goes from 0.05 to 1 here, not to {value:g}")
+            raise Untranslatable(f"in nodegraph `{name}` ranges from 0.05 to 1, not to {value:g}")
     taken = {name: node.inputs[name] for name in ("steps", "alpha", "beta")}
     _add_schedule(node, "BetaSchedule", **taken)
 

@@ -128,7 +128,7 @@ _DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
 
 def _ksampler(node: Passage) -> None:
     if node.inputs["denoise"].content == 0:
-        node.tell("nothing is denoised: the latent goes through")
+        node.tell("nothing is denoised: the latent passes through unchanged")
         node.give("LATENT", node.inputs["latent_image"])
         return
     sampler = native_sampler(node)
@@ -232,7 +232,7 @@ def _advanced_in_parts(
 ) -> None:
     """Some steps of a sampling whose guidance no KSampler has."""
     if end is not None and not leaves:
-        raise Untranslatable("the steps left out at the end can't be done in one here")
+        raise Untranslatable("nodegraph cannot replace the omitted last steps by a single step")
     steps = {"schedule": node.inputs["scheduler"], "steps": node.inputs["steps"]}
     schedule = MadeOutput(node.add("BasicSchedule", **steps), "schedule")
     if end is not None:
@@ -261,7 +261,7 @@ def _sampler_custom_advanced(node: Passage) -> None:
     made = node.inputs["guider"]
     leads = made.carried.get(CONDITIONED_MODEL)
     if leads is None:
-        raise Untranslatable("which model its guider leads isn't told")
+        raise Untranslatable("the model of its guider is not known")
     parts = (node.inputs["noise"], Signal(made.content), node.inputs["sampler"])
     _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
 

@@ -43,7 +43,7 @@ def _concatenate_back(node: Passage) -> None:
     matched = _JOINED.fullmatch(template)
     with_middle = template == "{a}{c}{b}"
     if not (matched or with_middle):
-        raise Untranslatable("its template is more than two texts with something between")
+        raise Untranslatable("its template has more than two texts with a separator")
     texts = {their: node.inputs[our] for their, our in _AB.items() if our in node.inputs}
     between = _plain(matched[1]) if matched else node.inputs["c"]
     name = node.add("StringConcatenate", **texts, delimiter=between)
@@ -217,7 +217,9 @@ def _camera(node: Passage) -> None:
     shot = heights[(height >= -15) + (height >= 15) + (height >= 45)]
     near = ("wide shot", "medium shot", "close-up")[(zoom >= 2) + (zoom >= 6)]
     name = node.add("Text", text=f"<sks> {view} {shot} {near}")
-    node.tell("where the camera stands is the text of a prompt here, and can be changed there")
+    node.tell(
+        "nodegraph makes the camera position a part of the prompt's text, where it can be changed"
+    )
     node.give("prompt", MadeOutput(name, "text"))
 
 
@@ -237,7 +239,7 @@ def _substring(node: Passage) -> None:
 def _substring_back(node: Passage) -> None:
     end = node.inputs.get("end")
     if end is None or end.content is None:
-        node.tell("all up to the end can't be said there: it is cut after 1,000,000 letters")
+        node.tell("ComfyUI has no open end: the text is cut after 1,000,000 characters")
         end = Signal(1_000_000)
     text, start = node.inputs["text"], node.inputs["start"]
     name = node.add("StringSubstring", string=text, start=start, end=end)
@@ -301,7 +303,7 @@ _DRAWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"
 def _generate(node: Passage) -> None:
     for name in ("video", "audio"):
         if name in node.inputs:
-            raise Untranslatable(f"what it is shown can be pictures here, no {name}")
+            raise Untranslatable(f"nodegraph supports pictures here, but no {name}")
     is_drawn = node.literal("sampling_mode") == "on"
     drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
     name = node.add(
@@ -318,7 +320,7 @@ def _generate(node: Passage) -> None:
     )
     penalty = node.inputs.get("sampling_mode.presence_penalty")
     if penalty is not None and penalty.content:
-        node.tell("its presence penalty isn't known here")
+        node.tell("its presence penalty is not supported")
     node.give("generated_text", MadeOutput(name, "text"))
 
 

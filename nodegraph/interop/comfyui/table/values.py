@@ -43,7 +43,7 @@ def _both(node: Passage, sides: dict[str, Any]) -> dict[str, Any]:
     """Both sides of a switch that is given one here: that one, which is the chosen one."""
     chosen = _SIDES[0] if node.literal("condition") else _SIDES[1]
     if chosen not in sides:
-        raise Untranslatable(f"`{chosen}` has to be given there")
+        raise Untranslatable(f"ComfyUI requires a value for `{chosen}`")
     return dict.fromkeys(_SIDES, sides[chosen])
 
 
@@ -60,7 +60,7 @@ def _written(node: Passage, side: str, signal: Signal) -> MadeOutput:
     for kind, there, output in _THERE:
         if isinstance(signal.content, kind):
             return MadeOutput(node.imply(there, value=signal), output)
-    raise Untranslatable(f"`{side}` has to be linked there")
+    raise Untranslatable(f"ComfyUI requires a link to `{side}`")
 
 
 def _choose(node: Passage, signals: dict[str, Signal]) -> None:
@@ -71,8 +71,8 @@ def _choose(node: Passage, signals: dict[str, Signal]) -> None:
     """
     side = _SIDES[0] if node.literal("switch") else _SIDES[1]
     if side not in signals:
-        raise Untranslatable(f"its input `{side}` isn't connected")
-    node.tell(f"stays at `{side}`: its two values differ in how they are to be sampled")
+        raise Untranslatable(f"its input `{side}` is not connected")
+    node.tell(f"stays at `{side}`: its two values have different sampling settings")
     node.give("output", signals[side])
 
 
@@ -103,7 +103,7 @@ def _list_back(node: Passage) -> None:
 
 
 def _no_loop(node: Passage) -> None:
-    raise Untranslatable("a loop is a block of its own here, such as Repeat's or ForEach's")
+    raise Untranslatable("in nodegraph a loop is a block, for example that of Repeat or ForEach")
 
 
 LOGIC_ENTRIES: tuple[TableEntry, ...] = (
@@ -148,7 +148,7 @@ def _math(node: Passage) -> None:
     values = {name.partition(".")[2]: name for name in node.inputs if name.startswith("values.")}
     used = _names(expression) & set(values)
     if len(used) > len(_LETTERS):
-        raise Untranslatable(f"Formula has {len(_LETTERS)} letters, and this takes {len(used)}")
+        raise Untranslatable(f"Formula has {len(_LETTERS)} variables, and this needs {len(used)}")
     letters = _lettered(used)
     name = node.add(
         "Formula",
@@ -164,9 +164,11 @@ def _names(expression: str) -> set[str]:
     try:
         tree = ast.parse(" ".join(expression.split()), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise Untranslatable("its expression can't be read") from None
+        raise Untranslatable("its expression cannot be read") from None
     if any(isinstance(part, ast.BitXor) for part in ast.walk(tree)):
-        raise Untranslatable("in its expression, ^ is said of bits, and here of powers")
+        raise Untranslatable(
+            "its expression uses ^ for bits, and in nodegraph it stands for powers"
+        )
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
@@ -200,7 +202,9 @@ def _renamed(expression: str, letters: dict[str, str]) -> str:
 def _math_back(node: Passage) -> None:
     expression = node.literal("expression").replace("^", "**")
     if node.inputs["whole"].content != "cut off":
-        node.tell("parts after the point are cut off of its whole number there, not rounded")
+        node.tell(
+            "ComfyUI truncates the digits after the point of its whole number and does not round"
+        )
     used = sorted(_names(expression) & set(_LETTERS))
     values = {f"values.{letter}": _as_link(node, letter) for letter in used}
     name = node.add("ComfyMathExpression", expression=expression, **values)
@@ -226,7 +230,7 @@ def _resolution(node: Passage) -> None:
     aspect = str(node.literal("aspect_ratio"))
     across, _, down = aspect.partition(" ")[0].partition(":")
     if not (across.isdigit() and down.isdigit()):
-        raise Untranslatable(f"`{aspect}` is no proportion")
+        raise Untranslatable(f"`{aspect}` is not an aspect ratio")
     portrait = int(across) < int(down)
     mega = node.inputs["megapixels"]
     name = node.add(

@@ -73,11 +73,11 @@ def _prompt(node: Passage) -> None:
 def _as_text(node: Passage) -> None:
     value = next(node.inputs[name] for name in ("dictionary", "array") if name in node.inputs)
     if not value.is_link:
-        raise Untranslatable("what it is to write isn't known")
+        raise Untranslatable("the value to write is not known")
     indent = node.inputs["indent"].content
     node.keep(indent=indent)
     if indent:
-        node.tell("it is written in one line here, not indented")
+        node.tell("nodegraph writes it in one line, without indentation")
     node.give("STRING", value)
 
 
@@ -103,7 +103,7 @@ def _vision_model(node: Passage) -> MadeOutput:
     """The vision model of the file that a node's model is of."""
     kind, inputs = node.behind("model")
     if kind not in _LOADERS:
-        raise Untranslatable("its model has to come right from what opens it")
+        raise Untranslatable("its model must come directly from its loader")
     name = node.add("LoadVisionModel", model=inputs.get(_LOADERS[kind], ""))
     return MadeOutput(name, "vision_model")
 
@@ -127,20 +127,20 @@ def _find_by_text(node: Passage, text: Any) -> None:
     mask = MadeOutput(name, "mask")
     node.give("masks", mask)
     node.give("bboxes", _boxes_of(node, mask))
-    node.tell("all that is found is one mask here, and has one box")
+    node.tell("nodegraph returns everything found as one mask with one box")
 
 
 def _sam3(node: Passage) -> None:
     kind, inputs = node.behind("conditioning")
     if kind not in _PROMPTS:
-        raise Untranslatable("what it is to find has to come right from a prompt")
+        raise Untranslatable("its search text must come directly from a prompt")
     kept = ("refine_iterations", "individual_masks")
     node.keep(**{name: node.inputs[name].content for name in kept if not node.inputs[name].is_link})
     _find_by_text(node, inputs.get(_PROMPTS[kind], ""))
 
 
 def _detect(node: Passage) -> None:
-    node.tell("detectors are folders of transformers here: RT-DETR's, D-FINE's or YOLOS's")
+    node.tell("detectors are transformers folders in nodegraph: RT-DETR, D-FINE or YOLOS")
     named = node.inputs["class_name"]
     name = node.add(
         "DetectThings",
@@ -155,7 +155,7 @@ def _detect(node: Passage) -> None:
 
 
 def _pose(node: Passage) -> None:
-    node.tell("SDPose isn't read here: take ViTPose for it, which draws the body alone")
+    node.tell("SDPose is not supported: use ViTPose instead, which draws only the body")
     boxes = node.inputs.get("bboxes")
     name = node.add(
         "EstimatePose",
@@ -256,7 +256,7 @@ def _other_depth(node: Passage) -> None:
     model = node.literal("model_name")
     dtype = _DTYPES.get(str(node.inputs["weight_dtype"].content)) if "DA3" in node.type else None
     name = node.add("LoadVisionModel", model=model, dtype=dtype)
-    node.tell(f"{model} isn't read here: take a folder of Depth Anything V2, say, for it")
+    node.tell(f"{model} is not supported: use a folder of Depth Anything V2 instead, for example")
     output = "DA3_MODEL" if "DA3" in node.type else "MOGE_MODEL"
     node.give(output, MadeOutput(name, "vision_model"))
 
@@ -273,7 +273,7 @@ def _moge_estimate(node: Passage) -> None:
 
 def _da3_render(node: Passage) -> None:
     if node.literal("output") != "depth":
-        raise Untranslatable(f"`{node.literal('output')}` of what is seen isn't known here")
+        raise Untranslatable(f"the output `{node.literal('output')}` is not supported")
     node.give("IMAGE", node.inputs["da3_geometry"])
 
 
@@ -285,25 +285,28 @@ def _moge_render(node: Passage) -> None:
         name = node.add("GradientMap", image=depth, colors=_TURBO)
         node.give("IMAGE", MadeOutput(name, "image"))
     elif output.startswith("normal"):
-        node.tell("which way surfaces face is worked out of the depth here: it is less exact")
+        node.tell("nodegraph computes normals from the depth, which is less exact")
         green = "up" if output.endswith("opengl") else "down"
         node.give("IMAGE", MadeOutput(node.add("NormalMap", image=depth, green=green), "image"))
     elif output == "mask":
-        node.tell("what has a depth at all is told from the furthest here: it is less exact")
+        node.tell("nodegraph takes the farthest depth as having no depth, which is less exact")
         near = node.add("ThresholdImage", image=depth, level=_FAR)
         node.give("IMAGE", MadeOutput(near, "image"))
     else:
-        raise Untranslatable(f"`{output}` of what is seen isn't known here")
+        raise Untranslatable(f"the output `{output}` is not supported")
 
 
 def _marigold(node: Passage) -> None:
     image, kind = node.inputs["image"], node.literal("prediction")
     if kind == "normals":
-        node.tell("normals stay as long as they are here: they are not brought to length 1")
+        node.tell("nodegraph keeps the length of normals and does not scale them to length 1")
         node.give("IMAGE", image)
         return
     if kind == "albedo":
-        node.tell("light becomes sRGB by a gamma of 2.2 here: dark tones differ a little")
+        node.tell(
+            "nodegraph converts linear light to sRGB with a gamma of 2.2: dark tones differ "
+            "slightly"
+        )
         name = node.add("AdjustExposure", image=image, gamma=2.2)
     else:
         gray = MadeOutput(node.add("Grayscale", image=image, method="average"), "image")

@@ -101,7 +101,7 @@ def read_outputs(
         outputs.append(PipelineOutput("mesh", "mesh", word="mesh", field=outputs[0].name))
     known = {item.name for item in outputs}
     if outputs and latents_wanted and "latent" in words and not known & {"latent", "latents"}:
-        help_text = "Not decoded; given when `output_type` is latent."
+        help_text = "Not decoded. Set if `output_type` is latent."
         outputs.append(
             PipelineOutput(
                 "latents", "tensor", help=help_text, word="latent", field=outputs[0].name

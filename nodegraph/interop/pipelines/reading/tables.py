@@ -27,19 +27,19 @@ def _rules(*rows: tuple[str, str]) -> tuple[NameRule, ...]:
 
 
 HIDDEN = _rules(
-    (r"^return_dict$", "the results are always taken by name"),
+    (r"^return_dict$", "results are always returned by name"),
     (r"^output_type$", "chosen for the type of each output"),
-    (r"callback", "steps are followed by the engine"),
+    (r"callback", "the engine tracks the steps"),
     (r"^_", "a private switch of diffusers"),
 )
 """Parameters that aren't shown, whatever their annotation."""
 
-KEYWORDS = "further words: {}"
+KEYWORDS = "additional keywords: {}"
 NEVER_READ = "declared by diffusers and never read"
-LATENTS = "latents: drawn from the seed, or encoded from the pictures that are given"
-FOREIGN = "an object that only code makes: {}"
-STOOD_FOR = "the pictures at `{}` stand for it"
-RATE = "taken from the audio that is given"
+LATENTS = "latents: drawn from the seed, or encoded from the given pictures"
+FOREIGN = "an object that only code can create: {}"
+STOOD_FOR = "the pictures at `{}` replace it"
+RATE = "taken from the given audio"
 
 SEED = re.compile(r"(^|_)generator$")
 PLAIN_SEED = re.compile(r"(^|_)seed$")
@@ -63,19 +63,19 @@ PICTURE = re.compile(r"(^|_)(images?|img|frames?|photo|picture|hint|image_refere
 PROMPT = re.compile(r"prompt|(^|_)(caption|lyrics|instruction|transcription)s?(_\d)?$|^text$")
 
 ADVANCED = _rules(
-    (r"_kwargs$", "handed on to a model as it is"),
+    (r"_kwargs$", "passed to a model unchanged"),
     (r"^eta$|^sigmas$|^timesteps$|_sigmas$|_timesteps$|^mu$", "belongs to the sampler"),
     (r"clip_skip|max_sequence_length|max_\w*_length|_template$|system_prompt|use_chat|"
      r"complex_human_instruction|clean_caption|chi_prompt|text_encoder_out_layers|_max_new_tokens",
      "how the text is read"),
     (r"crops_coords|original_size|target_size|aesthetic_score|micro_conditioning",
-     "what the picture is said to be, not what it becomes"),
+     "size conditioning of the picture, not its actual size"),
     (r"guess_mode|guidance_rescale|pag_adaptive|cfg_(?!scale)|_norm(alization)?$|guidance_(start|end)$|"
      r"skip_layer|denoising_(start|end)|_interval|noise_scale", "fine adjustments of guidance"),
     (r"decode_|resolution_binning|padding_mask_crop|_chunk_size$|_batch_size$|tile",
      "how the picture is decoded or cut"),
-    (r"^prior_|^decoder_|^super_res_", "of one stage among several"),
-    (r"ip_adapter", "asks for an adapter to be loaded"),
+    (r"^prior_|^decoder_|^super_res_", "for one of several stages"),
+    (r"ip_adapter", "requires a loaded adapter"),
 )  # fmt: skip
 """Inputs that are folded away."""
 
@@ -129,8 +129,8 @@ def _field(pattern: str, kind: Kind, why: str) -> FieldRule:
 
 
 FIELDS: tuple[FieldRule, ...] = (
-    _field(r"^unsafe_images$", "image", "what a filter took away"),
-    _field(r"nsfw|_detected$|^has_", "flag", "one of a filter's answers for each picture"),
+    _field(r"^unsafe_images$", "image", "pictures removed by a filter"),
+    _field(r"nsfw|_detected$|^has_", "flag", "result of a filter for each picture"),
     _field(r"^(images?|prediction|depth|rgb|normals?)$", "image", "pictures"),
     _field(r"^(frames|videos?)$", "video", "frames of a video"),
     _field(r"^audios?$|^sound$|waveform", "audio", "sound"),

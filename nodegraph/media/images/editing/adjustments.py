@@ -194,7 +194,7 @@ def levels(
     """
     if not low < high:
         raise InvalidValue(
-            "black must lie below white", port="black", given=str(low), expected=f"below {high}"
+            "black must be below white", port="black", given=str(low), expected=f"below {high}"
         )
 
     def work(item: Tensor) -> Tensor:
@@ -211,17 +211,20 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
     Raises:
         InvalidValue: They can't be read, lie outside of 0..1, or two are above each other.
     """
-    expected = "pairs from 0 to 1 such as 0,0 0.5,0.6 1,1"
+    expected = "pairs from 0 to 1, for example 0,0 0.5,0.6 1,1"
     values = parse_numbers(text)
     if not values or len(values) % 2 or not all(0 <= value <= 1 for value in values):
         raise InvalidValue(
-            "these are no points of a curve", port=port, given=repr(text[:80]), expected=expected
+            "this is not a list of curve points",
+            port=port,
+            given=repr(text[:80]),
+            expected=expected,
         )
     points = list(zip(values[::2], values[1::2], strict=True))
     points.sort()
     if len(points) < 2 or any(left[0] == right[0] for left, right in pairwise(points)):
         raise InvalidValue(
-            "a curve needs two points or more, each at a place of its own",
+            "a curve needs at least two points with different positions",
             port=port,
             given=repr(text[:80]),
             expected=expected,

@@ -120,7 +120,7 @@ def load_font(path: Path | None, size: float, *, names: bool = True) -> FreeType
             return ImageFont.truetype(file, size)
     except OSError as error:
         raise InvalidFile(
-            f"{path} is no font that can be read.", expected="a .ttf or .otf file"
+            f"{path} is not a readable font", expected="a .ttf or .otf file"
         ) from error
 
 
@@ -149,7 +149,7 @@ def draw_text(
     """
     if len(text) > _LONGEST:
         raise InvalidValue(
-            "the text is too long to be drawn",
+            "the text is too long to draw",
             port="text",
             given=f"{len(text):,} letters",
             expected=f"at most {_LONGEST:,}",

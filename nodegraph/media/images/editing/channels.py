@@ -63,7 +63,7 @@ def join_channels(parts: Sequence[Tensor], space: ChannelSpace) -> Tensor:
         check_channels(part, port)
         if part.shape[1:3] != parts[0].shape[1:3] or len(part) not in (1, _count(parts)):
             raise InvalidValue(
-                "the channels aren't alike in size and number",
+                "the channels differ in size or number",
                 port=port,
                 given=f"{len(part)} of {part.shape[2]} x {part.shape[1]} pixels",
                 expected=f"{_count(parts)} of {parts[0].shape[2]} x {parts[0].shape[1]} pixels",
@@ -97,7 +97,7 @@ def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
     import torch
 
     if not images:
-        raise InvalidValue("there are no pictures to put together", port="images")
+        raise InvalidValue("there are no pictures to combine", port="images")
     for image in images:
         check_channels(image, "images")
     _, height, width, _ = images[0].shape

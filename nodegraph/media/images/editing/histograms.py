@@ -107,7 +107,7 @@ def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: 
     check_finite(reference, "reference")
     if len(reference) not in (1, len(image)):
         raise InvalidValue(
-            "there are neither one reference nor one for each picture",
+            "the number of references is neither 1 nor the number of pictures",
             port="reference",
             given=f"{len(reference)} pictures",
             expected=f"1 or {len(image)}" if len(image) > 1 else "1",

@@ -58,17 +58,15 @@ def read_cube(path: Path, *, names: bool = True) -> ColorTable:
         raise missing_file_error(path, names=names)
     try:
         if path.stat().st_size > _BYTES:
-            raise InvalidFile(
-                f"{path} is refused: it is too long for a table of colours.", port="path"
-            )
+            raise InvalidFile(f"{path} is refused: it is too long for a color table", port="path")
         lines = _text(path).splitlines()
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}", port="path") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}", port="path") from error
     try:
         return _parsed(lines)
     except ValueError as error:
         raise InvalidFile(
-            f"{path} is no table of colours: {error}", port="path", expected="a .cube file"
+            f"{path} is not a color table: {error}", port="path", expected="a .cube file"
         ) from error
 
 
@@ -85,7 +83,7 @@ def _text(path: Path) -> str:
         if b"LUT_" in data:
             return data.decode("latin-1")
         raise InvalidFile(
-            f"{path} is no table of colours: it looks like {guess_file_kind(path)}.",
+            f"{path} is not a color table: it looks like {guess_file_kind(path)}",
             port="path",
             expected="a .cube file",
         ) from error
@@ -103,7 +101,7 @@ def _parsed(lines: list[str]) -> ColorTable:
             continue
         key = words[0]
         if key in _NUMBERS and len(words) <= _NUMBERS[key]:
-            raise ValueError(f"line {number} says {key} without what belongs to it")
+            raise ValueError(f"line {number} has {key} without its values")
         if key in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
             sizes[int(key[4])] = int(words[1])
         elif key in ("DOMAIN_MIN", "DOMAIN_MAX"):
@@ -124,11 +122,11 @@ def _checked(
     sizes: dict[int, int], domain: dict[str, tuple[float, ...]], rows: Tensor
 ) -> ColorTable:
     if len(sizes) != 1:
-        fault = "both a 1D and a 3D table" if sizes else "no size of a table"
+        fault = "both a 1D and a 3D table" if sizes else "no table size"
         raise ValueError(f"it has {fault}")
     [(axes, size)] = sizes.items()
     if not 2 <= size <= _LARGEST[axes]:
-        raise ValueError(f"its size is {size}, which may be 2 to {_LARGEST[axes]}")
+        raise ValueError(f"its size is {size}, expected 2 to {_LARGEST[axes]}")
     if len(rows) != size**axes:
         raise ValueError(f"it has {len(rows)} rows instead of {size**axes}")
     if not rows.isfinite().all():
@@ -137,7 +135,7 @@ def _checked(
     # In the precision that colours have: what is a hair wide there is nothing here.
     width = rows.new_tensor(high) - rows.new_tensor(low)
     if not (width.isfinite() & (width > 0)).all():
-        raise ValueError(f"its domain is none: {_written(low)} to {_written(high)}")
+        raise ValueError(f"its domain is empty: {_written(low)} to {_written(high)}")
     return ColorTable(size, axes, rows, low, high)
 
 

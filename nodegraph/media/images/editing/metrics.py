@@ -59,7 +59,7 @@ def set_measures(reference: Vectors, generated: Vectors, neighbours: int = 3) ->
     fewest = min(len(reference), len(generated))
     if fewest <= max(neighbours, 1):
         raise InvalidValue(
-            "a set has too few pictures to have that many neighbours",
+            "a set has too few pictures for this number of neighbours",
             port="reference" if len(reference) == fewest else "made",
             given=f"{fewest} pictures",
             expected=f"more than {max(neighbours, 1)}",

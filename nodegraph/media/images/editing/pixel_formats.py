@@ -176,7 +176,7 @@ def check_channels(image: Tensor, port: str = "image") -> None:
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
         raise InvalidValue(
-            "these are no pictures",
+            "these are not pictures",
             port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 1, 3 or 4 channels)",
@@ -263,7 +263,7 @@ def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> No
     differ[0] = differ[0] and other[0] != 1
     if any(differ):
         raise InvalidValue(
-            "the pictures aren't alike in size, number or channels",
+            "the pictures differ in size, number or channels",
             port="other",
             given=_shape_text(other),
             expected=_shape_text(shape),
@@ -272,9 +272,9 @@ def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> No
 
 
 _ALIKE_BY = (
-    "Take as many of the batch by ImageFromBatch.",
-    *("ResizeImage brings one to the size of the other, linked to its `like`.",) * 2,
-    "FlattenImage gives both three channels.",
+    "Select the same number of pictures with ImageFromBatch.",
+    *("Use ResizeImage with the other picture linked to its `like`.",) * 2,
+    "Use FlattenImage to give both three channels.",
 )
 """What makes pictures alike in number, height, width and channels."""
 

@@ -59,7 +59,7 @@ def crop_box(before: Size, size: Size, anchor: Anchor, x: int, y: int) -> tuple[
             "nothing of the picture is left",
             port="x" if left >= right else "y",
             given=f"{left}, {top} in a picture of {before[0]} x {before[1]} pixels",
-            expected="a place inside",
+            expected="a position inside the picture",
         )
     return left, top, right, bottom
 
@@ -226,10 +226,10 @@ def parse_corners(text: str, port: str = "corners") -> list[tuple[float, float]]
     values = parse_numbers(text)
     if values is None or len(values) != 8 or not all(-4 <= value <= 5 for value in values):
         raise InvalidValue(
-            "these are no four corners",
+            "these are not four corners",
             port=port,
             given=repr(text[:80]),
-            expected="pairs from the top left clockwise, such as 0,0 1,0.1 1,0.9 0,1",
+            expected="pairs clockwise from the top left, for example 0,0 1,0.1 1,0.9 0,1",
         )
     return list(zip(values[::2], values[1::2], strict=True))
 
