@@ -62,5 +62,5 @@ WORKFLOW = {
 
 def test_a_result_has_its_summary_by_the_old_name_too() -> None:
     result = nodegraph.run(WORKFLOW)
-    with pytest.warns(DeprecationWarning, match="`told` is `summary` now"):
+    with pytest.warns(DeprecationWarning, match="`told` is now called `summary`"):
         assert result.told == result.summary

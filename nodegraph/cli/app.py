@@ -38,20 +38,20 @@ COMMANDS: Mapping[str, str] = {
     "stubs": "Write type stubs of the available node types, for editors and type checkers.",
     "new": "Start a workflow from the gallery, or from the example of a node.",
     "pack": "Start a pack of nodes, and test one.",
-    "import": "Translate workflows of ComfyUI.",
+    "import": "Import ComfyUI workflows.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
-    "token": "Look after the tokens that let others use the server.",
-    "backup": "Pack the home folder into one file; a server may run meanwhile.",
+    "token": "Manage the tokens that give access to the server.",
+    "backup": "Back up the home folder into one file, also while a server runs.",
     "restore": "Restore a backup into the home folder.",
     "submit": "Run a workflow on a server.",
-    "jobs": "List the jobs of a server, show them and steer them.",
-    "queue": "Look after the queue of a server.",
-    "cluster": "Look at the workers of a server, and the machines that they run on.",
+    "jobs": "List, show and control the jobs of a server.",
+    "queue": "Show and control the queue of a server.",
+    "cluster": "Show the workers of a server and their machines.",
     "watch": "Watch a job of a server until it ends.",
     "cancel": "Cancel jobs of a server.",
     "pull": "Download the files of a job.",
-    "cache": "Look after what is kept on disk.",
-    "runs": "Look at earlier runs.",
+    "cache": "Manage the results that are kept on disk.",
+    "runs": "Show earlier runs.",
     "schema": "Print the JSON Schema of the workflow file.",
     "version": "Print the version.",
     "doctor": "Check the installation: libraries, devices, folders, packs.",
@@ -60,7 +60,7 @@ COMMANDS: Mapping[str, str] = {
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "cache": {
-        "info": "Show where it is and how much it holds.",
+        "info": "Show the location and size of the cache.",
         "list": "List the results that are kept.",
         "prune": "Remove results.",
         "verify": "Read every file and compare it with its digest.",
@@ -75,12 +75,12 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "add": "Make a token.",
         "list": "List the tokens.",
         "revoke": "Revoke a token.",
-        "rotate": "Replace a token by a new one.",
+        "rotate": "Replace a token with a new one.",
     },
     "jobs": {
         "list": "List the jobs of a server, the newest first.",
         "show": "Show a job.",
-        "retry": "Queue jobs again that failed or were cancelled.",
+        "retry": "Queue failed or cancelled jobs again.",
         "hold": "Pause jobs.",
         "unhold": "Release paused jobs.",
         "move": "Change a waiting job's place in the queue.",
@@ -177,7 +177,7 @@ Formatter = Any
 """Click's. Older versions of Typer depend on click and newer ones bring a copy of their own, so
 there is no one place to import them from."""
 
-EXIT_CODES = """Exit codes: 0 fine, 1 a run failed, 2 bad input, 130 cancelled."""
+EXIT_CODES = """Exit codes: 0 success, 1 a run failed, 2 bad input, 130 cancelled."""
 
 _OF_IDS = ("jobs", "runs")
 """Groups whose `show` takes an id."""
@@ -330,7 +330,7 @@ class CommandGroup(TyperGroup):
         if self.path in _OF_IDS and (name == "last" or _ID.search(name)):
             return f"Did you mean `nodegraph {self._full('show')} {name}`?"
         if not self.path and Path(name).suffix in (".json", ".png") and Path(name).is_file():
-            return f"To run the workflow: `nodegraph run {name}`."
+            return f"To run a workflow, use `nodegraph run {name}`."
         from nodegraph.core.suggest import did_you_mean
 
         return did_you_mean(name, self._summaries, listed=len(self._summaries))

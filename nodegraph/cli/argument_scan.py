@@ -173,11 +173,12 @@ def parameter_warnings(workflow: Workflow) -> list[Problem]:
                 continue
             if spellings:
                 message = (
-                    f"the parameter `{name}` is called like another option of `nodegraph {command}`"
+                    f"the parameter `{name}` has the same name as an option of `nodegraph "
+                    f"{command}`"
                 )
                 hint = f"Set it there by `--{spellings[0]}`, or rename it."
             else:
-                message = f"the parameter `{name}` has a name that no option can have"
+                message = f"the parameter `{name}` has a name that cannot be an option"
                 hint = f'Set it by `--set "{name}=…"`, or rename it.'
             problems.append(Problem("parameter-name", message, hint=hint))
             break

@@ -38,7 +38,7 @@ def restore(
     """Restore a backup into the home folder.
 
     It restores everything or nothing, even if it is interrupted. No server may run in that
-    folder. What the backup doesn't hold stays: the cache, and models and tokens unless they
+    folder. Parts that are not in the backup stay: the cache, and models and tokens unless they
     are included. Restore only what you trust: packs are programs.
     """
     source = Path(file).expanduser()
@@ -55,9 +55,10 @@ def _check(source: Path, json: bool) -> int:
         print_json({**about, "files": len(manifest.files), "bytes": manifest.bytes})
     else:
         echo(
-            f"{format_path(source)} is whole: {pluralize(manifest.jobs, 'job')} and "
+            f"{format_path(source)} is complete: {pluralize(manifest.jobs, 'job')} and "
             f"{pluralize(len(manifest.files), 'file')} of {format_size(manifest.bytes)}, packed "
-            f"{format_time(manifest.created)} by nodegraph {manifest.program} from {manifest.home}."
+            f"{format_time(manifest.created)} by nodegraph {manifest.program} from "
+            f"{manifest.home}."
         )
     return 0
 
@@ -78,7 +79,10 @@ def _restore(common: CommonOptions, source: Path, force: bool, json: bool) -> in
         f"{format_size(restored.bytes)} restored to {home}."
     )
     if restored.missing:
-        warn(f"they were gone when the backup was made: {file_names_text(restored.missing)}")
+        warn(
+            "these files were missing when the backup was made: "
+            f"{file_names_text(restored.missing)}"
+        )
     return 0
 
 
@@ -107,7 +111,7 @@ def backup(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Pack the home folder into one file; a server may run meanwhile.
+    """Back up the home folder into one file, also while a server runs.
 
     The file holds the queue with its history, saved workflows, uploads, inputs, outputs,
     packs and the config file, but nothing that can be made again. It is read back and
@@ -134,7 +138,7 @@ def warn_of_database(common: CommonOptions) -> None:
 
     queue = load_server_settings(common.settings()).queue
     if queue is not None:
-        warn(f"the jobs aren't in the home folder but in {queue}: use pg_dump and pg_restore")
+        warn(f"the jobs are not in the home folder but in {queue}: use pg_dump and pg_restore")
 
 
 def _print(target: Path, written: WrittenBackup) -> None:
@@ -145,15 +149,18 @@ def _print(target: Path, written: WrittenBackup) -> None:
     )
     if written.missing:
         warn(
-            "jobs or uploads speak of files that are gone or changed: "
+            "jobs or uploads refer to files that are missing or changed: "
             f"{file_names_text(written.missing)}"
         )
     if written.left_out:
-        warn(f"left out, as they are links or can't be read: {file_names_text(written.left_out)}")
+        warn(
+            "left out, because they are links or cannot be read: "
+            f"{file_names_text(written.left_out)}"
+        )
     for path in written.secret:
-        warn(f"{path} has a password in it, so it is in the backup only with --with-tokens")
+        warn(f"{path} has a password in it, so the backup includes it only with --with-tokens")
     for folder in written.elsewhere:
-        warn(f"{folder} lies outside of the home folder, so it isn't in the backup")
+        warn(f"{folder} is outside the home folder, so it is not in the backup")
 
 
 def file_names_text(files: list[str]) -> str:

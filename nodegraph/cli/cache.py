@@ -48,7 +48,7 @@ def verify(
     remote: Annotated[
         bool,
         typer.Option(
-            "--remote", help="Read what other machines share, too; --repair removes damage there."
+            "--remote", help="Also read the remote store; --repair removes damaged files there."
         ),
     ] = False,
     json: JsonOption = False,
@@ -92,16 +92,23 @@ def _verify_store(store: Store, progress: Progress | None, *, repair: bool) -> R
 def _print_remote(url: str, report: RemoteReport | None) -> None:
     if report is None:
         if url:
-            echo((f"{url} was not read; --remote reads it, too.", "dim"))
+            echo((f"{url} was not read; --remote reads it too.", "dim"))
         return
     for name in report.damaged:
         echo(("damaged: ", "red"), f"{report.url}/{name}")
     if report.missing:
-        echo((f"{pluralize(report.missing, 'file')} gone there; they are computed again", "yellow"))
+        echo(
+            (
+                f"{pluralize(report.missing, 'file')} missing there; they are computed again",
+                "yellow",
+            )
+        )
     read = f"{pluralize(report.entries, 'result')} and {pluralize(report.files, 'file')}"
-    verdict = ("all sound", "green") if report.is_sound else ("damaged; --repair removes it", "red")
+    verdict = (
+        ("all intact", "green") if report.is_sound else ("damaged; --repair removes it", "red")
+    )
     if report.damaged and report.repaired:
-        verdict = ("what was damaged is removed, and will be computed again", "yellow")
+        verdict = ("damaged files are removed and computed again", "yellow")
     echo(f"{read} of {format_size(report.bytes)} read at {report.url}: ", verdict, ".")
 
 
@@ -117,7 +124,7 @@ def _print_verify(report: VerifyReport) -> None:
         for name in names:
             echo((f"{title}: ", "red"), name)
     for name in report.unknown:
-        echo(("of no entry: ", "yellow"), name)
+        echo(("without an entry: ", "yellow"), name)
     if report.count_is_off:
         echo(("the count of bytes was wrong", "red"))
     echo(
@@ -129,30 +136,32 @@ def _print_verify(report: VerifyReport) -> None:
 
 def _verdict(report: VerifyReport) -> tuple[str, str]:
     if report.is_sound:
-        return ("all sound", "green")
+        return ("all intact", "green")
     if report.index:
-        return ("the index can't be repaired; remove the folder to start afresh", "red")
+        return ("the index cannot be repaired; remove the folder to start again", "red")
     if report.repaired and report.unreadable:
-        return ("what can't be read was left as it is, the rest is repaired", "red")
+        return ("unreadable files were not changed, the rest is repaired", "red")
     if report.repaired:
-        return ("repaired; what was damaged will be computed again", "yellow")
-    return ("damaged; --repair mends it", "red")
+        return ("repaired; damaged results are computed again", "yellow")
+    return ("damaged; --repair repairs it", "red")
 
 
 def prune(
     common: CommonOptions,
     to: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Until results take at most this, such as 2GB."),
+        typer.Option(
+            metavar="SIZE", help="Remove results until they take at most this size, such as 2GB."
+        ),
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="Results not used for this long, such as 30d."),
+        typer.Option(metavar="AGE", help="Remove results not used for this long, such as 30d."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Remove all results.")] = False,
     trained: Annotated[
         bool,
-        typer.Option("--taught", help="Also trained weights that no result and no run names."),
+        typer.Option("--taught", help="Also remove trained weights that no result or run uses."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Remove nothing; show what would be removed.")
@@ -218,7 +227,7 @@ def _print_prune(
     would = "Would remove" if dry_run else "Removed"
     parts = [f"{pluralize(removed.artifacts, 'value')} of {format_size(removed.bytes)}"]
     if removed.entries:
-        parts.append(f"what is known of {pluralize(removed.entries, 'call')}")
+        parts.append(f"the records of {pluralize(removed.entries, 'call')}")
     if removed.checkpoints:
         size = format_size(removed.checkpoint_bytes)
         parts.append(f"{pluralize(removed.checkpoints, 'checkpoint')} of {size}")
@@ -241,7 +250,7 @@ def list_(
     common: CommonOptions,
     type: Annotated[
         str | None,
-        typer.Option(metavar="TYPE", help="Only of this node type; * stands for anything."),
+        typer.Option(metavar="TYPE", help="Only results of this node type; * matches anything."),
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", help="List at most this many", min=1)] = 20,
     sort: Annotated[
@@ -284,7 +293,7 @@ def _row(entry: EntryInfo) -> list[StyledText]:
         format_seconds(entry.seconds),
         format_age(entry.created),
         f"{format_age(entry.used)} ago",
-        "" if entry.is_whole else ("only its digest is known", "dim"),
+        "" if entry.is_whole else ("only the digest is known", "dim"),
     ]
 
 
@@ -293,7 +302,7 @@ _MOST_TYPES = 12
 
 
 def info(common: CommonOptions, json: JsonOption = False) -> int:
-    """Show where it is and how much it holds.
+    """Show the location and size of the cache.
 
     A process keeps results in memory, and on disk for later and other processes. Beyond a
     budget it drops results that are fast to compute for their size.
@@ -340,7 +349,7 @@ def _tiers(info: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
         of = f"of {pluralize(info.checkpoints, 'unfinished call')}"
         rows.append(("checkpoints", format_size(info.checkpoint_bytes), of))
     if info.quarantined:
-        of = f"{pluralize(info.quarantined, 'damaged file')}, kept for a look"
+        of = f"{pluralize(info.quarantined, 'damaged file')}, kept for inspection"
         rows.append(("quarantine", format_size(info.quarantine_bytes), of))
     if info.remote is not None:
         rows.append(("remote", format_size(info.remote.bytes), _about_remote(info.remote)))
@@ -351,9 +360,9 @@ def _about_remote(remote: RemoteInfo) -> str:
     """The sizes are of what is known here: a bucket of millions isn't listed for it."""
     words = [f"in {pluralize(remote.files, 'file')} known here, {remote.url}"]
     if remote.waiting:
-        words.append(f"{pluralize(remote.waiting, 'result')} still to go there")
+        words.append(f"{pluralize(remote.waiting, 'result')} waiting for upload")
     if remote.reason:
-        words.append(f"it can't be reached: {remote.reason}")
+        words.append(f"it cannot be reached: {remote.reason}")
     return "; ".join(words)
 
 
@@ -361,12 +370,12 @@ def _about_entries(info: StoreInfo) -> str:
     if not info.entries:
         return ""
     since = f", since {format_time(info.oldest)}" if info.oldest is not None else ""
-    return f"{info.whole} can be loaded and stand for {format_seconds(info.seconds)}{since}"
+    return f"{info.whole} can be loaded and save {format_seconds(info.seconds)}{since}"
 
 
 def _print_types(info: StoreInfo) -> None:
     echo()
-    heads = [(head, "bold") for head in ("node type", "entries", "size", "stand for")]
+    heads = [(head, "bold") for head in ("node type", "entries", "size", "saves")]
     rows = [
         (item.node_type, str(item.entries), format_size(item.bytes), format_seconds(item.seconds))
         for item in info.types[:_MOST_TYPES]

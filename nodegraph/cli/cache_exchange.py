@@ -64,14 +64,14 @@ def import_(
 ) -> int:
     """Import the results of an exported file.
 
-    Existing results stay. Import only files that you trust: the file can't prove that a
+    Existing results stay. Import only files that you trust: the file cannot prove that a
     result is right.
     """
     from nodegraph.store.archive import import_archive as take_in
 
     with (
         open_store(common) as store,
-        bytes_progress("taking in", is_shown=not json) as progress,
+        bytes_progress("importing", is_shown=not json) as progress,
     ):
         imported = take_in(store, Path(file).expanduser(), progress=progress)
     if json:
@@ -82,15 +82,15 @@ def import_(
 
 
 def _print_import(imported: ArchiveImport) -> None:
-    known = f", {imported.known_entries} known already" if imported.known_entries else ""
+    known = f", {imported.known_entries} already known" if imported.known_entries else ""
     echo(
-        f"{pluralize(imported.entries, 'result')} with {pluralize(imported.artifacts, 'value')} of "
-        f"{format_size(imported.bytes)} taken in{known}."
+        f"{pluralize(imported.entries, 'result')} with {pluralize(imported.artifacts, 'value')} "
+        f"of {format_size(imported.bytes)} imported{known}."
     )
     if imported.damaged:
         warn(f"{pluralize(imported.damaged, 'value')} left out: damaged in the file")
     if imported.evicted:
-        warn(f"{pluralize(imported.evicted, 'value')} had to go to make room")
+        warn(f"{pluralize(imported.evicted, 'value')} were removed to free space")
 
 
 _ARCHIVE = b"PK"
@@ -105,13 +105,17 @@ def export(
     ],
     workflows: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORKFLOW", help="Only what these need  [default: all results]"),
+        typer.Argument(
+            metavar="WORKFLOW",
+            help="Only the results that these workflows need  [default: all results]",
+        ),
     ] = None,
     run: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="Only what this run computed or found in the cache; `last` is the last run.",
+            help="Only the results that this run computed or found in the cache; `last` is the "
+            "last run.",
         ),
     ] = None,
     json: JsonOption = False,
@@ -124,7 +128,7 @@ def export(
     from nodegraph.store.archive import export_archive as pack
 
     if workflows and run is not None:
-        raise InvalidValue("workflows and --run can't be combined", hint="Choose one of them.")
+        raise InvalidValue("workflows and --run cannot be combined", hint="Choose one of them.")
     target = Path(file).expanduser()
     _check(target)
     with open_session_and_store(common) as (session, store):
@@ -156,9 +160,9 @@ def _check(target: Path) -> None:
         return  # nothing is there, or writing tells
     if start and start != _ARCHIVE:
         raise InvalidValue(
-            "the file to write is there already, and is no exported one",
+            "the file to write already exists and is not an exported one",
             given=str(target),
-            hint="The archive comes first: nodegraph cache export results.zip workflow.json",
+            hint="Name the archive first: nodegraph cache export results.zip workflow.json",
         )
 
 
@@ -201,6 +205,6 @@ def _print_export(target: Path, size: int, total: ExportReport) -> None:
         f"into {format_path(target)}, {format_size(size)}."
     )
     if total.left_out:
-        warn(f"{pluralize(total.left_out, 'value')} left out: damaged or gone")
+        warn(f"{pluralize(total.left_out, 'value')} left out: damaged or missing")
     if not total.entries:
         warn("none of these results is kept here; run the workflow first")

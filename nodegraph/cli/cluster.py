@@ -46,8 +46,8 @@ def _print(system: System) -> None:
     waiting = counts.queued - counts.held
     pace = sum(worker.per_hour or 0.0 for worker in workers)
     echo(
-        f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished; "
-        f"{pace:.0f} an hour of late."
+        f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished; {pace:.0f} "
+        "an hour recently."
     )
 
 
@@ -72,8 +72,8 @@ def _activity(worker: WorkerInfo) -> str:
 
 def _machine(host: str | None) -> str:
     if host is None:
-        return "the server's"
-    return host or "waits for one"
+        return "the server"
+    return host or "waiting for one"
 
 
 def _memory(worker: WorkerInfo) -> str:

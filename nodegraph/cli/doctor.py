@@ -131,15 +131,15 @@ def _diagnose_libraries(diagnosis: Diagnosis) -> None:
         diagnosis.libraries = list(_libraries())
     except metadata.PackageNotFoundError:
         diagnosis.warnings.append(
-            "nodegraph isn't installed, only importable; versions are unchecked"
+            "nodegraph is importable but not installed; versions are not checked"
         )
     for library in diagnosis.libraries:
         if library.version is None:
             diagnosis.problems.append(f"{library.name} is not installed")
         elif not library.fits:
             diagnosis.warnings.append(
-                f"{library.name} {library.version} is none of the versions that nodegraph is "
-                f"made for ({library.wanted})"
+                f"{library.name} {library.version} is not a version that nodegraph supports "
+                f"({library.wanted})"
             )
 
 
@@ -164,13 +164,13 @@ def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
     try:
         diagnosis.devices = list(_devices())
     except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
-        diagnosis.problems.append(f"torch can't be used: {type(error).__name__}: {error}")
+        diagnosis.problems.append(f"torch cannot be used: {type(error).__name__}: {error}")
         return
     wanted = settings.device
     names = [device.name for device in diagnosis.devices]
     if wanted not in ("auto", *names) and f"{wanted}:0" not in names:
         diagnosis.problems.append(
-            f"the device `{wanted}` is set, but there is none; there are: {', '.join(names)}"
+            f"the device `{wanted}` is set but does not exist; available: {', '.join(names)}"
         )
 
 
@@ -198,9 +198,9 @@ def _diagnose_folders(diagnosis: Diagnosis, settings: Settings) -> None:
         folder = _folder(role, path)
         diagnosis.folders.append(folder)
         if is_written and not folder.writable:
-            diagnosis.problems.append(f"the {role} folder {path} can't be written to")
+            diagnosis.problems.append(f"the {role} folder {path} not writable")
         elif is_written and folder.free is not None and folder.free < _LITTLE_SPACE:
-            diagnosis.warnings.append(f"there is little space left for the {role} folder {path}")
+            diagnosis.warnings.append(f"there is little free space for the {role} folder {path}")
 
 
 def _folder(role: str, path: Path) -> Folder:
@@ -231,7 +231,7 @@ def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
     diagnosis.node_types = len(registry.node_types())
     diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
     if "built in" not in diagnosis.packs:
-        diagnosis.problems.append("the built-in nodes can't be loaded")
+        diagnosis.problems.append("the built-in nodes cannot be loaded")
     diagnosis.warnings += [*registry.problems, *_script_problems(registry)]
 
 
@@ -257,7 +257,7 @@ def _diagnose_models(diagnosis: Diagnosis, settings: Settings) -> None:
     diagnosis.usable_models = sum(1 for model in whole if model.problem is None)
     if not any(model.name == EMBEDDED and model.problem is None for model in models):
         diagnosis.warnings.append(
-            f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used"
+            f"the model that comes with nodegraph, `{EMBEDDED}`, cannot be used"
         )
 
 
@@ -298,7 +298,7 @@ def _print(diagnosis: Diagnosis) -> None:
     echo(
         f"{pluralize(diagnosis.node_types, 'node type')}, "
         f"{pluralize(diagnosis.usable_models, 'model')}"
-        + (f", and {unusable} that can't be used: see `nodegraph models`" if unusable else "")
+        + (f", and {unusable} that cannot be used: see `nodegraph models`" if unusable else "")
     )
     _print_findings(diagnosis)
 
@@ -312,8 +312,8 @@ def _print_section(title: str, rows: Sequence[Sequence[str]]) -> None:
 
 def _state(folder: Folder) -> str:
     parts = [
-        "" if folder.exists else "not there yet",
-        "" if folder.writable else "can't be written to",
+        "" if folder.exists else "not created yet",
+        "" if folder.writable else "not writable",
         f"{format_size(folder.free)} free" if folder.free is not None else "",
     ]
     return ", ".join(part for part in parts if part)
@@ -326,4 +326,4 @@ def _print_findings(diagnosis: Diagnosis) -> None:
     for text in diagnosis.problems:
         echo(("problem: ", "red"), text)
     if not diagnosis.problems:
-        echo(("Everything that is needed works.", "green"))
+        echo(("All required parts work.", "green"))

@@ -35,7 +35,7 @@ def run_guarded(arguments: Sequence[str]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("error: stdout can take no more: no space left", file=sys.stderr)
+        print("error: cannot write to stdout: no space left", file=sys.stderr)
         return FAILED
     return code
 
@@ -84,16 +84,16 @@ def _report_error(error: Any, arguments: list[str]) -> int:
 def _path_error(error: OSError) -> Any:
     from nodegraph.errors import OutputError
 
-    return OutputError(f"can't use `{error.filename}`: {error.strerror}")
+    return OutputError(f"cannot use `{error.filename}`: {error.strerror}")
 
 
 def _index_fault(error: Exception) -> Any:
     from nodegraph.errors import OutputError
 
     return OutputError(
-        f"the store's index can't be used: {error}",
-        hint="`nodegraph cache verify` tells whether it is damaged. To start the store afresh, "
-        "remove its folder, which `nodegraph doctor` names: results are computed again.",
+        f"the store's index cannot be used: {error}",
+        hint="`nodegraph cache verify` checks whether it is damaged. To start with an empty store, "
+        "remove its folder, which `nodegraph doctor` shows. Results are then computed again.",
     )
 
 
@@ -110,7 +110,7 @@ def _report_usage_error(error: Any, arguments: list[str]) -> int:
     context = error.ctx
     if context is not None:
         echo_stderr(context.get_usage())
-        echo_stderr(f"`{context.command_path} --help` lists what there is.\n")
+        echo_stderr(f"`{context.command_path} --help` lists the commands and options.\n")
     echo_stderr(("error:", "red"), f" {message}")
     return BAD_INPUT
 

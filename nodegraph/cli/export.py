@@ -23,21 +23,21 @@ def export(
     workflow: Annotated[
         str,
         typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a result by nodegraph, or - (stdin)."
+            metavar="WORKFLOW", help="A JSON file, an output file of nodegraph, or - for stdin."
         ),
     ],
-    comfyui: Annotated[bool, typer.Option("--comfyui", help="For ComfyUI.")] = False,
-    python: Annotated[bool, typer.Option("--python", help="As a Python script.")] = False,
+    comfyui: Annotated[bool, typer.Option("--comfyui", help="Export for ComfyUI.")] = False,
+    python: Annotated[bool, typer.Option("--python", help="Export as a Python script.")] = False,
     out: Annotated[
         str | None,
         typer.Option(
             "--out",
             "-o",
             metavar="FOLDER",
-            help="Write here instead of next to it; for a script also a .py file's name.",
+            help="Write to this path instead of next to the input; for a script also a .py file.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> int:
     """Write a workflow for another program: ComfyUI, or Python.
 
@@ -48,7 +48,7 @@ def export(
     For Python it writes NAME.py, which builds the same workflow with a Graph and runs it.
     """
     if not (comfyui or python):
-        raise InvalidValue("for which program?", hint="Say --comfyui or --python.")
+        raise InvalidValue("the target program is not given", hint="Use --comfyui or --python.")
     opened = open_workflow(workflow)
     folder = Path(out).expanduser() if out is not None else opened.folder or Path.cwd()
     stem = "workflow" if workflow == STDIN else Path(workflow).stem
@@ -62,7 +62,7 @@ def export(
         texts |= _for_comfyui(common, opened.workflow, folder / stem, messages)
     there = [str(path) for path in texts if path.exists()]
     if there and not force:
-        raise OutputError(f"there is {', '.join(there)} already", hint="Say --force to replace it.")
+        raise OutputError(f"{', '.join(there)} already exists", hint="Use --force to replace it.")
     make_folder(folder)
     for path, text in texts.items():
         write_file(path, text.encode())
@@ -94,8 +94,8 @@ def _for_comfyui(
     messages += exported.messages
     if exported.unknown:
         messages.append(
-            f"{pluralize(len(exported.unknown), 'node')} can't run there: ComfyUI shows what it "
-            "doesn't know in red, and keeps it"
+            f"{pluralize(len(exported.unknown), 'node')} cannot run there: ComfyUI shows unknown "
+            "nodes in red and keeps them"
         )
     return {
         target.with_name(f"{target.name}{ending}"): json_text.dumps(

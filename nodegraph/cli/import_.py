@@ -39,23 +39,27 @@ def import_(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="ComfyUI's JSON, PNG, WebP, MP4; folders of such; -. Without any, the FOLDER.",
+            help="JSON, PNG, WebP or MP4 files of ComfyUI, folders of these, or -. Default: the "
+            "FOLDER.",
         ),
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", metavar="OUT", help="Write here: a folder, or a .json file."),
+        typer.Option("--out", "-o", metavar="OUT", help="Write to this folder or .json file."),
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Write a report of the files here; import none."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write a report on the files in this folder, without importing them.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     json: JsonOption = False,
 ) -> int:
-    """Translate workflows of ComfyUI.
+    """Import ComfyUI workflows.
 
-    Each becomes a workflow of the same name, next to it or in OUT. A node that can't be
+    Each becomes a workflow of the same name, next to it or in OUT. A node that cannot be
     translated becomes a placeholder that keeps all its data. The report names these nodes,
     their packs, possible replacements, and missing models.
     """
@@ -107,7 +111,7 @@ def _expand_files(files: Sequence[str]) -> Iterator[str]:
             if item.suffix.lower() in _ENDINGS and item.is_file() and _may_be_workflow(item)
         )
         if not inside:
-            raise InvalidFile(f"no file in {path} looks like a workflow of ComfyUI's")
+            raise InvalidFile(f"no file in {path} looks like a ComfyUI workflow")
         yield from map(str, inside)
 
 
@@ -137,7 +141,7 @@ def _targets(names: Sequence[str], out: str | None, *, force: bool) -> dict[str,
             raise InvalidValue(f"two files would be written to {target}")
         if target.exists() and not force:
             raise OutputError(
-                f"{target} is there already", hint="Write elsewhere with --out, or give --force."
+                f"{target} already exists", hint="Write to another path with --out, or use --force."
             )
         targets[name] = target
     return targets
@@ -171,7 +175,7 @@ def _import_file(
     try:
         document = workflow_document(name)
         if not is_comfyui(document):
-            raise InvalidFile("this is no workflow of ComfyUI's")
+            raise InvalidFile("this is not a ComfyUI workflow")
         imported = import_document(document, table)
         inputs = None if name == STDIN else Path(name).absolute().parent
         environment = session.settings.environment(inputs=inputs)
@@ -225,8 +229,8 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     echo()
     echo(
         f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} "
-        f"that only missing files keep from running, {total.complete} complete, "
-        f"{total.unreadable} not imported."
+        f"that lack only missing files, {total.complete} complete, {total.unreadable} not "
+        "imported."
     )
     for name, count in list(total.types.items())[:20]:
         pack = total.packs.get(name)

@@ -120,7 +120,7 @@ def print_outcome(job: Job, *, quiet: bool = False) -> None:
     echo((job.state.capitalize(), _STYLES.get(job.state, "bold")), *_summary_line(job), ".")
     print_files(job)
     if job.files:
-        echo_stderr(f"`nodegraph pull {job.id}` brings the files here.")
+        echo_stderr(f"`nodegraph pull {job.id}` downloads the files.")
 
 
 def _summary_line(job: Job) -> list[StyledText]:
@@ -139,7 +139,7 @@ def _summary_line(job: Job) -> list[StyledText]:
 JobAction = Callable[["Client", "JobSummary"], "JobSummary"]
 JobsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
+    typer.Argument(metavar="JOB", help="A job's id, the start or end of an id, or last."),
 ]
 
 
@@ -195,10 +195,13 @@ StateOption = Annotated[
         help="queued, running, finished, failed or cancelled; may be repeated.",
     ),
 ]
-TagOption = Annotated[str | None, typer.Option(metavar="TAG", help="With this tag.")]
-TextOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose name contains this.")]
+TagOption = Annotated[str | None, typer.Option(metavar="TAG", help="Jobs with this tag.")]
+TextOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Jobs whose name contains this.")
+]
 OlderOption = Annotated[
-    str | None, typer.Option(metavar="AGE", help="Submitted longer ago than this, such as 30d.")
+    str | None,
+    typer.Option(metavar="AGE", help="Jobs submitted longer ago than this, such as 30d."),
 ]
 
 
@@ -213,7 +216,7 @@ def job_filter(
     for state_name in state or ():
         if state_name not in STATES:
             raise InvalidValue(
-                "there is no such state of jobs",
+                "there is no such job state",
                 given=state_name,
                 hint=did_you_mean(state_name, STATES),
             )
@@ -256,7 +259,7 @@ def find_job(client: Client, name: str) -> Job:
 def _newest(client: Client) -> str:
     newest = next(client.list(most=1, limit=1), None)
     if newest is None:
-        raise InvalidValue("there are no jobs yet", hint="`nodegraph submit` makes one.")
+        raise InvalidValue("there are no jobs yet", hint="`nodegraph submit` creates one.")
     return newest.id
 
 
@@ -273,7 +276,7 @@ def _resolve_name(name: str, known: Sequence[str]) -> str:
             f" and {len(matches) - 3} more" if len(matches) > 3 else ""
         )
         raise InvalidValue(
-            "several jobs have such an id", given=name, hint=f"Say more of it: {shown}."
+            "several jobs match this id", given=name, hint=f"Give more of the id: {shown}."
         )
     raise _unknown(name, known)
 
@@ -286,7 +289,7 @@ def _unknown(name: str, known: Sequence[str]) -> InvalidValue:
     from nodegraph.core.suggest import nearest
 
     near = _nearest_id(name, known) or nearest(name, known)
-    hint = f"Did you mean `{near}`?" if near else "`nodegraph jobs` lists those there are."
+    hint = f"Did you mean `{near}`?" if near else "`nodegraph jobs` lists the jobs."
     return InvalidValue("there is no such job", given=name, hint=hint)
 
 

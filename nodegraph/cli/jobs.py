@@ -43,10 +43,10 @@ def pull(
     ] = None,
     node: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE", help="Only what this node wrote; may be repeated."),
+        typer.Option(metavar="NODE", help="Only the files of this node; may be repeated."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace other files of the same names.")
+        bool, typer.Option("--overwrite", help="Replace other files with the same names.")
     ] = False,
     server: ServerOption = None,
     json: JsonOption = False,
@@ -65,7 +65,7 @@ def pull(
         return 0
     print_pulled(files)
     if not files:
-        echo_stderr("The job gave no files.")
+        echo_stderr("The job has no output files.")
     return 0
 
 
@@ -124,13 +124,13 @@ def delete(
     common: CommonOptions,
     jobs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
+        typer.Argument(metavar="JOB", help="A job's id, the start or end of an id, or last."),
     ] = None,
     state: StateOption = None,
     tag: TagOption = None,
     text: TextOption = None,
     older_than: OlderOption = None,
-    all_: Annotated[bool, typer.Option("--all", help="All that have ended.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All jobs that have ended.")] = False,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -142,7 +142,7 @@ def delete(
     which = job_filter(state, tag, text, older_than)
     if sum((bool(jobs), bool(which), all_)) != 1:
         raise InvalidValue(
-            "it isn't said which jobs, or in two ways",
+            "give either jobs or a filter",
             expected="JOB..., or --state, --tag, --text, --older-than, or --all",
         )
     if jobs:
@@ -169,19 +169,19 @@ def _check(states: Sequence[str] | None) -> None:
                 "only jobs that have ended can be deleted",
                 given=state,
                 expected=", ".join(FINAL_STATES),
-                hint="`nodegraph cancel` and `nodegraph queue clear` end those that wait.",
+                hint="`nodegraph cancel` and `nodegraph queue clear` cancel the jobs that wait.",
             )
 
 
 def move(
     common: CommonOptions,
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help="A job's id, its start or its end, or last.")
+        str, typer.Argument(metavar="JOB", help="A job's id, the start or end of an id, or last.")
     ],
-    first: Annotated[bool, typer.Option("--first", help="Before the others.")] = False,
-    last: Annotated[bool, typer.Option("--last", help="After the others.")] = False,
+    first: Annotated[bool, typer.Option("--first", help="Move it before all others.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Move it after all others.")] = False,
     before: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Right before this one.")
+        str | None, typer.Option(metavar="JOB", help="Move it directly before this one.")
     ] = None,
     priority: Annotated[
         int | None,
@@ -201,7 +201,7 @@ def move(
         raise InvalidValue("--first, --last and --before exclude each other", hint="Choose one.")
     if not places and priority is None:
         raise InvalidValue(
-            "it isn't said where to", expected="--first, --last, --before JOB or --priority N"
+            "no new position is given", expected="--first, --last, --before JOB or --priority N"
         )
     with open_client(server) as client:
         summary: JobSummary = find_job(client, job)
@@ -216,7 +216,7 @@ def move(
         print_json(asdict(summary))
     else:
         echo(summary.id, "  ", state_part(summary), f", priority {summary.priority}")
-        echo_stderr("`nodegraph queue` shows what comes next.")
+        echo_stderr("`nodegraph queue` shows which jobs come next.")
     return 0
 
 
@@ -235,7 +235,7 @@ def hold(
 ) -> int:
     """Pause jobs.
 
-    A waiting job is held until `jobs unhold`; a running one is put back at its next step.
+    A waiting job is held until `jobs unhold`; a running one is requeued at its next step.
     """
     return apply_to_jobs(server, jobs, lambda client, job: client.hold(job), json=json)
 
@@ -243,7 +243,7 @@ def hold(
 def retry(
     common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
-    """Queue jobs again that failed or were cancelled.
+    """Queue failed or cancelled jobs again.
 
     They resume from their last checkpoint.
     """
@@ -283,7 +283,7 @@ def _print(listed: list[JobSummary]) -> None:
         echo("No jobs.")
         return
     print_jobs(listed)
-    echo_stderr("`nodegraph jobs show JOB` tells more of one; the end of an id is enough.")
+    echo_stderr("`nodegraph jobs show JOB` shows more about one; the end of an id is enough.")
 
 
 def show(

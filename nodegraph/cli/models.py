@@ -36,7 +36,7 @@ PushOption = Annotated[
     typer.Option(
         "--push",
         metavar="NAME",
-        help="Put a model where `remote_models` says, for machines that lack it. Repeatable.",
+        help="Upload a model to `remote_models`, for machines that do not have it. Repeatable.",
     ),
 ]
 
@@ -94,7 +94,7 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
 
     if not settings.remote_models:
         raise InvalidValue(
-            "there is no place to put models to",
+            "no location for remote models is set",
             hint="The setting `remote_models` names one, such as s3://bucket/models.",
         )
     remote, documents = open_storage(settings.remote_models), []
@@ -118,7 +118,7 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
         documents.append({"name": name, "bytes": size, "brought": new, "left_out": without})
         if not as_json:
             for file in without:
-                echo(f"  {file}  (left out: no safetensors or GGUF, and nothing that those need)")
+                echo(f"  {file}  (left out: not a safetensors or GGUF file, and not needed by one)")
             echo(f"{name} is at {remote.url}: {format_size(size)}, {format_size(new)} of it new.")
     if as_json:
         print_json({"pushed": documents, "place": remote.url})
@@ -167,10 +167,10 @@ def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
     new = sum(not model.is_looked_at for model in models)
     if new:
         echo()
-        echo(f"Of {pluralize(new, 'remote model')} only the name is known yet: list them again.")
+        echo(f"Only the name of {pluralize(new, 'remote model')} is known yet: list them again.")
     echo()
-    echo(f"Supported files: {supported()}. docs/families.md says more.")
-    echo("Put models into one of these folders, or name another one with --models:")
+    echo(f"Supported files: {supported()}. See docs/families.md for more.")
+    echo("Put models into one of these folders, or use another one with --models:")
     for folder in folders:
         echo(f"  {format_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
 

@@ -23,7 +23,7 @@ def new(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE", help="Where to, - prints it  [default: the template's name]"
+            metavar="FILE", help="Path to write; - prints it  [default: the template's name]"
         ),
     ] = None,
     template: Annotated[
@@ -31,13 +31,11 @@ def new(
     ] = DEFAULT,
     example: Annotated[
         str | None,
-        typer.Option(metavar="NODE", help="The workflow that shows what this node does instead."),
+        typer.Option(metavar="NODE", help="Use the example workflow of this node instead."),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="With --list: print JSON, and nothing else.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --list: print only JSON.")] = False,
 ) -> int:
     """Start a workflow from the gallery, or from the example of a node.
 
@@ -91,7 +89,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidFile(f"can't make the folder {folder}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
 
 def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:
@@ -108,7 +106,7 @@ def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:
     if taken and not force:
         names = ", ".join(map(str, taken))
         raise InvalidFile(
-            f"{names} exists already", hint="Give another name, or --force to overwrite."
+            f"{names} already exists", hint="Choose another name, or use --force to overwrite."
         )
 
 

@@ -74,7 +74,7 @@ def schema(
     common: CommonOptions,
     node: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only of the inputs of this node type."),
+        typer.Option(metavar="NAME", help="Only the inputs of this node type."),
     ] = None,
 ) -> int:
     """Print the JSON Schema of the workflow file.
@@ -112,7 +112,7 @@ def _ignoring_case(catalog: Catalog, name: str) -> NodeSpec | None:
     return catalog.spec(matches[0]) if len(matches) == 1 else None
 
 
-_LANES = {"gpu": "computes on the device", "cpu": "runs on the CPU", "io": "waits for files"}
+_LANES = {"gpu": "runs on the device", "cpu": "runs on the CPU", "io": "waits for files"}
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 
@@ -165,7 +165,7 @@ def _default_text(port: InputSpec) -> str:
 def _details(port: InputSpec) -> str:
     notes = [port.help, _range(port)]
     if port.nullable and not port.required and port.default is not None:
-        notes.append("May be null.")
+        notes.append("Can be null.")
     if port.lazy:
         notes.append("Evaluated only if it is needed.")
     if port.advanced:
@@ -195,12 +195,12 @@ def _facts(spec: NodeSpec) -> Iterable[tuple[str, str]]:
     yield "tags", ", ".join(spec.tags)
     yield "result", _result(spec)
     yield "deprecated", spec.deprecated
-    yield "experimental", "may still change" if spec.experimental else ""
+    yield "experimental", "can still change" if spec.experimental else ""
 
 
 def _result(spec: NodeSpec) -> str:
     if spec.output:
-        return "a sink: always run"
+        return "a sink: always runs"
     return "kept in the cache" if spec.deterministic else "differs from run to run, never cached"
 
 
@@ -214,13 +214,13 @@ def nodes(
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="List those whose name, summary or tags have each word."),
+        typer.Option(
+            metavar="TEXT", help="List node types whose name, summary or tags have each word."
+        ),
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option(
-            "--all", help="List each node type of packs that are made from other packages."
-        ),
+        typer.Option("--all", help="List every node type of generated packs."),
     ] = False,
     json: JsonOption = False,
 ) -> int:
@@ -298,9 +298,9 @@ def _print(rows: Sequence[ListedType], folded: Collection[str]) -> None:
             echo(f"  {pluralize(number, 'node type')} of the pack `{pack}`")
         echo()
     is_folded = any(row.pack in folded for row in rows)
-    more = " --category, --search and --all show more of them." if is_folded else ""
+    more = " --category, --search and --all show more." if is_folded else ""
     echo_stderr(
-        f"{pluralize(len(rows), 'node type')}. `nodegraph nodes NAME` tells more of one.{more}"
+        f"{pluralize(len(rows), 'node type')}. `nodegraph nodes NAME` shows more about one.{more}"
     )
 
 

@@ -90,7 +90,8 @@ def _no_store_error(session: Session) -> InvalidValue:
     if session.problems:
         return InvalidValue("\n".join(session.problems))
     return InvalidValue(
-        "nothing is kept on disk", hint="The setting `disk_cache` is 0; see `nodegraph doctor`."
+        "results are not kept on disk",
+        hint="The setting `disk_cache` is 0; see `nodegraph doctor`.",
     )
 
 
@@ -101,8 +102,8 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The server to ask; NODEGRAPH_TOKEN holds the token  "
-        "[default: NODEGRAPH_SERVER, or http://127.0.0.1:8420]",
+        help="The address of the server; NODEGRAPH_TOKEN holds the token  [default: "
+        "NODEGRAPH_SERVER, or http://127.0.0.1:8420]",
     ),
 ]
 
@@ -158,9 +159,9 @@ def _as_written(hint: Any) -> Any:
     return inner[0] if is_added and get_origin(inner[0]) is Annotated else hint
 
 
-GLOBAL = "Options of every command"
+GLOBAL = "Options of all commands"
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 
 @dataclass(frozen=True)
@@ -252,11 +253,13 @@ ModelsOption = Annotated[
 DeviceOption = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Compute on it: auto, cpu, cuda:0, mps.", rich_help_panel=GLOBAL
+        metavar="NAME",
+        help="Device to compute on: auto, cpu, cuda:0 or mps.",
+        rich_help_panel=GLOBAL,
     ),
 ]
 NoColorOption = Annotated[
-    bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=GLOBAL)
+    bool, typer.Option("--no-color", help="Print without color.", rich_help_panel=GLOBAL)
 ]
 
 
@@ -284,7 +287,7 @@ def global_callback(
 ) -> None:
     """Run diffusion pipelines that are described as node graphs.
 
-    `nodegraph COMMAND --help` tells more of a command.
+    `nodegraph COMMAND --help` shows more about a command.
     """
     if no_color:
         forbid_color()

@@ -29,17 +29,24 @@ if TYPE_CHECKING:
 
 def new(
     common: CommonOptions,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the pack, such as my-nodes.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the pack, such as my-nodes.")
+    ],
     folder: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where to  [default: a folder called as the pack]"),
+        typer.Option(
+            metavar="DIR", help="Folder to write  [default: a folder with the name of the pack]"
+        ),
     ] = None,
     license_: Annotated[
         str,
         typer.Option("--license", metavar="NAME", help="MIT, BSD-3-Clause or none"),
     ] = "MIT",
     author: Annotated[
-        str, typer.Option(metavar="TEXT", help="Whom the licence names  [default: its authors]")
+        str,
+        typer.Option(
+            metavar="TEXT", help="Copyright holder in the license  [default: the authors]"
+        ),
     ] = "",
 ) -> int:
     """Start a pack of nodes: a package with a node, its example and its tests.
@@ -57,7 +64,7 @@ def new(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())
     echo(f"Wrote {len(files)} files into {format_path(pack_folder)}.")
-    echo("Go on there: pip install -e . && nodegraph pack test")
+    echo("Continue there: pip install -e . && nodegraph pack test")
     return 0
 
 
@@ -67,7 +74,7 @@ def _license(name: str) -> Any:
     known = {each.casefold(): each for each in get_args(License)}
     if name.casefold() not in known:
         hint = did_you_mean(name, known.values(), listed=len(known))
-        raise InvalidValue(f"there is no text of the licence `{name}` here", hint=hint)
+        raise InvalidValue(f"there is no text for the license `{name}`", hint=hint)
     return known[name.casefold()]
 
 
@@ -80,7 +87,7 @@ def _refuse_others(pack_folder: Path, files: list[str]) -> None:
     taken = [name for name in files if (pack_folder / name).exists()]
     if taken or (pack_folder.exists() and not pack_folder.is_dir()):
         existing = ", ".join(str(pack_folder / name) for name in taken) or str(pack_folder)
-        raise InvalidFile(f"{existing} exists already", hint="Give another name or --folder.")
+        raise InvalidFile(f"{existing} already exists", hint="Use another name or --folder.")
 
 
 _STATES: dict[str, StyledText] = {
@@ -162,7 +169,7 @@ def _print(pack: PackVerdicts) -> None:
     tried = [pluralize(count, word) for word, count in counts.items() if count]
     echo(
         f"{' and '.join(tried) or '0 nodes'}: ",
-        (f"{pluralize(wrong, 'fault')}", "red") if wrong else ("all fine", "green"),
+        (f"{pluralize(wrong, 'fault')}", "red") if wrong else ("all passed", "green"),
     )
 
 

@@ -41,11 +41,12 @@ if TYPE_CHECKING:
     from nodegraph.session.session import Session
 
 _SHORT = {
-    "parts": "the weights come in parts{slower}. Results are the same.",
-    "small": "the work is done in tiles or one by one, and the weights come in parts{slower}. "
-    "Results may differ a little. A smaller picture, or fewer at once, would need less.",
-    "none": "it is likely to run out of memory. A smaller picture or fewer at once, a dtype of "
-    "half precision, weights stored in fewer bits, or closing other programs may help.",
+    "parts": "the weights are loaded in parts{slower}. The results are the same.",
+    "small": "the computation is done in tiles or one by one, and the weights are loaded in "
+    "parts{slower}. The results may differ slightly. A smaller picture or batch needs less "
+    "memory.",
+    "none": "it will probably run out of memory. A smaller picture or batch, a half-precision "
+    "dtype, weights stored in fewer bits, or closing other programs may help.",
 }
 _STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
 
@@ -132,7 +133,7 @@ def _print(plan: Plan) -> None:
             echo(line)
         _print_memory(plan)
     if plan.problems:
-        echo(("This can't run:", "red"))
+        echo(("This cannot run:", "red"))
         for title, names in (("models", plan.missing.models), ("packs", plan.missing.packs)):
             if names:
                 echo(f"  missing {title}: {', '.join(names)}")
@@ -145,12 +146,12 @@ def _print_memory(plan: Plan) -> None:
         if node.status not in ("run", "lazy") or node.fit not in _SHORT:
             continue
         weights, room = node.weights or 0, plan.totals.room.get(node.device, 0)
-        need = f"{size(weights)} of weights and {size(node.memory or 0)} of work"
+        need = f"{size(weights)} of weights and {size(node.memory or 0)} for the computation"
         slower = ""
         if node.transfer_seconds:
             slower = f", which takes at least {format_seconds(node.transfer_seconds)}"
         becomes = _SHORT[node.fit].format(slower=slower)
         echo(
             (node.name, "yellow"),
-            f": {need} don't fit the {size(room)} of {node.device}: {becomes}",
+            f": {need} do not fit into the {size(room)} of {node.device}: {becomes}",
         )

@@ -20,7 +20,7 @@ def clear(
     common: CommonOptions,
     tag: TagOption = None,
     client: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the owner of this token.")
+        str | None, typer.Option(metavar="NAME", help="Only jobs of the owner of this token.")
     ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
@@ -88,7 +88,7 @@ def print_state(queue: QueueState, *, json: bool) -> None:
 
 
 def _state_part(queue: QueueState) -> StyledText:
-    return ("is paused", "yellow") if queue.paused else "goes on"
+    return ("is paused", "yellow") if queue.paused else "runs"
 
 
 def _print(queue: QueueState) -> None:

@@ -52,17 +52,19 @@ if TYPE_CHECKING:
 
 _Repeat = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Run N times, the seeds one higher each time.", min=1),
+    typer.Option(
+        metavar="N", help="Run N times, with each seed increased by one each time.", min=1
+    ),
 ]
 _Seeds = Annotated[
     str | None,
     typer.Option(metavar="LIST", help="Run once for each of these seeds, such as 1,2,5-8."),
 ]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Run nothing; show what would run, as `plan` does.")
+    bool, typer.Option("--dry-run", help="Do not run; show what would run, as `plan` does.")
 ]
 _NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Compute everything again; keep no result on disk.")
+    bool, typer.Option("--no-cache", help="Compute everything again, and keep no results on disk.")
 ]
 _Deadline = Annotated[
     float | None,
@@ -75,15 +77,15 @@ _Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Compute on a Ray cluster, too: auto, HOST:PORT or ray://HOST:10001.",
+        help="Also compute on a Ray cluster: auto, HOST:PORT or ray://HOST:10001.",
     ),
 ]
 _Trace = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show.")
+    str | None, typer.Option(metavar="FILE", help="Write a trace for Perfetto and Chrome.")
 ]
 _Events = Annotated[bool, typer.Option("--events", help="Print events as lines of JSON.")]
 _Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but the files' paths and errors.")
+    bool, typer.Option("--quiet", "-q", help="Print only the paths of the files, and errors.")
 ]
 
 
@@ -116,8 +118,8 @@ def run(
     _check(json=json, events=events)
     if cluster is not None and no_cache:
         raise InvalidValue(
-            "--cluster and --no-cache can't be combined",
-            hint="Leave out one: what others computed is found in the cache.",
+            "--cluster and --no-cache cannot be combined",
+            hint="Remove one: results of other machines come from the cache.",
         )
     # Nothing in a terminal shows values, nor pictures of unfinished work.
     options = RunOptions(
@@ -176,7 +178,7 @@ def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOption
 
 def _check(*, json: bool, events: bool) -> None:
     if json and events:
-        raise InvalidValue("--json and --events both want stdout", hint="Choose one of them.")
+        raise InvalidValue("--json and --events both write to stdout", hint="Choose one of them.")
 
 
 def _show_plan(
@@ -188,10 +190,10 @@ def _show_plan(
     events: bool,
 ) -> int:
     if events:
-        raise InvalidValue("--dry-run and --events can't be combined", hint="Leave out one.")
+        raise InvalidValue("--dry-run and --events cannot be combined", hint="Remove one.")
     if len(variations) > 1:
         raise InvalidValue(
-            "--dry-run tells of one run", hint="Leave out --repeat and --seeds, or --dry-run."
+            "--dry-run shows one run only", hint="Remove --repeat and --seeds, or --dry-run."
         )
     from nodegraph.cli.plan import show_plan
 
@@ -219,7 +221,7 @@ def _trace(path: Path, *, quiet: bool) -> Iterator[Callable[[str], Listener]]:
         try:
             written.close()
         except OSError as error:
-            warn(f"the trace {format_path(path)} isn't whole: {error.strerror or error}")
+            warn(f"the trace {format_path(path)} is incomplete: {error.strerror or error}")
         else:
             if not quiet:
                 echo_stderr(
@@ -231,7 +233,7 @@ def _store_problems(session: Session) -> list[str]:
     """What kept results from being kept; known once the session is closed."""
     store = session.store
     problem = None if store is None else store.problem
-    trouble = [f"not every result was read from disk or kept there: {problem}"] if problem else []
+    trouble = [f"not every result was read from disk or stored there: {problem}"] if problem else []
     return [*session.problems, *trouble]
 
 
@@ -239,7 +241,7 @@ def _variations(
     session: Session, workflow: Workflow, repeat: int | None, seeds: str | None
 ) -> list[Variation]:
     if repeat is not None and seeds is not None:
-        raise InvalidValue("--repeat and --seeds can't be combined", hint="Choose one of them.")
+        raise InvalidValue("--repeat and --seeds cannot be combined", hint="Choose one of them.")
     if seeds is not None:
         return with_seeds(workflow, session.registry, parse_seeds(seeds))
     if repeat is not None and repeat > 1:

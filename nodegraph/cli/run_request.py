@@ -124,7 +124,7 @@ def assignments(workflow: Workflow, texts: Sequence[str]) -> Assignments:
     for text in texts:
         target, equals, value = text.partition("=")
         if not equals:
-            message = f"--set {text} assigns nothing"
+            message = f"--set {text} does not assign a value"
             parsed.problems.append(Problem("bad-assignment", message, expected="node.input=value"))
         elif target in workflow.parameters:
             parsed.parameters[target] = value
@@ -152,7 +152,9 @@ class RunRequest:
 
 WorkflowArgument = Annotated[
     str,
-    typer.Argument(metavar="WORKFLOW", help="A JSON file, a result by nodegraph, or - (stdin)."),
+    typer.Argument(
+        metavar="WORKFLOW", help="A JSON file, an output file of nodegraph, or - for stdin."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -170,11 +172,11 @@ ToOption = Annotated[
 ]
 MuteOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="Leave out this node and those that need it; repeatable."),
+    typer.Option(metavar="NODE", help="Skip this node and the nodes that need it; repeatable."),
 ]
 BypassOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="Pass its input on as its output; repeatable."),
+    typer.Option(metavar="NODE", help="Pass the input of this node on as its output; repeatable."),
 ]
 
 
@@ -185,7 +187,9 @@ def parse_modes(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> 
         InvalidValue: A node stands in both.
     """
     for node in set(muted or ()) & set(bypassed or ()):
-        raise InvalidValue(f"`{node}` can't be both muted and bypassed", hint="Choose one of them.")
+        raise InvalidValue(
+            f"`{node}` cannot be both muted and bypassed", hint="Choose one of them."
+        )
     return dict.fromkeys(muted or (), "mute") | dict.fromkeys(bypassed or (), "bypass")
 
 

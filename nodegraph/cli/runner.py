@@ -58,7 +58,7 @@ def spans() -> Iterator[Callable[[str], Listener] | None]:
     try:
         provider, finish = _provider()
     except ImportError as error:
-        warn(f"the OTEL_* variables ask for spans, but there is no {error.name}: {_INSTALL}.")
+        warn(f"the OTEL_* variables request spans, but there is no {error.name}: {_INSTALL}")
         yield None
         return
     from nodegraph.observe.spans import SpanListener
@@ -114,7 +114,7 @@ def _exporter(name: str) -> Any:
     for point in entry_points("opentelemetry_traces_exporter"):
         if point.name == known:
             return point.load()()
-    raise ImportError(f"no exporter {known}", name=f"exporter `{known}`")
+    raise ImportError(f"there is no exporter {known}", name=f"exporter `{known}`")
 
 
 def _protocol() -> str:
@@ -151,7 +151,7 @@ def cluster_context(
         graph = session.graph(workflow, targets=request.targets)
         targets = shared_targets(graph, bodies_act=bodies_have_sinks(workflow, session.registry))
         if not targets:
-            warn("there is nothing in this workflow that a cluster could compute beforehand")
+            warn("this workflow has no part that a cluster can compute in advance")
             yield
             return
         spec = WorkerSpec(
@@ -167,11 +167,10 @@ def cluster_context(
             if session.environment.device.partition(":")[0] != cluster.device:
                 warn(
                     f"the cluster computes on {cluster.device}, and this run on "
-                    f"{session.environment.device}: what depends on that is computed here alone"
+                    f"{session.environment.device}: results that depend on the device are "
+                    "computed only here"
                 )
-            echo_stderr(
-                f"Up to {pluralize(cluster.workers, 'worker')} of the cluster compute along."
-            )
+            echo_stderr(f"Up to {pluralize(cluster.workers, 'worker')} of the cluster take part.")
             try:
                 yield
             finally:
@@ -372,7 +371,7 @@ class Interrupts:
         if self._token is not None:
             self._token.cancel()
         # Not from here: a signal may come while the terminal's lock is held by this very thread.
-        message = "Stopping at the next step. Press Ctrl-C again to end at once."
+        message = "Stopping at the next step. Press Ctrl-C again to stop immediately."
         Thread(target=self._tell, args=(message,), daemon=True).start()
 
 

@@ -147,7 +147,7 @@ def _comparison_row(pair: NodePair) -> list[StyledText]:
 
 
 def _status(node: Any) -> StyledText:
-    return ("not there", "dim") if node is None else format_status(node)
+    return ("missing", "dim") if node is None else format_status(node)
 
 
 def _times(pair: NodePair) -> str:
@@ -213,7 +213,7 @@ def _print_list(summaries: Sequence[RunSummary]) -> None:
         return
     heads = [(head, "bold") for head in ("id", "started", "status", "took", "title")]
     print_table([heads, *(_list_row(run) for run in summaries)])
-    echo_stderr("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
+    echo_stderr("`nodegraph runs show ID` shows more about one; the start of an id is enough.")
 
 
 def _list_row(run: RunSummary) -> list[StyledText]:
@@ -242,7 +242,7 @@ def show(
     common: CommonOptions,
     id: Annotated[
         str,
-        typer.Argument(metavar="ID", help="A run's id, the start of it, or last"),
+        typer.Argument(metavar="ID", help="A run's id, the start of an id, or last"),
     ] = "last",
     workflow: Annotated[
         bool, typer.Option("--workflow", help="Print its workflow, to run it again.")
@@ -258,7 +258,9 @@ def show(
     record = run.record
     if workflow:
         if "workflow" not in record:
-            raise InvalidValue(f"of the run {run.id}, no workflow is kept", hint=_unfinished(run))
+            raise InvalidValue(
+                f"the workflow of the run {run.id} is not kept", hint=_unfinished(run)
+            )
         print_json(record["workflow"])
     elif json:
         print_json({**heading(run), **record})
@@ -268,7 +270,7 @@ def show(
 
 
 def _unfinished(run: RunRecord) -> str | None:
-    return None if run.record else "It goes on, or its process was killed."
+    return None if run.record else "It is still running, or its process was killed."
 
 
 def _print_run(run: RunRecord, record: Mapping[str, Any]) -> None:
@@ -282,7 +284,7 @@ def _print_run(run: RunRecord, record: Mapping[str, Any]) -> None:
             f"{around.get('numerics') or around.get('device')}"
         )
     if record.get("targets"):
-        echo(f"asked for: {', '.join(record['targets'])}")
+        echo(f"targets: {', '.join(record['targets'])}")
     nodes = record.get("nodes", {})
     if nodes:
         echo()

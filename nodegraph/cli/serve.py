@@ -17,23 +17,26 @@ from nodegraph.errors import InvalidValue
 
 HostOption = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Listen at this address  [default: 127.0.0.1]"),
+    typer.Option(metavar="ADDRESS", help="Listen on this address  [default: 127.0.0.1]"),
 ]
 PortOption = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Listen at this port, 0 for any  [default: 8420]", min=0, max=65_535
+        metavar="N", help="Listen on this port, 0 for any  [default: 8420]", min=0, max=65_535
     ),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Processes that run jobs [default: one per device]", min=0),
+    typer.Option(
+        metavar="N", help="Number of processes that run jobs [default: one per device]", min=0
+    ),
 ]
 DevicesOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="A worker for each of these, such as cuda:0,cuda:1,cpu  [default: all cards]",
+        help="Start a worker for each of these devices, such as cuda:0,cuda:1,cpu  [default: all "
+        "GPUs]",
     ),
 ]
 ClusterOption = Annotated[
@@ -63,17 +66,17 @@ RootPathOption = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="Path below which a proxy serves it, such as /studio; the proxy may strip it or "
-        "keep it.",
+        help="Path under which a proxy serves it, such as /studio. The proxy may strip it or keep "
+        "it.",
     ),
 ]
 AllowHostOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
+    typer.Option(metavar="NAME", help="Also accept requests for this host name; may be repeated."),
 ]
 AllowOriginOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="URL", help="Allow requests of pages of this origin; may be repeated."),
+    typer.Option(metavar="URL", help="Allow requests from pages of this origin; may be repeated."),
 ]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the editor in a browser.")]
 LogFormatOption = Annotated[
@@ -131,10 +134,10 @@ def serve(
     gc.enable()
 
     def ready(url: str) -> None:
-        echo("nodegraph serves at ", (url, "bold"), ". Ctrl-C stops it.")
+        echo("nodegraph runs at ", (url, "bold"), ". Ctrl-C stops it.")
         sys.stdout.flush()  # whoever waits for this line may have it through a pipe
         if not is_loopback(server.host):
-            warn("what is sent here is not encrypted: put it behind a proxy with TLS")
+            warn("the connection is not encrypted: put the server behind a proxy with TLS")
         if open_editor:
             open_page(url)
 
@@ -153,7 +156,7 @@ def without_password(url: str) -> str:
     address = PostgresAddress(url)
     if address.has_password:
         raise InvalidValue(
-            "the queue's address has a password, which all on this machine can read here",
+            "the queue's address has a password, which all users of this machine can read here",
             given=str(address),
             hint="Put the password into ~/.pgpass or PGPASSWORD, or the whole address into "
             "`queue` of [server] in the config file.",
@@ -186,7 +189,7 @@ def _open(url: str) -> None:
     import webbrowser
 
     if not (_has_screen() and webbrowser.open(url)):
-        warn(f"there is no browser to be opened here; open {url} in one")
+        warn(f"there is no browser here; open {url} in a browser")
 
 
 def _has_screen() -> bool:

@@ -158,7 +158,7 @@ def show(
     workflow: Annotated[
         str,
         typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a result by nodegraph, or - (stdin)."
+            metavar="WORKFLOW", help="A JSON file, an output file of nodegraph, or - for stdin."
         ),
     ],
     mermaid: Annotated[
@@ -166,16 +166,16 @@ def show(
     ] = False,
     svg: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Draw it into an SVG file; - prints the SVG."),
+        typer.Option(metavar="FILE", help="Write an SVG file; - prints the SVG."),
     ] = None,
 ) -> int:
     """Show a workflow as a tree or a drawing.
 
     The tree starts at the files that are written and goes back to their sources. It needs
-    no packs, so it also shows workflows that can't run here.
+    no packs, so it also shows workflows that cannot run here.
     """
     if mermaid and svg is not None:
-        raise InvalidValue("--mermaid and --svg can't be combined", hint="Choose one of them.")
+        raise InvalidValue("--mermaid and --svg cannot be combined", hint="Choose one of them.")
     opened = open_workflow(workflow, common.pack_list)
     if mermaid:
         print(flowchart(_drawings(common, opened)))
@@ -205,7 +205,7 @@ def _draw(drawn: list[Drawing], file: str) -> None:
         print(text, end="")
     else:
         write_file(Path(file), text.encode())
-        echo_stderr(f"Drawn into {format_path(Path(file))}.")
+        echo_stderr(f"Wrote {format_path(Path(file))}.")
 
 
 def _print_tree(opened: OpenedWorkflow) -> None:

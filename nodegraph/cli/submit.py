@@ -231,7 +231,7 @@ class FileUploader:
             # Nobody would know otherwise which of the files it is.
             problem = error.problem
             raise InvalidFile(
-                f"{format_path(path)} can't be uploaded: {problem.message}",
+                f"{format_path(path)} cannot be uploaded: {problem.message}",
                 given=problem.given,
                 expected=problem.expected,
                 hint=problem.hint,
@@ -254,36 +254,38 @@ def _takes_file(port: InputSpec) -> bool:
 
 
 SavedOption = Annotated[
-    bool, typer.Option("--saved", help="WORKFLOW is the name of one saved on the server.")
+    bool, typer.Option("--saved", help="WORKFLOW is the name of a workflow saved on the server.")
 ]
 NameOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="The job's  [default: the workflow's title]")
+    str | None,
+    typer.Option(metavar="TEXT", help="Name of the job  [default: the workflow's title]"),
 ]
 TagsOption = Annotated[
-    list[str] | None, typer.Option(metavar="TAG", help="A tag to find it by; may be repeated.")
+    list[str] | None, typer.Option(metavar="TAG", help="Tag to find the job by; may be repeated.")
 ]
 PriorityOption = Annotated[
-    int, typer.Option(metavar="N", help="The highest goes first.", min=-100, max=100)
+    int,
+    typer.Option(metavar="N", help="Jobs with the highest priority run first.", min=-100, max=100),
 ]
-HoldOption = Annotated[bool, typer.Option("--hold", help="Hold it until `jobs unhold`.")]
+HoldOption = Annotated[bool, typer.Option("--hold", help="Hold the job until `jobs unhold`.")]
 DeadlineOption = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Cancel it if it runs for longer than this."),
+    typer.Option(metavar="SECONDS", help="Cancel the job if it runs longer than this."),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="Submitting again with the same key gives the same job."),
+    typer.Option(metavar="KEY", help="Submitting again with the same key returns the same job."),
 ]
-WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")]
+WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the job until it ends.")]
 BringOption = Annotated[
     str | None,
     typer.Option(
-        "--out", "-o", metavar="DIR", help="Watch it, and download its files into this folder."
+        "--out", "-o", metavar="DIR", help="Watch the job, and download its files into this folder."
     ),
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print nothing but the job's id or files, and errors."),
+    typer.Option("--quiet", "-q", help="Print only the job's id or files, and errors."),
 ]
 
 
@@ -370,9 +372,7 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
     # Alone on stdout, so that a script can take it.
     echo(job.id)
     if not quiet:
-        echo_stderr(
-            f"Submitted to {client.server}. `nodegraph watch {job.id}` shows how it goes on."
-        )
+        echo_stderr(f"Submitted to {client.server}. `nodegraph watch {job.id}` shows its progress.")
 
 
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:

@@ -31,14 +31,14 @@ _HOUR = 3_600.0
 
 def rotate(
     common: CommonOptions,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")],
     hours: Annotated[
         float,
-        typer.Option(metavar="N", help="Hours for which the old one stays valid.", min=0),
+        typer.Option(metavar="N", help="Hours for which the old token stays valid.", min=0),
     ] = 0.0,
     json: JsonOption = False,
 ) -> int:
-    """Replace a token by a new one.
+    """Replace a token with a new one.
 
     The new one has the old one's name, scopes and expiry.
     """
@@ -48,21 +48,21 @@ def rotate(
 
 def revoke(
     common: CommonOptions,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token, or its id.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the token.")],
 ) -> int:
     """Revoke a token.
 
     A running server refuses it within a second. Jobs that were submitted with it continue.
     """
     gone = token_file(common).revoke(name)
-    echo(f"Took back {pluralize(len(gone), 'token')} of {gone[0].name}.")
+    echo(f"Revoked {pluralize(len(gone), 'token')} of {gone[0].name}.")
     return 0
 
 
 def list_(common: CommonOptions, json: JsonOption = False) -> int:
     """List the tokens.
 
-    Their secrets are not stored, so they can't be shown.
+    Their secrets are not stored, so they cannot be shown.
     """
     now = time()
     tokens = [token for token in token_file(common).read() if not token.is_expired(now)]
@@ -117,7 +117,8 @@ def print_new(made: tuple[str, TokenRecord], json: bool) -> None:
     # Alone on stdout, so that a script can take it.
     echo(text)
     echo_stderr(
-        f"This is the token of {token.name}. It is shown this once: only its digest is kept."
+        f"This is the token of {token.name}. It is shown only once: the server keeps only its "
+        "digest."
     )
 
 
@@ -128,7 +129,7 @@ _LARGEST = 1_000
 def add(
     common: CommonOptions,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Whose it is; the client of the jobs.")
+        str, typer.Argument(metavar="NAME", help="Owner of the token: the client of its jobs.")
     ],
     scope: Annotated[
         list[str] | None,
@@ -145,7 +146,7 @@ def add(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="FILE", help="Take the token in this file instead of making one."
+            "--from", metavar="FILE", help="Use the token in this file instead of creating one."
         ),
     ] = None,
     json: JsonOption = False,
@@ -180,9 +181,9 @@ def _warn_of_no_admin(tokens: TokenFile) -> None:
     made = tokens.read()
     if len(made) == 1 and "admin" not in made[0].scopes:
         echo_stderr(
-            "From now on the server asks everybody for a token, and none has the scope admin yet: "
-            "nobody sees everybody's jobs, steers them or clears the queue. "
-            "Add one: nodegraph token add NAME --scope admin"
+            "From now on the server requires a token from every client. No token has the scope "
+            "admin yet, so no client can see or control the jobs of other clients or clear the "
+            "queue. Add one: nodegraph token add NAME --scope admin"
         )
 
 
@@ -195,18 +196,18 @@ def _add_token(
     json: bool,
 ) -> int:
     if days is not None:
-        raise InvalidValue("--days and --from can't be combined", hint="Change the file instead.")
+        raise InvalidValue("--days and --from cannot be combined", hint="Change the file instead.")
     path = Path(source).expanduser()
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST).decode("utf-8", "replace").strip()
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     tokens = token_file(common)
     token = tokens.put(name, scopes, text)
     if json:
         print_json(token_document(token))
     else:
-        echo(f"The token in {format_path(path)} is that of {token.name}.")
+        echo(f"The token in {format_path(path)} belongs to {token.name}.")
     _warn_of_no_admin(tokens)
     return 0

@@ -49,12 +49,15 @@ def validate(
     common: CommonOptions,
     workflows: Annotated[
         list[str],
-        typer.Argument(metavar="WORKFLOW", help="JSON files, results by nodegraph, or - (stdin)."),
+        typer.Argument(
+            metavar="WORKFLOW", help="JSON files, output files of nodegraph, or - for stdin."
+        ),
     ],
     to: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NODE", help="Check as if only this node was asked for; may be repeated."
+            metavar="NODE",
+            help="Check only this node and the nodes that it needs; may be repeated.",
         ),
     ] = None,
     json: JsonOption = False,

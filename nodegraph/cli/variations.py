@@ -60,7 +60,7 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InvalidValue(f"--seeds {text} names no seeds", expected="such as 1,2,5-8")
+            raise InvalidValue(f"--seeds {text} does not name a seed", expected="such as 1,2,5-8")
         low, high = int(first), int(last or first)
         if high > Seed.LARGEST:
             raise InvalidValue(f"the seed {high} is too large", expected=f"{Seed.LARGEST} at most")
@@ -79,7 +79,7 @@ def with_incremented_seeds(workflow: Workflow, catalog: Catalog, times: int) -> 
         InvalidValue: Too many times.
     """
     if times > _MOST:
-        raise InvalidValue(f"--repeat {times} is too often", expected=f"{_MOST} at most")
+        raise InvalidValue(f"--repeat {times} is too large", expected=f"{_MOST} at most")
     return [
         _variation(workflow, catalog, lambda seed, at=at: (seed + at) % (Seed.LARGEST + 1))  # type: ignore[misc]
         for at in range(times)
@@ -95,7 +95,7 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
     if not any(True for _ in _find_seeds(workflow, catalog)):
         raise InvalidValue(
             "--seeds: no node of the workflow has a seed to set",
-            hint="Seeds that are linked get theirs from another node.",
+            hint="Linked seeds come from another node.",
         )
     return [_variation(workflow, catalog, lambda _, seed=seed: seed) for seed in seeds]  # type: ignore[misc]
 
@@ -228,7 +228,7 @@ def _print_error(error: NodeFailed) -> None:
         for name, text in error.inputs.items():
             echo_stderr(f"    {name.ljust(width)}  {text}")
     if error.trace:
-        echo_stderr("  in the pack's code:")
+        echo_stderr("  in the code of the pack:")
         for line in error.trace.rstrip().splitlines():
             echo_stderr("  ", (line, "dim"))
 

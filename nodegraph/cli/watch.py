@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from nodegraph.client import Client, Event, Job
 
 _REASONS = {
-    "released": "its worker gave it back",
+    "released": "its worker returned it",
     "died": "its worker died",
-    "recovered": "the server was started anew",
+    "recovered": "the server was restarted",
 }
 
 
@@ -94,12 +94,12 @@ class _Display:
             reason = str(event.data.get("reason"))
             self._shown.say(f"it waits again: {_REASONS.get(reason, reason)}")
         elif event.kind == "job.held":
-            self._shown.say("held until it is let go")
+            self._shown.say("held until it is released")
 
 
 EventsOption = Annotated[bool, typer.Option("--events", help="Print events as lines of JSON.")]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but the files' names and errors.")
+    bool, typer.Option("--quiet", "-q", help="Print only the names of the files, and errors.")
 ]
 
 
@@ -135,7 +135,7 @@ def check_outputs(*, json: bool, events: bool) -> None:
         InvalidValue: They were both asked for.
     """
     if json and events:
-        raise InvalidValue("--json and --events both want stdout", hint="Choose one of them.")
+        raise InvalidValue("--json and --events both write to stdout", hint="Choose one of them.")
 
 
 def types_of(client: Client, id: str) -> dict[str, str]:
@@ -156,7 +156,8 @@ def follow_until_interrupted(
         return follow_job(client, id, types, events=events, quiet=quiet)
     except KeyboardInterrupt:
         echo_stderr(
-            f"The job goes on: `nodegraph watch {id}` shows it, `nodegraph cancel {id}` ends it."
+            f"The job continues: `nodegraph watch {id}` shows it, `nodegraph cancel {id}` cancels "
+            "it."
         )
         return None
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.planning.why import NodeWhy, Origin
 
 _TITLES = {
-    "hit": "is answered by what is there",
+    "hit": "uses an earlier result",
     "run": "would run",
     "lazy": "may run",
     "skip": "would not run",
@@ -38,7 +38,7 @@ def why(
     workflow: WorkflowArgument,
     node: Annotated[
         str | None,
-        typer.Argument(metavar="NODE", help="Only this node [default: all that would run]"),
+        typer.Argument(metavar="NODE", help="Only this node [default: all nodes that would run]"),
     ] = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -64,7 +64,7 @@ def why(
     if json:
         print_json({"nodes": [item.as_dict() for item in reasons]})
     elif not reasons:
-        echo("Nothing would run: every result is there already.")
+        echo("Nothing would run: every result exists already.")
     else:
         for item in reasons:
             _print(item)

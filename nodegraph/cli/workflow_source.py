@@ -27,9 +27,10 @@ _MOST = 20
 def print_translation(imported: ImportedWorkflow, name: str) -> None:
     """Say that a workflow was translated on the way, and what differs, a line each."""
     lost = len(imported.placeholders)
-    lost_text = f", {pluralize(lost, 'node')} of it couldn't be" if lost else ""
+    lost_text = f", except {pluralize(lost, 'node')}" if lost else ""
     echo_stderr(
-        f"{name} is ComfyUI's and was translated{lost_text}. `nodegraph import` keeps the result."
+        f"{name} is a ComfyUI workflow and was translated{lost_text}. `nodegraph import` saves "
+        "the result."
     )
     lines = [_difference_text(*each) for each in imported.differences]
     for line in lines[:_MOST]:
@@ -51,7 +52,7 @@ def print_report(report: ImportReport, written: str) -> None:
     _print_some([_type(lacking) for lacking in report.types], "placeholder")
     _print_some([_model(model) for model in report.models], "missing model")
     _print_some(list(report.files), "missing file")
-    _print_some(list(report.families), "unknown family of models")
+    _print_some(list(report.families), "unknown model family")
     _print_some([str(problem) for problem in report.problems], "problem")
     _print_some([_difference_text(*each) for each in report.differences], "differs")
 
@@ -66,12 +67,12 @@ def _print_some(lines: list[str], kind: str) -> None:
 def _type(lacking: MissingNodeType) -> str:
     pack = f" of the pack `{lacking.pack}`" if lacking.pack else ""
     names = " or ".join(f"`{name}`" for name in lacking.alternatives)
-    instead = f". What may stand for it: {names}" if names else ""
+    instead = f". Possible replacements: {names}" if names else ""
     return f"`{lacking.node}` ({lacking.type}{pack}): {lacking.reason}{instead}"
 
 
 def _model(model: MissingModel) -> str:
-    folder = f", into the folder `{model.folder}` of models" if model.folder else ""
+    folder = f", into the models folder `{model.folder}`" if model.folder else ""
     url = f", from {model.url}" if model.url else ""
     return f"{model.name}{folder}{url}"
 
@@ -159,7 +160,7 @@ def _standard_input() -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"standard input is no UTF-8 text (byte {error.start})") from error
+        raise InvalidFile(f"standard input is not UTF-8 text (byte {error.start})") from error
 
 
 def _missing(path: Path) -> InvalidFile:
@@ -228,8 +229,9 @@ def _embedded_workflow(path: Path, texts: Mapping[str, str]) -> Any:
             return carried
     if text is None:
         raise InvalidFile(
-            f"{path} carries no workflow",
-            hint="What nodegraph or ComfyUI saved does, unless another program has saved it since.",
+            f"{path} does not contain a workflow",
+            hint="Files saved by nodegraph or ComfyUI contain one, unless another program has "
+            "saved them since.",
         )
     return read_json(text, name=str(path))
 

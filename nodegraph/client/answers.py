@@ -295,10 +295,10 @@ def _hint(
         return f"Set {TOKEN_VARIABLE} to a token; `nodegraph token add` makes one on the server."
     if kind is Unauthenticated:
         prefix = f"{problem.hint} " if problem.hint else ""
-        return f"{prefix}See that {TOKEN_VARIABLE} holds a token of this server."
+        return f"{prefix}Check that {TOKEN_VARIABLE} holds a token of this server."
     if request_id:
         prefix = f"{problem.hint} " if problem.hint else ""
-        return f"{prefix}The server's log may say more of request {request_id}."
+        return f"{prefix}The server's log may have more about request {request_id}."
     return problem.hint
 
 
@@ -315,9 +315,9 @@ def _problem_document(answer: Reply) -> Mapping[str, Any] | None:
 
 def _redirected(answer: Reply) -> NodegraphError:
     return UnexpectedAnswer(
-        "the server leads elsewhere, and the token isn't taken there",
+        "the server redirects to another address, and the token is not sent there",
         given=f"status {answer.status}, to {answer.headers.get('location', '')[:_SHOWN]!a}",
-        hint="If that is the server's right address, give it instead.",
+        hint="If that is the correct address of the server, use it instead.",
     )
 
 
@@ -333,16 +333,16 @@ def _foreign(answer: Reply) -> NodegraphError:
 
 _FOREIGN_HINTS: Mapping[int, str] = {
     404: "Is this the address of a nodegraph server?",
-    413: "A proxy before the server doesn't let through so much.",
-    502: "A proxy answers, but the server behind it doesn't.",
-    504: "A proxy answers, but the server behind it doesn't.",
+    413: "A proxy in front of the server limits the size of requests.",
+    502: "A proxy answers, but the server behind it does not.",
+    504: "A proxy answers, but the server behind it does not.",
 }
 
 
 def unexpected_answer(answer: Reply) -> UnexpectedAnswer:
     """The answer isn't of the form that was expected."""
     return UnexpectedAnswer(
-        f"what answers {answer.request.method} {answer.request.path} isn't understood",
+        f"the answer to {answer.request.method} {answer.request.path} is not understood",
         given=f"status {answer.status}, {answer.headers.get('content-type', 'no type')[:_SHOWN]}",
-        hint="It may be no nodegraph server, or one of another version.",
+        hint="It may not be a nodegraph server, or it has another version.",
     )

@@ -44,7 +44,7 @@ class SocketRefused(NodegraphError):
     code = "websocket-refused"
 
     def __init__(self, status: int, retry_after: float | None = None) -> None:
-        super().__init__("the server opens no websocket", given=f"status {status}")
+        super().__init__("the server does not open a websocket", given=f"status {status}")
         self.status = status
         self.retry_after = retry_after
 
@@ -148,7 +148,7 @@ class Connection:
         return NotReachable(
             f"no server answers at {self.address.url}" + (f": {text}" if text else ""),
             hint="`nodegraph serve` starts one on this machine; NODEGRAPH_SERVER, or --server on "
-            "the command line, names another.",
+            "the command line, selects another one.",
         )
 
     def lost(self, reason: BaseException | str) -> ConnectionLost:
@@ -161,7 +161,7 @@ class Connection:
     def socket_fault(self, error: Exception) -> NodegraphError:
         """Why a websocket doesn't open, or brings nothing any more."""
         if isinstance(error, ConnectionClosed):
-            code, reason = (1006, "it was cut")
+            code, reason = (1006, "it was closed")
             if error.rcvd is not None:
                 code, reason = error.rcvd.code, error.rcvd.reason[:200]
             suffix = f": {reason}" if reason else ""
@@ -173,7 +173,7 @@ class Connection:
             answer = Reply(Request("GET", "/events"), error.response.status_code, headers)
             return SocketRefused(answer.status, answer.retry_after)
         if isinstance(error, InvalidMessage) and isinstance(error.__cause__, (EOFError, OSError)):
-            return self.lost("it was cut")
+            return self.lost("it was closed")
         return SocketRefused(0)
 
     def fault(self, error: httpx.RequestError) -> NodegraphError:
@@ -184,7 +184,7 @@ class Connection:
             return self.lost("no answer came in time")
         if isinstance(error, httpx.TransportError):
             return self.lost(error)
-        return UnexpectedAnswer(f"the answer can't be read: {_reason_text(error)}")
+        return UnexpectedAnswer(f"the answer cannot be read: {_reason_text(error)}")
 
 
 def connection_to(
@@ -236,7 +236,7 @@ def decode_message(data: bytes) -> Mapping[str, Any]:
 
 def unreadable_file(path: Path, error: OSError) -> InvalidFile:
     """A file can't be sent."""
-    return InvalidFile(f"can't read {path}: {error.strerror or error}")
+    return InvalidFile(f"cannot read {path}: {error.strerror or error}")
 
 
 def _reason_text(reason: BaseException | str) -> str:

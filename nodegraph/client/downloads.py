@@ -124,7 +124,7 @@ class PartialFile:
         """
         if self.size + len(data) > self._file.size:
             self.restart()
-            raise self._wrong("there is more of it than the job wrote")
+            raise self._wrong("it is larger than the file that the job wrote")
         try:
             self._open.write(data)
         except OSError as error:
@@ -143,7 +143,7 @@ class PartialFile:
         """
         if self._hash.hexdigest() != self._file.digest:
             self.restart()
-            raise self._wrong("it isn't what the job wrote")
+            raise self._wrong("it differs from the file that the job wrote")
         try:
             self._open.flush()
             os.fsync(self._open.fileno())
@@ -162,14 +162,15 @@ class PartialFile:
 
     def _wrong(self, why: str) -> WrongDigest:
         return WrongDigest(
-            f"{self._file.name} was not taken: {why}",
+            f"{self._file.name} was not saved: {why}",
             expected=f"{self._file.size} bytes, blake3 {self._file.digest}",
-            hint="Try again; if it stays so, the server or something before it is damaged.",
+            hint="Try again. If the error stays, the server or a proxy in front of it changes the "
+            "file.",
         )
 
 
 def _unwritable(target: Path, error: OSError) -> OutputError:
-    return OutputError(f"can't write {target}: {error.strerror or error}")
+    return OutputError(f"cannot write {target}: {error.strerror or error}")
 
 
 def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
@@ -181,9 +182,9 @@ def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
     """
     if not job.checked().is_over:
         raise InvalidValue(
-            "the job hasn't finished, so there are no files of it",
+            "the job has not finished, so it has no files",
             given=f"{job.id}, {job.state}",
-            hint="Wait for it first.",
+            hint="Wait for the job first.",
         )
     if nodes is None:
         return list(job.files)
@@ -191,7 +192,7 @@ def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
     for node in nodes:
         if node not in wrote:
             hint = did_you_mean(node, wrote) or None
-            raise InvalidValue("no node of that name gave a file", given=node, hint=hint)
+            raise InvalidValue("no node of that name wrote a file", given=node, hint=hint)
     return [file for file in job.files if file.node in nodes]
 
 
@@ -222,8 +223,8 @@ def resolve_target(
         if overwrite and candidate.is_file():
             return candidate, False
     raise OutputError(
-        f"there is something else at {others[0]} and at {others[1]}",
-        hint="Pull into another folder.",
+        f"there are other files at {others[0]} and at {others[1]}",
+        hint="Download into another folder.",
     )
 
 

@@ -30,7 +30,7 @@ class Token:
         if not _WRITABLE.fullmatch(text):
             # Sent all the same, it could bring headers of its own.
             raise InvalidValue(
-                "the token has characters that no token has",
+                "the token has characters that are not allowed",
                 expected="the text that `nodegraph token add` prints, without spaces around it",
             )
         self._text = text
@@ -134,12 +134,12 @@ def read_address(text: str) -> Address:
     """
     parts, port = _parted(text if "://" in text else f"http://{text}")
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
-        raise _refusal("this is no address of a server", text)
+        raise _refusal("this is not an address of a server", text)
     if parts.username is not None or parts.password is not None:
         # Not shown: it may be a secret.
-        raise _refusal("the address of the server may hold no user and no password")
+        raise _refusal("the address of the server must not contain a user or a password")
     if parts.query or parts.fragment:
-        raise _refusal("the address of the server ends with its path", text)
+        raise _refusal("the address of the server must end with its path", text)
     path = parts.path.rstrip("/").removesuffix(API)
     is_secure = parts.scheme == "https"
     return Address(is_secure, parts.hostname, port or _PORTS[parts.scheme], path)

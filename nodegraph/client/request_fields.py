@@ -177,11 +177,11 @@ def workflow_document(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, 
     if isinstance(workflow, HoldsValues):
         for node, port, value in workflow.live_inputs():
             raise InvalidValue(
-                "is given a value in memory, which isn't sent to a server",
+                "is given a value in memory, which cannot be sent to a server",
                 node=node,
                 port=port,
                 given=value.text,
-                hint="Bring a file with `client.upload`, and link a node that reads it, such as "
+                hint="Upload a file with `client.upload`, and link a node that reads it, such as "
                 "`LoadImage`.",
             )
     return workflow.to_dict()

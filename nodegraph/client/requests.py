@@ -173,7 +173,7 @@ def url_path(*parts: str | int) -> str:
     """
     for part in parts:
         if part in ("", ".", ".."):
-            raise InvalidValue("this can't be a name", given=ascii(part))
+            raise InvalidValue("this cannot be a name", given=ascii(part))
     return "".join(f"/{quote(str(part), safe='')}" for part in parts)
 
 
@@ -208,7 +208,7 @@ def json_request(
         text = json.dumps(document, allow_nan=False, separators=(",", ":"), default=_plain)
         body = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"this can't be sent as JSON: {error}") from error
+        raise InvalidValue(f"this cannot be sent as JSON: {error}") from error
     all_headers = {"Content-Type": JSON, **(headers or {})}
     return Request(method, path, (), all_headers, body, seconds, is_repeatable)
 

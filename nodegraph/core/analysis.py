@@ -74,15 +74,15 @@ def _no_sink(flat: FlatWorkflow, catalog: Catalog) -> Problem:
             "every node that writes a result is muted, bypassed or left out, so there is nothing "
             "to run",
             given=", ".join(out[:_SHOWN]) + (", …" if len(out) > _SHOWN else ""),
-            hint=f"Take the `mode` of `{cause}` away.",
+            hint=f"Remove the `mode` of `{cause}`.",
         )
     sinks = NodeTypeSuggestions(catalog).sinks(*_last_output(flat))
     return Problem(
         "no-output",
         "no node of the workflow writes a result, so there is nothing to run",
-        hint=f"Add a node such as {sinks}, or say which node is to run."
+        hint=f"Add a node such as {sinks}, or choose the node to run."
         if sinks
-        else "Say which node is to run.",
+        else "Choose the node to run.",
     )
 
 
@@ -104,7 +104,7 @@ def _target(flat: FlatWorkflow, text: str) -> list[str] | Problem:
     except ValueError:
         return Problem(
             "bad-target",
-            f"the target `{text}` names no node or output",
+            f"the target `{text}` does not name a node or an output",
             expected="`node` or `node.port`",
         )
     absent = _excluded_problem(flat, text, link.node)
@@ -127,7 +127,7 @@ def _output(flat: FlatWorkflow, text: str, link: Link) -> list[str] | Problem:
     output = flat.output(link)
     if isinstance(output, Finding):
         names = flat.outputs_of(link.node)
-        hint = port_hint(link.port, names) or f"`{link.node}` has no outputs at all."
+        hint = port_hint(link.port, names) or f"`{link.node}` has no outputs."
         return Problem("bad-target", f"the target `{text}`: there is no such output", hint=hint)
     if output is not None and output.node in flat.excluded:
         return _muted_problem(text, flat.excluded[output.node], is_itself=False)
@@ -145,18 +145,18 @@ def _excluded_problem(flat: FlatWorkflow, text: str, name: str) -> Problem | Non
         if outer in flat.bypassed and end < len(parts):
             return Problem(
                 "bad-target",
-                f"the target `{text}` isn't run: `{outer}` around it is bypassed",
-                hint=f"Take the `mode` of `{outer}` away.",
+                f"the target `{text}` is not run, because `{outer}` around it is bypassed",
+                hint=f"Remove the `mode` of `{outer}`.",
             )
     return None
 
 
 def _muted_problem(text: str, cause: str, *, is_itself: bool) -> Problem:
-    reason = "is muted" if is_itself else f"is left out, as `{cause}` is muted"
+    reason = "is muted" if is_itself else f"is left out because `{cause}` is muted"
     return Problem(
         "bad-target",
         f"the target `{text}` {reason}",
-        hint=f"Take the `mode` of `{cause}` away, or ask for another node.",
+        hint=f"Remove the `mode` of `{cause}`, or choose another node.",
     )
 
 
@@ -172,8 +172,8 @@ def _bypass_targets(flat: FlatWorkflow, text: str, link: Link) -> list[str] | Pr
         return _muted_problem(text, flat.excluded[names[0]], is_itself=False)
     return Problem(
         "bad-target",
-        f"the target `{text}` is bypassed, and nothing stands for it",
-        hint=f"Take the `mode` of `{link.node}` away, or ask for another node.",
+        f"the target `{text}` is bypassed, and no input can replace its output",
+        hint=f"Remove the `mode` of `{link.node}`, or choose another node.",
     )
 
 
@@ -309,7 +309,7 @@ def _unused(
     return [
         Problem(
             "unused",
-            "nothing that is to be computed needs it, so it won't run",
+            "no node that runs needs it, so it does not run",
             name,
             node.spec.type,
         )
@@ -343,10 +343,10 @@ def _needs(flat: FlatWorkflow) -> dict[str, list[str]]:
 def _cycle(flat: FlatWorkflow, cycle: Sequence[str]) -> Problem:
     return Problem(
         "cycle",
-        "needs its own result: " + " → ".join(cycle),
+        "depends on its own result: " + " → ".join(cycle),
         cycle[0],
         flat.nodes[cycle[0]].type,
-        hint="Take one of these links away.",
+        hint="Remove one of these links.",
     )
 
 

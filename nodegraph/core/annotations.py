@@ -245,7 +245,7 @@ def _annotated(inner: Any, *metadata: Any) -> Annotation:
     hints = tuple(item for item in metadata if isinstance(item, Hint))
     for item in metadata:
         if isinstance(item, type) and issubclass(item, Hint):
-            raise TypeError(f"the hint `{item.__name__}` lacks its parentheses")
+            raise TypeError(f"the hint `{item.__name__}` has no parentheses")
     for hint in hints:
         _check_fits(hint, base.expr)
     schema = base.json_schema
@@ -278,7 +278,7 @@ def _check_fits(hint: Hint, expr: TypeExpr) -> None:
     members = expr.members if expr.kind == "union" else (expr,)
     if kinds and not any(member.name in {*kinds, "Any"} for member in members):
         inner = expr.item if expr.is_list else expr
-        more = f"; write it of the items, `list[Annotated[{inner}, {name}(…)]]`"
+        more = f"; apply it to the items: `list[Annotated[{inner}, {name}(…)]]`"
         raise TypeError(
             f"the hint `{name}` is for {words}, but the type is {expr}"
             + (more if expr.is_list and inner.name in kinds else "")
@@ -327,8 +327,8 @@ def _item_types(annotation: Any) -> tuple[Any, ...]:
     items = get_args(annotation)
     if get_origin(annotation) is tuple and len({*map(str, items)} - {"Ellipsis"}) > 1:
         raise TypeError(
-            f"{annotation} has items of several types; take each by an input of its own, or "
-            "declare a class with @port_type()"
+            f"{annotation} has items of several types; use one input for each item, or declare a "
+            "class with @port_type()"
         )
     return items
 
@@ -355,7 +355,7 @@ def _class(annotation: Any) -> Annotation:
     name = _NAMED.get(annotation) if _hashable(annotation) else None
     if name is None:
         raise TypeError(
-            f"{annotation!r} is no port type; use a built-in one, or declare the class with "
+            f"{annotation!r} is not a port type; use a built-in one, or declare the class with "
             "@port_type()"
         )
     return _plain(name)

@@ -195,7 +195,8 @@ class Bodies:
             if body.passes_on and clash not in body.inputs and clash in own_inputs:
                 yield Finding(
                     port,
-                    f"the subgraph `{name}` has an input `{clash}`, and so has the node itself",
+                    f"the subgraph `{name}` has an input `{clash}`, and the node itself has an "
+                    "input of that name",
                     hint="Rename the subgraph's input.",
                     code="wrong-body",
                 )
@@ -214,8 +215,8 @@ class Bodies:
             if fitted is None or fitted.map_depth:
                 yield Finding(
                     port,
-                    f"the subgraph `{name}` is to be given its output `{carried}` again, "
-                    "but that is of another type than its input of that name",
+                    f"the subgraph `{name}` passes its output `{carried}` to its input of that "
+                    "name, but their types differ",
                     given=str(outputs[carried]),
                     expected=there.type,
                     code="wrong-body",
@@ -316,7 +317,7 @@ def _missing_port_finding(
     return Finding(
         port,
         f"the subgraph `{name}` has no {kind} `{wanted}`",
-        hint=f"{hint} " * bool(hint) + f"Give it an {kind} of that name.",
+        hint=f"{hint} " * bool(hint) + f"Add an {kind} of that name to it.",
         code="wrong-body",
     )
 

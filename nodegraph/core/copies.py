@@ -403,11 +403,11 @@ def _declared(value: Any, memo: Memo) -> Any:
     except Exception as error:  # a class may raise anything when it is copied
         kind = type(value).__qualname__
         raise InvalidValue(
-            f"a {kind} can't be copied, as it has to be for a graph to keep it: "
+            f"a graph keeps copies of its values, but a {kind} cannot be copied: "
             f"{type(error).__name__}: {error}",
             given=kind,
             expected="a value that `copy.deepcopy` copies",
-            hint=f"Give {kind} a method `__deepcopy__`, or let a node make the value.",
+            hint=f"Add a method `__deepcopy__` to {kind}, or let a node create the value.",
         ) from error
 
 

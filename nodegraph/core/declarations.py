@@ -94,7 +94,7 @@ def _read(workflow: Workflow, target: str, text: str, catalog: Catalog) -> Any:
         return _Refused(error.problems)
     except ValueError as error:
         return _Refused(
-            [Problem("bad-link", f"`{target}` is given a link that can't be read: {error}")]
+            [Problem("bad-link", f"`{target}` has a link that cannot be read: {error}")]
         )
 
 
@@ -169,7 +169,7 @@ def _requirement(pack: str, wanted: str, installed: Mapping[str, str]) -> Proble
     except InvalidSpecifier:
         return Problem(
             "bad-requirement",
-            f"requires the pack `{pack}` in a version that can't be read",
+            f"requires the pack `{pack}`, but its version specifier cannot be read",
             given=wanted,
             expected="a specifier such as `>=1.2,<2`",
         )
@@ -196,11 +196,11 @@ def check_parameters(workflow: Workflow, catalog: Catalog) -> list[Problem]:
 
 
 def _parameter(name: str, target: str, workflow: Workflow, catalog: Catalog) -> Problem | None:
-    start = f"parameter `{name}` leads to `{target}`"
+    start = f"parameter `{name}` points to `{target}`"
     try:
         node, port = parse_target(target)
     except ValueError:
-        return Problem("bad-parameter", f"{start}, which names no input", expected="`node.input`")
+        return Problem("bad-parameter", f"{start}, which is not an input", expected="`node.input`")
     entry = workflow.nodes.get(node)
     if entry is None:
         return Problem(

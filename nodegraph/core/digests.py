@@ -204,7 +204,7 @@ def without_checksum(kept: bytes) -> bytes:
     """
     digest, _, data = kept.partition(b"\n")
     if digest != digest_bytes(data).encode():
-        raise ValueError("the file isn't what was written")
+        raise ValueError("the file differs from what was written")
     return data
 
 
@@ -292,7 +292,7 @@ def _whole(value: Any, names: list[str]) -> list[str]:
     """The names, if a dataclass's instance has these and holds nothing besides its fields."""
     more = vars(value).keys() - {item.name for item in fields(value)} if _has_dict(value) else ()
     if more or not all(hasattr(value, name) for name in names):
-        raise Undigestable(f"a {type_name(type(value))} that isn't just its fields")
+        raise Undigestable(f"a {type_name(type(value))} that holds more than its fields")
     return names
 
 

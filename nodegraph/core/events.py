@@ -144,7 +144,7 @@ class EventStream:
             copy_context().run(self._listener, event)
         except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
             # Who watches a run must not be able to break it.
-            _LOG.exception("a listener failed at %s and is told no more", event.kind)
+            _LOG.exception("a listener failed at %s and receives no more events", event.kind)
             self._listener = None
         finally:
             NESTING.reset(nesting)

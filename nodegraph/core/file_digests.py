@@ -109,7 +109,7 @@ class FileDigests:
             known = self._known.get(stamp)
             return self._compute(path, stamp) if known is None else known
         except OSError as error:
-            raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+            raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
     def _compute(self, path: Path, stamp: FileStamp) -> Digest:
         memories = self._memories
@@ -137,7 +137,7 @@ def hash_file(path: Path) -> Digest:
     with open(path, "rb", buffering=0, opener=_open) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         portions = _read_ahead(file) if status.st_size > _PORTION else _read(file, status.st_size)
         for portion in portions:
             hasher.update(portion)

@@ -39,7 +39,7 @@ def write_file(path: Path, data: bytes, *, private: bool = False, durable: bool 
     except OSError as error:
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
         reason = error.strerror or str(error)
-        raise OutputError(f"can't write {path}: {reason}", hint=hint) from error
+        raise OutputError(f"cannot write {path}: {reason}", hint=hint) from error
 
 
 def make_folder(path: Path) -> None:
@@ -52,7 +52,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"can't make the folder {path}: {reason}") from error
+        raise OutputError(f"cannot make the folder {path}: {reason}") from error
 
 
 def restrict_to_owner(path: Path) -> None:

@@ -249,9 +249,9 @@ class FlatWorkflow:
         return Finding(
             "",
             f"is linked to `{shown}.{name}`, but `{shown}` is bypassed, and none of its linked "
-            "inputs can stand for that output",
+            "inputs can replace that output",
             expected=f"a linked input of type {wanted}",
-            hint=f"Link such an input of `{shown}`, or take its `mode` away.",
+            hint=f"Link such an input of `{shown}`, or remove its `mode`.",
             code=NOTHING_TO_PASS,
         )
 
@@ -333,8 +333,8 @@ def _circle(passed: Sequence[Link], link: Link) -> Finding:
     names = [item.node for item in passed[passed.index(link) :]]
     return Finding(
         "",
-        "is linked to bypassed nodes that lead in a circle: " + " → ".join([*names, names[0]]),
-        hint="Take one of these links away.",
+        "is linked to bypassed nodes that form a cycle: " + " → ".join([*names, names[0]]),
+        hint="Remove one of these links.",
         code="cycle",
     )
 
@@ -348,7 +348,7 @@ def _port(link: Link, names: Sequence[str]) -> str | Finding:
         return Finding(
             "",
             f"is linked to `{name}.{link.port}`, but `{name}` has no such output",
-            hint=port_hint(link.port, names) or f"`{name}` has no outputs at all.",
+            hint=port_hint(link.port, names) or f"`{name}` has no outputs.",
             code="unknown-output",
         )
     if len(names) == 1:
@@ -358,7 +358,7 @@ def _port(link: Link, names: Sequence[str]) -> str | Finding:
             "",
             f"is linked to `{name}`, which has no outputs",
             code="unknown-output",
-            hint="Link a node that gives something.",
+            hint="Link a node that has an output.",
         )
     return Finding(
         "",

@@ -100,7 +100,7 @@ def _check_bypassed(flat: FlatWorkflow) -> None:
 
 _MOST_FAULTS = 3
 """Faults of a pack that stand in a hint."""
-_LEAVE_OUT = "Put another node in its place, or bypass it."
+_LEAVE_OUT = "Replace it with another node, or bypass it."
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class _BlockInputs:
 def _unknown(node_type: str) -> str:
     name = node_type.removeprefix(PLACEHOLDER)
     if name != node_type:
-        return f"`{name}` of ComfyUI couldn't be translated, and nothing runs that needs it"
+        return f"`{name}` of ComfyUI could not be translated, so nodes that need it do not run"
     return f"there is no node type `{node_type}`"
 
 
@@ -232,7 +232,7 @@ class _Flattener:
             _report(
                 node,
                 "newer-node-version",
-                "was written for a newer version of its type",
+                "was written for a newer version of its node type",
                 given=f"version {version}",
                 expected=f"version {spec.version} or older",
                 hint=f"Update the pack `{spec.pack}`." if spec.pack else "Update nodegraph.",
@@ -264,7 +264,7 @@ class _Flattener:
     def _type_hint(self, entry: NodeEntry) -> str:
         key = (entry.type, entry.pack)
         if key not in self._hints:
-            sentences = [f"It is of the pack `{entry.pack}`."] if entry.pack else []
+            sentences = [f"It belongs to the pack `{entry.pack}`."] if entry.pack else []
             self._hints[key] = " ".join([*sentences, self._alias_hint(entry)]).strip()
         return self._hints[key]
 
@@ -279,7 +279,7 @@ class _Flattener:
         catalog = self._catalog
         faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
         if faults:
-            return f"Not all of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
+            return f"Only a part of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
         if not is_missing:
             return self._aliases.hint(node_type, self._workflow.subgraphs)
         sentences = [] if entry.pack else [f"No pack `{pack}` is loaded."]
@@ -288,7 +288,7 @@ class _Flattener:
     @staticmethod
     def _replacement_hint(names: Sequence[str]) -> str:
         alternatives = " or ".join(f"`{name}`" for name in names)
-        return f"What may stand for it: {alternatives}." if names else ""
+        return f"Possible replacements: {alternatives}." if names else ""
 
     def _read(
         self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]
@@ -306,7 +306,7 @@ class _Flattener:
                 _report(
                     node,
                     "bad-link",
-                    f"its link can't be read: {error}",
+                    f"its link cannot be read: {error}",
                     port=port,
                     expected='{"from": "node.port"}, or {"value": …} for a literal',
                 )
@@ -364,7 +364,7 @@ class _Flattener:
 def _refuse_inner(link: Link) -> None:
     # Full names of inlined nodes would resolve, and tie users of a block to its inside.
     if "/" in link.node:
-        raise ValueError(f"`{link}` is inside a block, link an output of the block")
+        raise ValueError(f"`{link}` is inside a block; link an output of the block")
 
 
 def _report(

@@ -46,7 +46,7 @@ def as_json(owner: str, what: str, value: Any) -> Any:
         return to_jsonable_python(value)
     except ValueError:
         raise PackError(
-            f"{owner}: {what} is nothing that a workflow can write",
+            f"{owner}: {what} cannot be written in a workflow",
             given=f"of type {type(value).__name__}",
             hint="Change the default or the annotation.",
         ) from None
@@ -133,7 +133,7 @@ def _checks_arguments(kind: type[Kind]) -> type[Kind]:
             expected = ", ".join(parameters) or "no arguments"
             if unknown is None:
                 raise PackError(
-                    f"a hint `{kind.__name__}` can't be made: {error}", expected=expected
+                    f"a hint `{kind.__name__}` cannot be created: {error}", expected=expected
                 ) from None
             raise PackError(
                 f"`{kind.__name__}` has no such argument",
@@ -179,10 +179,10 @@ def script_name(name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise PackError(
-            "a widget or panel can't be called so",
+            "this cannot be the name of a widget or panel",
             given=in_words(name) if not isinstance(name, str) else ascii(name[:80]),
-            expected="small letters, digits, - and _, beginning with a letter",
-            hint="Give the script's name without folder and ending: `curve` for widgets/curve.js.",
+            expected="lower-case letters, digits, - and _, starting with a letter",
+            hint="Give the script's name without folder and suffix: `curve` for widgets/curve.js.",
         )
     return name
 

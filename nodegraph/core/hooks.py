@@ -224,8 +224,8 @@ def family_problems(
 
 
 _MUST_MATCH = {
-    "family": "comes from another model family than the node's other inputs",
-    "format": "is for latents of another format than the node's other inputs",
+    "family": "comes from a different model family than the node's other inputs",
+    "format": "is for latents of a different format than the node's other inputs",
 }
 """Facts that all inputs of a node have to agree on."""
 

@@ -157,7 +157,7 @@ class _NodeCheck:
             wanted = port.type if port.json_schema is None else describe(port.json_schema)
             message, code = "is missing", "missing-input"
             if is_unread:
-                message, code = "couldn't be read of the imported file", "values-not-read"
+                message, code = "could not be read from the imported file", "values-not-read"
                 hint = hint or self._unread_hint(port, location)
             finding = Finding(port.name, message, expected=wanted, hint=hint, code=code)
             self._report(finding, location)
@@ -180,10 +180,10 @@ class _NodeCheck:
             return f"Set it to {shown}."
         subgraph, inner = node.origin
         return (
-            f"Set `{name}` of `{inner}` to {shown}, inside the sub-graph "
-            f"`{subgraph}`: open that in the editor, or write it into the file, at "
-            f"`subgraphs.{subgraph}.nodes.{inner}.inputs`. Or give the sub-graph an input that "
-            f"leads to `{inner}.{name}`."
+            f"Set `{name}` of `{inner}` to {shown}, inside the sub-graph `{subgraph}`: open that "
+            "in the editor, or write it into the file, at "
+            f"`subgraphs.{subgraph}.nodes.{inner}.inputs`. Or add an input to the sub-graph, and "
+            f"link it to `{inner}.{name}`."
         )
 
     def _link_hint(self, port: InputSpec, location: InputLocation | None, verb: str) -> str:
@@ -204,7 +204,7 @@ class _NodeCheck:
     def _absent_hint(self, port: str, target: TypeExpr) -> str:
         """Which node types to add for an input."""
         types = self._checker.mends.source_types(self._open_input(port, target))
-        return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
+        return f"Add a node that outputs {target}" + (f", such as {types}." if types else ".")
 
     def _open_input(self, port: str, target: TypeExpr) -> OpenInput:
         return OpenInput(target, f"{self._spec.type}.{port}", self._family())
@@ -240,7 +240,7 @@ class _NodeCheck:
             if isinstance(name, str) and name not in bodies:
                 yield Finding(
                     port.name,
-                    "names no subgraph of this workflow",
+                    "does not name a subgraph of this workflow",
                     given=name,
                     hint=bodies.hint(name),
                     code="unknown-subgraph",
@@ -339,7 +339,7 @@ class _NodeCheck:
         name = link.node.rpartition("/")[2]
         finding = Finding(
             port,
-            f"is linked to `{name}.{link.port or output.name}`, which doesn't fit",
+            f"is linked to `{name}.{link.port or output.name}`, which does not fit",
             given=str(self._checker.type_of(node, output)),
             expected=str(target),
             hint=self._mismatch_hint(port, target, link, output, location),

@@ -41,11 +41,13 @@ def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
                 "format": {"const": FORMAT},
                 "title": _TEXT,
                 "description": _TEXT,
-                "parameters": _map({"$ref": "#/$defs/parameter"}, "Inputs that people vary."),
+                "parameters": _map(
+                    {"$ref": "#/$defs/parameter"}, "Named inputs that may change from run to run."
+                ),
                 "nodes": {"$ref": "#/$defs/nodes"},
-                "subgraphs": _map({"$ref": "#/$defs/subgraph"}, "Blocks, used like node types."),
+                "subgraphs": _map({"$ref": "#/$defs/subgraph"}, "Subgraphs, used like node types."),
                 "requires": _map(_TEXT, "Version specifiers by pack."),
-                "ui": {"type": "object", "description": "The editor's own."},
+                "ui": {"type": "object", "description": "Data of the editor."},
             },
             required=["format", "nodes"],
         ),
@@ -76,7 +78,7 @@ def _definitions(specs: list[NodeSpec]) -> dict[str, Any]:
                         "help": _TEXT,
                         "required": {
                             "type": "boolean",
-                            "description": "Its input must be given, though the node has a "
+                            "description": "The input must be given, although the node has a "
                             "default for it.",
                         },
                     },
@@ -89,7 +91,7 @@ def _definitions(specs: list[NodeSpec]) -> dict[str, Any]:
         "subgraph": _object(
             {
                 "inputs": _map({"$ref": "#/$defs/subgraphInput"}, ""),
-                "outputs": _map(_TEXT, "`node.port` by output."),
+                "outputs": _map(_TEXT, "`node.port` for each output."),
                 "nodes": {"$ref": "#/$defs/nodes"},
             }
         ),
@@ -117,23 +119,25 @@ def _node(specs: list[NodeSpec]) -> dict[str, Any]:
             "always": {"type": "boolean"},
             "mode": {
                 "enum": list(MODES),
-                "description": "`mute`: it and what depends on it aren't run. `bypass`: it isn't "
-                "run, and its inputs stand for its outputs.",
+                "description": "`mute`: the node and all nodes that depend on it are not run. "
+                "`bypass`: the node is not run, and its inputs replace its "
+                "outputs.",
             },
             "pack": {
                 "type": "string",
-                "description": "What brings the type, told where there is no such type.",
+                "description": "The pack that provides the type, reported where the type is "
+                "missing.",
             },
             "unread": {
                 "type": "array",
                 "items": _TEXT,
-                "description": "Inputs whose values couldn't be read of another program's file: "
-                "they have to be given.",
+                "description": "Inputs whose values could not be read from another program's "
+                "file. They must be given.",
             },
             "unread_as": {
                 "type": "object",
                 "additionalProperties": _TEXT,
-                "description": "What the other program calls these inputs.",
+                "description": "The other program's names of these inputs.",
             },
         },
         required=["type"],

@@ -55,7 +55,8 @@ def read_json(text: str, *, name: str = "") -> Any:
             raise _refusal(where, *next(_faults(value, ()), ((), faults[0])))
     except json.JSONDecodeError as error:
         raise InvalidFile(
-            f"{where}line {error.lineno}, column {error.colno}: this is no JSON: {error.msg}",
+            f"{where}line {error.lineno}, column {error.colno}: this is not valid JSON: "
+            f"{error.msg}",
             hint=_json_hint(text, error),
         ) from error
     except ValueError as error:
@@ -85,7 +86,7 @@ def _finite(faults: list[_NotStrict], text: str) -> Any:
 
 
 def _constant(faults: list[_NotStrict], text: str) -> Any:
-    faults.append(_NotStrict(f"{text} is no JSON number"))
+    faults.append(_NotStrict(f"{text} is not a JSON number"))
     return faults[-1]
 
 
@@ -122,9 +123,9 @@ def _json_hint(text: str, error: json.JSONDecodeError) -> str | None:
         return "The file is empty."
     before = text[: error.pos].rstrip()
     if before.endswith(",") and text[error.pos : error.pos + 1] in "]}":
-        return "Take away the comma before it."
+        return "Remove the comma before it."
     if text[error.pos : error.pos + 1] == "'":
-        return "JSON text stands in double quotes."
+        return "Put text in double quotes in JSON."
     return None
 
 
@@ -140,7 +141,7 @@ def write_json(value: Any, *, expanded: Iterable[tuple[str, ...]] = ()) -> str:
         text = _layout(value, (), frozenset(expanded), 0) + "\n"
     except (TypeError, ValueError, RecursionError) as error:
         node, port, inside = _node_and_input(next(_unwritable(value, ()), ()))
-        message = f"{inside}the workflow can't be written as JSON: {error}"
+        message = f"{inside}the workflow cannot be written as JSON: {error}"
         raise InvalidValue(message, node=node, port=port) from error
     # Half a surrogate pair is no character and has no UTF-8; escaped, it survives.
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

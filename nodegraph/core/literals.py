@@ -44,7 +44,7 @@ def check_literal(value: Any, port: InputSpec) -> list[Finding]:
         return [
             Finding(
                 port.name,
-                f"takes no literal, only a link that carries {port.type}",
+                f"does not take a literal, only a link that carries {port.type}",
                 given=format_value(value),
                 code="link-needed",
             )
@@ -53,10 +53,10 @@ def check_literal(value: Any, port: InputSpec) -> list[Finding]:
         return [
             Finding(
                 port.name,
-                "can't be null",
+                "cannot be null",
                 "null",
                 describe(port.json_schema),
-                "Leave it out to get the default." if not port.required else None,
+                "Omit it to use the default." if not port.required else None,
                 "null-not-allowed",
             )
         ]
@@ -319,9 +319,9 @@ def _synonym_hint(value: str, synonyms: Mapping[str, str]) -> str:
     folded = _folded(value)
     for name in sorted(synonyms, key=len, reverse=True):
         if folded == _folded(name):
-            return f"Here it is `{synonyms[name]}`."
+            return f"It is called `{synonyms[name]}` here."
         if folded.startswith(f"{_folded(name)}_"):
-            return f"`{name}` is `{synonyms[name]}` here."
+            return f"`{name}` is called `{synonyms[name]}` here."
     return ""
 
 
@@ -364,10 +364,12 @@ def _part_faults(value: Any) -> list[_Fault]:
             return [
                 _Fault(
                     "wrong-literal",
-                    "is no plain value" if part is value else "holds what is no plain value",
+                    "is not a plain value"
+                    if part is value
+                    else "holds something that is not a plain value",
                     format_value(part),
                     "texts, numbers, true, false, null, and lists and mappings of them",
-                    "Let a node give it, and link its output.",
+                    "Let a node output it, and link that output.",
                 )
             ]
         elif inner_faults := _text_faults(part) or _length_faults(part) or _finite_faults(part):
@@ -382,7 +384,7 @@ def _size_faults(value: Any) -> list[_Fault]:
         return [
             _Fault(
                 "wrong-literal",
-                "holds itself, or is nested too deeply",
+                "contains itself, or is nested too deeply",
                 format_value(value),
                 f"at most {MOST_LEVELS} levels of lists and mappings",
             )
@@ -393,7 +395,7 @@ def _size_faults(value: Any) -> list[_Fault]:
                 "wrong-literal",
                 "has too many parts",
                 format_value(value),
-                f"at most {MOST_PARTS:,}, where what stands in it twice counts twice",
+                f"at most {MOST_PARTS:,}, where a part that occurs twice counts twice",
             )
         ]
     return []
@@ -404,9 +406,7 @@ def _key_faults(mapping: Mapping[Any, Any]) -> list[_Fault]:
         if not isinstance(name, str):
             # A file would have it as text, and what a file repeats would differ.
             hint = f"Write {json.dumps(str(name))}." if isinstance(name, (int, float)) else ""
-            return [
-                _Fault("wrong-literal", "holds a key that is no text", repr(name), "text", hint)
-            ]
+            return [_Fault("wrong-literal", "has a key that is not text", repr(name), "text", hint)]
         if faults := _text_faults(name):
             return faults
     return []
@@ -422,7 +422,9 @@ def _length_faults(value: Any) -> list[_Fault]:
 def _finite_faults(value: Any) -> list[_Fault]:
     if not isinstance(value, float) or math.isfinite(value):
         return []
-    return [_Fault("wrong-literal", "is no number of JSON", repr(value), "a finite number")]
+    return [
+        _Fault("wrong-literal", "is not a number that JSON allows", repr(value), "a finite number")
+    ]
 
 
 def _text_faults(value: Any) -> list[_Fault]:
@@ -434,7 +436,7 @@ def _text_faults(value: Any) -> list[_Fault]:
         return [
             _Fault(
                 "wrong-literal",
-                f"holds half a character at position {error.start}",
+                f"holds half of a surrogate pair at position {error.start}",
                 ascii(value[error.start]),
                 "Unicode text",
             )
@@ -446,7 +448,7 @@ def _range_faults(value: float, schema: Schema) -> list[_Fault]:
     low, high = schema.get("minimum"), schema.get("maximum")
     message = ""
     if isinstance(value, float) and math.isnan(value) and (low, high) != (None, None):
-        message = "is no number"
+        message = "is not a number"
     elif low is not None and value < low:
         message = "is too small"
     elif high is not None and value > high:
@@ -470,11 +472,11 @@ def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
             for item in (below, below + step)
             if (low is None or item >= low) and (high is None or item <= high)
         ]
-        hint = "The nearest: " + " and ".join(map(str, near)) + "." if near else ""
+        hint = "Nearest allowed values: " + " and ".join(map(str, near)) + "." if near else ""
         return [
             _Fault(
                 "not-a-multiple",
-                f"is no multiple of {step}",
+                f"is not a multiple of {step}",
                 format_value(value),
                 describe(schema),
                 hint,

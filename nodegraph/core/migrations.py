@@ -353,7 +353,7 @@ def _refused(document: dict[str, Any], file_format: Any) -> InvalidFile:
     if file_format is None:
         ours = isinstance(document.get("nodes"), dict)
         return InvalidFile(
-            "this is no nodegraph workflow: the key `format` is missing",
+            "this is not a nodegraph workflow: the key `format` is missing",
             expected=f'"format": "{FORMAT}"',
             hint="Add that line." if ours else "If another tool wrote the file, import it instead.",
         )

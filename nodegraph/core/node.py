@@ -164,7 +164,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
         return declare
     if not inspect.isfunction(function):
         raise PackError(
-            "`@node` takes no arguments without a name, only a function below it",
+            "`@node` takes only arguments with a name, or a function below it",
             given=in_words(function),
             expected="@node or @node(option=…)",
             hint=f"Write `@node(id={function!r})`." if isinstance(function, str) else None,
@@ -205,7 +205,7 @@ def definition_of(function: Callable[..., Any]) -> NodeDefinition:
     definition = getattr(function, NODE_ATTRIBUTE, None)
     if not isinstance(definition, NodeDefinition):
         raise PackError(
-            f"{getattr(function, '__name__', function)!r} is no node type",
+            f"{getattr(function, '__name__', function)!r} is not a node type",
             hint="Decorate the function with @node.",
         )
     return definition
@@ -223,8 +223,8 @@ def _define(
     is_async = inspect.iscoroutinefunction(function)
     if is_async and options.get("lane") == "gpu":
         raise PackError(
-            f"node {name}: the gpu lane runs one node at a time, and an `async def` can't hold it",
-            hint="Make it a plain function, or leave the lane out.",
+            f"node {name}: the gpu lane runs one node at a time, and an `async def` cannot hold it",
+            hint="Make it a plain function, or omit the lane.",
         )
     lazy = [port.name for port in inputs if port.lazy]
     if lazy and not is_async:
@@ -279,21 +279,21 @@ def _check_body(name: str, inputs: list[InputSpec], outputs: list[OutputSpec]) -
         assert port.body is not None
         if port.type != "Subgraph":
             raise PackError(
-                f"node {name}: input `{port.name}` has the hint `Body`, but is no Subgraph"
+                f"node {name}: input `{port.name}` has the hint `Body`, but is not a Subgraph"
             )
         used = {*filter(None, port.body.inputs.values())}
         for own in sorted(used - {item.name for item in inputs}):
-            raise PackError(f"node {name}: its `Body` names `{own}`, which is no input")
+            raise PackError(f"node {name}: its `Body` names `{own}`, which is not an input")
         made = {own for several in port.body.outputs.values() for own in several}
         for own in sorted(made - {item.name for item in outputs}):
-            raise PackError(f"node {name}: its `Body` names `{own}`, which is no output")
+            raise PackError(f"node {name}: its `Body` names `{own}`, which is not an output")
 
 
 def _check_continues(name: str, inputs: list[InputSpec], ports: tuple[str, ...]) -> None:
     for port in ports:
         if port not in {item.name for item in inputs}:
             raise PackError(
-                f"node {name}: `continues` names `{port}`, which is no input",
+                f"node {name}: `continues` names `{port}`, which is not an input",
                 hint="Name inputs that only say where the work stops.",
             )
 
@@ -318,14 +318,15 @@ def _check_facts(
     for port, sources in facts.items():
         if port not in made:
             raise PackError(
-                f"node {name}: `facts` are of an output that it doesn't have",
+                f"node {name}: `facts` names an output that the node does not have",
                 given=port,
                 hint=did_you_mean(port, made) or None,
             )
         for source in sources.values():
             if source.partition(".")[0] not in own:
                 raise PackError(
-                    f"node {name}: `facts` of `{port}` copy from an input that it doesn't have",
+                    f"node {name}: `facts` of `{port}` copies from an input that the node does "
+                    "not have",
                     given=source,
                     hint=did_you_mean(source.partition(".")[0], own) or None,
                 )
@@ -338,7 +339,7 @@ def _check_help(function: Callable[..., Any], name: str, about: Mapping[str, str
         if documented not in parameters:
             hint = did_you_mean(documented, parameters)
             warnings.warn_explicit(
-                f"node {name}: `Args:` of its docstring have `{documented}`, which is no "
+                f"node {name}: `Args:` of its docstring describes `{documented}`, which is not a "
                 f"parameter. {hint}".rstrip(),
                 UserWarning,
                 function.__code__.co_filename,
@@ -372,8 +373,8 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
         return get_type_hints(function, localns=scope, include_extras=True)
     except NameError as error:
         raise PackError(
-            f"node {name}{_faulty(function, scope)}: an annotation names `{error.name}`, which "
-            "isn't defined at run time",
+            f"node {name}{_faulty(function, scope)}: an annotation names `{error.name}`, which is "
+            "not defined at run time",
             hint="Import it outside `if TYPE_CHECKING:`.",
         ) from error
     except PackError as error:  # a hint that can't be so
@@ -382,7 +383,7 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
         raise PackError(text, given=its.given, expected=its.expected, hint=its.hint) from None
     except Exception as error:  # evaluating an annotation is running the pack's code
         raise PackError(
-            f"node {name}{_faulty(function, scope)}: an annotation can't be read: "
+            f"node {name}{_faulty(function, scope)}: an annotation cannot be read: "
             f"{type(error).__name__}: {error}",
             hint="Write a port type, such as Image.",
         ) from error
@@ -408,7 +409,7 @@ def _inputs(
     read: dict[str, Annotation] = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
-            raise PackError(f"node {name}: *{parameter.name} can't be a port")
+            raise PackError(f"node {name}: *{parameter.name} cannot be a port")
         if parameter.kind is parameter.VAR_KEYWORD:
             inputs = _passing_on(name, parameter.name, inputs)
             continue
@@ -431,8 +432,8 @@ def _passing_on(node_name: str, name: str, inputs: list[InputSpec]) -> list[Inpu
     """The inputs of a function that takes further ones, for the subgraph that it runs."""
     if not any(port.body for port in inputs):
         raise PackError(
-            f"node {node_name}: **{name} can't be a port",
-            hint="Only a node that runs a subgraph, an input with the hint `Body`, may have it.",
+            f"node {node_name}: **{name} cannot be a port",
+            hint="Only a node that runs a subgraph (an input with the hint `Body`) may have it.",
         )
     return [
         replace(port, body=replace(port.body, passes_on=True)) if port.body else port
@@ -472,7 +473,7 @@ def _check_default(node_name: str, port: InputSpec) -> None:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None and low > high:
         raise PackError(
-            f"node {node_name}, input `{port.name}`: its range allows nothing",
+            f"node {node_name}, input `{port.name}`: its range allows no value",
             given=f"from {low} to {high}",
         )
     if port.default is None or port.json_schema is None:

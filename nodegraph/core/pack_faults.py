@@ -51,7 +51,7 @@ class ThreadWork:
 
     def describe(self, seconds: float) -> str:
         """In words, with the line that it is at."""
-        return f"{self.what} has taken {seconds:.0f} s and goes on{self._line()}"
+        return f"{self.what} has taken {seconds:.0f} s and is still running{self._line()}"
 
     def _line(self) -> str:
         frame = sys._current_frames().get(self.thread)
@@ -103,7 +103,7 @@ class Watchdog:
             with self._lock:
                 del self._works[key]
             if work.is_reported:
-                _log().warning("%s is over, after %.0f s", what, monotonic() - work.began)
+                _log().warning("%s ended after %.0f s", what, monotonic() - work.began)
 
     def watch_import(self, what: str, root: Path) -> AbstractContextManager[None]:
         """As `watch`; importing libraries may take longer."""
@@ -139,7 +139,7 @@ class Watchdog:
             work.is_reported = True
             _log().warning("%s", text)
         if work.is_over(seconds, text) and self.end is not None:
-            _log().error("%s: this process ends for it", text)
+            _log().error("%s: this process ends because of it", text)
             self.end()
 
 

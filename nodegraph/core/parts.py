@@ -149,8 +149,8 @@ def is_name(value: Any) -> bool:
 
 def _no_name(value: Any) -> str:
     if not isinstance(value, str):
-        return "has a key that isn't text"
-    return "has a name with half a surrogate pair, which is no character"
+        return "has a key that is not text"
+    return "has a name with half of a surrogate pair, which is not a character"
 
 
 def _is_text(value: Any) -> bool:
@@ -258,7 +258,7 @@ def bad_name(name: Any) -> Problem:
     """That of a node, or of something else, is none."""
     return Problem(
         "bad-node-name",
-        f"{repr(name) if isinstance(name, str) else in_words(name)} can't be the name of a node",
+        f"{repr(name) if isinstance(name, str) else in_words(name)} cannot be the name of a node",
         expected="any text without `.` and `/`, at least one character",
     )
 
@@ -407,9 +407,9 @@ def bad_mode(mode: Any, node: str | None) -> Problem:
     hint = did_you_mean(mode, MODES) if isinstance(mode, str) else ""
     return Problem(
         "malformed",
-        "is no mode of a node",
+        "is not a mode of a node",
         node,
         given=in_words(mode),
         expected=" or ".join(f'"{known}"' for known in MODES),
-        hint=hint if hint.startswith("Did") else "Leave `mode` out for a node that runs.",
+        hint=hint if hint.startswith("Did") else "Omit `mode` for a node that runs.",
     )

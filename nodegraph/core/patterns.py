@@ -35,17 +35,17 @@ def compile_pattern(pattern: str, *, port: str, ignore_case: bool = False) -> An
     length = _written_out(pattern)
     if length > _LONGEST:
         raise InvalidValue(
-            "is a pattern that is too long, as each repetition is written out",
+            "is a pattern that is too long, because each repetition is expanded",
             port=port,
             given=pattern[:60],
             expected=f"{_LONGEST:,} letters at most",
-            hint="Counts within counts, such as (a{1000}){1000}, come to their product.",
+            hint="Nested counts, such as (a{1000}){1000}, are multiplied.",
         )
     try:
         flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
         return regex.compile(pattern, flags)
     except (regex.error, RecursionError, OverflowError) as error:
-        message = f"is no pattern: {error}"
+        message = f"is not a valid pattern: {error}"
         raise InvalidValue(message, port=port, given=pattern[:60]) from None
 
 
@@ -84,13 +84,13 @@ def search_with_timeout(search: Callable[[float], MatchT], port: str) -> MatchT:
         return search(_SECONDS)
     except MemoryError:
         raise InvalidValue(
-            "the pattern takes more memory than there is",
+            "the pattern needs more memory than there is",
             port=port,
-            hint="One that stands in itself, such as (?R), needs another way to end.",
+            hint="A pattern that contains itself, such as (?R), needs another way to end.",
         ) from None
     except TimeoutError:
         raise InvalidValue(
-            f"the pattern isn't found out in {_SECONDS:g} seconds",
+            f"matching the pattern takes more than {_SECONDS:g} seconds",
             port=port,
-            hint="Repetitions within repetitions, such as (a+)+, take for ever.",
+            hint="Nested repetitions, such as (a+)+, take too long.",
         ) from None

@@ -40,7 +40,7 @@ def plot_to_plain(plot: Plot, *, most: int = 20_000, digits: int | None = None) 
     share = max(_FEWEST, most // max(1, len(series)))
     notes = list(plot.notes[:_MOST_NOTES])
     if len(plot.series) > len(series):
-        notes.append(f"{len(plot.series) - len(series)} more series are left out.")
+        notes.append(f"{len(plot.series) - len(series)} more series are not shown.")
     return {
         "format": PLOT_FORMAT,
         "title": _text(plot.title),
@@ -192,7 +192,7 @@ class Plot:
         _put(self, "notes", tuple(self.notes))
         if len({each.is_categorical for each in self.series if each.x}) > 1:
             raise InvalidValue(
-                "a plot has either numbers or categories along x, for all of its series",
+                "the series of a plot mix numbers and categories along x",
                 port="series",
             )
 
@@ -216,10 +216,10 @@ def _check(series: Series) -> None:
     for name, values in parts.items():
         if len(values) != count:
             raise InvalidValue(
-                f"the {name} of a series are as many as its values",
+                f"a series needs as many {name} as it has values",
                 port=name,
                 given=str(len(values)),
                 expected=str(count),
             )
     if any(not isinstance(position, str) and not isfinite(position) for position in series.x):
-        raise InvalidValue("a series stands at places that are finite", port="x")
+        raise InvalidValue("the x values of a series must be finite", port="x")

@@ -118,7 +118,7 @@ def port_type(
         TypeError: One of `dumps` and `loads` without the other.
     """
     if (dumps is None) != (loads is None):
-        raise TypeError("a port type takes `dumps` and `loads` together")
+        raise TypeError("a port type needs `dumps` and `loads` together")
 
     def declare(cls: type[T]) -> type[T]:
         summary = (cls.__doc__ or "").strip().split("\n")[0]

@@ -61,7 +61,7 @@ def _inlining(workflow: Workflow) -> tuple[Collection[str], list[Problem]]:
         Problem(
             "recursive-subgraph",
             f"subgraph `{cycle[0]}` contains itself: " + " → ".join(cycle),
-            hint="Take one of these uses away.",
+            hint="Remove one of these uses.",
         )
         for cycle in cycles
     ]
@@ -131,7 +131,7 @@ class _Scope:
                         self._problem(
                             "doubly-fed",
                             f"input `{name}`",
-                            f"leads to `{target}`, as input `{first}` does already",
+                            f"is linked to `{target}`, which input `{first}` is already linked to",
                         )
                     )
         return problems
@@ -162,7 +162,7 @@ class _Scope:
                 self._problem(
                     "bad-target",
                     port,
-                    f"leads to `{target}`",
+                    f"is linked to `{target}`",
                     "Write `node.input`, an input of a node of the subgraph.",
                 )
             ]
@@ -175,7 +175,7 @@ class _Scope:
             self._problem(
                 "unknown-input",
                 port,
-                f"leads to `{target}`, but `{node}` has no such input",
+                f"is linked to `{target}`, but `{node}` has no such input",
                 did_you_mean(inner, names),
             )
         ]
@@ -191,7 +191,7 @@ class _Scope:
         try:
             link = parse_link(text)
         except ValueError as error:
-            return [self._problem("bad-link", port, f"can't be read: {error}")]
+            return [self._problem("bad-link", port, f"cannot be read: {error}")]
         if link.node not in self._block.nodes:
             return [self._no_node(port, link.node)]
         names = output_names(self._block.nodes[link.node], self._workflow, self._catalog)
@@ -203,7 +203,7 @@ class _Scope:
                 self._problem(
                     "ambiguous-output",
                     port,
-                    f"`{link.node}` has not just one output",
+                    f"`{link.node}` does not have exactly one output",
                     f"Write {choices}." if names else "It has none.",
                 )
             ]

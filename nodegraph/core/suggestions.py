@@ -94,7 +94,7 @@ class NodeAliases:
         if len(names) <= _FEW or not most:
             return did_you_mean(name, names)
         shown = ", ".join(f"`{each}`" for each in most[:_USED_MOST])
-        return f"`nodegraph nodes` lists all; used most are {shown}."
+        return f"`nodegraph nodes` lists all; the most used are {shown}."
 
     def _prepared(self, others: Iterable[str]) -> Sequence[str]:
         """All names that may be meant; what names are compared with is made of them once."""
@@ -316,7 +316,7 @@ class NodeTypeSuggestions:
     ) -> str:
         """Which node type to put between an output and an input, as a sentence; empty if none."""
         between = self.converter(source, target, family, node)
-        return f"Put {_with_article(between)} between." if between else ""
+        return f"Put {_with_article(between)} between them." if between else ""
 
     def converter(
         self, source: TypeExpr, target: TypeExpr, family: str | None = None, node: str = ""

@@ -32,7 +32,7 @@ def parse_size(text: str, option: str) -> int:
     size = _parsed(text, _BYTES)
     if size is None:
         raise InvalidValue(
-            f"{option} is no size", given=text, expected="a size such as 500MB, 2GB or 1.5GiB"
+            f"{option} is not a size", given=text, expected="a size such as 500MB, 2GB or 1.5GiB"
         )
     return int(size)
 
@@ -48,7 +48,7 @@ def parse_age(text: str, option: str) -> float:
     seconds = _parsed(text, _SECONDS)
     if seconds is None:
         raise InvalidValue(
-            f"{option} is no age", given=text, expected="an age such as 90m, 12h, 30d or 2w"
+            f"{option} is not an age", given=text, expected="an age such as 90m, 12h, 30d or 2w"
         )
     return seconds
 

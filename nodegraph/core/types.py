@@ -73,19 +73,19 @@ BUILT_IN = (
     TypeInfo("Mask", "#81c784", (), "float32 [batch, height, width] in 0..1."),
     TypeInfo("Video", "#d9805f", (), "float32 [frames, height, width, 3] in 0..1, rate and audio."),
     TypeInfo("Audio", "#c9c46b", (), "float32 [channels, samples] in -1..1, and their rate."),
-    TypeInfo("Mesh", "#8fb58c", (), "A surface of triangles, with colours or a texture."),
-    TypeInfo("PointCloud", "#6fb3a8", (), "Points in space, with colours."),
-    TypeInfo("Molecule", "#c58fb0", (), "Atoms, bonds, and where they are."),
-    TypeInfo("TrainedWeights", "#8f9be0", (), "What a training made."),
+    TypeInfo("Mesh", "#8fb58c", (), "A surface of triangles, with colors or a texture."),
+    TypeInfo("PointCloud", "#6fb3a8", (), "Points in space, with colors."),
+    TypeInfo("Molecule", "#c58fb0", (), "Atoms, their positions, and bonds."),
+    TypeInfo("TrainedWeights", "#8f9be0", (), "The result of a training."),
     TypeInfo("Plot", "#e08fa0", (), "Series of numbers over common axes."),
-    TypeInfo("Dataset", "#d4b483", (), "Examples to learn from, with what is said of them."),
-    TypeInfo("Latent", "#ff9cf9", (), "Latents of a batch, or the size of one to be drawn."),
+    TypeInfo("Dataset", "#d4b483", (), "Training examples with their captions."),
+    TypeInfo("Latent", "#ff9cf9", (), "Latents of a batch, or the size of a batch to sample."),
     TypeInfo("Conditioning", "#ffa931", (), "Encoded prompts."),
-    TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a denoiser."),
+    TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a diffusion model."),
     TypeInfo("TextEncoder", "#ffd500", (), "Recipe of a text encoder with its tokenizer."),
     TypeInfo("Vae", "#ff6e6e", (), "Recipe of a variational autoencoder."),
-    TypeInfo("ImageEncoder", "#c2a36b", (), "Recipe of what tells what a picture shows."),
-    TypeInfo("ControlNet", "#00d78d", (), "Recipe of a network that leads by a picture."),
+    TypeInfo("ImageEncoder", "#c2a36b", (), "Recipe of an image encoder."),
+    TypeInfo("ControlNet", "#00d78d", (), "Recipe of a ControlNet."),
     TypeInfo("Subgraph", "#f7768e", (), "One of the workflow's own subgraphs."),
 )
 
@@ -234,12 +234,12 @@ def _parse_union(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
 
 def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
     if not tokens or tokens[0] in ("]", "|"):
-        raise ValueError("a port type ends too early")
+        raise ValueError("the port type ends too early")
     if tokens[0] != "list[":
         return named_type(tokens[0]), tokens[1:]
     item, remaining = _parse_union(tokens[1:])
     if not remaining or remaining[0] != "]":
-        raise ValueError("a list type lacks its closing bracket")
+        raise ValueError("a list type has no closing bracket")
     return list_of(item), remaining[1:]
 
 

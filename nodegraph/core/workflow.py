@@ -103,7 +103,7 @@ class Workflow(WorkflowPart):
         if isinstance(workflow, Mapping):
             return cls.from_dict(dict(workflow))
         raise InvalidValue(
-            "this is no workflow",
+            "this is not a workflow",
             given=type(workflow).__name__,
             expected="a `Workflow` or a `Graph`, or the dictionary of one",
         )
@@ -239,7 +239,7 @@ class Workflow(WorkflowPart):
                 port if ports[port] == 1 else f"{node}_{port}", f"{node}_{port}", parameters
             )
             parameter = parameters.get(name) or Parameter(input=target)
-            help_text = parameter.help or f"Was given in memory: {value.text}."
+            help_text = parameter.help or f"It was given in memory: {value.text}."
             parameters[name] = replace(parameter, help=help_text, required=True)
         copied = self._with_nodes(nodes)
         copied.parameters = parameters
@@ -283,7 +283,7 @@ class Workflow(WorkflowPart):
         try:
             node, _ = parse_target(target)
         except ValueError:
-            return Problem("bad-target", f"`{target}` names no input", expected="`node.input`")
+            return Problem("bad-target", f"`{target}` is not an input", expected="`node.input`")
         if node in self.nodes:
             return None
         return Problem(
@@ -302,10 +302,10 @@ def read_document(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InvalidFile(
-            f"{path} is no UTF-8 text (byte {error.start})",
+            f"{path} is not UTF-8 text (byte {error.start})",
             hint="A workflow is a JSON file.",
         ) from error
     return read_json(text, name=str(path))

@@ -244,7 +244,7 @@ class Attempt:
         own = [load.recipe for load in self.loads]
         freed = weights.relieve(self._device, keep=own)
         if freed:
-            self._tell_retry(lack, "the same again, without others' weights", freed)
+            self._tell_retry(lack, "run again after unloading the weights of other nodes", freed)
         return freed > 0
 
     def _relieved_of_own(self, lack: _Lack) -> bool:
@@ -255,7 +255,7 @@ class Attempt:
         if not weights.can_offload(self._device) or not freed or freed < lack.bytes:
             self._freed = freed
             return False
-        self._tell_retry(lack, "offloaded weights: they come in parts", freed)
+        self._tell_retry(lack, "offloaded weights: they are loaded in parts", freed)
         return True
 
     def _run_small(self, lack: _Lack) -> Any:

@@ -462,7 +462,7 @@ class _CacheLoader:
     def __call__(self) -> Any:
         product = self._cached_product()
         if product is None:
-            raise OutputGone("it is in no cache any more")
+            raise OutputGone("it is no longer in a cache")
         return product.value
 
     def is_there(self) -> bool:

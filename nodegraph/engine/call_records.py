@@ -62,7 +62,7 @@ def find_unchanged_files(
     try:
         return written.unchanged(_files_key(key, environment))
     except sqlite3.Error as error:
-        _LOG.warning("can't look up what %s wrote before: %s", node, error)
+        _LOG.warning("cannot look up what %s wrote before: %s", node, error)
         return None  # then it writes them again
 
 
@@ -73,7 +73,7 @@ def warnings_of_written(
     try:
         return written.warnings(_files_key(key, environment))
     except sqlite3.Error as error:
-        _LOG.warning("can't look up what was said of files: %s", error)
+        _LOG.warning("cannot look up the records of files: %s", error)
         return ()
 
 
@@ -97,7 +97,7 @@ def remember_written(
         written.remember(_files_key(key, environment), stamped, warnings)
     except sqlite3.Error as error:
         # The files are there all the same: the node has done its work.
-        _LOG.warning("can't note the files that were written: %s", error)
+        _LOG.warning("cannot record the files that were written: %s", error)
 
 
 def _files_key(key: Key, environment: Environment) -> Key:

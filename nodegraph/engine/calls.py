@@ -195,7 +195,7 @@ class Calls:
         followers, call.followers = call.followers, {}
         for follower, follow in followers.items():
             # Told as if this one had been cancelled: they begin anew.
-            follow(follower, call, Cancelled("it had to be begun anew"))
+            follow(follower, call, Cancelled("it had to be started again"))
 
     def restart(self, call: Call) -> None:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
@@ -402,7 +402,7 @@ class Calls:
 
     def abandon(self, call: Call) -> None:
         """A call ends without outputs, as something that it needs has none."""
-        self._end(call, Cancelled("what it waited for was cancelled or failed"))
+        self._end(call, Cancelled("a call that it waited for was cancelled or failed"))
 
     def _end(self, call: Call, error: BaseException | None) -> None:
         call.has_ended = True

@@ -189,7 +189,7 @@ class Saver:
             try:
                 self._carry_out(key, change)
             except Exception as error:  # noqa: BLE001 - a run must not end because its state can't be saved
-                _LOG.warning("the checkpoint %s can't be changed: %s", key, error)
+                _LOG.warning("the checkpoint %s cannot be changed: %s", key, error)
                 change.failed(error)
 
     def _take(self) -> tuple[Key, _Change] | None:
@@ -274,8 +274,8 @@ class CallCheckpoints:
         try:
             checkpoint = self._saver.load(key)
         except Exception as error:  # noqa: BLE001 - what can't be read is as good as not there
-            _LOG.warning("the checkpoint %s can't be read: %s", key, error)
-            self.error = f"an earlier checkpoint can't be read: {error}"
+            _LOG.warning("the checkpoint %s cannot be read: %s", key, error)
+            self.error = f"an earlier checkpoint cannot be read: {error}"
             self._there.add(key)
             return None
         if checkpoint is not None:
@@ -298,4 +298,4 @@ class CallCheckpoints:
             self._saver.remove(key, self._not_saved)
 
     def _not_saved(self, error: BaseException) -> None:
-        self.error = f"the checkpoint can't be saved: {error}"
+        self.error = f"the checkpoint cannot be saved: {error}"

@@ -112,7 +112,9 @@ class Engine:
             raise RuntimeError("the engine is closed")
         if self._loop is not loop:
             if self._runs and self._loop is not None and not self._loop.is_closed():
-                raise RuntimeError("an engine's runs may overlap on one event loop, not on two")
+                raise RuntimeError(
+                    "runs of one engine may overlap on one event loop, but not on two"
+                )
             # What an earlier loop left behind, if it ended in the middle of a run.
             self._runs.clear()
             self.shared.forget_calls()

@@ -46,7 +46,7 @@ def expand(run: RunScheduler, call: Call, answer: FunctionResult) -> None:
     if call.state.level >= DEEPEST:
         raise InvalidValue(
             f"expands within itself more than {DEEPEST} times",
-            hint="Let the node return plain outputs at some depth.",
+            hint="Make the node return plain outputs at some depth.",
         )
     _Expansion(run, call, answer.seconds).begin(answer.expansion)
 
@@ -96,7 +96,7 @@ class _Expansion:
         )
         for value in fragment.values.values():
             if isinstance(value, Carried) and not value.product.is_there:
-                raise OutputGone("what a step gave has left memory")
+                raise OutputGone("the output of a step is no longer in memory")
         self._steps += 1
         if expansion.then is None:
             self._check_outputs(fragment.outputs)
@@ -268,7 +268,9 @@ class _Expansion:
             and not self._run.states[name].output(source.port).is_there
         ]
         if not gone:
-            raise RuntimeError("a value that a fragment gave is gone, and no node gives it again")
+            raise RuntimeError(
+                "an output of a fragment is no longer in memory, and no node can compute it again"
+            )
         self._wait([self._run.revive(name) for name in gone], then)
 
     # Values
@@ -307,7 +309,7 @@ class _Expansion:
         declared = self._spec.outputs_by_name
         if sorted(ends) != sorted(declared):
             raise InvalidValue(
-                "the expansion's outputs are not the node's",
+                "the expansion's outputs differ from the node's outputs",
                 given=", ".join(ends) or "none",
                 expected=", ".join(declared) or "none",
             )
@@ -326,7 +328,8 @@ class _Expansion:
         if fitted is None or fitted.map_depth:
             text = f"{actual} from `{ends.text}`" if isinstance(ends, InnerOutput) else str(actual)
             raise InvalidValue(
-                f"the expansion's output `{port}` has another type than the node declares",
+                f"the expansion's output `{port}` has a different type from the one that the node "
+                "declares",
                 given=text,
                 expected=str(expr),
             )

@@ -120,12 +120,13 @@ def resolve_path(path: str | Path, inputs: Path) -> Path:
         return full_path
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"{_quoted(path)} names no file: {reason}") from error
+        raise InvalidFile(f"{_quoted(path)} is not a file: {reason}") from error
     if is_folder:
-        raise InvalidFile(f"{_quoted(path)} is a folder", hint="Name the files in it, one by one.")
+        raise InvalidFile(f"{_quoted(path)} is a folder", hint="Name each file in it.")
     if not is_file and full_path.exists():
         raise InvalidFile(
-            f"{_quoted(path)} is no regular file", hint="A device or pipe has no content."
+            f"{_quoted(path)} is not a regular file",
+            hint="Devices and pipes have no content to read.",
         )
     return full_path
 

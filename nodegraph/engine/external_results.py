@@ -80,8 +80,8 @@ class TargetValues:
             self._changes += 1
             if self._changes > _MOST_CHANGES:
                 raise InvalidValue(
-                    f"what `{state.node.name}` gives is changed again and again",
-                    hint="Let it return a tensor of its own each time, and hold on to none.",
+                    f"the output of `{state.node.name}` is changed again and again",
+                    hint="Make it return a new tensor each time, and keep no reference to it.",
                 )
 
     def _loaded(self, gone: Any, error: BaseException | None) -> None:

@@ -198,7 +198,8 @@ def build_fragment(
         for output in _texts(ending):
             if output.partition(".")[0] not in expansion.nodes:
                 raise InvalidValue(
-                    f"the expansion's output `{port}` names no node of it", given=output
+                    f"the expansion's output `{port}` does not name a node of the expansion",
+                    given=output,
                 )
     names: dict[int, str] = {}
     stand_ins = ValueNodes()
@@ -269,7 +270,7 @@ def _ends(analysis: Analysis, port: str, ending: OutputSource) -> FragmentOutput
         name = ending.partition(".")[0]
         there = [f"{name}.{known}" for known in flat.outputs_of(name)]
         raise InvalidValue(
-            f"the expansion's output `{port}` names no output of its node",
+            f"the expansion's output `{port}` does not name an output of its node",
             given=ending,
             expected=" or ".join(there) or "none",
         )

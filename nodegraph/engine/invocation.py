@@ -123,7 +123,7 @@ class _Steps:
             except OutputGone:
                 again = await _with_value(self._run, call, port)
             if again.digest != product.digest:
-                raise RuntimeError(f"input `{port}` differs, now that it was computed once more")
+                raise RuntimeError(f"input `{port}` differs after it was computed again")
             self._asked[port] = again
 
     def _step(self, port: str, product: Product) -> None:
@@ -176,7 +176,7 @@ async def evaluate_input(run: RunScheduler, state: NodeState, port: str) -> Prod
         RuntimeError: The node that asks has ended.
     """
     if state.status is not None:
-        raise RuntimeError(f"input `{port}` was asked for after its node had ended")
+        raise RuntimeError(f"input `{port}` was requested after its node had ended")
     upstream = run.demand(state.node.links[port].node)
     while upstream.status is None:
         ended = asyncio.get_running_loop().create_future()

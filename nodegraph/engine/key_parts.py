@@ -48,9 +48,12 @@ class Difference:
             return f"code changed{_named(self.modules)}"
         if self.kind == "outside":
             change = f": {self.old} → {self.new}" if self.old and self.new else ""
-            return f"what it reads outside has changed{f': {self.port}' * bool(self.port)}{change}"
+            return (
+                "external data that it reads has "
+                f"changed{f': {self.port}' * bool(self.port)}{change}"
+            )
         if self.kind == "profile":
-            return f"numerics, which its last bits depend on: {_parted(self.old, self.new)}"
+            return f"numerical settings that affect its last bits: {_parted(self.old, self.new)}"
         return f"version of the node type: {self.old} → {self.new}"
 
 

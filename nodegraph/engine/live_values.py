@@ -159,7 +159,7 @@ def _check_readable(picture: Any) -> None:
         picture.load()
     except (*DAMAGED, AssertionError) as error:
         reason = str(error) or "its file is closed"
-        raise InvalidValue(f"the picture can't be read: {reason}") from error
+        raise InvalidValue(f"the picture cannot be read: {reason}") from error
 
 
 def _as_picture(value: Any, kind: str) -> AcceptedValue | None:
@@ -204,10 +204,10 @@ def mismatch_finding(port: str, expr: TypeExpr, value: Any, catalog: Catalog) ->
     if not hint and own:
         hint = NodeTypeSuggestions(catalog).converter_hint(named_type(own), expr)
     if not hint and isinstance(value, Handle):
-        hint = "Link it in a graph that it was added to."
+        hint = "Link it in the graph that it was added to."
     return Finding(
         port,
-        "is given what doesn't fit",
+        "is given a value that does not fit",
         summarize_picture(value) if kinds else summarize(value),
         describe_type(expr),
         hint or None,
@@ -256,7 +256,7 @@ def fit_value(live: Value, port: InputSpec, catalog: Catalog) -> FittedInput:
 def _unreadable(port: InputSpec, live: Value, problem: Problem) -> Finding:
     return Finding(
         port.name,
-        f"is given what can't be read: {problem.message}",
+        f"is given a value that cannot be read: {problem.message}",
         summarize(live.value),
         describe_type(port.expr),
         problem.hint,

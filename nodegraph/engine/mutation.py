@@ -78,8 +78,10 @@ class InputGuard:
         self._cache.report_changed([product])
         self._refused += 1
         if self._refused > _MOST_TRIES:
-            raise _changed(port, value, by="the node that gives it, or one that held on to it,")
-        raise OutputGone("it was changed after its node had given it")
+            raise _changed(
+                port, value, by="the node that outputs it, or a node that kept a reference to it,"
+            )
+        raise OutputGone("it was changed after its node returned it")
 
     def __enter__(self) -> None:
         pass
@@ -92,7 +94,9 @@ class InputGuard:
             self._let_go(changed)
             if changed and error is None:  # else its own error tells more
                 raise _changed(
-                    changed[0], self.values[changed[0]], by="this node, or one that ran beside it,"
+                    changed[0],
+                    self.values[changed[0]],
+                    by="this node, or a node that ran at the same time,",
                 )
 
     def check_in_full(self, digesters: Digesters) -> None:
@@ -104,7 +108,9 @@ class InputGuard:
         for port, lent in self._lent.items():
             if not all(item.matches_digest(digesters) for item in lent):
                 self._let_go([port])
-                raise _changed(port, self.values[port], by="this node, or one that ran before it,")
+                raise _changed(
+                    port, self.values[port], by="this node, or a node that ran before it,"
+                )
 
     @contextmanager
     def watching_content(self, digesters: Digesters) -> Iterator[None]:
@@ -183,8 +189,8 @@ def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
         given=f"now {summarize(value)}",
         expected="the value as it was before the call",
         hint="Work on a copy: `value.clone()` for a tensor, `dataclasses.replace` or "
-        "`copy.deepcopy` for others. `nodegraph run --check-mutation` runs nodes one at a time "
-        "and tells which it was.",
+        "`copy.deepcopy` for others. `nodegraph run --check-mutation` runs one node at a time "
+        "and names the node that made the change.",
     )
 
 

@@ -50,7 +50,7 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
 
         return preview_parts(picture_preview(shown))
     raise InvalidValue(
-        "this can't be shown as a preview",
+        "this cannot be shown as a preview",
         given=summarize(shown),
         expected="Preview, Plot, or Image (float tensor [batch, height, width, channels] in 0..1)",
     )
@@ -278,8 +278,8 @@ class NodeContext:
     def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
         if self._weights is None:
             raise InvalidValue(
-                "this engine holds no models",
-                hint="Give the Engine a residency manager as `weights`.",
+                "this engine does not hold models",
+                hint="Pass a residency manager to the Engine as `weights`.",
             )
         using = self._weights.use(
             recipe,

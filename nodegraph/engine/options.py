@@ -208,7 +208,7 @@ def check_truth(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise InvalidValue(
-            f"the run's `{name}` is a yes or a no",
+            f"the run's `{name}` must be true or false",
             given=format_repr(value),
             expected="True or False",
         )
@@ -217,7 +217,7 @@ def check_truth(name: str, value: object) -> None:
 def _check_targets(targets: object) -> None:
     if isinstance(targets, str):
         raise InvalidValue(
-            "the run's `targets` are names of nodes",
+            "the run's `targets` must be names of nodes",
             given=format_repr(targets),
             expected=f"a list of them: [{targets!r}]",
         )
@@ -238,7 +238,7 @@ def _are(kind: type, items: object) -> bool:
 
 def _unlike(name: str, value: object, expected: str) -> InvalidValue:
     return InvalidValue(
-        f"the run's `{name}` is of another kind", given=format_repr(value), expected=expected
+        f"the run's `{name}` has the wrong type", given=format_repr(value), expected=expected
     )
 
 
@@ -277,7 +277,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.deadline is not None and not _is_time(self.deadline):
             raise InvalidValue(
-                "the run's `deadline` is no time to wait",
+                "the run's `deadline` is not a time to wait",
                 given=format_repr(self.deadline),
                 expected="seconds, more than 0",
             )

@@ -115,7 +115,7 @@ class Product:
     def _loaded(self) -> Any:
         if self.loader is not None:
             return self.loader()
-        raise OutputGone("the value has left memory and isn't stored")
+        raise OutputGone("the value is no longer in memory and is not stored")
 
     @property
     def is_loaded(self) -> bool:
@@ -392,7 +392,7 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
     picture = to_image_tensor(value, kind)
     if picture is None:
         raise InvalidValue(
-            "is given what doesn't fit",
+            "is given a value that does not fit",
             port=port,
             given=summarize_picture(value),
             expected=describe_type(expr),

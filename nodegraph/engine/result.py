@@ -136,9 +136,10 @@ class OutputValues(Mapping[str, Any]):
                 self._own[output] = deep_copy(product.value)
             except OutputGone as error:
                 raise InvalidValue(
-                    f"`{output}` is kept no more: {error}",
-                    hint="Run it again. If it is so each time, something changes the value after "
-                    "its node has given it; `check_mutation=True` names the node that does.",
+                    f"`{output}` is no longer kept: {error}",
+                    hint="Run it again. If this happens each time, something changes the value "
+                    "after its node returned it; `check_mutation=True` names the node that "
+                    "does.",
                 ) from error
         return self._own[output]
 
@@ -296,7 +297,7 @@ class RunResult(Mapping[str, Any]):
     def _named(self, output: str | Handle) -> str:
         """The name that is asked for."""
         if not isinstance(output, str | Handle):
-            raise KeyError(f"outputs are asked for by name, not by {output!r}. {self._names}")
+            raise KeyError(f"outputs are selected by name, not by {output!r}. {self._names}")
         return str(output)
 
     def _full(self, output: str) -> str:
@@ -314,10 +315,10 @@ class RunResult(Mapping[str, Any]):
             how = self.nodes[output].status
             if self.nodes[output].outputs and not isinstance(self.passed, PassedProducts):
                 raise KeyError(
-                    f"the value of the node `{output}` isn't here: a result that was pickled has "
-                    f"those of targets. Run with `targets=[{output!r}]`."
+                    f"the value of the node `{output}` is not in this result: a pickled result "
+                    f"holds only the values of its targets. Run with `targets=[{output!r}]`."
                 )
-            raise KeyError(f"the node `{output}` gave no output; it is told as {how}.")
+            raise KeyError(f"the node `{output}` has no output; its status is {how}.")
         near = [*self._known, *self.nodes] if "." not in output else self._known
         hint = did_you_mean(output, near) or "No node has an output."
         raise KeyError(f"the run has no output `{output}`. {hint}")
@@ -414,7 +415,7 @@ class RunResult(Mapping[str, Any]):
     @property
     def told(self) -> str:
         """The name that `summary` had in version 0.1."""
-        warnings.warn("`told` is `summary` now", DeprecationWarning, stacklevel=2)
+        warnings.warn("`told` is now called `summary`", DeprecationWarning, stacklevel=2)
         return self.summary
 
     def _repr_html_(self) -> str | None:

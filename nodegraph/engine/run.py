@@ -162,7 +162,7 @@ class Run:
         """
         taken = [name for name in graph.nodes if name in self.states]
         if taken:
-            raise InvalidValue(f"there is a node `{taken[0]}` already", hint="Rename one of them.")
+            raise InvalidValue(f"there is already a node `{taken[0]}`", hint="Rename one of them.")
         with PausedGC():
             self._add(graph, within)
 
@@ -364,7 +364,7 @@ class Run:
             state.relinked = (sources, calls_by_position if is_same else {})
         again = state.relinked[1].get(call.position)
         if again is None:
-            raise RuntimeError("a list that it goes through has another length than before")
+            raise RuntimeError("a list that it maps over has a different length than before")
         return again.inputs
 
     def _calls(self, state: NodeState, inputs: dict[str, Product]) -> Nested[Call]:

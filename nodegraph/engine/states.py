@@ -66,7 +66,7 @@ def spread(inputs: Mapping[str, Product], depths: Mapping[str, int]) -> Nested[d
 
 def _items(product: Product) -> tuple[Product, ...]:
     if product.items is None:
-        raise TypeError(f"expected a list to go through, got {type(product.value).__name__}")
+        raise TypeError(f"expected a list to map over, got {type(product.value).__name__}")
     return product.items
 
 
@@ -194,7 +194,9 @@ class NodeState:
 
     def output(self, port: str) -> Product:
         """One of the outputs, by its port's name; the node must have ended well."""
-        assert self.products is not None, f"the outputs of {self.node.name} left memory too early"
+        assert self.products is not None, (
+            f"the outputs of {self.node.name} were removed from memory too early"
+        )
         return self.products[self.node.spec.output_indices[port]]
 
     def used(self) -> None:
@@ -374,7 +376,7 @@ class Call:
         warnings = tuple(self.warnings) if self.warnings else ()
         if len(warnings) <= MOST_WARNINGS:
             return warnings
-        more = f"{len(warnings) - MOST_WARNINGS + 1} more warnings, told when it was computed"
+        more = f"{len(warnings) - MOST_WARNINGS + 1} more warnings, shown when it was computed"
         return (*warnings[: MOST_WARNINGS - 1], CallWarning(more))
 
     @property

@@ -87,7 +87,7 @@ def combine_listeners(listeners: Iterable[Listener | None]) -> Listener | None:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
-                _LOG.exception("a listener failed at %s and is told no more", event.kind)
+                _LOG.exception("a listener failed at %s and receives no more events", event.kind)
                 active.remove(listener)
 
     return tell
@@ -333,12 +333,12 @@ def outcome_text(event: Event) -> str:
 
 def waiting_line(event: Event) -> str:
     """That a node waits for another process, as a line."""
-    return f"{event.node}: another process works on the same; waiting for its result"
+    return f"{event.node}: another process computes the same result; waiting for it"
 
 
 def restored_line(event: Event) -> str:
     """That a node goes on where an earlier attempt stopped, as a line."""
-    return f"{event.node}: goes on from step {event.data['step']} of {event.data['total']}"
+    return f"{event.node}: continues from step {event.data['step']} of {event.data['total']}"
 
 
 def log_line(event: Event) -> str:

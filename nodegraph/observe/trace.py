@@ -43,7 +43,9 @@ class TraceFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb", buffering=0)
         except OSError as error:
-            raise OutputError(f"can't write the trace {path}: {error.strerror or error}") from error
+            raise OutputError(
+                f"cannot write the trace {path}: {error.strerror or error}"
+            ) from error
         self._held = bytearray(_START)
         self._separator = b"\n"
         self._end = 0
@@ -363,7 +365,7 @@ class _RunTrace:
         return (self._offset + event.seconds) * 1e6
 
 
-_WAITING = {"node.queued": "waits for a place", "node.waiting": "waits for another process"}
+_WAITING = {"node.queued": "waits for a free slot", "node.waiting": "waits for another process"}
 
 _SHOWN: Mapping[str, Callable[[_RunTrace, Event], None]] = {
     "job.started": _RunTrace._run_started,

@@ -378,7 +378,7 @@ class CodeDigests:
         try:
             data = snapshot.text(path)
         except OSError as error:
-            raise PackError(f"can't read the code of {path}: {error}") from error
+            raise PackError(f"cannot read the code of {path}: {error}") from error
         digest = digest_bytes(data)
         known = cached_module(digest, package)
         if known is not None:
@@ -398,7 +398,7 @@ def _parsed(path: Path, package: str, data: bytes | None = None) -> ModuleSource
     try:
         data = path.read_bytes() if data is None else data
     except OSError as error:
-        raise PackError(f"can't read the code of {path}: {error}") from error
+        raise PackError(f"cannot read the code of {path}: {error}") from error
     try:
         return parse_module(data, package)
     except (SyntaxError, ValueError):
@@ -411,7 +411,7 @@ def _data(snapshot: Snapshot) -> dict[str, Digest]:
     try:
         data = snapshot.data
     except OSError as error:
-        raise PackError(f"can't read a file of the pack at {snapshot.root}: {error}") from error
+        raise PackError(f"cannot read a file of the pack at {snapshot.root}: {error}") from error
     name = snapshot.root.stem
     if len(data) <= _MOST_NAMED:
         return {f"{name}/{path}": digest for path, digest in data.items()}

@@ -282,11 +282,11 @@ class _Reader:
             self._alive.append(value)
         self._left -= 1
         if not self._left:
-            raise Unreadable(f"{where}, which holds more than {_MOST} things")
+            raise Unreadable(f"{where}, which holds more than {_MOST} values")
         try:
             self._read_object(value, kind, where)
         except RecursionError:
-            raise Unreadable(f"{where}, which is too deep") from None
+            raise Unreadable(f"{where}, which is nested too deeply") from None
 
     def read_variables(self) -> None:
         """Take in the environment variables that all that was met may look up."""

@@ -92,7 +92,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
 def _no_nodes_problem(pack: Pack, has_mappings: bool) -> str:
     message = f"pack `{pack.name or pack.package}`"
     if has_mappings:
-        message += f": its {_MAPPINGS} are nodes of ComfyUI, which nodegraph doesn't run"
+        message += f": its {_MAPPINGS} are ComfyUI nodes, which nodegraph does not run"
         return str(PackError(message, hint="Write each as a function with `@node`: docs/nodes.md."))
     return str(
         PackError(
@@ -109,7 +109,7 @@ def _declared_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -
     return str(
         PackError(
             f"pack `{pack.name or pack.package}`: node type `{first.spec.type}` is declared in "
-            f"{' and in '.join(places)}; neither is taken",
+            f"{' and in '.join(places)}; neither is used",
             hint="Rename one of them.",
         )
     )

@@ -65,7 +65,7 @@ class _Scan:
                 return fault
         if self._open:
             bracket, self.at = self._open[-1]
-            return f"what begins with `{bracket}` doesn't end"
+            return f"`{bracket}` is not closed"
         return None
 
     def _step(self) -> str | None:
@@ -78,7 +78,9 @@ class _Scan:
         assert token is not None
         kind, text = token.lastgroup, token.group()
         if kind == "unended":
-            return "a comment doesn't end" if text == "/*" else "a text doesn't end on its line"
+            return (
+                "a comment is not closed" if text == "/*" else "a string is not closed on its line"
+            )
         if kind == "template":
             return self._template(self.at)
         if kind == "mark" and text in "()[]{}":
@@ -94,7 +96,7 @@ class _Scan:
             self.at, self._after_value = self.at + 1, False
             return None
         if not self._open:
-            return f"`{bracket}` ends nothing"
+            return f"`{bracket}` closes nothing"
         last, begin = self._open.pop()
         if last == "`" and bracket == "}":
             return self._template(begin)
@@ -116,7 +118,7 @@ class _Scan:
             return None
         if self.at >= len(self.text):
             self.at = begin
-            return "a template doesn't end"
+            return "a template string is not closed"
         self.at, self._after_value = self.at + 1, True
         return None
 
@@ -154,7 +156,7 @@ class PackScript:
         what = f"pack `{self.pack}`: the {self.kind[:-1]} `{self.name}`"
         if self.file is None:
             hint = f"Make the pack a folder, with {self.kind}/{self.name}.js in it."
-            raise InvalidFile(f"{what} lies in no folder, as the pack is a single file", hint=hint)
+            raise InvalidFile(f"{what} needs a folder, but the pack is a single file", hint=hint)
         path = f"{self.kind}/{self.file.name}"
         try:
             data = self.file.read_bytes()
@@ -162,7 +164,7 @@ class PackScript:
             hint = f"Write {path} in the pack's folder."
             raise InvalidFile(f"{what} has no file {path}", hint=hint) from None
         except OSError as error:
-            raise InvalidFile(f"{what}: {path} can't be read: {error.strerror}") from error
+            raise InvalidFile(f"{what}: {path} cannot be read: {error.strerror}") from error
         if len(data) > LARGEST:
             size, most = format_excess(len(data), LARGEST)
             raise InvalidFile(
@@ -171,11 +173,11 @@ class PackScript:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise InvalidFile(f"{what}: {path} isn't UTF-8") from None
+            raise InvalidFile(f"{what}: {path} is not UTF-8") from None
         if not _DEFAULT.search(text):
-            hint = "It is called with what it edits, and puts its elements into `widget.root`."
+            hint = "The function receives the widget and adds its elements to `widget.root`."
             wanted = "`export default function (widget) { … }`"
-            raise InvalidFile(f"{what}: {path} exports no default", expected=wanted, hint=hint)
+            raise InvalidFile(f"{what}: {path} has no default export", expected=wanted, hint=hint)
         return text
 
     def check(self) -> None:
@@ -192,7 +194,7 @@ class PackScript:
         match = _IMPORT.search(text)
         if match is not None:
             line = text.count("\n", 0, match.end()) + 1
-            hint = "A script stands alone in its frame: put all that it needs into the one file."
+            hint = "A script runs alone in its frame: put all its code into one file."
             raise InvalidFile(f"{location}, line {line}: it imports another module", hint=hint)
 
 

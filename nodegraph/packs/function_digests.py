@@ -95,7 +95,7 @@ class ClassDigests:
         # Sets and mappings may change while they are read, if nodes run.
         except (Unreadable, RuntimeError) as error:
             raise Undigestable(
-                f"{kind.__qualname__} has no content digest: it reaches {error}"
+                f"{kind.__qualname__} has no content digest: it uses {error}"
             ) from error
         digest = baseline_digest(digest)
         self._codes[kind] = digest, met
@@ -234,8 +234,8 @@ class FunctionDigests:
             if name not in self._warned:
                 self._warned.add(name)
                 warnings.warn(
-                    f"results of node `{name}` aren't kept, as it can't be told whether it has "
-                    f"changed: it reaches {error}",
+                    f"results of node `{name}` are not kept, because changes of its code cannot "
+                    f"be detected: it uses {error}",
                     stacklevel=2,
                 )
             return None

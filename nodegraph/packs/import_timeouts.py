@@ -92,11 +92,11 @@ class ImportTimeouts:
             return None
         self._relied[path] = note_stamp, note
         until = (
-            "until it is edited, or `import_seconds` raised; after an hour it is tried again"
+            "until it is edited or `import_seconds` is increased; it is tried again after an hour"
             if note.is_given_up
             else "meanwhile"
         )
-        return f"{note.text}. It is left out {until}"
+        return f"{note.text}. The pack is not loaded {until}"
 
     def is_importing(self, pack: Pack) -> bool:
         """Whether a process is still at a pack, as `problem` told last."""

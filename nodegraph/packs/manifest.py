@@ -213,7 +213,7 @@ class Manifest:
         try:
             return json.dumps(to_document(replace(self, stored=None))).encode()
         except TypeError as error:
-            raise PackError(f"what a pack declares can't be kept: {error}") from error
+            raise PackError(f"the declarations of a pack cannot be stored: {error}") from error
 
     @classmethod
     def from_file(cls, data: bytes) -> Manifest:

@@ -365,13 +365,13 @@ def pack_at(path: Path) -> Pack:
     """
     path = path.expanduser().absolute()
     if not path.exists():
-        raise PackError(f"no pack at {path}", hint="Give a folder or a .py file.")
+        raise PackError(f"there is no pack at {path}", hint="Give a folder or a .py file.")
     if path.is_file() and path.suffix != ".py":
-        raise PackError(f"{path} is no Python file", hint="Give a folder or a .py file.")
+        raise PackError(f"{path} is not a Python file", hint="Give a folder or a .py file.")
     name = path.stem if path.is_file() else path.name
     if not name.isidentifier():
         raise PackError(
-            f"a pack can't be called `{name}`", hint="Use letters, digits and underscores."
+            f"a pack cannot be called `{name}`", hint="Use letters, digits and underscores."
         )
     return Pack(name, f"{LOOSE}.{name}", path)
 

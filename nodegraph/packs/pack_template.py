@@ -31,18 +31,19 @@ def package_name(name: str) -> str:
     package = re.sub(r"[-. ]+", "_", name.strip()).lower()
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", package) or keyword.iskeyword(package):
         raise InvalidValue(
-            f"a pack can't be called `{name}`",
-            expected="letters, digits, hyphens and underscores, a letter first and no hyphen last",
+            f"a pack cannot be called `{name}`",
+            expected="letters, digits, hyphens and underscores, starting with a letter and not "
+            "ending with a hyphen",
         )
     if hasattr(Workflow, package) or package in {each.name for each in fields(Workflow)}:
         raise InvalidValue(
-            f"a pack can't be called `{name}`: graphs have something of their own of that name",
-            hint=f"Call it `{name}-pack`, say.",
+            f"a pack cannot be called `{name}`: graphs already have an attribute of that name",
+            hint=f"Choose another name, for example `{name}-pack`.",
         )
     if package in sys.stdlib_module_names or find_spec(package) is not None:
         raise InvalidValue(
-            f"a pack can't be called `{name}`: there is a Python package `{package}` already",
-            hint=f"Call it `{name}-nodes`, say.",
+            f"a pack cannot be called `{name}`: there is already a Python package `{package}`",
+            hint=f"Choose another name, for example `{name}-nodes`.",
         )
     return package
 
@@ -102,7 +103,7 @@ def _example(package: str) -> str:
     document = {
         "format": "nodegraph/1",
         "title": "Brighten",
-        "description": "A gradient, brighter than it was.",
+        "description": "A gradient, made brighter.",
         "parameters": {"amount": "brighten.amount"},
         "nodes": nodes,
     }
@@ -144,7 +145,7 @@ Nodes for [nodegraph](https://pypi.org/project/nodegraph/).
 
 ```sh
 pip install -e ".[dev]"
-nodegraph nodes $package:Brighten          # what it takes and gives
+nodegraph nodes $package:Brighten          # its inputs and outputs
 nodegraph new --example $package:Brighten  # a workflow that shows it
 nodegraph pack test                        # each node: types, determinism, mutation, cancelling
 pytest
@@ -184,12 +185,12 @@ def Brighten(
     """Make a picture brighter, step by step.
 
     Args:
-        image: Any picture; it stays as it is.
-        amount: What each step multiplies by; 1 changes nothing.
-        steps: How often.
+        image: The input picture, which is not changed.
+        amount: Factor of each step; 1 changes nothing.
+        steps: Number of steps.
     """
     for step in range(steps):
-        # A new tensor each time: what a node is given is shared with others.
+        # A new tensor each time: other nodes share the input.
         image = (image * amount).clamp(0, 1)
         ctx.progress(step + 1, steps)  # also where a cancelled run stops
     return image
@@ -207,11 +208,11 @@ pytest_plugins = ["nodegraph.python.testing.fixtures"]
 
 @pytest.fixture(scope="session")
 def nodegraph_packs() -> Sequence[str | Path]:
-    """Nothing more: the pack is installed, by `pip install -e .`."""
+    """No more packs: this one is installed by `pip install -e .`."""
     return ()
 '''
 
-_TESTS = '''"""What the nodes promise."""
+_TESTS = '''"""Tests of the nodes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -134,7 +134,7 @@ class Registry:
         try:
             if not pack.root.exists():
                 raise PackError(
-                    f"pack `{pack.name or pack.package}`: {pack.root} can't be found",
+                    f"pack `{pack.name or pack.package}`: {pack.root} cannot be found",
                     hint="Reinstall or remove the pack.",
                 )
             manifest = self._manifests.manifest(pack)
@@ -143,7 +143,7 @@ class Registry:
             if taken:
                 raise PackError(
                     f"pack `{pack.name or pack.package}` at {pack.root}: node type `{taken[0]}` "
-                    f"comes from {self._packs[taken[0]].root} already",
+                    f"already comes from {self._packs[taken[0]].root}",
                     hint="Rename or remove one of the packs.",
                 )
             for info in manifest.types:
@@ -151,7 +151,7 @@ class Registry:
         except (PackError, ValueError, OSError) as error:
             self.problems.append(str(error))
             # What says where packs lie is for whoever keeps them.
-            self._faults[pack.name] = ["`nodegraph doctor` says why"]
+            self._faults[pack.name] = ["`nodegraph doctor` shows why"]
             return
         self.problems.extend(manifest.problems)
         self._faults[pack.name] = list(manifest.problems)
@@ -179,7 +179,8 @@ class Registry:
     def _leave_out(self, pack: Pack, group: str, name: str) -> None:
         word = PluginGroup.word_of(group)
         problem = PackError(
-            f"pack `{pack.name}`: its {word} `{name}` is left out: there is one of that name",
+            f"pack `{pack.name}`: its {word} `{name}` is not loaded: there is already one of that "
+            "name",
             hint=f"Give the {word} another name.",
         )
         self.problems.append(str(problem))
@@ -218,7 +219,7 @@ class Registry:
             definition = definition_of(function)
             node_type = definition.spec.type
             if self.spec(node_type) is not None:
-                raise PackError(f"node type `{node_type}` is there already")
+                raise PackError(f"there is already a node type `{node_type}`")
             self._specs[node_type] = self.plugins.extend(definition.spec)
             self._take(node_type, definition)
 
@@ -348,7 +349,7 @@ class Registry:
             return self._take(node_type, definition)
         raise PackError(
             f"{module.__name__} no longer declares `{node_type}`",
-            hint="The pack changed while in use; start again.",
+            hint="The pack changed while it was in use. Restart nodegraph.",
         )
 
     def _module(self, pack: Pack, name: str) -> ModuleType:
@@ -362,8 +363,8 @@ class Registry:
             module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_reloadable and not self._is_code_current():
             raise PackError(
-                f"the files of nodegraph have changed since {name} was looked at",
-                hint="Start again, so that what runs is what is there now.",
+                f"the files of nodegraph have changed since {name} was read",
+                hint="Restart nodegraph to run the current code.",
             )
         if not pack.is_reloadable:
             self._kept_modules[name] = module

@@ -139,7 +139,7 @@ class ResidencyManager:
         ) as (made, room):
             if tell is not None and made.way:
                 kind = type(recipe).__name__
-                tell(f"The {kind} comes to {device} {made.way}, as {_lack(room)}.")
+                tell(f"The {kind} is loaded on {device} {made.way}, because {_lack(room)}.")
             yield made.component
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
@@ -247,7 +247,9 @@ class ResidencyManager:
 def _lack(room: int | None) -> str:
     if room is None:
         return "memory ran out"
-    return f"there is room for {format_size(max(room, 0))} of weights beside the work"
+    return (
+        f"there is room for {format_size(max(room, 0))} of weights in addition to the computation"
+    )
 
 
 if TYPE_CHECKING:

@@ -189,9 +189,9 @@ class SharedComponents:
         if recipe.is_derived and self._making.derive is None:
             named = [f"{item.kind} {item.source}" for item in recipe.adapters]
             raise InvalidValue(
-                "adapters and speed options can't be put on models here",
+                "adapters and speed options cannot be applied to models here",
                 given=", ".join(named) or "speed options",
-                expected="a model without",
+                expected="a model without them",
             )
         need: Need | None = None
         while True:
@@ -390,7 +390,7 @@ class SharedComponents:
         try:
             component = self._making.move(leaving.entry.component, HOST)
         except Exception as error:  # noqa: BLE001 - whatever it is, the files are still there
-            _LOG.debug("could not move %s away: %s", leaving.entry.recipe.source, error)
+            _LOG.debug("could not move %s off its device: %s", leaving.entry.recipe.source, error)
             self._lose([leaving])
             return
         with self._changed:

@@ -37,13 +37,13 @@ def check_root_path(path: str) -> str:
         return ""
     if not _PATH.fullmatch(path):
         raise ValueError(
-            "a path such as `/studio` is expected: it begins with a slash and has letters, digits, "
-            "dots, dashes, underscores and tildes"
+            "a path such as `/studio` is expected. It starts with a slash and has letters, "
+            "digits, dots, dashes, underscores and tildes"
         )
     first = path.split("/")[1]
     if first in _OWN:
         raise ValueError(
-            f"the server itself has `/{first}`: choose another path, such as `/studio`"
+            f"the server itself uses `/{first}`: choose another path, such as `/studio`"
         )
     return path
 

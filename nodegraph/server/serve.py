@@ -115,7 +115,7 @@ class _ServerRun:
         if self._signals > 1:
             # Workers notice that the server is gone, save what they have, and end.
             os._exit(128 + signal.SIGINT)
-        _LOG.info("stopping; a second signal ends it at once")
+        _LOG.info("stopping; a second signal stops it immediately")
         self._server.should_exit = True
         if self._opening is not None:
             # It may join a cluster, which takes minutes where nobody answers.
@@ -207,7 +207,7 @@ def check_devices(server: ServerSettings) -> None:
 
 def _missing(name: str, expected: str, known: Iterable[str]) -> InvalidValue:
     return InvalidValue(
-        "there is no such device for workers",
+        "workers cannot use this device",
         given=name,
         expected=expected,
         hint=did_you_mean(name, known),
@@ -262,14 +262,14 @@ def check_exposure(settings: ServerSettings, tokens: Tokens) -> None:
     if settings.is_private or tokens.are_any:
         return
     reason = (
-        "others can reach a server at this address"
+        "other machines can reach a server at this address"
         if not settings.allowed_hosts
-        else "a server with `allowed_hosts` is there for others"
+        else "a server with `allowed_hosts` is open to other machines"
     )
     raise NeedsToken(
         f"{reason}, so it needs a token, and there is none",
         given=settings.host,
-        hint="Make one with `nodegraph token add NAME`, or leave the host at 127.0.0.1.",
+        hint="Create one with `nodegraph token add NAME`, or keep the host 127.0.0.1.",
     )
 
 
@@ -301,16 +301,16 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def _reason(endpoint: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{endpoint} is taken by another program"
+        return f"{endpoint} is used by another program"
     if error.errno == errno.EACCES:
-        return f"{endpoint} is for privileged programs only"
-    return f"can't listen at {endpoint}: {error.strerror or error}"
+        return f"{endpoint} is reserved for privileged programs"
+    return f"cannot listen on {endpoint}: {error.strerror or error}"
 
 
 def _hint(error: OSError, port: int) -> str | None:
     if error.errno == errno.EADDRINUSE:
-        return f"Is a server running already? Or choose another one: --port {port + 1}."
-    return "Choose one above 1023." if error.errno == errno.EACCES else None
+        return f"Is a server running already? If so, choose another port: --port {port + 1}."
+    return "Choose a port above 1023." if error.errno == errno.EACCES else None
 
 
 def url_of(listening: socket.socket, host: str) -> str:

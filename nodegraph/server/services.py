@@ -224,13 +224,13 @@ class Services:
         make_private_folder(self.settings.cache_folder)
         if self.server.merge_jobs > 1 and self.settings.merge_steps == "off":
             _LOG.warning(
-                "merge_jobs is %d and does nothing: the setting merge_steps is off; "
-                'merge_steps = "exact" lets samplings share batches',
+                "merge_jobs is %d but has no effect, because the setting merge_steps is off; "
+                'merge_steps = "exact" lets sampling runs share batches',
                 self.server.merge_jobs,
             )
         file = self.home / "queue.sqlite"
         if self.server.queue is not None and file.exists():
-            _LOG.warning("the jobs of %s wait there: the queue is %s", file, self.server.queue)
+            _LOG.warning("the jobs in %s are not run: the queue is %s", file, self.server.queue)
         return JobQueue(
             self.server.queue or file,
             default_limits=client_limits(self.server.clients),
@@ -244,14 +244,16 @@ class Services:
             return None
         for name in ("uploads/uploads.sqlite", "artifacts.sqlite"):
             if (self.home / name).exists():
-                _LOG.warning("what %s lists stays here: the files of servers are at %s", name, url)
+                _LOG.warning(
+                    "the files listed in %s are not shared: the shared files are at %s", name, url
+                )
         files = SharedFiles(open_storage(url), self.queue.identity)
         try:
             files.check()
         except FilesOfOthers:
             raise
         except FilesUnreachable as error:
-            _LOG.warning("%s; what needs them waits", error)
+            _LOG.warning("%s; jobs that need them wait", error)
         return FilePool(
             files, open_shared_tables(queue, SHARED_SCHEMA, SHARED_MIGRATIONS, SCHEMA_LOCK)
         )

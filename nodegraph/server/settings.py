@@ -162,7 +162,7 @@ def _upload_types(value: object) -> object:
         if isinstance(name, str) and name not in _UPLOAD_TYPES:
             hint = did_you_mean(name, _UPLOAD_TYPES)
             known = ", ".join(_UPLOAD_TYPES)
-            raise ValueError(f"`{name}` is no type of uploads: {known}. {hint}".rstrip())
+            raise ValueError(f"`{name}` is not a type of uploads: {known}. {hint}".rstrip())
     return names
 
 
@@ -290,7 +290,7 @@ class ServerSettings(_Part):
         # Checked where it isn't `queue` itself that is wrong.
         if url is not None and info.data.get("queue", url) is None:
             raise ValueError(
-                "files are shared by servers of one queue: `queue` has to name its database"
+                "servers share files only with a shared queue: set `queue` to its database"
             )
         return url
 
@@ -321,7 +321,7 @@ def load_server_settings(
     except ValidationError as error:
         known = [".".join(keys) for keys in iter_setting_paths(ServerSettings)]
         where = (
-            f"They are the server's, of [{SERVER_TABLE}] in {file} and {SERVER_PREFIX}* variables."
+            f"Server settings come from [{SERVER_TABLE}] in {file} and {SERVER_PREFIX}* variables."
         )
         raise InvalidFile("\n".join([*error_lines(error, known), where])) from None
 

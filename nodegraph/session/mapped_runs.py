@@ -190,7 +190,7 @@ def combinations_of(values: Mapping[str, Any], *, product: bool) -> list[Combina
     """
     if not isinstance(values, Mapping):
         raise InvalidValue(
-            "this names no parameters",
+            "no parameters are named",
             given=type(values).__name__,
             expected='a list of values for each, as in {"seed": [1, 2, 3]}',
         )
@@ -200,7 +200,7 @@ def combinations_of(values: Mapping[str, Any], *, product: bool) -> list[Combina
     fixed = {name: argument for name, argument in values.items() if name not in lists}
     if not lists:
         raise InvalidValue(
-            "there is nothing to go through",
+            "there are no values to run with",
             given=", ".join(values) or "no values",
             expected='a list of values, as in {"seed": [1, 2, 3]}',
         )
@@ -210,7 +210,7 @@ def combinations_of(values: Mapping[str, Any], *, product: bool) -> list[Combina
         raise InvalidValue(
             "the lists differ in length",
             given=lengths_text,
-            expected="as many values of each",
+            expected="the same number of values for each",
             hint="With `product=True` every combination runs.",
         )
     rows = itertools.product(*lists.values()) if product else zip(*lists.values(), strict=True)
@@ -239,8 +239,8 @@ def _items(name: str, values: Any) -> list[Any]:
             f"the array for `{name}` has more dimensions than a list",
             given=f"shape {tuple(values.shape)}",
             expected="an array of one dimension",
-            hint="Write `list(array)` for one after the other, or "
-            f"`parameters={{{name!r}: array}}` for the same one in all runs.",
+            hint="Write `list(array)` to run with one value after another, or "
+            f"`parameters={{{name!r}: array}}` to use the same array in all runs.",
         )
     listed: list[Any] = values.tolist()
     return listed

@@ -55,7 +55,7 @@ class Persistence:
         try:
             self.costs.flush()
         except sqlite3.Error as error:
-            _LOG.warning("can't note what calls took: %s", error)
+            _LOG.warning("cannot record the cost of calls: %s", error)
         for store in (self.store, *self.read_only_stores):
             store.close()
 
@@ -79,7 +79,7 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     others, problems = _open_read_only(settings.stores, serializers)
     problems += fault
     if store.refusal is not None:
-        problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")
+        problems.insert(0, f"results are read from disk, but not stored there: {store.refusal}")
     digests = StoredFileDigests(store.index)
     FILE_DIGESTS.attach(digests)
     claims = store.claims
@@ -115,7 +115,7 @@ def _open_remote(url: str) -> tuple[ObjectStorage | None, list[str]]:
     try:
         return open_storage(url), []
     except NodegraphError as error:
-        return None, [f"results aren't shared with other machines: {error}"]
+        return None, [f"results are not shared with other machines: {error}"]
 
 
 def _open_read_only(
@@ -127,5 +127,5 @@ def _open_read_only(
         try:
             stores.append(Store(folder, read_only=True, serializers=serializers))
         except NodegraphError as error:
-            problems.append(f"the store {folder} is left out: {error}")
+            problems.append(f"the store {folder} is not used: {error}")
     return stores, problems

@@ -78,4 +78,4 @@ class RunRecorder:
         try:
             yield
         except sqlite3.Error as error:
-            self._problems.append(f"the run couldn't be noted in the store's index: {error}")
+            self._problems.append(f"the run could not be recorded in the store's index: {error}")

@@ -350,7 +350,7 @@ def _open_workflow(workflow: WorkflowLike) -> tuple[Workflow, Path | None]:
         return Workflow.of(workflow), None
     if not isinstance(workflow, (str, Path)):
         raise InvalidValue(
-            "this is no workflow",
+            "this is not a workflow",
             given=type(workflow).__name__,
             expected="a `Workflow` or a `Graph`, the dictionary of one, or a file's path",
         )

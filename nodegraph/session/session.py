@@ -147,7 +147,7 @@ class Session:
         try:
             opened = open_persistence(self.settings, lambda: self.registry.serializers)
         except NodegraphError as error:
-            self.problems.append(f"results aren't kept on disk: {error}")
+            self.problems.append(f"results are not kept on disk: {error}")
             return None
         self.problems.extend(opened.problems)
         return opened
@@ -401,10 +401,10 @@ class Session:
         if changed:
             changed.clear()
             warnings.warn(
-                "a value was changed after its node had given it, as through an array that shares "
-                "a tensor's memory. It was let go, with all that memory held, and nothing that was "
-                "computed from it is on disk; but what a run has just given may be wrong, so run "
-                "it again. `check_mutation=True` names the node that does it.",
+                "a value was changed after its node returned it, for example through an array "
+                "that shares a tensor's memory. The value was dropped, and nothing computed from "
+                "it is on disk. The results of the last run may be wrong. Run it again. "
+                "`check_mutation=True` names the node that does it.",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -444,10 +444,10 @@ class Session:
 
         if id(self) in NESTING.get().sessions:
             raise InvalidValue(
-                "a node or a listener runs a workflow by the session that waits for it",
+                "a node or a listener runs a workflow in the session that waits for it",
                 expected="another session",
-                hint="Call `nodegraph.run`, which has one; or let the node answer with an "
-                "`Expand`, whose nodes belong to the run that goes on.",
+                hint="Call `nodegraph.run`, which uses another session. Or return an `Expand` from "
+                "the node: its nodes become part of the current run.",
             )
 
     def run(
@@ -479,8 +479,8 @@ class Session:
         """
         if options and len(options) != len(workflows):
             raise InvalidValue(
-                "the runs' options don't fit the workflows",
-                given=f"{len(options)} of options, {len(workflows)} workflows",
+                "the number of options differs from the number of workflows",
+                given=f"{len(options)} options, {len(workflows)} workflows",
                 expected="options for each workflow, or none",
             )
         from nodegraph.session.background_task import wait_for  # validating needs no event loop

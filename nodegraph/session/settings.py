@@ -351,22 +351,22 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidValue(
-            "these are no settings",
+            "these are not settings",
             given=type(settings).__name__,
             expected='a `Settings`, as in nodegraph.Settings(device="cpu")',
         )
     if isinstance(packs, (str, Path)):
-        raise InvalidValue("packs come as a list", given=repr(packs), expected=f"[{packs!r}]")
+        raise InvalidValue("packs must be a list", given=repr(packs), expected=f"[{packs!r}]")
     if callable(nodes):
         name = getattr(nodes, "__name__", repr(nodes))
-        raise InvalidValue("nodes come as a list", given=name, expected=f"[{name}]")
+        raise InvalidValue("nodes must be a list", given=name, expected=f"[{name}]")
     for what, argument in (("packs", packs), ("nodes", nodes)):
         if not isinstance(argument, Iterable):
-            raise InvalidValue(f"{what} come as a list", given=repr(argument))
+            raise InvalidValue(f"{what} must be a list", given=repr(argument))
     for pack in packs if isinstance(packs, Collection) else ():  # a generator gives once
         if not _names_pack(pack):
             raise InvalidValue(
-                "this is no pack",
+                "this is not a pack",
                 given=repr(pack),
                 expected='the path of a folder or a file, as in packs=["my_pack"]',
             )
@@ -387,5 +387,5 @@ def input_folder(inputs: str | Path | None) -> Path | None:
         InvalidValue: It is no path.
     """
     if inputs is not None and not isinstance(inputs, (str, Path)):
-        raise InvalidValue("`inputs` is a folder", given=repr(inputs), expected="its path")
+        raise InvalidValue("`inputs` must be a folder", given=repr(inputs), expected="its path")
     return None if inputs is None else Path(inputs).absolute()

@@ -20,7 +20,7 @@ from nodegraph.errors import InvalidValue
 def _no_boolean(value: Any) -> Any:
     """A number or its text; Python takes ``true`` for a 1."""
     if isinstance(value, bool):
-        raise ValueError(f"a number is wanted here, not {str(value).lower()}")
+        raise ValueError(f"a number is expected here, not {str(value).lower()}")
     return value
 
 
@@ -35,7 +35,7 @@ def _bytes(value: Any) -> Any:
     try:
         return parse_size(value, "it")
     except InvalidValue as error:
-        raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
+        raise ValueError(f"not a size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
 
 
 def _parse_folders(value: Any) -> Any:

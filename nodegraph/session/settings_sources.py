@@ -87,7 +87,7 @@ def read_settings(
     try:
         loaded = Here(**flags)
     except (OSError, UnicodeDecodeError, TOMLDecodeError) as error:
-        raise InvalidFile(f"can't read the settings in {file}: {error}") from error
+        raise InvalidFile(f"cannot read the settings in {file}: {error}") from error
     return model.model_construct(
         loaded.model_fields_set, **{name: getattr(loaded, name) for name in model.model_fields}
     )
@@ -97,7 +97,7 @@ def _check_names(variables: Collection[str], known: Collection[str]) -> None:
     for name in sorted(variables):
         if name.upper() not in known:
             hint = did_you_mean(name, sorted(known))
-            raise InvalidFile(f"the variable {name} is no setting", hint=hint)
+            raise InvalidFile(f"the variable {name} is not a setting", hint=hint)
 
 
 class _File(TomlConfigSettingsSource):
@@ -116,6 +116,6 @@ class _File(TomlConfigSettingsSource):
             return {name: value for name, value in document.items() if name not in self._others}
         part = document.get(self._table, {})
         if not isinstance(part, dict):
-            message = f"`{self._table}` in {file_path} is no table"
+            message = f"`{self._table}` in {file_path} is not a table"
             raise InvalidFile(message, hint=f"Write [{self._table}].")
         return part

@@ -228,9 +228,9 @@ class SharedSessions:
         if depth >= _DEEPEST:
             raise InvalidValue(
                 "a node or a listener runs a node that runs another, and so on",
-                given=f"{depth} runs that wait for one another",
+                given=f"{depth} runs that wait for each other",
                 expected=f"at most {_DEEPEST}",
-                hint="Answer with an `Expand`: its nodes belong to the run that goes on.",
+                hint="Return an `Expand` from the node: its nodes become part of the current run.",
             )
         with self._lock:
             while len(self._sessions) < depth + 2:
@@ -270,7 +270,7 @@ class SharedSessions:
         """
         if self._depth():
             raise InvalidValue(
-                "a node or a listener can't close the session that runs it",
+                "a node or a listener cannot close the session that runs it",
                 hint="Call `nodegraph.close` once the run has ended.",
             )
         sessions = list(self._sessions)

@@ -105,19 +105,19 @@ class ArchiveReader:
     def _check_members(self) -> None:
         for name in self._zip.sizes:
             if name not in (ABOUT, ENTRIES, ARTIFACTS) and not _FILE.fullmatch(name):
-                raise self._refused("it holds a file that doesn't belong there", name)
+                raise self._refused("it contains a file that does not belong there", name)
         for name in (ABOUT, ENTRIES, ARTIFACTS):
             if name not in self._zip.sizes:
-                raise self._refused(f"it has no {name}, so it isn't an archive of a store")
+                raise self._refused(f"it has no {name}, so it is not an archive of a store")
 
     def _checked_about(self) -> Mapping[str, Any]:
         about = json.loads(self._zip.read(ABOUT, _LONGEST_ABOUT))
         if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise self._refused("it isn't an archive of a store")
+            raise self._refused("it is not an archive of a store")
         version = about.get("version")
         if version not in (FIRST_VERSION, VERSION):
             raise InvalidFile(
-                f"the archive {self._path} is of another version",
+                f"the archive {self._path} has an unsupported version",
                 given=str(version)[:20],
                 expected=str(VERSION),
                 hint="Use the version of nodegraph that wrote it, or a newer one.",
@@ -132,7 +132,7 @@ class ArchiveReader:
                 self._hex(digest), self._hex(file), suffix, size, _seconds(seconds)
             )
             if self._zip.sizes.get(each.member) != each.bytes or not each.bytes:
-                raise self._refused("its list of artifacts isn't that of its files", each.file)
+                raise self._refused("its list of artifacts does not match its files", each.file)
             artifacts.append(each)
         return artifacts
 
@@ -150,21 +150,21 @@ class ArchiveReader:
                 row_count += 1
                 yield row
         if row_count != count:
-            raise self._refused(f"its {member} isn't whole", f"{row_count} rows")
+            raise self._refused(f"its {member} is incomplete", f"{row_count} rows")
 
     def _columns(self, row: Any, kinds: Sequence[type | tuple[type, ...]]) -> list[Any]:
         if not isinstance(row, list) or len(row) != len(kinds):
-            raise self._refused("it has rows of another form")
+            raise self._refused("it has rows of an unknown form")
         for value, kind in zip(row, kinds, strict=True):
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise self._refused("it has rows of another form", repr(value)[:100])
+                raise self._refused("it has rows of an unknown form", repr(value)[:100])
             if isinstance(value, str) and len(value) > _LONGEST_TEXT:
                 raise self._refused("it has a text that is too long", f"{value[:100]}…")
         return row
 
     def _hex(self, digest: bytes) -> Digest:
         if len(digest) != _DIGEST_BYTES:
-            raise self._refused("it has a digest of another length", repr(digest)[:100])
+            raise self._refused("it has a digest of the wrong length", repr(digest)[:100])
         return digest.hex()
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
@@ -199,7 +199,7 @@ class ArchiveReader:
         except (ValueError, TypeError, AttributeError, RecursionError):
             makes_sense = False
         if not makes_sense:
-            raise self._refused("it has an entry whose outputs make no sense")
+            raise self._refused("it has an entry whose outputs are not valid")
         # Packed anew, so that nothing else is in it.
         return pack_outputs(call_result.outputs, self._files, call_result.warnings)
 
@@ -309,7 +309,7 @@ def export_archive(
         InvalidFile: The store can't be read.
     """
     if path.is_dir():
-        raise OutputError(f"can't write {path}: Is a directory")
+        raise OutputError(f"cannot write {path}: Is a directory")
     store.flush()
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
@@ -324,9 +324,9 @@ def export_archive(
             temporary.unlink(missing_ok=True)
     except OSError as error:
         hint = None if path.parent.is_dir() else f"Make the folder {path.parent} first."
-        raise OutputError(f"can't write {path}: {error.strerror or error}", hint=hint) from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error
     except sqlite3.Error as error:
-        raise InvalidFile(f"can't read the store {store.folder}: {error}") from error
+        raise InvalidFile(f"cannot read the store {store.folder}: {error}") from error
     return exported
 
 
@@ -450,11 +450,11 @@ def import_archive(store: Store, path: Path, *, progress: Progress | None = None
         raise store.read_only_error()
     store.flush()
     try:
-        refusal, expected = f"{path} is no archive of a store", "a file that was exported"
+        refusal, expected = f"{path} is not an archive of a store", "a file that was exported"
         with opened_zip(path, refusal, expected) as archive:
             return _Import(store, ArchiveReader(path, archive), progress or _no_progress).run()
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Import:
@@ -471,7 +471,7 @@ class _Import:
         try:
             self._take_all()
         except (sqlite3.Error, OSError) as error:
-            raise OutputError(f"can't write to the store {self._store.folder}: {error}") from error
+            raise OutputError(f"cannot write to the store {self._store.folder}: {error}") from error
         finally:
             for staged in filter(None, self._files.values()):
                 self._store.blobs.discard(staged)

@@ -28,7 +28,7 @@ class DamagedBlob(Exception):
     """
 
     def __init__(self, path: Path, stamp: tuple[int, int, int]) -> None:
-        super().__init__(f"{path} doesn't hold what its name says")
+        super().__init__(f"the content of {path} does not match its name")
         self.stamp = stamp
 
 

@@ -42,12 +42,12 @@ def exclusive_lock(lock: Path, changed: str) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         claims = Claims(lock)
     except OSError as error:
-        raise OutputError(f"can't change {changed}: {error.strerror or error}") from error
+        raise OutputError(f"cannot change {changed}: {error.strerror or error}") from error
     try:
         end = time.monotonic() + _PATIENCE
         while not claims.try_claim(_NAME):
             if time.monotonic() > end:
-                raise OutputError(f"another process is changing {changed}", hint="Try again.")
+                raise OutputError(f"another process changes {changed}", hint="Try again.")
             time.sleep(0.02)
         yield
     finally:

@@ -99,7 +99,7 @@ class TensorWriter:
         """
         kind = tensor_kind(tensor)
         if kind is None:
-            raise Unstorable(f"a {type(tensor).__name__} that isn't just plain numbers")
+            raise Unstorable(f"a {type(tensor).__name__} that holds more than plain numbers")
         width = tensor.element_size()
         number = self._number(
             _Part(
@@ -323,14 +323,14 @@ def decode(
     if suffix == MSGPACK:
         return unpack(data, serializers, None, relocated)
     if suffix != SAFETENSORS:
-        raise Undecodable(f"no format is called {suffix}")
+        raise Undecodable(f"there is no format {suffix}")
     # Tensors may be written to, which must not reach bytes that are shared or can't change.
     own = bytearray(data) if memoryview(data).readonly else data
     try:
         tensors = TensorReader(own)  # type: ignore[arg-type]
         skeleton = tensors.skeleton()
     except (ValueError, KeyError, TypeError) as error:
-        raise Undecodable(f"no safetensors file of this engine: {error!r}") from error
+        raise Undecodable(f"not a safetensors file of this engine: {error!r}") from error
     return unpack(skeleton, serializers, tensors, relocated)
 
 

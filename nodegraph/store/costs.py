@@ -197,7 +197,7 @@ class Costs:
             except sqlite3.ProgrammingError:
                 raise  # the store is closed
             except sqlite3.Error as error:
-                _LOG.warning("can't read what calls took: %s", error)
+                _LOG.warning("cannot read the cost of calls: %s", error)
                 rows = []
             known = {
                 (node_type, shape, device): Cost(seconds, memory, count, shape != _ALL, *work)

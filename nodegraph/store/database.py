@@ -108,7 +108,7 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                f"can't make the folder {self.path.parent}: {error.strerror or error}"
+                f"cannot make the folder {self.path.parent}: {error.strerror or error}"
             ) from error
         if self._format.is_irreplaceable:
             self._create_atomically()
@@ -138,7 +138,7 @@ class Database:
             raise
         except OSError as error:
             raise OutputError(
-                f"can't make {self._format.name} {self.path}: {error.strerror or error}"
+                f"cannot make {self._format.name} {self.path}: {error.strerror or error}"
             ) from error
         finally:
             _remove_journals(made)
@@ -220,17 +220,17 @@ class Database:
         # A step that is only a note changes nothing for those who read.
         if current > version or any(any(_statements(script)) for script in missing):
             raise InvalidFile(
-                f"{self._format.name} {self.path} is of another version",
+                f"{self._format.name} {self.path} has an unsupported version",
                 given=str(current),
                 expected=str(version),
-                hint=f"Use the newer nodegraph, or another folder for {self._format.whole}."
+                hint=f"Update nodegraph, or use another folder for {self._format.whole}."
                 if current > version
-                else "Open it once where it may be written, to bring it up to date.",
+                else "Open it once with write access to update it.",
             )
 
     def _foreign(self) -> InvalidFile:
         return InvalidFile(
-            f"{self.path} isn't {self._format.foreign}",
+            f"{self.path} is not {self._format.foreign}",
             hint=f"Choose another folder for {self._format.whole}.",
         )
 
@@ -240,8 +240,8 @@ class Database:
             return InvalidFile(f"there is {self._format.absent} at {self.path.parent}")
         if self.read_only and isinstance(error, sqlite3.OperationalError):
             return InvalidFile(
-                f"can't read {self._format.name} {self.path}: {error}",
-                hint="Open it once where it may be written, so that its journal is worked in.",
+                f"cannot read {self._format.name} {self.path}: {error}",
+                hint="Open it once with write access, so that its journal is applied.",
             )
         return self.explained(error)
 
@@ -249,13 +249,13 @@ class Database:
         """What SQLite raised, in words."""
         if isinstance(error, sqlite3.OperationalError):
             return OutputError(
-                f"can't write {self._format.name} {self.path}: {error}",
+                f"cannot write {self._format.name} {self.path}: {error}",
                 hint=_repair_hint(str(error)),
             )
         return InvalidFile(
             f"{self._format.name} {self.path} is damaged: {error}",
             hint=f"Remove it, {self.path.name}-wal and {self.path.name}-shm to start "
-            f"{self._format.whole} afresh: {self._format.loss}",
+            f"{self._format.whole} again: {self._format.loss}",
         )
 
     @contextmanager
@@ -374,9 +374,9 @@ def _sync(connection: sqlite3.Connection, synced: bool) -> None:
 
 def _repair_hint(message: str) -> str | None:
     if "full" in message:
-        return "Free some space on its disk; nothing was half written."
+        return "Free some space on its disk; nothing was partly written."
     if "locked" in message:
-        return "Another program holds it: end that, or try again."
+        return "Another program uses it: end that program, or try again."
     return None
 
 

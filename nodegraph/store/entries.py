@@ -75,9 +75,9 @@ def unpack_warnings(forms: Any) -> tuple[CallWarning, ...]:
     try:
         warnings = tuple([CallWarning(*form) for form in forms])
     except TypeError as error:
-        raise ValueError(f"no warnings: {error}") from error
+        raise ValueError(f"not warnings: {error}") from error
     if not all(isinstance(text, str) for warning in warnings for text in warning):
-        raise ValueError("no warnings: something else than text")
+        raise ValueError("not warnings: not text")
     return warnings
 
 

@@ -53,7 +53,7 @@ class StoredFileDigests:
                 if row is None:
                     row = connection.execute(_MOVED, _columns(stamp)[1:]).fetchone()
         except sqlite3.Error as error:
-            _LOG.warning("can't look up the digest of %s: %s", stamp.path, error)
+            _LOG.warning("cannot look up the digest of %s: %s", stamp.path, error)
             return None
         return None if row is None else Digest(row[0].hex())
 
@@ -65,7 +65,7 @@ class StoredFileDigests:
             with self._index.writing() as connection:
                 connection.execute(_PUT, (*_columns(stamp), bytes.fromhex(digest)))
         except sqlite3.Error as error:
-            _LOG.warning("can't remember the digest of %s: %s", stamp.path, error)
+            _LOG.warning("cannot remember the digest of %s: %s", stamp.path, error)
 
 
 def _columns(stamp: FileStamp) -> tuple[bytes, int, int, int, int]:
@@ -209,7 +209,7 @@ class SinkFiles:
         try:
             self.remember(key, files, warnings)
         except sqlite3.Error as error:
-            _LOG.warning("can't note that what a sink wrote is unchanged: %s", error)
+            _LOG.warning("cannot record that the files of a sink are unchanged: %s", error)
 
     def forget(self, key: Key) -> None:
         """Let a sink run again."""

@@ -181,10 +181,10 @@ class Lookup:
         except NotLoaded as error:  # which is nothing wrong with the disk
             raise OutputGone(str(error)) from error
         except Undecodable as error:
-            self._on_error(NodegraphError(f"a result on disk can't be read: {error}"))
+            self._on_error(NodegraphError(f"a result on disk cannot be read: {error}"))
             raise OutputGone(str(error)) from error
         if not _is_intact(waiting):
-            raise OutputGone("it was changed after its node had given it")
+            raise OutputGone("it was changed after its node returned it")
         return waiting.value
 
     def _read(self, output: StoredOutput) -> Any:
@@ -201,7 +201,7 @@ class Lookup:
     def _read_here(self, output: StoredOutput) -> Any:
         digest, location = output.digest, self._file(output)
         if location is None:
-            raise OutputGone("it isn't stored")
+            raise OutputGone("it is not stored")
         file, suffix = location
         start = perf_counter()
         try:
@@ -214,7 +214,7 @@ class Lookup:
             raise OutputGone("its file is damaged") from error
         except OSError as error:
             self._on_error(error)
-            raise OutputGone(f"its file can't be read: {error.strerror or error}") from error
+            raise OutputGone(f"its file cannot be read: {error.strerror or error}") from error
         self._speeds.record_read(len(data), perf_counter() - start)
         self._on_use("artifacts", digest, time())
         return decode(data, suffix, self._serializers(), self._relocated)

@@ -267,7 +267,7 @@ class _Encoder:
             if LEAVES.issuperset(map(type, value)) and LEAVES.issuperset(map(type, value.values())):
                 return value
             if not all(map(is_plain_key, value)):
-                raise Unstorable("a key of a mapping brings its own way to be hashed or compared")
+                raise Unstorable("a key of a mapping defines its own hash or comparison")
             return {self.of(key): self.of(item) for key, item in value.items()}
         self._depth += 1
         if self._depth > _DEEPEST:
@@ -307,7 +307,7 @@ class _Encoder:
             return self._extension(_ENUM, [serializer.name, self.of(value.value)])
         if is_dataclass(kind):
             return self._extension(_RECORD, [serializer.name, self._fields(value, kind)])
-        raise Unstorable(f"{serializer.name} is neither a dataclass nor brings a serializer")
+        raise Unstorable(f"{serializer.name} is not a dataclass and has no serializer")
 
     def _undeclared(self, value: Any) -> Any:
         """The form of what belongs to a library; None if it isn't that."""
@@ -327,7 +327,7 @@ class _Encoder:
         try:
             return {name: self.of(getattr(value, name)) for name in names}
         except AttributeError as error:
-            raise Unstorable(f"a {kind.__name__} lacks fields") from error
+            raise Unstorable(f"a {kind.__name__} has missing fields") from error
 
     def _extension(self, code: int, form: Any) -> Any:
         return msgpack.ExtType(code, self.packed(form))
@@ -347,7 +347,7 @@ def _by_name(kind: type) -> Serializer:
 
 def _big(value: Any) -> Any:
     if type(value) is not int:
-        raise Unstorable(f"{type(value).__name__} has no form in msgpack")
+        raise Unstorable(f"{type(value).__name__} cannot be stored as msgpack")
     return msgpack.ExtType(_BIG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
@@ -358,7 +358,7 @@ def _dumped(value: Any, serializer: Serializer) -> bytes:
     except Exception as error:
         raise SerializerFailed(f"the serializer of {serializer.name} failed: {error!r}") from error
     if type(data) is not bytes:
-        raise SerializerFailed(f"the serializer of {serializer.name} gave no bytes")
+        raise SerializerFailed(f"the serializer of {serializer.name} returned no bytes")
     return data
 
 
@@ -383,7 +383,7 @@ def unpack(
         raise
     except Exception as error:
         # The bytes are as they were written, so a class or its serializer changed.
-        raise Undecodable(f"not readable any more: {error!r}") from error
+        raise Undecodable(f"no longer readable: {error!r}") from error
 
 
 class _Reader:
@@ -440,7 +440,7 @@ class _Reader:
             return serializer.loads(content)
         if code == _RECORD and is_dataclass(kind):
             return _record(kind, content, self._relocated)
-        raise Undecodable(f"{name} is stored in another way")
+        raise Undecodable(f"{name} is stored in another format")
 
     def _named(self, name: str) -> tuple[type, Serializer]:
         for known in (self._serializers, _KNOWN):
@@ -451,9 +451,9 @@ class _Reader:
         if is_loaded_name(name):
             loaded_class = find_class(name)
             if loaded_class is None:
-                raise NotLoaded(f"{name} isn't known here")
+                raise NotLoaded(f"{name} is not known here")
             return loaded_class, Serializer(name)
-        raise Undecodable(f"{name} isn't known here")
+        raise Undecodable(f"{name} is not known here")
 
 
 def _mapping(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -472,13 +472,13 @@ def _scalar(form: Any, data: bytes) -> Any:
 
 def _named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
     if not is_named_tuple(kind) or list(kind._fields) != names:
-        raise Undecodable(f"{kind.__name__} has other fields by now")
+        raise Undecodable(f"{kind.__name__} has other fields now")
     return tuple.__new__(kind, items)
 
 
 def _record(kind: Any, content: Mapping[str, Any], relocated: Relocated) -> Any:
     if _names(kind) != set(content):
-        raise Undecodable(f"{kind.__name__} has other fields by now")
+        raise Undecodable(f"{kind.__name__} has other fields now")
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
@@ -487,7 +487,7 @@ def _record(kind: Any, content: Mapping[str, Any], relocated: Relocated) -> Any:
         moved = relocated(getattr(record, path_field))
         if moved is None:
             # Equal files may lie elsewhere: the node that makes them knows where by now.
-            raise Undecodable(f"{getattr(record, path_field)} isn't there any more")
+            raise Undecodable(f"{getattr(record, path_field)} no longer exists")
         object.__setattr__(record, path_field, moved)
     return record
 

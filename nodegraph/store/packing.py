@@ -67,7 +67,7 @@ def _other(value: Any) -> Any:
         return msgpack.ExtType(_BIG, str(value).encode())
     if isinstance(value, PurePath):
         return str(value)
-    raise TypeError(f"{type(value).__qualname__} is no plain value")
+    raise TypeError(f"{type(value).__qualname__} is not a plain value")
 
 
 def _extension(code: int, data: bytes) -> Any:

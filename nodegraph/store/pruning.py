@@ -69,7 +69,7 @@ def remove_trained_files(unused: list[UnusedTrainedFiles]) -> None:
         try:
             rmtree(item.folder)
         except OSError as error:
-            raise OutputError(f"can't remove {item.folder}: {error}") from error
+            raise OutputError(f"cannot remove {item.folder}: {error}") from error
 
 
 def _is_trained_folder(path: Path) -> bool:

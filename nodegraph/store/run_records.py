@@ -222,7 +222,7 @@ def _resolve_id(name: str, ids: Sequence[str]) -> str:
         InvalidValue: None, or several.
     """
     if not ids:
-        raise InvalidValue("no run is remembered here", given=name)
+        raise InvalidValue("no run is recorded here", given=name)
     if name == _LAST or name.startswith(f"{_LAST}~"):
         return ids[_how_far_back(name, len(ids))]
     if name in ids:
@@ -236,14 +236,16 @@ def _resolve_id(name: str, ids: Sequence[str]) -> str:
         shown = ", ".join(matches[:8]) + (
             f" and {len(matches) - 8} more" if len(matches) > 8 else ""
         )
-        raise InvalidValue(f"{name!r} may mean several runs", given=name, expected=shown)
+        raise InvalidValue(f"{name!r} matches several runs", given=name, expected=shown)
     return matches[0]
 
 
 def _how_far_back(name: str, count: int) -> int:
     steps = name[len(_LAST) + 1 :] if name != _LAST else "0"
     if not (steps.isascii() and steps.isdigit()):
-        raise InvalidValue("no number of runs to go back", given=name, expected="such as last~1")
+        raise InvalidValue(
+            "this is not a number of runs to go back", given=name, expected="such as last~1"
+        )
     # A number of thousands of digits would be refused by Python itself.
     if len(steps) > 9 or int(steps) >= count:
         raise InvalidValue(f"there are only {count} runs", given=name, expected="a later one")

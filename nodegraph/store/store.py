@@ -75,7 +75,7 @@ def relocation_of(index: Index, folder: Path) -> Relocation:
             with index.writing() as connection:
                 connection.execute(_PUT, (json.dumps([*kept, str(now)]),))
     except (sqlite3.Error, ValueError) as error:
-        _LOG.warning("can't look up where the store %s was before: %s", folder, error)
+        _LOG.warning("cannot look up where the store %s was before: %s", folder, error)
         before = []
     return Relocation([Path(each) for each in before if each != str(now)], now)
 
@@ -196,7 +196,7 @@ class Store:
             claims = Claims(self.folder / "claims")
         except OSError as error:
             raise OutputError(
-                f"can't write to the store {self.folder}: {error.strerror or error}"
+                f"cannot write to the store {self.folder}: {error.strerror or error}"
             ) from error
         claims.try_claim(self.owner)
         return claims
@@ -244,8 +244,8 @@ class Store:
             return OutputError(f"the store {self.folder} can only be read")
         return OutputError(
             f"the store {self.folder} can only be read: {self.refusal}",
-            hint="If its disk is full, make some room first: the files in its folder `artifacts` "
-            "may be deleted, they are computed again.",
+            hint="If its disk is full, free some space first. The files in its folder `artifacts` "
+            "may be deleted; they are computed again.",
         )
 
     # -- looking up ------------------------------------------------------------------------------

@@ -141,7 +141,8 @@ class EntryEncoder:
             source.on_changed()
             self._on_error(
                 NodegraphError(
-                    "what a result was computed from was changed meanwhile, so it isn't stored",
+                    "an input of a result changed while it was computed, so the result is not "
+                    "stored",
                     given=summarize(source.value),
                     hint="`nodegraph run --check-mutation` names the node that changes its input.",
                 )
@@ -185,7 +186,7 @@ class EntryEncoder:
         try:
             encoded = encode(output.value, self._serializers())
         except SerializerFailed as error:
-            self._on_error(NodegraphError(f"a result isn't kept on disk: {error}"))
+            self._on_error(NodegraphError(f"a result is not stored on disk: {error}"))
             return None
         except Unstorable:
             return None
@@ -204,7 +205,7 @@ class EntryEncoder:
             return True
         self._on_error(
             NodegraphError(
-                "a result was changed after its node had given it, so it isn't stored",
+                "a result was changed after its node returned it, so it is not stored",
                 given=summarize(output.value),
                 hint="`nodegraph run --check-mutation` names the node that changes its input.",
             )
@@ -449,7 +450,7 @@ def to_store_error(error: Exception) -> NodegraphError:
     if isinstance(error, NodegraphError):
         return error
     if isinstance(error, OSError):
-        return OutputError(f"can't write to the store: {error.strerror or error}")
+        return OutputError(f"cannot write to the store: {error.strerror or error}")
     if isinstance(error, sqlite3.Error):
-        return OutputError(f"can't write to the store's index: {error}")
-    return OutputError(f"can't store a result: {type(error).__name__}: {error}")
+        return OutputError(f"cannot write to the store's index: {error}")
+    return OutputError(f"cannot store a result: {type(error).__name__}: {error}")

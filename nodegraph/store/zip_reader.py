@@ -87,21 +87,23 @@ class ZipReader:
             if not 0 <= member.header_offset < length:
                 raise zipfile.BadZipFile(f"{ascii(name)[:200]} lies outside the archive")
             if name in sizes:
-                raise self.refused("it holds a file twice", name)
+                raise self.refused("it contains a file twice", name)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG) or member.is_dir():
-                raise self.refused("it holds something that is no plain file", name)
+                raise self.refused("it contains something that is not a plain file", name)
             if not is_safe(name):
-                raise self.refused("it holds a file that doesn't belong there", name)
+                raise self.refused("it contains a file that does not belong there", name)
             if member.flag_bits & 1 or member.compress_type not in kinds:
-                raise self.refused("it holds a file packed in another way, or encrypted", name)
+                raise self.refused(
+                    "it contains a file that is encrypted or has another compression", name
+                )
             most = 1 if member.compress_type == STORED else _MOST_PACKED
             if member.file_size > most * member.compress_size:
                 raise self.refused("a file claims to be larger than it can be", name)
             packed += member.compress_size
             sizes[name] = member.file_size
         if packed > length:
-            raise self.refused("its files would be larger than the archive")
+            raise self.refused("its files are larger than the archive")
         return sizes
 
     def read(self, name: str, most: int) -> bytes:
@@ -131,10 +133,10 @@ class ZipReader:
             while chunk := file.read(min(step, left + 1)):
                 left -= len(chunk)
                 if left < 0:
-                    raise self.refused("a file is larger than its list says", name)
+                    raise self.refused("a file is larger than listed", name)
                 yield chunk
         if left:
-            raise self.refused("a file is smaller than its list says", name)
+            raise self.refused("a file is smaller than listed", name)
 
 
 @contextmanager
@@ -149,7 +151,7 @@ def opened_zip(path: Path, refusal: str, expected: str) -> Iterator[zipfile.ZipF
     try:
         file = path.open("rb")
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     with file:
         try:
             archive = zipfile.ZipFile(file)

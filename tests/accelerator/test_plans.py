@@ -44,11 +44,14 @@ def test_the_plan_is_told_in_words(
     document = Workflow.from_dict(workflow(size=256))
     assert show_plan(painter.session, document, None, json=False) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "sample: 27.1 MB of weights and 8.4 MB of work don't fit the 14.7 MB of cuda:0" in said
-    assert "of cuda:0: the weights come in parts, which takes at least" in said
+    assert (
+        "sample: 27.1 MB of weights and 8.4 MB for the computation do not fit into the 14.7 MB of "
+        "cuda:0" in said
+    )
+    assert "of cuda:0: the weights are loaded in parts, which takes at least" in said
     assert "decode: 6.9 MB of weights" in said
-    assert "it is likely to run out of memory. A smaller picture" in said
-    assert "of 14.7 MB that are free for it" in said
+    assert "it will probably run out of memory. A smaller picture" in said
+    assert "of 14.7 MB that is free for it" in said
 
 
 @pytest.mark.gpu

@@ -269,7 +269,7 @@ def test_nodes_and_listeners_may_call_nodes(home: Path) -> None:
 
 
 def test_a_node_that_runs_itself_is_refused(home: Path) -> None:
-    with raises(nodegraph.NodegraphError, node="n", given="8 runs that wait for one another"):
+    with raises(nodegraph.NodegraphError, node="n", given="8 runs that wait for each other"):
         Endless()
 
 

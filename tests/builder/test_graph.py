@@ -67,31 +67,34 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
     (lambda g: g.InvertImage(image=g["k_sampler"]), "given: Latent; expected: Image.*Put a"),
     (
         lambda g: g.set(g["k_sampler"], latent=g["load"].vae),
-        "`latent`: is given `load.vae`.*Add a node that gives Latent, such as EmptyLatent or",
+        "`latent`: is given `load.vae`.*Add a node that outputs Latent, such as EmptyLatent or",
     ),
     (
         lambda g: g.InvertImage(image=g["encode_prompt"]),
-        "expected: Image.*Add a node that gives Image, such as LoadImage or VAEDecode.$",
+        "expected: Image.*Add a node that outputs Image, such as LoadImage or VAEDecode.$",
     ),
-    (lambda g: g.InvertImage(), "is missing.*Add a node that gives Image, such as LoadImage or V"),
-    (lambda g: g.InvertImage(image="a.png"), "takes no literal, only an output.*LoadImage"),
+    (
+        lambda g: g.InvertImage(),
+        "is missing.*Add a node that outputs Image, such as LoadImage or V",
+    ),
+    (lambda g: g.InvertImage(image="a.png"), "does not take a literal, only an output.*LoadImage"),
     (lambda g: g.InvertImage(g["vae_decode"]), "expected: inputs by their names"),
     (lambda g: g.VAEDecode(vae=g["load"].vae), "`latent`: is missing .expected: Latent"),
-    (lambda g: g.EmptyLatent(width=63), "is no multiple of 8.*56 and 64"),
+    (lambda g: g.EmptyLatent(width=63), "is not a multiple of 8.*56 and 64"),
     (lambda g: g.set(g["k_sampler"], sampler="eulr"), "not one of its choices.*`euler`"),
     (lambda g: g.set("sampler", seed=1), "no node `sampler`. Did you mean `k_sampler`"),
     (lambda g: setattr(g["k_sampler"], "seed", 1), r"write `graph.set\(k_sampler, seed=…\)`"),
     (lambda g: g.parameter("seed", g["k_sampler"], "sed"), "Did you mean `seed`"),
     (lambda g: g.InvertImage(image=picture(Graph(session=g.session))), "of another graph"),
     (lambda g: g.run("decode"), "no node `decode`. Did you mean `vae_decode`"),
-    (lambda g: g.ForEach(items=["x"], body="nothing"), "names no subgraph"),
+    (lambda g: g.ForEach(items=["x"], body="nothing"), "does not name a subgraph"),
     (lambda g: g.run(targets="vae_decode"), r"expected: a list of them: \['vae_decode'\]"),
     (
         lambda g: nodegraph.run(g, targets=[g["load"]]),
-        "`targets` is of another kind .given: .<node load .*expected: a list of names",
+        "`targets` has the wrong type .given: .<node load .*expected: a list of names",
     ),
-    (lambda g: g.plan([g["load"]]), r"no node of the graph .given: \[<node load"),
-    (lambda g: g.parameter("seed", "k_sampler", 3), "is for an input that there isn't. Valid"),
+    (lambda g: g.plan([g["load"]]), r"not a node of the graph .given: \[<node load"),
+    (lambda g: g.parameter("seed", "k_sampler", 3), "is for an input that does not exist. Valid"),
     (lambda g: g.subgraph(3), "the name of a subgraph is a text .given: 3"),
     (lambda g: g["load"][0], "has no output `0`. Valid: model"),
 ]
@@ -184,7 +187,7 @@ REFUSED: list[tuple[Callable[[Graph, Any], Any], str]] = [
     (lambda g, image: g.ImageGrid(images=[image, [image]]), "lists within lists"),
     (lambda g, image: g.Length(items=[{"a": image}]), "or in a dictionary"),
     (lambda g, image: g.InvertImage(image=g["n"] + 1), "given `n . 1`, .*given: int; expected: Im"),
-    (lambda g, image: g["n"] + Graph(session=g.session).Integer(), "outputs of one graph"),
+    (lambda g, image: g["n"] + Graph(session=g.session).Integer(), "outputs of the same graph"),
 ]
 
 
@@ -288,7 +291,7 @@ def test_a_value_that_is_too_deep_for_words_is_refused_by_every_door(g: Graph, d
 
 
 def test_a_number_is_compared_with_no_value_however_deep(g: Graph) -> None:
-    with pytest.raises(TypeError, match="can't be compared"):
+    with pytest.raises(TypeError, match="cannot be compared"):
         _ = g.Integer(value=1) < endless_values()["deep"]
 
 

@@ -484,7 +484,7 @@ def test_a_saved_graph_names_what_it_was_given(g: Graph, session: Session, tmp_p
     assert list(document["parameters"]) == ["image", "images", "layer", "mask"]
     told = document["parameters"]["image"]
     assert told["input"] == "invert.image"
-    assert told["help"].startswith("Was given in memory: Image 6×8 #")
+    assert told["help"].startswith("It was given in memory: Image 6×8 #")
     loaded = Graph.load(tmp_path / "saved.json")
     with raises(InvalidWorkflow, node="invert", port="image"):
         session.run(loaded, targets=["invert"])
@@ -502,7 +502,7 @@ def test_what_is_recorded_names_the_values(session: Session) -> None:
     result = g.run()
     with Image.open(result.files[0].path) as opened:
         kept = Workflow.from_json(opened.info["workflow"])
-    told = f"Was given in memory: Image 6×8 #{digest_value(TENSOR)[:8]}."
+    told = f"It was given in memory: Image 6×8 #{digest_value(TENSOR)[:8]}."
     assert kept.parameters["image"] == Parameter(input="invert.image", help=told, required=True)
     assert kept.nodes["invert"].version is not None
     again = session.run(kept, parameters={"image": PICTURE})

@@ -25,7 +25,7 @@ def test_the_help_lists_every_command(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert all(f"  {name}" in shown.out and about in shown.out for name, about in COMMANDS.items())
-    assert "Exit codes: 0 fine, 1 a run failed, 2 bad input, 130 cancelled." in shown.out
+    assert "Exit codes: 0 success, 1 a run failed, 2 bad input, 130 cancelled." in shown.out
 
 
 @pytest.mark.parametrize("name", command_names())
@@ -39,7 +39,7 @@ def test_every_command_has_help(cli: Cli, name: str) -> None:
     shown = cli(*name.split(), "-h")
     assert shown.code == 0
     assert shown.out.startswith(f"Usage: nodegraph {name} ")
-    assert "Options of every command:" in shown.out
+    assert "Options of all commands:" in shown.out
     assert not re.search(r"\[default: [^]]*\]\s+\[default: ", shown.out)
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_command_of_a_group_is_answered_with_the_nearest(cli: Cli) ->
     shown = cli("cache", "inof")
     assert shown.code == 2
     assert "there is no command `cache inof`. Did you mean `info`?" in shown.err
-    assert "`nodegraph cache --help` lists what there is." in shown.err
+    assert "`nodegraph cache --help` lists the commands and options." in shown.err
 
 
 def test_an_unknown_option_of_a_groups_command_is_answered_with_the_nearest(cli: Cli) -> None:
@@ -118,7 +118,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(cli: Cli) -> None:
 
 def test_a_workflow_in_place_of_a_command_is_answered_with_how_to_run_it(cli: Cli) -> None:
     saved(WORKFLOW)
-    assert "To run the workflow: `nodegraph run wf.json`." in cli("wf.json").err
+    assert "To run a workflow, use `nodegraph run wf.json`." in cli("wf.json").err
 
 
 def test_an_unknown_option_is_answered_with_the_nearest(cli: Cli) -> None:
@@ -148,7 +148,7 @@ def test_packs_given_at_both_places_add_up(cli: Cli, pack: Path, tmp_path: Path)
 def test_a_missing_pack_is_bad_input(cli: Cli) -> None:
     shown = cli("nodes", "--pack", "nowhere.py")
     assert shown.code == 2
-    assert "error: no pack at " in shown.err
+    assert "error: there is no pack at " in shown.err
     assert "Give a folder or a .py file." in shown.err
 
 

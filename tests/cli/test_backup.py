@@ -139,7 +139,7 @@ def test_a_folder_that_isnt_empty_is_left_alone_without_force(cli: Cli, tmp_path
     before, waiting = tree(other), jobs(other)
     refused = cli("--home", other, "restore", "b.zip")
     assert refused.code == 2
-    assert "isn't empty" in refused.err
+    assert "is not empty" in refused.err
     assert "--force" in refused.err
     assert (tree(other), jobs(other)) == (before, waiting)
     assert cli("--home", other, "restore", "b.zip", "--force").code == 0

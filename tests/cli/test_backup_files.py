@@ -93,18 +93,18 @@ def _drop(listed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda listed: listed.update(format="other"), "its list is wrong at format"),
-        (lambda listed: listed.update(version=2), "its list is wrong at version"),
-        (lambda listed: listed.update(more=1), "wrong at more"),
-        (lambda listed: listed.update(parts=["inputs", ".."]), "parts that aren't known"),
-        (lambda listed: listed.update(parts=["queue.sqlite"]), "doesn't belong there"),
-        (_drop, "isn't listed"),
+        (lambda listed: listed.update(format="other"), "its list is not valid at format"),
+        (lambda listed: listed.update(version=2), "its list is not valid at version"),
+        (lambda listed: listed.update(more=1), "not valid at more"),
+        (lambda listed: listed.update(parts=["inputs", ".."]), "unknown parts"),
+        (lambda listed: listed.update(parts=["queue.sqlite"]), "does not belong there"),
+        (_drop, "is not listed"),
         (lambda listed: listed["files"].append(listed["files"][0]), "twice"),
-        (lambda listed: listed["files"].append(entry("inputs/b", b"")), "isn't as its list says"),
-        (lambda listed: listed["files"][0].update(size=5), "isn't as its list says"),
-        (lambda listed: listed["files"][0].update(size=-1), "its list is wrong"),
+        (lambda listed: listed["files"].append(entry("inputs/b", b"")), "differs from its list"),
+        (lambda listed: listed["files"][0].update(size=5), "differs from its list"),
+        (lambda listed: listed["files"][0].update(size=-1), "its list is not valid"),
         (lambda listed: listed["files"][0].update(digest="0" * 64), "damaged"),
-        (lambda listed: listed["files"][0].update(mode=0o4777), "its list is wrong"),
+        (lambda listed: listed["files"][0].update(mode=0o4777), "its list is not valid"),
     ],
 )
 def test_a_list_that_isnt_that_of_the_files(tmp_path: Path, change: Change, match: str) -> None:
@@ -118,7 +118,7 @@ def test_links_and_files_that_come_twice(tmp_path: Path) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(archive, "a") as found:
         found.writestr(link, "/etc/passwd")
-    refused(archive, tmp_path / "home", "no plain file")
+    refused(archive, tmp_path / "home", "not a plain file")
     archive = written(tmp_path / "c.zip", {"inputs/a.txt": b"a"})
     with zipfile.ZipFile(archive, "a") as found, pytest.warns(UserWarning, match="Duplicate"):
         found.writestr("inputs/a.txt", b"b")
@@ -158,11 +158,11 @@ def test_other_files(tmp_path: Path, content: bytes) -> None:
     archive = tmp_path / "b.zip"
     archive.write_bytes(content)
     refused(archive, tmp_path / "home")
-    refused(tmp_path / "nothing.zip", tmp_path / "home", "can't read")
+    refused(tmp_path / "nothing.zip", tmp_path / "home", "cannot read")
 
 
 def test_a_queue_of_a_newer_version_or_of_another_program(tmp_path: Path) -> None:
-    for number, match in ((99, "newer|version"), (0, "isn't a job queue")):
+    for number, match in ((99, "newer|version"), (0, "is not a job queue")):
         path = tmp_path / f"{number}.sqlite"
         with closing(sqlite3.connect(path)) as made:
             made.execute("CREATE TABLE mine (a)")

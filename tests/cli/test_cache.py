@@ -149,7 +149,7 @@ def test_a_store_that_is_turned_off_is_told(cli: Cli, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NODEGRAPH_DISK_CACHE", "0")
     shown = cli("cache", "info")
     assert shown.code == 2
-    assert "nothing is kept on disk" in shown.err
+    assert "results are not kept on disk" in shown.err
     assert cli("runs", "list").code == 2
 
 
@@ -159,7 +159,7 @@ def test_a_store_that_is_none_is_told(cli: Cli, tmp_path: Path, run: Run) -> Non
     Path("taken").write_text("a file")
     shown = cli("cache", "info", "--home", "elsewhere")
     assert shown.code == 2
-    assert "results aren't kept on disk" in shown.err
+    assert "results are not kept on disk" in shown.err
 
 
 # list
@@ -233,7 +233,7 @@ def test_pruning_to_a_size_leaves_what_fits(cli: Cli, run: Run) -> None:
     assert shown.out == "Removed 1 value of 200 kB.\n"
     found = cli("cache", "info", "--json").json
     assert (found["artifacts"], found["entries"], found["whole"]) == (2, 3, 2)
-    assert "only its digest is known" in cli("cache", "list").out
+    assert "only the digest is known" in cli("cache", "list").out
 
 
 def test_what_is_used_is_not_old(cli: Cli, run: Run, store: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_sound_store_is_verified(cli: Cli, run: Run) -> None:
     run()
     shown = cli("cache", "verify")
     assert shown.code == 0
-    assert shown.out == "1 file of 200 kB read: all sound.\n"
+    assert shown.out == "1 file of 200 kB read: all intact.\n"
     assert cli("cache", "verify", "--json").json["sound"] is True
 
 
@@ -290,12 +290,12 @@ def test_damage_is_found_repaired_and_computed_again(cli: Cli, run: Run, store: 
     shown = cli("cache", "verify")
     assert shown.code == 1
     assert f"damaged: artifacts/{artifact(store).parent.name}/{artifact(store).name}" in shown.out
-    assert "--repair mends it" in shown.out
+    assert "--repair repairs it" in shown.out
     repaired = cli("cache", "verify", "--repair", "--json")
     assert (repaired.code, repaired.json["sound"], len(repaired.json["damaged"])) == (0, False, 1)
     assert cli("cache", "verify").code == 0
     assert cli("cache", "info", "--json").json["quarantined"] == 1
-    assert "1 damaged file, kept for a look" in cli("cache", "info").out
+    assert "1 damaged file, kept for inspection" in cli("cache", "info").out
     Path("output/long.txt").unlink()
     assert statuses(run())["big"] == "ran"
     assert len(Path("output/long.txt").read_text()) == 200_000
@@ -327,7 +327,7 @@ def test_results_move_to_another_machine(cli: Cli, run: Run, elsewhere: Run) -> 
     assert (packed["entries"], packed["artifacts"]) == (4, 1)
     assert packed["size"] == Path("results.nodegraph").stat().st_size
     taken = cli("cache", "import", "results.nodegraph", "--home", "elsewhere")
-    assert taken.out == "4 results with 1 value of 200 kB taken in.\n"
+    assert taken.out == "4 results with 1 value of 200 kB imported.\n"
     found = elsewhere()
     assert statuses(found) == {"big": "cached", "write": "ran"}
     assert found.json["nodes"]["big"]["source"] == "disk"
@@ -408,7 +408,7 @@ def test_workflows_and_a_run_exclude_each_other(cli: Cli, run: Run) -> None:
 
 
 def test_what_is_no_archive_is_bad_input(cli: Cli) -> None:
-    Path("odd").write_text("no archive")
+    Path("odd").write_text("not an archive")
     assert cli("cache", "import", "odd").code == 2
     shown = cli("cache", "import", "gone")
     assert shown.code == 2
@@ -420,7 +420,7 @@ def test_a_damaged_value_is_left_out(cli: Cli, run: Run, store: Path) -> None:
     run()
     damage(artifact(store))
     shown = cli("cache", "export", "out")
-    assert "warning: 1 value left out: damaged or gone" in shown.err
+    assert "warning: 1 value left out: damaged or missing" in shown.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
@@ -435,7 +435,7 @@ def test_a_terminal_sees_how_far_the_reading_is(
     code, seen = in_terminal(process_arguments("cache", "verify"))
     assert code == 0
     assert "reading" in seen
-    assert "all sound" in seen
+    assert "all intact" in seen
 
 
 def test_what_was_taught_goes_when_nothing_speaks_of_it(cli: Cli, run: Run, home: Path) -> None:
@@ -475,7 +475,7 @@ def test_what_machines_share_is_told_and_checked(
     told = cli("cache", "info")
     assert f"in 1 file known here, {shared.as_uri()}" in told.out
     assert cli("cache", "info", "--json").json["remote"]["waiting"] == 0
-    assert "--remote reads it, too" in cli("cache", "verify").out
+    assert "--remote reads it too" in cli("cache", "verify").out
     assert "1 result and 1 file" in cli("cache", "verify", "--remote").out
     (file,) = (shared / "artifacts").rglob("*.msgpack")
     file.write_bytes(b"nothing")

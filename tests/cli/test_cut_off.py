@@ -93,5 +93,5 @@ def test_a_picture_saved_again_with_the_same_pixels_runs_nothing_after_it(cli: C
         "save": ("run", False),
     }
     told = cli("why", saved(document(PICTURE)), "--json").json["nodes"]
-    assert told[0]["why"] == ["what it reads outside has changed"]
+    assert told[0]["why"] == ["external data that it reads has changed"]
     assert statuses(cli, PICTURE) == {"load": "ran", "resize": "cached", "save": "cached"}

@@ -28,20 +28,20 @@ def test_it_is_readable(cli: Cli) -> None:
     shown = cli("doctor")
     for title in ("Libraries", "Devices", "Folders", "Packs"):
         assert f"\n{title}\n" in shown.out
-    assert shown.out.endswith("Everything that is needed works.\n")
+    assert shown.out.endswith("All required parts work.\n")
 
 
 def test_what_goes_beside_models_is_none_that_cannot_be_used(cli: Cli) -> None:
     # LoRAs, a control network and an upscaler come along: no models of their own.
     models = {"tiny", "molecules", "motions", "shapes", "sounds"}
     assert cli("doctor", "--json").json["models"] == len(models)
-    assert "can't be used" not in cli("doctor").out
+    assert "cannot be used" not in cli("doctor").out
 
 
 def test_a_device_that_is_not_there_is_a_problem(cli: Cli) -> None:
     shown = cli("doctor", "--device", "cuda:99")
     assert shown.code == 1
-    assert "problem: the device `cuda:99` is set, but there is none; there are: cpu" in shown.out
+    assert "problem: the device `cuda:99` is set but does not exist; available: cpu" in shown.out
 
 
 def test_a_pack_that_fails_is_a_warning(cli: Cli, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(cli: Cli, tmp_path: Path) 
     (tmp_path / "locked").mkdir(mode=0o500)
     shown = cli("doctor", "--home", tmp_path / "locked" / "home")
     assert shown.code == 1
-    assert "can't be written to" in shown.out
+    assert "not writable" in shown.out
 
 
 def test_a_home_that_is_a_file_is_a_problem(cli: Cli, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     told = process.stderr.readline()
-    assert told == "Stopping at the next step. Press Ctrl-C again to end at once.\n"
+    assert told == "Stopping at the next step. Press Ctrl-C again to stop immediately.\n"
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130

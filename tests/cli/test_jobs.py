@@ -120,12 +120,12 @@ def test_jobs_are_deleted_that_match(cli: Cli, server: Asked) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "it isn't said which jobs"),
+        ((), "give either jobs or a filter"),
         (("last", "--all"), "in two ways"),
         (("--all", "--tag", "a"), "in two ways"),
         (("--state", "queued"), "only jobs that have ended"),
         (("--state", "finishd"), "Did you mean `finished`?"),
-        (("--older-than", "soon"), "is no age"),
+        (("--older-than", "soon"), "is not an age"),
     ],
 )
 def test_nothing_is_deleted_unless_it_is_clear_what(

@@ -27,7 +27,7 @@ def test_another_file_is_not_overwritten(cli: Cli) -> None:
     Path("mine.json").write_text("precious")
     shown = cli("new", "mine.json")
     assert shown.code == 2
-    assert "mine.json exists already\n  Give another name, or --force" in shown.err
+    assert "mine.json already exists\n  Choose another name, or use --force" in shown.err
     assert Path("mine.json").read_text() == "precious"
     assert cli("new", "mine.json", "--force").code == 0
     assert json.loads(Path("mine.json").read_text())["format"] == "nodegraph/1"
@@ -73,7 +73,7 @@ def test_the_example_of_a_node_is_written_with_what_it_reads(cli: Cli) -> None:
 def test_folders_that_an_example_reads_are_written_too(cli: Cli) -> None:
     Path("fruit").write_text("in the way")
     refused = cli("new", "mine.json", "--example", "LoadDataset")
-    assert (refused.code, "can't make the folder fruit" in refused.err) == (2, True)
+    assert (refused.code, "cannot make the folder fruit" in refused.err) == (2, True)
     assert not Path("mine.json").exists()
     Path("fruit").unlink()
     assert cli("new", "mine.json", "--example", "LoadDataset").code == 0

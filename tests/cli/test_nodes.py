@@ -19,7 +19,7 @@ def test_node_types_are_listed_by_category(cli: Cli, pack: Path) -> None:
     at = lines.index("text/basic")
     assert lines[at + 1].split(maxsplit=1) == ["toys:Join", "Put two texts together."]
     assert lines[at + 2].split(maxsplit=1) == ["toys:Write", "Write a text file."]
-    assert "node types. `nodegraph nodes NAME` tells more of one." in shown.err
+    assert "node types. `nodegraph nodes NAME` shows more about one." in shown.err
 
 
 def test_a_category_includes_those_below_it(cli: Cli, pack: Path) -> None:
@@ -156,7 +156,7 @@ def test_an_unknown_node_type_is_answered_with_why_packs_brought_nothing(
     shown = cli(*command, "--pack", maps)
     assert shown.code == 2
     assert "there is no node type `Foo`" in shown.err
-    assert "its NODE_CLASS_MAPPINGS are nodes of ComfyUI" in shown.err
+    assert "its NODE_CLASS_MAPPINGS are ComfyUI nodes" in shown.err
 
 
 @pytest.mark.parametrize("option", [("--all",), ("--category", "number"), ("--search", "make o")])

@@ -86,7 +86,7 @@ def test_a_node_that_runs_after_all_counts_once(capsys: pytest.CaptureFixture[st
     for item in TWICE:
         shown.show(item)
     assert capsys.readouterr().err.splitlines() == [
-        "load: another process works on the same; waiting for its result",
+        "load: another process computes the same result; waiting for it",
         "[1/2] load: from the cache",
         "[1/2] load (LoadModel): 0.5 s",
         "[2/2] save: 0.5 s",
@@ -102,7 +102,7 @@ def test_the_bar_of_a_run_ends_full(monkeypatch: pytest.MonkeyPatch) -> None:
         shown.show(item)
     (everything,) = shown._progress.tasks
     assert everything.fields["count"] == "2/2"
-    assert sys.stderr.getvalue().count("another process works on the same") == 1  # type: ignore[attr-defined]
+    assert sys.stderr.getvalue().count("another process computes the same result") == 1  # type: ignore[attr-defined]
 
 
 RESUMED = [
@@ -116,7 +116,7 @@ def test_lines_tell_from_which_step_a_node_goes_on(capsys: pytest.CaptureFixture
     shown = Lines({})
     for item in RESUMED:
         shown.show(item)
-    assert capsys.readouterr().err == "sample: goes on from step 12 of 20\n"
+    assert capsys.readouterr().err == "sample: continues from step 12 of 20\n"
 
 
 def test_a_bar_starts_at_the_step_that_a_node_goes_on_from(
@@ -132,7 +132,7 @@ def test_a_bar_starts_at_the_step_that_a_node_goes_on_from(
     assert (sample.completed, sample.total, sample.fields["count"]) == (12, 20, "12/20")
     shown.show(event("node.progress", "sample", step=13, total=20))
     assert (sample.completed, sample.fields["count"]) == (13, "13/20")
-    assert "goes on from step 12 of 20" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "continues from step 12 of 20" in sys.stderr.getvalue()  # type: ignore[attr-defined]
 
 
 def test_silence_shows_nothing_but_what_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -210,4 +210,4 @@ def test_a_mode_for_a_node_that_is_not_there_is_told(run: Cli) -> None:
 def test_a_node_is_muted_or_bypassed_not_both(run: Cli) -> None:
     result = run("--bypass", "write", "--mute", "write")
     assert result.code == 2
-    assert "can't be both muted and bypassed" in result.err
+    assert "cannot be both muted and bypassed" in result.err

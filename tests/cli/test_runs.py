@@ -168,7 +168,7 @@ def test_a_run_that_goes_on_has_no_workflow_yet(cli: Cli, runs: Runs) -> None:
     assert cli("runs", "show").out.startswith("2")
     shown = cli("runs", "show", "--workflow")
     assert (shown.code, shown.out) == (2, "")
-    assert "It goes on, or its process was killed." in shown.err
+    assert "It is still running, or its process was killed." in shown.err
 
 
 # compare
@@ -219,7 +219,7 @@ def test_a_comparison_is_a_document_too(cli: Cli, runs: Runs) -> None:
     assert (save["first"], save["same_outputs"]) == (None, None)
     text = cli("runs", "compare", first).out
     assert "1.0 s → 2.0 s  ×2.00  the same" in text
-    assert "not there" in text
+    assert "missing" in text
     assert "  python  3.11 → 3.12" in text
 
 

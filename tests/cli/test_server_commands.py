@@ -93,7 +93,7 @@ def test_a_job_is_watched_to_its_end(cli: Cli, server: Asked) -> None:
         "[1/2] two (sums:Number): from the cache",
         "sum: adding",
         "[2/2] sum (sums:Sum): 1.2 s",
-        f"`nodegraph pull {job}` brings the files here.",
+        f"`nodegraph pull {job}` downloads the files.",
     ]
     assert done.out.splitlines() == [
         "Finished in 1.3 s: 1 node run, 1 from the cache.",
@@ -120,7 +120,7 @@ def test_events_are_printed_as_lines(cli: Cli, server: Asked) -> None:
     assert {event["job"] for event in events} == {job}
     assert "Finished" in done.err
     refused = cli("watch", job, "--events", "--json")
-    assert "both want stdout" in refused.json["problems"][0]["message"]
+    assert "both write to stdout" in refused.json["problems"][0]["message"]
 
 
 def test_what_nodes_warned_of_is_shown(cli: Cli, server: Asked) -> None:
@@ -189,7 +189,7 @@ def test_files_are_pulled(cli: Cli, server: Asked, tmp_path: Path) -> None:
 def test_a_job_without_files(cli: Cli, server: Asked) -> None:
     server.finish(server.submit(), {})
     done = cli("pull")
-    assert (done.code, done.out, done.err) == (0, "", "The job gave no files.\n")
+    assert (done.code, done.out, done.err) == (0, "", "The job has no output files.\n")
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_where_nobody_answers(
         assert "Traceback" not in refused.err
     refused = command("jobs", "--json", "--server", "http://127.0.0.1:9")
     assert refused.json["problems"][0]["code"] == "server-not-reachable"
-    assert "no address" in command("jobs", "--server", "ftp://h").err
+    assert "not an address" in command("jobs", "--server", "ftp://h").err
 
 
 @pytest.mark.slow
@@ -216,7 +216,7 @@ def test_a_wrong_token_is_told_and_not_shown(
     token = headers["Authorization"].removeprefix("Bearer ")
     until(lambda: own_server.server.client.get("/system").status_code == 401)
     refused = cli("jobs")
-    assert (refused.code, "this needs a token" in refused.err) == (2, True)
+    assert (refused.code, "a token is needed" in refused.err) == (2, True)
     assert "NODEGRAPH_TOKEN" in refused.err
     monkeypatch.setenv("NODEGRAPH_TOKEN", token)
     assert cli("jobs").out == "No jobs.\n"
@@ -226,7 +226,7 @@ def test_a_wrong_token_is_told_and_not_shown(
         refused = cli(*arguments)
         assert refused.code == 2
         assert wrong[-12:] not in refused.out + refused.err
-    assert "this token isn't good" in cli("jobs").err
+    assert "this token is not valid" in cli("jobs").err
     reader = own_server.server.token("bob", "read")["Authorization"].removeprefix("Bearer ")
     monkeypatch.setenv("NODEGRAPH_TOKEN", reader)
     until(lambda: "there are no jobs yet" in cli("cancel", "last").err)

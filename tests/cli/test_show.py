@@ -71,7 +71,7 @@ def test_a_flowchart_is_printed(cli: Cli, pack: Path) -> None:
 
 def test_a_drawing_is_written(cli: Cli, pack: Path) -> None:
     shown = cli("show", saved(WORKFLOW), "--svg", "wf.svg", "--pack", pack)
-    assert (shown.code, shown.out, shown.err) == (0, "", "Drawn into wf.svg.\n")
+    assert (shown.code, shown.out, shown.err) == (0, "", "Wrote wf.svg.\n")
     assert ElementTree.parse("wf.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 

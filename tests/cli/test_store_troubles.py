@@ -77,7 +77,7 @@ def test_an_index_that_is_none_is_told_by_plan_and_why(
     for command in ("plan", "why"):
         shown = cli(command, "wf.json", "--pack", pack)
         assert shown.code == 0
-        assert "warning: results aren't kept on disk: the store's index" in shown.err
+        assert "warning: results are not kept on disk: the store's index" in shown.err
     assert "is damaged" in run().err
 
 
@@ -93,13 +93,13 @@ def test_a_store_that_can_only_be_read_is_told(
     done = run()
     assert done.code == 0
     assert done.json["nodes"]["join"]["source"] == "disk"
-    assert "warning: results aren't kept on disk, only read from there" in done.err
+    assert "warning: results are read from disk, but not stored there" in done.err
     for words in (("cache", "prune", "--all"), ("cache", "prune")):
         shown = cli(*words)
         assert shown.code == 2
         assert "can only be read: " in shown.err
         assert "No space left on device" in shown.err
-        assert "make some room first" in shown.err
+        assert "free some space first" in shown.err
     assert cli("cache", "verify", "--repair").code == 2
     assert "1 run" in cli("cache", "info").out
     assert len(cli("runs", "list", "--json").json["runs"]) >= 1
@@ -116,7 +116,9 @@ def test_a_run_that_can_not_be_noted_is_no_failure(
     monkeypatch.setattr(Runs, "finish", refuse)
     done = run()
     assert done.code == 0
-    assert "the run couldn't be noted in the store's index: database or disk is full" in done.err
+    assert (
+        "the run could not be recorded in the store's index: database or disk is full" in done.err
+    )
     monkeypatch.setattr(Runs, "begin", refuse)
     assert run().code == 0
 
@@ -127,7 +129,7 @@ def test_other_stores_that_are_not_there_are_told(
     monkeypatch.setenv("NODEGRAPH_STORES", "/nowhere")
     shown = cli("cache", "info")
     assert shown.code == 0
-    assert "warning: the store /nowhere is left out: there is no store at /nowhere" in shown.err
+    assert "warning: the store /nowhere is not used: there is no store at /nowhere" in shown.err
 
 
 def test_only_an_earlier_archive_is_replaced(cli: Cli, run: Callable[..., Result]) -> None:
@@ -136,7 +138,7 @@ def test_only_an_earlier_archive_is_replaced(cli: Cli, run: Callable[..., Result
     for words in (("wf.json",), ("wf.json", "out.zip")):
         shown = cli("cache", "export", *words)
         assert shown.code == 2
-        assert "The archive comes first" in shown.err
+        assert "Name the archive first" in shown.err
     assert Path("wf.json").read_text() == before
     Path("empty").touch()
     for target in ("out.zip", "out.zip", "empty"):
@@ -172,4 +174,4 @@ def test_what_can_not_be_read_is_not_called_repaired(cli: Cli, index: Path) -> N
     shown = cli("cache", "verify", "--repair")
     assert shown.code == 1
     assert "unreadable: artifacts/ab/" in shown.out
-    assert "what can't be read was left as it is" in shown.out
+    assert "unreadable files were not changed" in shown.out

@@ -51,7 +51,7 @@ def test_what_is_no_token_is_refused_without_being_shown(cli: Cli, tmp_path: Pat
     for text in ("hunter2", ONE[:-1], "", ONE * 20):
         done = cli("--home", home, "token", "add", "studio", "--from", secret(text))
         assert done.code == 2
-        assert "no token" in done.err
+        assert "not a token" in done.err
         assert not text or text not in done.err
     assert cli("--home", home, "token", "add", "studio", "--from", "nowhere").code == 2
     done = cli("--home", home, "token", "add", "a b", "--from", secret(ONE))

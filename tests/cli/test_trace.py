@@ -95,7 +95,7 @@ def test_a_trace_that_cannot_be_written_runs_nothing(run: Cli) -> None:
     Path("taken").write_text("")
     shown = run(WORKFLOW, "--trace", "taken/out.json")
     assert shown.code == 2
-    assert "can't write the trace" in shown.err
+    assert "cannot write the trace" in shown.err
     assert not Path("output").exists()
 
 
@@ -158,7 +158,7 @@ def test_an_exporter_that_is_not_installed_is_told_and_the_run_goes_on(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "carrier_pigeon")
     shown = cli("run", saved(WORKFLOW), "--pack", pack, "--no-cache", "--to", "join")
     assert shown.code == 0
-    assert "warning: the OTEL_* variables ask for spans" in shown.err
+    assert "warning: the OTEL_* variables request spans" in shown.err
     assert "pip install 'nodegraph[otel]'" in shown.err
 
 

@@ -16,7 +16,7 @@ def test_a_valid_workflow_is_told_with_its_size(cli: Cli, pack: Path) -> None:
     assert (shown.code, shown.err) == (0, "")
     first, warning = shown.out.splitlines()
     assert first == "wf.json: valid, 5 nodes"
-    assert "the parameter `out` is called like another option" in warning
+    assert "the parameter `out` has the same name as an option" in warning
     assert "`--parameter-out`" in warning
 
 
@@ -31,7 +31,7 @@ def test_a_parameter_called_like_an_option_of_any_command_is_told(
     shown = cli("validate", saved(workflow), "--pack", pack, "--json")
     [warning] = shown.json["files"][0]["warnings"]
     assert warning["message"] == (
-        f"the parameter `{parameter}` is called like another option of `nodegraph {command}`"
+        f"the parameter `{parameter}` has the same name as an option of `nodegraph {command}`"
     )
     assert f"`--parameter-{parameter}`" in warning["hint"]
 

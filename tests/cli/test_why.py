@@ -31,7 +31,7 @@ def test_a_result_that_is_there_tells_its_run(cli: Cli, pack: Path) -> None:
     cli("run", file, "--pack", pack)
     (run,) = cli("runs", "list", "--json").json["runs"]
     result = cli("why", file, "join", "--pack", pack)
-    assert "is answered by what is there" in result.out
+    assert "uses an earlier result" in result.out
     assert f"from run {run['id']}" in result.out
     (found,) = cli("why", file, "join", "--pack", pack, "--json").json["nodes"]
     assert (found["status"], found["origin"]["run"]) == ("hit", run["id"])
@@ -69,7 +69,7 @@ def test_where_nothing_would_run_that_is_said(cli: Cli) -> None:
     assert cli("run", *arguments).code == 0
     assert "Nothing would run" in cli("why", *arguments).out
     elsewhere = cli("why", *arguments, "--out", "elsewhere").out
-    assert "what it wrote does not lie there unchanged" in elsewhere
+    assert "the files that it wrote are missing or changed" in elsewhere
 
 
 def test_unknown_nodes_and_broken_workflows_are_bad_input(cli: Cli, pack: Path) -> None:

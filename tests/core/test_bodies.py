@@ -122,8 +122,8 @@ def test_an_input_of_the_subgraph_may_be_a_parameter_and_set() -> None:
     assert port.type == "float"
     document = workflow.to_dict() | {"parameters": {"soft": "each.radius", "bad": "each.radus"}}
     assert texts(check(Workflow.from_dict(document), *NODES)) == [
-        "parameter `bad` leads to `each.radus`, but `each` (Each) has no such input. "
-        "Did you mean `radius`?"
+        "parameter `bad` points to `each.radus`, but `each` (Each) has no such input. Did you "
+        "mean `radius`?"
     ]
 
 

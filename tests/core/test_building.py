@@ -78,7 +78,7 @@ def test_a_link_back_is_always_found_and_named(workflow: Workflow, data: Any) ->
     start = data.draw(st.sampled_from(above))
     workflow.nodes[start].inputs["a"] = {"from": target}
     (problem,) = check(workflow, Add, targets=[target])
-    path = problem.message.removeprefix("needs its own result: ").split(" → ")
+    path = problem.message.removeprefix("depends on its own result: ").split(" → ")
     needs = links(workflow)
     assert path[0] == path[-1]
     assert all(first in needs[second] for first, second in pairwise(path))

@@ -29,7 +29,7 @@ class WithPacks(Functions):
         ("plain", ">=1", []),
         ("upscale", ">=2", ["requires another version of the pack `upscale` "
                             "(given: 1.4.0; expected: >=2). Update `upscale`."]),
-        ("upscale", "new", ["requires the pack `upscale` in a version that can't be read "
+        ("upscale", "new", ["requires the pack `upscale`, but its version specifier cannot be read "
                             "(given: new; expected: a specifier such as `>=1.2,<2`)"]),
         ("faces", ">=1", ["requires the pack `faces`, which is not loaded "
                           "(expected: >=1). Install it, or give its file or folder with --pack."]),

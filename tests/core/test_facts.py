@@ -151,9 +151,9 @@ def families(*given: str | None) -> Any:
 def test_the_odd_family_is_told() -> None:
     nodes, functions = families("sdxl", "sd1", "sdxl")
     assert texts(check(written(nodes), *functions, targets=["sample"])) == [
-        "node `sample` (Sample), input `positive`: comes from another model family than the "
-        "node's other inputs (given: sd1 from `positives`; expected: sdxl, as `model` from "
-        "`models`). Take both from the same model."
+        "node `sample` (Sample), input `positive`: comes from a different model family than "
+        "the node's other inputs (given: sd1 from `positives`; expected: sdxl, as `model` "
+        "from `models`). Take both from the same model."
     ]
 
 

@@ -148,18 +148,20 @@ def test_typed_text_that_does_not_fit_is_refused() -> None:
             port("float"),
             'wrong-literal: has a value of the wrong type; "2"; a number; Write 2 without quotes.',
         ),
-        (None, port("int"), "null-not-allowed: can't be null; null; a whole number"),
+        (None, port("int"), "null-not-allowed: cannot be null; null; a whole number"),
         (5, port("int", maximum=4), "out-of-range: is too large; 5; a whole number, at most 4"),
         (0, port("int", minimum=1), "out-of-range: is too small; 0; a whole number, at least 1"),
         (
             9,
             port("int", multipleOf=4),
-            "not-a-multiple: is no multiple of 4; 9; a multiple of 4; The nearest: 8 and 12.",
+            "not-a-multiple: is not a multiple of 4; 9; a multiple of 4; Nearest allowed "
+            "values: 8 and 12.",
         ),
         (
             9,
             port("int", multipleOf=4, maximum=10),
-            "not-a-multiple: is no multiple of 4; 9; a multiple of 4, at most 10; The nearest: 8.",
+            "not-a-multiple: is not a multiple of 4; 9; a multiple of 4, at most 10; Nearest "
+            "allowed values: 8.",
         ),
         (
             "eulr",
@@ -167,11 +169,15 @@ def test_typed_text_that_does_not_fit_is_refused() -> None:
             'not-a-choice: is not one of its choices; "eulr"; euler, heun; Did you mean `euler`?',
         ),
         (True, port("int", enum=[1, 2]), "not-a-choice: is not one of its choices; true; 1, 2"),
-        ({}, port("Image"), "link-needed: takes no literal, only a link that carries Image; {}"),
+        (
+            {},
+            port("Image"),
+            "link-needed: does not take a literal, only a link that carries Image; {}",
+        ),
         (
             "\ud800",
             port("str"),
-            "wrong-literal: holds half a character at position 0; '\\ud800'; Unicode text",
+            "wrong-literal: holds half of a surrogate pair at position 0; '\\ud800'; Unicode text",
         ),
         (
             {},
@@ -197,9 +203,9 @@ def test_a_faulty_literal_is_explained(value: Any, port: InputSpec, message: str
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ("Euler a", "Here it is `euler_ancestral`."),
-        ("euler-A", "Here it is `euler_ancestral`."),
-        ("DPM++ 2M SDE Karras", "`DPM++ 2M SDE` is `dpmpp_2m_sde` here."),
+        ("Euler a", "It is called `euler_ancestral` here."),
+        ("euler-A", "It is called `euler_ancestral` here."),
+        ("DPM++ 2M SDE Karras", "`DPM++ 2M SDE` is called `dpmpp_2m_sde` here."),
         ("eulers", "Did you mean `euler`?"),
     ],
 )
@@ -225,13 +231,13 @@ def test_what_no_workflow_can_hold_is_told_however_deep_it_lies() -> None:
     plain: list[Any] = ["a", 1, 0.5, True, None, b"x", Path("a"), (1, {"a": [2]})]
     assert told(plain, anything) == []
     wanted = "texts, numbers, true, false, null, and lists and mappings of them"
-    hint = "Let a node give it, and link its output."
-    assert told(1j, anything) == [f"wrong-literal: is no plain value; 1j; {wanted}; {hint}"]
+    hint = "Let a node output it, and link that output."
+    assert told(1j, anything) == [f"wrong-literal: is not a plain value; 1j; {wanted}; {hint}"]
     for value in ([1, {"a": {1}}], ({1},)):
         assert told(value, anything) == [
-            f"wrong-literal: holds what is no plain value; {{1}}; {wanted}; {hint}"
+            f"wrong-literal: holds something that is not a plain value; {{1}}; {wanted}; {hint}"
         ]
-    assert "half a character" in told([["\ud800"]], anything)[0]
+    assert "half of a surrogate pair" in told([["\ud800"]], anything)[0]
 
 
 @pytest.mark.parametrize("type_name", ["dict", "Any", "list[Any]"])
@@ -239,11 +245,11 @@ def test_what_json_has_no_form_for_is_told_of_any_mapping(type_name: str) -> Non
     itself: dict[str, Any] = {}
     itself["a"] = itself
     wrong = {
-        "holds what is no plain value": {"a": 1j},
-        "holds a key that is no text": {"a": {(1, 2): 3}},
-        "half a character": {"\ud800": 1},
-        "is no number of JSON": {"a": math.nan},
-        "holds itself": itself,
+        "holds something that is not a plain value": {"a": 1j},
+        "has a key that is not text": {"a": {(1, 2): 3}},
+        "half of a surrogate pair": {"\ud800": 1},
+        "is not a number that JSON allows": {"a": math.nan},
+        "contains itself": itself,
     }
     taking = port(type_name, **({"type": "object"} if type_name == "dict" else {}))
     for words, value in wrong.items():
@@ -256,10 +262,10 @@ def test_a_list_that_no_workflow_can_hold_is_refused_where_lists_are_taken(type_
         with pytest.raises(InvalidValue, match="nested too deeply"):
             parse_literal("[" * levels + "1" + "]" * levels, port(type_name))
     for text in ("[NaN]", "[1e999]"):
-        with pytest.raises(InvalidValue, match=r"is no number of JSON|wrong type"):
+        with pytest.raises(InvalidValue, match=r"is not a number that JSON allows|wrong type"):
             parse_literal(text, port(type_name))
     assert parse_literal("[1, 2", port("Any")) == "[1, 2"
-    with pytest.raises(InvalidValue, match="is no number of JSON"):
+    with pytest.raises(InvalidValue, match="is not a number that JSON allows"):
         parse_literal('{"a": 1e999}', port("Any"))
 
 

@@ -79,7 +79,7 @@ def lacking_prompt() -> Workflow:
 
 def test_what_is_missing_is_given_by_what_is_used_most_there() -> None:
     hint = problem_of(lacking_prompt(), "positive").hint
-    assert hint == "Add a node that gives Conditioning, such as EncodePrompt."
+    assert hint == "Add a node that outputs Conditioning, such as EncodePrompt."
 
 
 def test_a_linked_model_of_a_known_family_counts_more() -> None:
@@ -87,7 +87,7 @@ def test_a_linked_model_of_a_known_family_counts_more() -> None:
     workflow.nodes["shapes"] = NodeEntry(type="LoadShapes")
     workflow.nodes["sample"].inputs["model"] = {"from": "shapes"}
     hint = problem_of(workflow, "positive").hint
-    assert hint == "Add a node that gives Conditioning, such as AskForShape."
+    assert hint == "Add a node that outputs Conditioning, such as AskForShape."
 
 
 def test_what_no_node_makes_of_another_type_is_given_by_another_node() -> None:
@@ -96,7 +96,7 @@ def test_what_no_node_makes_of_another_type_is_given_by_another_node() -> None:
     del workflow.nodes["size"]
     problem = problem_of(workflow, "latent")
     assert problem.code == "wrong-type"
-    assert problem.hint == "Add a node that gives Latent, such as EmptyLatent."
+    assert problem.hint == "Add a node that outputs Latent, such as EmptyLatent."
 
 
 @node
@@ -133,7 +133,7 @@ def test_what_takes_such_an_output_itself_is_named_where_it_is_linked_there() ->
     for name in ("sample", "size", "positive"):
         del workflow.nodes[name]
     del workflow.nodes["decode"].inputs["latent"]
-    expected = "Add a node that gives Latent, such as KSampler or EmptyLatent."
+    expected = "Add a node that outputs Latent, such as KSampler or EmptyLatent."
     assert hint_of(workflow, "latent") == expected
     workflow.nodes["decode"].inputs["latent"] = {"from": "load.text_encoder"}
     assert hint_of(workflow, "latent") == expected
@@ -152,9 +152,9 @@ def test_a_node_that_needs_more_links_and_is_hardly_used_for_that_is_not_put_bet
 def test_a_node_that_needs_more_links_is_put_between_where_people_do_so() -> None:
     workflow = text_to_image()
     workflow.nodes["save"].inputs["image"] = {"from": "sample"}
-    assert hint_of(workflow, "image") == "Put a VAEDecode between."
+    assert hint_of(workflow, "image") == "Put a VAEDecode between them."
     del workflow.nodes["load"]  # there is no VAE to link to it, and it is what is meant
-    assert hint_of(workflow, "image") == "Put a VAEDecode between."
+    assert hint_of(workflow, "image") == "Put a VAEDecode between them."
 
 
 @node
@@ -193,10 +193,10 @@ def test_no_node_is_put_between_that_could_only_be_linked_in_a_cycle() -> None:
     assert latent_hint(workflow) == 'Link it: {"from": "size.latent"}.'
     del workflow.nodes["size"]
     assert latent_hint(workflow) == (
-        "Add a node that gives Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
+        "Add a node that outputs Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
     )
     workflow.nodes["photo"] = NodeEntry(type="ReadPhoto")
-    assert latent_hint(workflow) == "Put an AnEncoder between."
+    assert latent_hint(workflow) == "Put an AnEncoder between them."
 
 
 def test_a_detour_is_named_only_if_people_take_it() -> None:
@@ -204,7 +204,7 @@ def test_a_detour_is_named_only_if_people_take_it() -> None:
     del workflow.nodes["size"]
     workflow.nodes["sample"].inputs["latent"] = {"from": "load.text_encoder"}
     assert latent_hint(workflow) == (
-        "Add a node that gives Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
+        "Add a node that outputs Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
     )
 
 

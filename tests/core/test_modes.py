@@ -138,9 +138,9 @@ def test_a_needed_output_that_nothing_stands_for_is_told_with_how_to_mend_it() -
     )
     [problem] = check(workflow, *NODES)
     assert str(problem) == (
-        "node `split` (Split), input `mask`: is linked to `mask.mask`, but `mask` is bypassed, and "
-        "none of its linked inputs can stand for that output (expected: a linked input of type "
-        "Mask). Link such an input of `mask`, or take its `mode` away."
+        "node `split` (Split), input `mask`: is linked to `mask.mask`, but `mask` is "
+        "bypassed, and none of its linked inputs can replace that output (expected: a linked "
+        "input of type Mask). Link such an input of `mask`, or remove its `mode`."
     )
 
 
@@ -205,7 +205,7 @@ def test_bypassed_nodes_in_a_circle_are_told() -> None:
         }
     )
     [problem] = check(workflow, *NODES)
-    assert "bypassed nodes that lead in a circle: a → b → a" in str(problem)
+    assert "bypassed nodes that form a cycle: a → b → a" in str(problem)
 
 
 def test_a_muted_node_breaks_a_circle() -> None:
@@ -224,14 +224,14 @@ def test_a_muted_node_breaks_a_circle() -> None:
 def test_a_muted_target_is_told(target: str) -> None:
     [problem] = check(chain("mute"), *NODES, targets=[target])
     assert str(problem) == (
-        f"the target `{target}` is muted. Take the `mode` of `blur` away, or ask for another node."
+        f"the target `{target}` is muted. Remove the `mode` of `blur`, or choose another node."
     )
 
 
 @pytest.mark.parametrize("target", ["save"])
 def test_a_target_that_needs_a_muted_node_is_told(target: str) -> None:
     [problem] = check(chain("mute"), *NODES, targets=[target])
-    assert "is left out, as `blur` is muted" in str(problem)
+    assert "is left out because `blur` is muted" in str(problem)
 
 
 def test_a_bypassed_target_is_what_stands_for_it() -> None:
@@ -240,14 +240,14 @@ def test_a_bypassed_target_is_what_stands_for_it() -> None:
 
 def test_a_bypassed_sink_as_a_target_is_told() -> None:
     [problem] = check(chain("bypass", "save"), *NODES, targets=["save"])
-    assert "is bypassed, and nothing stands for it" in str(problem)
+    assert "is bypassed, and no input can replace its output" in str(problem)
 
 
 def test_a_workflow_whose_sinks_are_all_muted_has_nothing_to_run() -> None:
     workflow = chain("mute", "load")
     [problem] = check(workflow, *NODES)
     assert problem.code == "no-output"
-    assert problem.hint == "Take the `mode` of `load` away."
+    assert problem.hint == "Remove the `mode` of `load`."
 
 
 def test_what_only_a_muted_node_needs_gets_no_warning() -> None:
@@ -305,7 +305,7 @@ def test_nodes_inside_a_block_may_be_muted_and_bypassed() -> None:
 
 def test_a_target_inside_a_muted_block_is_told() -> None:
     [problem] = check(block("mute"), *NODES, targets=["soft/blur"])
-    assert "is left out, as `soft` is muted" in str(problem)
+    assert "is left out because `soft` is muted" in str(problem)
 
 
 def test_a_blocks_default_stands_where_its_input_comes_from_a_muted_node() -> None:

@@ -43,7 +43,7 @@ def test_every_fault_is_told_at_once() -> None:
         '(given: "many"; expected: a whole number from 0 to 18446744073709551615)',
         "node `sample` (KSampler), input `step`: has no such input. Did you mean `steps`?",
         "`sampl.steps`: there is no node `sampl`. Did you mean `sample`?",
-        "`load.model` is given a link that can't be read: '' is not of the form `node.port`",
+        "`load.model` has a link that cannot be read: '' is not of the form `node.port`",
     ]
 
 

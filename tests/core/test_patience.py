@@ -42,13 +42,13 @@ def test_what_takes_long_is_told_once_with_the_line_it_is_at(
     thread.start()
     until(watched.overdue_work)
     line = hang.__code__.co_firstlineno + 2
-    assert f"and goes on, in {HERE.name}, line {line}" in (watched.overdue_work() or "")
+    assert f"and is still running, in {HERE.name}, line {line}" in (watched.overdue_work() or "")
     until(lambda: "pack `clouds`: importing it has taken" in caplog.text)
     goes_on.set()
     thread.join()
     assert watched.overdue_work() is None
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
-    assert "importing it is over, after" in caplog.records[-1].getMessage()
+    assert "importing it ended after" in caplog.records[-1].getMessage()
 
 
 def test_it_is_given_up_where_somebody_says_when(caplog: pytest.LogCaptureFixture) -> None:

@@ -50,9 +50,9 @@ def test_of_a_database_only_what_it_is_to_the_server_is_told() -> None:
     places = PathRedactor({"home": Path("/srv/home")}, database=str(address))
     said = 'connection to server at "10.0.0.7", port 6543 failed: no such user "ann"\n  as told'
     faults = [
-        (psycopg.OperationalError(said), "can't reach the job queue"),
-        (errors.DiskFull(said), "can't write the job queue"),
-        (errors.InsufficientPrivilege(said), "the job queue may not be used"),
+        (psycopg.OperationalError(said), "cannot reach the job queue"),
+        (errors.DiskFull(said), "cannot write the job queue"),
+        (errors.InsufficientPrivilege(said), "access to the job queue is denied"),
         (errors.InternalError_(said), "the job queue is damaged"),
     ]
     for fault, told in faults:

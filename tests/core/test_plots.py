@@ -85,5 +85,5 @@ def test_the_form_is_bounded_and_says_what_it_leaves_out() -> None:
     assert len(form["series"]) == MOST_SERIES
     assert {each["points"] for each in form["series"]} == {10_000}
     assert sum(len(each["y"]) for each in form["series"]) <= 1000
-    assert form["notes"] == ["36 more series are left out."]
+    assert form["notes"] == ["36 more series are not shown."]
     assert len(json.dumps(form)) < 100_000

@@ -142,7 +142,8 @@ def test_two_inputs_cannot_feed_the_same() -> None:
     twin = {**TWICE, "inputs": {**TWICE["inputs"], "other": {"to": ["one.image"]}}}
     workflow = using({"picture": {"from": "load"}}, Twice=twin)
     assert texts(check(workflow, *NODES)) == [
-        "subgraph `Twice`, input `other`: leads to `one.image`, as input `picture` does already"
+        "subgraph `Twice`, input `other`: is linked to `one.image`, which input `picture` is "
+        "already linked to"
     ]
 
 
@@ -153,7 +154,7 @@ def test_subgraphs_that_contain_each_other_are_named() -> None:
     }
     workflow = written({"block": {"type": "First"}}, subgraphs=blocks)
     assert texts(check(workflow, *NODES, targets=[])) == [
-        "subgraph `First` contains itself: First → Second → First. Take one of these uses away."
+        "subgraph `First` contains itself: First → Second → First. Remove one of these uses."
     ]
 
 

@@ -12,9 +12,13 @@ from tests.core.support import check, text_to_image, texts
     [
         ("smple", "the target `smple`: there is no node `smple`. Did you mean `sample`?"),
         ("load.va", "the target `load.va`: there is no such output. Did you mean `vae`?"),
-        ("save.x", "the target `save.x`: there is no such output. `save` has no outputs at all."),
-        ("", "the target `` names no node or output (expected: `node` or `node.port`)"),
-        ("a.b.c", "the target `a.b.c` names no node or output (expected: `node` or `node.port`)"),
+        ("save.x", "the target `save.x`: there is no such output. `save` has no outputs."),
+        ("", "the target `` does not name a node or an output (expected: `node` or `node.port`)"),
+        (
+            "a.b.c",
+            "the target `a.b.c` does not name a node or an output (expected: `node` or "
+            "`node.port`)",
+        ),
     ],
 )
 def test_a_target_that_is_not_there_is_told(target: str, message: str) -> None:

@@ -169,7 +169,7 @@ def test_a_missing_link_is_never_mended_by_a_cycle() -> None:
         }
     )
     (problem,) = check(workflow, Invert, SaveImage, VAEDecode)
-    assert problem.hint == "Add a node that gives Image, such as VAEDecode."
+    assert problem.hint == "Add a node that outputs Image, such as VAEDecode."
 
 
 def test_the_mend_between_is_a_node_type_that_exists() -> None:
@@ -189,13 +189,13 @@ def test_the_mend_between_is_a_node_type_that_exists() -> None:
         }
     )
     (problem,) = check(workflow, Develop, A, Start, Invert, targets=["invert"])
-    assert problem.hint == "Put a Develop between."
+    assert problem.hint == "Put a Develop between them."
 
     @node
     def Bleach(negative: Latent, strength: float = 1.0) -> Image: ...
 
     (problem,) = check(workflow, Bleach, Develop, Start, Invert, targets=["invert"])
-    assert problem.hint == "Put a Develop between."  # with no settings: the plainer way
+    assert problem.hint == "Put a Develop between them."  # with no settings: the plainer way
 
 
 def test_without_any_node_type_the_hints_are_silent() -> None:
@@ -240,7 +240,7 @@ def test_deprecated_types_and_unused_nodes_are_warnings() -> None:
     assert check_workflow(workflow, catalog, ENVIRONMENT) == []
     assert texts(workflow_warnings(workflow, catalog, ENVIRONMENT)) == [
         "node `negate` (Negate): its type is deprecated. Use Invert.",
-        "node `negate` (Negate): nothing that is to be computed needs it, so it won't run",
+        "node `negate` (Negate): no node that runs needs it, so it does not run",
     ]
 
 

@@ -153,8 +153,8 @@ def test_every_malformed_part_is_told_at_once() -> None:
         "`title` must be text (given: 5)",
         "`parameters.p` must be an object (given: 3)",
         "`parameters.q.input` is missing",
-        "'a.b' can't be the name of a node "
-        "(expected: any text without `.` and `/`, at least one character)",
+        "'a.b' cannot be the name of a node (expected: any text without `.` and `/`, at least "
+        "one character)",
         "node `c`: `type` is missing",
         "node `c`: `inputs` must be an object (given: a list)",
         "node `d`: it must be an object (given: 3)",
@@ -190,8 +190,8 @@ def test_a_key_that_is_no_text_and_one_with_half_a_pair_are_told_apart() -> None
     with pytest.raises(InvalidWorkflow) as caught:
         written({"n": {"type": "A", 1: 2, "\ud800": 3}})
     assert texts(caught.value.problems) == [
-        "node `n`: it has a key that isn't text (given: 1)",
-        "node `n`: it has a name with half a surrogate pair, which is no character "
+        "node `n`: it has a key that is not text (given: 1)",
+        "node `n`: it has a name with half of a surrogate pair, which is not a character "
         "(given: '\\ud800')",
     ]
 
@@ -296,7 +296,7 @@ def test_every_wrong_name_is_told_at_once() -> None:
         workflow.with_inputs({"sampel.seed": 1, "load": 2})
     assert texts(caught.value.problems) == [
         "`sampel.seed`: there is no node `sampel`. Did you mean `sample`?",
-        "`load` names no input (expected: `node.input`)",
+        "`load` is not an input (expected: `node.input`)",
     ]
     with raises(InvalidWorkflow):
         workflow.with_parameters({"seed": 1})

@@ -76,7 +76,7 @@ def test_results_of_other_threads_are_not_served_and_why_says_so(tmp_path: Path)
     torch.set_num_threads(1)
     assert run(tmp_path) == (
         ["Compute"],
-        "numerics, which its last bits depend on: 2 threads → 1 thread",
+        "numerical settings that affect its last bits: 2 threads → 1 thread",
     )
     torch.set_num_threads(2)
     assert run(tmp_path)[0] == []

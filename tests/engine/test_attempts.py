@@ -163,7 +163,7 @@ def test_out_of_memory_gets_a_second_try_in_full_once_others_weights_are_gone(
     assert hungry(bench, 1)["h.text"] == "weights with a full footprint"
     assert weights.asked == [("cpu", "full"), ("cpu", "full")]
     assert weights.relieved == [("cpu", [RECIPE])]
-    assert retries(bench) == [("the same again, without others' weights", 50)]
+    assert retries(bench) == [("run again after unloading the weights of other nodes", 50)]
 
 
 def test_where_no_others_are_in_the_way_the_second_try_takes_less(
@@ -198,7 +198,7 @@ def test_what_lacks_memory_in_full_even_alone_takes_less(
     weights.others = 50
     assert hungry(bench, 2)["h.text"] == "weights with a small footprint"
     assert retries(bench) == [
-        ("the same again, without others' weights", 50),
+        ("run again after unloading the weights of other nodes", 50),
         ("smaller footprint", 77),
     ]
 

@@ -107,7 +107,10 @@ def test_endless_expansion_is_ended(bench: Bench) -> None:
     ("kind", "message"),
     [
         ("unknown", "Did you mean `Add`?"),
-        ("outputs", "the expansion's outputs are not the node's (given: sum; expected: number)"),
+        (
+            "outputs",
+            "the expansion's outputs differ from the node's outputs (given: sum; expected: number)",
+        ),
     ],
 )
 def test_a_bad_fragment_fails_its_node_with_the_reason(
@@ -150,7 +153,7 @@ def test_an_output_that_its_node_lacks_is_told(bench: Bench) -> None:
 
     bench.add(Astray)
     result = bench.run({"e": {"type": "Astray", "inputs": {"a": 1}}})
-    assert "names no output of its node (given: x.nope; expected: x.number)" in str(
+    assert "does not name an output of its node (given: x.nope; expected: x.number)" in str(
         result.errors[0]
     )
 
@@ -163,7 +166,7 @@ def test_an_output_of_another_type_is_told(bench: Bench) -> None:
 
     bench.add(Text)
     result = bench.run({"e": {"type": "Text", "inputs": {"a": 1}}})
-    assert "has another type than the node declares" in str(result.errors[0])
+    assert "has a different type from the one that the node declares" in str(result.errors[0])
 
 
 def test_an_output_is_converted_like_a_link(bench: Bench) -> None:

@@ -176,7 +176,7 @@ def test_an_input_asked_for_too_late_is_a_fault_of_the_node(bench: Bench) -> Non
         "w": {"type": "Wait"},
     }
     assert bench.run(graph, "l", "w").status == "ok"
-    assert told == ["input `x` was asked for after its node had ended"]
+    assert told == ["input `x` was requested after its node had ended"]
 
 
 def test_a_lazy_choice_becomes_a_member_of_its_enum(bench: Bench) -> None:

@@ -353,7 +353,7 @@ def test_what_was_changed_between_two_runs_is_had_anew_and_told(
     run({"grey": grey(), "keep": of("Keep")})
     held["image"][...] *= 2
     nodes = {"grey": grey(), "mean": of("Mean")}
-    with pytest.warns(RuntimeWarning, match="changed after its node had given it"):
+    with pytest.warns(RuntimeWarning, match="changed after its node returned it"):
         assert run(nodes)["mean.number"] == 0.25
     assert run(nodes)["mean.number"] == 0.25, "and it is told just once"
 
@@ -381,7 +381,7 @@ def test_nothing_is_written_that_was_computed_from_what_has_changed(
     nodes = {"grey": grey(), "bad": of("OnePixel"), "mean": of("Mean", after=link("bad"))}
     assert run(nodes)["mean.number"] > 0.25, "the marks don't show it"
     held["careful"] = True
-    with pytest.warns(RuntimeWarning, match="changed after its node had given it"):
+    with pytest.warns(RuntimeWarning, match="changed after its node returned it"):
         again = run(nodes, restart=True)
     assert again["mean.number"] == 0.25
     assert {again.nodes[name].status for name in nodes} == {"ran"}
@@ -412,7 +412,7 @@ def test_a_node_that_gives_the_same_memory_each_time_is_told_and_gives_no_wrong_
     nodes["both"] = {"type": "Both", "inputs": {"first": link("a"), "second": link("b")}}
     result = bench.run(nodes)
     assert result.nodes["both"].status == "failed"
-    assert "the node that gives it" in result.errors[0].problem.message
+    assert "the node that outputs it" in result.errors[0].problem.message
 
 
 @node

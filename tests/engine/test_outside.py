@@ -224,7 +224,7 @@ def test_plan_and_why_tell_of_it(
         ("Scaled", "variable OUTSIDE_SCALE"),
     ):
         (why,) = session.why(flow(kind), node="it")[:1]
-        assert f"what it reads outside has changed: {what}" in str(why.reasons)
+        assert f"external data that it reads has changed: {what}" in str(why.reasons)
 
 
 def test_what_changed_while_its_node_ran_leaves_no_result(place: Place, session: Session) -> None:
@@ -373,7 +373,7 @@ def test_what_is_in_the_way_of_a_file_counts(place: Place, session: Session) -> 
         path.unlink()
     if hasattr(os, "mkfifo"):
         os.mkfifo(path)
-        assert "is no regular file" in opened()
+        assert "is not a regular file" in opened()
 
 
 @pytest.mark.parametrize("name", ["\0", "a" * 5000, "~nobody-has-this-name/file"])
@@ -383,4 +383,4 @@ def test_what_can_be_no_file_is_told(place: Place, session: Session, name: str) 
     )
     (error,) = session.run(workflow, targets=["it"]).errors
     assert isinstance(error.__cause__, InvalidFile)
-    assert "names no file" in str(error)
+    assert "is not a file" in str(error)

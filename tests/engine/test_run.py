@@ -336,7 +336,7 @@ def test_a_listener_that_fails_breaks_no_run(
     ("port", "given", "said"),
     [
         ("share", 2.0, "input `share`: is too large (given: 2.0; expected: a number from 0 to 1)"),
-        ("share", float("nan"), "input `share`: is no number (given: NaN"),
+        ("share", float("nan"), "input `share`: is not a number (given: NaN"),
         ("share", float("-inf"), "input `share`: is too small (given: -Infinity"),
         (
             "count",

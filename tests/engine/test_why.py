@@ -281,14 +281,16 @@ def test_a_result_of_which_only_the_digest_is_left_is_told_with_who_needs_it(des
 
 def test_sinks_tell_why_they_run(desk: Desk) -> None:
     nodes = {**NODES, "act": {"type": "{}:Act", "inputs": {"value": link("again")}}}
-    assert "hasn't written" not in reasons(desk, nodes, "write")[0]
+    assert "has not written" not in reasons(desk, nodes, "write")[0]
     desk.run(nodes)
-    assert reasons(desk, nodes, "act") == ["it acts on the world outside, so it runs each time"]
+    assert reasons(desk, nodes, "act") == [
+        "it has an effect outside the workflow, so it runs each time"
+    ]
     found = desk.why(nodes, "write")["write"]
-    assert found.reasons == ("the files that it wrote lie there unchanged",)
+    assert found.reasons == ("the files that it wrote exist, unchanged",)
     assert found.origin is not None
     (desk.folder / "out" / "number.txt").write_text("something else")
-    assert reasons(desk, nodes, "write") == ["what it wrote does not lie there unchanged"]
+    assert reasons(desk, nodes, "write") == ["the files that it wrote are missing or changed"]
 
 
 def test_a_changed_file_is_told(desk: Desk) -> None:
@@ -296,7 +298,7 @@ def test_a_changed_file_is_told(desk: Desk) -> None:
     nodes = {"read": {"type": "{}:Read", "inputs": {"name": "in.txt"}}}
     desk.run(nodes, "read")
     (desk.folder / "in.txt").write_text("123456")
-    assert reasons(desk, nodes, "read") == ["what it reads outside has changed: 5 → 6"]
+    assert reasons(desk, nodes, "read") == ["external data that it reads has changed: 5 → 6"]
 
 
 def test_what_runs_each_time_says_so(desk: Desk) -> None:

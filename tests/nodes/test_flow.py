@@ -549,7 +549,7 @@ def test_a_subgraph_may_loop_over_itself(bench: Loops) -> None:
 
 def test_a_subgraph_that_there_isnt_is_told(bench: Loops) -> None:
     assert bench.problems(for_each([1], plus=1, by=2), {"Tripl": TRIPLE})[0] == (
-        "node `loop` (ForEach), input `body`: names no subgraph of this workflow "
+        "node `loop` (ForEach), input `body`: does not name a subgraph of this workflow "
         "(given: Triple). Did you mean `Tripl`?"
     )
 
@@ -570,10 +570,10 @@ def test_what_a_subgraph_lacks_is_told(bench: Loops) -> None:
     }
     found = bench.problems(for_each([1], itm=2), {"Triple": body})
     assert found == [
-        "node `loop` (ForEach), input `body`: the subgraph `Triple` has no input `item`. "
-        "Did you mean `itm`? Give it an input of that name.",
+        "node `loop` (ForEach), input `body`: the subgraph `Triple` has no input `item`. Did "
+        "you mean `itm`? Add an input of that name to it.",
         "node `loop` (ForEach), input `body`: the subgraph `Triple` has no output `result`. "
-        "Did you mean `res`? Give it an output of that name.",
+        "Did you mean `res`? Add an output of that name to it.",
     ]
 
 
@@ -618,7 +618,7 @@ def test_a_state_of_another_type_than_it_is_taken_is_told(bench: Loops) -> None:
     }
     graph = {"loop": use("Repeat", state=0, body="Step")}
     [found] = bench.problems(graph, {"Step": body})
-    assert "is to be given its output `state` again" in found
+    assert "passes its output `state` to its input of that name" in found
     assert "(given: bool; expected: int)" in found
 
 
@@ -626,7 +626,7 @@ def test_an_input_that_the_loop_has_itself_is_told(bench: Loops) -> None:
     body = {**TRIPLE, "inputs": {**TRIPLE["inputs"], "items": {"to": ["mix.factor"]}}}
     del body["inputs"]["by"]
     [found] = bench.problems(for_each([1], plus=1), {"Triple": body})
-    assert "has an input `items`, and so has the node itself" in found
+    assert "has an input `items`, and the node itself has an input of that name" in found
 
 
 def test_loops_nested_too_deeply_are_told(bench: Loops) -> None:

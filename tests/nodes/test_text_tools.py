@@ -87,7 +87,7 @@ def test_a_pattern_that_would_take_all_memory_is_told_before_it_does(
     nodes = {"find": {"type": "FindText", "inputs": {"text": "a", "pattern": pattern}}}
     [problem] = bench.problems(nodes, "find")
     assert (problem.node, problem.port) == ("find", "pattern")
-    assert "too long, as each repetition is written out" in problem.message
+    assert "too long, because each repetition is expanded" in problem.message
 
 
 def test_counts_that_are_not_written_out_are_no_matter() -> None:

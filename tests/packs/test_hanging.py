@@ -37,7 +37,9 @@ def other() -> Iterator[int]:
 
 def write_note(folder: Path, pack: Pack, process: int, most: float | None = None) -> None:
     """As a process does that waits for a pack, or has given it up."""
-    text = "pack `slow_one`: importing it has taken 9 s and goes on, in slow_one.py, line 1"
+    text = (
+        "pack `slow_one`: importing it has taken 9 s and is still running, in slow_one.py, line 1"
+    )
     note = hanging._note(pack.stamp(), text, is_given_up=False)
     born = hanging._born(process)
     note = replace(note, process=process, born=born, most=most)
@@ -55,7 +57,7 @@ def test_a_pack_that_another_process_is_at_is_left_out_until_that_is_over(
     registry = read(tmp_path / "specs", pack)
     assert registry.node_types() == []
     (told,) = registry.problems
-    assert "in slow_one.py, line 1. It is left out meanwhile" in told
+    assert "in slow_one.py, line 1. The pack is not loaded meanwhile" in told
     assert registry.is_current()
     (note,) = (tmp_path / "specs").glob("*.hangs")
     note.unlink()
@@ -77,7 +79,7 @@ def test_a_pack_that_was_given_up_is_left_out_until_it_is_edited(
     write_note(tmp_path / "specs", pack, 2**22 + 1, most=60)
     registry = read(tmp_path / "specs", pack)
     assert registry.node_types() == []
-    assert "until it is edited, or `import_seconds` raised" in registry.problems[0]
+    assert "until it is edited or `import_seconds` is increased" in registry.problems[0]
     assert registry.faults("slow_one") == registry.problems
     pack.root.write_text(TEXT.replace("Two", "Three"))
     assert read(tmp_path / "specs", pack).node_types() == ["slow_one:Three"]

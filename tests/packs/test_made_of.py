@@ -230,7 +230,7 @@ def test_a_process_that_imports_no_packs_knows_what_is_on_disk(
     # The others needn't wait until it has been read.
     unread = load_declared_types([pack], tmp_path / "cache")
     assert (unread.is_current, unread.node_types()) == (True, [])
-    assert unread.problems == (f"pack `{pack.name}`: what it declares isn't known yet",)
+    assert unread.problems == (f"pack `{pack.name}`: its declarations are not known yet",)
     registry(pack, tmp_path).node_types()
     known = load_declared_types([pack], tmp_path / "cache")
     assert (known.is_current, known.problems) == (True, ())

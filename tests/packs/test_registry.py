@@ -74,7 +74,7 @@ def test_a_module_that_fails_to_import_hurts_no_other(folder: Path) -> None:
     ("text", "said"),
     [
         ("def blur(image): return image\n", "declares no nodes. Put `@node`"),
-        ("NODE_CLASS_MAPPINGS = {'Invert': object}\n", "NODE_CLASS_MAPPINGS are nodes of ComfyUI"),
+        ("NODE_CLASS_MAPPINGS = {'Invert': object}\n", "NODE_CLASS_MAPPINGS are ComfyUI nodes"),
     ],
 )
 def test_a_pack_of_which_nothing_is_taken_is_told(tmp_path: Path, text: str, said: str) -> None:
@@ -118,7 +118,7 @@ def test_an_installed_pack_that_is_gone_is_reported_and_hurts_no_other(
     others = [pack for pack in installed_packs() if pack.name != "diffusers"]
     registry = Registry([*others, pack_at(folder)])
     assert f"{folder.name}:Other" in registry.node_types()
-    assert "pack `gone`: no_such.package can't be found" in registry.problems[0]
+    assert "pack `gone`: no_such.package cannot be found" in registry.problems[0]
 
 
 def test_one_name_twice_in_a_pack_is_told_and_hurts_no_other(folder: Path) -> None:

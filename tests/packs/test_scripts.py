@@ -77,7 +77,7 @@ def test_a_name_that_could_lead_elsewhere_is_none(name: str, tmp_path: Path) -> 
     file.write_text(NODES.replace('Widget("curve")', f"Widget({name!r})", 1))
     registry = Registry([pack_at(file)])
     assert registry.node_types() == ["named:Unbend"]
-    assert "a widget or panel can't be called so" in registry.problems[0]
+    assert "this cannot be the name of a widget or panel" in registry.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_a_script_that_may_be_right_has_no_fault(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("f(\n1", "line 1: what begins with `(` doesn't end"),
+        ("f(\n1", "line 1: `(` is not closed"),
         ("f(\n]", "line 2: `]` where `(` of line 1 is still open"),
-        ("\n}", "line 2: `}` ends nothing"),
-        ("\n'abc\n'", "line 2: a text doesn't end on its line"),
-        ("/* x", "line 1: a comment doesn't end"),
-        ("\n`${1} x", "line 2: a template doesn't end"),
+        ("\n}", "line 2: `}` closes nothing"),
+        ("\n'abc\n'", "line 2: a string is not closed on its line"),
+        ("/* x", "line 1: a comment is not closed"),
+        ("\n`${1} x", "line 2: a template string is not closed"),
         ("`${ (1 }`", "line 1: `}` where `(` of line 1 is still open"),
     ],
 )

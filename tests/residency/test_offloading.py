@@ -114,8 +114,8 @@ def test_what_lies_there_goes_to_the_host_and_comes_back() -> None:
     assert device.machine.loaded == [("a", "cuda:0")]
     assert device.machine.moved == [("a", "cpu"), ("a", "cuda:0")]
     assert said == [
-        "The DiffusionModel comes to cuda:0 in parts, as there is room for 9 B of weights "
-        "beside the work."
+        "The DiffusionModel is loaded on cuda:0 in parts, because there is room for 9 B of "
+        "weights in addition to the computation."
     ]
 
 

@@ -88,7 +88,7 @@ def test_shapes_and_plots_are_drawn() -> None:
 
 def test_what_is_broken_is_told_and_nothing_raised() -> None:
     page = value_html(torch.full((1, 4, 4, 3), float("nan")))
-    assert "can't be shown" in page
+    assert "cannot be shown" in page
     assert "NaN" in page
 
 

@@ -904,7 +904,7 @@ def test_a_method_that_nobody_needs_is_refused_with_those_that_there_are(
 def test_true_is_no_number(server: Process, options: dict[str, Any]) -> None:
     answer = ask(server, "POST", "/jobs", json={"workflow": workflow(), **options})
     assert answer.status_code == 422
-    assert "a number is wanted here, not true" in answer.text
+    assert "a number is expected here, not true" in answer.text
 
 
 def test_a_workflow_of_many_bytes_is_refused_before_it_is_read(server: Process) -> None:

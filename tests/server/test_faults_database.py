@@ -72,7 +72,7 @@ def test_who_has_waited_too_long_is_told_to_come_back(server: Hosted, api: Api) 
         answer = api.submit()
         assert answer.status_code == 503
         assert "locked" in answer.json()["detail"]
-        assert "Another program holds it" in answer.json()["problems"][0]["hint"]
+        assert "Another program uses it" in answer.json()["problems"][0]["hint"]
         assert "retry-after" in answer.headers
         assert api.ready() == {"queue-not-writable"}
     until(lambda: api.ready() == set())

@@ -154,7 +154,7 @@ def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> No
     ("fault", "level", "said"),
     [
         (NoAnswerYet("no answer in time"), "WARNING", "are still being read: no answer in time"),
-        (NodegraphError("there is no planner"), "ERROR", "couldn't be read: there is no planner"),
+        (NodegraphError("there is no planner"), "ERROR", "could not be read: there is no planner"),
     ],
 )
 def test_packs_that_are_slow_arent_called_unreadable(
@@ -189,7 +189,7 @@ def test_a_type_of_a_pack_that_cannot_be_read_says_so(home: Path) -> None:
     types = asyncio.run(look())
     hint = problems_of("broken:Sum", types, home)["unknown-node-type"]
     assert hint is not None
-    assert "Not all of it could be read" in hint
+    assert "Only a part of it could be read" in hint
 
 
 def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
 def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(
     home: Path, is_given_up: bool
 ) -> None:
-    text = "pack `endless`: importing it has taken 60 s and goes on, in endless.py, line 1"
+    text = "pack `endless`: importing it has taken 60 s and is still running, in endless.py, line 1"
     other = os.getppid()
     path = home / "packs" / "endless.py"
 

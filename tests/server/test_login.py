@@ -260,5 +260,5 @@ def test_the_pages_hold_no_script_and_are_not_kept(guarded: tuple[Hosted, str]) 
 
 def test_without_tokens_nobody_has_to_log_in(server: Hosted) -> None:
     with browser(server) as client:
-        assert "known here without" in client.get("/login").text
+        assert "have access without" in client.get("/login").text
         assert client.get("/api/v1/apps").status_code == 200

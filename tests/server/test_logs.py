@@ -339,7 +339,7 @@ def test_what_a_request_has_done_in_another_thread_bears_its_id(
     until(lambda: len(about(lines(), name)) == 2)
     (warning,) = [line for line in about(lines(), name) if line["level"] == "warning"]
     assert warning["job"] == job
-    assert "can't be read" in warning["message"]
+    assert "cannot be read" in warning["message"]
 
 
 def test_a_websocket_has_a_line_when_it_ends(

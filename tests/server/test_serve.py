@@ -248,7 +248,7 @@ def test_a_client_that_stalls_is_hung_up_on(impatient: Process) -> None:
     for stalls in (_sends_half, _sends_byte_by_byte, _stops_reading):
         stalls(impatient.port)
         assert asked(impatient, "/system").status_code == 200
-    eventually(lambda: impatient.log.count("hung up on a client that stalled") >= 5)
+    eventually(lambda: impatient.log.count("closed the connection of a client that stalled") >= 5)
     assert "Traceback" not in impatient.log
 
 

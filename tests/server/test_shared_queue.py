@@ -117,7 +117,7 @@ def test_two_servers_are_one_queue(
         refused = two.ask("POST", "/jobs", json={"workflow": workflow()})
         assert refused.status_code == 503
         told = refused.json()["title"], refused.json()["detail"]
-        assert told == ("The job queue can't be reached", "can't reach the job queue")
+        assert told == ("The job queue cannot be reached", "cannot reach the job queue")
         assert refused.json()["problems"][0]["message"] == told[1]
         assert two.ask("GET", "/jobs").status_code == 503
         ready = httpx.get(f"{two.url}/readyz", timeout=PATIENCE, trust_env=False)

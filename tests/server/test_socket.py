@@ -251,7 +251,7 @@ def test_a_token_that_is_revoked(server: Hosted, rules: Callable[..., None]) -> 
     with talk(server, headers={"Authorization": f"Bearer {text}"}) as client:
         client.ask("ping")
         tokens.revoke(record.id)
-        assert client.closed() == (1008, "the token isn't good any more")
+        assert client.closed() == (1008, "the token is no longer valid")
 
 
 def test_messages_that_come_all_at_once_or_in_pieces_are_all_answered(server: Hosted) -> None:
@@ -292,7 +292,7 @@ def test_heartbeats(server: Hosted, rules: Callable[..., None]) -> None:
         while time.monotonic() < end:
             assert client.next() == {"type": "heartbeat"}
             client.send(type="heartbeat")
-        assert client.closed() == (4001, "nothing was heard for 3 s")
+        assert client.closed() == (4001, "nothing was received for 3 s")
 
 
 def test_what_happens_to_others_needs_no_second_look(
@@ -321,7 +321,7 @@ def test_a_server_that_stops(own_server: Hosted) -> None:
     with talk(own_server) as client, talk(own_server) as other:
         client.ask("subscribe")
         own_server.services.hub._tail._loop.call_soon_threadsafe(own_server.services.begin_shutdown)
-        assert client.closed() == other.closed() == (1001, "the server stops")
+        assert client.closed() == other.closed() == (1001, "the server is stopping")
     with pytest.raises(ConnectionClosed) as caught, talk(own_server):
         pass
     assert caught.value.rcvd is not None
@@ -518,7 +518,7 @@ def test_a_fault_of_the_server_closes_with_a_reason(
         monkeypatch.setattr(server.services.queue, "cancel", broken)
         job = client.ask("submit", **wish())["job"]["id"]
         client.send(type="cancel", id=9, job=job)
-        assert client.closed() == (1011, "the server failed; its log says why")
+        assert client.closed() == (1011, "the server failed; its log shows why")
 
 
 UNREAD: dict[str, Any] = {"max_queue": 1}
@@ -588,7 +588,7 @@ def test_a_slow_client_is_told_why_it_is_hung_up_on(
         client.ask("submit", **wish())
         job = worker.take()
         overrun(worker, job, 0)
-        assert slow.closed() == (4000, "events happen faster than they are taken")
+        assert slow.closed() == (4000, "events happen faster than the client reads them")
         # What it got is without gaps, and it can go on from there.
         client.ask("subscribe", after=slow.last)
         worker.finish(job)

@@ -145,7 +145,7 @@ def test_a_damaged_file_lets_nobody_in_until_it_is_mended(
             file.read()
         with pytest.raises(InvalidFile):
             file.add("other", ["run"])
-    assert "no token is good" in caplog.text
+    assert "no token is accepted" in caplog.text
     file.path.write_bytes(good)
     assert tokens.caller(text) is not None
 

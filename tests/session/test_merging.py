@@ -107,7 +107,7 @@ def test_what_may_differ_is_known_under_keys_of_its_own(tmp_path: Path) -> None:
 
 
 def test_options_are_for_each_run_or_none(tmp_path: Path) -> None:
-    with session(tmp_path) as merged, raises(InvalidValue, given="1 of options, 3 workflows"):
+    with session(tmp_path) as merged, raises(InvalidValue, given="1 options, 3 workflows"):
         merged.run_many(WORKFLOWS, [TARGETS])
 
 

@@ -146,8 +146,8 @@ def test_a_run_goes_on_without_the_place(
     away = tmp_path / "away"
     with caplog.at_level(logging.WARNING):
         assert run(tmp_path / "one", away) == ["Count", "Draw", "Shade"]
-    assert caplog.text.count("can't be reached") == 1
-    assert "3 results are still to go" in caplog.text
+    assert caplog.text.count("cannot be reached") == 1
+    assert "3 results are not yet uploaded" in caplog.text
     away.mkdir()
     assert run(tmp_path / "one", away) == []
     assert run(tmp_path / "two", away) == []
@@ -160,5 +160,5 @@ def test_a_place_that_is_none_is_told_and_left_out(tmp_path: Path, url: str, tol
     with Session(Settings(home=tmp_path, remote_store=url), nodes=[Draw]) as session:
         assert session.store is not None
         (problem,) = session.problems
-    assert "aren't shared with other machines" in problem
+    assert "are not shared with other machines" in problem
     assert told in problem

@@ -341,7 +341,7 @@ def test_a_node_that_runs_something_by_its_own_session_is_refused(
         monkeypatch.setitem(vars(builtins), "own_session", session)
         (error,) = run("own").errors
         assert error.problem.node == "n"
-        assert "by the session that waits for it" in str(error)
+        assert "in the session that waits for it" in str(error)
         assert run("shared")["n"] == 5
         assert session.run(Workflow.from_dict(WORKFLOW), targets=["start"])["start"] == 5
     nodegraph.close()

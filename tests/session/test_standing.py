@@ -187,7 +187,7 @@ def test_what_is_of_another_kind_is_told(begin: Callable[..., object]) -> None:
         ({"packs": "my.py"}, r"as a list .given: 'my.py'; expected: \['my.py'\]"),
         ({"nodes": Twice}, r"as a list .given: Twice; expected: \[Twice\]"),
         ({"nodes": 3}, "as a list .given: 3"),
-        ({"inputs": 3}, "`inputs` is a folder .given: 3"),
+        ({"inputs": 3}, "`inputs` must be a folder .given: 3"),
         ({"packs": [3]}, "no pack .given: 3; expected: the path of a folder"),
     ]:
         with pytest.raises(InvalidValue, match=told):

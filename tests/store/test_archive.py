@@ -302,7 +302,7 @@ _REFUSED: dict[str, dict[str, Any]] = {
     "a size of text": {"entries": [_entry(outputs=_column([[_DIGEST, "1"]]))]},
     "inline text": {"entries": [_entry(outputs=_column([[_DIGEST, 1, "x"]]))]},
     "bad items": {"entries": [_entry(outputs=_column([[_DIGEST, 1, None, [[1, 2]]]]))]},
-    "half a surrogate": {
+    "half of a surrogate": {
         "members": {
             "entries.msgpack": msgpack.packb(
                 _entry(node_type="\ud800"), unicode_errors="surrogatepass"

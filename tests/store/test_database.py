@@ -107,10 +107,10 @@ def test_commits_are_synced_where_it_is_asked(database: Database) -> None:
 def test_faults_are_told_in_its_own_words(database: Database) -> None:
     locked = database.explained(sqlite3.OperationalError("database is locked"))
     assert isinstance(locked, OutputError)
-    assert "can't write the book of notes" in str(locked)
+    assert "cannot write the book of notes" in str(locked)
     broken = database.explained(sqlite3.DatabaseError("malformed"))
     assert isinstance(broken, InvalidFile)
-    assert "to start the notes afresh: all is lost." in str(broken)
+    assert "to start the notes again: all is lost." in str(broken)
 
 
 def test_opening_waits_as_long_as_it_is_told(database: Database) -> None:

@@ -140,5 +140,5 @@ def test_an_index_that_fails_costs_no_more_than_time(
     with index.writing() as connection:
         connection.execute("DROP TABLE files")
     assert _digests(index).digest(model) == digest_bytes(b"weights")
-    assert "can't look up" in caplog.text
-    assert "can't remember" in caplog.text
+    assert "cannot look up" in caplog.text
+    assert "cannot remember" in caplog.text

@@ -174,7 +174,7 @@ def test_a_newer_index_is_refused(path: Path, read_only: bool) -> None:
     index.close()
     with raises(InvalidFile, given="99") as caught:
         Index(path, read_only=read_only)
-    assert "newer" in (caught.value.problem.hint or "")
+    assert "Update nodegraph" in (caught.value.problem.hint or "")
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_an_older_index_is_brought_up_to_date(path: Path, request: pytest.Fixtur
     request.getfixturevalue("next_version")
     with raises(InvalidFile, given="5") as caught:
         Index(path, read_only=True)
-    assert "may be written" in (caught.value.problem.hint or "")
+    assert "with write access" in (caught.value.problem.hint or "")
     for _ in range(2):
         index = Index(path)
         assert noted(index) == 8
@@ -302,4 +302,4 @@ def test_read_only_folder_with_a_journal_left_behind(closed_folder: Path) -> Non
     index.close()
     closed_folder.chmod(0o555)
     found = _read_as_nobody(closed_folder / "index.sqlite")
-    assert "Open it once where it may be written" in found.stderr
+    assert "Open it once with write access" in found.stderr

@@ -255,6 +255,6 @@ def test_a_class_that_is_not_loaded_is_no_fault_of_the_store(
         put(store, "m", declared(module, "Length", "meters")(3))
         assert store.load(output(store, "m")).meters == 3
         del module.Length
-        with pytest.raises(OutputGone, match="isn't known here"):
+        with pytest.raises(OutputGone, match="is not known here"):
             store.load(output(store, "m"))
         assert store.problem is None

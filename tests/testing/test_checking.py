@@ -75,7 +75,7 @@ def Deaf(ctx: Context, image: Image) -> Image:
         try:
             ctx.progress(step + 1, 4)
         except Exception:  # noqa: BLE001 - the fault that is looked for
-            ctx.log("went on")
+            ctx.log("continued")
     return image
 
 
@@ -175,9 +175,9 @@ def test_what_is_right_has_no_faults(workbench: Workbench, function: Callable[..
         (WrongType, "types", r"returned float32 \[1, 16, 24, 3\], .* but declares Mask"),
         (TooBright, "types", r"0 to 3; expected: values in 0..1.*clamp\(0, 1\)"),
         (Double, "types", r"given: float64; expected: float32.*float\(\)"),
-        (Deaf, "cancel", "went on after its run had been cancelled"),
+        (Deaf, "cancel", "continued after its run had been cancelled"),
         (Broken, "runs", "RuntimeError: it broke"),
-        (Forgetful, "kept", "output `thing` doesn't come back from the disk.*loads"),
+        (Forgetful, "kept", "output `thing` is not the same after saving and loading.*loads"),
         (Mixed, "types", "expected: a Palette"),
     ],
 )
@@ -201,7 +201,7 @@ def test_what_can_not_be_judged_says_why(workbench: Workbench) -> None:
     assert handle.faults == []
     assert "stays in memory" in handle.verdicts["kept"].reason
     assert handle.state("determinism") == "not judged"
-    assert "never asks" in handle.verdicts["cancel"].reason
+    assert "never checks" in handle.verdicts["cancel"].reason
     assert "deterministic=False" in workbench.check_node(Declared).verdicts["determinism"].reason
     latent = workbench.check_node(NeedsLatent)
     assert set(judged(latent).values()) == {"not judged"}

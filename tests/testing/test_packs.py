@@ -61,7 +61,7 @@ def test_names_that_no_pack_can_have_are_refused(
 ) -> None:
     code, _, err = command(capsys, "pack", "new", "--", name)
     assert code == 2
-    assert "can't be called" in err
+    assert "cannot be called" in err
 
 
 def test_faults_make_the_command_fail_and_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +103,7 @@ def test_a_pack_of_many_nodes_is_told_in_few_lines(capsys: pytest.CaptureFixture
     code, out, _ = command(capsys, "pack", "test", "many.py")
     assert code == 0
     assert " and 18 more)" in out
-    assert "30 nodes: all fine" in out
+    assert "30 nodes: all passed" in out
 
 
 def test_an_example_of_nothing_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,14 +116,16 @@ def test_an_example_of_nothing_is_a_fault(capsys: pytest.CaptureFixture[str]) ->
     assert code == 1
     assert "Did you mean `mine:Bright`?" in out
     assert "mine:Fine, runs: Fine.json" in out
-    assert "types, determinism, mutation, cancel, kept: it didn't come to that (mine:Fine)" in out
+    assert (
+        "types, determinism, mutation, cancel, kept: this check was not reached (mine:Fine)" in out
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["new", "2nd"], "can't be called `2nd`"),
-        (["new", "json"], "there is a Python package `json` already"),
+        (["new", "2nd"], "cannot be called `2nd`"),
+        (["new", "json"], "there is already a Python package `json`"),
         (["new", "mine", "--license", "MTI"], "MIT"),
         (["test", "no-such-pack"], "there is no pack `no-such-pack`"),
     ],
@@ -141,7 +143,7 @@ def test_nothing_is_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bright/README.md").write_text("mine")
     code, _, err = command(capsys, "pack", "new", "bright")
     assert code == 2
-    assert "README.md exists already" in err
+    assert "README.md already exists" in err
     assert Path("bright/README.md").read_text() == "mine"
 
 
@@ -168,5 +170,5 @@ def test_a_new_pack_installs_is_listed_and_passes_its_tests(
     install = ("pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index")
     run(*install, "-e", ".")
     assert "Make a picture brighter" in run("nodegraph", "nodes", "--category", "glow")
-    assert "1 node: all fine" in run("nodegraph", "pack", "test", "glow")
+    assert "1 node: all passed" in run("nodegraph", "pack", "test", "glow")
     assert "3 passed" in run("pytest", "-q", "-p", "no:cacheprovider")

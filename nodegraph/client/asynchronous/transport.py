@@ -154,7 +154,7 @@ class AsyncEventStream:
         message = await socket.receive(self._deadline.bound(seconds))
         if message is None:
             self._deadline.bound(seconds)
-            raise ConnectionLost("nothing was heard of the server for too long")
+            raise ConnectionLost("the server sent nothing for too long")
         return message
 
     async def _take(self, socket: AsyncSocket, message: Mapping[str, Any]) -> Sequence[Event]:
@@ -308,9 +308,9 @@ def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
 
 def _malformed_message(message: Mapping[str, Any]) -> UnexpectedAnswer:
     return UnexpectedAnswer(
-        "a message of the server isn't understood",
+        "a message of the server is not understood",
         given=ascii(message.get("type"))[:80],
-        hint="The server may be one of another version.",
+        hint="The server may have another version.",
     )
 
 
@@ -418,7 +418,7 @@ class AsyncClientPart:
 def _given_up(request: Request, error: ConnectionLost) -> ConnectionLost:
     if request.method == "GET":
         return error
-    hint = "What was asked for may have been done all the same."
+    hint = "The request may still have been carried out."
     return ConnectionLost(error.problem.message, hint=hint)
 
 

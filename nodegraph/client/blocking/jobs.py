@@ -250,7 +250,7 @@ def _fault_of(file: AnyFile, answer: Reply) -> NodegraphError:
         NodegraphError: It never will.
     """
     if answer.status in (200, 206):
-        return ConnectionLost(f"{file.name} came only in part")
+        return ConnectionLost(f"{file.name} was received only in part")
     fault = error_from_reply(answer)
     if isinstance(fault, ServerError) and fault.is_passing:
         return fault
@@ -406,7 +406,7 @@ class JobMethods(ClientPart):
         """
         if (to is None) == (before is None):
             raise InvalidValue(
-                "a job is moved to an end, or before another one", expected="one of them"
+                "a job is moved either to an end or before another job", expected="one of them"
             )
         where = {"to": to} if before is None else {"before": id_of(before)}
         request = json_request(

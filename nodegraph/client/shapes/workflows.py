@@ -11,7 +11,7 @@ from nodegraph.client.shapes.schema import Finding, described, example
 
 _DIGEST = "5cbdf0ea" * 8
 Title = Annotated[str, example("Text to image")]
-Description = Annotated[str, example("A picture from words.")]
+Description = Annotated[str, example("A picture from a prompt.")]
 Parameters = Annotated[tuple[str, ...], example(["prompt", "seed"])]
 
 

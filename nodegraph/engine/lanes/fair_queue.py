@@ -44,7 +44,7 @@ class Share:
     def __post_init__(self) -> None:
         if self.urgency not in range(CLASSES):
             raise InvalidValue(
-                "there is no such class of priority",
+                "there is no such priority class",
                 given=repr(self.urgency),
                 expected="0 (high), 1 (normal) or 2 (in the background)",
             )

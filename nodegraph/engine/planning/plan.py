@@ -448,17 +448,17 @@ HEADS = ("node", "type", "time", "memory", "plan")
 _PLACE_WORDS = {
     "memory": "cached in memory",
     "disk": "cached on disk",
-    "digest": "cached; its bytes aren't kept, nor needed",
-    "files": "its files lie there unchanged",
-    "shared": "an equal node runs for it",
+    "digest": "cached; its bytes are not kept and not needed",
+    "files": "its files exist, unchanged",
+    "shared": "an identical node runs instead",
     "blocked": "no value this time",
 }
 _REASONS = {
-    "gone": "runs again, as its bytes aren't kept",
+    "gone": "runs again, because its bytes are not kept",
     "sink": "runs",
     "always": "runs each time",
     "random": "runs each time",
-    "fault": "its key can't be made",
+    "fault": "its cache key cannot be computed",
 }
 
 
@@ -475,14 +475,14 @@ def row(node: NodePlan) -> tuple[str, str, str, str, str]:
 def verdict(node: NodePlan) -> str:
     """What a node would do, in words."""
     if node.status == "skip":
-        return "left out" if node.reason == "blocked" else "not asked for"
+        return "left out" if node.reason == "blocked" else "not needed"
     if node.status == "hit":
         return _PLACE_WORDS.get(node.place or "", "cached") + (
-            "" if node.certain else ", if it is asked for"
+            "" if node.certain else ", if it is needed"
         )
     text = _REASONS.get(node.reason, "runs")
     if node.status == "lazy":
-        text = "runs if it is asked for"
+        text = "runs if it is needed"
     elif not node.certain and node.reason in ("upstream", "state"):
         text = "may run"
     return text + _items(node)
@@ -503,7 +503,7 @@ def total_lines(totals: Totals) -> Iterator[str]:
     counts = totals.counts
     yield f"{_running(totals)}, {counts['hit']} cached{_others(totals)}."
     if totals.perhaps:
-        yield "What may run is spared if what it waits for turns out the same as before."
+        yield "A node that may run is skipped if its inputs turn out the same as before."
     if counts["run"]:
         yield f"Expected time: {_time(totals)}."
     for device in sorted({*totals.memory, *totals.unknown_memory, *totals.load}):
@@ -514,11 +514,14 @@ def total_lines(totals: Totals) -> Iterator[str]:
         weights = f"; {format_size(load)} of weights to load" if load else ""
         room = totals.room.get(device)
         there = (
-            f", of {format_size(room)} that are free for it" if room is not None and known else ""
+            f", of {format_size(room)} that is free for it" if room is not None and known else ""
         )
         yield f"Peak memory on {device}: {text}{there}{weights}."
     if totals.unknown_load:
-        yield f"How much is to be loaded for {', '.join(totals.unknown_load)} isn't known yet."
+        yield (
+            f"The size of the weights to load for {', '.join(totals.unknown_load)} is not known "
+            "yet."
+        )
 
 
 def _running(totals: Totals) -> str:
@@ -529,14 +532,14 @@ def _running(totals: Totals) -> str:
 
 def _others(totals: Totals) -> str:
     lazy, skipped = totals.counts["lazy"], totals.counts["skip"]
-    words = [f", {lazy} only if asked for"] if lazy else []
-    words += [f", {skipped} not asked for"] if skipped else []
+    words = [f", {lazy} only if needed"] if lazy else []
+    words += [f", {skipped} not needed"] if skipped else []
     return "".join(words)
 
 
 def _time(totals: Totals) -> str:
     if not totals.seconds and totals.unknown_seconds:
-        return "unknown, as none of this has been run here before"
+        return "unknown, because none of this has been run here before"
     least = "at least " if totals.unknown_seconds else ""
     text = f"{least}{format_seconds(totals.seconds)}"
     perhaps = totals.seconds - totals.sure_seconds
@@ -544,7 +547,7 @@ def _time(totals: Totals) -> str:
     if totals.load_seconds > 0:
         parts.append(f"{format_seconds(totals.load_seconds)} to load weights")
     if perhaps > 0:
-        parts.append(f"{format_seconds(perhaps)} may be cut off")
+        parts.append(f"{format_seconds(perhaps)} may be skipped")
     return f"{text}, of which {' and '.join(parts)}" if parts else text
 
 
@@ -567,4 +570,4 @@ def plan_table(plan: Plan) -> Group:
 
 def _below(plan: Plan) -> list[str]:
     lines = list(total_lines(plan.totals)) if plan.nodes else []
-    return [*lines, "This can't run:", *map(str, plan.problems)] if plan.problems else lines
+    return [*lines, "This cannot run:", *map(str, plan.problems)] if plan.problems else lines

@@ -259,11 +259,13 @@ class _Explained:
         if planned.status == "hit":
             return self._hit(planned)
         if planned.calls == 0:
-            return NodeWhy(planned, ("a list that it goes through is empty: nothing to do",))
+            return NodeWhy(
+                planned, ("a list that it maps over is empty, so there is nothing to do",)
+            )
         call = self._telling_call(name)
         reasons, changes, origin = self._own_reasons(planned, call)
         if planned.status == "lazy":
-            reasons.insert(0, "whether it is asked for is known only in the run")
+            reasons.insert(0, "whether it is needed is known only during the run")
         return NodeWhy(planned, tuple(reasons), tuple(changes), origin, waits)
 
     # What is there
@@ -271,9 +273,9 @@ class _Explained:
     def _hit(self, planned: NodePlan) -> NodeWhy:
         if planned.place == "files":
             origin = self._origin_in_runs(planned.key)
-            return NodeWhy(planned, ("the files that it wrote lie there unchanged",), (), origin)
+            return NodeWhy(planned, ("the files that it wrote exist, unchanged",), (), origin)
         if planned.place == "shared":
-            return NodeWhy(planned, ("an equal node runs for it",))
+            return NodeWhy(planned, ("an identical node runs instead",))
         if planned.place == "blocked":
             return NodeWhy(planned, ("an input has no value this time",))
         calls = self._plan.predicted[planned.name].each_call()
@@ -291,8 +293,8 @@ class _Explained:
 
     def _skipped(self, planned: NodePlan) -> str:
         if planned.reason == "blocked":
-            return "an input has no value this time, so it is left out"
-        return "nobody asks for it this time"
+            return "an input has no value this time, so the node is skipped"
+        return "no node needs it this time"
 
     # What runs
 
@@ -307,30 +309,36 @@ class _Explained:
     ) -> tuple[list[str], list[Difference], Origin | None]:
         node = self._graph.nodes[planned.name]
         if planned.reason == "fault":
-            return [f"its key can't be made: {self._plan.predicted[node.name].fault}"], [], None
+            return (
+                [f"its cache key cannot be computed: {self._plan.predicted[node.name].fault}"],
+                [],
+                None,
+            )
         if planned.reason == "always":
-            return ["the workflow says to run it each time"], [], None
+            return ["the workflow sets it to run each time"], [], None
         if planned.reason == "random":
-            return ["its results differ from run to run, so none is kept"], [], None
+            return ["its results differ from run to run, so they are not kept"], [], None
         if planned.reason == "gone":
             return self._gone(planned, call)
         waiting = self._waiting(node, call)
         if node.spec.output:
             return [self._sink(node, call), *waiting], [], None
         if planned.reason == "state":
-            waiting.append("what it reads outside can't be told before its inputs are there")
+            waiting.append(
+                "the external data that it reads is not known before its inputs are computed"
+            )
         changes, origin, words = self._compared(planned, node, call)
         return [*words, *map(str, changes), *waiting], changes, origin
 
     def _sink(self, node: GraphNode, call: PlannedCall | None) -> str:
         if not node.spec.output_files or self._shared.written is None:
-            return "it acts on the world outside, so it runs each time"
+            return "it has an effect outside the workflow, so it runs each time"
         key = call.key if call is not None else None
         if key is None:
-            return "whether it has written this before isn't known yet"
+            return "it is not known yet whether it has written this before"
         if key in self._known.by_key:
-            return "what it wrote does not lie there unchanged"
-        return "it hasn't written this before"
+            return "the files that it wrote are missing or changed"
+        return "it has not written this before"
 
     def _gone(
         self, planned: NodePlan, call: PlannedCall | None
@@ -375,7 +383,7 @@ class _Explained:
         changes = compare_parts(nearest.parts, now, unknown, self._modules(node))
         words = []
         if not changes and key is not None:
-            words.append("what differs from earlier can't be told")
+            words.append("the difference from the earlier run is not known")
         return changes, _origin(nearest), words
 
     def _record(self, node: GraphNode) -> tuple[EarlierRun, Mapping[str, Any]] | None:
@@ -441,8 +449,8 @@ def _same_key(run: EarlierRun, item: Mapping[str, Any]) -> str:
     if item.get("status") == "failed":
         return f"it failed in run {run.id}, with the same inputs"
     if item.get("status") in ("ran", "cached"):
-        return f"nothing has changed since run {run.id}, but its result isn't kept any more"
-    return f"run {run.id} didn't get to it"
+        return f"nothing has changed since run {run.id}, but its result is no longer kept"
+    return f"run {run.id} did not reach this node"
 
 
 def _names(names: Sequence[str]) -> str:

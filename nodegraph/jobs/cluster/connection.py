@@ -176,7 +176,7 @@ class Cluster:
         if find_spec("ray") is None:
             raise ClusterFault(
                 "workers on a cluster need Ray",
-                hint="Run `pip install 'nodegraph[ray]'` here and on every node.",
+                hint="Run `pip install 'nodegraph[ray]'` here and on every node of the cluster.",
             )
         changes = SerialCalls()
         try:
@@ -239,7 +239,7 @@ class Cluster:
             if is_there and not self.head.is_lost:
                 return
             if not is_there and not (self._passes and self.head.is_lost):
-                raise HeadGone(f"nobody answers at {self.head}, where the cluster was joined")
+                raise HeadGone(f"no answer from {self.head}, where the cluster was joined")
             try:
                 await self._leave()
                 _restore_signal_handlers()
@@ -281,7 +281,7 @@ class Cluster:
         except HeadGone as error:
             # Nor is it as this process ends, which would wait for it without an end.
             atexit.unregister(self._ray.shutdown)
-            _LOG.warning("the cluster wasn't left in order: %s", error)
+            _LOG.warning("leaving the cluster failed: %s", error)
         finally:
             self._changes.close()
             _restore_signal_handlers()
@@ -309,7 +309,7 @@ async def _join_cluster(address: str, changes: SerialCalls) -> tuple[ClusterHead
             try:
                 return await _join_existing(address, other, changes), True
             except ClusterFault as error:
-                _LOG.info("starts a cluster of its own: %s", error)
+                _LOG.info("starts a new cluster: %s", error)
         try:
             await changes.apart(_connect, address, None)
         except HeadGone as error:
@@ -336,7 +336,7 @@ async def _join_existing(address: str, existing: str, changes: SerialCalls) -> C
     head = ClusterHead(*head_address)
     try:
         if not await head.probe():
-            raise HeadGone(f"nobody answers at {head}")
+            raise HeadGone(f"no answer from {head}")
         await wait_unless_lost(changes.apart(_connect, address, existing), head, _JOINING_SECONDS)
     except HeadGone as error:
         head.leave()
@@ -429,9 +429,9 @@ def _detach_threads(worker: Any) -> None:
 
 def _join_error(address: str, error: Exception) -> ClusterFault:
     return ClusterFault(
-        f"the cluster at `{address}` can't be joined: {reason_of(error)}",
-        hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. "
-        "`ray status` tells whether it runs. A cluster with a token wants it here, too: in "
+        f"the cluster at `{address}` cannot be joined: {reason_of(error)}",
+        hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. `ray status` "
+        "shows whether it runs. If the cluster needs a token, put it here too, in "
         "RAY_AUTH_TOKEN or ~/.ray/auth_token.",
     )
 

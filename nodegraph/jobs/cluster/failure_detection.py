@@ -17,8 +17,8 @@ from nodegraph.jobs.supervisor.starter import ProcessExit
 
 _CAUSES = (
     # Told by Ray in prose alone; the first that fits counts.
-    (r"preempt", "its node was taken away", True),
-    (r"node has died|node .*is dead|NODE_DIED", "its node is gone", True),
+    (r"preempt", "its node was removed", True),
+    (r"node has died|node .*is dead|NODE_DIED", "its node is no longer in the cluster", True),
     (r"low on memory|OUT_OF_MEMORY", "its node had no memory left, so Ray ended it", False),
     (r"killed by `ray\.kill`", "it was ended", False),
     (r"worker process has died", "the actor that had started it was killed", False),
@@ -36,12 +36,12 @@ def exit_of(error: BaseException, host: str) -> ProcessExit:
     if isinstance(error, HeadGone):
         return ProcessExit(None, reason=f"{error}{where}", is_lost=True)
     if kind == "ActorUnavailableError":
-        return ProcessExit(None, reason=f"its node can't be reached any more{where}", is_lost=True)
+        return ProcessExit(None, reason=f"its node can no longer be reached{where}", is_lost=True)
     if getattr(error, "preempted", False):
-        return ProcessExit(None, reason=f"its node was taken away{where}", is_lost=True)
+        return ProcessExit(None, reason=f"its node was removed{where}", is_lost=True)
     text = str(error)
     if not host:
-        return ProcessExit(None, begun={}, reason=f"it can't be started: {_unstarted(text)}")
+        return ProcessExit(None, begun={}, reason=f"it cannot be started: {_unstarted(text)}")
     for pattern, words, is_lost in _CAUSES:
         if re.search(pattern, text):
             return ProcessExit(None, reason=f"{words}{where}", is_lost=is_lost)
@@ -72,7 +72,7 @@ def reason_of(error: BaseException) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason was told"
+    return lines[-1] if lines else "no reason was given"
 
 
 P = ParamSpec("P")
@@ -113,9 +113,9 @@ async def wait_unless_lost(
         return answer.result()
     answer.cancel()
     if head.is_lost:
-        raise HeadGone("the head of its cluster is gone")
+        raise HeadGone("the head of its cluster is no longer running")
     head.mark_lost()
-    raise HeadGone(f"the head of its cluster, {head}, hasn't answered for {seconds:g} s")
+    raise HeadGone(f"the head of its cluster, {head}, has not answered for {seconds:g} s")
 
 
 class SerialCalls:
@@ -137,7 +137,7 @@ class SerialCalls:
             HeadGone: The one before hasn't come back yet.
         """
         if self._last is not None and not self._last.done():
-            raise HeadGone("Ray still waits for the head that is gone")
+            raise HeadGone("Ray still waits for the head, which is no longer running")
         answer: Future[T] = Future()
         self._calls.put(partial(_answer, answer, call, *args, **options))
         if self._thread.ident is None:

@@ -67,9 +67,9 @@ def _parcel(path: Path, *, is_listed: bool) -> PackArchive:
         left -= file.stat().st_size
         if left < 0:
             raise PackError(
-                f"the pack at {path} is too large to be sent to other machines",
+                f"the pack at {path} is too large to send to other machines",
                 expected=f"at most {format_size(MOST)}",
-                hint="Put it where all machines find it at the same path, or move data out of it.",
+                hint="Put it at the same path on all machines, or move data out of it.",
             )
         files["" if file == path else file.relative_to(path).as_posix()] = file.read_bytes()
     return PackArchive(str(path), files, _digest(files), is_listed)

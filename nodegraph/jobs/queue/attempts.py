@@ -231,12 +231,12 @@ def _former_deaths(connection: Connection, number: int, count: int) -> list[dict
 
 def _death_error(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times = {1: "once", 2: "twice"}.get(deaths, f"{deaths} times")
-    alone = ", at last one that was new and did nothing else" if deaths > 1 else ""
+    alone = ", the last time on a new worker that ran nothing else" if deaths > 1 else ""
     problem = Problem(
         "worker-died",
         f"the job's worker died {times}{alone}: {death.reason}",
         node=death.node,
-        hint="The evidence says what happened last. Retry it once the cause is mended.",
+        hint="The evidence shows what happened last. Fix the cause, then retry the job.",
     )
     return {**problem.as_dict(), "evidence": death.evidence(), "former_deaths": former}
 

@@ -58,7 +58,7 @@ class QueueFull(NodegraphError):
             f"{whose} full: {more} submitted",
             given=f"{waiting} waiting",
             expected=f"at most {limit}",
-            hint="Wait until some have run, or cancel what isn't needed any more.",
+            hint="Wait until some have run, or cancel jobs that are no longer needed.",
         )
         self.waiting = waiting
         self.limit = limit
@@ -75,7 +75,8 @@ class TooMuchKept(NodegraphError):
             f"the jobs of {client} take too much space",
             given=f"{amount} of workflows and parameters",
             expected=f"at most {most}, those of ended jobs included",
-            hint="Delete ended jobs, or send smaller workflows: upload pictures and name them.",
+            hint="Delete ended jobs, or send smaller workflows: upload pictures and refer to them "
+            "by name.",
         )
 
 
@@ -104,6 +105,7 @@ class QueueUnreachable(OutputError):
 
     def __init__(self, location: str, reason: str) -> None:
         super().__init__(
-            f"can't reach the job queue {location}: {reason}",
-            hint="See that the database runs and can be reached; it is tried again by itself.",
+            f"cannot reach the job queue {location}: {reason}",
+            hint="Check that the database runs and can be reached. The server retries "
+            "automatically.",
         )

@@ -82,12 +82,12 @@ def refusal(connection: Connection, action: Action, id: str, attempt: int | None
     job, transition = summary(connection, id), TRANSITIONS[action]
     if attempt is not None and attempt != job.attempt:
         return StaleAttempt(
-            f"{id} can't be {transition.words} by this worker: its attempt is over",
+            f"{id} cannot be {transition.words} by this worker: its attempt has ended",
             given=f"attempt {attempt}",
             expected=f"attempt {job.attempt}, which is {job.state}",
         )
     return WrongState(
-        f"{id} can't be {transition.words}",
+        f"{id} cannot be {transition.words}",
         given=describe_state(job.state, held=job.held, wanted=job.wanted),
         expected=" or ".join((*transition.sources, *(("running",) if transition.asks else ()))),
         hint=transition.hint if (job.state in ENDED) is not (action == "delete") else None,
@@ -135,7 +135,7 @@ ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
 _PARTICIPLES: Mapping[Interruption, str] = {"cancel": "cancelled", "pause": "paused"}
 _WAITING: tuple[State, ...] = ("queued",)
 _RUNNING: tuple[State, ...] = ("running",)
-_ENDED = "It has ended already."
+_ENDED = "It has already ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,10 @@ TRANSITIONS: Mapping[Action, Transition] = {
     "finish": Transition(_RUNNING, "finished", "finished"),
     "fail": Transition(_RUNNING, "failed", "failed"),
     "stop": Transition(_RUNNING, "cancelled", "stopped"),
-    "requeue": Transition(_RUNNING, "queued", "put back"),
+    "requeue": Transition(_RUNNING, "queued", "requeued"),
     "cancel": Transition(_WAITING, "cancelled", "cancelled", _ENDED, asks=True),
     "hold": Transition(_WAITING, "queued", "paused", _ENDED, asks=True),
-    "unhold": Transition(_WAITING, "queued", "let go", _ENDED, asks=True),
+    "unhold": Transition(_WAITING, "queued", "released", _ENDED, asks=True),
     "interrupt": Transition(_RUNNING, "running", "interrupted"),
     "move": Transition(_WAITING, "queued", "moved"),
     "prioritize": Transition(_WAITING, "queued", "given another priority"),

@@ -51,7 +51,7 @@ class JobFilter:
         for state in self.states:
             if state not in STATES:
                 raise InvalidValue(
-                    "there is no such state of jobs",
+                    "there is no such job state",
                     given=str(state),
                     hint=did_you_mean(str(state), STATES),
                 )
@@ -110,7 +110,7 @@ def page(
     """
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidValue(
-            "a page can't have so many jobs", given=str(limit), expected=f"1 to {LARGEST_PAGE}"
+            "a page cannot have that many jobs", given=str(limit), expected=f"1 to {LARGEST_PAGE}"
         )
     numbers = _numbers(connection, which, order, limit + 1, _read(cursor, which, order))
     jobs = summaries(connection, numbers[:limit])
@@ -170,9 +170,10 @@ def _read(cursor: str | None, which: JobFilter, order: Order) -> int | None:
         is_ours = False
     if not is_ours:
         raise InvalidValue(
-            "this cursor is not of this list",
+            "this cursor belongs to another list",
             given=cursor[:80],
-            hint="Use `next` of the page before with the same filters and order, or none.",
+            hint="Use `next` of the previous page with the same filters and order, or omit the "
+            "cursor.",
         )
     return int(number)
 

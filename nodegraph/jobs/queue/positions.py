@@ -64,13 +64,13 @@ def move_before(connection: Connection, id: str, other: str, now: float) -> None
         return
     if group[0] != theirs[0]:
         raise InvalidValue(
-            f"{id} can't be moved before another client's job",
+            f"{id} cannot be moved before another client's job",
             given=other,
             expected="a job of the same client",
         )
     if group != theirs:
         raise InvalidValue(
-            f"{id} can't be moved before a job of another priority",
+            f"{id} cannot be moved before a job of another priority",
             given=f"{other}, priority {theirs[1]}",
             expected=f"priority {group[1]}",
             hint="Give them the same priority first.",

@@ -103,7 +103,7 @@ class JobQueue(QueueView):
             self._put(lambda connection: self._database.closed(connection, self._server)).result()
         except NodegraphError as error:
             # It is as if the process had been killed, which does no harm.
-            _LOG.warning("the job queue was not closed well: %s", error)
+            _LOG.warning("the job queue was not closed properly: %s", error)
 
     def __enter__(self) -> JobQueue:
         return self

@@ -172,7 +172,7 @@ def queue_format() -> Format:
         whole="the job queue",
         foreign="a job queue",
         absent="no job queue",
-        loss="its jobs are lost, so restore a backup if there is one.",
+        loss="its jobs are lost, so restore a backup if you have one.",
         is_private=True,
         is_irreplaceable=True,
     )

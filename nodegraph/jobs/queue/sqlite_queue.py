@@ -49,7 +49,7 @@ class Ownership:
             self._claims = Claims(lock_path)
         except OSError as error:
             raise OutputError(
-                f"can't make {lock_path} to lock the job queue: {error.strerror or error}"
+                f"cannot make {lock_path} to lock the job queue: {error.strerror or error}"
             ) from error
         if not self._claims.try_claim(_NAME):
             self._claims.close()
@@ -239,7 +239,7 @@ class QueueFile(Database):
             return None
         return OutputError(
             f"the job queue {self.path} was removed or replaced while in use",
-            hint="Put it back or stop the server, and start it again.",
+            hint="Put it back, or stop the server and start it again.",
         )
 
     def opened(self, connection: Connection, server: str) -> None:

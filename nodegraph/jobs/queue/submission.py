@@ -258,7 +258,7 @@ def _digest(workflow: str) -> Digest:
     try:
         return digest_bytes(workflow.encode())
     except UnicodeEncodeError as error:
-        raise InvalidValue(f"the job's workflow can't be kept as text: {error}") from error
+        raise InvalidValue(f"the job's workflow cannot be stored as text: {error}") from error
 
 
 def _request(submission: Submission) -> dict[str, Any]:
@@ -295,7 +295,7 @@ def _cost(seconds: float | None) -> float:
         return 1.0
     if not math.isfinite(seconds) or seconds < 0:
         raise InvalidValue(
-            "a job can't take so long", given=f"{seconds} s", expected="seconds, 0 or more"
+            "a job cannot run that long", given=f"{seconds} s", expected="seconds, 0 or more"
         )
     return max(seconds, _LEAST_COST)
 
@@ -309,7 +309,7 @@ def checked_priority(priority: int) -> int:
     is_number = isinstance(priority, int) and not isinstance(priority, bool)
     if not is_number or not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
         raise InvalidValue(
-            "this is no priority",
+            "this is not a priority",
             given=str(priority),
             expected=f"a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}",
         )
@@ -325,7 +325,7 @@ def json_text(value: Any, what: str) -> str:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"the job's {what} can't be kept as JSON: {error}") from error
+        raise InvalidValue(f"the job's {what} cannot be stored as JSON: {error}") from error
 
 
 def _check_tags(tags: Sequence[str]) -> None:
@@ -340,10 +340,12 @@ def _check_tags(tags: Sequence[str]) -> None:
 def _check_text(what: str, text: str, *, least: int = 1) -> None:
     if not isinstance(text, str) or not least <= len(text) <= _LONGEST_TEXT:
         raise InvalidValue(
-            f"this can't be a job's {what}",
+            f"this cannot be a job's {what}",
             given=repr(text) if len(repr(text)) < 40 else f"{len(text)} characters",
             expected=f"text of {least} to {_LONGEST_TEXT} characters",
         )
     # Half a surrogate pair has no UTF-8; a NUL ends a text for some who read it.
     if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in text):
-        raise InvalidValue(f"the job's {what} holds what is no character", given=ascii(text)[:80])
+        raise InvalidValue(
+            f"the job's {what} has something that is not a character", given=ascii(text)[:80]
+        )

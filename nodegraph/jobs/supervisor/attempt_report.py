@@ -15,7 +15,7 @@ from nodegraph.jobs.queue import Death, JobNotFound, JobQueue, WrongState
 from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.messages import Ended
 
-_NO_REASON = Problem("job-failed", "the job failed; its worker didn't say why").as_dict()
+_NO_REASON = Problem("job-failed", "the job failed, and its worker gave no reason").as_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ _MOST_KEPT = 10_000
 """Events that wait for a queue that can't be written; older ones are given up."""
 _NOT_KEPT = Problem(
     "end-not-kept",
-    "the job ended, but the queue can't keep how",
-    hint="The server's log says why.",
+    "the job ended, but the queue cannot store its result",
+    hint="The server's log shows why.",
 )
 
 
@@ -113,7 +113,7 @@ class AttemptReport:
         self._events += events
         excess = len(self._events) - _MOST_KEPT
         if excess > 0 and not self._is_under_way:
-            _LOG.warning("%d events of %s are given up: too many wait", excess, self.job)
+            _LOG.warning("%d events of %s are dropped: too many are waiting", excess, self.job)
             del self._events[:excess]
         self._begin_writing()
 
@@ -156,7 +156,7 @@ class AttemptReport:
             try:
                 await asyncio.wrap_future(self._put(events, end))
             except (JobNotFound, WrongState) as error:
-                _LOG.warning("what a worker told of %s comes too late: %s", self.job, error)
+                _LOG.warning("a message of a worker about %s came too late: %s", self.job, error)
                 self._close()
             except DATABASE_FAULTS as error:
                 self._is_ill = True
@@ -194,13 +194,13 @@ class AttemptReport:
         if isinstance(error, InvalidValue) and is_end:
             self._end = failed(error.problem.as_dict())
         elif count:
-            _LOG.error("%d events of %s can't be kept", count, self.job, exc_info=error)
+            _LOG.error("%d events of %s cannot be stored", count, self.job, exc_info=error)
             del self._events[:count]
         elif self._end is None or self._end.write is not JobQueue.fail:
-            _LOG.error("the end of %s can't be kept", self.job, exc_info=error)
+            _LOG.error("the end of %s cannot be stored", self.job, exc_info=error)
             self._end = failed(_NOT_KEPT.as_dict())
         else:
-            _LOG.error("%s can't even be failed", self.job, exc_info=error)
+            _LOG.error("%s cannot even be marked as failed", self.job, exc_info=error)
             self._close()
 
     def _close(self) -> None:

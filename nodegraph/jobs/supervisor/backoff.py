@@ -72,7 +72,7 @@ class Health:
         """It couldn't be written."""
         if self.fault is None:
             self.since = time.time()
-            _LOG.error("the job queue can't be written, it is tried again: %s", error)
+            _LOG.error("the job queue cannot be written; the server retries: %s", error)
         self.fault = str(error)
 
     def worked(self) -> None:

@@ -257,7 +257,9 @@ class JobClaimer:
 
     def _defer(self, job: Job, error: FilesUnavailable) -> None:
         if not self._deferred:
-            _LOG.warning("%s waits, as what it needs can't be brought here: %s", job.id, error)
+            _LOG.warning(
+                "%s waits, because files that it needs cannot be fetched: %s", job.id, error
+            )
         now, delay = asyncio.get_running_loop().time(), self._left_for.next()
         kept = {each: end for each, end in self._deferred.items() if end > now - _FORGOTTEN}
         self._deferred = {**kept, job.id: now + delay}

@@ -78,7 +78,9 @@ class LogLines:
         """Some time has passed: more may be logged."""
         self._allowed = _LOGGED
         if self._left_out:
-            _LOG.warning("%s: %d lines of its output left out here", self._name, self._left_out)
+            _LOG.warning(
+                "%s: %d lines of its output are not shown here", self._name, self._left_out
+            )
             self._left_out = 0
 
     def last(self) -> list[str]:

@@ -77,7 +77,7 @@ class Recovery:
         try:
             jobs = await asyncio.wrap_future(self._queue.recover())
         except DATABASE_FAULTS as error:
-            _LOG.error("jobs that ran before the start can't be put back yet: %s", error)
+            _LOG.error("jobs that ran before the start cannot be requeued yet: %s", error)
             return False
         for job in jobs:
             _LOG.warning("%s ran when the server ended; it is %s now", job.id, job.state)
@@ -95,7 +95,7 @@ class Recovery:
             now = {each for each in running if not self._is_known(*each)}
             # Twice in a row, as a claim may be on its way to whoever made it.
             for job, attempt in sorted(now & before):
-                _LOG.error("%s counts as running, but nobody runs it; it is put back", job)
+                _LOG.error("%s counts as running, but no worker runs it; it is requeued", job)
                 self._give_back(job, attempt)
             before = now - before
 
@@ -226,7 +226,8 @@ class Dispatcher:
         except asyncio.TimeoutError:
             for report in self._reports:
                 _LOG.error(
-                    "the end of %s couldn't be written; it goes on after the next start", report.job
+                    "the end of %s could not be written; it is written after the next start",
+                    report.job,
                 )
                 report.give_up()
             self._reports.clear()
@@ -283,7 +284,7 @@ class Dispatcher:
     def _current(self, job: str, attempt: int) -> AssignedJob | None:
         assigned = self._assigned.get(job)
         if assigned is None or assigned.job.attempt != attempt:
-            _LOG.warning("a worker speaks of %s, attempt %d, which is over", job, attempt)
+            _LOG.warning("a worker reports on %s, attempt %d, which has ended", job, attempt)
             return None
         return assigned
 
@@ -310,11 +311,11 @@ class Dispatcher:
         if isinstance(error, (FilesUnavailable, *DATABASE_FAULTS)):
             self._close(job.id, RELEASED)
         elif isinstance(error, KeyError):
-            problem = Problem("workflow-missing", "the job's workflow isn't there any more")
+            problem = Problem("workflow-missing", "the job's workflow no longer exists")
             self._close(job.id, failed(problem.as_dict()))
         else:
-            _LOG.error("what %s needs can't be read", job.id, exc_info=error)
-            problem = Problem("job-unreadable", f"what the job needs can't be read: {error}")
+            _LOG.error("the needs of %s cannot be read", job.id, exc_info=error)
+            problem = Problem("job-unreadable", f"the needs of the job cannot be read: {error}")
             self._close(job.id, failed(problem.as_dict()))
 
     def claim_ended(self) -> None:
@@ -363,7 +364,7 @@ class Dispatcher:
         return assigned is not None and assigned.job.attempt == run.attempt
 
     def _close(self, job: str, end: AttemptEnd, events: Sequence[Event] = ()) -> None:
-        self._help.over(job, "the job is over")
+        self._help.over(job, "the job has ended")
         self._assigned.pop(job).report.end(end, events)
 
     def _written(self, report: AttemptReport) -> None:
@@ -373,8 +374,8 @@ class Dispatcher:
         if assigned is not None and assigned.report is report:
             # The queue has given the job to nobody, or to another: this worker's work is in vain.
             del self._assigned[report.job]
-            self._help.over(report.job, "the job is over")
-            self._workers.cancel(report.job, report.attempt, "its attempt is over")
+            self._help.over(report.job, "the job has ended")
+            self._workers.cancel(report.job, report.attempt, "its attempt has ended")
         self._is_settled()
 
     # What people do.
@@ -417,7 +418,7 @@ class Dispatcher:
             return
         ask = self._workers.cancel if interruption == "cancel" else self._workers.release
         if not ask(job.id, job.attempt, _REASONS[interruption]):
-            _LOG.error("no worker has %s any more; it is given back", job.id)
+            _LOG.error("no worker has %s any longer; it is requeued", job.id)
             self._close(job.id, RELEASED)
 
     # What is nobody's.

@@ -223,7 +223,7 @@ class HelpScheduler:
             try:
                 self._helpers.begin(worker, job.id, job.attempt)
             except (WorkerNotIdle, ProtocolFault) as error:
-                _LOG.debug("%s can't help with %s: %s", worker, job.id, error)
+                _LOG.debug("%s cannot help with %s: %s", worker, job.id, error)
                 helped.tried.add(worker)
                 continue
             return True

@@ -21,9 +21,9 @@ def error_to_dict(error: BaseException) -> dict[str, Any]:
     """What an exception tells, as `error_from_problems` does."""
     if isinstance(error, NodegraphError):
         return error_from_problems(error.problems)
-    _LOG.error("a fault that nobody foresaw", exc_info=error)
+    _LOG.error("an unexpected error", exc_info=error)
     message = f"{type(error).__name__}: {error}"
-    hint = "This is a fault of nodegraph or of a pack's hook; the log says where."
+    hint = "This is a fault of nodegraph or of a pack's hook. The log shows where."
     return error_from_problems([Problem("internal", message, hint=hint)])
 
 

@@ -51,7 +51,7 @@ class PlannerRequests:
         if self._held_up is not None:
             raise _busy(self._held_up)
         if len(self._waiting) >= _MOST_WAITING:
-            raise NoAnswerYet("too many questions wait for the planner", given=str(_MOST_WAITING))
+            raise NoAnswerYet("too many requests wait for the planner", given=str(_MOST_WAITING))
         future = asyncio.get_running_loop().create_future()
         pending = _Question(Ask(next(self._ids), question, arguments), future)
         self._waiting.append(pending)
@@ -60,7 +60,7 @@ class PlannerRequests:
             return await asyncio.wait_for(future, timeout)
         except asyncio.TimeoutError:
             raise NoAnswerYet(
-                f"the planner gave no answer to `{question}` in time", expected=f"{timeout:g} s"
+                f"the planner did not answer `{question}` in time", expected=f"{timeout:g} s"
             ) from None
 
     def _next(self) -> None:
@@ -107,7 +107,9 @@ class PlannerRequests:
         else:
             what = question.ask.question
             question.future.set_exception(
-                NoAnswer(f"the planner died over `{what}` {question.deaths} times: {reason}")
+                NoAnswer(
+                    f"the planner died while it answered `{what}` {question.deaths} times: {reason}"
+                )
             )
 
     def set_blocked(self, by: str | None) -> None:
@@ -149,5 +151,5 @@ class PlannerRequests:
 
 def _busy(by: str) -> NoAnswerYet:
     return NoAnswerYet(
-        f"there is no answer now: {by}", hint="Mend or remove what takes so long, or wait for it."
+        f"there is no answer now: {by}", hint="Fix or remove the slow pack, or wait for it."
     )

@@ -55,7 +55,7 @@ def read_message(message: Mapping[str, Any], kinds: Mapping[str, type[M]]) -> M:
     message_type = kinds.get(kind) if isinstance(kind, str) else None
     if message_type is None:
         raise ProtocolFault(
-            "a message of an unknown kind", given=repr(kind), expected=" or ".join(kinds)
+            "a message has an unknown kind", given=repr(kind), expected=" or ".join(kinds)
         )
     fields = message_type.fields
     if len(message) != len(fields) + 1:
@@ -86,7 +86,9 @@ def _events(message: type[Message], rows: list[Any]) -> tuple[Event, ...]:
     events = []
     for row in rows:
         if not isinstance(row, list) or len(row) != _ROW:
-            raise _wrong(message, "an event of another form", "number, kind, node, seconds, data")
+            raise _wrong(
+                message, "an event has an unknown form", "number, kind, node, seconds, data"
+            )
         number, kind, node, seconds, data = row
         if not (
             isinstance(number, int)
@@ -95,16 +97,14 @@ def _events(message: type[Message], rows: list[Any]) -> tuple[Event, ...]:
             and isinstance(seconds, float | int)
             and isinstance(data, dict)
         ):
-            raise _wrong(
-                message, "an event with a wrong value", "number, kind, node, seconds, data"
-            )
+            raise _wrong(message, "an event has a wrong value", "number, kind, node, seconds, data")
         events.append(Event(number, cast(EventKind, kind), node, seconds, data))
     return tuple(events)
 
 
 def _wrong(message: type[Message], actual: str, expected: str) -> ProtocolFault:
     return ProtocolFault(
-        f"a message `{message.kind}` isn't as agreed", given=actual, expected=expected
+        f"a message `{message.kind}` does not follow the protocol", given=actual, expected=expected
     )
 
 
@@ -123,7 +123,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
     try:
         body = pack(message)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ProtocolFault(f"a message can't be sent: {error}") from error
+        raise ProtocolFault(f"a message cannot be sent: {error}") from error
     if len(body) > LIMIT:
         raise _too_large(len(body))
     return len(body).to_bytes(_LENGTH, "big") + body
@@ -212,9 +212,11 @@ def _decoded(body: bytes) -> dict[str, Any]:
     try:
         message = unpack(body)
     except (ValueError, OverflowError, RecursionError) as error:
-        raise ProtocolFault(f"a frame can't be read: {error}") from error
+        raise ProtocolFault(f"a frame cannot be read: {error}") from error
     if not isinstance(message, dict):
-        raise ProtocolFault("a frame holds no map", given=type(message).__name__, expected="dict")
+        raise ProtocolFault(
+            "a frame does not hold a map", given=type(message).__name__, expected="dict"
+        )
     return message
 
 

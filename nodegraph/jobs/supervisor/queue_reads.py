@@ -113,7 +113,7 @@ class EventTail:
 
     def _failed(self, error: NodegraphError) -> None:
         if not self._is_ill:
-            _LOG.warning("the events of the job queue can't be read: %s", error)
+            _LOG.warning("the events of the job queue cannot be read: %s", error)
         self._is_ill = True
         self._timer = self._loop.call_later(_AGAIN, self._read)
 
@@ -192,7 +192,7 @@ class QueueReads:
             await asyncio.wait({future}, timeout=self._patience)
             if future.done():
                 return future.result()
-            what = "it isn't made" if change.cancel() else "it may be made all the same"
+            what = "it is not applied" if change.cancel() else "it may still be applied"
         finally:
             future.cancel()
         raise QueueUnreachable(

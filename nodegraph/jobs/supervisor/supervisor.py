@@ -61,10 +61,10 @@ class Supervisor:
         self._awaited: set[str] = set()
         self._retired: set[str] = set()
         if len(self._workers) < len(specs):
-            raise ValueError("two workers of one name")
+            raise ValueError("two workers have the same name")
         planners = [worker for worker in self._workers.values() if worker.spec.role == "planner"]
         if len(planners) > 1:
-            raise ValueError("more than one planner")
+            raise ValueError("there is more than one planner")
         self._planner = planners[0] if planners else None
         if self._planner is None:
             self._questions.close("there is no planner")
@@ -79,7 +79,7 @@ class Supervisor:
     def add(self, spec: WorkerSpec) -> None:
         """Start one more worker, of a name that no other has."""
         if spec.name in self._workers:
-            raise ValueError("two workers of one name")
+            raise ValueError("two workers have the same name")
         self._workers[spec.name] = worker = self._made(spec)
         worker.start()
 
@@ -115,7 +115,7 @@ class Supervisor:
                 self._questions.set_blocked(self._planner.process.health.stuck)
                 if self._questions.overdue(seconds):
                     limit = self._rules.question_seconds
-                    self._planner.process.kill(f"it had no answer to a question after {limit:g} s")
+                    self._planner.process.kill(f"it did not answer a request within {limit:g} s")
 
     @property
     def workers(self) -> list[WorkerStatus]:
@@ -200,7 +200,7 @@ class Supervisor:
             ProtocolFault: The job is too large to be sent; the worker stays idle.
         """
         if worker not in self._workers:
-            raise WorkerNotIdle(f"{worker} is gone", given="stopped")
+            raise WorkerNotIdle(f"{worker} has ended", given="stopped")
         self._workers[worker].process.begin(run)
         self._awaited.discard(worker)
 
@@ -276,7 +276,7 @@ class Supervisor:
 
         The observer is told of each job: `ended` as released or finished, or `died`.
         """
-        self._questions.close("the server stops")
+        self._questions.close("the server is stopping")
         try:
             await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
         finally:

@@ -143,7 +143,7 @@ class Worker:
             if not blame.answering:
                 self._on.died(self.spec.name, None, None, death)
         except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
-            _LOG.exception("a listener failed when told of the death of %s", self.spec.name)
+            _LOG.exception("a listener failed after the death of %s", self.spec.name)
 
     async def _pause(self, lived: float) -> None:
         """Wait before the next start, the longer the more deaths there were in a row."""
@@ -181,7 +181,7 @@ class Worker:
         if not await _has_ended(task, grace):
             self.process.terminate()
             if not await _has_ended(task, _LAST_GRACE):
-                self.process.kill(f"it didn't end within {grace:g} s when it was asked to")
+                self.process.kill(f"it did not end within {grace:g} s when it was asked to")
         await task
 
 
@@ -191,7 +191,7 @@ def _overdue(run: RunJob, death: Death) -> Ended:
         "deadline",
         f"deadline of {run.options['deadline']:g} s passed",
         node=death.node,
-        hint="It didn't stop by itself, so its worker was ended. The evidence says what it did.",
+        hint="It did not stop, so its worker was ended. The evidence shows what it did.",
     )
     error = {**problem.as_dict(), "evidence": death.evidence()}
     return Ended(run.job, run.attempt, "failed", error=error)

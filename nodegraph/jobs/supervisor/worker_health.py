@@ -133,14 +133,14 @@ class JobHealth:
             why = "it was cancelled"
         elif self._deadline is not None and now >= self._deadline + grace:
             why, self.is_overdue = "its deadline had passed", True
-        return why and f"its job didn't stop within {grace:g} s when {why}"
+        return why and f"its job did not stop within {grace:g} s when {why}"
 
     def find_stall(self, now: float) -> str | None:
         """Which node has told nothing for too long; None if none has."""
         for node, since in self._running.items():
             limit = self._limit(node)
             if limit is not None and now - since > limit:
-                return f"its node `{node}` told nothing for {limit:g} s"
+                return f"its node `{node}` reported nothing for {limit:g} s"
         return None
 
     def _limit(self, node: str) -> float | None:
@@ -250,15 +250,15 @@ class WorkerHealth:
         rules = self._rules
         if self._asked_to_end is not None:
             if self._age - self._asked_to_end > rules.shutdown_grace + _MORE_GRACE:
-                return "it didn't end when it was asked to"
+                return "it did not end when it was asked to"
             return self._greed()
         if not self._is_ready:
             if self._age > rules.start_seconds:
-                return f"it wasn't ready after {rules.start_seconds:g} s"
+                return f"it was not ready after {rules.start_seconds:g} s"
             return self._greed()
         silence = self.silence
         if silence is not None and silence > rules.heartbeat_seconds:
-            return f"it gave no heartbeat for {rules.heartbeat_seconds:g} s"
+            return f"it sent no heartbeat for {rules.heartbeat_seconds:g} s"
         return self._greed() or self._fault_of_jobs()
 
     def _greed(self) -> str | None:

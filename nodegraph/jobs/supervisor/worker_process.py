@@ -147,7 +147,7 @@ class SupervisedProcess:
             ended = await self._exit()
             death = self._death(ended)
         except OSError as error:
-            death = Death(f"it can't be started: {error}")
+            death = Death(f"it cannot be started: {error}")
         finally:
             self._process = self.help = None
             self.state = "dead"
@@ -287,13 +287,13 @@ class SupervisedProcess:
         self._tell(self._on.helped, self._spec.name, news)
 
     def _handle_fault(self, fault: ProtocolFault) -> None:
-        self.kill(f"it said what isn't understood: {fault}")
+        self.kill(f"it sent a message that is not valid: {fault}")
 
     def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
         try:
             callback(*arguments)
         except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
-            _LOG.exception("a listener failed when told of %s", self._spec.name)
+            _LOG.exception("a listener failed after an event of %s", self._spec.name)
 
     # What it is told
 
@@ -324,7 +324,7 @@ class SupervisedProcess:
         """Hand it a job; see `Supervisor.run`."""
         is_beside = self._may_join(run)
         if not (self.free_slots or is_beside) or self._process is None:
-            raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
+            raise WorkerNotIdle(f"{self._spec.name} accepts no job now", given=self.state)
         self._process.send(replace(run, beside=is_beside))
         self.is_new = False
         before = self.jobs.running
@@ -348,7 +348,7 @@ class SupervisedProcess:
             ProtocolFault: The job is too large to be sent.
         """
         if self.state != "idle" or self._is_to_end or self.help or self._process is None:
-            raise WorkerNotIdle(f"{self._spec.name} can't help now", given=self.state)
+            raise WorkerNotIdle(f"{self._spec.name} cannot help now", given=self.state)
         order = run.as_dict()
         self._process.send(Help(order.pop("job"), order.pop("attempt"), _without(order, "kind")))
         self.is_new = False
@@ -396,7 +396,7 @@ class SupervisedProcess:
             return
         was_joinable = bool(self.free_batch_slots)
         for run in self.jobs.take_held_up():
-            self.send(Release(run.job, run.attempt, "the job before it takes its time"))
+            self.send(Release(run.job, run.attempt, "the previous job is still running"))
         if self.free_batch_slots and not was_joinable:
             self._tell(self._on.joinable, self._spec.name)
         self.health.advance(seconds)
@@ -447,7 +447,7 @@ class SupervisedProcess:
 
 def _reason(code: int | None, killer: str | None) -> str:
     if killer is None:
-        return f"it ended by itself, with exit code {code}"
+        return f"it exited with code {code}"
     hint = ", as the system does when memory runs out" if killer == "SIGKILL" else ""
     return f"it was killed by {killer}{hint}"
 
@@ -462,4 +462,4 @@ def _is_of(run: RunJob, ended: Ended) -> bool:
 
 def _not_its_own(message: RunEvents | Ended | HelpUpdate) -> ProtocolFault:
     job_attempt = f"{message.job}, {message.attempt}"
-    return ProtocolFault("a worker tells of a job that it hasn't", given=job_attempt)
+    return ProtocolFault("a worker reports on a job that it does not have", given=job_attempt)

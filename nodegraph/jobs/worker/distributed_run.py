@@ -193,7 +193,7 @@ class HelperRunner:
                 return False
             helping.waiting.append(message)
         if isinstance(message, RunJob):
-            helping.assignment.cancel("there is a job")
+            helping.assignment.cancel("a job is running")
         return True
 
     def _help(self, message: Help) -> None:
@@ -222,7 +222,7 @@ class HelperRunner:
         try:
             status = await self._computed(helping)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the job itself comes to it, and tells
-            _LOG.warning("can't help with %s: %s", helping.help.job, error)
+            _LOG.warning("cannot help with %s: %s", helping.help.job, error)
         finally:
             self._end(helping, status)
 
@@ -232,7 +232,7 @@ class HelperRunner:
             if news is not None:
                 self._outbox.send(news)
         except ProtocolFault as fault:
-            _LOG.warning("what is in memory can't be told: %s", fault)
+            _LOG.warning("the contents of memory cannot be reported: %s", fault)
         self._tell(helping.help, status)
         with self._changing:
             self._helping = None

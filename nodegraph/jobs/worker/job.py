@@ -270,7 +270,7 @@ class JobFiles:
         absolute_path = path.absolute()
         if not is_well_formed(str(absolute_path)):
             _LOG.warning(
-                "%s was written and isn't listed: its name is no UTF-8", ascii(str(absolute_path))
+                "%s was written but is not listed: its name is not UTF-8", ascii(str(absolute_path))
             )
             return None
         try:
@@ -283,7 +283,7 @@ class JobFiles:
                 return known[1]
             description = _described(absolute_path, status)
         except OSError as error:
-            _LOG.warning("%s was written and is gone: %s", absolute_path, error)
+            _LOG.warning("%s was written but no longer exists: %s", absolute_path, error)
             return None
         self._known[str(absolute_path)] = stamp, description
         return description

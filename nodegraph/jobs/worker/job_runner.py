@@ -170,7 +170,7 @@ class JobRunner:
 
     def _put_ahead(self, order: RunJob) -> None:
         if len(self._ahead) >= MOST_AHEAD:
-            raise ProtocolFault("more jobs at a time than can be", given=order.job)
+            raise ProtocolFault("more jobs at the same time than possible", given=order.job)
         self._ahead.append(order)
 
     def _taken(self, order: RunJob) -> Assignment:
@@ -250,7 +250,9 @@ class JobRunner:
         try:
             self._outbox.send(*([] if news is None else [news]))
         except ProtocolFault as fault:
-            _LOG.warning("what is in memory can't be told, plans won't know of it: %s", fault)
+            _LOG.warning(
+                "the contents of memory cannot be reported, so plans do not include them: %s", fault
+            )
         try:
             self._outbox.send(ended)
         except ProtocolFault:
@@ -262,8 +264,8 @@ class JobRunner:
         try:
             self._outbox.send(ended)
         except ProtocolFault as fault:
-            _LOG.error("what %s gave can't be told: %s", ended.job, fault)
+            _LOG.error("the outputs of %s cannot be reported: %s", ended.job, fault)
             error = error_from_problems(
-                [Problem("output-failed", f"what the job gave can't be told: {fault}")]
+                [Problem("output-failed", f"the outputs of the job cannot be reported: {fault}")]
             )
             self._outbox.send(Ended(ended.job, ended.attempt, "failed", error=error))

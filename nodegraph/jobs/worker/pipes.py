@@ -109,6 +109,6 @@ class OrderReader:
             while (message := self._reader.read()) is not None:
                 self._told(read_order(message))
         except (ProtocolFault, OSError) as error:
-            _LOG.error("what the server says isn't understood: %s", error)
+            _LOG.error("a message of the server is not understood: %s", error)
         finally:
             self._over()

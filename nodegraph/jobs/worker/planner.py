@@ -60,7 +60,7 @@ class Planner:
 
     def receive(self, message: Message) -> None:
         if not isinstance(message, Ask | MemoryUpdate):
-            raise ProtocolFault("a planner takes no jobs", given=message.kind)
+            raise ProtocolFault("a planner does not run jobs", given=message.kind)
         self._put(message)
 
     def end(self, reason: str) -> None:
@@ -79,7 +79,7 @@ class Planner:
             try:
                 self._outbox.send(answer)
             except ProtocolFault as fault:
-                problem = Problem(fault.code, f"the answer can't be told: {fault}")
+                problem = Problem(fault.code, f"the answer cannot be sent: {fault}")
                 self._outbox.send(Answer(ask.id, error=error_from_problems([problem])))
 
     def _answer(self, ask: Ask) -> Answer:
@@ -110,8 +110,8 @@ def _document(arguments: Mapping[str, Any]) -> Any:
     document = find_embedded_workflow(texts)
     if document is None:
         raise InvalidFile(
-            "there is no workflow of ComfyUI in it",
-            hint="A file of it holds either `nodes` and `links`, or nodes with a `class_type`.",
+            "it does not contain a ComfyUI workflow",
+            hint="A ComfyUI file has either `nodes` and `links`, or nodes with a `class_type`.",
         )
     return document
 
@@ -173,7 +173,7 @@ class PlannerAnswers:
         handler = self._known.get(question)
         if handler is None:
             hint = did_you_mean(question, self._known)
-            raise InvalidValue("there is no such question", given=question, hint=hint)
+            raise InvalidValue("there is no such request", given=question, hint=hint)
         return handler(arguments)
 
     def _check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

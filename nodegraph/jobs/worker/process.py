@@ -159,7 +159,7 @@ class Process:
     def _handle_message(self, message: Message) -> None:
         assert self._role is not None
         if isinstance(message, Shutdown):
-            self._end("the server stops")
+            self._end("the server is stopping")
         else:
             self._role.receive(message)
 
@@ -173,7 +173,7 @@ class Process:
         timer = threading.Timer(_ALONE, os._exit, (1,))
         timer.daemon = True
         timer.start()
-        self._end("the server is gone")
+        self._end("the server has ended")
 
     def _install_signal_handlers(self, loop: asyncio.AbstractEventLoop) -> None:
         # Where the loop can't, the system ends the process at once.

@@ -146,7 +146,7 @@ class Preloader:
                     import_module(module)
                     self._put_aside()
             except Exception as error:  # noqa: BLE001 - whoever needs it is told
-                _LOG.warning("%s can't be imported: %s", module, error)
+                _LOG.warning("%s cannot be imported: %s", module, error)
                 return
             finally:
                 sys.setswitchinterval(before)

@@ -55,5 +55,5 @@ class StoreFlusher:
         try:
             kept.costs.flush()
         except sqlite3.Error as error:
-            _LOG.warning("can't note what calls took: %s", error)
+            _LOG.warning("cannot record the cost of calls: %s", error)
         self._last = monotonic()

@@ -88,10 +88,10 @@ class BuiltSubgraph(Scope):
         check_text(f"the type of input `{name}`", port_type)
         if default is not _NOTHING and is_live(default):
             raise InvalidValue(
-                f"the default of input `{name}` is a live value, which a subgraph can't hold",
+                f"the default of input `{name}` is a live value, which a subgraph cannot hold",
                 given=summarize(default),
                 expected="what a file can hold",
-                hint=f"Give it where the subgraph is used: `graph.node(block, {name}=…)`.",
+                hint=f"Pass it where the subgraph is used: `graph.node(block, {name}=…)`.",
             )
         ports = self.subgraph.inputs
         if name not in ports:
@@ -216,7 +216,7 @@ class Graph(Scope, Workflow):
         _check_parts({"title": title, **parts})
         if session is not None and not isinstance(session, Session):
             raise InvalidValue(
-                "this is no session of a graph",
+                "this is not a session of a graph",
                 given=format_repr(session),
                 expected="a `Session`, as in Graph(session=nodegraph.Session())",
             )
@@ -292,7 +292,7 @@ class Graph(Scope, Workflow):
         spec = self.spec_of(target)
         if spec is not None and port not in spec.inputs_by_name:
             raise InvalidValue(
-                f"parameter `{name}` is for an input that there isn't",
+                f"parameter `{name}` is for an input that does not exist",
                 node=target,
                 node_type=spec.type,
                 port=port,
@@ -435,5 +435,5 @@ def _check_dictionary(name: str, value: object) -> None:
     raise InvalidValue(
         f"a graph's `{name}` is a dictionary" + (f" of `{inside.__name__}`" * (name in _INSIDE)),
         given=format_repr(value),
-        hint="What a file says is read by `Graph.from_dict`.",
+        hint="Use `Graph.from_dict` to read the content of a file.",
     )

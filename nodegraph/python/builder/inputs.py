@@ -227,7 +227,7 @@ class _CallCheck:
         types = self._suggestions.source_types(
             OpenInput(port.expr, f"{self._spec.type}.{port.name}")
         )
-        return f"Add a node that gives {port.type}, such as {types}." if types else None
+        return f"Add a node that outputs {port.type}, such as {types}." if types else None
 
     @property
     def _suggestions(self) -> NodeTypeSuggestions:
@@ -272,7 +272,7 @@ class _CallCheck:
             return finding
         return replace(
             finding,
-            message=f"takes no literal, only an output that carries {port.type}",
+            message=f"does not take a literal, only an output that carries {port.type}",
             hint=self._source_types(port),
         )
 
@@ -283,9 +283,9 @@ class _CallCheck:
                 self._report(
                     Finding(
                         port.name,
-                        "names no subgraph of this graph",
+                        "does not name a subgraph of this graph",
                         given=name,
-                        hint=did_you_mean(name, blocks) or "Make one: `graph.subgraph(name)`.",
+                        hint=did_you_mean(name, blocks) or "Create one: `graph.subgraph(name)`.",
                         code="unknown-subgraph",
                     )
                 )
@@ -396,7 +396,7 @@ class _CallCheck:
             self._report(
                 Finding(
                     port.name,
-                    f"is given {value._shown}, which doesn't fit",
+                    f"is given {value._shown}, which does not fit",
                     given=str(source),
                     expected=port.type,
                     hint=hint or None,
@@ -438,7 +438,7 @@ def _outside_subgraph(port: InputSpec, live_value: Value) -> Finding:
         "is given a live value in a subgraph, whose definition holds none",
         given=live_value.text,
         expected="an input of the subgraph, or an output of a node in it",
-        hint=f'Write `{port.name}=block.input("{port.name}")`, and give the value where the '
+        hint=f'Write `{port.name}=block.input("{port.name}")`, and pass the value where the '
         "subgraph is used.",
         code="value-in-subgraph",
     )
@@ -455,6 +455,6 @@ def _nested_output_finding(port: InputSpec) -> Finding:
         port.name,
         "is given outputs in lists within lists, or in a dictionary",
         expected="an output, or a plain list of outputs",
-        hint="Lists of lists come from nodes that give lists, such as those mapped over one.",
+        hint="Lists of lists come from nodes that output lists, such as nodes mapped over a list.",
         code="buried-output",
     )

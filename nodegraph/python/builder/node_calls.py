@@ -54,7 +54,7 @@ nodes = CalledNodes()
 def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
     spec = INSTALLED.registry.spec(node_type)
     if spec is None:  # its pack has changed since it was found by its name
-        raise UnknownName(f"there is no node type `{node_type}` any more")
+        raise UnknownName(f"there is no longer a node type `{node_type}`")
     node_name = _name_of_node(spec)
     node_inputs = _inputs_of_node(spec, name, inputs)
     workflow = Workflow(nodes={node_name: NodeEntry(type=node_type, inputs=node_inputs)})
@@ -149,10 +149,10 @@ def _to_literal(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Findin
 def _mapped(port: InputSpec, live_value: Value) -> Finding:
     return Finding(
         port.name,
-        "is given what doesn't fit",
+        "is given a value that does not fit",
         summarize(live_value.value),
         describe_type(port.expr),
-        "Call it for each of them.",
+        "Call it for each item.",
         "wrong-type",
     )
 

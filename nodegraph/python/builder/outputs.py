@@ -84,14 +84,14 @@ class _GraphHandle(Handle):
 
     def _refuse_order(self, other: object) -> NoReturn:
         raise TypeError(
-            f"`{self._text}` can't be compared with {format_repr(other)}: it has no value "
-            "before the graph has run; let a node do it, such as `Compare` or `CompareTexts`"
+            f"`{self._text}` cannot be compared with {format_repr(other)}: it has no value before "
+            "the graph has run; use a node such as `Compare` or `CompareTexts`"
         )
 
     def _refuse_number(self, *_: object) -> NoReturn:
         raise TypeError(
-            f"`{self._text}` has no value before the graph has run, so Python can't make a number "
-            "of it; let a node do it, such as `Round`, `ToInteger` or `Formula`"
+            f"`{self._text}` has no value before the graph has run, so Python cannot convert it "
+            "to a number; use a node such as `Round`, `ToInteger` or `Formula`"
         )
 
     if not TYPE_CHECKING:  # type checkers find them amiss by themselves
@@ -141,15 +141,16 @@ class Out(_GraphHandle, Generic[T_co]):
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
-            f"`{self}` has no value before the graph has run; to choose by a value, add a `Switch`"
+            f"`{self}` has no value before the graph has run; to choose by a value, use a "
+            "`Switch` node"
         )
 
     if not TYPE_CHECKING:
 
         def _refuse_items(self, *_: object) -> NoReturn:
             raise TypeError(
-                f"{self._shown} has no items before the graph has run; give it to a node as it is, "
-                "which runs for each item of a list, or to `Length`, `Item` or `ForEach`"
+                f"{self._shown} has no items before the graph has run; pass it to a node, which "
+                "then runs for each item of a list, or to `Length`, `Item` or `ForEach`"
             )
 
         __len__ = __iter__ = __getitem__ = _refuse_items
@@ -226,8 +227,8 @@ class BuiltNode(_GraphHandle):
         def __iter__(self) -> NoReturn:
             outputs = ", ".join(f"{self._name}.{port}" for port in dir(self)) or "none"
             raise TypeError(
-                f"node `{self._name}` isn't taken apart as a tuple; take its outputs by their "
-                f"names: {outputs}"
+                f"node `{self._name}` cannot be unpacked as a tuple; use its outputs by name: "
+                f"{outputs}"
             )
 
     def __getitem__(self, port: str) -> Out[Any]:
@@ -247,8 +248,8 @@ class BuiltNode(_GraphHandle):
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
             raise AttributeError(
-                f"outputs of node `{self._name}` can't be set. "
-                f"For an input write `graph.set({self._name}, {name}=…)`."
+                f"outputs of node `{self._name}` cannot be set. To set an input, write "
+                f"`graph.set({self._name}, {name}=…)`."
             )
         super().__setattr__(name, value)
 
@@ -391,9 +392,9 @@ def calculation(sign: str, left: Any, right: Any) -> Any:
     joined = _combine_terms(sign, first, second)
     if len({id(output._owner) for output in joined.outputs}) > 1:
         raise InvalidValue(
-            "an operation is of outputs of one graph, or of one subgraph",
+            "an operation needs outputs of the same graph or subgraph",
             given=" and ".join(output._shown for output in joined.outputs),
-            expected="nodes that were added to the same",
+            expected="nodes that were added to the same graph or subgraph",
         )
     if not joined.fits:
         # What one operand works out becomes a node of its own.
@@ -427,7 +428,7 @@ def _single_term(value: Any) -> _Term | None:
 def _is_whole(output: Out[Any]) -> bool:
     _, expr = _lists(output._owner.type_of(output))
     if expr not in (named_type("int"), named_type("float"), named_type(ANY)):
-        raise TypeError(f"`{output}` carries {expr}, which is no number to reckon with")
+        raise TypeError(f"`{output}` carries {expr}, which is not a number to calculate with")
     return expr == named_type("int")
 
 

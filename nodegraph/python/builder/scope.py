@@ -263,7 +263,7 @@ class Scope(BuiltinNodes):
     def _name_of(self, node: AnyNode) -> str:
         if not isinstance(node, (BuiltNode, Out, str)):
             raise InvalidValue(
-                "this is no node of the graph",
+                "this is not a node of the graph",
                 given=format_repr(node),
                 expected="a node, one of its outputs, or its name",
             )
@@ -291,14 +291,14 @@ class Scope(BuiltinNodes):
     def _checked_name(self, name: Any, node_type: str) -> str:
         if not isinstance(name, str):
             raise InvalidValue(
-                f"what comes first in a call of `{node_type}` is the node's name",
+                f"the first argument in a call of `{node_type}` is the node's name",
                 given=format_repr(name),
                 expected="inputs by their names: `image=picture`",
             )
         if not is_node_name(name):
             raise InvalidWorkflow([bad_name(name)])
         if name in self._entries():
-            raise InvalidValue(f"there is a node `{name}` already")
+            raise InvalidValue(f"there is already a node `{name}`")
         return name
 
     def _set_entry(

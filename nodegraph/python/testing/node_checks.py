@@ -52,7 +52,7 @@ class _TrialCheck:
         """What all checks found."""
         self._judge()
         by_check = {
-            name: self._found.get(name) or Verdict(name, "not judged", "it didn't come to that")
+            name: self._found.get(name) or Verdict(name, "not judged", "this check was not reached")
             for name in CHECKS
         }
         return NodeVerdicts(self._spec.type, self._trial.source, by_check)
@@ -100,7 +100,7 @@ class _TrialCheck:
             return False
         self._pass("runs")
         has_links = any(port.json_schema is None for port in self._spec.inputs)
-        self._pass("mutation", "" if has_links else "all that it is given is its own")
+        self._pass("mutation", "" if has_links else "it shares no inputs with other nodes")
         return True
 
     def _has_failed(self, error: NodeFailed) -> None:
@@ -110,7 +110,7 @@ class _TrialCheck:
         """Judge what ended a run."""
         if self._is_of_a_model(problem):
             for name in CHECKS:
-                self._skip(name, f"it needs a model that isn't here: {problem}")
+                self._skip(name, f"it needs a model that is missing: {problem}")
             return
         self._found[check] = Verdict(check, "failed", problem=problem, trace=trace)
         if check != "runs":
@@ -158,10 +158,10 @@ class _TrialCheck:
 
     def _differs(self, port: str) -> Problem:
         return self._problem(
-            f"output `{port}` isn't the same twice, with equal inputs",
+            f"output `{port}` differs between two calls with equal inputs",
             expected="equal bytes",
-            hint="Seed what is drawn by an input `Annotated[int, Seed()]`, sort what has no order, "
-            "or declare `deterministic=False`.",
+            hint="Seed random values by an input `Annotated[int, Seed()]`, sort values without an "
+            "order, or declare `deterministic=False`.",
         )
 
     def _judge_keeping(self, result: RunResult) -> None:
@@ -187,7 +187,7 @@ class _TrialCheck:
         except Unstorable as error:
             return Verdict("kept", "not judged", f"output `{port}` stays in memory: {error}")
         except Undecodable as error:
-            return self._unkept(port, str(error), "`loads` takes what `dumps` gave.")
+            return self._unkept(port, str(error), "`loads` takes the bytes that `dumps` returned.")
         before, after = self._digest(value), self._digest(again)
         is_same = type(again) is type(value) and before == after
         if is_same and before is None:
@@ -195,11 +195,11 @@ class _TrialCheck:
             is_same = b"".join(twice.chunks()) == data
         if is_same:
             return Verdict("kept", "passed")
-        return self._unkept(port, "it is another one", "`loads` has to undo what `dumps` did.")
+        return self._unkept(port, "it is a different value", "`loads` must reverse `dumps`.")
 
     def _unkept(self, port: str, reason: str, hint: str) -> Verdict:
         problem = self._problem(
-            f"output `{port}` doesn't come back from the disk: {reason}",
+            f"output `{port}` is not the same after saving and loading: {reason}",
             expected="an equal value of the same type",
             hint=hint,
         )
@@ -209,9 +209,9 @@ class _TrialCheck:
         if not ask_count:
             seconds = max(result.nodes[name].seconds for name in self._trial.nodes)
             took = f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
-            hint = "; call `ctx.progress` or `ctx.check_cancelled` in what takes long"
+            hint = "; call `ctx.progress` or `ctx.check_cancelled` in code that takes long"
             more = hint if seconds >= 1 else ""
-            self._skip("cancel", f"it never asks whether to go on, and took {took}{more}")
+            self._skip("cancel", f"it never checks for cancellation, and took {took}{more}")
             return
         token = CountingToken(self._trial.nodes, stops=True)
         stopped = self._session.run(
@@ -219,15 +219,16 @@ class _TrialCheck:
         )
         states = {stopped.nodes[name].status for name in self._trial.nodes if name in stopped.nodes}
         if states <= {"cancelled", "skipped"} and token.asked <= _MOST_ASKS and token.is_heeded:
-            self._pass("cancel", f"asks {ask_count} times")
+            self._pass("cancel", f"checks {ask_count} times")
             return
         self._fail(
             "cancel",
             self._problem(
-                "went on after its run had been cancelled",
-                given=f"asked {token.asked} times, then {', '.join(sorted(states)) or 'returned'}",
-                expected="to end at the first",
-                hint="Let `Cancelled` pass: an `except` for everything catches it, too.",
+                "continued after its run had been cancelled",
+                given=f"checked {token.asked} times, then "
+                f"{', '.join(sorted(states)) or 'returned'}",
+                expected="to end at the first check",
+                hint="Let `Cancelled` pass: an `except` for everything also catches it.",
             ),
         )
 
@@ -307,7 +308,7 @@ class CountingToken(CancelToken):
         if self._running:
             self.asked += 1
             if self._stops:
-                self.cancel("a check of whether it is heeded")
+                self.cancel("a check of whether it is observed")
         return super().is_interrupted
 
 
@@ -375,7 +376,7 @@ def _levels_fault(tensor: Any) -> tuple[str, str, str] | None:
 def _problem(spec: NodeSpec, port: OutputSpec, given: str, expected: str, hint: str) -> Problem:
     return Problem(
         "failed-check",
-        f"output `{port.name}` isn't what {port.type} promises",
+        f"output `{port.name}` does not match {port.type}",
         node_type=spec.type,
         given=given,
         expected=expected,

@@ -22,12 +22,12 @@ CheckName = Literal["runs", "types", "determinism", "mutation", "cancel", "kept"
 CheckState = Literal["passed", "failed", "not judged"]
 
 CHECKS: Mapping[CheckName, str] = {
-    "runs": "it runs to its end",
+    "runs": "it runs to the end",
     "types": "it returns what its ports declare",
     "determinism": "equal inputs give equal outputs",
-    "mutation": "it leaves its inputs as they are",
+    "mutation": "it does not change its inputs",
     "cancel": "it stops when its run is cancelled",
-    "kept": "its outputs come back from the disk as they were",
+    "kept": "its outputs are the same after saving and loading",
 }
 
 

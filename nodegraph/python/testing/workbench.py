@@ -90,7 +90,7 @@ def _project_packs(folder: Path) -> Iterator[Pack]:
         root = None if base is None else _package_path(base, package)
         if base is None or root is None:
             raise InvalidFile(
-                f"{folder / _PROJECT} names the pack `{name}`, which isn't there",
+                f"{folder / _PROJECT} names the pack `{name}`, which does not exist",
                 given=package,
                 expected=f"a package or module in {folder / 'src'} or {folder}",
             )
@@ -103,7 +103,7 @@ def _entry_points(file: Path) -> dict[str, str]:
         document: Any = tomllib.loads(file.read_text(encoding="utf-8"))
         entries = document.get("project", {}).get("entry-points", {}).get(GROUP, {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError) as error:
-        raise InvalidFile(f"{file} can't be read: {error}") from error
+        raise InvalidFile(f"{file} cannot be read: {error}") from error
     return {str(name): str(package) for name, package in entries.items()}
 
 
@@ -176,7 +176,7 @@ def check_sampler_order(name: str) -> SamplerVerdict:
     except NodegraphError as error:
         return SamplerVerdict(name, 0, None, "failed", str(error))
     if "flow" not in sampler.spaces:
-        reason = "orders are measured on a flow model, which it doesn't sample"
+        reason = "orders are measured on a flow model, which it does not sample"
         return SamplerVerdict(name, sampler.order, None, "not judged", reason)
     try:
         measured = round(measure_order(name), 2)
@@ -233,7 +233,9 @@ def _checked(bench: Workbench, name: str) -> NodeVerdicts:
     try:
         return bench.check_node(name)
     except NodegraphError as error:  # such as an example that can't be read
-        verdicts = {each: Verdict(each, "not judged", "it didn't come to that") for each in CHECKS}
+        verdicts = {
+            each: Verdict(each, "not judged", "this check was not reached") for each in CHECKS
+        }
         verdicts["runs"] = Verdict("runs", "failed", problem=error.problems[0])
         return NodeVerdicts(name, "", verdicts)
 

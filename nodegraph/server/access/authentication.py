@@ -258,9 +258,7 @@ class Authenticator:
         wait = self._failures.acquire(network(address))
         if wait:
             return TooManyRequests("too many wrong tokens came from this address", seconds=wait)
-        return Unauthenticated(
-            "this token isn't good", hint="It may have been revoked or have expired."
-        )
+        return Unauthenticated("this token is not valid", hint="It may be revoked or expired.")
 
 
 def is_forwarded(head: Head) -> bool:
@@ -284,7 +282,9 @@ def _token(head: Head) -> str | None:
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthenticated("only tokens are taken", expected="Authorization: Bearer <token>")
+            raise Unauthenticated(
+                "only tokens are accepted", expected="Authorization: Bearer <token>"
+            )
         return token.strip()
     if head.is_websocket:
         for offered in (head.header(b"sec-websocket-protocol") or "").split(","):

@@ -144,7 +144,7 @@ def with_security_headers(
     all_headers = [item for item in headers if not _breaks(item[1])]
     if len(all_headers) < len(headers):
         # Sent as it is, it would end the head and begin a body of an attacker's making.
-        _LOG.error("left out a header that holds a line break")
+        _LOG.error("removed a header that contains a line break")
     present = {name.lower(): value for name, value in all_headers}
     all_headers += [item for item in _ALWAYS if item[0] not in present]
     if _POLICY not in present:
@@ -272,7 +272,7 @@ class Gate:
         """
         check_path(head)
         if head.method not in METHODS:
-            raise MethodNotAllowed("there is no such method here", given=head.method[:20])
+            raise MethodNotAllowed("this method is not available here", given=head.method[:20])
         return self._origins.check(head, self._hosts.check(head))
 
     def _admitted(self, head: Head, is_foreign: bool) -> Caller | None:

@@ -73,7 +73,7 @@ class Head:
             return None
         if len(values) > 1:
             shown = name.decode("latin-1")
-            raise Refused(f"the header `{shown}` is there {len(values)} times", given=shown)
+            raise Refused(f"the header `{shown}` occurs {len(values)} times", given=shown)
         return values[0].decode("latin-1")
 
     def has(self, name: bytes) -> bool:
@@ -114,6 +114,6 @@ def check_path(head: Head) -> None:
             expected=f"at most {_LONGEST_PATH} and {_LONGEST_QUERY}",
         )
     if b"%" in head.raw_path and _ENCODED.search(head.raw_path):
-        raise BadPath("the path holds an encoded separator or control character")
+        raise BadPath("the path contains an encoded separator or control character")
     if _PLAIN.search(head.path) or ("/." in head.path and _DOTS.search(head.path)):
-        raise BadPath("the path climbs, or holds a backslash or control character")
+        raise BadPath("the path contains `..`, a backslash or a control character")

@@ -57,14 +57,14 @@ class Hosts:
         """
         host = head.header(b"host")
         if not host:
-            raise Refused("the request names no host", expected="a `Host` header")
+            raise Refused("the request does not name a host", expected="a `Host` header")
         host = host.lower()
         if host in self._good:
             return host
         match = _HOST.fullmatch(host)
         if match is None or not self._allows(match[1]):
             raise WrongHost(
-                "this server isn't to be asked under this name",
+                "this server does not accept requests for this host name",
                 given=host[:80],
                 hint="If it is one of its names, add it to `allowed_hosts` in its settings.",
             )
@@ -151,7 +151,7 @@ def _with_port(authority: str, scheme: str) -> str:
 
 def _refusal(origin: str) -> WrongOrigin:
     return WrongOrigin(
-        "a page of another site may not ask this server",
+        "pages of other sites may not use this server",
         given=origin[:80],
-        hint="If it should, add its origin to `allowed_origins` in the server's settings.",
+        hint="To allow it, add its origin to `allowed_origins` in the server's settings.",
     )

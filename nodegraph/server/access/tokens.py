@@ -149,8 +149,9 @@ class TokenFile:
                 return []
         # A share that isn't mounted, perhaps: with no tokens, whoever is here would be let in.
         raise InvalidFile(
-            f"can't read {self.path}: there is no {self.path.resolve()}",
-            hint="Mount what it leads to, or make the first token: nodegraph token add NAME",
+            f"cannot read {self.path}: there is no {self.path.resolve()}",
+            hint="Mount the target of the link, or create the first token: nodegraph token add "
+            "NAME",
         )
 
     def _content(self) -> list[TokenRecord]:
@@ -160,12 +161,12 @@ class TokenFile:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise InvalidFile(f"can't read {self.path}: {error.strerror or error}") from error
+            raise InvalidFile(f"cannot read {self.path}: {error.strerror or error}") from error
         except ValidationError as error:
             location = ".".join(map(str, error.errors()[0]["loc"])) or "the text"
             raise InvalidFile(
-                f"{self.path} is no file of tokens: {location} is wrong",
-                hint="Restore it from a backup, or delete it and make new tokens.",
+                f"{self.path} is not a token file: {location} is wrong",
+                hint="Restore it from a backup, or delete it and create new tokens.",
             ) from None
 
     def add(
@@ -185,9 +186,9 @@ class TokenFile:
                 token.name == name and not token.is_expired(now) for token in tokens
             ):
                 raise InvalidValue(
-                    "there is a token of that name already"
+                    "there is already a token of that name"
                     if name != LOCAL.name
-                    else "this is the name of those who need no token",
+                    else "this name is reserved for clients that need no token",
                     given=name,
                     hint=f"Choose another name, or `nodegraph token rotate {name}`."
                     if name != LOCAL.name
@@ -209,19 +210,19 @@ class TokenFile:
         token_parts = split_token(text)
         if token_parts is None or name == LOCAL.name:
             raise InvalidValue(
-                "this is no token"
+                "this is not a token"
                 if token_parts is None
-                else "this is the name of those without one",
+                else "this name is reserved for clients without a token",
                 expected="ng_, 12 hexadecimal digits, _ and 48 more"
                 if token_parts is None
                 else None,
-                hint="`nodegraph token add` makes one." if token_parts is None else None,
+                hint="`nodegraph token add` creates one." if token_parts is None else None,
             )
         public, secret = token_parts
         with self._changing() as tokens:
             known = next((token for token in tokens if token.id == public), None)
             if known is not None and known.name != name:
-                raise InvalidValue("this token stands for another name", given=known.name)
+                raise InvalidValue("this token belongs to another name", given=known.name)
             if known is not None and known.accepts(secret) and known.scopes == frozenset(scopes):
                 made = known
             else:
@@ -276,11 +277,11 @@ class TokenFile:
         try:
             make_private_folder(self.path.parent)
         except OSError as error:
-            raise OutputError(f"can't change {self.path}: {error.strerror or error}") from error
+            raise OutputError(f"cannot change {self.path}: {error.strerror or error}") from error
         # Beside the file itself, so that all who share it by links take turns by one lock.
         there = self.path.resolve()
         if not there.parent.is_dir():  # never made: what isn't mounted must be noticed
-            raise OutputError(f"can't change {self.path}: there is no {there.parent}")
+            raise OutputError(f"cannot change {self.path}: there is no {there.parent}")
         with exclusive_lock(there.with_name(f"{there.name}-lock"), str(self.path)):
             try:
                 tokens = self._content()
@@ -309,9 +310,10 @@ def _checked(name: str, make: Callable[P, T], *args: P.args, **options: P.kwargs
         return make(*args, **options)
     except ValidationError:
         raise InvalidValue(
-            "this can't be a token's name",
+            "this cannot be the name of a token",
             given=name,
-            expected=f"1 to {LARGEST_NAME} letters, digits and . _ -, a letter or digit first",
+            expected=f"1 to {LARGEST_NAME} letters, digits and . _ -, starting with a letter or "
+            "digit",
         ) from None
 
 
@@ -410,7 +412,7 @@ class Tokens:
             records = self._file.read()
         except NodegraphError as error:
             if str(error) != self._fault:
-                _LOG.error("no token is good until this is mended: %s", error)
+                _LOG.error("no token is accepted until this is fixed: %s", error)
             self._known, self._mark, self._fault = {}, None, str(error)
             return
         self._fault = None

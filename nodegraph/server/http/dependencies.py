@@ -43,7 +43,7 @@ def require_scope(caller: Caller, scope: Scope) -> Caller:
     """
     if not caller.may(scope):
         raise Forbidden(
-            f"this needs the scope `{scope}`",
+            f"the scope `{scope}` is needed",
             given=", ".join(sorted(caller.scopes)),
             expected=scope,
             hint="Use another token.",

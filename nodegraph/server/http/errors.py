@@ -27,18 +27,18 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 # The first that an error is an instance of counts.
 _KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
     (JobNotFound, 404, "No such job"),
-    (WrongState, 409, "The job's state doesn't allow it"),
-    (KeyReused, 422, "Idempotency key of another request"),
+    (WrongState, 409, "Not possible in the job's state"),
+    (KeyReused, 422, "Idempotency key already used"),
     (QueueFull, 429, "The queue is full"),
-    (TooMuchKept, 429, "Too much is kept"),
-    (NoAnswer, 503, "The planner doesn't answer"),
-    (QuestionFailed, 422, "The workflow can't be planned"),
-    (InvalidWorkflow, 422, "The workflow can't run"),
+    (TooMuchKept, 429, "Too much data in the queue"),
+    (NoAnswer, 503, "The planner does not answer"),
+    (QuestionFailed, 422, "The workflow cannot be planned"),
+    (InvalidWorkflow, 422, "The workflow cannot run"),
     (ModelNotFound, 422, "No such model"),
     (InvalidValue, 422, "Invalid value"),
     (InvalidFile, 422, "Invalid document"),
-    (QueueUnreachable, 503, "The job queue can't be reached"),
-    (OutputError, 503, "The server can't write"),
+    (QueueUnreachable, 503, "The job queue cannot be reached"),
+    (OutputError, 503, "The server cannot write"),
 )
 TITLES: Mapping[int, str] = {
     400: "Bad request",
@@ -47,15 +47,15 @@ TITLES: Mapping[int, str] = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
-    408: "The request came too slowly",
+    408: "The request was too slow",
     409: "Conflict",
-    410: "Not there any more",
-    412: "Changed meanwhile",
+    410: "No longer available",
+    412: "Changed in the meantime",
     413: "Too large",
     414: "Too long",
     415: "Unsupported media type",
     416: "Range not satisfiable",
-    421: "Not this server",
+    421: "Unknown host name",
     422: "Invalid request",
     429: "Too many requests",
     500: "The server failed",
@@ -93,8 +93,8 @@ class Unauthenticated(Refused):
 def no_caller() -> Unauthenticated:
     """Nobody known asks for what not everybody may."""
     return Unauthenticated(
-        "this needs a token",
-        hint="Send `Authorization: Bearer <token>`; `nodegraph token add` makes one.",
+        "a token is needed",
+        hint="Send `Authorization: Bearer <token>`; `nodegraph token add` creates one.",
     )
 
 

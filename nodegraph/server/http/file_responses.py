@@ -30,19 +30,24 @@ ANY_FILE: dict[str, Any] = {"application/octet-stream": BINARY, "*/*": BINARY}
 """A file of any type. Generators read the first type that they know, and none of them `*/*`."""
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": ANY_FILE},
-    206: {"description": "The part that `Range` asks for.", "content": ANY_FILE},
+    206: {"description": "The part that `Range` requests.", "content": ANY_FILE},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The picture; of what is too large to be shown a plain one, with a header "
-        f"`{PLACEHOLDER_HEADER}` that says why.",
+        "description": "The picture. If the file is too large to show, a plain picture with a "
+        f"header `{PLACEHOLDER_HEADER}` that gives the reason.",
         "content": {MEDIA_TYPE: BINARY},
     },
     304: {"description": "The client has it already."},
 }
 ThumbnailSize = Annotated[
-    int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into.")
+    int,
+    Query(
+        ge=SMALLEST,
+        le=LARGEST,
+        description="Side of the square that the picture fits into, in pixels.",
+    ),
 ]
 
 

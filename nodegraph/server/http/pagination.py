@@ -28,9 +28,9 @@ def read_cursor(cursor: str | None) -> int | None:
         is_ours = False
     if not is_ours:
         raise InvalidValue(
-            "this cursor is not of this list",
+            "this cursor belongs to another list",
             given=ascii(cursor[:80]),
-            hint="Use `next` of the page before, or none.",
+            hint="Use `next` of the previous page, or omit the cursor.",
         )
     return number
 
@@ -43,5 +43,5 @@ def check_limit(limit: int, largest: int) -> None:
     """
     if not 1 <= limit <= largest:
         raise InvalidValue(
-            "a page can't have so many items", given=str(limit), expected=f"1 to {largest}"
+            "a page cannot have that many items", given=str(limit), expected=f"1 to {largest}"
         )

@@ -45,7 +45,7 @@ _REFUSALS: Mapping[int, type[Refused]] = {
 }
 _DETAILS: Mapping[int, str] = {
     404: "there is nothing at this path",
-    405: "this can't be done with what is at this path",
+    405: "this method is not allowed at this path",
 }
 
 
@@ -57,7 +57,7 @@ class ProblemDetails(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["there is no such job"])
     instance: str | None = Field(None, examples=["/api/v1/jobs/job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
-    problems: list[Finding] = Field(description="Everything that was found, not only the first.")
+    problems: list[Finding] = Field(description="All problems that were found, not only the first.")
 
 
 class ProblemResponse(Response):
@@ -84,7 +84,7 @@ def problem_response(
     if places is not None:
         detail, problems = places.redact(detail), places.redact_json(problems)
     if isinstance(error, InvalidWorkflow) and len(error.problems) > 1:
-        detail = f"{len(error.problems)} things are wrong with the workflow"
+        detail = f"the workflow has {len(error.problems)} problems"
     content = problem_content(status, code, title, detail, problems, instance)
     return ProblemResponse(content, status, headers=headers_of(error))
 
@@ -94,7 +94,7 @@ def limit_problems(problems: Sequence[Problem]) -> list[Problem]:
     listed = list(problems[:MAX_PROBLEMS])
     more = len(problems) - len(listed)
     if more:
-        listed.append(Problem("more-problems", f"{more} more things are wrong"))
+        listed.append(Problem("more-problems", f"there are {more} more problems"))
     return listed
 
 
@@ -183,7 +183,7 @@ class InvalidRequest(Unprocessable):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         first = problems[0]
-        text = first.message if len(problems) == 1 else f"{len(problems)} things are wrong"
+        text = first.message if len(problems) == 1 else f"the request has {len(problems)} problems"
         super().__init__(text)
         self._problems = tuple(problems)
 
@@ -212,17 +212,19 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _gone(request: Request, error: Exception) -> Response:
     """The client hung up before it had sent all: nobody reads this, but the log has it."""
-    return await _answer(request, Refused("the client hung up before it had sent all"))
+    return await _answer(
+        request, Refused("the client closed the connection before the end of the request")
+    )
 
 
 async def _disk(request: Request, error: Exception) -> Response:
     """A file that can't be read or written, where nobody knew what to say of it."""
     _LOG.error("%s %s: %r", request.scope.get("method", "WS"), request.url.path, error)
-    return await _answer(request, Unavailable("the server can't reach its files now"))
+    return await _answer(request, Unavailable("the server cannot reach its files now"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the exception itself; none of it is a client's business.
-    code, detail = "server-error", "something went wrong in the server; its log says what"
+    code, detail = "server-error", "an error occurred in the server; its log shows the cause"
     content = problem_content(500, code, TITLES[500], detail, (), public_path(request.url.path))
     return ProblemResponse(content, 500)

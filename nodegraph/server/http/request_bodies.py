@@ -82,7 +82,9 @@ class _Reader:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
-            raise BadForm("the form doesn't say what its parts are parted by", given=content_type)
+            raise BadForm(
+                "the form does not declare the boundary between its parts", given=content_type
+            )
         self._events: list[FormEvent] = []
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
@@ -103,7 +105,7 @@ class _Reader:
                 },
             )
         except FormParserError as error:
-            raise BadForm(f"the form can't be read: {error}") from error
+            raise BadForm(f"the form cannot be read: {error}") from error
 
     def feed(self, chunk: bytes) -> list[FormEvent]:
         """What a piece of the body brings."""
@@ -111,14 +113,14 @@ class _Reader:
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
-                raise BadForm(f"the form can't be read: {error}") from error
+                raise BadForm(f"the form cannot be read: {error}") from error
         events, self._events = self._events, []
         return events
 
     def finish(self) -> None:
         """Check that nothing is missing."""
         if not self._is_over:
-            raise BadForm("the form ends before its last part does")
+            raise BadForm("the form ends before the end of its last part")
 
     def _begin(self) -> None:
         self._parts_left -= 1
@@ -241,7 +243,7 @@ def _check_type(request: Request) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedType(
-            "the body is to be JSON", given=content_type[:80] or "none", expected="application/json"
+            "the body must be JSON", given=content_type[:80] or "none", expected="application/json"
         )
 
 
@@ -258,9 +260,11 @@ def read_document(data: bytes) -> Any:
             json.dumps(document, ensure_ascii=False).encode()
         return document
     except UnicodeEncodeError:
-        raise InvalidJson("the body holds half a surrogate pair, which is no character") from None
+        raise InvalidJson(
+            "the body contains half of a surrogate pair, which is not a character"
+        ) from None
     except UnicodeDecodeError as error:
-        raise InvalidJson(f"the body is no UTF-8 text (byte {error.start})") from None
+        raise InvalidJson(f"the body is not UTF-8 text (byte {error.start})") from None
     except InvalidFile as error:
         problem = error.problem
         raise InvalidJson(problem.message, hint=problem.hint) from None

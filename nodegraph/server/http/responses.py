@@ -47,10 +47,10 @@ def check_match(header: str | None, digest: str | None) -> None:
         is_met = any(tag == digest and not is_weak for is_weak, tag in _read(header))
     if not is_met:
         raise PreconditionFailed(
-            "this was changed since you got it" if digest else "this isn't there any more",
+            "this has changed since you read it" if digest else "this no longer exists",
             given=header[:200],
             expected=None if digest is None else etag(digest),
-            hint="Get it again, and make your change to that.",
+            hint="Read it again, and change the current version.",
         )
 
 
@@ -62,9 +62,9 @@ def check_none_match(header: str | None, digest: str | None) -> None:
     """
     if digest is not None and is_not_modified(header, digest):
         raise PreconditionFailed(
-            "there is something of this name already",
+            "something of this name already exists",
             given=(header or "")[:200],
-            hint="Choose another name, or send `If-Match` to change what is there.",
+            hint="Choose another name, or send `If-Match` to change the existing one.",
         )
 
 

@@ -46,7 +46,7 @@ class ArtifactSharing:
                 is_well = True
             except (NodegraphError, OSError) as error:
                 if is_well:
-                    _LOG.warning("what jobs gave can't be shared now: %s", error)
+                    _LOG.warning("output files of jobs cannot be shared now: %s", error)
                 is_well = False
             is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
             # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it

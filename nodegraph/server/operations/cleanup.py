@@ -69,7 +69,7 @@ class Cleanup:
     async def round(self) -> CleanupReport:
         """Delete once what isn't to be kept; a fault is logged, and the next round tries again."""
         if self._has_jumped():
-            _LOG.warning("the machine's clock has jumped; nothing is deleted for its age this time")
+            _LOG.warning("the machine's clock has jumped; nothing is deleted by age this time")
             return CleanupReport()
         services = self._services
         # Half of what a client may have, so that nobody who just works on is ever told to delete.
@@ -92,7 +92,7 @@ class Cleanup:
         try:
             return await self._services.run_in_thread(delete)
         except (NodegraphError, OSError) as error:
-            _LOG.warning("old %s couldn't be deleted: %s", what, error)
+            _LOG.warning("old %s could not be deleted: %s", what, error)
             return None
 
     def _has_jumped(self) -> bool:

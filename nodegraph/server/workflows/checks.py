@@ -222,7 +222,7 @@ def check_size(workflow: Workflow, most: int) -> None:
     """
     listed = len(workflow.nodes) + sum(len(each.nodes) for each in workflow.subgraphs.values())
     if listed > most or _Size(workflow, most).of(workflow.nodes, ()) > most:
-        limit = f"at most {most}, blocks counted as often as they are used"
+        limit = f"at most {most}, where a subgraph counts each time it is used"
         raise InvalidWorkflow(
             [Problem("too-many-nodes", "the workflow has too many nodes", expected=limit)]
         )
@@ -242,7 +242,7 @@ class _Size:
                 [
                     Problem(
                         "too-many-levels",
-                        "the workflow has too many levels of blocks within blocks",
+                        "the workflow has too many levels of nested subgraphs",
                         expected=f"at most {_MOST_LEVELS}",
                     )
                 ]
@@ -311,7 +311,7 @@ class PackChecks:
         try:
             answer = await self._supervisor.ask("check", arguments, _SECONDS)
         except NodegraphError as error:
-            _LOG.info("a job is taken in without its packs' checks: %s", error)
+            _LOG.info("a job is accepted without the checks of its packs: %s", error)
             return ()
         if answer["valid"]:
             self._good[key] = None

@@ -45,7 +45,7 @@ class JobList(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     items: list[shapes.JobSummary]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 def job_path(id: str) -> str:

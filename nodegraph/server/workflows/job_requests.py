@@ -68,7 +68,7 @@ class WorkflowWish(_Part):
     """A workflow with values of its parameters."""
 
     workflow: Annotated[SavedReference | dict[str, Any], Field(union_mode="left_to_right")] = Field(
-        description="A workflow as its file says it, or the name of a saved one.",
+        description="The content of a workflow file, or the name of a saved workflow.",
         examples=[EXAMPLE, {"saved": "apple", "version": 3}],
     )
     parameters: dict[str, Any] = Field(
@@ -78,7 +78,8 @@ class WorkflowWish(_Part):
     )
     targets: Annotated[list[Target], Field(max_length=10_000)] | None = Field(
         default=None,
-        description="Nodes to run, with what they need; all that write something if not given.",
+        description="Nodes to run, with the nodes that they need. Default: all nodes that write "
+        "a result.",
         examples=[["save"]],
     )
 
@@ -90,14 +91,15 @@ class RunOptions(_Part):
     model_config = ConfigDict(frozen=True)
 
     deadline: Annotated[float, NUMBER, Field(gt=0, le=30 * 86_400)] | None = Field(
-        default=None, description="Seconds of running after which it is cancelled."
+        default=None, description="Seconds of run time after which the job is cancelled."
     )
     check_mutation: bool | None = Field(
         default=None, description="Find nodes that change their inputs; slow."
     )
     stall_seconds: StallSeconds | dict[str, StallSeconds] | None = Field(
         default=None,
-        description="Without news, after which a node counts as stalled: for all, or by node.",
+        description="Seconds without news after which a node counts as stalled, for all nodes "
+        "or by node.",
     )
 
 
@@ -105,18 +107,19 @@ class JobWish(WorkflowWish):
     """A job to be."""
 
     name: Annotated[str, StringConstraints(max_length=256)] = Field(
-        default="", description="For display; the workflow's title if not given."
+        default="", description="Display name. Default: the workflow's title."
     )
     tags: Annotated[list[Tag], Field(max_length=32)] = Field(
-        default=[], description="To find it by.", examples=[["apples"]]
+        default=[], description="Tags to find the job by.", examples=[["apples"]]
     )
     priority: Annotated[int, NUMBER, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)] = Field(
-        default=0, description="The highest goes first, before all jobs of lower ones."
+        default=0, description="Jobs with the highest priority run before all others."
     )
-    held: bool = Field(default=False, description="Let it wait until it is let go.")
+    held: bool = Field(default=False, description="Hold the job until it is released.")
     options: RunOptions = RunOptions()
     plan: bool = Field(
-        default=False, description="Plan it first, and keep the plan with it. Takes longer."
+        default=False,
+        description="Plan the job first, and store the plan with it. This takes longer.",
     )
 
 

@@ -146,7 +146,7 @@ class _Last(ManifestCache):
                 return left_out
         if last_manifest is None:
             name = pack.name or pack.package
-            raise PackError(f"pack `{name}`: what it declares isn't known yet")
+            raise PackError(f"pack `{name}`: its declarations are not known yet")
         return last_manifest
 
 
@@ -287,7 +287,7 @@ class NodeTypeCache:
             self._is_due = True
             _LOG.warning("the node packs are still being read: %s", error)
         except NodegraphError as error:
-            _LOG.error("the node packs couldn't be read: %s", error)
+            _LOG.error("the node packs could not be read: %s", error)
         else:
             return True
         return False

@@ -48,7 +48,7 @@ def draw_result(path: Path, size: int) -> Image:
     if is_plot(start):
         return _drawn_plot(path, size)
     raise InvalidFile(
-        "this is nothing that is drawn", expected="a picture, video, audio, shape, molecule or plot"
+        "this value cannot be drawn", expected="a picture, video, audio, shape, molecule or plot"
     )
 
 

@@ -116,7 +116,7 @@ def value_html(value: Any) -> str:
     except (NodegraphError, OSError, ValueError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shown = escape(strip_control_characters(reason))
-        return f"{_text_html(value)} <em>can't be shown: {shown}</em>"
+        return f"{_text_html(value)} <em>cannot be shown: {shown}</em>"
 
 
 def _render(value: Any) -> str:

@@ -38,7 +38,7 @@ def result_texts(path: Path) -> Mapping[str, str] | None:
         start = file.read(HEAD)
     texts = _texts_in(path, start)
     if texts is not None and sum(map(len, texts.values())) > LARGEST:
-        raise InvalidFile(f"{path} carries too much text.", expected=f"at most {LARGEST:,} letters")
+        raise InvalidFile(f"{path} has too much text", expected=f"at most {LARGEST:,} characters")
     return texts
 
 
@@ -83,7 +83,7 @@ def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
     with path.open("rb") as file:
         data = file.read(_LARGEST_PLOT + 1)
     if len(data) > _LARGEST_PLOT:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {format_size(_LARGEST_PLOT)}")
+        raise InvalidFile(f"{path} is too large", expected=f"at most {format_size(_LARGEST_PLOT)}")
     text = data.decode("utf-8", "replace")
     if start.startswith(_SVG):
         _, _, carried = text.rpartition("<metadata>")
@@ -91,7 +91,7 @@ def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidFile(f"{path} is damaged or cut short.") from error
+        raise InvalidFile(f"{path} is damaged or truncated") from error
     return _only_texts(document) if isinstance(document, dict) else {}
 
 

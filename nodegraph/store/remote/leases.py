@@ -145,8 +145,8 @@ class Leases:
             self._storage.remove(name)
             if not self._is_exclusive:
                 _LOG.warning(
-                    "the remote store %s lets several create one object, so machines may compute "
-                    "the same at the same time",
+                    "the remote store %s lets several machines create the same object, so "
+                    "machines may compute the same result at the same time",
                     self._storage.url,
                 )
         return self._is_exclusive

@@ -54,7 +54,7 @@ class Ledger:
             whole="the store",
             foreign="a store's list of what the remote store has",
             absent="no such list",
-            loss="it is made again.",
+            loss="it is created again.",
         )
         self._database = Database(folder / "remote.sqlite", kind)
         with self._database.writing() as connection:

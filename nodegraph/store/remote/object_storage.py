@@ -179,13 +179,13 @@ class BucketStorage:
             self._fs, root = url_to_fs(url, **options)
         except ImportError as error:
             raise InvalidValue(
-                f"the remote store can't be used, as a package is missing: {error}",
+                f"the remote store cannot be used because a package is missing: {error}",
                 given=url,
                 hint=f"Install it: pip install {needed}",
             ) from error
         except (ValueError, TypeError) as error:
             raise InvalidValue(
-                f"the remote store is none that can be used: {error}",
+                f"the remote store cannot be used: {error}",
                 given=url,
                 expected="such as s3://bucket/folder, gs://…, az://… or file:///mnt/shared/folder",
             ) from error
@@ -285,10 +285,10 @@ def open_storage(url: str) -> ObjectStorage:
     kind, _, location = url.partition("://")
     if not location or not kind:
         raise InvalidValue(
-            "the remote store is no URL",
+            "the remote store is not a URL",
             given=url,
             expected="such as s3://bucket/folder, gs://…, az://… or file:///mnt/shared/folder",
-            hint="Folders of this machine are written file:///path, too."
+            hint="Folders of this machine are also written as file:///path."
             if url.startswith(("/", "~", "."))
             else None,
         )
@@ -345,8 +345,8 @@ class Reachability:
             self._pause = min(2 * self._pause, _LONGEST)
         if is_new:
             _LOG.warning(
-                "the remote store %s can't be reached (%s): work goes on with what is here, and "
-                "what it should have is brought there later",
+                "the remote store %s cannot be reached (%s): work continues with the local store, "
+                "and results are uploaded later",
                 self._url,
                 self.reason,
             )
@@ -358,7 +358,7 @@ class Reachability:
         with self._lock:
             was_away, self.reason, self._pause = bool(self.reason), "", _FIRST
         if was_away:
-            _LOG.warning("the remote store %s is back", self._url)
+            _LOG.warning("the remote store %s can be reached again", self._url)
 
 
 class Unreachable(Exception):

@@ -62,7 +62,7 @@ def verify_storage(
     try:
         return _Checking(storage, progress or _no_progress, repair=repair).report()
     except Unreachable as error:
-        raise InvalidFile(f"the remote store {storage.url} can't be reached: {error}") from error
+        raise InvalidFile(f"the remote store {storage.url} cannot be reached: {error}") from error
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -215,15 +215,15 @@ def unpack_entry(data: bytes, key: Key) -> RemoteEntry:
     """
     check, body = data[len(_MARK) : len(_MARK) + _CHECK], data[len(_MARK) + _CHECK :]
     if data[: len(_MARK)] != _MARK:
-        raise ValueError("it is no entry of this version")
+        raise ValueError("it is not an entry of this version")
     if blake3(body).digest() != check:
-        raise ValueError("it is damaged or cut off")
+        raise ValueError("it is damaged or truncated")
     try:
         own, outputs, requested, node_type, seconds, created, run, parts, files = msgpack.unpackb(
             body
         )
         if own != bytes.fromhex(key):
-            raise ValueError("it is of another key")
+            raise ValueError("it belongs to another key")
         if (outputs is None) == (requested is None):
             raise ValueError("it has no result")
         for output in () if outputs is None else unpack_outputs(outputs):
@@ -231,9 +231,9 @@ def unpack_entry(data: bytes, key: Key) -> RemoteEntry:
         remote_files = tuple(_file(*each) for each in files)
         texts = (node_type, run, "" if requested is None else requested)
     except (msgpack.UnpackException, TypeError, AttributeError) as error:
-        raise ValueError(f"it has another form: {error}") from error
+        raise ValueError(f"it has an unknown form: {error}") from error
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("it has another form")
+        raise ValueError("it has an unknown form")
     return RemoteEntry(
         key,
         outputs,
@@ -249,13 +249,13 @@ def unpack_entry(data: bytes, key: Key) -> RemoteEntry:
 
 def _file(digest: bytes, file: bytes, suffix: str, size: Any, seconds: Any) -> RemoteFile:
     if suffix not in _SUFFIXES or type(size) is not int or size <= 0:
-        raise ValueError("it names what is no file of values")
+        raise ValueError("it names a file that does not hold values")
     return RemoteFile(_hex(digest), _hex(file), suffix, size, _seconds(seconds))
 
 
 def _hex(digest: bytes) -> Digest:
     if not isinstance(digest, bytes) or len(digest) != _DIGEST:
-        raise ValueError("it has a digest of another length")
+        raise ValueError("it has a digest of the wrong length")
     return digest.hex()
 
 

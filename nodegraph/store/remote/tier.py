@@ -160,7 +160,7 @@ class RemoteTier:
             self.reach.note_failure(error)
             return False
         except (sqlite3.Error, NodegraphError) as error:
-            _LOG.warning("a result of the remote store can't be kept here: %s", error)
+            _LOG.warning("a result of the remote store cannot be stored here: %s", error)
             return False
         if entry is None:
             if len(self._missed_keys) >= _MOST_ASKED:
@@ -208,7 +208,7 @@ class RemoteTier:
         try:
             return self._fetching.file(digest)
         except (sqlite3.OperationalError, OSError) as error:
-            _LOG.warning("a value of the remote store can't be kept here: %s", error)
+            _LOG.warning("a value of the remote store cannot be stored here: %s", error)
             return False
 
     def is_worth_sending(self, put: QueuedEntry, outputs: Sequence[StoredOutput] | None) -> bool:
@@ -227,7 +227,7 @@ class RemoteTier:
         try:
             self._trim()
         except sqlite3.Error as error:
-            _LOG.warning("the store can't be brought back to its budget: %s", error)
+            _LOG.warning("the store cannot be reduced to its budget: %s", error)
 
     def send(self, keys: Collection[Key]) -> None:
         """Bring entries there, behind the work; they are committed here."""
@@ -236,7 +236,7 @@ class RemoteTier:
         try:
             self._sending.add(keys)
         except sqlite3.Error as error:
-            _LOG.warning("results can't be noted for the remote store: %s", error)
+            _LOG.warning("results cannot be queued for the remote store: %s", error)
 
     def wait_until_sent(self, patience: float = _PATIENCE) -> bool:
         """Wait until all is there, unless the place is away; whether all is."""

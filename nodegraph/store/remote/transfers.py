@@ -128,13 +128,13 @@ class RemoteFetcher:
             self._reach.note_failure(error)
             return False
         except FileNotFoundError:
-            self._found_unusable(remote_file.name, "it is told of, and not there")
+            self._found_unusable(remote_file.name, "it is listed but missing")
             self._ledger.forget(digest)
             return False
         if staged.blob.digest != remote_file.file or staged.blob.bytes != remote_file.bytes:
             self._blobs.discard(staged)
             self._ledger.forget(digest)
-            self._found_unusable(remote_file.name, "its bytes aren't those that its name promises")
+            self._found_unusable(remote_file.name, "its bytes do not match its name")
             return False
         self._keep(remote_file, staged)
         return True
@@ -160,7 +160,7 @@ class RemoteFetcher:
 
     def _found_unusable(self, name: str, reason: str) -> None:
         self.unusable.add(name)
-        _LOG.warning("%s of the remote store %s is left alone: %s", name, self._storage.url, reason)
+        _LOG.warning("%s of the remote store %s is ignored: %s", name, self._storage.url, reason)
 
 
 def files_of(index: Index, digests: Sequence[Digest]) -> tuple[RemoteFile, ...]:
@@ -230,7 +230,9 @@ class RemoteSender:
         lost = self._ledger.add(keys, self._owner)
         if lost:
             _LOG.warning(
-                "%d results never go to the remote store %s: too many wait", lost, self._storage.url
+                "%d results are not uploaded to the remote store %s: too many are waiting",
+                lost,
+                self._storage.url,
             )
         with self._changed:
             self._is_waiting = True
@@ -253,8 +255,8 @@ class RemoteSender:
         left = self._ledger.waiting()
         if left:
             _LOG.warning(
-                "%d results are still to go to the remote store %s: the next command or server "
-                "on this store brings them there",
+                "%d results are not yet uploaded to the remote store %s: the next command or "
+                "server on this store uploads them",
                 left,
                 self._storage.url,
             )
@@ -268,7 +270,7 @@ class RemoteSender:
                 self._round()
         except sqlite3.Error as error:
             if self._end is None:
-                _LOG.warning("nothing more goes to the remote store: %s", error)
+                _LOG.warning("nothing more is uploaded to the remote store: %s", error)
 
     def _wait_for_work(self) -> bool:
         """Wait for something to do; False at the end."""
@@ -299,7 +301,7 @@ class RemoteSender:
                 self._reach.note_failure(error)
                 return
             except (OSError, ValueError) as error:
-                _LOG.warning("a result can't go to the remote store: %s", error)
+                _LOG.warning("a result cannot be uploaded to the remote store: %s", error)
                 is_there = False
             self._ledger.done(number)
             self._ended(key, is_there)
@@ -325,7 +327,7 @@ class RemoteSender:
         """Nothing may be written there: it is only read, then."""
         self._is_refused = True
         _LOG.warning(
-            "the remote store %s is only read, as nothing may be written there: %s",
+            "the remote store %s is only read, because it cannot be written: %s",
             self._storage.url,
             error,
         )

@@ -60,7 +60,7 @@ def test_a_worker_whose_node_went_away_gives_its_job_back_unblamed(tmp_path: Pat
             await team.there("here")
             threads.actors[-1].lose()
             death = await team.death()
-            assert death.reason == f"its node was taken away ({os.uname().nodename})"
+            assert death.reason == f"its node was removed ({os.uname().nodename})"
             (ended,) = team.watch.ends
             assert (ended.job, ended.status) == ("job", "released")
             assert team.watch.deaths[0][1] is None
@@ -78,7 +78,7 @@ def test_a_worker_that_hangs_is_killed_by_its_actor(tmp_path: Path) -> None:
             await team.ready()
             os.kill(team.pid(), signal.SIGSTOP)
             death = await team.death()
-            assert death.reason == "it gave no heartbeat for 2 s"
+            assert death.reason == "it sent no heartbeat for 2 s"
 
     asyncio.run(use())
 

@@ -89,7 +89,7 @@ def test_a_cluster_computes_along_with_one_run(
     )
     assert done.returncode == 0, done.stderr
     # A node that another test has killed may still be listed: its worker never comes.
-    assert re.search(r"Up to [23] workers of the cluster compute along", done.stderr)
+    assert re.search(r"Up to [23] workers of the cluster take part", done.stderr)
     assert json.loads(done.stdout)["nodes"]["slow"]["cached"] > 0
     (file,) = (tmp_path / "output").glob("numbers*.txt")
     assert file.read_text() == " ".join(str(at * at) for at in range(count))

@@ -14,8 +14,12 @@ class ActorUnavailableError(Exception):
 @pytest.mark.parametrize(
     ("text", "reason", "is_lost"),
     [
-        ("The actor is dead because its node has died.", "its node is gone", True),
-        ("... the node was preempted by the provider", "its node was taken away", True),
+        (
+            "The actor is dead because its node has died.",
+            "its node is no longer in the cluster",
+            True,
+        ),
+        ("... the node was preempted by the provider", "its node was removed", True),
         (
             "Worker exit type: NODE_OUT_OF_MEMORY",
             "its node had no memory left, so Ray ended it",
@@ -35,8 +39,11 @@ def test_how_a_worker_ended_that_had_a_place(text: str, reason: str, is_lost: bo
 
 def test_a_node_that_cant_be_reached_is_lost_and_so_is_one_without_a_head() -> None:
     assert exit_of(ActorUnavailableError("RpcError"), "node-7").is_lost
-    found = exit_of(HeadGone("the head of its cluster is gone"), "node-7")
-    assert (found.reason, found.is_lost) == ("the head of its cluster is gone (node-7)", True)
+    found = exit_of(HeadGone("the head of its cluster is no longer running"), "node-7")
+    assert (found.reason, found.is_lost) == (
+        "the head of its cluster is no longer running (node-7)",
+        True,
+    )
 
 
 def test_a_node_without_nodegraph_is_told_what_to_install() -> None:

@@ -215,7 +215,7 @@ def test_a_job_whose_workers_die_is_parked_at_the_third_death(queue: JobQueue) -
     assert parked.error is not None
     assert parked.error["code"] == "worker-died"
     assert parked.error["message"] == (
-        "the job's worker died 3 times, at last one that was new and did nothing else: "
+        "the job's worker died 3 times, the last time on a new worker that ran nothing else: "
         "killed by SIGKILL"
     )
     evidence = {

@@ -261,7 +261,7 @@ def test_a_database_that_is_restarted_loses_nothing(
         two.listen(heard.set)
         with postgres.away():
             for asked in (lambda: submit(one), lambda: two.get(job.id), lambda: claim(two)):
-                with pytest.raises(QueueUnreachable, match="can't reach the job queue"):
+                with pytest.raises(QueueUnreachable, match="cannot reach the job queue"):
                     asked()
         until(lambda: not fails(lambda: one.finish(job.id, 1, {"a": 1}).result()))
         until(lambda: not fails(lambda: two.get(job.id)))  # it may rest after a try in vain
@@ -333,7 +333,7 @@ def test_a_newer_queue_is_refused(postgres: PostgresServer) -> None:
         JobQueue(PostgresAddress(url)).close()
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE nodegraph.meta SET value = 99 WHERE name = 'version'")
-        with pytest.raises(InvalidFile, match=r"another version.*99.*newer nodegraph"):
+        with pytest.raises(InvalidFile, match=r"unsupported version.*99.*Update nodegraph"):
             JobQueue(PostgresAddress(url))
 
 

@@ -65,7 +65,7 @@ def test_a_crash_leaves_a_trace_of_the_node(tmp_path: Path) -> None:
 def test_an_exit_of_the_process_is_told_with_its_code_and_last_words(tmp_path: Path) -> None:
     death, _ = died_of(tmp_path, alone("HardExit", code=7))
     assert (death.signal, death.exit_code) == (None, 7)
-    assert death.reason == "it ended by itself, with exit code 7"
+    assert death.reason == "it exited with code 7"
     assert death.log[-1] == "the last words"
 
 
@@ -111,7 +111,7 @@ def has_time_for_traces(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_node_that_holds_the_interpreter_is_found_out(tmp_path: Path) -> None:
     nodes = alone("Hold", here=str(tmp_path / "here"))
     death, _ = died_of(tmp_path, nodes, heartbeat_seconds=5.0)
-    assert death.reason == "it gave no heartbeat for 5 s"
+    assert death.reason == "it sent no heartbeat for 5 s"
     assert death.node == "it"
     # It was asked what it was doing before it was killed.
     assert any("in Hold" in line for line in death.log)
@@ -132,7 +132,7 @@ def test_a_node_that_takes_too_much_memory_is_stopped(tmp_path: Path) -> None:
 def test_a_node_that_tells_nothing_for_long_is_stopped(tmp_path: Path) -> None:
     nodes = alone("Wait", here=str(tmp_path / "here"), gate=str(tmp_path / "never"))
     death, _ = died_of(tmp_path, nodes, node_stall_seconds=3.0)
-    assert death.reason == "its node `it` told nothing for 3 s"
+    assert death.reason == "its node `it` reported nothing for 3 s"
     assert death.node == "it"
     assert any("_wait_for" in line for line in death.log)
 
@@ -145,7 +145,7 @@ def test_a_job_may_be_stricter_about_a_node(tmp_path: Path) -> None:
             team.begin(nodes, options={"stall_seconds": {"trouble:Wait": 0.5}})
             return await team.death()
 
-    assert asyncio.run(use()).reason == "its node `it` told nothing for 0.5 s"
+    assert asyncio.run(use()).reason == "its node `it` reported nothing for 0.5 s"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the pipe by /proc")
@@ -153,7 +153,7 @@ def test_a_worker_that_says_nonsense_is_killed(tmp_path: Path) -> None:
     nonsense = "\x00\x00\x00\x0b\x81\xa4kind\xa4fine"
     death, _ = died_of(tmp_path, alone("Garble", data=nonsense))
     assert death.reason.startswith(
-        "it said what isn't understood: a message of an unknown kind (given: 'fine'"
+        "it sent a message that is not valid: a message has an unknown kind (given: 'fine'"
     )
     assert death.node == "it"
 
@@ -239,7 +239,7 @@ def test_a_question_that_kills_the_planner_is_given_up_and_others_are_answered(
     first, deadly, last = asyncio.run(use())
     assert first["valid"]
     assert last["valid"]
-    assert "died over `check` 2 times" in str(deadly)
+    assert "died while it answered `check` 2 times" in str(deadly)
 
 
 _SERVER = """

@@ -156,7 +156,7 @@ def test_a_cancelled_job_that_never_stops_ends_with_its_worker(tmp_path: Path) -
             last = queue.events_after(0, job=job).events[-1]
             death = last.data["death"]
             assert last.kind == "job.cancelled"
-            assert death["reason"] == "its job didn't stop within 0 s when it was cancelled"
+            assert death["reason"] == "its job did not stop within 0 s when it was cancelled"
             after = submit(queue, sums(1))
             await until(lambda: queue.get(after).state == "finished", PATIENCE)
 

@@ -52,6 +52,6 @@ def test_a_flood_is_logged_in_part_and_the_rest_counted(
         lines.feed(f"{number}\n".encode())
     assert len(caplog.records) == 100
     lines.reset_log_limit()
-    assert caplog.messages[-1] == "worker-1: 900 lines of its output left out here"
+    assert caplog.messages[-1] == "worker-1: 900 lines of its output are not shown here"
     lines.feed(b"more\n")
     assert caplog.messages[-1] == "worker-1: more"

@@ -42,7 +42,7 @@ ORDERS: list[Message] = [
     Cancel("job_1", 1, "no"),
     Release("job_1", 1),
     Help("job_1", 2, {"workflow": "{}", "parameters": {"seed": 1 << 80}}),
-    StopHelp("job_1", 2, "there is a job"),
+    StopHelp("job_1", 2, "a job is running"),
     Ask(7, "plan", {"workflow": "{}"}),
     Shutdown(),
 ]

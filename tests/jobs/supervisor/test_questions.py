@@ -137,7 +137,7 @@ def test_nobody_waits_for_a_planner_that_is_closed() -> None:
         desk.questions.ready()
         asked = [desk.ask("one"), desk.ask("two")]
         await turn()
-        desk.questions.close("the server stops")
+        desk.questions.close("the server is stopping")
         for task in asked:
             with raises(NoAnswer):
                 await task

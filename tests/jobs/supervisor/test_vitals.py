@@ -40,7 +40,7 @@ def test_silence_counts_from_the_last_word() -> None:
     assert vitals.silence == 9
     assert vitals.find_fault() is None
     vitals.advance(2)
-    assert vitals.find_fault() == "it gave no heartbeat for 10 s"
+    assert vitals.find_fault() == "it sent no heartbeat for 10 s"
 
 
 def test_before_it_is_ready_it_may_be_silent_for_longer() -> None:
@@ -49,7 +49,7 @@ def test_before_it_is_ready_it_may_be_silent_for_longer() -> None:
     vitals.advance(99)
     assert vitals.find_fault() is None
     hear(vitals, 2)
-    assert vitals.find_fault() == "it wasn't ready after 100 s"
+    assert vitals.find_fault() == "it was not ready after 100 s"
 
 
 def test_memory_above_the_limit_is_told_with_both() -> None:
@@ -85,7 +85,7 @@ def test_each_node_that_runs_must_tell_something_now_and_then() -> None:
     hear(vitals, 50)
     vitals.add_events("job", [event("node.progress")])
     hear(vitals, 20)
-    assert vitals.find_fault() == "its node `b` told nothing for 60 s"
+    assert vitals.find_fault() == "its node `b` reported nothing for 60 s"
     vitals.add_events("job", [event("node.finished", "b")])
     assert vitals.find_fault() is None
     vitals.add_events("job", [event("node.finished")])
@@ -99,9 +99,9 @@ def test_the_items_of_a_list_end_one_by_one_or_with_their_node() -> None:
     vitals.add_events("job", [event("node.started", f"a[{at}]") for at in range(3)])
     vitals.add_events("job", [event("call.ended", "a[1]"), event("node.started", "ab")])
     hear(vitals, 61)
-    assert vitals.find_fault() == "its node `a[0]` told nothing for 60 s"
+    assert vitals.find_fault() == "its node `a[0]` reported nothing for 60 s"
     vitals.add_events("job", [event("node.failed")])
-    assert vitals.find_fault() == "its node `ab` told nothing for 60 s"
+    assert vitals.find_fault() == "its node `ab` reported nothing for 60 s"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_job_says_how_long_its_nodes_may_be_silent(given: Any, limit: float) -
     hear(vitals, limit)
     assert vitals.find_fault() is None
     hear(vitals, 1)
-    assert vitals.find_fault() == f"its node `a[2]` told nothing for {limit} s"
+    assert vitals.find_fault() == f"its node `a[2]` reported nothing for {limit} s"
 
 
 def test_what_the_next_job_runs_has_nothing_to_do_with_the_last_one() -> None:
@@ -148,7 +148,7 @@ def test_a_cancelled_job_has_its_time_to_stop() -> None:
     vitals.job_cancelled("job")
     assert vitals.find_fault() is None
     hear(vitals, 1)
-    assert vitals.find_fault() == "its job didn't stop within 10 s when it was cancelled"
+    assert vitals.find_fault() == "its job did not stop within 10 s when it was cancelled"
     assert (vitals.has_unstopped_job, vitals.jobs["job"].is_overdue) == (True, False)
 
 
@@ -159,7 +159,7 @@ def test_a_job_whose_deadline_has_passed_has_the_same_time() -> None:
     hear(vitals, 39)
     assert vitals.find_fault() is None
     hear(vitals, 1)
-    assert vitals.find_fault() == "its job didn't stop within 10 s when its deadline had passed"
+    assert vitals.find_fault() == "its job did not stop within 10 s when its deadline had passed"
     assert (vitals.has_unstopped_job, vitals.jobs["job"].is_overdue) == (True, True)
 
 
@@ -182,14 +182,14 @@ def test_of_jobs_beside_each_other_only_those_are_to_blame_that_do_not_stop() ->
         vitals.add_events(job, [event("node.started")])
     vitals.job_cancelled("other")
     hear(vitals, 10)
-    assert vitals.find_fault() == "its job didn't stop within 10 s when it was cancelled"
+    assert vitals.find_fault() == "its job did not stop within 10 s when it was cancelled"
     assert (vitals.culprits, vitals.has_unstopped_job) == ({"other"}, True)
     vitals.job_ended("other")
     hear(vitals, 45)
     assert vitals.find_fault() is None
     vitals.add_events("third", [event("node.progress")])
     hear(vitals, 10)
-    assert vitals.find_fault() == "its node `a` told nothing for 60 s"
+    assert vitals.find_fault() == "its node `a` reported nothing for 60 s"
     assert (vitals.culprits, vitals.has_unstopped_job) == ({"one"}, False)
 
 
@@ -199,7 +199,7 @@ def test_who_was_asked_to_end_has_its_time_for_it() -> None:
     vitals.advance(30)
     assert vitals.find_fault() is None
     vitals.advance(10)
-    assert vitals.find_fault() == "it didn't end when it was asked to"
+    assert vitals.find_fault() == "it did not end when it was asked to"
 
 
 def test_restarts_come_later_and_later_until_it_was_of_use() -> None:

@@ -70,7 +70,7 @@ def test_a_file_whose_name_is_no_text_is_not_listed(
     path = tmp_path / os.fsdecode(b"a\xff.png")
     path.write_bytes(picture(30, 20))
     assert JobFiles().described(path) is None
-    assert "its name is no UTF-8" in caplog.text
+    assert "its name is not UTF-8" in caplog.text
 
 
 def test_a_file_that_was_changed_is_read_again_and_one_that_is_gone_is_none(

@@ -107,7 +107,7 @@ def test_what_cannot_be_imported_harms_nobody(
     interval = sys.getswitchinterval()
     it = begin(lambda: False, modules[1:])
     it._thread.join(PATIENCE)
-    assert "can't be imported: no" in caplog.text
+    assert "cannot be imported: no" in caplog.text
     assert sys.getswitchinterval() == interval
 
 

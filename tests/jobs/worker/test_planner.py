@@ -32,9 +32,9 @@ def test_questions_before_and_after_the_end() -> None:
     box = Box()
     planner = Planner(Echo(), box, loop)  # type: ignore[arg-type] # what it needs of them
     planner.receive(Ask(1, "plan", {"seed": 3}))
-    planner.end("the server stops")
+    planner.end("the server is stopping")
     loop.run_until_complete(planner.serve())
     loop.close()
     planner.receive(Ask(2, "plan", {}))
-    planner.end("the server is gone")
+    planner.end("the server has ended")
     assert box.sent == [Answer(1, {"plan": {"seed": 3}})]

@@ -148,7 +148,7 @@ def test_more_jobs_at_a_time_than_can_be_are_a_fault_of_the_server(
     for _ in range(MOST_AHEAD + 2):
         server.say(waiting(tmp_path))
     assert server.hear(Ended).status == "released"
-    assert "more jobs at a time than can be" in server.end()[1]
+    assert "more jobs at the same time than possible" in server.end()[1]
 
 
 def test_jobs_that_are_handed_over_ahead_are_run_in_order(server: Server, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_place_that_grants_several_is_told_and_binds_nobody(
         leases = Leases(place, Reachability(place.url), name, lambda key: False)
         assert leases.acquire(key_of("a"))
         leases.close()
-    assert caplog.text.count("lets several create") == 2
+    assert caplog.text.count("lets several machines create") == 2
 
 
 def test_a_late_writer_publishes_nothing(place: ObjectStorage, tmp_path: Path) -> None:

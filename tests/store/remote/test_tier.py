@@ -186,7 +186,7 @@ def test_the_server_is_taken_away_and_comes_back(
             assert one.remote.info().waiting == 8
             assert one.remote.reach.is_unreachable
             assert not one.is_worth_asking(100.0)
-        assert caplog.text.count("can't be reached") == 1
+        assert caplog.text.count("cannot be reached") == 1
         while one.remote.info().waiting:
             one.remote.wait_until_sent(1.0)
         assert caplog.text.count("is back\n") == 1
@@ -201,7 +201,7 @@ def test_what_a_process_left_the_next_one_brings_there(
     with s3.away():
         with open_at(tmp_path / "1", storage=place) as one:
             put(one, "a", LONG)
-        assert "1 results are still to go" in caplog.text
+        assert "1 results are not yet uploaded" in caplog.text
     with open_at(tmp_path / "1", storage=place) as one:
         assert one.remote is not None
         assert one.remote.wait_until_sent()

@@ -34,18 +34,18 @@ class PostgresAddress:
             parts = None
         if parts is None or parts.scheme not in SCHEMES or not parts.path.strip("/"):
             raise InvalidValue(
-                "this is no address of a PostgreSQL database",
+                "this is not an address of a PostgreSQL database",
                 given=_shown(self.url),
                 expected=f"an address such as {_EXAMPLE}",
             )
         # Of a password with a / or @ in it, a part would count as the host or the database.
         if self.url.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1:
             raise InvalidValue(
-                "this is no address of a PostgreSQL database: it has an @ too many",
+                "this is not an address of a PostgreSQL database: it has more than one @",
                 given=_shown(self.url),
                 expected=f"an address such as {_EXAMPLE}, with one @ at most",
-                hint="Elsewhere, as in a password, write %40 for @, %2F for /, %3A for :, %3F for "
-                "? and %23 for #.",
+                hint="In other parts, such as a password, write %40 for @, %2F for /, %3A for :, "
+                "%3F for ? and %23 for #.",
             )
 
     def __str__(self) -> str:

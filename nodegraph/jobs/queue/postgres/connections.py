@@ -38,25 +38,25 @@ def explained(address: PostgresAddress, error: Exception) -> NodegraphError:
     """A fault, in words; none of them has the password."""
     message = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, errors.DataError):
-        return InvalidValue(f"the job queue {address} can't keep this: {message}")
+        return InvalidValue(f"the job queue {address} cannot store this: {message}")
     if isinstance(error, _BUSY):
         return OutputError(
-            f"can't write the job queue {address}: it is locked by another server: {message}",
-            hint="It is tried again; a server that hangs is cut off after a while.",
+            f"cannot write the job queue {address}: it is locked by another server: {message}",
+            hint="The server retries; a server that hangs is disconnected after a while.",
         )
     if isinstance(error, _FULL):
         return OutputError(
-            f"can't write the job queue {address}: {message}",
-            hint="Free some space on the database's disk; nothing was half written.",
+            f"cannot write the job queue {address}: {message}",
+            hint="Free some space on the database's disk; nothing was partly written.",
         )
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return OutputError(
-            f"can't write the job queue {address}: {message}",
-            hint="It may be a standby: name the server that takes changes.",
+            f"cannot write the job queue {address}: {message}",
+            hint="It may be a standby server. Use the address of the primary server.",
         )
     if isinstance(error, _REFUSED):
         return OutputError(
-            f"the job queue {address} may not be used: {message}",
+            f"access to the job queue {address} is denied: {message}",
             hint="Its user needs the right to connect and, the first time, to create a schema: "
             "GRANT CREATE ON DATABASE … TO ….",
         )
@@ -137,9 +137,9 @@ class Connections:
         except psycopg.ProgrammingError:
             # What it says of it may hold the password.
             raise InvalidValue(
-                "this address of a PostgreSQL database can't be read",
+                "this address of a PostgreSQL database cannot be read",
                 given=str(address),
-                expected="only options that libpq knows, and % only before two hexadecimal digits",
+                expected="only options of libpq, and % only before two hexadecimal digits",
             ) from None
         self._options: dict[str, Any] = {**_OPTIONS, **url_options, "client_encoding": "utf8"}
         # One that hangs in the middle of a change would keep all others from theirs.

@@ -115,17 +115,17 @@ def migrate(
         return
     if current > len(migrations):
         raise InvalidFile(
-            f"the job queue {address} is of another version",
+            f"the job queue {address} has an unsupported version",
             given=str(current),
             expected=str(len(migrations)),
-            hint="Use the newer nodegraph.",
+            hint="Update nodegraph.",
         )
     if read_only:
         raise InvalidFile(
             f"there is no job queue at {address}"
             if not current
-            else f"the job queue {address} is of an older version",
-            hint="Start a server there first, which makes the tables.",
+            else f"the job queue {address} has an older version",
+            hint="Start a server there first. It creates the tables.",
         )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
@@ -150,10 +150,10 @@ def _version(connection: RawConnection, address: PostgresAddress, schema: str) -
     encoding = connection.execute(b"SHOW server_encoding").fetchone()
     if encoding != ("UTF8",):
         raise InvalidFile(
-            f"the database {address} can't hold all texts",
+            f"the database {address} cannot store all texts",
             given=f"encoding {encoding[0] if encoding else 'unknown'}",
             expected="encoding UTF8",
-            hint="Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+            hint="Create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
         )
     if not _is_there(connection, f"to_regclass('{schema}.meta')"):
         return 0
@@ -314,11 +314,11 @@ class PostgresDatabase:
                     if row is not None and row[0] in ("committed", "aborted"):
                         return bool(row[0] == "committed")
             except psycopg.OperationalError:
-                _LOG.debug("nobody can be asked yet whether a change was kept", exc_info=True)
+                _LOG.debug("it cannot be checked yet whether a change was saved", exc_info=True)
             sleep(0.1)
         raise QueueUnreachable(
             str(self._address),
-            "it went away in the middle of a change, which may have been kept or not",
+            "the connection was lost during a change, which may or may not have been saved",
         )
 
     # The servers of the queue.

@@ -104,7 +104,7 @@ class PostgresRelay:
                     self._go_on(connection, selector)
                     self._unlist(connection)
             except psycopg.Error:
-                _LOG.debug("what is of the moment isn't told to other servers", exc_info=True)
+                _LOG.debug("live progress is not sent to other servers", exc_info=True)
                 self.has_followers = False
                 self._ending.wait(_AGAIN)
 

@@ -95,7 +95,7 @@ class PeerMonitor:
                 if is_well:
                     first_line = str(error).strip().splitlines()[:1]
                     _LOG.error(
-                        "the job queue's database can't be reached: %s",
+                        "the job queue's database cannot be reached: %s",
                         *first_line or [type(error).__name__],
                     )
                 is_well = False

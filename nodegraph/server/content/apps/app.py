@@ -82,7 +82,7 @@ def _unknown(name: str, app: App) -> Problem:
         "unknown-parameter",
         "the app has no such parameter",
         given=ascii(name[:80]),
-        hint=did_you_mean(name, [each.name for each in app.parameters]) or "It takes none.",
+        hint=did_you_mean(name, [each.name for each in app.parameters]) or "It has no parameters.",
     )
 
 
@@ -129,7 +129,7 @@ async def read_json_values(request: Request, services: Services) -> dict[str, An
     document = await services.run_in_thread(read_document, data)
     if not isinstance(document, dict):
         raise InvalidWorkflow(
-            [Problem("malformed", "the parameters must be a JSON object, by their names")]
+            [Problem("malformed", "the parameters must be a JSON object with their names as keys")]
         )
     return document
 
@@ -150,7 +150,7 @@ async def read_texts(request: Request, app: App, services: Services, caller: Cal
     if kind.partition(";")[0].strip().lower() == _URLENCODED:
         return _urlencoded(await request.body())
     raise UnsupportedType(
-        "an app takes JSON or a form",
+        "an app accepts JSON or a form",
         given=kind[:80] or "none",
         expected=f"{_JSON}, {FORM} or {_URLENCODED}",
     )
@@ -166,7 +166,7 @@ def _urlencoded(data: bytes) -> Texts:
     try:
         pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
-        raise BadForm("the form can't be read, or has too many fields") from error
+        raise BadForm("the form cannot be read, or has too many fields") from error
     texts: Texts = {}
     for name, text in pairs:
         texts.setdefault(name, []).append(text)
@@ -186,7 +186,7 @@ async def _read_parts(
             text = await _text(events)
             left -= len(text)
             if left < 0:
-                raise TooLarge("the fields are too long", expected="less text in all of them")
+                raise TooLarge("the fields are too long", expected="less text in all fields")
             texts.setdefault(event.name, []).append(text)
         elif event.filename == "":
             await _text(events)  # a field for a file in which none was chosen
@@ -206,10 +206,10 @@ def _check_takes_file(app: App, name: str) -> None:
             [
                 Problem(
                     "no-file-taken",
-                    "the form brings a file where the app takes none",
+                    "the form contains a file where the app accepts none",
                     given=ascii(name[:80]),
                     expected=", ".join(each.name for each in app.parameters if each.is_file)
-                    or "no file at all",
+                    or "no file",
                 )
             ]
         )
@@ -222,7 +222,7 @@ async def _content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
             yield event
         else:
             if not isinstance(event, PartEnds):
-                raise BadForm("a part of the form doesn't end")
+                raise BadForm("a part of the form has no end")
             return
 
 
@@ -235,7 +235,7 @@ async def _text(events: AsyncIterator[FormEvent]) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise BadForm(f"a field is no UTF-8 text (byte {error.start})") from error
+        raise BadForm(f"a field is not UTF-8 text (byte {error.start})") from error
 
 
 _ANSWER = {"schema": {"$ref": "#/components/schemas/AppAnswer"}}
@@ -245,7 +245,7 @@ REFUSALS = (400, 401, 403, 404, 406, 413, 415, 422, 429, 503)
 _PREFER = {
     "name": "Prefer",
     "in": "header",
-    "description": "`wait=30` waits up to so many seconds for the app to finish.",
+    "description": "`wait=30` waits up to 30 seconds for the app to finish.",
     "schema": {"type": "string"},
     "example": "wait=5",
 }
@@ -342,7 +342,7 @@ def _parameter(
         raise InvalidWorkflow([fault])
     if port.json_schema is None:
         fault = Problem(
-            *("link-needed", f"the parameter `{name}` feeds an input that only takes a link"),
+            *("link-needed", f"the parameter `{name}` sets an input that accepts only a link"),
             *(node, entry.type, port.name),
         )
         raise InvalidWorkflow([fault])
@@ -435,10 +435,10 @@ def _operation(app: App) -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "It has finished in time: what it gave.",
+                "description": "The app finished in time: its outputs.",
                 "content": {_JSON: _ANSWER, "image/*": _BINARY},
             },
-            "202": {"description": "The job, which goes on.", "content": {_JSON: _ANSWER}},
+            "202": {"description": "The job, which continues.", "content": {_JSON: _ANSWER}},
             **{str(status): about for status, about in responses(*REFUSALS).items()},
         },
     }

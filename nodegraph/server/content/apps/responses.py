@@ -180,10 +180,10 @@ def only_picture(job: Job) -> str:
     pictures = [each for each in files if str(each["media_type"]).startswith("image/")]
     if len(pictures) != 1:
         raise NotAcceptable(
-            f"the app gave {len(pictures)} pictures",
+            f"the app returned {len(pictures)} pictures",
             given=job.id,
-            expected="exactly one, to be sent as it is",
-            hint="Ask for application/json; that lists what it gave.",
+            expected="exactly one, which is sent directly",
+            hint="Request application/json, which lists all outputs.",
         )
     return str(pictures[0]["digest"])
 
@@ -191,7 +191,7 @@ def only_picture(job: Job) -> str:
 _ACCEPTED = {"file:image": "image/png,image/jpeg,image/webp,image/gif"}
 _SECONDS = 2
 """After which a page that waits is loaded again."""
-_WAITS = {"queued": "It waits for its turn.", "running": "It is being worked on."}
+_WAITS = {"queued": "It waits for its turn.", "running": "It is running."}
 
 
 def field(parameter: AppParameter, texts: Sequence[str] | None, wrong: str = "") -> Markup:
@@ -328,7 +328,9 @@ def job_page(name: str, title: str, job: Job) -> HTMLResponse:
         return page(title, "", element("main", _problems(problems), back))
     files = public_outputs(job.outputs or {})["files"]
     shown: list[Child] = [_file(each) for each in files]
-    return page(title, "", element("main", *(shown or [element("p", "It gave no files.")]), back))
+    return page(
+        title, "", element("main", *(shown or [element("p", "It has no output files.")]), back)
+    )
 
 
 def _problems(problems: Sequence[Problem]) -> Markup:
@@ -336,7 +338,7 @@ def _problems(problems: Sequence[Problem]) -> Markup:
         return Markup()
     items = [element("li", _with_place(problem)) for problem in problems]
     listed = element("ul", *items)
-    return element("div", "This can't be done:", listed, class_="problems", role="alert")
+    return element("div", "This is not possible:", listed, class_="problems", role="alert")
 
 
 def _with_place(problem: Problem) -> str:
@@ -350,7 +352,7 @@ def _problem_text(problem: Problem) -> str:
 
 def _file(file: Mapping[str, Any]) -> Markup:
     link = element("a", str(file["name"]), href=file["href"], download=file["name"])
-    caption = element("figcaption", link, f", {format_size(file['size'])}, of {file['node']}")
+    caption = element("figcaption", link, f", {format_size(file['size'])}, from {file['node']}")
     if str(file["media_type"]).startswith("image/"):
         shown = element("img", src=file["href"], alt=file["name"])
         return element("figure", element("a", shown, href=file["href"]), caption)

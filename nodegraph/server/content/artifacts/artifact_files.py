@@ -59,15 +59,16 @@ def open_artifact(
             try:
                 if _has_digest(file, digest, location, mark):
                     return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
-                reasons.append("it was changed since")
+                reasons.append("it has changed since then")
             except BaseException:
                 file.close()
                 raise
             file.close()
     raise FileGone(
-        f"the file of this artifact can't be had any more: {reasons[0]}",
+        f"the file of this artifact is no longer available: {reasons[0]}",
         given=digest,
-        hint="Submit its job's workflow once more; what is still in the store isn't computed anew.",
+        hint="Submit the workflow of its job again. Results that are still in the store are not "
+        "computed again.",
     )
 
 
@@ -89,7 +90,7 @@ def remove_artifact(
         )
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error
+        raise OutputError(f"the file cannot be deleted: {reason}", given=path.name) from error
 
 
 def _removed(
@@ -129,7 +130,7 @@ def _base(path: Path, roots: Sequence[Path]) -> Path:
         for base in dict.fromkeys((root.absolute(), root.resolve())):
             if path.is_relative_to(base):
                 return base
-    raise _Missing("it lies outside of the folders that this server gives files from")
+    raise _Missing("it is outside the folders from which this server sends files")
 
 
 def _opened_below(base: Path, inner: PurePath) -> BinaryIO:
@@ -138,10 +139,10 @@ def _opened_below(base: Path, inner: PurePath) -> BinaryIO:
     except FileNotFoundError:
         raise _Missing("it was moved or deleted") from None
     except UnsafePath:
-        raise _Missing("a link stands in its place") from None
+        raise _Missing("a link has replaced it") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise _Missing(f"it can't be read ({reason or 'its path is none'})") from None
+        raise _Missing(f"it cannot be read ({reason or 'its path is not valid'})") from None
 
 
 def _has_digest(
@@ -279,9 +280,9 @@ class SharedArtifacts:
             self._shrink()
         if opened is None and is_coming:
             raise FileComing(
-                "this file is still on its way from the server whose worker wrote it",
+                "this file is not yet copied from the server whose worker wrote it",
                 given=digest,
-                hint="Ask again in a moment; if it stays so, that server isn't there any more.",
+                hint="Try again in a moment. If the error stays, that server no longer runs.",
             )
         if opened is None:
             self._mark(digest, False)  # for whoever has it

@@ -129,7 +129,7 @@ class Artifacts:
             self._catalogue = self._opened()
 
     def _remove(self, damage: DamagedCatalogue) -> None:
-        _LOG.warning("%s; it is made again from the job queue", damage.problem.message)
+        _LOG.warning("%s; it is created again from the job queue", damage.problem.message)
         if self._own is not None:
             self._own.close()
         for end in ("", "-wal", "-shm"):
@@ -160,7 +160,8 @@ class Artifacts:
         raise NotFound(
             "there is no such artifact",
             given=digest[:80],
-            hint="Digests are 64 hexadecimal digits; jobs list theirs in their outputs.",
+            hint="Digests are 64 hexadecimal digits; jobs list the digests of their files in their "
+            "outputs.",
         )
 
     @_rebuilding
@@ -264,9 +265,9 @@ class Artifacts:
         artifacts = self._catalogue.find_for_job(latest.digest, client, job)
         if not artifacts:
             raise NotFound(
-                "this job gave no such artifact",
+                "this job has no such artifact",
                 given=ascii((job or "")[:80]),
-                hint="Leave the job out to mean all that gave it.",
+                hint="Omit the job to search all jobs.",
             )
         return artifacts
 

@@ -85,7 +85,7 @@ def catalogue_format() -> Format:
         whole="the catalogue of artifacts",
         foreign="a catalogue of artifacts",
         absent="no catalogue of artifacts",
-        loss="it is made again from the job queue.",
+        loss="it is created again from the job queue.",
         is_private=True,
     )
 
@@ -456,7 +456,7 @@ def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
                 "existed": int(file.get("existed") is True),
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            _LOG.warning("%s lists a file that can't be read: %r", job.id, error)
+            _LOG.warning("%s lists a file that cannot be read: %r", job.id, error)
 
 
 def _text(value: Any) -> str:

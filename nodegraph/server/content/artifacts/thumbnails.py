@@ -253,7 +253,7 @@ class Thumbnails:
         """A plain tile for what is too large to be shown; what shows nothing is refused."""
         if problem.code != TooLarge.code:
             raise NotFound(
-                f"there is no thumbnail of this: {problem.message}",
+                f"there is no thumbnail for this file: {problem.message}",
                 given=digest,
                 expected=problem.expected,
             )
@@ -328,7 +328,7 @@ class Thumbnails:
                 file.write(made)
                 file.commit(name, synced=False)
         except OutputError as error:
-            _LOG.warning("a thumbnail isn't kept: %s", error)
+            _LOG.warning("a thumbnail cannot be stored: %s", error)
             return
         with self._lock:
             if self._held is None:

@@ -102,14 +102,14 @@ class FileDecoder:
             self.close()
             if is_late.is_set():
                 raise TakesTooLong(
-                    "it takes too long to show",
+                    "decoding this file takes too long",
                     given=f"more than {self._seconds:g} s",
-                    hint="Download it, and open it where there is time for it.",
+                    hint="Download the file, and open it in another program.",
                 ) from error
             if was_idle and again:
                 return self._request(file, question, again=False)
             raise InvalidFile(
-                "this is no intact picture", hint="Decoding it took too much memory."
+                "this is not an intact picture", hint="Decoding it took too much memory."
             ) from error
         if head["ends"]:
             self.close()

@@ -139,10 +139,10 @@ def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
                 raise _too_large(f"{width} × {height}", pixels)
             yield picture
     except TOO_LARGE as error:
-        raise _too_large("more than Pillow opens", pixels) from error
+        raise _too_large("more than Pillow allows", pixels) from error
     except DAMAGED as error:
         raise InvalidFile(
-            "this is no intact picture", expected=", ".join(FORMATS), hint="Save it again."
+            "this is not an intact picture", expected=", ".join(FORMATS), hint="Save it again."
         ) from error
 
 

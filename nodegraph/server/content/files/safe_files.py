@@ -46,10 +46,10 @@ def check_name(name: str) -> None:
     if fault:
         nearest = safe_name(name)
         raise InvalidValue(
-            f"this can't be a name: {fault}",
+            f"this is not a valid name: {fault}",
             given=ascii(name[:80]),
             expected=f"letters, digits, spaces and {' '.join(sorted(_MARKS - {' '}))}",
-            hint=f"Call it `{nearest}`." if nearest != "unnamed" else None,
+            hint=f"Use the name `{nearest}`." if nearest != "unnamed" else None,
         )
 
 
@@ -82,11 +82,11 @@ def _fault(name: str) -> str:
     if not name:
         return "it is empty"
     if name != unicodedata.normalize("NFC", _whole(name)):
-        return "it isn't in Unicode's composed form (NFC)"
+        return "it is not in Unicode's composed form (NFC)"
     for text in dict.fromkeys((name, unicodedata.normalize("NFKC", name))):
         wrong = next((letter for letter in text if not _is_allowed(letter)), None)
         if wrong is not None:
-            return f"{wrong!a} may not be part of it"
+            return f"{wrong!a} is not allowed in it"
         if text != _without_ends(text):
             return "it begins with a dot, dash, space or mark, or ends with a dot or space"
         if _is_device(text):
@@ -195,7 +195,7 @@ class ConfinedFolder:
             descriptor = folder.open(_checked(parts[-1]), _READ)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise UnsafePath(errno.EINVAL, "it is no file", parts[-1])
+                    raise UnsafePath(errno.EINVAL, "it is not a file", parts[-1])
                 return os.fdopen(descriptor, "rb", buffering=0)
             except BaseException:
                 os.close(descriptor)
@@ -248,7 +248,7 @@ class ConfinedFolder:
         except OSError as error:
             reason = error.strerror or str(error)
             where = self.root.joinpath(*parts)
-            raise OutputError(f"can't write to {where}: {reason}", hint=_mend(error)) from error
+            raise OutputError(f"cannot write to {where}: {reason}", hint=_mend(error)) from error
 
     def names(self, *parts: str) -> list[str]:
         """Names of what is in a folder, sorted; none if it isn't there."""
@@ -311,7 +311,7 @@ class ConfinedFolder:
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         if folder.resolve(strict=True) != folder:
-            raise UnsafePath(errno.ELOOP, "a link leads out of the folder", str(folder))
+            raise UnsafePath(errno.ELOOP, "a link points outside the folder", str(folder))
         return folder
 
 
@@ -374,7 +374,7 @@ def _links_refused() -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):
-            raise UnsafePath(error.errno, "a link leads out of the folder") from error
+            raise UnsafePath(error.errno, "a link points outside the folder") from error
         raise
 
 
@@ -384,11 +384,11 @@ def _checked(part: str) -> str:
     What comes from clients was checked long before; this is for what wasn't.
     """
     if part in ("", ".", "..") or "/" in part or "\0" in part or (os.sep != "/" and os.sep in part):
-        raise UnsafePath(errno.EINVAL, "this is no name of a file", ascii(part))
+        raise UnsafePath(errno.EINVAL, "this is not a valid file name", ascii(part))
     return part
 
 
 def _mend(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-        return "Free some space on its disk; nothing was half written."
+        return "Free some space on its disk; nothing was partly written."
     return None

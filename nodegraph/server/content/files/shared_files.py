@@ -76,7 +76,7 @@ class CircuitBreaker:
             self._hanging = [each for each in self._hanging if not each.is_set()]
             now = self._clock()
             if self._hanging or now < self._again:
-                raise Unreachable("it didn't answer, and is asked again later")
+                raise Unreachable("it did not answer; the server retries later")
             # One tries; others hear of it.
             self._again = now + self._patience
 
@@ -294,7 +294,7 @@ class SharedFiles:
             self._call(lambda _: self._store.upload(name, path), seconds)
         except FileNotFoundError as error:
             raise OutputError(
-                "the file was deleted while it was brought", hint="Bring it again."
+                "the file was deleted while it was uploaded", hint="Upload it again."
             ) from error
 
     def names(self, folder: str) -> set[str]:
@@ -359,14 +359,14 @@ class SharedFiles:
             self._is_ours = False  # something else may be mounted there next
             if str(error) != self._fault:
                 self._fault = str(error)
-                _LOG.warning("the shared files %s can't be reached: %s", self._store.url, error)
+                _LOG.warning("the shared files %s cannot be reached: %s", self._store.url, error)
             raise FilesUnreachable(
-                "the shared files can't be reached now",
-                hint="They are asked for again by themselves; the server's log says what is wrong.",
+                "the shared files cannot be reached now",
+                hint="The server retries automatically. Its log shows the cause.",
             ) from error
         if self._fault:
             self._fault = ""
-            _LOG.warning("the shared files %s are back", self._store.url)
+            _LOG.warning("the shared files %s can be reached again", self._store.url)
         return answer
 
     def _check_owner(self) -> None:
@@ -379,11 +379,12 @@ class SharedFiles:
             owner = self._store.read(_OWNER)
         if owner != self._owner.encode():
             raise FilesOfOthers(
-                "the place of the shared files is another queue's",
+                "the location of the shared files belongs to another queue",
                 given=owner[:80].decode(errors="replace"),
                 expected=self._owner,
-                hint="Name a folder of its own as `shared_files`, as servers of two queues delete "
-                f"each other's files; if that queue is gone for good, remove `{_OWNER}` there.",
+                hint="Use a separate folder as `shared_files`, because servers of two queues "
+                "delete each other's files. If the other queue no longer exists, remove "
+                f"`{_OWNER}` there.",
             )
         self._is_ours = True
 

@@ -134,7 +134,7 @@ def page(
 
 
 _TITLE = "Log in"
-_ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on its machine."
+_ABOUT = "This server needs a token. Run `nodegraph token add NAME` on its machine to create one."
 _BUILD = "npm ci --prefix editor && npm run build --prefix editor"
 
 
@@ -171,7 +171,7 @@ def login_page(target: str, *, problem: str = "", status: int = 200) -> HTMLResp
 def known_page(caller: Caller) -> HTMLResponse:
     """The page of somebody who is known already."""
     if not caller.session:
-        content = element("main", element("p", "You are known here without logging in."))
+        content = element("main", element("p", "You have access without a login."))
         return page(_TITLE, "", content)
     who = element("p", f"You are logged in as {caller.name}.")
     scopes = element("p", f"You may: {', '.join(sorted(caller.scopes))}.", class_="help")
@@ -182,12 +182,14 @@ def known_page(caller: Caller) -> HTMLResponse:
 
 def no_editor_page() -> HTMLResponse:
     """What to do about it, and what works without."""
-    built = element("p", "Installed packages bring it along. In a checkout, build it with ")
+    built = element("p", "Installed packages include the editor. In a checkout, build it with ")
     command = element("p", element("code", _BUILD))
     api_note = element(
         "p",
-        "Everything else works: see ",
+        "All other parts work: see ",
         element("a", "the API", href=public_path("/openapi.json")),
     )
     content = element("main", built, command, api_note)
-    return page("The editor isn't here", "Its files are missing.", content, status=404)
+    return page(
+        "The editor is missing", "The files of the editor are missing.", content, status=404
+    )

@@ -224,7 +224,7 @@ class SavedWorkflows:
                 raise NotFound(
                     f"`{name}` has no such version",
                     given=str(version),
-                    expected=f"one of the last up to {current.number}",
+                    expected=f"one of the last versions, up to {current.number}",
                 )
             return SavedWorkflow(name, older, _text(name, self._versions.read(name, version)))
 
@@ -349,7 +349,7 @@ class SavedWorkflows:
             raise NotFound(
                 "there is no such saved workflow",
                 given=ascii(name[:80]),
-                hint=did_you_mean(name, self.names()) or "None is saved yet.",
+                hint=did_you_mean(name, self.names()) or "No workflow is saved yet.",
             )
         return data
 
@@ -417,7 +417,7 @@ def _text(name: str, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"the file of `{name}` is no UTF-8 text") from error
+        raise InvalidFile(f"the file of `{name}` is not UTF-8 text") from error
 
 
 @contextmanager
@@ -428,7 +428,7 @@ def _readable(name: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise InvalidFile(
-            f"the file of the saved workflow `{name}` can't be read: {error.strerror or error}"
+            f"the file of the saved workflow `{name}` cannot be read: {error.strerror or error}"
         ) from error
 
 

@@ -58,7 +58,7 @@ def uploads_format() -> Format:
         whole="the uploads",
         foreign="an index of uploads",
         absent="no index of uploads",
-        loss="what was uploaded has to be uploaded again.",
+        loss="all files must be uploaded again.",
         is_private=True,
         is_irreplaceable=True,
     )

@@ -110,9 +110,9 @@ def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
         _refuse_pickle(head)
     if file_type not in rules.types:
         raise UnsupportedType(
-            "a file of this type isn't taken in"
+            "files of this type are not accepted"
             if file_type
-            else "this is no file of a known type",
+            else "this is not a file of a known type",
             given=file_type,
             expected=", ".join(sorted(rules.types)),
             hint="Put models into a models folder instead." if file_type == "safetensors" else None,
@@ -156,7 +156,7 @@ def _refuse_pickle(head: bytes) -> None:
     is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     if is_pickle or head[:4] == b"PK\x03\x04":
         raise PickleRefused(
-            "this looks like a pickle or an archive, which can run code when it is opened",
+            "this looks like a pickle or an archive, which can run code when opened",
             hint="Convert the checkpoint to safetensors.",
         )
 
@@ -171,5 +171,5 @@ def _check_workflow(file: BinaryIO, size: int, rules: UploadRules) -> None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"this is no UTF-8 text (byte {error.start})") from error
+        raise InvalidFile(f"this is not UTF-8 text (byte {error.start})") from error
     check_size(Workflow.from_dict(read_json(text)), rules.nodes)

@@ -85,7 +85,8 @@ def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
         node,
         port=port,
         given=reference[:120],
-        hint="Upload the file again; it may have been deleted as nobody used it for long.",
+        hint="Upload the file again; it may have been deleted because it was not used for a long "
+        "time.",
     )
 
 

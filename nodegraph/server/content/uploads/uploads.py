@@ -244,7 +244,7 @@ class Uploads:
             "there is no space left for uploads",
             given=format_size(size),
             expected=f"at most {format_size(self.rules.held)} of uploads in all",
-            hint="Delete some that aren't needed any more.",
+            hint="Delete uploads that are no longer needed.",
         )
 
     def _has_room(self, size: int) -> bool:
@@ -263,7 +263,7 @@ class Uploads:
             raise NotFound(
                 "there is no such upload",
                 given=ascii(digest[:80]),
-                hint="It may have been deleted, as nobody used it for long.",
+                hint="It may have been deleted because it was not used for a long time.",
             )
         return uploads[0]
 
@@ -292,7 +292,7 @@ class Uploads:
             return OpenFile(self._files.open(upload.file), upload.size, upload.digest)
         except OSError as error:
             raise FileGone(
-                "the file of this upload can't be had any more",
+                "the file of this upload is no longer available",
                 given=upload.digest,
                 hint="Upload it again.",
             ) from error
@@ -402,7 +402,7 @@ class Uploads:
             try:
                 self._repair_shared(self._shared)
             except FilesUnreachable as error:
-                _LOG.warning("what is shared of uploads isn't looked after now: %s", error)
+                _LOG.warning("shared uploads are not cleaned up now: %s", error)
         if self.rules.seconds is None:
             return 0
         before = self._clock() - self.rules.seconds

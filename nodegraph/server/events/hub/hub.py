@@ -54,7 +54,7 @@ class EventRelay:
         try:
             self._relay.publish((live_event.job, event.node or "", event.kind), pack(row))
         except TypeError:
-            _LOG.debug("%s of %s isn't told to other servers", event.kind, live_event.job)
+            _LOG.debug("%s of %s is not sent to other servers", event.kind, live_event.job)
 
     @property
     def is_followed(self) -> bool:
@@ -338,10 +338,11 @@ class EventHub:
             held -= subscription.buffered_bytes
             subscription.overrun(
                 SlowConsumer(
-                    "more waits for those who follow than the server keeps, and most for this one",
+                    "the server buffers too many events for its clients, and most of them for "
+                    "this one",
                     given=f"{format_size(subscription.buffered_bytes)} waiting",
-                    expected=f"at most {format_size(self._most_held)} for all together",
-                    hint="Come back and go on from the last number.",
+                    expected=f"at most {format_size(self._most_held)} for all clients together",
+                    hint="Reconnect and continue from the last number.",
                 )
             )
             if held <= self._most_held:
@@ -361,4 +362,6 @@ def _of(which: EventFilter, messages: Sequence[HubMessage]) -> list[HubMessage]:
 
 
 def _stopping() -> HubClosed:
-    return HubClosed("the server stops", hint="Come back in a moment, from the last number.")
+    return HubClosed(
+        "the server is stopping", hint="Reconnect in a moment, and continue from the last number."
+    )

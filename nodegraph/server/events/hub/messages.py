@@ -47,7 +47,7 @@ def _packable(value: Any) -> Any:
     # Also asked about integers that are too long for msgpack.
     if isinstance(value, (int, PurePath)):
         return str(value)
-    raise TypeError(f"{type(value).__qualname__} is no plain value")
+    raise TypeError(f"{type(value).__qualname__} is not a plain value")
 
 
 def _jsonable(value: Any) -> Any:

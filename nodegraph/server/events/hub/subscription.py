@@ -183,10 +183,11 @@ class Pending:
         if self._numbered > self._most or self._bytes > self._most_bytes:
             amount, most = format_excess(self._bytes, self._most_bytes)
             raise SlowConsumer(
-                "events happen faster than they are taken",
+                "events happen faster than the client reads them",
                 given=f"{pluralize(self._numbered, 'event')}, {amount} waiting",
                 expected=f"at most {pluralize(self._most, 'event')}, {most}",
-                hint="Come back and go on from the last number; see fewer jobs, or no previews.",
+                hint="Reconnect and continue from the last number, with fewer jobs or without "
+                "previews.",
             )
 
 

@@ -134,7 +134,7 @@ def check_packed(data: bytes, most_levels: int, most_values: int) -> None:
             left.pop()
             continue
         if at >= end:
-            raise UnreadableMessage("the message ends before its value does")
+            raise UnreadableMessage("the message ends before its value is complete")
         left[-1] -= 1
         values += 1
         at, inside = _next(data, at)
@@ -142,16 +142,16 @@ def check_packed(data: bytes, most_levels: int, most_values: int) -> None:
             continue
         # Each value takes a byte at least: so much room is never made for nothing.
         if inside > end - at:
-            raise UnreadableMessage("the message ends before its value does")
+            raise UnreadableMessage("the message ends before its value is complete")
         if values + inside > most_values:
-            raise UnreadableMessage("the message holds more values than it may", TOO_LARGE)
+            raise UnreadableMessage("the message contains too many values", TOO_LARGE)
         if len(left) > most_levels:
             raise UnreadableMessage(f"the message has more than {most_levels} levels", TOO_LARGE)
         left.append(inside)
     if at > end:
-        raise UnreadableMessage("the message ends before its value does")
+        raise UnreadableMessage("the message ends before its value is complete")
     if at < end:
-        raise UnreadableMessage("the message goes on after its value")
+        raise UnreadableMessage("the message has data after its value")
 
 
 def _next(data: bytes, at: int) -> tuple[int, int | None]:
@@ -179,12 +179,14 @@ def _next(data: bytes, at: int) -> tuple[int, int | None]:
             if kinds is _TEXTS:
                 return at + length, None
             return at, length if kinds is _LISTS else 2 * length
-    raise UnreadableMessage("the message holds bytes or an extension: only what JSON has is read")
+    raise UnreadableMessage(
+        "the message contains bytes or an extension: only JSON types are accepted"
+    )
 
 
 def _after_float(data: bytes, at: int, size: int, mark: int) -> int:
     if data[at : at + 1] and data[at] & 0x7F == 0x7F and data[at + 1 : at + 2] >= bytes([mark]):
-        raise UnreadableMessage("the message holds a number that is not finite")
+        raise UnreadableMessage("the message contains a number that is not finite")
     return at + size
 
 
@@ -219,13 +221,13 @@ class _Msgpack:
     def read(self, received: Mapping[str, Any], rules: SocketRules) -> dict[str, Any]:
         data = received.get("bytes")
         if data is None:
-            raise UnreadableMessage(f"{self.subprotocol} has binary messages only", WRONG_KIND)
+            raise UnreadableMessage(f"{self.subprotocol} allows only binary messages", WRONG_KIND)
         _check_size(len(data), rules)
         check_packed(data, rules.depth, rules.values)
         try:
             document = msgpack.unpackb(data, object_pairs_hook=_object)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise UnreadableMessage(f"the message is no msgpack: {error}") from None
+            raise UnreadableMessage(f"the message is not msgpack: {error}") from None
         return _map(document)
 
     def write(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,7 +253,7 @@ class _Json:
     def read(self, received: Mapping[str, Any], rules: SocketRules) -> dict[str, Any]:
         text = received.get("text")
         if text is None:
-            raise UnreadableMessage(f"{self.subprotocol} has text messages only", WRONG_KIND)
+            raise UnreadableMessage(f"{self.subprotocol} allows only text messages", WRONG_KIND)
         data = text.encode()
         _check_size(len(data), rules)
         try:
@@ -309,7 +311,7 @@ def _object(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     document = dict(members)
     if len(document) < len(members) or not all(type(key) is str for key in document):
         # As with JSON: the last one would win silently, and a node or an input be lost.
-        raise ValueError("a member's name is no text, or occurs twice")
+        raise ValueError("a member's name is not text, or occurs twice")
     return document
 
 
@@ -320,5 +322,5 @@ def _check_size(size: int, rules: SocketRules) -> None:
 
 def _map(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise UnreadableMessage("a message is to be a map")
+        raise UnreadableMessage("a message must be a map")
     return document

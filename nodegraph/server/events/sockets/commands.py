@@ -236,7 +236,7 @@ class LatestOnly:
 
     async def _turn(self) -> None:
         if self._waiting is not None and not self._waiting.done():
-            error = Superseded("a newer question came before this one was looked at")
+            error = Superseded("a newer request replaced this one")
             self._waiting.set_exception(error)
         waiting = self._waiting = asyncio.get_running_loop().create_future()
         await waiting

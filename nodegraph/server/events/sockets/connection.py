@@ -318,17 +318,17 @@ class SocketConnection:
         while True:
             left = self._last_received + self._rules.silence - self._loop.time()
             if left <= 0:
-                reason = f"nothing was heard for {self._rules.silence:g} s"
+                reason = f"nothing was received for {self._rules.silence:g} s"
                 self._end(Closing(SILENT, reason))
                 return
             if not self._services.access.is_good(self._caller):
-                self._end(Closing(NOT_ALLOWED, "the token isn't good any more"))
+                self._end(Closing(NOT_ALLOWED, "the token is no longer valid"))
                 return
             await asyncio.sleep(min(left, self._rules.heartbeat))
 
     def _noticed(self, notice: Notice) -> None:
         if notice.kind == "server.stopping":
-            self._end(Closing(STOPPING, "the server stops"))
+            self._end(Closing(STOPPING, "the server is stopping"))
         else:
             self._tasks.begin(
                 self._send({"type": "notice", "kind": notice.kind, "data": notice.data})
@@ -349,7 +349,7 @@ class SocketConnection:
             self._end(None)
             return
         _LOG.error("a websocket failed", exc_info=error)
-        self._end(Closing(BROKEN, "the server failed; its log says why"))
+        self._end(Closing(BROKEN, "the server failed; its log shows why"))
 
     async def _close(self, closing: Closing) -> None:
         try:

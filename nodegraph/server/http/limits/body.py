@@ -53,7 +53,7 @@ class JsonGauge:
         self._values += opened + marks.count(b",")
         if self._values > self._most_values:
             raise TooLarge(
-                "the JSON holds too many values", expected=f"at most {self._most_values}"
+                "the JSON contains too many values", expected=f"at most {self._most_values}"
             )
         if self._depth + opened > self._most_levels:
             self._walk(marks)
@@ -105,7 +105,7 @@ APPS = "/api/v1/apps"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
 """Whoever logs in is nobody known as yet."""
-_IN_FILES = "Pictures, masks and long lists belong in files: upload them, and name these."
+_IN_FILES = "Upload pictures, masks and long lists as files, and refer to the files."
 _FORGIVEN = 32 << 20
 _FORGIVEN_SECONDS = 5.0
 
@@ -143,7 +143,7 @@ class CountedBody:
         if length is None:
             return
         if not (length.isascii() and length.isdigit()):
-            raise BadLength("the request's length is no number", given=length[:20])
+            raise BadLength("the request's length is not a number", given=length[:20])
         if len(length) > 18 or int(length) > self._most:
             raise self._too_large(int(length) if len(length) <= 18 else None)
 

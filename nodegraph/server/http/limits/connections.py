@@ -248,7 +248,7 @@ class TimeoutProtocol(HttpToolsProtocol):
                 501,
                 "unknown-transfer-coding",
                 "Not implemented",
-                "bodies come as they are, or chunked: not in another transfer coding",
+                "a body may be plain or chunked; other transfer codings are not supported",
             )
             raise _Piped
         super().on_headers_complete()
@@ -274,10 +274,10 @@ class TimeoutProtocol(HttpToolsProtocol):
         if self._is_too_long:
             self._refuse_head()
             return
-        self._refuse(400, "bad-request", "Bad request", "this is no HTTP request")
+        self._refuse(400, "bad-request", "Bad request", "this is not an HTTP request")
 
     def _refuse_head(self) -> None:
-        self._refuse(431, "head-too-large", "Too large a head", "the head is too large")
+        self._refuse(431, "head-too-large", "Head too large", "the head is too large")
 
     def _refuse(self, status: int, code: str, title: str, detail: str) -> None:
         """Answer what never becomes a request, and hang up."""
@@ -310,7 +310,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         if since is None or self.loop.time() - since < patience:
             self._look_later()
             return
-        _LOG.info("hung up on a client that stalled: %s", self.client)
+        _LOG.info("closed the connection of a client that stalled: %s", self.client)
         self._forget()
         # Closing would wait until what was written has been read.
         if self._stuck_since is None:
@@ -325,7 +325,7 @@ class TimeoutProtocol(HttpToolsProtocol):
 
     def close_for_other(self) -> None:
         """End at once, for a connection that may bring a request."""
-        _LOG.info("hung up on a client that sent nothing, for a new one: %s", self.client)
+        _LOG.info("closed the connection of an idle client to accept a new one: %s", self.client)
         self._forget()
         cut(self.transport)
 

@@ -76,14 +76,14 @@ _BODY: dict[str, Any] = {
         }
     }
 }
-Name = Annotated[str, Path(description="Of a saved workflow.", examples=["apple still life"])]
+Name = Annotated[str, Path(description="Name of a saved workflow.", examples=["apple still life"])]
 
 
 class AppList(BaseModel):
     """Some apps, by name."""
 
     items: list[shapes.AppItem]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 @router.get("", summary="List the apps", response_model=AppList, responses=responses(401, 403, 422))
@@ -107,7 +107,7 @@ async def list_apps(
 
 @router.get(
     "/{name}",
-    summary="Get an app, or its form",
+    summary="Get an app or its form",
     response_model=shapes.App,
     responses={
         200: {"description": "The app; a browser gets a form.", "content": _HTML},
@@ -132,8 +132,8 @@ async def get_app(
     summary="Run an app",
     response_model=shapes.AppRun,
     responses={
-        200: {"description": "It has finished in time: what it gave.", "content": _PICTURE},
-        202: {"model": shapes.AppRun, "description": "The job, which goes on."},
+        200: {"description": "The app finished in time: its outputs.", "content": _PICTURE},
+        202: {"model": shapes.AppRun, "description": "The job, which continues."},
         303: {"description": "For a browser that sent the form: the page of the job."},
         **responses(*REFUSALS),
     },
@@ -147,10 +147,10 @@ async def run_app(
     accept: Annotated[str | None, Header()] = None,
     prefer: Annotated[
         str | None,
-        Header(description="`wait=30` waits up to so many seconds for the app to finish."),
+        Header(description="`wait=30` waits up to 30 seconds for the app to finish."),
     ] = None,
     idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=256, description="See the submitting of jobs.")
+        str | None, Header(min_length=1, max_length=256, description="See the submission of jobs.")
     ] = None,
 ) -> Response:
     """Run a saved workflow with values of its named parameters.
@@ -196,10 +196,10 @@ async def run_app(
 
 @router.get(
     "/{name}/jobs/{id}",
-    summary="Look at a run of an app",
+    summary="Get a run of an app",
     response_class=Response,
     responses={
-        200: {"description": "A page, which is loaded again until it ends.", "content": _HTML},
+        200: {"description": "A page, which reloads until the run ends.", "content": _HTML},
         **responses(401, 403, 404, 503),
     },
 )
@@ -239,7 +239,7 @@ async def _picture(
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     if not accepts_type(accept, artifact.media_type):
         raise NotAcceptable(
-            "the app gave a picture of another type", given=artifact.media_type, expected=accept
+            "the app returned a picture of another type", given=artifact.media_type, expected=accept
         )
     opened = await retry_until_shared(
         lambda: services.run_file_task(services.artifacts.open, artifact)

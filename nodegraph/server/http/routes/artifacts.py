@@ -37,21 +37,25 @@ class ArtifactList(BaseModel):
     """Some artifacts, the newest first."""
 
     items: list[shapes.Artifact]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
-@router.get("", summary="List what jobs gave", responses=responses(401, 403, 422))
+@router.get("", summary="List the output files of jobs", responses=responses(401, 403, 422))
 async def list_artifacts(
     services: TheServices,
     caller: MayRead,
-    job: Annotated[str | None, Query(max_length=100, description="Only its own.")] = None,
-    kind: Annotated[str | None, Query(max_length=100, description="Such as `image`.")] = None,
+    job: Annotated[
+        str | None, Query(max_length=100, description="Only the files of this job.")
+    ] = None,
+    kind: Annotated[
+        str | None, Query(max_length=100, description="Kind of file, such as `image`.")
+    ] = None,
     text: Annotated[
         str,
         Query(
             max_length=256,
-            description="Words, each of which is in the file's name, its node's, or the name, "
-            "tags, texts and parameters of its job.",
+            description="Words that must all occur in the file's name, its node's name, or the "
+            "name, tags, texts and parameters of its job.",
         ),
     ] = "",
     created_after: Annotated[
@@ -83,7 +87,7 @@ async def list_artifacts(
 
 @router.get(
     "/{digest}",
-    summary="Get a file that a job gave",
+    summary="Get an output file of a job",
     response_class=Response,
     responses={**FILE_ANSWERS, **responses(401, 403, 404, 410, 416)},
 )
@@ -93,7 +97,7 @@ async def get_artifact(
     caller: MayRead,
     digest: Digest,
     download: Annotated[
-        Literal["true", "false"], Query(description="Have a browser save it in any case.")
+        Literal["true", "false"], Query(description="Make a browser always save the file.")
     ] = "false",
 ) -> Response:
     """The file, as long as it holds what the job wrote.
@@ -113,7 +117,7 @@ async def get_artifact(
 
 @router.get(
     "/{digest}/thumbnail",
-    summary="Get a small picture of a file",
+    summary="Get a thumbnail of a file",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
@@ -138,7 +142,7 @@ async def get_artifact_thumbnail(
 
 @router.get(
     "/{digest}/texts",
-    summary="Get the texts that a file carries",
+    summary="Get the texts in a file's metadata",
     responses=responses(401, 403, 404, 410, 413, 422),
 )
 async def get_artifact_texts(
@@ -155,7 +159,7 @@ async def get_artifact_texts(
 
 @router.delete(
     "/{digest}",
-    summary="Delete a file that a job gave",
+    summary="Delete an output file of a job",
     status_code=204,
     responses=responses(401, 403, 404, 409, 503),
 )
@@ -164,7 +168,7 @@ async def delete_artifact(
     caller: MayRun,
     digest: Digest,
     job: Annotated[
-        str | None, Query(max_length=100, description="Only from this one; else from all.")
+        str | None, Query(max_length=100, description="Only from this job; otherwise from all.")
     ] = None,
 ) -> None:
     """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""

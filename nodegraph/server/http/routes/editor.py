@@ -39,9 +39,9 @@ async def get_frame(
     document = pages.get(frame_path(pack, kind, name, digest))
     if document is None:
         raise NotFound(
-            "no pack brings this page",
+            "no pack provides this page",
             given=ascii(f"{pack}/{kind}/{name}"[:80]),
-            hint="Load the node types again: the pack may have been edited.",
+            hint="Reload the node types: the pack may have been edited.",
         )
     headers = {
         "ETag": etag(digest),
@@ -79,7 +79,7 @@ async def get_icon(request: Request, services: TheServices) -> Response:
     """What stands beside the title of each page; of the one for logging in, too."""
     icon = await services.run_in_thread(services.editor.icon)
     if icon is None:
-        raise NotFound("the editor wasn't built, so there is no icon")
+        raise NotFound("the editor is not built, so there is no icon")
     return _answer(request, icon, _REVALIDATED)
 
 
@@ -96,7 +96,7 @@ async def get_asset(
         raise NotFound(
             "the editor has no such file",
             given=ascii(name[:80]),
-            hint="Load the page again: the server may have been updated.",
+            hint="Reload the page: the server may have been updated.",
         )
     return _answer(request, asset, FOREVER)
 

@@ -33,7 +33,7 @@ async def follow(socket: WebSocket, services: TheServices, caller: MayRead) -> N
     codec = chosen_codec(socket.scope["subprotocols"])
     if codec is None:
         error = Refused(
-            "none of the subprotocols is spoken here",
+            "none of the subprotocols is supported",
             given=", ".join(socket.scope["subprotocols"])[:200],
             expected=f"{MSGPACK.subprotocol} or {JSON.subprotocol}",
         )
@@ -68,7 +68,7 @@ def prefers_stream(accept: Sequence[str]) -> bool:
     if not kinds or kinds & {"", "*/*", "application/*", "application/json", "text/*"}:
         return False
     raise NotAcceptable(
-        "there are events as JSON and as a stream",
+        "events are available as JSON and as a stream",
         given=", ".join(accept)[:200],
         expected=f"application/json or {EVENT_STREAM}",
     )
@@ -124,15 +124,15 @@ _LARGEST_PAGE = 10_000
 JobId = Annotated[str, Path(max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])]
 After = Annotated[
     int | None,
-    Query(ge=0, lt=1 << 63, description="Number of the last event that is known already."),
+    Query(ge=0, lt=1 << 63, description="Number of the last event that the client has."),
 ]
 LastEventId = Annotated[
     str | None,
-    Header(description="The same, as browsers send it by themselves.", pattern=r"^\d{0,18}$"),
+    Header(description="The same, as browsers send it automatically.", pattern=r"^\d{0,18}$"),
 ]
-Live = Annotated[bool, Query(description="Whether a stream has progress too.")]
-Previews = Annotated[bool, Query(description="Whether a stream has previews too, in base64.")]
-Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="Of a page, not of a stream.")]
+Live = Annotated[bool, Query(description="Whether a stream also has progress events.")]
+Previews = Annotated[bool, Query(description="Whether a stream also has previews, in base64.")]
+Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="For a page, not for a stream.")]
 
 
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -142,7 +142,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "model": shapes.EventPage,
         "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
     },
-    204: {"description": "The job has ended, and there is nothing after the last event known."},
+    204: {"description": "The job has ended, and there is no event after the last known one."},
 }
 
 

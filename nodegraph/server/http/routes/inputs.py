@@ -135,14 +135,15 @@ router = APIRouter(prefix="/inputs", tags=["inputs"])
 _CHANGING = "private, no-cache"
 """Of files that somebody may change: the client asks each time whether that was so."""
 InputPath = Annotated[
-    str, Query(max_length=1_000, description="The file's, as the list has it.", examples=["a.png"])
+    str,
+    Query(max_length=1_000, description="ETag of the file, as in the list.", examples=["a.png"]),
 ]
 
 
 class InputList(BaseModel):
     """The newest files of the inputs folder, the newest first."""
 
-    items: list[shapes.InputFile] = Field(description="Only those who may run are told.")
+    items: list[shapes.InputFile] = Field(description="Shown only to clients that may run jobs.")
     next: str | None = None
 
 
@@ -172,7 +173,7 @@ async def get_input(
 
 @router.get(
     "/thumbnail",
-    summary="Get a small picture of a file of the inputs folder",
+    summary="Get a thumbnail of a file of the inputs folder",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 422)},
 )

@@ -49,7 +49,7 @@ class Cleared(BaseModel):
 
 @queue_router.get(
     "",
-    summary="Look at the queue",
+    summary="Get the state of the queue",
     response_model=shapes.QueueState,
     responses=responses(401, 403, 503),
 )
@@ -85,7 +85,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
 
 @queue_router.post(
     "/resume",
-    summary="Let the queue go on",
+    summary="Resume the queue",
     response_model=shapes.QueueState,
     responses=responses(401, 403, 503),
 )
@@ -96,12 +96,18 @@ async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     return json_response(await services.read_queue(_entry, services, caller, 0))
 
 
-@queue_router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
+@queue_router.post(
+    "/clear", summary="Cancel the waiting jobs", responses=responses(401, 403, 422, 503)
+)
 async def clear_queue(
     services: TheServices,
     caller: MayRun,
-    client: Annotated[str | None, Query(max_length=256, description="Only its jobs.")] = None,
-    tag: Annotated[str | None, Query(max_length=256, description="Only jobs with it.")] = None,
+    client: Annotated[
+        str | None, Query(max_length=256, description="Only jobs of this client.")
+    ] = None,
+    tag: Annotated[
+        str | None, Query(max_length=256, description="Only jobs with this tag.")
+    ] = None,
 ) -> Cleared:
     """Cancel the caller's jobs that wait; for an admin, everybody's."""
     own_client = caller.only_client
@@ -118,10 +124,11 @@ _LONGEST_KEY = 256
 _UPLOADED = "uploads"
 """In the path of each file that was brought."""
 JobId = Annotated[
-    str, Path(description="Of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
+    str,
+    Path(description="Id of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"]),
 ]
 _ENDS: dict[Literal["first", "last"], QueueEnd] = {"first": "front", "last": "back"}
-_LOCATION = {"Location": {"description": "Of the job.", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"description": "Path of the job.", "schema": {"type": "string"}}}
 _STEERING = responses(401, 403, 404, 409, 503)
 
 
@@ -159,7 +166,7 @@ async def _filter(
     state: Annotated[list[State] | None, Query(description="One of these.")] = None,
     tag: Annotated[str | None, Query(max_length=256)] = None,
     text: Annotated[
-        str | None, Query(max_length=256, description="A part of the name or a tag.")
+        str | None, Query(max_length=256, description="Part of the name or of a tag.")
     ] = None,
     client: Annotated[str | None, Query(max_length=256)] = None,
     created_after: Annotated[
@@ -196,7 +203,7 @@ async def _submit(request: Request, document: object) -> Response | None:
     status_code=202,
     response_model=shapes.JobSummary,
     responses={
-        202: {"description": "The job, which waits now.", "headers": _LOCATION},
+        202: {"description": "The new job, which waits.", "headers": _LOCATION},
         200: {"description": "The job of this key, submitted before.", "model": shapes.JobSummary},
         **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
@@ -211,8 +218,7 @@ async def submit_job(
         Header(
             min_length=1,
             max_length=_LONGEST_KEY,
-            description="With the same one and the same request, there is one job however often "
-            "it is sent.",
+            description="Requests with the same key and content create only one job.",
         ),
     ] = None,
 ) -> Response:
@@ -280,7 +286,7 @@ async def get_job_workflow(
     id: JobId,
     parameters: Annotated[
         Literal["true", "false"],
-        Query(description="Put in the values of parameters, which the job itself has."),
+        Query(description="Insert the parameter values of the job."),
     ] = "false",
 ) -> Response:
     """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
@@ -311,7 +317,7 @@ async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 
 @router.post(
     "/{id}/retry",
-    summary="Let a job wait once more",
+    summary="Queue a job again",
     response_model=shapes.JobSummary,
     responses=_STEERING | responses(429),
 )
@@ -333,7 +339,7 @@ async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response
 
 
 @router.post(
-    "/{id}/unhold", summary="Let a job go", response_model=shapes.JobSummary, responses=_STEERING
+    "/{id}/unhold", summary="Release a job", response_model=shapes.JobSummary, responses=_STEERING
 )
 async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It was paused, or is to be."""
@@ -359,7 +365,7 @@ async def change_job(services: TheServices, caller: MayRun, id: JobId, change: C
 
 @router.post(
     "/{id}/move",
-    summary="Change a job's place",
+    summary="Move a job in the queue",
     response_model=shapes.JobSummary,
     responses=_STEERING | responses(400, 413, 415, 422),
 )

@@ -71,9 +71,9 @@ async def _fields(request: Request) -> dict[str, str]:
     """What the form says, of each field what came first."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
-        raise UnsupportedType("a token is entered in a form", given=kind[:80], expected=_FORM)
+        raise UnsupportedType("the token must be sent in a form", given=kind[:80], expected=_FORM)
     try:
         fields = parse_qs((await request.body()).decode("ascii"), max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise Refused("the form can't be read") from None
+        raise Refused("the form cannot be read") from None
     return {name: values[0] for name, values in fields.items()}

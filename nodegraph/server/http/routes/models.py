@@ -64,7 +64,7 @@ def model_source(name: str, folders: Sequence[str]) -> Source:
     where = f"into {folders[0]}" if folders else "into a models folder of the server"
     steps = (
         f"Get a model of {supported()}: a .safetensors file, or a folder in the diffusers layout.",
-        f"Put it {where}, so that its path there is {name}; or choose another model in the node.",
+        f"Put it {where}, so that its path there is {name}. Or choose another model in the node.",
         "Run the workflow again: models are found without a restart.",
     )
     return Source("model", name, steps, tuple(links))
@@ -74,10 +74,11 @@ def pack_source(name: str) -> Source:
     """Where to get a node pack."""
     # No command that installs it by this name: anybody may have given that to anything.
     steps = (
-        f"Ask whoever made the workflow where the pack {name} comes from. A pack is code: take it "
-        "only from people you trust.",
-        "Install it beside nodegraph, or put its file or folder into the packs folder.",
-        "Have the server look at its packs anew, in its settings or by starting it again.",
+        f"Ask the author of the workflow where the pack {name} comes from. A pack is code: use "
+        "only packs from people you trust.",
+        "Install it in the environment of nodegraph, or put its file or folder into the packs "
+        "folder.",
+        "Reload the packs in the settings of the server, or restart it.",
     )
     search = SourceLink(
         f"Search for {name}",
@@ -112,7 +113,7 @@ class SourceList(BaseModel):
 
 
 @sources_router.get(
-    "", summary="Look up where to get models and packs", responses=responses(401, 403, 422)
+    "", summary="Find out where to get models and packs", responses=responses(401, 403, 422)
 )
 async def list_sources(
     services: TheServices,
@@ -144,9 +145,7 @@ class ModelList(BaseModel):
 
     items: list[shapes.Model]
     next: str | None = None
-    folders: list[str] = Field(
-        description="Where to put more; only those who may administer are told."
-    )
+    folders: list[str] = Field(description="Folders for more models, shown only to admins.")
 
 
 @router.get("", summary="List the models", responses=responses(401, 403))
@@ -166,7 +165,7 @@ async def list_models(services: TheServices, caller: MayRead) -> ModelList:
 
 @router.get(
     "/thumbnail",
-    summary="Get a small picture of a model",
+    summary="Get a thumbnail of a model",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
@@ -174,7 +173,7 @@ async def get_model_thumbnail(
     request: Request,
     services: TheServices,
     caller: MayRead,
-    name: Annotated[str, Query(max_length=1_000, description="The model's.")],
+    name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
     size: ThumbnailSize = 256,
 ) -> Response:
     """The picture that lies beside the model: `x.png`, `x.preview.png` and the like for a file
@@ -204,7 +203,7 @@ class ModelWords(BaseModel):
 async def get_model_words(
     services: TheServices,
     caller: MayRead,
-    name: Annotated[str, Query(max_length=1_000, description="The model's.")],
+    name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
 ) -> ModelWords:
     """Whole words of its vocabulary, read from its tokenizer; no weights are read."""
     return ModelWords(words=await services.run_in_thread(_words, services, name))
@@ -232,7 +231,7 @@ def _picture(services: Services, name: str) -> tuple[str, bytes]:
     known = {model.name: model for model in services.listed_models()}
     data = _read_picture(known[name].path) if name in known else None
     if data is None:
-        raise NotFound("there is no picture of such a model", given=ascii(name[:80]))
+        raise NotFound("there is no picture of this model", given=ascii(name[:80]))
     return blake3(data).hexdigest(), data
 
 

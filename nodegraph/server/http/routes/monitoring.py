@@ -59,7 +59,7 @@ class Readiness:
     async def problems(self) -> list[Problem]:
         """Everything that does; nothing of it tells more than what kind of thing it is."""
         if self._services.stopping.is_set():
-            return [Problem("stopping", "the server is about to stop")]
+            return [Problem("stopping", "the server is stopping")]
         async with self._looking:
             if self._looked is None or self._clock() - self._looked >= _FRESH_SECONDS:
                 self._last_problems = await self._look()
@@ -76,7 +76,7 @@ class Readiness:
             tried = asyncio.wrap_future(self._services.queue.try_writing())
             await asyncio.wait_for(tried, _WRITE_PATIENCE)
         except (NodegraphError, asyncio.TimeoutError):
-            return Problem("queue-not-writable", "the job queue can't be written now")
+            return Problem("queue-not-writable", "the job queue cannot be written now")
         return None
 
     def _node_types(self) -> Problem | None:
@@ -103,7 +103,7 @@ class Readiness:
         try:
             free = shutil.disk_usage(self._services.home).free
         except OSError:
-            return Problem("home-gone", "the home folder can't be reached")
+            return Problem("home-gone", "the home folder cannot be reached")
         if free >= self._services.server.least_free:
             return None
         return Problem("disk-low", "there is too little space left on the disk")
@@ -118,13 +118,13 @@ class Alive(BaseModel):
     status: str = Field(examples=["ok"])
 
 
-@router.get("/healthz", summary="Ask whether the server lives")
+@router.get("/healthz", summary="Check whether the server is alive")
 async def healthz() -> Alive:
     """It answers; restart it if it doesn't."""
     return Alive(status="ok")
 
 
-@router.get("/readyz", summary="Ask whether the server takes jobs", responses=responses(503))
+@router.get("/readyz", summary="Check whether the server accepts jobs", responses=responses(503))
 async def readyz(request: Request) -> Alive:
     """Whether jobs can be taken in and run: the queue is writable, node packs are read, a worker is
     ready, the disk isn't full.
@@ -144,11 +144,11 @@ _PATIENCE = 5.0
 
 @router.get(
     "/metrics",
-    summary="Read the figures for monitoring",
+    summary="Get the metrics for monitoring",
     response_class=Response,
     responses={
         200: {
-            "description": "In Prometheus' text format.",
+            "description": "Metrics in Prometheus' text format.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
         **responses(401, 403),

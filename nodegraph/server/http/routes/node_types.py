@@ -36,21 +36,21 @@ LARGEST_PAGE = 1000
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
-IfNoneMatch = Annotated[str | None, Header(description="ETag of what the client has.")]
+IfNoneMatch = Annotated[str | None, Header(description="ETag of the version that the client has.")]
 
 
 class NodeTypeExample(BaseModel):
     """A small workflow that shows what a node type does."""
 
-    href: str = Field(description="Where the server has it.")
+    href: str = Field(description="Path of the workflow on the server.")
     picture: str | None = Field(
-        description="Where the server has a picture of what it makes; None if there is none."
+        description="Path of an example picture on the server; null if there is none."
     )
     needs: tuple[str, ...] = Field(
-        description="Files that it reads, which have to be brought along."
+        description="Files that the workflow reads, which must be uploaded."
     )
     folders: tuple[str, ...] = Field(
-        description="Folders that it reads; `POST` to `…/example/folders` brings them along."
+        description="Folders that the workflow reads; `POST` to `…/example/folders` copies them."
     )
 
 
@@ -68,7 +68,8 @@ class NodeType(NodeSpec):
     __pydantic_config__ = ConfigDict(json_schema_extra=_describe_sent)
 
     example: Annotated[
-        NodeTypeExample | None, Field(description="What it does; None if there is none.")
+        NodeTypeExample | None,
+        Field(description="What the workflow does; null if there is no description."),
     ]
     inputs_schema: Annotated[
         dict[str, Any],
@@ -79,16 +80,16 @@ class NodeType(NodeSpec):
 class NodeTypeSummary(BaseModel):
     """What a list shows of a node type."""
 
-    type: str = Field(description="Name in workflows.", examples=["KSampler"])
-    pack: str = Field(description="Its pack; empty for the built-in nodes.")
-    label: str = Field(description="Name for people.", examples=["K Sampler"])
+    type: str = Field(description="Name of the node type in workflows.", examples=["KSampler"])
+    pack: str = Field(description="Pack of the node type; empty for the built-in nodes.")
+    label: str = Field(description="Display name.", examples=["K Sampler"])
     category: str = Field(examples=["sampling"])
-    summary: str = Field(description="One sentence on what it does.")
-    tags: tuple[str, ...] = Field(description="Further words to find it by.")
-    deprecated: str = Field(description="What to use instead; empty if it is not deprecated.")
+    summary: str = Field(description="One sentence on what the node does.")
+    tags: tuple[str, ...] = Field(description="More search words.")
+    deprecated: str = Field(description="Replacement; empty if the node is not deprecated.")
     experimental: bool
     href: str = Field(
-        description="Where the server has the whole node type, with its inputs and outputs.",
+        description="Path of the full node type on the server, with its inputs and outputs.",
         examples=["/api/v1/node-types/KSampler"],
     )
 
@@ -97,15 +98,15 @@ class NodeTypeSummaryList(BaseModel):
     """Summaries of some node types, by name."""
 
     items: list[NodeTypeSummary]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class PortTypeEntry(BaseModel):
     """A type that links carry."""
 
     name: str = Field(examples=["Image"])
-    color: str = Field(description="Of its ports and links.", examples=["#64b5f6"])
-    parents: list[str] = Field(description="Types whose ports take it too.")
+    color: str = Field(description="Color of its ports and links.", examples=["#64b5f6"])
+    parents: list[str] = Field(description="Types whose ports also accept it.")
     description: str
 
 
@@ -118,7 +119,8 @@ class PackFrame(BaseModel):
     label: str = Field(description="A panel's title; empty for a widget.")
     help: str
     href: str = Field(
-        description="Page for a frame in a sandbox without an origin. Changes with the pack's file."
+        description="Page for a sandboxed frame without an origin. Its path changes with the "
+        "pack's file."
     )
 
 
@@ -127,8 +129,8 @@ class NodeTypeUsage(BaseModel):
 
     types: dict[str, int] = Field(description="By node type.", examples=[{"KSampler": 120}])
     links: dict[str, dict[str, dict[str, int]]] = Field(
-        description="By output, then by input, then by the model family of what the link carries; "
-        "an empty name where that isn't known.",
+        description="By output, then by input, then by the model family of what the link "
+        "carries; an empty name where it is not known.",
         examples=[{"KSampler.latent": {"VAEDecode.latent": {"sd1": 90}}}],
     )
 
@@ -139,13 +141,13 @@ class NodeTypeList(BaseModel):
     items: list[NodeType]
     next: str | None = None
     port_types: list[PortTypeEntry]
-    frames: list[PackFrame] = Field(description="What packs bring into the editor.")
+    frames: list[PackFrame] = Field(description="Widgets and panels that packs add to the editor.")
     packs: dict[str, str] = Field(description="Versions of the packs by name.")
-    problems: list[str] = Field(description="What is wrong with packs; the others still count.")
-    usage: NodeTypeUsage = Field(description="What is used most, to be offered first.")
+    problems: list[str] = Field(description="Problems of packs; other packs still work.")
+    usage: NodeTypeUsage = Field(description="The most used node types, to be suggested first.")
     unread: list[str] = Field(
-        description="Packs that have yet to be read, or read anew: their node types may still "
-        "come. An empty name stands for the built-in nodes."
+        description="Packs that are still being read: their node types may still appear. An "
+        "empty name means the built-in nodes."
     )
 
 
@@ -216,14 +218,16 @@ async def list_node_type_summaries(
     search: Annotated[
         str | None,
         Query(
-            max_length=200, description="Words that name, label, category, summary or tags hold."
+            max_length=200,
+            description="Words that must occur in the name, label, category, summary or tags.",
         ),
     ] = None,
     category: Annotated[
-        str | None, Query(max_length=200, description="With the categories below it.")
+        str | None, Query(max_length=200, description="Includes the categories below it.")
     ] = None,
     pack: Annotated[
-        str | None, Query(max_length=200, description="Empty for the built-in nodes.")
+        str | None,
+        Query(max_length=200, description="Name of a pack; empty for the built-in nodes."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
@@ -279,7 +283,7 @@ async def get_node_type(
 
 @router.get(
     "/{type}/example",
-    summary="Get a workflow that shows what a node type does",
+    summary="Get an example workflow of a node type",
     response_class=Response,
     responses={**_WORKFLOW, **responses(401, 403, 404, 503)},
 )
@@ -291,7 +295,7 @@ async def get_node_type_example(services: TheServices, caller: MayRead, type: Ty
 
 @router.get(
     "/{type}/example/picture",
-    summary="Get a picture of what a node type does",
+    summary="Get an example picture of a node type",
     response_class=Response,
     responses={**_PICTURE, **responses(401, 403, 404, 503)},
 )
@@ -316,13 +320,13 @@ async def get_node_type_example_file(
     services: TheServices,
     caller: MayRead,
     type: TypeName,
-    file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
+    file: Annotated[str, Path(description="One of the files in `needs`.", examples=["apple.png"])],
 ) -> Response:
     """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
     example = await _example(type, services)
     if file not in example.needs:
         raise NotFound(
-            "this example needs no such file",
+            "this example does not need such a file",
             given=ascii(file[:80]),
             hint=did_you_mean(file, example.needs) or None,
         )
@@ -332,7 +336,7 @@ async def get_node_type_example_file(
 @router.post(
     "/{type}/example/folders",
     status_code=204,
-    summary="Bring the folders that the example of a node type needs",
+    summary="Copy the folders that the example of a node type needs",
     responses=responses(401, 403, 404, 503),
 )
 async def bring_node_type_example_folders(
@@ -435,7 +439,7 @@ async def _example(type: str, services: TheServices) -> NodeExample:
     types = await services.node_types.current()
     types.require_read(type)
     if type not in types.examples:
-        raise NotFound("there is no example of such a node type", given=ascii(type[:80]))
+        raise NotFound("there is no example of this node type", given=ascii(type[:80]))
     return types.examples[type]
 
 

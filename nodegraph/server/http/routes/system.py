@@ -43,11 +43,11 @@ class SettingsChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     retention: Annotated[
-        RetentionChange | None, Field(description="Which ended jobs are kept.")
+        RetentionChange | None, Field(description="Rules for how long ended jobs are kept.")
     ] = None
 
 
-@settings_router.get("", summary="Look at the settings", responses=responses(401, 403))
+@settings_router.get("", summary="Get the settings", responses=responses(401, 403))
 async def get_settings(services: TheServices, caller: MayAdmin) -> ServerSettings:
     """As they are in force. None of them is a secret; tokens aren't among them."""
     return services.server
@@ -74,7 +74,7 @@ router = APIRouter(prefix="/system", tags=["system"])
 _WORKER = TypeAdapter(shapes.WorkerInfo)
 
 
-@router.get("", summary="Look at the server", responses=responses(401, 403, 503))
+@router.get("", summary="Get the state of the server", responses=responses(401, 403, 503))
 async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
     """Versions, processes, devices, memory, the queue."""
     workers = await services.queue_reads.run(_workers, services, caller)
@@ -133,7 +133,7 @@ def _measured(services: Services, caller: Caller) -> dict[str, Any]:
     }
 
 
-@router.post("/refresh", summary="Look at the node packs anew", responses=responses(401, 403, 503))
+@router.post("/refresh", summary="Reload the node packs", responses=responses(401, 403, 503))
 async def refresh(services: TheServices, caller: MayAdmin) -> shapes.Refreshed:
     """Read packs that were added or changed. Workers take them up once they have no job."""
     types = await services.refresh_node_types()

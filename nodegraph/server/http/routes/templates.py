@@ -94,13 +94,13 @@ async def get_template_file(
     services: TheServices,
     caller: MayRead,
     name: Name,
-    file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
+    file: Annotated[str, Path(description="One of the files in `needs`.", examples=["apple.png"])],
 ) -> Response:
     """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     if file not in item.needs:
         raise NotFound(
-            "this workflow needs no such file",
+            "this workflow does not need such a file",
             given=ascii(file[:80]),
             hint=did_you_mean(file, item.needs) or None,
         )

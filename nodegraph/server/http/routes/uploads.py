@@ -59,7 +59,7 @@ class UploadList(BaseModel):
     """Some uploads, the newest first."""
 
     items: list[shapes.Upload]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 @router.post(
@@ -67,7 +67,7 @@ class UploadList(BaseModel):
     summary="Upload a file",
     status_code=201,
     responses={
-        200: {"model": shapes.Upload, "description": "The client had brought it already."},
+        200: {"model": shapes.Upload, "description": "The client has already uploaded it."},
         **responses(400, 401, 403, 413, 415, 422),
     },
     openapi_extra=_BODY,
@@ -78,7 +78,7 @@ async def upload_file(
     services: TheServices,
     caller: MayRun,
     name: Annotated[
-        str, Query(max_length=1000, description="The file's, where the body is the file itself.")
+        str, Query(max_length=1000, description="Name of the file, if the body is the file itself.")
     ] = "",
 ) -> shapes.Upload:
     """Bring a picture or a workflow: as a form with a `file`, or as the body itself.
@@ -99,10 +99,10 @@ async def upload_file(
 
 @router.post(
     "/artifacts/{digest}",
-    summary="Use what a job gave as an upload",
+    summary="Use an output file of a job as an upload",
     status_code=201,
     responses={
-        200: {"model": shapes.Upload, "description": "It is an upload of the client's already."},
+        200: {"model": shapes.Upload, "description": "It is already an upload of the client."},
         **responses(401, 403, 404, 410, 413, 415, 422),
     },
 )
@@ -156,7 +156,7 @@ async def get_upload(
 
 @router.get(
     "/{digest}/thumbnail",
-    summary="Get a small picture of an upload",
+    summary="Get a thumbnail of an upload",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
@@ -177,7 +177,7 @@ async def get_upload_thumbnail(
 
 @router.get(
     "/{digest}/texts",
-    summary="Get the texts that an upload carries",
+    summary="Get the texts in an upload's metadata",
     responses=responses(401, 403, 404, 410, 413, 422),
 )
 async def get_upload_texts(
@@ -218,7 +218,7 @@ async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
     first = await anext(events, None)
     if not isinstance(first, PartBegins) or first.filename is None or first.name != "file":
         raise Unprocessable(
-            "the form brings no file",
+            "the form does not contain a file",
             given=first.name[:80] if isinstance(first, PartBegins) else None,
             expected="one part named `file`, with a file name",
         )
@@ -231,7 +231,7 @@ async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
             elif isinstance(event, PartEnds):
                 is_complete = True
         if not is_complete:
-            raise BadForm("the form ends before its file does")
+            raise BadForm("the form ends before the end of its file")
 
     return first.filename, chunks()
 

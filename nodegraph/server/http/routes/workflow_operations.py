@@ -47,12 +47,12 @@ class ImportWish(BaseModel):
 
     document: dict[str, Any] | None = Field(
         default=None,
-        description="What its file says: the API format, or the UI's of version 0.4 or 1.0.",
+        description="Content of the file: the API format, or the UI format of version 0.4 or 1.0.",
         examples=[_COMFYUI_EXAMPLE],
     )
     texts: Annotated[dict[str, str], Field(max_length=_MOST_TEXTS)] | None = Field(
         default=None,
-        description="Metadata by name: `workflow`, `prompt`, or `comment` with both in it.",
+        description="Metadata by name: `workflow`, `prompt`, or `comment` with both.",
         examples=[{"prompt": '{"4": {"class_type": "EmptyLatentImage", "inputs": {}}}'}],
     )
 
@@ -65,7 +65,7 @@ class ImportWish(BaseModel):
 
 @router.post(
     "/import",
-    summary="Translate a workflow of ComfyUI",
+    summary="Import a ComfyUI workflow",
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
 async def import_workflow(
@@ -134,7 +134,7 @@ class ScriptWish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workflow: Annotated[
-        dict[str, Any], Field(description="A workflow as its file says it.", examples=[_EXAMPLE])
+        dict[str, Any], Field(description="The content of a workflow file.", examples=[_EXAMPLE])
     ]
 
 

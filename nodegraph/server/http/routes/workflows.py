@@ -59,15 +59,13 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 Name = Annotated[
     str,
-    Path(description="Safe as a file's name on every platform.", examples=["apple still life"]),
+    Path(description="A valid file name on every platform.", examples=["apple still life"]),
 ]
 Document = Annotated[
-    dict[str, Any], Body(description="A workflow as its file says it.", examples=[_EXAMPLE])
+    dict[str, Any], Body(description="The content of a workflow file.", examples=[_EXAMPLE])
 ]
-IfMatch = Annotated[
-    str | None, Header(description="ETag of the version that the change is made to.")
-]
-IfNoneMatch = Annotated[str | None, Header(description="`*` to make a new one only.")]
+IfMatch = Annotated[str | None, Header(description="ETag of the version to change.")]
+IfNoneMatch = Annotated[str | None, Header(description="`*` to create only a new one.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class SavedList(BaseModel):
     """Some saved workflows, by name."""
 
     items: list[shapes.SavedItem]
-    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 @router.get(
@@ -103,7 +101,7 @@ async def list_workflows(
     services: TheServices,
     caller: MayRead,
     text: Annotated[
-        str, Query(max_length=200, description="A part of the name, title or description.")
+        str, Query(max_length=200, description="Part of the name, title or description.")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
@@ -133,7 +131,7 @@ async def get_workflow(
     "/{name}",
     summary="Save a workflow",
     responses={
-        201: {"model": SavedAs, "description": "There was none of this name."},
+        201: {"model": SavedAs, "description": "The workflow is new."},
         **responses(400, 401, 403, 409, 412, 413, 415, 422),
     },
 )

@@ -257,7 +257,7 @@ class BackupReader:
         self._zip = ZipReader(path, archive, "the backup")
         self._refused = self._zip.refused
         if NAME not in self._zip.sizes:
-            raise self._refused("it has no list of its files, so it is no backup")
+            raise self._refused("it has no list of its files, so it is not a backup")
         with self._zip.reading():
             self.manifest = self._read_list()
         self._check_list()
@@ -267,9 +267,9 @@ class BackupReader:
             manifest = BackupManifest.model_validate_json(self._zip.read(NAME, LARGEST))
         except ValidationError as error:
             location = ".".join(map(str, error.errors()[0]["loc"]))
-            raise self._refused(f"its list is wrong at {location}") from None
+            raise self._refused(f"its list is not valid at {location}") from None
         if unknown := [part for part in manifest.parts if part not in PARTS]:
-            raise self._refused("it holds parts that aren't known", unknown[0])
+            raise self._refused("it contains unknown parts", unknown[0])
         return manifest
 
     def _check_list(self) -> None:
@@ -277,14 +277,14 @@ class BackupReader:
         names = {NAME}
         for file in self.manifest.files:
             if not is_safe(file.path) or file.path.split("/")[0] not in self.manifest.parts:
-                raise self._refused("it holds a file that doesn't belong there", file.path)
+                raise self._refused("it contains a file that does not belong there", file.path)
             if self._zip.sizes.get(file.path) != file.size:
-                raise self._refused("a file isn't as its list says", file.path)
+                raise self._refused("a file differs from its list", file.path)
             names.add(file.path)
         if len(names) != len(self.manifest.files) + 1:
             raise self._refused("its list names a file twice")
         if extra := sorted(set(self._zip.sizes) - names):
-            raise self._refused("it holds a file that isn't listed", extra[0])
+            raise self._refused("it contains a file that is not listed", extra[0])
 
     def check(self, progress: Progress) -> None:
         """Read all files, and compare them with the list.
@@ -319,7 +319,7 @@ class BackupReader:
                 target.chmod(file.mode | 0o600)
                 os.utime(target, ns=(file.modified, file.modified))
             except (OSError, OverflowError) as error:
-                raise OutputError(f"can't write {target}: {error}") from error
+                raise OutputError(f"cannot write {target}: {error}") from error
 
     def _chunks(self, file: FileEntry) -> Iterator[bytes]:
         """The bytes of a file; it raises in the end unless they are as listed."""
@@ -347,6 +347,6 @@ def opened(path: Path) -> Iterator[BackupReader]:
     Raises:
         InvalidFile: It isn't there, is no backup, is damaged, or was written by a newer version.
     """
-    expected = "a file that `nodegraph backup` has made"
-    with opened_zip(path, f"{path} is no backup", expected) as archive:
+    expected = "a file written by `nodegraph backup`"
+    with opened_zip(path, f"{path} is not a backup", expected) as archive:
         yield BackupReader(path, archive)

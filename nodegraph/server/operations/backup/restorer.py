@@ -81,8 +81,8 @@ def finish_restore(home: Path) -> None:
             _put_in_place(home)
         except OSError as error:
             raise OutputError(
-                f"a restore of {home} was interrupted and can't be finished: {error}",
-                hint=f"All of it is still in {home / DECIDED}.",
+                f"a restore of {home} was interrupted and cannot be finished: {error}",
+                hint=f"All files are still in {home / DECIDED}.",
             ) from error
 
 
@@ -213,7 +213,7 @@ def restore(
             with closing(Ownership(home / QUEUE)):
                 return _Restoring(settings, home, reader, progress or _untold).run(force)
         except OSError as error:
-            raise OutputError(f"can't restore {home}: {error.strerror or error}") from error
+            raise OutputError(f"cannot restore {home}: {error.strerror or error}") from error
 
 
 class _Restoring:
@@ -254,9 +254,9 @@ class _Restoring:
             there.append(str(self._config))
         if there:
             raise InvalidValue(
-                f"the home folder {self._home} isn't empty",
+                f"the home folder {self._home} is not empty",
                 given=", ".join(there[:5]) + (", …" if len(there) > 5 else ""),
-                hint="With --force, what is in the backup takes the place of what is there.",
+                hint="Use --force to replace its content with the backup.",
             )
 
     def _has_config_outside(self) -> bool:
@@ -278,9 +278,9 @@ class _Restoring:
             path = self._home / name
             if path.is_symlink() or path.resolve() in mounted or path.is_mount():
                 raise OutputError(
-                    f"{path} is a link, or a disk of its own, so it can't be replaced at once",
-                    hint="Take it away, restore, move what was restored to where it leads, and put "
-                    "it back.",
+                    f"{path} is a link or a mounted disk, so it cannot be replaced in one step",
+                    hint="Remove it, restore the backup, move the restored files to its target, "
+                    "and put it back.",
                 )
 
     def _check_room(self) -> None:
@@ -288,7 +288,7 @@ class _Restoring:
         if needed > free:
             needed_text, free_text = format_excess(needed, free)
             raise OutputError(
-                f"{self._home} has too little room for the backup",
+                f"{self._home} has too little space for the backup",
                 given=f"{free_text} free",
                 expected=needed_text,
             )

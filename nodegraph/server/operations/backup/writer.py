@@ -156,7 +156,7 @@ def backup(
     chosen, target = options or Options(), target.resolve()
     try:
         if target.is_dir():
-            raise OutputError(f"can't write {target}: it is a folder")
+            raise OutputError(f"cannot write {target}: it is a folder")
         with workspace(target) as folder:
             manifest = _Writing(settings, folder, chosen, progress or _untold).run()
             archive = folder / "archive"
@@ -165,7 +165,7 @@ def backup(
             _sync_folder(target.parent)
     except OSError as error:
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
-        raise OutputError(f"can't write {target}: {error.strerror or error}", hint=hint) from error
+        raise OutputError(f"cannot write {target}: {error.strerror or error}", hint=hint) from error
     return WrittenBackup(
         size,
         len(manifest.files),

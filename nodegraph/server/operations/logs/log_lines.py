@@ -164,7 +164,7 @@ class LineWriter(QueueHandler):
         lines = [self._line(record)]
         if self._left_out and (self._waiting.empty() or self._written % _AT_ONCE == 0):
             left_out, self._left_out = self._left_out, 0
-            text = f"{left_out} lines are left out here: more came than could be written"
+            text = f"{left_out} lines are not shown here: there were too many to write"
             lines.append(self._line(_record(text)))
         try:
             self._put("".join(f"{line}\n" for line in lines))
@@ -185,7 +185,7 @@ class LineWriter(QueueHandler):
         try:
             return self.format(record)
         except Exception as error:  # noqa: BLE001 - the others' lines are written all the same
-            return f"a line of {record.name} can't be written: {type(error).__name__}"
+            return f"a line of {record.name} cannot be written: {type(error).__name__}"
 
 
 class _Listener(QueueListener):

@@ -64,35 +64,40 @@ class MetricFamilies:
         ProcessCollector(registry=self.registry)
         about = Gauge(
             "nodegraph_build_info",
-            "Which server it is; always 1.",
+            "Identity of the server; always 1.",
             ("version", "python"),
             registry=self.registry,
         )
         about.labels(VERSION, platform.python_version()).set(1)
 
     def _count_jobs(self) -> None:
-        self.submitted = self._counter("jobs_submitted", "Jobs taken in.")
-        self.ended = self._counter("jobs_ended", "Jobs that ended, by how.", "state")
-        self.requeued = self._counter("jobs_requeued", "Jobs that wait again, by why.", "reason")
+        self.submitted = self._counter("jobs_submitted", "Jobs accepted.")
+        self.ended = self._counter("jobs_ended", "Jobs that ended, by outcome.", "state")
+        self.requeued = self._counter(
+            "jobs_requeued", "Jobs that were requeued, by reason.", "reason"
+        )
         self.waits = self._histogram(
-            "job_wait_seconds", "From when a job could run until a worker had it.", _JOBS
+            "job_wait_seconds", "Time from when a job could run until a worker started it.", _JOBS
         )
         self.runs = self._histogram(
-            "job_run_seconds", "From when a worker had a job until it ended.", _JOBS, "state"
+            "job_run_seconds",
+            "Time from the start of a job by a worker until its end.",
+            _JOBS,
+            "state",
         )
-        self.events = self._counter("job_events", "Events of jobs that were kept.")
+        self.events = self._counter("job_events", "Events of jobs that were stored.")
 
     def _count_nodes(self) -> None:
         self.node_seconds = self._histogram(
-            "node_seconds", "What nodes took that were computed, by node type.", _NODES, "type"
+            "node_seconds", "Time of computed nodes, by node type.", _NODES, "type"
         )
-        self.nodes = self._counter("nodes", "Nodes that ended, by how.", "outcome")
+        self.nodes = self._counter("nodes", "Nodes that ended, by outcome.", "outcome")
         self.cache_hits = self._counter(
-            "cache_hits", "Calls of nodes whose results were known, by from where.", "source"
+            "cache_hits", "Calls of nodes with known results, by source.", "source"
         )
         self.cache_misses = self._counter("cache_misses", "Calls of nodes that were computed.")
         self.cache_saved = self._counter(
-            "cache_saved_seconds", "What nodes had taken whose results were known."
+            "cache_saved_seconds", "Computation time that known results had taken."
         )
 
     def _count_requests(self) -> None:
@@ -102,13 +107,13 @@ class MetricFamilies:
         )
         self.request_seconds = self._histogram(
             "http_request_seconds",
-            "From a request's head to its answer's end; without streams.",
+            "Time from a request's head to the end of its answer, without streams.",
             _REQUESTS,
             *labels,
         )
         self.in_progress = Gauge(
             "nodegraph_http_requests_in_progress",
-            "Requests that are being answered, streams and websockets included.",
+            "Requests in progress, including streams and websockets.",
             registry=self.registry,
         )
         self.refused = self._counter(

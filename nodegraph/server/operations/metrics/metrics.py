@@ -135,16 +135,20 @@ def _families(state: ServerState) -> Iterator[Metric]:
     """The state as Prometheus has it."""
     if state.counts is not None:
         yield _jobs(state.counts)
-    yield _gauge("queue_paused", "Whether no job is given out.", state.paused)
-    yield _gauge("queue_writable", "Whether the queue could be written last.", state.writable)
+    yield _gauge("queue_paused", "Whether the queue is paused.", state.paused)
+    yield _gauge("queue_writable", "Whether the last write to the queue succeeded.", state.writable)
     yield _gauge(
-        "queue_unwritten", "Jobs that ended, whose end the queue hasn't yet.", state.unwritten
+        "queue_unwritten", "Ended jobs whose end is not yet in the queue.", state.unwritten
     )
     yield from _workers(state.workers)
-    yield _gauge("event_subscribers", "Streams of events that are followed.", state.subscribers)
+    yield _gauge("event_subscribers", "Open event streams.", state.subscribers)
     if state.disk_free is not None and state.disk_total is not None:
-        yield _gauge("disk_free_bytes", "Free where the home folder lies.", state.disk_free)
-        yield _gauge("disk_total_bytes", "In all where the home folder lies.", state.disk_total)
+        yield _gauge(
+            "disk_free_bytes", "Free space on the disk of the home folder.", state.disk_free
+        )
+        yield _gauge(
+            "disk_total_bytes", "Total space on the disk of the home folder.", state.disk_total
+        )
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:
@@ -152,7 +156,7 @@ def _gauge(name: str, about: str, value: float) -> Metric:
 
 
 def _jobs(counts: Counts) -> Metric:
-    family = GaugeMetricFamily("nodegraph_jobs", "Jobs that are kept, by state.", labels=["state"])
+    family = GaugeMetricFamily("nodegraph_jobs", "Jobs in the queue, by state.", labels=["state"])
     family.add_metric(["waiting"], counts.queued - counts.held)
     family.add_metric(["held"], counts.held)
     for state in ("running", "finished", "failed", "cancelled"):
@@ -162,38 +166,36 @@ def _jobs(counts: Counts) -> Metric:
 
 def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
     by_state = Tally[str](worker.state for worker in workers if worker.role == "worker")
-    states = GaugeMetricFamily(
-        "nodegraph_workers", "Workers that run jobs, by state.", labels=["state"]
-    )
+    states = GaugeMetricFamily("nodegraph_workers", "Workers, by state.", labels=["state"])
     for state in _STATES:
         states.add_metric([state], by_state[state])
     yield states
     restarts = CounterMetricFamily(
-        "nodegraph_worker_restarts", "Starts after a death.", labels=["worker"]
+        "nodegraph_worker_restarts", "Restarts after a worker died.", labels=["worker"]
     )
     memory = GaugeMetricFamily(
-        "nodegraph_worker_memory_bytes", "Memory of its process.", labels=["worker"]
+        "nodegraph_worker_memory_bytes", "Memory of the worker process.", labels=["worker"]
     )
     device_memory = GaugeMetricFamily(
         "nodegraph_worker_device_memory_bytes",
-        "Memory that it has taken on its device.",
+        "Memory that the worker uses on its device.",
         labels=["worker", "device"],
     )
     jobs = CounterMetricFamily(
-        "nodegraph_worker_jobs", "Jobs that it has brought to an end.", labels=["worker"]
+        "nodegraph_worker_jobs", "Jobs that the worker has finished.", labels=["worker"]
     )
     merged = CounterMetricFamily(
         "nodegraph_worker_merged_steps",
-        "Steps of samplings that it has computed in a batch with others'.",
+        "Sampling steps that the worker has computed in a batch with other jobs.",
         labels=["worker"],
     )
     places = GaugeMetricFamily(
         "nodegraph_worker_info",
-        "Where it runs, as far as it has a place; always 1.",
+        "Where the worker runs, if known; always 1.",
         labels=["worker", "device", "host"],
     )
     weights = GaugeMetricFamily(
-        "nodegraph_worker_models", "Models that it holds in memory.", labels=["worker"]
+        "nodegraph_worker_models", "Models that the worker has in memory.", labels=["worker"]
     )
     for worker in workers:
         if worker.role == "worker":
