@@ -108,7 +108,7 @@ def running(editor: Editor) -> None:
 def search(editor: Editor) -> None:
     editor.click_card("decode")
     page = editor.page
-    start, box = middle(editor.port("decode", "gives", "image")), editor.canvas.bounding_box()
+    start, box = middle(editor.port("decode", "outputs", "image")), editor.canvas.bounding_box()
     assert box is not None
     page.mouse.move(*start)
     page.mouse.down()
@@ -128,14 +128,14 @@ def compared(editor: Editor) -> None:
         expect_picture(cell.locator("img"))
         cell.click(modifiers=["ControlOrMeta"])
     results.get_by_role("button", name=re.compile("^Compare")).click()
-    expect(editor.page.get_by_role("slider", name="Place of the divider")).to_be_visible()
+    expect(editor.page.get_by_role("slider", name="Divider position")).to_be_visible()
 
 
 def mask(editor: Editor) -> None:
     editor.open_workflow(workflow("image_to_image", picture={"path": ""}))
     picture = editor.card("picture")
     picture.get_by_label("Upload a file").last.set_input_files(WORKFLOWS / "apple.png")
-    expect_picture(picture.get_by_role("img", name="Picture apple.png"))
+    expect_picture(picture.get_by_role("img", name="Image apple.png"))
     picture.get_by_role("button", name="Paint a mask").click()
     dialog = editor.dialog("Paint a mask")
     x, y = middle(dialog.get_by_label("Mask of apple.png"))
@@ -149,7 +149,7 @@ def mask(editor: Editor) -> None:
 
 
 def form(editor: Editor) -> None:
-    editor.top.get_by_role("button", name="Form of the parameters").click()
+    editor.top.get_by_role("button", name="Parameter form").click()
     editor.page.get_by_role("region", name="Parameters").get_by_role(
         "button", name="Run", exact=True
     ).click()
@@ -182,7 +182,7 @@ def space(editor: Editor) -> None:
         },
     }
     dialog = seen(editor, nodes, "caffeine")
-    dialog.get_by_role("tab", name="In space").click()
+    dialog.get_by_role("tab", name="3D view").click()
     expect(dialog.locator("canvas")).to_have_attribute("data-drawn", "true")
     for key in ("ArrowUp", "ArrowUp", "ArrowRight"):
         dialog.locator("canvas").press(key)
@@ -233,7 +233,7 @@ def sweep(editor: Editor) -> None:
         card.get_by_text(label, exact=True).click(button="right")
         editor.page.get_by_role("menuitemcheckbox", name="Sweep").click()
         dialog = editor.dialog("Run with several values")
-        dialog.get_by_label("Its values").last.fill(values)
+        dialog.get_by_label("Values", exact=True).last.fill(values)
         dialog.get_by_role("button", name="Close", exact=True).click()
     editor.command("Run with several values")
     editor.dialog("Run with several values").get_by_role("button", name="Run 6 times").click()
@@ -248,7 +248,7 @@ def layers(editor: Editor) -> None:
     editor.fill("sample", "Seed", str(last))
     editor.run()
     expect_picture(editor.results("save"))
-    editor.card("save").get_by_role("button", name=re.compile("^Go on with")).click()
+    editor.card("save").get_by_role("button", name=re.compile("^Continue with")).click()
     editor.page.get_by_role("menuitem", name="Paint on layers").click()
     dialog = editor.dialog("Paint on layers")
     dialog.get_by_label("Right").fill("64")

@@ -15,7 +15,7 @@ from tests.editor.visits import Visit
 from tests.editor.watching import Watch
 from tests.server.hosting import eventually
 
-PLANNED = re.compile(r"will run|all of it is cached|Can't run yet|% done")
+PLANNED = re.compile(r"will run|everything is cached|Cannot run yet|% done")
 
 _DROP = """(target, [name, type, data]) => {
     // What a script has made lies nowhere; to be told so may take a busy browser for ever.
@@ -168,7 +168,7 @@ SHORTCUTS = {
     "Save": "ControlOrMeta+s",
     "New workflow": "Alt+n",
     "Close tab": "Alt+w",
-    "Show everything": "Shift+1",
+    "Fit view": "Shift+1",
     "Zoom in": "=",
     "Zoom out": "-",
     "Add a note": "n",
@@ -331,7 +331,7 @@ class Editor:
         """The dot of a port.
 
         Args:
-            side: "takes" for inputs, "gives" for outputs.
+            side: "takes" for inputs, "outputs" for outputs.
         """
         return self.card(node).get_by_role("img", name=re.compile(rf"^{re.escape(label)}: {side} "))
 
@@ -343,7 +343,7 @@ class Editor:
 
     def link(self, start: str, end: str) -> Locator:
         """A link between two nodes."""
-        return self.canvas.get_by_label(f"Edge from {start} to {end}", exact=True)
+        return self.canvas.get_by_label(f"Link from {start} to {end}", exact=True)
 
     def dialog(self, title: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("dialog", name=title)
@@ -472,7 +472,7 @@ class Editor:
         self.page.wait_for_function(_PREVIEW, arg=node, polling="raf")
 
     def zoom_to_fit(self) -> None:
-        self.page.get_by_role("button", name="Show everything").click()
+        self.page.get_by_role("button", name="Fit view").click()
 
 
 def box_of(place: Locator) -> FloatRect:

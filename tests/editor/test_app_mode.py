@@ -22,7 +22,7 @@ def app(tab: Editor) -> Editor:
         "steps": "sample.steps",
     }
     editor = tab.open_link(workflow)
-    editor.top.get_by_role("button", name="Form of the parameters").click()
+    editor.top.get_by_role("button", name="Parameter form").click()
     expect(form(editor)).to_be_visible()
     return editor
 
@@ -50,7 +50,7 @@ def test_it_has_the_named_parameters_and_refuses_what_is_not_allowed(app: Editor
     workflow["title"] = "Bare"
     app.top.get_by_role("button", name="Graph").click()
     app.open_workflow(workflow)
-    app.top.get_by_role("button", name="Form of the parameters").click()
+    app.top.get_by_role("button", name="Parameter form").click()
     expect(form(app)).to_contain_text("This workflow has no parameters yet")
     form(app).get_by_role("button", name="Choose parameters").click()
     expect(app.canvas).to_be_visible()

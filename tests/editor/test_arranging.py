@@ -77,9 +77,9 @@ def edges(places: Places, widths: dict[str, float]) -> Places:
 IN_ORDER: dict[str, Callable[[Places], bool]] = {
     "Align left edges": are_one(LEFT),
     "Align right edges": are_one(RIGHT),
-    "Align centres": are_one(MIDDLE),
+    "Align horizontal centers": are_one(MIDDLE),
     "Align top edges": are_one(TOP),
-    "Distribute across": lambda at: max(gaps(at, 0)) - min(gaps(at, 0)) <= 1,
+    "Distribute horizontally": lambda at: max(gaps(at, 0)) - min(gaps(at, 0)) <= 1,
 }
 """Commands for what is selected, and what is so afterwards."""
 
@@ -128,7 +128,7 @@ def test_a_node_gets_a_label_a_colour_and_a_width(chain: Editor) -> None:
     expect(title).to_be_visible()
 
     chain.card("decode").locator("header").click(button="right")
-    choose(chain, "Colour", "Green")
+    choose(chain, "Color", "Green")
     assert layout(chain)["colors"] == {"decode": "green"}
     chain.page.keyboard.press("ControlOrMeta+z")
     assert "colors" not in layout(chain)
@@ -147,7 +147,7 @@ def test_a_node_gets_a_label_a_colour_and_a_width(chain: Editor) -> None:
 def test_a_group_gets_a_colour_and_a_size_and_takes_along_what_is_in_it(chain: Editor) -> None:
     group = grouped(chain)
     group.get_by_role("button").first.click(button="right")
-    choose(chain, "Colour", "Red")
+    choose(chain, "Color", "Red")
     assert layout(chain)["groups"][0]["color"] == "red"
     chain.page.keyboard.press("ControlOrMeta+z")
     assert layout(chain)["groups"][0].get("color") != "red"
@@ -155,13 +155,13 @@ def test_a_group_gets_a_colour_and_a_size_and_takes_along_what_is_in_it(chain: E
     expect_sized_by_mouse(chain, group, "groups")
     expect_sized_by_keys(chain, group)
 
-    group.get_by_role("button", name="Title of the group: Group").dblclick()
+    group.get_by_role("button", name="Group title: Group").dblclick()
     expect(group.get_by_role("textbox")).to_be_focused()
     chain.page.keyboard.type("The end")
     chain.page.keyboard.press("Enter")
     expect(chain.canvas.get_by_role("region", name="Group The end")).to_be_visible()
     before = layout(chain)
-    pull(chain, middle(chain.canvas.get_by_role("button", name="Title of the group")), (0, 60))
+    pull(chain, middle(chain.canvas.get_by_role("button", name="Group title")), (0, 60))
     after = layout(chain)
     assert after["groups"][0]["title"] == "The end"
     moved = after["groups"][0]["box"][1] - before["groups"][0]["box"][1]

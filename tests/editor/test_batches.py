@@ -32,9 +32,9 @@ def file_name(request: pytest.FixtureRequest) -> str:
 
 
 def run_times(editor: Editor, count: int) -> None:
-    editor.top.get_by_role("button", name="Ways to run").click()
-    options = editor.dialog("Ways to run")
-    field = options.get_by_label("How often")
+    editor.top.get_by_role("button", name="Run options").click()
+    options = editor.dialog("Run options")
+    field = options.get_by_label("Number of runs")
     field.fill(str(count))
     field.press("Enter")
     editor.page.keyboard.press("Escape")
@@ -44,7 +44,7 @@ def run_times(editor: Editor, count: int) -> None:
 
 def vary(editor: Editor, name: str) -> None:
     """Choose the input that changes from run to run."""
-    place = editor.dialog("Run with several values").get_by_label("What changes")
+    place = editor.dialog("Run with several values").get_by_label("Input to change")
     place.click()
     options = editor.page.get_by_role("listbox").get_by_role("option")
     expect(editor.page.locator("input[type=search]:focus")).to_have_count(1)
@@ -82,9 +82,9 @@ def test_several_runs_count_up_from_the_seed_of_one_workflow(
     small: Editor, pictures: Locator, request: pytest.FixtureRequest
 ) -> None:
     card = small.card("sample")
-    card.get_by_role("button", name=re.compile("^Seed with each run")).click()
-    small.page.get_by_role("menuitemcheckbox", name="Counts up").click()
-    expect(card.get_by_role("button", name="Seed with each run: Counts up")).to_be_visible()
+    card.get_by_role("button", name=re.compile("^Seed on each run")).click()
+    small.page.get_by_role("menuitemcheckbox", name="Increment").click()
+    expect(card.get_by_role("button", name="Seed on each run: Increment")).to_be_visible()
     run_times(small, 2)
     expect_pictures(pictures, 2)
     small.top.get_by_role("button", name="Run 2 times").click()
@@ -97,7 +97,7 @@ def test_several_runs_count_up_from_the_seed_of_one_workflow(
     small.open_workflow({**again, "title": "Other"})
     expect(small.top.get_by_role("button", name="Run", exact=True).last).to_be_visible()
     expect(small.top.get_by_role("button", name="Run 2 times")).to_have_count(0)
-    expect(small.status).to_contain_text("all of it is cached")
+    expect(small.status).to_contain_text("everything is cached")
     expect_picture(small.results("save"))
     expect(small.card("save").get_by_text("From an earlier run")).to_have_count(0)
     small.tabs.get_by_text("Prompted").last.click()
@@ -110,10 +110,10 @@ def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
     small.command("Run with several values")
     dialog = small.dialog("Run with several values")
     vary(small, "steps")
-    values = dialog.get_by_label("Its values")
+    values = dialog.get_by_label("Values", exact=True)
     values.fill("many")
     expect(values).to_have_attribute("aria-invalid", "true")
-    expect(dialog).to_contain_text("Write numbers or ranges, such as 1, 2, 5..8.")
+    expect(dialog).to_contain_text("Enter numbers or ranges, such as 1, 2, 5..8.")
     expect(dialog.get_by_role("button", name="Run", exact=True)).to_be_disabled()
     values.fill("1, 3..4")
     expect(values).not_to_have_attribute("aria-invalid", "true")
@@ -146,7 +146,7 @@ def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: 
         card.get_by_text(label, exact=True).click(button="right")
         small.page.get_by_role("menuitemcheckbox", name="Sweep").click()
         dialog = small.dialog("Run with several values")
-        dialog.get_by_label("Its values").last.fill(values)
+        dialog.get_by_label("Values", exact=True).last.fill(values)
         dialog.get_by_role("button", name="Close", exact=True).click()
     small.command("Run with several values")
     small.dialog("Run with several values").get_by_role("button", name="Run 4 times").click()

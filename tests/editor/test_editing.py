@@ -103,11 +103,11 @@ class TestFromNothing:
         pick(editor, "Load model")
         # from what gives to what takes, and the other way round
         for start, side, port, end, label, name in (
-            ("load_model", "gives", "text encoder", (240, 60), "Encode prompt", "encode_prompt"),
-            ("encode_prompt", "gives", "conditioning", (470, 60), "KSampler", "ksampler"),
+            ("load_model", "outputs", "text encoder", (240, 60), "Encode prompt", "encode_prompt"),
+            ("encode_prompt", "outputs", "conditioning", (470, 60), "KSampler", "ksampler"),
             ("ksampler", "takes", "latent", (240, 420), "Empty latent", "empty_latent"),
-            ("ksampler", "gives", "latent", (700, 60), "VAE decode", "vae_decode"),
-            ("vae_decode", "gives", "image", (700, 300), "Save image", "save_image"),
+            ("ksampler", "outputs", "latent", (700, 60), "VAE decode", "vae_decode"),
+            ("vae_decode", "outputs", "image", (700, 300), "Save image", "save_image"),
         ):
             drag(editor, middle(editor.port(start, side, port)), at(*end))
             expect(search(editor)).to_be_visible()
@@ -117,7 +117,7 @@ class TestFromNothing:
         for target, port in (("ksampler", "model"), ("vae_decode", "vae")):
             drag(
                 editor,
-                middle(editor.port("load_model", "gives", port)),
+                middle(editor.port("load_model", "outputs", port)),
                 middle(editor.port(target, "takes", port)),
             )
             expect(editor.link("load_model", target)).to_have_count(1)
@@ -155,16 +155,16 @@ def test_links_are_refused_with_a_reason_replaced_and_bent(tab: Editor) -> None:
     nodes = {**CHAIN["nodes"], "encode": {"type": "VAEEncode", "inputs": inputs}}
     editor = tab.open_link({**CHAIN, "nodes": nodes})
     latent = middle(editor.port("decode", "takes", "latent"))
-    drag(editor, middle(editor.port("load", "gives", "vae")), latent)
-    expect(editor.notice("This link can’t be made")).to_be_visible()
-    expect(editor.notice(re.compile("takes Latent, but the output gives Vae"))).to_be_visible()
-    drag(editor, middle(editor.port("encode", "gives", "latent")), latent)
+    drag(editor, middle(editor.port("load", "outputs", "vae")), latent)
+    expect(editor.notice("Cannot create this link")).to_be_visible()
+    expect(editor.notice(re.compile("takes Latent, but the output is Vae"))).to_be_visible()
+    drag(editor, middle(editor.port("encode", "outputs", "latent")), latent)
     expect(editor.notice("The node would need its own result.")).to_be_visible()
     assert written(editor)["nodes"] == nodes
 
     # A point is put in, moved and taken out.
     start, end = (
-        middle(editor.port("wait", "gives", "image")),
+        middle(editor.port("wait", "outputs", "image")),
         middle(editor.port("save", "takes", "image")),
     )
     between = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
@@ -176,10 +176,10 @@ def test_links_are_refused_with_a_reason_replaced_and_bent(tab: Editor) -> None:
     [[_, after]] = written(editor)["ui"]["reroutes"]["save.image"]
     assert after > before + 50
     point.click(button="right")
-    editor.page.get_by_role("menuitem", name="Remove the point").click()
+    editor.page.get_by_role("menuitem", name="Remove the reroute point").click()
     assert "reroutes" not in written(editor)["ui"]
 
-    drag(editor, middle(editor.port("decode", "gives", "image")), end)
+    drag(editor, middle(editor.port("decode", "outputs", "image")), end)
     expect(editor.link("decode", "save")).to_have_count(1)
     expect(editor.link("wait", "save")).to_have_count(0)
 
@@ -188,13 +188,13 @@ def test_says_what_was_done_and_a_snapshot_comes_back(editor: Editor) -> None:
     editor.command("Take a snapshot")
     dialog = editor.dialog("Take a snapshot")
     dialog.get_by_label("Name").fill("before")
-    dialog.get_by_role("button", name="Keep").click()
+    dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     editor.fill("sample", "Steps", "30")
     history = editor.show("History")
     expect(history.get_by_role("option").first).to_contain_text("sample: steps 20 → 30")
-    history.get_by_role("button", name="Compare before to now").click()
-    since = history.get_by_role("list", name="Changed since then")
+    history.get_by_role("button", name="Compare before with the current state").click()
+    since = history.get_by_role("list", name="Changes since the snapshot")
     expect(since).to_have_text("sample: steps 20 → 30")
     history.get_by_role("button", name="Restore before").click()
     expect(editor.field("sample", "Steps")).to_have_value("20")
@@ -203,7 +203,9 @@ def test_says_what_was_done_and_a_snapshot_comes_back(editor: Editor) -> None:
     editor.reload()
     history = editor.show("History")
     expect(history.get_by_role("option").first).to_contain_text("before restored")
-    expect(history.get_by_role("button", name="Compare before to now")).to_be_visible()
+    expect(
+        history.get_by_role("button", name="Compare before with the current state")
+    ).to_be_visible()
     editor.command("Undo")
     expect(editor.field("sample", "Steps")).to_have_value("30")
 
@@ -283,7 +285,7 @@ class TestNodes:
         chain.page.keyboard.press("c")
         expect(chain.field("save", "Name")).to_have_count(0)
         assert written(chain)["ui"]["collapsed"] == ["save"]
-        chain.card("save").get_by_role("button", name=re.compile("^Unfold")).click()
+        chain.card("save").get_by_role("button", name=re.compile("^Expand")).click()
         expect(chain.field("save", "Name")).to_be_visible()
 
         chain.click_card("decode")
@@ -329,7 +331,7 @@ def test_a_block_is_made_entered_and_given_a_port(editor: Editor, server: Server
     editor.click_card("size")
     editor.click_card("sample", "ControlOrMeta")
     editor.page.keyboard.press("ControlOrMeta+Shift+g")
-    field = editor.dialog("Make a block of the selected nodes").get_by_role("textbox")
+    field = editor.dialog("Convert the selected nodes to a subgraph").get_by_role("textbox")
     expect(field).to_be_focused()
     field.fill("Draw")
     field.press("Enter")
@@ -348,7 +350,7 @@ def test_a_block_is_made_entered_and_given_a_port(editor: Editor, server: Server
     box = box_of(card)
     # Between the ports of its first row.
     card.dblclick(position={"x": box["width"] / 2, "y": box["width"] / 5})
-    path = editor.page.get_by_role("navigation", name="Where you are")
+    path = editor.page.get_by_role("navigation", name="Current location")
     expect(path).to_contain_text("Draw")
     expect(editor.card("size")).to_be_visible()
     expect(editor.cards).to_have_count(2)

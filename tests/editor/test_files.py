@@ -80,7 +80,7 @@ def test_work_of_others_is_not_overwritten(editor: Editor, server: Server) -> No
     editor.fill("positive", "Text", "mine")
     with editor.watch.allowing("status of 412"):
         editor.menu("File", "Save")
-        question = editor.dialog("Somebody else saved, too")
+        question = editor.dialog("Another person saved a version")
         expect(question).to_be_visible()
     assert "a yellow duck" in saved(server, "shared")
     question.get_by_role("button", name="Save as newest version").click()
@@ -113,7 +113,7 @@ def test_pictures_of_each_kind_open_the_workflow_that_made_them(
 
     count = editor.tabs.count()
     editor.drop("broken.json", b'{"format": "nodegraph/1",\n "nodes": {', "application/json")
-    expect(editor.notice("“broken.json” couldn’t be opened")).to_be_visible()
+    expect(editor.notice("Could not open “broken.json”")).to_be_visible()
     expect(editor.notice(re.compile("^Line 2, column"))).to_be_visible()
     expect(editor.tabs).to_have_count(count)
 
@@ -135,7 +135,7 @@ def test_the_gallery_shows_what_each_template_makes_and_one_runs_at_once(
     dialog.get_by_role("searchbox").fill("")
     dialog.get_by_role("button", name=re.compile("^Image to image")).click()
     expect(dialog).to_have_count(0)
-    expect_picture(editor.card("picture").get_by_role("img", name="Picture apple.png"))
+    expect_picture(editor.card("picture").get_by_role("img", name="Image apple.png"))
     editor.fill("sample", "Steps", "3")
     editor.run()
     expect_picture(editor.results("save"))
@@ -180,7 +180,7 @@ def test_a_link_opens_the_same_elsewhere(
     expect(other.page).not_to_have_url(re.compile("#"))
 
     # And the graph as a picture.
-    download = export(editor, "Picture")
+    download = export(editor, "Image")
     assert download.suggested_filename == "text_to_image.svg"
     root = ElementTree.parse(download.path()).getroot()
     words = "".join(root.itertext())
@@ -206,7 +206,7 @@ def painting(editor: Editor) -> Editor:
     editor.open_workflow(workflow)
     picture = editor.card("picture")
     picture.get_by_label("Upload a file").last.set_input_files(WORKFLOWS / "apple.png")
-    expect_picture(picture.get_by_role("img", name="Picture apple.png"))
+    expect_picture(picture.get_by_role("img", name="Image apple.png"))
     picture.get_by_role("button", name="Paint a mask").click()
     expect(editor.dialog("Paint a mask").get_by_label("Mask of apple.png")).to_be_visible()
     return editor

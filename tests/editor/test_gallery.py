@@ -62,13 +62,13 @@ def test_one_is_found_seen_downloaded_and_opened_with_its_seed(
     expect(cell(results, "kettle")).to_have_count(0)
     expect(cell(results, "herring")).to_have_count(1)
     search.fill("a silver kettle")
-    expect(results.get_by_text("Nothing is like that")).to_be_visible()
+    expect(results.get_by_text("No result matches")).to_be_visible()
     search.fill("")
     expect(cell(results, "kettle")).to_be_visible()
     expect(cell(results, "herring")).to_be_visible()
 
     dialog = view(editor, "lantern")
-    about = dialog.get_by_role("complementary", name="About it")
+    about = dialog.get_by_role("complementary", name="Details")
     for words in ("a paper lantern", str(SEED), "64 × 64", "image/png"):
         expect(about).to_contain_text(words)
     editor.page.keyboard.press("ArrowRight")
@@ -96,26 +96,26 @@ def test_one_is_found_seen_downloaded_and_opened_with_its_seed(
     assert download.value.path().read_bytes() == held
     editor.page.keyboard.press("Escape")
     expect(editor.page.get_by_role("dialog")).to_have_count(0)
-    view(editor, "lantern").get_by_role("button", name="Open its workflow").click()
+    view(editor, "lantern").get_by_role("button", name="Open workflow").click()
     expect(editor.tabs).to_have_text(["Text to image", "Prompted"])
     expect(editor.field("positive", "Text")).to_have_value("a paper lantern")
     expect(editor.field("sample", "Seed")).to_have_value(str(SEED))
     # It is the same, so nothing has to be computed.
-    expect(editor.status).to_contain_text("all of it is cached")
+    expect(editor.status).to_contain_text("everything is cached")
 
 
 def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results: Locator) -> None:
     cell(results, "lantern").click(modifiers=["ControlOrMeta"])
     cell(results, "kettle").click(modifiers=["ControlOrMeta"])
-    expect(results.get_by_role("status")).to_have_text("2 marked")
+    expect(results.get_by_role("status")).to_have_text("2 selected")
     results.get_by_role("button", name="Compare").click()
     dialog = shown(editor, "lantern")
     expect_picture(dialog.get_by_role("img", name=re.compile("^kettle")))
-    about = dialog.get_by_role("complementary", name="About it")
+    about = dialog.get_by_role("complementary", name="Details")
     for words in ("positive.text", "a paper lantern", "a brass kettle", "sample.seed"):
         expect(about).to_contain_text(words)
 
-    divider = dialog.get_by_role("slider", name="Place of the divider")
+    divider = dialog.get_by_role("slider", name="Divider position")
     x, y = middle(divider)
     drag(editor, (x, y), (x + 120, y))
     expect(divider).not_to_have_attribute("aria-valuenow", "50")
@@ -124,14 +124,14 @@ def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results
     divider.press("Shift+ArrowRight")
     expect(divider).to_have_attribute("aria-valuenow", "10")
 
-    dialog.get_by_label("Way to compare").select_option("Side by side")
+    dialog.get_by_label("Comparison mode").select_option("Side by side")
     expect(divider).to_have_count(0)
     left, right = (
         middle(dialog.get_by_role("img", name=re.compile(f"^{name}")))
         for name in ("lantern", "kettle")
     )
     assert left[0] < right[0]
-    dialog.get_by_role("button", name="Swap the two").click()
+    dialog.get_by_role("button", name="Swap sides").click()
     shown(editor, "kettle")
 
 
@@ -187,10 +187,10 @@ def test_the_same_picture_of_several_jobs_is_shown_once(editor: Editor) -> None:
     expect(cell(panel, "same")).to_have_count(1)
     expect_picture(cell(panel, "same").locator("img"))
     dialog = view(editor, "same")
-    expect(dialog).to_contain_text("3 gave the same")
+    expect(dialog).to_contain_text("3 made the same")
     dialog.get_by_role("button", name="Delete…").click()
     question = editor.dialog("Delete this result?")
-    expect(question).to_contain_text("3 jobs gave it, and all of them lose it.")
+    expect(question).to_contain_text("3 jobs produced this result, and all of them lose it.")
     question.get_by_role("button", name="Delete").click()
     expect(cell(panel, "same")).to_have_count(0)
     eventually(lambda: is_gone(server, first["digest"]))

@@ -38,7 +38,7 @@ def made(tab: Editor, picture: dict[str, Any]) -> Editor:
 
 def go_on(editor: Editor, item: str) -> None:
     """Choose what to do with the picture in the card."""
-    editor.card("save").get_by_role("button", name=re.compile("^Go on with kettle")).click()
+    editor.card("save").get_by_role("button", name=re.compile("^Continue with kettle")).click()
     editor.page.get_by_role("menuitem", name=item).click()
 
 
@@ -51,7 +51,7 @@ def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
     made: Editor, picture: dict[str, Any]
 ) -> None:
     go_on(made, "Use as input")
-    expect_picture(made.card("load_image").get_by_role("img", name="Picture kettle"))
+    expect_picture(made.card("load_image").get_by_role("img", name="Image kettle"))
     value = f"upload:{picture['digest']}/{picture['name']}"
     assert nodes(made)["load_image"]["inputs"] == {"path": value}
     made.page.keyboard.press("ControlOrMeta+z")
@@ -72,7 +72,7 @@ def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
 
 
 def test_what_is_painted_over_is_sampled_anew(made: Editor, picture: dict[str, Any]) -> None:
-    go_on(made, "Inpaint this")
+    go_on(made, "Inpaint")
     dialog = made.dialog("Paint a mask")
     made.page.mouse.click(*middle(dialog.get_by_label(re.compile("^Mask of kettle"))))
     dialog.get_by_role("button", name="Use").click()
@@ -97,7 +97,9 @@ def test_the_gallery_and_the_viewer_go_on_with_a_result(made: Editor) -> None:
     made.page.keyboard.press("u")
     expect(made.card("load_image_2")).to_be_visible()
     cell.last.click()
-    made.dialog(re.compile("^kettle")).get_by_role("button", name="Go on with it").click()
+    made.dialog(re.compile("^kettle")).get_by_role(
+        "button", name="Continue with this result"
+    ).click()
     made.page.get_by_role("menuitem", name="Use as input").click()
     expect(made.card("load_image_3")).to_be_visible()
 
@@ -107,7 +109,7 @@ def test_the_gallery_and_the_viewer_go_on_with_a_result(made: Editor) -> None:
     card.get_by_role("button", name="Choose a file").click()
     found = made.page.get_by_label("Files").get_by_role("region", name="Results")
     found.get_by_role("button", name=re.compile("^kettle")).first.click()
-    expect_picture(card.get_by_role("img", name="Picture kettle"))
+    expect_picture(card.get_by_role("img", name="Image kettle"))
 
 
 def test_a_result_is_dragged_onto_the_canvas_and_onto_a_port(made: Editor) -> None:
@@ -137,10 +139,10 @@ def test_it_is_sent_to_a_saved_workflow_and_to_one_of_another_tab(
     own = made.tab.get_attribute("data-tab")
     go_on(made, "Send to workflow…")
     dialog = made.dialog("Send to a workflow")
-    expect(dialog.get_by_label("Picture that it becomes")).to_have_text("picture")
+    expect(dialog.get_by_label("Image to replace")).to_have_text("picture")
     dialog.get_by_role("button", name="Open").click()
     expect(made.tab).to_have_text(re.compile("Smaller"))
-    expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
+    expect_picture(made.card("load").get_by_role("img", name="Image kettle"))
 
     # Or to one of another tab.
     given = {"load": {"type": "LoadImage", "inputs": {"path": "apple.png"}}}
@@ -152,19 +154,19 @@ def test_it_is_sent_to_a_saved_workflow_and_to_one_of_another_tab(
     made.page.get_by_role("option", name="Elsewhere (open tab)").click()
     dialog.get_by_role("button", name="Open").click()
     expect(made.tab).to_have_text("Elsewhere")
-    expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
+    expect_picture(made.card("load").get_by_role("img", name="Image kettle"))
 
 
 def test_what_is_painted_on_layers_becomes_nodes(made: Editor) -> None:
     go_on(made, "Paint on layers…")
     dialog = made.dialog("Paint on layers")
-    stage = dialog.get_by_role("img", name="The picture in its frame, 64 × 64 pixels")
+    stage = dialog.get_by_role("img", name="The image in its frame, 64 × 64 pixels")
     expect(stage).to_be_visible()
     bring_axe(made)
     check(made, "the layers")
     dialog.get_by_label("Right").fill("32")
     dialog.get_by_label("Right").press("Enter")
-    wider = dialog.get_by_role("img", name="The picture in its frame, 96 × 64 pixels")
+    wider = dialog.get_by_role("img", name="The image in its frame, 96 × 64 pixels")
     expect(wider).to_be_visible()
     dialog.get_by_role("tab", name="Sketch").click()
     x, y = middle(wider)

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.only_edits
 STEPS = (
     ("Welcome to nodegraph", "main"),
     ("Run it", "[data-tour=run]"),
-    ("Add a step", "main"),
-    ("Change a step", ".react-flow__node"),
+    ("Add a node", "main"),
+    ("Change a node", ".react-flow__node"),
     ("Find your way", "nav[data-region]"),
     ("Details", "[data-tour=inspector]"),
-    ("Everything has a key", "header[data-region]"),
+    ("Keyboard shortcuts", "header[data-region]"),
 )
 """Titles of the tour's cards, and what they speak of."""
 
@@ -74,7 +74,7 @@ def test_the_tour_ends_for_good_and_can_be_asked_for(newcomer: Editor) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     newcomer.reload()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    newcomer.menu("Help", "Show the tour")
+    newcomer.menu("Help", "Show tour")
     expect(newcomer.dialog("Welcome to nodegraph")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(newcomer.dialog("Run it")).to_be_focused()

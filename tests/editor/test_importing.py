@@ -68,20 +68,20 @@ DRAWN = {
 
 def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -> None:
     editor.drop("glitter.json", json.dumps(DRAWN).encode(), "application/json")
-    dialog = editor.dialog("Translated from ComfyUI")
-    expect(dialog).to_contain_text("3 of 4 nodes were translated")
+    dialog = editor.dialog("Imported from ComfyUI")
+    expect(dialog).to_contain_text("3 of 4 nodes were converted")
     row = dialog.get_by_role("listitem").filter(has_text="SparkleFilter")
     expect(row).to_contain_text("glitter-pack")
     model = dialog.get_by_role("listitem").filter(has_text="clear.safetensors")
     expect(model).to_contain_text("goes into the folder “vae”")
-    expect(model.get_by_role("link", name="Get it")).to_have_attribute(
+    expect(model.get_by_role("link", name="Download")).to_have_attribute(
         "href", "https://example.com/clear.safetensors"
     )
     row.get_by_role("button", name="Show “sparkles”").click()
     expect(dialog).to_have_count(0)
     card = editor.canvas.get_by_role("group", name="Sparkles, ComfyUI")
     expect(card).to_be_focused()
-    expect(card).to_contain_text("“SparkleFilter” of ComfyUI couldn’t be translated")
+    expect(card).to_contain_text("The ComfyUI node “SparkleFilter” could not be converted")
     expect(editor.tab).to_have_text("glitter")
     # Its placeholders aren't taken for nodes of a pack that could be installed.
     expect(editor.page.get_by_role("dialog")).to_have_count(0)
@@ -91,8 +91,13 @@ def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -
     before = editor.tab.inner_text()
     with editor.watch.allowing("status of 4"):
         editor.drop("odd.json", json.dumps(document).encode(), "application/json")
+<<<<<<< HEAD
         expect(editor.page.get_by_text("“odd.json” couldn’t be opened")).to_be_visible()
     expect(editor.page.get_by_text("`version` is not supported")).to_be_visible()
+=======
+        expect(editor.page.get_by_text("Could not open “odd.json”")).to_be_visible()
+    expect(editor.page.get_by_text("`version` is not known")).to_be_visible()
+>>>>>>> we
     expect(editor.tab).to_have_text(before)
 
 
@@ -102,17 +107,17 @@ def test_the_dialog_opens_files_pictures_and_videos(editor: Editor, tmp_path: Pa
     # Without it the page asks for the file in a way that a browser without a window shows nobody.
     editor.page.evaluate("delete window.showOpenFilePicker")
     with editor.page.expect_file_chooser() as asked:
-        editor.menu("File", "Open file or picture…")
+        editor.menu("File", "Open file or image…")
     assert asked.value.is_multiple()
     asked.value.set_files([PICTURES / "comfyui.webp", PICTURES / "comfyui.mp4", drawing])
-    dialog = editor.dialog("Translated from ComfyUI")
+    dialog = editor.dialog("Imported from ComfyUI")
     report = dialog.get_by_role("region", name="glitter.json")
-    expect(report).to_contain_text("3 of 4 nodes were translated")
+    expect(report).to_contain_text("3 of 4 nodes were converted")
     row = report.get_by_role("listitem").filter(has_text="SparkleFilter")
     expect(row).to_contain_text("glitter-pack")
     for name in ("comfyui.webp", "comfyui.mp4"):
         other = dialog.get_by_role("region", name=name)
-        expect(other).to_contain_text("Its one node was translated")
+        expect(other).to_contain_text("Its one node was converted")
     dialog.get_by_role("button", name="Go to the workflows").click()
     # Each has a tab of its own, and the last one is shown.
     expect(editor.tab).to_have_text("glitter")

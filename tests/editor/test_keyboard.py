@@ -166,7 +166,7 @@ def _(editor: Editor, press: Press) -> None:
     shown(editor, "Open a workflow")
 
 
-@case("File", "Open file or picture…")
+@case("File", "Open file or image…")
 def _(editor: Editor, press: Press) -> None:
     # Without it the page asks for the file in a way that a browser without a window shows nobody.
     editor.page.evaluate("delete window.showOpenFilePicker")
@@ -271,40 +271,40 @@ def goes(start: str, end: str) -> Case:
     return check
 
 
-case("Selecting", "Go to the node on the left")(goes("save", "wait"))
-case("Selecting", "Go to the node on the right")(goes("wait", "save"))
-case("Selecting", "Go to the node above")(goes("load", "size"))
-case("Selecting", "Go to the node below")(goes("size", "load"))
+case("Select", "Go to the node on the left")(goes("save", "wait"))
+case("Select", "Go to the node on the right")(goes("wait", "save"))
+case("Select", "Go to the node above")(goes("load", "size"))
+case("Select", "Go to the node below")(goes("size", "load"))
 
 
-@case("Selecting", "Select all")
+@case("Select", "Select all")
 def _(editor: Editor, press: Press) -> None:
     press()
     chosen(editor, *CHAIN["nodes"])
 
 
-@case("Selecting", "Select nothing")
+@case("Select", "Deselect all")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     press()
     chosen(editor)
 
 
-@case("Selecting", "Invert selection")
+@case("Select", "Invert selection")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     press()
     chosen(editor, "size", "load", "decode", "wait")
 
 
-@case("Selecting", "Select what it depends on")
+@case("Select", "Select upstream nodes")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("decode")
     press()
     chosen(editor, "size", "load", "decode")
 
 
-@case("Selecting", "Select what depends on it")
+@case("Select", "Select downstream nodes")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("decode")
     press()
@@ -335,7 +335,7 @@ def _(editor: Editor, press: Press) -> None:
     shown(editor, "Link from which port?")
 
 
-@case("Nodes", "Open the block")
+@case("Nodes", "Open subgraph")
 def _(editor: Editor, press: Press) -> None:
     editor.open_workflow(BLOCK)
     editor.click_card("grey")
@@ -343,7 +343,7 @@ def _(editor: Editor, press: Press) -> None:
     expect(editor.card("decode")).to_be_visible()
 
 
-@case("Nodes", "Leave the block")
+@case("Nodes", "Leave subgraph")
 def _(editor: Editor, press: Press) -> None:
     editor.open_workflow(BLOCK)
     editor.click_card("grey")
@@ -386,14 +386,14 @@ def _(editor: Editor, press: Press) -> None:
     expect(editor.canvas.get_by_role("region", name="Group Group")).to_be_visible()
 
 
-@case("Nodes", "Make a block")
+@case("Nodes", "Convert to subgraph")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     press()
-    shown(editor, "Make a block of the selected nodes")
+    shown(editor, "Convert the selected nodes to a subgraph")
 
 
-@case("Nodes", "Unpack block")
+@case("Nodes", "Unpack subgraph")
 def _(editor: Editor, press: Press) -> None:
     editor.open_workflow(BLOCK)
     editor.click_card("grey")
@@ -419,8 +419,8 @@ def moves(dx: int, dy: int, least: float = 1) -> Case:
 
 
 for _way, _dx, _dy in (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1)):
-    case("Arranging", f"Move {_way}")(moves(_dx, _dy))
-    case("Arranging", f"Move far {_way}")(moves(_dx, _dy, 25))
+    case("Arrange", f"Move {_way}")(moves(_dx, _dy))
+    case("Arrange", f"Move far {_way}")(moves(_dx, _dy, 25))
 
 
 def grows(wider: int, taller: int) -> Case:
@@ -437,13 +437,13 @@ def grows(wider: int, taller: int) -> Case:
     return check
 
 
-case("Arranging", "Make wider")(grows(1, 0))
-case("Arranging", "Make narrower")(grows(-1, 0))
-case("Arranging", "Make taller")(grows(0, 1))
-case("Arranging", "Make shorter")(grows(0, -1))
+case("Arrange", "Make wider")(grows(1, 0))
+case("Arrange", "Make narrower")(grows(-1, 0))
+case("Arrange", "Make taller")(grows(0, 1))
+case("Arrange", "Make shorter")(grows(0, -1))
 
 
-@case("Arranging", "Arrange automatically")
+@case("Arrange", "Arrange automatically")
 def _(editor: Editor, press: Press) -> None:
     before = [place(editor, name) for name in CHAIN["nodes"]]
     press()
@@ -475,7 +475,7 @@ def _(editor: Editor, press: Press) -> None:
     eventually(lambda: zoom(editor) == 100)
 
 
-@case("View", "Show everything")
+@case("View", "Fit view")
 def _(editor: Editor, press: Press) -> None:
     editor.zoom_to_fit()
     whole = place(editor, "decode")
@@ -487,7 +487,7 @@ def _(editor: Editor, press: Press) -> None:
     eventually(lambda: zoom(editor) == before and place(editor, "decode") == whole)
 
 
-@case("View", "Zoom to the selection")
+@case("View", "Zoom to selection")
 def _(editor: Editor, press: Press) -> None:
     before = zoom(editor)
     editor.click_card("save")
@@ -522,11 +522,11 @@ def _(editor: Editor, press: Press) -> None:
     expect(viewer).to_have_count(0)
 
 
-@case("View", "View what comes out")
+@case("View", "View output")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("wait")
     press()
-    expect(editor.notice(re.compile("has given nothing yet"))).to_be_visible()
+    expect(editor.notice(re.compile("has no output yet"))).to_be_visible()
 
 
 @case("View", "Left panel")
@@ -541,7 +541,7 @@ def _(editor: Editor, press: Press) -> None:
     toggled(editor.panel("Inspector"), press, was=True)
 
 
-@case("View", "Lower panel")
+@case("View", "Bottom panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Queue")
     toggled(editor.panel("Queue"), press, was=True)
@@ -556,8 +556,8 @@ def part(editor: Editor) -> int:
     return found
 
 
-@case("View", "Go to the next part of the page")
-@case("View", "Go to the part before")
+@case("View", "Go to the next region")
+@case("View", "Go to the previous region")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     expect(editor.card("save")).to_be_focused()
@@ -587,7 +587,7 @@ for _command, _panel in (
     ("Queue", "Queue"),
     ("Results", "Results"),
     ("Problems", "Problems"),
-    ("Last result beside the graph", "Last result"),
+    ("Last result next to the graph", "Last result"),
 ):
     case("Panels", _command)(panel(_panel))
 
@@ -602,8 +602,8 @@ def _(editor: Editor, press: Press) -> None:
     expect(field).to_have_count(0)
 
 
-@case("Edit", "Next of what was found")
-@case("Edit", "Previous of what was found")
+@case("Edit", "Next match")
+@case("Edit", "Previous match")
 def _(editor: Editor, press: Press) -> None:
     editor.search("ControlOrMeta+f").fill("decode")
     expect(editor.found().first).to_contain_text("decode")
@@ -644,21 +644,21 @@ def _(editor: Editor, press: Press) -> None:
     current(editor, "Chain")
 
 
-@case("Tabs", "Move the tab right")
+@case("Tabs", "Move tab right")
 def _(editor: Editor, press: Press) -> None:
     editor.tabs.first.click()
     press()
     expect(editor.tabs.nth(1)).to_have_attribute("aria-selected", "true")
 
 
-@case("Tabs", "Move the tab left")
+@case("Tabs", "Move tab left")
 def _(editor: Editor, press: Press) -> None:
     last = editor.tabs.count() - 1
     press()
     expect(editor.tabs.nth(last - 1)).to_have_attribute("aria-selected", "true")
 
 
-@case("Tabs", "Go to a tab by its number")
+@case("Tabs", "Go to tab by number")
 def _(editor: Editor, press: Press) -> None:
     first, last = editor.tabs.first, editor.tabs.last
     editor.tabs.nth(1).click()
@@ -674,11 +674,11 @@ def _(editor: Editor, press: Press) -> None:
 
 
 @case("Run", "Run")
-@case("Run", "Run before all others")
+@case("Run", "Run before all other jobs")
 def _(editor: Editor, press: Press) -> None:
     editor.open_workflow(gated("never"))
     press()
-    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.state("wait", "Running")).to_be_visible()
     editor.server.cancel_all()
 
 
@@ -695,9 +695,9 @@ def _(editor: Editor, press: Press) -> None:
 def _(editor: Editor, press: Press) -> None:
     editor.open_workflow(gated("never"))
     editor.run()
-    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.state("wait", "Running")).to_be_visible()
     press()
-    expect(editor.state("wait", "Runs now")).to_have_count(0)
+    expect(editor.state("wait", "Running")).to_have_count(0)
 
 
 # -- the rest
@@ -708,7 +708,7 @@ def _(editor: Editor, press: Press) -> None:
     toggled(editor.canvas, press, was=True)
 
 
-@case("Help", "Explain the selected node")
+@case("Help", "Show help for the selected node")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     press()
@@ -740,7 +740,7 @@ def keys(editor: Editor) -> Editor:
     return editor
 
 
-LASTING = ("Help", "Panels", "Selecting", "View")
+LASTING = ("Help", "Panels", "Select", "View")
 """Groups whose commands leave the graph as it is: one after the other has it."""
 
 

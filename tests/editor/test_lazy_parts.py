@@ -22,7 +22,7 @@ def editor(new_browser: NewBrowser, server: Server) -> Editor:
     return new_browser(server, reused=False).open_link(text_to_image())
 
 
-AWAY = "This part couldn’t be loaded"
+AWAY = "Could not load this part of the editor"
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def away(editor: Editor, server: Server) -> Iterator[None]:
 
 def test_parts_come_with_the_server_and_no_work_is_lost(editor: Editor, server: Server) -> None:
     editor.fill("positive", "Text", "a medlar")
-    panel, fault = editor.panel("History"), editor.dialog("Sorry")
+    panel, fault = editor.panel("History"), editor.dialog("Error")
     with away(editor, server):
         editor.page.get_by_role("button", name="History").first.click()
         expect(panel.get_by_role("alert")).to_contain_text(AWAY)

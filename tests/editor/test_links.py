@@ -140,7 +140,7 @@ def test_one_dragged_from_its_input_is_taken_along(pair: Editor) -> None:
 
     # An input without a link begins one.
     start = middle(pair.port("second", "takes", "image"))
-    drag(pair, start, middle(pair.port("picture", "gives", "image")))
+    drag(pair, start, middle(pair.port("picture", "outputs", "image")))
     expect(pair.link("picture", "second")).to_have_count(1)
     expect(pair.link("picture", "first")).to_have_count(1)
 
@@ -294,7 +294,7 @@ def test_a_link_stays_where_it_fits_no_port_and_is_bridged_with_its_node(tab: Ed
     editor = tab.open_link({**CHAIN})
     start = middle(editor.port("save", "takes", "image"))
     drag(editor, start, middle(editor.port("decode", "takes", "latent")))
-    expect(editor.notice(re.compile("The link stays as it was"))).to_be_visible()
+    expect(editor.notice(re.compile("The link does not fit there"))).to_be_visible()
     expect(editor.link("wait", "save")).to_have_count(1)
 
     editor.click_card("wait")
@@ -342,7 +342,7 @@ def test_from_far_a_click_selects_one_and_its_menu_is_there(pair: Editor) -> Non
     pair.command("Inspector")
     expect(inspector).to_have_count(0)
     pair.page.mouse.click(*between(pair), button="right")
-    pair.page.get_by_role("menuitem", name="Add a point").click()
+    pair.page.get_by_role("menuitem", name="Add a reroute point").click()
     [[x, _]] = written(pair)["ui"]["reroutes"]["first.image"]
     assert WIDTH < x < 680
 
@@ -385,7 +385,7 @@ def test_one_is_selected_bent_and_deleted_by_keyboard(pair: Editor) -> None:
     pair.page.keyboard.press("Enter")
     expect(targets).to_have_count(0)
     expect(pair.show("Inspector").get_by_role("heading", name="Link")).to_be_visible()
-    pair.command("Add a point to a link")
+    pair.command("Add a reroute point")
     expect(pair.canvas.locator("[data-id^='reroute/']")).to_have_count(1)
     pair.page.keyboard.press("Delete")
     expect(pair.link("picture", "first")).to_have_count(0)

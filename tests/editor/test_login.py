@@ -123,14 +123,14 @@ def test_who_may_only_read_sees_everything_and_is_told_what_is_not_allowed(
     expect(reader.status.get_by_role("button", name="View only")).to_be_visible()
     # It cannot be run.
     reader.page.keyboard.press("ControlOrMeta+Enter")
-    expect(reader.notice("You may look, but not run")).to_be_visible()
+    expect(reader.notice("You can view, but not run")).to_be_visible()
     assert server.jobs() == []
     # It cannot be saved but in a file.
     reader.fill("positive", "Text", "a plum")
     reader.page.keyboard.press("ControlOrMeta+s")
     dialog = reader.dialog("Save workflow")
     expect(dialog.get_by_role("button", name="Save", exact=True)).to_be_disabled()
-    expect(dialog.get_by_text(re.compile("^Your token may read, but not save"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("^Your token can read, but cannot save"))).to_be_visible()
     assert server.get("workflows")["items"] == []
     reader.page.keyboard.press("Escape")
     file = json.loads(downloaded(reader))

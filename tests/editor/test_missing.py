@@ -73,8 +73,10 @@ def test_a_pack_is_named_its_node_marked_and_found_once_it_is_there(
     file = server.home / "packs" / "shiny.py"
     file.write_text(PACK)
     try:
-        dialog.get_by_role("button", name="Look again").click()
-        expect(dialog.get_by_text("Everything that this workflow needs is there")).to_be_visible()
+        dialog.get_by_role("button", name="Scan again").click()
+        expect(
+            dialog.get_by_text("Everything that this workflow needs is available")
+        ).to_be_visible()
         close(editor, dialog)
         expect(editor.field("wait", "Amount")).to_be_visible()
     finally:
@@ -99,5 +101,7 @@ def test_a_model_is_named_and_can_be_replaced_by_one_that_is_there(editor: Edito
     expect(editor.dialog("What is missing")).to_have_count(0)
     editor.command("Missing packs and models")
     expect(
-        editor.dialog("What is missing").get_by_text("Everything that this workflow needs is there")
+        editor.dialog("What is missing").get_by_text(
+            "Everything that this workflow needs is available"
+        )
     ).to_be_visible()

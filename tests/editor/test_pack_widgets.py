@@ -117,7 +117,7 @@ def test_a_curve_is_drawn_and_the_run_gives_another_picture(tab: Editor) -> None
     assert curve(editor) is None
 
     # A panel looks at the newest picture.
-    panel = editor.show("From packs")
+    panel = editor.show("Pack panels")
     inner = panel.frame_locator("iframe")
     expect(inner.get_by_role("img", name="Tones of the picture of show")).to_be_visible()
 
@@ -133,9 +133,9 @@ def test_a_widget_that_fails_or_lacks_gives_way_to_the_plain_field(editor: Edito
         editor.open_workflow(graph)
         card = editor.card("bend")
         expect(
-            card.get_by_text("failed, so this is the plain field: Error: nothing")
+            card.get_by_text("failed, so the plain field is shown: Error: nothing")
         ).to_be_visible()
-        expect(card.get_by_text("“lost” isn't there, so this is the plain field")).to_be_visible()
+        expect(card.get_by_text("“lost” is missing, so the plain field is shown")).to_be_visible()
         field = card.locator("textarea").first
         field.fill("[0.25]")
         field.blur()

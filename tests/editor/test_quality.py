@@ -70,10 +70,10 @@ def check_panels(themed: Editor, look: Callable[[str], None]) -> None:
     themed.click_card("sample")
     look("the graph")
     for left, right, bottom in (
-        ("Nodes panel", "Explain the selected node", "Queue"),
+        ("Nodes panel", "Show help for the selected node", "Queue"),
         ("History panel", "Inspector", "Results"),
-        ("Nodes panel", "Show the parameters", "Problems"),
-        ("History panel", "Last result beside the graph", "Queue"),
+        ("Nodes panel", "Show parameters", "Problems"),
+        ("History panel", "Last result next to the graph", "Queue"),
     ):
         for name in (left, right, bottom):
             themed.command(name)
@@ -83,7 +83,7 @@ def check_panels(themed: Editor, look: Callable[[str], None]) -> None:
 
 
 def check_form(themed: Editor, look: Callable[[str], None]) -> None:
-    themed.top.get_by_role("button", name="Form of the parameters").click()
+    themed.top.get_by_role("button", name="Parameter form").click()
     expect(themed.page.get_by_role("region", name="Parameters")).to_be_visible()
     look("the form")
 

@@ -69,7 +69,7 @@ def expect_order(panel: Locator, *names: str) -> None:
 
 def choose(editor: Editor, name: str, item: str) -> None:
     """Choose from a job's menu."""
-    editor.page.get_by_role("button", name=f"More for {name}").click()
+    editor.page.get_by_role("button", name=f"More actions for {name}").click()
     editor.page.get_by_role("menuitem", name=item).click()
 
 
@@ -153,12 +153,12 @@ def test_the_queue_is_paused_and_jobs_are_cancelled_run_again_and_deleted(
     editor: Editor, queue: Locator, jobs: dict[str, str]
 ) -> None:
     server, keys = editor.server, editor.page.keyboard
-    queue.get_by_role("button", name="Pause the queue: begin no more jobs").click()
+    queue.get_by_role("button", name="Pause the queue: start no more jobs").click()
     expect(queue.get_by_text("Paused", exact=True)).to_be_visible()
     row(queue, "runner").get_by_role("button", name="Cancel").click()
     expect(queue.get_by_role("status")).to_have_text("0 running, 3 waiting")
     assert state(server, jobs["apple"]) == "queued"
-    queue.get_by_role("button", name="Let the queue go on").click()
+    queue.get_by_role("button", name="Resume the queue").click()
     expect(queue.get_by_role("status")).to_have_text("1 running, 2 waiting")
     expect(queue.get_by_text("Paused", exact=True)).to_have_count(0)
 
@@ -181,10 +181,10 @@ def test_the_queue_is_paused_and_jobs_are_cancelled_run_again_and_deleted(
     assert state(server, jobs["berry"]) == "queued"
 
     queue.get_by_role("button", name="More", exact=True).click()
-    editor.page.get_by_role("menuitem", name="Cancel all that wait…").click()
+    editor.page.get_by_role("menuitem", name="Cancel all waiting jobs…").click()
     question = editor.dialog("Cancel all waiting jobs?")
-    expect(question).to_contain_text("2 jobs will not be run")
-    question.get_by_role("button", name="Cancel them").click()
+    expect(question).to_contain_text("2 jobs will not run")
+    question.get_by_role("button", name="Cancel jobs").click()
     for name in ("apple", "berry"):
         expect(row(queue, name)).to_contain_text("Cancelled")
     assert state(server, jobs["cherry"]) == "running"
@@ -207,7 +207,7 @@ def test_two_pages_of_a_browser_show_the_same(
     expect_order(theirs, "runner", "cherry", "apple", "berry")
     row(theirs, "berry").get_by_role("button", name="Hold").click()
     expect(row(queue, "berry")).to_contain_text("Held")
-    theirs.get_by_role("button", name="Pause the queue: begin no more jobs").click()
+    theirs.get_by_role("button", name="Pause the queue: start no more jobs").click()
     expect(queue.get_by_text("Paused", exact=True)).to_be_visible()
     row(queue, "runner").get_by_role("button", name="Cancel").click()
     expect(row(theirs, "runner")).to_contain_text("Cancelled")

@@ -45,14 +45,14 @@ def test_it_is_told_before_a_run_what_it_will_do(editor: Editor) -> None:
     editor.run()
     for name in STARTER:
         expect(editor.state(name, re.compile("^(Done|Cached)"))).to_be_visible()
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    expect(editor.status).to_contain_text("Nothing to compute: everything is cached")
     # Where an edit keeps a node from running, its mark is gone.
     editor.click_card("positive")
     editor.command("Mute")
-    expect(editor.status).to_contain_text("Can't run yet")
+    expect(editor.status).to_contain_text("Cannot run yet")
     expect(editor.card("sample").get_by_role("article")).to_have_attribute("data-state", "none")
     editor.command("Undo")
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    expect(editor.status).to_contain_text("Nothing to compute: everything is cached")
     # What comes after the edit runs again; what comes before doesn't.
     editor.fill("sample", "Cfg", "3")
     expect(editor.status).to_contain_text("3 nodes will run · 3 cached · about")
@@ -60,11 +60,11 @@ def test_it_is_told_before_a_run_what_it_will_do(editor: Editor) -> None:
         expect(editor.state(name, "Changed: will run again")).to_be_visible()
     for name in ("load", "positive", "size"):
         expect(editor.state(name, re.compile("^(Done|Cached)"))).to_be_visible()
-    expect(editor.state("sample", re.compile("in about .*Nothing is kept"))).to_be_visible()
+    expect(editor.state("sample", re.compile("in about .*No cached result"))).to_be_visible()
     expect(editor.state("save", re.compile("in about [0-9]"))).to_be_visible()
-    expect(editor.state("save", re.compile("Something before it runs"))).to_be_visible()
+    expect(editor.state("save", re.compile("A node before it runs"))).to_be_visible()
     editor.fill("sample", "Cfg", "4")
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    expect(editor.status).to_contain_text("Nothing to compute: everything is cached")
     # While it runs, it is told how long that still takes: now it is known what a step takes.
     editor.fill("sample", "Steps", "10000")
     editor.run()
@@ -77,19 +77,19 @@ def test_edits_are_run_by_themselves_where_they_are_cheap_enough(editor: Editor)
     editor.fill("sample", "Steps", "2")
     editor.run()
     expect_picture(editor.results("save"))
-    editor.top.get_by_role("button", name="Ways to run").click()
-    limit = editor.page.get_by_label("On change, at most (s)")
+    editor.top.get_by_role("button", name="Run options").click()
+    limit = editor.page.get_by_label("Time limit on change (s)")
     limit.fill("0.1")
     limit.press("Enter")
     editor.page.keyboard.press("Escape")
     editor.top.get_by_role("button", name="Run on change").click()
     before = len(editor.server.jobs())
     editor.fill("sample", "Steps", "40")
-    expect(editor.status).to_contain_text("Run on change: too long, press Run")
+    expect(editor.status).to_contain_text("Run on change: takes too long, press Run")
     assert len(editor.server.jobs()) == before
-    editor.top.get_by_role("button", name="Ways to run").click()
-    editor.page.get_by_label("On change run everything").click()
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    editor.top.get_by_role("button", name="Run options").click()
+    editor.page.get_by_label("Run everything on change").click()
+    expect(editor.status).to_contain_text("Nothing to compute: everything is cached")
     assert len(editor.server.jobs()) == before + 1
 
 
@@ -100,7 +100,7 @@ def test_nothing_runs_while_a_field_holds_what_cannot_be_read(editor: Editor) ->
     before = len(editor.server.jobs())
     editor.run()
     expect(steps).to_be_focused()
-    expect(editor.notice("What stands in this field can’t be read")).to_be_visible()
+    expect(editor.notice("Cannot read this field")).to_be_visible()
     steps.press("Escape")
     expect(steps).to_have_value("20")
     editor.fill("sample", "Steps", "2")
@@ -147,11 +147,11 @@ def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
     }
     editor = tab.open_link(workflow)
     problems = editor.show("Problems")
-    expect(problems).to_contain_text("Nothing is wrong")
+    expect(problems).to_contain_text("No problems")
     editor.run()
     row = problems.get_by_role("row").filter(has_text="the picture is smaller than 9002")
     expect(row).to_contain_text("check.least")
-    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.state("wait", "Running")).to_be_visible()
     expect(editor.status.get_by_role("button", name="1 problem")).to_be_visible()
     editor.page.keyboard.press("F8")
     expect(editor.field("check", "Least")).to_be_focused()
@@ -159,14 +159,14 @@ def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
     expect(editor.page).to_have_title(re.compile("^Gated"))
     expect(row).to_have_count(1)
     editor.fill("check", "Least", "0")
-    expect(problems).to_contain_text("Nothing is wrong")
+    expect(problems).to_contain_text("No problems")
 
 
 def test_what_cannot_run_is_marked_at_its_port_with_its_mend(tab: Editor) -> None:
     workflow = refusing(least=0)
     workflow["nodes"]["sample"]["inputs"]["sampler"] = "eulr"
     editor = tab.open_link(workflow)
-    expect(editor.status).to_contain_text("Can't run yet")
+    expect(editor.status).to_contain_text("Cannot run yet")
     expect(editor.card("sample")).to_contain_text("eulr")
     sampler = editor.field("sample", "Sampler")
     expect(sampler).to_have_attribute("aria-invalid", "true")
@@ -177,7 +177,7 @@ def test_what_cannot_run_is_marked_at_its_port_with_its_mend(tab: Editor) -> Non
     row.get_by_text("sample.sampler").click()
     expect(sampler).to_be_focused()
     row.get_by_role("button", name="Set to euler").first.click()
-    expect(editor.status).not_to_contain_text("Can't run yet")
+    expect(editor.status).not_to_contain_text("Cannot run yet")
     expect(sampler).not_to_have_attribute("aria-invalid", "true")
     expect(row).to_have_count(0)
 
@@ -190,13 +190,13 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> No
     editor = tab.open_link(workflow)
     # It is told quietly, and in words.
     expect(editor.status).to_contain_text("nodes will run")
-    expect(editor.status).to_contain_text("2 aren’t finished")
-    expect(editor.card("later")).to_contain_text("Not finished yet, so it is left out")
+    expect(editor.status).to_contain_text("2 incomplete")
+    expect(editor.card("later")).to_contain_text("Incomplete, so it does not run")
     expect(editor.card("later")).to_contain_text("image is missing")
     expect(editor.card("new")).to_contain_text("load.vae")
     expect(editor.card("new")).not_to_contain_text("{")
     editor.run()
-    expect(editor.notice("Without 2 nodes that aren’t finished")).to_be_visible()
+    expect(editor.notice("Without 2 incomplete nodes")).to_be_visible()
     expect_picture(editor.results("save"))
     # So is a run to one node; of one that isn't finished itself it is told why not.
     editor.fill("sample", "Seed", "8")
@@ -217,7 +217,7 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> No
 def test_a_run_is_cancelled(tab: Editor) -> None:
     editor = tab.open_link(gated("never"))
     editor.run()
-    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.state("wait", "Running")).to_be_visible()
     expect(editor.page).to_have_title(re.compile("^[0-9]+% Gated"))
     editor.top.get_by_role("button", name="Stop this run").click()
     expect(editor.top.get_by_role("button", name="Stop this run")).to_have_count(0)

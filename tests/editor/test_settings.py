@@ -26,7 +26,7 @@ def see_theme(editor: Editor, name: str) -> None:
     expect(editor.page.locator("body")).to_have_css("background-color", BACKGROUNDS[name])
 
 
-def settings(editor: Editor, page: str = "Look") -> Locator:
+def settings(editor: Editor, page: str = "Appearance") -> Locator:
     """The dialog, at one of its pages."""
     editor.page.keyboard.press("ControlOrMeta+,")
     dialog = editor.dialog("Settings")
@@ -65,11 +65,11 @@ def test_what_is_chosen_counts_from_now_on_in_all_windows(editor: Editor) -> Non
         see_theme(other, name)
     dialog.get_by_role("tab", name="Canvas").click()
     for style, path in (("Curves", "C"), ("Straight", "^[^CQ]+$")):
-        dialog.get_by_label("Shape of links").select_option(style)
+        dialog.get_by_label("Link shape").select_option(style)
         expect(shape(editor)).to_have_attribute("d", re.compile(path))
-    dialog.get_by_label("Snap to the grid").check(force=True)
+    dialog.get_by_label("Snap to grid").check(force=True)
     dialog.get_by_role("tab", name="Keys").click()
-    dialog.get_by_role("button", name="Change the key of Show the tour").press("Enter")
+    dialog.get_by_role("button", name="Change the key of Show tour").press("Enter")
     expect(dialog.locator("[data-captures-keys] button")).to_be_focused()
     editor.page.keyboard.press("F9")
     done(editor)
@@ -109,9 +109,9 @@ def test_a_file_gives_words_of_ones_own_and_the_rest_stays_english(editor: Edito
     # One without words is refused, and all English ones are there to start from.
     dialog.get_by_role("tab", name="Language").click()
     load(editor, {"none": 1})
-    expect(dialog.get_by_role("alert")).to_contain_text("has no words of the editor")
+    expect(dialog.get_by_role("alert")).to_contain_text("contains no texts of the editor")
     with editor.page.expect_download() as download:
-        dialog.get_by_role("button", name="Download the English words").click()
+        dialog.get_by_role("button", name="Download English texts").click()
     words = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert words["shell.run"] == "Run"
     assert len(words) > 500

@@ -18,7 +18,7 @@ def test_ones_that_end_in_other_tabs_are_shown_by_a_click(
     gate = request.node.name
     editor.open_workflow(gated(gate))
     editor.run()
-    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.state("wait", "Running")).to_be_visible()
     expect(editor.page).to_have_title(re.compile("^[0-9]+% Gated"))
     editor.tabs.filter(has_text="Text to image").click()
     expect(editor.page).to_have_title(re.compile("^Text to image"))

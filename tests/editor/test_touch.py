@@ -152,7 +152,7 @@ def test_fingers_open_menus_look_for_nodes_and_draw_links(tablet: Editor, finger
         expect(tablet.page.get_by_role("menuitem", name=re.compile("^Add a node"))).to_be_visible()
     tablet.page.keyboard.press("Escape")
     # It presses no button.
-    fold = tablet.card("load").get_by_role("button", name="Fold")
+    fold = tablet.card("load").get_by_role("button", name="Collapse")
     with fingers.down(middle(fold)):
         expect(tablet.page.get_by_role("menu")).to_be_visible()
     expect(tablet.field("load", "Model")).to_be_visible()
@@ -172,7 +172,7 @@ def test_fingers_open_menus_look_for_nodes_and_draw_links(tablet: Editor, finger
     given["nodes"]["decode"] = {"type": "VAEDecode"}
     tablet.open_workflow(given)
     ends = [
-        middle(tablet.port("load", "gives", "vae")),
+        middle(tablet.port("load", "outputs", "vae")),
         middle(tablet.port("decode", "takes", "vae")),
     ]
     # a finger is not as exact as a mouse
@@ -206,7 +206,7 @@ def test_a_phone_shows_the_beginning_one_panel_at_a_time_and_a_form_that_runs(
     phone.page.touchscreen.tap(200, 70)
     expect(phone.panel("Nodes")).to_have_count(0)
 
-    phone.top.get_by_role("button", name="Form of the parameters").tap()
+    phone.top.get_by_role("button", name="Parameter form").tap()
     form = phone.page.get_by_role("region", name="Parameters")
     form.get_by_label("Steps").last.fill("2")
     phone.page.get_by_role("button", name="Run", exact=True).last.tap()

@@ -78,17 +78,17 @@ def test_a_large_picture_shows_how_far_it_is(editor: Editor, card: Locator) -> N
         # The page can be worked with meanwhile.
         editor.fill("save", "Name", "meanwhile")
         expect(progress).to_be_visible()
-    expect_picture(card.get_by_role("img", name="Picture noise.png"))
+    expect_picture(card.get_by_role("img", name="Image noise.png"))
     expect(progress).to_have_count(0)
 
 
 def test_what_is_no_picture_or_too_large_a_one_is_refused(editor: Editor, card: Locator) -> None:
     with editor.watch.allowing("status of 4"):
         choose(card, "words.png", b"these are only words")
-        refusal = card.get_by_text(re.compile("^words.png couldn't be uploaded.*Allowed: .*png"))
+        refusal = card.get_by_text(re.compile("^Could not upload words.png.*Allowed: .*png"))
         expect(refusal).to_be_visible()
     choose(card, "dot.png", png(Image.new("RGB", (8, 8), "red")))
-    expect_picture(card.get_by_role("img", name="Picture dot.png"))
+    expect_picture(card.get_by_role("img", name="Image dot.png"))
     expect(refusal).to_have_count(0)
 
     with editor.watch.allowing("status of 4"):

@@ -119,14 +119,14 @@ def test_a_video_is_played_and_stepped_through_by_buttons_and_by_keys(editor: Ed
     player = view(editor, r"rolling.*mp4")
     told = player.get_by_role("status").first
     expect(told).to_contain_text("Frame 1 of 16")
-    expect(told).to_contain_text("8 frames a second")
-    step = player.get_by_role("button", name="A frame on")
+    expect(told).to_contain_text("8 frames per second")
+    step = player.get_by_role("button", name="Next frame")
     step.click()
     step.click()
     expect(told).to_contain_text("Frame 3 of 16")
     video = player.locator("video")
     eventually(lambda: abs(video.evaluate("it => it.currentTime") - 2.5 / 8) < 0.01)
-    player.get_by_role("button", name="A frame back").click()
+    player.get_by_role("button", name="Previous frame").click()
     expect(told).to_contain_text("Frame 2 of 16")
     player.press("End")
     expect(told).to_contain_text("Frame 16 of 16")
@@ -135,7 +135,7 @@ def test_a_video_is_played_and_stepped_through_by_buttons_and_by_keys(editor: Ed
     player.press("Shift+ArrowLeft")
     expect(told).to_contain_text("Frame 5 of 16")
     # So that it doesn't come to its end meanwhile.
-    player.get_by_role("button", name="Play again and again").click()
+    player.get_by_role("button", name="Loop").click()
     player.press("Space")
     expect(player.get_by_role("button", name="Pause")).to_be_visible()
     player.get_by_label("Speed").select_option("0.25")
@@ -155,7 +155,7 @@ def test_pictures_that_move_are_stepped_through_frame_by_frame(editor: Editor) -
         expect(told).to_contain_text("Frame 1 of 16")
         drawn = editor.page.get_by_role("dialog").locator("canvas")
         first = drawn.screenshot()
-        steps.get_by_role("button", name="A frame on").click()
+        steps.get_by_role("button", name="Next frame").click()
         expect(told).to_contain_text("Frame 2 of 16")
         eventually(lambda drawn=drawn, first=first: drawn.screenshot() != first)
         steps.press("Home")
@@ -167,7 +167,7 @@ def test_pictures_that_move_are_stepped_through_frame_by_frame(editor: Editor) -
 
 def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:
     player = view(editor, r"chime.*flac")
-    place = player.get_by_role("slider", name="Place in the sound")
+    place = player.get_by_role("slider", name="Audio position")
     expect(place.locator("path").first).to_be_visible()
     box = box_of(place)
     editor.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -175,7 +175,7 @@ def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:
     eventually(lambda: abs(float(place.get_attribute("aria-valuenow") or 0) - length / 2) < 0.05)
     place.press("Home")
     expect(place).to_have_attribute("aria-valuenow", "0")
-    player.get_by_role("button", name="Show the spectrogram").click()
+    player.get_by_role("button", name="Show spectrogram").click()
     spectrogram = player.get_by_role("img", name=re.compile("^Spectrogram"))
     eventually(lambda: colors(spectrogram) > 100)
     player.get_by_role("button", name="Play", exact=True).click()
@@ -201,7 +201,7 @@ def test_shapes_are_turned_moved_and_drawn_otherwise(tab: Editor) -> None:
     expect(canvas).to_have_attribute("data-drawn", "true")
     assert [url for url in asked if "/engine-" in url]
     editor.page.remove_listener("request", listen)
-    expect(seen).to_contain_text("200 corners, 400 triangles")
+    expect(seen).to_contain_text("200 vertices, 400 triangles")
     eventually(lambda: colors(canvas) > 50)
     first = canvas.screenshot()
     for act in ("ArrowUp", "Shift+ArrowRight", "+"):
@@ -213,7 +213,7 @@ def test_shapes_are_turned_moved_and_drawn_otherwise(tab: Editor) -> None:
         seen.get_by_role("button", name=button, exact=True).click()
         eventually(lambda before=before: canvas.screenshot() != before)
     seen.get_by_role("button", name="Light or dark background").click()
-    seen.get_by_role("button", name="See all of it from the front").click()
+    seen.get_by_role("button", name="Fit front view").click()
     canvas.blur()
     eventually(lambda: _alike(canvas.screenshot(), first))
     editor.page.keyboard.press("Escape")
@@ -233,11 +233,11 @@ def _alike(one: bytes, other: bytes) -> bool:
 def test_a_molecule_is_told_of_and_seen_in_space(editor: Editor) -> None:
     editor.show("Results").get_by_role("gridcell", name=re.compile("^caffeine.*sdf")).click()
     dialog = editor.dialog(re.compile("^caffeine"))
-    dialog.get_by_role("tab", name="Drawing").click()
+    dialog.get_by_role("tab", name="2D drawing").click()
     expect(dialog).to_contain_text("C8H10N4O2")
     expect(dialog).to_contain_text("Cn1c(=O)c2c(ncn2C)n(C)c1=O")
-    dialog.get_by_role("tab", name="In space").click()
-    seen = dialog.get_by_role("group", name=re.compile("^3-D view"))
+    dialog.get_by_role("tab", name="3D view").click()
+    seen = dialog.get_by_role("group", name=re.compile("^3D view"))
     expect(seen.get_by_role("img")).to_have_attribute("data-drawn", "true")
     expect(seen).to_contain_text("24 atoms, 25 bonds")
     eventually(lambda: colors(seen.get_by_role("img")) > 50)
@@ -266,7 +266,7 @@ def test_a_plot_is_read_in_parts_and_as_numbers(editor: Editor) -> None:
     editor.page.mouse.move(box["x"] + 260, y, steps=4)
     editor.page.mouse.up()
     expect(room).not_to_contain_text("200")
-    plot.get_by_role("button", name="See all of it").click()
+    plot.get_by_role("button", name="Fit plot").click()
     expect(room).to_contain_text("200")
 
     editor.page.mouse.move(0, 0)
@@ -294,7 +294,7 @@ def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
             look(f"{name}, {theme}")
             editor.page.keyboard.press("Escape")
         editor.show("Results").get_by_role("gridcell", name=re.compile("^caffeine.*sdf")).click()
-        for tab in ("Drawing", "In space"):
+        for tab in ("2D drawing", "3D view"):
             editor.dialog(re.compile("^caffeine")).get_by_role("tab", name=tab).click()
             look(f"caffeine, {tab}, {theme}")
         editor.page.keyboard.press("Escape")
@@ -303,15 +303,15 @@ def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
 def test_a_form_shows_them_at_once(editor: Editor) -> None:
     results = editor.page.get_by_role("region", name="Results")
     seen = {
-        "rolling": results.get_by_role("button", name="A frame on"),
-        "chime": results.get_by_role("slider", name="Place in the sound"),
+        "rolling": results.get_by_role("button", name="Next frame"),
+        "chime": results.get_by_role("slider", name="Audio position"),
         "ring": results.get_by_role("button", name="Wireframe"),
-        "caffeine": results.get_by_role("tab", name="In space"),
+        "caffeine": results.get_by_role("tab", name="3D view"),
         "loss": results.get_by_role("button", name="Show the numbers"),
     }
     for name, part in seen.items():
         editor.open_workflow(workflow(name))
-        editor.top.get_by_role("button", name="Form of the parameters").click()
+        editor.top.get_by_role("button", name="Parameter form").click()
         expect(part).to_be_visible()
         if name == "rolling":
             expect(results.get_by_role("status")).to_contain_text("Frame 1 of 16")
@@ -324,14 +324,14 @@ def test_a_plot_grows_in_its_card_in_full_and_in_the_form(editor: Editor) -> Non
     nodes = {"learn": {"type": "trials:Learn", "inputs": {"until": "learnt"}}}
     editor.open_workflow({"format": "nodegraph/1", "title": "Learning", "nodes": nodes})
     editor.run()
-    editor.card("learn").get_by_role("button", name=re.compile("^Plot of")).click()
+    editor.card("learn").get_by_role("button", name=re.compile("^Open the plot of")).click()
     dialog = editor.page.get_by_role("dialog")
     room = dialog.get_by_role("img", name="Plot Learning")
     for least in (50, 100):
         eventually(lambda least=least: last_mark(room) >= least)
     editor.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    editor.top.get_by_role("button", name="Form of the parameters").click()
+    editor.top.get_by_role("button", name="Parameter form").click()
     results = editor.page.get_by_role("region", name="Results")
     room = results.get_by_role("img", name="Plot Learning")
     least = last_mark(room) + 50

@@ -84,7 +84,7 @@ class TestPrompt:
         option.click()
         expect(field).to_have_value("a big yellow, ")
         expect(field).to_be_focused()
-        expect(editor.notice("The LoRA style_lora is on the model now")).to_be_visible()
+        expect(editor.notice("The LoRA style_lora was applied to the model")).to_be_visible()
         expect(editor.card("load_lora")).to_be_visible()
         encoder, model = {"from": "load_lora.text_encoder"}, {"from": "load_lora.model"}
         assert inputs(editor, "load_lora")["lora"] == "tiny/style_lora"
@@ -95,7 +95,7 @@ class TestPrompt:
         expect(editor.card("load_lora")).to_have_count(0)
         editor.canvas.press("ControlOrMeta+Shift+z")
         last = editor.show("History").get_by_role("option").first
-        expect(last).to_have_text(re.compile("^Put the LoRA style_lora on the model"))
+        expect(last).to_have_text(re.compile("^Apply the LoRA style_lora to the model"))
 
     def test_a_lora_is_put_on_once_and_its_words_are_written(self, editor: Editor) -> None:
         folder = editor.server.home / "models"
@@ -115,7 +115,7 @@ class TestPrompt:
             expect(option).to_be_visible()
             field.press("Tab")
             expect(field).to_have_value(text)
-        expect(editor.notice("The LoRA sketch is on the model already")).to_be_visible()
+        expect(editor.notice("The LoRA sketch is already applied to the model")).to_be_visible()
         expect(editor.cards).to_have_count(7)
 
 
@@ -136,19 +136,19 @@ def test_a_number_is_dragged_or_slid_and_becomes_a_port_and_back(editor: Editor)
     slider.press("ArrowRight")
     expect(editor.field("sample", "Denoise")).to_have_value(re.compile(r"^0\.0\d*[1-9]$"))
 
-    convert(editor, "sample", "Steps", "Make it a port")
+    convert(editor, "sample", "Steps", "Convert to port")
     port = editor.port("sample", "takes", "steps")
     expect(port).to_be_visible()
     assert inputs(editor, "sample")["steps"] == 20
     port.click(button="right")
-    editor.page.get_by_role("menuitem", name="Make it a field").click()
+    editor.page.get_by_role("menuitem", name="Convert to field").click()
     expect(steps).to_have_value("20")
     expect(port).to_have_count(0)
 
 
 def convert(editor: Editor, node: str, label: str, item: str) -> None:
     """Choose from the menu of an input."""
-    editor.card(node).get_by_role("button", name=f"More for {label}").click()
+    editor.card(node).get_by_role("button", name=f"More actions for {label}").click()
     editor.page.get_by_role("menuitem", name=item).click()
 
 
@@ -158,12 +158,14 @@ class TestPicture:
         return tab.open_link(PICTURE)
 
     def test_one_is_brought_and_others_are_chosen(self, fields: Editor, server: Server) -> None:
-        conversion = fields.canvas.get_by_role("img", name="The mask becomes a grey picture.")
+        conversion = fields.canvas.get_by_role(
+            "img", name="The mask is converted to a grayscale image."
+        )
         expect(conversion).to_be_visible()
         card = fields.card("picture")
         field = card.get_by_role("textbox", name="Path")
         field.evaluate(_DROP, ["pear.png", "image/png", base64.b64encode(APPLE).decode()])
-        expect_picture(card.get_by_role("img", name="Picture pear.png"))
+        expect_picture(card.get_by_role("img", name="Image pear.png"))
         assert re.fullmatch(r"upload:[0-9a-f]{64}/pear\.png", inputs(fields, "picture")["path"])
         expect(fields.tabs).to_have_count(1)
         undo(fields)
@@ -177,7 +179,7 @@ class TestPicture:
         choice = files.get_by_role("button", name="plum.png")
         expect_picture(choice.locator("img"))
         choice.click()
-        expect_picture(card.get_by_role("img", name="Picture plum.png"))
+        expect_picture(card.get_by_role("img", name="Image plum.png"))
 
     def test_one_of_the_inputs_folder(self, tab: Editor, server: Server) -> None:
         # A page that has listed the folder before doesn't look at once for what came since.
@@ -188,19 +190,19 @@ class TestPicture:
         path = fields.card("picture").get_by_role("textbox", name="Path")
         path.fill("fruit/fig.png")
         path.press("Enter")
-        expect_picture(fields.card("picture").get_by_role("img", name="Picture fig.png"))
+        expect_picture(fields.card("picture").get_by_role("img", name="Image fig.png"))
         (folder / "date.png").write_bytes(APPLE)
         fields.card("picture").get_by_role("button", name="Choose a file").click()
         files = fields.page.get_by_role("region", name="In the inputs folder")
         files.get_by_role("button", name="fruit/date.png").click()
-        expect_picture(fields.card("picture").get_by_role("img", name="Picture date.png"))
+        expect_picture(fields.card("picture").get_by_role("img", name="Image date.png"))
         assert inputs(fields, "picture")["path"] == "fruit/date.png"
 
     def test_a_mask_is_painted_by_mouse_and_by_keys(self, fields: Editor) -> None:
         card = fields.card("picture")
         field = card.get_by_role("textbox", name="Path")
         field.evaluate(_DROP, ["apple.png", "image/png", base64.b64encode(APPLE).decode()])
-        expect_picture(card.get_by_role("img", name="Picture apple.png"))
+        expect_picture(card.get_by_role("img", name="Image apple.png"))
         card.get_by_role("button", name="Paint a mask").click()
         dialog = fields.dialog("Paint a mask")
         easel = dialog.get_by_label("Mask of apple.png")

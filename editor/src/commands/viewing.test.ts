@@ -22,7 +22,7 @@ test("it doesn't take the place of a mask that is being painted by then", () => 
   showLooked(list, "Decode");
   expect(dialog()).toBe("mask");
   const [notice] = useNotices.getState().items;
-  expect(notice?.title).toBe("Decode is ready to be viewed");
+  expect(notice?.title).toBe("Decode is ready to view");
   notice?.action?.run();
   expect(dialog()).toBe("viewer");
 });

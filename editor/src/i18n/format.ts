@@ -70,7 +70,8 @@ export function problemWords(problem: {
   readonly message: string;
 }): string {
   const { port, message } = problem;
-  const isOfPort = port && /^(is|isn't|has|takes|would|needs|must|can't|doesn't)\b/.test(message);
+  const isOfPort =
+    port && /^(is|isn't|has|takes|would|needs|must|can't|cannot|doesn't|does not)\b/.test(message);
   return inWords(isOfPort ? `${port} ${message}` : message);
 }
 

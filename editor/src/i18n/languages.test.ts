@@ -5,9 +5,9 @@ import { bytes, duration, moment, numeral } from "./format";
 /** What is written as in English: names, keys of the keyboard, and words that were borrowed. */
 const SAME: Readonly<Record<string, string>> = {
   all: "comfyui smiles workflow ctrl esc min mono x",
-  de: "block bytes graph link name optional orange stereo sweep tabs text version video videos worker workflows zoom",
-  fr: "actions animations charge description menu note orange pause points surface type version violet volume worker workers workflows",
-  es: "bytes error experimental inspector panel series worker workers zoom",
+  de: "audio bytes details graph link meshes name navigation optional orange stereo subgraph sweep tabs text traceback version video videos worker workflows zoom",
+  fr: "actions animations audio charge description image images menu note orange pause points source surface type version violet volume worker workers workflows",
+  es: "bytes color error experimental inspector panel series worker workers zoom",
   ja: "end enter home pgdn pgup shift space",
   "zh-Hans": "end enter home pgdn pgup shift",
 };

@@ -39,7 +39,7 @@ describe("a fit", () => {
   test("names the conversion and says it in words", () => {
     const found = fit(types, { type: "Mask" }, { type: "Image" });
     expect(found).toMatchObject({ fits: true, conversion: "mask_to_image", maps: false });
-    expect(found.fits && found.note).toContain("grey");
+    expect(found.fits && found.note).toContain("grayscale");
   });
 
   test("says when the node runs once for each item", () => {

@@ -57,7 +57,7 @@ describe("a link", () => {
 
   test("that no node could convert is advised with what gives such a value", () => {
     const refused = link("load", "text_encoder", "sample", "latent");
-    expect(refused).toMatchObject({ fits: false, hint: "“Empty latent” gives such a value." });
+    expect(refused).toMatchObject({ fits: false, hint: "“Empty latent” outputs this type." });
   });
 
   test("that fits is allowed", () => {

@@ -84,12 +84,12 @@ describe("a value", () => {
 
   test.each([
     ["KSampler", "steps", "0", "1"],
-    ["KSampler", "steps", "2.5", "whole"],
-    ["KSampler", "steps", "true", "whole"],
+    ["KSampler", "steps", "2.5", "integer"],
+    ["KSampler", "steps", "true", "integer"],
     ["KSampler", "seed", "18446744073709551616", "18446744073709551615"],
     ["KSampler", "seed", "-1", "0"],
-    ["KSampler", "sampler", '"eular"', "eular isn't one of the choices. Nearest: euler"],
-    ["SaveImage", "format", '"gif"', "gif isn't one of the choices: png, "],
+    ["KSampler", "sampler", '"eular"', "eular is not one of the choices. Nearest: euler"],
+    ["SaveImage", "format", '"gif"', "gif is not one of the choices: png, "],
     ["KSampler", "model", '"tiny"', "link"],
     ["EmptyLatent", "width", "513", "512 or 520"],
     ["ImageGrid", "captions", '["a", 2]', "Item 2"],
@@ -107,13 +107,13 @@ describe("a value", () => {
     const options = widgetOf(input("KSampler", "schedule"));
     const count = options?.kind === "choice" ? options.options.length : 0;
     const fault = check("KSampler", "schedule", '"karas"');
-    expect(fault).toMatch(/^karas isn't one of the choices\. Nearest: karras, \w+, \w+, and \d+/);
+    expect(fault).toMatch(/^karas is not one of the choices\. Nearest: karras, \w+, \w+, and \d+/);
     expect(fault).toContain(`and ${count - 3} others.`);
     expect(check("KSampler", "schedule", `"${"long ".repeat(1000)}"`)?.length).toBeLessThan(160);
   });
 
   test("with half a character is told", () => {
-    expect(checkValue(input("SaveImage", "name"), fromPlain("\ud800"))).toContain("half");
+    expect(checkValue(input("SaveImage", "name"), fromPlain("\ud800"))).toContain("incomplete");
   });
 
   test("of any size is compared exactly", () => {

@@ -180,7 +180,7 @@ test("what isn't finished is left out of a run, and that is told in one line", a
   expect(useNotices.getState().items).toMatchObject([
     {
       kind: "info",
-      title: "Without 1 node that isn’t finished",
+      title: "Without 1 incomplete node",
       detail: "sample: image is missing",
     },
   ]);

@@ -26,7 +26,7 @@ const badge = (word: string) => screen.queryByText(word)?.closest("[role=img]");
 it("says that weights come in parts, and what that costs", () => {
   show(PARTS);
   expect(badge("in parts")).toHaveAccessibleName(
-    "Comes in parts, to the same results. It needs 14 GB of 12 GB. About 8.2 s more",
+    "Weights are loaded in parts; results are the same. Needs 14 GB of 12 GB. About 8.2 s slower",
   );
 });
 
@@ -34,7 +34,7 @@ it("warns of what has no room, and says what would help", () => {
   show({ fit: "none", needed: null, room: null, seconds: 0 });
   expect(badge("too large")).toHaveAttribute("data-kind", "none");
   expect(badge("too large")?.getAttribute("data-tip")).toMatch(
-    /^Likely to run out of memory\. A smaller picture/,
+    /^Likely to run out of memory\. A smaller image/,
   );
 });
 

@@ -103,7 +103,7 @@ test("the tour goes on, back, and ends with Escape", async () => {
   render(<Tour onClose={close} />);
   expect(screen.getByRole("dialog", { name: "Welcome to nodegraph" })).toHaveFocus();
   await userEvent.click(screen.getByRole("button", { name: "Next" }));
-  expect(screen.getByRole("dialog", { name: "Add a step" })).toHaveFocus();
+  expect(screen.getByRole("dialog", { name: "Add a node" })).toHaveFocus();
   await userEvent.click(screen.getByRole("button", { name: "Back" }));
   await userEvent.keyboard("{Escape}");
   expect(close).toHaveBeenCalled();

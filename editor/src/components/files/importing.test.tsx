@@ -109,9 +109,9 @@ test("of several files each has its report, and a node is shown where it is", as
 });
 
 test.each([
-  [1, 0, "Its one node was translated."],
-  [2, 0, "All 2 nodes were translated."],
-  [1, 1, "Its one node couldn’t be translated; it is on the canvas as a placeholder."],
+  [1, 0, "Its one node was converted."],
+  [2, 0, "All 2 nodes were converted."],
+  [1, 1, "Its one node could not be converted. It is on the canvas as a placeholder."],
 ])("of %i nodes, %i of them as placeholders, it says so", (nodes, lacking, words) => {
   const untranslated = REPORT.untranslated.slice(0, lacking);
   const told = [{ ...TOLD, report: { ...REPORT, nodes, untranslated } }];

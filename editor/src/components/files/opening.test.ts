@@ -158,6 +158,6 @@ describe("from the server", () => {
     expect(told()).not.toContain("fruit");
     may = false;
     expect(await openExample(spec("p:Load", { example }))).not.toBeNull();
-    expect(told()).toContain("The folder “fruit”");
+    expect(told()).toContain("the folder “fruit”");
   });
 });

@@ -45,7 +45,7 @@ describe("AddNodeSearch", () => {
     expect(labels()[0]).toContain("Blend pictures");
     await user.keyboard("sam{Control>}d{/Control}");
     await user.clear(screen.getByRole("combobox"));
-    expect(labels()[0]).toMatch(/^FavouritesSample/);
+    expect(labels()[0]).toMatch(/^FavoritesSample/);
     await user.keyboard("{Enter}");
     expect(workflow().nodes.get(names()[1] ?? "")?.type).toBe("Sample");
     act(() => toggleFavourite("Sample"));
@@ -91,10 +91,10 @@ describe("PalettePanel", () => {
     toggleFavourite("Sample");
     render(<PalettePanel />);
     const first = () => screen.getAllByRole("treeitem")[0];
-    expect(first()).toHaveTextContent(/^Favourites/);
-    const star = screen.getAllByRole("button", { name: "Sample is a favourite no more" })[0];
+    expect(first()).toHaveTextContent(/^Favorites/);
+    const star = screen.getAllByRole("button", { name: "Remove Sample from favorites" })[0];
     await userEvent.click(star as HTMLElement);
-    expect(first()).not.toHaveTextContent(/^Favourites/);
+    expect(first()).not.toHaveTextContent(/^Favorites/);
   });
 });
 
@@ -107,9 +107,9 @@ describe("HistoryPanel", () => {
       change("Two", (w) => ({ ...w, title: "two" }));
     });
     render(<HistoryPanel />);
-    await userEvent.setup().click(screen.getByText("Called one"));
+    await userEvent.setup().click(screen.getByText("Title changed to one"));
     expect(workflow().title).toBe("one");
-    expect(screen.getByText("Called two")).toBeInTheDocument();
+    expect(screen.getByText("Title changed to two")).toBeInTheDocument();
   });
 
   it("compares a snapshot to what there is now, and comes back to it", async () => {
@@ -120,14 +120,14 @@ describe("HistoryPanel", () => {
     });
     render(<HistoryPanel />);
     const user = userEvent.setup();
-    await user.click(screen.getByRole("button", { name: "Compare before to now" }));
-    expect(screen.getByRole("list", { name: "Changed since then" })).toHaveTextContent(
-      "Called two",
+    await user.click(screen.getByRole("button", { name: "Compare before with the current state" }));
+    expect(screen.getByRole("list", { name: "Changes since the snapshot" })).toHaveTextContent(
+      "Title changed to two",
     );
     await user.click(screen.getByRole("button", { name: "Restore before" }));
     expect(workflow().title).toBe("");
     expect(screen.getByText("before restored")).toBeInTheDocument();
-    expect(screen.getByText("Nothing has changed since then.")).toBeInTheDocument();
+    expect(screen.getByText("No changes since the snapshot.")).toBeInTheDocument();
   });
 });
 
@@ -148,11 +148,11 @@ describe("HelpPanel", () => {
     useCatalogue.setState({ types });
     useUi.setState({ helpTopic: "Load" });
     render(<HelpPanel />);
-    const picture = screen.getByRole("img", { name: "What the example of Load picture makes" });
+    const picture = screen.getByRole("img", { name: "Result of the example of Load picture" });
     expect(picture).toHaveAttribute("src", "/e/picture");
     act(() => useUi.setState({ helpTopic: "Bare" }));
     expect(screen.queryByRole("img")).toBeNull();
-    expect(screen.queryByRole("button", { name: "Open its example" })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Open example" })).toBeNull();
   });
 
   it("hides a picture that can't be had", () => {
@@ -163,7 +163,7 @@ describe("HelpPanel", () => {
     render(<HelpPanel />);
     fireEvent.error(screen.getByRole("img"));
     expect(screen.queryByRole("img")).toBeNull();
-    expect(screen.getByRole("button", { name: "Open its example" })).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Open example" })).toBeInTheDocument();
   });
 
   it("offers all nodes where none is selected", async () => {
@@ -196,7 +196,7 @@ describe("InspectorPanel", () => {
     });
     useDocuments.getState().select(["code"]);
     render(<InspectorPanel />);
-    await userEvent.setup().click(screen.getByRole("button", { name: "Remove the link" }));
+    await userEvent.setup().click(screen.getByRole("button", { name: "Remove link" }));
     expect(workflow().nodes.get("code")?.inputs.size).toBe(0);
   });
 

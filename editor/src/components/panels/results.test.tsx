@@ -35,7 +35,7 @@ describe("GalleryPanel", () => {
     const user = userEvent.setup();
     screen.getByRole("gridcell", { name: /apple_0/ }).focus();
     await user.keyboard(" {ArrowRight}{ArrowRight} ");
-    expect(screen.getByText("2 marked")).toBeInTheDocument();
+    expect(screen.getByText("2 selected")).toBeInTheDocument();
     await user.click(screen.getByRole("button", { name: "Compare" }));
     const { name, props } = useUi.getState().dialog ?? {};
     expect(name).toBe("viewer");
@@ -121,7 +121,7 @@ describe("Viewer", () => {
     await user.keyboard("{ArrowRight}");
     expect(screen.getByRole("heading", { name: "apple_1.png" })).toBeInTheDocument();
     await user.keyboard("c");
-    const divider = screen.getByRole("slider", { name: "Place of the divider" });
+    const divider = screen.getByRole("slider", { name: "Divider position" });
     divider.focus();
     await user.keyboard("{ArrowRight}{Shift>}{ArrowRight}{/Shift}");
     expect(divider).toHaveAttribute("aria-valuenow", "61");
@@ -147,15 +147,9 @@ describe("keys of the Viewer", () => {
     const user = userEvent.setup();
     await user.keyboard(" ");
     expect(play).toHaveBeenCalledOnce();
-    expect(screen.getByRole("button", { name: "Play again and again" })).toHaveAttribute(
-      "aria-pressed",
-      "true",
-    );
+    expect(screen.getByRole("button", { name: "Loop" })).toHaveAttribute("aria-pressed", "true");
     await user.keyboard("l");
-    expect(screen.getByRole("button", { name: "Play again and again" })).toHaveAttribute(
-      "aria-pressed",
-      "false",
-    );
+    expect(screen.getByRole("button", { name: "Loop" })).toHaveAttribute("aria-pressed", "false");
     play.mockRestore();
   });
 });
@@ -174,7 +168,7 @@ describe("a video among the results", () => {
     expect(player).toHaveAttribute("src", video.href);
     expect(screen.getByRole("button", { name: "Play" })).toBeInTheDocument();
     fireEvent.error(player);
-    expect(screen.getByText("This can't be shown here")).toBeInTheDocument();
+    expect(screen.getByText("This file cannot be shown here")).toBeInTheDocument();
   });
 });
 

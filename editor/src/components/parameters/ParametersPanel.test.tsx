@@ -58,7 +58,7 @@ describe("the list of parameters", () => {
     await userEvent.type(name, "lost");
     await userEvent.tab();
     expect(name).toBeInvalid();
-    expect(name).toHaveAccessibleDescription("There is another parameter of this name.");
+    expect(name).toHaveAccessibleDescription("Another parameter has this name.");
     expect([...parameters().keys()]).toEqual(["amount", "lost", "word"]);
     await userEvent.type(name, "2{Enter}");
     expect([...parameters().keys()]).toEqual(["lost2", "lost", "word"]);
@@ -100,7 +100,7 @@ describe("app mode", () => {
     const inputs = currentWorkflow(activeDocument()).nodes.get("count")?.inputs;
     expect(inputs?.get("text")).toBe("apple");
     expect(screen.getByLabelText("Amount")).toHaveValue("2");
-    expect(screen.getByText(/gone.x is gone/)).toBeVisible();
+    expect(screen.getByText(/gone.x no longer exists/)).toBeVisible();
   });
 
   it("says what to do where there are no parameters", async () => {

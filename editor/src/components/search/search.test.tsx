@@ -31,7 +31,7 @@ describe("the search", () => {
       { id: "test.boil", label: "settings.snap", group: "edit", run: ran },
     ]);
     const { onClose } = open();
-    await userEvent.setup().keyboard("snap to the grid{ArrowDown}{ArrowUp}");
+    await userEvent.setup().keyboard("snap to grid{ArrowDown}{ArrowUp}");
     await userEvent.click(screen.getAllByRole("option", { name: /Edit/ })[0] ?? document.body);
     expect(onClose).toHaveBeenCalledOnce();
     await waitFor(() => expect(ran).toHaveBeenCalledOnce());
@@ -44,7 +44,7 @@ describe("the search", () => {
       { id: "test.boil", label: "settings.snap", group: "edit", when: isAtPage, run: vi.fn() },
     ]);
     open();
-    await userEvent.setup().keyboard("snap to the grid");
+    await userEvent.setup().keyboard("snap to grid");
     expect(screen.getAllByRole("option", { name: /Edit/ })).toHaveLength(1);
     remove();
   });

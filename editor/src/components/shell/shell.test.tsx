@@ -98,8 +98,8 @@ describe("settings", () => {
     await user.click(screen.getByRole("radio", { name: /High contrast/ }));
     expect(useSettings.getState().theme).toBe("contrast");
     await user.click(screen.getByRole("tab", { name: "Canvas" }));
-    await user.selectOptions(screen.getByLabelText("Shape of links"), "Steps");
-    await user.click(screen.getByRole("switch", { name: "Snap to the grid" }));
+    await user.selectOptions(screen.getByLabelText("Link shape"), "Steps");
+    await user.click(screen.getByRole("switch", { name: "Snap to grid" }));
     expect(useSettings.getState()).toMatchObject({ linkStyle: "step", snap: true });
   });
 
@@ -108,13 +108,13 @@ describe("settings", () => {
     render(<SettingsDialog page="keys" onClose={vi.fn()} />);
     await user.click(screen.getByRole("button", { name: /^Change the key of About nodegraph/ }));
     await user.keyboard("{Control>},{/Control}");
-    expect(screen.getByRole("status")).toHaveTextContent("Ctrl+, is “Settings”.");
+    expect(screen.getByRole("status")).toHaveTextContent("Ctrl+, is already used by “Settings”.");
     await user.click(screen.getByRole("button", { name: "Use it here" }));
     const keys = (id: string) =>
       keysOf(commandById(id) ?? { id, label: "", group: "", run: vi.fn() });
     expect(keys("help.about")).toEqual(["mod+,"]);
     expect(keys("help.settings")).toEqual([]);
-    await user.click(screen.getByRole("button", { name: "Back to the usual key of Settings" }));
+    await user.click(screen.getByRole("button", { name: "Reset the key of Settings" }));
     expect(keys("help.settings")).toEqual(["mod+,"]);
   });
 });

@@ -119,7 +119,7 @@ describe("a widget that a pack brings", () => {
 
   it("gives way to the plain field where it isn't there, and says so", async () => {
     field(null);
-    expect(screen.getByRole("status")).toHaveTextContent("“curve” isn't there");
+    expect(screen.getByRole("status")).toHaveTextContent("“curve” is missing");
     const plain = screen.getByLabelText("Curve");
     await userEvent.type(plain, "[[0.25]");
     await userEvent.tab();
@@ -130,7 +130,7 @@ describe("a widget that a pack brings", () => {
     const { rerender } = field("/packs/tones/widgets/curve/1");
     const { say } = await begun();
     await say({ kind: "error", message: "TypeError: no", fatal: true });
-    expect(await screen.findByRole("status")).toHaveTextContent("failed, so this is the plain");
+    expect(await screen.findByRole("status")).toHaveTextContent("failed, so the plain");
     expect(screen.getByRole("status")).toHaveTextContent("TypeError: no");
     expect(screen.getByLabelText("Curve").tagName).toBe("TEXTAREA");
     await userEvent.click(screen.getByRole("button", { name: "Try again" }));
@@ -155,7 +155,7 @@ describe("a widget that a pack brings", () => {
     field("/packs/tones/widgets/curve/1");
     const { frame } = await begun();
     fireEvent.load(frame);
-    expect(await screen.findByRole("status")).toHaveTextContent("went to another page");
+    expect(await screen.findByRole("status")).toHaveTextContent("opened another page");
   });
 
   it("can be written as text instead, and back", async () => {

@@ -129,7 +129,7 @@ describe("a number", () => {
     await userEvent.tab();
     expect(field).toHaveValue("3000");
     expect(field).toBeInvalid();
-    expect(field).toHaveAccessibleDescription("The largest allowed is 100.");
+    expect(field).toHaveAccessibleDescription("The maximum is 100.");
     expect(onChange).not.toHaveBeenCalled();
   });
 
@@ -216,13 +216,11 @@ describe("a seed", () => {
 
   it("is drawn anew, and told what happens with each run", async () => {
     const { onChange } = show(SEED, 1);
-    await userEvent.click(screen.getByRole("button", { name: "Draw another seed" }));
+    await userEvent.click(screen.getByRole("button", { name: "New random seed" }));
     expect(Number.isSafeInteger(onChange.mock.lastCall?.[0])).toBe(true);
-    await userEvent.click(
-      screen.getByRole("button", { name: "Seed with each run: Stays the same" }),
-    );
-    await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Counts up/ }));
-    expect(screen.getByRole("button", { name: "Seed with each run: Counts up" })).toBeVisible();
+    await userEvent.click(screen.getByRole("button", { name: "Seed on each run: Fixed" }));
+    await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Increment/ }));
+    expect(screen.getByRole("button", { name: "Seed on each run: Increment" })).toBeVisible();
   });
 });
 
@@ -330,7 +328,7 @@ describe("a choice", () => {
     const { onChange } = show(inputOf({ json_schema: { enum: ["x", "y"] } }), "gone");
     expect(screen.getByLabelText("Field")).toBeInvalid();
     expect(screen.getByLabelText("Field")).toHaveValue("gone");
-    expect(screen.getByText(/gone isn't one of the choices: x, y/)).toBeVisible();
+    expect(screen.getByText(/gone is not one of the choices: x, y/)).toBeVisible();
     expect(onChange).not.toHaveBeenCalled();
   });
 });
@@ -444,7 +442,7 @@ describe("a picture", () => {
     const field = screen.getByLabelText("Field");
     fireEvent.drop(field, { dataTransfer: { files: [file], types: ["Files"] } });
     expect(
-      await screen.findByText(/dog.png couldn't be uploaded: the file is too large/),
+      await screen.findByText(/Could not upload dog.png: the file is too large/),
     ).toBeVisible();
     expect(onChange).not.toHaveBeenCalled();
     expect(field).toHaveValue("apple.png");
@@ -468,7 +466,7 @@ describe("a picture", () => {
     const folder = await screen.findByRole("region", { name: "In the inputs folder" });
     await userEvent.click(within(folder).getByRole("button", { name: /pear.png/ }));
     expect(last()).toBe('"fruit/pear.png"');
-    expect(screen.getByRole("img", { name: "Picture pear.png" })).toHaveAttribute("src", "/small");
+    expect(screen.getByRole("img", { name: "Image pear.png" })).toHaveAttribute("src", "/small");
   });
 
   it("is found among what workflows gave", async () => {
@@ -484,7 +482,7 @@ describe("a picture", () => {
     await userEvent.click(screen.getByRole("button", { name: "Paint a mask" }));
     expect(screen.getByText(/Upload this one first/)).toBeVisible();
     give("upload:1/cat.png");
-    await screen.findByRole("img", { name: "Picture cat.png" });
+    await screen.findByRole("img", { name: "Image cat.png" });
     await userEvent.click(screen.getByRole("button", { name: "Paint a mask" }));
     expect(last()).toBe('"upload:3/masked.png"');
   });

@@ -45,7 +45,7 @@ function field(name: string) {
 const workflow = (): Workflow => currentWorkflow(activeDocument());
 
 async function choose(label: string, entry: RegExp) {
-  await userEvent.click(screen.getByRole("button", { name: `More for ${label}` }));
+  await userEvent.click(screen.getByRole("button", { name: `More actions for ${label}` }));
   await userEvent.click(screen.getByRole("menuitem", { name: entry }));
 }
 
@@ -98,35 +98,35 @@ describe("a field of a node", () => {
 
   it("is made a port, and a field again without its link", async () => {
     const { unmount } = field("steps");
-    await choose("Steps", /Make it a port/);
+    await choose("Steps", /Convert to port/);
     expect(layoutOf(workflow(), null).shown.get("sample")?.has("steps")).toBe(true);
     expect(screen.queryByRole("spinbutton")).toBeNull();
     unmount();
     field("cfg");
-    await choose("Cfg", /Make it a field/);
+    await choose("Cfg", /Convert to field/);
     expect(workflow().nodes.get("sample")?.inputs.has("cfg")).toBe(false);
     expect(screen.getByLabelText("Cfg")).toBeVisible();
   });
 
   it("goes back to its default", async () => {
     field("steps");
-    await choose("Steps", /Back to the default/);
+    await choose("Steps", /Reset to default/);
     expect(workflow().nodes.get("sample")?.inputs.has("steps")).toBe(false);
     expect(screen.getByLabelText("Steps")).toHaveAttribute("placeholder", "5");
   });
 
   it("becomes a parameter and stops being one", async () => {
     field("steps");
-    await choose("Steps", /Add to the parameters/);
+    await choose("Steps", /Add to parameters/);
     expect(workflow().parameters.get("steps")?.input).toBe("sample.steps");
-    await choose("Steps", /Remove from the parameters/);
+    await choose("Steps", /Remove from parameters/);
     expect(workflow().parameters.size).toBe(0);
   });
 
   it("remembers in the file what happens to a seed", async () => {
     field("seed");
-    await userEvent.click(screen.getByRole("button", { name: /Stays the same/ }));
-    await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /drawn anew/ }));
+    await userEvent.click(screen.getByRole("button", { name: /Fixed/ }));
+    await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Randomize/ }));
     expect(layoutOf(workflow(), null).seeds.get("sample.seed")).toBe("random");
   });
 
@@ -146,10 +146,10 @@ describe("a field of a node", () => {
 
 it("shows that its input is marked to be swept", async () => {
   field("steps");
-  expect(screen.queryByLabelText("Sweep: several values")).toBeNull();
-  await userEvent.click(screen.getByRole("button", { name: "More for Steps" }));
+  expect(screen.queryByLabelText("Sweep several values")).toBeNull();
+  await userEvent.click(screen.getByRole("button", { name: "More actions for Steps" }));
   await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Sweep/ }));
-  expect(screen.getByLabelText("Sweep: several values")).toBeVisible();
+  expect(screen.getByLabelText("Sweep several values")).toBeVisible();
 });
 
 describe("an input whose value could not be read of another program's file", () => {

@@ -47,8 +47,8 @@ test("remote models are told as such, and by name until they were looked at", ()
   const far = { ...WHOLE, is_remote: true };
   useCatalogue.setState({ models: [far, { ...far, bytes: 0, is_looked_at: false }] });
   expect(offered("model")?.map((choice) => choice.detail)).toEqual([
-    "sd1 · file · 2.0 GB · remote, fetched when it is needed",
-    "remote, not looked at yet",
+    "sd1 · file · 2.0 GB · remote, downloaded when it is needed",
+    "remote, not checked yet",
   ]);
 });
 

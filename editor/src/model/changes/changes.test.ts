@@ -40,7 +40,7 @@ test("a value is told as it was and as it is", () => {
   expect(said(setInput(CHAIN, null, "load", "path", "two words"))).toBe(
     "load: path a.png → “two words”",
   );
-  expect(said(setInput(CHAIN, null, "load", "path", undefined))).toBe("load: path taken away");
+  expect(said(setInput(CHAIN, null, "load", "path", undefined))).toBe("load: path reset");
 });
 
 test("of a long text the words that differ are told", () => {
@@ -89,18 +89,18 @@ test("looks are told where nothing else was done", () => {
   expect(said(setCollapsed(CHAIN, null, ["blur"], true))).toBe("blur collapsed");
   expect(said(setInput(moved, null, "blur", "amount", 21))).toBe("blur: amount 20 → 21");
   expect(said(setSeedMode(CHAIN, null, "blur", "amount", "random"))).toBe(
-    "blur: amount drawn before each run",
+    "blur: amount randomized before each run",
   );
 });
 
 test("blocks, parameters and the file's own words are told", () => {
   const made = makeSubgraph(CHAIN, null, ["blur"], "Soften", TYPES);
-  expect(said(made.workflow)).toBe("Block Soften made of 1 node");
+  expect(said(made.workflow)).toBe("Subgraph Soften created from 1 node");
   const inner = setInput(made.workflow, "Soften", "blur", "amount", 25);
   expect(said(inner, made.workflow)).toBe("Soften › blur: amount 20 → 25");
   const unpacked = unpackSubgraph(made.workflow, null, made.node, TYPES).workflow;
-  expect(said(unpacked, made.workflow)).toBe("Block Soften unpacked");
-  expect(said(setMeta(CHAIN, { title: "Apple" }))).toBe("Called Apple");
+  expect(said(unpacked, made.workflow)).toBe("Subgraph Soften unpacked");
+  expect(said(setMeta(CHAIN, { title: "Apple" }))).toBe("Title changed to Apple");
 });
 
 test("of many changes the first ones are told, and how many are left", () => {

@@ -45,11 +45,11 @@ describe("treeRows", () => {
   });
 
   it("has favourites in a folder of their own, in their order", () => {
-    const rows = favouriteRows(specs, ["Odd", "gone", "Resize"], new Set(), "Favourites");
+    const rows = favouriteRows(specs, ["Odd", "gone", "Resize"], new Set(), "Favorites");
     expect(ids(rows)).toEqual(["*", "*type:Odd", "*type:Resize"]);
     expect(rows[0]).toMatchObject({ count: 2, open: true });
-    expect(ids(favouriteRows(specs, ["Odd"], new Set(["*"]), "Favourites"))).toEqual(["*"]);
-    expect(favouriteRows(specs, [], new Set(), "Favourites")).toEqual([]);
+    expect(ids(favouriteRows(specs, ["Odd"], new Set(["*"]), "Favorites"))).toEqual(["*"]);
+    expect(favouriteRows(specs, [], new Set(), "Favorites")).toEqual([]);
   });
 
   it("leads from a row to its category", () => {

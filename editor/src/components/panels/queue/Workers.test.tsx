@@ -29,10 +29,10 @@ it("tells of each worker what it runs, what it holds and why it died", async () 
   await userEvent.setup().click(screen.getByRole("button", { name: "Fox" }));
   await userEvent.setup().click(screen.getByRole("button", { name: "Owl" }));
   expect(asked).toEqual(["job_1", "job_2"]);
-  expect(screen.getByRole("list", { name: "Models in its memory" })).toHaveTextContent("tiny");
-  expect(screen.getByRole("button", { name: "Helps with Fox" })).toBeInTheDocument();
-  expect(screen.getByText("Runs a job")).toBeInTheDocument();
-  expect(screen.getByText("Died last: it was killed")).toBeInTheDocument();
+  expect(screen.getByRole("list", { name: "Models in memory" })).toHaveTextContent("tiny");
+  expect(screen.getByRole("button", { name: "Helping with Fox" })).toBeInTheDocument();
+  expect(screen.getByText("Running a job")).toBeInTheDocument();
+  expect(screen.getByText("Last failure: it was killed")).toBeInTheDocument();
 });
 
 it.each([
