@@ -91,13 +91,8 @@ def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -
     before = editor.tab.inner_text()
     with editor.watch.allowing("status of 4"):
         editor.drop("odd.json", json.dumps(document).encode(), "application/json")
-<<<<<<< HEAD
-        expect(editor.page.get_by_text("“odd.json” couldn’t be opened")).to_be_visible()
-    expect(editor.page.get_by_text("`version` is not supported")).to_be_visible()
-=======
         expect(editor.page.get_by_text("Could not open “odd.json”")).to_be_visible()
-    expect(editor.page.get_by_text("`version` is not known")).to_be_visible()
->>>>>>> we
+    expect(editor.page.get_by_text("`version` is not supported")).to_be_visible()
     expect(editor.tab).to_have_text(before)
 
 

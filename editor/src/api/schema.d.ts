@@ -45,7 +45,7 @@ export interface AppItem {
 /** Some apps, by name. */
 export interface AppList {
   items: AppItem[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -96,7 +96,7 @@ export interface ArtifactEntry {
 /** Some artifacts, the newest first. */
 export interface ArtifactList {
   items: ArtifactEntry[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -279,9 +279,9 @@ export interface Finding {
 
 /** A workflow of ComfyUI: its document, or the texts of a picture or video that carries it. */
 export interface ImportWish {
-  /** What its file says: the API format, or the UI's of version 0.4 or 1.0. */
+  /** Content of the file: the API format, or the UI format of version 0.4 or 1.0. */
   document?: Record<string, unknown> | null;
-  /** Metadata by name: `workflow`, `prompt`, or `comment` with both in it. */
+  /** Metadata by name: `workflow`, `prompt`, or `comment` with both. */
   texts?: Record<string, string> | null;
 }
 
@@ -301,7 +301,7 @@ export interface InputFileEntry {
 
 /** The newest files of the inputs folder, the newest first. */
 export interface InputList {
-  /** Only those who may run are told. */
+  /** Shown only to clients that may run jobs. */
   items: InputFileEntry[];
   next: string | null;
 }
@@ -437,7 +437,7 @@ export interface JobLinks {
 /** Some jobs. */
 export interface JobList {
   items: JobEntry[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -461,22 +461,22 @@ export interface JobOutputs {
 
 /** A job to be. */
 export interface JobWish {
-  /** A workflow as its file says it, or the name of a saved one. */
+  /** The content of a workflow file, or the name of a saved workflow. */
   workflow: SavedReference | Record<string, unknown>;
   /** Values of the workflow's named parameters. */
   parameters?: Record<string, unknown>;
-  /** Nodes to run, with what they need; all that write something if not given. */
+  /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
   targets?: string[] | null;
-  /** For display; the workflow's title if not given. */
+  /** Display name. Default: the workflow's title. */
   name?: string;
-  /** To find it by. */
+  /** Tags to find the job by. */
   tags?: string[];
-  /** The highest goes first, before all jobs of lower ones. Default: `0`. */
+  /** Jobs with the highest priority run before all others. Default: `0`. */
   priority?: number;
-  /** Let it wait until it is let go. Default: `false`. */
+  /** Hold the job until it is released. Default: `false`. */
   held?: boolean;
   options?: RunOptions;
-  /** Plan it first, and keep the plan with it. Takes longer. Default: `false`. */
+  /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
 }
 
@@ -535,7 +535,7 @@ export interface ModelEntry {
 export interface ModelList {
   items: ModelEntry[];
   next: string | null;
-  /** Where to put more; only those who may administer are told. */
+  /** Folders for more models, shown only to admins. */
   folders: string[];
 }
 
@@ -586,7 +586,7 @@ export interface NodeType {
   experimental: boolean;
   tags: string[];
   facts: Record<string, Record<string, string>>;
-  /** What it does; None if there is none. */
+  /** What the workflow does; null if there is no description. */
   example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
   inputs_schema: Record<string, unknown>;
@@ -594,13 +594,13 @@ export interface NodeType {
 
 /** A small workflow that shows what a node type does. */
 export interface NodeTypeExample {
-  /** Where the server has it. */
+  /** Path of the workflow on the server. */
   href: string;
-  /** Where the server has a picture of what it makes; None if there is none. */
+  /** Path of an example picture on the server; null if there is none. */
   picture: string | null;
-  /** Files that it reads, which have to be brought along. */
+  /** Files that the workflow reads, which must be uploaded. */
   needs: string[];
-  /** Folders that it reads; `POST` to `…/example/folders` brings them along. */
+  /** Folders that the workflow reads; `POST` to `…/example/folders` copies them. */
   folders: string[];
 }
 
@@ -609,45 +609,45 @@ export interface NodeTypeList {
   items: NodeType[];
   next: string | null;
   port_types: PortTypeEntry[];
-  /** What packs bring into the editor. */
+  /** Widgets and panels that packs add to the editor. */
   frames: PackFrame[];
   /** Versions of the packs by name. */
   packs: Record<string, string>;
-  /** What is wrong with packs; the others still count. */
+  /** Problems of packs; other packs still work. */
   problems: string[];
-  /** What is used most, to be offered first. */
+  /** The most used node types, to be suggested first. */
   usage: NodeTypeUsage;
   /**
-   * Packs that have yet to be read, or read anew: their node types may still come. An empty name
-   * stands for the built-in nodes.
+   * Packs that are still being read: their node types may still appear. An empty name means the
+   * built-in nodes.
    */
   unread: string[];
 }
 
 /** What a list shows of a node type. */
 export interface NodeTypeSummary {
-  /** Name in workflows. */
+  /** Name of the node type in workflows. */
   type: string;
-  /** Its pack; empty for the built-in nodes. */
+  /** Pack of the node type; empty for the built-in nodes. */
   pack: string;
-  /** Name for people. */
+  /** Display name. */
   label: string;
   category: string;
-  /** One sentence on what it does. */
+  /** One sentence on what the node does. */
   summary: string;
-  /** Further words to find it by. */
+  /** More search words. */
   tags: string[];
-  /** What to use instead; empty if it is not deprecated. */
+  /** Replacement; empty if the node is not deprecated. */
   deprecated: string;
   experimental: boolean;
-  /** Where the server has the whole node type, with its inputs and outputs. */
+  /** Path of the full node type on the server, with its inputs and outputs. */
   href: string;
 }
 
 /** Summaries of some node types, by name. */
 export interface NodeTypeSummaryList {
   items: NodeTypeSummary[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -657,7 +657,7 @@ export interface NodeTypeUsage {
   types: Record<string, number>;
   /**
    * By output, then by input, then by the model family of what the link carries; an empty name
-   * where that isn't known.
+   * where it is not known.
    */
   links: Record<string, Record<string, Record<string, number>>>;
 }
@@ -714,7 +714,7 @@ export interface PackFrame {
   /** A panel's title; empty for a widget. */
   label: string;
   help: string;
-  /** Page for a frame in a sandbox without an origin. Changes with the pack's file. */
+  /** Page for a sandboxed frame without an origin. Its path changes with the pack's file. */
   href: string;
 }
 
@@ -747,9 +747,9 @@ export interface PlanEntry {
 /** A type that links carry. */
 export interface PortTypeEntry {
   name: string;
-  /** Of its ports and links. */
+  /** Color of its ports and links. */
   color: string;
-  /** Types whose ports take it too. */
+  /** Types whose ports also accept it. */
   parents: string[];
   description: string;
 }
@@ -761,7 +761,7 @@ export interface ProblemDetails {
   status: number;
   detail: string;
   instance?: string | null;
-  /** Everything that was found, not only the first. */
+  /** All problems that were found, not only the first. */
   problems: Finding[];
 }
 
@@ -841,11 +841,11 @@ export interface RetentionChange {
 
 /** How to run it. */
 export interface RunOptions {
-  /** Seconds of running after which it is cancelled. */
+  /** Seconds of run time after which the job is cancelled. */
   deadline?: number | null;
   /** Find nodes that change their inputs; slow. */
   check_mutation?: boolean | null;
-  /** Without news, after which a node counts as stalled: for all, or by node. */
+  /** Seconds without news after which a node counts as stalled, for all nodes or by node. */
   stall_seconds?: number | Record<string, number> | null;
 }
 
@@ -886,7 +886,7 @@ export interface SavedItem {
 /** Some saved workflows, by name. */
 export interface SavedList {
   items: SavedItem[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -918,7 +918,7 @@ export interface SavedVersion {
 
 /** A workflow that a script is to build. */
 export interface ScriptWish {
-  /** A workflow as its file says it. */
+  /** The content of a workflow file. */
   workflow: Record<string, unknown>;
 }
 
@@ -1010,7 +1010,7 @@ export interface ServerSettings {
 
 /** What may be changed while the server runs. */
 export interface SettingsChange {
-  /** Which ended jobs are kept. */
+  /** Rules for how long ended jobs are kept. */
   retention?: RetentionChange | null;
 }
 
@@ -1164,7 +1164,7 @@ export interface UploadLimits {
 /** Some uploads, the newest first. */
 export interface UploadList {
   items: UploadEntry[];
-  /** Cursor of the next page; none if this is the last. */
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -1219,10 +1219,10 @@ export interface WorkerEntry {
 
 /** A workflow with values of its parameters. */
 export interface WorkflowWish {
-  /** A workflow as its file says it, or the name of a saved one. */
+  /** The content of a workflow file, or the name of a saved workflow. */
   workflow: SavedReference | Record<string, unknown>;
   /** Values of the workflow's named parameters. */
   parameters?: Record<string, unknown>;
-  /** Nodes to run, with what they need; all that write something if not given. */
+  /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
   targets?: string[] | null;
 }

@@ -31,7 +31,7 @@ it("ends what is said before the next is said", () => {
 it.each([
   ['Link it: {"from": "load.vae"} or {"from": "tiny.vae"}.', "Link it: load.vae or tiny.vae."],
   ['Write {"from": "size"}.', "Link it to size."],
-  ["Take the `mode` of `save` away.", "Let save run (it is muted or bypassed)."],
+  ["Remove the `mode` of `save`.", "Let save run (it is muted or bypassed)."],
   ["Did you mean `euler`?", "Did you mean `euler`?"],
 ])("%s is said as %s", (text, words) => expect(inWords(text)).toBe(words));
 

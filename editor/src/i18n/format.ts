@@ -55,8 +55,8 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/\{"from": "node\.port"\}, or \{"value": …\} for a literal/g, "a link, or a value"],
   [/Write \{"from": "([^"]+)"\}/g, "Link it to $1"],
   [/\{"from": "([^"]+)"\}/g, "$1"],
-  [/Take the `mode` of `([^`]+)` away/g, "Let $1 run (it is muted or bypassed)"],
-  [/take its `mode` away/g, "let it run"],
+  [/Remove the `mode` of `([^`]+)`/g, "Let $1 run (it is muted or bypassed)"],
+  [/remove its `mode`/g, "let it run"],
 ];
 
 /** What the server says, in the words of somebody who sees a canvas and no file. */

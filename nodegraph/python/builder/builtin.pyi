@@ -27,13 +27,13 @@ class Conditioning:
     """Encoded prompts."""
 
 class ControlNet:
-    """Recipe of a network that leads by a picture."""
+    """Recipe of a ControlNet."""
 
 class Dataset:
-    """Examples to learn from, with what is said of them."""
+    """Training examples with their captions."""
 
 class DiffusionModel:
-    """Recipe of a denoiser."""
+    """Recipe of a diffusion model."""
 
 class Guider:
     """What a model is led by, and how its answers are put together."""
@@ -45,19 +45,19 @@ class Image:
     """float32 [batch, height, width, channels] in 0..1, sRGB."""
 
 class ImageEncoder:
-    """Recipe of what tells what a picture shows."""
+    """Recipe of an image encoder."""
 
 class LanguageModel:
     """A language model by itself: what it is made of, not its weights."""
 
 class Latent:
-    """Latents of a batch, or the size of one to be drawn."""
+    """Latents of a batch, or the size of a batch to sample."""
 
 class Mesh:
-    """A surface of triangles, with colours or a texture."""
+    """A surface of triangles, with colors or a texture."""
 
 class Molecule:
-    """Atoms, bonds, and where they are."""
+    """Atoms, their positions, and bonds."""
 
 class Noise:
     """The noise that a sampling begins with, and the seed of what is drawn on the way."""
@@ -69,7 +69,7 @@ class Plot:
     """Series of numbers over common axes."""
 
 class PointCloud:
-    """Points in space, with colours."""
+    """Points in space, with colors."""
 
 class Preprocessor:
     """A way to make of pictures what leads a model, such as their edges."""
@@ -90,7 +90,7 @@ class Tiling:
     """How a picture was cut into tiles, row by row from the upper left."""
 
 class TrainedWeights:
-    """What a training made."""
+    """The result of a training."""
 
 class TrainingOptions:
     """How a model is taught, besides what each node asks for."""

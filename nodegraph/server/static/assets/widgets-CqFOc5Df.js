@@ -1,1 +1,0 @@
-import"./WidgetField-DU8IFKi0.js";import"./FileWidget-C9Yb4uQM.js";

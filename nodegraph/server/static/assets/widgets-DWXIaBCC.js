@@ -1,0 +1,1 @@
+import"./WidgetField-1-brst3H.js";import"./FileWidget-DnEpoFp5.js";
