@@ -15,6 +15,7 @@ import pytest
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 from tests import messages
 from tests.messages import Messages, raises, stable
+from tests.test_prose import BANNED, MOST_WORDS
 
 ROOT = Path(__file__).parents[1]
 HERE = "tests/test_messages.py"
@@ -150,4 +151,33 @@ _SMALL = re.compile(r"[\w)'\"][.?!]\)? [a-z]\w*")
 def test_sentences_begin_with_capitals() -> None:
     """The first one goes on after the place that it is told of; code stands in backticks."""
     wrong = [sentence for sentence in messages.read() if _SMALL.search(_CODE.sub("X", sentence))]
+    assert wrong == []
+
+
+_SHOWN = re.compile(
+    r"`[^`]*`|\(given: .*?\)(?=[.\n ]|$)|\(expected: .*?\)(?=[.\n ]|$)|<[^>]*>", re.S
+)
+"""Code, values and what stands for what changes: these aren't prose."""
+
+
+def test_sentences_are_short_and_plain() -> None:
+    """As docs are: see `test_prose`."""
+    wrong = [
+        sentence
+        for message in messages.read()
+        for sentence in re.split(r"(?<=[.:;])\s", _SHOWN.sub("X", message))
+        if BANNED.search(sentence) or len(sentence.split()) > MOST_WORDS
+    ]
+    assert wrong == []
+
+
+def test_a_message_of_several_sentences_ends_with_a_full_stop() -> None:
+    """One of a single sentence does not, as it goes on with what was given and expected."""
+    wrong = []
+    for message in messages.read():
+        for line in _SHOWN.sub("X", message).splitlines():
+            text = line.strip().strip("'\"")
+            has_several = re.search(r"\w[.?!] [A-Z]|\) ?[.] [A-Z]", text)
+            if bool(has_several) != text.endswith((".", "?")):
+                wrong.append(message)
     assert wrong == []

@@ -131,7 +131,7 @@ def declare_plugin(item: PluginItem, module: str) -> DeclaredPlugin:
     word, name = PluginGroup.word_of(item.plugin_group), item.name
     if not (isinstance(name, str) and name.isprintable() and name.strip()):
         raise PackError(
-            f"its {word} is left out: its name is no text of one line",
+            f"its {word} is left out: its name is not a text of one line",
             given=repr(name),
             hint=f"Give the {word} a name.",
         )
@@ -421,7 +421,7 @@ def _loaded(point: EntryPoint) -> list[Any]:
         raise
     except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
         word = PluginGroup.word_of(point.group)
-        _warn(f"the {word} {named_point(point)} can't be loaded and is left out", error)
+        _warn(f"the {word} {named_point(point)} cannot be loaded and is left out", error)
         return []
     return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
 
@@ -502,7 +502,7 @@ def _tell(package: Distribution, error: Exception) -> None:
     if folder not in _DAMAGED:
         _DAMAGED.add(folder)
         _warn(
-            f"the installed package {folder} is left out, as its entry_points.txt can't be read: "
-            "each line has to be a [group] or a `name = module:attribute`, in UTF-8 "
+            f"the installed package {folder} is left out, because its entry_points.txt cannot be "
+            "read: each line has to be a [group] or a `name = module:attribute`, in UTF-8 "
             f"({type(error).__name__}: {error})"
         )

@@ -176,6 +176,12 @@ def format_seconds(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {remainder} s"
 
 
+def validation_text(message: str) -> str:
+    """A message of pydantic as a part of a sentence."""
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
 def pluralize(number: int, noun: str) -> str:
     """A number with its noun in the right form: ``1 node``, ``2 nodes``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

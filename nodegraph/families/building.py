@@ -273,7 +273,7 @@ def transformers_module(
     kinds = [item.dtype for item in tensors.values() if item.is_floating_point()]
     if not kinds:
         raise InvalidFile(
-            f"the weights in {path} are whole numbers, and what they stand for isn't known here.",
+            f"the weights in {path} are integers, which cannot be read as a model",
             expected="float32, float16 or bfloat16",
         )
     model, report = with_thread_dtype(kind).from_pretrained(
@@ -370,8 +370,8 @@ def building_from(path: Path) -> Iterator[None]:
             if "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise InvalidFile(
-                f"can't load {path}: {_error_text(error)}",
-                hint="The files are damaged or don't belong together: copy the model again.",
+                f"cannot load {path}: {_error_text(error)}",
+                hint="The files are damaged or do not belong together: copy the model again.",
             ) from error
 
 
@@ -413,12 +413,12 @@ def _class_of(module: str, name: str) -> Any:
         model_class = getattr(import_module(module), name)
     except Exception as error:
         raise InvalidValue(
-            f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
+            f"the class {name} of {module} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     is_network = isinstance(model_class, type) and issubclass(model_class, nn.Module)
     if not is_network:
         raise InvalidValue(
-            f"the class {name} of {module} is no model that is loaded from a configuration",
+            f"the class {name} of {module} is not a model that is built from a configuration",
             expected="a `torch.nn.Module` that takes its configuration as keyword arguments, a "
             "`diffusers.ModelMixin` with `ConfigMixin`, or a `transformers.PreTrainedModel`",
         )
@@ -467,7 +467,7 @@ def _class(path: Path, config: Mapping[str, Any], classes: Sequence[str], module
     named = config.get("_class_name") or architectures[0]
     if named is not None and config.get("_class_name") and named not in classes:
         raise InvalidFile(
-            f"{path} holds a {named}, which this kind of model doesn't have.",
+            f"{path} holds a {named}, which is not part of this kind of model",
             expected=" or ".join(classes),
         )
     return library_class(named if named in classes else classes[0], module)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.text_format import parse_size, split_names
+from nodegraph.core.text_format import parse_size, split_names, validation_text
 from nodegraph.errors import InvalidValue
 
 
@@ -101,5 +101,6 @@ def error_lines(error: ValidationError, known: Collection[str]) -> list[str]:
         if item["type"] == "extra_forbidden":
             lines.append(f"there is no setting `{name}`. {did_you_mean(name, known)}".rstrip())
         else:
-            lines.append(f"setting `{name}`: {item['msg']} (given: {item['input']!r})")
+            text = validation_text(item["msg"])
+            lines.append(f"setting `{name}`: {text} (given: {item['input']!r})")
     return lines

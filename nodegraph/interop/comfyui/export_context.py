@@ -33,10 +33,10 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 def _check_literal(taken: InputSignature, value: Any) -> None:
     # What shows no widget holds no value in a file; of several types, one may show one.
     if not taken.is_widget and "|" not in taken.type:
-        raise Untranslatable(f"`{taken.name}` has to be linked there")
+        raise Untranslatable(f"`{taken.name}` needs a link in ComfyUI")
     kinds = _KINDS.get(taken.type)
     if kinds and (not isinstance(value, kinds) or (type(value) is bool and bool not in kinds)):
-        raise Untranslatable(f"`{taken.name}` can't be {value!r} there")
+        raise Untranslatable(f"`{taken.name}` cannot be {value!r} in ComfyUI")
 
 
 class ExportGraph:
@@ -308,7 +308,7 @@ class ExportContext:
     def keep(self, **values: Any) -> None:
         """Nothing: what ComfyUI can't say is refused, so that nothing is lost unseen."""
         if values:
-            raise Untranslatable(f"{', '.join(values)} can't be said there")
+            raise Untranslatable(f"{', '.join(values)} has no counterpart in ComfyUI")
 
     def tell(self, message: str) -> None:
         self.messages.append(message)

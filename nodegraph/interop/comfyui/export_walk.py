@@ -37,10 +37,10 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslat
 from nodegraph.sampling.comfyui_prompts import can_be_escaped
 
 _CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
-_IN_PROMPTS = "ComfyUI's page draws in prompts of its own nodes alone"
+_IN_PROMPTS = "ComfyUI's page replaces dynamic prompts only in its own nodes"
 _UNREAD = (
-    "couldn't be read of the file that this was imported from, and has no value yet: what "
-    "ComfyUI's server is sent lacks it, so that it refuses that"
+    "could not be read from the file that this was imported from, and has no value yet. "
+    "ComfyUI's server refuses the workflow without it"
 )
 _NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
 

@@ -307,7 +307,7 @@ def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Ite
         if not named:
             continue  # it is told of already
         node_type = api[name]["class_type"]
-        yield f"{native}: {named} of {node_type} has to be given there, and isn't here"
+        yield f"{native}: {named} of {node_type} needs a value in ComfyUI, and has none here"
 
 
 def _bypasses(workflow: Workflow) -> bool:

@@ -19,10 +19,10 @@ def missing_file_error(path: Path, *, names: bool = True) -> InvalidFile:
     """
     has_siblings = names and path.parent.is_dir()
     siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
-    folder_note = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
-    return InvalidFile(
-        f"there is no file {path}.{folder_note}", hint=did_you_mean(path.name, siblings) or None
-    )
+    hint = did_you_mean(path.name, siblings)
+    if not path.parent.is_dir():
+        hint = f"There is no folder {path.parent}."
+    return InvalidFile(f"there is no file {path}", hint=hint or None)
 
 
 @contextmanager

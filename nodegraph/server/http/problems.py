@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from nodegraph.client.shapes.schema import Finding
 from nodegraph.core.file_access import PathRedactor
+from nodegraph.core.text_format import validation_text
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.server.access.caller import request_notes
 from nodegraph.server.http.errors import (
@@ -174,7 +175,7 @@ def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> 
     literal = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
     shown = literal if len(literal) <= _LONGEST_VALUE else f"{literal[:_LONGEST_VALUE]}…"
     hint = "There is no such field." if error["type"] == "extra_forbidden" else None
-    message = f"`{name}`{where}: {error['msg']}"
+    message = f"`{name}`{where}: {validation_text(error['msg'])}"
     return Problem("invalid-request", message, given=shown or None, hint=hint)
 
 
