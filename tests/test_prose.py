@@ -34,18 +34,9 @@ PAGES = [
 LEFT: dict[str, tuple[int, int]] = {
     "docs/cli.md": (5, 0),
     "docs/model-card.md": (22, 2),
-    "docs/node-reference.md": (1, 5),
-    "docs/reference/conditioning-combine.md": (0, 1),
-    "docs/reference/conditioning.md": (1, 1),
-    "docs/reference/control.md": (0, 1),
-    "docs/reference/flow.md": (0, 1),
-    "docs/reference/models.md": (1, 2),
-    "docs/reference/molecule.md": (0, 1),
+    "docs/reference/conditioning.md": (1, 0),
     "docs/reference/number.md": (1, 0),
-    "docs/reference/sampling-noise.md": (0, 1),
-    "docs/reference/sampling.md": (1, 2),
     "docs/reference/text-prompt.md": (1, 0),
-    "docs/reference/training.md": (0, 1),
 }
 """Long sentences and banned words that pages still have."""
 

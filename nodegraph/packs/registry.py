@@ -179,8 +179,7 @@ class Registry:
     def _leave_out(self, pack: Pack, group: str, name: str) -> None:
         word = PluginGroup.word_of(group)
         problem = PackError(
-            f"pack `{pack.name}`: its {word} `{name}` is not loaded: there is already one of that "
-            "name",
+            f"pack `{pack.name}`: its {word} `{name}` is left out: there is one of that name",
             hint=f"Give the {word} another name.",
         )
         self.problems.append(str(problem))

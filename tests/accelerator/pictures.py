@@ -91,7 +91,7 @@ class Painter:
             event.node or "": way
             for event in said
             for way in ways
-            if f"comes to cuda:0 {way}" in event.data["message"]
+            if f"is loaded on cuda:0 {way}" in event.data["message"]
         }
 
 

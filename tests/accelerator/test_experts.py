@@ -43,7 +43,7 @@ def test_experts_come_as_there_is_room(
         assert held <= ROOM[room]
         found = Model(model.folder, loaded={**model.loaded, "model": there}).make(64, 64, **options)
     card.assert_as_on_cpu(found.latents, expected.latents)
-    assert [way for way in WAYS[room] if f"comes to cuda:0 {way}" in said[0]] == WAYS[room]
+    assert [way for way in WAYS[room] if f"is loaded on cuda:0 {way}" in said[0]] == WAYS[room]
     if room == "one" and card.pretend is not None:
         moved = card.pretend.log[before:]
         brought = [item.bytes for item in moved if "models/offloading.py" in item.place]

@@ -67,7 +67,7 @@ def test_parts_that_never_fit_come_bit_by_bit(
     shelf = Shelf(tmp_path, PIPELINES, device="cuda:0", weights_budget=MIB // 16)
     check_equal(card, shelf, on_cpu, name)
     told = [event.data["message"] for event in shelf.events if event.kind == "log"]
-    assert any("comes to cuda:0 layer by layer" in message for message in told)
+    assert any("is loaded on cuda:0 layer by layer" in message for message in told)
     shelf.session.close()
     assert card.is_empty()
 

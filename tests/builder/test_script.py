@@ -111,7 +111,7 @@ def test_a_script_reads_like_one_that_a_person_writes(session: Session) -> None:
     script = python_script(Workflow.load(GALLERY[0].parent / "text_to_image.json"), session)
     assert script.startswith(
         'from nodegraph import Graph\n\ng = Graph("Text to image", description="A picture '
-        'from a prompt.")\nload = g.LoadModel("load", model="tiny")\n'
+        'from words.")\nload = g.LoadModel("load", model="tiny")\n'
     )
     assert 'decode = g.VAEDecode("decode", vae=load.vae, latent=sample)\n' in script
     assert 'g.parameter("prompt", positive, "text")\n' in script

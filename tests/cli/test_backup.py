@@ -263,7 +263,7 @@ def test_files_that_are_gone_or_changed_are_told_of(cli: Cli, tmp_path: Path) ->
     done = cli("--home", home, "backup", "b.zip", "--json")
     assert done.code == 0
     assert set(done.json["missing"]) == {"outputs/day/first.png", f"uploads/files/{upload.name}"}
-    assert "gone or changed" in cli("--home", home, "backup", "b.zip").err
+    assert "missing or changed" in cli("--home", home, "backup", "b.zip").err
     done = cli("--home", home, "backup", "b.zip", "--json", "--without-outputs")
     assert done.json["missing"] == [f"uploads/files/{upload.name}"]
 
@@ -334,7 +334,7 @@ def test_a_backup_can_be_looked_at(cli: Cli, tmp_path: Path) -> None:
     assert cli("--home", home, "backup", "b.zip").code == 0
     done = cli("restore", "b.zip", "--check")
     assert done.code == 0
-    assert "is whole" in done.out
+    assert "is complete" in done.out
     found = cli("restore", "b.zip", "--check", "--json").json
     assert (found["jobs"], found["home"]) == (2, str(home))
 

@@ -63,7 +63,7 @@ def test_a_place_that_no_system_takes_is_told(cli: Cli, arguments: list[str]) ->
     name = "x" * 300
     shown = cli(*(each.format(name) for each in arguments))
     assert (shown.code, shown.out) == (2, "")
-    assert shown.err.startswith("error: can't use `")
+    assert shown.err.startswith("error: cannot use `")
     assert name in shown.err
     assert "File name too long" in shown.err
 

@@ -32,7 +32,7 @@ def test_old_jobs_are_listed(cli: Cli, server: Asked) -> None:
     assert cli("jobs", "list", "--older-than", "1h").out == "No jobs.\n"
     until(lambda: job in cli("jobs", "list", "--older-than", "0.01s").out)
     refused = cli("jobs", "list", "--older-than", "long")
-    assert (refused.code, "--older-than is no age" in refused.err) == (2, True)
+    assert (refused.code, "--older-than is not an age" in refused.err) == (2, True)
 
 
 def test_jobs_are_paused_and_let_go(cli: Cli, server: Asked) -> None:
@@ -50,7 +50,7 @@ def test_jobs_are_paused_and_let_go(cli: Cli, server: Asked) -> None:
 def test_jobs_are_retried(cli: Cli, server: Asked) -> None:
     job = server.submit()
     refused = cli("jobs", "retry", job)
-    assert (refused.code, f"{job} can't be retried" in refused.err) == (2, True)
+    assert (refused.code, f"{job} cannot be retried" in refused.err) == (2, True)
     cli("cancel", job)
     assert cli("jobs", "retry", "last").out == f"{job}  queued\n"
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_done_with_one_job_is_done_with_the_others(cli: Cli, serv
     done = cli("jobs", "hold", first, second, third)
     assert done.code == 2
     assert done.out.splitlines() == [f"{first}  queued, held", f"{third}  queued, held"]
-    assert f"{second} can't be paused" in done.err
+    assert f"{second} cannot be paused" in done.err
     document = cli("jobs", "unhold", first, second, "--json")
     assert document.code == 2
     assert [job["id"] for job in document.json["jobs"]] == [first]
@@ -121,8 +121,8 @@ def test_jobs_are_deleted_that_match(cli: Cli, server: Asked) -> None:
     ("words", "said"),
     [
         ((), "give either jobs or a filter"),
-        (("last", "--all"), "in two ways"),
-        (("--all", "--tag", "a"), "in two ways"),
+        (("last", "--all"), "either jobs or a filter"),
+        (("--all", "--tag", "a"), "either jobs or a filter"),
         (("--state", "queued"), "only jobs that have ended"),
         (("--state", "finishd"), "Did you mean `finished`?"),
         (("--older-than", "soon"), "is not an age"),
@@ -144,7 +144,7 @@ def test_the_queue_is_shown(cli: Cli, server: Asked) -> None:
     second = server.submit(name="second", priority=5)
     server.submit(held=True)
     lines = cli("queue", "show").out.splitlines()
-    assert lines[0] == "The queue goes on."
+    assert lines[0] == "The queue runs."
     assert [line.split() for line in lines[1:4]] == [
         ["waiting", "3,", "1", "of", "them", "held"],
         ["running", "0"],

@@ -150,7 +150,7 @@ def test_set_reaches_any_input(run: Cli) -> None:
     [
         ("jon.first=1", "Did you mean `join`?"),
         ("join.frist=1", "Did you mean `first`?"),
-        ("first=1", "names no input"),
+        ("first=1", "is not an input"),
     ],
 )
 def test_a_wrong_name_in_set_is_told(run: Cli, assignment: str, message: str) -> None:

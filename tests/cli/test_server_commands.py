@@ -76,7 +76,7 @@ def test_jobs_are_cancelled(cli: Cli, server: Asked) -> None:
     assert server.client.get(first).state == "queued"
     done = cli("cancel", first, second[-8:])
     assert done.out.splitlines() == [f"{first}  cancelled", f"{second}  cancelled"]
-    assert "It has ended already" in cli("cancel", first).err
+    assert "It has already ended" in cli("cancel", first).err
     running = server.submit()
     server.worker.take()
     found = cli("cancel", "last", "--json").json["jobs"][0]
@@ -161,14 +161,14 @@ def test_ctrl_c_ends_the_watching_and_not_the_job(server: Asked) -> None:
         watching.send_signal(signal.SIGINT)
         _, told = watching.communicate(timeout=PATIENCE)
     assert watching.returncode == 130
-    assert "The job goes on" in told
+    assert "The job continues" in told
     assert "Traceback" not in told
     assert server.client.get(job).state == "queued"
 
 
 def test_files_are_pulled(cli: Cli, server: Asked, tmp_path: Path) -> None:
     job = server.submit()
-    assert "hasn't finished" in cli("pull", job).err
+    assert "has not finished" in cli("pull", job).err
     server.finish(job, {"a.txt": b"four", "b.txt": b"more"})
     done = cli("pull")
     assert done.out.splitlines() == ["output/a.txt", "output/b.txt"]

@@ -84,7 +84,7 @@ def test_everything_that_is_wrong_is_told(cli: Cli, server: Asked) -> None:
     assert "unknown-node-type" in codes
     assert list(server.client.list()) == []
     assert "there is no file none.json" in cli("submit", "none.json").err
-    assert "assigns nothing" in cli("submit", "wf.json", "--set", "x").err
+    assert "does not assign a value" in cli("submit", "wf.json", "--set", "x").err
 
 
 def test_with_a_key_there_is_one_job(cli: Cli, server: Asked) -> None:
@@ -144,7 +144,7 @@ def test_a_file_that_the_server_does_not_take(cli: Cli, server: Asked) -> None:
     saved(with_picture("wrong.png"))
     refused = cli("submit", "wf.json")
     assert refused.code == 2
-    assert "wrong.png can't be uploaded" in refused.err
+    assert "wrong.png cannot be uploaded" in refused.err
     assert list(server.client.list()) == []
 
 

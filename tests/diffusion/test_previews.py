@@ -440,7 +440,7 @@ def test_what_a_users_decoder_lacks_is_told_by_name(model: DiffusionModel, tmp_p
     ctx = Asking(tmp_path)
     assert shown(ctx, model, latents()) == shown(Asking(), model, latents())
     [told] = ctx.logged
-    assert "lack 1 tensor, such as decoder." in told, told
+    assert "lack 1 tensor, for example decoder." in told, told
 
 
 @pytest.mark.parametrize("latent", [SDXL, SD3, FLUX, WAN22], ids=lambda item: item.name)

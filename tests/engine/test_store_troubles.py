@@ -719,7 +719,7 @@ def test_a_list_that_grew_meanwhile_fails_who_goes_through_it(
     count.write_text("4")
     result = process.run(nodes)
     assert result.status == "failed"
-    assert "another length" in str(result.errors[0])
+    assert "a different length" in str(result.errors[0])
     assert not process.engine.shared.in_flight
 
 

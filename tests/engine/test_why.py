@@ -312,7 +312,7 @@ def test_what_another_numerics_profile_changes_is_told() -> None:
     old = {"code": "a", "version": 1, "profile": "cpu torch 2.9"}
     new = {"code": "a", "version": 1, "profile": "cuda torch 2.9"}
     (item,) = compare_parts(old, new)
-    assert str(item).endswith("depend on: cpu torch 2.9 → cuda torch 2.9")
+    assert str(item).endswith("that affect its last bits: cpu torch 2.9 → cuda torch 2.9")
 
 
 def test_a_raised_version_stands_for_its_code() -> None:

@@ -292,7 +292,7 @@ def test_what_cannot_be_told_apart_is_kept_nowhere_and_that_is_said_once(tmp_pat
 
     with Session(Settings(home=tmp_path), nodes=[Drawn]) as session:
         with pytest.warns(
-            UserWarning, match=r"node `Drawn` aren't kept.*`source`.*generator"
+            UserWarning, match=r"node `Drawn` are not kept.*`source`.*generator"
         ) as told:
             assert [status(session, "Drawn") for _ in range(2)] == ["ran", "ran"]
         assert len(told) == 1

@@ -104,7 +104,7 @@ def more(kind: str, job: str = "a") -> Callable[[Outcome], object]:
         (lambda outcome: outcome.told.reverse(), "in order: False"),
         (more("job.finished"), "a ended as"),
         (more("job.failed"), "a ended as"),
-        (more("job.claimed"), "continued after"),
+        (more("job.claimed"), "went on after"),
         (changed(4, kind="node.finished"), "a ended as []"),
         (changed(3, attempt=3), "at attempts [1, 3]"),
         (lambda outcome: outcome.kills.clear(), "nobody killed"),

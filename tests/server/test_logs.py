@@ -168,12 +168,12 @@ def test_whoever_logs_waits_for_no_reader_and_what_is_missing_is_told() -> None:
             found += os.read(reading, 65_536)
             count = sum(map(_stands_for, found.decode().splitlines()))
     assert count == 3_000
-    assert b"left out" in found
+    assert b"not shown" in found
 
 
 def _stands_for(line: str) -> int:
     """How many lines it is, or tells of."""
-    left_out = re.search(r"(\d+) lines are left out", line)
+    left_out = re.search(r"(\d+) lines are not shown", line)
     return int(left_out[1]) if left_out else int(len(line) == 500)
 
 

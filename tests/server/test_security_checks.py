@@ -183,7 +183,7 @@ def test_a_body_that_is_too_large_is_told_where_large_things_belong(
     asked.method = "POST"
     with raises(TooLarge, given="1.0 TB") as caught:
         CountedBody(asked, nothing, BodyLimits())
-    assert ("upload them" in str(caught.value.problem.hint)) is is_told
+    assert ("Upload" in str(caught.value.problem.hint)) is is_told
 
 
 def test_a_query_without_end_is_refused() -> None:

@@ -90,7 +90,7 @@ def test_values(count: int) -> None:
     if count < 200:
         check_packed(data, 8, 200)
     else:
-        with pytest.raises(UnreadableMessage, match="more values"):
+        with pytest.raises(UnreadableMessage, match="too many values"):
             check_packed(data, 8, 200)
 
 

@@ -154,7 +154,7 @@ def test_a_run_goes_on_without_the_place(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [("nowhere", "no URL"), ("nowhere://bucket", "none that can be used")]
+    ("url", "told"), [("nowhere", "not a URL"), ("nowhere://bucket", "cannot be used")]
 )
 def test_a_place_that_is_none_is_told_and_left_out(tmp_path: Path, url: str, told: str) -> None:
     with Session(Settings(home=tmp_path, remote_store=url), nodes=[Draw]) as session:

@@ -467,7 +467,7 @@ export interface JobWish {
   parameters?: Record<string, unknown>;
   /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
   targets?: string[] | null;
-  /** Display name. Default: the workflow's title. */
+  /** Display name; without one, the workflow's title. */
   name?: string;
   /** Tags to find the job by. */
   tags?: string[];

@@ -107,7 +107,7 @@ class JobWish(WorkflowWish):
     """A job to be."""
 
     name: Annotated[str, StringConstraints(max_length=256)] = Field(
-        default="", description="Display name. Default: the workflow's title."
+        default="", description="Display name; without one, the workflow's title."
     )
     tags: Annotated[list[Tag], Field(max_length=32)] = Field(
         default=[], description="Tags to find the job by.", examples=[["apples"]]
