@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
@@ -140,8 +139,7 @@ class EventStream:
         self._count += 1
         nesting = NESTING.set(self._nesting)
         try:
-            # In a copy, as a listener may use another session, which enters its plugins' scope.
-            copy_context().run(self._listener, event)
+            self._listener(event)
         except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
             # Who watches a run must not be able to break it.
             _LOG.exception("a listener failed at %s and receives no more events", event.kind)

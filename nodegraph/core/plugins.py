@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -181,9 +182,14 @@ class PluginScope:
     def __init__(self) -> None:
         self.plugins: PackPlugins | None = None
 
-    def enter(self) -> None:
-        """Use it in the current context, and in what copies that."""
-        _SCOPE.set(self)
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Inside, use it in the current context, and in what copies that."""
+        token = _SCOPE.set(self)
+        try:
+            yield
+        finally:
+            _SCOPE.reset(token)
 
 
 _SCOPE: ContextVar[PluginScope | None] = ContextVar("nodegraph_plugins", default=None)

@@ -201,11 +201,11 @@ class Identification(NamedTuple):
 
     @property
     def refusal(self) -> str:
-        """What it is, as a sentence that says why LoadModel doesn't take it."""
+        """What it is, as part of a sentence that says why LoadModel does not take it."""
         if self.node:
-            return f"{self.title}: use {self.node} for it."
+            return f"{self.title}: use {self.node} for it"
         says_so = self.title.endswith("known here")
-        return f"{self.title}." if says_so else f"{self.title}, which cannot be loaded."
+        return self.title if says_so else f"{self.title}, which cannot be loaded"
 
 
 def supported() -> str:

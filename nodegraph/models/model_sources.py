@@ -387,7 +387,7 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
         return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
     parts = identified.parts
     if not parts:
-        refusal = to_well_formed(f"It is {identified.refusal}")
+        refusal = to_well_formed(f"It is {identified.refusal}.")
         problem = None if identified.node else refusal
         what, node = identified.title if identified.node else None, identified.node
         trigger_words = _trigger_words(path) if node == LOAD_LORA else None

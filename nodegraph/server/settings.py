@@ -160,9 +160,10 @@ def _upload_types(value: object) -> object:
     names = _listed(value)
     for name in names if isinstance(names, (list, tuple)) else ():
         if isinstance(name, str) and name not in _UPLOAD_TYPES:
-            hint = did_you_mean(name, _UPLOAD_TYPES)
+            near = did_you_mean(name, _UPLOAD_TYPES)
+            hint = f". {near}" if near.startswith("Did") else ""
             known = ", ".join(_UPLOAD_TYPES)
-            raise ValueError(f"`{name}` is not a type of uploads: {known}. {hint}".rstrip())
+            raise ValueError(f"`{name}` is not a type of uploads: {known}{hint}")
     return names
 
 

@@ -63,7 +63,7 @@ class NodeTypes:
         self._manifests = ManifestCache(specs_folder(settings))
         self._registry: Registry | None = None
         self._offered: WeakSet[PackPlugins] = WeakSet()
-        self._scope = PluginScope()
+        self.scope = PluginScope()
         self._folders = PackFolders(settings)
         self._has_other_functions = False
 
@@ -74,10 +74,6 @@ class NodeTypes:
             self._read()
         assert self._registry is not None
         return self._registry
-
-    def enter_scope(self) -> None:
-        """Have work in the current context find the plugins of these packs."""
-        self._scope.enter()
 
     def refresh(self) -> bool:
         """Take up packs that have changed; whether any has since they were read."""
@@ -104,11 +100,11 @@ class NodeTypes:
             registry.add(*self._functions)
         self._registry = registry
         self._offered.add(registry.plugins)
-        self._scope.plugins = registry.plugins
+        self.scope.plugins = registry.plugins
         self._has_other_functions = False
 
     def close(self) -> None:
         """Have the plugins of the packs found no more, also those of earlier looks."""
         for plugins in self._offered:
             plugins.withdraw()
-        self._scope.plugins = None
+        self.scope.plugins = None

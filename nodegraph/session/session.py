@@ -87,9 +87,7 @@ class Session:
 
     @cached_property
     def _graphs(self) -> GraphCache:
-        from nodegraph.core.graph_builder import (
-            GraphCache,
-        )  # what only checks workflows has no use for it
+        from nodegraph.core.graph_builder import GraphCache  # checks have no use for it
 
         return GraphCache()
 
@@ -103,7 +101,6 @@ class Session:
 
         Every job and every plan begins with it.
         """
-        self._types.enter_scope()
         engine: Engine | None = self.__dict__.get("engine")
         if engine is not None and engine.is_running:
             return
@@ -239,8 +236,9 @@ class Session:
         Args:
             granted: See `RunOptions`.
         """
-        self.refresh()
-        return self._checker(granted).problems(Workflow.of(workflow), targets)
+        with self._types.scope.entered():
+            self.refresh()
+            return self._checker(granted).problems(Workflow.of(workflow), targets)
 
     def _checker(self, granted: Collection[Path]) -> Checker:
         return Checker(self.registry, self.environment.with_granted(granted))
@@ -259,7 +257,8 @@ class Session:
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
         """
-        return self._checker(granted).graph(Workflow.of(workflow), targets)
+        with self._types.scope.entered():
+            return self._checker(granted).graph(Workflow.of(workflow), targets)
 
     def plan(
         self,
@@ -285,23 +284,24 @@ class Session:
         from nodegraph.engine.planning.workflow_plan import plan_workflow
         from nodegraph.residency import resident_name
 
-        self.refresh()
-        self.engine.look_at_code_anew()
-        kept = self.persistence
-        self.measure_machine()
-        stores = () if kept is None else (kept.store, *kept.read_only_stores)
-        shared = self.engine.shared.granting(granted)
-        weights = frozenset(self.resident() if stock is None else stock.weights)
-        return plan_workflow(
-            Workflow.of(workflow),
-            shared if stock is None else stock.overlay(shared),
-            targets=targets,
-            problems=problems,
-            is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
-            needs_targets=values,
-            is_known=known_types([store.index for store in stores]) if stores else None,
-            room_of=self._room_of if stock is None else stock.room_of(self._room_of),
-        ).plan
+        with self._types.scope.entered():
+            self.refresh()
+            self.engine.look_at_code_anew()
+            kept = self.persistence
+            self.measure_machine()
+            stores = () if kept is None else (kept.store, *kept.read_only_stores)
+            shared = self.engine.shared.granting(granted)
+            weights = frozenset(self.resident() if stock is None else stock.weights)
+            return plan_workflow(
+                Workflow.of(workflow),
+                shared if stock is None else stock.overlay(shared),
+                targets=targets,
+                problems=problems,
+                is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
+                needs_targets=values,
+                is_known=known_types([store.index for store in stores]) if stores else None,
+                room_of=self._room_of if stock is None else stock.room_of(self._room_of),
+            ).plan
 
     def room(self) -> DeviceMemory | None:
         """The memory of the device that nodes compute on; None where it can't be told."""
@@ -340,16 +340,16 @@ class Session:
         from nodegraph.engine.planning.why import RunHistory, past_in
         from nodegraph.engine.planning.workflow_plan import why_workflow
 
-        self.refresh()
-        self.engine.look_at_code_anew()
-        kept = self.persistence
-        past = RunHistory()
-        if kept is not None:
-            kept.store.flush()
-            past = past_in(
-                [store.index for store in (kept.store, *kept.read_only_stores)], kept.runs
-            )
-        return why_workflow(Workflow.of(workflow), self.engine.shared, past, node=node)
+        with self._types.scope.entered():
+            self.refresh()
+            self.engine.look_at_code_anew()
+            kept = self.persistence
+            past = RunHistory()
+            if kept is not None:
+                kept.store.flush()
+                indexes = [store.index for store in (kept.store, *kept.read_only_stores)]
+                past = past_in(indexes, kept.runs)
+            return why_workflow(Workflow.of(workflow), self.engine.shared, past, node=node)
 
     async def run_async(
         self,
@@ -371,8 +371,9 @@ class Session:
         """
         self._refuse_nested_use()
         options = options.with_changes(**keywords)
-        self.refresh()
-        return await self._run_checked(self._checked(workflow, options), options)
+        with self._types.scope.entered():
+            self.refresh()
+            return await self._run_checked(self._checked(workflow, options), options)
 
     def _checked(
         self, workflow: WorkflowOrDict, options: RunOptions, shared: SharedValues | None = None
@@ -503,16 +504,17 @@ class Session:
         from nodegraph.engine.live_values import SharedValues
 
         self._refuse_nested_use()
-        self.refresh()
-        shared = SharedValues()
-        checked = [
-            self._checked(workflow, how, shared)
-            for workflow, how in zip(workflows, options, strict=True)
-        ]
-        return [
-            asyncio.create_task(self._run_checked(each, how))
-            for each, how in zip(checked, options, strict=True)
-        ]
+        with self._types.scope.entered():
+            self.refresh()
+            shared = SharedValues()
+            checked = [
+                self._checked(workflow, how, shared)
+                for workflow, how in zip(workflows, options, strict=True)
+            ]
+            return [
+                asyncio.create_task(self._run_checked(each, how))
+                for each, how in zip(checked, options, strict=True)
+            ]
 
     async def _run_many(
         self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
@@ -556,20 +558,21 @@ class Session:
         from nodegraph.residency import resident_name
         from nodegraph.session.weights import load_components, recipe_nodes, used_recipes
 
-        self.refresh()
-        options = DEFAULT_OPTIONS.with_changes(**keywords)
-        ready = Workflow.of(workflow).with_parameters(options.parameters or {})
-        graph = self.graph(ready, targets=options.targets, granted=options.granted)
-        run = [node for name, node in graph.nodes.items() if name not in graph.values]
-        for node_type in {node.spec.type for node in run}:
-            self._import_types(node_type)
-        makers = options.with_changes(targets=recipe_nodes(graph), parameters=None, values=True)
-        made = await self.run_async(ready, makers)
-        if made.errors:
-            raise made.errors[0]
-        recipes = used_recipes(graph, made)
-        await asyncio.to_thread(load_components, self._weights, recipes, self._device)
-        return [resident_name(recipe, self._device) for recipe in recipes]
+        with self._types.scope.entered():
+            self.refresh()
+            options = DEFAULT_OPTIONS.with_changes(**keywords)
+            ready = Workflow.of(workflow).with_parameters(options.parameters or {})
+            graph = self.graph(ready, targets=options.targets, granted=options.granted)
+            run = [node for name, node in graph.nodes.items() if name not in graph.values]
+            for node_type in {node.spec.type for node in run}:
+                self._import_types(node_type)
+            makers = options.with_changes(targets=recipe_nodes(graph), parameters=None, values=True)
+            made = await self.run_async(ready, makers)
+            if made.errors:
+                raise made.errors[0]
+            recipes = used_recipes(graph, made)
+            await asyncio.to_thread(load_components, self._weights, recipes, self._device)
+            return [resident_name(recipe, self._device) for recipe in recipes]
 
     def close(self) -> None:
         """Let go of threads and weights."""

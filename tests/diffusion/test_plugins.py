@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Session, Settings, Workflow
+from nodegraph import Session, Settings, Workflow, node
 from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow, NodegraphError
@@ -404,6 +404,41 @@ def test_what_a_sampler_forgets_is_found_by_the_test_of_its_pack(tmp_path: Path)
     (verdict,) = verdicts.samplers
     assert verdict.state == "failed"
     assert "walk.memory" in verdict.reason
+
+
+@pytest.mark.filterwarnings("ignore:results of node .LateSeed. are not kept")
+@pytest.mark.parametrize("is_checked_only", [True, False])
+def test_a_node_that_uses_another_session_leaves_the_rest_of_its_run_alone(
+    studio: Studio, tmp_path: Path, is_checked_only: bool
+) -> None:
+    other = Studio(tmp_path / "other")
+    edit(other.module)
+    given = Workflow.from_dict(workflow(sample=sampled("ab2", seed=0)))
+
+    @node
+    async def LateSeed(prompt: Any, latent: Any) -> int:
+        """The same seed each time, once the other session has worked."""
+        if is_checked_only:
+            assert other.session.check(given, targets=["sample"]) == []
+        else:
+            await other.session.run_async(given, targets=["sample"])
+        return 0
+
+    expected = studio.run(seed=0)[1]
+    settings = replace(studio.session.settings, home=tmp_path / "new")
+    # All else is there when it answers, so nothing stands between it and the sampling.
+    last = {
+        "type": "LateSeed",
+        "inputs": {"prompt": {"from": "words"}, "latent": {"from": "latent"}},
+    }
+    document = workflow(seed=last, sample=sampled("ab2", seed={"from": "seed"}))
+    with Session(settings, nodes=[LateSeed]) as session, other.session:
+        result = session.run(Workflow.from_dict(document), targets=["sample"])
+        assert torch.equal(result["sample.latent"].samples, expected)
+        # Whatever was used last, each knows its own.
+        with Session(Settings(home=tmp_path / "none", device="cpu")) as none:
+            assert none.check(given, targets=["sample"]) != []
+            assert session.graph(given, targets=["sample"]).targets == ("sample",)
 
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "steps"

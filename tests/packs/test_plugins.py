@@ -131,7 +131,7 @@ def test_a_slip_in_one_leaves_it_out_and_hurts_no_other(shop: Shop) -> None:
     assert offered(registry.spec("studio:Paint")) == ["grey", "red", "blue"]
     wrong, nameless = registry.problems
     assert "`box`: its colour `wrong` is left out: an argument of `@colour` is wrong" in wrong
-    assert "its colour is left out: its name is no text" in nameless
+    assert "its colour is left out: its name is not a text" in nameless
 
 
 def test_a_closed_session_leaves_none_behind(shop: Shop) -> None:

@@ -184,9 +184,9 @@ def test_files_are_looked_for_beside_each_workflow(settings: Settings, tmp_path:
 def test_what_is_of_another_kind_is_told(begin: Callable[..., object]) -> None:
     for given, told in [
         ({"settings": {"device": "cpu"}}, "not settings .given: dict; .*Settings.device"),
-        ({"packs": "my.py"}, r"as a list .given: 'my.py'; expected: \['my.py'\]"),
-        ({"nodes": Twice}, r"as a list .given: Twice; expected: \[Twice\]"),
-        ({"nodes": 3}, "as a list .given: 3"),
+        ({"packs": "my.py"}, r"must be a list .given: 'my.py'; expected: \['my.py'\]"),
+        ({"nodes": Twice}, r"must be a list .given: Twice; expected: \[Twice\]"),
+        ({"nodes": 3}, "must be a list .given: 3"),
         ({"inputs": 3}, "`inputs` must be a folder .given: 3"),
         ({"packs": [3]}, "no pack .given: 3; expected: the path of a folder"),
     ]:

@@ -258,7 +258,7 @@ def test_what_was_not_read_of_a_file_is_told_and_not_forgotten() -> None:
     blurred.unread, blurred.unread_as = ["radius"], {"radius": "sigma"}
     workflow = Workflow(nodes={"load": loader, "blurred": blurred})
     exported = export(workflow, TABLE, catalog())
-    assert any("`radius` couldn't be read" in told for told in exported.messages)
+    assert any("`radius` could not be read" in told for told in exported.messages)
     back = there_and_back(workflow).nodes["blurred"]
     assert (back.unread, back.inputs.get("radius")) == (["radius"], None)
     assert back.unread_as == {"radius": "sigma"}
@@ -286,7 +286,7 @@ def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
     sent = {name: each for name, each in entry["inputs"].items() if not isinstance(each, list)}
     assert sent == {"seed": 1, "cfg": 7.5}
     told = " ".join(exported.messages)
-    assert "`steps` couldn't be read" in told
+    assert "`steps` could not be read" in told
     assert "`cfg`" not in told
     assert "`steps` of KSampler" not in told
     back = import_document(json.loads(json.dumps(written["api"])), node_table()).workflow
