@@ -188,7 +188,7 @@ def test_what_is_of_another_kind_is_told(begin: Callable[..., object]) -> None:
         ({"nodes": Twice}, r"must be a list .given: Twice; expected: \[Twice\]"),
         ({"nodes": 3}, "must be a list .given: 3"),
         ({"inputs": 3}, "`inputs` must be a folder .given: 3"),
-        ({"packs": [3]}, "no pack .given: 3; expected: the path of a folder"),
+        ({"packs": [3]}, "not a pack .given: 3; expected: the path of a folder"),
     ]:
         with pytest.raises(InvalidValue, match=told):
             begin(**given)
