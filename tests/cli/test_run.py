@@ -253,7 +253,7 @@ def test_a_failure_that_a_node_explains_has_no_traceback(cli: Cli, pack: Path) -
     shown = cli("run", saved(FAILING), "--pack", pack, "--explained")
     assert shown.code == 1
     assert "  input `value`: is unlucky\n  given: 30\n  Give another.\n" in shown.err
-    assert "in the pack's code" not in shown.err
+    assert "in the code of the pack" not in shown.err
 
 
 def test_a_failure_is_a_document_too(cli: Cli, pack: Path) -> None:

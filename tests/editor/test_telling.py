@@ -50,5 +50,5 @@ def test_a_fault_in_the_body_of_a_loop_is_told_on_its_card_and_covers_no_buttons
     editor = tab.open_link(workflow)
     expect(editor.card("walk")).to_contain_text("Inside, at sample: positive is missing")
     editor.run()
-    expect(editor.notice("The workflow can't run")).to_be_visible()
+    expect(editor.notice("The workflow cannot run")).to_be_visible()
     editor.zoom_to_fit()

@@ -41,7 +41,7 @@ def test_a_cluster_that_isnt_there_is_told_with_what_may_be_given(
     command = [*serve, "--cluster", address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert f"the cluster at `{address}` can't be joined" in done.stderr
+    assert f"the cluster at `{address}` cannot be joined" in done.stderr
     assert words in done.stderr
 
 
