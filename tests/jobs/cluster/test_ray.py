@@ -30,8 +30,8 @@ pytestmark = [
     [
         ("nonsense", "HOST:PORT as `ray start --head` prints it"),
         # Nobody may listen there without being root.
-        ("127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
-        ("ray://127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
+        ("127.0.0.1:1", "no answer from 127.0.0.1:1"),
+        ("ray://127.0.0.1:1", "no answer from 127.0.0.1:1"),
     ],
 )
 def test_a_cluster_that_isnt_there_is_told_with_what_may_be_given(
