@@ -50,7 +50,7 @@ def test_jobs_run_in_the_order_that_people_want(cli: Cli) -> None:
     assert cli("jobs", "hold", held).code == 0
     assert cli("jobs", "move", first, "--before", second).code == 0
     assert [job["id"] for job in cli("queue", "--json").json["upcoming"]] == [first, second]
-    assert cli("queue", "resume").out == "The queue goes on.\n"
+    assert cli("queue", "resume").out == "The queue runs.\n"
     assert cli("watch", first, "--quiet").code == cli("watch", second, "--quiet").code == 0
     times = [cli("jobs", "show", job, "--json").json["started"] for job in (first, second)]
     assert times[0] <= times[1]

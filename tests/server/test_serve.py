@@ -147,7 +147,7 @@ def test_without_a_browser_the_address_is_told(home: Path, monkeypatch: pytest.M
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with Process(home, "--workers", "0", "--open") as serving:
-        serving.ready().logged(f"open {serving.url} in one")
+        serving.ready().logged(f"open {serving.url} in a browser")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_port_that_is_taken_is_told_in_a_line(home: Path) -> None:
         port = taken.getsockname()[1]
         with Process(home, "--port", str(port)) as process:
             assert process.ended() == 2
-            assert f"port {port} of 127.0.0.1 is taken" in process.log
+            assert f"port {port} of 127.0.0.1 is used by another" in process.log
             assert "Traceback" not in process.log, process.log
     assert not (home / "queue.sqlite").exists()
 
