@@ -58,6 +58,8 @@ def test_colors_are_those_of_high_definition_however_small(tmp_path: Path) -> No
     st.none() | st.tuples(st.sampled_from([1, 2, 6, 8]), st.sampled_from([8000, 44100, 48000])),
 )
 @example(3, 16, 16, Fraction(249, 100), None)  # the container guesses 5/2
+@example(1, 1, 1, Fraction(43679, 364), None)  # FFmpeg reads it as 29999/250
+@example(2, 1, 1, Fraction(116933, 713), None)  # and this as 164
 def test_a_lossless_video_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory,
     frames: int,

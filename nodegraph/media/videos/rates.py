@@ -32,6 +32,12 @@ _UNEVEN = Fraction(1001, 1000)
 """How many times the mean rate FFmpeg's guess is at least where frames come unevenly."""
 _CLOSE = Fraction(1, 200_000)
 """Of a rate, that clocks of milliseconds or nanoseconds may be off."""
+_REDUCED = Fraction(1, 30_000) + _CLOSE
+"""Of a rate, that a Matroska's may be off: FFmpeg reads it as a fraction of numbers up to 30,000.
+
+The best such fraction of a rate r has a denominator of at least 1 and the next one more than
+30,000 / r, so it is off by less than r / 30,000.
+"""
 
 
 USUAL = (Fraction(24), Fraction(25), Fraction(30), Fraction(50), Fraction(60))
@@ -80,9 +86,11 @@ def snap_to_standard_rate(rate: Fraction, text: str = "") -> Fraction:
         rate: As the container has it.
         text: As a text in there says, if there is one.
     """
-    likely = [Fraction(round(rate)), round(rate / _NTSC) * _NTSC]
     with suppress(ValueError, ZeroDivisionError):
-        likely.insert(0, Fraction(text[:40]))
+        exact = Fraction(text[:40])
+        if abs(rate - exact) <= _REDUCED * exact:
+            return exact
+    likely = (Fraction(round(rate)), round(rate / _NTSC) * _NTSC)
     return next((near for near in likely if near and is_same_rate(rate, near)), rate)
 
 
