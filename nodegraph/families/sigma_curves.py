@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.core.plugins import module_of
+from nodegraph.core.plugins import module_of, plugin_fault
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
 from nodegraph.families.sampler_names import NOISE_KINDS, SCHEDULE_PLUGINS
@@ -310,26 +310,26 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
     """
     curve: SigmaCurve = SCHEDULE_PLUGINS[name].load()
     wrong = partial(
-        InvalidValue,
-        port="schedule",
+        plugin_fault,
+        "schedule",
+        name,
+        curve.sigmas,
         expected=f"{pluralize(steps, 'falling level')} above 0, without the closing 0",
-        hint=f"Fix `{name}` in {curve.module}, or use another schedule.",
     )
     try:
         sigmas: Any = curve.sigmas(steps, high, low)
         sigmas = list(sigmas) if isinstance(sigmas, Iterator) else sigmas
     except Exception as error:
-        text = f"the function of the schedule {name} fails: {type(error).__name__}: {error}"
-        raise wrong(text) from error
-    what = f"the function of the schedule {name} returns no descending noise levels"
+        raise wrong(error) from error
+    what = "returns no descending noise levels"
     try:
         levels = np.asarray(sigmas, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise wrong(what, given=reprlib.repr(sigmas)) from error
+        raise wrong(what, actual=reprlib.repr(sigmas)) from error
     falls = levels.shape == (steps,) and np.isfinite(levels).all() and levels[-1] > 0
     if not falls or not (np.diff(levels) < 0).all():
         shown = ", ".join(f"{level:.4g}" for level in levels.ravel()[:_MOST_SHOWN])
-        raise wrong(what, given=f"{pluralize(levels.size, 'level')}: {shown}")
+        raise wrong(what, actual=f"{pluralize(levels.size, 'level')}: {shown}")
     return levels
 
 

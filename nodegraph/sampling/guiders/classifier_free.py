@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.core.plugins import module_of
-from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.core.plugins import plugin_fault
+from nodegraph.errors import NodegraphError
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
@@ -196,23 +196,22 @@ class FunctionGuidance(StatelessGuider):
         positive, negative = outputs["positive"], outputs["negative"]
         scale = self.guided_model.scale(moment)
         wrong = partial(
-            InvalidValue,
-            port="guider",
+            plugin_fault,
+            "guider",
+            self.name,
+            self.function,
             expected=f"a tensor of shape {tuple(positive.shape)}",
-            hint=f"Fix `{self.name}` in {module_of(self.function)}, or use another guider.",
         )
         try:
             guided: Any = self.function(positive.float(), negative.float(), scale)
         except (MemoryError, torch.OutOfMemoryError, NodegraphError):
             raise
         except Exception as error:
-            text = f"the function of the guider {self.name} fails: {type(error).__name__}: {error}"
-            raise wrong(text) from error
+            raise wrong(error) from error
         if not isinstance(guided, Tensor) or guided.shape != positive.shape:
             shape = getattr(guided, "shape", None)
             shown = type(guided).__name__ if shape is None else f"shape {tuple(shape)}"
-            text = f"the function of the guider {self.name} returns no prediction"
-            raise wrong(text, given=shown)
+            raise wrong("returns no prediction", actual=shown)
         return guided.to(positive.dtype)
 
 

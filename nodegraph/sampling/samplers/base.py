@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from nodegraph.core.plugins import module_of
+from nodegraph.core.plugins import module_of, plugin_fault
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families.noise import draw_batch
@@ -499,7 +499,7 @@ class Sampler:
         except Exception as error:
             if self.method.name not in SAMPLER_PLUGINS:
                 raise
-            raise self._fault(f"fails: {_kind(error)}: {error}") from error
+            raise self._fault(error) from error
         tensors = {"x": getattr(event, "x", None)}
         if isinstance(event, Done):
             tensors["denoised"] = event.denoised
@@ -522,15 +522,11 @@ class Sampler:
             raise self._fault(what, f"shape {tuple(tensor.shape)}", f"shape {shape}, as the latent")
 
     def _fault(
-        self, what: str, actual: str | None = None, expected: str | None = None
+        self, what: str | Exception, actual: str | None = None, expected: str | None = None
     ) -> InvalidValue:
-        function = getattr(self.method.walk, "__name__", self.method.name)
-        return InvalidValue(
-            f"the function of the sampler {self.method.name} {what}",
-            port="sampler",
-            given=actual,
-            expected=expected,
-            hint=f"Fix `{function}` in {self.method.module}, or use another sampler.",
+        method = self.method
+        return plugin_fault(
+            "sampler", method.name, method.walk, what, actual=actual, expected=expected
         )
 
     def _rewind(self) -> None:
