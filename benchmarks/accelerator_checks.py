@@ -72,12 +72,12 @@ class Scale:
 
     @property
     def side(self) -> int:
-        """Of pictures, in pixels."""
+        """Of images, in pixels."""
         return 64 if self.is_small else 512
 
     @property
     def steps(self) -> int:
-        """Of a picture."""
+        """Of an image."""
         return 4 if self.is_small else 10
 
     def times(self, name: str = "") -> int:
@@ -117,7 +117,7 @@ class Scale:
         return Session(Settings(home=home, device=self.device, **forgets | settings))
 
     def picture(self, model: str, number: int, **other: int) -> dict[str, Any]:
-        """The workflow of a picture; of another size, or in other steps, if they are given."""
+        """The workflow of an image; of another size, or in other steps, if they are given."""
         usual = {"size": self.side, "steps": self.steps}
         found: dict[str, Any] = turns.picture(model, number, DTYPE, **usual | other)
         return found
@@ -259,7 +259,7 @@ def memory(scale: Scale) -> Mapping[str, Action]:
 def decoded(
     session: Session, workflow: Mapping[str, Any], listener: Listener | None = None
 ) -> Tensor:
-    """The picture that a workflow makes."""
+    """The image that a workflow makes."""
     found: Tensor = _output(session, workflow, "decode", listener)
     return found
 
@@ -302,7 +302,7 @@ def by_turns(scale: Scale) -> Iterator[Figure]:
         # Reads them, and imports libraries.
         start = time.perf_counter()
         first = [made(0, name) for name in turns.NAMES]
-        yield Figure("the first picture of each", time.perf_counter() - start, "s")
+        yield Figure("the first image of each", time.perf_counter() - start, "s")
         changes = [
             taken(partial(made, number, turns.NAMES[number % 2])) for number in range(2, 2 + many)
         ]
@@ -311,10 +311,10 @@ def by_turns(scale: Scale) -> Iterator[Figure]:
         again = [made(0, name) for name in turns.NAMES]
     apart = max(map(_difference, first, again))
     change, stay = median(changes), median(stays)
-    what = "a picture after a change of models"
+    what = "an image after a change of models"
     yield Figure(what, change, "s", None, stay, "the model was there")
     yield Figure("… weights on the card at most", max(held) / MIB, "MiB", budget / MIB)
-    yield Figure("… largest difference of pictures made once more", apart, "", 0)
+    yield Figure("… largest difference of images made once more", apart, "", 0)
 
 
 def out_of_memory(scale: Scale, records: Recorder) -> None:

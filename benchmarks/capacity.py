@@ -1,4 +1,4 @@
-"""How many GPUs one server can keep busy, and what a picture costs: measured, then simulated.
+"""How many GPUs one server can keep busy, and what an image costs: measured, then simulated.
 
     python benchmarks/capacity.py [--json] [--quick] [--picture SECONDS ...] [--steps N]
         [--gpu-price PRICE] [--head-price PRICE] [--plot FILE.svg] [--costs FILE.json]
@@ -7,7 +7,7 @@ What a job costs the server is measured with a real one: processor time of its p
 in, to serve them, and to tell of steps with previews to one who follows; what the disk takes for a
 commit; and how many commits a job needs. A simulation with these figures (`capacity_model.py`) is
 held against real servers whose workers wait rather than compute, and then says what there would be
-with up to 1,000 GPUs. What a picture takes and what machines cost an hour isn't measured: both are
+with up to 1,000 GPUs. What an image takes and what machines cost an hour isn't measured: both are
 given. With --costs, what was measured is kept in a file, or taken from it if it is there.
 """
 
@@ -198,7 +198,7 @@ def simulated(costs: Costs, workers: int, seconds: float, steps: int) -> tuple[F
 def curves(
     costs: Costs, pictures: Sequence[float], given: argparse.Namespace
 ) -> Iterator[tuple[float, int, Found, Found, float]]:
-    """For each picture and each number of GPUs: what was found, and what a picture costs."""
+    """For each image and each number of GPUs: what was found, and what an image costs."""
     for seconds in pictures:
         for workers in GPUS[:2] if given.quick else GPUS:
             full, waiting = simulated(costs, workers, seconds, given.steps)
@@ -209,7 +209,7 @@ def curves(
 def plotted(
     found: Sequence[tuple[float, int, Found, Found, float]], costs: Costs, to: Path
 ) -> None:
-    """Pictures a second over GPUs, as an SVG."""
+    """Images a second over GPUs, as an SVG."""
     from nodegraph.core.plots import Plot, Series
     from nodegraph.media.plots.rendering import plot_svg
 
@@ -217,11 +217,11 @@ def plotted(
     for seconds in dict.fromkeys(row[0] for row in found):
         rows = [row for row in found if row[0] == seconds]
         x, y = tuple(float(row[1]) for row in rows), tuple(row[2].rate for row in rows)
-        series.append(Series(f"a picture takes {seconds:g} s", x, y))
+        series.append(Series(f"an image takes {seconds:g} s", x, y))
     most = costs.most(STEPS)
     series.append(Series("the head's end", (1.0, float(GPUS[-1])), (most, most)))
-    title = "Pictures a second that one server gives, simulated"
-    plot = Plot(title, "GPUs", "pictures a second", tuple(series), "log", "log")
+    title = "Images a second that one server gives, simulated"
+    plot = Plot(title, "GPUs", "images a second", tuple(series), "log", "log")
     to.write_text(plot_svg(plot, 720, 420), encoding="utf-8")
 
 
@@ -242,19 +242,19 @@ def figures(given: argparse.Namespace) -> Iterator[Figure]:
         if not is_known:
             yield from against_real(Path(name), costs, given.quick)
     for which, each in (("all followed", costs), ("none followed", costs.quiet)):
-        label = f"the head's end, pictures of {given.steps} steps, {which}"
+        label = f"the head's end, images of {given.steps} steps, {which}"
         yield Figure(label, each.most(given.steps), "/s")
         for seconds in given.picture:
             most = each.workers_at_most(seconds, given.steps)
-            yield Figure(f"… GPUs of pictures that take {seconds:g} s", most, "")
+            yield Figure(f"… GPUs of images that take {seconds:g} s", most, "")
     rows = []
     for row in curves(costs, given.picture, given):
         rows.append(row)
         seconds, workers, full, waiting, price = row
-        yield Figure(f"{workers} GPUs, {seconds:g} s a picture", full.rate, "/s")
+        yield Figure(f"{workers} GPUs, {seconds:g} s an image", full.rate, "/s")
         yield Figure("… head busy", full.head * 100, "%")
         yield Figure("… GPUs busy", full.workers * 100, "%")
-        yield Figure("… a thousand pictures cost", price * 1e3, "")
+        yield Figure("… a thousand images cost", price * 1e3, "")
         label = f"… waiting at {LOAD:.0%} of that, 95 of 100 within"
         yield Figure(label, waiting.late_wait, "s")
     if given.plot is not None:
@@ -262,9 +262,9 @@ def figures(given: argparse.Namespace) -> Iterator[Figure]:
 
 
 def _given(parser: argparse.ArgumentParser) -> None:
-    seconds = "that a picture takes on a GPU; not measured"
+    seconds = "that an image takes on a GPU; not measured"
     parser.add_argument("--picture", type=float, nargs="+", default=PICTURES, help=seconds)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of a picture")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of an image")
     price = "an hour of a GPU, in any currency; not measured"
     parser.add_argument("--gpu-price", type=float, default=2.0, help=price)
     price = "an hour of the server's machine"

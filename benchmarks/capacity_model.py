@@ -62,10 +62,10 @@ class Costs:
 
 
 def cost_of_one(rate: float, workers: int, worker_price: float, head_price: float) -> float:
-    """What a picture costs.
+    """What an image costs.
 
     Args:
-        rate: Pictures a second.
+        rate: Images a second.
         worker_price, head_price: An hour.
     """
     return (workers * worker_price + head_price) / (3600.0 * rate)

@@ -56,7 +56,7 @@ class Home:
 
 
 def picture(steps: int, *more: str) -> list[str]:
-    """Make a picture of the gallery."""
+    """Make an image of the gallery."""
     workflow = str(GALLERY / "text_to_image.json")
     return [COMMAND, "run", workflow, "--set", f"sample.steps={steps}", *more]
 
@@ -76,7 +76,7 @@ def start_up(home: Home, bare: float, times: int) -> Iterator[Figure]:
 
 
 def cached_run(home: Home, bare: float, steps: int, times: int) -> Iterator[Figure]:
-    """A run of which everything is on disk, the picture too."""
+    """A run of which everything is on disk, the image too."""
     command = picture(steps)
     home.run(command)
     home.run(command)  # the file's name counts up for a workflow that was never run like this

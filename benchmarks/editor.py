@@ -80,7 +80,7 @@ def measure(url: str, quick: bool) -> Iterator[Figure]:
         run(near, count // 5)
         for what, action in MOVES:
             rate = max(action(near) for _ in range(times))
-            yield Figure(f"{what} them with their pictures", rate, "/s", 50, more_is_better=True)
+            yield Figure(f"{what} them with their images", rate, "/s", 50, more_is_better=True)
         near.keyboard.press("Shift+0")
         rate = max(panned(near) for _ in range(times))
         yield Figure("panning at 100 %", rate, "/s", 50, more_is_better=True)

@@ -53,7 +53,7 @@ _PICTURES = """(count) => {
 
 
 def large_graph(count: int) -> dict[str, Any]:
-    """Graphs that make pictures, of ten nodes each, side by side in one workflow."""
+    """Graphs that make images, of ten nodes each, side by side in one workflow."""
     nodes: dict[str, Any] = {}
     positions: dict[str, list[int]] = {}
     chains_a_row = max(1, round(math.sqrt(count / 20)))

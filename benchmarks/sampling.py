@@ -3,7 +3,7 @@ with previews against without.
 
     python benchmarks/sampling.py [--json] [--quick] [--steps 20] [--times 15]
 
-All make a picture's latent from the embedded model with guidance, by turns, so that other work on
+All make an image's latent from the embedded model with guidance, by turns, so that other work on
 the machine disturbs them alike. Loading and decoding are left out. The engine runs a workflow with
 a KSampler, with a listener and a store; all but the sampling is cached.
 """
@@ -98,7 +98,7 @@ class Engine:
         self.rest: list[float] = []
 
     def run(self, seed: int) -> torch.Tensor:
-        """As `nodegraph run` does, which shows no pictures."""
+        """As `nodegraph run` does, which shows no images."""
         return self._run(seed, previews=False)
 
     def watched(self, seed: int) -> torch.Tensor:

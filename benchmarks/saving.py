@@ -18,7 +18,7 @@ BYTES = 10_000
 
 
 def filled(folder: Path, count: int) -> Path:
-    """A folder with so many files of one name, of as many sizes as pictures have."""
+    """A folder with so many files of one name, of as many sizes as images have."""
     folder.mkdir()
     for number in range(count):
         (folder / f"apple_{number + 1:05}.png").write_bytes(bytes(100 + number % 997))

@@ -144,13 +144,13 @@ def submits(home: Path, quick: bool) -> Iterator[Figure]:
     what = "submitting beside a sampling, 95 of 100 within"
     yield Figure(what, late_ms(ours), "ms", 20, late_ms(plain), "bare")
     yield Figure("… median", median_ms(ours), "ms", None, median_ms(plain), "bare")
-    what = "… a picture of a new prompt, 95 of 100 within"
+    what = "… an image of a new prompt, 95 of 100 within"
     yield Figure(what, late_ms(pictures), "ms", 20, late_ms(plain), "bare, of a sum")
     yield Figure("… median", median_ms(pictures), "ms", None, median_ms(plain), "bare, of a sum")
 
 
 def _submitted(server: Server, seed: int) -> float:
-    """Seconds of submitting a picture of something new: packs are asked whether it can be run."""
+    """Seconds of submitting an image of something new: packs are asked whether it can be run."""
     request = sampling(2, seed, prompt=f"apple {seed}")
     start = time.perf_counter()
     server.submit(request)

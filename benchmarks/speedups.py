@@ -8,7 +8,7 @@ On a CPU: the embedded model, and a small Flux of random weights. On CUDA: netwo
 those of Stable Diffusion 1.5, SDXL and Flux.1, of random weights in bfloat16, at the sizes that
 they were trained on. The pipelines' own samplers and prompts of random numbers, by turns.
 
-Losses are of pictures by the embedded model, over several prompts and seeds; of caches that a UNet
+Losses are of images by the embedded model, over several prompts and seeds; of caches that a UNet
 can't have, of the latents of the small Flux, whose random weights say what is left out rather than
 what it would look like.
 """
@@ -212,7 +212,7 @@ def _held(label: str, way: Callable[[], Tensor]) -> Figure:
 def pictures(
     rival: Rival, steps: int, given: argparse.Namespace, *, compiled: bool
 ) -> Iterator[Figure]:
-    """What each way loses of the embedded model's pictures, and how fast it is."""
+    """What each way loses of the embedded model's images, and how fast it is."""
     recipes = open_model("tiny", ())
     encoder: Any = load_component(recipes.text_encoder, "cpu")
     vae: Any = load_component(recipes.vae, "cpu")
@@ -239,7 +239,7 @@ def latents(rival: Rival, given: argparse.Namespace) -> Iterator[Figure]:
 
     def made(denoiser: Denoiser) -> tuple[Tensor, int]:
         found = torch.cat([rival.sample(denoiser, seed) for seed in range(1 if given.quick else 3)])
-        # As a picture's values, which span 1.
+        # As an image's values, which span 1.
         return found / found.std() / 4, 0
 
     yield from _losses(rival, _some(BLOCK_WAYS, given), made, compiled=False)

@@ -1,4 +1,4 @@
-"""How much code a job enters: from a command to its picture, and from POST /jobs to *finished*.
+"""How much code a job enters: from a command to its image, and from POST /jobs to *finished*.
 
     python benchmarks/trips.py [--json] [--quick] [--list TRIP]
 
@@ -126,7 +126,7 @@ def _profiled(kind: str = "") -> Iterator[Path]:
 
 
 def command_trip() -> Trip:
-    """From `nodegraph run` to a picture, with a warm home and a prompt that is new."""
+    """From `nodegraph run` to an image, with a warm home and a prompt that is new."""
     with tempfile.TemporaryDirectory() as home:
         command = [sys.executable, "-m", "nodegraph", "--home", home, "run", str(WORKFLOW)]
         run = [*command, "--steps", "2", "--prompt"]
@@ -137,7 +137,7 @@ def command_trip() -> Trip:
 
 
 def job_trips() -> tuple[Trip, Trip]:
-    """From POST /jobs to *finished*, of a server and a worker that have made a picture before."""
+    """From POST /jobs to *finished*, of a server and a worker that have made an image before."""
     request = {
         "workflow": json.loads(WORKFLOW.read_text("utf-8")),
         "parameters": {"steps": 2, "prompt": "a lemon"},

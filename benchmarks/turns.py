@@ -3,7 +3,7 @@
 systemd-run --scope -p MemoryMax=7G python benchmarks/turns.py [--turns N] [--models DIR] [--json]
 
 Writes 4.3 GB of random weights into a temporary folder, or into DIR once and for all. The bare loop
-reads the same files with diffusers, anew for each picture, with nothing kept.
+reads the same files with diffusers, anew for each image, with nothing kept.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def run(*arguments: str) -> str:
 
 
 def picture(model: str, number: int, dtype: str, *, size: int = 64, steps: int = 1) -> Any:
-    """The workflow of a picture by a model, `decode` its last node."""
+    """The workflow of an image by a model, `decode` its last node."""
     nodes: dict[str, Any] = sampling_nodes(
         f"an apple {number}", size=size, steps=steps, seed=number
     )
@@ -126,7 +126,7 @@ def picture(model: str, number: int, dtype: str, *, size: int = 64, steps: int =
 
 
 def turn(server: Server, number: int, dtype: str) -> None:
-    """A picture by the model whose turn it is."""
+    """An image by the model whose turn it is."""
     workflow = picture(NAMES[number % 2], number, dtype)
     server.run({"workflow": workflow, "targets": ["decode"]})
 
@@ -145,7 +145,7 @@ def figures(turns: int, models: Path | None, *, quick: bool) -> Iterator[Figure]
 
 
 def bare(folders: Sequence[Path]) -> float:
-    """Seconds for a picture by diffusers that begins with reading its model.
+    """Seconds for an image by diffusers that begins with reading its model.
 
     Each is read twice, and the second time counts: by then all is imported.
     """

@@ -2,7 +2,7 @@
 
 python docs/generate.py
 
-What takes models or a browser to make (pictures, screenshots, examples) has its own scripts.
+What takes models or a browser to make (images, screenshots, examples) has its own scripts.
 """
 
 from __future__ import annotations

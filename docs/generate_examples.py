@@ -1,4 +1,4 @@
-"""Make the pictures of the built-in nodes, nodes/examples/*.webp, by running their examples.
+"""Make the images of the built-in nodes, nodes/examples/*.webp, by running their examples.
 
 Only those are made whose workflow has changed, as each carries the one that made it. Workflows
 are written as nodegraph writes them.
@@ -27,10 +27,10 @@ GALLERY = ROOT / "workflows"
 SIDE = 512
 """Pixels of the longer side, at most."""
 LARGEST = 16_000
-"""Bytes that a picture has if it can."""
+"""Bytes that an image has if it can."""
 QUALITIES = (85, 75, 65, 50, 35)
 SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "SaveDataset")
-"""Node types of which a picture can be made."""
+"""Node types of which an image can be made."""
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
@@ -70,13 +70,13 @@ NEED_MODELS = frozenset(
     }
 )
 """Node types for models of kinds that don't come with nodegraph: their examples can't be run
-here, and there are no pictures of them."""
+here, and there are no images of them."""
 PAPER, INK, TEXT = "#ffffff", "#1f2328", 15
 """Colours and height of texts."""
 
 
 def carried(picture: Path) -> object:
-    """The workflow that a picture was made by; None if it isn't there or carries none."""
+    """The workflow that an image was made by; None if it isn't there or carries none."""
     from nodegraph.diffusion import read_metadata
 
     return json.loads(read_metadata(picture).get("workflow", "null")) if picture.is_file() else None
@@ -89,7 +89,7 @@ def makes_picture(file: Path, workflow: Workflow) -> bool:
 
 
 def is_current(file: Path) -> bool:
-    """Whether an example's picture is of the workflow as it is, or needs none."""
+    """Whether an example's image is of the workflow as it is, or needs none."""
     workflow = Workflow.load(file)
     picture = file.with_suffix(".webp")
     if not makes_picture(file, workflow):
@@ -98,7 +98,7 @@ def is_current(file: Path) -> bool:
 
 
 def picture(result: RunResult, workflow: Workflow) -> bytes:
-    """The last picture that a run gave, small, with its workflow."""
+    """The last image that a run gave, small, with its workflow."""
     import numpy as np
     import torch
     from PIL import Image
@@ -119,7 +119,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
 
 
 def looks(path: Path) -> Image.Image:
-    """A picture of a file: itself, the first picture of a moving one, or its text."""
+    """An image of a file: itself, the first image of a moving one, or its text."""
     from PIL import Image
 
     if path.suffix == ".txt":
@@ -138,7 +138,7 @@ def looks(path: Path) -> Image.Image:
 
 
 def written(text: str) -> Image.Image:
-    """A text as a picture, as large as it has to be."""
+    """A text as an image, as large as it has to be."""
     from textwrap import wrap
 
     from PIL import Image, ImageDraw, ImageFont
@@ -154,13 +154,13 @@ def written(text: str) -> Image.Image:
 
 
 def make(session: Session, file: Path) -> str:
-    """Bring an example's file and picture up to date; says what was done."""
+    """Bring an example's file and image up to date; says what was done."""
     workflow = Workflow.load(file)
     file.write_text(workflow.to_json(), encoding="utf-8")
     target = file.with_suffix(".webp")
     if not makes_picture(file, workflow):
         target.unlink(missing_ok=True)
-        return "shows no picture"
+        return "shows no image"
     try:
         result = session.run(workflow)
     except NodegraphError as error:

@@ -20,9 +20,9 @@ PICTURES = "../../nodes/examples"
 INTRODUCTION = """# Built-in nodes
 
 Generated from signatures, docstrings and examples by `python docs/generate_nodes.py`: a page for
-each category, on it a card for each node type, with a picture of what it does. The same is shown by
+each category, on it a card for each node type, with an image of what it does. The same is shown by
 `nodegraph nodes NAME` and by the editor's help; `nodegraph new --example NAME` gives the workflow
-that made the picture.
+that made the image.
 """
 
 

@@ -43,7 +43,7 @@ _NO_NODES = {
 """What is a node in ComfyUI and none here."""
 _WEB_UI = {
     "txt2img": f"Text to image is {_STEPS} here.",
-    "PNGInfo": "Pictures carry their workflow: `nodegraph show PICTURE` shows it, and the editor "
+    "PNGInfo": "Images carry their workflow: `nodegraph show PICTURE` shows it, and the editor "
     "opens it.",
 }
 """Tabs of Stable Diffusion web UI."""

@@ -1,4 +1,4 @@
-"""Make the pictures of the gallery, workflows/*.webp, by running its workflows.
+"""Make the images of the gallery, workflows/*.webp, by running its workflows.
 
 python docs/generate_pictures.py [NAME ...]
 """
@@ -22,7 +22,7 @@ QUALITY = 82
 
 
 def picture(workflow: Workflow, result: RunResult) -> Image.Image:
-    """What stands for a run: the picture of the last node of its file that wrote one.
+    """What stands for a run: the image of the last node of its file that wrote one.
 
     A long strip of them becomes a square.
     """
@@ -36,12 +36,12 @@ def picture(workflow: Workflow, result: RunResult) -> Image.Image:
 
 
 def squared(strip: Image.Image) -> Image.Image:
-    """Pictures in a row as a square of them, the first and the last among them."""
+    """Images in a row as a square of them, the first and the last among them."""
     count = round(strip.width / strip.height)
     columns = isqrt(count)
     side = strip.height
     square = Image.new("RGB", (columns * side, columns * side))
-    # From one picture to the next, with what is between them.
+    # From one image to the next, with what is between them.
     pitch = (strip.width - side) / (count - 1)
     for at in range(columns**2):
         left = round(round(at * (count - 1) / (columns**2 - 1)) * pitch)
@@ -51,7 +51,7 @@ def squared(strip: Image.Image) -> Image.Image:
 
 
 def fitted(image: Image.Image) -> Image.Image:
-    """The picture at the size in which it is shown."""
+    """The image at the size in which it is shown."""
     scale = SIDE / max(image.size)
     size = (round(image.width * scale), round(image.height * scale))
     return image.resize(size, Image.Resampling.LANCZOS)

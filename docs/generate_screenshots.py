@@ -1,4 +1,4 @@
-"""Make the pictures of the editor in docs/images, in Chromium, of a server with the embedded model.
+"""Make the images of the editor in docs/images, in Chromium, of a server with the embedded model.
 
 python -m docs.generate_screenshots [NAME ...]
 """
@@ -56,13 +56,13 @@ def workflow(name: str, **inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def submit(server: Server, **inputs: Mapping[str, Any]) -> None:
-    """Have a picture made of words."""
+    """Have an image made of words."""
     wish = {"workflow": workflow("text_to_image", **inputs)}
     server.client.post("jobs", json=wish).raise_for_status()
 
 
 def fill_gallery(server: Server) -> None:
-    """Have pictures made of all prompts."""
+    """Have images made of all prompts."""
     for seed, prompt in enumerate(PROMPTS):
         submit(server, positive={"text": prompt}, sample={"seed": seed})
         # One by one: a busy machine takes long for all of them.
@@ -101,7 +101,7 @@ def running(editor: Editor) -> None:
     editor.run()
     editor.see_preview("sample")
     bar = editor.card("sample").get_by_role("progressbar")
-    # Until the picture can be made out.
+    # Until the image can be made out.
     eventually(lambda: int(bar.get_attribute("aria-valuenow") or 0) > STEPS / 3)
 
 
@@ -253,7 +253,7 @@ def layers(editor: Editor) -> None:
     dialog = editor.dialog("Paint on layers")
     dialog.get_by_label("Right").fill("64")
     dialog.get_by_label("Right").press("Enter")
-    stage = dialog.get_by_role("img", name=re.compile("^The picture in its frame, 192"))
+    stage = dialog.get_by_role("img", name=re.compile("^The image in its frame, 192"))
     dialog.get_by_role("tab", name="Sketch").click()
     x, y = middle(stage)
     mouse = editor.page.mouse
@@ -281,7 +281,7 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
 
 
 def take(name: str, browser: Browser, server: Server) -> None:
-    """Make one of the pictures."""
+    """Make one of the images."""
     act, options = SCENES[name]
     context = browser.new_context(
         viewport=SIZE, reduced_motion="reduce", base_url=server.url, **options

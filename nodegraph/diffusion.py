@@ -1,4 +1,4 @@
-"""Diffusion models: loading, prompts, sampling, pictures. Usable without an engine.
+"""Diffusion models: loading, prompts, sampling, images. Usable without an engine.
 
 What it names lies in `families`, `media`, `models` and `sampling`. Importing it is quick; torch and
 the libraries on it come with the first name that needs them.

@@ -77,7 +77,7 @@ def BlendImages(
         "layer",
         "watermark",
         "logo",
-        "picture in picture",
+        "image in image",
         "ImageCompositeMasked",
         "image composite",
         "overlay",

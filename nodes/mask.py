@@ -315,7 +315,7 @@ def SetAlpha(
 @node(
     category="mask",
     infer=composited_facts,
-    tags=("ImageCompositeMasked", "paste", "merge pictures", "layer mask", "inpaint result"),
+    tags=("ImageCompositeMasked", "paste", "merge images", "layer mask", "inpaint result"),
 )
 def CompositeMasked(base: Image, overlay: Image, mask: Mask) -> Image:
     """Composite one image over another with a mask. All other pixels stay bit-identical.
@@ -374,7 +374,7 @@ def CropToMask(
         width, height: Size to scale the crop to, usually the training size of the model. If one is
             0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
         multiple_of: Make the sides of the crop multiples of this.
-        empty: How to treat an empty mask: raise an error, or crop to the whole picture, to which
+        empty: How to treat an empty mask: raise an error, or crop to the whole image, to which
             StitchCrop then changes nothing.
     """
     from nodegraph.media.images.inpainting import crop_to_mask

@@ -45,7 +45,7 @@ class ImageConditioned(NamedTuple):
 
 @node(
     category="conditioning",
-    label="Show picture to follow",
+    label="Show image to follow",
     lane="gpu",
     numerics=True,
     infer=image_conditioning_outputs,

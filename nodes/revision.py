@@ -53,7 +53,7 @@ def LoadImageEncoder(
 
 @node(
     category="conditioning",
-    label="Revise prompt by pictures",
+    label="Revise prompt by images",
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "conditioning.family"}},

@@ -288,7 +288,7 @@ def measure(root: Path = ROOT) -> House:
 
 
 def modules_entered() -> dict[str, int]:
-    """How many modules run from `nodegraph run` to a picture, and from POST to *finished*."""
+    """How many modules run from `nodegraph run` to an image, and from POST to *finished*."""
     script = ROOT / "benchmarks" / "trips.py"
     command = [sys.executable, script, "--json"]
     rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

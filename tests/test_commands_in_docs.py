@@ -169,7 +169,7 @@ SMALL = (
     *("workflows/text_to_image.json", "text_to_image.json", "wf.json", "workflow.json"),
     *("grid.json", "apple.json", "mine.json", "FILE", "WORKFLOW"),
 )
-"""Files with a workflow that makes a small, rough picture."""
+"""Files with a workflow that makes a small, rough image."""
 THEIRS = {
     "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "tiny"}},
     "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox", "clip": ["4", 1]}},

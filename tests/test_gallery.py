@@ -1,4 +1,4 @@
-"""Every workflow of the gallery runs, and gives pictures that aren't blank."""
+"""Every workflow of the gallery runs, and gives images that aren't blank."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LESS: Mapping[str, Mapping[str, Any]] = {
     "two_models": {"draw.steps": 4, "redraw.steps": 4},
     "pipeline_node": {"film.num_inference_steps": 4},
 }
-"""Inputs of those that make or compare much; pictures are counted alike on both sides."""
+"""Inputs of those that make or compare much; images are counted alike on both sides."""
 PACKS = [path for path in sorted(GALLERY.glob("*.py")) if path.stem != "__init__"]
 
 

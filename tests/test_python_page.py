@@ -55,7 +55,7 @@ def folder(tmp_path: Path, known_specs: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _copy_with_few_steps(file: Path, folder: Path) -> None:
-    """A workflow that makes a small, rough picture: what examples show of it is the same."""
+    """A workflow that makes a small, rough image: what examples show of it is the same."""
     workflow = json.loads(file.read_text(encoding="utf-8"))
     workflow["nodes"]["sample"]["inputs"]["steps"] = STEPS
     workflow["nodes"]["size"]["inputs"] |= {"width": 64, "height": 64}

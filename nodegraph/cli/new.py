@@ -39,7 +39,7 @@ def new(
 ) -> int:
     """Start a workflow from the gallery, or from the example of a node.
 
-    It puts the pictures and packs that the workflow needs next to it.
+    It puts the images and packs that the workflow needs next to it.
     """
     if list_:
         _print_gallery(json)

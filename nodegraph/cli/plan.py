@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 _SHORT = {
     "parts": "the weights are loaded in parts{slower}. The results are the same.",
     "small": "the computation is done in tiles or one by one, and the weights are loaded in "
-    "parts{slower}. The results may differ slightly. A smaller picture or batch needs less "
+    "parts{slower}. The results may differ slightly. A smaller image or batch needs less "
     "memory.",
-    "none": "it will probably run out of memory. A smaller picture or batch, a half-precision "
+    "none": "it will probably run out of memory. A smaller image or batch, a half-precision "
     "dtype, weights stored in fewer bits, or closing other programs may help.",
 }
 _STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}

@@ -121,7 +121,7 @@ def run(
             "--cluster and --no-cache cannot be combined",
             hint="Remove one: results of other machines come from the cache.",
         )
-    # Nothing in a terminal shows values, nor pictures of unfinished work.
+    # Nothing in a terminal shows values, nor images of unfinished work.
     options = RunOptions(
         targets=to or None,
         deadline=deadline,

@@ -225,7 +225,7 @@ class EventLines:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has; a picture is told of by its size."""
+    """A value that JSON has; an image is told of by its size."""
     return f"{len(value)} bytes" if isinstance(value, bytes) else value
 
 

@@ -201,7 +201,7 @@ def count(name: str, answer: Reply) -> int:
 
 
 def picture(answer: Reply) -> bytes:
-    """The small picture in an answer."""
+    """The small image in an answer."""
     if answer.headers.get("content-type") != _PICTURE:
         raise unexpected_answer(answer)
     return answer.body

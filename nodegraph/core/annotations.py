@@ -57,7 +57,7 @@ def _is_image(value: Any) -> bool:
     if not (is_tensor(value) and value.ndim == 4 and value.is_floating_point()):
         return False
     _, rows, _, channels = value.shape
-    # Else channels come first, as in other libraries: no picture of so few rows has more of them.
+    # Else channels come first, as in other libraries: no image of so few rows has more of them.
     return bool(channels <= 4 or rows > 4)
 
 

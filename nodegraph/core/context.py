@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nodegraph.errors import NodegraphError
 
     Shown: TypeAlias = "Preview | Plot | Tensor"
-    """What can be shown of unfinished work: a picture that is encoded, a plot, or an Image."""
+    """What can be shown of unfinished work: an image that is encoded, a plot, or an Image."""
 
 LogSubject = Literal["result", "run"]
 """What is said is about: the result, wherever it is used, or this one run."""
@@ -28,7 +28,7 @@ weights at the host, to the same results; ``small`` with as little as can be."""
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A small encoded picture of unfinished work."""
+    """A small encoded image of unfinished work."""
 
     data: bytes
     mime: str = "image/png"
@@ -70,7 +70,7 @@ class Environment:
         granted: Files among the uploads that belong to whom the run is for.
         trained: Folder of the files of what trainings made, by their digests; one of those that
             need not outlive the run if None.
-        max_image_pixels: Of a picture's file; larger ones are refused.
+        max_image_pixels: Of an image's file; larger ones are refused.
     """
 
     models: tuple[Path, ...]
@@ -162,10 +162,10 @@ class Context(Protocol):
         """
 
     def preview(self, *shown: Shown) -> None:
-        """Show unfinished work: a picture, a plot, or both.
+        """Show unfinished work: an image, a plot, or both.
 
         Of each kind the newest stays: a plot that is given alone takes the place of the plot that
-        was shown, beside the picture that was. Does nothing if nobody watches.
+        was shown, beside the image that was. Does nothing if nobody watches.
 
         Args:
             shown: An `Image`, whose batch is shown in a grid of at most 512 pixels; a `Plot`, of

@@ -125,7 +125,7 @@ def _sample(tensor: Any) -> int | None:
 
 @lru_cache(maxsize=256)
 def _places(words: int) -> Any:
-    """One word in each of as many equal parts, at odd places: rows of a picture are even ones."""
+    """One word in each of as many equal parts, at odd places: rows of an image are even ones."""
     import numpy as np
 
     edges = np.arange(_PLACES + 1, dtype=np.int64) * words // _PLACES
@@ -157,7 +157,7 @@ _FIXED = (PurePath, Enum)
 
 
 def copy_value(value: Any, tensor: _Make | None = None, other: _Make | None = None) -> Any:
-    """A value whose containers are its own: lists, mappings, sets, dataclasses, arrays, pictures.
+    """A value whose containers are its own: lists, mappings, sets, dataclasses, arrays, images.
 
     What stands in it twice, or refers back to what holds it, does so in the copy. What can't be
     changed stays as it is.
@@ -309,7 +309,7 @@ def _copied_picture(value: Any) -> Any:
 def _keep_exif(picture: Any, copied: Any) -> None:
     """Keep EXIF data that were changed in memory: Pillow copies those of the file alone.
 
-    They say how a picture lies; one that was turned upright by hand must not be turned again.
+    They say how an image lies; one that was turned upright by hand must not be turned again.
     """
     try:
         changed, own = picture.getexif(), copied.getexif()

@@ -114,7 +114,7 @@ def to_versioned_dict(workflow: Workflow, catalog: Catalog) -> dict[str, Any]:
     """What a workflow's file says, every node with the version of its type.
 
     A node without one is taken for today's, whenever that is; what is to mean the same after an
-    upgrade, such as the workflow in a picture, needs the version. Nodes that have one keep it.
+    upgrade, such as the workflow in an image, needs the version. Nodes that have one keep it.
     """
     document = workflow.to_dict()
     # Not in copies of the nodes: large workflows have thousands.

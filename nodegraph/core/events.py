@@ -69,7 +69,7 @@ class EventStream:
     """Numbers the events of one run and hands each to a listener, in order, from any thread.
 
     Args:
-        previews: Whether the listener has a use for pictures of unfinished work.
+        previews: Whether the listener has a use for images of unfinished work.
     """
 
     def __init__(self, listener: Listener | None = None, *, previews: bool = True) -> None:
@@ -90,7 +90,7 @@ class EventStream:
 
     @property
     def wants_previews(self) -> bool:
-        """Whether pictures of unfinished work are worth making."""
+        """Whether images of unfinished work are worth making."""
         return self._previews and self.has_listener
 
     def emit(self, kind: EventKind, node: str | None = None, **data: Any) -> None:

@@ -83,7 +83,7 @@ class Estimate:
         memory: Bytes on its device, besides weights.
         work: How much there is to do, about: how often each parameter of its weights is used. What
             calls were seen to take is scaled by it, or the speed of the machine where none was
-            seen. Without it, the time is taken to grow with pixels, pictures and ``steps``.
+            seen. Without it, the time is taken to grow with pixels, images and ``steps``.
         weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
             recipes.
         shares: Inputs whose weights outputs share, by output: `weights` then says what is added to

@@ -3,8 +3,8 @@
 ``{"from": "node.port"}`` is a link, anything else a literal. A literal that is itself an object
 with the key ``from`` is written ``{"value": {...}}``; any literal may be.
 
-In memory an input may hold a `Value`, too: what a script has and no file can hold, such as a
-picture. It holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
+In memory an input may hold a `Value`, too: what a script has and no file can hold, such as an
+image. It holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
 no port type declares are held themselves. In a file it is left out, and named by a parameter
 (`Workflow.without_values`).
 """
@@ -199,7 +199,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 _FORMS = (PurePath, Enum, Real, str)
 """What is written as something plain."""
 _COUNTED = "biuf"
-"""Kinds of numpy's types whose arrays may be pictures."""
+"""Kinds of numpy's types whose arrays may be images."""
 _SHOWN = 8
 """Characters of a digest."""
 MOST_LEVELS = 200
@@ -277,7 +277,7 @@ class Value:
 def is_live(value: Any) -> bool:
     """Whether a value is, or holds, what no file can.
 
-    An array of numpy's with several dimensions is: it may be a picture, or a list of lists.
+    An array of numpy's with several dimensions is: it may be an image, or a list of lists.
     """
     left, visited = [value], set[int]()
     while left:

@@ -67,7 +67,7 @@ def check_linked(value: Any, port: InputSpec) -> None:
     """Refuse a value that comes by a link and is beyond its input's range, or none of its choices.
 
     Its type was checked with the link, and sizes that are no multiples are left to the node, which
-    may round them. Infinity is a number here, such as how alike equal pictures are; NaN is in no
+    may round them. Infinity is a number here, such as how alike equal images are; NaN is in no
     range.
 
     Raises:

@@ -1,6 +1,6 @@
 """The link value `Plot`, and its size-bounded JSON form.
 
-A plot holds plain numbers, so that it can be drawn anywhere; `nodegraph.media.plots` makes pictures
+A plot holds plain numbers, so that it can be drawn anywhere; `nodegraph.media.plots` makes images
 and files of it.
 
 Its JSON form is a mapping of its attributes, with a mapping for each series; numbers that aren't

@@ -47,7 +47,7 @@ def _summary(value: Any) -> str:
     if (of.__module__, of.__name__) == ("numpy", "ndarray"):
         return f"{value.dtype} array {list(value.shape)}"
     if of.__module__.startswith("PIL.") and hasattr(value, "mode"):
-        return f"PIL picture {value.mode} {value.width} x {value.height}"
+        return f"PIL image {value.mode} {value.width} x {value.height}"
     if isinstance(value, (list, tuple)):
         kind = type(value).__name__
         return summarize_list(len(value), summarize(value[0]), kind) if value else f"{kind} of 0"

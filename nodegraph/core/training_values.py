@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @port_type(color="#8fb36a")
 class Preprocessor:
-    """A way to make of pictures what leads a model, such as their edges.
+    """A way to make of images what leads a model, such as their edges.
 
     A plain class on purpose: a value is named by the node that made it, its code included, so that
     what it was applied to is made again once that code changes.
 
     Args:
-        apply: Takes pictures, float32 in 0..1, shape (batch, height, width, 3), and gives as many,
+        apply: Takes images, float32 in 0..1, shape (batch, height, width, 3), and gives as many,
             of one or three channels and of any size. It may not change what it is given.
         name: For messages.
     """
@@ -71,17 +71,17 @@ class TrainedWeights:
 Split = Literal["train", "validation", "test"]
 """What an example is for: to learn from, to choose by, or to be judged by at the end."""
 Fit = Literal["crop", "pad", "stretch"]
-"""How a picture is brought to other proportions; see `media.images.resizing.fitted_size`."""
+"""How an image is brought to other proportions; see `media.images.resizing.fitted_size`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleFile:
-    """A file with an example's picture or mask.
+    """A file with an example's image or mask.
 
     Attributes:
         path: Where it lies.
         digest: blake3 of its content, hexadecimal.
-        width, height: Of the upright picture in it, in pixels.
+        width, height: Of the upright image in it, in pixels.
     """
 
     path: str = field(metadata=NOT_CONTENT)
@@ -92,11 +92,11 @@ class ExampleFile:
 
 @dataclass(frozen=True, slots=True)
 class LabeledBox:
-    """Where in a picture a thing is.
+    """Where in an image a thing is.
 
     Attributes:
         label: Its class.
-        x, y: Left and upper edge in pixels of the picture as it is kept, before it is resized.
+        x, y: Left and upper edge in pixels of the image as it is kept, before it is resized.
         width, height: In such pixels.
     """
 
@@ -112,7 +112,7 @@ class LabeledBox:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One thing to learn from: a picture and what is said of it.
+    """One thing to learn from: an image and what is said of it.
 
     Attributes:
         picture: A file, or float32 in 0..1 on the CPU, sRGB, shape (height, width, 3 or 4).
@@ -122,7 +122,7 @@ class Example:
         label: Its class; empty for none.
         split: What it is for.
         mask: The part that counts: a file, where that is white, or float32 in 0..1, shape (height,
-            width) of the picture; None for all of it.
+            width) of the image; None for all of it.
         boxes: Where things are in it.
         bucket: Width and height in pixels that it is brought to; None: as the dataset says.
         repeats: How often it is learned from in an epoch.
@@ -148,7 +148,7 @@ class Example:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture as it is kept, in pixels."""
+        """Width and height of the image as it is kept, in pixels."""
         if isinstance(self.picture, ExampleFile):
             return self.picture.width, self.picture.height
         return self.picture.shape[1], self.picture.shape[0]
@@ -159,10 +159,10 @@ class Augmentation:
     """What is changed at random in examples to learn from, anew in each epoch.
 
     Attributes:
-        flip, flip_vertical: Share of the pictures that are mirrored left to right, top to bottom.
+        flip, flip_vertical: Share of the images that are mirrored left to right, top to bottom.
         crop: Smallest part that is cut out, as a share of the largest one with the proportions
             that are asked for; 1 takes that one, from the middle.
-        rotate: Degrees up to which a picture is turned to either side.
+        rotate: Degrees up to which an image is turned to either side.
         brightness, contrast, saturation: Up to how much more or less of it, as a share.
         hue: Degrees up to which colours are turned to either side.
         shuffle_tags: Whether tags change places in the caption that is made of them.

@@ -126,7 +126,7 @@ class Leftover:
     Attributes:
         sigma: Its level, of an unscaled latent; in flow models 0 to 1.
         form: ``exploding``: latent + sigma · noise; ``mixing``: alpha · latent + deviation · noise.
-        original: Samples of the picture that a mask keeps a part of; None if there is no mask.
+        original: Samples of the image that a mask keeps a part of; None if there is no mask.
     """
 
     sigma: float
@@ -142,16 +142,16 @@ class Latent:
         samples: float32 on the CPU, shape (batch, channels, height / f, width / f) where f is the
             format's spatial factor, with frames before the height for videos; None for an empty
             latent, which takes its channels and factors from the model that samples it.
-        width, height: Size in pixels; of what is no picture, features and tokens of an item.
-        batch_size: Number of pictures, videos or items.
+        width, height: Size in pixels; of what is no image, features and tokens of an item.
+        batch_size: Number of images, videos or items.
         noise_mask: float32 in 0..1, shape (1 or batch, height, width) in pixels; 1 is denoised
             anew, 0 is kept.
         format: Name of the latent format that the samples are in, such as ``sd`` or ``flux``: what
             says which VAE can decode them, and which models go on with them; None if empty.
         batch_index: Place of each item in the batch that it comes from: item i draws its noise
             from a generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
-        frames: Pictures of a video; 1 for a picture.
-        leftover: The noise that is left in the samples; None if they are of a picture.
+        frames: Images of a video; 1 for an image.
+        leftover: The noise that is left in the samples; None if they are of an image.
         gradual: How far the mask says when a cell begins to change, 0 to 1: one of 0.3 with the
             last 0.3 of the noise. At 0 it says how much of each step counts.
     """
@@ -195,7 +195,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """Pictures that follow each other, and the audio to them.
+    """Images that follow each other, and the audio to them.
 
     Attributes:
         frames: float32 in 0..1 on the CPU, sRGB, shape (frames, height, width, 3).
@@ -209,13 +209,13 @@ class Video:
 
     @property
     def seconds(self) -> Fraction:
-        """How long its pictures are shown."""
+        """How long its images are shown."""
         return self.frames.shape[0] / self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A picture that leads a model through a network of its own (ControlNet, T2I adapter).
+    """An image that leads a model through a network of its own (ControlNet, T2I adapter).
 
     Attributes:
         model: Recipe of that network.
@@ -224,9 +224,9 @@ class Control:
             trained on, shape (1 or batch, channels, height, width) in cells.
         strength: How strongly it leads; 1 is as it was trained.
         start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
-        mode: Which of its kinds of pictures it is, of a network that knows several.
+        mode: Which of its kinds of images it is, of a network that knows several.
         faint: Whether it leads the first blocks less than the last (guess mode).
-        mask: In 0..1, shape (1 or batch, height, width): from a half up the picture isn't shown,
+        mask: In 0..1, shape (1 or batch, height, width): from a half up the image isn't shown,
             to networks that see pixels and fill.
     """
 
@@ -272,14 +272,14 @@ class StepSpan:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A rectangle of a picture.
+    """A rectangle of an image.
 
     Attributes:
         x, y: Of its upper left corner.
-        width, height: Its sides; what reaches beyond the picture doesn't count.
-        unit: ``shares``: all of these are parts of the picture's width or height; or ``pixels``.
-        feather: How far it fades in from those of its sides that aren't the picture's; a share of
-            the picture's shorter side, or pixels.
+        width, height: Its sides; what reaches beyond the image doesn't count.
+        unit: ``shares``: all of these are parts of the image's width or height; or ``pixels``.
+        feather: How far it fades in from those of its sides that aren't the image's; a share of
+            the image's shorter side, or pixels.
         sampled: What a model is shown for it: the whole ``picture``, or the ``area`` alone. That is
             of whole cells of the latent, and fades in by these over the feather, which is in pixels
             whatever the unit, where the prompt has no mask.
@@ -305,8 +305,8 @@ class ConditioningEntry:
         strength: Weight among the entries that apply at the same place and step.
         mask: float32 in 0..1, shape (1, height, width) in pixels: where the entry applies.
         start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
-        controls: Pictures that lead beside the prompt.
-        references: Latents of pictures to look at, as editing models do; each of shape
+        controls: Images that lead beside the prompt.
+        references: Latents of images to look at, as editing models do; each of shape
             (1, channels, height, width), scaled as the model was trained on.
         steps: Steps it applies at, besides; None: any.
         areas: Where it applies, besides: in all of them at once.
@@ -459,13 +459,13 @@ class Vae(Recipe):
 
 
 class ControlNet(Recipe):
-    """Recipe of a network that leads a denoiser by a picture: a ControlNet or T2I adapter."""
+    """Recipe of a network that leads a denoiser by an image: a ControlNet or T2I adapter."""
 
     __slots__ = ()
 
 
 class ImageEncoder(Recipe):
-    """Recipe of what makes numbers of a picture that say what it shows, such as CLIP's eyes."""
+    """Recipe of what makes numbers of an image that say what it shows, such as CLIP's eyes."""
 
     __slots__ = ()
 

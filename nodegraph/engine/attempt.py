@@ -46,7 +46,7 @@ def arguments(
         lazy: Linked inputs that the function may ask for.
         context: None if the function takes none.
     Raises:
-        InvalidValue: What is linked is beyond its input's range, none of its choices, or no picture
+        InvalidValue: What is linked is beyond its input's range, none of its choices, or no image
             where one is taken.
     """
     ports = spec.inputs_by_name
@@ -73,7 +73,7 @@ def input_value(value: Any, port: InputSpec) -> Any:
     """A linked value as an input takes it.
 
     Raises:
-        InvalidValue: It is beyond its range, none of its choices, or no picture where one is taken.
+        InvalidValue: It is beyond its range, none of its choices, or no image where one is taken.
     """
     check_linked(value, port)
     return value if value is None else as_pictures(value, port.expr, port.name)

@@ -103,7 +103,7 @@ def remember_written(
 def _files_key(key: Key, environment: Environment) -> Key:
     """Names what a sink does: its call, into the folders that it may write to.
 
-    The workflow around it is no part: a node that was renamed or moved makes the same picture.
+    The workflow around it is no part: a node that was renamed or moved makes the same image.
     """
     folders = f"{environment.outputs.absolute()}\0{environment.temporary.absolute()}"
     return digest_bytes(f"files {key} {folders}".encode("utf-8", "surrogatepass"))
@@ -231,7 +231,7 @@ def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: EngineState
     }
     amount = estimate_of(node, nodes, shared).work
     if not facts and not literals:
-        # Of most nodes that aren't about pictures, each time they run.
+        # Of most nodes that aren't about images, each time they run.
         return _PLAIN if amount is None else Work(_end(amount), "", amount)
     if amount is None:
         amount = _amount(facts, literals)
@@ -250,7 +250,7 @@ def _end(amount: float | None) -> str:
 
 
 def _amount(facts: Facts, literals: Mapping[str, Any]) -> float | None:
-    """Pixels × pictures × steps, as far as they are known."""
+    """Pixels × images × steps, as far as they are known."""
     sizes = [facts[name] for name in _SIZES if _is_count(facts.get(name))] if facts else []
     steps = literals.get(_STEPS)
     factors = [*sizes, steps] if _is_count(steps) else sizes

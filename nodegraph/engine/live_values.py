@@ -61,7 +61,7 @@ _CHANNELS = (1, 3, 4)
 
 
 class AcceptedValue(NamedTuple):
-    """A value as an input takes it: a picture as a tensor, and its type."""
+    """A value as an input takes it: an image as a tensor, and its type."""
 
     value: Any
     expr: TypeExpr
@@ -73,11 +73,11 @@ class AcceptedValue(NamedTuple):
 def accept_value(value: Any, expr: TypeExpr, types: TypeTable) -> AcceptedValue | None:
     """A value as an input of a type takes it; None if it takes none such, or it isn't certain how.
 
-    A picture of PIL or an array is taken as in `media.images.pillow_conversion`. A list for
+    An image of PIL or an array is taken as in `media.images.pillow_conversion`. A list for
     an input that takes one item is taken as a list, over which its node is mapped.
 
     Raises:
-        InvalidValue: A picture can't be read.
+        InvalidValue: An image can't be read.
     """
     members = expr.members if expr.kind == "union" else (expr,)
     for member in members:
@@ -148,7 +148,7 @@ def _as_image(mask: AcceptedValue) -> AcceptedValue:
 
 
 def _check_readable(picture: Any) -> None:
-    """Read a picture of PIL that was opened and not read yet.
+    """Read an image of PIL that was opened and not read yet.
 
     Raises:
         InvalidValue: Its file is damaged, or closed by now.
@@ -159,7 +159,7 @@ def _check_readable(picture: Any) -> None:
         picture.load()
     except (*DAMAGED, AssertionError) as error:
         reason = str(error) or "its file is closed"
-        raise InvalidValue(f"the picture cannot be read: {reason}") from error
+        raise InvalidValue(f"the image cannot be read: {reason}") from error
 
 
 def _as_picture(value: Any, kind: str) -> AcceptedValue | None:
@@ -177,7 +177,7 @@ def _as_picture(value: Any, kind: str) -> AcceptedValue | None:
 
 
 def _is_surely_mask(tensor: Any) -> bool:
-    """Whether three dimensions can't be a single picture, whose channels come last or first."""
+    """Whether three dimensions can't be a single image, whose channels come last or first."""
     return tensor.shape[-1] not in _CHANNELS and tensor.shape[0] not in _CHANNELS[1:]
 
 
@@ -484,7 +484,7 @@ def _product(value: Any, expr: TypeExpr, digesters: Digesters) -> Product:
 
 
 def _picture_form(picture: Any) -> tuple[Any, ...]:
-    """A picture of PIL, which an input of any type keeps, as values that have a digest."""
+    """An image of PIL, which an input of any type keeps, as values that have a digest."""
     palette = picture.palette and (picture.palette.mode, picture.palette.tobytes())
     pixels = (picture.mode, picture.size, picture.tobytes(), palette)
     # Fractions of PIL's, such as resolutions, have no digest of their own.

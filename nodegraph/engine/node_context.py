@@ -37,7 +37,7 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
     """Plain values that tell of a preview, by their names in the event.
 
     Returns:
-        ``image`` and ``mime`` of a picture, ``plot`` of a plot.
+        ``image`` and ``mime`` of an image, ``plot`` of a plot.
     Raises:
         InvalidValue: It can't be shown.
     """

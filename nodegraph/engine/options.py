@@ -257,7 +257,7 @@ class RunOptions:
         values: Whether the values of the targets' outputs are wanted; if not, a result that is
             known needn't be brought into memory.
         share: Whose run it is, and how urgent, where several compete for the lanes.
-        previews: Whether the listener has a use for pictures of unfinished work.
+        previews: Whether the listener has a use for images of unfinished work.
         granted: Files among the uploads that this run may read, of which none else may be.
     Raises:
         InvalidValue: The deadline is no time to wait, or another value is of a wrong kind.

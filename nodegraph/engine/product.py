@@ -331,7 +331,7 @@ class WrongOutput(InvalidValue):
 
 
 def _as_declared(value: Any, expr: TypeExpr) -> Any:
-    """What stands for a picture or number of another library where one is declared.
+    """What stands for an image or number of another library where one is declared.
 
     Raises:
         WrongOutput: There is no doing without doubt; says what to write, if that is known.
@@ -370,12 +370,12 @@ def _plain_numbers(value: Any, expr: TypeExpr) -> Any:
 def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
     """A value for an input, which may come from an output of any type.
 
-    Where that takes pictures, one of another library as in `product_of`; else the value itself.
+    Where that takes images, one of another library as in `product_of`; else the value itself.
 
     Args:
         port: The input.
     Raises:
-        InvalidValue: It takes pictures, and this is none for certain.
+        InvalidValue: It takes images, and this is none for certain.
     """
     if expr.is_list and isinstance(value, (list, tuple)) and expr.item.name in _PICTURES:
         pictures = [as_pictures(item, expr.item, port) for item in value]

@@ -223,7 +223,7 @@ class RunResult(Mapping[str, Any]):
         shown: Makes the HTML that notebooks show of it; they show its text if None.
         stand_ins: Names of outputs by those of subgraphs' uses and of bypassed nodes that they
             stand for.
-        max_pixels: Width times height of pictures that `image` reads from files.
+        max_pixels: Width times height of images that `image` reads from files.
     """
 
     status: JobStatus
@@ -259,19 +259,19 @@ class RunResult(Mapping[str, Any]):
         return self.outputs[name] if name in self.outputs else self.passed[name]
 
     def image(self, output: str | Handle, at: int = 0) -> Image:
-        """A picture that a node gave or wrote, for Pillow.
+        """An image that a node gave or wrote, for Pillow.
 
         Args:
             output: ``node``, or ``node.port``; or what stands for it in a `Graph`.
             at: Which one, of a batch or a list; negative numbers count from the end.
         Raises:
             KeyError: There is no such node or output.
-            InvalidValue: It has no picture, or not so many.
+            InvalidValue: It has no image, or not so many.
         """
         return self._pictures(self._named(output)).at(at)
 
     def images(self, output: str | Handle) -> list[Image]:
-        """All pictures of a batch or a list that a node gave or wrote; see `image`."""
+        """All images of a batch or a list that a node gave or wrote; see `image`."""
         return list(self._pictures(self._named(output)))
 
     def _pictures(self, output: str) -> Pictures:
@@ -284,7 +284,7 @@ class RunResult(Mapping[str, Any]):
         return Pictures(output, value, max_pixels=self.max_pixels)
 
     def _value_with_pictures(self, output: str) -> Any:
-        """The output's value; of a node with several, of the only one that has pictures."""
+        """The output's value; of a node with several, of the only one that has images."""
         from nodegraph.media.images.pictures import has_pictures
 
         mine = self._ports_of(output)

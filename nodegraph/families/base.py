@@ -43,18 +43,18 @@ _TOKENS = TokenMemory(16, 256)
 Warn = Callable[[str], None]
 
 MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
-"""Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
+"""Tensors of a prompt for models that fill masked images: the latent of the image's rest, and
 what `Family.inpaint_mask` makes of the mask."""
 
 CONTROL_IMAGE = "beside"
-"""Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
+"""Tensor of a prompt for models that follow an image: its latent, (1, channels, height, width)."""
 
 INDEXED_REFERENCES = "numbered"
-"""Tensor of a prompt whose pictures to look at are told apart by numbers in place of where they
+"""Tensor of a prompt whose images to look at are told apart by numbers in place of where they
 lie; (1,)."""
 
 ZERO_TIMESTEP_REFERENCE = "still"
-"""Tensor of a prompt whose pictures to look at are told to be without noise; (1,)."""
+"""Tensor of a prompt whose images to look at are told to be without noise; (1,)."""
 
 GUIDANCE = "guidance"
 """Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
@@ -73,7 +73,7 @@ GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
 Stable Diffusion XL is told of sizes, (1, 6) or (1, 5)."""
 
 ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size", "score"
-"""Tensors of a prompt: what Stable Diffusion XL is to be told of a picture, as height and width,
+"""Tensors of a prompt: what Stable Diffusion XL is to be told of an image, as height and width,
 top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
@@ -92,7 +92,7 @@ CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 def with_masked_image(
     tensors: Mapping[str, Tensor], request: SamplingRequest, *, fills: bool
 ) -> dict[str, Tensor]:
-    """A prompt's tensors, without a masked picture for models that fill none; for those that do,
+    """A prompt's tensors, without a masked image for models that fill none; for those that do,
     with the latent's own where the prompt brings none.
 
     Raises:
@@ -104,10 +104,10 @@ def with_masked_image(
         }
     if MASKED_IMAGE not in tensors and not request.masked_image:
         raise InvalidValue(
-            "the model fills masked pictures, and the conditioning has none",
+            "the model fills masked images, and the conditioning has none",
             port=request.side,
             hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
-            "picture's latent with a noise mask.",
+            "image's latent with a noise mask.",
         )
     return {**request.masked_image, **tensors}
 
@@ -119,7 +119,7 @@ def with_control_image(
     *,
     follows: bool,
 ) -> dict[str, Tensor]:
-    """A prompt's tensors, with its picture to follow for models that follow one.
+    """A prompt's tensors, with its image to follow for models that follow one.
 
     Raises:
         InvalidValue: On the port of the side: the model follows one, and there is none, or it is
@@ -130,13 +130,13 @@ def with_control_image(
     picture = entry.tensors.get(CONTROL_IMAGE)
     if picture is None:
         raise InvalidValue(
-            "the model needs a control picture, and the conditioning has none",
+            "the model needs a control image, and the conditioning has none",
             port=request.side,
             hint="Put an ImageConditioning between the prompts and the sampler.",
         )
     if picture.shape[-2:] != tuple(request.shape[-2:]):
         raise InvalidValue(
-            "the control picture and the latent differ in size",
+            "the control image and the latent differ in size",
             port=request.side,
             given=f"{tuple(picture.shape[-2:])} in latent cells",
             expected=str(tuple(request.shape[-2:])),
@@ -249,13 +249,13 @@ class Family(ABC):
             folders, as paths inside the model's folder. They become settings under the folder's
             name.
         multiple: Pixels that sides must be multiples of.
-        size: Pixels per side of the pictures that it was trained on, if its files do not say.
+        size: Pixels per side of the images that it was trained on, if its files do not say.
         needs_negative: Whether the empty prompt replaces a missing negative prompt. If not, a
             missing negative prompt disables guidance.
         joint: Whether all prompts of a step are evaluated in one batch if they fit.
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
-        first_picture: How image-to-video models receive the first picture: as the first latent
+        first_picture: How image-to-video models receive the first image: as the first latent
             ``frame``, or as a ``film`` that is grey after it. Empty if not supported.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
@@ -276,7 +276,7 @@ class Family(ABC):
         clip_layer: CLIP layer that prompts are taken from, counted from the last, 1. 0 if the
             family has no CLIP layer to choose.
         tells_sizes: Whether its models have size and crop conditioning.
-        follows_unscaled: Whether models with a control picture receive its latent unscaled, as
+        follows_unscaled: Whether models with a control image receive its latent unscaled, as
             the VAE returns it.
         accepts_prompts_of: Names of other families whose prompts also work with its models.
         speedups: The speed options tested with its network: `ATTENTION_CACHES` and others.
@@ -410,9 +410,9 @@ class Family(ABC):
     def encode_edit(
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
     ) -> ConditioningEntry:
-        """Encode a prompt with pictures; see `nodegraph.models.conditioning.encode_edit`."""
+        """Encode a prompt with images; see `nodegraph.models.conditioning.encode_edit`."""
         raise InvalidValue(
-            f"the text encoder of {self.title} takes no pictures",
+            f"the text encoder of {self.title} takes no images",
             port="encoder",
             expected="the text encoder of Qwen-Image-Edit",
             hint="Use an EncodePrompt instead.",
@@ -427,8 +427,8 @@ class Family(ABC):
     ) -> dict[str, Tensor]:
         """The tensors of a prompt for one item, each with a first dimension of 1.
 
-        A family with reference pictures passes those of the entry with
-        `patches.reference_tensors`, and a family with a control picture with
+        A family with reference images passes those of the entry with
+        `patches.reference_tensors`, and a family with a control image with
         `with_control_image`. Other families reject them.
 
         Raises:
@@ -461,7 +461,7 @@ class Family(ABC):
         return padded(first), padded(second)
 
     def inpaint_mask(self, mask: Tensor) -> Tensor:
-        """The mask in the form that inpainting models take, together with the masked picture.
+        """The mask in the form that inpainting models take, together with the masked image.
 
         Args:
             mask: 1 is inpainted; 0 or 1, shape (n, 1, height, width) in pixels.

@@ -6,7 +6,7 @@ thread.
 
 `module.to` doesn't move tensors that aren't buffers, mostly tables of rotary positions, and
 diffusers caches some of them per process. There they would fill an accelerator's memory with one
-table for each model and picture size. `move_with_tables` moves them too, and avoids those caches.
+table for each model and image size. `move_with_tables` moves them too, and avoids those caches.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EYES = Part("image_encoder", ("CLIPVisionModelWithProjection",), files=(CLIP_VISION_PROJECTED,))
-"""CLIP's, which tell IP-Adapters of a picture."""
+"""CLIP's, which tell IP-Adapters of an image."""
 REDUX_PARTS = (
     Part("image_encoder", ("SiglipVisionModel",), files=(SIGLIP,)),
     Part("image_embedder", ("ReduxImageEncoder",), files=(REDUX,)),

@@ -87,7 +87,7 @@ class ComfyUIFlow:
     """A flow model's noise levels in ComfyUI's way.
 
     Attributes:
-        shift: On sigma / (1 - sigma), above 0; whatever the size of the picture.
+        shift: On sigma / (1 - sigma), above 0; whatever the size of the image.
         entries: Levels of its table.
     """
 

@@ -91,7 +91,7 @@ class Denoiser(Component):
 
 @dataclass(frozen=True, slots=True)
 class ControlNetwork(Component):
-    """A network that leads a denoiser by a picture."""
+    """A network that leads a denoiser by an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Autoencoder(Component):
     """A variational autoencoder.
 
     Attributes:
-        tiled: Whether to process one tile of the picture at a time, which takes less memory.
+        tiled: Whether to process one tile of the image at a time, which takes less memory.
         tiles: The size of the tiles. The default is that of `nodegraph.families.tiling.spans`.
     """
 

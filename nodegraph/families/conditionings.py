@@ -1,4 +1,4 @@
-"""Conditionings put together, blended, and kept to a part of the picture or of the sampling."""
+"""Conditionings put together, blended, and kept to a part of the image or of the sampling."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def _matched(family: Family | None, tensor: Tensor, other: Tensor) -> tuple[Tens
 def _either_mask(
     family: Family | None, first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
-    """Where what pictures show leads, blended: where it does in either; without a mask, that is
+    """Where what images show leads, blended: where it does in either; without a mask, that is
     everywhere."""
     blended = {}
     for number in range(len(first) + len(second)):

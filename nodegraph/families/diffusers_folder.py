@@ -88,7 +88,7 @@ def check_complete(folder: Path, family: Family) -> None:
     index = read_config(folder / INDEX) if (folder / INDEX).is_file() else {}
 
     def is_due(part: Part) -> bool:
-        # What the index names isn't done without, which would give other pictures unnoticed.
+        # What the index names isn't done without, which would give other images unnoticed.
         if part.apart:
             return (folder / part.role).is_dir()
         return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
@@ -120,7 +120,7 @@ def _names(index: Mapping[str, Any], role: str) -> bool:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder holds what a tokenizer, or a processor of pictures, is made of."""
+    """Whether a folder holds what a tokenizer, or a processor of images, is made of."""
     both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
     single = ("tokenizer.json", "spiece.model", "tokenizer.model")
     processors = ("preprocessor_config.json", "processor_config.json")
@@ -128,7 +128,7 @@ def has_tokenizer(folder: Path) -> bool:
 
 
 def tokenizer_needs(part: Part) -> str:
-    """The files that a tokenizer, or a processor of pictures, is made of, in words."""
+    """The files that a tokenizer, or a processor of images, is made of, in words."""
     return _NEEDS.get(part.classes[0], _ONE_FILE)
 
 

@@ -15,7 +15,7 @@ DECODER_FOLDER = Path(__file__).parent / "embedded" / "history"
 FORMAT, CHANNELS, CELL = "sd", 8, 8
 """Of their latents, those of the embedded model: format, channels, and pixels along a cell."""
 DECODER_IMAGE_SIZE = 128
-"""Of the pictures that the latents are of, in pixels."""
+"""Of the images that the latents are of, in pixels."""
 
 
 EMBEDDED = "tiny"

@@ -1,4 +1,4 @@
-"""Flow matching: what a model was trained on whose noise lies on a straight way from the picture.
+"""Flow matching: what a model was trained on whose noise lies on a straight way from the image.
 
 x = (1 - sigma) · latent + sigma · noise, sigma from 0 to 1; the model is asked at timestep sigma ·
 (number of training timesteps) and predicts noise - latent. Source: Liu et al. 2022,
@@ -96,7 +96,7 @@ class FlowNoise:
         dynamic = bool(config.get("use_dynamic_shifting", False))
         if dynamic and mu is None:
             raise InvalidFile(
-                "the model's scheduler file shifts noise levels by picture size, which "
+                "the model's scheduler file shifts noise levels by image size, which "
                 "models of this family do not",
                 port="model",
                 given="use_dynamic_shifting true",

@@ -1,6 +1,6 @@
 """How far a flow model's noise levels are shifted towards the noise, by size. Imports no torch.
 
-Larger pictures need more noise to be drowned alike, so the shift grows with the tokens that the
+Larger images need more noise to be drowned alike, so the shift grows with the tokens that the
 model sees: Esser et al. 2024, arXiv:2403.03206, section 5.3.2. Families name one of these
 functions, or have their own.
 """

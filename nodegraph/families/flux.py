@@ -68,11 +68,11 @@ if TYPE_CHECKING:
     from nodegraph.families.model_step import ControlNetCall, Residuals
 
 FILL_CHANNELS = 384
-"""That Flux.1 Fill takes for each patch: of the latent, of the rest of the picture, and the mask's
+"""That Flux.1 Fill takes for each patch: of the latent, of the rest of the image, and the mask's
 256."""
 
 _AXES = (16, 56, 56)
-"""Of a head's width, for each axis that places have: which picture, row, column."""
+"""Of a head's width, for each axis that places have: which image, row, column."""
 
 
 def common_config(shapes: Shapes) -> dict[str, Any]:
@@ -205,9 +205,9 @@ _FEWEST = 256
 class Flux(Family):
     """A transformer led by T5, and by CLIP's pooled prompt.
 
-    Latents are seen as 2 x 2 patches. Editing models see the tokens of reference pictures beside
-    them; filling models see with each token the rest of the picture and the mask, Canny and Depth
-    the picture that they follow.
+    Latents are seen as 2 x 2 patches. Editing models see the tokens of reference images beside
+    them; filling models see with each token the rest of the image and the mask, Canny and Depth
+    the image that they follow.
     """
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
@@ -345,7 +345,7 @@ class Flux(Family):
         """What control networks add, as inputs of the model.
 
         Args:
-            extra_tokens: Tokens of pictures that it looks at, to which nothing is added.
+            extra_tokens: Tokens of images that it looks at, to which nothing is added.
         """
         residuals = batch.get(CONTROLS)
         if residuals is None:
@@ -361,7 +361,7 @@ class Flux(Family):
         }
 
     def extra_inputs(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
-        """Further inputs of the model, for so many tokens of pictures."""
+        """Further inputs of the model, for so many tokens of images."""
         return {"pooled_projections": batch["pooled"], "guidance": batch.get("guidance")}
 
 

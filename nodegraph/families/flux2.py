@@ -286,16 +286,16 @@ counts, the line break too. Source: ``system_messages.py`` of Black Forest Labs'
 
 _TOKENS = 512
 _MARK = "[IMG]"
-"""Stands for a picture in what the language model reads; it is shown none."""
+"""Stands for an image in what the language model reads; it is shown none."""
 _APART = 10
-"""Steps in time between a picture and the next reference."""
+"""Steps in time between an image and the next reference."""
 
 
 @dataclass(frozen=True)
 class Flux2(Family):
     """A transformer led by what three layers of a language model say of a prompt.
 
-    Latents are tokens as they are; pictures to look at stand beside them, at later times.
+    Latents are tokens as they are; images to look at stand beside them, at later times.
 
     Attributes:
         layers: Of the language model.
@@ -343,7 +343,7 @@ class Flux2(Family):
         for reference in entry.references:
             if reference.ndim != 4 or reference.shape[1] != channels:
                 raise InvalidValue(
-                    "a reference picture has another latent format",
+                    "a reference image has another latent format",
                     port=request.side,
                     given=f"a latent of shape {tuple(reference.shape)}",
                     expected=f"(1, {channels}, height / 16, width / 16)",

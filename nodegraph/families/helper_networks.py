@@ -30,11 +30,11 @@ class CompactShape:
     """What tells one compact network from another.
 
     Attributes:
-        channels: Of the pictures that it takes.
+        channels: Of the images that it takes.
         outputs: Of those that it gives.
         width: Channels within.
         layers: Convolutions between the first and the last.
-        scale: How many times larger its pictures are.
+        scale: How many times larger its images are.
     """
 
     channels: int
@@ -63,7 +63,7 @@ def compact_shape(shapes: Mapping[str, Sequence[int]]) -> CompactShape | None:
 
 
 def is_upscaler(shapes: Mapping[str, Sequence[int]]) -> bool:
-    """Whether tensors are surely of a network that enlarges pictures."""
+    """Whether tensors are surely of a network that enlarges images."""
     return compact_shape(shapes) is not None or any(
         all(name in shapes for name in names) for names in _OTHERS
     )
@@ -98,7 +98,7 @@ class BiRefNetShape:
         window: Side of the windows within which it attends, in patches.
         inner, branch: Channels within blocks of the decoder, and of each branch in them.
         kernels: Sides of the branches' deformable convolutions.
-        image_channels: Channels between the two convolutions that the picture's patches pass.
+        image_channels: Channels between the two convolutions that the image's patches pass.
     """
 
     width: int
@@ -195,7 +195,7 @@ def is_foreground(shapes: Shapes) -> bool:
 
 
 def published_preparation(shapes: Shapes) -> Mapping[str, Any]:
-    """How pictures are prepared for a network, as a ``preprocessor_config.json`` says it.
+    """How images are prepared for a network, as a ``preprocessor_config.json`` says it.
 
     Source: the examples published with each of them.
     """
@@ -250,7 +250,7 @@ class DepthShape:
     Attributes:
         width: Channels of its DINOv2.
         layers: Of that one.
-        side: Of the pictures that it was trained on, in pixels.
+        side: Of the images that it was trained on, in pixels.
         gated: Whether its layers are those of the largest one.
         masked: Whether what DINOv2 was trained with is left in it.
         necks: Channels that its features are brought to.

@@ -18,7 +18,7 @@ class LatentClassifier(Recipe):
 @port_type(color="#7fc8a9")
 @dataclass(frozen=True, slots=True)
 class UpscaleModel(Recipe):
-    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
+    """Recipe of a network that makes images larger, or mends them; its family is its kind."""
 
     @property
     def path(self) -> Path:

@@ -94,7 +94,7 @@ def _mu(config: Config, tokens: int, steps: int) -> float:
 class HiDream(Family):
     """A transformer led by T5 and by every layer of Llama 3, and by two CLIP's pooled prompts.
 
-    Its stock pipeline scales what is asked for to the area that it was trained on; here pictures
+    Its stock pipeline scales what is asked for to the area that it was trained on; here images
     have the size that is asked for, if they aren't too large for it.
     """
 
@@ -152,18 +152,18 @@ class HiDream(Family):
 
 
 def _check_tokens(model: Denoiser, tokens: int, request: SamplingRequest) -> None:
-    """Refuse pictures that are larger than any that the transformer was made for."""
+    """Refuse images that are larger than any that the transformer was made for."""
     config = model.config
     height, width = config["max_resolution"]
     most = height * width // config["patch_size"] ** 2
     if tokens > most:
         side = (request.width * request.height * most / tokens) ** 0.5
         raise InvalidValue(
-            "the picture is larger than the model supports",
+            "the image is larger than the model supports",
             port="latent",
             given=f"{request.width} x {request.height}",
             expected=f"at most as many pixels as {side:.0f} x {side:.0f}",
-            hint="Sample a smaller picture, and upscale it.",
+            hint="Sample a smaller image, and upscale it.",
         )
 
 

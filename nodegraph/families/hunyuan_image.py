@@ -220,7 +220,7 @@ _TOKENS, _GLYPHS = 1000, 128
 _LAYER = -3
 
 _QUOTED = (r"'(.*?)'", r'"(.*?)"', "‘(.*?)’", "“(.*?)”")
-"""Between such marks stands what is to be written in the picture."""
+"""Between such marks stands what is to be written in the image."""
 
 
 class HunyuanImage(Family):

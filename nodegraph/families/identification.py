@@ -232,8 +232,8 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
     "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
     "a camera-controlled Wan": ("control_adapter.conv.weight",),
-    "a Wan with reference pictures": ("ref_conv.weight",),
-    "a Wan that interpolates between a first and a last picture": (
+    "a Wan with reference images": ("ref_conv.weight",),
+    "a Wan that interpolates between a first and a last image": (
         "img_emb.emb_pos",
         "condition_embedder.image_embedder.pos_embed",
     ),

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def image_embeds_name(index: int) -> str:
-    """The tensor of a prompt that says what the pictures for a model's IP-Adapter show.
+    """The tensor of a prompt that says what the images for a model's IP-Adapter show.
 
-    Shape (1, pictures, width), or (1, pictures, patches, width), as the adapter reads it.
+    Shape (1, images, width), or (1, images, patches, width), as the adapter reads it.
 
     Args:
         index: Of the adapter among those of the model.
@@ -30,7 +30,7 @@ def image_embeds_name(index: int) -> str:
 
 
 def mask_name(index: int) -> str:
-    """The tensor that says where those pictures lead: 0 or 1, (1, pictures, height, width)."""
+    """The tensor that says where those images lead: 0 or 1, (1, images, height, width)."""
     return f"pictures {index} mask"
 
 
@@ -46,17 +46,17 @@ def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def image_tensor_names(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names of those that say what pictures show, and where they lead."""
+    """Names of those that say what images show, and where they lead."""
     shown = {image_embeds_name(number) for number in range(len(tensors))}
     return [*(name for name in tensors if name in shown), *mask_names(tensors)]
 
 
 def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
-    """Those of a prompt scaled to a picture, as diffusers tells the grids of a network's layers
+    """Those of a prompt scaled to an image, as diffusers tells the grids of a network's layers
     from a mask's proportions.
 
     Args:
-        width, height: Of the picture, in pixels.
+        width, height: Of the image, in pixels.
     """
     masks = {name: tensors[name] for name in mask_names(tensors)}
     for name, mask in masks.items():
@@ -73,7 +73,7 @@ def count_ip_adapters(network: Any) -> int:
 
 
 def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: str) -> None:
-    """Refuse prompts without the pictures that a model is led by, and pictures without a model.
+    """Refuse prompts without the images that a model is led by, and images without a model.
 
     Raises:
         InvalidValue: On the port of the side.
@@ -81,15 +81,15 @@ def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: st
     count = sum(image_embeds_name(index) in tensors for index in range(wanted))
     if count < wanted:
         raise InvalidValue(
-            "the model has an IP-Adapter, and this prompt has no picture embeddings for it",
+            "the model has an IP-Adapter, and this prompt has no image embeddings for it",
             port=side,
             hint="Connect the prompt to ApplyIPAdapter, too.",
         )
     if image_embeds_name(wanted) in tensors:
         raise InvalidValue(
-            "the prompt has picture embeddings for more IP-Adapters than the model has",
+            "the prompt has image embeddings for more IP-Adapters than the model has",
             port=side,
-            given="picture embeddings for more IP-Adapters than the model has",
+            given="image embeddings for more IP-Adapters than the model has",
             hint="Use the model output of the ApplyIPAdapter that returned the prompt.",
         )
 
@@ -102,30 +102,30 @@ def ip_adapter_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ip_adapter_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
-    """Where the pictures of each of its IP-Adapters lead, row by row; None is everywhere."""
+    """Where the images of each of its IP-Adapters lead, row by row; None is everywhere."""
     places = takewhile(lambda index: image_embeds_name(index) in batch, count())
     return [batch.get(mask_name(index)) for index in places]
 
 
 def any_mask(masks: list[Tensor | None]) -> bool:
-    """Whether pictures lead a part alone."""
+    """Whether images lead a part alone."""
     return any(mask is not None for mask in masks)
 
 
 FIRST_FRAME = "first_frame"
-"""Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""
+"""Latent of the image, (1, channels, 1, height, width): the video's first frame as it is."""
 CONDITION_VIDEO = "film"
-"""Latent of a video that is grey after the picture, (1, channels, frames, height, width)."""
+"""Latent of a video that is grey after the image, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
 """What `mask_and_video` made of a film."""
 IMAGE_EMBEDS = "sight"
-"""What an image encoder sees in the picture, (1, tokens, width)."""
+"""What an image encoder sees in the image, (1, tokens, width)."""
 
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
 
 def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
-    """Refuse a picture or film of another size than the video.
+    """Refuse an image or film of another size than the video.
 
     Raises:
         InvalidValue: On the port of the side.
@@ -134,7 +134,7 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
         tensor = tensors.get(name)
         if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(
-                "the first picture was encoded for a video of another size or length",
+                "the first image was encoded for a video of another size or length",
                 port=request.side,
                 given=f"{tuple(tensor.shape[first_axis:])} in latent cells",
                 expected=str(tuple(request.shape[first_axis:])),
@@ -145,28 +145,28 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
 def missing_image_error(request: SamplingRequest) -> InvalidValue:
     """The refusal of a prompt alone."""
     return InvalidValue(
-        "the model is image-to-video, and the conditioning has no first picture",
+        "the model is image-to-video, and the conditioning has no first image",
         port=request.side,
         hint=_HINT,
     )
 
 
 def unused_image_error(request: SamplingRequest) -> InvalidValue:
-    """The refusal of a picture."""
+    """The refusal of an image."""
     return InvalidValue(
-        "the model is text-to-video, and the conditioning has a first picture",
+        "the model is text-to-video, and the conditioning has a first image",
         port=request.side,
         hint="Load the image-to-video model of this family.",
     )
 
 
 def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:
-    """Latents (n, channels, frames, height, width) whose first frame is the picture's, if any."""
+    """Latents (n, channels, frames, height, width) whose first frame is the image's, if any."""
     return x if first is None else torch.cat([first.to(x.device, x.dtype), x[:, :, 1:]], 2)
 
 
 def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
-    """1 for each cell of a video, and 0 in the first frame if that is a picture's; float32,
+    """1 for each cell of a video, and 0 in the first frame if that is an image's; float32,
     (frames, height, width)."""
     mask = torch.ones(x.shape[2:], device=x.device)
     if first is not None:

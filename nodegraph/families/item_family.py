@@ -142,7 +142,7 @@ class ItemFormat(LatentFormat):
     """The latents of items that have no autoencoder; made by `item_format`.
 
     Attributes:
-        drawn: Makes pictures of items, (batch, tokens, features), in -1..1, (batch, 3, height,
+        drawn: Makes images of items, (batch, tokens, features), in -1..1, (batch, 3, height,
             width), to look at while they are sampled, or None; None where they aren't shown then.
     """
 
@@ -158,9 +158,9 @@ def item_format(
 ) -> ItemFormat:
     """The latents of items of so many tokens, of so many features each.
 
-    To all that handles latents an item is a picture of one channel and of one size: its tokens lie
+    To all that handles latents an item is an image of one channel and of one size: its tokens lie
     one below the other, `tokens` pixels high, and a token is `features` pixels wide. So noise,
-    batches, masks, guiders and samplers do with items what they do with pictures.
+    batches, masks, guiders and samplers do with items what they do with images.
     """
     size = features, tokens
     return ItemFormat(name, channels=1, spatial=1, autoencoders=(), only_size=size, drawn=drawn)
@@ -189,7 +189,7 @@ class ItemFamily(Family):
     others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def channels(self, config: Config) -> int:
-        """One: an item lies in its latent as a picture does."""
+        """One: an item lies in its latent as an image does."""
         return self.latent.channels
 
     def trained_size(self, config: Config) -> tuple[int, int]:
@@ -254,7 +254,7 @@ class ItemFamily(Family):
 
 
 def _shapes_text(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Such as "1 classes, picture of 16 x 32"."""
+    """Such as "1 classes, image of 16 x 32"."""
     return ", ".join(
         f"{shape[0]} {name}" if len(shape) == 1 else f"{name} of {' x '.join(map(str, shape))}"
         for name, shape in shapes.items()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class LatentFormat:
     """A kind of latent, and its conversion from and to an autoencoder's output.
 
-    This class is for pictures whose autoencoder has one scale, and optionally one shift, for all
+    This class is for images whose autoencoder has one scale, and optionally one shift, for all
     channels. Other formats override `encode` and `decode`.
 
     Attributes:
@@ -33,7 +33,7 @@ class LatentFormat:
         channels: Channels of the published models; a model's own files may override them.
         spatial: Pixels along a latent cell's side.
         temporal: Frames of a video per latent frame; the first frame has its own latent frame. 0
-            for pictures.
+            for images.
         autoencoders: The diffusers classes that encode and decode it.
         overflows: Whether its autoencoder overflows in float16, unless its configuration says
             otherwise (``force_upcast``).
@@ -45,7 +45,7 @@ class LatentFormat:
         rgb_bias: The colour of a cell of zeros.
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
-        only_size: Width and height in pixels of formats with one fixed size. None for pictures.
+        only_size: Width and height in pixels of formats with one fixed size. None for images.
     """
 
     name: str
@@ -62,7 +62,7 @@ class LatentFormat:
     only_size: tuple[int, int] | None = None
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        """The most likely latents of pictures, as models are trained on.
+        """The most likely latents of images, as models are trained on.
 
         Args:
             vae: One of `autoencoders`.
@@ -79,14 +79,14 @@ class LatentFormat:
         return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        """The pictures of latents in -1..1; shapes as for `encode`."""
+        """The images of latents in -1..1; shapes as for `encode`."""
         # In this order the stock pipelines compute, which makes the bits equal.
         inputs = latents / vae.config.scaling_factor + _shift(vae)
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
 
     def pictures(self, latents: Tensor) -> Tensor | None:
-        """Pictures of what is no picture, to look at while it is sampled; None where pictures are
+        """Images of what is no image, to look at while it is sampled; None where images are
         made of latents by decoders and colours.
 
         Args:
@@ -108,7 +108,7 @@ class LatentFormat:
         wanted = self.only_size
         if wanted is not None and size != wanted:
             raise InvalidValue(
-                f"{title} does not generate pictures: its latents have one fixed size",
+                f"{title} does not generate images: its latents have one fixed size",
                 port="latent",
                 given=f"{size[0]} x {size[1]}",
                 expected=f"{wanted[0]} x {wanted[1]}",

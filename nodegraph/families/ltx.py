@@ -1,4 +1,4 @@
-"""LTX-Video: videos from prompts, also with a first picture. Imports no torch.
+"""LTX-Video: videos from prompts, also with a first image. Imports no torch.
 
 The original autoencoder lists the layers of each half one after the other; diffusers groups them by
 resolution.
@@ -175,7 +175,7 @@ def _decoder(named: Shapes) -> dict[str, Any]:
     factors = [_factor(block) for block in blocks]
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
     middle = select_prefix(named, "decoder.mid_block.")
-    # diffusers lists them from the picture to the latent, the middle last.
+    # diffusers lists them from the image to the latent, the middle last.
     back = list(reversed(blocks))
     return {
         "decoder_block_out_channels": tuple(

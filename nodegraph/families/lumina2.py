@@ -107,7 +107,7 @@ Source: https://github.com/Alpha-VLLM/Lumina-Image-2.0, ``system_prompt``.
 
 
 class Lumina2(Family):
-    """A transformer led by Gemma 2, which counts time from noise to picture.
+    """A transformer led by Gemma 2, which counts time from noise to image.
 
     Prompts to lead to are read after `INSTRUCTION`, those to lead away from alone; as nobody knows
     what a prompt is for when it is encoded, both are done.

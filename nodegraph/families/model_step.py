@@ -38,10 +38,10 @@ class ControlNetCall:
 
     Attributes:
         network: The module.
-        hints: What it is shown: one picture, or several of a network that takes them together. In
+        hints: What it is shown: one image, or several of a network that takes them together. In
             the network's dtype, on its device, with one item or as many as are sampled.
         strengths: How strongly each leads.
-        modes: Which of the network's kinds of pictures each is; None where it knows but one.
+        modes: Which of the network's kinds of images each is; None where it knows but one.
         repeat: Brings a tensor of such items to those of the model's batch.
         cache: What doesn't change between steps may be kept here.
         faint: As of `nodegraph.core.values.Control`.
@@ -108,7 +108,7 @@ class SamplingRequest:
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.
         cfg: Guidance scale.
-        masked_image: The latent's own masked picture, for prompts that bring none; see
+        masked_image: The latent's own masked image, for prompts that bring none; see
             `MASKED_IMAGE`.
     """
 

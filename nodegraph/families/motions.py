@@ -1,4 +1,4 @@
-"""Pictures that are set in motion: the latents of sixteen frames. Imports no torch."""
+"""Images that are set in motion: the latents of sixteen frames. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _drawn(items: Tensor) -> Tensor:
 
 MOTIONS = item_family(
     "motions",
-    "Pictures in motion",
-    "a transformer of pictures in motion",
+    "Images in motion",
+    "a transformer of images in motion",
     tokens=TOKENS,
     features=FEATURES,
     drawn=_drawn,

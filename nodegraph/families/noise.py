@@ -286,7 +286,7 @@ def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:
 
 
 def _rescaled_to_zero_snr(betas: Tensor) -> Tensor:
-    """Betas shifted and stretched so that nothing of the picture is left at the last timestep.
+    """Betas shifted and stretched so that nothing of the image is left at the last timestep.
 
     Source: Lin et al. 2023, arXiv:2305.08891, algorithm 1.
     """

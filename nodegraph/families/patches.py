@@ -31,7 +31,7 @@ def unpack_latents(tokens: Tensor, height: int, width: int) -> Tensor:
 def token_positions(
     height: int, width: int, device: torch.device, first: tuple[int, int, int] = (0, 0, 0)
 ) -> Tensor:
-    """Where the tokens of a grid lie: (picture, row, column); float32, (height · width, 3).
+    """Where the tokens of a grid lie: (image, row, column); float32, (height · width, 3).
 
     Args:
         first: Of the first token.
@@ -46,10 +46,10 @@ def token_positions(
 def reference_positions(
     sizes: Sequence[tuple[int, int]], *, numbered: bool
 ) -> list[tuple[int, int, int]]:
-    """Where the first token of each picture to look at lies, as of `places`.
+    """Where the first token of each image to look at lies, as of `places`.
 
-    They are all of picture 1 and lie side by side, each where it makes the whole the least long;
-    or each is a picture of its own, the first number 1.
+    They are all of image 1 and lie side by side, each where it makes the whole the least long;
+    or each is an image of its own, the first number 1.
 
     Args:
         sizes: Heights and widths in tokens.
@@ -66,17 +66,17 @@ def reference_positions(
 
 
 def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Tensor]:
-    """Latents of pictures to look at, by the names that `referenced` finds them under.
+    """Latents of images to look at, by the names that `referenced` finds them under.
 
     Where the sides are odd, the first row or column is repeated after the last one.
 
     Raises:
-        InvalidValue: One isn't a picture's.
+        InvalidValue: One isn't an image's.
     """
     for reference in references:
         if reference.ndim != 4:
             raise InvalidValue(
-                "a reference picture cannot be split into patches of 2 x 2 cells",
+                "a reference image cannot be split into patches of 2 x 2 cells",
                 port=side,
                 given=f"a latent of shape {tuple(reference.shape)}",
                 expected="(1, channels, height, width)",
@@ -96,7 +96,7 @@ def reference_latents(batch: Batch) -> list[Tensor]:
 
 
 def reference_names() -> Iterator[str]:
-    """What the tensors of a prompt are called that are latents of pictures to look at, in order."""
+    """What the tensors of a prompt are called that are latents of images to look at, in order."""
     return (f"reference {number}" for number in count(1))
 
 

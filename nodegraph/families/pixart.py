@@ -115,8 +115,8 @@ _TOKENS = 300
 class PixArt(Family):
     """A transformer led by T5, whose prompts are read in small letters.
 
-    It was trained on pictures of several shapes and its stock pipeline brings what is asked for
-    to the nearest of them; here pictures have the size that is asked for.
+    It was trained on images of several shapes and its stock pipeline brings what is asked for
+    to the nearest of them; here images have the size that is asked for.
     """
 
     def context_width(self, config: Config) -> int | None:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 _PATCH = 2
 _ZERO_TIMESTEP = "__index_timestep_zero__"
-"""An empty tensor by which ComfyUI marks models to which references are pictures without noise, as
+"""An empty tensor by which ComfyUI marks models to which references are images without noise, as
 Edit Plus of November 2025 has it."""
 
 
@@ -221,7 +221,7 @@ class QwenImage(Family):
 
 @contextmanager
 def _zero_timestep_images(transformer: Any, *, enabled: bool) -> Iterator[None]:
-    """Have a transformer take pictures to look at for ones without noise, for one call.
+    """Have a transformer take images to look at for ones without noise, for one call.
 
     It is shared with those who want it otherwise, and a device calls one after the other.
     """
@@ -243,14 +243,14 @@ def _tokens(latent: Tensor) -> int:
 
 
 def _control_residuals(batch: Batch, extra_tokens: int) -> list[Tensor] | None:
-    """What control networks add; nothing to so many tokens of pictures that it looks at."""
+    """What control networks add; nothing to so many tokens of images that it looks at."""
     if CONTROLS not in batch:
         return None
     return pad_residuals(batch[CONTROLS]["blocks"], extra_tokens)
 
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:
-    """What the encoder makes of tokens, and of pictures between them; (1, tokens, width)."""
+    """What the encoder makes of tokens, and of images between them; (1, tokens, width)."""
     from nodegraph.families.text_encoders import hidden_states
 
     return hidden_states(model.modules["text_encoder"], tokens, layer=-1)

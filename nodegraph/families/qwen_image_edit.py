@@ -1,4 +1,4 @@
-"""Qwen-Image-Edit, and Edit Plus, which looks at several pictures. Imports no torch.
+"""Qwen-Image-Edit, and Edit Plus, which looks at several images. Imports no torch.
 
 Source: Wu et al. 2025, arXiv:2508.02324, and https://github.com/QwenLM/Qwen-Image.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nodegraph.families.components import TextModel
 
 _PICTURE = "<|image_pad|>"
-"""Stands in a prompt for each 28 x 28 pixels of a picture."""
+"""Stands in a prompt for each 28 x 28 pixels of an image."""
 _LOOK = f"<|vision_start|>{_PICTURE}<|vision_end|>"
 _STEP, _MOST_RATIO = 32, 100
 
@@ -46,11 +46,11 @@ _TEMPLATE_TOKENS = 64
 
 @dataclass(frozen=True)
 class QwenImageEdit(QwenImage):
-    """Pictures are seen twice: by the encoder beside the prompt, and as latents by the transformer.
+    """Images are seen twice: by the encoder beside the prompt, and as latents by the transformer.
 
     Attributes:
-        image_template: What is said of the picture of a number before the prompt.
-        max_images: Pictures that it can look at.
+        image_template: What is said of the image of a number before the prompt.
+        max_images: Images that it can look at.
         area: Pixels that the encoder sees of each.
     """
 
@@ -78,31 +78,31 @@ class QwenImageEdit(QwenImage):
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
         if self.max_images is not None and len(images) > self.max_images:
             raise InvalidValue(
-                f"{self.title} takes one reference picture",
+                f"{self.title} takes one reference image",
                 port="images",
-                given=f"{len(images)} pictures",
-                hint="Use one picture, or put them next to each other with ImageStrip.",
+                given=f"{len(images)} images",
+                hint="Use one image, or put them next to each other with ImageStrip.",
             )
         for image in images:
             height, width = image.shape[:2]
             if max(height, width) > _MOST_RATIO * min(height, width):
                 raise InvalidValue(
-                    "a reference picture is too narrow",
+                    "a reference image is too narrow",
                     port="images",
                     given=f"{width} x {height} pixels",
                     expected=f"the longer side at most {_MOST_RATIO} times the shorter",
                 )
         if _PICTURE in text:
             raise InvalidValue(
-                "the prompt contains a special token that stands for pictures",
+                "the prompt contains a special token that stands for images",
                 port="text",
                 given=_PICTURE,
-                hint="Remove it: pictures are inserted before the prompt automatically.",
+                hint="Remove it: images are inserted before the prompt automatically.",
             )
 
 
 def seen_size(width: int, height: int, area: int) -> tuple[int, int]:
-    """Width and height in pixels that the encoder sees of a picture: about as many as `area`."""
+    """Width and height in pixels that the encoder sees of an image: about as many as `area`."""
     ratio = width / height
     wide = math.sqrt(area * ratio)
     return _in_steps(wide), _in_steps(wide / ratio)
@@ -115,7 +115,7 @@ def _in_steps(side: float) -> int:
 def preprocess_images(
     processor: Any, images: Sequence[Tensor], area: int
 ) -> tuple[dict[str, Tensor], list[int]]:
-    """Pictures as the encoder takes them, and how many tokens each becomes."""
+    """Images as the encoder takes them, and how many tokens each becomes."""
     from nodegraph.media.images.images import to_pil
 
     brought = []
@@ -132,7 +132,7 @@ _LANCZOS = 1
 
 
 def spread(prompt: str, counts: Sequence[int]) -> str:
-    """A prompt with a mark for each token of its pictures."""
+    """A prompt with a mark for each token of its images."""
     first, *tails = prompt.split(_PICTURE)
     parts = (_PICTURE * count + part for count, part in zip(counts, tails, strict=True))
     return first + "".join(parts)
@@ -151,7 +151,7 @@ _COMMON: dict[str, Any] = {
     "spread": "ramp",
     "mu": line_mu,
     "multiple": 16,
-    # with the tokens of a picture of a megapixel to look at
+    # with the tokens of an image of a megapixel to look at
     "held": TokenMemory(16, 4096 + 512),
     "needs_negative": False,
     "joint": False,

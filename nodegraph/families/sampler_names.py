@@ -229,7 +229,7 @@ can't take noise levels between two of its timesteps."""
 
 NOISE_KINDS = tuple(_ALLOWED)
 """Kinds of noise that models are trained on: a variance for each of a number of timesteps
-(``discrete``), or a straight way from the picture to the noise (``flow``, flow matching)."""
+(``discrete``), or a straight way from the image to the noise (``flow``, flow matching)."""
 
 
 def allowed_schedules(kind: str) -> Mapping[str, tuple[str, ...]]:

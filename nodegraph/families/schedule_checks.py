@@ -342,7 +342,7 @@ def check_sampler_follows(
 
 
 def check_churn(s_churn: float | None, *, rises: bool) -> None:
-    """Refuse noise that is added on the way to noise: what it leads to is the picture's no more.
+    """Refuse noise that is added on the way to noise: what it leads to is the image's no more.
 
     Args:
         s_churn: As of `nodegraph.sampling.sampler_options.SamplerOptions`.

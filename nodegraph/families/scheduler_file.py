@@ -243,7 +243,7 @@ def override_schedule(
 
     Args:
         prediction_type: One of `PREDICTION_TYPES`; ``auto`` is what the file says.
-        zero_terminal_snr: Whether nothing of the picture is left at the last training timestep:
+        zero_terminal_snr: Whether nothing of the image is left at the last training timestep:
             ``on``, ``off``; ``auto`` is what the file says. With ``on``, the normal schedule begins
             at that timestep.
     Raises:
@@ -280,7 +280,7 @@ def override_schedule(
         if overrides.get("prediction_type", "epsilon") == "epsilon":
             raise InvalidValue(
                 "an epsilon model cannot be sampled with zero terminal SNR: at pure noise, "
-                "its prediction says nothing about the picture",
+                "its prediction says nothing about the image",
                 port="zero_terminal_snr",
                 given="on",
                 expected="auto or off",

@@ -83,7 +83,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 
 
 def _fits(shapes: Shapes) -> bool:
-    """Whether it takes a latent alone; those that fill masked pictures take more."""
+    """Whether it takes a latent alone; those that fill masked images take more."""
     taken, projection = shapes.get("pos_embed.proj.weight", ()), shapes.get("proj_out.weight", ())
     return (
         len(taken) == 4 and len(projection) == 2 and projection[0] == taken[1] * taken[2] * taken[3]

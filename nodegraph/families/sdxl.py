@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser, TextModel
 
 _SCORES = {"positive": 6.0, "negative": 2.5}
-"""How beautiful the picture is to be, and how beautiful what it is led away from; of the refiner.
+"""How beautiful the image is to be, and how beautiful what it is led away from; of the refiner.
 As in diffusers."""
 
 
@@ -56,11 +56,11 @@ As in diffusers."""
 class StableDiffusionXL(UNetFamily):
     """A UNet led by the last but one hidden states of its text encoders, side by side.
 
-    It is also told the pooled prompt, and the sizes that the picture had in training: here that
+    It is also told the pooled prompt, and the sizes that the image had in training: here that
     it is asked for, uncropped.
 
     Attributes:
-        is_refiner: Whether it only finishes pictures: it reads one encoder and takes a score in
+        is_refiner: Whether it only finishes images: it reads one encoder and takes a score in
             place of the target size.
     """
 

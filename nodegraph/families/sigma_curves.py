@@ -223,7 +223,7 @@ def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64
     """Falling levels whose arc tangents are evenly spaced.
 
     Source: Sabour et al. 2024, arXiv:2404.14507, theorem 3.1: the least divergence where the
-    pictures are one Gaussian of variance 1.
+    images are one Gaussian of variance 1.
     """
     return np.asarray(np.tan(np.linspace(math.atan(high), math.atan(low), steps)))
 

@@ -82,7 +82,7 @@ def _unet(version: str, size: int, matches: Callable[[Shapes], bool], heads: int
 
 
 def _control(version: str, width: int, layouts: tuple[FileLayout, ...]) -> Part:
-    """What leads by pictures."""
+    """What leads by images."""
     is_second = version == "2"
     title = f"Stable Diffusion {version}.x"
     layout = controlnet_layout(

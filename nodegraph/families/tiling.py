@@ -1,4 +1,4 @@
-"""Working on large pictures in overlapping tiles that are blended into each other."""
+"""Working on large images in overlapping tiles that are blended into each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from nodegraph.media.images.tiles import tile_starts
 
 TILE = 32
-"""Latent cells along a tile's side; smaller pictures are cut into about halves."""
+"""Latent cells along a tile's side; smaller images are cut into about halves."""
 LEAST_TILE = 16
 """Sides up to this are not cut: the overlap would be most of a tile."""
 OVERLAP = 8
@@ -59,7 +59,7 @@ def tiled(
     tiles: TileSize | None = None,
     done: Callable[[int, int], None] = lambda step, total: None,
 ) -> Tensor:
-    """The result of `work` on a whole picture or latent, put together from its tiles.
+    """The result of `work` on a whole image or latent, put together from its tiles.
 
     Args:
         tensor: Shape (1, channels, height, width), or with frames before the height.

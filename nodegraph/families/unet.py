@@ -85,7 +85,7 @@ def unet_residuals(
 
 
 def _together(question: ControlNetCall, x: Tensor) -> dict[str, Any]:
-    """What one that takes several pictures at once is told of them."""
+    """What one that takes several images at once is told of them."""
     modes = [int(mode or 0) for mode in question.modes]
     kinds = torch.zeros(question.network.config.num_control_type).scatter_(
         0, torch.tensor(modes), 1
@@ -99,7 +99,7 @@ def _together(question: ControlNetCall, x: Tensor) -> dict[str, Any]:
 
 
 def _features(question: ControlNetCall) -> Residuals:
-    """It looks at the picture alone, so that once is enough."""
+    """It looks at the image alone, so that once is enough."""
     if FEATURES not in question.cache:
         features = question.network(question.hints[0])
         question.cache[FEATURES] = [item * question.strengths[0] for item in features]
@@ -195,7 +195,7 @@ class UNetFamily(Family):
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """All but the pictures of adapters, whose masks are made for a batch."""
+        """All but the images of adapters, whose masks are made for a batch."""
         return (
             "embeddings",
             *_ADDED.values(),
@@ -244,12 +244,12 @@ class UNetFamily(Family):
 
 
 def _filling(channels: int) -> int:
-    """Channels that a UNet takes which fills masked pictures: the mask and the rest's beside."""
+    """Channels that a UNet takes which fills masked images: the mask and the rest's beside."""
     return 2 * channels + 1
 
 
 def input_channels(channels: int) -> tuple[int, int, int]:
-    """Channels that a UNet for latents of so many takes: those alone, beside a picture to follow,
+    """Channels that a UNet for latents of so many takes: those alone, beside an image to follow,
     and beside what fills a masked one."""
     return channels, 2 * channels, _filling(channels)
 

@@ -96,7 +96,7 @@ def decoder_samples(name: str, count: int, seed: int, spread: float = 1.0) -> La
 
     Args:
         seed: Of the first; the next ones count up.
-        spread: Standard deviation of the vectors: below 1 more usual pictures, and fewer kinds
+        spread: Standard deviation of the vectors: below 1 more usual images, and fewer kinds
             (truncation; Brock et al. 2018, arXiv:1809.11096).
     """
     model = embedded_decoder(name)

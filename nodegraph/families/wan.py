@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2: videos from prompts, also with a first picture. Imports no torch.
+"""Wan 2.1 and 2.2: videos from prompts, also with a first image. Imports no torch.
 
 Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2. What no tensor shows
 is from ``wan/configs`` there and in Wan2.1; the shift is the one for videos of 480 lines, the
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 _CELL = 4
 """Numbers of a channel in a patch of 1 x 2 x 2 cells."""
 _FILM = 20
-"""Channels of a first picture as a film, with its mask."""
+"""Channels of a first image as a film, with its mask."""
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
@@ -170,7 +170,7 @@ _RELATIVES = (
     # by sound
     "audio_",
     "casual_audio_encoder.",
-    # between a first and a last picture
+    # between a first and a last image
     "img_emb.emb_pos",
     "condition_embedder.image_embedder.pos_embed",
     # others that are shown more than a film
@@ -245,7 +245,7 @@ class WanFamily(Family):
             fitted.pop(IMAGE_EMBEDS, None)
         elif IMAGE_EMBEDS not in fitted:
             raise InvalidValue(
-                "the model needs image embeddings of the first picture, too",
+                "the model needs image embeddings of the first image, too",
                 port=request.side,
                 hint="Link the text encoder to the ImageToVideoConditioning: it contains the "
                 "image encoder.",
@@ -294,7 +294,7 @@ def _cleaned(text: str) -> str:
 
 def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tensor) -> Tensor:
     """A timestep for each item, or for each of its tokens where the model takes such: 0 for those
-    of a first picture."""
+    of a first image."""
     if not model.settings.get("expand_timesteps"):
         return timestep.expand(len(x))
     tokens = denoise_mask(x, first)[:, ::2, ::2]

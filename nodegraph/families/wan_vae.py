@@ -58,7 +58,7 @@ _FIGURES = {len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_
 
 _TEMPORAL = 4
 _PIXELS = ((3,), (12,))
-"""Channels of pictures, as they are or four pixels in one."""
+"""Channels of images, as they are or four pixels in one."""
 
 _PLACES = {
     "conv1.": "quant_conv.",
@@ -98,7 +98,7 @@ def _matches(channels: int) -> Callable[[Shapes], bool]:
         named = {new: vae[old] for old, new in _names(vae).items()}
         taken = named.get("encoder.conv_in.weight", ())[1:2]
         out_channels = named.get("decoder.conv_out.weight", ())[:1]
-        # Others make pictures that one can see through, or that are larger.
+        # Others make images that one can see through, or that are larger.
         return (
             named.get(_LATENTS, ())[:1] == (channels,)
             and taken == out_channels
@@ -227,7 +227,7 @@ QWEN_IMAGE_VAE = _layout(
 
 
 class WanFormat(LatentFormat):
-    """Videos, or pictures, whose autoencoder says a mean and a deviation for each channel."""
+    """Videos, or images, whose autoencoder says a mean and a deviation for each channel."""
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         # It takes four frames at a time, and keeps the last ones of each layer's input.
@@ -260,7 +260,7 @@ def _patch(config: Mapping[str, Any]) -> int:
 
 
 class QwenImageFormat(WanFormat):
-    """Pictures, by an autoencoder for videos: each is a video of one frame."""
+    """Images, by an autoencoder for videos: each is a video of one frame."""
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels.unsqueeze(2)).latent_dist.mode()

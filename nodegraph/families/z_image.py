@@ -82,7 +82,7 @@ Z_IMAGE_FILE = denoiser_layout(
     names=OriginalNames(_LAYERS),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 3.0},
-    # Omni, which sees pictures, and variants that draw pixels.
+    # Omni, which sees images, and variants that draw pixels.
     without=("siglip_", "dec_net."),
     unused=("norm_final.",),
 )
@@ -94,8 +94,8 @@ _TOKENS = 512
 class ZImage(Family):
     """A transformer led by Qwen3, which reads a prompt as what a user says to it.
 
-    It takes pictures and prompts as lists, so prompts of any lengths are evaluated in one batch;
-    and it counts time from noise to picture, with the velocity in that direction.
+    It takes images and prompts as lists, so prompts of any lengths are evaluated in one batch;
+    and it counts time from noise to image, with the velocity in that direction.
 
     `cfg` is the pipeline's guidance scale + 1, as 1 is the positive prompt alone here and 0 there.
     """

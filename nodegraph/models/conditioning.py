@@ -47,12 +47,12 @@ def with_pooled_image(
     seed: int = 0,
     adds: bool = False,
 ) -> Conditioning:
-    """Prompts whose pooled prompt is what pictures show.
+    """Prompts whose pooled prompt is what images show.
 
-    It works as CLIP was trained to say the same of a picture and of its words.
+    It works as CLIP was trained to say the same of an image and of its words.
 
     Args:
-        embeddings: What the eyes of the prompt's second encoder say, float32, (pictures, width).
+        embeddings: What the eyes of the prompt's second encoder say, float32, (images, width).
         strength: Of each.
         noise: Share of noise that is put on that, 0 to 1.
         seed: Of the noise.
@@ -86,7 +86,7 @@ def check_pooled_image(family: str | None) -> None:
     """
     if family is not None and family in FAMILIES and family != _FAMILY:
         raise InvalidValue(
-            "picture embeddings can replace the pooled prompt of Stable Diffusion XL only",
+            "image embeddings can replace the pooled prompt of Stable Diffusion XL only",
             port="conditioning",
             given=get_family(family).title,
             hint="Use ApplyIPAdapter or ReferenceLatents with other models.",
@@ -207,15 +207,15 @@ def encode_edit(
     *,
     warn: Callable[[str], None] | None = None,
 ) -> Conditioning:
-    """What to make of pictures, by an encoder that sees them, too.
+    """What to make of images, by an encoder that sees them, too.
 
     Args:
-        images: float32 in 0..1, each of shape (pictures, height, width, 3), all of which it sees.
+        images: float32 in 0..1, each of shape (images, height, width, 3), all of which it sees.
         warn: As for `encode_prompt`.
     Returns:
         As `encode_prompt`.
     Raises:
-        InvalidValue: The encoder sees no pictures, or not so many.
+        InvalidValue: The encoder sees no images, or not so many.
         NumericalError: As of `encode_prompt`.
     """
     family = get_family(text_model.family)
@@ -231,10 +231,10 @@ def with_references(
     indexed: bool | None = None,
     zero_timestep: bool = False,
 ) -> Conditioning:
-    """Prompts that bring pictures to look at, after those that they brought before.
+    """Prompts that bring images to look at, after those that they brought before.
 
     Args:
-        latent: Of one picture or several; the mask has no meaning here. None for those alone that
+        latent: Of one image or several; the mask has no meaning here. None for those alone that
             they brought before.
         indexed: Whether Flux.1 tells all of them apart by their numbers; None: as before.
         zero_timestep: Whether Qwen-Image is told that all of them are without noise.
@@ -257,9 +257,9 @@ def with_references(
 def _pictures(conditioning: Conditioning, latent: Latent) -> tuple[Tensor, ...]:
     if latent.samples is None:
         raise InvalidValue(
-            "the latent is empty: there is no reference picture in it",
+            "the latent is empty: there is no reference image in it",
             port="latent",
-            hint="Encode a picture with VAEEncode.",
+            hint="Encode an image with VAEEncode.",
         )
     _check_format(conditioning, latent)
     return tuple(item[None] for item in latent.samples)
@@ -273,7 +273,7 @@ def with_sizes(
     target: tuple[int, int] = (0, 0),
     score: float | None = None,
 ) -> Conditioning:
-    """Prompts that tell Stable Diffusion XL what a picture is to look like, as it was trained.
+    """Prompts that tell Stable Diffusion XL what an image is to look like, as it was trained.
 
     Args:
         original: Width and height that it had before it was scaled, in pixels; 0: as large as is
@@ -307,7 +307,7 @@ def _check_format(conditioning: Conditioning, latent: Latent) -> None:
             port="latent",
             given=latent.format,
             expected=wanted,
-            hint="Encode the picture with the VAE of the same LoadModel.",
+            hint="Encode the image with the VAE of the same LoadModel.",
         )
 
 

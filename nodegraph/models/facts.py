@@ -69,9 +69,9 @@ class ModelFacts(TypedDict):
     """What is known of a model without loading it.
 
     `format` names its latents, which have `latent_channels` in cells of `downscale` pixels; sides
-    of pictures are multiples of `multiple` pixels. `width` and `height` are the size in pixels
+    of images are multiples of `multiple` pixels. `width` and `height` are the size in pixels
     that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
-    ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
+    ``flow``), `temporal` the frames that share a latent frame (0 of models of images),
     `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
     whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
     `needs_negative` whether the empty prompt stands in for
@@ -79,7 +79,7 @@ class ModelFacts(TypedDict):
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
-    and `held_encoding` for each pixel of a picture, of a video, and besides of each frame of one.
+    and `held_encoding` for each pixel of an image, of a video, and besides of each frame of one.
     Those of the autoencoder aren't there where it isn't known.
     """
 

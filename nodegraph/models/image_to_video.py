@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def motion_conditioning(
     autoencoder: Autoencoder, image: Tensor, motion: Motion | None, amount: float | None
 ) -> Conditioning:
-    """What sets a picture in motion; that which leaves motion and amount open has the same picture.
+    """What sets an image in motion; that which leaves motion and amount open has the same image.
 
     Args:
         autoencoder: The embedded model's.
@@ -56,17 +56,17 @@ def motion_conditioning(
         motion: None is left open.
         amount: How far it goes, LEAST_AMOUNT to 1; None is left open.
     Raises:
-        InvalidValue: There are several pictures, the amount is out of range, or the autoencoder is
+        InvalidValue: There are several images, the amount is out of range, or the autoencoder is
             another.
     """
     _check_motion_vae(autoencoder)
     if image.shape[0] != 1:
         raise InvalidValue(
-            "a video starts with one picture",
+            "a video starts with one image",
             port="image",
-            given=f"{image.shape[0]} pictures",
+            given=f"{image.shape[0]} images",
             expected="1",
-            hint="ImageList splits a batch: the nodes after it run once per picture.",
+            hint="ImageList splits a batch: the nodes after it run once per image.",
         )
     if amount is not None:
         check_amount(amount)
@@ -100,14 +100,14 @@ def _check_motion_vae(autoencoder: Autoencoder) -> None:
 
 
 _GREY = 0.5
-"""What the film shows after its first picture: 0 where pictures are in -1..1."""
+"""What the film shows after its first image: 0 where images are in -1..1."""
 
 
 @torch.no_grad()
 def encode_first_frame(
     autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, frames: int
 ) -> dict[str, Tensor]:
-    """The first picture of a video, as the conditioning's family takes it.
+    """The first image of a video, as the conditioning's family takes it.
 
     Args:
         autoencoder: Of the model.
@@ -116,7 +116,7 @@ def encode_first_frame(
     Returns:
         A tensor for the prompts, by name.
     Raises:
-        InvalidValue: The family makes no videos of pictures, there are several pictures, or the
+        InvalidValue: The family makes no videos of images, there are several images, or the
             VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
@@ -131,7 +131,7 @@ def encode_first_frame(
 
 @torch.no_grad()
 def embed_first_frame(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
-    """What a model's image encoder sees in a picture: its last but one hidden states.
+    """What a model's image encoder sees in an image: its last but one hidden states.
 
     Args:
         image: As of `encode_first_frame`.
@@ -177,8 +177,8 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
         )
     if image.shape[0] != 1:
         raise InvalidValue(
-            "a video starts with one picture",
+            "a video starts with one image",
             port="image",
-            given=f"{image.shape[0]} pictures",
+            given=f"{image.shape[0]} images",
             expected="1",
         )

@@ -414,7 +414,7 @@ def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part)
     """
     embeddings = module.get_input_embeddings()
     if not isinstance(embeddings, nn.Embedding):
-        # What sees pictures knows no words.
+        # What sees images knows no words.
         return
     known = embeddings.num_embeddings
     if len(tokenizer) > known:

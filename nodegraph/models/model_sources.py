@@ -188,7 +188,7 @@ class ModelSource:
 
 
 def _item_folders() -> Iterator[Path]:
-    """Where small models of other things than pictures lie that come with the package."""
+    """Where small models of other things than images lie that come with the package."""
     return (path.parent for path in (embedded_folder().parent / "items").glob(f"*/{layout.CONFIG}"))
 
 

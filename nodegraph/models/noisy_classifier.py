@@ -61,7 +61,7 @@ def _samples(judge: LatentClassifierComponent, latent: Latent) -> Tensor:
         raise InvalidValue(
             "the latent is empty: there is nothing to classify",
             port="latent",
-            hint="Sample it, or encode a picture.",
+            hint="Sample it, or encode an image.",
         )
     if latent.leftover is not None:
         raise InvalidValue(

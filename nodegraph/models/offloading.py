@@ -56,7 +56,7 @@ def small_footprint(component: Any, device: str) -> Iterator[Any]:
     """Run a component on a device with as little of its memory as possible.
 
     Weights that are stored elsewhere are moved to the device a few layers at a time. Latents are
-    denoised one by one, with sliced attention. Pictures are encoded and decoded in tiles, which
+    denoised one by one, with sliced attention. Images are encoded and decoded in tiles, which
     changes the results slightly: see `nodegraph.models.vae`.
 
     Args:
@@ -284,7 +284,7 @@ def _hooked(twin: OffloadedModule, device: str, *, in_blocks: bool) -> _Parts:
 def _is_relevant(record: logging.LogRecord) -> bool:
     """Whether a message of diffusers is more than that a layer wasn't called the first time.
 
-    Such a layer, an expert or what is there for pictures, is brought when it is called.
+    Such a layer, an expert or what is there for images, is brought when it is called.
     """
     return "layers were not executed" not in str(record.msg)
 

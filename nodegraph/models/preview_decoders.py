@@ -133,7 +133,7 @@ def _check(config: Any, recipe: Recipe, file: Path) -> None:
             f"the model's have {channels}"
         )
     if config.out_channels != 3 or not isinstance(config.scaling_factor, int | float):
-        raise InvalidFile(f"{file} does not decode to pictures")
+        raise InvalidFile(f"{file} does not decode to images")
 
 
 def _channels(recipe: Recipe) -> int:

@@ -140,7 +140,7 @@ class PromptReader:
             raise self._wrong(
                 "a prompt combined by AND has a weight below 0",
                 end - 2,
-                hint="Describe what the picture must not show in the negative prompt.",
+                hint="Describe what the image must not show in the negative prompt.",
             )
         return end - 2, weight
 

@@ -397,7 +397,7 @@ def _readable(name: str) -> Family:
 
 
 def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
-    """Text encoders with what splits prompts up for them, or makes pictures ready."""
+    """Text encoders with what splits prompts up for them, or makes images ready."""
     last = len(family.encoders) - 1
     for at, tokenizer in enumerate(family.tokenizers):
         yield family.encoders[min(at, last)], tokenizer

@@ -74,13 +74,13 @@ def _check_kind(path: Path) -> None:
     if identified.family is not None or identified.parts or identified.node:
         raise InvalidFile(
             f"{path} is {identified.instead_of('an upscale model')}",
-            expected="a network that enlarges pictures",
+            expected="a network that enlarges images",
             hint=f"Load it with {identified.node or 'LoadModel'}.",
         )
 
 
 def upscaler_scale(path: Path) -> int | None:
-    """How many times larger an upscale model makes pictures; None if its header doesn't tell.
+    """How many times larger an upscale model makes images; None if its header doesn't tell.
 
     Raises:
         InvalidFile: It can't be read.

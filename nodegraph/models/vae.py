@@ -2,7 +2,7 @@
 
 An autoencoder from `in_tiles` works on overlapping tiles that fade into each other. This bounds the
 memory, and the result differs a little: layers normalise by the mean and variance of a tile
-instead of the whole picture.
+instead of the whole image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHADE = 1 / 255
 
 
 def blank_warnings(images: Tensor) -> Iterator[str]:
-    """What is to be said of decoded pictures that are of one colour all over.
+    """What is to be said of decoded images that are of one colour all over.
 
     Args:
         images: In 0..1, shape (batch, height, width, channels).
@@ -37,7 +37,7 @@ def blank_warnings(images: Tensor) -> Iterator[str]:
         if (brightest - darkest).max() >= _SHADE:
             continue
         colour = _NAMES.get(round(float(picture.mean()), 2), "of one colour")
-        which = "the picture" if len(images) == 1 else f"picture {index + 1} of {len(images)}"
+        which = "the image" if len(images) == 1 else f"image {index + 1} of {len(images)}"
         yield (
             f"{which} is {colour} all over. If this is not intended: lower cfg, use the "
             "model's own VAE, or load model and VAE with dtype float32, as some overflow in "
@@ -61,7 +61,7 @@ def downscale(autoencoder: Autoencoder) -> int:
 def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
     """The same autoencoder, to work on tiles of a size; as it is where `tile` is 0.
 
-    Pictures that are no larger than a tile come out as without, to the last bit.
+    Images that are no larger than a tile come out as without, to the last bit.
 
     Args:
         tile, overlap: In pixels, rounded to whole cells.
@@ -83,7 +83,7 @@ def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
 
 
 def crop_to_cells(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
-    """The middle of pictures, or of masks, that fills whole cells of an autoencoder.
+    """The middle of images, or of masks, that fills whole cells of an autoencoder.
 
     Of an odd number of pixels that are too many, the one more goes on the right or at the bottom.
     Sides below one cell are left as they are.
@@ -101,10 +101,10 @@ def crop_to_cells(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
-    """Encode pictures deterministically: equal pictures give equal latents.
+    """Encode images deterministically: equal images give equal latents.
 
     The encoder predicts a normal distribution per cell; its mode is used, not a sample.
-    Pictures are encoded one by one, so that the bits do not depend on the batch.
+    Images are encoded one by one, so that the bits do not depend on the batch.
 
     Args:
         image: float32 in 0..1, shape (batch, height, width, 3), or 1 for grey ones; sides are
@@ -115,7 +115,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
         InvalidValue: The shape is wrong; the error contains the nearest sizes that fit.
         TooLarge: It needs more memory than available, even in tiles.
         MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
-        NumericalError: The picture or the result has NaN or infinity.
+        NumericalError: The image or the result has NaN or infinity.
     """
     _check_image(image, downscale(autoencoder))
     return _latent_of(autoencoder, image, with_frames=False)
@@ -131,7 +131,7 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
     Returns:
         As `encode_image`, a batch of one.
     Raises:
-        InvalidValue: The shape is wrong, or the VAE is a picture VAE.
+        InvalidValue: The shape is wrong, or the VAE is an image VAE.
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
     _check_image(frames, downscale(autoencoder), "video")
@@ -140,7 +140,7 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
 
 
 def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) -> Latent:
-    """The latent of pictures, or of a video with these frames."""
+    """The latent of images, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
     check_finite(image, "video" if with_frames else "image")
@@ -162,9 +162,9 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
 
 @torch.no_grad()
 def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
-    """Decode latents to pictures.
+    """Decode latents to images.
 
-    Latents are decoded one by one: this limits the memory, and a picture's bits do not depend on
+    Latents are decoded one by one: this limits the memory, and an image's bits do not depend on
     the batch.
 
     Returns:
@@ -181,7 +181,7 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             "the latent is a video latent",
             port="latent",
             given=f"{latent.frames} frames",
-            expected="a picture's",
+            expected="an image's",
             hint="Replace the VAEDecode with a VAEDecodeVideo.",
         )
     images = _pictures_of(autoencoder, samples)
@@ -231,7 +231,7 @@ def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
 
 
 def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
-    """A picture as the autoencoder takes it: those of videos take videos of one frame."""
+    """An image as the autoencoder takes it: those of videos take videos of one frame."""
     return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
 
 
@@ -282,7 +282,7 @@ def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
 
 def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
     return InvalidValue(
-        "the VAE is a picture VAE, not a video VAE",
+        "the VAE is an image VAE, not a video VAE",
         port="vae",
         given=f"one of format {autoencoder.family}",
         hint="Use the VAE of a video model.",
@@ -292,18 +292,18 @@ def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
 def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
     if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
         raise InvalidValue(
-            "this is not a batch of RGB pictures",
+            "this is not a batch of RGB images",
             port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 3)",
-            hint="FlattenImage puts transparent pictures onto a colour."
+            hint="FlattenImage puts transparent images onto a colour."
             if image.ndim == 4 and image.shape[-1] == 4
             else None,
         )
     height, width = image.shape[1:3]
     if height % factor or width % factor:
         raise InvalidValue(
-            "the sides of the picture are not multiples of the VAE's cell size",
+            "the sides of the image are not multiples of the VAE's cell size",
             port=port,
             given=f"{width} x {height} pixels",
             expected=f"multiples of {factor}, for example {_nearest_multiple(width, factor)} x "
@@ -325,7 +325,7 @@ def _check_size(
     if autoencoder.tiled or not widths or autoencoder.device.type != "cpu":
         return
     if latent_format(autoencoder).temporal:
-        # Nothing is at full size in them but the pictures.
+        # Nothing is at full size in them but the images.
         return
     needed = vae_bytes(
         width,

@@ -55,7 +55,7 @@ _SAME = {
     "BriaRMBG": U2NET,
     "ISNetDIS": U2NET,
 }
-"""Published for videos, with all that the model for pictures has; or by another name."""
+"""Published for videos, with all that the model for images has; or by another name."""
 
 
 def architecture(config: Mapping[str, Any]) -> str:

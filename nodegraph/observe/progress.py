@@ -20,7 +20,7 @@ from nodegraph.core.events import Event, Listener
 from nodegraph.core.text_format import format_seconds, strip_control_characters
 
 _BETWEEN = 0.2
-"""Seconds between two pictures of how far it is; each is sent to the browser."""
+"""Seconds between two images of how far it is; each is sent to the browser."""
 _MOST_SAID = 50
 _ENDED = {"node.finished", "node.failed", "node.skipped"}
 Display = Callable[..., Any]
@@ -124,7 +124,7 @@ class Silent:
 
 
 class NotebookBars(Silent):
-    """A bar for all nodes, one for each that runs, and the latest picture of unfinished work.
+    """A bar for all nodes, one for each that runs, and the latest image of unfinished work.
 
     At the end a line stays that says how many nodes there were, and how long it took.
 

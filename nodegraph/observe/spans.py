@@ -24,7 +24,7 @@ class SpanListener:
     """A listener for one run after another; hand it to `Session.run` or `Engine.run`.
 
     The run's span is a child of the span that is current where the run starts. Inputs and outputs
-    of nodes are no attributes: prompts and pictures stay in the process.
+    of nodes are no attributes: prompts and images stay in the process.
 
     Args:
         tracer: Makes the spans, such as ``opentelemetry.trace.get_tracer("nodegraph")``.

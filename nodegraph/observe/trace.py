@@ -406,7 +406,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event tells; a picture by its size."""
+    """What an event tells; an image by its size."""
     return {
         key: f"{len(value)} bytes" if isinstance(value, bytes) else value
         for key, value in data.items()

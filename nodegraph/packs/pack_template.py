@@ -153,7 +153,7 @@ pytest
 
 | node | does |
 |---|---|
-| `$package:Brighten` | makes a picture brighter, in steps |
+| `$package:Brighten` | makes an image brighter, in steps |
 
 Each module of `src/$package` may declare nodes; `examples` holds a workflow for each of them.
 """
@@ -168,7 +168,7 @@ dist/
 output/
 """
 
-_NODES = '''"""Nodes that change how bright pictures are."""
+_NODES = '''"""Nodes that change how bright images are."""
 
 from typing import Annotated
 
@@ -182,10 +182,10 @@ def Brighten(
     amount: Annotated[float, Range(0, 4, step=0.1)] = 1.2,
     steps: Annotated[int, Range(1, 100)] = 1,
 ) -> Image:
-    """Make a picture brighter, step by step.
+    """Make an image brighter, step by step.
 
     Args:
-        image: The input picture, which is not changed.
+        image: The input image, which is not changed.
         amount: Factor of each step; 1 changes nothing.
         steps: Number of steps.
     """
@@ -225,14 +225,14 @@ Run = Callable[..., Any]
 
 
 def test_a_picture_gets_brighter_and_stays_in_range(run_node: Run) -> None:
-    picture = torch.full((1, 4, 4, 3), 0.4)
-    assert torch.allclose(run_node("$package:Brighten", image=picture, amount=2.0), picture * 2)
-    assert run_node("$package:Brighten", image=picture, amount=2.0, steps=3).max() == 1
+    image = torch.full((1, 4, 4, 3), 0.4)
+    assert torch.allclose(run_node("$package:Brighten", image=image, amount=2.0), image * 2)
+    assert run_node("$package:Brighten", image=image, amount=2.0, steps=3).max() == 1
 
 
 def test_an_amount_of_1_changes_nothing(run_node: Run) -> None:
-    picture = torch.rand(2, 4, 4, 3)
-    assert torch.equal(run_node("$package:Brighten", image=picture, amount=1.0), picture)
+    image = torch.rand(2, 4, 4, 3)
+    assert torch.equal(run_node("$package:Brighten", image=image, amount=1.0), image)
 
 
 def test_it_keeps_to_the_rules(check_node: Callable[..., NodeVerdicts]) -> None:

@@ -23,7 +23,7 @@ from nodegraph.core.digests import Digest, digest_bytes
 LARGEST = 1 << 20
 """Bytes of a file that can change what a pack declares or gives; larger ones are models."""
 EXAMPLES = "examples"
-"""Folder of a pack with a workflow and a picture for each node type, which show it and no more."""
+"""Folder of a pack with a workflow and an image for each node type, which show it and no more."""
 SCRIPTS = ("widgets", "panels")
 """Folders of a pack with the scripts of what it brings into the editor."""
 _SETTLED = 2 * 10**9

@@ -1,1 +1,1 @@
-"""What networks see in pictures and write of them: depth, poses, segments, captions."""
+"""What networks see in images and write of them: depth, poses, segments, captions."""

@@ -214,7 +214,7 @@ def explain_out_of_memory(error: BaseException, device: str, held: int) -> OutOf
     )
     explanation = OutOfMemory(
         f"out of memory on {device}: {shortfall}; {describe_usage(device, held)}",
-        hint="Use a smaller picture or a smaller batch, load the model with a smaller dtype, or "
+        hint="Use a smaller image or a smaller batch, load the model with a smaller dtype, or "
         "close other programs on that device.",
     )
     explanation.__cause__ = error

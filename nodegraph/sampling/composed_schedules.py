@@ -34,7 +34,7 @@ class ScheduleSegment:
         law: How levels are laid: a schedule's name, or another of `families.sigma_curves`.
         steps: Of the whole law.
         first, last: The steps that are walked: from level `first` to level `last`, of 0 to `steps`.
-        begin: Where a sampling of the whole law begins, above 0 where part of a picture is kept:
+        begin: Where a sampling of the whole law begins, above 0 where part of an image is kept:
             how far a sampling got is counted from there.
         numbers: Of the law, as sorted (name, number) pairs; what is left out is its own.
         levels: Of the law `LEVELS`: sigmas, falling, one more than there are steps.

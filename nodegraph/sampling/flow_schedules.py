@@ -87,7 +87,7 @@ def with_timesteps(
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
     levels = np.array(levels, dtype=np.float64)
     if abs(levels[0] - 1) < BELOW_ONE:
-        # where nothing is left of the picture, the log-SNR that these samplers need is infinite
+        # where nothing is left of the image, the log-SNR that these samplers need is infinite
         levels[0] -= BELOW_ONE
     timesteps = (levels * noise.timesteps).astype(np.int64)
     return np.append(levels, 0.0).astype(np.float32), timesteps
@@ -166,7 +166,7 @@ def _laplace(
     high: float | None = None,
     low: float | None = None,
 ) -> Levels:
-    """Quantiles of Laplace's distribution over the log of the noise over the picture, which is
+    """Quantiles of Laplace's distribution over the log of the noise over the image, which is
     what sigma is of table models: sigma / (1 - sigma) here."""
     greatest = float(_scheduled_levels(noise, steps, tokens, custom)[0])
     ends = resolve_sigma_range((greatest, 1 / noise.timesteps), 1.0, high, low)

@@ -113,7 +113,7 @@ class Guidance:
         sampler: Its name: some look at the negative side whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
-        inpaint_tensors: The latent's own masked picture, for models that fill one.
+        inpaint_tensors: The latent's own masked image, for models that fill one.
         extra_models: What the guider wants in memory besides the model, by its recipe.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
@@ -312,7 +312,7 @@ class Guidance:
 
 
 def _any_masked(sides: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:
-    """Whether pictures of adapters lead a part alone beside any of the prompts."""
+    """Whether images of adapters lead a part alone beside any of the prompts."""
     entries = [entry for item in sides if item is not None for entry in item.entries]
     entries += [] if empty is None else [empty]
     return any(mask_names(entry.tensors) for entry in entries)

@@ -51,7 +51,7 @@ def check_values(
             port="latent",
             given=latent.format,
             expected=family.latent.name,
-            hint="Encode the picture with the VAE of the same LoadModel.",
+            hint="Encode the image with the VAE of the same LoadModel.",
         )
 
 
@@ -79,7 +79,7 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
             port="latent",
             given=f"shape {tuple(latent.samples.shape)}",
             expected=f"shape {shape}",
-            hint="Encode the picture with the VAE of the same LoadModel.",
+            hint="Encode the image with the VAE of the same LoadModel.",
         )
     if latent.batch_size < 1 or len(latent.noise_indices) != latent.batch_size:
         raise InvalidValue(
@@ -93,10 +93,10 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
 def _check_frames(family: Family, frames: int) -> None:
     if not family.latent.temporal and frames != 1:
         raise InvalidValue(
-            f"{family.title} generates pictures, not videos",
+            f"{family.title} generates images, not videos",
             port="latent",
             given=f"{frames} frames",
-            expected="a picture's latent",
+            expected="an image's latent",
             hint="Link an EmptyLatent, or load a video model.",
         )
     nearest = family.latent.nearest_frames(frames)
@@ -226,11 +226,11 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
         raise InvalidValue(
             "the latent is empty and no noise is added, so there is nothing to sample",
             port="latent",
-            hint="Link the latent of a picture, or a latent with noise left in it.",
+            hint="Link the latent of an image, or a latent with noise left in it.",
         )
     if rises and added:
         raise InvalidValue(
-            "an ascending schedule starts with the clean picture",
+            "an ascending schedule starts with the clean image",
             port="noise",
             expected="no noise",
             hint="Link a NoNoise.",
@@ -238,15 +238,14 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
     left = None if added else latent.leftover
     if left is not None and latent.noise_mask is not None and left.original is None:
         raise InvalidValue(
-            "the mask keeps a part of the original picture, which is not known for this "
-            "noisy latent",
+            "the mask keeps a part of the original image, which is not known for this noisy latent",
             port="latent",
             hint="Put SetNoiseMask before the sampler that returns leftover noise.",
         )
 
 
 def zeros_for(model: Denoiser, latent: Latent) -> Latent:
-    """What an empty latent stands for where a picture is needed: zeros of a model's shape.
+    """What an empty latent stands for where an image is needed: zeros of a model's shape.
 
     Raises:
         InvalidValue: Its size doesn't fit the model.
@@ -257,10 +256,10 @@ def zeros_for(model: Denoiser, latent: Latent) -> Latent:
 
 
 def original_of(latent: Latent, shape: tuple[int, ...], *, added: bool) -> Tensor:
-    """The picture that a sampling goes on from, as far as it is known; float32 on the CPU.
+    """The image that a sampling goes on from, as far as it is known; float32 on the CPU.
 
     Args:
-        added: Whether noise is added to it: what is left in it already then counts as the picture.
+        added: Whether noise is added to it: what is left in it already then counts as the image.
     """
     left = None if added else latent.leftover
     known = latent.samples if left is None else left.original

@@ -1,4 +1,4 @@
-"""Inpainting: masked pictures for inpaint models, and the part that a noise mask keeps.
+"""Inpainting: masked images for inpaint models, and the part that a noise mask keeps.
 
 The model sees the kept part of the original with the noise that sampling began with, and the kept
 part of its prediction is replaced by the original. Where a mask is between 0 and 1, this differs
@@ -24,12 +24,12 @@ from nodegraph.sampling.samplers import Sampler
 
 @dataclass(frozen=True, slots=True)
 class KeptPart:
-    """The kept part of a picture.
+    """The kept part of an image.
 
     Attributes:
         mask: 1 is denoised, 0 is kept; (1 or batch, 1, height, width) in cells, with a 1 for the
             frames of videos.
-        original: The latent of the picture.
+        original: The latent of the image.
         noise: That sampling began with.
     """
 
@@ -73,34 +73,34 @@ class KeptPart:
 
 
 _GREY = 0.5
-"""Stands for what is masked: 0 where pictures are in -1..1."""
+"""Stands for what is masked: 0 where images are in -1..1."""
 
 
 def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """A mask of 0 and 1, and what a picture keeps beside it.
+    """A mask of 0 and 1, and what an image keeps beside it.
 
     Args:
         image: In 0..1, shape (1, height, width, 3).
         mask: In 0..1, shape (1, height, width); from a half up it is filled.
     Returns:
-        The mask, shape (1, 1, height, width), and the picture with grey where it is 1.
+        The mask, shape (1, 1, height, width), and the image with grey where it is 1.
     Raises:
         InvalidValue: They are of different sizes, or several.
     """
     if image.shape[0] != 1 or mask.shape != image.shape[:3]:
         raise InvalidValue(
-            "the mask and the picture must have the same size and number",
+            "the mask and the image must have the same size and number",
             port="mask",
-            given=f"shape {tuple(mask.shape)} for a picture of {tuple(image.shape)}",
+            given=f"shape {tuple(mask.shape)} for an image of {tuple(image.shape)}",
             expected=f"shape {(1, *image.shape[1:3])}",
-            hint="Use ResizeMask with the picture linked to its `image`.",
+            hint="Use ResizeMask with the image linked to its `image`.",
         )
     binary_mask = (mask >= 0.5).to(torch.float32)
     return binary_mask[:, None], torch.where(binary_mask[..., None] == 1, _GREY, image)
 
 
 def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """A mask as large as pictures: scaled on lines.
+    """A mask as large as images: scaled on lines.
 
     Args:
         mask: In 0..1, shape (1 or batch, height, width).
@@ -110,7 +110,7 @@ def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
     """
     if mask.ndim != 3 or mask.shape[0] not in (1, image.shape[0]):
         raise InvalidValue(
-            "the number of masks differs from the number of pictures",
+            "the number of masks differs from the number of images",
             port="mask",
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {image.shape[0]}, height, width)",
@@ -122,7 +122,7 @@ def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
 
 
 def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """A mask of 0 and 1, as large as pictures: 1 above a half.
+    """A mask of 0 and 1, as large as images: 1 above a half.
 
     Args, Raises:
         As of `fitted_mask`.
@@ -131,7 +131,7 @@ def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
 
 
 def greyed(image: Tensor, mask: Tensor) -> Tensor:
-    """Pictures with grey where a mask is 1.
+    """Images with grey where a mask is 1.
 
     Args:
         mask: As `hard_mask` gives it.
@@ -161,10 +161,10 @@ def grown_by_square(mask: Tensor, side: int) -> Tensor:
 def with_masked_latent(
     conditioning: Conditioning, kept_latent: Tensor, mask: Tensor
 ) -> Conditioning:
-    """Prompts that bring a masked picture.
+    """Prompts that bring a masked image.
 
     Args:
-        kept_latent: Latent of what the picture keeps, shape (1, channels, height, width) in cells.
+        kept_latent: Latent of what the image keeps, shape (1, channels, height, width) in cells.
         mask: As `masked_picture` gave it.
     """
     family = get_family(conditioning.family or "")
@@ -174,7 +174,7 @@ def with_masked_latent(
 
 
 def noise_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
-    """What a latent's noise mask says of its picture, for models that fill masked ones; else empty.
+    """What a latent's noise mask says of its image, for models that fill masked ones; else empty.
 
     Unlike `InpaintConditioning` it doesn't cover what is masked: what lies there the model sees.
 

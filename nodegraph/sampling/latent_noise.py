@@ -38,7 +38,7 @@ def add_plain_noise(
     """A latent with standard normal noise added, which no schedule knows of.
 
     Args:
-        strength: Standard deviation; that of a picture's latent is about 1.
+        strength: Standard deviation; that of an image's latent is about 1.
         seed: Item i draws from seed + its place in its batch.
         mask: Where it is added, by how much; (1 or batch, height, width). Elsewhere no bit changes.
     Raises:
@@ -204,7 +204,7 @@ def add_noise(
         raise InvalidValue(
             "the latent is empty: there is nothing to add noise to",
             port="latent",
-            hint="Link the latent of a picture, for example from VAEEncode.",
+            hint="Link the latent of an image, for example from VAEEncode.",
         )
     if (timestep is None) == (sigma is None):
         raise ValueError("timestep and sigma are both given, or neither is")

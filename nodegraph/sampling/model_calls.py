@@ -37,7 +37,7 @@ class ModelEvaluator:
     Attributes:
         model: What is asked; a copy of the given one where that has a step cache.
         family: Its family.
-        controls: The pictures that lead beside prompts.
+        controls: The images that lead beside prompts.
         window: What it is shown of the latent now, for who looks into it; None: all of it.
     """
 
@@ -50,7 +50,7 @@ class ModelEvaluator:
         self._of = size, shape
 
     def for_model(self, model: Denoiser) -> ModelEvaluator:
-        """Another network of the family in the same sampling: the same pictures lead it."""
+        """Another network of the family in the same sampling: the same images lead it."""
         evaluator = ModelEvaluator(replace(model, caching=None), *self._of)
         evaluator.controls = self.controls
         return evaluator
@@ -140,7 +140,7 @@ class ModelEvaluator:
 
 
 def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
-    """A prompt whose pictures and masks that lie over the latent are cut to a window.
+    """A prompt whose images and masks that lie over the latent are cut to a window.
 
     Args:
         x: The whole latent.

@@ -1,7 +1,7 @@
 """Ask a model once about a noisy latent: predictions and cross-attention maps.
 
 The maps follow Tang et al. 2022, arXiv:2210.04885, who sum attention over layers, heads and steps.
-Here noise is added to a finished latent at some levels, so it also works for pictures that no model
+Here noise is added to a finished latent at some levels, so it also works for images that no model
 generated.
 """
 
@@ -97,10 +97,10 @@ def word_maps(
     scale: ScaleOf,
     on_level: Callable[[int], None] = lambda _: None,
 ) -> WordMaps:
-    """Where in pictures a UNet looks for the words of a prompt.
+    """Where in images a UNet looks for the words of a prompt.
 
     Args:
-        latent: Of the pictures, without noise.
+        latent: Of the images, without noise.
         levels: Noise levels that the model is asked at, spread evenly over its timesteps.
         seed: Of the noise of the first item.
         scale: Whether each word's largest value is 1, or that of all.
@@ -162,7 +162,7 @@ def _sized(cells: Tensor, latent: Latent) -> Tensor:
 
 
 def _scaled(maps: list[Tensor], scale: ScaleOf) -> list[Tensor]:
-    """By the largest value of each picture."""
+    """By the largest value of each image."""
     most = torch.stack([item.amax((1, 2), keepdim=True) for item in maps])
     if scale == "all words":
         most = most.amax(0, keepdim=True).expand_as(most)

@@ -47,7 +47,7 @@ def with_flow_shift(recipe: DiffusionModel, shift: float, entries: int = 1000) -
 def with_shift_by_size(
     recipe: DiffusionModel, width: int, height: int, base_shift: float, max_shift: float
 ) -> DiffusionModel:
-    """A flow model shifted as pictures of a size need it.
+    """A flow model shifted as images of a size need it.
 
     Args:
         width, height: In pixels.

@@ -1,4 +1,4 @@
-"""Compare sets of pictures by features: Fréchet distance, precision, recall, coverage."""
+"""Compare sets of images by features: Fréchet distance, precision, recall, coverage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_ONCE = 32
 _SHARES = ("precision", "recall", "coverage")
 
 Describe = Callable[[Tensor], Tensor]
-"""Features, (batch, features), of pictures, (batch, height, width, 3) in 0..1."""
+"""Features, (batch, features), of images, (batch, height, width, 3) in 0..1."""
 
 
 def by_classifier(
@@ -31,7 +31,7 @@ def by_classifier(
     """What a classifier of noisy latents looks at before it names things.
 
     Args:
-        side: Pixels of the square that pictures are brought to: what it was made for.
+        side: Pixels of the square that images are brought to: what it was made for.
     """
 
     @torch.no_grad()
@@ -47,10 +47,10 @@ def by_classifier(
 def features_of(
     images: Sequence[Tensor], describe: Describe, on_batch: Callable[[], None]
 ) -> Vectors:
-    """Of all pictures of some batches, in their order.
+    """Of all images of some batches, in their order.
 
     Raises:
-        InvalidValue: There is no picture.
+        InvalidValue: There is no image.
     """
 
     def parts() -> Iterator[Vectors]:
@@ -62,12 +62,12 @@ def features_of(
 
     features = list(parts())
     if not features:
-        raise InvalidValue("there are no pictures to compare")
+        raise InvalidValue("there are no images to compare")
     return np.concatenate(features)
 
 
 def squares(pictures: Tensor, side: int) -> Tensor:
-    """Pictures of one size as squares; (batch, side, side, 3)."""
+    """Images of one size as squares; (batch, side, side, 3)."""
     planes = pictures.movedim(-1, 1)
     if planes.shape[-2:] != (side, side):
         planes = functional.interpolate(
@@ -87,7 +87,7 @@ def compare_sets(
     """Measures, a plot and a report of a set beside a reference.
 
     Raises:
-        InvalidValue: There are too few pictures.
+        InvalidValue: There are too few images.
     """
     real, generated = (
         features_of(each, describe, ctx.check_cancelled) for each in (reference, made)
@@ -100,7 +100,7 @@ def compare_sets(
         for each, total in zip(_SHARES, totals, strict=True)
     )
     report = (
-        f"{name or 'Made'}: {len(generated)} pictures compared with {len(real)}: Fréchet "
+        f"{name or 'Made'}: {len(generated)} images compared with {len(real)}: Fréchet "
         f"distance {measures.frechet:.2f}, {shares}"
     )
     return *measures, measures_plot(measures, name, len(generated)), report
@@ -111,7 +111,5 @@ def measures_plot(measures: SetMeasures, name: str, count: int) -> Plot:
     shares = tuple(getattr(measures, each) for each in _SHARES)
     series = Series(name, _SHARES, shares, "bars")
     # The font of drawn plots has no accents.
-    note = f"{name or 'Made'}: {count} pictures, Frechet distance {measures.frechet:.2f}."
-    return Plot(
-        "Sets of pictures compared with the reference", "", "share", (series,), notes=(note,)
-    )
+    note = f"{name or 'Made'}: {count} images, Frechet distance {measures.frechet:.2f}."
+    return Plot("Sets of images compared with the reference", "", "share", (series,), notes=(note,))

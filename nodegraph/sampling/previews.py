@@ -1,4 +1,4 @@
-"""Latents as pictures: live previews of a sampling, and latents drawn cell by cell.
+"""Latents as images: live previews of a sampling, and latents drawn cell by cell.
 
 A model may ship with a small preview decoder, and users may add one for its latent format. Without
 one, a linear map of the format approximates the colours.
@@ -91,7 +91,7 @@ def _channels(samples: Tensor) -> Tensor:
 LONGEST = 256
 """Pixels along a preview's longer side at most."""
 MOST = 4
-"""Pictures of a batch that are shown, in a grid."""
+"""Images of a batch that are shown, in a grid."""
 _MOST_CELLS = 128
 """Latent cells along a side that are decoded at most; more are averaged first, to bound memory."""
 
@@ -162,14 +162,14 @@ class Previews:
 
 
 def middle_frame(latents: Tensor) -> Tensor:
-    """The frame in the middle of videos' latents; pictures' as they are."""
+    """The frame in the middle of videos' latents; images' as they are."""
     return latents[:, :, latents.shape[2] // 2] if latents.ndim == 5 else latents
 
 
 def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
     """What a small decoder makes of latents, in -1..1, shape (batch, 3, height, width).
 
-    The pictures are smaller where the latents are very large.
+    The images are smaller where the latents are very large.
 
     Raises:
         RuntimeError: They don't fit together, or memory ran out.

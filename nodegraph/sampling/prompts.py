@@ -30,12 +30,12 @@ class PromptFitter:
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
         cfg: Guidance scale.
-        first: The first positive prompt, whose pictures go for those that bring none.
+        first: The first positive prompt, whose images go for those that bring none.
         empty: The empty prompt, if a conditioning brings it.
-        controls: The pictures that lead beside prompts.
+        controls: The images that lead beside prompts.
         embedded: The scale that the model is told.
-        inpaint_tensors: The latent's own masked picture, see `SamplingRequest`.
-        masked: Whether pictures lead a part alone beside any prompt: what of the latent is shown
+        inpaint_tensors: The latent's own masked image, see `SamplingRequest`.
+        masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
 
@@ -80,14 +80,14 @@ class PromptFitter:
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):
             raise InvalidValue(
-                f"{self.family.title} takes no reference pictures",
+                f"{self.family.title} takes no reference images",
                 port=side,
-                given=f"{len(entry.references)} reference pictures",
+                given=f"{len(entry.references)} reference images",
                 hint="Remove ReferenceLatents, or load an editing model.",
             )
         if CONTROL_IMAGE in entry.tensors and CONTROL_IMAGE not in tensors:
             raise InvalidValue(
-                f"this {self.family.title} takes no control picture",
+                f"this {self.family.title} takes no control image",
                 port=side,
                 hint="Load a model that does, such as Flux.1 Canny, or remove ImageConditioning.",
             )
@@ -104,13 +104,13 @@ class PromptFitter:
         window = window_of(entry, *sizes, MASK_MULTIPLE)
         if window is None:
             return None
-        # at the edge of a picture that is no multiple itself: it is shown whole
+        # at the edge of an image that is no multiple itself: it is shown whole
         cell = self.family.latent.spatial
         fits = not any(side * cell % MASK_MULTIPLE for side in (window.height, window.width))
         return window if fits else None
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
-        """What the first positive prompt brings of pictures goes for those that bring none."""
+        """What the first positive prompt brings of images goes for those that bring none."""
         first = self.first
         shared_tensors = {name: first.tensors[name] for name in SHARED if name in first.tensors}
         references = entry.references or first.references
@@ -148,11 +148,11 @@ class Prompt:
     Attributes:
         tensors: As `Family.fit` gave them, in the model's dtype, on its device.
         weight: Share among the prompts of a step; 0-dimensional, or (1, 1, height, width) in
-            latent cells where it applies to part of the picture only.
+            latent cells where it applies to part of the image only.
         start, end: Part of the sampling it applies to, 0 to 1.
         name: Tells it from the others of a sampling.
         steps: Steps it applies at, besides; None: any.
-        controls: Places of the pictures that lead beside it; see `controls.leading.ActiveControls`.
+        controls: Places of the images that lead beside it; see `controls.leading.ActiveControls`.
         window: What the model is shown of the latent, if that isn't all of it.
     """
 
@@ -217,7 +217,7 @@ class Prompts:
             raise InvalidValue(
                 "an empty prompt is needed, and the conditioning has none",
                 port=self.side,
-                expected=f"a {self.side} prompt that applies to the whole picture and all steps",
+                expected=f"a {self.side} prompt that applies to the whole image and all steps",
                 hint="Link an EncodePrompt; its text may be empty.",
             )
         return replace(self.empty, weight=weight)
@@ -252,7 +252,7 @@ def window_of(
 ) -> Window | None:
     """What a model is shown of the latent for an entry; None for all of it.
 
-    Beside a picture that leads it is all, as that is of the whole, too.
+    Beside an image that leads it is all, as that is of the whole, too.
 
     Args:
         shape, width, height: As of `weight_of`.

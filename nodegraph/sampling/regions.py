@@ -52,10 +52,10 @@ def step_mask(mask: Tensor, gradual: float, remaining: float) -> Tensor:
 
 
 def area_mask(area: Area, width: int, height: int) -> Tensor:
-    """How far an area covers each pixel of a picture.
+    """How far an area covers each pixel of an image.
 
     Args:
-        width, height: Of the picture, in pixels.
+        width, height: Of the image, in pixels.
     Returns:
         float32 in 0..1, shape (1, height, width). 1 inside, 0 outside; pixels that a side runs
         through are covered in part. Over the feather it rises evenly from the side inwards.
@@ -74,7 +74,7 @@ def _covered(start: float, length: float, feather: float, pixels: int) -> Tensor
     end = min(start + length, pixels)
     begin = max(start, 0.0)
     covered = (torch.clamp(places + 1, max=end) - torch.clamp(places, min=begin)).clamp(0, 1)
-    # Nothing fades towards the picture's own edge.
+    # Nothing fades towards the image's own edge.
     for is_inner, distance in (
         (begin > 0, places + 0.5 - begin),
         (end < pixels, end - places - 0.5),
@@ -99,7 +99,7 @@ class Window:
         return latent[..., self.top : below, self.left : right]
 
     def crop_image(self, picture: Tensor, cells: Sequence[int]) -> Tensor:
-        """What lies in it, of a picture of any size that covers the latent; a pixel at least.
+        """What lies in it, of an image of any size that covers the latent; a pixel at least.
 
         Args:
             cells: Height and width of the latent.
@@ -164,7 +164,7 @@ def area_window(area: Area, cells: Sequence[int], size: tuple[int, int]) -> Wind
 
     Args:
         cells: Height and width of the latent.
-        size: Width and height of the picture in pixels.
+        size: Width and height of the image in pixels.
     """
     places = []
     for start, length, count, pixels in (

@@ -54,7 +54,7 @@ class NoiseLevels:
             shape (levels + 1,).
         timesteps: Where the model is asked; int64 if the sampler takes whole ones, else float32;
             on the CPU, shape (levels,).
-        first: The level that sampling starts on; above 0 where part of the picture is kept.
+        first: The level that sampling starts on; above 0 where part of the image is kept.
         spacing: leading, trailing or linspace: how the timesteps lie, or would in the normal
             schedule; of flow models, how the levels do, as `FlowNoise.spread` has it.
         stride: Training timesteps between levels, rounded down, if the levels are evenly spaced by

@@ -36,7 +36,7 @@ TOKEN_PIXELS = 256
 LTX_TOKENS = (1024, 4096)
 """Between which LTX-Video's shift lies on a line."""
 _LOG_NOISE = (-15.0, 18.0)
-"""Least and greatest logarithm of the noise over the picture, squared, of Ideogram 4's levels."""
+"""Least and greatest logarithm of the noise over the image, squared, of Ideogram 4's levels."""
 _PLAIN_PIXELS = 512 * 512
 
 
@@ -80,9 +80,9 @@ def logit_normal_levels(
     """Levels whose logits are quantiles of a normal distribution, as Ideogram 4 takes them.
 
     Args:
-        width, height: In pixels: of larger pictures the mean grows by half the logarithm of how
+        width, height: In pixels: of larger images the mean grows by half the logarithm of how
             many times 512 by 512 they are.
-        mu: Mean of the logits of a picture of that size; `std`: their deviation.
+        mu: Mean of the logits of an image of that size; `std`: their deviation.
     Source: Ideogram 4's pipeline in diffusers.
     """
     mean = mu + 0.5 * math.log(width * height / _PLAIN_PIXELS)

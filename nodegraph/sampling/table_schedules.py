@@ -76,7 +76,7 @@ TABLE = Grid("leading", integer_timesteps=True, reads_table=True)
 CONTINUOUS = Grid("linspace")
 """As diffusers' Euler and Heun schedulers do."""
 CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
-"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
+"""The same for those that need the logarithm of the image's share: a flow's begins above none."""
 MULTISTEP = Grid(
     "linspace", integer_timesteps=True, closing=True, full_range=True, flow="below_one"
 )
@@ -88,7 +88,7 @@ DISTILLED = Grid("leading", integer_timesteps=True, reads_table=True, distilled=
 COMMON = Grid("linspace", integer_timesteps=True, full_range=True, flow="common", is_comfyui=True)
 """As ComfyUI does for all samplers."""
 COMMON_FINITE = replace(COMMON, flow="common_finite")
-"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
+"""The same for those that need the logarithm of the image's share: a flow's begins above none."""
 
 
 def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:

@@ -219,7 +219,7 @@ class Services:
             self._opened = opened.pop_all()
 
     def _open_queue(self) -> JobQueue:
-        # Others' pictures and prompts are in both.
+        # Others' images and prompts are in both.
         make_private_folder(self.home)
         make_private_folder(self.settings.cache_folder)
         if self.server.merge_jobs > 1 and self.settings.merge_steps == "off":

@@ -47,7 +47,7 @@ class BodyLimits(_Part):
     Attributes:
         body: Bytes of a request's body, but for uploads.
         upload: Bytes of an uploaded file.
-        pixels: Of an uploaded picture.
+        pixels: Of an uploaded image.
         json_depth: Levels of lists and objects within each other.
         json_values: Values in one JSON body.
         nodes: Of a workflow, those of its blocks included.

@@ -55,7 +55,7 @@ def template(name: str) -> tuple[bytes, dict[str, bytes]]:
 
 
 def template_picture(name: str) -> bytes | None:
-    """A small WebP picture of what a workflow of the gallery makes; None if there is none."""
+    """A small WebP image of what a workflow of the gallery makes; None if there is none."""
     picture = files(PACKAGE) / f"{name}.webp"
     return picture.read_bytes() if picture.is_file() else None
 
@@ -117,7 +117,7 @@ class NodeExample:
 
     @cached_property
     def picture(self) -> Path | None:
-        """A small WebP picture of what it makes; None if there is none."""
+        """A small WebP image of what it makes; None if there is none."""
         path = self.file.with_suffix(".webp")
         return path if path.is_file() else None
 

@@ -121,7 +121,7 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
         workflow: A `Workflow`, the dictionary of one, or a file's path.
         over: By parameter, a list, an array or whatever else gives values one by one: the first of
             each, then the second, as `zip` does; they are of one length. Any other value, such as
-            a picture, holds for all runs.
+            an image, holds for all runs.
         product: Every combination instead, the last parameter changing fastest.
         options: Those of `run_async`.
     Returns:

@@ -530,7 +530,7 @@ class Session:
         return [each for each in outcomes if not isinstance(each, BaseException)]
 
     def load_ahead(self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]) -> list[str]:
-        """Have in memory what a run of a workflow will compute with, so that its first picture
+        """Have in memory what a run of a workflow will compute with, so that its first image
         comes as soon as later ones do.
 
         The nodes that say which weights those are run for it, and nothing else.

@@ -77,7 +77,7 @@ class Settings:
         inputs: Where relative paths of input files start; the workflow's folder if not set.
         readable: Folders in which files must lie that workflows name; any if not set. The server
             sets it to the inputs folder.
-        uploads: Folder of files that are named by their digests; workflows in pictures call them by
+        uploads: Folder of files that are named by their digests; workflows in images call them by
             those. The server sets it to what its clients brought. What lies there is read only by
             jobs of those who did.
         cache: Folder of what can be made again.
@@ -107,7 +107,7 @@ class Settings:
             leaves the pack out.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
-        max_image_pixels: Width times height of pictures that are read; larger files are refused.
+        max_image_pixels: Width times height of images that are read; larger files are refused.
         merge_steps: Whether samplings by the same weights, at one size, share the steps' batches:
             ``off``; ``exact``, where that was measured to pay and to give every bit as alone; or
             ``tolerance``, where it pays and differs by rounding alone. See docs/speed.md.

@@ -32,7 +32,7 @@ class CheckedWorkflow(NamedTuple):
 
     Attributes:
         document: It as it is noted.
-        embedded_document: It as pictures carry it.
+        embedded_document: It as images carry it.
     """
 
     graph: CheckedGraph
@@ -80,7 +80,7 @@ class Checker:
 
         Args:
             graphs: Remembers those that were built before.
-            uploads: Where files lie that clients brought; pictures don't tell of the place.
+            uploads: Where files lie that clients brought; images don't tell of the place.
             shared: Of runs that begin together.
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
@@ -133,7 +133,7 @@ def _packed(document: Mapping[str, Any]) -> bytes | None:
 def _embedded_document(
     document: dict[str, Any], packed: bytes | None, uploads: Path | None
 ) -> dict[str, Any]:
-    """A workflow as pictures carry it, without the places of files that a client brought."""
+    """A workflow as images carry it, without the places of files that a client brought."""
     if uploads is None or (packed is not None and not may_contain_uploads(packed, uploads)):
         return document
     referenced: dict[str, Any] = with_upload_references(document, uploads)

@@ -1,4 +1,4 @@
-"""Train a classifier of pictures, and classify with it.
+"""Train a classifier of images, and classify with it.
 
 A ConvNeXt (Liu et al. 2022, arXiv:2201.03545) of transformers, which keeps no statistics of
 batches, so that its weights are all of its state.
@@ -42,7 +42,7 @@ class ClassifierFit(NamedTuple):
     """A classifier that was taught, and how it does.
 
     Attributes:
-        correct: How many pictures of the split validation it tells right; of those that it learned
+        correct: How many images of the split validation it tells right; of those that it learned
             from, where there are none.
         evaluated: How many these are in all.
     """
@@ -58,7 +58,7 @@ class ClassifierFit(NamedTuple):
 
 
 class ClassAnswer(NamedTuple):
-    """What a classifier says of a picture.
+    """What a classifier says of an image.
 
     Attributes:
         label: The likeliest class.
@@ -106,7 +106,7 @@ def train_classifier(
     """A classifier of a dataset's labels that was taught from nothing.
 
     Args:
-        side: Of the square that pictures are brought to, in pixels; a multiple of 32.
+        side: Of the square that images are brought to, in pixels; a multiple of 32.
     Raises:
         InvalidValue: Labels are missing, or all are alike.
         NumericalError: The loss is NaN or infinite.
@@ -140,7 +140,7 @@ def checked_labels(dataset: Dataset) -> tuple[str, ...]:
     """The classes of a dataset.
 
     Raises:
-        InvalidValue: Some pictures to learn from have none, or there are fewer than two.
+        InvalidValue: Some images to learn from have none, or there are fewer than two.
     """
     learned = [item for item in dataset.examples if item.split == "train"]
     bare = [
@@ -150,7 +150,7 @@ def checked_labels(dataset: Dataset) -> tuple[str, ...]:
     ]
     if bare:
         raise InvalidValue(
-            "some pictures have no labels",
+            "some images have no labels",
             port="dataset",
             given=f"{len(bare)} of {len(learned)}: {', '.join(bare[:3])}",
             hint="Sort them into folders by class, or give DatasetFromImages labels.",
@@ -188,7 +188,7 @@ def new_classifier(labels: Sequence[str], size: ClassifierSize, seed: int) -> An
 
 
 def to_network_input(pictures: Sequence[Tensor], side: int) -> Tensor:
-    """Pictures as a classifier sees them: squares in -1..1, (batch, 3, side, side).
+    """Images as a classifier sees them: squares in -1..1, (batch, 3, side, side).
 
     Args:
         pictures: In 0..1, each (3, height, width).
@@ -219,7 +219,7 @@ def _preparation(side: int) -> dict[str, Any]:
 def _count_correct(
     network: Any, dataset: Dataset, labels: Sequence[str], side: int
 ) -> tuple[int, int]:
-    """How many pictures it tells right, and of how many."""
+    """How many images it tells right, and of how many."""
     judged = [at for at, item in enumerate(dataset.examples) if item.split == "validation"]
     judged = judged or [at for at, item in enumerate(dataset.examples) if item.split == "train"]
     right = 0
@@ -237,7 +237,7 @@ def _count_correct(
 
 @torch.no_grad()
 def classify_pictures(weights: TrainedWeights, images: Tensor, device: str) -> list[ClassAnswer]:
-    """What a classifier that was taught says of pictures.
+    """What a classifier that was taught says of images.
 
     Args:
         images: In 0..1, shape (batch, height, width, channels).

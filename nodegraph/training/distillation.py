@@ -3,7 +3,7 @@
 The teacher is the same network without the LoRA, asked with guidance, which the student thereby
 learns to do without. Two kinds:
 
-- ``trajectory``: the teacher walks a few guided steps from a noised picture to the end, and the
+- ``trajectory``: the teacher walks a few guided steps from a noised image to the end, and the
   student learns where that is. Source: as Luhman & Luhman 2021, arXiv:2101.02388, from any point.
 - ``consistency``: the teacher walks one guided step, and the student learns to say there and here
   the same. Source: Luo et al. 2023, arXiv:2310.04378, algorithm 1, and as a LoRA arXiv:2311.05556;
@@ -49,10 +49,10 @@ class TimestepTable:
     """The noise of each training timestep, and what answers mean there.
 
     Attributes:
-        signal, noise: What picture and noise are multiplied by; float32, shape (timesteps,).
+        signal, noise: What image and noise are multiplied by; float32, shape (timesteps,).
         timesteps: What the model is told; same shape.
         kind: What it answers: ``epsilon``, ``v_prediction``, ``sample``, or ``flow``: the noise
-            less the picture.
+            less the image.
         scaling: Of timesteps in the boundary condition; None for flows, which need none.
     """
 
@@ -85,7 +85,7 @@ class TimestepTable:
     def split_prediction(
         self, answer: Tensor, noisy: Tensor, places: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Picture and noise that an answer sees in what was seen; float32."""
+        """Image and noise that an answer sees in what was seen; float32."""
         answer, noisy = answer.float(), noisy.float()
         signal, noise = (_wide(item[places], noisy) for item in (self.signal, self.noise))
         if self.kind == "flow":
@@ -131,7 +131,7 @@ class DistillationPlan:
         kind: See above.
         cfg: The teacher's guidance scale.
         negative: What the teacher is led away from; if empty, what stands for no prompt.
-        teacher_steps: From any place to the end; of consistency: from noise to picture, of which
+        teacher_steps: From any place to the end; of consistency: from noise to image, of which
             it walks one. 0: 4, of consistency 50.
         huber: Where the loss turns from squared to absolute, in units of latents.
     """
@@ -305,7 +305,7 @@ def with_generated_dataset(
 
     Args:
         texts: Prompts.
-        count: Pictures of each.
+        count: Images of each.
         cfg, steps: Guidance scale and steps that they are painted with.
     Raises:
         InvalidValue: There are no prompts, or the model can't be taught.
@@ -322,7 +322,7 @@ def with_generated_dataset(
         2**62, (len(texts) * count,), generator=generator_of(setup.plan.seed, "prompts")
     ).tolist()
     wanted = [
-        PictureRequest(f"picture {at + 1}", texts[at % len(texts)], seed)
+        PictureRequest(f"image {at + 1}", texts[at % len(texts)], seed)
         for at, seed in enumerate(drawn)
     ]
     return replace(setup, dataset=Dataset(generate_pictures(setup, wanted, steps=steps, cfg=cfg)))

@@ -102,7 +102,7 @@ class DatasetReader:
 
     Attributes:
         order: Its batches.
-        variations: Ways that each picture is changed in at most: later epochs take up the first
+        variations: Ways that each image is changed in at most: later epochs take up the first
             ones again, so that all can be encoded before.
     """
 
@@ -152,8 +152,8 @@ def encode_latents(
     """The latents of readings, scaled as models are trained on; each float32, (channels, …).
 
     Raises:
-        InvalidFile: A picture can't be read.
-        InvalidValue: A picture's size doesn't fit.
+        InvalidFile: An image can't be read.
+        InvalidValue: An image's size doesn't fit.
     """
     cell = downscale(autoencoder)
     latents = {}

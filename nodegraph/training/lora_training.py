@@ -173,7 +173,7 @@ def train_lora(
     Args:
         words: What prompts say to ask for it.
         task_by_teacher: What it learns by, made of the denoiser without it.
-        sampler: Of the pictures to look at meanwhile; see `TrainingSetup.train`.
+        sampler: Of the images to look at meanwhile; see `TrainingSetup.train`.
         settings: More of them than the plan's and the LoRA's, to be told with it.
     Raises:
         InvalidValue, NumericalError, OutputError: See `TrainingSetup.train` and `write_trained`.

@@ -26,7 +26,7 @@ from nodegraph.training.classifiers import classify_pictures
 from nodegraph.weights.precision.storage import recipe_storage
 
 _HIGHEST_PSNR = 100.0
-"""Of equal pictures."""
+"""Of equal images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class ComparisonPrompts:
     """What all models are asked for.
 
     Attributes:
-        prompts: One picture or more for each.
+        prompts: One image or more for each.
         pictures: Of each prompt.
-        seed: Of the first picture; the next ones count up from it.
+        seed: Of the first image; the next ones count up from it.
         size: Width and height in pixels; 0: as the model was trained on.
     """
 
@@ -56,7 +56,7 @@ class ComparisonPrompts:
     size: tuple[int, int] = (0, 0)
 
     def each(self) -> list[tuple[str, int]]:
-        """Prompt and seed of each picture."""
+        """Prompt and seed of each image."""
         several = [text for text in self.prompts for _ in range(self.pictures)]
         return [(text, self.seed + at) for at, text in enumerate(several)]
 
@@ -79,11 +79,11 @@ class ModelOutputs:
     """What a model made.
 
     Attributes:
-        latents: float32 on the CPU, of each picture (1, channels, …).
-        pictures: In 0..1, shape (pictures, height, width, channels).
-        seconds: Of sampling, by picture.
+        latents: float32 on the CPU, of each image (1, channels, …).
+        pictures: In 0..1, shape (images, height, width, channels).
+        seconds: Of sampling, by image.
         weights: Bytes that it takes in memory, about.
-        labels: What a classifier takes the pictures to show; empty without one.
+        labels: What a classifier takes the images to show; empty without one.
     """
 
     name: str
@@ -101,11 +101,11 @@ class Distances:
     """How far what a model made is from what the first one made.
 
     Attributes:
-        latent: Of each picture: root mean square of the difference of latents, as a share of the
+        latent: Of each image: root mean square of the difference of latents, as a share of the
             first's root mean square.
-        psnr: Decibels, mean over the pictures; 100 for equal ones.
-        ssim: Structural similarity, mean over the pictures.
-        agreement: Share of pictures that a classifier takes to show the same; None without one.
+        psnr: Decibels, mean over the images; 100 for equal ones.
+        ssim: Structural similarity, mean over the images.
+        agreement: Share of images that a classifier takes to show the same; None without one.
     """
 
     latent: tuple[float, ...]
@@ -130,7 +130,7 @@ class SamplingComparison:
         """A table in Markdown."""
         judged = bool(self.made[0].labels)
         head = ["model", "steps", "cfg", "latent distance", "PSNR", "SSIM"]
-        head += ["judged the same"] * judged + ["seconds per picture", "weights"]
+        head += ["judged the same"] * judged + ["seconds per image", "weights"]
         rows = [head, ["---"] * len(head)]
         for index, made in enumerate(self.made):
             distances = self.distances[index - 1] if index else None
@@ -144,14 +144,14 @@ class SamplingComparison:
     def _caption(self) -> str:
         count = len(self.made[0].latents)
         return (
-            f"{count} picture{'s' * (count > 1)} per model, with equal prompts and seeds, "
-            f"compared with those of {self.made[0].name}. Different pictures are not worse "
-            "pictures: a model that draws fresh noise between steps, or that was trained "
+            f"{count} image{'s' * (count > 1)} per model, with equal prompts and seeds, "
+            f"compared with those of {self.made[0].name}. Different images are not worse "
+            "images: a model that draws fresh noise between steps, or that was trained "
             "again, gives other ones."
         )
 
     def distance_plot(self) -> Plot:
-        """The latents' distances, from the least to the largest of the pictures."""
+        """The latents' distances, from the least to the largest of the images."""
         distances = self.distances
         series = Series(
             "latent distance",
@@ -162,17 +162,15 @@ class SamplingComparison:
             high=tuple(max(item.latent) for item in distances),
         )
         label = "RMS of the difference / RMS"
-        notes = ("Mean over the pictures; whiskers from the minimum to the maximum.",)
+        notes = ("Mean over the images; whiskers from the minimum to the maximum.",)
         title = f"Distance from {self.made[0].name}"
         return Plot(title, "", label, (series,), notes=notes)
 
     def time_plot(self) -> Plot:
-        """Seconds that a picture takes to sample."""
+        """Seconds that an image takes to sample."""
         names = tuple(item.name for item in self.made)
         seconds = tuple(item.seconds for item in self.made)
-        return Plot(
-            "Time", "", "seconds per picture", (Series("sampling", names, seconds, "bars"),)
-        )
+        return Plot("Time", "", "seconds per image", (Series("sampling", names, seconds, "bars"),))
 
 
 def _distance_cells(distances: Distances | None, *, judged: bool) -> list[str]:
@@ -181,7 +179,7 @@ def _distance_cells(distances: Distances | None, *, judged: bool) -> list[str]:
     cells = [f"{distances.mean:.4f}", f"{distances.psnr:.2f} dB", f"{distances.ssim:.4f}"]
     if distances.agreement is None:
         return cells
-    # Of a few pictures a share would promise more than is known.
+    # Of a few images a share would promise more than is known.
     count = len(distances.latent)
     return [*cells, f"{round(distances.agreement * count)} of {count}"]
 
@@ -198,7 +196,7 @@ def compare_models(
 
     Args:
         text_encoder, vae: Of all of them.
-        classifier: Says whether pictures show the same.
+        classifier: Says whether images show the same.
     Raises:
         InvalidValue: There are no prompts, models are of other families, and see `Denoising`.
     """

@@ -57,7 +57,7 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
     """Refuse a dataset of which nothing can be learned.
 
     Raises:
-        InvalidValue: It has no examples to learn from, or pictures without captions.
+        InvalidValue: It has no examples to learn from, or images without captions.
     """
     learned = [item for item in dataset.examples if item.split == "train"]
     if not learned:
@@ -65,7 +65,7 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
             "the dataset has no training examples",
             port=port,
             given=f"{len(dataset.examples)} examples, none of the split train",
-            hint="Add pictures, or choose another split.",
+            hint="Add images, or choose another split.",
         )
     silent = [
         item.name or f"example {index + 1}"
@@ -75,10 +75,10 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
     if silent:
         names = ", ".join(silent[:3]) + (", …" if len(silent) > 3 else "")
         raise InvalidValue(
-            "some pictures have no caption",
+            "some images have no caption",
             port=port,
             given=f"{len(silent)} of {len(learned)}: {names}",
-            hint="Add captions (one caption for all is enough), or remove these pictures.",
+            hint="Add captions (one caption for all is enough), or remove these images.",
         )
 
 
@@ -150,11 +150,11 @@ class TrainingOptions:
         min_snr: Signal-to-noise ratio above which levels count for no more; 0: all count alike.
             Source: Hang et al. 2023, arXiv:2303.09556; usually 5.
         noise_offset: How much of the noise is one number for a whole channel; about 0.05 lets
-            pictures become darker and brighter.
+            images become darker and brighter.
         levels: How noise levels are drawn: all alike, or those in the middle more often (Esser et
             al. 2024, arXiv:2403.03206); auto: the latter for flow models.
-        kept_weight: What the loss of kept pictures is multiplied by.
-        variations: Of each picture at most, where the dataset changes them at random: each is
+        kept_weight: What the loss of kept images is multiplied by.
+        variations: Of each image at most, where the dataset changes them at random: each is
             encoded once.
         embedded_guidance: The scale that models are told while they learn which were distilled
             from guidance.
@@ -186,7 +186,7 @@ class TrainingPlan:
 
     Attributes:
         steps: Of the optimiser.
-        batch: Pictures that are learned from at once, besides kept ones.
+        batch: Images that are learned from at once, besides kept ones.
         learning_rate: The highest.
         seed: Of all that is drawn: 0 to 2**64 - 1.
     """
@@ -210,12 +210,12 @@ class TrainingPlan:
 @port_type(color="#b7a7c9")
 @dataclass(frozen=True, slots=True)
 class TrainingSamples:
-    """Pictures that are made while a model learns, to look at.
+    """Images that are made while a model learns, to look at.
 
     None of it is content: what is learned is the same whatever is looked at.
 
     Attributes:
-        prompts: One picture for each.
+        prompts: One image for each.
         every: Steps from one time to the next.
         steps, cfg, seed: As of a sampler.
         width, height: In pixels; 0: as large as the model was trained on.

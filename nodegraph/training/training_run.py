@@ -1,6 +1,6 @@
-"""A training run: setup, checkpoints, previews, and pictures that the model generates.
+"""A training run: setup, checkpoints, previews, and images that the model generates.
 
-Prior preservation trains on generated pictures of the subject's class. Source: Ruiz et al. 2022,
+Prior preservation trains on generated images of the subject's class. Source: Ruiz et al. 2022,
 arXiv:2208.12242 (DreamBooth).
 """
 
@@ -65,9 +65,9 @@ def with_caption(dataset: Dataset, prompt: str) -> Dataset:
 def class_pictures(
     setup: TrainingSetup, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
 ) -> Dataset:
-    """Pictures of a subject's class, as the model paints them before it learns.
+    """Images of a subject's class, as the model paints them before it learns.
 
-    They are of the size of the first picture that is learned from, changed as the dataset says.
+    They are of the size of the first image that is learned from, changed as the dataset says.
 
     Raises:
         InvalidValue: See `Denoising`.
@@ -85,7 +85,7 @@ def class_pictures(
 
 
 class PictureRequest(NamedTuple):
-    """A picture to be painted.
+    """An image to be painted.
 
     Attributes:
         name: Of the example that it becomes.
@@ -106,7 +106,7 @@ def generate_pictures(
     steps: int = 25,
     cfg: float = 5.0,
 ) -> tuple[Example, ...]:
-    """Pictures as the model paints them before it learns, as examples.
+    """Images as the model paints them before it learns, as examples.
 
     Args:
         size: Width and height in pixels; None: as the model was trained on.
@@ -249,7 +249,7 @@ class TrainingSetup:
     def prompts(
         self, datasets: Sequence[EncodedDataset]
     ) -> tuple[dict[str, ConditioningEntry], dict[str, Conditioning]]:
-        """What is said, and what pictures to look at are asked for, encoded."""
+        """What is said, and what images to look at are asked for, encoded."""
         from nodegraph.models.conditioning import encode_prompt
 
         shown = () if self.samples is None else self.samples.prompts
@@ -289,7 +289,7 @@ class TrainingSetup:
         Args:
             prepare: Makes of the shared denoiser one of this training's own.
             task_factory: Makes what is learned by of that.
-            sampler: Of the pictures to look at; if empty, what is usual for the model.
+            sampler: Of the images to look at; if empty, what is usual for the model.
         Raises:
             Cancelled: Within a step, too.
             NumericalError: The loss is NaN or infinite.
@@ -374,7 +374,7 @@ class CheckpointSaver:
 
 
 class TrainingPreviews:
-    """Makes pictures to look at while a model learns.
+    """Makes images to look at while a model learns.
 
     Args:
         samples: What to make; None for nothing.

@@ -40,7 +40,7 @@ _ADDED_COND_KEYS = {"text_embeds": "pooled", "time_ids": "time_ids"}
 
 
 def train_control_net(setup: TrainingSetup, preprocessor: Preprocessor) -> TrainedWeights:
-    """A control network that was taught, from pictures and what a preprocessor makes of them.
+    """A control network that was taught, from images and what a preprocessor makes of them.
 
     Raises:
         InvalidValue: The family's models are no UNets; see `TrainingSetup.train`.
@@ -92,7 +92,7 @@ def new_control(unet: Any) -> Any:
 
 
 def hints_of(dataset: EncodedDataset, preprocessor: Preprocessor) -> dict[LatentKey, Tensor]:
-    """What leads to each reading; float32 in 0..1, (3, height, width) of its picture."""
+    """What leads to each reading; float32 in 0..1, (3, height, width) of its image."""
     hints = {}
     for key in dataset.latents:
         picture = dataset.reading.picture(key)

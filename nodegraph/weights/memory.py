@@ -32,7 +32,7 @@ class TokenMemory(NamedTuple):
     """What a transformer holds.
 
     Attributes:
-        numbers: For each token of a picture, times the transformer's width.
+        numbers: For each token of an image, times the transformer's width.
         prompt: How many such tokens a prompt counts for.
         patch: Cells along a token's side where the configuration doesn't say.
     """
@@ -106,10 +106,10 @@ def peak_offloaded_bytes(sizes: Mapping[str, int]) -> int:
 
 
 class CodingMemory(NamedTuple):
-    """Numbers that a VAE holds for each pixel of one picture or video.
+    """Numbers that a VAE holds for each pixel of one image or video.
 
     Attributes:
-        image: Of a picture.
+        image: Of an image.
         video: Of a video, whatever its length, as VAEs take few frames at a time.
         frame: Besides, for each frame.
     """

@@ -1,4 +1,4 @@
-"""Pictures of the embedded model, by sessions on any device."""
+"""Images of the embedded model, by sessions on any device."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Pixels = NDArray[np.uint8]
 
 
 def workflow(dtype: str = "float32", size: int = 64, **sample: Any) -> dict[str, Any]:
-    """Text to picture in few steps.
+    """Text to image in few steps.
 
     Args:
         dtype: Of the weights; named, as ``auto`` is another one on an accelerator.
-        size: Of the picture, in pixels.
+        size: Of the image, in pixels.
         sample: Inputs of the sampler.
     """
     prompt = {"encoder": {"from": "load.text_encoder"}, "text": "a red apple"}
@@ -96,7 +96,7 @@ class Painter:
 
 
 def pixels(file: Path) -> Pixels:
-    """Of a picture, (height, width, 3)."""
+    """Of an image, (height, width, 3)."""
     with Image.open(file) as picture:
         return np.asarray(picture)
 

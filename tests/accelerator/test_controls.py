@@ -1,4 +1,4 @@
-"""Pictures that are led on an accelerator equal the CPU's, also where memory is short."""
+"""Images that are led on an accelerator equal the CPU's, also where memory is short."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PainterIn = Callable[[int], Painter]
 
 
 def led() -> dict[str, Any]:
-    """A picture of the embedded model, led by edges of what it makes without."""
+    """An image of the embedded model, led by edges of what it makes without."""
     document = workflow(steps=2)
     nodes = document["nodes"]
     given = nodes["sample"]["inputs"]

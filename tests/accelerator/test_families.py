@@ -72,7 +72,7 @@ def card(little_to_search: None) -> Iterator[Card]:
 
 
 def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
-    """A picture or video encoded, painted over half, decoded, and decoded in tiles."""
+    """An image or video encoded, painted over half, decoded, and decoded in tiles."""
     drawn = as_tensor(picture(SIDE, SIDE)).expand(tiny.frames, -1, -1, -1)
     vae, is_film = model.part("vae"), tiny.frames > 1
     start = encode_video(vae, drawn) if is_film else encode_image(vae, drawn)
@@ -140,7 +140,7 @@ def test_they_are_all_here() -> None:
 
 
 def looking(model: Model) -> Made:
-    """By an encoder and a transformer that see two pictures."""
+    """By an encoder and a transformer that see two images."""
     two = [picture(SIDE, SIDE), picture(SIDE, SIDE // 2)]
     return edited(model, two, two, NEGATIVE)
 

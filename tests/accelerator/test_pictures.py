@@ -1,4 +1,4 @@
-"""Pictures that are made on an accelerator equal the CPU's, also where they went other ways.
+"""Images that are made on an accelerator equal the CPU's, also where they went other ways.
 
 On a real one they nearly do.
 """

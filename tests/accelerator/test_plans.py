@@ -50,7 +50,7 @@ def test_the_plan_is_told_in_words(
     )
     assert "of cuda:0: the weights are loaded in parts, which takes at least" in said
     assert "decode: 6.9 MB of weights" in said
-    assert "it will probably run out of memory. A smaller picture" in said
+    assert "it will probably run out of memory. A smaller image" in said
     assert "of 14.7 MB that is free for it" in said
 
 

@@ -31,7 +31,7 @@ from tests.accelerator.pretend import PretendAccelerator
 
 OnCpu = Callable[..., Pixels]
 NEAR = 12
-"""How far the values of 0..255 of a picture decoded in tiles may be off on average."""
+"""How far the values of 0..255 of an image decoded in tiles may be off on average."""
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,7 @@ def _is_mask(output: str) -> bool:
 
 
 def load_image(path: str) -> Any:
-    """A picture's pixels, as a link carries them."""
+    """An image's pixels, as a link carries them."""
     import numpy
     import torch
     from PIL import Image

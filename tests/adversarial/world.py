@@ -1,4 +1,4 @@
-"""What a person has on disk: packs with their data, a script beside a module, and pictures."""
+"""What a person has on disk: packs with their data, a script beside a module, and images."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class World:
             self.save(place, how)
 
     def paint(self, colour: int, how: str) -> None:
-        """Another picture of the same size."""
+        """Another image of the same size."""
         self.colour = colour
         SAVES[how](self.root / PICTURE, picture(colour))
 

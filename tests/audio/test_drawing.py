@@ -1,4 +1,4 @@
-"""A waveform's picture shows where it is loud."""
+"""A waveform's image shows where it is loud."""
 
 from __future__ import annotations
 

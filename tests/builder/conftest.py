@@ -21,4 +21,4 @@ def session(tmp_path: Path, known_specs: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def g(session: Session) -> Graph:
-    return Graph("A picture", session=session)
+    return Graph("An image", session=session)

@@ -77,7 +77,7 @@ def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: P
         assert inverted.shape == (1, 8, 6, 3)
         assert inverted[0, 0, 0].tolist() == [0, 1, 1]
     assert nodes.InvertMask(mask=red.getchannel("R")).shape == (1, 8, 6)
-    with raises(InvalidWorkflow, node="InvertImage", port="image", given="PIL picture F 6 x 8"):
+    with raises(InvalidWorkflow, node="InvertImage", port="image", given="PIL image F 6 x 8"):
         nodes.InvertImage(image=red.convert("F"))
 
 

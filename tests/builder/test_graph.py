@@ -25,7 +25,7 @@ from tests.messages import raises
 
 
 def picture(g: Graph) -> Any:
-    """A picture from words, small."""
+    """An image from words, small."""
     load = g.LoadModel("load", model="tiny")
     positive = g.EncodePrompt(encoder=load.text_encoder, text="a red apple")
     size = g.EmptyLatent(width=64, height=64)
@@ -154,7 +154,7 @@ def test_node_types_and_ports_are_completed(g: Graph) -> None:
 
 
 def test_a_list_maps_what_takes_one_item(g: Graph) -> None:
-    """The types of what follows know it: the pictures are a list then."""
+    """The types of what follows know it: the images are a list then."""
     load = g.LoadModel(model="tiny")
     prompts = g.EncodePrompt(encoder=load.text_encoder, text=g.Lines(text="a\nb"))
     with raises(InvalidWorkflow, node="invert_image", port="image", given="list[Conditioning]"):
@@ -212,10 +212,10 @@ def endless_values() -> dict[str, Any]:
     mapped: Any = {}
     for _ in range(5000):
         deep, mapped = [deep], {"a": mapped}
-    return {"itself": itself, "deep": deep, "mapped": mapped, "a picture": [np.ones((2, 2)), deep]}
+    return {"itself": itself, "deep": deep, "mapped": mapped, "an image": [np.ones((2, 2)), deep]}
 
 
-@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "a picture"])
+@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "an image"])
 def test_an_endless_value_is_told_of(g: Graph, session: Session, name: str) -> None:
     value = endless_values()[name]
     with raises(InvalidWorkflow, node="v", port="value"):
@@ -225,7 +225,7 @@ def test_an_endless_value_is_told_of(g: Graph, session: Session, name: str) -> N
         session.run(Workflow.from_dict({"format": "nodegraph/1", "nodes": written}))
 
 
-@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "a picture"])
+@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "an image"])
 def test_an_endless_item_beside_an_output_is_told_of(g: Graph, name: str) -> None:
     number = g.Integer("i", value=1)
     with raises(InvalidWorkflow, node="v", port="value"):

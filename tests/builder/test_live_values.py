@@ -1,4 +1,4 @@
-"""Pictures, tensors and other values in memory that enter graphs and runs."""
+"""Images, tensors and other values in memory that enter graphs and runs."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_outputs_and_pictures_stand_in_one_list(g: Graph) -> None:
     black = g.EmptyImage(width=6, height=8)
     grid = g.ImageGrid(images=[black, PICTURE, TENSOR], columns=3)
     assert g.run(grid)[grid].shape[3] == 3
-    with raises(InvalidWorkflow, node="image_grid_2", port="images", given="PIL picture F 6 x 8"):
+    with raises(InvalidWorkflow, node="image_grid_2", port="images", given="PIL image F 6 x 8"):
         g.ImageGrid(images=[black, PICTURE.convert("F")])
 
 
@@ -272,7 +272,7 @@ def Negative(image: nodegraph.Image) -> nodegraph.Image:
 
 @node
 def Sheet(image: nodegraph.Image) -> nodegraph.Image:
-    """Three pictures side by side, by another node."""
+    """Three images side by side, by another node."""
     given = {"images": [image, Value(image), PICTURE], "columns": 3, "gap": 0}
     return Expand({"grid": {"type": "ImageGrid", "inputs": given}}, {"image": "grid.image"})
 
@@ -427,12 +427,12 @@ def test_several_calls_and_a_block_take_values(g: Graph) -> None:
     assert same(g.run(used)[used], 1 - TENSOR)
     with raises(InvalidWorkflow, node="invert_image_2", port="image"):
         block.InvertImage(image=PICTURE)
-    with raises(InvalidValue, given="PIL picture RGB 6 x 8"):
+    with raises(InvalidValue, given="PIL image RGB 6 x 8"):
         block.input("other", "Image", default=PICTURE)
 
 
 WRONG: list[tuple[Any, str]] = [
-    (PICTURE.convert("F"), "PIL picture F 6 x 8"),
+    (PICTURE.convert("F"), "PIL image F 6 x 8"),
     (TENSOR.byte(), "uint8 [1, 8, 6, 3], values 0 to 0"),
     (TENSOR[0], "float32 [8, 6, 3], values 0 to 0.9961"),
     (TENSOR[0].permute(2, 0, 1), "float32 [3, 8, 6], values 0 to 0.9961"),
@@ -585,7 +585,7 @@ def test_every_way_to_run_takes_values(shared: None) -> None:
     runs = nodegraph.map(INVERT, {"image": [PICTURE, 1 - TENSOR]}, **options)
     assert same(runs[0]["invert"], expected)
     assert same(runs[1]["invert"], 1 - (1 - TENSOR))
-    assert "PIL picture RGB 6 x 8" in runs._repr_html_()
+    assert "PIL image RGB 6 x 8" in runs._repr_html_()
     g = Graph()
     invert = g.InvertImage(image=TENSOR)
     assert same(g.run(invert, progress=False)[invert], expected)
@@ -786,7 +786,7 @@ def test_a_picture_is_another_one_by_its_format_where_anything_is_taken(g: Graph
 
 
 def lying(orientation: int, form: str) -> Image.Image:
-    """The picture in a file that says how it lies, opened."""
+    """The image in a file that says how it lies, opened."""
     exif, file = Image.Exif(), BytesIO()
     exif[0x0112] = orientation
     PICTURE.save(file, form, exif=exif)

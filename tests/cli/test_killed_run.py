@@ -112,7 +112,7 @@ class Machine:
 
     @property
     def digest(self) -> str:
-        """Of the one picture that lies in the output folder."""
+        """Of the one image that lies in the output folder."""
         (file,) = self.outputs.glob("*.png")
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -145,7 +145,7 @@ def machine(tmp_path: Path, known_specs: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> dict[str, str]:
-    """Digests of pictures by runs that nothing happened to, by sampler."""
+    """Digests of images by runs that nothing happened to, by sampler."""
     digests = {}
     for sampler in ("dpmpp_2m", "euler_ancestral"):
         machine = Machine(tmp_path_factory.mktemp(sampler), known_specs)

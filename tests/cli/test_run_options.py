@@ -27,7 +27,7 @@ from nodegraph import Image, node
 
 @node(category="list")
 def Make(count: int) -> Image:
-    """Make a picture."""
+    """Make an image."""
     import torch
 
     return torch.zeros(1, 64, 64, count)

@@ -140,7 +140,7 @@ def test_files_within_subgraphs_are_uploaded_once(cli: Cli, server: Asked) -> No
 
 
 def test_a_file_that_the_server_does_not_take(cli: Cli, server: Asked) -> None:
-    Path("wrong.png").write_bytes(b"no picture at all")
+    Path("wrong.png").write_bytes(b"no image at all")
     saved(with_picture("wrong.png"))
     refused = cli("submit", "wf.json")
     assert refused.code == 2

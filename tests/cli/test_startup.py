@@ -35,7 +35,7 @@ NEVER = {
     *("pydantic", "pydantic_core", "pydantic_settings"),
 }
 MOST_MODULES = 132
-"""Of nodegraph, for checking a workflow that makes a picture of a text. Each takes a part of a
+"""Of nodegraph, for checking a workflow that makes an image of a text. Each takes a part of a
 millisecond, and one that defines dataclasses a part more for each: look what brought in one more
 before this is raised."""
 

@@ -22,7 +22,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> 
 
 
 def with_picture(path: str) -> dict[str, Any]:
-    """A workflow that reads a picture."""
+    """A workflow that reads an image."""
     return {
         "format": "nodegraph/1",
         "parameters": {"path": "load.path", "width": "smaller.width"},

@@ -1,4 +1,4 @@
-"""From a picture that is brought to one that is fetched, with a real server and a real worker."""
+"""From an image that is brought to one that is fetched, with a real server and a real worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue as a whole, settings, templates and small pictures, as clients see them."""
+"""The queue as a whole, settings, templates and small images, as clients see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes and arrows, their places, and the pictures made from them."""
+"""Boxes and arrows, their places, and the images made from them."""
 
 from __future__ import annotations
 

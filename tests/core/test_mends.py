@@ -170,7 +170,7 @@ def EmptyAtoms(model: DiffusionModel) -> Latent: ...
 
 
 class CountedEncoders(Functions):
-    """Node types of which one is much used to encode pictures, and one seldom to begin with."""
+    """Node types of which one is much used to encode images, and one seldom to begin with."""
 
     usage = Usage(
         {},

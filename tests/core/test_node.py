@@ -49,7 +49,7 @@ def test_the_signature_is_the_contract() -> None:
         Clipped to 1.
 
         Args:
-            image: The picture.
+            image: The image.
             amount: Factor,
                 1 leaves it as it is.
         """
@@ -60,7 +60,7 @@ def test_the_signature_is_the_contract() -> None:
         "Brighten", "image/adjust", 2, "Brighten",
     )  # fmt: skip
     assert spec.summary == "Multiply every pixel's brightness."
-    assert (image.type, image.required, image.help) == ("Image", True, "The picture.")
+    assert (image.type, image.required, image.help) == ("Image", True, "The image.")
     assert (amount.default, amount.required, amount.step) == (1.2, False, 0.1)
     assert amount.help == "Factor, 1 leaves it as it is."
     assert [(port.name, port.type) for port in spec.outputs] == [("image", "Image")]

@@ -19,15 +19,15 @@ def picture(seed: int, width: int = 24, height: int = 16, channels: int = 3) -> 
 
 
 def write_picture(path: Path, seed: int, width: int = 24, height: int = 16) -> Path:
-    """A file with such a picture."""
+    """A file with such an image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_image_file(picture(seed, width, height)))
     return path
 
 
 def dataset(count: int = 3, **settings: object) -> Dataset:
-    """One of inline pictures, with captions."""
-    examples = (Example(picture(at), f"p{at}", f"picture {at}") for at in range(count))
+    """One of inline images, with captions."""
+    examples = (Example(picture(at), f"p{at}", f"image {at}") for at in range(count))
     return Dataset(tuple(examples), **settings)  # type: ignore[arg-type]
 
 

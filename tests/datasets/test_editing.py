@@ -197,7 +197,7 @@ def test_near_duplicates_are_removed() -> None:
     found = remove_duplicates(data, "pixels", 0.05)
     assert [each.name for each in found.kept.examples] == ["1", "2", "4", "5"]
     assert [each.name for each in found.removed.examples] == ["3"]
-    assert "5 pictures, 4 kept, 1 removed" in found.report
+    assert "5 images, 4 kept, 1 removed" in found.report
     assert "3 is nearly the same as 1" in found.report
     assert sum(found.distances.series[0].y) == 4
     by_form = remove_duplicates(data, "structure", 0.1)
@@ -243,7 +243,7 @@ def test_a_dataset_is_described_in_a_few_lines() -> None:
     assert lines[0] == "Dataset 'set' of 12 examples, 24 samples per epoch"
     assert "  trained at 8 x 8 12 (pad)" in lines
     assert "  augmented at random: flip 0.5" in lines
-    assert "  p0: picture 0" in lines
+    assert "  p0: image 0" in lines
     assert lines[-1] == "  …"
 
 
@@ -289,7 +289,7 @@ def test_a_dataset_is_taken_apart() -> None:
     images, masks, captions, labels, names = dataset_to_lists(data)
     assert torch.equal(images[1], picture(1)[None])
     assert bool((masks[0] == 1).all())
-    assert (captions, labels, names) == (["picture 0", "picture 1"], ["", ""], ["p0", "p1"])
+    assert (captions, labels, names) == (["image 0", "image 1"], ["", ""], ["p0", "p1"])
     small = dataset_to_lists(data, resized=True)[0][0]
     assert small.shape == (1, 8, 8, 3)
     assert torch.equal(dataset_to_lists(data, resized=True, epoch=0)[0][0], small.flip(2))

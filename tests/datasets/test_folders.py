@@ -1,4 +1,4 @@
-"""Folders of pictures: what is said beside them is found, and what can't be used is named."""
+"""Folders of images: what is said beside them is found, and what can't be used is named."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_pillow_itself_finds_too_large_is_left_out(tmp_path: Path) -> None:
     header = b"GIF89a\4\0\4\0\0\0\0,\0\0\0\0\x60\xea\x60\xea\0\2\0;"
     (tmp_path / "huge.gif").write_bytes(header)
     [said] = skipped(tmp_path)
-    assert said.startswith("huge.gif is refused: the picture is too large")
+    assert said.startswith("huge.gif is refused: the image is too large")
     assert names(loaded(tmp_path, on_error="skip")) == ["good"]
 
 
@@ -204,14 +204,14 @@ def test_a_quotation_mark_that_is_never_closed_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_says_at_which_input(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "a.png").write_bytes(b"no image")
     for path in (".", "x" * 300):
         with raises(InvalidFile, port="path"):
             loaded(tmp_path, path)
 
 
 def test_a_folder_of_nothing_is_refused_whatever_is_asked(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "a.png").write_bytes(b"no image")
     with raises(InvalidFile, port="path"):
         loaded(tmp_path, on_error="skip")
     with raises(InvalidFile, port="path"):

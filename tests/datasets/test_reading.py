@@ -1,4 +1,4 @@
-"""Examples are read alike whenever they are read, and boxes and masks go with their pictures."""
+"""Examples are read alike whenever they are read, and boxes and masks go with their images."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def other_model(x: Tensor, timestep: Tensor) -> Tensor:
 
 
 def ancestral(*, eta: float, flow: bool) -> Formula:
-    """Euler's, with the scales of the picture in flows."""
+    """Euler's, with the scales of the image in flows."""
 
     def walk(denoise: Both, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         for here, to in itertools.pairwise(sigmas):

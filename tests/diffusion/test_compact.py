@@ -61,7 +61,7 @@ def recipes_of(model: Path | str, dtype: str = "float32") -> ModelRecipes:
 
 
 def picture(denoiser: Any, text: Any, autoencoder: Any, seed: int = 1) -> tuple[Tensor, ...]:
-    """A prompt, a latent and a picture, and what becomes of the picture as a latent."""
+    """A prompt, a latent and an image, and what becomes of the image as a latent."""
     prompt = encode_prompt(text, "a red apple")
     latent = sample(
         denoiser, prompt, None, Latent(None, 64, 64),

@@ -57,7 +57,7 @@ RIGHT = 1 - LEFT
 
 
 def pictured(mask: Tensor | None) -> Conditioning:
-    """A prompt beside what a picture shows, and where that leads."""
+    """A prompt beside what an image shows, and where that leads."""
     masks = {} if mask is None else {"pictures 0 mask": mask}
     tensors = {"embeddings": torch.ones(1, 77, 8), "pictures 0": torch.ones(1, 1, 8)}
     return family("sd1", **tensors, **masks)

@@ -352,6 +352,6 @@ def test_a_prompt_for_part_of_the_sampling_needs_the_empty_prompt(
 
 
 def test_what_there_is_no_memory_for_is_not_begun(model: Denoiser, positive: Conditioning) -> None:
-    # 4096 pictures of 16384 x 16384 pixels: more than any machine has.
+    # 4096 images of 16384 x 16384 pixels: more than any machine has.
     with raises(InvalidValue, port="latent"):
         Denoising.named(model, positive, None, Latent(None, 16384, 16384, 4096), **OPTIONS)

@@ -87,7 +87,7 @@ class Model:
 def model(request: pytest.FixtureRequest, sd1_folder: Path, sd1_v_folder: Path) -> Model:
     folder = {"epsilon": sd1_folder, "v_prediction": sd1_v_folder}[request.param]
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    # what files of latent models say; diffusers' default is to clip, as if they were pictures
+    # what files of latent models say; diffusers' default is to clip, as if they were images
     config |= {"clip_sample": False}
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").eval()
     return Model(Denoiser({"unet": unet}, "sd1", config), config)

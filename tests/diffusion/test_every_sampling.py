@@ -1,6 +1,6 @@
 """Every sampler over every schedule, in one to three steps, of every kind of model.
 
-The pictures are independent normal numbers, of which the exact prediction is known. What comes out
+The images are independent normal numbers, of which the exact prediction is known. What comes out
 is finite and of their size, and what diffusers' scheduler or ComfyUI's formulas make of the same
 noise, where there is such a reference. That is compared to the last bit in the tests of samplers,
 for some schedules; here it is compared but for rounding, for all.
@@ -104,7 +104,7 @@ class Case:
 
 
 def output(noise: ModelNoise, x: Tensor, timestep: float, mean: float = MEAN) -> Tensor:
-    """The exact model's, of pictures of a mean.
+    """The exact model's, of images of a mean.
 
     Args:
         x: As it takes it.
@@ -268,7 +268,7 @@ def by_comfyui(case: Case) -> Tensor | None:
 def predicted(
     noise: ModelNoise, x: Tensor, sigma: Tensor, mean: float, asked: Mapping[float, float]
 ) -> Tensor:
-    """The clean picture, of x in k-diffusion's form.
+    """The clean image, of x in k-diffusion's form.
 
     Args:
         asked: Timesteps of some levels; else the nearest.

@@ -38,7 +38,7 @@ from nodegraph.residency import ResidencyManager
 from tests.properties import examples
 
 MEAN, MOST = 0.02, 0.1
-"""How far a tiled picture may be from the whole one, of 0..1: on average, and for 99 of 100 values.
+"""How far a tiled image may be from the whole one, of 0..1: on average, and for 99 of 100 values.
 The embedded autoencoder normalises over few channels, so that tiles tell more than in large ones:
 it gives 0.009 and 0.05."""
 
@@ -65,7 +65,7 @@ def text_model(recipes: ModelRecipes) -> TextModel:
 
 @pytest.fixture(scope="module")
 def latent(denoiser: Denoiser, text_model: TextModel) -> Latent:
-    """Of a picture of 256 x 256 pixels."""
+    """Of an image of 256 x 256 pixels."""
     return sampled(denoiser, text_model, Latent(None, 256, 256), steps=4)
 
 
@@ -159,7 +159,7 @@ def test_a_denoiser_takes_one_item_at_a_time_and_gives_the_same(
         sampled(denoiser, text_model, empty)
 
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert parts.elements * 4 == whole.elements  # two pictures, two prompts
+    assert parts.elements * 4 == whole.elements  # two images, two prompts
 
 
 def test_others_see_nothing_of_a_small_use(autoencoder: Autoencoder, latent: Latent) -> None:

@@ -86,7 +86,7 @@ def moment(progress: float = 0.0) -> Moment:
 
 
 def left_half() -> Tensor:
-    """1 on the left half of a 32 x 32 picture."""
+    """1 on the left half of a 32 x 32 image."""
     mask = torch.zeros(1, 32, 32)
     mask[:, :, :16] = 1
     return mask

@@ -1,4 +1,4 @@
-"""Whole samplings with a picture, a soft mask and a batch, by ComfyUI's convention."""
+"""Whole samplings with an image, a soft mask and a batch, by ComfyUI's convention."""
 
 from __future__ import annotations
 

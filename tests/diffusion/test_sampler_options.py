@@ -185,7 +185,7 @@ def test_a_model_that_knows_the_picture_is_led_to_it_through_churn(name: str, ki
 
 
 def _truth(sampler: Sampler, picture: Tensor) -> Tensor:
-    """What a model says that knows the picture, of the noise level that it is asked at."""
+    """What a model says that knows the image, of the noise level that it is asked at."""
     x, at = sampler.model_input(), float(sampler.timestep)
     if isinstance(noise := sampler.space.noise, FlowNoise):
         return (x - picture) / (at / 1000)

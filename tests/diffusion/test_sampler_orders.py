@@ -71,7 +71,7 @@ FIRST_ORDER = ("euler", "euler_ancestral", "euler_ancestral_cfg_pp", "heunpp2", 
 @pytest.mark.parametrize("kind", ["discrete", "flow"])
 @pytest.mark.parametrize("name", [*DRAWING, "ddpm", "ddim"])
 def test_what_is_drawn_has_the_spread_that_the_model_was_trained_on(name: str, kind: str) -> None:
-    """On pictures of normally distributed numbers, whose exact prediction is known."""
+    """On images of normally distributed numbers, whose exact prediction is known."""
     if name not in allowed_schedules(kind) or name == "lcm":
         pytest.skip("it can't sample such models, or is for distilled ones")
     noise: ModelNoise = NoiseSchedule.from_config({}) if kind == "discrete" else FlowNoise()

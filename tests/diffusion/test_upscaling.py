@@ -116,7 +116,7 @@ def test_tiles_with_room_for_what_it_sees_make_up_the_whole(size: tuple[int, int
         overlap=12,
         on_tile=lambda step, total: told.append((step, total)),
     )
-    # The outermost pixels of a tile see zeros where the picture goes on, and count least.
+    # The outermost pixels of a tile see zeros where the image goes on, and count least.
     assert (found - whole).abs().mean() < 0.01
     assert told == [(step + 1, told[0][1]) for step in range(told[0][1])]
     assert torch.equal(upscale_image(upscaler(), given, tile=70, overlap=8), whole)

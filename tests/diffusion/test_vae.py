@@ -1,4 +1,4 @@
-"""Pictures to latents and back: the stock pipeline's bits, and clear refusals."""
+"""Images to latents and back: the stock pipeline's bits, and clear refusals."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_encoding_takes_the_mode_scaled(autoencoder: Autoencoder) -> None:
     assert torch.equal(latent.samples[:1], posterior.mean * 0.18215)
     assert latent.samples.shape == (2, 4, 4, 6)
     assert (latent.width, latent.height, latent.batch_size, latent.format) == (48, 32, 2, "sd")
-    # The same picture, laid out in memory in another way.
+    # The same image, laid out in memory in another way.
     strided = image.movedim(-1, 1).contiguous().movedim(1, -1)
     assert torch.equal(encode_image(autoencoder, strided).samples, latent.samples)
 

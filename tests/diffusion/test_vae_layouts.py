@@ -341,11 +341,11 @@ def test_shapes_that_say_nothing_sensible_are_refused(
     [
         pytest.param(
             lambda: original.wan(d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=4)),
-            id="pictures with a fourth channel",
+            id="images with a fourth channel",
         ),
         pytest.param(
             lambda: original.wan(d.AutoencoderKLWan(base_dim=8, out_channels=12)),
-            id="a decoder of larger pictures",
+            id="a decoder of larger images",
         ),
         pytest.param(
             lambda: original.ltx(ltx(**LATE | {"timestep_conditioning": False})), id="LTX-2"

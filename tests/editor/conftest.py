@@ -50,7 +50,7 @@ expect.set_options(timeout=PATIENCE)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep pictures of what there was to be seen when a test failed, and say who stood still."""
+    """Keep images of what there was to be seen when a test failed, and say who stood still."""
     report = yield
     if report.when == "call" and report.failed:
         item.stash[FAILED] = True

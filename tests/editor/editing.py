@@ -463,12 +463,12 @@ class Editor:
         self.top.get_by_role("button", name=re.compile("^Run( [0-9]+ times)?$")).last.click()
 
     def results(self, node: str) -> Locator:
-        """Pictures that a node gave, within its card; a click shows one in full."""
+        """Images that a node gave, within its card; a click shows one in full."""
         buttons = self.card(node).get_by_role("button", name=re.compile("^Show .*, made by "))
         return buttons.locator("img")
 
     def see_preview(self, node: str) -> None:
-        """Wait for the picture of a node that is still at work; it may be there for a moment."""
+        """Wait for the image of a node that is still at work; it may be there for a moment."""
         self.page.wait_for_function(_PREVIEW, arg=node, polling="raf")
 
     def zoom_to_fit(self) -> None:
@@ -484,7 +484,7 @@ def box_of(place: Locator) -> FloatRect:
 
 
 def expect_picture(picture: Locator) -> None:
-    """Wait until a picture is really there: loaded, and of some size."""
+    """Wait until an image is really there: loaded, and of some size."""
     expect(picture).to_be_visible()
     expect(picture).to_have_js_property("complete", True)
     expect(picture).not_to_have_js_property("naturalWidth", 0)

@@ -10,10 +10,10 @@ TEMPLATES = Path(__file__).parents[2] / "workflows"
 
 
 def gated(gate: str, *, steps: int = 2, name: str = "gated") -> dict[str, Any]:
-    """A picture that isn't saved before a file of that name lies in the server's home folder.
+    """An image that isn't saved before a file of that name lies in the server's home folder.
 
     Args:
-        name: Of the picture's file.
+        name: Of the image's file.
     """
     found = _with("wait", {"type": "trials:Wait", "inputs": {"until": gate}}, name)
     found["title"] = "Gated"
@@ -22,10 +22,10 @@ def gated(gate: str, *, steps: int = 2, name: str = "gated") -> dict[str, Any]:
 
 
 def prompted(prompt: str, *, name: str, seed: int = 7, side: int = 64) -> dict[str, Any]:
-    """A small picture of what is asked for, after a single step.
+    """A small image of what is asked for, after a single step.
 
     Args:
-        name: Of the picture's file.
+        name: Of the image's file.
     """
     found = text_to_image()
     found["title"] = "Prompted"
@@ -37,7 +37,7 @@ def prompted(prompt: str, *, name: str, seed: int = 7, side: int = 64) -> dict[s
 
 
 def refusing(least: int) -> dict[str, Any]:
-    """A picture that isn't saved unless `least` is 0."""
+    """An image that isn't saved unless `least` is 0."""
     found = _with("check", {"type": "trials:Refuse", "inputs": {"least": least}}, "refused")
     found["title"] = "Refused"
     found["nodes"]["sample"]["inputs"]["steps"] = 2

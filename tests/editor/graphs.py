@@ -72,7 +72,7 @@ def saved(server: Server, name: str) -> str:
 
 
 def made(server: Server) -> bytes:
-    """The newest picture."""
+    """The newest image."""
     newest = server.get("artifacts")["items"][0]
     data = server.client.get(f"artifacts/{newest['digest']}").raise_for_status().content
     assert blake3(data).hexdigest() == newest["digest"]
@@ -80,7 +80,7 @@ def made(server: Server) -> bytes:
 
 
 def ran(text: str, folder: Path, specs: Path) -> bytes:
-    """The picture that the command line makes of a workflow file.
+    """The image that the command line makes of a workflow file.
 
     Nothing is known before but what the built-in pack declares.
     """

@@ -18,7 +18,7 @@ DOT = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
     "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
-"""A picture of one pixel, in base 64."""
+"""An image of one pixel, in base 64."""
 
 PACK = f'''
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nodegraph.core import Preview
 
 @node
 def Wait(ctx: Context, image: Image, until: str = "") -> Image:
-    """Hands a picture on once a file of that name lies in the server's home folder."""
+    """Hands an image on once a file of that name lies in the server's home folder."""
     path = Path(__file__).parents[1] / until
     while not path.exists():
         ctx.check_cancelled()
@@ -43,9 +43,9 @@ def Wait(ctx: Context, image: Image, until: str = "") -> Image:
 
 @node
 def Refuse(ctx: Context, image: Image, least: int = 0) -> Image:
-    """Fails on pictures that are too small."""
+    """Fails on images that are too small."""
     if least > 0:
-        message = "the picture is smaller than " + str(least)
+        message = "the image is smaller than " + str(least)
         raise InvalidValue(message, port="least", hint="Ask for less.")
     return image
 
@@ -205,7 +205,7 @@ class Server:
         self.client.delete("jobs").raise_for_status()
         for kind, name in (("workflows", "name"), ("uploads", "digest")):
             while items := self.get(kind)["items"]:
-                # The same picture may have been brought under several names.
+                # The same image may have been brought under several names.
                 for key in {item[name] for item in items}:
                     self.client.delete(f"{kind}/{key}").raise_for_status()
         for folder in ("models", "inputs"):

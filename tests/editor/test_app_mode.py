@@ -94,7 +94,7 @@ def expect_refused(app: Editor) -> None:
 
 
 def expect_of_the_values(app: Editor) -> None:
-    """Its picture is of the values in the form, or says that it isn't."""
+    """Its image is of the values in the form, or says that it isn't."""
     wish = form(app).get_by_label("What to draw")
     outputs = results(app).get_by_role("region", name="Outputs")
     expect_picture(outputs.locator("img"))

@@ -120,10 +120,10 @@ def test_a_node_gets_a_label_a_colour_and_a_width(chain: Editor) -> None:
     assert "label" not in written(chain)["nodes"]["decode"]
     title.dblclick()
     expect(chain.card("decode").locator("header input")).to_be_focused()
-    chain.page.keyboard.type("The picture")
+    chain.page.keyboard.type("The image")
     chain.page.keyboard.press("Enter")
-    expect(chain.card("VAE decode").get_by_text("The picture")).to_be_visible()
-    assert written(chain)["nodes"]["decode"]["label"] == "The picture"
+    expect(chain.card("VAE decode").get_by_text("The image")).to_be_visible()
+    assert written(chain)["nodes"]["decode"]["label"] == "The image"
     chain.page.keyboard.press("ControlOrMeta+z")
     expect(title).to_be_visible()
 

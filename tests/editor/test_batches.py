@@ -16,7 +16,7 @@ from tests.server.hosting import eventually
 
 @pytest.fixture
 def small(tab: Editor, request: pytest.FixtureRequest) -> Editor:
-    """With a workflow that is quick, whose pictures are called by the test's own name."""
+    """With a workflow that is quick, whose images are called by the test's own name."""
     return tab.open_link(prompted("a small thing", name=file_name(request), seed=500))
 
 
@@ -63,7 +63,7 @@ def ran(editor: Editor, count: int, port: str) -> list[Any]:
 
 
 def made_with(editor: Editor, port: str, value: Any) -> str:
-    """Digest of the picture of the newest job whose sampler had a value."""
+    """Digest of the image of the newest job whose sampler had a value."""
     for job in editor.server.jobs():
         workflow = editor.server.get(f"jobs/{job['id']}/workflow")
         if workflow["nodes"]["sample"]["inputs"][port] == value:
@@ -92,7 +92,7 @@ def test_several_runs_count_up_from_the_seed_of_one_workflow(
     assert ran(small, 4, "seed") == [500, 501, 502, 503]
     expect(small.field("sample", "Seed")).to_have_value("503")
 
-    # Another workflow is run once, and has the picture that the same gave before.
+    # Another workflow is run once, and has the image that the same gave before.
     again = prompted("a small thing", name=file_name(request), seed=503)
     small.open_workflow({**again, "title": "Other"})
     expect(small.top.get_by_role("button", name="Run", exact=True).last).to_be_visible()
@@ -126,13 +126,13 @@ def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
     assert ran(small, 3, "steps") == [1, 3, 4]
     for steps in (1, 3, 4):
         expect(pictures.filter(has_text=f"sample.steps = {steps}")).to_have_count(1)
-    # The document keeps its own value, and its card the picture of that.
+    # The document keeps its own value, and its card the image of that.
     expect(small.field("sample", "Steps")).to_have_value("1")
     own = re.compile(made_with(small, "steps", 1))
     expect(small.results("save")).to_have_attribute("src", own)
     earlier = small.card("save").get_by_text("From an earlier run")
     expect(earlier).to_have_count(0)
-    # Of values that nobody has run there is no picture but an earlier one, which says so.
+    # Of values that nobody has run there is no image but an earlier one, which says so.
     small.fill("sample", "Steps", "2")
     expect(earlier).to_be_visible()
     small.fill("sample", "Steps", "1")
@@ -163,7 +163,7 @@ def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: 
     expect(small.field("sample", "Steps")).to_have_value("2")
     expect(small.field("sample", "Cfg")).to_have_value("4")
     expect(small.page.get_by_role("tab", name="Prompted · steps 2 · cfg 4")).to_be_visible()
-    # The pictures stand together among the results, from where the grid is found again.
+    # The images stand together among the results, from where the grid is found again.
     results = small.show("Results")
     results.get_by_role("button", name="Sweep of sample.steps × sample.cfg").click()
     expect_picture(cell.locator("img"))

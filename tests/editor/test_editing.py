@@ -338,7 +338,7 @@ def test_a_block_is_made_entered_and_given_a_port(editor: Editor, server: Server
     expect(editor.cards).to_have_count(5)
     [block] = [name for name, node in nodes_of(editor).items() if node["type"] == "Draw"]
 
-    # the same picture comes of it
+    # the same image comes of it
     before = len(server.jobs())
     editor.run()
     eventually(lambda: len(server.jobs()) == before + 1)
@@ -382,5 +382,5 @@ def nodes_of(editor: Editor) -> dict[str, dict[str, str]]:
 
 
 def strip(picture: bytes) -> bytes:
-    """A picture's pixels, without the workflow that made it."""
+    """An image's pixels, without the workflow that made it."""
     return picture[picture.index(b"IDAT") :]

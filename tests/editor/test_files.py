@@ -1,4 +1,4 @@
-"""Workflows that come and go: saved, dropped, kept, shared, exported; and pictures with masks."""
+"""Workflows that come and go: saved, dropped, kept, shared, exported; and images with masks."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_link_opens_the_same_elsewhere(
     assert written(other) == written(editor)
     expect(other.page).not_to_have_url(re.compile("#"))
 
-    # And the graph as a picture.
+    # And the graph as an image.
     download = export(editor, "Image")
     assert download.suggested_filename == "text_to_image.svg"
     root = ElementTree.parse(download.path()).getroot()
@@ -215,7 +215,7 @@ def painting(editor: Editor) -> Editor:
 def test_only_the_part_that_is_painted_over_is_made_anew(painting: Editor, server: Server) -> None:
     dialog = painting.dialog("Paint a mask")
     easel = dialog.get_by_label("Mask of apple.png")
-    # the right half of the picture, in stripes with the largest brush
+    # the right half of the image, in stripes with the largest brush
     dialog.get_by_label("Feather").fill("0")
     dialog.get_by_label("Size").press("End")
     x, y = middle(easel)

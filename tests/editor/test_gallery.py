@@ -20,7 +20,7 @@ SEED = 4711
 
 @pytest.fixture(scope="module")
 def pictures(server: Server) -> list[dict[str, Any]]:
-    """Three pictures of different prompts, the oldest first."""
+    """Three images of different prompts, the oldest first."""
     return [
         *server.outputs(server.submit(prompted("a brass kettle", name="kettle"))),
         *server.outputs(server.submit(prompted("a paper lantern", name="lantern", seed=SEED))),
@@ -30,7 +30,7 @@ def pictures(server: Server) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def results(editor: Editor, pictures: list[dict[str, Any]]) -> Locator:
-    """The open panel, with the pictures in it."""
+    """The open panel, with the images in it."""
     panel = editor.show("Results")
     for name in ("kettle", "lantern", "herring"):
         expect_picture(cell(panel, name).locator("img"))
@@ -42,13 +42,13 @@ def cell(panel: Locator, name: str) -> Locator:
 
 
 def view(editor: Editor, name: str) -> Locator:
-    """See a picture in full."""
+    """See an image in full."""
     cell(editor.panel("Results"), name).click()
     return shown(editor, name)
 
 
 def shown(editor: Editor, name: str) -> Locator:
-    """The picture that is seen in full."""
+    """The image that is seen in full."""
     found = editor.dialog(re.compile(f"^{name}"))
     expect_picture(found.get_by_role("img", name=re.compile(f"^{name}")))
     return found
@@ -164,7 +164,7 @@ def test_a_deleted_one_is_gone_and_its_job_keeps_the_rest_until_it_goes(editor: 
     expect(cell(panel, "keep")).to_be_visible()
     expect(cell(panel, "throw")).to_have_count(0)
 
-    # A job takes its pictures with it.
+    # A job takes its images with it.
     expect_picture(cell(panel, "keep").locator("img"))
     server.client.delete(f"jobs/{job}").raise_for_status()
     expect(cell(panel, "keep")).to_have_count(0)

@@ -17,12 +17,12 @@ from tests.editor.serving import Server
 
 @pytest.fixture(scope="module")
 def picture(server: Server) -> dict[str, Any]:
-    """A picture that the server has already, of the workflow that `made` opens."""
+    """An image that the server has already, of the workflow that `made` opens."""
     return server.outputs(server.submit(kettle()))[0]
 
 
 def kettle() -> dict[str, Any]:
-    """A picture of a few steps, so that half of them can be taken again."""
+    """An image of a few steps, so that half of them can be taken again."""
     found = prompted("a brass kettle", name="kettle")
     found["nodes"]["sample"]["inputs"]["steps"] = 4
     return found
@@ -30,14 +30,14 @@ def kettle() -> dict[str, Any]:
 
 @pytest.fixture
 def made(tab: Editor, picture: dict[str, Any]) -> Editor:
-    """With the workflow and the picture that it gave, in its card."""
+    """With the workflow and the image that it gave, in its card."""
     editor = tab.open_link(kettle())
     expect_picture(editor.results("save"))
     return editor
 
 
 def go_on(editor: Editor, item: str) -> None:
-    """Choose what to do with the picture in the card."""
+    """Choose what to do with the image in the card."""
     editor.card("save").get_by_role("button", name=re.compile("^Continue with kettle")).click()
     editor.page.get_by_role("menuitem", name=item).click()
 

@@ -31,7 +31,7 @@ _MISSING = """(links) => {
 
 
 def chains(count: int) -> dict[str, Any]:
-    """Graphs that make two pictures each, side by side in one workflow."""
+    """Graphs that make two images each, side by side in one workflow."""
     nodes: dict[str, Any] = {}
     positions: dict[str, list[int]] = {}
     for number in range(count):

@@ -34,7 +34,7 @@ PAIR: dict[str, Any] = {
         }
     },
 }
-"""Two nodes that take a picture, one of them linked, and one that stands on its own.
+"""Two nodes that take an image, one of them linked, and one that stands on its own.
 
 It stands above them: held at a window's edge, a card would take the view along.
 """
@@ -324,7 +324,7 @@ def far(editor: Editor) -> None:
 
 
 def between(editor: Editor) -> Point:
-    """The middle of the way from the picture's first port to that of the node beside it."""
+    """The middle of the way from the image's first port to that of the node beside it."""
     start, end = box_of(editor.card("picture")), box_of(editor.card("first"))
     y = start["y"] + 52 * start["width"] / WIDTH
     return (start["x"] + start["width"] + end["x"]) / 2, y

@@ -16,7 +16,7 @@ from nodegraph import Image, node
 
 @node
 def Glow(image: Image, amount: float = 1.0) -> Image:
-    \"\"\"Makes a picture glow.\"\"\"
+    \"\"\"Makes an image glow.\"\"\"
     return image
 """
 

@@ -116,10 +116,10 @@ def test_a_curve_is_drawn_and_the_run_gives_another_picture(tab: Editor) -> None
     expect(frame(editor).get_by_role("slider")).to_have_count(2)
     assert curve(editor) is None
 
-    # A panel looks at the newest picture.
+    # A panel looks at the newest image.
     panel = editor.show("Pack panels")
     inner = panel.frame_locator("iframe")
-    expect(inner.get_by_role("img", name="Tones of the picture of show")).to_be_visible()
+    expect(inner.get_by_role("img", name="Tones of the image of show")).to_be_visible()
 
 
 def test_a_widget_that_fails_or_lacks_gives_way_to_the_plain_field(editor: Editor) -> None:

@@ -1,4 +1,4 @@
-"""Pictures come first: they fill their cards, stand beside the graph, and a key shows any value."""
+"""Images come first: they fill their cards, stand beside the graph, and a key shows any value."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_several_wide_pictures_are_as_wide_as_their_card(tab: Editor) -> None:
 
 
 def test_the_newest_result_stands_beside_the_graph(editor: Editor) -> None:
-    # As the starter opens, earlier pages of the server may have run it: its picture would be there.
+    # As the starter opens, earlier pages of the server may have run it: its image would be there.
     graph = written(editor)
     graph["nodes"]["sample"]["inputs"]["seed"] = 20
     editor.open_workflow(graph)

@@ -1,4 +1,4 @@
-"""What people came for: a prompt becomes a picture, and what a run will do is told before."""
+"""What people came for: a prompt becomes an image, and what a run will do is told before."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_nothing_runs_while_a_field_holds_what_cannot_be_read(editor: Editor) ->
 def test_a_node_that_fails_says_why_and_is_found_by_a_click(tab: Editor) -> None:
     editor = tab.open_link(refusing(least=9000))
     editor.run()
-    words = "the picture is smaller than 9000"
+    words = "the image is smaller than 9000"
     expect(editor.state("check", "Failed")).to_be_visible()
     expect(editor.card("check")).to_contain_text(words)
     expect(editor.card("check")).to_contain_text("Ask for less.")
@@ -149,7 +149,7 @@ def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
     problems = editor.show("Problems")
     expect(problems).to_contain_text("No problems")
     editor.run()
-    row = problems.get_by_role("row").filter(has_text="the picture is smaller than 9002")
+    row = problems.get_by_role("row").filter(has_text="the image is smaller than 9002")
     expect(row).to_contain_text("check.least")
     expect(editor.state("wait", "Running")).to_be_visible()
     expect(editor.status.get_by_role("button", name="1 problem")).to_be_visible()

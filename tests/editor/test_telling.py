@@ -36,7 +36,7 @@ def test_ones_that_end_in_other_tabs_are_shown_by_a_click(
     editor.run()
     editor.tabs.filter(has_text="Text to image").click()
     expect(told.get_by_text("Refused failed")).to_be_visible()
-    expect(told).to_contain_text("the picture is smaller than 9001")
+    expect(told).to_contain_text("the image is smaller than 9001")
     expect(told).to_contain_text("Ask for less.")
     told.get_by_role("button", name="Show").click()
     expect(editor.field("check", "Least")).to_be_focused()

@@ -1,4 +1,4 @@
-"""Pictures on their way to the server, and those that it doesn't take."""
+"""Images on their way to the server, and those that it doesn't take."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def noise(side: int) -> bytes:
-    """A picture that can't be made small."""
+    """An image that can't be made small."""
     data = random.Random(7).randbytes(side * side * 3)
     return png(Image.frombytes("RGB", (side, side), data))
 
@@ -60,7 +60,7 @@ def editor(tab: Editor) -> Editor:
 
 @pytest.fixture
 def card(editor: Editor) -> Locator:
-    """A node that takes a picture."""
+    """A node that takes an image."""
     return editor.card("picture")
 
 

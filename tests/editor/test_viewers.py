@@ -315,7 +315,7 @@ def test_a_form_shows_them_at_once(editor: Editor) -> None:
         expect(part).to_be_visible()
         if name == "rolling":
             expect(results.get_by_role("status")).to_contain_text("Frame 1 of 16")
-        # The picture of it that was written beside tells nothing more.
+        # The image of it that was written beside tells nothing more.
         expect(results.get_by_role("listitem")).to_have_count(1)
         editor.top.get_by_role("button", name="Graph", exact=True).click()
 

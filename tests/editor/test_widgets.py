@@ -264,7 +264,7 @@ def paint_by_keys(editor: Editor, dialog: Locator) -> None:
 
 
 def masked(dialog: Locator) -> float:
-    """Percent of the picture that is painted over, once anything is."""
+    """Percent of the image that is painted over, once anything is."""
     text = dialog.get_by_text(re.compile("% masked"))
     expect(text).to_have_text(re.compile("[1-9]"))
     return float(text.inner_text().split(" %")[0].split()[-1])

@@ -47,7 +47,7 @@ BIG = 64
 
 @node
 def Grey(level: float, size: int = BIG) -> Image:
-    """An even picture."""
+    """An even image."""
     ran.append("Grey")
     time.sleep(0.02)
     return torch.full((1, size, size, 3), level)
@@ -62,7 +62,7 @@ def Mean(image: Image, after: float = 0.0) -> float:
 
 @node
 def Behind(image: Image, by: float = 2.0) -> float:
-    """Change the picture through an array that shares its memory."""
+    """Change the image through an array that shares its memory."""
     image.numpy()[...] *= by
     return 0.0
 
@@ -77,7 +77,7 @@ def OnePixel(image: Image) -> float:
 
 @node
 def Keep(image: Image) -> float:
-    """Hold on to the picture for later."""
+    """Hold on to the image for later."""
     held["image"] = image.numpy()
     return 0.0
 
@@ -397,7 +397,7 @@ def Reuse(level: float) -> Image:
 
 @node
 def Both(first: Image, second: Image) -> float:
-    """How far apart two pictures are."""
+    """How far apart two images are."""
     return float((first - second).abs().mean())
 
 

@@ -545,7 +545,7 @@ changed_first = threading.Event()
 
 @node
 def Grey(level: float) -> Image:
-    """An even picture; it takes a while, so that it is worth storing."""
+    """An even image; it takes a while, so that it is worth storing."""
     import torch
 
     ran.append("Grey")
@@ -555,7 +555,7 @@ def Grey(level: float) -> Image:
 
 @node
 def Careless(image: Image) -> float:
-    """Brighten the picture that others share."""
+    """Brighten the image that others share."""
     ran.append("Careless")
     image += 0.5
     changed_first.set()
@@ -564,7 +564,7 @@ def Careless(image: Image) -> float:
 
 @node
 def Doubled2(image: Image, after: bool = False) -> float:
-    """Twice the picture's brightness, after somebody else has had his way with it."""
+    """Twice the image's brightness, after somebody else has had his way with it."""
     ran.append("Doubled2")
     if after:
         assert changed_first.wait(30)
@@ -600,7 +600,7 @@ def test_a_changed_picture_fails_who_changed_it_and_is_kept_nowhere(folder: Path
 def test_who_works_beside_it_gives_no_wrong_result(folder: Path) -> None:
     result = beside(folder, after=True)
     assert result.nodes["bad"].status == "failed"
-    # It fails as well where it was handed the picture before that was changed.
+    # It fails as well where it was handed the image before that was changed.
     assert result.nodes["good"].status == "failed" or result["good.number"] == 0.5
     process = Process(folder)
     process.registry.add(Grey, Careless, Doubled2)

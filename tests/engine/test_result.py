@@ -27,19 +27,19 @@ class Parted(NamedTuple):
 
 @node
 def Paint(level: float = 1.0, count: int = 2) -> Image:
-    """Pictures of one grey."""
+    """Images of one grey."""
     return torch.full((count, 4, 4, 3), level)
 
 
 @node
 def Part(image: Image) -> Parted:
-    """Two outputs, one of them a picture."""
+    """Two outputs, one of them an image."""
     return Parted(image / 2, len(image))
 
 
 @node(output=True)
 def Store(ctx: Context, image: Image) -> None:
-    """Write a picture."""
+    """Write an image."""
     from nodegraph.media.images.images import to_pil
 
     path = ctx.environment.outputs / "stored.png"
@@ -132,7 +132,7 @@ def test_without_a_page_notebooks_show_the_text(result: RunResult) -> None:
 @node(output=True)
 def Fail(image: Image) -> None:
     """Come to nothing."""
-    raise ValueError(f"{len(image)} pictures are too many")
+    raise ValueError(f"{len(image)} images are too many")
 
 
 def test_a_result_goes_to_another_process_with_its_targets(tmp_path: Path) -> None:

@@ -379,7 +379,7 @@ def test_ranges_and_choices_hold_for_what_is_linked(
 def test_a_linked_number_without_a_range_may_be_any(bench: Bench) -> None:
     @node
     def Endless() -> float:
-        """How alike equal pictures are."""
+        """How alike equal images are."""
         return float("inf")
 
     @node
@@ -588,14 +588,14 @@ def test_what_comes_as_any_type_is_a_picture_where_one_is_taken(
 
         @node
         async def Same(image: Lazy[Image]) -> Image:
-            """The picture."""
+            """The image."""
             return await image()
 
     else:
 
         @node
         def Same(image: Image) -> Image:
-            """The picture."""
+            """The image."""
             return image
 
     bench.add(Anything, Handing, Same)

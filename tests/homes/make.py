@@ -37,7 +37,7 @@ upload_seconds = 10_000_000_000
 
 
 def sampling(steps: int, seed: int) -> dict[str, Any]:
-    """A picture by the embedded model, as small as it makes them."""
+    """An image by the embedded model, as small as it makes them."""
     return {
         "format": "nodegraph/1",
         "nodes": {
@@ -68,7 +68,7 @@ def sampling(steps: int, seed: int) -> dict[str, Any]:
 
 
 def inverted(path: str) -> dict[str, Any]:
-    """The negative of an uploaded picture."""
+    """The negative of an uploaded image."""
     return {
         "format": "nodegraph/1",
         "nodes": {

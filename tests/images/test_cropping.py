@@ -17,7 +17,7 @@ from tests.properties import examples
 
 @st.composite
 def boxes(draw: st.DrawFn) -> tuple[int, int, int, int]:
-    """A box in a picture of 19 by 14: also at its border, and all of it."""
+    """A box in an image of 19 by 14: also at its border, and all of it."""
     x, y = draw(st.integers(0, 18)), draw(st.integers(0, 13))
     return x, y, draw(st.integers(1, 19 - x)), draw(st.integers(1, 14 - y))
 

@@ -1,4 +1,4 @@
-"""Pictures are read whatever their mode, refused with reasons, written whole or not at all."""
+"""Images are read whatever their mode, refused with reasons, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b'{"format": "nodegraph/1"}', "JSON"),
         (b"\0\0\0\x18ftypisom", "a video"),
-        (b"\0\0\0\x18ftypheic", "a picture (HEIC)"),
-        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "a picture (HEIC)"),
+        (b"\0\0\0\x18ftypheic", "an image (HEIC)"),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "an image (HEIC)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"just words", "plain text"),
         (bytes(range(200)), "unknown binary data"),
@@ -324,7 +324,7 @@ def huge_webp(path: Path) -> Path:
 
 
 def huge_gif(path: Path) -> Path:
-    """A file whose first picture reaches far beyond its screen, and has few of its pixels."""
+    """A file whose first image reaches far beyond its screen, and has few of its pixels."""
     buffer = BytesIO()
     Image.new("P", (4, 4)).save(buffer, "GIF", comment=b'{"workflow": "{}"}')
     data = bytearray(buffer.getvalue())

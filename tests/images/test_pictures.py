@@ -1,4 +1,4 @@
-"""The pictures in a value, for Pillow."""
+"""The images in a value, for Pillow."""
 
 from __future__ import annotations
 

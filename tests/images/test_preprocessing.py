@@ -1,4 +1,4 @@
-"""Preprocessors: known pictures give known edges, and batches what their items give."""
+"""Preprocessors: known images give known edges, and batches what their items give."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_edges_are_those_that_the_embedded_control_network_was_trained_on() -> N
     levels[:, :, 12:] //= 8
     image = torch.from_numpy(levels).float() / 255
     expected = edges_of(levels).movedim(1, -1).expand(-1, -1, -1, 3)
-    # The training kept its pictures in -1..1: but for rounding they are the same.
+    # The training kept its images in -1..1: but for rounding they are the same.
     assert (canny_edges(image) != expected).float().mean() < 0.01
 
 

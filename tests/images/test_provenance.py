@@ -1,4 +1,4 @@
-"""Pictures carry their workflow."""
+"""Images carry their workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets of pictures beside each other, by their features."""
+"""Sets of images beside each other, by their features."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def test_one_picture_again_and_again_may_be_good_and_covers_nearly_nothing() -> 
 
 
 def test_sets_too_small_are_named() -> None:
-    with raises(InvalidValue, port="made", given="3 pictures"):
+    with raises(InvalidValue, port="made", given="3 images"):
         set_measures(cloud(50, 0, 0), cloud(3, 0, 1))

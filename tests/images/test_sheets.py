@@ -1,4 +1,4 @@
-"""Contact sheets hold every picture, in order."""
+"""Contact sheets hold every image, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A molecule's picture shows its atoms."""
+"""A molecule's image shows its atoms."""
 
 from __future__ import annotations
 

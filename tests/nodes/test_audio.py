@@ -1,4 +1,4 @@
-"""Audio nodes in a graph: files in, files out with a picture beside, parts, mixtures, rates."""
+"""Audio nodes in a graph: files in, files out with an image beside, parts, mixtures, rates."""
 
 from __future__ import annotations
 

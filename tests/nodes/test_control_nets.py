@@ -24,7 +24,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def graph(batch: int = 1, steps: int = 2, **apply: Any) -> dict[str, Any]:
-    """The embedded model, led by a picture of dots."""
+    """The embedded model, led by an image of dots."""
     return {
         "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
         "net": {"type": "LoadControlNet", "inputs": {}},
@@ -90,7 +90,7 @@ def test_a_part_of_the_sampling_without_a_step_is_told(
 
 
 def test_a_part_of_another_part_of_the_sampling_is_not_told(bench: Bench) -> None:
-    """The first half is sampled alone, and the picture leads the second."""
+    """The first half is sampled alone, and the image leads the second."""
     nodes = graph(start=0.5, steps=4)
     given = {name: nodes["sample"]["inputs"][name] for name in ("model", "positive", "latent")}
     more = {"steps": 4, "end_step": 2, "sampler": "ddim", "schedule": "normal"}
@@ -130,7 +130,7 @@ def test_each_of_a_batch_has_its_own_picture(bench: Bench) -> None:
     two = samples(bench, nodes)
     assert not torch.equal(two, samples(bench, graph(batch=2)))
     nodes["size"]["inputs"]["batch_size"] = 3
-    assert "2 control pictures for a batch of 3" in str(bench.failure(nodes, "sample"))
+    assert "2 control images for a batch of 3" in str(bench.failure(nodes, "sample"))
 
 
 def test_a_picture_of_another_size_covers_the_latent(bench: Bench) -> None:
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_told_beforehand(bench: Bench) -> None:
     assert found["control_net"].code == "wrong-family"
     assert "Stable Diffusion XL" in found["control_net"].message
     assert "more than 0.5" in str(found["end"])
-    assert "one kind of pictures" in found["mode"].message
+    assert "one kind of images" in found["mode"].message
 
 
 def test_a_picture_with_nan_is_told_before_it_spoils_a_sampling() -> None:

@@ -39,7 +39,7 @@ SIZE = {"width": 64, "height": 32}
     [(sampling_estimate, "latent"), (decode_estimate, "latent"), (encode_estimate, "image")],
 )
 def test_memory_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None:
-    """Pictures are sampled together, and decoded and encoded one after the other."""
+    """Images are sampled together, and decoded and encoded one after the other."""
     one, few = (hook(given(port, {**SIZE, "batch": batch})).memory for batch in (1, 3))
     assert few == 3 * one if hook is sampling_estimate else one < few < 1.1 * one
     assert hook(given(port, {**SIZE, "width": 128})).memory == 2 * one

@@ -1,4 +1,4 @@
-"""Every built-in node has an example that shows it, with a picture of what it makes."""
+"""Every built-in node has an example that shows it, with an image of what it makes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILES = sorted(EXAMPLES.glob("*.json"))
 
 @cache
 def generator() -> ModuleType:
-    """The script that makes the pictures."""
+    """The script that makes the images."""
     spec = importlib.util.spec_from_file_location(
         "generate_examples", ROOT / "docs" / "generate_examples.py"
     )
@@ -85,7 +85,7 @@ def faults(session: Session, file: Path) -> list[object]:
         found.append("it isn't as it is saved: run docs/generate_examples.py")
     sinks = [node for node in workflow.nodes.values() if node.type in ("SaveImage", "PreviewImage")]
     if len(sinks) > 1:
-        found.append("it saves more than one picture")
+        found.append("it saves more than one image")
     return found
 
 

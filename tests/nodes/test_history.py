@@ -66,5 +66,5 @@ def test_sets_of_few_pictures_are_told_in_numbers_of_them(desk: Bench) -> None:
         },
     }
     report = desk.value(nodes, "compare.report")
-    assert report.startswith("Made: 5 pictures compared with 5: Fréchet distance")
+    assert report.startswith("Made: 5 images compared with 5: Fréchet distance")
     assert report.endswith(", precision 5 of 5, recall 5 of 5, coverage 5 of 5")

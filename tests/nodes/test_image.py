@@ -214,7 +214,7 @@ def test_a_name_that_says_another_nodes_input_follows_it(bench: Bench, *, is_lin
         result = bench.run(nodes, *nodes)
         assert not result.errors
         names += [file.path.name for file in result.files]
-    # Neither the picture nor the node that saves it has changed; and nothing is written twice.
+    # Neither the image nor the node that saves it has changed; and nothing is written twice.
     assert names == [f"{text}_00001.png" for text in ("first", "second", "second", "first")]
 
 
@@ -279,7 +279,7 @@ def folder_of(bench: Bench, *names: str) -> None:
 
 def test_pictures_of_a_folder_become_a_list(bench: Bench) -> None:
     folder_of(bench, "a/10.png", "a/2.png", "a/.hidden.png", "a/b/3.png", "c.png")
-    (bench.folder / "inputs" / "a" / "notes.txt").write_text("no picture")
+    (bench.folder / "inputs" / "a" / "notes.txt").write_text("no image")
 
     def names(**inputs: Any) -> list[str]:
         nodes = {"load": {"type": "LoadImages", "inputs": inputs}}

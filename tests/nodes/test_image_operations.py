@@ -1,4 +1,4 @@
-"""Every node that makes pictures of pictures, on the edge cases, with the same demands."""
+"""Every node that makes images of images, on the edge cases, with the same demands."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Case:
         return f"{self.node.__name__}-{said}" if said else self.node.__name__
 
     def __call__(self, image: Tensor, at: int = 0) -> Tensor:
-        """The picture that it makes.
+        """The image that it makes.
 
         Args:
-            at: Place of the first picture in the batch that it was taken from.
+            at: Place of the first image in the batch that it was taken from.
         """
         seed = {"seed": (self.inputs["seed"] + at) % 2**64} if self.seeded else {}
         made = self.node(image, **{**self.inputs, **seed})
@@ -214,7 +214,7 @@ def test_every_case_is_of_a_module() -> None:
 
 
 def _facts(one: Case, given: Tensor) -> dict[str, Any]:
-    """What the node's hooks tell of the picture that it makes."""
+    """What the node's hooks tell of the image that it makes."""
     from nodegraph import Environment, HookInputs
 
     definition = getattr(one.node, NODE_ATTRIBUTE)

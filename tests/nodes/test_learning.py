@@ -23,7 +23,7 @@ def desk(tmp_path: Path, sd1_folder: Path) -> Any:
 
 
 def asked(**inputs: Any) -> dict[str, Any]:
-    """A picture with noise, and what the model says of it."""
+    """An image with noise, and what the model says of it."""
     encoder = {"encoder": link("load.text_encoder")}
     return {
         "load": {"type": "LoadModel", "inputs": {"model": "sd1"}},

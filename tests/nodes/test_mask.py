@@ -16,7 +16,7 @@ SAMPLED = {"picture": PICTURE, "mask": ELLIPSE}
 
 
 def behind(kind: str, **inputs: Any) -> dict[str, Any]:
-    """A picture, an ellipse in it, and one node behind both."""
+    """An image, an ellipse in it, and one node behind both."""
     return {**SAMPLED, "next": {"type": kind, "inputs": inputs}}
 
 

@@ -1,4 +1,4 @@
-"""Nodes of pictures in motion: what is wrong is told before running, and videos come of latents."""
+"""Nodes of images in motion: what is wrong is told before running, and videos come of latents."""
 
 from __future__ import annotations
 
@@ -98,4 +98,4 @@ def test_all_batches_become_one_list_of_videos(bench: Bench) -> None:
 
 def test_latents_of_pictures_are_refused(bench: Bench) -> None:
     error = bench.failure(decoding(1, format="sd"), "decode")
-    assert "does not belong to Pictures in motion" in str(error)
+    assert "does not belong to Images in motion" in str(error)

@@ -1,4 +1,4 @@
-"""Nodes of plots in a graph: lists in, pictures and files out."""
+"""Nodes of plots in a graph: lists in, images and files out."""
 
 from __future__ import annotations
 

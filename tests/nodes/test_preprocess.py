@@ -1,4 +1,4 @@
-"""Nodes that prepare pictures for control networks, and a pack's own preprocessor."""
+"""Nodes that prepare images for control networks, and a pack's own preprocessor."""
 
 from __future__ import annotations
 

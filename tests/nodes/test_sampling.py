@@ -152,7 +152,7 @@ def test_a_prompt_for_a_part_alone_is_refused_before_weights_load(
         "sample": sampler(kind, positive=link("part"), steps=4),
     }
     monkeypatch.setattr(sampling_graphs, "denoiser", None)
-    with pytest.raises(AssertionError, match=r"`sample`.*positive.*to the whole picture"):
+    with pytest.raises(AssertionError, match=r"`sample`.*positive.*to the whole image"):
         value(nodes, "sample.latent" if kind == "KSampler" else "sample.latents")
 
 

@@ -440,7 +440,7 @@ def test_steps_that_there_are_not_are_found_before_running(port: str, change: An
             {"noise": {"type": "NoNoise"}, "inputs": {"latent": link("late")}},
         ),
         (
-            "input `guider`.*to the whole picture",
+            "input `guider`.*to the whole image",
             {"guider": at_node(kind="CFGGuider", positive=link("half"), cfg=2.0)},
         ),
     ],

@@ -1,4 +1,4 @@
-"""Pictures of a sampling while it goes on: told to who watches, and of no effect on results."""
+"""Images of a sampling while it goes on: told to who watches, and of no effect on results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that select things in pictures: what is wrong is told before anything runs."""
+"""Nodes that select things in images: what is wrong is told before anything runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_missing_package_is_told_before_anything_runs(
 
 def test_points_outside_the_picture_are_told(bench: Bench) -> None:
     error = bench.failure(selecting("MagicWand", points="30, 2", unit="pixels"), "next")
-    assert "outside the picture" in str(error)
+    assert "outside the image" in str(error)
     assert "points" in str(error)
 
 

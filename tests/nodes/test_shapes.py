@@ -1,4 +1,4 @@
-"""Nodes of shapes in a graph: files in, files out with a moving picture beside, drawings."""
+"""Nodes of shapes in a graph: files in, files out with a moving image beside, drawings."""
 
 from __future__ import annotations
 

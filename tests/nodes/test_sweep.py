@@ -1,4 +1,4 @@
-"""Grids of pictures with labels, and sweeps of two inputs."""
+"""Grids of images with labels, and sweeps of two inputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def session(tmp_path: Path) -> Any:
 
     @node
     def Grey() -> Image:
-        """A picture."""
+        """An image."""
         return torch.full((1, 8, 8, 3), 0.5)
 
     settings = Settings(home=tmp_path, outputs=tmp_path / "output", device="cpu")

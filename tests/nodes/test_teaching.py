@@ -1,4 +1,4 @@
-"""Nodes that teach: through the engine, from dataset to picture, and after a restart."""
+"""Nodes that teach: through the engine, from dataset to image, and after a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .conftest import Bench, link
 
 @node
 def Foxes(count: int = 2, side: int = 64, said: str = "a red fox") -> Dataset:
-    """Pictures at random, all called the same."""
+    """Images at random, all called the same."""
     generator = torch.Generator().manual_seed(0)
     drawn = [torch.rand((side, side, 3), generator=generator) for _ in range(count)]
     return Dataset(tuple(Example(item, f"fox {at}", said) for at, item in enumerate(drawn)))

@@ -1,4 +1,4 @@
-"""Prompts are encoded as the pipelines do, also beside pictures, and faults in them are told."""
+"""Prompts are encoded as the pipelines do, also beside images, and faults in them are told."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Pa
 
 
 def masked(model: Path, width: int, height: int, **filled: Any) -> dict[str, Any]:
-    """A picture that is filled in places: where one of twenty random pixels is bright."""
+    """An image that is filled in places: where one of twenty random pixels is bright."""
     taken = {"vae": link("load.vae"), "image": link("picture"), "mask": link("mask"), **filled}
     return graph(model, width=32, height=16) | {
         "other": {"type": "Picture", "inputs": {"width": width, "height": height, "seed": 1}},
@@ -105,7 +105,7 @@ def test_what_is_filled_grows_as_in_comfyui(
 ) -> None:
     result = bench.run(masked(sd1_folder, *size, grow=grow), "encode", "mask")
 
-    # As its formula says: sums over a kernel whose side is `grow`, cut to the picture's size.
+    # As its formula says: sums over a kernel whose side is `grow`, cut to the image's size.
     given = result["mask.mask"][:, None]
     hard = functional.interpolate(given, size=(16, 32), mode="bilinear").round()
     kernel = torch.ones(1, 1, max(grow, 1), max(grow, 1))

@@ -1,4 +1,4 @@
-"""Video nodes in a graph: files in, files out, parts, and between videos and pictures."""
+"""Video nodes in a graph: files in, files out, parts, and between videos and images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(path: str | Path, **inputs: Any) -> dict[str, Any]:
 def moving(
     kind: str = "SaveVideo", batch: int = 3, rate: float = 8, **inputs: Any
 ) -> dict[str, Any]:
-    """A video of random pictures and one node behind it."""
+    """A video of random images and one node behind it."""
     return {
         "picture": {"type": "Picture", "inputs": {"width": 16, "height": 8, "batch": batch}},
         "video": {

@@ -75,7 +75,7 @@ def test_two_sets_are_compared_over_the_labels_of_both() -> None:
     assert [each.name for each in comparison_plot(found, ("a", "b")).series] == ["a", "b"]
     card = comparison_card(found, ("a", "b"))
     assert "Limits of this plot" in card
-    assert "80% of the pictures would need other labels" in card
+    assert "80% of the images would need other labels" in card
     assert "\ngreen: 0 of 10 → 8 of 10, +80% (+38% to +94%)" in card
 
 
@@ -84,7 +84,7 @@ def test_percentages_are_as_exact_as_counts_are() -> None:
     assert "blue: 1 of 200, under 1% (0% to 3%)" in hundreds
     assert "red: 199 of 200, over 99% (97% to 100%)" in hundreds
     thousands = distribution_card(distribution(["red"] * 1500 + ["blue"] * 500, level=0.995))
-    assert "Labels: 2000 pictures, 99.5% intervals of chance" in thousands
+    assert "Labels: 2000 images, 99.5% intervals of chance" in thousands
     assert "red: 1500 of 2000, 75.0% (72.2% to 77.6%)" in thousands
 
 
@@ -96,7 +96,7 @@ def test_equal_sets_differ_by_nothing() -> None:
 def of_prompts(
     rng: np.random.Generator, names: Sequence[str], shares: Mapping[str, NDArray[np.float64]]
 ) -> tuple[list[str], list[str]]:
-    """Labels of twelve pictures of each prompt, and their prompts."""
+    """Labels of twelve images of each prompt, and their prompts."""
     labels = [label for name in names for label in rng.choice(["a", "b", "c"], 12, p=shares[name])]
     return labels, [name for name in names for _ in range(12)]
 

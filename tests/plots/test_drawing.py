@@ -1,4 +1,4 @@
-"""Pictures of plots show what is in them, where it is."""
+"""Images of plots show what is in them, where it is."""
 
 from __future__ import annotations
 

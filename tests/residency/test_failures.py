@@ -61,7 +61,7 @@ def test_the_explanation_tells_what_was_needed_and_what_there_was() -> None:
 
     assert "out of memory on cuda:0: 2.7 GB more were needed" in said
     assert "weights hold 3.1 MB" in said
-    assert "smaller picture" in said
+    assert "smaller image" in said
 
 
 def test_what_little_was_missing_is_told_and_its_cause_kept() -> None:

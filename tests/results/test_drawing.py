@@ -1,4 +1,4 @@
-"""Results that are no pictures are drawn, by what their kinds are drawn by anyway."""
+"""Results that are no images are drawn, by what their kinds are drawn by anyway."""
 
 from __future__ import annotations
 

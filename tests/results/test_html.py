@@ -117,7 +117,7 @@ def test_texts_are_escaped(value: Any) -> None:
 
 @node
 def Red(count: int = 2) -> Image:
-    """Red pictures."""
+    """Red images."""
     return RED.expand(count, -1, -1, -1).clone()
 
 

@@ -45,6 +45,6 @@ def Walk(ctx: Context, seed: int, steps: int = 10, pause: float = 0.0, gate: str
 
 @node(lane="io", output="files")
 def Save(ctx: Context, value: float, name: str) -> None:
-    """A file under the next free number, as pictures are saved."""
+    """A file under the next free number, as images are saved."""
     for saved in save_numbered(ctx.environment.outputs, name, ".txt", [f"{value!r}\n".encode()]):
         ctx.wrote(saved.path, kind="text", existed=saved.existed)

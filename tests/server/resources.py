@@ -19,7 +19,7 @@ from tests.jobs.queue.support import claim, submit
 def picture(
     width: int = 8, height: int = 6, format: str = "PNG", color: Any = (200, 30, 40), **options: Any
 ) -> bytes:
-    """The bytes of a picture of one colour."""
+    """The bytes of an image of one colour."""
     mode = "RGB" if len(color) == 3 else "RGBA"
     made = BytesIO()
     Image.new(mode, (width, height), color).save(made, format, **options)
@@ -27,7 +27,7 @@ def picture(
 
 
 def opened(data: bytes) -> Image.Image:
-    """The picture in some bytes, read."""
+    """The image in some bytes, read."""
     with Image.open(BytesIO(data)) as found:
         found.load()
     return found

@@ -30,7 +30,7 @@ def painter() -> dict[str, Any]:
     return {
         "format": "nodegraph/1",
         "title": "Paint over",
-        "description": "Resizes a picture.",
+        "description": "Resizes an image.",
         "parameters": {
             "picture": "load.path",
             "width": "size.width",
@@ -269,7 +269,7 @@ def test_a_form_brings_a_picture(server: Hosted) -> None:
 
 
 def noise(side: int) -> bytes:
-    """A picture that can't be packed: three bytes a pixel."""
+    """An image that can't be packed: three bytes a pixel."""
     found = BytesIO()
     data = random.Random(1).randbytes(3 * side * side)
     Image.frombytes("RGB", (side, side), data).save(found, "PNG")
@@ -297,7 +297,7 @@ def test_files_in_a_form_have_the_bounds_of_uploads_and_texts_those_of_bodies(
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ([("picture", ("x.png", b"no picture"))], 415),
+        ([("picture", ("x.png", b"no image"))], 415),
         ([("picture", ("x.png", b""))], 415),
         ([("width", ("x.png", PICTURE))], 422),
         ([("nothing", ("x.png", PICTURE))], 422),
@@ -386,7 +386,7 @@ def test_a_browser_that_sends_wrong_values_sees_the_form_again(server: Hosted) -
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "too small" in answer.text
     assert 'value="&lt;my name&gt;"' in answer.text
-    # The picture needn't be brought a second time.
+    # The image needn't be brought a second time.
     kept = f"upload:{DIGEST}/me.png"
     assert f'value="{kept}"' in answer.text
     again = run(server, "paint", files=[("picture", (None, kept)), ("picture", ("", b""))])

@@ -37,7 +37,7 @@ PATIENCE = 30.0
 
 
 class Source:
-    """A picture's file, which counts how often it is opened."""
+    """An image's file, which counts how often it is opened."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(tmp_path: Path
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A small file that says that it is a large picture."""
+    """A small file that says that it is a large image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         mark = struct.pack(">I", zlib.crc32(kind + data))

@@ -60,7 +60,7 @@ def Fail(ctx: Context, path: Annotated[str, File()]) -> None:
 
 @dataclass
 class House:
-    """A server of two people; Ann has brought a picture."""
+    """A server of two people; Ann has brought an image."""
 
     process: Process
     home: Path
@@ -125,7 +125,7 @@ def document(nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def names(house: House) -> list[str]:
-    """Every way to name Ann's picture that anybody has thought of."""
+    """Every way to name Ann's image that anybody has thought of."""
     file = house.file
     return [
         *(f"../uploads/files/{file.name}", str(file), f"./../uploads/./files//{file.name}"),

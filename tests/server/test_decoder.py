@@ -1,4 +1,4 @@
-"""Pictures are decoded in a process that is bounded, and replaced when it ends."""
+"""Images are decoded in a process that is bounded, and replaced when it ends."""
 
 from __future__ import annotations
 

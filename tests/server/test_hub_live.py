@@ -79,7 +79,7 @@ def test_nothing_is_shown_of_a_node_that_has_ended(tmp_path: Path) -> None:
             await it.tell(job, event(12, "node.finished"))
             # Whoever takes at once may well see progress before the node ends.
             await it.seen()
-            # The last picture is worth showing, however late it is.
+            # The last image is worth showing, however late it is.
             assert kinds(await taken(following, 2)) == ["node.preview", "node.finished"]
             assert not await left(it.hub.subscribe())
 

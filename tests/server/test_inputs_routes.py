@@ -23,7 +23,7 @@ def inputs(server: Hosted) -> Path:
 
 
 def filled(home: Path) -> Path:
-    """An inputs folder with a picture in a folder, and a text."""
+    """An inputs folder with an image in a folder, and a text."""
     folder = home / "inputs"
     (folder / "portraits").mkdir(parents=True)
     (folder / "portraits" / "ada 1.png").write_bytes(PICTURE)

@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
     "change",
     [
         lambda folder: (folder / "new.safetensors").write_bytes(b"new"),
-        lambda folder: (folder / "sd" / "old.png").write_bytes(b"a picture"),
+        lambda folder: (folder / "sd" / "old.png").write_bytes(b"an image"),
         lambda folder: (folder / "sd" / "old.safetensors").unlink(),
         lambda folder: (folder / "sd" / "old.safetensors").rename(folder / "sd" / "b.safetensors"),
         shutil.rmtree,

@@ -90,7 +90,7 @@ def test_a_model_has_the_picture_that_lies_beside_it(server: Hosted) -> None:
         (folder / name).write_bytes(b"x")
     (folder / "a.v1.preview.png").write_bytes(picture(300, 200))
     (folder / "b.jpg").write_bytes(picture(20, 30, "JPEG"))
-    (folder / "c.png").write_bytes(b"no picture")
+    (folder / "c.png").write_bytes(b"no image")
     models = found(server)
     for name, width in (("sd/a.v1.safetensors", 128), ("sd/b.safetensors", 20)):
         href = models[name]["thumbnail"]

@@ -1,4 +1,4 @@
-"""A worker that is killed while it samples: the picture comes all the same, and is the same."""
+"""A worker that is killed while it samples: the image comes all the same, and is the same."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def submitted(client: Talk, seed: int) -> str:
 
 
 def digest(api: Api, job: str) -> str:
-    """Of the picture that a job gave."""
+    """Of the image that a job gave."""
     (file,) = api.get(f"/jobs/{job}").json()["outputs"]["files"]
     found: str = file["digest"]
     return found

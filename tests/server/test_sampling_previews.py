@@ -1,4 +1,4 @@
-"""Who follows a job with previews sees its picture grow, from a real worker."""
+"""Who follows a job with previews sees its image grow, from a real worker."""
 
 from __future__ import annotations
 

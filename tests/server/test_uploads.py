@@ -456,7 +456,7 @@ def test_a_reference_becomes_the_path_of_the_file(uploads: Uploads, clock: Clock
 
 
 def test_text_that_is_no_reference_stays(uploads: Uploads) -> None:
-    texts = ["upload: my picture", "upload:../../etc/passwd", f"see upload:{'0' * 64}/x", "upload:"]
+    texts = ["upload: my image", "upload:../../etc/passwd", f"see upload:{'0' * 64}/x", "upload:"]
     for text in texts:
         assert uploads.resolve(document(text), "ann") == document(text)
 

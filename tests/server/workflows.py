@@ -6,10 +6,10 @@ from typing import Any
 
 
 def sampling(side: int, steps: int) -> dict[str, Any]:
-    """A workflow that samples a picture of the embedded model in its node `sample`.
+    """A workflow that samples an image of the embedded model in its node `sample`.
 
     Args:
-        side: Of the picture, in pixels.
+        side: Of the image, in pixels.
     """
     nodes = {
         "load": {"type": "LoadModel", "inputs": {"model": "tiny", "dtype": "float32"}},

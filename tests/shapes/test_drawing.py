@@ -42,7 +42,7 @@ def test_what_is_nearer_hides_what_is_behind() -> None:
 def test_a_surface_has_no_gaps_and_its_edges_are_where_they_belong() -> None:
     picture = front(flat(0, 1, RED))
     is_red = picture[..., 0] > 0.3
-    # The square's corners lie on the ball that fits into the picture.
+    # The square's corners lie on the ball that fits into the image.
     half = 0.94 * 32 / 2**0.5
     inside = round(32 - half) + 1, round(32 + half) - 1
     assert is_red[slice(*inside), slice(*inside)].all()

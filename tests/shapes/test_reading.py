@@ -168,7 +168,7 @@ def test_what_an_obj_refers_to_is_not_opened(
     folder = tmp_path / "inside"
     folder.mkdir()
     (tmp_path / "secret.mtl").write_text("newmtl a\nmap_Kd secret.png\n")
-    (tmp_path / "secret.png").write_bytes(b"no picture")
+    (tmp_path / "secret.png").write_bytes(b"no image")
     monkeypatch.setattr(FilePathResolver, "get", refused)
     path = folder / "a.obj"
     path.write_text(
@@ -183,7 +183,7 @@ def test_what_a_ply_refers_to_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FilePathResolver, "get", refused)
-    (tmp_path / "secret.png").write_bytes(b"no picture")
+    (tmp_path / "secret.png").write_bytes(b"no image")
     path = tmp_path / "a.ply"
     path.write_text(
         "ply\nformat ascii 1.0\ncomment TextureFile ../secret.png\nelement vertex 3\n"

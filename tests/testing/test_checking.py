@@ -17,7 +17,7 @@ from nodegraph.python.testing import NodeVerdicts, Workbench
 
 @node
 def Good(ctx: Context, image: Image, times: Annotated[int, Range(2, 5)]) -> Image:
-    """Make a picture darker, again and again."""
+    """Make an image darker, again and again."""
     for step in range(times):
         image = image * 0.9
         ctx.progress(step + 1, times)
@@ -52,7 +52,7 @@ def OwnList(numbers: list[float]) -> int:
 
 @node
 def WrongType(image: Image) -> Mask:
-    """Return a picture for a mask."""
+    """Return an image for a mask."""
     return image
 
 

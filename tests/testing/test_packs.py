@@ -169,6 +169,6 @@ def test_a_new_pack_installs_is_listed_and_passes_its_tests(
 
     install = ("pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index")
     run(*install, "-e", ".")
-    assert "Make a picture brighter" in run("nodegraph", "nodes", "--category", "glow")
+    assert "Make an image brighter" in run("nodegraph", "nodes", "--category", "glow")
     assert "1 node: all passed" in run("nodegraph", "pack", "test", "glow")
     assert "3 passed" in run("pytest", "-q", "-p", "no:cacheprovider")

@@ -35,7 +35,7 @@ def pipeline():
 
 @pytest.fixture(scope="module")
 def figures(pipeline, judge):
-    """Scores of one picture of every eleventh object, in percent."""
+    """Scores of one image of every eleventh object, in percent."""
     questions = Examiner(OBJECTS, EvaluateConfig(seeds=1), seed=1).questions("single")[::11]
     prompts, seeds = [q.prompt for q in questions], [q.seed for q in questions]
     pictures = sample(pipeline, prompts, seeds, steps=20, guidance=4.0)

@@ -109,7 +109,7 @@ def perfect(config, maker, model):
 
 @pytest.fixture(scope="module")
 def careless(config, maker, model):
-    """Figures of a model that draws the right pictures for the wrong prompts."""
+    """Figures of a model that draws the right images for the wrong prompts."""
     rng = np.random.default_rng(8)
 
     def ask(questions, way):
@@ -136,7 +136,7 @@ def scores_of(figures):
 )
 def test_a_perfect_model_is_right_everywhere(perfect, group):
     """Nearly: of 12 to 36 questions, a judge taught for seconds gets a few wrong, and another few
-    on a CPU that rounds otherwise. Pictures of other things are right in 60 % at the most."""
+    on a CPU that rounds otherwise. Images of other things are right in 60 % at the most."""
     for name, share in marks(perfect[1], group).items():
         assert share >= 80.0, (name, perfect[1]["wrong"][group])
 
@@ -206,7 +206,7 @@ def test_one_frozen_picture_has_no_diversity(model):
 
 
 def test_held_out_colours_are_told_apart_from_the_objects_own(config, maker, model):
-    """Untinted pictures are the right objects, and of the wrong colour."""
+    """Untinted images are the right objects, and of the wrong colour."""
     examiner = Examiner(maker.objects, SETTINGS, config.seed)
     asked = [q for q in examiner.questions("colour") if q.kind == "held out"]
     plain = [

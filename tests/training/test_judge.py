@@ -27,7 +27,7 @@ def blank(rgb=(255, 255, 255)):
 
 
 def with_square(centre, side, rgb=(200, 0, 0), ground=(255, 255, 255)):
-    """A picture with a square, placed in shares of its side."""
+    """An image with a square, placed in shares of its side."""
     picture = blank(ground)
     (left, top), half = (64 * value for value in centre), 32 * side
     rows, columns = (slice(round(v - half), round(v + half)) for v in (top, left))

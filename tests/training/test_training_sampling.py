@@ -109,7 +109,7 @@ def test_a_peek_writes_a_sheet(work, tmp_path, monkeypatch, capsys):
         "--live",
     )  # fmt: skip
     assert out.stat().st_size > 500
-    assert "2 pictures" in capsys.readouterr().out
+    assert "2 images" in capsys.readouterr().out
 
 
 def test_a_file_without_prompts_is_refused(tmp_path):

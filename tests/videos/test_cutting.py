@@ -1,4 +1,4 @@
-"""Parts of videos that are in memory, and videos made of pictures."""
+"""Parts of videos that are in memory, and videos made of images."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_facts_are_what_reading_gives(
     try:
         video_facts(path)
     except InvalidFile:
-        # Its first packets are gone, and no other picture is whole without them.
+        # Its first packets are gone, and no other image is whole without them.
         assert skipped
         with pytest.raises(InvalidFile):
             read_video(path)

@@ -137,7 +137,7 @@ def encoded(
     """A video of frames that get brighter, at 10 a second, whose times begin late.
 
     Args:
-        heard_from: When its audio begins; with its pictures if None.
+        heard_from: When its audio begins; with its images if None.
     """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10, options=options)
@@ -216,7 +216,7 @@ def test_a_matroska_is_read_frame_by_frame_whenever_its_audio_begins(
     assert video_facts(path).frames == 5
     assert found.audio is not None
     heard = (found.audio.waveform[0].abs() > 0.3).nonzero()
-    if lag < 0:  # what sounds before the first picture is left out
+    if lag < 0:  # what sounds before the first image is left out
         assert len(heard) == 0
     else:
         assert float(heard[0]) == pytest.approx(8000 * lag, abs=9)
@@ -491,7 +491,7 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
         (b"", "an empty file"),
         (b"just words", "plain text"),
         (b"%PDF-1.7 ...", "a PDF"),
-        (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
+        (b"\x89PNG\r\n\x1a\n", "an image (PNG)"),
     ],
 )
 def test_what_is_no_video_is_named(tmp_path: Path, content: bytes, title: str) -> None:

@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 60, 44
 
 
 def seen(kind: str, model: str, batch: int = 1, **inputs: Any) -> dict[str, Any]:
-    """A picture, a model, and one node behind both."""
+    """An image, a model, and one node behind both."""
     picture = {"width": WIDTH, "height": HEIGHT, "batch": batch}
     return {
         "picture": {"type": "Picture", "inputs": picture},

@@ -73,13 +73,13 @@ export interface ArtifactEntry {
   job: string;
   /** Unix time at which it was written. */
   created: number;
-  /** Pixels, of a picture or video; None where that isn't known. */
+  /** Pixels, of an image or video; None where that isn't known. */
   width: number | null;
-  /** Pixels, of a picture or video; None where that isn't known. */
+  /** Pixels, of an image or video; None where that isn't known. */
   height: number | null;
   /** Where the server has it. */
   href: string;
-  /** Where it has a small picture of it; None if it shows none. */
+  /** Where it has a small image of it; None if it shows none. */
   thumbnail: string | null;
   /** Whether it was there already: an earlier job made it, and this one found it. */
   existed: boolean;
@@ -106,7 +106,7 @@ export interface ArtifactList {
  * Attributes:
  * body: Bytes of a request's body, but for uploads.
  * upload: Bytes of an uploaded file.
- * pixels: Of an uploaded picture.
+ * pixels: Of an uploaded image.
  * json_depth: Levels of lists and objects within each other.
  * json_values: Values in one JSON body.
  * nodes: Of a workflow, those of its blocks included.
@@ -277,7 +277,7 @@ export interface Finding {
   hint?: string | null;
 }
 
-/** A workflow of ComfyUI: its document, or the texts of a picture or video that carries it. */
+/** A workflow of ComfyUI: its document, or the texts of an image or video that carries it. */
 export interface ImportWish {
   /** Content of the file: the API format, or the UI format of version 0.4 or 1.0. */
   document?: Record<string, unknown> | null;
@@ -509,7 +509,7 @@ export interface ModelEntry {
   bytes: number;
   /** Why it can't be used; None if it can. */
   problem: string | null;
-  /** Where the server has a small picture of it; None if there is none. */
+  /** Where the server has a small image of it; None if there is none. */
   thumbnail: string | null;
   /** What it is by itself, such as the transformer of a model; None of whole models. */
   part: string | null;
@@ -596,7 +596,7 @@ export interface NodeType {
 export interface NodeTypeExample {
   /** Path of the workflow on the server. */
   href: string;
-  /** Path of an example picture on the server; null if there is none. */
+  /** Path of an example image on the server; null if there is none. */
   picture: string | null;
   /** Files that the workflow reads, which must be uploaded. */
   needs: string[];
@@ -681,13 +681,13 @@ export interface OutputFile {
   size: number;
   /** blake3 of the bytes. */
   digest: string;
-  /** Pixels, of a picture or video; None where that isn't known. */
+  /** Pixels, of an image or video; None where that isn't known. */
   width: number | null;
-  /** Pixels, of a picture or video; None where that isn't known. */
+  /** Pixels, of an image or video; None where that isn't known. */
   height: number | null;
   /** Where the server has it. */
   href: string;
-  /** Where it has a small picture of it; None if it shows none. */
+  /** Where it has a small image of it; None if it shows none. */
   thumbnail: string | null;
   /** Whether it was there already: an earlier job made it, and this one found it. */
   existed: boolean;
@@ -1079,7 +1079,7 @@ export interface TemplateItem {
   needs: string[];
   /** Node types that it uses. */
   types: string[];
-  /** Where the server has a picture of what it makes; None if there is none. */
+  /** Where the server has an image of what it makes; None if there is none. */
   picture: string | null;
   /** Where the server has it. */
   href: string;
@@ -1103,7 +1103,7 @@ export interface Translated {
   untranslated: UntranslatedNode[];
   /** Files of weights that aren't there. */
   models: NeededModel[];
-  /** Pictures and the like that aren't there. */
+  /** Images and the like that aren't there. */
   files: string[];
   /** Kinds of models that aren't known here. */
   families: string[];
@@ -1139,9 +1139,9 @@ export interface UploadEntry {
   size: number;
   /** What an input of a workflow that takes a file is given, to read this one. */
   value: string;
-  /** Pixels, of a picture. */
+  /** Pixels, of an image. */
   width: number | null;
-  /** Pixels, of a picture. */
+  /** Pixels, of an image. */
   height: number | null;
   /** Unix time. */
   created: number;

@@ -139,7 +139,7 @@ class AsyncTemplates(AsyncClientPart):
         return mapping(await self._channel.send(Request("GET", _TEMPLATES + url_path(name))))
 
     async def picture(self, name: str) -> bytes:
-        """A picture of what one makes, as a WebP file.
+        """An image of what one makes, as a WebP file.
 
         Raises:
             NotFound: There is none.
@@ -148,7 +148,7 @@ class AsyncTemplates(AsyncClientPart):
         return picture(await self._channel.send(request))
 
     async def file(self, name: str, file: str) -> bytes:
-        """A file that one needs, such as a picture to be uploaded.
+        """A file that one needs, such as an image to be uploaded.
 
         Raises:
             NotFound: It needs no such file.
@@ -250,7 +250,7 @@ class AsyncServerMethods(AsyncClientPart):
         return page(Model, await self._channel.send(Request("GET", "/models"))).items
 
     async def model_thumbnail(self, name: str, size: int = 256) -> bytes:
-        """A small picture of a model, as a WebP file.
+        """A small image of a model, as a WebP file.
 
         Args:
             name: The model's.

@@ -154,7 +154,7 @@ class AsyncFileMethods(AsyncClientPart):
             await pause(wait)
 
     async def thumbnail(self, file: AnyFile, size: int = 256) -> bytes:
-        """A small picture of a file, as WebP: of a picture, upright, of an animation or a video the
+        """A small image of a file, as WebP: of an image, upright, of an animation or a video the
         first one; drawn, of audio, shapes, molecules and plots.
 
         Args:
@@ -201,7 +201,7 @@ class AsyncFileMethods(AsyncClientPart):
         )
 
     async def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
-        """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
+        """Bring an image or a workflow, for inputs of workflows; see `Upload.value`.
 
         Args:
             file: Its path, or its bytes.

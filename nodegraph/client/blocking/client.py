@@ -138,7 +138,7 @@ class Templates(ClientPart):
         return mapping(self._channel.send(Request("GET", _TEMPLATES + url_path(name))))
 
     def picture(self, name: str) -> bytes:
-        """A picture of what one makes, as a WebP file.
+        """An image of what one makes, as a WebP file.
 
         Raises:
             NotFound: There is none.
@@ -147,7 +147,7 @@ class Templates(ClientPart):
         return picture(self._channel.send(request))
 
     def file(self, name: str, file: str) -> bytes:
-        """A file that one needs, such as a picture to be uploaded.
+        """A file that one needs, such as an image to be uploaded.
 
         Raises:
             NotFound: It needs no such file.
@@ -249,7 +249,7 @@ class ServerMethods(ClientPart):
         return page(Model, self._channel.send(Request("GET", "/models"))).items
 
     def model_thumbnail(self, name: str, size: int = 256) -> bytes:
-        """A small picture of a model, as a WebP file.
+        """A small image of a model, as a WebP file.
 
         Args:
             name: The model's.

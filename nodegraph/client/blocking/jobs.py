@@ -155,7 +155,7 @@ class FileMethods(ClientPart):
             pause(wait)
 
     def thumbnail(self, file: AnyFile, size: int = 256) -> bytes:
-        """A small picture of a file, as WebP: of a picture, upright, of an animation or a video the
+        """A small image of a file, as WebP: of an image, upright, of an animation or a video the
         first one; drawn, of audio, shapes, molecules and plots.
 
         Args:
@@ -198,7 +198,7 @@ class FileMethods(ClientPart):
         self._channel.send(Request("DELETE", _path_of(file), parameters, already_done_status=404))
 
     def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
-        """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
+        """Bring an image or a workflow, for inputs of workflows; see `Upload.value`.
 
         Args:
             file: Its path, or its bytes.

@@ -71,7 +71,7 @@ class Event:
 
     @property
     def preview(self) -> tuple[bytes, str] | None:
-        """A picture and its media type, if the event brings one."""
+        """An image and its media type, if the event brings one."""
         image, mime = self.data.get("image"), self.data.get("mime")
         if self.kind == "node.preview" and isinstance(image, bytes):
             return image, str(mime)
@@ -118,9 +118,9 @@ class OutputFile:
         kind: What it is to people.
         size: Bytes.
         digest: blake3 of the bytes.
-        width, height: Pixels, of a picture or video; None where that isn't known.
+        width, height: Pixels, of an image or video; None where that isn't known.
         href: Where the server has it.
-        thumbnail: Where it has a small picture of it; None if it shows none.
+        thumbnail: Where it has a small image of it; None if it shows none.
         existed: Whether it was there already: an earlier job made it, and this one found it.
     """
 

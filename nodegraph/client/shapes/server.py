@@ -23,7 +23,7 @@ class Upload:
         media_type: By its bytes.
         size: Bytes.
         value: What an input of a workflow that takes a file is given, to read this one.
-        width, height: Pixels, of a picture.
+        width, height: Pixels, of an image.
         created: Unix time.
         used: Unix time when it was last needed.
         href: Where the server has it.
@@ -79,7 +79,7 @@ class Model:
         part: What it is by itself, such as the transformer of a model; None of whole models.
         node: The type of the node that takes it; None if it can't be used.
         use: The kind of file, of inputs with such a widget, that it is.
-        thumbnail: Where the server has a small picture of it; None if there is none.
+        thumbnail: Where the server has a small image of it; None if there is none.
         is_remote: Whether it lies in a bucket or a shared folder, and is fetched when it is needed.
         is_looked_at: False of a remote one of which only the name is known yet; the server looks at
             it, and tells ``models.changed`` then.

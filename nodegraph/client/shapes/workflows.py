@@ -11,7 +11,7 @@ from nodegraph.client.shapes.schema import Finding, described, example
 
 _DIGEST = "5cbdf0ea" * 8
 Title = Annotated[str, example("Text to image")]
-Description = Annotated[str, example("A picture from a prompt.")]
+Description = Annotated[str, example("An image from a prompt.")]
 Parameters = Annotated[tuple[str, ...], example(["prompt", "seed"])]
 
 
@@ -115,7 +115,7 @@ class Translated:
         nodes: How many it had, those of blocks included.
         untranslated: Nodes that are kept as placeholders.
         models: Files of weights that aren't there.
-        files: Pictures and the like that aren't there.
+        files: Images and the like that aren't there.
         families: Kinds of models that aren't known here.
         differences: What isn't as it was.
         problems: What else keeps it from running.
@@ -189,7 +189,7 @@ class Template:
         parameters: Names of what people vary.
         needs: Files that it reads, which have to be brought along; see `Templates.file`.
         types: Node types that it uses.
-        picture: Where the server has a picture of what it makes; None if there is none.
+        picture: Where the server has an image of what it makes; None if there is none.
         href: Where the server has it.
     """
 

@@ -1,1 +1,1 @@
-"""Workflows drawn: boxes and arrows, where they go, and the picture of them."""
+"""Workflows drawn: boxes and arrows, where they go, and the image of them."""

@@ -1,4 +1,4 @@
-"""A workflow as boxes and arrows: what trees, flowcharts and pictures are drawn from."""
+"""A workflow as boxes and arrows: what trees, flowcharts and images are drawn from."""
 
 from __future__ import annotations
 

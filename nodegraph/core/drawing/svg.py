@@ -278,7 +278,7 @@ svg { font: 12px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
 
 
 def svg(drawings: Sequence[Drawing]) -> str:
-    """The picture; drawings stand one below the other, each with its title."""
+    """The image; drawings stand one below the other, each with its title."""
     panels = []
     width = top = 0.0
     for drawing in drawings:
@@ -302,7 +302,7 @@ def svg(drawings: Sequence[Drawing]) -> str:
 
 
 def picture_html(drawings: Sequence[Drawing]) -> str:
-    """The picture for a page of others', which its style must not reach: an image of its own."""
+    """The image for a page of others', which its style must not reach: an image of its own."""
     from base64 import b64encode
 
     data = b64encode(svg(drawings).encode()).decode()

@@ -1,1 +1,1 @@
-"""Models of things that are no pictures: a few tokens of numbers each."""
+"""Models of things that are no images: a few tokens of numbers each."""

@@ -1,4 +1,4 @@
-"""Pictures in motion as tokens: latents of frames, of which each token carries 2 x 2 cells.
+"""Images in motion as tokens: latents of frames, of which each token carries 2 x 2 cells.
 
 Imports no torch.
 """
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Motion = Literal["left", "right", "up", "down", "bounce", "turn", "grow", "shrink", "still"]
-"""What may happen to the thing in a picture."""
+"""What may happen to the thing in an image."""
 MOTIONS: tuple[Motion, ...] = get_args(Motion)
 
 LEAST_AMOUNT = 0.4
 """Of how far motions go, up to 1."""
 
 PICTURE = "picture"
-"""Tensor of a conditioning: the latent of the picture that frames begin with, in tokens,
+"""Tensor of a conditioning: the latent of the image that frames begin with, in tokens,
 (1, PLACES, FEATURES)."""
 
 FRAMES = 16

@@ -254,10 +254,10 @@ class MoleculeTransformer(ItemTransformer):
 
 
 class MotionTransformer(ItemTransformer):
-    """Gives the flow of noisy frames, led by the picture that they begin with.
+    """Gives the flow of noisy frames, led by the image that they begin with.
 
-    Each token of each frame is given the picture's token of its place, and all tokens of the
-    picture stand before those of the frames, so that a thing can be looked up where it was.
+    Each token of each frame is given the image's token of its place, and all tokens of the
+    image stand before those of the frames, so that a thing can be looked up where it was.
     Attention runs over all places of all frames, as things move across places.
 
     Args:

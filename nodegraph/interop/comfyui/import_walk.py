@@ -158,7 +158,7 @@ class ImportWalk:
         )
 
     def _lead_to_frames(self, names: Collection[str]) -> None:
-        """Let what nodes give be their pictures, of those that give sound as well now."""
+        """Let what nodes give be their images, of those that give sound as well now."""
         for source, signal in self._signals.items():
             output = signal.content if signal else None
             if signal is not None and isinstance(output, MadeOutput) and output.node in names:

@@ -2,7 +2,7 @@
 
 A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
 Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
-model. And ComfyUI decodes latents of videos and of pictures by the same node, where there are two
+model. And ComfyUI decodes latents of videos and of images by the same node, where there are two
 here.
 """
 

@@ -88,12 +88,12 @@ def _native_type(problem: Problem, imported: ImportedWorkflow) -> str:
 
 
 def is_about_missing_files(problem: Problem) -> bool:
-    """Whether a problem is that a model, a picture or a family isn't there."""
+    """Whether a problem is that a model, an image or a family isn't there."""
     return problem.code == _NO_MODEL or _is_of_file(problem) or _is_of_family(problem)
 
 
 def find_missing_files(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Names of pictures and the like that aren't there."""
+    """Names of images and the like that aren't there."""
     return tuple(dict.fromkeys(_file_names(problems)))
 
 
@@ -146,7 +146,7 @@ class ImportReport:
     Attributes:
         format: See `foreign.ForeignWorkflow`; empty if it couldn't be read.
         nodes: How many it has, blocks' nodes beside the others.
-        files: Pictures and the like that aren't where its inputs are.
+        files: Images and the like that aren't where its inputs are.
         families: Kinds of models that aren't known here.
         differences: What differs, each with the native node that it is about, or nothing.
         problems: What else keeps it from running.
@@ -252,7 +252,7 @@ class ImportTotals:
 
     Attributes:
         whole: Files that import without a placeholder.
-        valid: Those of them that only files of models or pictures keep from running.
+        valid: Those of them that only files of models or images keep from running.
         complete: Those of them that nothing keeps from running.
         types: Node types that lack, with how many files each keeps from being whole.
         packs: What brings these types, of those of which it is known.

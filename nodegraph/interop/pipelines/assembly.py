@@ -39,7 +39,7 @@ from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A part without weights: a tokenizer, or what prepares pictures or sound.
+    """A part without weights: a tokenizer, or what prepares images or sound.
 
     Attributes:
         lock: Held while a pipeline that has it runs: tokenizers keep how they pad and cut from one
@@ -101,7 +101,7 @@ def part_class(recipe: PipelineComponent) -> Any:
 _GENERATION = "generation_config"
 
 _RENAMED = ("FeatureExtractor", "ImageProcessor")
-"""What prepares pictures is called in folders of old, and now."""
+"""What prepares images is called in folders of old, and now."""
 
 _LIBRARIES: Mapping[str, Any] = {"diffusers": diffusers, "transformers": transformers}
 

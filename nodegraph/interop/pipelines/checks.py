@@ -18,7 +18,7 @@ PIPELINE = "pipeline"
 """Port of a pipeline's node."""
 
 OUTPUT_TYPE, _LATENT = "output_type", "latent"
-"""An input that asks for another form of the answer, and the one that is no picture."""
+"""An input that asks for another form of the answer, and the one that is no image."""
 
 _INSTALLED_AS = {
     "bs4": "beautifulsoup4",
@@ -90,7 +90,7 @@ def call_faults(
     if output_type == _LATENT and not any(
         output.word == output_type for output in pipeline_class.outputs
     ):
-        # Packed ones would pass for grey pictures.
+        # Packed ones would pass for grey images.
         yield InvalidValue(
             f"{pipeline_class.name} has no output for latents",
             port=OUTPUT_TYPE,
@@ -185,7 +185,7 @@ def count_faults(
 def _adapter_faults(
     pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
 ) -> Iterator[InvalidValue]:
-    """Pictures for an IP-Adapter where the network was saved without one."""
+    """Images for an IP-Adapter where the network was saved without one."""
     ports = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
     if ports and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
         yield InvalidValue(
@@ -223,11 +223,11 @@ def _picture_faults(
         return
     channels = frames.shape[-1]
     if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {pipeline_class.help}":
-        # As a tensor it would be taken for latents, as a picture fail in the autoencoder.
+        # As a tensor it would be taken for latents, as an image fail in the autoencoder.
         yield InvalidValue(
-            f"{pipeline_class.name} takes pictures with three channels",
+            f"{pipeline_class.name} takes images with three channels",
             port=item.name,
             given=f"{channels} channels",
             expected="3 channels",
-            hint="Use the colours of the picture without its transparency.",
+            hint="Use the colours of the image without its transparency.",
         )

@@ -40,7 +40,7 @@ class PipelineInput:
 
     Attributes:
         name: As diffusers calls it.
-        many: A list of them is what is taken, such as the frames of a video given as pictures.
+        many: A list of them is what is taken, such as the frames of a video given as images.
         required: It has no default. One whose default is None may be left out.
         default: As in the signature. None means left out: whoever calls the pipeline hands nothing
             over, which is right also where the source's default is no plain value. The input
@@ -87,7 +87,7 @@ class PipelineOutput:
     Attributes:
         name: As diffusers calls it; empty where it returns a plain value or tuple. ``latents`` and
             ``mesh`` may be no fields: see `word`.
-        many: It is a list of them, such as one flag for each picture.
+        many: It is a list of them, such as one flag for each image.
         word: The `output_type` with which the call gives this; empty for what every result has.
         field: Where the result has it if there is a `word`: the field of another output, which is
             empty then.
@@ -119,7 +119,7 @@ class PipelinePart:
 
 @dataclass(frozen=True, slots=True)
 class PipelineDataclass:
-    """A class of diffusers that an input is made of, field by field, such as a picture with the
+    """A class of diffusers that an input is made of, field by field, such as an image with the
     place in a video that it is for.
 
     Attributes:

@@ -81,7 +81,7 @@ def _numbers(item: PipelineInput, value: Any, device: str) -> Any:
 
 
 def _pictures(item: PipelineInput, value: Any) -> Any:
-    """Pictures as PIL has them where that is taken, and in 0..1 else."""
+    """Images as PIL has them where that is taken, and in 0..1 else."""
     if isinstance(value, (list, tuple)) and item.kind == "video" and item.many:
         return [_pictures(replace(item, many=False), video) for video in value]
     frames = _joined(value)
@@ -93,11 +93,11 @@ def _pictures(item: PipelineInput, value: Any) -> Any:
 
 
 def permute_axes(frames: Tensor, axes: str) -> Tensor:
-    """Pictures or masks with their axes in another order; those they lack have one element.
+    """Images or masks with their axes in another order; those they lack have one element.
 
     Args:
         frames: Shape (frames, height, width, channels) or (frames, height, width).
-        axes: As `PipelineInput.axes` says; pictures are a batch where it knows no frames.
+        axes: As `PipelineInput.axes` says; images are a batch where it knows no frames.
     """
     has = ("f" if "f" in axes else "b") + "hwc"[: frames.ndim - 1]
     for axis in set(axes) - set(has):
@@ -117,7 +117,7 @@ def _batch(value: Any) -> Tensor:
 
 
 def pil_pictures(pictures: Tensor) -> list[Image.Image]:
-    """Pictures or masks in 8 bits.
+    """Images or masks in 8 bits.
 
     Args:
         pictures: In 0..1, shape (batch, height, width, channels) or (batch, height, width).
@@ -267,14 +267,14 @@ def _single_or_list(
 
 
 def to_images(value: Any) -> Tensor:
-    """Pictures as they travel on links.
+    """Images as they travel on links.
 
     Args:
-        value: Arrays, tensors or PIL pictures, or lists of such.
+        value: Arrays, tensors or PIL images, or lists of such.
     Returns:
         float32 in 0..1 on the CPU, shape (batch, height, width, 3 or 4).
     Raises:
-        InvalidValue: They are no pictures.
+        InvalidValue: They are no images.
     """
     pictures = _channels_last(_stacked(value))
     return _in_range(pictures.flatten(0, -4))
@@ -332,7 +332,7 @@ def rate_unknown() -> InvalidValue:
 
 
 def _stacked(value: Any) -> Tensor:
-    """One tensor out of lists, arrays and PIL pictures, with a dimension for each list."""
+    """One tensor out of lists, arrays and PIL images, with a dimension for each list."""
     if isinstance(value, Image.Image):
         plain = value if value.mode in ("RGB", "RGBA") else value.convert("RGB")
         return torch.from_numpy(np.array(plain)).float() / 255
@@ -380,7 +380,7 @@ def _film(value: Tensor) -> Tensor:
 
 def _no_pictures(value: Tensor) -> InvalidValue:
     return InvalidValue(
-        f"the pipeline returned {value.dtype} of shape {tuple(value.shape)}, which are not pictures"
+        f"the pipeline returned {value.dtype} of shape {tuple(value.shape)}, which are not images"
     )
 
 

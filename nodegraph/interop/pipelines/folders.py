@@ -23,7 +23,7 @@ from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 PartKind = Literal["model", "scheduler", "tool"]
-"""``tool``: has no weights, such as a tokenizer or what prepares pictures."""
+"""``tool``: has no weights, such as a tokenizer or what prepares images."""
 
 _CLASS, _VERSION = "_class_name", "_diffusers_version"
 _CONFIGS = (

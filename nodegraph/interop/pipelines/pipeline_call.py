@@ -166,6 +166,6 @@ def _output_type(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> st
         return inputs.get(OUTPUT_TYPE)
     if not any(output.kind in _MEDIA_KINDS for output in pipeline_class.outputs):
         return None
-    # What makes pictures of PIL makes them of arrays.
+    # What makes images of PIL makes them of arrays.
     knows = default == "pil" or "np" in pipeline_class.settings.get("output_types", ())
     return "np" if knows else None

@@ -75,7 +75,7 @@ class TooMuchKept(NodegraphError):
             f"the jobs of {client} take too much space",
             given=f"{amount} of workflows and parameters",
             expected=f"at most {most}, those of ended jobs included",
-            hint="Delete ended jobs, or send smaller workflows: upload pictures and refer to them "
+            hint="Delete ended jobs, or send smaller workflows: upload images and refer to them "
             "by name.",
         )
 

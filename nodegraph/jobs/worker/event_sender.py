@@ -158,7 +158,7 @@ class JobEvents:
 
     def _keep(self, event: Event) -> None:
         waiting = self._waiting
-        # A picture that nobody has seen yet is of no use once there is a newer one.
+        # An image that nobody has seen yet is of no use once there is a newer one.
         if event.kind == "node.preview" or (
             event.kind == "node.progress" and len(waiting) > _THINNED
         ):

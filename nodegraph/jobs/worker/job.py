@@ -259,7 +259,7 @@ class JobFiles:
         self._known: dict[str, tuple[tuple[int, ...], Mapping[str, Any]]] = {}
 
     def described(self, path: Path, *, most: int | None = None) -> Mapping[str, Any] | None:
-        """Where a file lies, its digest, size, media type and, of a picture, its pixels.
+        """Where a file lies, its digest, size, media type and, of an image, its pixels.
 
         None if it is gone, larger than wanted, or has a name that is no text: the queue couldn't
         hold that, nor anybody ask for it.
@@ -326,8 +326,8 @@ def _frame_pixels(path: Path) -> dict[str, int]:
 
 
 def _pixels(path: Path) -> dict[str, int]:
-    """Width and height of a picture as it is shown; nothing if that isn't known."""
-    # Whatever writes pictures has it in memory by now.
+    """Width and height of an image as it is shown; nothing if that isn't known."""
+    # Whatever writes images has it in memory by now.
     from nodegraph.media.images.images import picture_size
 
     try:

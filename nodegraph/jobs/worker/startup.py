@@ -41,7 +41,7 @@ LIBRARIES = (
     "nodegraph.media.images.images",
     "nodegraph.media.images.output_files",
 )
-"""What models and pictures take; the first one takes seconds, as it imports models' classes."""
+"""What models and images take; the first one takes seconds, as it imports models' classes."""
 
 
 @contextmanager

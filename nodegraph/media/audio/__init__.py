@@ -1,1 +1,1 @@
-"""Audio: between files and waveforms, other rates, parts, mixtures and pictures of it."""
+"""Audio: between files and waveforms, other rates, parts, mixtures and images of it."""

@@ -22,7 +22,7 @@ _BACKGROUND = (0.09, 0.10, 0.13)
 _LINE = (0.23, 0.25, 0.30)
 _WAVE = (0.79, 0.77, 0.42)
 _PIECE = 64
-"""Samples of which a long file's picture knows only the least and the greatest."""
+"""Samples of which a long file's image knows only the least and the greatest."""
 _WHOLE = 1 << 20
 """Samples of a channel up to which a file isn't long."""
 MAX_SECONDS = 600
@@ -96,7 +96,7 @@ def _peaks(samples: Numbers) -> Numbers:
 
 
 def _draw(band: Numbers, channel: Numbers) -> None:
-    """Draw one channel onto its part of the picture."""
+    """Draw one channel onto its part of the image."""
     height, width, _ = band.shape
     if not height:
         return
@@ -157,7 +157,7 @@ def spectrogram_image(
 
 
 def mel_images(mels: Tensor, form: MelFormat, scale: int = 2) -> Tensor:
-    """Pictures of spectrograms that a model is at work on.
+    """Images of spectrograms that a model is at work on.
 
     Args:
         mels: Shape (batch, frames, bands).

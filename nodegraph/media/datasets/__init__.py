@@ -1,1 +1,1 @@
-"""Datasets: made of files and pictures, edited, read to learn from, and written."""
+"""Datasets: made of files and images, edited, read to learn from, and written."""

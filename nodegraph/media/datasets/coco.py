@@ -122,7 +122,7 @@ def decode_segmentation(segmentation: Any, width: int, height: int) -> Bits:
     if isinstance(segmentation, Mapping):
         size = list(segmentation.get("size") or [])
         if size != [height, width]:
-            raise InvalidValue("run lengths have another size than the picture", given=str(size))
+            raise InvalidValue("run lengths have another size than the image", given=str(size))
         counts = segmentation.get("counts")
         counts = _decode_counts(counts) if isinstance(counts, str) else counts
         return _decode_rle(counts, width, height)
@@ -140,7 +140,7 @@ def _decode_rle(counts: Any, width: int, height: int) -> Bits:
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(f"run lengths cannot be read: {error}") from error
     if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != width * height:
-        raise InvalidValue("run lengths do not fill their picture")
+        raise InvalidValue("run lengths do not fill their image")
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape((height, width), order="F")
 
@@ -280,7 +280,7 @@ def read_coco(
     faults: DatasetFaults,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
-    """The dataset of a COCO file; its pictures lie beside it, or in a folder ``images`` there.
+    """The dataset of a COCO file; its images lie beside it, or in a folder ``images`` there.
 
     An example's mask is all that its annotations mask; its class that of all its boxes, where they
     are of one; its caption the first.
@@ -395,7 +395,7 @@ def _mask(annotations: list[Mapping[str, Any]], width: int, height: int) -> Tens
 
 
 def picture_paths(path: Path) -> Iterator[Path]:
-    """The pictures that a COCO file may name; none if it can't be read."""
+    """The images that a COCO file may name; none if it can't be read."""
     try:
         images, _, _ = _parsed(path)
     except NodegraphError:

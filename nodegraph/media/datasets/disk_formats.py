@@ -47,9 +47,9 @@ def load_dataset(
     """The dataset that a path stands for.
 
     Args:
-        pattern: A folder of pictures, of shards or with an ``annotations.json``; a JSON file; a tar
-            file; or a pattern of pictures or tar files.
-        options: Of folders of pictures.
+        pattern: A folder of images, of shards or with an ``annotations.json``; a JSON file; a tar
+            file; or a pattern of images or tar files.
+        options: Of folders of images.
         on_progress: Told how much of how much was looked at.
     Raises:
         InvalidFile: There is no such thing, nothing in it can be used, or something can't and is to
@@ -68,7 +68,7 @@ def load_dataset(
 def detect_source(
     pattern: str, environment: Environment, format: SourceFormat = "auto"
 ) -> tuple[SourceFormat, list[Path]]:
-    """The form of what a path stands for, and its files; none of a folder of pictures.
+    """The form of what a path stands for, and its files; none of a folder of images.
 
     Raises:
         InvalidFile: There is no such thing, or it isn't of the form that is asked for.
@@ -166,7 +166,7 @@ def save_dataset(
     Args:
         outputs: Everything stays inside.
         name: What the folder's name begins with; may have sub-folders.
-        resized: At the sizes that pictures are learned from, instead of as they are.
+        resized: At the sizes that images are learned from, instead of as they are.
         segments: How masks are written, in COCO.
         per_shard: Examples in a file, of WebDataset.
         workflow: Is told in the card.

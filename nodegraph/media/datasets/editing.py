@@ -49,7 +49,7 @@ def nearest_bucket(size: Size, buckets: list[Size]) -> Size:
 
 
 def resize_to_one(dataset: Dataset, width: int, height: int, fit: Fit) -> Dataset:
-    """All pictures of one size."""
+    """All images of one size."""
     examples = tuple(replace(example, bucket=None) for example in dataset.examples)
     return replace(dataset, examples=examples, size=(width, height), fit=fit)
 
@@ -62,11 +62,11 @@ def resize_to_buckets(
     max_aspect: float = 2.0,
     enlarge: bool = True,
 ) -> Dataset:
-    """Each picture in the bucket that its proportions are nearest to, cut to it.
+    """Each image in the bucket that its proportions are nearest to, cut to it.
 
     Args:
         resolution, multiple, max_aspect: See `bucket_sizes`.
-        enlarge: Whether small pictures are made larger; else they come into buckets as much
+        enlarge: Whether small images are made larger; else they come into buckets as much
             smaller.
     """
     known: dict[int, list[Size]] = {}
@@ -220,14 +220,14 @@ def set_texts(
 
 
 def content_digest(example: Example) -> str:
-    """Digest of an example's picture: of the file, or of the numbers."""
+    """Digest of an example's image: of the file, or of the numbers."""
     if isinstance(example.picture, ExampleFile):
         return example.picture.digest
     return digest_tensor(example.picture)
 
 
 def hash_to_fraction(example: Example, seed: int) -> float:
-    """A number from 0 up to 1 that looks random and is the picture's own, whatever is beside it."""
+    """A number from 0 up to 1 that looks random and is the image's own, whatever is beside it."""
     return int(blake3(f"{seed} {content_digest(example)}".encode()).hexdigest()[:13], 16) / 16**13
 
 
@@ -241,11 +241,11 @@ def split_dataset(
 ) -> Dataset:
     """Examples put into splits at random.
 
-    Equal pictures always come into one split, so nothing that is learned from is judged by.
+    Equal images always come into one split, so nothing that is learned from is judged by.
 
     Args:
         validation, test: Shares.
-        exact: So many of each class, rounded; else each picture by itself, so that it stays in its
+        exact: So many of each class, rounded; else each image by itself, so that it stays in its
             split whatever comes or goes.
     Raises:
         InvalidValue: The shares leave nothing to learn from.

@@ -31,9 +31,9 @@ class FolderFiles:
     Attributes:
         base: The folder that names start from.
         pictures: Sorted by name.
-        masks: Of the pictures that have one.
-        captions: Texts beside pictures.
-        tables: Of all folders with pictures, and of `base`.
+        masks: Of the images that have one.
+        captions: Texts beside images.
+        tables: Of all folders with images, and of `base`.
         unusable: What can't be looked at, and why.
     """
 
@@ -63,7 +63,7 @@ def find_files(
     Args:
         pattern: A folder, or a path with ``*``, ``?`` or ``**``.
         recursive: Whether a folder's own folders count.
-        mask_suffix: What the name of a picture's mask has behind the picture's; empty for none.
+        mask_suffix: What the name of an image's mask has behind the image's; empty for none.
     Raises:
         InvalidFile: There is no such folder, it may not be read, or holds too many files.
     """
@@ -141,7 +141,7 @@ def _caption_path(picture: Path, environment: Environment) -> Path | None:
 
 
 def _folders_between(base: Path, pictures: tuple[Path, ...]) -> Iterator[Path]:
-    """Folders on the way from the base to pictures."""
+    """Folders on the way from the base to images."""
     for folder in {path.parent for path in pictures}:
         yield from (each for each in folder.parents if each.is_relative_to(base))
 
@@ -161,7 +161,7 @@ class FolderOptions:
         captions: Where captions come from: texts and tables ``if there``, or an error without
             one where ``required``.
         recursive, mask_suffix: See `find_files`.
-        min_side: Pixels that the shorter side of a picture must have.
+        min_side: Pixels that the shorter side of an image must have.
         decode: Whether each is decoded once, which finds those that are damaged.
     """
 
@@ -185,7 +185,7 @@ def read_folder(
     Args:
         pattern: A folder, or a path with ``*``, ``?`` or ``**``; relative ones start from the
             inputs folder.
-        on_progress: Told how many pictures of how many were looked at.
+        on_progress: Told how many images of how many were looked at.
     Raises:
         InvalidFile: There is no such folder, nothing in it can be used, or something can't and is
             to be refused.
@@ -220,7 +220,7 @@ def _relative_name(path: Path, files: FolderFiles) -> str:
 def _rows(
     files: FolderFiles, environment: Environment, faults: DatasetFaults
 ) -> Iterator[tuple[Path, TableRow]]:
-    """What tables say, by the picture; a table deeper down counts more."""
+    """What tables say, by the image; a table deeper down counts more."""
     pictures = set(files.pictures)
     for table in sorted(files.tables, key=lambda path: len(path.parts)):
         shown = _relative_name(table, files)
@@ -237,7 +237,7 @@ def _rows(
 
 
 def _resolve_mask_path(row: TableRow, folder: Path) -> TableRow:
-    """The row with its mask's whole path; like the picture's, it starts from the table."""
+    """The row with its mask's whole path; like the image's, it starts from the table."""
     return row._replace(mask=os.path.normpath(folder / row.mask)) if row.mask else row
 
 
@@ -290,7 +290,7 @@ def _example(
 
 
 def _labels_from_folders(parts: tuple[str, ...], meaning: FolderMeaning) -> tuple[Split, str, int]:
-    """Split, label and repeats that the folders on the way to a picture say."""
+    """Split, label and repeats that the folders on the way to an image say."""
     split: Split = "train"
     if not parts or meaning == "nothing":
         return split, "", 1

@@ -46,10 +46,10 @@ _MOST_REPEATS = 10_000
 
 
 class TableRow(NamedTuple):
-    """What a table says of a picture; what it doesn't say is None or empty.
+    """What a table says of an image; what it doesn't say is None or empty.
 
     Attributes:
-        file: Of the picture, as it is written.
+        file: Of the image, as it is written.
         mask: Of its mask.
     """
 
@@ -237,7 +237,7 @@ def file_stems(examples: Sequence[Example]) -> list[str]:
 
 
 def resize_for_training(dataset: Dataset) -> Dataset:
-    """The same with pictures, masks and boxes at the sizes that they are learned from.
+    """The same with images, masks and boxes at the sizes that they are learned from.
 
     Nothing is changed at random.
 
@@ -265,7 +265,7 @@ def resize_for_training(dataset: Dataset) -> Dataset:
 
 
 def picture_bytes(example: Example) -> tuple[str, bytes]:
-    """Suffix and bytes of an example's picture: those of its file, or a PNG.
+    """Suffix and bytes of an example's image: those of its file, or a PNG.
 
     Raises:
         InvalidFile: The file is missing, or has changed since the dataset was made.
@@ -302,7 +302,7 @@ def _bytes(file: ExampleFile) -> bytes:
 
 
 MASKS = "masks"
-"""Where masks lie: in a folder of a split, others would take them for pictures."""
+"""Where masks lie: in a folder of a split, others would take them for images."""
 
 
 def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:

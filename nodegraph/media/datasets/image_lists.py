@@ -26,19 +26,19 @@ def dataset_from_images(
     boxes: bool = False,
     name: str = "",
 ) -> Dataset:
-    """One example for each picture, in their order.
+    """One example for each image, in their order.
 
     Args:
-        images: Each (batch, height, width, 1, 3 or 4); a batch counts as that many pictures.
-        captions, labels: One a picture, or one for all, or none.
-        masks: Each (batch, height, width), together as many as pictures, of their sizes; or none.
+        images: Each (batch, height, width, 1, 3 or 4); a batch counts as that many images.
+        captions, labels: One an image, or one for all, or none.
+        masks: Each (batch, height, width), together as many as images, of their sizes; or none.
         boxes: Whether the box around each mask is one of the example's, with its label.
     Raises:
-        InvalidValue: There is no picture, or not as many of something as pictures.
+        InvalidValue: There is no image, or not as many of something as images.
     """
     pictures = [picture for image in images for picture in _colored(image)]
     if not pictures:
-        raise InvalidValue("there are no pictures to create a dataset from", port="images")
+        raise InvalidValue("there are no images to create a dataset from", port="images")
     texts = _broadcast_texts(captions, len(pictures), "captions")
     classes = _broadcast_texts(labels, len(pictures), "labels")
     parts = list(chain.from_iterable(masks))
@@ -52,7 +52,7 @@ def dataset_from_images(
         mask = parts[at].contiguous() if parts else None
         if mask is not None and mask.shape != picture.shape[:2]:
             raise InvalidValue(
-                f"mask {at + 1} has another size than its picture",
+                f"mask {at + 1} has another size than its image",
                 port="masks",
                 given=f"{mask.shape[1]} x {mask.shape[0]} pixels",
                 expected=f"{picture.shape[1]} x {picture.shape[0]} pixels",
@@ -83,7 +83,7 @@ def mask_box(mask: Tensor, label: str) -> LabeledBox | None:
 
 
 def _colored(image: Tensor) -> Sequence[Tensor]:
-    """Its pictures with 3 or 4 channels, each in memory of its own."""
+    """Its images with 3 or 4 channels, each in memory of its own."""
     from nodegraph.media.images.editing.pixel_formats import with_channels
 
     wide = with_channels(image, 3) if image.shape[-1] == 1 else image
@@ -100,7 +100,7 @@ def _broadcast_texts(texts: Sequence[str], count: int, port: str) -> Sequence[st
 
 def _count_mismatch_error(port: str, count: int, pictures: int) -> InvalidValue:
     return InvalidValue(
-        f"the number of {port} differs from the number of pictures",
+        f"the number of {port} differs from the number of images",
         port=port,
         given=str(count),
         expected=f"{pictures}, or 1 for all" if port != "masks" else str(pictures),
@@ -114,14 +114,14 @@ def dataset_to_lists(
     epoch: int = -1,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> tuple[list[Tensor], list[Tensor], list[str], list[str], list[str]]:
-    """A dataset's pictures, masks, captions, labels and names, each in a list.
+    """A dataset's images, masks, captions, labels and names, each in a list.
 
     Args:
         resized: At the sizes that they are learned from.
         epoch: From 0: as they are learned from in that epoch, changed at random.
-        on_progress: Told how many pictures of how many were read.
+        on_progress: Told how many images of how many were read.
     Returns:
-        Pictures of shape (1, height, width, 3), masks of (1, height, width), 1 where there is none.
+        Images of shape (1, height, width, 3), masks of (1, height, width), 1 where there is none.
     Raises:
         InvalidFile: A file is missing, damaged, or has changed.
         InvalidValue: They take more memory than there is.

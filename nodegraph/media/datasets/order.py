@@ -51,7 +51,7 @@ def epoch_visits(
 def epoch_batches(
     dataset: Dataset, batch_size: int, *, seed: int = 0, epoch: int = 0, split: Split = "train"
 ) -> list[list[Visit]]:
-    """The readings of an epoch in batches of pictures of one size.
+    """The readings of an epoch in batches of images of one size.
 
     The last batch of a size may be smaller.
 

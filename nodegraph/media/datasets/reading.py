@@ -23,13 +23,13 @@ _WHITE = (1.0, 1.0, 1.0, 1.0)
 def example_file(
     path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
 ) -> ExampleFile:
-    """A file with a picture, with its digest and size; no pixel is read.
+    """A file with an image, with its digest and size; no pixel is read.
 
     Args:
         max_pixels: A larger one is refused.
         names: Whether an error may name files like one that is missing.
     Raises:
-        InvalidFile: It is missing, no picture, or too large.
+        InvalidFile: It is missing, no image, or too large.
     """
     from nodegraph.media.images.images import picture_size
 
@@ -38,7 +38,7 @@ def example_file(
 
 
 def load_picture(example: Example) -> Tensor:
-    """An example's picture as it is kept; what is transparent is white.
+    """An example's image as it is kept; what is transparent is white.
 
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
@@ -52,7 +52,7 @@ def load_picture(example: Example) -> Tensor:
 
 
 def load_mask(example: Example) -> Tensor | None:
-    """An example's mask, of its picture's size; None for all of it.
+    """An example's mask, of its image's size; None for all of it.
 
     Returns:
         float32 in 0..1, shape (1, height, width).
@@ -161,7 +161,7 @@ def sample_augmentation(
 
 
 def augment_geometry(image: Tensor, changes: AugmentationParams) -> Tensor:
-    """Pictures mirrored and rotated; what comes into view at the corners is a reflection.
+    """Images mirrored and rotated; what comes into view at the corners is a reflection.
 
     Args:
         image: (batch, height, width, channels).
@@ -183,7 +183,7 @@ def augment_geometry(image: Tensor, changes: AugmentationParams) -> Tensor:
 
 
 def augment_colors(image: Tensor, changes: AugmentationParams) -> Tensor:
-    """Pictures in other colours, in 0..1.
+    """Images in other colours, in 0..1.
 
     Args:
         image: (batch, height, width, 3).
@@ -205,10 +205,10 @@ def augment_colors(image: Tensor, changes: AugmentationParams) -> Tensor:
 def augment_box(
     box: LabeledBox, changes: AugmentationParams, width: int, height: int
 ) -> LabeledBox:
-    """Where a thing is once its picture was mirrored and rotated: the smallest box around it.
+    """Where a thing is once its image was mirrored and rotated: the smallest box around it.
 
     Args:
-        width, height: Of the picture, in pixels.
+        width, height: Of the image, in pixels.
     """
     x = width - box.x - box.width if changes.flip_horizontal else box.x
     y = height - box.y - box.height if changes.flip_vertical else box.y
@@ -234,7 +234,7 @@ class ReadExample(NamedTuple):
     Attributes:
         picture: float32 in 0..1, shape (3, height, width).
         mask: float32 in 0..1, shape (height, width); None for all of it.
-        boxes: In pixels of the picture; those that were cut off aren't there.
+        boxes: In pixels of the image; those that were cut off aren't there.
         caption: As `training_caption`.
     """
 
@@ -245,7 +245,7 @@ class ReadExample(NamedTuple):
 
 
 class _Crop(NamedTuple):
-    """The part of a picture that is kept, in pixels, and what size it is brought to.
+    """The part of an image that is kept, in pixels, and what size it is brought to.
 
     Attributes:
         margin: Left and above of the part, where that is padded.
@@ -263,7 +263,7 @@ class _Crop(NamedTuple):
 def read_training_picture(
     dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0
 ) -> Tensor:
-    """The picture of an example as it is learned from.
+    """The image of an example as it is learned from.
 
     The same bits for the same arguments, whatever was read before. Examples of other splits than
     ``train`` are never changed at random.
@@ -349,7 +349,7 @@ def _crop_of(dataset: Dataset, example: Example, changes: AugmentationParams) ->
 
 
 def _crop_and_resize(image: Tensor, cut: _Crop) -> Tensor:
-    """The part of a picture, (1, height, width, channels), at its size; around it black."""
+    """The part of an image, (1, height, width, channels), at its size; around it black."""
     from nodegraph.media.images.editing.transforms import pad
     from nodegraph.media.images.resizing import resize_part
 
@@ -376,7 +376,7 @@ def _transform_box(box: LabeledBox, cut: _Crop, changes: AugmentationParams) -> 
 
 
 def _clip_box(box: LabeledBox, width: int, height: int) -> LabeledBox | None:
-    """The part of a box that lies in a picture."""
+    """The part of a box that lies in an image."""
     left, top = max(0.0, box.x), max(0.0, box.y)
     right, bottom = min(float(width), box.x + box.width), min(float(height), box.y + box.height)
     if right <= left or bottom <= top:

@@ -1,6 +1,6 @@
 """Datasets as WebDataset has them: tar files whose members of one name make an example.
 
-``0001.png``, ``0001.txt``, ``0001.cls`` and ``0001.json`` are a picture, its caption, the number of
+``0001.png``, ``0001.txt``, ``0001.cls`` and ``0001.json`` are an image, its caption, the number of
 its class, and all that is said of it. The libraries of that name read what is written here.
 Source: github.com/webdataset/webdataset.
 """
@@ -90,16 +90,16 @@ def read_shards(
     *,
     max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> Dataset:
-    """The dataset of shards. Its pictures are held in memory.
+    """The dataset of shards. Its images are held in memory.
 
     Nothing is unpacked to where a member's name says: names only tell what belongs together.
 
     Args:
-        max_pixels: Of a picture.
+        max_pixels: Of an image.
     Raises:
         InvalidFile: One is no tar file, nothing in them can be used, or something can't and is
             to be refused.
-        InvalidValue: The pictures take more memory than there is.
+        InvalidValue: The images take more memory than there is.
     """
     examples: list[Example] = []
     held = 0
@@ -151,7 +151,7 @@ def _example(members: _Members, max_pixels: int) -> Example:
     parts = members.parts
     suffix = next((each for each in parts if f".{each}" in MEDIA_TYPES), None)
     if suffix is None:
-        raise InvalidFile("there is no picture", given=", ".join(sorted(parts)))
+        raise InvalidFile("there is no image", given=", ".join(sorted(parts)))
     row = _sample_row(parts, members.key)
     picture = _decoded(parts[suffix], suffix, max_pixels)
     mask = None
@@ -190,7 +190,7 @@ def _sample_row(parts: Mapping[str, bytes], key: str) -> TableRow:
 
 
 def _decoded(data: bytes, suffix: str, max_pixels: int) -> Tensor:
-    """A picture, shape (height, width, 3 or 4)."""
+    """An image, shape (height, width, 3 or 4)."""
     import torch
 
     from nodegraph.media.images.images import read_image
@@ -201,7 +201,7 @@ def _decoded(data: bytes, suffix: str, max_pixels: int) -> Tensor:
         try:
             colors, hidden = read_image(path, max_pixels=max_pixels)
         except InvalidFile as error:
-            message = error.problem.message.replace(str(path), "its picture")
+            message = error.problem.message.replace(str(path), "its image")
             raise InvalidFile(message, given=error.problem.given) from error
     if hidden.any():
         colors = torch.cat([colors, 1 - hidden[..., None]], -1)

@@ -30,7 +30,7 @@ class Deduplicated(NamedTuple):
     Attributes:
         kept, removed: Examples.
         report: In words.
-        distances: How far each picture is from the nearest one before it.
+        distances: How far each image is from the nearest one before it.
     """
 
     kept: Dataset
@@ -48,15 +48,15 @@ def remove_duplicates(
     embed: Callable[[Tensor], Tensor] | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Deduplicated:
-    """A dataset without the pictures that are nearly the same as one before them.
+    """A dataset without the images that are nearly the same as one before them.
 
     Args:
         by: ``structure`` compares where brightness rises and falls (dHash), whatever the size and
             the colours; ``pixels`` the colours of small copies; ``meaning`` what `embed` gives.
         distance: Up to which two count as the same, 0 to 1: the share of differing bits, the root
             of the mean square of differences, or 1 less the cosine of embeddings.
-        within_label: Only pictures of one class are compared.
-        embed: Numbers of any length that tell what a picture, (1, height, width, 3), shows.
+        within_label: Only images of one class are compared.
+        embed: Numbers of any length that tell what an image, (1, height, width, 3), shows.
     Raises:
         InvalidFile: A file is missing, damaged, or has changed.
         InvalidValue: There is nothing to embed by.
@@ -86,7 +86,7 @@ def _feature_extractor(
         return _dhash if by == "structure" else _pixels
     if embed is None:
         raise InvalidValue(
-            "comparing pictures by meaning needs an image encoder, and none is linked",
+            "comparing images by meaning needs an image encoder, and none is linked",
             port="encoder",
             expected="an image encoder",
             hint="Link a LoadImageEncoder, or compare by pixels.",
@@ -163,7 +163,7 @@ def _find_duplicates(
 def _report(dataset: Dataset, original: list[int | None], by: SimilarityBy, distance: float) -> str:
     gone = [(at, other) for at, other in enumerate(original) if other is not None]
     lines = [
-        f"{len(original)} pictures, {len(original) - len(gone)} kept, {len(gone)} removed "
+        f"{len(original)} images, {len(original) - len(gone)} kept, {len(gone)} removed "
         f"(by {by}, up to {distance:g})"
     ]
     examples = dataset.examples
@@ -180,8 +180,8 @@ def _plot(nearest: list[float]) -> Plot:
         counts[min(_BARS - 1, int(value / top * _BARS))] += 1
     places = [(at + 0.5) / _BARS * top for at in range(_BARS)]
     return Plot(
-        "Similarity of the pictures",
-        "distance to the nearest picture kept before",
+        "Similarity of the images",
+        "distance to the nearest image kept before",
         "pictures",
         (Series("", tuple(places), tuple(map(float, counts)), "bars"),),
     )

@@ -175,7 +175,7 @@ def dataset_sheet(
     show_annotations: bool = True,
     epoch: int | None = None,
 ) -> Tensor:
-    """The first pictures of a dataset in one.
+    """The first images of a dataset in one.
 
     Args:
         size: Of the longer side of each, in pixels.

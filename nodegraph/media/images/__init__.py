@@ -1,1 +1,1 @@
-"""Pictures: between files and tensors, in other sizes, side by side, as numbered outputs."""
+"""Images: between files and tensors, in other sizes, side by side, as numbered outputs."""

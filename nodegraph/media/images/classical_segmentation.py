@@ -1,6 +1,6 @@
 """Segmentation without a model: color selection, random walk, superpixels.
 
-What needs scikit-image says so where it is missing. Pictures with NaN or infinity are refused: no
+What needs scikit-image says so where it is missing. Images with NaN or infinity are refused: no
 colour is near to those.
 """
 
@@ -41,7 +41,7 @@ _SAMPLE = 4096
 def pixel_points(
     points: Sequence[tuple[float, float]], size: tuple[int, int], unit: str, port: str = "points"
 ) -> list[tuple[int, int]]:
-    """Points as whole pixels of a picture.
+    """Points as whole pixels of an image.
 
     Args:
         size: Width and height.
@@ -58,7 +58,7 @@ def pixel_points(
         if not (0 <= column < size[0] and 0 <= row < size[1]) or x < 0 or y < 0:
             expected = "0 to 1" if unit == "shares" else f"below {size[0]} and {size[1]}"
             raise InvalidValue(
-                "a point lies outside the picture", port=port, given=f"{x}, {y}", expected=expected
+                "a point lies outside the image", port=port, given=f"{x}, {y}", expected=expected
             )
         pixels.append((column, row))
     return pixels
@@ -67,7 +67,7 @@ def pixel_points(
 def select_similar_colors(
     image: Tensor, points: Points, tolerance: float, *, connected: bool = True
 ) -> Tensor:
-    """What is of the colour that pictures have at some points: a magic wand.
+    """What is of the colour that images have at some points: a magic wand.
 
     Args:
         image: (batch, height, width, channels).
@@ -89,7 +89,7 @@ def select_similar_colors(
 
 def select_by_points(image: Tensor, points: Points, excluded: Points, radius: int = 3) -> Tensor:
     """The things that some points are on: what a random walk reaches from there more likely than
-    from the points that are excluded, or from the picture's border where there are none.
+    from the points that are excluded, or from the image's border where there are none.
 
     Args:
         image: (batch, height, width, channels).
@@ -119,11 +119,11 @@ def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
 
     Args:
         image: (batch, height, width, channels).
-        box: Left and upper edge, width and height, in pixels; some of the picture lies outside.
+        box: Left and upper edge, width and height, in pixels; some of the image lies outside.
     Returns:
         0 or 1, (batch, height, width).
     Raises:
-        InvalidValue: Nothing is outside the box, or nothing in the picture inside it.
+        InvalidValue: Nothing is outside the box, or nothing in the image inside it.
     """
     check_segment_installed()
     check_finite(image)
@@ -132,7 +132,7 @@ def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
     inside[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
     if inside.all() or not inside.any():
         raise InvalidValue(
-            "the box contains the whole picture or nothing of it",
+            "the box contains the whole image or nothing of it",
             port="box",
             given=f"{width} x {height} pixels at {x}, {y}",
             expected="a box with some background outside it",
@@ -237,7 +237,7 @@ def label_superpixels(picture: Tensor, method: SuperpixelMethod, parts: int) -> 
 
 
 def superpixels(image: Tensor, method: SuperpixelMethod, parts: int) -> tuple[Tensor, Tensor]:
-    """Pictures with each part of alike pixels in its mean colour, and the parts' borders.
+    """Images with each part of alike pixels in its mean colour, and the parts' borders.
 
     Returns:
         (batch, height, width, 3); 0 or 1, (batch, height, width).
@@ -270,7 +270,7 @@ def select_superpixels(
 
 
 def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Tensor:
-    """What isn't the even background that pictures stand on: 0 at their border, where it is alike.
+    """What isn't the even background that images stand on: 0 at their border, where it is alike.
 
     The background is connected with the border, and near to one of the border's main colours.
 

@@ -42,15 +42,15 @@ class AxisLabels:
         return AxisLabels(_lines(self.columns), _lines(self.rows), over, row_title)
 
     def check(self, pictures: int) -> None:
-        """Refuse pictures that would stand where there is no label.
+        """Refuse images that would stand where there is no label.
 
         Raises:
-            InvalidValue: Both sides have labels, and there are more pictures than pairs of them.
+            InvalidValue: Both sides have labels, and there are more images than pairs of them.
         """
         across, down = len(self.columns), len(self.rows)
         if across and down and pictures > across * down:
             raise InvalidValue(
-                "there are more pictures than combinations of column and row labels",
+                "there are more images than combinations of column and row labels",
                 port="images",
                 given=str(pictures),
                 expected=f"at most {across} x {down}",
@@ -67,20 +67,20 @@ def contact_sheet(
     paper: str = PAPER,
     ink: str = INK,
 ) -> Tensor:
-    """Arrange pictures in rows, each centered in a cell of the largest picture's size.
+    """Arrange images in rows, each centered in a cell of the largest image's size.
 
     Args:
-        images: Each (batch, height, width, channels); every item of a batch is a picture.
-        columns: Pictures per row. 0 uses the number of column labels, or makes the sheet about
+        images: Each (batch, height, width, channels); every item of a batch is an image.
+        columns: Images per row. 0 uses the number of column labels, or makes the sheet about
             square if there are none.
         gap: Pixels between cells.
-        captions: Texts under the pictures, in their order; fewer than pictures is fine.
+        captions: Texts under the images, in their order; fewer than images is fine.
         labels: Texts next to the rows and above the columns.
         paper, ink: Colours of the background and of the texts.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
-        InvalidValue: There are no pictures, or more than the labels allow; the sheet is too large
+        InvalidValue: There are no images, or more than the labels allow; the sheet is too large
             or needs more memory than available; or a colour is invalid.
     """
     import numpy as np
@@ -93,7 +93,7 @@ def contact_sheet(
     captions = _lines(captions)
     count = sum(map(len, images))
     if not count:
-        raise InvalidValue("there are no pictures to combine", port="images")
+        raise InvalidValue("there are no images to combine", port="images")
     labels.check(count)
     sizes = [image.shape[1:3] for image in images if len(image)]
     cell = max(width for _, width in sizes), max(height for height, _ in sizes)
@@ -106,7 +106,7 @@ def contact_sheet(
     for index, picture in enumerate(pictures):
         left, top = plan.cell_corner(index)
         corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
-        # Transparent pictures show the paper.
+        # Transparent images show the paper.
         mask = picture if picture.mode == "RGBA" else None
         sheet.paste(picture.convert("RGB"), corner, mask)
         if index < len(captions) and captions[index]:
@@ -131,9 +131,9 @@ class _Layout:
     """Where what is on a sheet stands, in pixels.
 
     Attributes:
-        size: Of the pictures with their captions, all together.
+        size: Of the images with their captions, all together.
         pitch: From one cell to the next.
-        head, side: Above and left of the pictures, for labels and titles.
+        head, side: Above and left of the images, for labels and titles.
         room: Of the side, for the labels of rows.
         line: Height of a text.
     """
@@ -203,7 +203,7 @@ def _label_width(labels: Sequence[str], line: int, cell: int) -> int:
 
 
 def sheet_columns(pictures: int, columns: int) -> int:
-    """How many columns there are of so many pictures, where 0 makes the sheet about square."""
+    """How many columns there are of so many images, where 0 makes the sheet about square."""
     return min(columns or math.ceil(math.sqrt(pictures)), pictures)
 
 
@@ -221,11 +221,11 @@ def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) 
     width, height = columns * (cell[0] + gap) - gap, rows * (cell[1] + gap) - gap
     if width * height > MAX_PIXELS:
         raise InvalidValue(
-            "the pictures together are too large",
+            "the images together are too large",
             port="images",
             given=f"{width} x {height} pixels",
             expected=f"at most {MAX_PIXELS:,} pixels",
-            hint="Combine fewer pictures, or put a ResizeImage before this node.",
+            hint="Combine fewer images, or put a ResizeImage before this node.",
         )
     check_memory(width, height, 1, sheet_bytes(width, height), port="images")
     return width, height

@@ -44,7 +44,7 @@ ANIMATION_SUFFIXES: Mapping[AnimationFormat, str] = {"webp": ".webp", "gif": ".g
 
 
 GIF_FASTEST = 50
-"""Pictures a second: players show a picture of 1/100 s, the least of a GIF, far longer."""
+"""Images a second: players show an image of 1/100 s, the least of a GIF, far longer."""
 
 
 def encode_animation(
@@ -56,7 +56,7 @@ def encode_animation(
     format: AnimationFormat = "webp",
     loop: bool = True,
 ) -> bytes:
-    """Pictures that follow each other, as the bytes of a file.
+    """Images that follow each other, as the bytes of a file.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, channels).
@@ -86,7 +86,7 @@ def encode_animation(
 
 
 def _durations(count: int, rate: float, format: AnimationFormat) -> list[int]:
-    """Milliseconds for which each picture is shown: each begins as near to its time as it can.
+    """Milliseconds for which each image is shown: each begins as near to its time as it can.
 
     Rounded alike, thirty a second would be 33.3 in a GIF, which counts in hundredths of a second.
     """
@@ -103,7 +103,7 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
 
 OPAQUE_HINT = (
-    "Use FlattenImage to put pictures on a colour; PNG, WebP, AVIF and GIF keep transparency."
+    "Use FlattenImage to put images on a colour; PNG, WebP, AVIF and GIF keep transparency."
 )
 _LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
@@ -114,16 +114,16 @@ _TAGGED = frozenset(("prompt", "workflow"))
 def read_image(
     path: Path, *, frame: int = 0, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Read the picture in a file, upright and in sRGB, and its transparency.
+    """Read the image in a file, upright and in sRGB, and its transparency.
 
     Args:
         frame: Index of the frame or page, from 0; a negative one counts from the end.
         names: Whether an error may name files like one that is missing.
     Returns:
         Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
-        (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
+        (1, height, width): 1 where the image is transparent, 0 where it is opaque.
     Raises:
-        InvalidFile: It is missing, damaged, not a picture, or has more than `max_pixels`.
+        InvalidFile: It is missing, damaged, not an image, or has more than `max_pixels`.
         InvalidValue: It has no such frame, its numbers are not brightness, or it needs more
             memory than available.
     """
@@ -151,7 +151,7 @@ def read_frames(
     max_pixels: int = MAX_IMAGE_PIXELS,
     names: bool = True,
 ) -> tuple[Tensor, Tensor, float]:
-    """The pictures of an animation or of a file of several pages.
+    """The images of an animation or of a file of several pages.
 
     Args:
         start: The first one, counted from 0; below 0 from the end.
@@ -216,13 +216,13 @@ class NoSuchFrame(InvalidValue):
 def picture_size(
     path: Path, *, max_pixels: int | None = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[int, int]:
-    """Width and height in pixels of the upright picture in a file; no pixel is read.
+    """Width and height in pixels of the upright image in a file; no pixel is read.
 
     Args:
         max_pixels: None for one of any size.
         names: Whether an error may name files like one that is missing.
     Raises:
-        InvalidFile: It is missing, no picture, or has more than `max_pixels`.
+        InvalidFile: It is missing, no image, or has more than `max_pixels`.
     """
     with _open(path, max_pixels, names) as opened:
         width, height = opened.size
@@ -235,13 +235,13 @@ def picture_size(
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read the texts that `encode_image_file` stored in a picture; empty if there are none.
+    """Read the texts that `encode_image_file` stored in an image; empty if there are none.
 
-    Pictures may have any size, as no pixel is read. Texts that ComfyUI stores in PNG, JPEG, WebP
+    Images may have any size, as no pixel is read. Texts that ComfyUI stores in PNG, JPEG, WebP
     or AVIF are returned, too.
 
     Raises:
-        InvalidFile: It is missing or not a picture.
+        InvalidFile: It is missing or not an image.
     """
     with _open(path, None) as opened:
         try:
@@ -251,7 +251,7 @@ def read_metadata(path: Path) -> dict[str, str]:
             tagged = _tagged(opened)
             texts = tagged or json.loads(_comment(opened))
         except DAMAGED:
-            # A foreign comment is no fault of the picture.
+            # A foreign comment is no fault of the image.
             return {}
     return texts if isinstance(texts, dict) else {}
 
@@ -276,7 +276,7 @@ def _comment(opened: Image.Image) -> bytes | str:
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """Convert one picture to Pillow: values are clipped to 0..1 and rounded to 8 bits.
+    """Convert one image to Pillow: values are clipped to 0..1 and rounded to 8 bits.
 
     Args:
         image: float, shape (height, width, channels) or (1, height, width, channels); 1, 3 or 4
@@ -291,7 +291,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def floor_to_8_bits(image: Tensor) -> Tensor:
-    """A picture on levels of 8 bits, each value brought to the one below it, clipped to 0..1.
+    """An image on levels of 8 bits, each value brought to the one below it, clipped to 0..1.
 
     Some tools cut where others round: ComfyUI's SaveImage writes int(255 · value).
 
@@ -304,7 +304,7 @@ def floor_to_8_bits(image: Tensor) -> Tensor:
 
 
 def is_transparent(image: Tensor) -> bool:
-    """Whether some of a picture, or of a batch, isn't opaque once it has 8 bits.
+    """Whether some of an image, or of a batch, isn't opaque once it has 8 bits.
 
     Args:
         image: float in 0..1, shape (..., channels).
@@ -313,7 +313,7 @@ def is_transparent(image: Tensor) -> bool:
 
 
 def _values(image: Tensor) -> NDArray[np.float32]:
-    """One picture as numbers, shape (height, width, channels).
+    """One image as numbers, shape (height, width, channels).
 
     Raises:
         InvalidValue, NumericalError: See `to_pil`.
@@ -323,12 +323,12 @@ def _values(image: Tensor) -> NDArray[np.float32]:
         pixels = pixels[0]
     if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
         raise InvalidValue(
-            "this is not a single picture",
+            "this is not a single image",
             given=f"shape {tuple(image.shape)}",
             expected="(height, width, 1, 3 or 4 channels)",
         )
     if not np.isfinite(pixels).all():
-        raise NumericalError("the picture has NaN or infinity")
+        raise NumericalError("the image has NaN or infinity")
     return pixels
 
 
@@ -340,7 +340,7 @@ def encode_image_file(
     *,
     bits: int = 8,
 ) -> bytes:
-    """Encode a picture as the bytes of a file; the same picture gives the same bytes.
+    """Encode an image as the bytes of a file; the same image gives the same bytes.
 
     Args:
         image: See `to_pil`.
@@ -362,7 +362,7 @@ def encode_image_file(
         return encode_png_16_bit(_values(image), metadata or {})
     if format not in IMAGE_SUFFIXES:
         raise InvalidValue(
-            f"there is no picture format {format!r}", expected=", ".join(IMAGE_SUFFIXES)
+            f"there is no image format {format!r}", expected=", ".join(IMAGE_SUFFIXES)
         )
     if not 1 <= quality <= 100:
         raise InvalidValue("quality is out of range", given=str(quality), expected="1 to 100")
@@ -376,14 +376,14 @@ def encode_image_file(
         picture.save(buffer, **pillow_save_options(format, dict(metadata or {}), quality))
     except ValueError as error:
         raise InvalidValue(
-            f"the picture cannot be written as {format}: {error}",
+            f"the image cannot be written as {format}: {error}",
             hint="PNG can store texts of any length.",
         ) from error
     return buffer.getvalue()
 
 
 def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
-    """A Pillow picture as the bytes of a file, without metadata."""
+    """A Pillow image as the bytes of a file, without metadata."""
     buffer = BytesIO()
     image.save(buffer, **pillow_save_options(format, {}, 95))
     return buffer.getvalue()
@@ -418,7 +418,7 @@ def _free_space(path: Path) -> str:
 def pillow_save_options(
     format: ImageFormat, metadata: dict[str, str], quality: int
 ) -> dict[str, Any]:
-    """What Pillow is told as it saves a picture, its texts included."""
+    """What Pillow is told as it saves an image, its texts included."""
     if format == "png":
         texts = PngImagePlugin.PngInfo()
         for name, text in metadata.items():
@@ -446,7 +446,7 @@ def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Im
 
 
 def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
-    """Check what a picture claims to be before its pixels are read.
+    """Check what an image claims to be before its pixels are read.
 
     Raises:
         InvalidFile: It has more pixels.
@@ -454,7 +454,7 @@ def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
     width, height = opened.size
     if width * height > max_pixels:
         raise InvalidFile(
-            f"{path} is refused: the picture is too large",
+            f"{path} is refused: the image is too large",
             given=f"{width} x {height} pixels",
             expected=f"at most {max_pixels:,} pixels",
             hint=_LARGER,
@@ -476,7 +476,7 @@ def _header(path: Path, names: bool) -> Image.Image:
                 hint="Copy or download it again, or save it as PNG.",
             ) from error
         raise InvalidFile(
-            f"{path} is not a readable picture: it looks like {guess_file_kind(path)}",
+            f"{path} is not a readable image: it looks like {guess_file_kind(path)}",
             expected=", ".join(READABLE),
         ) from error
     except DAMAGED as error:
@@ -497,7 +497,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _damaged(path: Path, error: Exception | str) -> InvalidFile:
-    if isinstance(error, TOO_LARGE):  # a part of it, such as a later picture of an animation
+    if isinstance(error, TOO_LARGE):  # a part of it, such as a later image of an animation
         return InvalidFile(f"{path} is refused: {error}", hint=_LARGER)
     return InvalidFile(
         f"{path} is damaged or truncated: {error}", hint="Copy or download it again."

@@ -38,12 +38,12 @@ def pad_for_outpaint(
     seed: int = 0,
     fade: Fade = "linear",
 ) -> tuple[Tensor, Tensor]:
-    """Larger pictures, and a mask of what is new in them.
+    """Larger images, and a mask of what is new in them.
 
     Args:
         image: (batch, height, width, channels).
-        feather: Pixels over which the mask fades out into the old picture.
-        fill: What is put into the new part: the pixels of the edge drawn out, the picture
+        feather: Pixels over which the mask fades out into the old image.
+        fill: What is put into the new part: the pixels of the edge drawn out, the image
             mirrored, a colour, or coloured noise.
         seed: Of the noise; the same for all of a batch.
         fade: How the mask fades out: evenly, or the slower the further (its square).
@@ -94,18 +94,18 @@ def crop_to_mask(
     multiple: int = 8,
     whole_if_empty: bool = False,
 ) -> tuple[Tensor, Tensor, Region]:
-    """The part of pictures that a mask is in: the part, its mask, and where it belongs.
+    """The part of images that a mask is in: the part, its mask, and where it belongs.
 
     Of a batch, all are cut at the same place, which holds the masks of all. What of the part lies
-    outside the picture repeats the picture's edge.
+    outside the image repeats the image's edge.
 
     Args:
         image: (batch, height, width, channels).
-        mask: (batch, height, width), scaled to the pictures.
+        mask: (batch, height, width), scaled to the images.
         margin: Pixels around the mask.
         size: Width and height of the part, scaled; 0 follows from the mask.
         multiple: What its sides are multiples of.
-        whole_if_empty: Take the whole picture for an empty mask.
+        whole_if_empty: Take the whole image for an empty mask.
     Returns:
         The part and its mask have `size`; the region's mask isn't scaled.
     Raises:
@@ -135,22 +135,22 @@ def _cut(image: Tensor, box: Rectangle) -> Tensor:
 
 
 def stitch(image: Tensor, part: Tensor, region: Region, feather: float = 0) -> Tensor:
-    """Pictures with a part put back where its mask is; all else keeps its bits.
+    """Images with a part put back where its mask is; all else keeps its bits.
 
     Args:
         image: (batch, height, width, channels), those that the part was cut out of.
         part: Of any size; scaled to the region.
-        feather: Pixels of the picture over which the part fades in from the mask's edge inwards.
+        feather: Pixels of the image over which the part fades in from the mask's edge inwards.
     Raises:
-        InvalidValue: The pictures have another size than the region's.
+        InvalidValue: The images have another size than the region's.
     """
     if (image.shape[2], image.shape[1]) != (region.picture_width, region.picture_height):
         raise InvalidValue(
-            "the picture has another size than the one that the part was cropped from",
+            "the image has another size than the one that the part was cropped from",
             port="image",
             given=f"{image.shape[2]} x {image.shape[1]} pixels",
             expected=f"{region.picture_width} x {region.picture_height} pixels",
-            hint="Link the picture that is linked to CropToMask.",
+            hint="Link the image that is linked to CropToMask.",
         )
     if part.shape[1:3] != (region.height, region.width):
         part = resize_image(part, region.width, region.height)
@@ -176,6 +176,6 @@ def _pasted(image: Tensor, part: Tensor, mask: Tensor, region: Region) -> Tensor
 
 
 def _overlap(start: int, side: int, picture: int) -> tuple[slice, slice]:
-    """What of a side lies in the picture: there, and in the part."""
+    """What of a side lies in the image: there, and in the part."""
     first, last = max(0, start), min(picture, start + side)
     return slice(first, last), slice(first - start, last - start)

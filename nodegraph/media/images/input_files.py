@@ -80,7 +80,7 @@ _PICTURES = (
 PICTURE_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
 )
-"""Of pictures in the container that MP4 has, too; of those that name several, the first here."""
+"""Of images in the container that MP4 has, too; of those that name several, the first here."""
 _MARKUP = (
     (b"<!doctype html", "a web page"),
     (b"<html", "a web page"),
@@ -101,7 +101,7 @@ def guess_file_kind(path: Path) -> str:
             return title
     kind = _picture_kind(start)
     if kind is not None:
-        return f"a picture ({kind})"
+        return f"an image ({kind})"
     if start[4:8] == b"ftyp":
         return "a video (MP4)"
     if start.startswith(b"RIFF"):
@@ -114,7 +114,7 @@ def guess_file_kind(path: Path) -> str:
 
 
 def image_format(path: Path) -> str | None:
-    """The format of the picture that a file is by its first bytes, as Pillow names it."""
+    """The format of the image that a file is by its first bytes, as Pillow names it."""
     with path.open("rb") as file:
         return _picture_kind(file.read(512))
 

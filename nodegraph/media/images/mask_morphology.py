@@ -75,7 +75,7 @@ def fill_holes(mask: Tensor, most: int = 0) -> Tensor:
 
 
 def _enclosed(mask: Tensor, most: int, level: float) -> Tensor:
-    """A mask that is 1 wherever what is below a level can't be left to the picture's border."""
+    """A mask that is 1 wherever what is below a level can't be left to the image's border."""
     labels = label_components((mask < level).numpy(), diagonal=False)
     sizes = np.bincount(labels.ravel())
     border = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
@@ -130,7 +130,7 @@ def grow_mask(mask: Tensor, pixels: int, corners: Corners = "round") -> Tensor:
     """A mask grown, or shrunk where `pixels` is negative.
 
     Each pixel takes the largest value, or the smallest, within so many pixels. What is outside the
-    picture has no say: a mask doesn't shrink from the picture's border.
+    image has no say: a mask doesn't shrink from the image's border.
 
     Args:
         mask: (batch, height, width).
@@ -174,7 +174,7 @@ def _window_maximum(mask: Tensor, halves: list[int], reach: int) -> Tensor:
 
 
 def fade_borders(mask: Tensor, left: int, top: int, right: int, bottom: int) -> Tensor:
-    """A mask that falls evenly towards the picture's borders.
+    """A mask that falls evenly towards the image's borders.
 
     Args:
         mask: (batch, height, width).
@@ -218,7 +218,7 @@ def feather_mask(
 
 
 def blur_mask(mask: Tensor, radius: float) -> Tensor:
-    """A Gaussian blur that reaches `radius` pixels; the picture's border fades nothing."""
+    """A Gaussian blur that reaches `radius` pixels; the image's border fades nothing."""
     return gaussian_blur(mask, radius / 2, ceil(radius)).clamp(0, 1)
 
 

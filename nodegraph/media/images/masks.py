@@ -28,7 +28,7 @@ _WITHIN = (0.125, 0.375, 0.625, 0.875)
 
 
 def mask_from_color(image: Tensor, color: str, tolerance: float, softness: float) -> Tensor:
-    """1 where a picture is of a colour.
+    """1 where an image is of a colour.
 
     Args:
         image: (batch, height, width, channels).
@@ -43,7 +43,7 @@ def mask_from_color(image: Tensor, color: str, tolerance: float, softness: float
 
 
 def mask_from_channel(image: Tensor, channel: Channel) -> Tensor:
-    """A channel of pictures as masks; alpha is 1 where there is none."""
+    """A channel of images as masks; alpha is 1 where there is none."""
     if channel == "alpha":
         has_alpha = image.shape[3] == 4
         return image[..., 3].clone() if has_alpha else torch.ones(image.shape[:3])
@@ -129,7 +129,7 @@ def gradient_mask(
 def box_to_pixels(
     box: tuple[float, float, float, float], size: tuple[int, int], unit: str
 ) -> tuple[float, float, float, float]:
-    """A box in pixels that is given in pixels, or in shares of a picture's sides."""
+    """A box in pixels that is given in pixels, or in shares of an image's sides."""
     if unit == "pixels":
         return box
     width, height = size
@@ -137,10 +137,10 @@ def box_to_pixels(
 
 
 def resolve_size(image: Tensor | None, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a picture, or those that are given.
+    """Width and height of an image, or those that are given.
 
     Raises:
-        InvalidValue: There is no picture, and a side is 0.
+        InvalidValue: There is no image, and a side is 0.
     """
     if image is not None:
         return image.shape[2], image.shape[1]
@@ -152,7 +152,7 @@ def resolve_size(image: Tensor | None, width: int, height: int) -> tuple[int, in
 
 
 def mask_from_file(colors: Tensor, transparent: Tensor, channel: FileChannel) -> Tensor:
-    """The mask that a picture's file holds.
+    """The mask that an image's file holds.
 
     Args:
         colors, transparent: As `nodegraph.media.images.images.read_image` gives them.
@@ -180,12 +180,12 @@ def apply_heat_colormap(values: Tensor) -> Tensor:
 
 
 def overlay_heatmap(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
-    """A picture in grey with a mask over it as heat.
+    """An image in grey with a mask over it as heat.
 
     Args:
         image: (batch, height, width, channels) in 0..1; of a batch of 1, one for each mask.
-        mask: (batch, height, width) in 0..1; scaled to the picture.
-        opacity: 0 is the picture, 1 is the heat alone.
+        mask: (batch, height, width) in 0..1; scaled to the image.
+        opacity: 0 is the image, 1 is the heat alone.
     Returns:
         float32, (batch, height, width, 3).
     """
@@ -195,7 +195,7 @@ def overlay_heatmap(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
     colours = image[..., :3].expand(*image.shape[:3], 3)
     count = max(len(image), len(mask))
     colours = colours.expand(count, -1, -1, -1)
-    # Grey, so that no colour of the picture is taken for heat.
+    # Grey, so that no colour of the image is taken for heat.
     weights = colours.new_tensor((0.2126, 0.7152, 0.0722))
     grey = (colours * weights).sum(-1, keepdim=True).expand_as(colours)
     return (1 - opacity) * grey + opacity * apply_heat_colormap(mask.expand(count, -1, -1))
@@ -229,11 +229,11 @@ def resize_mask(mask: Tensor, width: int, height: int, method: Method = "bilinea
 
 
 def match_mask(image: Tensor, mask: Tensor, port: str = "mask") -> tuple[Tensor, Tensor]:
-    """Pictures and their masks, as many and as large; a mask of another size is scaled.
+    """Images and their masks, as many and as large; a mask of another size is scaled.
 
     Args:
         image: (batch, height, width, channels).
-        mask: (batch, height, width); one is for all pictures, and several may be for one picture.
+        mask: (batch, height, width); one is for all images, and several may be for one image.
         port: That the mask comes from.
     Raises:
         InvalidValue: They are of different numbers.
@@ -310,14 +310,14 @@ def mask_box(mask: Tensor, port: str = "mask") -> Rectangle:
             "the mask is empty: it is 0 everywhere",
             port=port,
             expected="at least one pixel above 0",
-            hint="MaskOverlay shows a mask over its picture.",
+            hint="MaskOverlay shows a mask over its image.",
         )
     top, left = int(rows[0]), int(columns[0])
     return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
 
 
 def mask_share(mask: Tensor) -> float:
-    """The share of the picture that a mask covers, 0 to 1."""
+    """The share of the image that a mask covers, 0 to 1."""
     return float(mask.mean()) if mask.numel() else 0.0
 
 
@@ -327,7 +327,7 @@ def mask_to_image(mask: Tensor) -> Tensor:
 
 
 def with_alpha(image: Tensor, mask: Tensor, *, transparent: bool) -> Tensor:
-    """Pictures with a fourth channel.
+    """Images with a fourth channel.
 
     Args:
         transparent: Whether a mask of 1 is to be transparent; else it is what stays opaque.
@@ -340,12 +340,12 @@ def with_alpha(image: Tensor, mask: Tensor, *, transparent: bool) -> Tensor:
 
 
 def as_rgb(image: Tensor) -> Tensor:
-    """Pictures in three channels: gray is repeated, transparency dropped."""
+    """Images in three channels: gray is repeated, transparency dropped."""
     return image.expand(*image.shape[:3], 3) if image.shape[3] == 1 else image[..., :3]
 
 
 def composite(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
-    """One picture where a mask is 1, another where it is 0, bit for bit; a mixture in between.
+    """One image where a mask is 1, another where it is 0, bit for bit; a mixture in between.
 
     Args:
         base: (batch, height, width, channels); its transparency is kept.
@@ -361,7 +361,7 @@ def composite(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
 
 
 def alpha_blend(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
-    """The same of pictures and masks that are alike in size and number."""
+    """The same of images and masks that are alike in size and number."""
     colors = as_rgb(base) if overlay.shape[3] > 1 or base.shape[3] == 4 else base
     layer = as_rgb(overlay) if colors.shape[3] == 3 else overlay
     share = mask[..., None]
@@ -372,7 +372,7 @@ def alpha_blend(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
 
 
 def overlay_mask(image: Tensor, mask: Tensor, color: str, opacity: float) -> Tensor:
-    """Pictures with what is masked tinted."""
+    """Images with what is masked tinted."""
     image, mask = match_mask(image, mask)
     tint = torch.tensor(color_levels(color)).expand(*image.shape[:3], 3)
     return alpha_blend(image, tint, mask * opacity)

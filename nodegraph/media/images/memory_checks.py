@@ -29,16 +29,16 @@ def check_memory(width: int, height: int, pictures: int, needed: int, *, port: s
     amount, most = format_excess(needed, total * SHARE)
     several = f", {pictures} of them" if pictures > 1 else ""
     raise ImageTooLarge(
-        "the picture is too large for this machine's memory",
+        "the image is too large for this machine's memory",
         port=port,
         given=f"{width} x {height} pixels{several}: about {amount}",
         expected=f"at most {most} of {format_size(total)} in total",
-        hint="Use a smaller picture, or fewer at once.",
+        hint="Use a smaller image, or fewer at once.",
     )
 
 
 def most_pictures(each: int) -> int | None:
-    """How many pictures of so many bytes `check_memory` lets pass; None where that isn't known."""
+    """How many images of so many bytes `check_memory` lets pass; None where that isn't known."""
     total = total_memory()
     return None if total is None else int(total * SHARE // each)
 
@@ -54,7 +54,7 @@ def resizing_bytes(width: int, height: int, planes: int) -> int:
 
     Args:
         width, height: Of the result, in pixels.
-        planes: Channels of all pictures together.
+        planes: Channels of all images together.
     """
     # The result, and of one plane: what Pillow makes, and the copy that numpy reads.
     return 4 * width * height * (planes + 2)
@@ -87,18 +87,18 @@ def check_sampling_memory(
 
 
 def vae_bytes(width: int, height: int, pictures: int, *, channels: int = 0, item: int = 4) -> int:
-    """Bytes that a VAE takes at the least, between latents and pictures of a size.
+    """Bytes that a VAE takes at the least, between latents and images of a size.
 
     Args:
         channels: Of its layers at full size; 0 for work in tiles, of which nothing is held.
         item: Bytes of each number in there.
     """
-    # All pictures twice, as each step makes new ones of them; what goes into a layer that works on
+    # All images twice, as each step makes new ones of them; what goes into a layer that works on
     # one of them, and what comes out.
     return width * height * (2 * 4 * 3 * pictures + 2 * item * channels)
 
 
 def sheet_bytes(width: int, height: int) -> int:
-    """Bytes that putting pictures into one takes, besides these."""
+    """Bytes that putting images into one takes, besides these."""
     # As Pillow holds it, as numpy reads that, and as the result.
     return 3 * width * height * (1 + 1 + 4)

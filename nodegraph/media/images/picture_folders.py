@@ -1,4 +1,4 @@
-"""Pictures in folders, found by patterns. Imports no torch."""
+"""Images in folders, found by patterns. Imports no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".qoi": "image/qoi",
     ".tga": "image/x-tga",
 }
-"""Of files that are taken for pictures, by suffix."""
+"""Of files that are taken for images, by suffix."""
 _MOST = 100_000
 """Files that are looked at."""
 _DIGITS = re.compile(r"(\d+)")
@@ -42,7 +42,7 @@ _DIGITS = re.compile(r"(\d+)")
 def find_pictures(
     pattern: str, environment: Environment, order: PictureOrder = "name"
 ) -> list[Path]:
-    """Pictures in a folder, or those that a pattern fits.
+    """Images in a folder, or those that a pattern fits.
 
     What may not be read isn't found, wherever links lead. Files whose names begin with a dot don't
     count.
@@ -51,7 +51,7 @@ def find_pictures(
         pattern: A folder, or a path with ``*``, ``?``, ``[a-z]`` or ``**``; relative ones start
             from the inputs folder.
     Raises:
-        InvalidFile: There is no such folder, it holds too many files, or no picture.
+        InvalidFile: There is no such folder, it holds too many files, or no image.
     """
     paths = [
         path
@@ -63,7 +63,7 @@ def find_pictures(
     ]
     if not paths:
         raise InvalidFile(
-            f"no picture matches {pattern}",
+            f"no image matches {pattern}",
             expected="a folder, or a pattern, for example photos/*.png",
         )
     if order == "name":
@@ -73,13 +73,13 @@ def find_pictures(
 
 
 def check_folder_memory(files: Sequence[Path], *, max_pixels: int, names: bool = True) -> None:
-    """Refuse pictures that take more memory together than there is, before one is decoded.
+    """Refuse images that take more memory together than there is, before one is decoded.
 
     Args:
         max_pixels: Of each.
         names: Whether an error may name files like one that is missing.
     Raises:
-        InvalidFile: One is damaged, or no picture.
+        InvalidFile: One is damaged, or no image.
         InvalidValue: They are too large together.
     """
     from nodegraph.media.images.images import picture_size

@@ -1,4 +1,4 @@
-"""The pictures in a value, for Pillow: of an image, a mask, a batch, a list of them, or files."""
+"""The images in a value, for Pillow: of an image, a mask, a batch, a list of them, or files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CHANNELS = (1, 3, 4)
 
 
 class Pictures(Sequence["Image"]):
-    """The pictures of a value, made when they are asked for.
+    """The images of a value, made when they are asked for.
 
     Args:
         name: Of the output, for messages.
         value: An image, shape (batch, height, width, channels); a mask, (batch, height, width);
-            the path of a picture; or a list of these.
-        max_pixels: Width times height of a picture in a file; larger ones are refused.
+            the path of an image; or a list of these.
+        max_pixels: Width times height of an image in a file; larger ones are refused.
     Raises:
         InvalidValue: It has none.
     """
@@ -35,7 +35,7 @@ class Pictures(Sequence["Image"]):
         self._parts = list(_parts(value))
         if not self._parts:
             raise InvalidValue(
-                f"`{name}` has no picture",
+                f"`{name}` has no image",
                 given=summarize(value),
                 expected="an image, a mask, or a list of them",
                 hint="`result[...]` returns other values; decode a latent with VAEDecode.",
@@ -63,7 +63,7 @@ class Pictures(Sequence["Image"]):
         """
         if not -len(self) <= at < len(self):
             raise InvalidValue(
-                f"`{self._name}` has no picture with this number",
+                f"`{self._name}` has no image with this number",
                 given=str(at),
                 expected=f"0 to {len(self) - 1}",
             )
@@ -76,7 +76,7 @@ def has_pictures(value: Any) -> bool:
 
 
 def is_image(value: Any) -> bool:
-    """Whether a value is a batch of pictures."""
+    """Whether a value is a batch of images."""
     return bool(_is_float(value) and value.ndim == 4 and value.shape[-1] in _CHANNELS)
 
 
@@ -90,7 +90,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """Single pictures, as (height, width, channels), and files of them."""
+    """Single images, as (height, width, channels), and files of them."""
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from _parts(item)
@@ -121,6 +121,6 @@ def _picture(part: Any, max_pixels: int) -> Image:
             opened.load()
             return opened
     except FileNotFoundError:
-        raise InvalidValue(f"the picture {part} no longer exists", hint="Run again.") from None
+        raise InvalidValue(f"the image {part} no longer exists", hint="Run again.") from None
     except DAMAGED as error:
-        raise InvalidValue(f"the picture {part} cannot be read: {error}") from error
+        raise InvalidValue(f"the image {part} cannot be read: {error}") from error

@@ -45,7 +45,7 @@ _NO_RANGE = frozenset({"F", "I"})
 
 
 def to_image_tensor(value: Any, kind: PictureType) -> Tensor | None:
-    """A picture as a tensor, of PIL or an array of numpy; None where its meaning isn't certain.
+    """An image as a tensor, of PIL or an array of numpy; None where its meaning isn't certain.
 
     Arrays are of bytes, or of floats in 0..1.
     """
@@ -65,7 +65,7 @@ def _has_known_range(array: Any) -> bool:
 
 
 def is_pil_image(value: Any) -> bool:
-    """Whether a value is a picture of PIL, told without importing it."""
+    """Whether a value is an image of PIL, told without importing it."""
     return any(
         base.__name__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__
     )
@@ -194,7 +194,7 @@ def value_range(value: Any) -> tuple[float, float] | None:
 
 
 def summarize_picture(value: Any) -> str:
-    """What was given for a picture, for an error: its dtype, shape and range."""
+    """What was given for an image, for an error: its dtype, shape and range."""
     ends = value_range(value)
     return summarize(value) + (f", values {_shown(ends[0])} to {_shown(ends[1])}" if ends else "")
 

@@ -37,7 +37,7 @@ def picture_pixels(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Colours (height, width, 3) and alpha (height, width), both in 0..1.
 
-    Pictures with a colour profile are brought to sRGB by it, those for print as well.
+    Images with a colour profile are brought to sRGB by it, those for print as well.
 
     Raises:
         InvalidValue: It holds numbers of another range.
@@ -78,7 +78,7 @@ def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
 
 
 def _gray_16_bit(image: Image.Image) -> NDArray[np.float32] | None:
-    """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
+    """Gray values in 0..1 of images with more than 8 bits, which Pillow would cut off."""
     if image.mode == "F":
         return _unit(np.nan_to_num(np.asarray(image, dtype=np.float32)))
     if image.mode.startswith("I"):
@@ -94,7 +94,7 @@ def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
     """
     if np.mean((values < 0) | (values > white)) > 0.5:
         raise InvalidValue(
-            f"the picture's numbers are not brightness from 0 to {white}",
+            f"the image's numbers are not brightness from 0 to {white}",
             port="path",
             given=f"numbers from {values.min():g} to {values.max():g}",
             expected=f"numbers from 0 to {white}, or a file of 8 or 16 bits",
@@ -166,7 +166,7 @@ def _is_srgb_profile(profile: bytes, *, is_gray: bool) -> bool:
 
 
 def convert_to_srgb(image: Image.Image) -> Image.Image:
-    """A picture brought to sRGB by its colour profile; as it is if it has none that can be used."""
+    """An image brought to sRGB by its colour profile; as it is if it has none that can be used."""
     if _is_srgb(image) and image.mode != "LAB":
         return image
     if image.mode in ("P", "PA", "LA", "La", "RGBa"):
@@ -200,7 +200,7 @@ def _converted(image: Image.Image) -> Image.Image:
 
 
 def encode_png_16_bit(pixels: NDArray[np.float32], metadata: Mapping[str, str]) -> bytes:
-    """A picture as the bytes of a file.
+    """An image as the bytes of a file.
 
     Args:
         pixels: Shape (height, width, 1, 3 or 4); values outside 0..1 are clipped.
@@ -229,7 +229,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-"""What Pillow raises on pictures of more pixels than its limit."""
+"""What Pillow raises on images of more pixels than its limit."""
 DAMAGED = (
     OSError,
     SyntaxError,
@@ -246,7 +246,7 @@ DAMAGED = (
 )
 """What Pillow raises on damaged files, by experience, and on those it finds too large."""
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
-"""EXIF tag, and its values for pictures that lie on their side."""
+"""EXIF tag, and its values for images that lie on their side."""
 _WAYS = {way: way for way in range(1, 9)}
 """Values of that tag; as in Pillow, a number that equals one counts as it."""
 _TURNS = {
@@ -261,7 +261,7 @@ _TURNS = {
 
 
 _ENDLESS = 2**62
-"""More pixels than a picture can have."""
+"""More pixels than an image can have."""
 _NOTES = frozenset((b"tEXt", b"zTXt", b"iTXt", b"eXIf"))
 
 
@@ -283,9 +283,9 @@ def orientation(picture: Image.Image) -> int:
 
 
 def exif_transpose(picture: Image.Image) -> Image.Image:
-    """A copy of a picture, turned as its EXIF data says.
+    """A copy of an image, turned as its EXIF data says.
 
-    Unlike `ImageOps.exif_transpose` it takes pictures whose EXIF data can't be read.
+    Unlike `ImageOps.exif_transpose` it takes images whose EXIF data can't be read.
     """
     picture.load()  # with EXIF data behind the pixels
     turn = exif_transpose_method(picture)
@@ -334,7 +334,7 @@ _LIMIT = _Limit()
 
 @contextmanager
 def allow_pixels(most: float) -> Iterator[None]:
-    """Have Pillow open and read pictures of so many pixels meanwhile.
+    """Have Pillow open and read images of so many pixels meanwhile.
 
     Whoever opens them checks that they aren't more. Where Pillow's own limit is higher, or was
     taken away, it stays so; it is back once nobody needs another.
@@ -347,12 +347,12 @@ def allow_pixels(most: float) -> Iterator[None]:
 
 
 def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
-    """As `Image.open`, for a picture of any size: whoever reads its pixels looks at that first.
+    """As `Image.open`, for an image of any size: whoever reads its pixels looks at that first.
 
     Args:
         formats: Names of Pillow's.
     Raises:
-        UnidentifiedImageError: It is no picture of these formats.
+        UnidentifiedImageError: It is no image of these formats.
         OSError: It can't be read.
     """
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What control networks are led by, made of pictures: edges, lines, colours, slopes.
+"""What control networks are led by, made of images: edges, lines, colours, slopes.
 
 Thin edges are Canny's (1986), in plain torch: smooth, take the gradient of the colour channel that
 changes most, keep what is greatest across the edge, keep weak edges only where they touch strong
@@ -32,7 +32,7 @@ _GROWTH = 48
 
 
 def find_edges(pictures: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
-    """Edges of pictures.
+    """Edges of images.
 
     Args:
         pictures: (n, channels, h, w), 0..1.
@@ -121,7 +121,7 @@ def canny_edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
 
 
 def soft_edges(image: Tensor, deviation: float = 1.0) -> Tensor:
-    """Edges in gray, the strongest of each picture white: where and how much it changes.
+    """Edges in gray, the strongest of each image white: where and how much it changes.
 
     Args:
         deviation: Pixels that it is smoothed by first; a large one leaves the outlines.
@@ -136,7 +136,7 @@ def soft_edges(image: Tensor, deviation: float = 1.0) -> Tensor:
 
 
 def line_art(image: Tensor, deviation: float = 0.8, threshold: float = 0.02) -> Tensor:
-    """White lines on black, drawn as with a pen: where a picture is darker than around it.
+    """White lines on black, drawn as with a pen: where an image is darker than around it.
 
     Args:
         deviation: Of the lines' width, in pixels.
@@ -174,7 +174,7 @@ def scribble(image: Tensor, threshold: float = 0.12, thickness: int = 2) -> Tens
 
 
 def tile_hint(image: Tensor, factor: float = 4.0) -> Tensor:
-    """A picture without its details: made smaller, and large again."""
+    """An image without its details: made smaller, and large again."""
     height, width = image.shape[1:3]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     return resize_image(
@@ -183,14 +183,14 @@ def tile_hint(image: Tensor, factor: float = 4.0) -> Tensor:
 
 
 def color_blocks(image: Tensor, size: int = 32) -> Tensor:
-    """A picture in squares of one colour each, the mean of what is there.
+    """An image in squares of one colour each, the mean of what is there.
 
     Args:
         size: Pixels of a square's side; those at the right and lower edge may be narrower.
     """
     height, width = image.shape[1:3]
     planes = as_rgb(image).movedim(-1, 1)
-    # Of a square that the picture ends within, only what is there counts.
+    # Of a square that the image ends within, only what is there counts.
     means = functional.avg_pool2d(
         planes, (min(size, height), min(size, width)), size, ceil_mode=True
     )
@@ -244,13 +244,13 @@ PREPROCESSORS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 def preprocess(image: Tensor, preprocessor: Preprocessor, shorter_side: int = 0) -> Tensor:
-    """What a preprocessor makes of pictures, in their size and in three channels.
+    """What a preprocessor makes of images, in their size and in three channels.
 
     Args:
         image: (batch, height, width, channels).
-        shorter_side: Pixels that pictures are scaled to for it; 0 gives it them as they are.
+        shorter_side: Pixels that images are scaled to for it; 0 gives it them as they are.
     Raises:
-        InvalidValue: It gave something else than as many pictures.
+        InvalidValue: It gave something else than as many images.
         NumericalError: There is NaN or infinity in what it gave.
     """
     height, width = image.shape[1:3]
@@ -264,7 +264,7 @@ def preprocess(image: Tensor, preprocessor: Preprocessor, shorter_side: int = 0)
     right = isinstance(made, Tensor) and made.ndim == 4 and made.shape[3] in (1, 3)
     if not right or len(made) != len(image):
         raise InvalidValue(
-            f"the preprocessor {preprocessor.name} did not return one picture per input picture",
+            f"the preprocessor {preprocessor.name} did not return one image per input image",
             port="preprocessor",
             given=f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__,
             expected=f"shape ({len(image)}, height, width, 1 or 3)",

@@ -1,4 +1,4 @@
-"""Small pictures of unfinished work, as they are sent to whoever watches."""
+"""Small images of unfinished work, as they are sent to whoever watches."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 MAX_SIDE = 512
 """Pixels along the longer side of a preview at most."""
 MAX_IMAGES = 16
-"""Pictures of a batch that are shown, in a grid."""
+"""Images of a batch that are shown, in a grid."""
 _QUALITY = 85
 
 
 def picture_preview(image: Tensor, longest: int = MAX_SIDE) -> Preview:
-    """The first pictures of a batch in a grid, made smaller where they are too large.
+    """The first images of a batch in a grid, made smaller where they are too large.
 
     Args:
         image: In 0..1, shape (batch, height, width, channels); what is transparent lies on black.
@@ -32,7 +32,7 @@ def picture_preview(image: Tensor, longest: int = MAX_SIDE) -> Preview:
 
 
 def grid_preview(pictures: Tensor, longest: int) -> Preview:
-    """Pictures of one size in a grid, as a JPEG.
+    """Images of one size in a grid, as a JPEG.
 
     Args:
         pictures: In 0..1, what lies beyond is cut off; shape (batch, 3, height, width).
@@ -60,13 +60,13 @@ def grid_preview(pictures: Tensor, longest: int) -> Preview:
 def fit_within(
     height: int, width: int, longest: int, rows: int = 1, columns: int = 1
 ) -> tuple[int, int]:
-    """Height and width of pictures that make a grid no longer than `longest`."""
+    """Height and width of images that make a grid no longer than `longest`."""
     scale = min(1.0, longest / max(rows * height, columns * width))
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 
 def resize_planes(pictures: Tensor, height: int, width: int) -> Tensor:
-    """Pictures of shape (batch, channels, height, width) at another size: averaged where they
+    """Images of shape (batch, channels, height, width) at another size: averaged where they
     become smaller, interpolated where they become larger."""
     from torch.nn import functional
 

@@ -20,7 +20,7 @@ MAX_ITEMS = 1000
 
 
 _MOST_SHARE = 4
-"""Of a picture's sides; what is beyond can only be meant as pixels."""
+"""Of an image's sides; what is beyond can only be meant as pixels."""
 
 
 def parse_boxes(
@@ -29,7 +29,7 @@ def parse_boxes(
     """Boxes from a text: x, y, width and height each, as JSON or as plain numbers.
 
     Args:
-        unit: pixels, or shares of a picture's sides.
+        unit: pixels, or shares of an image's sides.
     Raises:
         InvalidValue: There are none, or something else is in there, such as pixels for shares.
     """
@@ -44,10 +44,10 @@ def parse_boxes(
             )
         if unit == "shares" and max(map(abs, box)) > _MOST_SHARE:
             raise InvalidValue(
-                "a box is far larger than the picture",
+                "a box is far larger than the image",
                 port=port,
                 given=str(list(box)),
-                expected="shares of the picture's sides, 0 to 1",
+                expected="shares of the image's sides, 0 to 1",
                 hint="If they are pixels, set unit to pixels.",
             )
     return [(box[0], box[1], box[2], box[3]) for box in boxes]
@@ -115,13 +115,13 @@ Rectangle = tuple[int, int, int, int]
 @port_type(color="#c7a25b")
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The part of a picture that was cut out of it, and what of that part is to change.
+    """The part of an image that was cut out of it, and what of that part is to change.
 
     Attributes:
-        x, y: Its left and upper edge in the picture, in pixels; below 0 where it begins outside.
-        width, height: In the picture, in pixels; it may reach over the picture's edges.
-        picture_width, picture_height: Of the picture.
-        mask: float32 in 0..1, shape (batch, height, width) in the picture's pixels.
+        x, y: Its left and upper edge in the image, in pixels; below 0 where it begins outside.
+        width, height: In the image, in pixels; it may reach over the image's edges.
+        picture_width, picture_height: Of the image.
+        mask: float32 in 0..1, shape (batch, height, width) in the image's pixels.
     """
 
     x: int
@@ -134,7 +134,7 @@ class Region:
 
 
 def expand_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectangle:
-    """A box with a margin, as far as the picture reaches.
+    """A box with a margin, as far as the image reaches.
 
     Args:
         picture: Width and height.
@@ -148,7 +148,7 @@ def expand_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectang
 def fit_box(
     box: Rectangle, target: tuple[int, int], multiple: int, picture: tuple[int, int]
 ) -> tuple[Rectangle, tuple[int, int]]:
-    """A box brought to proportions, moved into the picture if it fits, and its size when cut out.
+    """A box brought to proportions, moved into the image if it fits, and its size when cut out.
 
     Args:
         target: Width and height that it is scaled to; one that is 0 follows from the box, and if
@@ -180,7 +180,7 @@ def _in_proportion(width: int, height: int, size: tuple[int, int]) -> tuple[int,
 
 
 def _placed(start: int, side: int, wanted: int, picture: int) -> tuple[int, int]:
-    """A side about the same middle, within the picture if it is no longer than that."""
+    """A side about the same middle, within the image if it is no longer than that."""
     middle = start - (wanted - side) // 2
     if wanted > picture:
         return -((wanted - picture) // 2), wanted

@@ -1,4 +1,4 @@
-"""Pictures in other sizes."""
+"""Images in other sizes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resize_image(
     multiple: int = 1,
     fill: Color = (0.0, 0.0, 0.0, 1.0),
 ) -> Tensor:
-    """Scale pictures to a size in full precision; downscaling averages pixels to avoid flicker.
+    """Scale images to a size in full precision; downscaling averages pixels to avoid flicker.
 
     Args:
         image: float32, shape (batch, height, width, channels).
@@ -70,11 +70,11 @@ def resize_part(
     size: tuple[int, int],
     method: Method = "lanczos",
 ) -> Tensor:
-    """A part of pictures scaled to a size, with fractions of pixels at its edges.
+    """A part of images scaled to a size, with fractions of pixels at its edges.
 
     Args:
         image: float32, shape (batch, height, width, channels).
-        box: Left, top, width and height of the part, within the pictures, in pixels.
+        box: Left, top, width and height of the part, within the images, in pixels.
         size: Width and height of the result.
     Returns:
         float32, clipped to 0..1.
@@ -110,13 +110,13 @@ def _scaled(
 def fitted_size(
     before: tuple[int, int], width: int, height: int, *, fit: FitMode = "stretch", multiple: int = 1
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Width and height of the result, and of the scaled picture in it.
+    """Width and height of the result, and of the scaled image in it.
 
     Args:
         before, width, height: See `target_size`.
         fit: ``stretch`` ignores the proportions; ``crop`` keeps them and cuts off what is too
             much on both sides; ``pad`` keeps them and fills what is missing; ``inside`` keeps them
-            and gives a picture that fits into the size, ``outside`` one that covers it.
+            and gives an image that fits into the size, ``outside`` one that covers it.
         multiple: What both sides of the result are multiples of, rounded to the nearest.
     Raises:
         InvalidValue: A side is negative or too long.
@@ -149,7 +149,7 @@ ScaleBy = Literal["factor", "longer side", "shorter side", "width", "height", "m
 def scaled_size(
     before: tuple[int, int], by: ScaleBy, amount: float, multiple: int = 1
 ) -> tuple[int, int]:
-    """Width and height of a picture that keeps its proportions.
+    """Width and height of an image that keeps its proportions.
 
     Args:
         amount: A factor, pixels, or millions of them (1024 x 1024).
@@ -199,5 +199,5 @@ def _box(before: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, 
     width, height = before
     part = min(width / size[0], height / size[1])
     left, top = (width - size[0] * part) / 2, (height - size[1] * part) / 2
-    # Rounding must not push the edge out of the picture.
+    # Rounding must not push the edge out of the image.
     return max(0.0, left), max(0.0, top), min(width, width - left), min(height, height - top)

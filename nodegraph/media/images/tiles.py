@@ -1,4 +1,4 @@
-"""Pictures cut into overlapping tiles, and put together of them again.
+"""Images cut into overlapping tiles, and put together of them again.
 
 Importing it brings in no torch.
 """
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_TILES = 4096
-"""Of one picture."""
+"""Of one image."""
 
 
 @port_type(color="#a3b86c")
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a picture was cut into tiles, row by row from the upper left.
+    """How an image was cut into tiles, row by row from the upper left.
 
     Attributes:
-        width, height: Of the picture, in pixels.
+        width, height: Of the image, in pixels.
         tile_width, tile_height: Of each tile.
         left, top: Where the columns and the rows of tiles begin, in pixels.
     """
@@ -58,10 +58,10 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
 
 
 def build_tiling(width: int, height: int, tile: tuple[int, int], overlap: int) -> Tiling:
-    """How a picture of a size is cut.
+    """How an image of a size is cut.
 
     Args:
-        tile: Width and height of the tiles; those of the picture where it is smaller.
+        tile: Width and height of the tiles; those of the image where it is smaller.
         overlap: Pixels that neighbours share at the least.
     Raises:
         InvalidValue: Tiles overlap by more than half, or there would be very many.
@@ -87,7 +87,7 @@ def build_tiling(width: int, height: int, tile: tuple[int, int], overlap: int) -
 
 
 def split_tiles(image: Tensor, tiling: Tiling) -> list[Tensor]:
-    """The tiles of pictures, row by row, each (batch, tile height, tile width, channels)."""
+    """The tiles of images, row by row, each (batch, tile height, tile width, channels)."""
     height, width = tiling.tile_height, tiling.tile_width
     return [
         image[:, top : top + height, left : left + width].contiguous().clone()
@@ -97,10 +97,10 @@ def split_tiles(image: Tensor, tiling: Tiling) -> list[Tensor]:
 
 
 def join_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> Tensor:
-    """The picture that tiles make up; where they overlap one fades into the other.
+    """The image that tiles make up; where they overlap one fades into the other.
 
     Where two agree they give what they are, to the last bit, so that tiles which weren't changed
-    make the picture that they were cut from.
+    make the image that they were cut from.
 
     Args:
         tiles: As many as there were, each (batch, height, width, channels); all may be larger or
@@ -138,7 +138,7 @@ def _check_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> float:
     """How many times larger tiles are than they were."""
     if len(tiles) != tiling.count:
         raise InvalidValue(
-            "the number of tiles differs from the number that the picture was split into",
+            "the number of tiles differs from the number that the image was split into",
             port="tiles",
             given=str(len(tiles)),
             expected=str(tiling.count),

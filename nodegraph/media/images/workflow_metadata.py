@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
-"""Names of the texts in a picture: the workflow as JSON, and nodegraph's version."""
+"""Names of the texts in an image: the workflow as JSON, and nodegraph's version."""
 
 
 def encode_with_workflow(
@@ -31,7 +31,7 @@ def encode_with_workflow(
     bits: int = 8,
     warn: Callable[[str], None] | None = None,
 ) -> bytes:
-    """A picture as the bytes of a file that holds its workflow.
+    """An image as the bytes of a file that holds its workflow.
 
     Args:
         workflow: As it ran; left out if empty.
@@ -48,7 +48,7 @@ def encode_with_workflow(
     except InvalidValue as error:
         data = encode_image_file(image, format, workflow_metadata({}), quality, bits=bits)
         if warn is not None:
-            warn(f"The picture was saved without its workflow: {error}")
+            warn(f"The image was saved without its workflow: {error}")
         return data
 
 

@@ -1,1 +1,1 @@
-"""Molecules: their files, and pictures of them."""
+"""Molecules: their files, and images of them."""

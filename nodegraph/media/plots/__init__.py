@@ -1,1 +1,1 @@
-"""Plots: pictures and files of them, and what is made of plots."""
+"""Plots: images and files of them, and what is made of plots."""

@@ -20,7 +20,7 @@ _ROUNDS = 9999
 """Draws of a bootstrap or a permutation test: the smallest p-value is 1 / 10,000."""
 _CARD = (
     "Limits of this plot. A classifier assigns labels, and its errors and blind spots "
-    "affect these shares; evaluate it first on pictures labelled by people. A picture that "
+    "affect these shares; evaluate it first on images labelled by people. An image that "
     "fits none of its labels is counted as one of them. Intervals cover only random "
     "variation for these prompts, this model and these settings: other words, seeds or "
     "samplers may give other shares. A difference from an even share is not an error, and "
@@ -54,7 +54,7 @@ class Distribution:
 
 
 def wilson_interval(count: int, total: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a share, 0 to 1: right for few pictures and for shares near 0.
+    """Wilson's score interval of a share, 0 to 1: right for few images and for shares near 0.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
@@ -100,7 +100,7 @@ def distribution(
     Args:
         categories: All labels there are, so that those that never came are counted, too; the
             labels that came, most frequent first, if empty.
-        groups: What each picture was made of, such as its prompt. Pictures of one prompt are alike,
+        groups: What each image was made of, such as its prompt. Images of one prompt are alike,
             so prompts are drawn anew then, whole, and the intervals say how other prompts of their
             kind might do (cluster bootstrap); else Wilson's.
         level: How sure intervals are, such as 0.95.
@@ -219,9 +219,9 @@ def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> f
 def homogeneity_of_groups(
     first: Mapping[str, Counts], second: Mapping[str, Counts], seed: int = 0
 ) -> float:
-    """The same of two samples whose pictures come in groups, such as of one prompt.
+    """The same of two samples whose images come in groups, such as of one prompt.
 
-    Pictures of a group are alike, so groups are permuted whole: one that both samples have changes
+    Images of a group are alike, so groups are permuted whole: one that both samples have changes
     its two parts, and the others are dealt out to the samples anew.
 
     Args:
@@ -276,7 +276,7 @@ class DistributionComparison:
         intervals: Of these.
         p_value: Of samples as far apart if there were no difference; see `homogeneity`.
         distance: Half the sum of what shares differ by, 0 to 1 (total variation).
-        groups: How many the two have, if pictures come in groups; else None.
+        groups: How many the two have, if images come in groups; else None.
     """
 
     first: Distribution
@@ -298,11 +298,11 @@ def compare_distributions(
     first_groups: Sequence[str] = (),
     second_groups: Sequence[str] = (),
 ) -> DistributionComparison:
-    """Compare the labels of two sets of pictures.
+    """Compare the labels of two sets of images.
 
     Args:
-        first_groups, second_groups: What each picture was made of, such as its prompt; see
-            `distribution` and `homogeneity_of_groups`. Of both sets, or of none: pictures are then
+        first_groups, second_groups: What each image was made of, such as its prompt; see
+            `distribution` and `homogeneity_of_groups`. Of both sets, or of none: images are then
             taken for independent.
     Raises:
         InvalidValue: A set is empty, a label is no category, or groups don't fit.
@@ -345,19 +345,19 @@ def _comparison(
 
 def distribution_plot(dist: Distribution, name: str = "", title: str = "") -> Plot:
     """Bars with whiskers."""
-    note = f"{dist.total} pictures; whiskers are {_percent(dist.level)} intervals."
-    return Plot(title, "", "share of pictures", (_bars(dist, name),), notes=(note,))
+    note = f"{dist.total} images; whiskers are {_percent(dist.level)} intervals."
+    return Plot(title, "", "share of images", (_bars(dist, name),), notes=(note,))
 
 
 def comparison_plot(pair: DistributionComparison, names: tuple[str, str], title: str = "") -> Plot:
     """Bars of both, side by side."""
     both = (pair.first, pair.second)
     note = (
-        f"{pair.first.total} and {pair.second.total} pictures; whiskers are "
+        f"{pair.first.total} and {pair.second.total} images; whiskers are "
         f"{_percent(pair.first.level)} intervals; p = {pair.p_value:.4f}."
     )
     series = tuple(_bars(each, name) for each, name in zip(both, names, strict=True))
-    return Plot(title, "", "share of pictures", series, notes=(note,))
+    return Plot(title, "", "share of images", series, notes=(note,))
 
 
 def difference_plot(pair: DistributionComparison, names: tuple[str, str], title: str = "") -> Plot:
@@ -381,7 +381,7 @@ def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = Fa
     rows = zip(dist.labels, dist.counts, dist.shares, dist.intervals, strict=True)
     for name, count, share, interval in rows:
         counted, shown = f"{count} of {dist.total}", format_share(share, dist.total)
-        parts = dict.fromkeys((counted, shown))  # one and the same of few pictures
+        parts = dict.fromkeys((counted, shown))  # one and the same of few images
         low, high = (format_percentage(end, dist.total) for end in interval)
         lines.append(f"{name}: {', '.join(parts)} ({low} to {high})")
     return "\n".join([*lines, "", _several(len(dist.labels), dist.level), _CARD])
@@ -392,11 +392,11 @@ def comparison_card(pair: DistributionComparison, names: tuple[str, str], about:
     first_name, second_name = names
     fewest = min(pair.first.total, pair.second.total)
     lines = [
-        f"{about or 'Labels'}: {first_name}, {pair.first.total} pictures; {second_name}, "
-        f"{pair.second.total} pictures",
+        f"{about or 'Labels'}: {first_name}, {pair.first.total} images; {second_name}, "
+        f"{pair.second.total} images",
         (
             f"Distance of the distributions: {format_percentage(pair.distance, fewest)} of the "
-            "pictures would need other labels to make them equal."
+            "images would need other labels to make them equal."
         ),
         (
             "Probability of this distance by chance, if there were no difference: p = "
@@ -416,7 +416,7 @@ def comparison_card(pair: DistributionComparison, names: tuple[str, str], about:
 
 
 _INDEPENDENT = (
-    "All pictures are treated as independent. If several pictures come from one prompt, "
+    "All images are treated as independent. If several images come from one prompt, "
     "give the prompts as groups; without groups, differences may be reported where there "
     "are none. With equal seeds, the intervals are slightly too wide."
 )

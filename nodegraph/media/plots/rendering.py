@@ -24,7 +24,7 @@ _FEW = 40
 
 @dataclass(frozen=True, slots=True)
 class PlotFrame:
-    """What lies between two axes of a picture, in pixels."""
+    """What lies between two axes of an image, in pixels."""
 
     left: float
     right: float
@@ -34,11 +34,11 @@ class PlotFrame:
     y: Axis
 
     def point(self, position: float, value: float) -> Point | None:
-        """Where a value lies in the picture; None if it can't be shown."""
+        """Where a value lies in the image; None if it can't be shown."""
         across, up = self.x.share(position), self.y.share(value)
         if across is None or up is None:
             return None
-        # What is far beyond an end is let go on there: the picture ends soon after.
+        # What is far beyond an end is let go on there: the image ends soon after.
         across, up = (min(max(share, -0.01), 1.01) for share in (across, up))
         return (
             self.left + across * (self.right - self.left),
@@ -185,7 +185,7 @@ def _draw_on(sheet: PlotCanvas, plots: Sequence[Plot]) -> None:
 
 @dataclass(slots=True)
 class _Panel:
-    """A plot's place in the picture.
+    """A plot's place in the image.
 
     Attributes:
         begin, width: The columns that it has.

@@ -1,1 +1,1 @@
-"""Shapes: meshes and clouds of points, their files, and pictures of them."""
+"""Shapes: meshes and clouds of points, their files, and images of them."""

@@ -205,7 +205,7 @@ def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
 
 
 def _texture(shape: Any) -> Any:
-    """Its picture; of a GLB, as elsewhere trimesh puts a grey one in place of what isn't read."""
+    """Its image; of a GLB, as elsewhere trimesh puts a grey one in place of what isn't read."""
     return getattr(getattr(shape.visual, "material", None), "baseColorTexture", None)
 
 

@@ -27,7 +27,7 @@ _PLAIN = (0.75, 0.76, 0.78)
 _LIGHT = (-0.4, 0.6, 0.7)
 _AMBIENT = 0.25
 _FINER = 2
-"""Pixels of the drawing on each side of one of the picture, so that edges are smooth."""
+"""Pixels of the drawing on each side of one of the image, so that edges are smooth."""
 _WITHIN = [(down, across) for down in range(_FINER) for across in range(_FINER)]
 _MARGIN = 0.94
 _EDGE = 1e-3
@@ -49,7 +49,7 @@ def turntable(
     """A shape from all sides, as it turns once about the axis that goes up.
 
     Args:
-        size: Of the square pictures, in pixels.
+        size: Of the square images, in pixels.
         elevation: Degrees from which it is seen from above.
         on_progress: Told how many frames are done; may raise, to stop.
     Returns:
@@ -74,7 +74,7 @@ def draw_shape(
     """A shape from one side.
 
     Args:
-        size: Of the square picture, in pixels.
+        size: Of the square image, in pixels.
         angle: Degrees by which it is turned.
         elevation: Degrees from which it is seen from above.
     Returns:

@@ -20,7 +20,7 @@ from nodegraph.media.images.input_files import guess_file_kind, translate_os_err
 
 
 def glb_bytes(document: dict[str, Any], binary: bytes) -> bytes:
-    """A GLB file of its JSON and of what its tables and pictures lie in."""
+    """A GLB file of its JSON and of what its tables and images lie in."""
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     chunks = _chunk(JSON_CHUNK, text) + _chunk(BINARY_CHUNK, binary)
@@ -122,12 +122,12 @@ def _check_nodes(document: dict[str, Any], name: str) -> None:
 
 
 def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
-    """Refuse pictures within a GLB that are of other formats, or too large.
+    """Refuse images within a GLB that are of other formats, or too large.
 
     Args:
-        binary: What its tables and pictures lie in.
+        binary: What its tables and images lie in.
     Raises:
-        InvalidFile: There is such a picture.
+        InvalidFile: There is such an image.
     """
     from nodegraph.media.images.pillow_files import DAMAGED  # brings Pillow
 
@@ -149,7 +149,7 @@ def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
 
 
 def _decoded_pixel_count(data: bytes, most: int) -> int:
-    """How many pixels a picture has; it is decoded, unless it has more than `most`.
+    """How many pixels an image has; it is decoded, unless it has more than `most`.
 
     Raises:
         One of `DAMAGED`: It can't be.

@@ -62,7 +62,7 @@ def _part_of_audio(audio: Audio, start: Fraction, seconds: Fraction | None) -> A
 def video_from_images(
     images: Sequence[Tensor], rate: Fraction, audio: Audio | None = None
 ) -> Video:
-    """A video of pictures in their order.
+    """A video of images in their order.
 
     Args:
         images: Each (batch, height, width, 1, 3 or 4 channels), all of one size; transparency is
@@ -74,11 +74,11 @@ def video_from_images(
 
     batches = [batch for batch in images if len(batch)]
     if not batches:
-        raise InvalidValue("there are no pictures to create a video from", port="images")
+        raise InvalidValue("there are no images to create a video from", port="images")
     sizes = list(dict.fromkeys((batch.shape[2], batch.shape[1]) for batch in batches))
     if len(sizes) > 1:
         raise InvalidValue(
-            "the pictures of a video must have the same size",
+            "the images of a video must have the same size",
             port="images",
             given=", ".join(f"{width} x {height}" for width, height in sizes[:4]),
             hint="Put a ResizeImage before this node.",
@@ -91,7 +91,7 @@ def video_from_images(
 
 
 def _colors(batch: Tensor) -> Tensor:
-    """Red, green and blue of pictures of any channels."""
+    """Red, green and blue of images of any channels."""
     if batch.shape[-1] < 3:
         return batch[..., :1].expand(*batch.shape[:-1], 3)
     return batch[..., :3].float().clamp(0, 1)
@@ -165,7 +165,7 @@ def _pictures(
     every: int,
     on_progress: OnProgress | None,
 ) -> tuple[list[FramePlanes], bool]:
-    """The pictures, and whether the video ends with them."""
+    """The images, and whether the video ends with them."""
     from nodegraph.media.videos.colors import read_planes
 
     pictures: list[FramePlanes] = []
@@ -185,7 +185,7 @@ def _pictures(
             is_end = False
             break
     if index < 0:
-        raise InvalidFile(f"{file.name} is damaged: it contains no picture")
+        raise InvalidFile(f"{file.name} is damaged: it contains no image")
     if not pictures:
         raise frame_out_of_range_error(first, index + 1)
     return pictures, is_end
@@ -207,8 +207,8 @@ def _audio(
     """The part of the audio from `start`, as long as there is some and `seconds` at most.
 
     Args:
-        begins: When the first picture is shown, by the file's clock.
-        is_end: Take what sounds on behind the last picture, too.
+        begins: When the first image is shown, by the file's clock.
+        is_end: Take what sounds on behind the last image, too.
     """
     import numpy as np
     import torch
@@ -225,7 +225,7 @@ def _audio(
     for frame in file.audio_frames():
         samples = frame_to_samples(frame)
         if at is None:
-            # Audio may begin later than the pictures, or sooner.
+            # Audio may begin later than the images, or sooner.
             at = round(((frame.pts or 0) * (frame.time_base or 1) - begins) * rate)
             parts.append(np.zeros((len(samples), max(0, at - begin)), np.float32))
         parts.append(samples[:, max(0, begin - at) : max(0, end - at)])

@@ -175,7 +175,7 @@ def _range(is_full: bool, bits: int) -> tuple[NDArray[np.float64], float]:
 
 
 def rgb_to_yuv420(rgb: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ...]:
-    """A picture as 4:2:0 of BT.709 in the limited range, as players expect it.
+    """An image as 4:2:0 of BT.709 in the limited range, as players expect it.
 
     Args:
         rgb: In 0..1, shape (height, width, 3).

@@ -37,7 +37,7 @@ class _Coding:
 
     Attributes:
         container: FFmpeg's name of the container.
-        codec, audio_codec: Of the pictures, and of the audio.
+        codec, audio_codec: Of the images, and of the audio.
         pixels: The form of pixels.
         options: Of the codec, by the quality from 1 to 100.
         audio_rates: Samples a second that the audio's codec takes, the usual one first; none for

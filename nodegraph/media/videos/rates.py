@@ -166,7 +166,7 @@ class FrameTimes:
         size = 0
         try:
             for packet in packets:
-                # An AVI has empty ones where a picture is shown on.
+                # An AVI has empty ones where an image is shown on.
                 if not packet.size or packet.is_discard:
                     continue
                 size += packet.size

@@ -1,7 +1,7 @@
 """Video files: what is in them, opened with nothing but their own bytes. Imports no torch.
 
 A file is a stranger's: FFmpeg opens no other file or address for it, only formats and codecs that
-are listed here, and no picture larger than allowed.
+are listed here, and no image larger than allowed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _SHORTFALL = Fraction(1, 100)
 _COUNTED = 256 << 20
 """Bytes that are read at most to count frames."""
 _AHEAD = 17
-"""Packets among which the first picture is, as H.264 and H.265 put at most 16 before it."""
+"""Packets among which the first image is, as H.264 and H.265 put at most 16 before it."""
 _TAIL = 2, 32
 """Seconds and frames before its end from which an MP4 is read to count its frames."""
 
@@ -100,7 +100,7 @@ class Orientation(NamedTuple):
     is_flipped_down: bool = False
 
     def apply(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The picture as it is shown; a view."""
+        """The image as it is shown; a view."""
         turned = picture.swapaxes(0, 1) if self.is_transposed else picture
         return turned[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
 
@@ -161,7 +161,7 @@ class OpenVideo:
     """A video file that is open.
 
     Attributes:
-        pictures: Its stream of pictures.
+        pictures: Its stream of images.
         audio: That of audio; None if there is none, or none that can be read.
     """
 
@@ -246,7 +246,7 @@ class OpenVideo:
             self._file.seek(position)
 
     def _scan_times(self) -> FrameTimes | None:
-        """Read all packets of its pictures in a container of their own, and decode none."""
+        """Read all packets of its images in a container of their own, and decode none."""
         self._file.seek(0)
         with _container(self._file, self.name, self._max_pixels) as container:
             packets = container.demux(container.streams[self.pictures.index])
@@ -257,7 +257,7 @@ class OpenVideo:
 
     @property
     def has_separate_alpha(self) -> bool:
-        """Whether a WebM or Matroska has transparency beside its pictures, which isn't decoded."""
+        """Whether a WebM or Matroska has transparency beside its images, which isn't decoded."""
         return self.pictures.metadata.get("alpha_mode") == "1"
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -276,7 +276,7 @@ class OpenVideo:
                     self._begin = frame.pts
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
-                    raise InvalidFile(f"{self.name} is refused: its pictures change their size")
+                    raise InvalidFile(f"{self.name} is refused: its images change their size")
                 yield frame
         self._check_length()
 
@@ -303,37 +303,37 @@ class OpenVideo:
 
     @property
     def start_time(self) -> Fraction:
-        """When the first picture is shown, in seconds of the file's clock.
+        """When the first image is shown, in seconds of the file's clock.
 
-        Where the file doesn't tell, that is known once the picture was read.
+        Where the file doesn't tell, that is known once the image was read.
         """
         start = self._stream_start
         return (self._begin or 0 if start is None else start) * _base(self.pictures)
 
     @property
     def _stream_start(self) -> int | None:
-        """What FFmpeg says; None where it is the time of the first picture that is shown."""
+        """What FFmpeg says; None where it is the time of the first image that is shown."""
         # Of few frames of H.264 in a Matroska it says nothing, or when the audio begins.
         is_matroska = "matroska" in self.container.format.name
         return None if is_matroska else self.pictures.start_time
 
     def _allow_for_delay(self, packet: Any) -> None:
-        """An AVI has times of decoding alone, and pictures are shown later than the first one's."""
+        """An AVI has times of decoding alone, and images are shown later than the first one's."""
         is_known = packet.pts is not None and packet.dts is not None
         if self.container.format.name == "avi" and is_known:
             self._begin = (self.pictures.start_time or 0) + packet.pts - packet.dts
 
     def _time_of(self, pts: int) -> Fraction:
-        """Seconds since the first picture."""
+        """Seconds since the first image."""
         return (pts - (self._begin or 0)) * _base(self.pictures)
 
     @property
     def _end_time(self) -> Fraction:
-        """Seconds until the last picture isn't shown any more, as far as packets were read."""
+        """Seconds until the last image isn't shown any more, as far as packets were read."""
         shown = self._shown
         if shown.latest is None or shown.end is None:
             return Fraction(0)
-        # A Matroska may leave out how long pictures are shown.
+        # A Matroska may leave out how long images are shown.
         lasts = Fraction(0) if shown.has_length else 1 / self.rate
         return max(Fraction(0), self._time_of(shown.end), self._time_of(shown.latest) + lasts)
 
@@ -347,7 +347,7 @@ class OpenVideo:
         """Raises: InvalidFile: There is none."""
         frame = next(islice(self.frames(), 1), None)
         if frame is None:
-            raise damaged_file_error(self.name, "it contains no picture")
+            raise damaged_file_error(self.name, "it contains no image")
         return frame
 
     def count(self, path: Path, rate: Fraction) -> int | None:
@@ -365,7 +365,7 @@ class OpenVideo:
         return count if self._shown.untimed else self._total(rate)
 
     def _skip_to_tail(self) -> bool:
-        """Go on near the end where a file has a list of all its pictures, as an MP4 does."""
+        """Go on near the end where a file has a list of all its images, as an MP4 does."""
         import av
 
         stream, (seconds, frames) = self.pictures, _TAIL
@@ -382,7 +382,7 @@ class OpenVideo:
         return True
 
     def _picture_packets(self) -> Iterator[Any]:
-        """Those of its pictures; of the first few it is taken when the first picture is shown."""
+        """Those of its images; of the first few it is taken when the first image is shown."""
         self._look_ahead()
         first, self._ahead = self._ahead, []
         if first:
@@ -393,11 +393,11 @@ class OpenVideo:
         yield from chain(first, self._packets_left or ())
 
     def _look_ahead(self) -> None:
-        """Read the first packets of its pictures, which are kept to be decoded."""
+        """Read the first packets of its images, which are kept to be decoded."""
         if self._packets_left is not None:
             return
         self._packets_left = self._packets(self.pictures)
-        # Where pictures come in their order, two tell as much; they may be large.
+        # Where images come in their order, two tell as much; they may be large.
         ahead = _AHEAD if self.pictures.codec_context.codec.reorder else 2
         self._ahead = list(islice(self._packets_left, ahead))
         shown = [each for each in self._ahead if _is_shown(each)]
@@ -428,14 +428,14 @@ class OpenVideo:
     def _pictures(self) -> VideoStream:
         from av.stream import Disposition
 
-        # The cover picture of a song is a stream, too.
+        # The cover image of a song is a stream, too.
         streams = [
             each
             for each in self.container.streams.video
             if each.codec_context is not None and not each.disposition & Disposition.attached_pic
         ]
         if not streams:
-            raise InvalidFile(f"{self.name} is not a video: it contains no moving pictures")
+            raise InvalidFile(f"{self.name} is not a video: it contains no moving images")
         [stream, *_] = streams
         codec = stream.codec_context
         if codec.codec.name not in _VIDEO_CODECS.split(","):
@@ -448,7 +448,7 @@ class OpenVideo:
         # Some codecs don't even tell the size of what is larger.
         if not 0 < codec.width * codec.height <= self._max_pixels:
             raise InvalidFile(
-                f"{self.name} is refused: its pictures are too large, or damaged",
+                f"{self.name} is refused: its images are too large, or damaged",
                 given=f"{codec.width} x {codec.height} pixels" if codec.width else None,
                 expected=f"at most {self._max_pixels:,} pixels",
             )
@@ -464,7 +464,7 @@ class OpenVideo:
         return None
 
     def _declared_duration(self) -> Fraction | None:
-        """Seconds that its pictures last, as the file says, if one can go by that."""
+        """Seconds that its images last, as the file says, if one can go by that."""
         stream, kind = self.pictures, self.container.format.name
         if "mp4" in kind and stream.duration:
             return stream.duration * _base(stream)
@@ -479,7 +479,7 @@ class OpenVideo:
         until, length = self._end_time, self._declared_duration()
         if length is None or until >= length * (1 - _SHORTFALL) - 1 / self.rate / 2:
             return
-        # A whole file may not tell how long its last picture is shown, or what was trimmed.
+        # A whole file may not tell how long its last image is shown, or what was trimmed.
         if not is_complete(self._file):
             raise damaged_file_error(
                 self.name, f"only {float(until):.1f} of {float(length):.1f} s are there"
@@ -488,7 +488,7 @@ class OpenVideo:
 
 @dataclass(slots=True)
 class _PresentationTimes:
-    """What the packets of pictures say of when these are shown, by the stream's clock.
+    """What the packets of images say of when these are shown, by the stream's clock.
 
     Attributes:
         latest: When the last one begins.
@@ -566,7 +566,7 @@ def _container(
 
 def _is_shown(packet: Any) -> bool:
     # What was trimmed from a file that wasn't written anew is in there still; an AVI has empty
-    # ones where a picture is shown on.
+    # ones where an image is shown on.
     return not packet.is_discard and (packet.size > 0 or packet.pts is not None)
 
 

@@ -203,7 +203,7 @@ def derive(component: Component, recipe: Recipe) -> Component:
 def _with_ip_adapters(
     modules: Mapping[str, nn.Module], adapters: Sequence[Adapter]
 ) -> dict[str, nn.Module]:
-    """Modules of which the first is led by pictures."""
+    """Modules of which the first is led by images."""
     # Its layers take a while to import, which only those wait for who use them.
     from nodegraph.models.ip_adapters.image_prompts import attach_ip_adapters
 

@@ -143,7 +143,7 @@ def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], path: Path) -
         depths=list(shape.depths),
         num_heads=list(shape.heads),
         window_size=shape.window,
-        # Of no effect but that windows of all stages fit into it: pictures of any size are taken.
+        # Of no effect but that windows of all stages fit into it: images of any size are taken.
         image_size=_PATCH * 8 * 2 * shape.window,
         drop_path_rate=0.0,
         out_features=[f"stage{stage}" for stage in (1, 2, 3, 4)],
@@ -159,10 +159,10 @@ def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], path: Path) -
 
 
 def has_colors_last(tensors: Mapping[str, Tensor]) -> bool:
-    """In which of two orders a BiRefNet was taught to take a picture's patches as channels.
+    """In which of two orders a BiRefNet was taught to take an image's patches as channels.
 
     Files don't say it, and of those that are published there are both. But what is beside each
-    other in a picture is much alike, so what is learnt of it is: the order in which the weights of
+    other in an image is much alike, so what is learnt of it is: the order in which the weights of
     neighbours are alike tells it. In the one, the patch below and the next colour of the same patch
     are so many channels on; in the other, the patches below and to the right.
 

@@ -136,7 +136,7 @@ def deformable_convolution(
 ) -> Tensor:
     """A convolution of stride 1 each of whose samples is taken off its place, and weighed.
 
-    Between pixels it is sampled linearly; outside the picture there are zeros. It is sampled in
+    Between pixels it is sampled linearly; outside the image there are zeros. It is sampled in
     float32 whatever the weights are: in half precision places would be pixels off.
 
     Args:
@@ -175,7 +175,7 @@ def _numbers(plane: Tensor, axis: int) -> Tensor:
 
 
 class DeformableConv(nn.Module):
-    """A deformable convolution that finds its offsets and strengths (0 to 2) in the picture."""
+    """A deformable convolution that finds its offsets and strengths (0 to 2) in the image."""
 
     def __init__(self, channels: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class DeformableConv(nn.Module):
 
 
 GRIDS = {5: 32, 4: 16, 3: 8, 2: 4, 1: 1}
-"""Into how many patches a side the picture is cut for each of the decoder's looks at it."""
+"""Into how many patches a side the image is cut for each of the decoder's looks at it."""
 _EDGES = 16
 """Channels by which edges are told."""
 
@@ -209,7 +209,7 @@ def resized(planes: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
 
 
 def patches(picture: Tensor, grid: int, *, colors_last: bool) -> Tensor:
-    """A picture's patches as channels.
+    """An image's patches as channels.
 
     Args:
         picture: (batch, colours, height, width), sides multiples of `grid`.
@@ -276,7 +276,7 @@ class _Block(nn.Module):
 
 
 class _ImageBranch(nn.Module):
-    """What a block is told of the picture itself."""
+    """What a block is told of the image itself."""
 
     def __init__(self, channels: int, within: int, outputs: int) -> None:
         super().__init__()
@@ -299,7 +299,7 @@ class _Lateral(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """From the coarsest features to the finest, with a look at the picture at each scale."""
+    """From the coarsest features to the finest, with a look at the image at each scale."""
 
     def __init__(self, shape: BiRefNetShape, channels: tuple[int, ...], *, colors_last: bool):
         super().__init__()
@@ -360,7 +360,7 @@ class BiRefNet(nn.Module):
 
     def __init__(self, shape: BiRefNetShape, backbone: nn.Module, *, colors_last: bool) -> None:
         super().__init__()
-        # The picture's features and those of its half, side by side.
+        # The image's features and those of its half, side by side.
         channels = tuple(2 * shape.width * 2**stage for stage in (3, 2, 1, 0))
         self.bb = backbone
         self.squeeze_module = nn.Sequential(_Block(sum(channels), channels[0], shape))

@@ -1,4 +1,4 @@
-"""IP-Adapters: what pictures show leads a model, beside its prompts. Imports no torch.
+"""IP-Adapters: what images show leads a model, beside its prompts. Imports no torch.
 
 Source: Ye et al. 2023, arXiv:2308.06721.
 """

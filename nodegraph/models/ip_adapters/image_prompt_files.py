@@ -40,7 +40,7 @@ def open_redux(
     """The recipe of Flux.1 Redux with its eyes; nothing is loaded yet.
 
     Args:
-        name: Its folder in the diffusers layout, or a .safetensors file of what brings pictures to
+        name: Its folder in the diffusers layout, or a .safetensors file of what brings images to
             prompts: under the models folders, or a path.
         encoder: SigLIP's vision model, as a folder or .safetensors file; `AUTO` in such a folder.
         dtype, device: As for `open_model`.
@@ -108,7 +108,7 @@ _ENCODER_FOLDER = "image_encoder"
 @port_type(name="IPAdapter", color="#e0a05c")
 @dataclass(frozen=True, slots=True)
 class IPAdapterChoice:
-    """An IP-Adapter, and the eyes that tell it what a picture shows.
+    """An IP-Adapter, and the eyes that tell it what an image shows.
 
     Attributes:
         source: The file that holds it.
@@ -129,7 +129,7 @@ class IPAdapterFile:
 
     Attributes:
         layers: Shapes of what it adds to each of a UNet's layers of cross-attention, in its order.
-        embed_width: Width of what it reads of a picture.
+        embed_width: Width of what it reads of an image.
         reads_patches: As of `IPAdapterChoice`.
         bytes: Of its tensors in float32.
     """
@@ -187,7 +187,7 @@ def _read(path: Path, projection: Shapes) -> tuple[bool, int]:
         raise InvalidFile(
             f"{path} is an IP-Adapter for faces that uses InsightFace (FaceID), which is not "
             "supported",
-            hint="IP-Adapter Plus Face works with pictures of faces without InsightFace.",
+            hint="IP-Adapter Plus Face works with images of faces without InsightFace.",
         )
     if {"latents", "proj_in.weight"} <= projection.keys():
         return True, projection["proj_in.weight"][1]
@@ -296,5 +296,5 @@ def _check_width(adapter: IPAdapterFile, path: Path, width: object) -> None:
             f"{path} returns embeddings {width} wide, and {adapter.path.name} reads "
             f"{adapter.embed_width}",
             hint="Use the image encoder that the IP-Adapter was trained with: widths 1024 and "
-            "1280 are ViT-H's (of a picture and of patches), 1280 and 1664 ViT-bigG's.",
+            "1280 are ViT-H's (of an image and of patches), 1280 and 1664 ViT-bigG's.",
         )

@@ -107,12 +107,12 @@ def with_ip_adapter(
 def embed_images(
     encoder: Component, image: Tensor, *, reads_patches: bool
 ) -> tuple[Tensor, Tensor]:
-    """What pictures show, and what stands for no picture.
+    """What images show, and what stands for no image.
 
     Args:
-        image: In 0..1, shape (pictures, height, width, 3 or 4).
+        image: In 0..1, shape (images, height, width, 3 or 4).
     Returns:
-        Both float32 on the CPU, (1, pictures, width) or (1, pictures, patches, width).
+        Both float32 on the CPU, (1, images, width) or (1, images, patches, width).
     """
     size = encoder.module.config.image_size
     processor = CLIPImageProcessor(size=size, crop_size=size)
@@ -135,16 +135,16 @@ def _patches(module: Any, pixels: Tensor) -> Tensor:
 
 
 def picture_mask(mask: Tensor, pictures: int) -> Tensor:
-    """Where pictures lead: 0 or 1, shape (1, pictures, height, width).
+    """Where images lead: 0 or 1, shape (1, images, height, width).
 
     Args:
-        mask: In 0..1, shape (1 or pictures, height, width); from a half up they lead.
+        mask: In 0..1, shape (1 or images, height, width); from a half up they lead.
     Raises:
-        InvalidValue: There are as many masks as neither one nor pictures.
+        InvalidValue: There are as many masks as neither one nor images.
     """
     if len(mask) not in (1, pictures):
         raise InvalidValue(
-            "the number of masks is neither 1 nor the number of pictures",
+            "the number of masks is neither 1 nor the number of images",
             port="mask",
             given=str(len(mask)),
             expected=f"1 or {pictures}",
@@ -161,7 +161,7 @@ def with_image_embeds(
     *,
     is_negative: bool = False,
 ) -> Conditioning:
-    """Prompts that say what an IP-Adapter's pictures show; the empty one, that there are none.
+    """Prompts that say what an IP-Adapter's images show; the empty one, that there are none.
 
     Args:
         index: Of the adapter on the model.

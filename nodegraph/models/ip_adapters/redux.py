@@ -16,12 +16,12 @@ from nodegraph.media.images.images import to_pil
 
 @torch.no_grad()
 def redux_tokens(redux: Component, image: Tensor) -> Tensor:
-    """What is said of pictures.
+    """What is said of images.
 
     Args:
-        image: In 0..1, shape (pictures, height, width, 3 or 4).
+        image: In 0..1, shape (images, height, width, 3 or 4).
     Returns:
-        float32 on the CPU, (1, pictures · patches, width).
+        float32 on the CPU, (1, images · patches, width).
     """
     eyes, embedder = redux.modules["image_encoder"], redux.modules["image_embedder"]
     size = eyes.config.image_size
@@ -35,7 +35,7 @@ def redux_tokens(redux: Component, image: Tensor) -> Tensor:
 
 
 def with_tokens(conditioning: Conditioning, words: Tensor, strength: float) -> Conditioning:
-    """Prompts that go on with what is said of pictures.
+    """Prompts that go on with what is said of images.
 
     Args:
         words: As `redux_tokens` gave them.

@@ -12,9 +12,9 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 
 IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - no password
-"""Stands in what Qwen is told for each 28 x 28 pixels of a picture."""
+"""Stands in what Qwen is told for each 28 x 28 pixels of an image."""
 IMAGE_BLOCK = f"<|vision_start|>{IMAGE_TOKEN}<|vision_end|>"
-"""What it is told of a picture, before the question."""
+"""What it is told of an image, before the question."""
 
 
 @dataclass(frozen=True, slots=True)

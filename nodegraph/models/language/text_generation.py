@@ -113,7 +113,7 @@ def _headed(module: Any) -> Any:
 
 
 _SMALLEST, _LARGEST = 256 * 256, 1024 * 1024
-"""Pixels that pictures are brought to, those between as they are."""
+"""Pixels that images are brought to, those between as they are."""
 _THOUGHT = "</think>"
 """Ends what a model thinks before it answers."""
 
@@ -125,7 +125,7 @@ class Question:
     Attributes:
         text: The question.
         system: What it is told beforehand of how to answer.
-        images: Pictures to look at, each float32 in 0..1, (height, width, 3).
+        images: Images to look at, each float32 in 0..1, (height, width, 3).
         is_chat: Whether what it was trained to find around a question is put there; else it goes
             on with the text as it is.
         thinks: Whether it may think first, where it would; what it thinks isn't in its answer.
@@ -155,7 +155,7 @@ def generate_answer(
         sampling: How words are drawn; None: always the likeliest.
         on_token: Called before each token with how many there are; what it raises ends the writing.
     Raises:
-        InvalidValue: It is no language model, sees no pictures, or the question is too long.
+        InvalidValue: It is no language model, sees no images, or the question is too long.
         InvalidFile: Its files have no head.
         NumericalError: It gives NaN.
     """
@@ -204,13 +204,13 @@ def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, 
 def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
     if not hasattr(getattr(module, "model", module), "visual"):
         raise InvalidValue(
-            "this text encoder takes no pictures",
+            "this text encoder takes no images",
             port="images",
             expected="a Qwen 2.5-VL with its vision model, for example that of Qwen-Image",
         )
     if IMAGE_TOKEN in question.text + question.system:
         raise InvalidValue(
-            "the text contains a special token that stands for pictures",
+            "the text contains a special token that stands for images",
             port="prompt",
             given=IMAGE_TOKEN,
         )
@@ -221,7 +221,7 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
 
 
 def _forget(module: Any) -> None:
-    """Leave a shared model as it was: Qwen 2.5-VL keeps where the last text's pictures were."""
+    """Leave a shared model as it was: Qwen 2.5-VL keeps where the last text's images were."""
     inner = getattr(module, "model", module)
     if hasattr(inner, "rope_deltas"):
         inner.rope_deltas = None

@@ -1,1 +1,1 @@
-"""Pictures made larger by networks: their weights, and the tiles that they work in."""
+"""Images made larger by networks: their weights, and the tiles that they work in."""

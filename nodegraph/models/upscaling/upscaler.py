@@ -28,7 +28,7 @@ def upscale_image(
     overlap: int = 16,
     on_tile: Callable[[int, int], None] = lambda step, total: None,
 ) -> Tensor:
-    """Pictures as an upscale model makes them, one by one.
+    """Images as an upscale model makes them, one by one.
 
     What is more than the model takes, such as transparency, is scaled by a cubic filter.
 
@@ -36,7 +36,7 @@ def upscale_image(
         image: float32 in 0..1, shape (batch, height, width, channels), 1, 3 or 4 of them.
         tile: Side of the tiles that the model sees at a time, in pixels of `image`; 0 is all.
         overlap: Pixels that neighbouring tiles share and fade over, less than a tile.
-        on_tile: Told after each tile how many are done, of how many in all pictures.
+        on_tile: Told after each tile how many are done, of how many in all images.
     Returns:
         float32 in 0..1 on the CPU, with the channels of `image`.
     Raises:
@@ -119,7 +119,7 @@ def _with_extra_channels(made: Tensor, picture: Tensor, scale: int) -> Tensor:
 class CompactUpscaler(nn.Module):
     """3 x 3 convolutions at the size of what it is given, and one shuffle of channels into pixels.
 
-    What it learns is the difference to the picture made larger by repeating its pixels. Its tensors
+    What it learns is the difference to the image made larger by repeating its pixels. Its tensors
     are named as in published files of this kind (Real-ESRGAN's "compact" models, SRVGGNetCompact).
     Source: Wang et al. 2021, arXiv:2107.10833, and its repository's network of that name; the
     shuffle is Shi et al. 2016, arXiv:1609.05158.
@@ -142,7 +142,7 @@ class CompactUpscaler(nn.Module):
 
 
 _PURPOSES = ("SR", "Restoration")
-"""Of what spandrel knows: that which takes one picture and gives one."""
+"""Of what spandrel knows: that which takes one image and gives one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ class Upscaler(Component):
     """A network that takes (1, channels, height, width) in 0..1 to `scale` times the size.
 
     Attributes:
-        channels: Of the pictures that it takes: 1 or 3.
-        scale: 1 for those that mend pictures only.
+        channels: Of the images that it takes: 1 or 3.
+        scale: 1 for those that mend images only.
     """
 
     channels: int = 3
@@ -200,7 +200,7 @@ class PaddedNetwork(nn.Module):
 
 
 def _grown(picture: Tensor, height: int, width: int) -> Tensor:
-    """A picture with what is near its lower and right end mirrored there."""
+    """An image with what is near its lower and right end mirrored there."""
     while tuple(picture.shape[-2:]) != (height, width):
         # no more than there is can be mirrored at once
         down = min(height - picture.shape[-2], picture.shape[-2] - 1)
@@ -244,9 +244,9 @@ def _by_spandrel(recipe: UpscaleModel, tensors: dict[str, Tensor]) -> Upscaler:
     purpose = getattr(descriptor, "purpose", "")
     if purpose not in _PURPOSES or descriptor.input_channels not in (1, 3):
         raise InvalidFile(
-            f"{recipe.path} is a model for another purpose than enlarging pictures",
+            f"{recipe.path} is a model for another purpose than enlarging images",
             given=f"{descriptor.architecture.name}, {purpose}",
-            expected="super-resolution, or restoration of whole pictures",
+            expected="super-resolution, or restoration of whole images",
         )
     sizes = descriptor.size_requirements
     network = PaddedNetwork(

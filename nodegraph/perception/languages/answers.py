@@ -27,13 +27,13 @@ def answer(
     """What a language model answers; arguments as of `generate_text`.
 
     Raises:
-        InvalidValue: Pictures are given, or too much text.
+        InvalidValue: Images are given, or too much text.
         InvalidFile: Its tokenizer's template for questions is damaged.
         NumericalError: It gives NaN.
     """
     if question.images:
         raise InvalidValue(
-            "a language model of LoadLanguageModel takes no pictures",
+            "a language model of LoadLanguageModel takes no images",
             port="images",
             expected="the text encoder of Qwen-Image, which takes them",
         )

@@ -41,7 +41,7 @@ _LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12),
     (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
-"""Source, with colours, sizes and dimming: Cao et al. 2019, arXiv:1812.08008, as pictures for
+"""Source, with colours, sizes and dimming: Cao et al. 2019, arXiv:1812.08008, as images for
 ControlNet were made, Zhang et al. 2023, arXiv:2302.05543."""
 _RADIUS, _SIDE, _DIMMED, _CORNERS = 4, 512, 0.6, 36
 
@@ -49,7 +49,7 @@ _RADIUS, _SIDE, _DIMMED, _CORNERS = 4, 512, 0.6, 36
 def draw_skeletons(
     people: Sequence[Sequence[Joint]], width: int, height: int, thickness: float = 1.0
 ) -> Tensor:
-    """A picture of people's joints and limbs on black.
+    """An image of people's joints and limbs on black.
 
     Args:
         people: `COCO` joints of each.
@@ -125,7 +125,7 @@ def draw_poses(
     Args:
         image: (batch, height, width, channels).
         boxes: x, y, width and height in pixels round a person each; none for one in the whole
-            picture.
+            image.
         threshold: How sure the model is to be of a joint, 0..1.
         thickness: See `draw_skeletons`.
     Returns:
@@ -153,7 +153,7 @@ def _joints_in(module: Any, model: VisionModel, picture: Tensor, boxes: Boxes) -
     """Of the person in each box: (joints, 3), x and y in pixels and how sure the model is."""
     pixels = preprocess(model, picture, boxes=[boxes])["pixel_values"]
     experts = module.config.backbone_config.num_experts
-    # Of several experts the first was trained on people in pictures of daily life.
+    # Of several experts the first was trained on people in images of daily life.
     chosen = {"dataset_index": torch.zeros(len(pixels), dtype=torch.int64)} if experts > 1 else {}
     chosen = {name: value.to(module.device) for name, value in chosen.items()}
     answer = module(pixel_values=pixels.to(module.device, module.dtype), **chosen)
@@ -189,7 +189,7 @@ def check_scipy_installed() -> None:
 
 TextInputs = Mapping[str, Tensor]
 MaskFunction = Callable[[Any, VisionModel, Tensor, TextInputs, float], Tensor]
-"""Module, model, picture (height, width, channels), words and threshold to (height, width)."""
+"""Module, model, image (height, width, channels), words and threshold to (height, width)."""
 
 _TOKENS = 32
 """That SAM 3 reads. Source, with what follows: Carion et al. 2025, arXiv:2511.16719."""
@@ -278,9 +278,9 @@ def detect_objects(
         image: (batch, height, width, channels).
         labels: Names of classes that the model knows, with commas between them; empty for all.
         threshold: How sure it is to be of each, 0..1.
-        max_boxes: Boxes in a picture, at most.
+        max_boxes: Boxes in an image, at most.
     Returns:
-        For each picture x, y, width and height in pixels of each thing, the surest first; and what
+        For each image x, y, width and height in pixels of each thing, the surest first; and what
         is in these boxes, 0..1, (batch, height, width).
     Raises:
         InvalidValue: The model is for something else, or doesn't know a class.
@@ -337,8 +337,8 @@ def boxes_text(boxes: Boxes, width: int, height: int, unit: str = "shares") -> s
     """Boxes in pixels as a text.
 
     Args:
-        width, height: Of the picture, in pixels.
-        unit: shares of the picture's sides, or pixels.
+        width, height: Of the image, in pixels.
+        unit: shares of the image's sides, or pixels.
     """
     sides = (width, height, width, height) if unit == "shares" else (1, 1, 1, 1)
     return json.dumps(

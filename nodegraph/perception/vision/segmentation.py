@@ -77,11 +77,11 @@ _USUAL: Mapping[str, str] = {
     "DFineForObjectDetection": "RTDetrImageProcessor",
     "YolosForObjectDetection": "YolosImageProcessor",
 }
-"""Classes of transformers that prepare pictures, where the folder doesn't say."""
+"""Classes of transformers that prepare images, where the folder doesn't say."""
 
 
 def image_processor(model: VisionModel) -> Any:
-    """What prepares pictures for a model, as its folder says; by Pillow, without torchvision.
+    """What prepares images for a model, as its folder says; by Pillow, without torchvision.
 
     Raises:
         InvalidFile: The installed transformers has none such.
@@ -100,7 +100,7 @@ def image_processor(model: VisionModel) -> Any:
 
 
 def preprocess(model: VisionModel, picture: Tensor, **further: Any) -> Mapping[str, Any]:
-    """What a model takes of a picture: ``pixel_values`` and what else its preparation gives.
+    """What a model takes of an image: ``pixel_values`` and what else its preparation gives.
 
     Args:
         picture: (height, width, channels).
@@ -116,7 +116,7 @@ _SIDE, _MEAN, _DEVIATION = 1024, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def resize_for_sam2(preparation: Mapping[str, Any], picture: Tensor) -> Tensor:
-    """A picture for SAM 2, whose own preparation needs torchvision: stretched to a square.
+    """An image for SAM 2, whose own preparation needs torchvision: stretched to a square.
 
     Args:
         preparation: Of the model; it may name another size, mean and deviation.
@@ -230,7 +230,7 @@ def _things(
 
 
 def _picture_inputs(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, float], Any]:
-    """What the model takes of a picture, how coordinates are scaled, and how masks come back."""
+    """What the model takes of an image, how coordinates are scaled, and how masks come back."""
     height, width = picture.shape[:2]
     if model.model.family == "Sam2Model":
         pixels = resize_for_sam2(model.preparation, picture)
@@ -241,7 +241,7 @@ def _picture_inputs(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[
     high, wide = (int(side) for side in inputs["reshaped_input_sizes"][0])
 
     def restore(logits: Tensor, size: tuple[int, int]) -> Tensor:
-        # The picture stands in the upper left of a square.
+        # The image stands in the upper left of a square.
         square = scaled(logits[None, None], (pixels.shape[2], pixels.shape[3]))
         return scaled(square[:, :, :high, :wide], size)[0, 0]
 
@@ -337,7 +337,7 @@ def trimap(mask: Tensor, width: int) -> Tensor:
 
 @torch.inference_mode()
 def estimate_depth(ctx: Context, model: VisionModel, image: Tensor) -> Tensor:
-    """How near things are: the nearest of each picture white, the furthest black.
+    """How near things are: the nearest of each image white, the furthest black.
 
     Returns:
         (batch, height, width, 3).

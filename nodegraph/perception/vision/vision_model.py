@@ -55,7 +55,7 @@ class VisionModel:
     Attributes:
         model: Recipe of its weights; the family is its class in transformers, or its
             architecture.
-        preparation: What ``preprocessor_config.json`` says: how pictures are prepared for it.
+        preparation: What ``preprocessor_config.json`` says: how images are prepared for it.
         tokenizer: Of a model that reads words.
         labels: Names of the classes that it knows, in their order.
     """
@@ -92,7 +92,7 @@ def class_from_shapes(shapes: Shapes) -> str | None:
 
 
 def published_preprocessing(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
-    """How pictures are prepared for it, where nothing beside it says so."""
+    """How images are prepared for it, where nothing beside it says so."""
     return (
         depth.PREPARATION if class_name == depth.DEPTH_ANYTHING else published_preparation(shapes)
     )

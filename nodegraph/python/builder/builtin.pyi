@@ -39,7 +39,7 @@ class Guider:
     """What a model is led by, and how its answers are put together."""
 
 class IPAdapter:
-    """An IP-Adapter, and the eyes that tell it what a picture shows."""
+    """An IP-Adapter, and the eyes that tell it what an image shows."""
 
 class Image:
     """float32 [batch, height, width, channels] in 0..1, sRGB."""
@@ -72,10 +72,10 @@ class PointCloud:
     """Points in space, with colors."""
 
 class Preprocessor:
-    """A way to make of pictures what leads a model, such as their edges."""
+    """A way to make of images what leads a model, such as their edges."""
 
 class Region:
-    """The part of a picture that was cut out of it, and what of that part is to change."""
+    """The part of an image that was cut out of it, and what of that part is to change."""
 
 class Sampler:
     """The method by which a sampling steps."""
@@ -87,7 +87,7 @@ class TextEncoder:
     """Recipe of a text encoder with its tokenizer."""
 
 class Tiling:
-    """How a picture was cut into tiles, row by row from the upper left."""
+    """How an image was cut into tiles, row by row from the upper left."""
 
 class TrainedWeights:
     """The result of a training."""
@@ -96,10 +96,10 @@ class TrainingOptions:
     """How a model is taught, besides what each node asks for."""
 
 class TrainingSamples:
-    """Pictures that are made while a model learns, to look at."""
+    """Images that are made while a model learns, to look at."""
 
 class UpscaleModel:
-    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
+    """Recipe of a network that makes images larger, or mends them; its family is its kind."""
 
 class Vae:
     """Recipe of a variational autoencoder."""
@@ -3219,7 +3219,7 @@ class BuiltinNodes:
         width: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
         height: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
         multiple_of: Make the sides of the crop multiples of this.
-        empty: How to treat an empty mask: raise an error, or crop to the whole picture, to which StitchCrop then changes nothing.
+        empty: How to treat an empty mask: raise an error, or crop to the whole image, to which StitchCrop then changes nothing.
         """
 
     def CrossLists(

@@ -1526,7 +1526,7 @@ class BuiltinFunctions:
         width: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
         height: Size to scale the crop to, usually the training size of the model. If one is 0, it follows from the aspect ratio of the crop. If both are 0, the crop is not scaled.
         multiple_of: Make the sides of the crop multiples of this.
-        empty: How to treat an empty mask: raise an error, or crop to the whole picture, to which StitchCrop then changes nothing.
+        empty: How to treat an empty mask: raise an error, or crop to the whole image, to which StitchCrop then changes nothing.
         """
 
     def CrossLists(

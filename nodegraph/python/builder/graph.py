@@ -186,7 +186,7 @@ class Graph(Scope, Workflow):
 
     ::
 
-        g = Graph("A picture")
+        g = Graph("An image")
         load = g.LoadModel(model="tiny")
         size = g.EmptyLatent(width=128, height=128)
 

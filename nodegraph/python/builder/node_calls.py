@@ -26,7 +26,7 @@ from nodegraph.session.scripts import run
 
 
 class CalledNodes(BuiltinFunctions):
-    """Node types as functions: ``nodes.InvertImage(image=picture)`` is the inverted picture.
+    """Node types as functions: ``nodes.InvertImage(image=picture)`` is the inverted image.
 
     Values are kept by their content as those of graphs are, so that a second call with equal
     inputs has its answer at once. A node type with several outputs gives a named tuple of them,

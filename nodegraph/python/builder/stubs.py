@@ -363,7 +363,7 @@ class FunctionStub(Stub):
                 yield self._value_type(member)
 
     def _value_type(self, expr: TypeExpr) -> str:
-        """A type as a value of it is given, which may be a picture of another library."""
+        """A type as a value of it is given, which may be an image of another library."""
         return "Picture" if expr.name in ("Image", "Mask") else self._type(expr)
 
     def _type(self, expr: TypeExpr) -> str:

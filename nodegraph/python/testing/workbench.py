@@ -332,7 +332,7 @@ class Workbench:
         """Run one node.
 
         Args:
-            inputs: Values, also such as no file can hold: tensors, pictures, values of one's own.
+            inputs: Values, also such as no file can hold: tensors, images, values of one's own.
         Returns:
             The value of its only output; of several a dictionary by name; None if it has none.
             `BLOCKED` stands for one that has no value this time.

@@ -1,1 +1,1 @@
-"""Networks that lead a model by pictures: ControlNets and T2I adapters. Imports no torch."""
+"""Networks that lead a model by images: ControlNets and T2I adapters. Imports no torch."""

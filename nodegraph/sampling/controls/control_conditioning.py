@@ -1,4 +1,4 @@
-"""Conditioning with control pictures, for control networks and control-image models."""
+"""Conditioning with control images, for control networks and control-image models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from nodegraph.sampling.schedules import NoiseLevels
 def with_control_image(
     autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, *, shown: bool = True
 ) -> Conditioning:
-    """Prompts that bring a picture to follow.
+    """Prompts that bring an image to follow.
 
     Args:
         autoencoder: Of the model.
@@ -46,11 +46,11 @@ def with_control_image(
     """
     if image.shape[0] != 1:
         raise InvalidValue(
-            "a model takes one control picture",
+            "a model takes one control image",
             port="image",
-            given=f"{image.shape[0]} pictures",
+            given=f"{image.shape[0]} images",
             expected="one",
-            hint="ImageList splits a batch: the nodes after it run once per picture.",
+            hint="ImageList splits a batch: the nodes after it run once per image.",
         )
     image_latent = encode_image(autoencoder, image).samples
     assert image_latent is not None
@@ -76,7 +76,7 @@ def control_of(
     vae: Vae | None = None,
     weights: Weights | None = None,
 ) -> Control:
-    """A picture that leads through a network, encoded where that sees latents.
+    """An image that leads through a network, encoded where that sees latents.
 
     Args:
         image: In 0..1, shape (n, height, width, channels).
@@ -86,7 +86,7 @@ def control_of(
         vae: Of the model, with what brings its weights.
     Raises:
         InvalidValue: Something that the network needs is missing, or given without a use.
-        NumericalError: The picture has NaN or infinity.
+        NumericalError: The image has NaN or infinity.
     """
     check_finite(image)
     kind = recipe_kind(network)
@@ -104,7 +104,7 @@ def control_of(
         )
     if kind.takes_mask != (mask is not None):
         raise InvalidValue(
-            "the control network fills masked pictures, and no mask is linked"
+            "the control network fills masked images, and no mask is linked"
             if kind.takes_mask
             else "the control network takes no masks",
             port="mask",
@@ -115,17 +115,17 @@ def control_of(
 def _check_mask(image: Tensor, mask: Tensor) -> None:
     if mask.shape[1:] != image.shape[1:3] or len(mask) not in (1, len(image)):
         raise InvalidValue(
-            "the mask must be as large as the picture",
+            "the mask must be as large as the image",
             port="mask",
-            given=f"shape {tuple(mask.shape)} for pictures of {tuple(image.shape)}",
-            hint="Use ResizeMask with the picture linked to its `image`.",
+            given=f"shape {tuple(mask.shape)} for images of {tuple(image.shape)}",
+            hint="Use ResizeMask with the image linked to its `image`.",
         )
 
 
 def _encoded(
     image: Tensor, mask: Tensor | None, kind: ControlKind, vae: Vae, weights: Weights
 ) -> Tensor:
-    """A picture as a latent, and beside it which cells are shown."""
+    """An image as a latent, and beside it which cells are shown."""
     colours = image[..., :3]
     if colours.shape[-1] == 1:
         colours = colours.expand(*colours.shape[:-1], 3)
@@ -153,10 +153,10 @@ def _unshifted(autoencoder: Autoencoder) -> Autoencoder:
 def with_control(
     conditioning: Conditioning, control: Control, *, leads_away: bool = False
 ) -> Conditioning:
-    """Prompts that a picture leads beside, the empty one as well.
+    """Prompts that an image leads beside, the empty one as well.
 
     Args:
-        leads_away: Whether they are what is to be stayed away from: some pictures don't lead there.
+        leads_away: Whether they are what is to be stayed away from: some images don't lead there.
     """
     positive_only = control.faint or recipe_kind(control.model).only_positive
 
@@ -181,7 +181,7 @@ def controls_in(*conditionings: Conditioning | None) -> list[Recipe]:
 
 
 def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
-    """What is to be told of pictures that are scaled to lead a sampling of another size.
+    """What is to be told of images that are scaled to lead a sampling of another size.
 
     Args:
         size: Width and height in pixels.
@@ -194,7 +194,7 @@ def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[
     ]
     return [
         (
-            f"a control picture of {width} x {height} pixels is scaled to cover {size[0]} x "
+            f"a control image of {width} x {height} pixels is scaled to cover {size[0]} x "
             f"{size[1]} and then center-cropped"
         )
         for width, height in dict.fromkeys(sizes)
@@ -205,7 +205,7 @@ def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[
 def unapplied_messages(
     prompts: Iterable[Conditioning | None], noise_levels: NoiseLevels
 ) -> list[str]:
-    """What is to be told of control pictures whose part of a sampling has none of its steps.
+    """What is to be told of control images whose part of a sampling has none of its steps.
 
     Args:
         prompts: Of all sides; None where there is none.
@@ -225,7 +225,7 @@ def unapplied_messages(
     }
     return [
         (
-            f"a control picture changes nothing: none of the {end - first} steps lies entirely "
+            f"a control image changes nothing: none of the {end - first} steps lies entirely "
             f"between its start {control.start:g} and its end {control.end:g}"
         )
         for control in controls.values()

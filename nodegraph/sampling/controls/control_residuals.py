@@ -1,4 +1,4 @@
-"""Control networks in a sampling: hint pictures, and the residuals they add."""
+"""Control networks in a sampling: hint images, and the residuals they add."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ model, https://github.com/lllyasviel/ControlNet-v1-1-nightly, as in diffusers' d
 def fit_hint(
     control: Control, network: Any, size: tuple[int, int], shape: Sequence[int], side: Side
 ) -> Tensor:
-    """What a network is shown of a control picture, in its dtype and on its device.
+    """What a network is shown of a control image, in its dtype and on its device.
 
-    A picture of another size than the sampling's is scaled until it covers that, and what is
+    An image of another size than the sampling's is scaled until it covers that, and what is
     beyond is cut off evenly.
 
     Args:
@@ -44,9 +44,9 @@ def fit_hint(
     kind = kind_of(network)
     if len(control.hint) not in (1, shape[0]):
         raise InvalidValue(
-            "the number of control pictures is neither 1 nor the batch size",
+            "the number of control images is neither 1 nor the batch size",
             port=side,
-            given=f"{len(control.hint)} control pictures for a batch of {shape[0]}",
+            given=f"{len(control.hint)} control images for a batch of {shape[0]}",
             expected=f"1 or {shape[0]}",
         )
     if kind.sees_latents:
@@ -61,7 +61,7 @@ def _cells(control: Control, shape: Sequence[int], side: Side) -> Tensor:
     cells = tuple(control.hint.shape[-2:])
     if cells != tuple(shape[-2:]):
         raise InvalidValue(
-            "the control picture and the latent differ in size",
+            "the control image and the latent differ in size",
             port=side,
             given=f"{cells[1]} x {cells[0]} cells for a latent of {shape[-1]} x {shape[-2]}",
             hint="The network reads latents, which are not resized: put a ResizeImage before the "
@@ -80,7 +80,7 @@ def _pixels(control: Control, channels: int, size: tuple[int, int], side: Side) 
 
 
 def _coloured(hint: Tensor, channels: int, side: Side) -> Tensor:
-    """A picture with the channels that a network wants."""
+    """An image with the channels that a network wants."""
     if hint.shape[-1] == channels:
         return hint
     if hint.shape[-1] == 4:
@@ -98,7 +98,7 @@ def _coloured(hint: Tensor, channels: int, side: Side) -> Tensor:
 
 
 def resize_to_cover(pixels: Tensor, size: tuple[int, int], *, sharp: bool = False) -> Tensor:
-    """Pictures scaled until they cover a size, and cut to it evenly; as they are where they fit.
+    """Images scaled until they cover a size, and cut to it evenly; as they are where they fit.
 
     Args:
         pixels: Shape (n, channels, height, width).
@@ -121,7 +121,7 @@ def resize_to_cover(pixels: Tensor, size: tuple[int, int], *, sharp: bool = Fals
 
 
 class ControlledPrompt(Protocol):
-    """A prompt that pictures may lead beside."""
+    """A prompt that images may lead beside."""
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -134,7 +134,7 @@ class ControlledPrompt(Protocol):
 
 @dataclass(slots=True)
 class _ActiveControl:
-    """A control picture where its network needs it."""
+    """A control image where its network needs it."""
 
     control: Control
     network: ControlNetwork
@@ -147,12 +147,12 @@ class _ActiveControl:
 
     @property
     def shares(self) -> bool:
-        """Whether pictures of one network are shown to it together."""
+        """Whether images of one network are shown to it together."""
         return kind_of(self.network.module).takes_several
 
 
 class ActiveControls:
-    """The control pictures of a sampling.
+    """The control images of a sampling.
 
     A network is asked once for a step, or for each batch of prompts where those aren't asked
     together, and its answers are added up; as diffusers' pipelines do it, to the same bits.
@@ -176,10 +176,10 @@ class ActiveControls:
         self._known: dict[Any, Residuals] = {}
 
     def register(self, side: Side, controls: Iterable[Control]) -> tuple[int, ...]:
-        """Places of a prompt's control pictures among those of the sampling.
+        """Places of a prompt's control images among those of the sampling.
 
         Raises:
-            InvalidValue: The model can't be led so, or a picture doesn't fit; on the side's port.
+            InvalidValue: The model can't be led so, or an image doesn't fit; on the side's port.
         """
         places: list[int] = []
         for control in controls:
@@ -226,7 +226,7 @@ class ActiveControls:
     def _active_groups(
         self, moment: Moment, prompts: Sequence[ControlledPrompt]
     ) -> list[list[int]]:
-        """Places of the pictures that lead at a step, those together that are shown together."""
+        """Places of the images that lead at a step, those together that are shown together."""
         groups: dict[Any, list[int]] = {}
         for index, live in enumerate(self._live):
             controlled = tuple(index in prompt.controls for prompt in prompts)
@@ -290,7 +290,7 @@ class ActiveControls:
         )
 
     def _index_of(self, side: Side, control: Control, taken: Sequence[int]) -> int:
-        """A place of its own in the prompt: a picture that leads it twice counts twice."""
+        """A place of its own in the prompt: an image that leads it twice counts twice."""
         for index, live in enumerate(self._live):
             if index not in taken and _is_same(live.control, control):
                 return index
@@ -309,7 +309,7 @@ class ActiveControls:
 
 
 def _is_same(first: Control, other: Control) -> bool:
-    """Whether two are the same picture leading in the same way."""
+    """Whether two are the same image leading in the same way."""
     numbers = ("model", "strength", "start", "end", "mode", "faint")
     if first is other:
         return True

@@ -57,8 +57,8 @@ class FoundControl:
         """In words."""
         if self.class_name == "T2IAdapter":
             return f"a T2I adapter for {self.family.title}"
-        union = " that supports several kinds of pictures" if self.kind.modes else ""
-        filling = " that fills masked pictures" if self.kind.takes_mask else ""
+        union = " that supports several kinds of images" if self.kind.modes else ""
+        filling = " that fills masked images" if self.kind.takes_mask else ""
         return f"a ControlNet for {self.family.title}{union}{filling}"
 
 
@@ -103,7 +103,7 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
 
 
 def supported_families() -> str:
-    """The families that can be led by pictures, in words."""
+    """The families that can be led by images, in words."""
     return ", ".join(family.title for family in _controlled())
 
 

@@ -27,9 +27,9 @@ class ControlKind:
 
     Attributes:
         sees_latents: Whether that is a latent, and not pixels.
-        channels: Of its pictures in pixels.
-        modes: The kinds of pictures that a union knows, and their numbers; empty of others.
-        takes_several: Whether pictures are shown to it together.
+        channels: Of its images in pixels.
+        modes: The kinds of images that a union knows, and their numbers; empty of others.
+        takes_several: Whether images are shown to it together.
         takes_mask: Whether it is shown a mask beside a latent.
         only_positive: Whether it leads the positive prompt alone.
         unshifted: Whether it was trained on latents that weren't shifted.
@@ -80,14 +80,14 @@ def mode_number(kind: ControlKind, mode: str) -> int | None:
         if mode == NO_MODE:
             return None
         raise InvalidValue(
-            "the control network supports one kind of pictures only",
+            "the control network supports one kind of images only",
             port="mode",
             given=mode,
             expected=NO_MODE,
         )
     if mode not in kind.modes:
         raise InvalidValue(
-            "the control network supports several kinds of pictures, and `mode` does not "
+            "the control network supports several kinds of images, and `mode` does not "
             "say which one is linked",
             port="mode",
             given=mode,
@@ -148,5 +148,5 @@ def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side
 
 
 def _fills(width: str, channels: int, model: Denoiser) -> bool:
-    """Whether a model takes more channels only as it fills masked pictures."""
+    """Whether a model takes more channels only as it fills masked images."""
     return width == "in_channels" and channels == model.config.get("out_channels")

@@ -335,7 +335,7 @@ _DONE = "done"
 
 @dataclass(slots=True)
 class AdaptiveGuidance:
-    """Classifier-free guidance of each picture until both answers are alike; then the positive
+    """Classifier-free guidance of each image until both answers are alike; then the positive
     prompt leads it alone. Once that is so of all, the negative one isn't asked any more, which
     takes half the time.
 

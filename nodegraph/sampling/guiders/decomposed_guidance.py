@@ -50,13 +50,13 @@ class FrequencyGuidance(StatelessGuider):
 
 
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:
-    """What is lost from level to level as a picture is halved, and what is left in the end.
+    """What is lost from level to level as an image is halved, and what is left in the end.
 
     Args:
         x: Shape (…, height, width).
         levels: At most; it ends sooner where a side would go below 4.
     Returns:
-        The finest first; `built` gives the picture again.
+        The finest first; `built` gives the image again.
     """
     details: list[Tensor] = []
     while len(details) < levels - 1 and min(x.shape[-2:]) >= 2 * _LEAST:
@@ -71,7 +71,7 @@ _LEAST = 4
 
 
 def reconstruct(levels: list[Tensor]) -> Tensor:
-    """The picture that a pyramid is of."""
+    """The image that a pyramid is of."""
     picture = levels[-1]
     for level in reversed(levels[:-1]):
         picture = _enlarged(picture, level) + level

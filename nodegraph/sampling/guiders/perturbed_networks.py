@@ -45,7 +45,7 @@ def grid_of(tokens: int, height: int, width: int) -> tuple[int, int] | None:
 
 
 def blur_cells(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
-    """A picture under a Gaussian.
+    """An image under a Gaussian.
 
     Args:
         x: Shape (batch, channels, height, width).
@@ -299,7 +299,7 @@ def _is_block(layer: nn.Module, outputs: BlockOutputs) -> bool:
 
 
 def _returned(block: nn.Module, outputs: BlockOutputs) -> tuple[int, int | None]:
-    """Places of the picture and the prompt in what a block gives."""
+    """Places of the image and the prompt in what a block gives."""
     name = type(block).__name__
     if name in outputs:
         return outputs[name]

@@ -1,7 +1,7 @@
 """Transform latents: resize, flip, rotate, crop, and cut videos by frames.
 
-A transformed latent decodes only approximately to the transformed picture; sampling it again with
-low denoise corrects that. The latent's mask, and the picture kept with leftover noise, are
+A transformed latent decodes only approximately to the transformed image; sampling it again with
+low denoise corrects that. The latent's mask, and the image kept with leftover noise, are
 transformed with it.
 """
 
@@ -302,7 +302,7 @@ def mask_in_pixels(latent: Latent) -> Tensor | None:
 
 
 def with_samples(latent: Latent, change: Callable[[Tensor], Tensor]) -> Latent:
-    """The latent with changed samples; likewise the picture that is kept where noise is left."""
+    """The latent with changed samples; likewise the image that is kept where noise is left."""
     if latent.samples is None:
         return latent
     left = latent.leftover

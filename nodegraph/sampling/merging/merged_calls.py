@@ -45,7 +45,7 @@ class ModelCall:
     def kind(self) -> Kind | None:
         """What tells it from others besides its rows' content; None if it is asked alone.
 
-        Alone is whatever isn't plainly a matter of rows: control networks, pictures beside a
+        Alone is whatever isn't plainly a matter of rows: control networks, images beside a
         prompt, attention of another way, slices, step caches, compiled blocks, gradients.
         """
         model, moment = self.model, self.moment

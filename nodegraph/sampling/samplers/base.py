@@ -58,7 +58,7 @@ class Evaluate(NamedTuple):
 
 class Done(NamedTuple):
     """A step is done: x is at the next noise level. The driver rounds x to the latent's precision,
-    and sends it back, changed where a mask keeps a part of a picture.
+    and sends it back, changed where a mask keeps a part of an image.
 
     Attributes:
         denoised: The clean latent that the model predicted last.

@@ -1,6 +1,6 @@
 """Measure a sampler's order of convergence, on a flow model whose exact prediction is known.
 
-The model's pictures are numbers of a mixture of two Gaussians. What a sampler makes of it in so
+The model's images are numbers of a mixture of two Gaussians. What a sampler makes of it in so
 many steps is compared with the exact solution; with twice the steps, the error of a method of
 order p falls to 1 / 2**p. Source: Hairer, Nørsett & Wanner 1993, Solving Ordinary Differential
 Equations I, section II.3; for methods of several steps, III.3.

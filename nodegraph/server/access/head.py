@@ -21,7 +21,7 @@ LOGOUT = "/logout"
 ICON = "/favicon.svg"
 """What stands beside the title of each page; of the one for logging in, too."""
 ICONS = (ICON, "/favicon.ico")
-"""The second one is asked for by browsers that show what is no page, such as a picture."""
+"""The second one is asked for by browsers that show what is no page, such as an image."""
 HEALTH = frozenset({b"/healthz", b"/readyz"})
 """What tells whether the server lives and is of use, however much else it has to do."""
 PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})

@@ -35,7 +35,7 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The picture. If the file is too large to show, a plain picture with a "
+        "description": "The image. If the file is too large to show, a plain image with a "
         f"header `{PLACEHOLDER_HEADER}` that gives the reason.",
         "content": {MEDIA_TYPE: BINARY},
     },
@@ -46,7 +46,7 @@ ThumbnailSize = Annotated[
     Query(
         ge=SMALLEST,
         le=LARGEST,
-        description="Side of the square that the picture fits into, in pixels.",
+        description="Side of the square that the image fits into, in pixels.",
     ),
 ]
 
@@ -90,7 +90,7 @@ async def thumbnail_response(
     *,
     cached: str = FOREVER,
 ) -> Response:
-    """The answer to a request for a small picture; see `Thumbnails.get`.
+    """The answer to a request for a small image; see `Thumbnails.get`.
 
     Args:
         cached: How long the client may keep it.

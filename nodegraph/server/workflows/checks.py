@@ -6,7 +6,7 @@ the planner is busy or starting, the job is accepted, and its worker runs the ch
 The needs of a job come from its graph, without a plan: a plan takes time in another process, and
 cached results don't count, because those of a GPU and a CPU differ. `JobNeeds.sampling` is the same
 for jobs that may sample together. It is less exact than a run, which knows each latent: latents
-made from different pictures count as different sizes.
+made from different images count as different sizes.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.root_path import public_path
 
 _SHOWN = ("image/", "video/", "audio/", "model/", "chemical/x-mdl-sdfile", "chemical/x-pdb")
-"""What the types begin with that there are small pictures of."""
+"""What the types begin with that there are small images of."""
 _NOT_SHOWN = "image/svg+xml"
 _PLOT = "plot"
 
 
 def artifact_links(digest: Any, media_type: Any, kind: Any) -> dict[str, str | None]:
-    """The address of a file, and that of a small picture of it; None for what shows none.
+    """The address of a file, and that of a small image of it; None for what shows none.
 
     Args:
         kind: What it is to people.

@@ -1,4 +1,4 @@
-"""Results of whatever kind: the texts that they carry, and small pictures of them."""
+"""Results of whatever kind: the texts that they carry, and small images of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures of results that are no pictures: waveforms, shapes, structures and plots.
+"""Small images of results that are no images: waveforms, shapes, structures and plots.
 
 They are drawn without torch, which takes longer to import than any of them to draw.
 """
@@ -23,7 +23,7 @@ _SMALLEST_PLOT = 320
 
 
 def draw_result(path: Path, size: int) -> Image:
-    """A picture of a file of audio, a mesh, points, a molecule or a plot.
+    """An image of a file of audio, a mesh, points, a molecule or a plot.
 
     Args:
         size: Pixels of the longer side; a plot's may be more.
@@ -48,7 +48,7 @@ def draw_result(path: Path, size: int) -> Image:
     if is_plot(start):
         return _drawn_plot(path, size)
     raise InvalidFile(
-        "this value cannot be drawn", expected="a picture, video, audio, shape, molecule or plot"
+        "this value cannot be drawn", expected="an image, video, audio, shape, molecule or plot"
     )
 
 

@@ -40,7 +40,7 @@ def result_html(result: RunResult) -> str:
 
 
 def sheet_html(results: Sequence[RunResult | NodegraphError], captions: Sequence[str]) -> str:
-    """The first picture of each of several results, with a caption; its words where it has none.
+    """The first image of each of several results, with a caption; its words where it has none.
 
     Args:
         results: Or why there is none.
@@ -97,9 +97,9 @@ def _nodes(result: RunResult) -> str:
 
 
 MAX_SIDE = 256
-"""Pixels along the longer side of a picture among others; a single one may have twice as many."""
+"""Pixels along the longer side of an image among others; a single one may have twice as many."""
 MAX_PICTURES = 24
-"""Pictures or items that are shown of one value."""
+"""Images or items that are shown of one value."""
 _MOST_BYTES = 8 << 20
 """Of a sound or a video in a page."""
 _MOST_SAMPLES = 30 << 20
@@ -134,7 +134,7 @@ def _render(value: Any) -> str:
 
 
 def pictures_html(pictures: Pictures) -> str:
-    """Pictures beside each other, the first of many."""
+    """Images beside each other, the first of many."""
     count = len(pictures)
     longest = MAX_SIDE if count > 1 else 2 * MAX_SIDE
     shown = (
@@ -168,7 +168,7 @@ def figure_html(inside: str, caption: str) -> str:
 
 
 def image_html(picture: Image, longest: int = 2 * MAX_SIDE) -> str:
-    """A picture, made smaller where it is too large."""
+    """An image, made smaller where it is too large."""
     small = picture.copy()
     small.thumbnail((longest, longest))
     buffer = BytesIO()
@@ -268,7 +268,7 @@ def _plot(plot: Plot) -> str:
 
 
 def _file(path: Path) -> str:
-    """What a node wrote, by a small picture of it."""
+    """What a node wrote, by a small image of it."""
     return figure_html(_picture_of_file(path), f"{path.name} · {format_size(path.stat().st_size)}")
 
 
@@ -285,7 +285,7 @@ def _picture_of_file(path: Path) -> str:
 
 
 def files_html(paths: Iterable[Path]) -> str:
-    """Files beside each other, each by a small picture, where it has one, and its name."""
+    """Files beside each other, each by a small image, where it has one, and its name."""
     listed = list(paths)
     return row_html(map(value_html, listed[:MAX_PICTURES]), len(listed))
 

@@ -28,7 +28,7 @@ _LARGEST_PLOT = 16 << 20
 def result_texts(path: Path) -> Mapping[str, str] | None:
     """The texts that a result carries, by name; None of files that are no results.
 
-    Pictures, videos, audio, meshes, points, molecules, plots and latents are.
+    Images, videos, audio, meshes, points, molecules, plots and latents are.
 
     Raises:
         InvalidFile: It is damaged, can't be read, or has more text than anybody writes.

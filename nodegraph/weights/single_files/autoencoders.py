@@ -95,7 +95,7 @@ def tiny_config(vae: Shapes) -> dict[str, Any]:
         "num_decoder_blocks": tuple(blocks for blocks, _ in decoder),
         "encoder_block_out_channels": tuple(width for _, width in encoder),
         "decoder_block_out_channels": tuple(width for _, width in decoder),
-        # Latents are as models have them, and pictures in 0..1 between the halves' layers.
+        # Latents are as models have them, and images in 0..1 between the halves' layers.
         "scaling_factor": 1.0,
     }
 

@@ -63,7 +63,7 @@ _ORIGINAL = "input_hint_block.0.weight"
 _OURS = "controlnet_cond_embedding.conv_in.weight"
 _TASKS = "task_embedding"
 _MARKS = ((_ORIGINAL,), (_OURS, "down_blocks.0.resnets.0.conv1.weight"))
-"""Of unions: a row for each kind of pictures."""
+"""Of unions: a row for each kind of images."""
 _UNION_HEADS = 8
 
 Matches = Callable[[Shapes], bool]
@@ -141,7 +141,7 @@ def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
 
 
 def _embedding(net: Shapes) -> tuple[int, ...]:
-    """Channels of the layers that look at the picture."""
+    """Channels of the layers that look at the image."""
     if _OURS in net:
         steps = count_of(net, r"controlnet_cond_embedding\.blocks\.(\d+)\.") // 2
         names = [f"controlnet_cond_embedding.blocks.{2 * at + 1}.weight" for at in range(steps)]

@@ -39,7 +39,7 @@ def eyes_config(shapes: Shapes) -> tuple[dict[str, Any], int]:
 def _config(shapes: Shapes) -> dict[str, Any]:
     """The transformers configuration of OpenCLIP's ViT-H/14, as far as shapes don't tell."""
     known, places = eyes_config(shapes)
-    # One place is that of the whole picture.
+    # One place is that of the whole image.
     size = known["patch_size"] * isqrt(places - 1)
     return {**known, "image_size": size, "hidden_act": "gelu"}
 

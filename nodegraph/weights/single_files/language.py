@@ -28,7 +28,7 @@ _LEVELS = (
 )
 """Before the names of the language model, in one version of transformers or another."""
 _SIGHT = ("model.visual.", "visual.")
-"""Before those of the part of Qwen that sees pictures."""
+"""Before those of the part of Qwen that sees images."""
 _IGNORED_PREFIXES = (
     "lm_head.",
     "language_model.lm_head.",
@@ -37,7 +37,7 @@ _IGNORED_PREFIXES = (
     "model.multi_modal_projector.",
     "multi_modal_projector.",
 )
-"""What isn't asked here: the head, and the eyes of Mistral, whose prompts show no pictures."""
+"""What isn't asked here: the head, and the eyes of Mistral, whose prompts show no images."""
 _TOKENIZERS = ("spiece_model", "tekken_model")
 """Tensors of some files: their tokenizer, as SentencePiece or Tekken has it."""
 

@@ -214,7 +214,7 @@ DYNAMIC_FLOW: Mapping[str, Any] = {
     "max_shift": 1.15,
     "shift": 3.0,
 }
-"""Flux's, which is shifted by the size of the picture."""
+"""Flux's, which is shifted by the size of the image."""
 
 
 def denoiser_layout(
@@ -240,7 +240,7 @@ def denoiser_layout(
         scheduler: The published noise schedule, or what makes it of the configuration.
         fits: Whether shapes by diffusers' names are such a part; of files that have the marks.
         without: What names begin with in relatives that aren't supported.
-        unused: Tensors that no picture depends on; with a dot at the end, all whose names begin so.
+        unused: Tensors that no image depends on; with a dot at the end, all whose names begin so.
     """
 
     def shapes_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:

@@ -130,7 +130,7 @@ def _of(unet: Shapes, names: tuple[str, str]) -> tuple[int, ...]:
 
 
 def _is_latents(unet: Shapes) -> bool:
-    """Whether a UNet takes a latent, alone, beside a picture to follow, or beside a masked picture
+    """Whether a UNet takes a latent, alone, beside an image to follow, or beside a masked image
     and its mask."""
     taken, last = _of(unet, _FIRST), _of(unet, _LAST)
     if not _of(unet, _TIMED):

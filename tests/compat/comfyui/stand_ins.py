@@ -37,7 +37,7 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("flux", "canny|depth", flux_canny),
     ("flux", "fill", flux_fill),
 )
-"""Models that are shown pictures beside what they make, by family and what they are called."""
+"""Models that are shown images beside what they make, by family and what they are called."""
 
 _UNKNOWN = {
     "LoadDiffusionModel": "layered|hidream_e1",
@@ -83,7 +83,7 @@ class Tinies:
             case "LoadControlNet":
                 inputs["control_net"] = self._net(family, str(inputs["control_net"]))
             case "LoadLora":
-                # Those of Flux.1 that follow a picture make its first layer wider.
+                # Those of Flux.1 that follow an image make its first layer wider.
                 follows = family == "flux" and re.search("depth|canny", str(inputs["lora"]))
                 made = "flux-control-lora" if follows else f"{family}-lora"
                 layer = "x_embedder.weight" if follows else "to_q.weight"

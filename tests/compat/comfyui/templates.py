@@ -2,7 +2,7 @@
 
     python -m tests.compat.comfyui.templates FOLDER [NAME …]
 
-FOLDER is the one in which the package `comfyui-workflow-templates-json` keeps them. Pictures become
+FOLDER is the one in which the package `comfyui-workflow-templates-json` keeps them. Images become
 small ones, sizes and steps are cut down, and each model becomes a tiny one of its family. Prints
 what became of each, and how many there are of each outcome:
 
@@ -79,7 +79,7 @@ def family_of(node: NodeEntry, known: set[str]) -> str:
 
 
 def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
-    """Have nodes make small pictures, in few steps."""
+    """Have nodes make small images, in few steps."""
     for entry in nodes.values():
         if entry.type == "LoadImage":
             entry.inputs["path"] = picture

@@ -559,10 +559,10 @@ WITH_OTHERS = {
     "AIO_Preprocessor": {"resolution"},  # with a preprocessor
     "BuildJsonPromptIdeogram": {"aesthetics", "lighting", "medium"},  # with a style
     "ColorToRGBInt": {"color"},  # where an output is used
-    "CreateBoundingBoxes": {"width", "height"},  # without a picture
+    "CreateBoundingBoxes": {"width", "height"},  # without an image
     "CustomCombo": {"index"},  # what is chosen says it, too
     "ImageResizeKJv2": {"pad_color"},  # where it pads
-    "Painter": {"width", "height", "bg_color"},  # without a picture
+    "Painter": {"width", "height", "bg_color"},  # without an image
     "RegexExtract": {"group_index"},  # of a mode that takes groups
     "TextEncodeBooguEdit": {"prompt"},  # where the positive prompt is used
     "TextEncodeFibo2": {"prompt", "width", "height"},  # likewise; width and height together

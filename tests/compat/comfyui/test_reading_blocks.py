@@ -18,7 +18,7 @@ def read(document: dict[str, Any]) -> ForeignWorkflow:
 
 
 def scaling() -> dict[str, Any]:
-    """A block with a picture and two widgets as inputs, all of one node."""
+    """A block with an image and two widgets as inputs, all of one node."""
     ports = [linked("image", 1), widget("width", 2), widget("height", 3)]
     inner = node(5, "Scale", 64, 32, inputs=ports)
     return block(

@@ -1,4 +1,4 @@
-"""ComfyUI's workflows are found in what pictures and videos carry."""
+"""ComfyUI's workflows are found in what images and videos carry."""
 
 from __future__ import annotations
 

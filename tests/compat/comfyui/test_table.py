@@ -111,7 +111,7 @@ _MODULES = (
     *(images, image_edit, latents, masks, vision, finding),
     *(curves, structured, values, logic, text, video, audio, packs, pack_media, preprocessors),
 )
-"""Those of pictures, masks, values and so on."""
+"""Those of images, masks, values and so on."""
 
 
 def _translated(one: TableEntry) -> tuple[Workflow, str]:

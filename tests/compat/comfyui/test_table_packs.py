@@ -1,4 +1,4 @@
-"""Everyday nodes of packs: videos, switches, seeds, and what prepares pictures."""
+"""Everyday nodes of packs: videos, switches, seeds, and what prepares images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nodegraph.interop.comfyui.importer import ImportedWorkflow, import_document
 
 
 def _read(*nodes: tuple[str, dict[str, Any]]) -> ImportedWorkflow:
-    """A graph of nodes that are numbered from 1, behind a picture, which is 0."""
+    """A graph of nodes that are numbered from 1, behind an image, which is 0."""
     all_nodes = [("LoadImage", {"image": "apple.png"}), *nodes]
     document = {
         str(number): {"class_type": kind, "inputs": given}

@@ -1,4 +1,4 @@
-"""Pictures with LoRAs are those of diffusers' pipelines, for families with several encoders."""
+"""Images with LoRAs are those of diffusers' pipelines, for families with several encoders."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .conftest import Pair
 from .equality import NEGATIVE, Made, Model, assert_same, stock
 
 Case = tuple[int, int, int, str | None, float]
-"""Width, height, pictures, negative prompt, cfg."""
+"""Width, height, images, negative prompt, cfg."""
 
 CASES: Sequence[Case] = ((64, 64, 1, None, 4.5), (96, 64, 2, NEGATIVE, 4.0), (64, 64, 1, None, 1.0))
 
@@ -56,10 +56,10 @@ def assert_like_stock(
 def in_bfloat16(
     pair: Pair, *, side: int = 64, cfg: float | None = 4.5, sampler: str = "euler", **options: Any
 ) -> tuple[Made, Made]:
-    """A picture by nodegraph and by the stock pipeline, both in bfloat16.
+    """An image by nodegraph and by the stock pipeline, both in bfloat16.
 
     Args:
-        side: Of the picture, in pixels.
+        side: Of the image, in pixels.
         cfg: None where the pipeline takes none.
         options: Of the stock pipeline.
     """
@@ -74,7 +74,7 @@ def in_bfloat16(
 
 
 def assert_samples_by(model: Model, samplers: Mapping[str, str]) -> None:
-    """Pictures by samplers that aren't the pipeline's own, by the schedules that they follow."""
+    """Images by samplers that aren't the pipeline's own, by the schedules that they follow."""
     for sampler, schedule in samplers.items():
         made = model.make(64, 64, cfg=3.0, steps=3, sampler=sampler, schedule=schedule)
         assert torch.isfinite(made.latents).all()

@@ -1,4 +1,4 @@
-"""Whole pictures by nodegraph and by the stock pipelines of diffusers, from the same folder."""
+"""Whole images by nodegraph and by the stock pipelines of diffusers, from the same folder."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def stock(
     out: str = "images",
     **options: Any,
 ) -> Made:
-    """The same by the stock pipeline, with a generator for each picture; pixels by a second run."""
+    """The same by the stock pipeline, with a generator for each image; pixels by a second run."""
     called: Mapping[str, Any] = {
         "prompt": prompt,
         "num_inference_steps": steps,
@@ -171,10 +171,10 @@ def assert_same(
     *,
     pixels: bool = False,
 ) -> None:
-    """Equal to the last bit, and no flat picture.
+    """Equal to the last bit, and no flat image.
 
     How latents are decoded doesn't depend on how they were sampled: once for each autoencoder and
-    pipeline is enough. Pictures of a batch are decoded one by one here, so that one's bits don't
+    pipeline is enough. Images of a batch are decoded one by one here, so that one's bits don't
     depend on others; the stock pipelines decode them at once, which differs in last bits.
     """
     latents = expected.latents if unpack is None else unpack(expected.latents)

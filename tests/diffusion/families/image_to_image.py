@@ -1,4 +1,4 @@
-"""Pictures made of pictures, by nodegraph and by the stock pipelines."""
+"""Images made of images, by nodegraph and by the stock pipelines."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WIDTH, HEIGHT = 96, 64
 
 
 def as_tensor(drawn: Image.Image) -> Tensor:
-    """A picture as it travels on links: float32 in 0..1, shape (1, height, width, 3)."""
+    """An image as it travels on links: float32 in 0..1, shape (1, height, width, 3)."""
     return torch.from_numpy(np.array(drawn).astype(np.float32) / 255.0)[None]
 
 
 class MostLikely:
-    """Stands for an autoencoder of a stock pipeline: gives the most likely latent of a picture.
+    """Stands for an autoencoder of a stock pipeline: gives the most likely latent of an image.
 
-    The pipelines draw one at random, which nodegraph never does; and they hand it pictures in
+    The pipelines draw one at random, which nodegraph never does; and they hand it images in
     another order in memory, which gives other last bits.
     """
 
@@ -44,7 +44,7 @@ class MostLikely:
 def assert_starts_like_stock(
     pair: Pair, kind: Any, *, cfg: float, unpack: Unpack | None = None, **options: Any
 ) -> None:
-    """Half of the way from a picture, equal to the last bit.
+    """Half of the way from an image, equal to the last bit.
 
     Args:
         kind: The pipeline's class for it.

@@ -117,7 +117,7 @@ _MISTRAL_CHAT = (
 
 
 def mistral_words() -> Any:
-    """The stock pipeline is given a processor of pictures and text here, which fills the template
+    """The stock pipeline is given a processor of images and text here, which fills the template
     alike and needs a package that nodegraph does without."""
     words = llama_words()
     marks = ["[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[IMG]"]

@@ -1,4 +1,4 @@
-"""Stock pipelines that go on from a picture, for families of which diffusers has none that do."""
+"""Stock pipelines that go on from an image, for families of which diffusers has none that do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .equality import SEED
 
 
 class LateScheduler:
-    """A scheduler whose last levels alone are walked, as diffusers' pipelines that begin with a
-    picture do: it is told the index to begin at, and keeps all of its levels.
+    """A scheduler whose last levels alone are walked, as diffusers' pipelines that begin with an
+    image do: it is told the index to begin at, and keeps all of its levels.
 
     Everything else is the scheduler's own.
 

@@ -1,4 +1,4 @@
-"""LoRAs that make Flux.1 follow a picture, as diffusers' pipeline loads them."""
+"""LoRAs that make Flux.1 follow an image, as diffusers' pipeline loads them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _put_on(model: Model, *paths: Path, fused: bool = False, storage: str = "aut
 
 
 def _seen(pipeline: Any) -> Tensor:
-    """The latent of the picture as the stock pipeline draws it."""
+    """The latent of the image as the stock pipeline draws it."""
     pixels = pipeline.image_processor.preprocess(picture(WIDTH, HEIGHT), height=HEIGHT, width=WIDTH)
     with torch.no_grad():
         posterior = pipeline.vae.encode(pixels.contiguous()).latent_dist

@@ -80,7 +80,7 @@ def picture(seed: int = 1, channels: int = 3) -> Tensor:
 
 
 def shown(image: Tensor) -> Tensor:
-    """A picture as pipelines are given it."""
+    """An image as pipelines are given it."""
     return image.movedim(-1, 1).contiguous()
 
 
@@ -381,7 +381,7 @@ QWEN_NET = {
 
 
 def seen(model: Model, net: Net, image: Tensor, **more: Any) -> Control:
-    """A control picture as a latent."""
+    """A control image as a latent."""
 
     @contextmanager
     def weights(recipe: Vae, *, calls_only: bool) -> Iterator[Any]:

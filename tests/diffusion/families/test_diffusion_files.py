@@ -1,4 +1,4 @@
-"""Diffusion models in files of their own: all tensors come back, pictures are the folder's."""
+"""Diffusion models in files of their own: all tensors come back, images are the folder's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models made to follow a picture give what diffusers' pipelines give."""
+"""Models made to follow an image give what diffusers' pipelines give."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_instructions_and_a_picture_lead_as_in_diffusers(model_of: ModelOf) -> N
 
 
 def test_flux_canny_is_diffusers(model_of: ModelOf) -> None:
-    """The stock pipeline draws the picture's latent, so it is handed on from there."""
+    """The stock pipeline draws the image's latent, so it is handed on from there."""
     pipeline, model = model_of(flux_canny)
     given = picture(WIDTH, HEIGHT)
     pixels = pipeline.image_processor.preprocess(given, height=HEIGHT, width=WIDTH)
@@ -113,7 +113,7 @@ def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[
             cfg=1.0,
             change=lambda it: with_control_image(model.part("vae"), it, image),
         )
-    with raises(InvalidValue, port="image", given="2 pictures"):
+    with raises(InvalidValue, port="image", given="2 images"):
         with_control_image(model.part("vae"), model.encode(PROMPT), image.repeat(2, 1, 1, 1))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What goes on from a picture or a video is what diffusers makes of it, to the last bit."""
+"""What goes on from an image or a video is what diffusers makes of it, to the last bit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ AS_ASKED = {"use_resolution_binning": False}
 
 @dataclass(frozen=True)
 class Case:
-    """A family of which diffusers has no pipeline that goes on from a picture.
+    """A family of which diffusers has no pipeline that goes on from an image.
 
     Attributes:
         sampler: The pipeline's own.
@@ -65,7 +65,7 @@ class Case:
 
 
 def film(case: Case) -> Tensor:
-    """A picture, or frames in which it moves on, pixel by pixel."""
+    """An image, or frames in which it moves on, pixel by pixel."""
     drawn = as_tensor(picture(case.width, case.height))
     return torch.cat([drawn.roll(place, 2) for place in range(case.frames)])
 

@@ -1,4 +1,4 @@
-"""Videos of a first picture are those of diffusers' pipelines, to the last bit."""
+"""Videos of a first image are those of diffusers' pipelines, to the last bit."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_videos_of_ltx(model_of: ModelOf) -> None:
         image = picture(width, 64)
         change, options = shown(model, image, frames), {"negative": negative}
         found = model.make(width, 64, frames=frames, cfg=cfg, change=change, **options)
-        # The pipeline starts from a drawn latent of the picture, here from the most likely one.
+        # The pipeline starts from a drawn latent of the image, here from the most likely one.
         cells = (frames - 1) // 8 + 1, 2, width // 32
         noise = torch.randn(1, 128, *cells, generator=torch.Generator().manual_seed(SEED))
         seen = change(model.encode("")).entries[0].tensors[FIRST_FRAME]  # type: ignore[arg-type]

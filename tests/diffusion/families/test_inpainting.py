@@ -1,4 +1,4 @@
-"""Models made to fill masked pictures give what diffusers' pipelines give, to the last bit."""
+"""Models made to fill masked images give what diffusers' pipelines give, to the last bit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def flux_fill() -> Any:
 
 
 def masked() -> tuple[Tensor, Tensor]:
-    """A picture (1, height, width, 3) and its mask (1, height, width)."""
+    """An image (1, height, width, 3) and its mask (1, height, width)."""
     image = torch.from_numpy(np.asarray(picture(WIDTH, HEIGHT)).astype(np.float32) / 255)[None]
     mask = torch.zeros(1, HEIGHT, WIDTH)
     mask[:, HEIGHT // 4 : HEIGHT // 2, WIDTH // 4 :] = 1

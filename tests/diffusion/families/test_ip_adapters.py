@@ -1,4 +1,4 @@
-"""What pictures show leads as in diffusers' pipelines, to the last bit."""
+"""What images show leads as in diffusers' pipelines, to the last bit."""
 
 from __future__ import annotations
 
@@ -287,10 +287,10 @@ def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model with an IP-Adapter answers to prompts that say what a picture shows.
+    """What a model with an IP-Adapter answers to prompts that say what an image shows.
 
     Attributes:
-        prompt: Without pictures.
+        prompt: Without images.
         seen: As `embed_images` gave it.
     """
 
@@ -371,7 +371,7 @@ def test_an_area_alone_without_a_mask_beside_a_negative_prompt_with_one(answers:
     found = answers.to(x, small, rest, away=answers.told(mask), cfg=3.0)
     left, within = x[..., :8].contiguous(), answers.told(mask[..., :64])
     expected = answers.to(left, answers.told(None), away=within, cfg=3.0)
-    # there, the negative prompt counts as half of what it says of the whole picture
+    # there, the negative prompt counts as half of what it says of the whole image
     whole = answers.to(x, answers.told(mask)), answers.to(left, within)
     mean = expected - (1 - 3.0) * (whole[1] - (whole[0][..., :8] + whole[1]) / 2)
     torch.testing.assert_close(found[..., :1, :1], mean[..., :1, :1], rtol=1e-4, atol=1e-4)

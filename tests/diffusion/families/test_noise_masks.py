@@ -113,7 +113,7 @@ EDITS = [
     ),
     Case(flux2_klein, d.Flux2KleinInpaintPipeline, options=scaled(4.0)),
 ]
-"""Models that are shown the picture as a reference besides."""
+"""Models that are shown the image as a reference besides."""
 
 
 def hole() -> Tensor:
@@ -133,7 +133,7 @@ def start_of(model: Model) -> Latent:
 
 
 def inpainting(pipeline: Any, case: Case, start: Latent) -> Any:
-    """A pipeline of the same parts, which takes the most likely latent of a picture."""
+    """A pipeline of the same parts, which takes the most likely latent of an image."""
     other, kind = case.kind(**pipeline.components, **case.made_with), case.kind
     other.set_progress_bar_config(disable=True)
     if kind is d.ChromaInpaintPipeline:
@@ -196,8 +196,8 @@ def test_folders_of_these_pipelines_are_recognised(kind: Any) -> None:
 )
 def test_where_noise_hides_all_so_do_whole_samplings(model_of: ModelOf, case: Case) -> None:
     """The pipeline of Stable Diffusion starts from noise alone then, and nodegraph, as the one of
-    Chroma and ComfyUI, from a picture under the greatest noise. Where that leaves nothing of the
-    picture, it is the same."""
+    Chroma and ComfyUI, from an image under the greatest noise. Where that leaves nothing of the
+    image, it is the same."""
     pipeline, model = model_of(case.build)
     start = start_of(model)
     found = model.make(WIDTH, HEIGHT, latent=start, sampler=case.sampler, steps=3, cfg=4.0)

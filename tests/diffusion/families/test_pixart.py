@@ -17,7 +17,7 @@ from .words import t5_words
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 AS_ASKED = {"use_resolution_binning": False, "clean_caption": False}
-"""The pipeline brings pictures to sizes of a table, and cleans prompts by packages that may be
+"""The pipeline brings images to sizes of a table, and cleans prompts by packages that may be
 missing; nodegraph does neither."""
 
 

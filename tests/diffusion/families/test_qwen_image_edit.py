@@ -68,7 +68,7 @@ def edited(
     negative: str,
     **options: Any,
 ) -> Made:
-    """A picture made of pictures, as the nodes do it.
+    """An image made of images, as the nodes do it.
 
     Args:
         looked_at: By the encoder.
@@ -94,7 +94,7 @@ def stock_edit(pipeline: Any, image: Any, **options: Any) -> Made:
 
 @pytest.fixture
 def small_area(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both sides' own rules bring pictures to few pixels; to a megapixel else, which takes long."""
+    """Both sides' own rules bring images to few pixels; to a megapixel else, which takes long."""
     for kind in (d.QwenImageEditPipeline, d.QwenImageEditPlusPipeline):
         home = sys.modules[kind.__module__]
         wanted = partial(home.calculate_dimensions, AREA)
@@ -167,7 +167,7 @@ def test_a_prompt_that_says_nothing_of_pictures_is_encoded_too(model_of: ModelOf
 def test_one_that_can_look_at_one_picture_is_not_shown_two(model_of: ModelOf) -> None:
     _, model = model_of(edit)
     two = torch.zeros(2, 64, 64, 3)
-    with raises(InvalidValue, port="images", given="2 pictures"):
+    with raises(InvalidValue, port="images", given="2 images"):
         encode_edit(model.part("text_encoder"), PROMPT, [two])
     with raises(InvalidValue, port="images", given="300 x 2 pixels"):
         encode_edit(model.part("text_encoder"), PROMPT, [torch.zeros(1, 2, 300, 3)])

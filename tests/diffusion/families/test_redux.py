@@ -1,4 +1,4 @@
-"""Pictures are words to Flux.1 as by diffusers' pipelines, to the last bit."""
+"""Images are words to Flux.1 as by diffusers' pipelines, to the last bit."""
 
 from __future__ import annotations
 

@@ -760,7 +760,7 @@ def test_the_docs_say_of_each_family_what_it_lacks() -> None:
 
 
 _NUMBERS = {"LoRA", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"}
-"""What families of numbers, such as of molecules, do without: they have no pictures."""
+"""What families of numbers, such as of molecules, do without: they have no images."""
 LACKS: dict[str, set[str]] = {
     "pixart-sigma": {"img2img", "inpaint"},
     "sana": {"attention guiders", "img2img", "inpaint"},
@@ -777,7 +777,7 @@ LACKS: dict[str, set[str]] = {
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are
-compared with; without one, nodegraph's own latents and masks do it, for all families with pictures.
+compared with; without one, nodegraph's own latents and masks do it, for all families with images.
 """
 
 

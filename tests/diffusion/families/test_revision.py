@@ -1,4 +1,4 @@
-"""Pictures that stand for the pooled prompt of Stable Diffusion XL."""
+"""Images that stand for the pooled prompt of Stable Diffusion XL."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .words import gemma_words
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 AS_ASKED = {"use_resolution_binning": False}
-"""The pipeline brings pictures to sizes of a table; nodegraph makes the size that is asked for."""
+"""The pipeline brings images to sizes of a table; nodegraph makes the size that is asked for."""
 
 
 def deep_vae() -> Any:

@@ -69,7 +69,7 @@ def combined(method: GuidanceMethod, step: int = 3, outputs: Mapping[str, Tensor
 )
 def test_a_guider_is_that_of_diffusers(method: GuidanceMethod, guider: Any) -> None:
     guider.set_state(3, 8, None)
-    # As tokens: one of them can't take pictures.
+    # As tokens: one of them can't take images.
     expected = guider.forward(TOWARDS.flatten(2), AWAY.flatten(2)).pred.view_as(TOWARDS)
     # They have singular vectors where ours has those of the 2 x 2 products, in float64.
     torch.testing.assert_close(combined(method), expected, rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Guided pictures that are nowhere stronger than the positive prompt has them."""
+"""Guided images that are nowhere stronger than the positive prompt has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things that are no pictures are sampled by all that samples pictures."""
+"""Things that are no images are sampled by all that samples images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures in motion: their tokens, what leads a model, and what the one that comes along does."""
+"""Images in motion: their tokens, what leads a model, and what the one that comes along does."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def test_the_middle_of_any_picture_is_what_a_video_begins_with() -> None:
 
 
 def test_several_pictures_are_refused() -> None:
-    with raises(InvalidValue, port="image", given="2 pictures"):
+    with raises(InvalidValue, port="image", given="2 images"):
         motion_conditioning(autoencoder(), picture().repeat(2, 1, 1, 1), "left", 1.0)
 
 
 def test_conditionings_without_a_picture_are_refused_with_the_node_that_brings_one() -> None:
     with raises(InvalidValue, port="positive", given="1 classes, 1 numbers") as error:
         made(item_conditioning("motions", (0,), (1.0,)))
-    assert "picture of 16 x 32" in str(error.value.problem.expected)
+    assert "image of 16 x 32" in str(error.value.problem.expected)
 
 
 @pytest.mark.slow

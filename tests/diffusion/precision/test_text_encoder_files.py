@@ -60,7 +60,7 @@ def test_language_models_say_what_they_compute_in(tmp_path: Path) -> None:
     layer = module.get_submodule("language_model.layers.0.mlp.up_proj")
     assert quantized_shape(layer)
     assert torch.equal(layer.weight, expected["model.layers.0.mlp.up_proj.weight"])
-    # Pictures are brought to what its eyes say.
+    # Images are brought to what its eyes say.
     assert module.dtype == module.visual.dtype == torch.float32
     assert held_bytes(model) == pytest.approx(estimate_bytes(recipe), rel=0.03)
 

@@ -110,7 +110,7 @@ def test_a_lora_works_under_a_step_cache(
 
     exact = made(adapted)
     assert not torch.equal(exact, made(plain))
-    # With nothing to use again, it is the LoRA's picture.
+    # With nothing to use again, it is the LoRA's image.
     idle = made(with_caching(with_speed(adapted, speed), Broadcast(1, 1)))
     torch.testing.assert_close(idle, exact, rtol=1e-4, atol=1e-5)
     assert not torch.equal(made(with_caching(adapted, EAGER["taylorseer"])), exact)

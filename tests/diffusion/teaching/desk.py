@@ -1,4 +1,4 @@
-"""A model to be taught in tests, a handful of pictures, and the context of a node that teaches."""
+"""A model to be taught in tests, a handful of images, and the context of a node that teaches."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def assert_file_holds(weights: TrainedWeights, expected: dict[str, Tensor], role
 
 
 QUICK = ("flux",)
-"""Of variances and of flows, of pictures and of videos; one whose model is asked apart."""
+"""Of variances and of flows, of images and of videos; one whose model is asked apart."""
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(
     desk: Desk, options: dict[str, Any]
 ) -> None:
     changing = Augmentation(flip=0.5, drop_caption=0.3)
-    given, kept = dataset(augmentation=changing), dataset(2, said="a picture")
+    given, kept = dataset(augmentation=changing), dataset(2, said="an image")
     whole = train_lora(desk.room(given, kept, steps=5, **options), SHAPE)
     desk.forget()
     with pytest.raises(Cancelled):

@@ -1,4 +1,4 @@
-"""Words, shapes and pictures of nothing."""
+"""Words, shapes and images of nothing."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_crop_keeps_as_much_as_there_is(
 
 
 def test_a_crop_beside_the_picture_is_refused() -> None:
-    with raises(InvalidValue, port="x", given="8, 0 in a picture of 8 x 5 pixels"):
+    with raises(InvalidValue, port="x", given="8, 0 in an image of 8 x 5 pixels"):
         crop_box((8, 5), (2, 2), "top left", 8, 0)
     assert anchor_position((8, 5), (2, 3), "bottom right", 1, 1) == (5, 1)
 

@@ -1,4 +1,4 @@
-"""Two pictures edge to edge."""
+"""Two images edge to edge."""
 
 from __future__ import annotations
 

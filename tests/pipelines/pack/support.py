@@ -20,7 +20,7 @@ class ImagePipelineOutput(BaseOutput):
     Output class.
 
     Args:
-        images (`list[PIL.Image.Image]`): The pictures.
+        images (`list[PIL.Image.Image]`): The images.
     """
 
     images: list[PIL.Image.Image] | np.ndarray

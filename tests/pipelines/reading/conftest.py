@@ -35,7 +35,7 @@ from ...utils import BaseOutput
 @dataclass
 class ImagePipelineOutput(BaseOutput):
     '''
-    Pictures.
+    Images.
 
     Args:
         images (`list[PIL.Image.Image]`):

@@ -37,12 +37,12 @@ SEED = 3
 
 @node
 def Given(name: str, port: str) -> Any:
-    """A picture, a video or numbers for a pipeline."""
+    """An image, a video or numbers for a pipeline."""
     return GIVEN[name][port]
 
 
 def as_on_links(value: Any) -> Any:
-    """Pictures of PIL as links carry them; a list of them is a video."""
+    """Images of PIL as links carry them; a list of them is a video."""
     if isinstance(value, Pictures.Image):
         return (torch.from_numpy(np.array(value)).float() / 255)[None]
     if isinstance(value, list) and value and isinstance(value[0], Pictures.Image):

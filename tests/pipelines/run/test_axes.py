@@ -1,4 +1,4 @@
-"""Pictures, frames and sound in the order of axes that a call takes."""
+"""Images, frames and sound in the order of axes that a call takes."""
 
 from __future__ import annotations
 

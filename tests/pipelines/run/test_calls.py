@@ -23,13 +23,13 @@ NAMES = sorted(TINY.keys() - {"ShapEPipeline"})
 """But for one whose rendering takes twenty seconds at its smallest; see test_outputs."""
 
 _OF_EACH_KIND = {
-    # Followed by a callback: a picture, sound, and one that swaps attention and hooks.
+    # Followed by a callback: an image, sound, and one that swaps attention and hooks.
     *("AmusedPipeline", "StableAudioPipeline", "StableDiffusionSAGPipeline"),
-    # Followed by its progress bar: a picture, directions.
+    # Followed by its progress bar: an image, directions.
     *("DDPMPipeline", "MarigoldNormalsPipeline"),
-    # Followed at the end of steps: of words, of a picture, with attention swapped.
+    # Followed at the end of steps: of words, of an image, with attention swapped.
     *("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionPAGPipeline"),
-    # Videos, of words and of a picture; text; numbers; and one that is made of two.
+    # Videos, of words and of an image; text; numbers; and one that is made of two.
     *("LTXPipeline", "LTXImageToVideoPipeline", "LLaDA2Pipeline"),
     *("RFD4ProteinaPipeline", "KandinskyV22CombinedPipeline"),
 }

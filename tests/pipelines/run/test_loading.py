@@ -107,7 +107,7 @@ def test_another_scheduler_may_take_its_place(shelf: Shelf) -> None:
         ("FlowMatchEulerDiscrete", "cannot replace DDIMScheduler"),
         # Its configuration knows another noise.
         ("EDMEuler", "cannot replace DDIMScheduler"),
-        # Its step has to be told the picture and the mask.
+        # Its step has to be told the image and the mask.
         ("RePaint", "cannot replace DDIMScheduler"),
         ("CogVideoXDPM", "cannot replace DDIMScheduler"),
         ("", "cannot replace DDIMScheduler"),

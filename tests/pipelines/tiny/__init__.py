@@ -1,6 +1,6 @@
 """Tiny pipelines of random weights, one for each class that is run in tests.
 
-Nothing is trained: pictures are noise, which is enough to compare two ways to the same bits.
+Nothing is trained: images are noise, which is enough to compare two ways to the same bits.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from PIL import Image
 WIDTH = 32
 """Of text encoders and of what attends to them."""
 SIDE = 32
-"""Of pictures, in pixels."""
+"""Of images, in pixels."""
 LENGTH = 16
 """Tokens of a prompt."""
 
@@ -34,7 +34,7 @@ class Tiny:
 
 
 def picture(seed: int = 0, side: int = SIDE) -> Image.Image:
-    """A smooth random picture."""
+    """A smooth random image."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
 
@@ -45,5 +45,5 @@ def mask() -> Image.Image:
 
 
 def clip(frames: int) -> list[Image.Image]:
-    """Pictures that follow each other."""
+    """Images that follow each other."""
     return [picture(seed) for seed in range(frames)]

@@ -1,4 +1,4 @@
-"""Pipelines that make pictures with transformers."""
+"""Pipelines that make images with transformers."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _amused() -> Tiny:
         hidden_size=32,
         cond_embed_dim=WIDTH,
         micro_cond_encode_dim=8,
-        micro_cond_embed_dim=5 * 8,  # five numbers about the picture
+        micro_cond_embed_dim=5 * 8,  # five numbers about the image
         encoder_hidden_size=WIDTH,
         vocab_size=codes + 1,
         codebook_size=codes,

@@ -27,7 +27,7 @@ _LEVELS: dict[str, Any] = {"block_out_channels": (16, 32), "layers_per_block": 1
 
 
 def unet(channels: int = 4, **more: Any) -> Any:
-    """Attention where the picture is large, as in the real ones: what is added to it fits so."""
+    """Attention where the image is large, as in the real ones: what is added to it fits so."""
     settings: dict[str, Any] = {
         **_LEVELS,
         "sample_size": SIDE // 2,

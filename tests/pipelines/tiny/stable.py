@@ -39,13 +39,13 @@ def _control() -> Any:
         norm_num_groups=8,
         cross_attention_dim=WIDTH,
         attention_head_dim=8,
-        # As many as halve the picture as often as the autoencoder does, and one.
+        # As many as halve the image as often as the autoencoder does, and one.
         conditioning_embedding_out_channels=(8, 16),
     )
 
 
 def _upscaler() -> Tiny:
-    # Seven channels: noise and the small picture; classes are levels of its noise.
+    # Seven channels: noise and the small image; classes are levels of its noise.
     made = diffusers.StableDiffusionUpscalePipeline(
         **parts(
             vae=autoencoder(scaling_factor=0.08333),
@@ -93,7 +93,7 @@ PIPELINES: Mapping[str, Callable[[], Tiny]] = {
     "StableDiffusionInpaintPipeline": lambda: _sd(
         "StableDiffusionInpaintPipeline",
         {**SIZED, "image": picture(), "mask_image": mask()},
-        # Noise, the mask, and the rest of the picture.
+        # Noise, the mask, and the rest of the image.
         unet=unet(9, out_channels=4),
     ),
     "StableDiffusionInstructPix2PixPipeline": lambda: _sd(

@@ -138,7 +138,7 @@ def _svd() -> Tiny:
     )
     made = diffusers.StableVideoDiffusionPipeline(
         vae=coder,
-        image_encoder=clip_vision(side=224, patch=56),  # pictures come in that size
+        image_encoder=clip_vision(side=224, patch=56),  # images come in that size
         unet=backbone,
         scheduler=schedule,
         feature_extractor=clip_pixels(),

@@ -1,4 +1,4 @@
-"""A picture's tones by a curve through points."""
+"""An image's tones by a curve through points."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -31,7 +31,7 @@ def ToneCurve(
     curve: Curve = STRAIGHT,
     channel: Literal["all", "red", "green", "blue"] = "all",
 ) -> Image:
-    """Change a picture's tones by a curve.
+    """Change an image's tones by a curve.
 
     The curve goes smoothly through its points and never beyond two neighbours; left of the first
     point and right of the last it is level.

@@ -332,7 +332,7 @@ def prompt_of(document: object) -> Mapping[str, Any]:
 
 
 def ui_document(document: object) -> object:
-    """A document without what holds it, if that is more than the drawing: a request, a picture."""
+    """A document without what holds it, if that is more than the drawing: a request, an image."""
     return _of_ui(document) or document
 
 

@@ -94,7 +94,7 @@ def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[NodeInput, Any]]:
 
 
 def is_input(name: str) -> bool:
-    """Whether a widget that is shown is an input's, and neither a seed's control nor a picture."""
+    """Whether a widget that is shown is an input's, and neither a seed's control nor an image."""
     return bool(name) and name != CONTROL and not name.startswith("$$")
 
 

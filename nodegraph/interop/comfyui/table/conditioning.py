@@ -287,7 +287,7 @@ def _area_back(node: Passage) -> None:
     if not fades:
         node.tell("ComfyUI fades an area in over 8 cells of the latent")
     if not is_alone:
-        node.tell("ComfyUI shows the model only the area; in nodegraph it sees the whole picture")
+        node.tell("ComfyUI shows the model only the area; in nodegraph it sees the whole image")
     names = ("conditioning", "x", "y", "width", "height")
     taken: dict[str, Any] = {name: node.inputs[name] for name in names}
     if pixels:
@@ -318,7 +318,7 @@ def _mask_back(node: Passage) -> None:
 
 
 def _inpaint(node: Passage) -> None:
-    """Both prompts are shown the picture; here the positive one is, which the other takes over."""
+    """Both prompts are shown the image; here the positive one is, which the other takes over."""
     names = {"vae": "vae", "image": "pixels", "mask": "mask"}
     taken = {our: node.inputs[their] for our, their in names.items()}
     name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken, **CROP)
@@ -347,7 +347,7 @@ def _instruct(node: Passage) -> None:
 
 
 def _beside_back(there: str, *names: str) -> Translate:
-    """The way back of a picture beside prompts: there it is put beside a negative prompt, too."""
+    """The way back of an image beside prompts: there it is put beside a negative prompt, too."""
 
     def backward(node: Passage) -> None:
         positive = node.inputs["conditioning"]
@@ -388,7 +388,7 @@ def _lotus(node: Passage) -> None:
 
 
 def _first_frame(node: Passage) -> None:
-    """A video that begins with a picture, or with nothing."""
+    """A video that begins with an image, or with nothing."""
     size = {name: node.inputs[name] for name in ("width", "height")}
     positive, length = node.inputs["positive"], node.inputs["length"]
     node.give("negative", node.inputs["negative"])

@@ -11,7 +11,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 
 MODE = "mode"
 _REVISED = "revised"
-"""Whether a prompt has been given pictures for its pooled one."""
+"""Whether a prompt has been given images for its pooled one."""
 _MODES = {
     "auto": "none",
     "openpose": "pose",
@@ -35,7 +35,7 @@ def _values(node: Passage) -> dict[str, Any]:
         our: node.inputs[their] for our, their in names.items() if their in node.inputs
     }
     if "mask" in taken:
-        # there it is scaled to the picture
+        # there it is scaled to the image
         sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
         taken["mask"] = MadeOutput(sized, "mask")
     return {"control_net": Signal(net.content), MODE: net.carried.get(MODE), **taken}
@@ -93,7 +93,7 @@ def _union(node: Passage) -> None:
 
 
 def _carry_vision_image(node: Passage) -> None:
-    """A picture as CLIP sees it; here, who looks at the picture has its own eyes."""
+    """An image as CLIP sees it; here, who looks at the image has its own eyes."""
     eyes = node.inputs["clip_vision"].carried
     carried = {"image": node.inputs["image"], "vision_file": eyes.get("vision_file")}
     node.give("CLIP_VISION_OUTPUT", Signal(None, carried))
@@ -103,7 +103,7 @@ def _style(node: Passage) -> None:
     vision = node.inputs["clip_vision_output"].carried
     file = node.inputs["style_model"].carried.get("redux_file")
     if file is None or "image" not in vision:
-        raise Untranslatable("the file of its style model, or its picture, is not known")
+        raise Untranslatable("the file of its style model, or its image, is not known")
     strength = node.inputs["strength"]
     if node.literal("strength_type") == "attn_bias" and strength.content != 1:
         node.tell(
@@ -122,10 +122,10 @@ def _style(node: Passage) -> None:
 
 
 def _revise(node: Passage) -> None:
-    """Of unCLIP there, what Stable Diffusion XL makes of it: a picture for its pooled prompt."""
+    """Of unCLIP there, what Stable Diffusion XL makes of it: an image for its pooled prompt."""
     vision, conditioning = node.inputs["clip_vision_output"].carried, node.inputs["conditioning"]
     if not vision.get("vision_file") or "image" not in vision:
-        raise Untranslatable("the image encoder of its picture is not known")
+        raise Untranslatable("the image encoder of its image is not known")
     loaded = node.add("LoadImageEncoder", image_encoder=vision["vision_file"])
     name = node.add(
         "ReviseConditioning",

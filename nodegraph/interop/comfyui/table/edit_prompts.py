@@ -1,6 +1,6 @@
 """Prompts of image editing models, with reference images.
 
-There, one node encodes the prompt, scales the pictures and hands them on as latents; and many
+There, one node encodes the prompt, scales the images and hands them on as latents; and many
 models have such a node of their own. Here these are nodes that suit all: EncodeEditPrompt,
 ScaleImage, VAEEncode and ReferenceLatents.
 """
@@ -19,7 +19,7 @@ InputSource = Signal | MadeOutput
 
 
 def pictures(node: Passage, *names: str) -> list[Signal]:
-    """Pictures that a node is given.
+    """Images that a node is given.
 
     Args:
         names: Of its inputs; of those that end in ``.*``, all that are there.
@@ -35,7 +35,7 @@ def pictures(node: Passage, *names: str) -> list[Signal]:
 
 
 def edit_prompt(node: Passage, text: Any, images: Sequence[InputSource]) -> MadeOutput:
-    """A prompt that is read beside pictures, or without any."""
+    """A prompt that is read beside images, or without any."""
     if not images:
         texts = [text] if isinstance(text, Signal) else []
         encoder = encoder_for(node, *texts)
@@ -48,7 +48,7 @@ def edit_prompt(node: Passage, text: Any, images: Sequence[InputSource]) -> Made
 
 
 def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
-    """Several pictures as one list."""
+    """Several images as one list."""
     made: InputSource | None = None
     remaining = list(images)
     while remaining:
@@ -61,7 +61,7 @@ def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
 
 
 def scale_image(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
-    """A picture of about a million pixels, as models that edit were trained on."""
+    """An image of about a million pixels, as models that edit were trained on."""
     name = node.add(
         "ScaleImage",
         image=image,
@@ -76,7 +76,7 @@ def scale_image(node: Passage, image: InputSource, multiple: int = 8) -> MadeOut
 def encode_images(
     node: Passage, images: Sequence[InputSource], *, scale: bool = True
 ) -> list[MadeOutput]:
-    """Latents of pictures."""
+    """Latents of images."""
     vae = node.inputs["vae"]
     shown = [scale_image(node, image) if scale else image for image in images]
     made = [node.add("VAEEncode", image=picture, vae=vae, **CROP) for picture in shown]
@@ -86,7 +86,7 @@ def encode_images(
 def add_references(
     node: Passage, prompt: InputSource, latents: Sequence[MadeOutput]
 ) -> InputSource:
-    """A prompt that is to make something of pictures."""
+    """A prompt that is to make something of images."""
     for latent in latents:
         name = node.add("ReferenceLatents", conditioning=prompt, latent=latent)
         prompt = MadeOutput(name, "conditioning")
@@ -94,7 +94,7 @@ def add_references(
 
 
 def _one_prompt(*images: str, model: str = "") -> Translate:
-    """The way here of a node that encodes one prompt beside pictures.
+    """The way here of a node that encodes one prompt beside images.
 
     Args:
         images: Inputs.
@@ -125,7 +125,7 @@ def _tell(node: Passage, model: str) -> None:
 
 
 def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
-    """The way here of a node that encodes a prompt and a negative one beside pictures.
+    """The way here of a node that encodes a prompt and a negative one beside images.
 
     Args:
         latent: Whether it gives an empty latent, too.
@@ -136,7 +136,7 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
         positive: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
         negative = edit_prompt(node, node.inputs.get("negative_prompt", Signal("")), shown)
         latents = encode_images(node, shown) if shown and "vae" in node.inputs else []
-        # A negative prompt takes the positive one's pictures.
+        # A negative prompt takes the positive one's images.
         node.give("positive", add_references(node, positive, latents))
         node.give("negative", negative)
         _tell(node, model)
@@ -147,7 +147,7 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
 
 
 def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
-    """An empty latent of the size that is said, or else of the first picture's."""
+    """An empty latent of the size that is said, or else of the first image's."""
     width, height = (node.inputs.get(name) for name in ("width", "height"))
     side = node.inputs.get("resolution")
     values: dict[str, Any] = {"batch_size": node.inputs.get("batch_size")}
@@ -172,7 +172,7 @@ def _moss(node: Passage) -> None:
         **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
     )
     if node.inputs["image_strength"].content != 1:
-        node.tell("nodegraph has no strength for pictures")
+        node.tell("nodegraph has no strength for images")
     _one_prompt("images.*", model="MOSS-Image")(node)
 
 
@@ -185,7 +185,7 @@ def _reference(node: Passage) -> None:
 
 
 def _method(node: Passage) -> None:
-    """What is said of the pictures that a prompt brings: how they are told apart, and if as still.
+    """What is said of the images that a prompt brings: how they are told apart, and if as still.
 
     Side by side is how they lie here unless something else is said.
     """
@@ -193,7 +193,7 @@ def _method(node: Passage) -> None:
     conditioning = node.inputs["conditioning"]
     if method not in _METHODS:
         if method != "offset":
-            node.tell(f"positions of reference pictures are counted as usual, not by {method}")
+            node.tell(f"positions of reference images are counted as usual, not by {method}")
         node.give("CONDITIONING", conditioning)
         return
     name = node.add("ReferenceLatents", conditioning=conditioning, **_METHODS[method])
@@ -217,7 +217,7 @@ def _reference_back(node: Passage) -> None:
         all_methods = {"offset": {"places": "offset"}, **_METHODS}
         method = next((name for name, says in all_methods.items() if says == changed), None)
         if method is None:
-            raise Untranslatable("ComfyUI numbers reference pictures with timestep zero")
+            raise Untranslatable("ComfyUI numbers reference images with timestep zero")
         there = "FluxKontextMultiReferenceLatentMethod"
         made = node.add(there, conditioning=conditioning, reference_latents_method=method)
         conditioning = MadeOutput(made, "CONDITIONING")
@@ -228,10 +228,10 @@ _USUAL: Mapping[str, Any] = {"places": "auto", "still": False}
 
 
 def _edit_back(node: Passage) -> None:
-    """By the node for one picture there; several are a list here, whose items aren't known."""
+    """By the node for one image there; several are a list here, whose items aren't known."""
     images = node.inputs["images"]
     if not images.is_link:
-        raise Untranslatable("its pictures must be linked")
+        raise Untranslatable("its images must be linked")
     name = node.add(
         "TextEncodeQwenImageEdit",
         clip=node.inputs["encoder"],
@@ -242,7 +242,7 @@ def _edit_back(node: Passage) -> None:
 
 
 def _hidream_references(node: Passage) -> None:
-    raise Untranslatable("HiDream-O1, which takes pictures as pixels, is not supported")
+    raise Untranslatable("HiDream-O1, which takes images as pixels, is not supported")
 
 
 _PROMPT = 'prompt: STRING = "" @prompt'

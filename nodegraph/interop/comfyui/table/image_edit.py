@@ -230,9 +230,7 @@ def rotation(value: Any) -> str:
         Untranslatable: It is no right angle.
     """
     if float(value) % 90:
-        raise Untranslatable(
-            f"ComfyUI rotates pictures by right angles only, not by {value} degrees"
-        )
+        raise Untranslatable(f"ComfyUI rotates images by right angles only, not by {value} degrees")
     return f"{int(value) % 360} degrees" if float(value) % 360 else "none"
 
 

@@ -49,7 +49,7 @@ def _save(node: Passage) -> None:
 def _save_back(node: Passage) -> None:
     refuse_others(node, {"bits": "8"})
     if node.inputs["format"].content != "png":
-        node.tell(f"ComfyUI saves pictures as PNG, not as {node.inputs['format'].content}")
+        node.tell(f"ComfyUI saves images as PNG, not as {node.inputs['format'].content}")
     node.add("SaveImage", images=node.inputs["image"], filename_prefix=prefix_of(node))
 
 

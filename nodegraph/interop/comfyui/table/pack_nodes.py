@@ -1,7 +1,7 @@
 """Common nodes of custom packs: rgthree, KJNodes, VideoHelperSuite, ControlNet aux.
 
 ControlNet aux has a node for each method and model size; here a few nodes replace them, most
-without a model. As in ControlNet aux, pictures are first scaled so that the shorter side has the
+without a model. As in ControlNet aux, images are first scaled so that the shorter side has the
 given resolution.
 """
 
@@ -162,7 +162,7 @@ _PICTURES = {"image/gif": "gif", "image/webp": "webp"}
 def _combine(node: Passage) -> None:
     form, images = str(node.literal("format")), node.inputs["images"]
     if node.inputs["pingpong"].content is True:
-        node.tell("nodegraph does not repeat pictures in reverse order: use ReorderList for this")
+        node.tell("nodegraph does not repeat images in reverse order: use ReorderList for this")
     names = ("loop_count", "pingpong", "save_output", "format")
     node.keep(
         **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
@@ -323,9 +323,9 @@ def _resize(method: str, keeping: str, multiple: str) -> Translate:
 
 
 def _filled(node: Passage, keeping: str) -> dict[str, Any]:
-    """What is put around a picture, where that isn't black."""
+    """What is put around an image, where that isn't black."""
     if keeping == "pad_edge":
-        node.tell("nodegraph pads pictures with black, not with the color of their edges")
+        node.tell("nodegraph pads images with black, not with the color of their edges")
         return {}
     color = node.inputs.get("pad_color")
     parts = str(color.content).split(",") if color is not None else ["0"] * 3

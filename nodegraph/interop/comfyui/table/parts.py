@@ -40,7 +40,7 @@ METHODS = Choice({"nearest-exact": "nearest"})
 """Ways of scaling."""
 
 CROP = {"crop": True}
-"""How pictures are encoded there that don't fill whole cells of the VAE."""
+"""How images are encoded there that don't fill whole cells of the VAE."""
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
 

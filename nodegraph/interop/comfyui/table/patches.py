@@ -381,13 +381,13 @@ _UNSCALED = tuple(
 _LEFT_OUT = (
     entry(
         f"ScaleROPE({_MODEL}, {_SCALES}) -> MODEL",
-        _passed("nodegraph does not scale positions: the picture differs", *_UNSCALED),
+        _passed("nodegraph does not scale positions: the image differs", *_UNSCALED),
     ),
     entry(
         f"TemporalScoreRescaling({_MODEL}, tsr_k: FLOAT = 0.95, tsr_sigma: FLOAT = 1.0)"
         " -> patched_model: MODEL",
         _passed(
-            "nodegraph does not rescale scores: the picture differs",
+            "nodegraph does not rescale scores: the image differs",
             ("tsr_k", 1.0),
             output="patched_model",
         ),

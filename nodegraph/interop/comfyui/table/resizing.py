@@ -85,7 +85,7 @@ def _resize_back(node: Passage) -> None:
     refuse_others(node, {"multiple_of": 1})
     fit = node.inputs["fit"].content
     if fit not in ("stretch", "crop"):
-        raise Untranslatable(f"ComfyUI cannot fit pictures by `{fit}`")
+        raise Untranslatable(f"ComfyUI cannot fit images by `{fit}`")
     crop = _CROPS.theirs(fit)
     values: dict[str, Any] = {"resize_type": "scale dimensions", "resize_type.crop": crop}
     if "like" in node.inputs and node.inputs["like"].is_link:

@@ -205,7 +205,7 @@ _AROUND = (
     "front view", "front-right quarter view", "right side view", "back-right quarter view",
     "back view", "back-left quarter view", "left side view", "front-left quarter view",
 )  # fmt: skip
-"""Words of the LoRA that turns the camera about a picture for Qwen-Image-Edit 2511."""
+"""Words of the LoRA that turns the camera about an image for Qwen-Image-Edit 2511."""
 
 
 def _camera(node: Passage) -> None:
@@ -303,7 +303,7 @@ _DRAWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"
 def _generate(node: Passage) -> None:
     for name in ("video", "audio"):
         if name in node.inputs:
-            raise Untranslatable(f"nodegraph supports pictures here, but no {name}")
+            raise Untranslatable(f"nodegraph supports images here, but no {name}")
     is_drawn = node.literal("sampling_mode") == "on"
     drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
     name = node.add(

@@ -16,7 +16,7 @@ from nodegraph.interop.comfyui.table.parts import refuse_others
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _SHARES = 1000
-"""Places in these prompts are thousandths of a picture's sides."""
+"""Places in these prompts are thousandths of an image's sides."""
 _STYLES = {
     "photo": ("aesthetics", "lighting", "photo", "medium"),
     "art_style": ("aesthetics", "lighting", "medium", "art_style"),
@@ -29,7 +29,7 @@ def elements_text(boxes: Sequence[Mapping[str, Any]], width: float, height: floa
 
     Args:
         boxes: Each with ``x``, ``y``, ``width`` and ``height`` in pixels, and ``metadata``.
-        width, height: Of the picture, in pixels.
+        width, height: Of the image, in pixels.
     """
     return json.dumps([_element(box, width, height) for box in boxes], ensure_ascii=False)
 
@@ -198,7 +198,7 @@ def _create_boxes(node: Passage) -> None:
     node.give("bboxes", MadeOutput(text, "text"))
     try:
         width, height = (float(node.literal(side)) for side in ("width", "height"))
-    except Untranslatable:  # the boxes' shares of a picture whose size isn't known yet
+    except Untranslatable:  # the boxes' shares of an image whose size isn't known yet
         return
     elements_node = node.add("Text", text=elements_text(items, width, height))
     node.give("elements", MadeOutput(elements_node, "text"))
@@ -247,7 +247,7 @@ DETECTION_ENTRIES: tuple[TableEntry, ...] = (
 _TURBO = "#30123b #28bceb #a4fc3c #fb7e21 #7a0403"
 """About the colours of the map called turbo."""
 _FAR = 0.02
-"""Brightness in a picture of depths below which things are without end."""
+"""Brightness in an image of depths below which things are without end."""
 _DTYPES = {"default": "auto", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 
 

@@ -65,7 +65,7 @@ class InputChecks:
 
     def called_first(self) -> str:
         """The method of the pipeline that sets what the call refuses to do without, such as one
-        that turns a picture into noise; empty if there is none."""
+        that turns an image into noise; empty if there is none."""
         for node, _ in self._outer():
             match node.test:
                 case ast.Compare(

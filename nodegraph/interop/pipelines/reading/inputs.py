@@ -76,7 +76,7 @@ def _looks_like_media(name: str, around: PipelineTraits) -> bool:
 
 
 def _media(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
-    """Sound, masks, videos and pictures, where the annotation lets them be given as such."""
+    """Sound, masks, videos and images, where the annotation lets them be given as such."""
     name, annotation = parameter.name, parameter.annotation
     kinds = annotation.kinds
     if not kinds & _ARRAYS and not (kinds <= {"Any"} and _looks_like_media(name, around)):
@@ -102,7 +102,7 @@ def _is_video(parameter: CallParameter, around: PipelineTraits) -> bool:
         return True
     if tables.VIDEO.search(name):
         if "PIL" in parameter.annotation.single and " image" in parameter.help[:40]:
-            return False  # frames, but of one picture as well
+            return False  # frames, but of one image as well
         return around.visual or "video" in name
     nested = parameter.annotation.deepest >= 2 and not parameter.annotation.single
     return around.video and nested and "image" not in name
@@ -227,7 +227,7 @@ def read_input(parameter: CallParameter, around: PipelineTraits) -> PipelineInpu
 
 
 def sort_inputs(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
-    """As people fill them in: what must be given, words, pictures and sound, then numbers; the seed
+    """As people fill them in: what must be given, words, images and sound, then numbers; the seed
     last of what shows at once."""
     ranks: dict[Kind, int] = {"text": 0, "seed": 4, "tensor": 2, "dataclass": 2, "json": 3}
     ranks |= dict.fromkeys(("image", "mask", "video", "audio", "mesh", "points", "molecule"), 1)
@@ -304,7 +304,7 @@ def _finished(parameter: CallParameter, draft: PipelineInput) -> PipelineInput:
 
 
 def _forms(parameter: CallParameter, kind: Kind) -> tuple[str, ...]:
-    """What can be handed over: pictures of PIL too where a processor sees to it."""
+    """What can be handed over: images of PIL too where a processor sees to it."""
     forms = parameter.annotation.forms
     if kind not in ("image", "mask", "video") or not parameter.is_prepared:
         return forms
@@ -314,7 +314,7 @@ def _forms(parameter: CallParameter, kind: Kind) -> tuple[str, ...]:
 
 
 def _axes(parameter: CallParameter, kind: Kind) -> str:
-    """Order of axes, with the samples of a sound or the sides of a picture among them."""
+    """Order of axes, with the samples of a sound or the sides of an image among them."""
     needed = {"audio": "n", "image": "hw", "mask": "hw", "video": "fhw"}.get(kind)
     axes = parameter.axes or parse_axes(parameter.help)
     return axes if needed and set(needed) <= set(axes) else ""

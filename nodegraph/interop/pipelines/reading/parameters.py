@@ -130,7 +130,7 @@ class CallParameter:
         default: Its value; None too where it has one that is no plain value.
         documented: What the docstring says of its type.
         is_read: The call reads it.
-        is_prepared: It is handed to a processor, which takes pictures in any form.
+        is_prepared: It is handed to a processor, which takes images in any form.
         axes: Of its shape, as the code unpacks it.
         allowed: Words that it must be one of, as the code refuses others.
         divisor: What it must be a multiple of, as written.
@@ -157,7 +157,7 @@ class PipelineTraits:
     """What of the whole pipeline decides on one of its parameters.
 
     Attributes:
-        visual: It gives pictures or videos.
+        visual: It gives images or videos.
         video: It gives videos.
         names: Of all parameters.
         latents_wanted: Its latents are exchanged with another pipeline.
@@ -174,14 +174,14 @@ class PipelineTraits:
 
     @property
     def adapters(self) -> frozenset[str]:
-        """Pictures that an adapter sees. No pipeline gives what it makes of them."""
+        """Images that an adapter sees. No pipeline gives what it makes of them."""
         return frozenset(name for name in self.names if "ip_adapter_image" in name)
 
 
 def fix_annotation(parameter: CallParameter) -> CallParameter:
     """With an annotation where there is none, or one that contradicts name and documentation.
 
-    Words by a picture's name, pictures by a prompt's: two parameters are swapped so in diffusers,
+    Words by an image's name, images by a prompt's: two parameters are swapped so in diffusers,
     and their documentation has them right.
     """
     name, type_text = parameter.name, parameter.documented

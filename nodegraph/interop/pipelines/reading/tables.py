@@ -36,16 +36,16 @@ HIDDEN = _rules(
 
 KEYWORDS = "additional keywords: {}"
 NEVER_READ = "declared by diffusers and never read"
-LATENTS = "latents: drawn from the seed, or encoded from the given pictures"
+LATENTS = "latents: drawn from the seed, or encoded from the given images"
 FOREIGN = "an object that only code can create: {}"
-STOOD_FOR = "the pictures at `{}` replace it"
+STOOD_FOR = "the images at `{}` replace it"
 RATE = "taken from the given audio"
 
 SEED = re.compile(r"(^|_)generator$")
 PLAIN_SEED = re.compile(r"(^|_)seed$")
 
 LATENTLIKE = re.compile(r"(^|_)latents?(_image|_videos?|_local_latents|_bb_ca)?(_\d)?$")
-"""Pictures, videos or sound as an autoencoder sees them. Not ``latents_normalized``: a switch."""
+"""Images, videos or sound as an autoencoder sees them. Not ``latents_normalized``: a switch."""
 
 ENCODED = re.compile(
     r"(embeds?|embeddings?|hidden_states|attention_mask|embeds_mask|pooled|projections|_encoding|"
@@ -69,11 +69,11 @@ ADVANCED = _rules(
      r"complex_human_instruction|clean_caption|chi_prompt|text_encoder_out_layers|_max_new_tokens",
      "how the text is read"),
     (r"crops_coords|original_size|target_size|aesthetic_score|micro_conditioning",
-     "size conditioning of the picture, not its actual size"),
+     "size conditioning of the image, not its actual size"),
     (r"guess_mode|guidance_rescale|pag_adaptive|cfg_(?!scale)|_norm(alization)?$|guidance_(start|end)$|"
      r"skip_layer|denoising_(start|end)|_interval|noise_scale", "fine adjustments of guidance"),
     (r"decode_|resolution_binning|padding_mask_crop|_chunk_size$|_batch_size$|tile",
-     "how the picture is decoded or cut"),
+     "how the image is decoded or cut"),
     (r"^prior_|^decoder_|^super_res_", "for one of several stages"),
     (r"ip_adapter", "requires a loaded adapter"),
 )  # fmt: skip
@@ -129,8 +129,8 @@ def _field(pattern: str, kind: Kind, why: str) -> FieldRule:
 
 
 FIELDS: tuple[FieldRule, ...] = (
-    _field(r"^unsafe_images$", "image", "pictures removed by a filter"),
-    _field(r"nsfw|_detected$|^has_", "flag", "result of a filter for each picture"),
+    _field(r"^unsafe_images$", "image", "images removed by a filter"),
+    _field(r"nsfw|_detected$|^has_", "flag", "result of a filter for each image"),
     _field(r"^(images?|prediction|depth|rgb|normals?)$", "image", "pictures"),
     _field(r"^(frames|videos?)$", "video", "frames of a video"),
     _field(r"^audios?$|^sound$|waveform", "audio", "sound"),

@@ -362,7 +362,7 @@ def auto_contrast(image: Tensor, cutoff: float, *, each_channel: bool) -> Tensor
         skipped = min(math.floor(cutoff * len(ordered)), (len(ordered) - 1) // 2)
         low, high = ordered[skipped], ordered[len(ordered) - 1 - skipped]
         span = high - low
-        # A flat picture has nothing to stretch.
+        # A flat image has nothing to stretch.
         return ((item - low) / span.where(span > 0, span + 1)).where(span > 0, item)
 
     return map_colors(image, work)

@@ -35,7 +35,7 @@ def draw_boxes(
     line: float,
     size: float,
 ) -> Tensor:
-    """Pictures with boxes on them, and a label at the upper left corner of each.
+    """Images with boxes on them, and a label at the upper left corner of each.
 
     Args:
         labels: For the boxes in their order; those that are left over have none.
@@ -60,7 +60,7 @@ def draw_boxes(
 
 
 def _drawn_within(image: Tensor, box: Box, color: Color, line: float) -> None:
-    """Draw on the part alone that the box lies in: of a large picture the rest is left."""
+    """Draw on the part alone that the box lies in: of a large image the rest is left."""
     height, width = image.shape[1:3]
     x, y, wide, high = box
     left, top = max(0, floor(x - line)), max(0, floor(y - line))
@@ -135,11 +135,11 @@ def draw_text(
     wrap: bool = True,
     names: bool = True,
 ) -> Tensor:
-    """Pictures with words on them; letters are smooth, pixels beside them keep their bits.
+    """Images with words on them; letters are smooth, pixels beside them keep their bits.
 
     Args:
         anchor, x, y: Where the text lies, see `placed`.
-        wrap: Break lines that are longer than the picture.
+        wrap: Break lines that are longer than the image.
         names: See `load_font`.
     Returns:
         Grey becomes colours where those of the text aren't grey; alpha becomes as opaque as the

@@ -1,4 +1,4 @@
-"""Pictures taken apart into channels, and batches into pictures."""
+"""Images taken apart into channels, and batches into images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ChannelSpace = Literal["rgb", "hsv", "lab"]
 
 
 def split_channels(image: Tensor, space: ChannelSpace) -> tuple[Tensor, Tensor, Tensor]:
-    """Three grey pictures of one; alpha is left out.
+    """Three grey images of one; alpha is left out.
 
     Args:
         space: In ``lab``, L is divided by 100, a and b are 128 / 255 where there is no colour.
@@ -86,7 +86,7 @@ def _count(parts: Sequence[Tensor]) -> int:
 
 
 def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
-    """Pictures as one batch, scaled to the size of the first.
+    """Images as one batch, scaled to the size of the first.
 
     Grey becomes colours where others have some, and what has no alpha becomes opaque where others
     have it.
@@ -97,7 +97,7 @@ def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
     import torch
 
     if not images:
-        raise InvalidValue("there are no pictures to combine", port="images")
+        raise InvalidValue("there are no images to combine", port="images")
     for image in images:
         check_channels(image, "images")
     _, height, width, _ = images[0].shape
@@ -117,19 +117,19 @@ def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
 
 
 def take_from_batch(image: Tensor, index: int, length: int, every: int, *, reverse: bool) -> Tensor:
-    """Some pictures of a batch.
+    """Some images of a batch.
 
     Args:
         index: The first one, counted from 0; below 0 from the end.
         length: How many at the most; 0 for all from there.
         every: 2 takes every other one.
     Raises:
-        InvalidValue: There is no such picture.
+        InvalidValue: There is no such image.
     """
     count = len(image)
     if not -count <= index < count:
         raise InvalidValue(
-            "the batch has no such picture",
+            "the batch has no such image",
             port="index",
             given=str(index),
             expected=f"{-count} to {count - 1}",

@@ -43,7 +43,7 @@ def stitched_sizes(
 def stitch(
     image: Tensor, other: Tensor, side: StitchSide, *, match: bool, gap: int, color: Color
 ) -> Tensor:
-    """One picture with another one at its side, in the middle of it.
+    """One image with another one at its side, in the middle of it.
 
     Args:
         other: As many, or one for all; grey becomes colours and alpha comes in where one has it.
@@ -208,7 +208,7 @@ def composite_layer(
     mode: BlendMode = "normal",
     opacity: float = 1.0,
 ) -> Tensor:
-    """Pictures with a layer on them; what reaches beyond is cut off.
+    """Images with a layer on them; what reaches beyond is cut off.
 
     Args:
         image, layer: As many, or one for all; alpha of both is heeded, and grey becomes colours
@@ -256,7 +256,7 @@ def composite_layer(
 
 
 def _over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tensor:
-    """One picture on another of its size.
+    """One image on another of its size.
 
     Args:
         share: How much of the upper one shows, (1, height, width, 1).
@@ -282,7 +282,7 @@ def _over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tenso
 def blend_images(
     image: Tensor, other: Tensor, mask: Tensor | None, mode: BlendMode, opacity: float
 ) -> Tensor:
-    """Pictures with another one on all of them, which is scaled to their size and cut."""
+    """Images with another one on all of them, which is scaled to their size and cut."""
     from nodegraph.media.images.masks import broadcast_batches
     from nodegraph.media.images.resizing import resize_image
 
@@ -295,7 +295,7 @@ def blend_images(
 
 
 def flatten(image: Tensor, color: tuple[float, float, float, float]) -> Tensor:
-    """Pictures without alpha, on a colour.
+    """Images without alpha, on a colour.
 
     Returns:
         3 channels of 4; as they are otherwise.

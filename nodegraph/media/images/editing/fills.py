@@ -23,7 +23,7 @@ _FINENESS = 4
 
 
 def fill_bytes(width: int, height: int, pictures: int) -> int:
-    """Bytes that pictures of nothing take at their peak."""
+    """Bytes that images of nothing take at their peak."""
     return 4 * 4 * width * height * (pictures + 3)
 
 
@@ -45,7 +45,7 @@ def draw_gradient(
     """Colours that lead into each other.
 
     Args:
-        kind: ``linear`` along an angle, over all of the picture; ``radial`` and ``diamond`` from
+        kind: ``linear`` along an angle, over all of the image; ``radial`` and ``diamond`` from
             the middle to the corners; ``angular`` around the middle.
         angle: Degrees, clockwise; 0 leads to the right, 90 down.
     """
@@ -104,14 +104,14 @@ def draw_noise(
     width: int, height: int, kind: NoiseKind, size: float, seed: int, pictures: int, *,
     in_color: bool,
 ) -> Tensor:  # fmt: skip
-    """Random pictures, each of a batch from a seed of its own: seed + its place.
+    """Random images, each of a batch from a seed of its own: seed + its place.
 
     Args:
         kind: ``uniform`` over all values; ``gaussian`` about middle grey, with deviation 1 / 6;
             ``clouds`` of many sizes, each half as strong as the one twice as large.
         size: Pixels of the largest clouds.
     Returns:
-        (pictures, height, width, 3).
+        (images, height, width, 3).
     """
     import torch
 
@@ -155,7 +155,7 @@ def draw_shape(
     line: float,
     radius: float,
 ) -> Tensor:
-    """Pictures with a shape on them; what lies beside it keeps its bits.
+    """Images with a shape on them; what lies beside it keeps its bits.
 
     Args:
         box: Left, top, width and height in pixels; a line goes from its first corner to the other.

@@ -1,6 +1,6 @@
 """Image filters: blur, sharpen, grain, vignette, emboss, glow.
 
-Beyond the edge, a picture continues with its outermost pixels.
+Beyond the edge, an image continues with its outermost pixels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def add_grain(image: Tensor, strength: float, size: float, seed: int, *, in_colo
     Args:
         strength: Its deviation in middle grey.
         size: Of grains, in pixels; 1 is noise in each pixel by itself.
-        seed: Of the first picture; each further one has the next, so that its grain doesn't depend
+        seed: Of the first image; each further one has the next, so that its grain doesn't depend
             on how many there are.
         in_color: In each channel by itself.
     """
@@ -179,7 +179,7 @@ _WIDEST = 8
 def blur(
     image: Tensor, kind: BlurKind, radius: float, angle: float = 0, edge: float = 0.1
 ) -> Tensor:
-    """Pictures out of focus.
+    """Images out of focus.
 
     Args:
         radius: Pixels: the deviation of ``gaussian``, half a side of ``box``, ``median`` and

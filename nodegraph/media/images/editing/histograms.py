@@ -41,7 +41,7 @@ def describe_statistics(image: Tensor) -> str:
 
 
 def draw_histogram(image: Tensor, height: int, *, logarithmic: bool) -> Tensor:
-    """How often values are: for each of a batch a picture 256 wide in red, green and blue.
+    """How often values are: for each of a batch an image 256 wide in red, green and blue.
 
     Args:
         logarithmic: Let rare values show.
@@ -89,16 +89,16 @@ MatchMethod = Literal["mean and spread", "histogram", "covariance"]
 
 
 def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: float) -> Tensor:
-    """Pictures with the colours of a reference.
+    """Images with the colours of a reference.
 
     Args:
-        reference: One picture, or one for each; of any size.
+        reference: One image, or one for each; of any size.
         method: ``mean and spread`` of each coordinate in CIE Lab (Reinhard et al. 2001,
             doi:10.1109/38.946629); ``histogram`` of each channel; ``covariance`` of all three
             together, by the map that changes least (Pitié and Kokaram 2007, MKL).
         amount: 0..1.
     Raises:
-        InvalidValue: There are neither one reference nor one for each picture.
+        InvalidValue: There are neither one reference nor one for each image.
     """
     import torch
 
@@ -107,9 +107,9 @@ def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: 
     check_finite(reference, "reference")
     if len(reference) not in (1, len(image)):
         raise InvalidValue(
-            "the number of references is neither 1 nor the number of pictures",
+            "the number of references is neither 1 nor the number of images",
             port="reference",
-            given=f"{len(reference)} pictures",
+            given=f"{len(reference)} images",
             expected=f"1 or {len(image)}" if len(image) > 1 else "1",
         )
     works = {
@@ -157,7 +157,7 @@ def _match_covariance(item: Tensor, other: Tensor) -> Tensor:
 
     pixels, wanted = item.reshape(-1, 3).double(), other.reshape(-1, 3).double()
     means = pixels.mean(0), wanted.mean(0)
-    # A little grey noise, as flat pictures have no directions.
+    # A little grey noise, as flat images have no directions.
     noise = torch.eye(3, dtype=torch.float64) * 1e-6
     own = (pixels - means[0]).T @ (pixels - means[0]) / len(pixels) + noise
     aim = (wanted - means[1]).T @ (wanted - means[1]) / len(wanted) + noise

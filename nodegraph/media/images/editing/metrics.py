@@ -1,7 +1,7 @@
 """Image metrics: PSNR, SSIM and GMSD of pairs; Frechet distance and recall of sets.
 
-Values of sets are comparable only with the same features and the same number of pictures, and not
-with published ones. Compare each with the value of two sets of real pictures of that size.
+Values of sets are comparable only with the same features and the same number of images, and not
+with published ones. Compare each with the value of two sets of real images of that size.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ def set_measures(reference: Vectors, generated: Vectors, neighbours: int = 3) ->
     equations 1 and 2; coverage: Naeem et al. 2020, arXiv:2002.09797, equation 5.
 
     Args:
-        neighbours: A picture's surroundings reach as far as its neighbour of this number.
+        neighbours: An image's surroundings reach as far as its neighbour of this number.
     Raises:
         InvalidValue: A set is too small for so many neighbours.
     """
     fewest = min(len(reference), len(generated))
     if fewest <= max(neighbours, 1):
         raise InvalidValue(
-            "a set has too few pictures for this number of neighbours",
+            "a set has too few images for this number of neighbours",
             port="reference" if len(reference) == fewest else "made",
-            given=f"{fewest} pictures",
+            given=f"{fewest} images",
             expected=f"more than {max(neighbours, 1)}",
         )
     apart = _distances(generated, reference)
@@ -97,7 +97,7 @@ def frechet_distance(first: Vectors, second: Vectors) -> float:
     """Squared 2-Wasserstein distance of Gaussians fitted to two sets of features, each (n, d).
 
     It falls with n, and is not 0 for two samples of one distribution: read it beside the distance
-    of two sets of real pictures, as many each.
+    of two sets of real images, as many each.
 
     Raises:
         ValueError: a set has fewer than two members, or the features differ in number.
@@ -132,14 +132,14 @@ _GMSD_C = 170 / 255**2
 
 @dataclass(frozen=True)
 class SimilarityMetrics:
-    """How alike two batches are, each a mean over its pictures.
+    """How alike two batches are, each a mean over its images.
 
     Attributes:
         mse, rms, mae: Mean squared, root of that, and mean absolute difference.
-        psnr: Decibels; infinity for equal pictures.
-        ssim: Structural similarity, 1 for equal pictures.
+        psnr: Decibels; infinity for equal images.
+        ssim: Structural similarity, 1 for equal images.
         ms_ssim: The same over several sizes.
-        gmsd: Deviation of the likeness of edges: 0 for equal pictures; perceptual, without weights.
+        gmsd: Deviation of the likeness of edges: 0 for equal images; perceptual, without weights.
     """
 
     mse: float
@@ -152,7 +152,7 @@ class SimilarityMetrics:
 
 
 def compare(image: Tensor, other: Tensor) -> SimilarityMetrics:
-    """How alike pictures are; alpha counts as a channel in differences, and not in structure.
+    """How alike images are; alpha counts as a channel in differences, and not in structure.
 
     Args:
         other: One for all of `image`, or as many.
@@ -179,7 +179,7 @@ def compare(image: Tensor, other: Tensor) -> SimilarityMetrics:
 
 
 def check_same_shape(image: Tensor, other: Tensor) -> None:
-    """Refuse pictures that can't be compared pixel by pixel.
+    """Refuse images that can't be compared pixel by pixel.
 
     Args:
         other: One for all of `image`, or as many.
@@ -213,7 +213,7 @@ def _ssim(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smoothed(planes: Tensor) -> Tensor:
-    """Weighted means of windows of 11 x 11 pixels, or of what a smaller picture has."""
+    """Weighted means of windows of 11 x 11 pixels, or of what a smaller image has."""
     import torch
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
@@ -229,7 +229,7 @@ def _smoothed(planes: Tensor) -> Tensor:
 
 
 def _ms_ssim(first: Tensor, second: Tensor) -> float:
-    """MS-SSIM; of small pictures over fewer scales, whose weights are raised to 1 together."""
+    """MS-SSIM; of small images over fewer scales, whose weights are raised to 1 together."""
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
     least = 2 * _SSIM_REACH + 1
@@ -268,7 +268,7 @@ def _edges(light: Tensor) -> Tensor:
 
 
 def differences(image: Tensor, other: Tensor, gain: float) -> tuple[Tensor, float]:
-    """Where pictures differ, multiplied by a gain, and the root of the mean squared difference."""
+    """Where images differ, multiplied by a gain, and the root of the mean squared difference."""
     apart = (image - other).abs()
     return (apart * gain).clamp(0, 1), float(apart.square().mean().sqrt())
 
@@ -285,7 +285,7 @@ def split_view(
     direction: Literal["horizontal", "vertical"],
     line: int,
 ) -> Tensor:
-    """The one picture up to a place, the other one from there.
+    """The one image up to a place, the other one from there.
 
     Args:
         other: Scaled to the size of the first; as many, or one for all.

@@ -1,7 +1,7 @@
 """Channel layouts, alpha and color spaces of image tensors.
 
-A picture is float32, shape (batch, height, width, channels), in 0..1; 1 channel is grey, 3 are
-red, green and blue, and a fourth is alpha, 1 where the picture is opaque. Colour operations leave
+An image is float32, shape (batch, height, width, channels), in 0..1; 1 channel is grey, 3 are
+red, green and blue, and a fourth is alpha, 1 where the image is opaque. Colour operations leave
 alpha unchanged, and expand one channel to three where they need colours.
 """
 
@@ -136,7 +136,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def map_images(image: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
-    """A batch, worked on picture by picture, clipped to 0..1.
+    """A batch, worked on image by image, clipped to 0..1.
 
     Kernels round by the place that a number has in a tensor, so only what is computed by itself
     is the same alone and in a batch.
@@ -169,14 +169,14 @@ def map_colors(image: Tensor, work: Callable[[Tensor], Tensor], *, rgb: bool = F
 
 
 def check_channels(image: Tensor, port: str = "image") -> None:
-    """Refuse what is no batch of pictures.
+    """Refuse what is no batch of images.
 
     Raises:
         InvalidValue: It has other axes, no pixel, or neither 1, 3 nor 4 channels.
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
         raise InvalidValue(
-            "these are not pictures",
+            "these are not images",
             port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 1, 3 or 4 channels)",
@@ -184,13 +184,13 @@ def check_channels(image: Tensor, port: str = "image") -> None:
 
 
 def check_finite(image: Tensor, port: str = "image") -> None:
-    """Refuse pictures that can't be counted or sorted by their values.
+    """Refuse images that can't be counted or sorted by their values.
 
     Raises:
         NumericalError: One has NaN or infinity.
     """
     if not image.isfinite().all():
-        raise NumericalError("the picture has NaN or infinity", port=port)
+        raise NumericalError("the image has NaN or infinity", port=port)
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -221,7 +221,7 @@ def with_channels(image: Tensor, channels: int) -> Tensor:
 
 
 def map_planes(image: Tensor, work: Callable[[Image.Image, int], Image.Image]) -> Tensor:
-    """Each channel of each picture through Pillow, as floats: nothing is rounded to 8 bits.
+    """Each channel of each image through Pillow, as floats: nothing is rounded to 8 bits.
 
     Args:
         work: Is given a plane of mode F and the number of its channel.
@@ -252,7 +252,7 @@ def to_nhwc(planes: Tensor) -> Tensor:
 
 
 def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> None:
-    """Refuse pictures that can't be compared, by what is known of them before they are made.
+    """Refuse images that can't be compared, by what is known of them before they are made.
 
     Args:
         shape, other: Batch, height, width and channels; None is unknown.
@@ -263,7 +263,7 @@ def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> No
     differ[0] = differ[0] and other[0] != 1
     if any(differ):
         raise InvalidValue(
-            "the pictures differ in size, number or channels",
+            "the images differ in size, number or channels",
             port="other",
             given=_shape_text(other),
             expected=_shape_text(shape),
@@ -272,11 +272,11 @@ def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> No
 
 
 _ALIKE_BY = (
-    "Select the same number of pictures with ImageFromBatch.",
-    *("Use ResizeImage with the other picture linked to its `like`.",) * 2,
+    "Select the same number of images with ImageFromBatch.",
+    *("Use ResizeImage with the other image linked to its `like`.",) * 2,
     "Use FlattenImage to give both three channels.",
 )
-"""What makes pictures alike in number, height, width and channels."""
+"""What makes images alike in number, height, width and channels."""
 
 
 def _shape_text(shape: Sequence[int | None]) -> str:

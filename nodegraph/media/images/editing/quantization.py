@@ -25,13 +25,13 @@ _SAMPLE = 1 << 18
 
 
 def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither) -> Tensor:
-    """Pictures in few colours: their own, or those of a palette.
+    """Images in few colours: their own, or those of a palette.
 
     Colours are chosen and errors spread by Pillow, in 8 bits.
 
     Args:
         count: How many, where there is no palette.
-        palette: Up to 256 colours; empty for the picture's own, by median cut.
+        palette: Up to 256 colours; empty for the image's own, by median cut.
     Raises:
         InvalidValue: The palette has more.
         NumericalError: There is NaN or infinity.
@@ -116,7 +116,7 @@ def _nearest(item: Tensor, colors: Sequence[Color]) -> Tensor:
 
 
 def dominant_colors(image: Tensor, count: int) -> list[tuple[Color, float]]:
-    """The colours that stand for most of a picture, with their shares, the largest first.
+    """The colours that stand for most of an image, with their shares, the largest first.
 
     Transparent pixels don't count.
 

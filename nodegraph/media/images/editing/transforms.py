@@ -56,16 +56,16 @@ def crop_box(before: Size, size: Size, anchor: Anchor, x: int, y: int) -> tuple[
     left, top = max(left, 0), max(top, 0)
     if left >= right or top >= bottom:
         raise InvalidValue(
-            "nothing of the picture is left",
+            "nothing of the image is left",
             port="x" if left >= right else "y",
-            given=f"{left}, {top} in a picture of {before[0]} x {before[1]} pixels",
-            expected="a position inside the picture",
+            given=f"{left}, {top} in an image of {before[0]} x {before[1]} pixels",
+            expected="a position inside the image",
         )
     return left, top, right, bottom
 
 
 def rotated_size(before: Size, angle: float, *, expand: bool) -> Size:
-    """Size of a picture turned by degrees, as Pillow rounds it.
+    """Size of an image turned by degrees, as Pillow rounds it.
 
     Args:
         expand: Large enough for all of it; else as large as before.
@@ -96,14 +96,14 @@ Resampling = Literal["bicubic", "bilinear", "nearest"]
 
 
 def crop(image: Tensor, size: tuple[int, int], anchor: Anchor, x: int, y: int) -> Tensor:
-    """A part of pictures, see `crop_box`."""
+    """A part of images, see `crop_box`."""
     check_channels(image)
     left, top, right, bottom = crop_box((image.shape[2], image.shape[1]), size, anchor, x, y)
     return image[:, top:bottom, left:right].clone()
 
 
 def flip(image: Tensor, axis: Axis) -> Tensor:
-    """Pictures as in a mirror.
+    """Images as in a mirror.
 
     Args:
         axis: ``horizontal`` exchanges left and right, ``vertical`` top and bottom.
@@ -115,13 +115,13 @@ def flip(image: Tensor, axis: Axis) -> Tensor:
 def pad(
     image: Tensor, left: int, top: int, right: int, bottom: int, border: Border, color: Color
 ) -> Tensor:
-    """Pictures with more around them.
+    """Images with more around them.
 
     Args:
         left, top, right, bottom: Pixels.
         border: ``edge`` repeats the outermost pixels, ``reflect`` mirrors, ``wrap`` repeats the
-            picture.
-        color: Of ``color``; one that isn't opaque gives pictures alpha.
+            image.
+        color: Of ``color``; one that isn't opaque gives images alpha.
     Raises:
         InvalidValue: They take more memory than there is.
     """
@@ -155,13 +155,13 @@ def _indices(length: int, before: int, after: int, border: Border) -> Tensor:
 def rotate(
     image: Tensor, angle: float, *, expand: bool, color: Color, method: Resampling = "bicubic"
 ) -> Tensor:
-    """Pictures turned about their middle.
+    """Images turned about their middle.
 
     Args:
         angle: Degrees, clockwise. Right angles move pixels and change none, where the result has
             room for them.
-        expand: Make them large enough for all of the picture.
-        color: Of what comes into view; one that isn't opaque gives pictures alpha.
+        expand: Make them large enough for all of the image.
+        color: Of what comes into view; one that isn't opaque gives images alpha.
     Raises:
         InvalidValue: They take more memory than there is.
     """
@@ -185,7 +185,7 @@ def rotate(
 
 
 def shift(image: Tensor, x: int, y: int) -> Tensor:
-    """Pictures moved; what leaves at one side comes in at the other.
+    """Images moved; what leaves at one side comes in at the other.
 
     Args:
         x, y: Pixels to the right and down.
@@ -194,7 +194,7 @@ def shift(image: Tensor, x: int, y: int) -> Tensor:
 
 
 def repeat(image: Tensor, columns: int, rows: int, *, mirror: bool) -> Tensor:
-    """Pictures beside and below themselves.
+    """Images beside and below themselves.
 
     Args:
         mirror: Turn every other one over, so that edges meet their like.
@@ -237,11 +237,11 @@ def parse_corners(text: str, port: str = "corners") -> list[tuple[float, float]]
 def warp(
     image: Tensor, corners: list[tuple[float, float]], color: Color, method: Resampling = "bicubic"
 ) -> Tensor:
-    """Pictures as a plane in space shows them: their corners at other places.
+    """Images as a plane in space shows them: their corners at other places.
 
     Args:
         corners: Where they go, from the top left clockwise, as shares of width and height.
-        color: Of what comes into view; one that isn't opaque gives pictures alpha.
+        color: Of what comes into view; one that isn't opaque gives images alpha.
     Raises:
         InvalidValue: Three corners lie on a line.
     """

@@ -1,4 +1,4 @@
-"""Responses of an app as JSON, HTML pages or a picture."""
+"""Responses of an app as JSON, HTML pages or an image."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _ENDS = frozenset(f"job.{state}" for state in ENDED)
 
 
 def negotiate_format(header: str | None) -> AnswerForm:
-    """JSON, a page or a picture, whichever a client likes most; JSON if it doesn't say.
+    """JSON, a page or an image, whichever a client likes most; JSON if it doesn't say.
 
-    A client that names types of pictures among others, as browsers do, wants none here.
+    A client that names types of images among others, as browsers do, wants none here.
     """
     ranges = _ranges(header or "*/*")
     liked = {form: _quality(media_type, ranges) for form, media_type in _TYPES}
@@ -171,7 +171,7 @@ def run_document(job: Job) -> dict[str, Any]:
 
 
 def only_picture(job: Job) -> str:
-    """Digest of the picture that a job gave.
+    """Digest of the image that a job gave.
 
     Raises:
         NotAcceptable: It gave none, or several.
@@ -180,7 +180,7 @@ def only_picture(job: Job) -> str:
     pictures = [each for each in files if str(each["media_type"]).startswith("image/")]
     if len(pictures) != 1:
         raise NotAcceptable(
-            f"the app returned {len(pictures)} pictures",
+            f"the app returned {len(pictures)} images",
             given=job.id,
             expected="exactly one, which is sent directly",
             hint="Request application/json, which lists all outputs.",

@@ -79,7 +79,7 @@ class Artifacts:
         queue: Whose jobs.
         roots: Folders from which files are handed out, and from nowhere else: those that sinks
             write to.
-        thumbnails: Small pictures of large ones.
+        thumbnails: Small images of large ones.
         shared: What other servers of the queue share with this one; the catalogue is theirs, too,
             then, and none is kept in the file.
     Raises:

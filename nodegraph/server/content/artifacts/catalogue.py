@@ -55,7 +55,7 @@ _SECOND = """
 -- All that is in it is entered anew, from the job queue, with what was left out so far.
 DELETE FROM uses;
 DELETE FROM meta WHERE name = 'last';
-ALTER TABLE files ADD COLUMN width INTEGER;   -- of a picture, in pixels
+ALTER TABLE files ADD COLUMN width INTEGER;   -- of an image, in pixels
 ALTER TABLE files ADD COLUMN height INTEGER;
 ALTER TABLE uses ADD COLUMN words TEXT NOT NULL DEFAULT '';  -- that it is found by
 
@@ -157,7 +157,7 @@ class Artifact:
         path: Where it lay when the job told of it.
         size: Bytes.
         media_type: As the node says that wrote it.
-        width, height: Of a picture, in pixels; None where that isn't known.
+        width, height: Of an image, in pixels; None where that isn't known.
         kind: What it is to people, such as ``image`` or ``preview``.
         node: That wrote it.
         client: The job's.

@@ -156,7 +156,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small picture.
+    """A small image.
 
     Attributes:
         data: As WebP.
@@ -183,7 +183,7 @@ class Thumbnails:
     Args:
         folder: Where they lie; made if it isn't there. All in it may be deleted at any time.
         held: Bytes that they may take; those that nobody asked for the longest go first.
-        pixels: Of the largest picture that is opened.
+        pixels: Of the largest image that is opened.
         seconds: That opening a file may take.
         clock: Seconds from any moment on.
     """
@@ -218,7 +218,7 @@ class Thumbnails:
     async def get(
         self, digest: Digest, size: int, opened: Callable[[], OpenFile], client: str = ""
     ) -> Thumbnail:
-        """A file's thumbnail, as WebP: a picture of it, where it is none itself.
+        """A file's thumbnail, as WebP: an image of it, where it is none itself.
 
         Args:
             size: Pixels of the square that it fits into, made a multiple of 64.
@@ -285,7 +285,7 @@ class Thumbnails:
             source.file.close()
 
     def forget(self, digest: Digest) -> None:
-        """Delete a picture's thumbnails."""
+        """Delete an image's thumbnails."""
         for name in self._folder.names():
             if name.startswith(f"{digest}-"):
                 with suppress(OSError):

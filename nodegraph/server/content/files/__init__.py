@@ -1,1 +1,1 @@
-"""Files of strangers: safe names, confined folders, pictures decoded apart."""
+"""Files of strangers: safe names, confined folders, images decoded apart."""

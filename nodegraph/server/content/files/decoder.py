@@ -1,6 +1,6 @@
 """Strangers' files, opened where neither time nor memory can run out for others.
 
-A small file may be a picture of any size, or claim anything. The process that opens it has an
+A small file may be an image of any size, or claim anything. The process that opens it has an
 address space of its own, which is bounded, and gives its memory back by ending.
 """
 
@@ -22,7 +22,7 @@ from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.responses import OpenFile
 
 MEMORY = 2 << 30
-"""Bytes of address space: three copies of the largest picture, and what Python takes."""
+"""Bytes of address space: three copies of the largest image, and what Python takes."""
 SECONDS = 10.0
 """For a file: what is seen small needs no more, and others wait."""
 _START_SECONDS = 60.0
@@ -52,10 +52,10 @@ class FileDecoder:
         self._folder = ""
 
     def thumbnail(self, picture: OpenFile, side: int, *, pixels: int) -> bytes:
-        """A small picture of a file, as WebP: see `make_thumbnail` and `draw_result`.
+        """A small image of a file, as WebP: see `make_thumbnail` and `draw_result`.
 
         Args:
-            pixels: Of the largest picture that is opened.
+            pixels: Of the largest image that is opened.
         Raises:
             InvalidFile: There is nothing to show, it is damaged, or its decoding ended with the
                 process.
@@ -109,7 +109,7 @@ class FileDecoder:
             if was_idle and again:
                 return self._request(file, question, again=False)
             raise InvalidFile(
-                "this is not an intact picture", hint="Decoding it took too much memory."
+                "this is not an intact image", hint="Decoding it took too much memory."
             ) from error
         if head["ends"]:
             self.close()

@@ -26,9 +26,9 @@ from nodegraph.server.content.files.pictures import (
 from nodegraph.server.http.errors import TooLarge
 
 _LARGE = 128 << 20
-"""Bytes of memory that it still has after a picture, above which it ends to give them back."""
+"""Bytes of memory that it still has after an image, above which it ends to give them back."""
 _LIBRARIES = 256 << 20
-"""What those packages take besides that read what is no picture."""
+"""What those packages take besides that read what is no image."""
 _MOST_PARTS, _MOST_TRIANGLES, _MOST_POINTS = 500, 1_000_000, 4_000_000
 """Of a mesh that is drawn: reading a part takes some milliseconds, a million triangles seconds."""
 _IDLE_SECONDS = 60.0
@@ -139,7 +139,7 @@ def _bound(size: int) -> None:
 
 
 def _memory() -> int:
-    """Bytes that it has now; where that isn't told more than any, so that each picture ends it."""
+    """Bytes that it has now; where that isn't told more than any, so that each image ends it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

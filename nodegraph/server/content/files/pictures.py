@@ -1,4 +1,4 @@
-"""Pictures and videos of strangers: what they are, by their bytes, and small pictures of them."""
+"""Images and videos of strangers: what they are, by their bytes, and small images of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LETTERS = 22
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a picture's header says.
+    """What an image's header says.
 
     Attributes:
         width, height: Pixels, as it is shown upright.
@@ -49,7 +49,7 @@ class Picture:
 
 
 def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
-    """What a picture is; its bytes are checked as far as that needs no pixel.
+    """What an image is; its bytes are checked as far as that needs no pixel.
 
     Raises:
         InvalidFile: It is none, or damaged.
@@ -65,18 +65,18 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
 
 
 def begins_like_picture(data: bytes) -> bool:
-    """Whether a file is a picture or a video, by its first 12 bytes; what is neither is drawn."""
+    """Whether a file is an image or a video, by its first 12 bytes; what is neither is drawn."""
     is_webp = (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
     return is_webp or data.startswith(_BEGINNINGS) or is_video_header(data[:12])
 
 
 def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
-    """A picture upright and within a square, as WebP; of an animation or a video the first.
+    """An image upright and within a square, as WebP; of an animation or a video the first.
 
     Args:
         size: Pixels of the square's side.
     Raises:
-        InvalidFile: It is no picture, or damaged.
+        InvalidFile: It is no image, or damaged.
         TooLarge: It has more pixels.
     """
     file.seek(0)
@@ -88,7 +88,7 @@ def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
 
 
 def encode_thumbnail(picture: Image.Image, size: int) -> bytes:
-    """A picture within a square, as WebP."""
+    """An image within a square, as WebP."""
     picture.thumbnail((size, size))
     made = BytesIO()
     picture.save(made, "WEBP", quality=80, method=2)
@@ -118,12 +118,12 @@ def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:
 
 
 def _media_type(picture: Image.Image) -> str:
-    # Several pictures in one JPEG file, as cameras write them.
+    # Several images in one JPEG file, as cameras write them.
     return FORMATS["JPEG" if picture.format == "MPO" else picture.format or ""]
 
 
 def _colors(picture: Image.Image) -> Image.Image:
-    """The picture in 8 bits a channel, transparent where it is."""
+    """The image in 8 bits a channel, transparent where it is."""
     if picture.mode.startswith("I"):
         return picture.point(lambda value: value * (1 / 256)).convert("L")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
@@ -142,13 +142,13 @@ def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
         raise _too_large("more than Pillow allows", pixels) from error
     except DAMAGED as error:
         raise InvalidFile(
-            "this is not an intact picture", expected=", ".join(FORMATS), hint="Save it again."
+            "this is not an intact image", expected=", ".join(FORMATS), hint="Save it again."
         ) from error
 
 
 def _too_large(size: str, pixels: int) -> TooLarge:
     return TooLarge(
-        "the picture has too many pixels",
+        "the image has too many pixels",
         given=size,
         expected=f"at most {pixels:,}",
         hint="Make it smaller.",

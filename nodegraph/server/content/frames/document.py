@@ -106,7 +106,7 @@ def _document(script: PackScript) -> FrameDocument:
 
 @cache
 def policy() -> str:
-    """What the page may do: run our script and the one that it takes, show pictures it was given.
+    """What the page may do: run our script and the one that it takes, show images it was given.
 
     Nothing may be loaded or sent, and wherever it is opened it has no origin.
     """

@@ -1,4 +1,4 @@
-"""Files that clients bring: pictures, masks, workflows."""
+"""Files that clients bring: images, masks, workflows."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Upload:
         digest: blake3 of the bytes.
         name: Safe as a file's.
         size: Bytes.
-        width, height: Of a picture, in pixels.
+        width, height: Of an image, in pixels.
         created, used: Unix times: when it was brought, and when it was last needed.
     """
 

@@ -56,7 +56,7 @@ class UploadRules:
     Attributes:
         types: What is taken in. Weights aren't, unless they are named here; pickle never is.
         bytes: Of one file.
-        pixels: Of a picture.
+        pixels: Of an image.
         json_bytes, json_depth, json_values, nodes: Of a workflow.
         held: Bytes of all uploads together.
         seconds: Without being used, after which an upload is deleted; None to keep it.
@@ -80,7 +80,7 @@ class Kind:
     """What a file is.
 
     Attributes:
-        width, height: Of a picture, in pixels.
+        width, height: Of an image, in pixels.
     """
 
     type: UploadType

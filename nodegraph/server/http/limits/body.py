@@ -105,7 +105,7 @@ APPS = "/api/v1/apps"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
 """Whoever logs in is nobody known as yet."""
-_IN_FILES = "Upload pictures, masks and long lists as files, and refer to the files."
+_IN_FILES = "Upload images, masks and long lists as files, and refer to the files."
 _FORGIVEN = 32 << 20
 _FORGIVEN_SECONDS = 5.0
 

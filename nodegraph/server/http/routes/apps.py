@@ -54,7 +54,7 @@ router = APIRouter(prefix="/apps", tags=["apps"])
 _FORM_WAIT = 10.0
 """Seconds that a page waits for its job before it says that it waits."""
 _PICTURE_WAIT = 60.0
-"""Seconds that whoever wants a picture, and nothing else, waits if they don't say."""
+"""Seconds that whoever wants an image, and nothing else, waits if they don't say."""
 _HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 _PICTURE: dict[str, Any] = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 # That they may have any name has to be said: generators take a plain object for an empty one.
@@ -156,7 +156,7 @@ async def run_app(
     """Run a saved workflow with values of its named parameters.
 
     They come as JSON or as a form, which may bring files. With `Prefer: wait=30` the answer is what
-    the app gave, if it finishes in time; with `Accept: image/*` it is the picture itself, if it
+    the app gave, if it finishes in time; with `Accept: image/*` it is the image itself, if it
     gives just one. Otherwise it is the job.
     """
     app, form = await _app(services, name), negotiate_format(accept)
@@ -239,7 +239,7 @@ async def _picture(
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     if not accepts_type(accept, artifact.media_type):
         raise NotAcceptable(
-            "the app returned a picture of another type", given=artifact.media_type, expected=accept
+            "the app returned an image of another type", given=artifact.media_type, expected=accept
         )
     opened = await retry_until_shared(
         lambda: services.run_file_task(services.artifacts.open, artifact)

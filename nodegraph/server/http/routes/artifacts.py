@@ -128,7 +128,7 @@ async def get_artifact_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture, upright, as WebP; of an animation or a video the first one; the waveform of
+    """The image, upright, as WebP; of an animation or a video the first one; the waveform of
     audio; a drawing of a mesh, points, a molecule or a plot. Made when first asked for, and
     kept."""
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
@@ -148,7 +148,7 @@ async def get_artifact_thumbnail(
 async def get_artifact_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
-    """Such as the workflow that made it; of pictures, videos, audio, shapes, molecules, plots and
+    """Such as the workflow that made it; of images, videos, audio, shapes, molecules, plots and
     latents."""
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)

@@ -184,7 +184,7 @@ async def get_input_thumbnail(
     path: InputPath,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture, upright, as WebP; of other files as for artifacts."""
+    """The image, upright, as WebP; of other files as for artifacts."""
     opened = await services.run_in_thread(open_input, services.environment, path)
     opened.file.close()
     return await thumbnail_response(

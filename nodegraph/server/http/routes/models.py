@@ -137,7 +137,7 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _LARGEST = 32 << 20
-"""Bytes of a picture that is read; a larger one is no picture of a model."""
+"""Bytes of an image that is read; a larger one is no image of a model."""
 
 
 class ModelList(BaseModel):
@@ -176,7 +176,7 @@ async def get_model_thumbnail(
     name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture that lies beside the model: `x.png`, `x.preview.png` and the like for a file
+    """The image that lies beside the model: `x.png`, `x.preview.png` and the like for a file
     `x.safetensors`, `preview.png` or `thumbnail.png` in a folder; also JPEG and WebP."""
     digest, data = await services.run_in_thread(_picture, services, name)
     return await thumbnail_response(
@@ -223,15 +223,15 @@ def _words(services: Services, name: str) -> list[str]:
 
 
 def _picture(services: Services, name: str) -> tuple[str, bytes]:
-    """The picture of a model, with its digest.
+    """The image of a model, with its digest.
 
     Raises:
-        NotFound: There is no such model, or no picture of it.
+        NotFound: There is no such model, or no image of it.
     """
     known = {model.name: model for model in services.listed_models()}
     data = _read_picture(known[name].path) if name in known else None
     if data is None:
-        raise NotFound("there is no picture of this model", given=ascii(name[:80]))
+        raise NotFound("there is no image of this model", given=ascii(name[:80]))
     return blake3(data).hexdigest(), data
 
 
@@ -255,7 +255,7 @@ def _thumbnail(model: FoundModel) -> str | None:
 
 
 def _picture_of(model: Path) -> Path | None:
-    """The picture of a model, in its folder or beside its file; None if there is none."""
+    """The image of a model, in its folder or beside its file; None if there is none."""
     if model.is_dir():
         stems = [model / "preview", model / "thumbnail"]
     else:
@@ -266,7 +266,7 @@ def _picture_of(model: Path) -> Path | None:
 
 
 def _read_picture(model: Path) -> bytes | None:
-    """The bytes of a model's picture; None if there is none that can be read."""
+    """The bytes of a model's image; None if there is none that can be read."""
     picture = _picture_of(model)
     try:
         if picture is None or picture.stat().st_size > _LARGEST:

@@ -44,7 +44,7 @@ class NodeTypeExample(BaseModel):
 
     href: str = Field(description="Path of the workflow on the server.")
     picture: str | None = Field(
-        description="Path of an example picture on the server; null if there is none."
+        description="Path of an example image on the server; null if there is none."
     )
     needs: tuple[str, ...] = Field(
         description="Files that the workflow reads, which must be uploaded."
@@ -155,7 +155,7 @@ _WORKFLOW: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/webp": BINARY}},
+    200: {"description": "The image.", "content": {"image/webp": BINARY}},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
@@ -195,7 +195,7 @@ async def list_node_types(
     """
     types = await services.node_types.current()
     is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    # Pictures of examples lie below the path of the server.
+    # Images of examples lie below the path of the server.
     digest = digest_bytes(f"{types.digest} {root_path()}".encode())
     headers = _packed_headers(digest, is_packed)
     if is_not_modified(if_none_match, _tag(digest, is_packed)):
@@ -295,7 +295,7 @@ async def get_node_type_example(services: TheServices, caller: MayRead, type: Ty
 
 @router.get(
     "/{type}/example/picture",
-    summary="Get an example picture of a node type",
+    summary="Get an example image of a node type",
     response_class=Response,
     responses={**_PICTURE, **responses(401, 403, 404, 503)},
 )
@@ -305,7 +305,7 @@ async def get_node_type_picture(
     """What its example makes, as a small WebP."""
     example = await _example(type, services)
     if example.picture is None:
-        raise NotFound("there is no picture of this node type", given=ascii(type[:80]))
+        raise NotFound("there is no image of this node type", given=ascii(type[:80]))
     return await _file_answer(request, services, example.picture)
 
 

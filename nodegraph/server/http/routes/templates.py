@@ -28,7 +28,7 @@ from nodegraph.session.examples import template, template_picture, templates
 router = APIRouter(prefix="/templates", tags=["workflows"])
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/webp": BINARY}},
+    200: {"description": "The image.", "content": {"image/webp": BINARY}},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ async def get_template(services: TheServices, caller: MayRead, name: Name) -> Re
 
 @router.get(
     "/{name}/picture",
-    summary="Get a picture of a workflow of the gallery",
+    summary="Get an image of a workflow of the gallery",
     response_class=Response,
     responses={**_PICTURE, **responses(401, 403, 404)},
 )
@@ -79,7 +79,7 @@ async def get_template_picture(
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     data = await services.run_in_thread(template_picture, item.name)
     if data is None:
-        raise NotFound("there is no picture of this workflow", given=item.name)
+        raise NotFound("there is no image of this workflow", given=item.name)
     return _file_answer(request, data, f"{item.name}.webp")
 
 

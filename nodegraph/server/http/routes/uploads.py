@@ -81,7 +81,7 @@ async def upload_file(
         str, Query(max_length=1000, description="Name of the file, if the body is the file itself.")
     ] = "",
 ) -> shapes.Upload:
-    """Bring a picture or a workflow: as a form with a `file`, or as the body itself.
+    """Bring an image or a workflow: as a form with a `file`, or as the body itself.
 
     What it is is told by its bytes. Its `value` stands for it in workflows that are submitted.
     Uploads that no job needed for long are deleted.
@@ -167,7 +167,7 @@ async def get_upload_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture, upright, as WebP; of other files as for artifacts."""
+    """The image, upright, as WebP; of other files as for artifacts."""
     upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     thumbnails = services.artifacts.thumbnails
     return await thumbnail_response(

@@ -41,7 +41,7 @@ class NotTranslated(Refused):
 
 
 class ImportWish(BaseModel):
-    """A workflow of ComfyUI: its document, or the texts of a picture or video that carries it."""
+    """A workflow of ComfyUI: its document, or the texts of an image or video that carries it."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -89,7 +89,7 @@ Progress = Callable[[int, int], None]
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _PACKED = (".sqlite", ".json", ".toml", ".py", ".txt", ".md")
-"""Ends of names of files that get smaller by being packed; pictures and weights don't."""
+"""Ends of names of files that get smaller by being packed; images and weights don't."""
 _PASSES = 2
 """Over all bytes: they are written, and read again to see that they were."""
 
