@@ -72,7 +72,7 @@ NEED_MODELS = frozenset(
 """Node types for models of kinds that don't come with nodegraph: their examples can't be run
 here, and there are no images of them."""
 PAPER, INK, TEXT = "#ffffff", "#1f2328", 15
-"""Colours and height of texts."""
+"""Colors and height of texts."""
 
 
 def carried(picture: Path) -> object:

@@ -77,7 +77,7 @@ def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_color(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are not colours."""
+    """Find texts that are not colors."""
     color = inputs.literals.get("color")
     if color is not None:
         yield from _check_findings("color", lambda: color_levels(color))
@@ -188,7 +188,7 @@ def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_padded(inputs: HookInputs) -> Iterator[Finding]:
-    """Find padding that makes an image too large, and invalid colours."""
+    """Find padding that makes an image too large, and invalid colors."""
     yield from check_color(inputs)
     size = padded_facts(inputs).get("image")
     if size:

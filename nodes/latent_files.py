@@ -67,7 +67,7 @@ def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") 
 
     Args:
         latent: A latent of images. For a video latent, the middle frame is shown.
-        shown: Approximate colours, if they are known for the latent format, or the channels one by
+        shown: Approximate colors, if they are known for the latent format, or the channels one by
             one in a grid. In the grid, black to white covers three standard deviations on both
             sides of the mean.
     """

@@ -29,7 +29,7 @@ def Numbers(stop: int = 4, start: int = 0, step: int = 1) -> list[int]:
     Args:
         stop: The end, which is not included.
         start: The first number.
-        step: Difference between neighbours. Negative values count down.
+        step: Difference between neighbors. Negative values count down.
     """
     if step == 0:
         raise InvalidValue("the step is 0", port="step", given="0")

@@ -57,7 +57,7 @@ def GrowMask(
     Args:
         mask: Any mask. Soft edges keep their softness.
         pixels: Distance in pixels. Negative values shrink the mask.
-        corners: Shape of the neighbourhood: a circle with this radius, a square, or this many steps
+        corners: Shape of the neighborhood: a circle with this radius, a square, or this many steps
             along rows and columns.
     """
     from nodegraph.media.images.mask_morphology import grow_mask
@@ -279,12 +279,12 @@ def MaskToImage(mask: Mask) -> Image:
     ),
 )
 def MaskOverlay(image: Image, mask: Mask, color: str = "#ff0000", opacity: Share = 0.5) -> Image:
-    """Show a mask as a colour overlay on its image.
+    """Show a mask as a color overlay on its image.
 
     Args:
         image: Any image.
         mask: Any mask. It is scaled to the size of the image.
-        color: Colour of the overlay.
+        color: Color of the overlay.
         opacity: Opacity of the overlay.
     """
     from nodegraph.media.images.masks import overlay_mask
@@ -449,9 +449,9 @@ def PadForOutpaint(
         image: Any image.
         left, top, right, bottom: Pixels to add on each side.
         feather: Width in pixels over which the mask fades into the original image.
-        fill: Initial content of the new area: the edge repeated, the image mirrored, a colour, or
-            coloured noise.
-        color: Colour of the fill, for the fill by colour.
+        fill: Initial content of the new area: the edge repeated, the image mirrored, a color, or
+            colored noise.
+        color: Color of the fill, for the fill by color.
         seed: Seed of the noise.
         fade: Linear fades evenly. Quadratic fades more slowly with the distance.
     """

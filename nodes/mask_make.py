@@ -93,12 +93,12 @@ def SolidMask(
 def MaskFromColor(
     image: Image, color: str = "#ffffff", tolerance: Share = 0.1, softness: Share = 0.0
 ) -> Mask:
-    """Mask the pixels of a colour.
+    """Mask the pixels of a color.
 
     Args:
         image: Any image.
-        color: The colour as #rrggbb or by name.
-        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact colour.
+        color: The color as #rrggbb or by name.
+        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact color.
         softness: Range of differences above the tolerance over which the mask fades out.
     """
     from nodegraph.media.images.masks import mask_from_color
@@ -128,8 +128,8 @@ def MaskFromChannel(
 
     Args:
         image: Any image. An image without alpha is opaque everywhere.
-        channel: Luminance weighs the colours by perceived brightness. Value is the brightest of the
-            three colours.
+        channel: Luminance weighs the colors by perceived brightness. Value is the brightest of the
+            three colors.
     """
     from nodegraph.media.images.masks import mask_from_channel
 
@@ -164,7 +164,7 @@ def ShapeMask(
         shape_width, shape_height: Width and height of the box.
         unit: Unit of x, y, shape_width and shape_height: shares of the image's sides, 0 to 1, or
             pixels.
-        angle: Clockwise rotation about the centre, in degrees.
+        angle: Clockwise rotation about the center, in degrees.
     """
     from nodegraph.media.images.masks import box_to_pixels, resolve_size, shape_mask
 
@@ -234,7 +234,7 @@ def GradientMask(
     Args:
         image: The mask gets the size of this image. If not linked, width and height apply.
         width, height: Size in pixels, if no image is linked.
-        kind: Linear rises along a line. Radial falls from the centre to the sides.
+        kind: Linear rises along a line. Radial falls from the center to the sides.
         angle: Direction of a linear gradient, in degrees clockwise: 0 rises to the right, 90 rises
             downwards.
         start, end: Where the gradient starts and ends, as shares of its length. An end before the

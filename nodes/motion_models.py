@@ -31,7 +31,7 @@ def MotionConditioning(
     object on a plain background. Inputs that are left out are not conditioned.
 
     Args:
-        image: The first frame. Its centre is scaled to 64 x 64 pixels.
+        image: The first frame. Its center is scaled to 64 x 64 pixels.
         vae: The VAE of the model tiny.
         motion: The motion of the object. With tiny/motions, rotation and shrinking give the softest
             images.

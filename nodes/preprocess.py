@@ -118,7 +118,7 @@ def TileHint(image: Image, factor: Annotated[float, Range(1, 64, step=0.5)] = 4.
     tags=("color", "palette", "mosaic", "pixelate", "t2i adapter", "ControlNet"),
 )
 def ColorBlocks(image: Image, size: Annotated[int, Range(1, 1024)] = 32) -> Image:
-    """Reduce an image to squares of one colour each.
+    """Reduce an image to squares of one color each.
 
     Args:
         image: Any image.

@@ -1,4 +1,4 @@
-"""Masks of objects from points, boxes and colours, without a model."""
+"""Masks of objects from points, boxes and colors, without a model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def RemoveBackground(
 
     Args:
         image: An image whose border is background.
-        tolerance: Maximum difference of each of red, green and blue from the colours of the border.
+        tolerance: Maximum difference of each of red, green and blue from the colors of the border.
         softness: Width in pixels over which the edge fades inwards.
     """
     from nodegraph.media.images.classical_segmentation import plain_background
@@ -64,14 +64,14 @@ def MagicWand(
     tolerance: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
     connected: bool = True,
 ) -> Mask:
-    """Mask the area that has the colour of a given point.
+    """Mask the area that has the color of a given point.
 
     Args:
         image: Any image. The points apply to all images of a batch.
         points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
         unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
-        tolerance: Maximum difference of each of red, green and blue from this colour.
-        connected: Mask only pixels connected with the point. If off, all pixels of this colour.
+        tolerance: Maximum difference of each of red, green and blue from this color.
+        connected: Mask only pixels connected with the point. If off, all pixels of this color.
     """
     from nodegraph.media.images.classical_segmentation import select_similar_colors
 
@@ -136,7 +136,7 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
 
 
 class PartsOfPicture(NamedTuple):
-    """The image in segments of one colour each, and the borders of the segments."""
+    """The image in segments of one color each, and the borders of the segments."""
 
     image: Image
     borders: Mask
@@ -154,7 +154,7 @@ Method = Literal["slic", "felzenszwalb", "watershed"]
     tags=("slic", "mosaic", "simplify", "low poly", "stained glass", "scikit-image"),
 )
 def Superpixels(image: Image, parts: Parts = 200, method: Method = "slic") -> PartsOfPicture:
-    """Divide an image into superpixels, each filled with its mean colour.
+    """Divide an image into superpixels, each filled with its mean color.
 
     Args:
         image: Any image.

@@ -37,7 +37,7 @@ def ShapeConditioning(
 
     Args:
         solid: Kind of the shapes.
-        color: Colour of the whole shape.
+        color: Color of the whole shape.
         proportion: Ratio of height to width: 2 is twice as tall as wide.
     """
     from nodegraph.families.items.conditioning import item_conditioning
@@ -60,7 +60,7 @@ def DecodeShapes(
     smooth: Annotated[float, Range(0.0, 3.0), Advanced()] = SMOOTH,
     largest: Annotated[bool, Advanced()] = True,
 ) -> list[Mesh]:
-    """Decode latents of a shape model to meshes. Each mesh is closed and has one colour.
+    """Decode latents of a shape model to meshes. Each mesh is closed and has one color.
 
     Args:
         latent: Latents from a KSampler with a shape model, for example tiny/shapes.
@@ -90,7 +90,7 @@ def PointsFromMesh(
     count: Annotated[int, Range(1, 10_000_000)] = 2048,
     seed: Annotated[int, Seed()] = 0,
 ) -> PointCloud:
-    """Sample points evenly on the surface of a mesh, with its colours.
+    """Sample points evenly on the surface of a mesh, with its colors.
 
     Args:
         mesh: A mesh with a surface area above 0.

@@ -24,7 +24,7 @@ _ELEVATION = 20.0
 def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
     """Load a mesh from a file. Several objects are joined into one mesh.
 
-    Colours and texture are loaded. Other files that the file refers to, for example the materials
+    Colors and texture are loaded. Other files that the file refers to, for example the materials
     of an OBJ, are not loaded.
 
     Args:
@@ -77,9 +77,9 @@ def SaveMesh(
     Files are numbered: chair_00001.glb. A file with the same content is not written again.
 
     Args:
-        mesh: The mesh, with its colours or texture.
+        mesh: The mesh, with its colors or texture.
         name: Prefix of the file names. chairs/chair makes a sub-folder.
-        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colours.
+        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colors.
         picture: Also save an animation that shows the mesh from all sides.
     """
     from nodegraph.media.images.workflow_metadata import workflow_metadata
@@ -110,7 +110,7 @@ def SavePointCloud(
     Files are numbered: scan_00001.ply. A file with the same content is not written again.
 
     Args:
-        point_cloud: The point cloud, with its colours.
+        point_cloud: The point cloud, with its colors.
         name: Prefix of the file names. scans/scan makes a sub-folder.
         picture: Also save an animation that shows the points from all sides.
     """

@@ -41,7 +41,7 @@ def GridSweep(
     gap: Annotated[int, Range(0, 1000)] = 4,
     **inputs: Any,
 ) -> SweptGrid:
-    """Run a subgraph for each pair of values of two lists, and arrange the images in a labelled
+    """Run a subgraph for each pair of values of two lists, and arrange the images in a labeled
     grid.
 
     The subgraph has the inputs `x` and `y`, which may be linked to any two inputs inside it, and

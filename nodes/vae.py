@@ -36,7 +36,7 @@ def VAEEncode(
         image: Opaque images. Their sides are multiples of the VAE's cell, usually 8 pixels.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
             processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half
             of a tile.
         crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an
             image of another size is an error.
@@ -79,7 +79,7 @@ def VAEDecode(
         latent: Latents from a sampler or from VAEEncode.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
             processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half
             of a tile.
     """
     from nodegraph.models.vae import blank_warnings, decode_latent, in_tiles

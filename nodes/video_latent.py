@@ -75,7 +75,7 @@ def VAEDecodeVideo(
             23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
             processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half
             of a tile.
     """
     from nodegraph.media.videos.rates import exact_rate
@@ -117,7 +117,7 @@ def VAEEncodeVideo(
         video: A video whose sides and number of frames fit the model. TrimVideo shortens it.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
             processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half
             of a tile.
     """
     from nodegraph.models.vae import encode_video, in_tiles

@@ -61,7 +61,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/weights/single_files/language.py": "qwen",
         "nodegraph/weights/single_files/t5.py": "wan",
     },
-    "Colour planes of videos": {
+    "Color planes of videos": {
         "nodegraph/media/videos/colors.py": "chroma",
     },
     "Names under which the example models are published": {

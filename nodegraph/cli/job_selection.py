@@ -48,7 +48,7 @@ def exit_code(job: JobSummary) -> int:
 
 
 def state_part(job: JobSummary) -> StyledText:
-    """A job's state in its colour, with what is to become of it."""
+    """A job's state in its color, with what is to become of it."""
     notes: list[str] = [job.state]
     if job.held:
         notes.append("held")

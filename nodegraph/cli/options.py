@@ -315,7 +315,7 @@ class MissingCommand(Exception):
 
 
 def forbid_color() -> None:
-    """Have everything printed without colour."""
+    """Have everything printed without color."""
     os.environ["NO_COLOR"] = "1"  # rich and the packs' own libraries heed it too
 
 

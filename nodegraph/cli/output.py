@@ -93,7 +93,7 @@ def can_show(text: str, stream: TextIO) -> bool:
 
 
 def has_color(stream: TextIO) -> bool:
-    """Whether a stream shows colours and its reader wants them."""
+    """Whether a stream shows colors and its reader wants them."""
     if os.environ.get("NO_COLOR"):
         return False
     return stream.isatty() and os.environ.get("TERM") != "dumb" and sys.platform != "win32"

@@ -228,7 +228,7 @@ def _list_row(run: RunSummary) -> list[StyledText]:
 
 
 def status_part(status: str) -> StyledText:
-    """A run's or a node's status in its colour."""
+    """A run's or a node's status in its color."""
     return (status, STYLES[status]) if status in STYLES else status
 
 

@@ -1,4 +1,4 @@
-"""Vary the seeds of a workflow, and summarise the results of its runs."""
+"""Vary the seeds of a workflow, and summarize the results of its runs."""
 
 from __future__ import annotations
 

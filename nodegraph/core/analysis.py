@@ -1,4 +1,4 @@
-"""Analyse a whole workflow: targets, every problem, and the nodes ready to run."""
+"""Analyze a whole workflow: targets, every problem, and the nodes ready to run."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def build_graph(
 
 
 def graph_of(analysis: Analysis) -> CheckedGraph:
-    """The nodes that an analysed workflow's targets need.
+    """The nodes that an analyzed workflow's targets need.
 
     Raises:
         InvalidWorkflow: Something is wrong with it; carries all of it.

@@ -267,7 +267,7 @@ class Multiline:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A number that editors can randomise or increment between runs; 0 to `LARGEST`.
+    """A number that editors can randomize or increment between runs; 0 to `LARGEST`.
 
     Where seeds are counted up, 0 comes after the largest.
 

@@ -123,7 +123,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
 
     Args:
         id: Name in workflows, if not the function's.
-        version: Raise it when behaviour changes; `migrations` lead old workflows on.
+        version: Raise it when behavior changes; `migrations` lead old workflows on.
         label: Name shown to people.
         category: Place in the palette, such as ``image/adjust``.
         lane: ``gpu`` for tensor work on the compute device, ``cpu`` for other work, ``io`` for

@@ -51,7 +51,7 @@ class PortType:
     """A pack's own port type.
 
     Attributes:
-        info: Name, colour and supertypes.
+        info: Name, color and supertypes.
         python: Class of the values.
         digest: Text that is equal for equal values; None if values have no content digest, and
             are then named by what they were computed from.

@@ -129,7 +129,7 @@ class NodeSpec:
 
     Attributes:
         type: Name in workflows: the function's name, ``pack:Name`` outside the built-in pack.
-        version: Raised when behaviour changes.
+        version: Raised when behavior changes.
         lane: Where it runs: ``gpu`` (the serial compute lane), ``cpu`` (a pool of threads), or
             ``io`` (a pool for waiting; async functions run on the event loop).
         deterministic: Equal inputs give equal outputs; False is never cached across jobs.

@@ -164,7 +164,7 @@ class Augmentation:
             that are asked for; 1 takes that one, from the middle.
         rotate: Degrees up to which an image is turned to either side.
         brightness, contrast, saturation: Up to how much more or less of it, as a share.
-        hue: Degrees up to which colours are turned to either side.
+        hue: Degrees up to which colors are turned to either side.
         shuffle_tags: Whether tags change places in the caption that is made of them.
         drop_caption: Share of the captions that are left empty.
         seed: Of all this.

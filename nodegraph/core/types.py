@@ -128,7 +128,7 @@ class TypeTable:
         return sorted(self._types)
 
     def info(self, name: str) -> TypeInfo:
-        """The type's description; an unknown name gets a plain grey one."""
+        """The type's description; an unknown name gets a plain gray one."""
         return self._types.get(name) or TypeInfo(name)
 
     def is_subtype(self, name: str, of: str) -> bool:

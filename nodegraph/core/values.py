@@ -86,9 +86,9 @@ class Molecule:
         hydrogens: int64, shape (atoms,): hydrogen at each atom that is no atom here; None for what
             the usual valences leave open.
         isotopes: int64, shape (atoms,): mass numbers, 0 for the natural mixture; None for that.
-        chirality: int64, shape (atoms,): as seen from the first of an atom's neighbours in the
+        chirality: int64, shape (atoms,): as seen from the first of an atom's neighbors in the
             order of the bonds, 1 where the others follow counter-clockwise, 2 clockwise, else 0.
-        stereo: int64, shape (bonds, 3): of a double bond 1 where a neighbour of its first and one
+        stereo: int64, shape (bonds, 3): of a double bond 1 where a neighbor of its first and one
             of its second atom lie on one side, 2 on opposite ones, and these two; else zeros.
         sites: Of large molecules.
         name: Free text.

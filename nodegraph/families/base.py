@@ -256,7 +256,7 @@ class Family(ABC):
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
-            ``frame``, or as a ``film`` that is grey after it. Empty if not supported.
+            ``frame``, or as a ``film`` that is gray after it. Empty if not supported.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -344,7 +344,7 @@ class Family(ABC):
     comfyui_type: str = ""
     resolutions: Mapping[str, Resolutions] = field(default_factory=dict)
 
-    # Recognising it.
+    # Recognizing it.
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         """The title of what a pipeline folder holds instead, or None if it holds this family.

@@ -167,7 +167,7 @@ _DAMAGED = (
 """What the libraries raise on files that don't fit together, by experience."""
 
 _LOADING = Lock()
-"""transformers builds modules with process-wide changes (of functions that initialise) and its
+"""transformers builds modules with process-wide changes (of functions that initialize) and its
 verbosity is process-wide too, so one component is built at a time."""
 
 _CLIP_LENGTH = 77

@@ -1,4 +1,4 @@
-"""Models that ship with the package: paths, names, and the colours of their latents."""
+"""Models that ship with the package: paths, names, and the colors of their latents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def control_folder() -> Path:
 
 @cache
 def embedded_colours() -> tuple[Factors, Colour]:
-    """The linear map from its latents' channels to colours in -1..1: factors and bias."""
+    """The linear map from its latents' channels to colors in -1..1: factors and bias."""
     record = embedded_folder().parent / "companions" / "preview_decoder" / "train.json"
     colours = json.loads(record.read_text(encoding="utf-8"))["latent_rgb"]
     red, green, blue = colours["bias"]

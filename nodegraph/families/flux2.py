@@ -1,6 +1,6 @@
 """Flux.2: dev and Klein. Imports no torch.
 
-Latents are patches of 2 x 2 cells, normalised by the mean and variance of a batch norm in the
+Latents are patches of 2 x 2 cells, normalized by the mean and variance of a batch norm in the
 autoencoder; the rest of the autoencoder is like Flux.1's.
 
 Source: https://github.com/black-forest-labs/flux2 (``model.py`` for what no tensor shows,
@@ -115,7 +115,7 @@ FLUX2_VAE = FileLayout(
 
 
 class NormalisedPatches(LatentFormat):
-    """Each patch's channels are normalised by what a batch norm in the autoencoder has learnt."""
+    """Each patch's channels are normalized by what a batch norm in the autoencoder has learned."""
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         patches = patchify(vae.encode(pixels).latent_dist.mode())
@@ -203,7 +203,7 @@ FLUX2_LATENTS = NormalisedPatches(
     spatial=16,
     autoencoders=("AutoencoderKLFlux2",),
     files=(FLUX2_VAE,),
-    # a patch has the mean colour of its four cells, whose channels follow each other
+    # a patch has the mean color of its four cells, whose channels follow each other
     rgb=tuple((red / 4, green / 4, blue / 4) for red, green, blue in _CELL_RGB for _ in range(4)),
     rgb_bias=(-0.0329, -0.0718, -0.0851),
 )

@@ -115,7 +115,7 @@ def any_mask(masks: list[Tensor | None]) -> bool:
 FIRST_FRAME = "first_frame"
 """Latent of the image, (1, channels, 1, height, width): the video's first frame as it is."""
 CONDITION_VIDEO = "film"
-"""Latent of a video that is grey after the image, (1, channels, frames, height, width)."""
+"""Latent of a video that is gray after the image, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
 """What `mask_and_video` made of a film."""
 IMAGE_EMBEDS = "sight"

@@ -49,7 +49,7 @@ def draw_molecules(items: Tensor) -> Tensor | None:
 
 
 def draw_motions(items: Tensor) -> Tensor:
-    """The frames of clips in rows, each cell of their latents in its colour.
+    """The frames of clips in rows, each cell of their latents in its color.
 
     Args:
         items: float32 on the CPU, shape (batch, 256, 32).

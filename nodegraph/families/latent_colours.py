@@ -1,4 +1,4 @@
-"""Latents in colours by a linear map of their channels, where nothing decodes them.
+"""Latents in colors by a linear map of their channels, where nothing decodes them.
 
 Where nothing else is said, the figures are those of ComfyUI (``comfy/latent_formats.py``).
 """
@@ -14,7 +14,7 @@ Colour = tuple[float, float, float]
 """Red, green and blue in -1..1."""
 
 Factors = tuple[Colour, ...]
-"""The colour of a latent cell for each of its channels."""
+"""The color of a latent cell for each of its channels."""
 
 SD: Factors = (
     (0.298, 0.207, 0.208),
@@ -149,12 +149,12 @@ WAN22_BIAS: Colour = (0.0317, -0.0878, -0.1388)
 
 
 def latent_rgb(samples: Tensor, factors: Factors, bias: Colour) -> Tensor:
-    """The colour of each latent cell.
+    """The color of each latent cell.
 
     Args:
         samples: Shape (batch, channels, height, width).
         factors: One for each channel.
-        bias: The colour of a cell of zeros.
+        bias: The color of a cell of zeros.
     Returns:
         float32 on the CPU, around -1..1, shape (batch, 3, height, width).
     """

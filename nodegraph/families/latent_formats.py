@@ -41,8 +41,8 @@ class LatentFormat:
             conversion is more complex.
         files: Layouts of its autoencoder in a file without a configuration, alone or in a whole
             model; the first match is used. Empty if such files are not supported.
-        rgb: Approximate colours of its channels, for previews. None if not known.
-        rgb_bias: The colour of a cell of zeros.
+        rgb: Approximate colors of its channels, for previews. None if not known.
+        rgb_bias: The color of a cell of zeros.
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
         only_size: Width and height in pixels of formats with one fixed size. None for images.
@@ -87,7 +87,7 @@ class LatentFormat:
 
     def pictures(self, latents: Tensor) -> Tensor | None:
         """Images of what is no image, to look at while it is sampled; None where images are
-        made of latents by decoders and colours.
+        made of latents by decoders and colors.
 
         Args:
             latents: Of any device and precision, shape (batch, channels, height, width).

@@ -229,7 +229,7 @@ def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64
 
 
 def log_linear_levels(levels: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Another number of falling levels along the same curve: its logarithm, between neighbours.
+    """Another number of falling levels along the same curve: its logarithm, between neighbors.
 
     Args:
         levels: Above 0, the last one included.

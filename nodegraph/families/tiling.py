@@ -15,7 +15,7 @@ TILE = 32
 LEAST_TILE = 16
 """Sides up to this are not cut: the overlap would be most of a tile."""
 OVERLAP = 8
-"""Latent cells that neighbouring tiles share, and over which one fades into the other."""
+"""Latent cells that neighboring tiles share, and over which one fades into the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TileSize:
 
     Attributes:
         side: Of a tile.
-        overlap: What neighbouring tiles share at the least, below `side`.
+        overlap: What neighboring tiles share at the least, below `side`.
     """
 
     side: int
@@ -98,7 +98,7 @@ def _steps(span: TileSpan, scale: int) -> slice:
 
 
 def _fading(span: TileSpan, length: int, scale: int, overlap: int) -> Tensor:
-    """How much a tile counts at each of its steps: less towards its neighbours."""
+    """How much a tile counts at each of its steps: less towards its neighbors."""
     at = (torch.arange((span.end - span.start) * scale) + 0.5) / scale
     weight = torch.ones_like(at)
     if overlap and span.start > 0:

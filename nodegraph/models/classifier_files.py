@@ -34,7 +34,7 @@ class ClassifierInfo:
 
     Attributes:
         labels: Names of the objects that it knows.
-        backgrounds: Names of the background colours.
+        backgrounds: Names of the background colors.
         channels: Of the latents.
         widths: Of the network's two levels.
     """

@@ -106,7 +106,7 @@ class GuidanceClassifier(nn.Module):
 
     Args:
         labels: Names of the objects, in the order of the logits.
-        backgrounds: Names of the background colours, likewise.
+        backgrounds: Names of the background colors, likewise.
         latent_channels: Of its input.
         channels: Of its two levels.
     """

@@ -1,7 +1,7 @@
 """Encode images and videos as latents, and decode them, whole or in tiles.
 
 An autoencoder from `in_tiles` works on overlapping tiles that fade into each other. This bounds the
-memory, and the result differs a little: layers normalise by the mean and variance of a tile
+memory, and the result differs a little: layers normalize by the mean and variance of a tile
 instead of the whole image.
 """
 
@@ -27,7 +27,7 @@ _SHADE = 1 / 255
 
 
 def blank_warnings(images: Tensor) -> Iterator[str]:
-    """What is to be said of decoded images that are of one colour all over.
+    """What is to be said of decoded images that are of one color all over.
 
     Args:
         images: In 0..1, shape (batch, height, width, channels).
@@ -36,7 +36,7 @@ def blank_warnings(images: Tensor) -> Iterator[str]:
         darkest, brightest = picture.amin(0), picture.amax(0)
         if (brightest - darkest).max() >= _SHADE:
             continue
-        colour = _NAMES.get(round(float(picture.mean()), 2), "of one colour")
+        colour = _NAMES.get(round(float(picture.mean()), 2), "of one color")
         which = "the image" if len(images) == 1 else f"image {index + 1} of {len(images)}"
         yield (
             f"{which} is {colour} all over. If this is not intended: lower cfg, use the "
@@ -107,7 +107,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     Images are encoded one by one, so that the bits do not depend on the batch.
 
     Args:
-        image: float32 in 0..1, shape (batch, height, width, 3), or 1 for grey ones; sides are
+        image: float32 in 0..1, shape (batch, height, width, 3), or 1 for gray ones; sides are
             multiples of `downscale`.
     Returns:
         Samples scaled as the model was trained on, float32 on the CPU.
@@ -296,7 +296,7 @@ def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
             port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 3)",
-            hint="FlattenImage puts transparent images onto a colour."
+            hint="FlattenImage puts transparent images onto a color."
             if image.ndim == 4 and image.shape[-1] == 4
             else None,
         )

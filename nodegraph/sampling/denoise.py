@@ -96,7 +96,7 @@ class Denoising:
     - Noise is drawn on the CPU in float32, for item i with the seed + its batch index, or as
       `nodegraph.sampling.latent_noise` has it.
     - An empty latent starts from noise alone. With denoise below 1 it stands for zeros: an
-      evenly grey image.
+      evenly gray image.
     - Any other latent gets noise to the level that sampling starts on: with denoise 1 to the
       highest, which leaves of it hardly more than its overall tone.
     - With a noise mask, the kept part is set back after each step to the original with the noise

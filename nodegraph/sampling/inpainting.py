@@ -83,7 +83,7 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         image: In 0..1, shape (1, height, width, 3).
         mask: In 0..1, shape (1, height, width); from a half up it is filled.
     Returns:
-        The mask, shape (1, 1, height, width), and the image with grey where it is 1.
+        The mask, shape (1, 1, height, width), and the image with gray where it is 1.
     Raises:
         InvalidValue: They are of different sizes, or several.
     """
@@ -131,7 +131,7 @@ def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
 
 
 def greyed(image: Tensor, mask: Tensor) -> Tensor:
-    """Images with grey where a mask is 1.
+    """Images with gray where a mask is 1.
 
     Args:
         mask: As `hard_mask` gives it.

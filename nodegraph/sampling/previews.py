@@ -1,7 +1,7 @@
 """Latents as images: live previews of a sampling, and latents drawn cell by cell.
 
 A model may ship with a small preview decoder, and users may add one for its latent format. Without
-one, a linear map of the format approximates the colours.
+one, a linear map of the format approximates the colors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def render_latent(latent: Latent, shown: Shown) -> Tensor:
     Returns:
         float32 in 0..1, shape (batch, height, width, 3).
     Raises:
-        InvalidValue: The latent is empty, or nobody knows the colours of its format.
+        InvalidValue: The latent is empty, or nobody knows the colors of its format.
     """
     samples, cell = middle_frame(require_samples(latent, "latent")).float(), cell_side(latent)
     cells = _colours(latent, samples) if shown == "colors" else _channels(samples)
@@ -60,7 +60,7 @@ def _colours(latent: Latent, samples: Tensor) -> Tensor:
     rgb_map = _map(latent.format, samples.shape[1])
     if rgb_map is None:
         raise InvalidValue(
-            "no colour mapping is known for the channels of this latent format",
+            "no color mapping is known for the channels of this latent format",
             port="shown",
             given=f"a latent of format {latent.format} with {samples.shape[1]} channels",
             expected="channels",
@@ -69,7 +69,7 @@ def _colours(latent: Latent, samples: Tensor) -> Tensor:
 
 
 def _map(name: str | None, channels: int) -> tuple[Factors, Colour] | None:
-    """The colour in -1..1 of each channel, (channels, 3), and of a cell of zeros, (3,)."""
+    """The color in -1..1 of each channel, (channels, 3), and of a cell of zeros, (3,)."""
     known = None if name is None else get_latent_format(name)
     if known is not None and known.rgb is not None and len(known.rgb) == channels:
         return known.rgb, known.rgb_bias
@@ -185,7 +185,7 @@ def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
 
 
 def map_colours(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
-    """The colours of latents' cells by the format's linear map, in -1..1, at full size or less.
+    """The colors of latents' cells by the format's linear map, in -1..1, at full size or less.
 
     Returns:
         Shape (batch, 3, height, width) in pixels; None where no map fits.

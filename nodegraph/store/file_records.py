@@ -1,4 +1,4 @@
-"""Files recognised by size and times: digests of files read, records of files written."""
+"""Files recognized by size and times: digests of files read, records of files written."""
 
 from __future__ import annotations
 

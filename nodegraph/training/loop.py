@@ -1,4 +1,4 @@
-"""The training loop: optimiser, learning rate, averaged weights and saved state."""
+"""The training loop: optimizer, learning rate, averaged weights and saved state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BETAS = (0.9, 0.999)
 def build_optimizer(
     parameters: Iterable[nn.Parameter], plan: TrainingPlan
 ) -> torch.optim.Optimizer:
-    """The optimiser of a training.
+    """The optimizer of a training.
 
     Raises:
         InvalidValue: Its library isn't installed.
@@ -87,7 +87,7 @@ class AveragedWeights:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state as tensors on the CPU, copied, by number of the weight and name."""
+    """An optimizer's state as tensors on the CPU, copied, by number of the weight and name."""
     tensors = {}
     for number, of_weight in optimizer.state_dict()["state"].items():
         for name, value in of_weight.items():

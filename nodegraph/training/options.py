@@ -185,7 +185,7 @@ class TrainingPlan:
     """A whole training, in numbers.
 
     Attributes:
-        steps: Of the optimiser.
+        steps: Of the optimizer.
         batch: Images that are learned from at once, besides kept ones.
         learning_rate: The highest.
         seed: Of all that is drawn: 0 to 2**64 - 1.

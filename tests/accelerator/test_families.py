@@ -49,7 +49,7 @@ SIDE = 64
 
 
 def quick(*names: str, of: Iterable[str] = TINY) -> list[Any]:
-    """All of them to parametrise a test by, with all but these in the long part."""
+    """All of them to parametrize a test by, with all but these in the long part."""
     return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in of]
 
 

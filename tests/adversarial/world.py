@@ -228,7 +228,7 @@ def known_specs(folder: Path) -> Path:
 
 
 def picture(colour: int) -> bytes:
-    """A PNG whose length doesn't depend on its colours."""
+    """A PNG whose length doesn't depend on its colors."""
     from io import BytesIO
 
     data = BytesIO()

@@ -488,7 +488,7 @@ def test_an_acronym_is_one_word_in_the_label() -> None:
 def test_a_port_type_needs_no_parentheses() -> None:
     @port_type
     class Palette:
-        """Some colours."""
+        """Some colors."""
 
     @node
     def Pick(palette: Palette) -> Palette:

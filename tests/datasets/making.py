@@ -11,7 +11,7 @@ from nodegraph.media.images.images import encode_image_file
 
 
 def picture(seed: int, width: int = 24, height: int = 16, channels: int = 3) -> torch.Tensor:
-    """Soft random colours, shape (height, width, channels)."""
+    """Soft random colors, shape (height, width, channels)."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(1, channels, 4, 4, generator=generator)
     fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")

@@ -39,7 +39,7 @@ from tests.properties import examples
 
 MEAN, MOST = 0.02, 0.1
 """How far a tiled image may be from the whole one, of 0..1: on average, and for 99 of 100 values.
-The embedded autoencoder normalises over few channels, so that tiles tell more than in large ones:
+The embedded autoencoder normalizes over few channels, so that tiles tell more than in large ones:
 it gives 0.009 and 0.05."""
 
 

@@ -445,7 +445,7 @@ def test_what_a_users_decoder_lacks_is_told_by_name(model: DiffusionModel, tmp_p
 
 @pytest.mark.parametrize("latent", [SDXL, SD3, FLUX, WAN22], ids=lambda item: item.name)
 def test_colours_are_known_of_more_formats(latent: LatentFormat) -> None:
-    """A grey cell has the bias, each channel its factors on top of it."""
+    """A gray cell has the bias, each channel its factors on top of it."""
     assert latent.rgb is not None
     assert len(latent.rgb) == latent.channels
     cells = torch.eye(latent.channels)[:, :, None, None].expand(-1, -1, 8, 8)

@@ -28,7 +28,7 @@ def check(editor: Editor, named: str, within: str = "html", *, only_colours: boo
     Args:
         named: What is looked at, for messages.
         within: A selector.
-        only_colours: Look at nothing else, as where it was looked at in other colours.
+        only_colours: Look at nothing else, as where it was looked at in other colors.
     """
     options = _COLOURS if only_colours else {}
     found: list[dict[str, Any]] = editor.page.evaluate(_RUN, [within, options])

@@ -52,7 +52,7 @@ def Refuse(ctx: Context, image: Image, least: int = 0) -> Image:
 
 @node
 def Tint(color: str = "#ff8800") -> str:
-    """Hands on a colour."""
+    """Hands on a color."""
     return color
 
 

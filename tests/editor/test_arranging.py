@@ -1,4 +1,4 @@
-"""Putting a graph in order: places, sizes, names, colours, groups and notes; each is one step."""
+"""Putting a graph in order: places, sizes, names, colors, groups and notes; each is one step."""
 
 from __future__ import annotations
 

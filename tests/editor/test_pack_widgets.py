@@ -159,7 +159,7 @@ def test_it_looks_as_the_editor_does_and_can_be_used_by_all(
     for scheme in ("light", "dark"):
         editor.page.emulate_media(color_scheme=scheme)
         inner.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-        for _ in range(20):  # colours fade
+        for _ in range(20):  # colors fade
             if not faults():
                 break
             editor.page.wait_for_timeout(100)

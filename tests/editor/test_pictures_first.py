@@ -32,7 +32,7 @@ def test_the_starter_fills_the_window_and_can_be_read(editor: Editor) -> None:
     assert right <= canvas["x"] + canvas["width"]
     assert editor.page.evaluate(_SMALLEST) >= 10
 
-    # From afar cards are coloured blocks with titles.
+    # From afar cards are colored blocks with titles.
     editor.page.mouse.move(*middle(editor.canvas))
     for _ in range(6):
         editor.page.keyboard.press("-")

@@ -108,7 +108,7 @@ def view(editor: Editor, name: str) -> Locator:
 
 
 def colors(seen: Locator) -> int:
-    """How many colours something shows."""
+    """How many colors something shows."""
     picture = Image.open(BytesIO(seen.screenshot())).convert("RGB").resize((200, 200))
     return len(set(picture.get_flattened_data()))
 

@@ -27,7 +27,7 @@ class Parted(NamedTuple):
 
 @node
 def Paint(level: float = 1.0, count: int = 2) -> Image:
-    """Images of one grey."""
+    """Images of one gray."""
     return torch.full((count, 4, 4, 3), level)
 
 

@@ -20,4 +20,4 @@ def test_what_is_one_colour_all_over_is_told_by_its_place() -> None:
 def test_a_colour_of_several_channels_is_one_too() -> None:
     orange = torch.tensor([1.0, 0.5, 0.0]).expand(1, 8, 6, 3)
     [told] = blank_warnings(orange)
-    assert told.startswith("the image is of one colour all over.")
+    assert told.startswith("the image is of one color all over.")

@@ -1,4 +1,4 @@
-"""What files hold comes in as it is meant: depth, profiles, print colours, frames."""
+"""What files hold comes in as it is meant: depth, profiles, print colors, frames."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_16_bits_lie_as_the_file_says(tmp_path: Path) -> None:
 
 
 def deep_gray(levels: NDArray[Any], color_type: int, clear: int | None = None) -> bytes:
-    """A PNG of 16 bits: grey (0) or grey with alpha (4), and the level that is transparent."""
+    """A PNG of 16 bits: gray (0) or gray with alpha (4), and the level that is transparent."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
@@ -122,7 +122,7 @@ def test_16_bits_are_for_png(tmp_path: Path) -> None:
 
 
 def test_a_profile_leads_to_srgb(tmp_path: Path) -> None:
-    # A profile in which red and blue are exchanged would be odd: grey with another gamma is enough.
+    # A profile in which red and blue are exchanged would be odd: gray with another gamma is enough.
     lab = Image.new("LAB", (4, 4), (128, 128 + 60, 128))
     lab.save(tmp_path / "lab.tiff")
     image, _ = read_image(tmp_path / "lab.tiff")

@@ -85,7 +85,7 @@ def test_in_an_even_picture_a_box_holds_nothing() -> None:
 
 def test_an_even_background_is_taken_away_but_not_what_is_enclosed() -> None:
     image, red, blue = two_discs()
-    image[0, 18:22, 13:17] = 0.6  # a hole in the red disc, of the background's colour
+    image[0, 18:22, 13:17] = 0.6  # a hole in the red disc, of the background's color
     assert agreement(plain_background(image, 0.1), red | blue) == 1
     soft = plain_background(image, 0.1, 2)
     assert (soft[0][~(red | blue)] == 0).all()

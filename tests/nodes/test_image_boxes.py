@@ -36,7 +36,7 @@ def test_labels_stand_on_their_boxes_colour() -> None:
     changed = (found != plain).any(-1)[0].nonzero()
     assert len(changed) > 20
     assert changed[:, 0].max() < 20
-    assert found[0].sum(-1).min() < 0.5  # dark letters on a bright colour
+    assert found[0].sum(-1).min() < 0.5  # dark letters on a bright color
 
 
 def test_no_boxes_are_none_and_other_texts_are_told(bench: Bench) -> None:

@@ -269,7 +269,7 @@ def test_tiles_that_hold_the_picture_give_the_same_bits(bench: Bench, sd1_folder
 
 
 def test_smaller_tiles_give_about_the_same(bench: Bench, sd1_folder: Path) -> None:
-    """Within a tenth: this VAE has random weights, and each tile is normalised by its own mean."""
+    """Within a tenth: this VAE has random weights, and each tile is normalized by its own mean."""
     nodes = graph(sd1_folder, width=128, height=72, batch=2)
     whole = bench.value(nodes, "decode.image")
     nodes["decode"]["inputs"] |= {"tile": 64, "overlap": 32}

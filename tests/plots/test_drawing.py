@@ -15,7 +15,7 @@ from nodegraph.media.plots.rendering import COLORS, draw_plots, plot_image, plot
 
 
 def inked(picture: Image, color: str) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Which pixels have a colour."""
+    """Which pixels have a color."""
     found = np.asarray(picture).astype(int) - np.array(getrgb(color))
     return np.asarray((abs(found) < 60).all(-1))
 

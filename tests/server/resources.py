@@ -19,7 +19,7 @@ from tests.jobs.queue.support import claim, submit
 def picture(
     width: int = 8, height: int = 6, format: str = "PNG", color: Any = (200, 30, 40), **options: Any
 ) -> bytes:
-    """The bytes of an image of one colour."""
+    """The bytes of an image of one color."""
     mode = "RGB" if len(color) == 3 else "RGBA"
     made = BytesIO()
     Image.new(mode, (width, height), color).save(made, format, **options)

@@ -19,7 +19,7 @@ _SIDES = [
 
 
 def box(*, is_colored: bool = False) -> Mesh:
-    """A box of eight corners at odd places, one of another colour each."""
+    """A box of eight corners at odd places, one of another color each."""
     generator = torch.Generator().manual_seed(0)
     corners = torch.tensor(_CORNERS, dtype=torch.float32)
     corners = corners + torch.rand(8, 3, generator=generator) / 3

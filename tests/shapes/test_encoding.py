@@ -1,4 +1,4 @@
-"""What is written comes back: corners bit by bit, colours in 8 bits, textures, texts."""
+"""What is written comes back: corners bit by bit, colors in 8 bits, textures, texts."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def Forgetful(text: str) -> Thing:
 @port_type
 @dataclass(frozen=True)
 class Palette:
-    """Some colours."""
+    """Some colors."""
 
     colors: tuple[str, ...]
 

@@ -262,7 +262,7 @@ def test_a_line_drawing_has_the_scene_and_no_colour_of_its_own(font):
     drawn, coloured = (maker.draw(scene, 96, 96) for maker in (lines, plain))
     inked = [(picture != (0, 0, 255)).any(axis=2) for picture in (drawn, coloured)]
     assert (inked[0] & inked[1]).sum() > 0.9 * inked[1].sum()
-    # Seen on white, so that no pixel at the rim mixes with a coloured background.
+    # Seen on white, so that no pixel at the rim mixes with a colored background.
     on_white = Scene("", "white", (255, 255, 255), scene.placements)
     pictures = [maker.draw(on_white, 96, 96)[None] for maker in (lines, plain)]
     assert style_lora.colourful(pictures[0]) == 0.0

@@ -206,7 +206,7 @@ def test_one_frozen_picture_has_no_diversity(model):
 
 
 def test_held_out_colours_are_told_apart_from_the_objects_own(config, maker, model):
-    """Untinted images are the right objects, and of the wrong colour."""
+    """Untinted images are the right objects, and of the wrong color."""
     examiner = Examiner(maker.objects, SETTINGS, config.seed)
     asked = [q for q in examiner.questions("colour") if q.kind == "held out"]
     plain = [

@@ -15,7 +15,7 @@ def test_colours_survive_the_way_to_hsv_and_back(shade):
 
 
 def disc(rgb, size=16):
-    """A square of one colour with a grey frame, RGBA."""
+    """A square of one color with a gray frame, RGBA."""
     picture = np.full((size, size, 4), 0.5, np.float32)
     picture[..., 3] = 1.0
     picture[2:-2, 2:-2, :3] = rgb

@@ -16,7 +16,7 @@ OBJECTS = Path(__file__).parents[2] / "training" / "objects.json"
 
 
 def colored(split: str) -> Dataset:
-    """Classes that differ in their colour alone."""
+    """Classes that differ in their color alone."""
     examples = []
     for number, label in enumerate(synthetic.LABELS):
         generator = torch.Generator().manual_seed(number)

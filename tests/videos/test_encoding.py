@@ -33,7 +33,7 @@ def test_a_video_comes_back_as_its_codec_keeps_it(tmp_path: Path, format: VideoF
     assert found.frames.dtype == torch.float32
     assert found.rate == made.rate
     assert 0 <= found.frames.min() <= found.frames.max() <= 1
-    # Colour differences are kept for each fourth pixel, in steps of 1 / 224.
+    # Color differences are kept for each fourth pixel, in steps of 1 / 224.
     assert (found.frames - made.frames).abs().mean() < 0.012
     assert found.audio is not None
     assert made.audio is not None

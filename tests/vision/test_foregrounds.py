@@ -204,7 +204,7 @@ def test_patches_are_channels_in_one_of_two_orders() -> None:
 @pytest.mark.parametrize("last", [True, False])
 def test_the_order_of_patches_is_told_by_what_was_learnt(last: bool) -> None:
     torch.manual_seed(0)
-    # What is learnt is alike in what is beside each other: patches of 3 by 3, and colours.
+    # What is learned is alike in what is beside each other: patches of 3 by 3, and colors.
     coarse = torch.randn(64 * 9, 1, 3, 3)
     smooth = functional.interpolate(coarse, size=(8, 8), mode="bilinear").reshape(64, 3, 3, 8, 8)
     smooth = smooth.mean(2, keepdim=True).expand(64, 3, 3, 8, 8)[:, :, :1].expand(64, 3, 9, 8, 8)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     FindSpec = Callable[[NodeEntry], NodeSpec | None]
 
 PLAIN = "#9aa0a6"
-"""Colour of a port whose type isn't known."""
+"""Color of a port whose type isn't known."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def drawings(
 
     Args:
         find_spec: Gives the node type of a node, so that its box has all of its outputs.
-        types: Port types, for the colours of links.
+        types: Port types, for the colors of links.
     """
     drawer = _Drawer(subgraphs, find_spec, types)
     blocks = [drawer.block(name) for name in subgraphs]

@@ -1,7 +1,7 @@
 """Lay out a drawing's boxes in columns, and render it as a standalone SVG.
 
 Sugiyama's method: each box gets the layer of its longest path from a source, links that cross
-layers get routing points, and boxes are ordered and placed by the mean of their neighbours.
+layers get routing points, and boxes are ordered and placed by the mean of their neighbors.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _coordinates(
 def _middles(
     graph: DiGraph[Any], layers: Sequence[Sequence[Vertex]], heights: Mapping[Vertex, float]
 ) -> dict[Vertex, float]:
-    """The vertical middle of everything: near the neighbours', without overlap."""
+    """The vertical middle of everything: near the neighbors', without overlap."""
     middles: dict[Vertex, float] = {}
     for layer in layers:
         top = -sum(heights[vertex] + _ROW_GAP for vertex in layer) / 2
@@ -419,5 +419,5 @@ def _text(text: str) -> str:
 
 
 def _color(color: str) -> str:
-    """A pack chooses its colours, but may not write into the file."""
+    """A pack chooses its colors, but may not write into the file."""
     return escape(color)

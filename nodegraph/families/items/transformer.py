@@ -242,7 +242,7 @@ class MoleculeTransformer(ItemTransformer):
         return torch.cat([x[..., : len(ELEMENTS)], both.flatten(2)], 2)
 
     def logits(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Unnormalised log likelihoods of kinds, (batch, 9, 5), and orders, (batch, 9, 9, 4)."""
+        """Unnormalized log likelihoods of kinds, (batch, 9, 5), and orders, (batch, 9, 9, 4)."""
         kinds, bonds = prediction.float().tensor_split((len(ELEMENTS),), -1)
         sides = bonds.reshape(*bonds.shape[:-1], MOST_ATOMS, ORDERS)
         return kinds, sides + sides.transpose(1, 2)

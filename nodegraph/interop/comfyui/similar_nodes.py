@@ -1,4 +1,4 @@
-"""Group nodes with unreadable values by type and neighbourhood."""
+"""Group nodes with unreadable values by type and neighborhood."""
 
 from __future__ import annotations
 

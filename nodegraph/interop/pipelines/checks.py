@@ -90,7 +90,7 @@ def call_faults(
     if output_type == _LATENT and not any(
         output.word == output_type for output in pipeline_class.outputs
     ):
-        # Packed ones would pass for grey images.
+        # Packed ones would pass for gray images.
         yield InvalidValue(
             f"{pipeline_class.name} has no output for latents",
             port=OUTPUT_TYPE,
@@ -229,5 +229,5 @@ def _picture_faults(
             port=item.name,
             given=f"{channels} channels",
             expected="3 channels",
-            hint="Use the colours of the image without its transparency.",
+            hint="Use the colors of the image without its transparency.",
         )

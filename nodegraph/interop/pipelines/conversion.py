@@ -385,7 +385,7 @@ def _no_pictures(value: Tensor) -> InvalidValue:
 
 
 def _in_range(pictures: Tensor) -> Tensor:
-    """In 0..1 and of three colours at least."""
+    """In 0..1 and of three colors at least."""
     scaled = pictures.float()
     if scaled.numel() and float(scaled.amin()) < -_ROUNDING:
         # Directions of surfaces, and tensors that weren't brought back from what networks work in.

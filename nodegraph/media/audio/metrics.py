@@ -134,7 +134,7 @@ PITCH_RANGE = (40.0, 5000.0)
 _FRAMES = 2000
 """That are looked at, at most, of long audio."""
 _YIN_THRESHOLD = 0.15
-"""What the normalised difference falls below at a period."""
+"""What the normalized difference falls below at a period."""
 _FAINT = 1e-4
 """Of the power of the loudest frame: what is softer has no pitch."""
 

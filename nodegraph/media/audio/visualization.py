@@ -136,7 +136,7 @@ def spectrogram_image(
 ) -> Tensor:
     """Its spectrogram in mel bands: low ones at the bottom, time from left to right.
 
-    Channels lie below each other. Colours go by decibels below a full sine.
+    Channels lie below each other. Colors go by decibels below a full sine.
 
     Args:
         width, height: In pixels.
@@ -176,7 +176,7 @@ def mel_images(mels: Tensor, form: MelFormat, scale: int = 2) -> Tensor:
 
 
 def apply_colormap(loud: Tensor) -> Tensor:
-    """Colours of what is 0, silent, to 1, loud; a last axis of three is added."""
+    """Colors of what is 0, silent, to 1, loud; a last axis of three is added."""
     import torch
 
     colours = torch.tensor(_COLOURS)

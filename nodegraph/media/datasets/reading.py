@@ -183,7 +183,7 @@ def augment_geometry(image: Tensor, changes: AugmentationParams) -> Tensor:
 
 
 def augment_colors(image: Tensor, changes: AugmentationParams) -> Tensor:
-    """Images in other colours, in 0..1.
+    """Images in other colors, in 0..1.
 
     Args:
         image: (batch, height, width, 3).

@@ -52,7 +52,7 @@ def remove_duplicates(
 
     Args:
         by: ``structure`` compares where brightness rises and falls (dHash), whatever the size and
-            the colours; ``pixels`` the colours of small copies; ``meaning`` what `embed` gives.
+            the colors; ``pixels`` the colors of small copies; ``meaning`` what `embed` gives.
         distance: Up to which two count as the same, 0 to 1: the share of differing bits, the root
             of the mean square of differences, or 1 less the cosine of embeddings.
         within_label: Only images of one class are compared.
@@ -102,7 +102,7 @@ def _unit(row: Tensor) -> Tensor:
 
 
 def _dhash(picture: Tensor) -> Tensor:
-    """64 bits as 0 and 1 over 8: of which neighbours in a row the right one is brighter.
+    """64 bits as 0 and 1 over 8: of which neighbors in a row the right one is brighter.
 
     Distances of such rows, squared, are shares of bits. Source: Krawetz 2013, "Kind of Like That".
     """

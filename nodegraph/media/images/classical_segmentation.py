@@ -1,7 +1,7 @@
 """Segmentation without a model: color selection, random walk, superpixels.
 
 What needs scikit-image says so where it is missing. Images with NaN or infinity are refused: no
-colour is near to those.
+color is near to those.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ SuperpixelMethod = Literal["slic", "felzenszwalb", "watershed"]
 _LARGEST = 320
 """Pixels of the longer side at which a random walker works; what it finds is scaled up."""
 _BETA = 130.0
-"""How hard it is for the walker to pass a change of colour; scikit-image's own."""
+"""How hard it is for the walker to pass a change of color; scikit-image's own."""
 _CLUSTERS = 5
-"""Colours that a background is taken to have. Source: Rother et al. 2004 (GrabCut), section 3.2."""
+"""Colors that a background is taken to have. Source: Rother et al. 2004 (GrabCut), section 3.2."""
 _SAMPLE = 4096
 """Pixels by which those are told."""
 
@@ -67,7 +67,7 @@ def pixel_points(
 def select_similar_colors(
     image: Tensor, points: Points, tolerance: float, *, connected: bool = True
 ) -> Tensor:
-    """What is of the colour that images have at some points: a magic wand.
+    """What is of the color that images have at some points: a magic wand.
 
     Args:
         image: (batch, height, width, channels).
@@ -114,7 +114,7 @@ def select_by_points(image: Tensor, points: Points, excluded: Points, radius: in
 def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
     """The thing in a box: what is there and unlike what is around the box.
 
-    After GrabCut: the colours outside tell the background's, what in the box is surely of others
+    After GrabCut: the colors outside tell the background's, what in the box is surely of others
     is the thing, and a random walk decides the rest.
 
     Args:
@@ -157,7 +157,7 @@ def _grab_cut(picture: Tensor, inside: NDArray[np.bool_]) -> Tensor:
 
 
 def _main_colors(colors: NDArray[Any]) -> NDArray[Any]:
-    """A few colours that some are near to: k-means, from the most unlike ones."""
+    """A few colors that some are near to: k-means, from the most unlike ones."""
     sample = colors[:: max(1, len(colors) // _SAMPLE)]
     centers = sample[:1]
     for _ in range(_CLUSTERS - 1):
@@ -237,7 +237,7 @@ def label_superpixels(picture: Tensor, method: SuperpixelMethod, parts: int) -> 
 
 
 def superpixels(image: Tensor, method: SuperpixelMethod, parts: int) -> tuple[Tensor, Tensor]:
-    """Images with each part of alike pixels in its mean colour, and the parts' borders.
+    """Images with each part of alike pixels in its mean color, and the parts' borders.
 
     Returns:
         (batch, height, width, 3); 0 or 1, (batch, height, width).
@@ -272,7 +272,7 @@ def select_superpixels(
 def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Tensor:
     """What isn't the even background that images stand on: 0 at their border, where it is alike.
 
-    The background is connected with the border, and near to one of the border's main colours.
+    The background is connected with the border, and near to one of the border's main colors.
 
     Args:
         image: (batch, height, width, channels).

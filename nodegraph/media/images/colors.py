@@ -1,4 +1,4 @@
-"""Colours as texts. Imports neither torch nor numpy, as texts are checked before anything runs."""
+"""Colors as texts. Imports neither torch nor numpy, as texts are checked before anything runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEPARATORS = re.compile(r"[;\s|]+(?![^(]*\))|,(?![^(]*\))")
 
 
 def parse_color(text: str, port: str = "color") -> Color:
-    """A colour as CSS writes them: ``#f80``, ``#ff8800``, ``#ff880080``, ``orange``, ``hsl(…)``.
+    """A color as CSS writes them: ``#f80``, ``#ff8800``, ``#ff880080``, ``orange``, ``hsl(…)``.
 
     Of ``rgb(50%, 12.5%, 0%)`` the shares are taken as they are, others in steps of 1 / 255.
 
@@ -39,13 +39,13 @@ def parse_color(text: str, port: str = "color") -> Color:
     except ValueError as error:
         hint = did_you_mean(text.strip().lower(), list(ImageColor.colormap))
         raise InvalidValue(
-            f"there is no colour {text[:80]!r}", port=port, expected=EXPECTED, hint=hint
+            f"there is no color {text[:80]!r}", port=port, expected=EXPECTED, hint=hint
         ) from error
     return red / 255, green / 255, blue / 255, (alpha[0] / 255 if alpha else 1.0)
 
 
 def color_levels(text: str, port: str = "color") -> tuple[float, float, float]:
-    """Red, green and blue in 0..1 of a colour.
+    """Red, green and blue in 0..1 of a color.
 
     Raises:
         InvalidValue: It is none.
@@ -55,7 +55,7 @@ def color_levels(text: str, port: str = "color") -> tuple[float, float, float]:
 
 
 def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Color]:
-    """Colours that stand one after the other, with spaces, commas or line ends between.
+    """Colors that stand one after the other, with spaces, commas or line ends between.
 
     Raises:
         InvalidValue: One of them is none, or there are too few.
@@ -63,7 +63,7 @@ def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Col
     colors = [parse_color(part, port) for part in _SEPARATORS.split(text.strip()) if part]
     if len(colors) < least:
         raise InvalidValue(
-            "there are too few colours",
+            "there are too few colors",
             port=port,
             given=repr(text[:80]),
             expected=f"{least} or more, for example black #ff8800 white",
@@ -72,7 +72,7 @@ def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Col
 
 
 def paint(color: Color, channels: int) -> Tensor:
-    """A colour as the values of a pixel, shape (channels,): grey by its luma."""
+    """A color as the values of a pixel, shape (channels,): gray by its luma."""
     import torch
 
     if channels == 1:

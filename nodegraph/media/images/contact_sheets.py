@@ -76,12 +76,12 @@ def contact_sheet(
         gap: Pixels between cells.
         captions: Texts under the images, in their order; fewer than images is fine.
         labels: Texts next to the rows and above the columns.
-        paper, ink: Colours of the background and of the texts.
+        paper, ink: Colors of the background and of the texts.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
         InvalidValue: There are no images, or more than the labels allow; the sheet is too large
-            or needs more memory than available; or a colour is invalid.
+            or needs more memory than available; or a color is invalid.
     """
     import numpy as np
     import torch

@@ -63,7 +63,7 @@ def encode_animation(
         rate: Frames a second.
         metadata: See `encode_image_file`; a GIF has it in its comment.
         quality: 1 to 100, of WebP; 100 is lossless.
-        format: ``gif`` has 256 colours a frame, ``png`` (APNG) all of them.
+        format: ``gif`` has 256 colors a frame, ``png`` (APNG) all of them.
         loop: Begin anew again and again.
     Raises:
         InvalidValue, NumericalError: See `to_pil`.
@@ -103,7 +103,7 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
 
 OPAQUE_HINT = (
-    "Use FlattenImage to put images on a colour; PNG, WebP, AVIF and GIF keep transparency."
+    "Use FlattenImage to put images on a color; PNG, WebP, AVIF and GIF keep transparency."
 )
 _LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769

@@ -44,7 +44,7 @@ def pad_for_outpaint(
         image: (batch, height, width, channels).
         feather: Pixels over which the mask fades out into the old image.
         fill: What is put into the new part: the pixels of the edge drawn out, the image
-            mirrored, a colour, or coloured noise.
+            mirrored, a color, or colored noise.
         seed: Of the noise; the same for all of a batch.
         fade: How the mask fades out: evenly, or the slower the further (its square).
     Returns:

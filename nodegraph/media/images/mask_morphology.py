@@ -159,7 +159,7 @@ def _window_maximum(mask: Tensor, halves: list[int], reach: int) -> Tensor:
     height, width = mask.shape[1:]
     side = max(halves)
     padded = functional.pad(mask, (side, side, reach, reach))
-    # Largest of 1, 2, 4, … neighbours: any window is two of these, which overlap.
+    # Largest of 1, 2, 4, … neighbors: any window is two of these, which overlap.
     spans = [padded]
     while 2 << (len(spans) - 1) <= 2 * side + 1:
         step = 1 << (len(spans) - 1)

@@ -28,7 +28,7 @@ _WITHIN = (0.125, 0.375, 0.625, 0.875)
 
 
 def mask_from_color(image: Tensor, color: str, tolerance: float, softness: float) -> Tensor:
-    """1 where an image is of a colour.
+    """1 where an image is of a color.
 
     Args:
         image: (batch, height, width, channels).
@@ -166,12 +166,12 @@ def mask_from_file(colors: Tensor, transparent: Tensor, channel: FileChannel) ->
 
 
 _STOPS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
-"""From cold to hot, evenly spaced: colours whose lightness rises evenly, as of matplotlib's
+"""From cold to hot, evenly spaced: colors whose lightness rises evenly, as of matplotlib's
 map inferno."""
 
 
 def apply_heat_colormap(values: Tensor) -> Tensor:
-    """Colours of numbers in 0..1: any shape to (*shape, 3), in 0..1."""
+    """Colors of numbers in 0..1: any shape to (*shape, 3), in 0..1."""
     stops = torch.tensor(_STOPS, dtype=torch.float32, device=values.device) / 255
     position = values.clamp(0, 1) * (len(stops) - 1)
     low = position.floor().long().clamp(max=len(stops) - 2)
@@ -180,7 +180,7 @@ def apply_heat_colormap(values: Tensor) -> Tensor:
 
 
 def overlay_heatmap(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
-    """An image in grey with a mask over it as heat.
+    """An image in gray with a mask over it as heat.
 
     Args:
         image: (batch, height, width, channels) in 0..1; of a batch of 1, one for each mask.
@@ -195,7 +195,7 @@ def overlay_heatmap(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
     colours = image[..., :3].expand(*image.shape[:3], 3)
     count = max(len(image), len(mask))
     colours = colours.expand(count, -1, -1, -1)
-    # Grey, so that no colour of the image is taken for heat.
+    # Gray, so that no color of the image is taken for heat.
     weights = colours.new_tensor((0.2126, 0.7152, 0.0722))
     grey = (colours * weights).sum(-1, keepdim=True).expand_as(colours)
     return (1 - opacity) * grey + opacity * apply_heat_colormap(mask.expand(count, -1, -1))

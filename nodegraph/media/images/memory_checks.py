@@ -45,7 +45,7 @@ def most_pictures(each: int) -> int | None:
 
 def decoding_bytes(width: int, height: int, frames: int) -> int:
     """Bytes that frames take at the peak of their decoding."""
-    # At most as they come, in 8 bits a colour, and then as float32.
+    # At most as they come, in 8 bits a color, and then as float32.
     return width * height * 3 * frames * (1 + 4)
 
 

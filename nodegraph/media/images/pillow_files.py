@@ -1,6 +1,6 @@
 """Image files through Pillow: header, EXIF orientation, pixel limit, sRGB, 16-bit PNG.
 
-Pillow has one pixel limit for the whole process and cuts colours to 8 bits; both are worked
+Pillow has one pixel limit for the whole process and cuts colors to 8 bits; both are worked
 around here. Source: PNG Specification, third edition, W3C 2023.
 """
 
@@ -35,9 +35,9 @@ _SAME = 2
 def picture_pixels(
     opened: Image.Image, path: Path
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colours (height, width, 3) and alpha (height, width), both in 0..1.
+    """Colors (height, width, 3) and alpha (height, width), both in 0..1.
 
-    Images with a colour profile are brought to sRGB by it, those for print as well.
+    Images with a color profile are brought to sRGB by it, those for print as well.
 
     Raises:
         InvalidValue: It holds numbers of another range.
@@ -104,9 +104,9 @@ def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
 
 
 def _rgb_16_bit(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
-    """Colours of 16 bits, of which Pillow reads the upper 8; None where there are none.
+    """Colors of 16 bits, of which Pillow reads the upper 8; None where there are none.
 
-    Where there is another profile than sRGB, colours go before depth: it is applied in 8 bits.
+    Where there is another profile than sRGB, colors go before depth: it is applied in 8 bits.
     """
     import av
 
@@ -149,7 +149,7 @@ def _is_srgb(image: Image.Image) -> bool:
 
 @lru_cache(maxsize=4)
 def _is_srgb_profile(profile: bytes, *, is_gray: bool) -> bool:
-    """Whether colours of a profile are the same in sRGB; True of one that can't be used.
+    """Whether colors of a profile are the same in sRGB; True of one that can't be used.
 
     Its name doesn't count: "Display P3 Gamut with sRGB Transfer" has sRGB's in it.
     """
@@ -166,7 +166,7 @@ def _is_srgb_profile(profile: bytes, *, is_gray: bool) -> bool:
 
 
 def convert_to_srgb(image: Image.Image) -> Image.Image:
-    """An image brought to sRGB by its colour profile; as it is if it has none that can be used."""
+    """An image brought to sRGB by its color profile; as it is if it has none that can be used."""
     if _is_srgb(image) and image.mode != "LAB":
         return image
     if image.mode in ("P", "PA", "LA", "La", "RGBa"):

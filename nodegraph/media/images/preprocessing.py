@@ -1,6 +1,6 @@
-"""What control networks are led by, made of images: edges, lines, colours, slopes.
+"""What control networks are led by, made of images: edges, lines, colors, slopes.
 
-Thin edges are Canny's (1986), in plain torch: smooth, take the gradient of the colour channel that
+Thin edges are Canny's (1986), in plain torch: smooth, take the gradient of the color channel that
 changes most, keep what is greatest across the edge, keep weak edges only where they touch strong
 ones. The embedded edge ControlNet was trained with these edges, by these thresholds.
 """
@@ -73,7 +73,7 @@ def _gradient(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _suppress_non_maxima(strength: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Where the gradient is greatest among its two neighbours in its own direction; bool."""
+    """Where the gradient is greatest among its two neighbors in its own direction; bool."""
     upright = down.abs() > _STEEP * right.abs()
     level = right.abs() > _STEEP * down.abs()
     falling = (down * right > 0) & ~upright & ~level
@@ -84,7 +84,7 @@ def _suppress_non_maxima(strength: Tensor, down: Tensor, right: Tensor) -> Tenso
     def highest(rows: int, columns: int) -> Tensor:
         before = padded[:, :, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]
         after = padded[:, :, 1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width]
-        # Of two equal neighbours, one only.
+        # Of two equal neighbors, one only.
         return (strength > before) & (strength >= after)
 
     return (
@@ -183,7 +183,7 @@ def tile_hint(image: Tensor, factor: float = 4.0) -> Tensor:
 
 
 def color_blocks(image: Tensor, size: int = 32) -> Tensor:
-    """An image in squares of one colour each, the mean of what is there.
+    """An image in squares of one color each, the mean of what is there.
 
     Args:
         size: Pixels of a square's side; those at the right and lower edge may be narrower.
@@ -199,7 +199,7 @@ def color_blocks(image: Tensor, size: int = 32) -> Tensor:
 
 
 def normal_map(height_map: Tensor, strength: float = 4.0, *, green_up: bool = True) -> Tensor:
-    """The directions that a surface faces, as colours, from how high it is.
+    """The directions that a surface faces, as colors, from how high it is.
 
     Red is to the right, green upwards (or downwards), blue towards the viewer; 0..1 stands for
     -1..1.

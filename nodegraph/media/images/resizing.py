@@ -42,7 +42,7 @@ def resize_image(
         method: ``area`` averages whole pixels, ``nearest`` keeps their values.
         fit: See `fitted_size`.
         multiple: Both sides of the result are multiples of it.
-        fill: Colour of the border that ``pad`` adds. A transparent one adds an alpha channel.
+        fill: Color of the border that ``pad`` adds. A transparent one adds an alpha channel.
     Returns:
         float32, clipped to 0..1.
     Raises:

@@ -49,7 +49,7 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
 
     Args:
         side: Of a tile.
-        overlap: What neighbours share at the least, below `side`.
+        overlap: What neighbors share at the least, below `side`.
     """
     if length <= side:
         return [0]
@@ -62,7 +62,7 @@ def build_tiling(width: int, height: int, tile: tuple[int, int], overlap: int) -
 
     Args:
         tile: Width and height of the tiles; those of the image where it is smaller.
-        overlap: Pixels that neighbours share at the least.
+        overlap: Pixels that neighbors share at the least.
     Raises:
         InvalidValue: Tiles overlap by more than half, or there would be very many.
     """

@@ -68,7 +68,7 @@ def molecule_png(molecule: Any, width: int, height: int) -> bytes:
 
 
 def atom_arrays(molecule: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points and colours of `atom_cloud`, of a molecule of RDKit's and without torch."""
+    """Points and colors of `atom_cloud`, of a molecule of RDKit's and without torch."""
     import numpy as np
 
     places = np.asarray(molecule.GetConformer().GetPositions(), np.float32)
@@ -77,7 +77,7 @@ def atom_arrays(molecule: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]
 
 
 def atom_cloud(molecule: Molecule) -> PointCloud:
-    """The atoms of its first conformer as points in the usual colours of elements."""
+    """The atoms of its first conformer as points in the usual colors of elements."""
     import torch
 
     colors = [_COLORS.get(element, _OTHER) for element in molecule.elements.tolist()]

@@ -20,7 +20,7 @@ _ROUNDS = 9999
 """Draws of a bootstrap or a permutation test: the smallest p-value is 1 / 10,000."""
 _CARD = (
     "Limits of this plot. A classifier assigns labels, and its errors and blind spots "
-    "affect these shares; evaluate it first on images labelled by people. An image that "
+    "affect these shares; evaluate it first on images labeled by people. An image that "
     "fits none of its labels is counted as one of them. Intervals cover only random "
     "variation for these prompts, this model and these settings: other words, seeds or "
     "samplers may give other shares. A difference from an even share is not an error, and "

@@ -32,7 +32,7 @@ class ShapeArrays:
 
 
 def texture_colors(texture: Numbers, uv: Numbers) -> Numbers:
-    """Colours at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
+    """Colors at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
     import numpy as np
 
     height, width, _ = texture.shape

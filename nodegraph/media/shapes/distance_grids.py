@@ -54,7 +54,7 @@ COLOURS: dict[SolidColour, tuple[float, float, float]] = {
 
 
 def to_tokens(grids: Tensor, colours: Tensor) -> Tensor:
-    """Grids and their colours as tokens.
+    """Grids and their colors as tokens.
 
     Args:
         grids: Distances in parts of the band, -1 (inside) to 1; shape (batch, 32, 32, 32).
@@ -69,7 +69,7 @@ def to_tokens(grids: Tensor, colours: Tensor) -> Tensor:
 
 
 def from_tokens(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """What `to_tokens` made tokens of: grids, and colours in 0..1."""
+    """What `to_tokens` made tokens of: grids, and colors in 0..1."""
     colours = (tokens[..., CUBE**3 :].mean(1) + 1) / 2
     return _grids(tokens[..., : CUBE**3]), colours.clamp(0, 1)
 
@@ -184,7 +184,7 @@ def largest_piece(mesh: Mesh) -> Mesh:
 
 
 def surface_points(mesh: Mesh, count: int, seed: int = 0) -> PointCloud:
-    """Points spread evenly by chance over a mesh, with the colours of its vertices.
+    """Points spread evenly by chance over a mesh, with the colors of its vertices.
 
     Args:
         count: How many, at least 1.

@@ -28,8 +28,8 @@ def encode_mesh(
 ) -> bytes:
     """A mesh as the bytes of a file; equal meshes give equal bytes.
 
-    Vertices come back bit by bit, colours in 8 bits; in a GLB they are amounts of light, as its
-    standard says. Only GLB holds a texture: in PLY and OBJ each vertex gets the colour that it has
+    Vertices come back bit by bit, colors in 8 bits; in a GLB they are amounts of light, as its
+    standard says. Only GLB holds a texture: in PLY and OBJ each vertex gets the color that it has
     there.
 
     Args:
@@ -114,7 +114,7 @@ def _check_finite(values: Tensor, port: str) -> None:
 def _check_colors(colors: Tensor | None, count: int, port: str) -> None:
     if colors is not None and colors.shape != (count, 3):
         raise InvalidValue(
-            "the number of colours differs from the number of points",
+            "the number of colors differs from the number of points",
             port=port,
             given=f"shape {tuple(colors.shape)}",
             expected=f"({count}, 3)",
@@ -122,14 +122,14 @@ def _check_colors(colors: Tensor | None, count: int, port: str) -> None:
 
 
 def vertex_colors(mesh: Mesh) -> Tensor | None:
-    """A colour for each vertex, from its texture where it has one; shape (vertices, 3)."""
+    """A color for each vertex, from its texture where it has one; shape (vertices, 3)."""
     if mesh.texture is None or mesh.uv is None:
         return mesh.colors
     return sample_texture(mesh.texture, mesh.uv)
 
 
 def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
-    """Colours at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
+    """Colors at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
     import torch
 
     return torch.from_numpy(texture_colors(_array(texture), _array(uv)))
@@ -145,7 +145,7 @@ def _levels(colors: Tensor) -> NDArray[np.uint8]:
 
 
 def _light(colors: Tensor) -> NDArray[np.uint16]:
-    """Colours as glTF 2.0 has those of vertices (3.7.2.1): linear light, and opaque.
+    """Colors as glTF 2.0 has those of vertices (3.7.2.1): linear light, and opaque.
 
     In 16 bits, as in 8 the dark ones would run together.
     """
@@ -186,7 +186,7 @@ def _obj(
     texts: Mapping[str, str],
 ) -> bytes:
     lines = comment_lines(texts, "# ")
-    # Nine digits tell every float32 from its neighbours.
+    # Nine digits tell every float32 from its neighbors.
     places = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in vertices.tolist()]
     if levels is not None:
         colors = (levels / 255).tolist()

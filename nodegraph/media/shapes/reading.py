@@ -35,7 +35,7 @@ class _Part:
         shape: As trimesh has it; it may be shown several times.
         vertices: Where its vertices lie.
         faces: Its triangles, counter-clockwise as seen from outside; of points, none.
-        is_linear: Whether its colours, but a texture's, are amounts of light.
+        is_linear: Whether its colors, but a texture's, are amounts of light.
     """
 
     shape: Any
@@ -47,7 +47,7 @@ class _Part:
 def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     """The mesh in a file: all that it shows, as one.
 
-    Colours and texture are kept; where several parts have different textures, these become colours
+    Colors and texture are kept; where several parts have different textures, these become colors
     of their vertices. What an OBJ or PLY refers to in other files isn't read.
 
     Args:
@@ -205,12 +205,12 @@ def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
 
 
 def _texture(shape: Any) -> Any:
-    """Its image; of a GLB, as elsewhere trimesh puts a grey one in place of what isn't read."""
+    """Its image; of a GLB, as elsewhere trimesh puts a gray one in place of what isn't read."""
     return getattr(getattr(shape.visual, "material", None), "baseColorTexture", None)
 
 
 def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
-    """Colours of all vertices; None if no part has any."""
+    """Colors of all vertices; None if no part has any."""
     import numpy as np
 
     colors: list[NDArray[np.float32]] = []
@@ -224,7 +224,7 @@ def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
 
 
 def _own_colors(part: _Part) -> NDArray[np.float32] | None:
-    """Colours of a part's vertices, or the one of all of it; None if unknown."""
+    """Colors of a part's vertices, or the one of all of it; None if unknown."""
     import numpy as np
 
     shape, visual = part.shape, getattr(part.shape, "visual", None)
@@ -243,7 +243,7 @@ def _own_colors(part: _Part) -> NDArray[np.float32] | None:
 
 
 def _material_colors(part: _Part) -> NDArray[np.float32] | None:
-    """The texture's colour at each vertex, or the one colour of the whole; None if unknown."""
+    """The texture's color at each vertex, or the one color of the whole; None if unknown."""
     import numpy as np
 
     shape = part.shape

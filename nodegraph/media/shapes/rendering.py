@@ -221,7 +221,7 @@ def _draw_faces(
 
 
 def _paint(scene: _Scene, corners: Whole, parts: Numbers) -> Numbers:
-    """Colours within triangles, by the parts that their corners have; shape (pixels, 3)."""
+    """Colors within triangles, by the parts that their corners have; shape (pixels, 3)."""
     if scene.texture is None or scene.uv is None:
         colors: Numbers = np.einsum("fk,fkc->fc", parts, scene.colors[corners])
         return colors

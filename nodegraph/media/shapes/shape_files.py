@@ -28,9 +28,9 @@ def glb_bytes(document: dict[str, Any], binary: bytes) -> bytes:
 
 
 def name_materials(document: dict[str, Any]) -> bool:
-    """Give parts that have colours but no material a plain one; whether there were any.
+    """Give parts that have colors but no material a plain one; whether there were any.
 
-    Without, trimesh rounds colours to 8 bits. They are amounts of light, of which that leaves few
+    Without, trimesh rounds colors to 8 bits. They are amounts of light, of which that leaves few
     dark ones.
     """
     parts = [part for mesh in document.get("meshes", ()) for part in mesh["primitives"]]

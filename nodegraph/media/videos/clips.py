@@ -114,7 +114,7 @@ def read_video(
 ) -> Video:
     """A video, or a part of it, with the part of the audio that belongs to it.
 
-    Frames are upright; pixels are taken to be square, and colours of high dynamic range aren't
+    Frames are upright; pixels are taken to be square, and colors of high dynamic range aren't
     mapped. Where frames don't come evenly, those that are shown longer come several times, so that
     all happens when it does in the file.
 

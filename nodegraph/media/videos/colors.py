@@ -1,4 +1,4 @@
-"""Colours of videos: between RGB and what codecs keep, brightness and two colour differences.
+"""Colors of videos: between RGB and what codecs keep, brightness and two color differences.
 
 Imports no torch.
 

@@ -97,7 +97,7 @@ def encode_video(
     Args:
         format: ``mp4`` is H.264 with AAC, which plays anywhere, ``webm`` VP9 with Opus. Both get
             even sides: odd ones are lengthened by a line like the last. ``mkv`` is FFV1 with
-            samples as they are: lossless, in 8 bits a colour.
+            samples as they are: lossless, in 8 bits a color.
         quality: 1 to 100, for MP4 and WebM.
         metadata: Texts by name, such as ``workflow``.
         on_progress: Told how many frames are done, after each; may raise, to stop.

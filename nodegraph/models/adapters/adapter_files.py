@@ -51,7 +51,7 @@ class InversionFile:
 
     Attributes:
         widths: Of each tensor's rows, by its name.
-        token: The word that it was learnt as, or the file's name.
+        token: The word that it was learned as, or the file's name.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Textual inversions on text encoders: words that stand for learnt embeddings."""
+"""Textual inversions on text encoders: words that stand for learned embeddings."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def with_trainable_token(
         layer: Any = modules[role].get_input_embeddings()
         device = layer.weight.device
         learnt[role] = nn.Parameter(begun.to(device, torch.float32, copy=True))
-        # Rows of other words stay as they are: they were learnt before.
+        # Rows of other words stay as they are: they were learned before.
         before = layer.more[: len(layer.more) - len(begun)]
         layer.__class__ = _LearningEmbedding
         layer.learnt = learnt[role]
@@ -146,7 +146,7 @@ class _LongerEmbedding(nn.Embedding):
         is_added = input >= self.first
         embedded = functional.embedding(input.masked_fill(is_added, 0), self.weight)
         added = functional.embedding((input - self.first).clamp(min=0), self.more)
-        # What is being learnt may be in a wider type.
+        # What is being learned may be in a wider type.
         return torch.where(is_added[..., None], added.to(embedded.dtype), embedded)
 
 

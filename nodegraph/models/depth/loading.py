@@ -89,7 +89,7 @@ def _config(shape: DepthShape, *, is_metric: bool) -> transformers.DepthAnything
         head_hidden_size=shape.head,
         head_in_index=-1,
         depth_estimation_type="metric" if is_metric else "relative",
-        # In metres; images of depths are stretched, so that any will do.
+        # In meters; images of depths are stretched, so that any will do.
         max_depth=20 if is_metric else 1,
     )
 

@@ -78,7 +78,7 @@ _COUNTED = ".num_batches_tracked"
 """What batches were seen in training: files may lack it, and nothing heeds it."""
 _PATCH = 4
 _CLEARLY = 0.02
-"""How much more alike neighbours must be in one order than in the other: several times what comes
+"""How much more alike neighbors must be in one order than in the other: several times what comes
 about by chance."""
 
 
@@ -162,12 +162,12 @@ def has_colors_last(tensors: Mapping[str, Tensor]) -> bool:
     """In which of two orders a BiRefNet was taught to take an image's patches as channels.
 
     Files don't say it, and of those that are published there are both. But what is beside each
-    other in an image is much alike, so what is learnt of it is: the order in which the weights of
-    neighbours are alike tells it. In the one, the patch below and the next colour of the same patch
+    other in an image is much alike, so what is learned of it is: the order in which the weights of
+    neighbors are alike tells it. In the one, the patch below and the next color of the same patch
     are so many channels on; in the other, the patches below and to the right.
 
     Returns:
-        See `birefnet.patches`; False where neither shows, as in weights that learnt nothing.
+        See `birefnet.patches`; False where neither shows, as in weights that learned nothing.
     """
     channels = tensors["decoder.ipt_blk3.conv1.weight"].float().movedim(1, 0).flatten(1)
     grid = GRIDS[3]

@@ -109,7 +109,7 @@ class U2Net(nn.Module):
         """How surely each pixel is of the foreground, relative to the others.
 
         Args:
-            picture: (batch, 3, height, width), normalised.
+            picture: (batch, 3, height, width), normalized.
         Returns:
             (batch, 1, height, width), 0..1.
         """
@@ -212,11 +212,11 @@ def patches(picture: Tensor, grid: int, *, colors_last: bool) -> Tensor:
     """An image's patches as channels.
 
     Args:
-        picture: (batch, colours, height, width), sides multiples of `grid`.
-        colors_last: Whether channels go by column, row and colour, as RMBG-2.0 was trained; else by
-            colour, row and column.
+        picture: (batch, colors, height, width), sides multiples of `grid`.
+        colors_last: Whether channels go by column, row and color, as RMBG-2.0 was trained; else by
+            color, row and column.
     Returns:
-        (batch, colours · grid², height / grid, width / grid).
+        (batch, colors · grid², height / grid, width / grid).
     """
     batch, colors, height, width = picture.shape
     high, wide = height // grid, width // grid
@@ -370,7 +370,7 @@ class BiRefNet(nn.Module):
         """How surely each pixel is of the foreground.
 
         Args:
-            picture: (batch, 3, height, width), normalised; sides are multiples of 32.
+            picture: (batch, 3, height, width), normalized; sides are multiples of 32.
         Returns:
             (batch, 1, height, width), 0..1.
         """

@@ -35,7 +35,7 @@ def upscale_image(
     Args:
         image: float32 in 0..1, shape (batch, height, width, channels), 1, 3 or 4 of them.
         tile: Side of the tiles that the model sees at a time, in pixels of `image`; 0 is all.
-        overlap: Pixels that neighbouring tiles share and fade over, less than a tile.
+        overlap: Pixels that neighboring tiles share and fade over, less than a tile.
         on_tile: Told after each tile how many are done, of how many in all images.
     Returns:
         float32 in 0..1 on the CPU, with the channels of `image`.
@@ -87,7 +87,7 @@ def _upscale_one(
     if upscaler.channels == 3 and grey:
         colours = colours.expand(-1, 3, -1, -1)
     elif upscaler.channels == 1 and not grey:
-        # the model's channel is one of brightness: each colour by itself
+        # the model's channel is one of brightness: each color by itself
         parts = [_tiles(upscaler, colours[:, i : i + 1], tiles, done) for i in range(3)]
         return _with_extra_channels(torch.cat(parts, 1), picture, upscaler.scale)
     made = _tiles(upscaler, colours, tiles, done)

@@ -35,13 +35,13 @@ COCO = 17
 """Joints of a person, as datasets have them: nose, eyes, ears, shoulders, elbows, wrists, hips,
 knees and ankles, of each pair the left first."""
 _ORDER = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
-"""Which of those is drawn in which colour; the second is the neck, between the shoulders."""
+"""Which of those is drawn in which color; the second is the neck, between the shoulders."""
 _SHOULDERS = (5, 6)
 _LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12),
     (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
-"""Source, with colours, sizes and dimming: Cao et al. 2019, arXiv:1812.08008, as images for
+"""Source, with colors, sizes and dimming: Cao et al. 2019, arXiv:1812.08008, as images for
 ControlNet were made, Zhang et al. 2023, arXiv:2302.05543."""
 _RADIUS, _SIDE, _DIMMED, _CORNERS = 4, 512, 0.6, 36
 
@@ -75,7 +75,7 @@ def draw_skeletons(
 
 
 def _joints(joints: Sequence[Joint]) -> list[Joint]:
-    """Those that are drawn, in the order of their colours."""
+    """Those that are drawn, in the order of their colors."""
     left, right = (joints[at] for at in _SHOULDERS)
     neck = (
         None

@@ -2836,7 +2836,7 @@ class BuiltinNodes:
         image: Link[Image] | _Picture | Sequence[_Picture],
         size: int | Link[int] = 32,
     ) -> _ColorBlocks:
-        """Reduce an image to squares of one colour each.
+        """Reduce an image to squares of one color each.
 
         image: Any image.
         size: Side of the squares in pixels.
@@ -3395,7 +3395,7 @@ class BuiltinNodes:
         smooth: float | Link[float] = 0.7,
         largest: bool | Link[bool] = True,
     ) -> _DecodeShapes:
-        """Decode latents of a shape model to meshes. Each mesh is closed and has one colour.
+        """Decode latents of a shape model to meshes. Each mesh is closed and has one color.
 
         latent: Latents from a KSampler with a shape model, for example tiny/shapes.
         smooth: Smoothing radius, in cells of the grid of 32 per side, because models leave seams. 0 does not smooth.
@@ -3635,7 +3635,7 @@ class BuiltinNodes:
         """Show a latent as an image, without decoding it.
 
         latent: A latent of images. For a video latent, the middle frame is shown.
-        shown: Approximate colours, if they are known for the latent format, or the channels one by one in a grid. In the grid, black to white covers three standard deviations on both sides of the mean.
+        shown: Approximate colors, if they are known for the latent format, or the channels one by one in a grid. In the grid, black to white covers three standard deviations on both sides of the mean.
         """
 
     def DrawMesh(
@@ -4626,7 +4626,7 @@ class BuiltinNodes:
         image: The mask gets the size of this image. If not linked, width and height apply.
         width: Size in pixels, if no image is linked.
         height: Size in pixels, if no image is linked.
-        kind: Linear rises along a line. Radial falls from the centre to the sides.
+        kind: Linear rises along a line. Radial falls from the center to the sides.
         angle: Direction of a linear gradient, in degrees clockwise: 0 rises to the right, 90 rises downwards.
         start: Where the gradient starts and ends, as shares of its length. An end before the start reverses it.
         end: Where the gradient starts and ends, as shares of its length. An end before the start reverses it.
@@ -4676,7 +4676,7 @@ class BuiltinNodes:
         gap: int | Link[int] = 4,
         **inputs: Any,
     ) -> _GridSweep:
-        """Run a subgraph for each pair of values of two lists, and arrange the images in a labelled
+        """Run a subgraph for each pair of values of two lists, and arrange the images in a labeled
         grid.
 
         The subgraph has the inputs `x` and `y`, which may be linked to any two inputs inside it, and
@@ -4705,7 +4705,7 @@ class BuiltinNodes:
 
         mask: Any mask. Soft edges keep their softness.
         pixels: Distance in pixels. Negative values shrink the mask.
-        corners: Shape of the neighbourhood: a circle with this radius, a square, or this many steps along rows and columns.
+        corners: Shape of the neighborhood: a circle with this radius, a square, or this many steps along rows and columns.
         """
 
     def GuidanceConditioning(
@@ -5818,7 +5818,7 @@ class BuiltinNodes:
     ) -> _LoadMesh:
         """Load a mesh from a file. Several objects are joined into one mesh.
 
-        Colours and texture are loaded. Other files that the file refers to, for example the materials
+        Colors and texture are loaded. Other files that the file refers to, for example the materials
         of an OBJ, are not loaded.
 
         path: GLB, PLY or OBJ file. Relative paths start from the inputs folder.
@@ -6106,13 +6106,13 @@ class BuiltinNodes:
         tolerance: float | Link[float] = 0.1,
         connected: bool | Link[bool] = True,
     ) -> _MagicWand:
-        """Mask the area that has the colour of a given point.
+        """Mask the area that has the color of a given point.
 
         image: Any image. The points apply to all images of a batch.
         points: x and y of one or several points, for example 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
         unit: Unit of the coordinates: shares of the image's sides, 0 to 1, or pixels.
-        tolerance: Maximum difference of each of red, green and blue from this colour.
-        connected: Mask only pixels connected with the point. If off, all pixels of this colour.
+        tolerance: Maximum difference of each of red, green and blue from this color.
+        connected: Mask only pixels connected with the point. If off, all pixels of this color.
         """
 
     def MagnitudeGuider(
@@ -6203,7 +6203,7 @@ class BuiltinNodes:
         """Make a mask from the brightness, transparency or another channel of an image.
 
         image: Any image. An image without alpha is opaque everywhere.
-        channel: Luminance weighs the colours by perceived brightness. Value is the brightest of the three colours.
+        channel: Luminance weighs the colors by perceived brightness. Value is the brightest of the three colors.
         """
 
     def MaskFromColor(
@@ -6216,11 +6216,11 @@ class BuiltinNodes:
         tolerance: float | Link[float] = 0.1,
         softness: float | Link[float] = 0.0,
     ) -> _MaskFromColor:
-        """Mask the pixels of a colour.
+        """Mask the pixels of a color.
 
         image: Any image.
-        color: The colour as #rrggbb or by name.
-        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact colour.
+        color: The color as #rrggbb or by name.
+        tolerance: Maximum difference of each of red, green and blue. 0 masks only the exact color.
         softness: Range of differences above the tolerance over which the mask fades out.
         """
 
@@ -6234,11 +6234,11 @@ class BuiltinNodes:
         color: str | Link[str] = '#ff0000',
         opacity: float | Link[float] = 0.5,
     ) -> _MaskOverlay:
-        """Show a mask as a colour overlay on its image.
+        """Show a mask as a color overlay on its image.
 
         image: Any image.
         mask: Any mask. It is scaled to the size of the image.
-        color: Colour of the overlay.
+        color: Color of the overlay.
         opacity: Opacity of the overlay.
         """
 
@@ -6405,7 +6405,7 @@ class BuiltinNodes:
         Use it with a model like tiny/motions, which knows images in the style of the model tiny: an
         object on a plain background. Inputs that are left out are not conditioned.
 
-        image: The first frame. Its centre is scaled to 64 x 64 pixels.
+        image: The first frame. Its center is scaled to 64 x 64 pixels.
         vae: The VAE of the model tiny.
         motion: The motion of the object. With tiny/motions, rotation and shrinking give the softest images.
         amount: Amount of motion. 1 is a shift by a fifth of the image's side, a quarter turn, or a scale to 1.5 or 0.5 times the size.
@@ -6564,8 +6564,8 @@ class BuiltinNodes:
         right: Pixels to add on each side.
         bottom: Pixels to add on each side.
         feather: Width in pixels over which the mask fades into the original image.
-        fill: Initial content of the new area: the edge repeated, the image mirrored, a colour, or coloured noise.
-        color: Colour of the fill, for the fill by colour.
+        fill: Initial content of the new area: the edge repeated, the image mirrored, a color, or colored noise.
+        color: Color of the fill, for the fill by color.
         seed: Seed of the noise.
         fade: Linear fades evenly. Quadratic fades more slowly with the distance.
         """
@@ -6780,7 +6780,7 @@ class BuiltinNodes:
         count: int | Link[int] = 2048,
         seed: int | Link[int] = 0,
     ) -> _PointsFromMesh:
-        """Sample points evenly on the surface of a mesh, with its colours.
+        """Sample points evenly on the surface of a mesh, with its colors.
 
         mesh: A mesh with a surface area above 0.
         count: Number of points.
@@ -7003,7 +7003,7 @@ class BuiltinNodes:
 
         stop: The end, which is not included.
         start: The first number.
-        step: Difference between neighbours. Negative values count down.
+        step: Difference between neighbors. Negative values count down.
         """
 
     def ReferenceLatents(
@@ -7061,7 +7061,7 @@ class BuiltinNodes:
         or SegmentAnything, and use SetAlpha.
 
         image: An image whose border is background.
-        tolerance: Maximum difference of each of red, green and blue from the colours of the border.
+        tolerance: Maximum difference of each of red, green and blue from the colors of the border.
         softness: Width in pixels over which the edge fades inwards.
         """
 
@@ -7630,9 +7630,9 @@ class BuiltinNodes:
 
         Files are numbered: chair_00001.glb. A file with the same content is not written again.
 
-        mesh: The mesh, with its colours or texture.
+        mesh: The mesh, with its colors or texture.
         name: Prefix of the file names. chairs/chair makes a sub-folder.
-        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colours.
+        format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colors.
         picture: Also save an animation that shows the mesh from all sides.
         """
 
@@ -7691,7 +7691,7 @@ class BuiltinNodes:
 
         Files are numbered: scan_00001.ply. A file with the same content is not written again.
 
-        point_cloud: The point cloud, with its colours.
+        point_cloud: The point cloud, with its colors.
         name: Prefix of the file names. scans/scan makes a sub-folder.
         picture: Also save an animation that shows the points from all sides.
         """
@@ -8316,7 +8316,7 @@ class BuiltinNodes:
         Inputs that are left out are not conditioned.
 
         solid: Kind of the shapes.
-        color: Colour of the whole shape.
+        color: Color of the whole shape.
         proportion: Ratio of height to width: 2 is twice as tall as wide.
         """
 
@@ -8347,7 +8347,7 @@ class BuiltinNodes:
         shape_width: Width and height of the box.
         shape_height: Width and height of the box.
         unit: Unit of x, y, shape_width and shape_height: shares of the image's sides, 0 to 1, or pixels.
-        angle: Clockwise rotation about the centre, in degrees.
+        angle: Clockwise rotation about the center, in degrees.
         """
 
     def SharpenImage(
@@ -8784,7 +8784,7 @@ class BuiltinNodes:
         parts: int | Link[int] = 200,
         method: Literal['slic', 'felzenszwalb', 'watershed'] | Link[str] = 'slic',
     ) -> _Superpixels:
-        """Divide an image into superpixels, each filled with its mean colour.
+        """Divide an image into superpixels, each filled with its mean color.
 
         image: Any image.
         parts: Approximate number of segments.
@@ -9311,7 +9311,7 @@ class BuiltinNodes:
         vae: The VAE of the model that made the latents.
         latent: Latents from a sampler or from VAEEncode.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VAEDecodeVideo(
@@ -9331,7 +9331,7 @@ class BuiltinNodes:
         latent: The latent of one video, sampled or encoded.
         rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VAEEncode(
@@ -9350,7 +9350,7 @@ class BuiltinNodes:
         vae: The VAE of the model that uses the latents.
         image: Opaque images. Their sides are multiples of the VAE's cell, usually 8 pixels.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an image of another size is an error.
         """
 
@@ -9392,7 +9392,7 @@ class BuiltinNodes:
         vae: The VAE of the model that uses the latent.
         video: A video whose sides and number of frames fit the model. TrimVideo shortens it.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
-        overlap: Overlap of neighbouring tiles in pixels, over which they are blended. At most half of a tile.
+        overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
     def VPSchedule(

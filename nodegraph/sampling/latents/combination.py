@@ -244,7 +244,7 @@ def _weight(source: Latent, pasted: Tensor, mask: Tensor | None) -> Tensor:
 def _fading(
     shape: Sequence[int], whole: Sequence[int], position: tuple[int, int], cells: float
 ) -> Tensor:
-    """How much a pasted part counts in each cell: less towards edges that have a neighbour."""
+    """How much a pasted part counts in each cell: less towards edges that have a neighbor."""
     weights = []
     for length, around, start in zip(shape, whole, position, strict=True):
         at = torch.arange(length) + 0.5

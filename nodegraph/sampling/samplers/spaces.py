@@ -1,4 +1,4 @@
-"""Noise parametrisations (VE, VP, flow): convert between latents, noise and model outputs.
+"""Noise parametrizations (VE, VP, flow): convert between latents, noise and model outputs.
 
 A sampler is handed one of these and asks it; so the same method walks models of several kinds.
 """

@@ -198,7 +198,7 @@ def _has_pictures(item: Any) -> bool:
 
 
 def _latent(latent: Latent) -> str:
-    """Its colours by the linear map of its format, else its channels in grey."""
+    """Its colors by the linear map of its format, else its channels in gray."""
     about = f"latent · {latent.width}×{latent.height} · {latent.format or 'empty'}"
     if latent.samples is None:
         return f"<code>{escape(about)}, batch of {latent.batch_size}</code>"

@@ -1,4 +1,4 @@
-"""Textual inversions: words in prompts that stand for learnt embeddings."""
+"""Textual inversions: words in prompts that stand for learned embeddings."""
 
 from __future__ import annotations
 

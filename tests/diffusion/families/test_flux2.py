@@ -156,7 +156,7 @@ def test_pictures_become_the_autoencoders_latents(model_of: ModelOf) -> None:
         pixels = (given.movedim(-1, 1) * 2 - 1).contiguous()
         mode = pipeline.vae.encode(pixels).latent_dist.mode()
     back = denormalised(pipeline.vae)(latent.samples)
-    torch.testing.assert_close(back, mode)  # they were normalised and brought back: rounding
+    torch.testing.assert_close(back, mode)  # they were normalized and brought back: rounding
     made = model.make(96, 64, latent=latent, denoise=0.5, steps=4, cfg=1.0)
     assert torch.isfinite(made.pixels).all()
 

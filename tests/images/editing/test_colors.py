@@ -1,4 +1,4 @@
-"""Tones and colours against scikit-image, SciPy, colorsys and Pillow, and by what must hold."""
+"""Tones and colors against scikit-image, SciPy, colorsys and Pillow, and by what must hold."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _quick(names: set[str]) -> list[Any]:
 
 
 _DIRECTIONS = {"MarigoldNormalsPipeline"}
-"""Gives directions, which are shown as colours."""
+"""Gives directions, which are shown as colors."""
 
 
 @pytest.mark.parametrize("name", _quick(_OF_EACH_KIND))

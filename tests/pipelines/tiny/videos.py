@@ -117,7 +117,7 @@ def _svd() -> Tiny:
         out_channels=4,
         down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
         up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
-        block_out_channels=(32, 32),  # normalised in 32 groups, whatever is said
+        block_out_channels=(32, 32),  # normalized in 32 groups, whatever is said
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=24,
         layers_per_block=1,

@@ -33,7 +33,7 @@ def ToneCurve(
 ) -> Image:
     """Change an image's tones by a curve.
 
-    The curve goes smoothly through its points and never beyond two neighbours; left of the first
+    The curve goes smoothly through its points and never beyond two neighbors; left of the first
     point and right of the last it is level.
 
     Args:

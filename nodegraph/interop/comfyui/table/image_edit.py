@@ -138,7 +138,7 @@ def _outpaint(node: Passage) -> None:
 
 def _outpaint_back(node: Passage) -> None:
     if node.inputs["fill"].content != "color":
-        node.tell(f"ComfyUI fills the new area with grey, not with {node.inputs['fill'].content}")
+        node.tell(f"ComfyUI fills the new area with gray, not with {node.inputs['fill'].content}")
     feather = node.inputs["feather"]
     name = node.add(
         "ImagePadForOutpaint",
@@ -238,7 +238,7 @@ def _transfer(node: Passage) -> None:
     method = str(node.literal("method"))
     ours = {"histogram": "histogram", "mkl_lab": "covariance"}.get(method, "mean and spread")
     if ours == "mean and spread" and method != "reinhard_lab":
-        node.tell(f"nodegraph matches colours by {ours}, not by {method}")
+        node.tell(f"nodegraph matches colors by {ours}, not by {method}")
     node.keep(method=method, source_stats=node.inputs["source_stats"].content)
     name = node.add(
         "MatchColors",

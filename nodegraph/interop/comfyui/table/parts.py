@@ -1,4 +1,4 @@
-"""Conversions shared by table entries: colours, numbers, lists and file names."""
+"""Conversions shared by table entries: colors, numbers, lists and file names."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Turned(Choice):
 
 
 def color_text(number: Any) -> str:
-    """A colour that is written as 0xRRGGBB, as text."""
+    """A color that is written as 0xRRGGBB, as text."""
     return number if isinstance(number, str) else f"#{int(number) & 0xFFFFFF:06x}"
 
 
 def color_number(text: Any) -> int:
-    """A colour that is written as text, as 0xRRGGBB.
+    """A color that is written as text, as 0xRRGGBB.
 
     Raises:
         Untranslatable: It isn't opaque.
@@ -74,7 +74,7 @@ def color_number(text: Any) -> int:
 
     red, green, blue, alpha = (round(level * 255) for level in parse_color(str(text)))
     if alpha != 255:
-        raise Untranslatable(f"ComfyUI's colours have no transparency, and {text} has")
+        raise Untranslatable(f"ComfyUI's colors have no transparency, and {text} has")
     return (red << 16) + (green << 8) + blue
 
 
@@ -82,7 +82,7 @@ COLORS = Turned(to=color_text, back=color_number)
 
 
 def color_of(node: Passage, name: str) -> Any:
-    """A colour's text; of a number that is linked, what a node makes of it."""
+    """A color's text; of a number that is linked, what a node makes of it."""
     if node.inputs[name].is_link:
         try:
             return color_text(node.literal(name))

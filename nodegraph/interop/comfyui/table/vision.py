@@ -245,7 +245,7 @@ DETECTION_ENTRIES: tuple[TableEntry, ...] = (
 
 
 _TURBO = "#30123b #28bceb #a4fc3c #fb7e21 #7a0403"
-"""About the colours of the map called turbo."""
+"""About the colors of the map called turbo."""
 _FAR = 0.02
 """Brightness in an image of depths below which things are without end."""
 _DTYPES = {"default": "auto", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}

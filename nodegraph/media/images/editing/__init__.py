@@ -1,1 +1,1 @@
-"""What is done to images: tones, colours, filters, places, measures."""
+"""What is done to images: tones, colors, filters, places, measures."""

@@ -32,13 +32,13 @@ AutoBalance = Literal["none", "grey world", "brightest"]
 def adjust_hue_saturation(
     image: Tensor, hue: float, saturation: float, lightness: float, vibrance: float
 ) -> Tensor:
-    """Hue turned, colours made stronger or weaker, all moved towards white or black.
+    """Hue turned, colors made stronger or weaker, all moved towards white or black.
 
     Args:
         hue: Degrees.
-        saturation: A factor; 0 is grey.
+        saturation: A factor; 0 is gray.
         lightness: -1 is black, 1 white.
-        vibrance: -1..1: like saturation, but the less the stronger a colour is already.
+        vibrance: -1..1: like saturation, but the less the stronger a color is already.
     """
     import torch
 
@@ -56,12 +56,12 @@ def adjust_hue_saturation(
 def white_balance(
     image: Tensor, temperature: float, tint: float, auto: AutoBalance = "none"
 ) -> Tensor:
-    """Colours as another light would show them; channels are scaled in linear light.
+    """Colors as another light would show them; channels are scaled in linear light.
 
     Args:
         temperature: -1..1: bluer or more yellow.
         tint: -1..1: greener or more magenta.
-        auto: ``grey world`` takes the mean for grey (Buchsbaum 1980), ``brightest`` the brightest
+        auto: ``grey world`` takes the mean for gray (Buchsbaum 1980), ``brightest`` the brightest
             hundredth for white.
     """
     import torch
@@ -89,7 +89,7 @@ def _estimate_gains(pixels: Tensor, auto: AutoBalance) -> Tensor:
 
 
 def to_grey(image: Tensor, method: GreyMethod) -> Tensor:
-    """Grey in all channels that there were."""
+    """Gray in all channels that there were."""
 
     def work(item: Tensor) -> Tensor:
         if item.shape[-1] == 1:
@@ -113,7 +113,7 @@ def _grey(item: Tensor, method: GreyMethod) -> Tensor:
 
 
 def map_gradient(image: Tensor, colors: Sequence[Color], amount: float) -> Tensor:
-    """Colours by brightness: the first for black, the last for white, evenly spaced between."""
+    """Colors by brightness: the first for black, the last for white, evenly spaced between."""
     check_finite(image)
 
     def work(item: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def map_gradient(image: Tensor, colors: Sequence[Color], amount: float) -> Tenso
 
 
 def gradient(position: Tensor, colors: Sequence[Color]) -> Tensor:
-    """Colours at places in 0..1 along a gradient.
+    """Colors at places in 0..1 along a gradient.
 
     Returns:
         Shape (…, 4).
@@ -143,7 +143,7 @@ _SEPARATORS = re.compile(r"[,:;()\s]+")
 
 
 def adjust_brightness_contrast(image: Tensor, brightness: float, contrast: float) -> Tensor:
-    """Values times `brightness`, then spread about middle grey by `contrast`.
+    """Values times `brightness`, then spread about middle gray by `contrast`.
 
     Source: brightness() and contrast() of W3C Filter Effects, Level 1.
     """
@@ -165,7 +165,7 @@ def shadows_and_highlights(image: Tensor, shadows: float, highlights: float) -> 
     """Dark parts lifted and bright ones held back, or the other way round; -1..1 each.
 
     Values are raised to a power that goes by each pixel's brightness, so black, white and middle
-    grey stay.
+    gray stay.
     """
 
     def work(item: Tensor) -> Tensor:
@@ -353,7 +353,7 @@ def auto_contrast(image: Tensor, cutoff: float, *, each_channel: bool) -> Tensor
 
     Args:
         cutoff: Share of pixels, 0..0.5, at both ends that may be cut off.
-        each_channel: Each by itself, which takes away colour casts, too.
+        each_channel: Each by itself, which takes away color casts, too.
     """
 
     def work(item: Tensor) -> Tensor:

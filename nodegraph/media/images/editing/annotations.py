@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 """Left, top, width and height in pixels."""
 
 _DARK = 0.5
-"""Brightness up to which letters on a colour are white."""
+"""Brightness up to which letters on a color are white."""
 
 
 def draw_boxes(
@@ -42,7 +42,7 @@ def draw_boxes(
         line: Pixels of the boxes' lines; 0 fills them.
         size: Height of the labels' letters in pixels.
     Returns:
-        Grey becomes colours where the colour isn't grey.
+        Gray becomes colors where the color isn't gray.
     """
     if image.shape[-1] == 1 and len(set(color[:3])) > 1:
         image = with_channels(image, 3)
@@ -142,7 +142,7 @@ def draw_text(
         wrap: Break lines that are longer than the image.
         names: See `load_font`.
     Returns:
-        Grey becomes colours where those of the text aren't grey; alpha becomes as opaque as the
+        Gray becomes colors where those of the text aren't gray; alpha becomes as opaque as the
         text is.
     Raises:
         InvalidFile, InvalidValue: The font can't be read, or the text is too long.
@@ -199,7 +199,7 @@ def _layers(
     x: int,
     y: int,
 ) -> list[tuple[Color, Tensor]]:
-    """Colours and how much each covers, from below: box, outline, letters; (height, width, 1)."""
+    """Colors and how much each covers, from below: box, outline, letters; (height, width, 1)."""
     from PIL import Image, ImageDraw
 
     measure = ImageDraw.Draw(Image.new("L", (1, 1)))

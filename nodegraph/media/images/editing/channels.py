@@ -27,10 +27,10 @@ ChannelSpace = Literal["rgb", "hsv", "lab"]
 
 
 def split_channels(image: Tensor, space: ChannelSpace) -> tuple[Tensor, Tensor, Tensor]:
-    """Three grey images of one; alpha is left out.
+    """Three gray images of one; alpha is left out.
 
     Args:
-        space: In ``lab``, L is divided by 100, a and b are 128 / 255 where there is no colour.
+        space: In ``lab``, L is divided by 100, a and b are 128 / 255 where there is no color.
     """
     import torch
 
@@ -50,7 +50,7 @@ def _lab_shares(colors: Tensor) -> Tensor:
 
 
 def join_channels(parts: Sequence[Tensor], space: ChannelSpace) -> Tensor:
-    """The inverse of `split_channels`; of what has colours, the luma counts.
+    """The inverse of `split_channels`; of what has colors, the luma counts.
 
     Raises:
         InvalidValue: The parts differ in size, or in number beyond one for all.
@@ -88,7 +88,7 @@ def _count(parts: Sequence[Tensor]) -> int:
 def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
     """Images as one batch, scaled to the size of the first.
 
-    Grey becomes colours where others have some, and what has no alpha becomes opaque where others
+    Gray becomes colors where others have some, and what has no alpha becomes opaque where others
     have it.
 
     Raises:

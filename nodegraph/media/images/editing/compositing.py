@@ -46,7 +46,7 @@ def stitch(
     """One image with another one at its side, in the middle of it.
 
     Args:
-        other: As many, or one for all; grey becomes colours and alpha comes in where one has it.
+        other: As many, or one for all; gray becomes colors and alpha comes in where one has it.
         side: Where the other one is.
         match: See `stitched_sizes`.
         gap: Pixels between them.
@@ -133,7 +133,7 @@ def _light(colors: Tensor) -> Tensor:
 
 
 def _clipped(colors: Tensor) -> Tensor:
-    """Colours moved towards their grey until all channels are in 0..1."""
+    """Colors moved towards their gray until all channels are in 0..1."""
     light = _light(colors)
     low, high = colors.amin(-1, keepdim=True), colors.amax(-1, keepdim=True)
     up = light + (colors - light) * light / (light - low).clamp(min=1e-12)
@@ -184,7 +184,7 @@ _OF_COLORS = ("hue", "saturation", "color", "luminosity")
 
 
 def blend(below: Tensor, above: Tensor, mode: BlendMode) -> Tensor:
-    """The blend formula alone, of colours in 0..1 of one shape.
+    """The blend formula alone, of colors in 0..1 of one shape.
 
     Raises:
         InvalidValue: There is no such mode.
@@ -211,7 +211,7 @@ def composite_layer(
     """Images with a layer on them; what reaches beyond is cut off.
 
     Args:
-        image, layer: As many, or one for all; alpha of both is heeded, and grey becomes colours
+        image, layer: As many, or one for all; alpha of both is heeded, and gray becomes colors
             where the other has some.
         mask: Of the layer, scaled to it: 1 where it shows; None for all of it.
         anchor, x, y: Where it lies, see `placed`.
@@ -295,7 +295,7 @@ def blend_images(
 
 
 def flatten(image: Tensor, color: tuple[float, float, float, float]) -> Tensor:
-    """Images without alpha, on a colour.
+    """Images without alpha, on a color.
 
     Returns:
         3 channels of 4; as they are otherwise.

@@ -1,4 +1,4 @@
-"""Generated images: colours, gradients, patterns, noise, shapes."""
+"""Generated images: colors, gradients, patterns, noise, shapes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _check(width: int, height: int, pictures: int) -> None:
 
 
 def solid(width: int, height: int, color: Color, pictures: int) -> Tensor:
-    """One colour: 3 channels, 4 if it isn't opaque."""
+    """One color: 3 channels, 4 if it isn't opaque."""
     _check(width, height, pictures)
     channels = 3 if color[3] == 1 else 4
     return paint(color, channels).expand(pictures, height, width, channels).clone()
@@ -42,7 +42,7 @@ def solid(width: int, height: int, color: Color, pictures: int) -> Tensor:
 def draw_gradient(
     width: int, height: int, colors: Sequence[Color], kind: GradientKind, angle: float
 ) -> Tensor:
-    """Colours that lead into each other.
+    """Colors that lead into each other.
 
     Args:
         kind: ``linear`` along an angle, over all of the image; ``radial`` and ``diamond`` from
@@ -70,7 +70,7 @@ def draw_gradient(
 def draw_pattern(
     width: int, height: int, kind: PatternKind, size: int, first: Color, second: Color
 ) -> Tensor:
-    """Two colours in turn.
+    """Two colors in turn.
 
     Args:
         size: Pixels of a square, a stripe, or from dot to dot.
@@ -107,7 +107,7 @@ def draw_noise(
     """Random images, each of a batch from a seed of its own: seed + its place.
 
     Args:
-        kind: ``uniform`` over all values; ``gaussian`` about middle grey, with deviation 1 / 6;
+        kind: ``uniform`` over all values; ``gaussian`` about middle gray, with deviation 1 / 6;
             ``clouds`` of many sizes, each half as strong as the one twice as large.
         size: Pixels of the largest clouds.
     Returns:
@@ -162,7 +162,7 @@ def draw_shape(
         line: Pixels of its line; 0 fills it.
         radius: Of a rectangle's corners, in pixels.
     Returns:
-        Grey becomes colours where the colour isn't grey; alpha becomes as opaque as the shape.
+        Gray becomes colors where the color isn't gray; alpha becomes as opaque as the shape.
     """
     from nodegraph.media.images.editing.pixel_formats import with_channels
 

@@ -25,7 +25,7 @@ def add_grain(image: Tensor, strength: float, size: float, seed: int, *, in_colo
     """Film grain: normal noise that is strongest in middle tones.
 
     Args:
-        strength: Its deviation in middle grey.
+        strength: Its deviation in middle gray.
         size: Of grains, in pixels; 1 is noise in each pixel by itself.
         seed: Of the first image; each further one has the next, so that its grain doesn't depend
             on how many there are.
@@ -60,10 +60,10 @@ def _noise(colors: Tensor, size: float, seed: int, *, in_color: bool) -> Tensor:
 def vignette(
     image: Tensor, strength: float, radius: float, softness: float, color: Color
 ) -> Tensor:
-    """Darker, or of another colour, towards the corners.
+    """Darker, or of another color, towards the corners.
 
     Args:
-        strength: 0..1, how much of the colour is at the corners.
+        strength: 0..1, how much of the color is at the corners.
         radius: Where it begins, as a share of the way from the middle to a corner.
         softness: How wide the step is, as such a share.
     """
@@ -82,7 +82,7 @@ def vignette(
 
 
 def pixelate(image: Tensor, size: int) -> Tensor:
-    """Squares of one colour: the mean of what is in them, alpha as well."""
+    """Squares of one color: the mean of what is in them, alpha as well."""
 
     def work(item: Tensor) -> Tensor:
         import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -97,7 +97,7 @@ def pixelate(image: Tensor, size: int) -> Tensor:
 
 
 def emboss(image: Tensor, strength: float, angle: float) -> Tensor:
-    """Relief about middle grey, lit from an angle: the slope in that direction."""
+    """Relief about middle gray, lit from an angle: the slope in that direction."""
 
     def work(item: Tensor) -> Tensor:
         right, down = sobel(item)
@@ -171,9 +171,9 @@ def _scaled(plane: Tensor, amount: float) -> Tensor:
 
 BlurKind = Literal["gaussian", "box", "motion", "median", "surface"]
 _VALUES = 1 << 24
-"""Neighbours that are held at once, where each pixel needs all of its own."""
+"""Neighbors that are held at once, where each pixel needs all of its own."""
 _WIDEST = 8
-"""Radius up to which neighbours are looked at one by one, for median and surface."""
+"""Radius up to which neighbors are looked at one by one, for median and surface."""
 
 
 def blur(
@@ -321,5 +321,5 @@ def sharpen(image: Tensor, amount: float, radius: float, threshold: float) -> Te
 
 
 def high_pass(image: Tensor, radius: float) -> Tensor:
-    """What a blur takes away, about middle grey."""
+    """What a blur takes away, about middle gray."""
     return map_colors(image, lambda item: item - gaussian(item, radius) + 0.5)

@@ -67,7 +67,7 @@ def draw_histogram(image: Tensor, height: int, *, logarithmic: bool) -> Tensor:
 
 
 def color_strip(palette: Sequence[tuple[Color, float]], width: int, height: int) -> Tensor:
-    """Colours beside each other, as wide as their shares; shape (1, height, width, 3)."""
+    """Colors beside each other, as wide as their shares; shape (1, height, width, 3)."""
     import torch
 
     ends = torch.tensor([share for _, share in palette]).cumsum(0)
@@ -89,7 +89,7 @@ MatchMethod = Literal["mean and spread", "histogram", "covariance"]
 
 
 def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: float) -> Tensor:
-    """Images with the colours of a reference.
+    """Images with the colors of a reference.
 
     Args:
         reference: One image, or one for each; of any size.
@@ -157,7 +157,7 @@ def _match_covariance(item: Tensor, other: Tensor) -> Tensor:
 
     pixels, wanted = item.reshape(-1, 3).double(), other.reshape(-1, 3).double()
     means = pixels.mean(0), wanted.mean(0)
-    # A little grey noise, as flat images have no directions.
+    # A little gray noise, as flat images have no directions.
     noise = torch.eye(3, dtype=torch.float64) * 1e-6
     own = (pixels - means[0]).T @ (pixels - means[0]) / len(pixels) + noise
     aim = (wanted - means[1]).T @ (wanted - means[1]) / len(wanted) + noise
@@ -178,7 +178,7 @@ def _root(matrix: Tensor) -> Tensor:
 
 
 def equalize(image: Tensor) -> Tensor:
-    """Brightness spread so that each level is about as frequent; colours keep their proportions."""
+    """Brightness spread so that each level is about as frequent; colors keep their proportions."""
     check_finite(image)
     return map_colors(image, lambda item: _with_light(item, _equalized(luma(item)[..., 0])))
 
@@ -201,7 +201,7 @@ def clahe(image: Tensor, limit: float, tiles: int) -> Tensor:
 
 
 def _with_light(item: Tensor, light: Tensor) -> Tensor:
-    """Colours of another brightness: what all channels share is exchanged."""
+    """Colors of another brightness: what all channels share is exchanged."""
     if item.shape[-1] == 1:
         return light[..., None]
     return item + (light[..., None] - luma(item))

@@ -1,4 +1,4 @@
-"""Look-up tables of colours: .cube files.
+"""Look-up tables of colors: .cube files.
 
 Source: Adobe Cube LUT Specification 1.0.
 """
@@ -30,7 +30,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class ColorTable:
-    """What becomes of colours.
+    """What becomes of colors.
 
     Attributes:
         size: Entries along each axis.
@@ -132,7 +132,7 @@ def _checked(
     if not rows.isfinite().all():
         raise ValueError("it has NaN or infinity")
     low, high = domain["MIN"], domain["MAX"]
-    # In the precision that colours have: what is a hair wide there is nothing here.
+    # In the precision that colors have: what is a hair wide there is nothing here.
     width = rows.new_tensor(high) - rows.new_tensor(low)
     if not (width.isfinite() & (width > 0)).all():
         raise ValueError(f"its domain is empty: {_written(low)} to {_written(high)}")
@@ -144,7 +144,7 @@ def _written(numbers: tuple[float, ...]) -> str:
 
 
 def apply_table(image: Tensor, table: ColorTable, amount: float) -> Tensor:
-    """Colours by a table, linearly between entries (in a cube between the eight around)."""
+    """Colors by a table, linearly between entries (in a cube between the eight around)."""
     import torch
 
     low, high = torch.tensor(table.low), torch.tensor(table.high)

@@ -52,14 +52,14 @@ def set_measures(reference: Vectors, generated: Vectors, neighbours: int = 3) ->
     equations 1 and 2; coverage: Naeem et al. 2020, arXiv:2002.09797, equation 5.
 
     Args:
-        neighbours: An image's surroundings reach as far as its neighbour of this number.
+        neighbours: An image's surroundings reach as far as its neighbor of this number.
     Raises:
-        InvalidValue: A set is too small for so many neighbours.
+        InvalidValue: A set is too small for so many neighbors.
     """
     fewest = min(len(reference), len(generated))
     if fewest <= max(neighbours, 1):
         raise InvalidValue(
-            "a set has too few images for this number of neighbours",
+            "a set has too few images for this number of neighbors",
             port="reference" if len(reference) == fewest else "made",
             given=f"{fewest} images",
             expected=f"more than {max(neighbours, 1)}",
@@ -88,7 +88,7 @@ def _distances(first: Vectors, second: Vectors) -> _Matrix:
 
 
 def _radii(vectors: Vectors, neighbours: int) -> _Matrix:
-    """Squared distance of each to its neighbour of this number, itself not counted."""
+    """Squared distance of each to its neighbor of this number, itself not counted."""
     radii: _Matrix = np.partition(_distances(vectors, vectors), neighbours, axis=1)[:, neighbours]
     return radii
 
@@ -292,7 +292,7 @@ def split_view(
         position: 0..1.
         line: Pixels of the white line between them.
     Returns:
-        3 channels; what is transparent shows its colours.
+        3 channels; what is transparent shows its colors.
     """
     import torch
 

@@ -1,8 +1,8 @@
 """Channel layouts, alpha and color spaces of image tensors.
 
-An image is float32, shape (batch, height, width, channels), in 0..1; 1 channel is grey, 3 are
-red, green and blue, and a fourth is alpha, 1 where the image is opaque. Colour operations leave
-alpha unchanged, and expand one channel to three where they need colours.
+An image is float32, shape (batch, height, width, channels), in 0..1; 1 channel is gray, 3 are
+red, green and blue, and a fourth is alpha, 1 where the image is opaque. Color operations leave
+alpha unchanged, and expand one channel to three where they need colors.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def from_linear(linear: Tensor) -> Tensor:
 
 
 def rgb_to_hsv(colors: Tensor) -> Tensor:
-    """Hue, saturation and value, each in 0..1; grey has hue 0. Source: Python's colorsys."""
+    """Hue, saturation and value, each in 0..1; gray has hue 0. Source: Python's colorsys."""
     import torch
 
     high, low = colors.amax(-1), colors.amin(-1)
@@ -73,7 +73,7 @@ def hsv_to_rgb(values: Tensor) -> Tensor:
 
 
 def rgb_to_hsl(colors: Tensor) -> Tensor:
-    """Hue, saturation and lightness, each in 0..1; grey has hue 0."""
+    """Hue, saturation and lightness, each in 0..1; gray has hue 0."""
     import torch
 
     high, low = colors.amax(-1), colors.amin(-1)
@@ -104,7 +104,7 @@ def _hue(colors: Tensor, high: Tensor, span: Tensor) -> Tensor:
 
 
 def _of_hue(hue: Tensor, high: Tensor, span: Tensor) -> Tensor:
-    """Colours whose largest value is `high`, and whose smallest is `span` below."""
+    """Colors whose largest value is `high`, and whose smallest is `span` below."""
     import torch
 
     turns = torch.stack([(shift + hue * 6) % 6 for shift in (5, 3, 1)], dim=-1)
@@ -152,7 +152,7 @@ def map_images(image: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def map_colors(image: Tensor, work: Callable[[Tensor], Tensor], *, rgb: bool = False) -> Tensor:
-    """The same for work on colours alone: alpha comes out as it went in.
+    """The same for work on colors alone: alpha comes out as it went in.
 
     Args:
         work: Is given 1 or 3 channels.
@@ -194,7 +194,7 @@ def check_finite(image: Tensor, port: str = "image") -> None:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The colours, and alpha where there is one: (…, 1 or 3 channels) and (…, 1)."""
+    """The colors, and alpha where there is one: (…, 1 or 3 channels) and (…, 1)."""
     if image.shape[-1] == 4:
         return image[..., :3].contiguous(), image[..., 3:].contiguous()
     return image, None
@@ -206,7 +206,7 @@ def as_rgb(colors: Tensor) -> Tensor:
 
 
 def with_channels(image: Tensor, channels: int) -> Tensor:
-    """Grey as colours, and opaque where there was no alpha; alpha and colours are never dropped.
+    """Gray as colors, and opaque where there was no alpha; alpha and colors are never dropped.
 
     Args:
         channels: At least as many as it has.

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 Dither = Literal["none", "floyd-steinberg", "ordered"]
 _MOST = 256
 _SAMPLE = 1 << 18
-"""Pixels by which colours are chosen; more tell nothing new."""
+"""Pixels by which colors are chosen; more tell nothing new."""
 
 
 def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither) -> Tensor:
-    """Images in few colours: their own, or those of a palette.
+    """Images in few colors: their own, or those of a palette.
 
-    Colours are chosen and errors spread by Pillow, in 8 bits.
+    Colors are chosen and errors spread by Pillow, in 8 bits.
 
     Args:
         count: How many, where there is no palette.
-        palette: Up to 256 colours; empty for the image's own, by median cut.
+        palette: Up to 256 colors; empty for the image's own, by median cut.
     Raises:
         InvalidValue: The palette has more.
         NumericalError: There is NaN or infinity.
@@ -39,7 +39,7 @@ def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither
     check_finite(image)
     if len(palette) > _MOST:
         raise InvalidValue(
-            "there are too many colours",
+            "there are too many colors",
             port="palette",
             given=str(len(palette)),
             expected=f"at most {_MOST}",
@@ -85,7 +85,7 @@ def _indices(places: Image.Image, count: int) -> Tensor:
 
 
 def _ordered_dither(item: Tensor, count: int) -> Tensor:
-    """Brighter and darker by an 8 x 8 Bayer matrix, as far as the colours are apart."""
+    """Brighter and darker by an 8 x 8 Bayer matrix, as far as the colors are apart."""
     import torch
 
     matrix = torch.zeros(1, 1)
@@ -107,7 +107,7 @@ def _nearest(item: Tensor, colors: Sequence[Color]) -> Tensor:
     import torch
 
     table = torch.tensor([color[:3] for color in colors])
-    # In strips: distances to 256 colours of all pixels at once take a kilobyte a pixel.
+    # In strips: distances to 256 colors of all pixels at once take a kilobyte a pixel.
     strips = [
         table[torch.cdist(strip, table).argmin(-1)]
         for strip in torch.split(item.reshape(-1, 3), 1 << 16)
@@ -116,7 +116,7 @@ def _nearest(item: Tensor, colors: Sequence[Color]) -> Tensor:
 
 
 def dominant_colors(image: Tensor, count: int) -> list[tuple[Color, float]]:
-    """The colours that stand for most of an image, with their shares, the largest first.
+    """The colors that stand for most of an image, with their shares, the largest first.
 
     Transparent pixels don't count.
 
@@ -141,7 +141,7 @@ def _subsample(item: Tensor) -> Tensor:
 
 
 def _palette(pixels: Tensor, count: int) -> list[tuple[Color, float]]:
-    """Colours and their shares, by median cut, each then moved to the middle of its pixels."""
+    """Colors and their shares, by median cut, each then moved to the middle of its pixels."""
     from PIL import Image
 
     from nodegraph.media.images.images import to_pil
@@ -159,5 +159,5 @@ def _color(levels: Sequence[int], at: int) -> Color:
 
 
 def color_names(palette: Sequence[tuple[Color, float]]) -> list[str]:
-    """Colours as ``#rrggbb``."""
+    """Colors as ``#rrggbb``."""
     return [hex_color(color) for color, _ in palette]

@@ -384,7 +384,7 @@ class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         shown = redacted(text)
-        if shown != text:  # else its form stays: a colour is told by the parts
+        if shown != text:  # else its form stays: a color is told by the parts
             record.msg, record.args = shown, ()
             record.__dict__.pop("color_message", None)
         return True
