@@ -27,8 +27,8 @@ bad, the document has `problems`: a list of objects with a `code`, a `message` a
 
 Settings come from the options, then from `NODEGRAPH_*` variables (`NODEGRAPH_HOME`,
 `NODEGRAPH_MODELS`, …), then from `config.toml`; `nodegraph doctor` shows the folders in force.
-`submit`, `jobs`, `queue`, `watch`, `cancel` and `pull` ask a server, which `serve` is; see
-[client.md](client.md) for programs that do.
+`submit`, `jobs`, `queue`, `watch`, `cancel` and `pull` talk to a server that `serve` started.
+Programs can do the same: [client.md](client.md).
 """
 RUN = """The named parameters of a workflow are options of `run`, with their own types and
 defaults:
@@ -57,18 +57,25 @@ and finished results stay. The exit code is 1.
 its call. A node that changed one fails, and the error names the input: other nodes and
 later runs may use the same value.
 
-The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it
-was cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`,
-and `existed` if the same file was there before), `nodes` (`status`, `seconds`, `calls`,
-`cached`, `source` of what was cached: `memory`, `disk`, `files` that lie there still, or
-`shared` with a call that ran at the same time, `saved`, the seconds that it had taken, and
-`warnings`, what it said of its results) and `errors` (a problem with the node's `inputs` and
-the pack's `trace`); of several runs it has one such document each under `runs`.
+`--json` prints a document with these fields. A series of runs has one such document for each run,
+under `runs`.
 
-`--trace out.json` writes what happened as a trace in Chrome's format, for
-[Perfetto](https://ui.perfetto.dev): a process per run, a track per lane, more where a lane works on
-several calls at once; calls, their steps, waiting, cache hits and memory. It is written
-during the run, and is complete even if the run fails or its process is killed.
+| field | |
+|---|---|
+| `status` | `ok`, `failed` or `cancelled` |
+| `reason` | why the run was cancelled, for example `deadline of 30 s passed` |
+| `seconds` | duration of the run |
+| `files` | `path`, `node`, `kind`, and `existed` if the same file was there before |
+| `nodes` | by name: `status`, `seconds`, `calls`, `cached`, `source`, `saved`, `warnings` |
+| `nodes.*.source` | where a cached result was: `memory`, `disk`, `files` (still there), or `shared` with a call that ran at the same time |
+| `nodes.*.saved` | seconds that the cached calls had taken |
+| `nodes.*.warnings` | warnings about the results |
+| `errors` | problems, with the node's `inputs` and the pack's `trace` |
+
+`--trace out.json` writes a trace in Chrome's format, for [Perfetto](https://ui.perfetto.dev). Each
+run is a process. Each lane has a track, and more tracks if it works on several calls at the same
+time. The trace has calls, their steps, waiting, cache hits and memory. It is written during the
+run, and is complete even if the run fails or its process is killed.
 
 Spans for OpenTelemetry need the extra, `pip install 'nodegraph[otel]'`, and are exported where the
 standard variables say: `OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_TRACES_EXPORTER=console` to see them
@@ -97,11 +104,20 @@ least" where some are unknown.
 If the workflow has problems, or a model or a pack is missing, the exit code is 2. The plan
 then covers the rest and names what is missing.
 
-The document that `--json` prints has `valid`, `nodes` (`status`: `hit`, `run`, `lazy` or `skip`;
-`certain`, `reason`, `place`, `calls` and how many of them are `cached`, `seconds`, `memory`,
-`basis` of these, `needs`: the nodes it waits for), `totals` (`counts` by status, `seconds`,
-`sure_seconds` of what runs for certain, `memory` and `load` by device, and how much of each is
-unknown), `missing` (`models`, `packs`) and `problems`.
+`--json` prints a document with these fields:
+
+| field | |
+|---|---|
+| `valid` | whether the workflow has no problems |
+| `nodes.*.status` | `hit`, `run`, `lazy` or `skip` |
+| `nodes.*.certain`, `reason` | whether the status is certain, and why |
+| `nodes.*.place` | where the cached result is |
+| `nodes.*.calls`, `cached` | number of calls, and how many of them are cached |
+| `nodes.*.seconds`, `memory`, `basis` | expected time and memory, and where these figures come from |
+| `nodes.*.needs` | the nodes it waits for |
+| `totals` | `counts` by status, `seconds`, `sure_seconds` of nodes that certainly run, `memory` and `load` by device, and how much of each is unknown |
+| `missing` | `models` and `packs` |
+| `problems` | as in the introduction |
 """
 WHY = """```console
 $ nodegraph why text_to_image.json decode --seed 77
@@ -138,15 +154,14 @@ Uploaded apple.png, 5.6 kB.
 pictures/apple_00001.png
 ```
 
-The server is named by `--server` or `NODEGRAPH_SERVER`; the token, where one is needed, by
+`--server` or `NODEGRAPH_SERVER` sets the server's address. If the server needs a token, set
 `NODEGRAPH_TOKEN`. The server knows which inputs take files and which options the parameters
 are, so node packs need not be installed here. Paths in a workflow start at the workflow's
 folder, as with `run`; a path that is no file of this machine stays as it is. `--watch` and
 `--out` show the job's progress, as `watch` does.
 
-The document that `--json` prints is the job: at once, or with `--watch` as it has ended; with
-`--out` its `files` have a `path`, `node`, `kind`, `digest`, and `existed` if the same was there
-before.
+`--json` prints the job: immediately, or with `--watch` after it ends. With `--out`, its `files` have
+a `path`, `node`, `kind`, `digest`, and `existed` if the same file was there before.
 """
 WATCH = """The exit code says how the job ended: 0 finished, 1 failed, 130 cancelled (or you
 stopped watching). `--events` prints a line for each event as [websocket.md](websocket.md#kinds)

@@ -46,9 +46,9 @@ def why(
 ) -> int:
     """Show why nodes would run, or which earlier run their results come from.
 
-    It compares with the last run that had a node of that name, else with the most similar
-    result of the same node type: inputs, results before it, its code, the numerics that it
-    depends on. Nothing runs. The workflow's named parameters are options, as for
+    Compare each node with the last run that had a node of that name, otherwise with the most
+    similar result of the same node type. The comparison covers inputs, earlier results, code and
+    numerics. Nothing runs. The workflow's named parameters are options, as for
     `run`.
     """
     opened = get_opened(workflow, more)

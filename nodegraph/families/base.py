@@ -106,7 +106,7 @@ def with_masked_image(
         raise InvalidValue(
             "the model fills masked images, and the conditioning has none",
             port=request.side,
-            hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
+            hint="Put an InpaintConditioning between the prompts and the sampler, or sample an "
             "image's latent with a noise mask.",
         )
     return {**request.masked_image, **tensors}

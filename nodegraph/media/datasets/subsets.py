@@ -182,7 +182,7 @@ def _plot(nearest: list[float]) -> Plot:
     return Plot(
         "Similarity of the images",
         "distance to the nearest image kept before",
-        "pictures",
+        "images",
         (Series("", tuple(places), tuple(map(float, counts)), "bars"),),
     )
 

@@ -128,7 +128,7 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
         "boxes": sum(bool(each.boxes) for each in examples),
     }
     contents = ", ".join(f"{count} {name}" for name, count in has.items() if count)
-    yield f"  with {contents or 'pictures only'}"
+    yield f"  with {contents or 'images only'}"
     goals = [each.bucket or dataset.size for each in examples]
     if sizes := _counts(f"{goal[0]} x {goal[1]}" for goal in goals if goal):
         yield f"  trained at {sizes} ({dataset.fit})"

@@ -376,7 +376,7 @@ def _bars(dist: Distribution, name: str) -> Series:
 def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = False) -> str:
     """The figures as text, and what they can't show."""
     kind = "the choice of prompts of this kind (bootstrap)" if grouped else "chance (Wilson)"
-    head = f"{about or 'Labels'}: {pluralize(dist.total, 'picture')}"
+    head = f"{about or 'Labels'}: {pluralize(dist.total, 'image')}"
     lines = [f"{head}, {_percent(dist.level)} intervals of {kind}"]
     rows = zip(dist.labels, dist.counts, dist.shares, dist.intervals, strict=True)
     for name, count, share, interval in rows:

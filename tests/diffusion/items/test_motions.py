@@ -103,7 +103,7 @@ def test_several_pictures_are_refused() -> None:
 def test_conditionings_without_a_picture_are_refused_with_the_node_that_brings_one() -> None:
     with raises(InvalidValue, port="positive", given="1 classes, 1 numbers") as error:
         made(item_conditioning("motions", (0,), (1.0,)))
-    assert "image of 16 x 32" in str(error.value.problem.expected)
+    assert "picture of 16 x 32" in str(error.value.problem.expected)
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def _field(pattern: str, kind: Kind, why: str) -> FieldRule:
 FIELDS: tuple[FieldRule, ...] = (
     _field(r"^unsafe_images$", "image", "images removed by a filter"),
     _field(r"nsfw|_detected$|^has_", "flag", "result of a filter for each image"),
-    _field(r"^(images?|prediction|depth|rgb|normals?)$", "image", "pictures"),
+    _field(r"^(images?|prediction|depth|rgb|normals?)$", "image", "images"),
     _field(r"^(frames|videos?)$", "video", "frames of a video"),
     _field(r"^audios?$|^sound$|waveform", "audio", "sound"),
     _field(r"^(texts?|\w*prompts)$|_concept$", "text", "words"),
