@@ -97,7 +97,7 @@ class Server:
 
     Args:
         home: Its home folder.
-        pack: A node pack in it.
+        pack: A node pack in it; empty for none.
         options: Others of the command.
 
     Attributes:
@@ -116,7 +116,8 @@ class Server:
 
     def __enter__(self) -> Server:
         (self.home / "packs").mkdir(parents=True)
-        (self.home / "packs" / "trials.py").write_text(self._pack)
+        if self._pack:
+            (self.home / "packs" / "trials.py").write_text(self._pack)
         # What is cached must not depend on how fast this machine's disk is.
         (self.home / "config.toml").write_text("keep_cheap = true\n")
         self.start()
