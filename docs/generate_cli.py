@@ -67,7 +67,8 @@ under `runs`.
 | `seconds` | duration of the run |
 | `files` | `path`, `node`, `kind`, and `existed` if the same file was there before |
 | `nodes` | by name: `status`, `seconds`, `calls`, `cached`, `source`, `saved`, `warnings` |
-| `nodes.*.source` | where a cached result was: `memory`, `disk`, `files` (still there), or `shared` with a call that ran at the same time |
+| `nodes.*.source` | where a cached result was: `memory`, `disk`, `files` (still there), \
+or `shared` with a call that ran at the same time |
 | `nodes.*.saved` | seconds that the cached calls had taken |
 | `nodes.*.warnings` | warnings about the results |
 | `errors` | problems, with the node's `inputs` and the pack's `trace` |
@@ -113,9 +114,11 @@ then covers the rest and names what is missing.
 | `nodes.*.certain`, `reason` | whether the status is certain, and why |
 | `nodes.*.place` | where the cached result is |
 | `nodes.*.calls`, `cached` | number of calls, and how many of them are cached |
-| `nodes.*.seconds`, `memory`, `basis` | expected time and memory, and where these figures come from |
+| `nodes.*.seconds`, `memory`, `basis` | expected time and memory, \
+and where these figures come from |
 | `nodes.*.needs` | the nodes it waits for |
-| `totals` | `counts` by status, `seconds`, `sure_seconds` of nodes that certainly run, `memory` and `load` by device, and how much of each is unknown |
+| `totals` | `counts` by status, `seconds`, `sure_seconds` of nodes that certainly run, \
+`memory` and `load` by device, and how much of each is unknown |
 | `missing` | `models` and `packs` |
 | `problems` | as in the introduction |
 """

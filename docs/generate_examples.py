@@ -1,7 +1,7 @@
 """Make the images of the built-in nodes, nodes/examples/*.webp, by running their examples.
 
-Only those are made whose workflow has changed, as each carries the one that made it. Workflows
-are written as nodegraph writes them.
+Only those are made whose workflow changed in more than title and description: each image carries
+the workflow that made it. Workflows are written as nodegraph writes them.
 
 python docs/generate_examples.py [--all] [NODE TYPE ...]
 """
@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.engine.result import RunResult
@@ -94,7 +94,14 @@ def is_current(file: Path) -> bool:
     picture = file.with_suffix(".webp")
     if not makes_picture(file, workflow):
         return not picture.exists()
-    return carried(picture) == json.loads(workflow.to_json())
+    return _without_texts(carried(picture)) == _without_texts(json.loads(workflow.to_json()))
+
+
+def _without_texts(document: Any) -> Any:
+    """A workflow without its title and description, which change no image."""
+    if not isinstance(document, dict):
+        return document
+    return {key: value for key, value in document.items() if key not in ("title", "description")}
 
 
 def picture(result: RunResult, workflow: Workflow) -> bytes:

@@ -1,8 +1,8 @@
-"""Bring the lists and figures in docs/model-card.md up to date with the shipped model.
+"""Update the lists and figures of the shipped model in docs/model-card.md.
 
 python docs/generate_model_card.py
 
-What stands between `<!-- NAME -->` and `<!-- end -->` is made here; the rest is written by hand.
+This script writes the parts between `<!-- NAME -->` and `<!-- end -->`. The rest is handwritten.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _names(row: dict[str, Any]) -> str:
     return f"{row['name']} ({others})" if others else str(row["name"])
 
 
-def _colours() -> str:
+def _colors() -> str:
     found = [item for item in _trained_objects() if item.tints]
     groups = []
     for hue, members in groupby(sorted(found, key=lambda item: item.hue), lambda item: item.hue):
@@ -103,7 +103,7 @@ def _record(folder: Path) -> dict[str, Any]:
 
 _PARTS: dict[str, Callable[[], str]] = {
     "objects": _objects,
-    "colours": _colours,
+    "colors": _colors,
     "figures": _figures,
     "companions": _companions,
 }

@@ -9,7 +9,7 @@ TITLES = {
     "place": "one object in one of nine places",
     "size": "one object in three sizes",
     "count": "two or three of one object",
-    "colour": "an object in a colour",
+    "colour": "an object in a color",
     "robust": "unusual wording",
     "empty": "the empty prompt",
     "diverse": "the same prompt by several seeds",
@@ -26,7 +26,7 @@ MARKS = {
     "count": "number, and nothing else",
     "objects": "every object",
     "object": "object",
-    "colour": "colour",
+    "colour": "color",
     "plain": "plain background",
     "sure": "shows some object",
 }
@@ -43,11 +43,11 @@ def markdown(figures: dict[str, Any]) -> str:
     lines = [
         f"DDIM, {figures['steps']} steps, guidance scale {figures['guidance']:g}; "
         f"{figures['objects']} objects; percent. Real renders of the same questions, scored by the "
-        "same program, say what a perfect model would get.",
+        "same program, show what a perfect model would get.",
         "",
     ]
     if figures["rehearsal"]:
-        lines += ["A rehearsal: a tenth of the questions, with prompts and seeds of its own.", ""]
+        lines += ["A rehearsal: a tenth of the questions, with separate prompts and seeds.", ""]
     asked = [name for name in TITLES if figures.get(name, {}).get("n")]
     lines += _overview(asked, figures) if asked else []
     for name in asked:
@@ -91,8 +91,8 @@ def _kinds(name: str, figures: dict[str, Any]) -> list[str]:
 def _worst(figures: dict[str, Any]) -> list[str]:
     worst = ", ".join(f"{name} {share:g}" for name, share in figures["worst"].items())
     return [
-        f"{figures['objects_asked']} objects, {figures['pictures_each']:g} pictures each: the "
-        f"least recognised is at {figures['least']:g} %; {len(figures['under_60'])} are under "
+        f"{figures['objects_asked']} objects, {figures['pictures_each']:g} images each: the "
+        f"least recognized is at {figures['least']:g} %; {len(figures['under_60'])} are under "
         "60 %. "
         f"The worst: {worst}.",
         "",
@@ -102,8 +102,8 @@ def _worst(figures: dict[str, Any]) -> list[str]:
 def _empty(figures: dict[str, Any]) -> list[str]:
     return [
         f"Empty prompt, {figures['n']} seeds: {figures['sane']:g} % have a plain background and "
-        f"show something to which the judge gives at least {figures['threshold']:g}; "
-        f"{figures['distinct_objects']} different objects. Of pictures of shuffled tiles it is as "
+        f"show an object with a score of at least {figures['threshold']:g} from the judge; "
+        f"{figures['distinct_objects']} different objects. For images of shuffled tiles it is as "
         f"sure in {figures['sure_of_shuffled_tiles']:g} %.",
         "",
     ]
@@ -118,7 +118,7 @@ def _diverse(figures: dict[str, Any]) -> list[str]:
         )
     ]
     head = [
-        "Two pictures of one prompt",
+        "Two images of one prompt",
         "differ by, of 255",
         "and in features, % of two prompts'",
     ]
@@ -127,9 +127,9 @@ def _diverse(figures: dict[str, Any]) -> list[str]:
 
 def _frechet(figures: dict[str, Any]) -> list[str]:
     return [
-        f"Fréchet distance in the judge's {figures['features']} features, {figures['n']} pictures "
+        f"Fréchet distance in the judge's {figures['features']} features, {figures['n']} images "
         f"against as many real renders of other captions: {figures['distance']:g}; of real renders "
-        f"of the same captions against these: {figures['floor']:g}. Pictures against renders of "
+        f"of the same captions against these: {figures['floor']:g}. Images against renders of "
         f"their own captions: {figures['same_captions']:g}.",
         "",
     ]
@@ -171,5 +171,5 @@ def _judge(figures: dict[str, Any]) -> list[str]:
             share = next(value for mark, value in figures[key].items() if mark != "n")
             rows.append([words, figures[key]["n"], share])
     under = ", ".join(figures["under_60"]) or "none"
-    about = f"Least of an object: {figures['least']:g} %; under 60 %: {under}."
-    return [*table(["The judge itself, on real pictures", "n", "Right"], rows), about, ""]
+    about = f"Lowest of an object: {figures['least']:g} %; under 60 %: {under}."
+    return [*table(["The judge itself, on real renders", "n", "Right"], rows), about, ""]

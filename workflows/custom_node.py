@@ -7,5 +7,5 @@ from nodegraph import Image, Range, node
 
 @node(category="image/adjust")
 def Brighten(image: Image, amount: Annotated[float, Range(0, 4, step=0.1)] = 1.2) -> Image:
-    """Multiply every pixel's brightness, clipped to 1."""
+    """Multiply the brightness of each pixel, clipped to 1."""
     return (image * amount).clamp(0, 1)

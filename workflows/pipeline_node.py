@@ -1,7 +1,7 @@
-"""A pipeline of diffusers made on the spot, so that `pipeline_node.json` needs no download.
+"""Build a pipeline of diffusers at run time, so that `pipeline_node.json` needs no download.
 
-Run `nodegraph run pipeline_node.json --pack pipeline_node.py`. With a folder that you have,
-LoadPipeline stands in its place.
+Run `nodegraph run pipeline_node.json --pack pipeline_node.py`. If you have a folder of a pipeline,
+use LoadPipeline instead.
 """
 
 from pathlib import Path
@@ -23,8 +23,10 @@ def _is_there(inputs: HookInputs) -> str:
 
 @node(category="pipelines", lane="io", fingerprint=_is_there, label="Tiny film")
 def TinyFilm(ctx: Context) -> Pipeline:
-    """An AnimateDiff of the model that comes with nodegraph, and a motion adapter that has learnt
-    nothing: frames of one thing, and no movement yet."""
+    """Build an AnimateDiff pipeline from the included model and an untrained motion adapter.
+
+    The frames show one object, without movement.
+    """
     folder = _folder(ctx.environment)
     if not (folder / "model_index.json").is_file():
         _make(find_path("tiny", ctx.environment.models), folder)

@@ -110,8 +110,8 @@ def test_odd_unfinished_and_broken_ones_are_built_as_well(
 def test_a_script_reads_like_one_that_a_person_writes(session: Session) -> None:
     script = python_script(Workflow.load(GALLERY[0].parent / "text_to_image.json"), session)
     assert script.startswith(
-        'from nodegraph import Graph\n\ng = Graph("Text to image", description="An image '
-        'from words.")\nload = g.LoadModel("load", model="tiny")\n'
+        'from nodegraph import Graph\n\ng = Graph("Text to image", description="Generate '
+        'an image from a text prompt.")\nload = g.LoadModel("load", model="tiny")\n'
     )
     assert 'decode = g.VAEDecode("decode", vae=load.vae, latent=sample)\n' in script
     assert 'g.parameter("prompt", positive, "text")\n' in script
