@@ -163,7 +163,8 @@ are, so node packs need not be installed here. Paths in a workflow start at the 
 folder, as with `run`; a path that is no file of this machine stays as it is. `--watch` and
 `--out` show the job's progress, as `watch` does.
 
-`--json` prints the job: immediately, or with `--watch` after it ends. With `--out`, its `files` have
+`--json` prints the job: immediately, or with `--watch` after it ends. With `--out`, its `files`
+have
 a `path`, `node`, `kind`, `digest`, and `existed` if the same file was there before.
 """
 WATCH = """The exit code says how the job ended: 0 finished, 1 failed, 130 cancelled (or you

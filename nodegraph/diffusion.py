@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
     from nodegraph.sampling.samplers.spaces import PRESERVING, STRAIGHT, StraightSpace
     from nodegraph.sampling.schedules import sigmas_for
-    from nodegraph.sampling.table_schedules import CONTINUOUS, SCHEDULES
+    from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, SCHEDULES
 
 _HOMES = {
     "families.base": ("Family",),
@@ -112,6 +112,7 @@ _HOMES = {
     "sampling.schedules": ("sigmas_for",),
     "sampling.table_schedules": (
         "CONTINUOUS",
+        "MULTISTEP",
         "SCHEDULES",
     ),
 }
@@ -121,6 +122,7 @@ _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names
 __all__ = [
     "CONTINUOUS",
     "FAMILIES",
+    "MULTISTEP",
     "PRESERVING",
     "SAMPLERS",
     "SCHEDULES",

@@ -1,4 +1,5 @@
-"""Faults of packs: broken node functions, hooks that raise, and code that takes too long.
+"""Faults of packs: broken node functions, hooks that raise, code that takes too long, and plugins
+that break their contract.
 
 Imports and hooks of packs run while a user waits for something else. Code that hangs there can
 only be stopped with its whole process, so `Watchdog` reports it.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from asyncio.exceptions import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -17,13 +19,16 @@ from pathlib import Path
 from threading import Lock, Thread, get_ident
 from time import monotonic, sleep
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from nodegraph.core.plugins import module_of
 from nodegraph.core.spec import NodeSpec
-from nodegraph.errors import NodegraphError, PackError, Problem
+from nodegraph.errors import InvalidValue, NodegraphError, PackError, Problem
 
 if TYPE_CHECKING:
     from logging import Logger
+
+    from torch import Tensor
 
 WARN_AFTER = 8.0
 """Seconds."""
@@ -210,3 +215,85 @@ def hook_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> lis
             hint=f"This is a fault of {pack}, not of the workflow.",
         )
     ]
+
+
+def check_plugin_name(word: str, name: object) -> None:
+    """Refuse a decorator that is used without its name, as in ``@schedule`` over a function.
+
+    Raises:
+        TypeError: The name is not a string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f'`@{word}` needs a name: write `@{word}("my_name")`')
+
+
+def plugin_fault(
+    word: str,
+    name: str,
+    function: Callable[..., Any],
+    what: str,
+    *,
+    actual: str | None = None,
+    expected: str | None = None,
+) -> InvalidValue:
+    """The error of a plugin whose function breaks the contract of its group.
+
+    Args:
+        word: What a plugin of the group is called, such as ``sampler``; the port, too.
+        name: Of the plugin.
+        function: Its function; the hint names it and its module.
+        what: What the function does wrong, such as "ends too early".
+    """
+    label = getattr(function, "__name__", name)
+    if label == "<lambda>":
+        label = f"lambda in line {function.__code__.co_firstlineno}"
+    return InvalidValue(
+        f"the function of the {word} {name} {what}",
+        port=word,
+        given=actual,
+        expected=expected,
+        hint=f"Fix `{label}` in {module_of(function)}, or use another {word}.",
+    )
+
+
+def raise_plugin_fault(
+    error: BaseException, word: str, name: str, function: Callable[..., Any]
+) -> NoReturn:
+    """Raise what a plugin's function raised, as an error that names the plugin.
+
+    nodegraph's own errors, lack of memory and interruptions stay as they are. `sys.exit` is an
+    error: it must not end a worker or a command.
+
+    Args:
+        word, name, function: See `plugin_fault`.
+    """
+    torch = sys.modules.get("torch")
+    unchanged = (NodegraphError, MemoryError, KeyboardInterrupt, CancelledError)
+    if isinstance(error, unchanged) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        raise error
+    what = f"fails: {type(error).__name__}: {error}"
+    raise plugin_fault(word, name, function, what) from error
+
+
+def tensor_misfit(value: object, like: Tensor) -> tuple[str, str] | None:
+    """What a plugin's function returned and should return, if it is not a tensor like another.
+
+    Args:
+        like: Has the shape and device that are expected. The data type may be any of
+            floating-point numbers.
+    """
+    import torch
+
+    shape = tuple(like.shape)
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__, f"a tensor of shape {shape}"
+    if value.shape != like.shape:
+        return f"shape {tuple(value.shape)}", f"shape {shape}, as the latent"
+    if not value.is_floating_point():
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}", "floating-point numbers"
+    if value.layout != torch.strided or value.device.type != like.device.type:
+        layout = str(value.layout).removeprefix("torch.").replace("strided", "dense")
+        return f"a {layout} tensor on {value.device}", f"a dense tensor on {like.device}"
+    if value.requires_grad:
+        return "a tensor that requires gradients", "a tensor without: use `.detach()`"
+    return None

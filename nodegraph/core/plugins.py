@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 
 from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
 from nodegraph.core.files import package_files
-from nodegraph.errors import InvalidValue, PackError
+from nodegraph.errors import PackError
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -88,35 +88,6 @@ def module_of(function: Callable[..., Any]) -> str:
     while isinstance(function, partial):
         function = function.func
     return function.__module__
-
-
-def plugin_fault(
-    word: str,
-    name: str,
-    function: Callable[..., Any],
-    what: str | BaseException,
-    *,
-    actual: str | None = None,
-    expected: str | None = None,
-) -> InvalidValue:
-    """The error of a plugin whose function breaks the contract of its group.
-
-    Args:
-        word: What a plugin of the group is called, such as ``sampler``; the port, too.
-        name: Of the plugin.
-        function: Its function; the hint names it and its module.
-        what: What the function does wrong, such as "ends too early"; or what it raised.
-    """
-    if isinstance(what, BaseException):
-        what = f"fails: {type(what).__name__}: {what}"
-    return InvalidValue(
-        f"the function of the {word} {name} {what}",
-        port=word,
-        given=actual,
-        expected=expected,
-        hint=f"Fix `{getattr(function, '__name__', name)}` in {module_of(function)}, or use "
-        f"another {word}.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.core.plugins import module_of, plugin_fault
+from nodegraph.core.pack_faults import check_plugin_name, plugin_fault, raise_plugin_fault
+from nodegraph.core.plugins import module_of
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
 from nodegraph.families.sampler_names import NOISE_KINDS, SCHEDULE_PLUGINS
@@ -295,6 +296,7 @@ def schedule(
     name: str, kinds: str | Sequence[str] = NOISE_KINDS
 ) -> Callable[[Callable[[int, float, float], Sequence[float]]], SigmaCurve]:
     """Make a schedule from a function of steps, maximum and minimum sigma; see `SigmaCurve`."""
+    check_plugin_name("schedule", name)
     some = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     return lambda sigmas: SigmaCurve(name, sigmas, some)
 
@@ -319,13 +321,17 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
     try:
         sigmas: Any = curve.sigmas(steps, high, low)
         sigmas = list(sigmas) if isinstance(sigmas, Iterator) else sigmas
-    except Exception as error:
-        raise wrong(error) from error
+    except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
+        raise_plugin_fault(error, "schedule", name, curve.sigmas)
     what = "returns no descending noise levels"
     try:
-        levels = np.asarray(sigmas, dtype=np.float64)
+        # A tensor may have a data type that numpy does not have, or require gradients.
+        numbers = np.asarray(sigmas.tolist() if hasattr(sigmas, "tolist") else sigmas)
     except (TypeError, ValueError) as error:
         raise wrong(what, actual=reprlib.repr(sigmas)) from error
+    if numbers.dtype.kind not in "fiu":
+        raise wrong(what, actual=reprlib.repr(sigmas))
+    levels = numbers.astype(np.float64)
     falls = levels.shape == (steps,) and np.isfinite(levels).all() and levels[-1] > 0
     if not falls or not (np.diff(levels) < 0).all():
         shown = ", ".join(f"{level:.4g}" for level in levels.ravel()[:_MOST_SHOWN])

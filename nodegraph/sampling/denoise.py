@@ -16,9 +16,10 @@ from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.image_conditioning import with_first_frame
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
-from nodegraph.families.sampler_names import asks_unguided
+from nodegraph.families.sampler_names import SAMPLER_PLUGINS, asks_unguided
 from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.guiders.methods import PluginGuidance
 from nodegraph.sampling.initial_latent import (
     InitialLatent,
     check_initial_latent,
@@ -127,6 +128,11 @@ class Denoising:
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         self._asks_unguided = asks_unguided(sampler.name)
         self._is_strong = guider.max_scale > 1
+        self._plugin = ""
+        if sampler.name in SAMPLER_PLUGINS:
+            self._plugin = f"sampler {sampler.name}"
+        elif isinstance(guider.method, PluginGuidance):
+            self._plugin = f"guider {guider.method.name}"
         shape = self._checked_shape(model, latent, parts)
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].grid_for(parts.convention)
@@ -396,6 +402,11 @@ class Denoising:
         dtype, hint = self._sampler.x.dtype, "The model's weights or its scheduler file are faulty."
         if dtype == torch.float16:
             hint = "Above 65504, float16 overflows: load the model with dtype float32 or bfloat16."
+        elif plugin := self._plugin:
+            hint = (
+                f"The function of the {plugin} may produce them: test it with `nodegraph pack "
+                "test`. If it does not, the model's weights or its scheduler file are faulty."
+            )
         elif self._is_strong:
             hint = (
                 "Lower cfg. If that does not help, the model's weights or its scheduler "

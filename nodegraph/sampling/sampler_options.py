@@ -7,13 +7,13 @@ defaults for the others, and refuses options that the sampler does not have.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.sampler_names import SAMPLER_RECORDS, sampler_record
+from nodegraph.families.sampler_names import NOISE_KINDS, SAMPLER_RECORDS, sampler_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,40 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """By option: least and greatest value; some samplers have a lower greatest order."""
+
+
+def check_declared(method: Any) -> None:
+    """Check what a sampler's decorator says of it, of `samplers.base.Method`.
+
+    Raises:
+        ValueError: An argument is not what it has to be.
+    """
+    for name, value in [*method.options.items(), *method.comfyui_options.items()]:
+        if name not in OPTION_RANGES:
+            known = ", ".join(OPTION_RANGES)
+            raise ValueError(f"there is no option {name}; the options are {known}")
+        least, most = OPTION_RANGES[name]
+        if not isinstance(value, (int, float)) or not least <= value <= most:
+            raise ValueError(f"its option {name} is {value!r}; it must be in {least:g} to {most:g}")
+    if not _are_whole((method.order,), 0) or not _are_whole((method.highest_order,), 1, 4):
+        orders = f"{method.order!r} and {method.highest_order!r}"
+        raise ValueError(
+            f"its order and highest_order are {orders}; they must be whole numbers, "
+            "highest_order 1 to 4"
+        )
+    calls = method.evaluations
+    if not (isinstance(calls, (tuple, list)) and len(calls) == 2 and _are_whole(calls, 0)):
+        raise ValueError(f"its evaluations are {calls!r}; they must be two whole numbers")
+    for kind, space in [*method.spaces.items(), *method.comfyui_spaces.items()]:
+        if kind not in NOISE_KINDS or not callable(space):
+            known = ", ".join(NOISE_KINDS)
+            raise ValueError(f"its spaces have {kind}: {space!r}; they must be spaces of {known}")
+    if not callable(method.draws):
+        raise ValueError(f"its draws is {method.draws!r}; it must be a function")
+
+
+def _are_whole(numbers: Sequence[Any], least: int, most: float = math.inf) -> bool:
+    return all(isinstance(number, int) and least <= number <= most for number in numbers)
 
 
 def options_of(sampler: str) -> Mapping[str, float | int]:

@@ -297,6 +297,27 @@ FAULTS = {
     "remembers": "    for here, after in walk.steps():\n"
     + _STEP
     + "        walk.memory['scale'] = 3.0\n        x = yield Done(denoised, denoised)\n",
+    "numbers": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        walk.memory[3] = x\n        x = yield Done(denoised, denoised)\n",
+    "lists": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        walk.memory = [x]\n        x = yield Done(denoised, denoised)\n",
+    "exits": "    raise SystemExit(3)\n    yield\n",
+    "beyond": "    yield Evaluate(x, walk.level(walk.count))\n",
+    "wraps": "    yield Evaluate(x, walk.level(-1))\n",
+    "whole": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        x = yield Done(x.int(), denoised)\n",
+    "complex": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        x = yield Done(x + 1j, denoised)\n",
+    "nowhere": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        x = yield Done(x.to('meta'), denoised)\n",
+    "learns": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        x = yield Done(x.requires_grad_(), denoised)\n",
 }
 """Bodies of samplers' functions that break the contract."""
 _HEAD = SAMPLER.partition("@sampler")[0]
@@ -305,18 +326,61 @@ _HEAD = SAMPLER.partition("@sampler")[0]
 def faulty_samplers() -> str:
     """A module of samplers with `FAULTS`."""
     made = "@sampler({0!r}, STRAIGHT, CONTINUOUS)\ndef {0}(walk, x):\n{1}\n\n"
-    return _HEAD + "".join(made.format(name, body) for name, body in FAULTS.items())
+    bodies = "".join(made.format(name, body) for name, body in FAULTS.items())
+    return f"{_HEAD}{bodies}@sampler('short', STRAIGHT, CONTINUOUS)\ndef short(walk):\n    yield\n"
 
 
 def test_a_sampler_that_breaks_the_contract_is_named(studio: Studio) -> None:
     studio.module.write_text(faulty_samplers())
-    for name in FAULTS:
+    for name in (*FAULTS, "short"):
         given = Workflow.from_dict(workflow(sample=sampled(name)))
         (error,) = studio.session.run(given, targets=["sample"]).errors
         (problem,) = error.problems
         assert problem.port == "sampler"
         assert f"the function of the sampler {name}" in problem.message
         assert f"`{name}` in nodegraph_packs.my_pack" in problem.hint
+
+
+def test_nan_of_a_sampler_of_a_pack_is_not_blamed_on_the_model_alone(studio: Studio) -> None:
+    body = "    for here, after in walk.steps():\n" + _STEP + "        x = yield Done(x / 0, x)\n"
+    studio.module.write_text(
+        f"{_HEAD}@sampler('nan', STRAIGHT, CONTINUOUS)\ndef nan(walk, x):\n{body}"
+    )
+    given = Workflow.from_dict(workflow(sample=sampled("nan")))
+    (error,) = studio.session.run(given, targets=["sample"]).errors
+    assert "sampler nan" in error.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "options={'eta': 5.0}",
+        "options={'eta': float('nan')}",
+        "highest_order=9",
+        "order='two'",
+        "evaluations=(1,)",
+        "evaluations=('a', 'b')",
+        "draws=2",
+    ],
+)
+def test_a_wrong_argument_of_the_decorator_is_a_problem_of_the_pack(
+    studio: Studio, argument: str
+) -> None:
+    studio.module.write_text(
+        f"{_HEAD}@sampler('odd', STRAIGHT, CONTINUOUS, {argument})\ndef odd(walk, x):\n    yield\n"
+    )
+    (problem,) = studio.session.registry.faults("my_pack")
+    assert "an argument of `@sampler` is wrong" in problem
+    assert argument.partition("=")[0] in problem or "option eta" in problem
+
+
+@pytest.mark.parametrize("word", ["schedule", "guider"])
+def test_a_decorator_without_a_name_is_a_problem_of_the_pack(studio: Studio, word: str) -> None:
+    studio.module.write_text(
+        f"from nodegraph.diffusion import {word}\n\n@{word}\ndef bare(*arguments):\n    pass\n"
+    )
+    (problem,) = studio.session.registry.faults("my_pack")
+    assert f'`@{word}("my_name")`' in problem
 
 
 def test_a_sampler_of_a_pack_that_is_missing_is_no_riddle(studio: Studio) -> None:
@@ -337,6 +401,15 @@ def words(steps, high, low):
 def ragged(steps, high, low):
     return [[high, low], high]
 
+@schedule("texts")
+def texts(steps, high, low):
+    return [str(high - step * (high - low) / steps) for step in range(steps)]
+
+@schedule("halves")
+def halves(steps, high, low):
+    import torch
+    return torch.linspace(high, low, steps, dtype=torch.bfloat16, requires_grad=True)
+
 @schedule("raises")
 def raises(steps, high, low):
     raise KeyError(steps)
@@ -355,12 +428,13 @@ def tables(steps, high, low):
 def test_what_a_schedule_s_function_returns_is_looked_at(studio: Studio) -> None:
     """Or raises. One that yields its levels is as good as one that returns them."""
     studio.module.write_text(SAMPLER + _NO_SIGMAS)
-    for name in ("words", "ragged", "raises"):
+    for name in ("words", "ragged", "texts", "raises"):
         given = Workflow.from_dict(workflow(sample=sampled("ab2", schedule=name)))
         (error,) = studio.session.run(given, targets=["sample"]).errors
         assert f"the function of the schedule {name}" in str(error)
         assert error.problems[0].port == "schedule"
     assert studio.run(schedule="yields")[0] == "ran"
+    assert studio.run(schedule="halves")[0] == "ran"
     (problem,) = studio.session.registry.problems
     assert "`tables` is left out" in problem
     assert "there are discrete, flow" in problem

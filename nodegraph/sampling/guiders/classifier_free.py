@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.plugins import plugin_fault
-from nodegraph.errors import NodegraphError
+from nodegraph.core.pack_faults import plugin_fault, raise_plugin_fault, tensor_misfit
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
@@ -195,24 +193,19 @@ class FunctionGuidance(StatelessGuider):
         """
         positive, negative = outputs["positive"], outputs["negative"]
         scale = self.guided_model.scale(moment)
-        wrong = partial(
-            plugin_fault,
-            "guider",
-            self.name,
-            self.function,
-            expected=f"a tensor of shape {tuple(positive.shape)}",
-        )
         try:
             guided: Any = self.function(positive.float(), negative.float(), scale)
-        except (MemoryError, torch.OutOfMemoryError, NodegraphError):
-            raise
-        except Exception as error:
-            raise wrong(error) from error
-        if not isinstance(guided, Tensor) or guided.shape != positive.shape:
-            shape = getattr(guided, "shape", None)
-            shown = type(guided).__name__ if shape is None else f"shape {tuple(shape)}"
-            raise wrong("returns no prediction", actual=shown)
-        return guided.to(positive.dtype)
+        except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
+            raise_plugin_fault(error, "guider", self.name, self.function)
+        misfit = tensor_misfit(guided, positive)
+        if misfit is not None:
+            actual, expected = misfit
+            what = "returns no prediction"
+            raise plugin_fault(
+                "guider", self.name, self.function, what, actual=actual, expected=expected
+            )
+        combined: Tensor = guided.to(positive.dtype)
+        return combined
 
 
 @dataclass(frozen=True, slots=True)

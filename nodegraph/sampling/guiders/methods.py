@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nodegraph.core.pack_faults import check_plugin_name
 from nodegraph.core.plugins import PluginGroup, module_of
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import Conditioning
@@ -269,6 +270,7 @@ class GuiderFunction:
 
 def guider(name: str) -> Callable[[Callable[[Tensor, Tensor, float], Tensor]], GuiderFunction]:
     """Make a guider from a function of both predictions and the scale; see `GuiderFunction`."""
+    check_plugin_name("guider", name)
     return lambda combine: GuiderFunction(name, combine)
 
 

@@ -22,6 +22,7 @@ Synonyms elsewhere: scheduler (diffusers), solver (refiners).
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, cast
@@ -29,13 +30,14 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from nodegraph.core.plugins import module_of, plugin_fault
+from nodegraph.core.pack_faults import plugin_fault, raise_plugin_fault, tensor_misfit
+from nodegraph.core.plugins import module_of
 from nodegraph.core.text_format import pluralize
-from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.sampler_names import SAMPLER_PLUGINS
 from nodegraph.sampling.brownian import BrownianTree
-from nodegraph.sampling.sampler_options import OPTION_RANGES, ResolvedOptions
+from nodegraph.sampling.sampler_options import ResolvedOptions, check_declared
 from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseLevel, NoiseSpace, S, Spaces
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
@@ -224,10 +226,7 @@ class Method:
     @property
     def record(self) -> dict[str, Any]:
         """What is asked of it without torch, as JSON has it."""
-        unknown = {*self.options, *self.comfyui_options} - OPTION_RANGES.keys()
-        if unknown:
-            known = ", ".join(OPTION_RANGES)
-            raise ValueError(f"there is no option {min(unknown)}; the options are {known}")
+        check_declared(self)
         return {
             "kinds": list(self.spaces),
             "reads_table": self.grid.reads_table,
@@ -471,7 +470,6 @@ class Sampler:
             if self._steps is None:
                 self._walk.index, self._walk.memory = self.step_index, dict(self._memory)
                 self._walk.dtype = self._x.dtype
-                self._steps = self.method.walk(self._walk, self._x)
                 event = self._next_event(None)
             else:
                 event = self._next_event(self._x)
@@ -486,43 +484,50 @@ class Sampler:
         Raises:
             InvalidValue: A package's or a pack's method yields something else, or raises an error.
         """
-        if not isinstance(self._steps, Generator):
-            raise self._fault("is not a generator function", _kind(self._steps), "yield in it")
         try:
+            if answer is None:
+                self._steps = self.method.walk(self._walk, self._x)
+            if not isinstance(self._steps, Generator):
+                raise self._fault("is not a generator function", _kind(self._steps), "yield in it")
             event: Any = self._steps.send(answer)  # type: ignore[arg-type]  # None begins
         except StopIteration:
             steps = self.noise_levels.end - self.noise_levels.first
             done, wanted = pluralize(self.steps_done, "step"), pluralize(steps, "step")
             raise self._fault("ends too early", done, wanted) from None
-        except (MemoryError, torch.OutOfMemoryError, NodegraphError):
-            raise
-        except Exception as error:
+        except BaseException as error:
             if self.method.name not in SAMPLER_PLUGINS:
                 raise
-            raise self._fault(error) from error
+            raise_plugin_fault(error, "sampler", self.method.name, self.method.walk)
         tensors = {"x": getattr(event, "x", None)}
         if isinstance(event, Done):
             tensors["denoised"] = event.denoised
         elif not (isinstance(event, Evaluate) and isinstance(event.level, NoiseLevel)):
             expected = "Evaluate(x, level) or Done(x, denoised)"
             raise self._fault("yields something else", _kind(event), expected)
+        elif event.level.index not in range(event.level.space.noise_levels.timesteps.numel()):
+            levels = event.level.space.noise_levels.timesteps.numel()
+            what = "evaluates the model at a level that does not exist"
+            raise self._fault(what, f"level {event.level.index}", f"level 0 to {levels - 1}")
         for name, tensor in tensors.items():
-            self._check_shape(f"yields another `{name}`", tensor)
+            self._check_tensor(f"yields another `{name}`", tensor)
         return cast("Evaluate | Done", event)
 
     def _check_memory(self) -> None:
-        for name, tensor in self._walk.memory.items():
-            self._check_shape(f"keeps something else in `walk.memory[{name!r}]`", tensor)
+        memory: Any = self._walk.memory
+        if not isinstance(memory, dict) or not all(isinstance(key, str) for key in memory):
+            keys = reprlib.repr(list(memory)) if isinstance(memory, dict) else _kind(memory)
+            what = "keeps something else in `walk.memory`"
+            raise self._fault(what, keys, "a dictionary whose keys are strings")
+        for name, tensor in memory.items():
+            self._check_tensor(f"keeps something else in `walk.memory[{name!r}]`", tensor)
 
-    def _check_shape(self, what: str, tensor: object) -> None:
-        shape = tuple(self._x.shape)
-        if not isinstance(tensor, Tensor):
-            raise self._fault(what, _kind(tensor), f"a tensor of shape {shape}")
-        if tensor.shape != self._x.shape:
-            raise self._fault(what, f"shape {tuple(tensor.shape)}", f"shape {shape}, as the latent")
+    def _check_tensor(self, what: str, tensor: object) -> None:
+        misfit = tensor_misfit(tensor, self._x)
+        if misfit is not None:
+            raise self._fault(what, *misfit)
 
     def _fault(
-        self, what: str | Exception, actual: str | None = None, expected: str | None = None
+        self, what: str, actual: str | None = None, expected: str | None = None
     ) -> InvalidValue:
         method = self.method
         return plugin_fault(
