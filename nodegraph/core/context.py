@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     """What can be shown of unfinished work: an image that is encoded, a plot, or an Image."""
 
 LogSubject = Literal["result", "run"]
-"""What is said is about: the result, wherever it is used, or this one run."""
+"""Subject of a log message: the result, wherever it is used, or this one run."""
 
 Footprint = Literal["full", "offloaded", "small"]
-"""How much memory a node may take, where the usual way found too little: ``offloaded`` with the
-weights at the host, to the same results; ``small`` with as little as can be."""
+"""How much memory a node may use: ``full`` as usual; after memory ran out, ``offloaded`` with the
+weights in host memory and the same results, or ``small`` with as little memory as possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A small encoded image of unfinished work."""
+    """A small encoded image that shows unfinished work.
+
+    Attributes:
+        data: The bytes of the encoded image.
+        mime: Media type of `data`.
+    """
 
     data: bytes
     mime: str = "image/png"
@@ -36,11 +41,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Unfinished work, as an earlier attempt at it left it.
+    """Saved state of a node call that an earlier attempt did not finish.
 
     Attributes:
-        step, total: Step `step` of `total` was done.
-        state: What the node gave to save; read-only.
+        step, total: Step `step` of `total` was the last completed step.
+        state: The state that the node saved; read-only.
     """
 
     step: int
@@ -49,28 +54,29 @@ class Checkpoint:
 
 
 MAX_IMAGE_PIXELS = 2**30 // 12
-"""89 million, if nothing else is set: a small file can claim any size. Pillow's own."""
+"""Default limit of width times height, 89 million, the same as Pillow's: a small file can claim any
+size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The world around a run: folders, and what is allowed.
+    """Folders and permissions of a run.
 
     Attributes:
-        models: Folders that are searched for models, first hit wins.
+        models: Folders that are searched for models, in this order. The first match is used.
         inputs: Folder that relative paths of input files start from.
         outputs: Folder that sinks write to.
-        temporary: Folder for files that need not outlive the run.
+        temporary: Folder for files that are not needed after the run.
         allow_pickle: Whether checkpoints in pickle format may be opened.
         device: Accelerator or CPU that compute nodes run on, such as ``cpu`` or ``cuda:0``.
-        readable: Folders in which files must lie that inputs name; None for anywhere. See
+        readable: Folders that input files must be in. None allows every folder. See
             `core.file_access`.
-        uploads: Folder of what a server's clients brought. Nothing in it may be read, wherever it
-            lies, but what is granted.
-        granted: Files among the uploads that belong to whom the run is for.
-        trained: Folder of the files of what trainings made, by their digests; one of those that
-            need not outlive the run if None.
-        max_image_pixels: Of an image's file; larger ones are refused.
+        uploads: Folder of the files that clients of a server uploaded. Only the files in `granted`
+            may be read from it, even if the folder is inside a readable one.
+        granted: Uploaded files that belong to the user of this run.
+        trained: Folder of trained weights; the files are named by their digests. If None, a
+            temporary folder is used.
+        max_image_pixels: Largest width times height of an image file. Larger files are refused.
     """
 
     models: tuple[Path, ...]
@@ -86,12 +92,15 @@ class Environment:
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
     def with_granted(self, files: Collection[Path]) -> Environment:
-        """The same for a run that may read some of the uploads."""
+        """Return a copy for a run that may read some of the uploads."""
         return replace(self, granted=frozenset(files)) if files else self
 
 
 class Context(Protocol):
-    """Handed to a node that declares a parameter of this type; it is no port."""
+    """Access of a running node to its run: progress, files, weights, checkpoints, log.
+
+    A node receives it if its function has a parameter of this type. This parameter is not a port.
+    """
 
     @property
     def node(self) -> str:
@@ -103,31 +112,35 @@ class Context(Protocol):
 
     @property
     def device(self) -> str:
-        """Device the node's lane computes on, such as ``cpu`` or ``cuda:0``."""
+        """Device that the node's lane computes on, such as ``cpu`` or ``cuda:0``."""
 
     @property
     def workflow(self) -> Mapping[str, Any]:
-        """The workflow as it runs, overrides applied, ready for JSON."""
+        """The workflow of this run with its overrides applied, as JSON values."""
 
     @property
     def footprint(self) -> Footprint:
-        """``small`` if memory ran out at the tries before: work in smaller parts, if that helps."""
+        """Memory that the node may use.
+
+        It is ``small`` if earlier attempts ran out of memory: process the data in smaller parts, if
+        that helps.
+        """
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
     ) -> None:
-        """Report that `step` of `total` is done. While the run is paused, it waits here.
+        """Report that `step` of `total` is done. Wait here while the run is paused.
 
         Args:
-            preview: Called only if somebody watches, five times a second at most, and so seldom
-                that it takes 3 % of the time at most. Gives what `preview` takes; may find nothing
-                to show.
+            preview: Function that returns an argument of `Context.preview`, or None for no preview.
+                It is called only if previews are wanted, at most five times per second, and so
+                rarely that it takes at most 3 % of the time.
         Raises:
-            Cancelled: The run was cancelled; let it pass.
+            Cancelled: The run was cancelled. Do not catch this error.
         """
 
     def check_cancelled(self) -> None:
-        """Raise `Cancelled` if the run was cancelled. While it is paused, it waits here."""
+        """Raise `Cancelled` if the run was cancelled. Wait here while the run is paused."""
 
     def checkpoint(
         self,
@@ -137,120 +150,136 @@ class Context(Protocol):
         *,
         keep: bool = False,
     ) -> None:
-        """Offer to save the work after `step` of `total`, so that it can go on from there.
+        """Offer to save the state after `step` of `total`, so that a later attempt can resume.
 
-        Call it after each step, before `progress`. Most calls do nothing: something is saved
-        every few seconds, and before the run stops or waits. It is forgotten once the node has
-        returned.
+        Call it after each step, before `progress`. Most calls do nothing: the state is saved every
+        few seconds, and before the run stops or pauses. The checkpoint is deleted when the node
+        returns.
 
         Args:
-            state: Called at once, in this thread, if the work is to be saved. Gives all that
-                decides how it goes on: plain values and tensors on the CPU, by name, copied,
-                as they are written while the node works on.
-            keep: Save in any case, and keep it when the node has returned: it stops early, as
-                an input in its type's `continues` said, and may be asked to go on later.
+            state: Function that returns everything that is needed to resume: plain values and
+                tensors on the CPU, by name. Return copies: they are written while the node
+                continues. It is called in this thread, inside this call or the next `progress`.
+            keep: Save now, and keep the checkpoint after the node returns. Use it if an input in
+                the node type's `continues` stops the work early, and a later call may resume it.
         """
 
     def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
-        """What an earlier attempt at this very work saved, if there was one.
+        """Return the checkpoint of an earlier attempt at the same call, or None.
 
-        The same work is a call of the same node with equal inputs and the same code; those that
-        `continues` names may differ. Whoever watches is told that the work goes on from there.
+        The same call means: the same node, equal inputs and the same code. Inputs in `continues`
+        may differ. The run emits the event ``node.restored`` if a checkpoint is returned.
 
         Args:
-            up_to: None too if it stands beyond this step.
+            up_to: Return None if the checkpoint is beyond this step.
         """
 
     def preview(self, *shown: Shown) -> None:
         """Show unfinished work: an image, a plot, or both.
 
-        Of each kind the newest stays: a plot that is given alone takes the place of the plot that
-        was shown, beside the image that was. Does nothing if nobody watches.
+        A new image replaces only the image that is shown, and a new plot only the plot. Does
+        nothing if the run has no listener.
 
         Args:
-            shown: An `Image`, whose batch is shown in a grid of at most 512 pixels; a `Plot`, of
-                which a thousand points are shown; or a `Preview`, as it is.
+            shown: An `Image` (its batch becomes a grid of at most 512 pixels), a `Plot` (reduced
+                to 1000 points), or a `Preview` (sent without changes).
         Raises:
-            InvalidValue: It is something else.
+            InvalidValue: An argument has another type.
         """
 
     def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
-        """Say something to whoever watches; level is ``info``, ``warning`` or ``error``.
+        """Emit a log message.
 
-        A warning or an error is kept with the result and said again when that comes from the cache.
+        A warning or an error is stored with the result, and repeated when the result comes from the
+        cache.
 
         Args:
-            about: ``run`` for what says nothing of the result, such as that a preview couldn't be
-                made: it isn't kept.
+            message: The text. Other values are converted to text.
+            level: ``info``, ``warning`` or ``error``.
+            about: ``run`` for a message that does not concern the result, for example a failed
+                preview. It is not stored.
         """
 
     def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
-        """Tell that a file of this run's results lies at `path`."""
-
-    def file(self, path: str | Path) -> Path:
-        """Tell that the node reads a file that no input names: its content enters the key.
-
-        Call it before reading, and before `restored`. The node runs again once the file holds
-        something else, came, or went.
+        """Report a file that the node wrote as a result of this run.
 
         Args:
-            path: A relative one starts from the inputs folder.
+            path: Path of the file.
+            kind: What the file contains, such as ``image``.
+            existed: Whether the file already existed with the same content, and was not written.
+        """
+
+    def file(self, path: str | Path) -> Path:
+        """Declare that the node reads a file that no input names. Its content enters the cache key.
+
+        Call it before reading the file, and before `restored`. The node runs again when the file
+        changes, appears or disappears.
+
+        Args:
+            path: Path of the file. A relative path starts from the inputs folder.
         Returns:
-            Its absolute path, whether it is there or not.
+            The absolute path, even if the file does not exist.
         Raises:
-            InvalidFile: It is a folder.
+            InvalidFile: The path is a folder.
         """
 
     def env(self, name: str, default: str | None = None) -> str | None:
-        """An environment variable; the node runs again once it has another value."""
+        """Return an environment variable, or `default` if it is not set.
+
+        The node runs again when the value changes.
+        """
 
     def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
-        """The live modules of a recipe on this lane's device, kept there inside the `with`.
+        """Provide the loaded modules of a recipe on this lane's device inside the `with`.
 
         Args:
-            calls_only: The modules are only called: their weights, types and names aren't looked
-                at. Then they may be held in fewer bytes, or brought in parts, where room is scarce.
+            recipe: The component to load, such as a `DiffusionModel`.
+            calls_only: Declare that the modules are only called, and that their weights, dtypes
+                and names are not read. If memory is scarce, the modules may then be held in a more
+                compact form, or moved to the device in parts.
         """
 
     def seat(self) -> AbstractContextManager[Any]:
-        """The place of this call among those that run beside it, inside the `with`: where parts of
-        their work may be computed in common. None if nothing runs beside it, or its footprint
-        isn't ``full``.
+        """Provide this call's slot for batched computation inside the `with`.
+
+        Calls that run at the same time may compute parts of their work in one batch. The slot is
+        None if no other call can share its work, or if the footprint is not ``full``.
         """
 
 
 class Merging(Protocol):
-    """Lets calls compute parts of their work in common: what the engine needs of it."""
+    """Batched computation of several calls: the interface that the engine needs."""
 
     @property
     def most(self) -> int:
-        """How many calls may run beside each other."""
+        """Largest number of calls that may run at the same time."""
 
     def admits(self, label: str) -> bool:
-        """Whether calls of a label may run beside each other.
+        """Return whether calls of a label may run at the same time.
 
         Args:
-            label: Says which weights they compute with, and on what size of work.
+            label: Identifies the weights of the calls and the size of their work.
         """
 
     def seat(self, label: str, memory: int | None = None) -> AbstractContextManager[Any]:
-        """The place of a call among those of its label, inside the `with`.
+        """Provide a call's slot among the calls of its label, inside the `with`.
 
         Args:
-            memory: Bytes that it takes besides weights; None if that isn't known.
+            label: The same as in `admits`.
+            memory: Bytes that the call needs without weights. None if unknown.
         """
 
 
 class Peak(Protocol):
-    """How much memory something took beyond what was in use before."""
+    """Measured peak of the memory that a block of code needed in addition to earlier use."""
 
     @property
     def bytes(self) -> int | None:
-        """Known once the measured part is over; None where it can't be measured."""
+        """Peak in bytes, available after the measured block. None if it cannot be measured."""
 
 
 class Weights(Protocol):
-    """Turns recipes into live modules: what the engine needs of a residency manager."""
+    """Loads the modules of recipes: the interface of a residency manager for the engine."""
 
     def use(
         self,
@@ -262,57 +291,60 @@ class Weights(Protocol):
         work: int | None = None,
         tell: Callable[[str], object] | None = None,
     ) -> AbstractContextManager[Any]:
-        """The modules of a recipe, to compute on a device, pinned inside the `with`.
+        """Provide the modules of a recipe on a device, pinned inside the `with`.
 
         Args:
-            footprint: ``offloaded`` and ``small`` give modules that take less memory and more time.
+            recipe: The component to load.
+            device: The device to compute on.
+            footprint: ``offloaded`` and ``small`` give modules that need less memory and more time.
             calls_only: See `Context.weights`.
-            work: Bytes that computing with them is expected to take; None if unknown.
-            tell: Told, in one sentence, if they had to be brought there in parts.
+            work: Bytes that computing with them is expected to need. None if unknown.
+            tell: Called with one sentence if the modules had to be moved there in parts.
         Raises:
-            NodegraphError: The files are missing, damaged or don't fit.
+            NodegraphError: The files are missing, damaged or do not fit.
         """
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
         """Load a recipe's modules in this thread if there is room without evicting anything.
 
         Returns:
-            Whether they are there now. What is missing or doesn't fit is no error.
+            Whether the modules are loaded now. Missing files or a lack of room are not errors.
         """
 
     def size(self, recipe: Recipe) -> int:
-        """Bytes that a recipe's weights take in memory, as measured or expected; 0 if unknown."""
+        """Return the bytes of a recipe's weights in memory, measured or expected; 0 if unknown."""
 
     def relieve(self, device: str, *, keep: Iterable[Recipe] = ()) -> int:
-        """Let go of all on a device that isn't in use, the libraries' own reserves included.
+        """Free all memory of a device that is not in use, including the caches of libraries.
 
         Args:
-            keep: Recipes whose weights stay all the same.
+            device: The device.
+            keep: Recipes whose weights stay on the device.
         Returns:
-            Bytes of weights that left the device.
+            Bytes of weights that were removed from the device.
         """
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        """Whether an error says that memory ran out, of whatever library it is."""
+        """Return whether an error of any library means that memory ran out."""
 
     def can_offload(self, device: str) -> bool:
-        """Whether weights can stay at the host and take less of a device's memory so."""
+        """Return whether weights can stay in host memory, so that they need less of a device's."""
 
     def missing(self, error: BaseException) -> int:
-        """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
+        """Return the bytes that an out-of-memory error could not allocate; 0 if unknown."""
 
     def explain(self, error: BaseException, device: str) -> NodegraphError:
-        """What was needed and what there was, for an error that says that memory ran out.
+        """Return an error with the needed and the available memory for an out-of-memory error.
 
-        The error is its cause, unless it explains itself.
+        Its cause is the given error, unless that error already explains itself.
         """
 
     def measuring(self, device: str) -> AbstractContextManager[Peak]:
-        """Measure the memory that the inside of the `with` takes at its peak."""
+        """Measure the peak of the memory that the code inside the `with` needs."""
 
 
 class Numerics(Protocol):
-    """Describes what may change the last bits of a result besides its inputs."""
+    """Description of what can change the last bits of a result, in addition to its inputs."""
 
     def profile(self, device: str) -> str:
-        """Device kind, precision and versions of the numerical libraries, as one line."""
+        """Return device kind, precision and versions of the numerical libraries as one line."""

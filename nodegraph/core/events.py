@@ -41,14 +41,14 @@ EventKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """An event of a run.
 
     Attributes:
-        number: Counts up from 0 without gaps within a run.
-        kind: What happened.
-        node: The node it happened to, if any.
-        seconds: Since the run started.
-        data: What else there is to say, plain values only (a preview's bytes among them).
+        number: Number of the event in its run: 0, 1, 2, … without gaps.
+        kind: Type of the event, such as ``node.started``.
+        node: Name of the node that the event concerns. None if it does not concern a node.
+        seconds: Time since the start of the run, in seconds.
+        data: Details of the event as plain values. The bytes of a preview are included.
     """
 
     number: int
@@ -59,17 +59,18 @@ class Event:
 
 
 _MOST_CACHED = 1000
-"""Nodes in one event."""
+"""Largest number of nodes in one ``nodes.cached`` event."""
 
 
 Listener = Callable[[Event], None]
 
 
 class EventStream:
-    """Numbers the events of one run and hands each to a listener, in order, from any thread.
+    """Numbers the events of one run and passes each to a listener, in order, from any thread.
 
     Args:
-        previews: Whether the listener has a use for images of unfinished work.
+        listener: Function that receives each event. None for no listener.
+        previews: Whether the listener uses previews.
     """
 
     def __init__(self, listener: Listener | None = None, *, previews: bool = True) -> None:
@@ -85,16 +86,16 @@ class EventStream:
 
     @property
     def has_listener(self) -> bool:
-        """Whether anybody listens; what is costly to tell can then be left out."""
+        """Whether there is a listener. If not, costly event data can be left out."""
         return self._listener is not None
 
     @property
     def wants_previews(self) -> bool:
-        """Whether images of unfinished work are worth making."""
+        """Whether the listener uses previews."""
         return self._previews and self.has_listener
 
     def emit(self, kind: EventKind, node: str | None = None, **data: Any) -> None:
-        """Tell the listener. It is called within a lock, so it must be quick."""
+        """Pass an event to the listener, which is called within a lock and must be quick."""
         if self._listener is None:
             return
         with self._lock:
@@ -102,13 +103,14 @@ class EventStream:
             self._send(kind, node, data)
 
     def emit_cached(self, node: str, source: str, saved: float) -> None:
-        """A node's result was there already; told before anything else is, or at `flush`.
+        """Record that a node's result came from a cache.
 
-        Those that come one after the other are told as one: there may be thousands.
+        Consecutive nodes with the same source become one event, as there may be thousands. It is
+        emitted before the next other event, or at `flush`.
 
         Args:
-            source: Where it was.
-            saved: Seconds that computing it took then.
+            source: Cache that held the result.
+            saved: Seconds that computing the result took.
         """
         if self._listener is None:
             return
@@ -120,7 +122,7 @@ class EventStream:
             self._saved += saved
 
     def flush(self) -> None:
-        """Tell what isn't told yet."""
+        """Emit the cached nodes that are recorded but not yet emitted."""
         if self._cached:
             with self._lock:
                 self._send_cached()

@@ -1,6 +1,6 @@
 """Hints for `Annotated`, editor panels, and checks of the options that packs declare.
 
-Hints become JSON Schema for the input's literal and display options for editors.
+Hints set the JSON Schema of an input's literal, and how editors display the input.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 
 def as_json(owner: str, what: str, value: Any) -> Any:
-    """A default, or a schema, as JSON has it.
+    """Convert a default or a schema to JSON values.
 
     Args:
-        owner, what: Whose it is, for the message.
+        owner, what: Owner and name of the value, for the message.
+        value: The value.
     Raises:
-        PackError: JSON has nothing for it.
+        PackError: JSON cannot represent the value.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -53,12 +54,14 @@ def as_json(owner: str, what: str, value: Any) -> Any:
 
 
 def check_fields(owner: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a spec, which a pack gives: what is wrong would else show far from there.
+    """Check and return fields of a spec that a pack defines, so that errors name the pack's code.
 
     Args:
-        kind: The class of the spec.
+        owner: Node or input that has the fields, for the message.
+        kind: Class of the spec.
+        options: The fields.
     Raises:
-        PackError: A field is of another type.
+        PackError: A field has another type.
     """
     checked_fields = {}
     for name, value in options.items():
@@ -102,7 +105,7 @@ _FIELDS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
     "tuple[str, ...]": ("a tuple of texts", _texts),
     "LaneName": (" or ".join(_LANES), _lane),
 }
-"""How fields of a type are read, and what is told where they can't be."""
+"""For each field type: its description for messages, and the function that reads it."""
 
 
 def _is_plain(value: Any) -> bool:
@@ -117,9 +120,9 @@ Kind = TypeVar("Kind")
 
 
 def _checks_arguments(kind: type[Kind]) -> type[Kind]:
-    """Make a class raise a `PackError` for arguments that it doesn't take, as a misspelt one.
+    """Make a class raise a `PackError` for unknown arguments, such as a misspelled one.
 
-    A pack writes these: Python's own error would name neither what is meant nor what there is.
+    Packs write these arguments. Python's error would not suggest the correct name.
     """
     initialize = kind.__init__
     parameters = [name for name in inspect.signature(initialize).parameters if name != "self"]
@@ -152,12 +155,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel of the editor, as a variable of a pack's module.
+    """A panel that a pack adds to the editor; assign it to a variable of the pack's module.
 
     Attributes:
-        name: Of its script: ``tones`` is ``panels/tones.js`` in the pack's folder.
-        label: Its title.
-        help: One sentence.
+        name: Name of its script. ``tones`` means ``panels/tones.js`` in the pack's folder.
+        label: Title of the panel.
+        help: Description in one sentence.
     """
 
     name: str
@@ -172,10 +175,10 @@ class Panel:
 
 
 def script_name(name: object) -> str:
-    """A script's name, which becomes a file's name and part of an address.
+    """Check and return the name of a script, which becomes a file name and part of a URL.
 
     Raises:
-        PackError: It can't be one.
+        PackError: The name is not valid.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise PackError(
@@ -190,7 +193,13 @@ def script_name(name: object) -> str:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Smallest and largest allowed number, both included, and the editor's step."""
+    """Smallest and largest allowed number.
+
+    Attributes:
+        minimum: Smallest allowed number. None for no limit.
+        maximum: Largest allowed number. None for no limit.
+        step: Step of the number field in editors.
+    """
 
     minimum: float | None = None
     maximum: float | None = None
@@ -206,7 +215,11 @@ class Range:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class MultipleOf:
-    """The number must be a multiple of `value`."""
+    """Restriction of a number to multiples of `value`.
+
+    Attributes:
+        value: The allowed numbers are multiples of it.
+    """
 
     value: int
 
@@ -217,15 +230,17 @@ class MultipleOf:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The allowed values, in display order.
+    """Allowed values of an input, in display order.
 
     Attributes:
-        synonyms: What people may give instead, such as another tool's names, and the value that it
-            stands for. It isn't taken, but the message says what to write.
-        entry_points: Group of the entry points by which installed packages bring values. The pack
-            is read again when these packages change.
-        plugins: Offers the plugins of a group, too: those of installed packages and of packs. Keys
-            of results contain the release of the one that is chosen.
+        values: The allowed values.
+        synonyms: Other names of values, such as those of other tools, each with the value that it
+            means. They are not accepted as input, but the error message names the value to use.
+        entry_points: Entry point group through which installed packages add values. The pack is
+            read again when these packages change.
+        plugins: Names of the plugins that are also allowed, from installed packages and from packs.
+            The constructor takes a plugin group. Cache keys contain the release of the chosen
+            plugin.
     """
 
     values: tuple[str | int | float, ...]
@@ -261,18 +276,18 @@ class Choices:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Multiline:
-    """Text that editors show in a box of several lines."""
+    """Marker of a text input that editors show as a box of several lines."""
 
 
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A number that editors can randomize or increment between runs; 0 to `LARGEST`.
+    """Marker of a seed input, 0 to `LARGEST`, that editors can randomize or increment between runs.
 
-    Where seeds are counted up, 0 comes after the largest.
+    Incrementing the largest seed gives 0.
 
     Attributes:
-        LARGEST: What torch takes, and other tools draw.
+        LARGEST: Largest seed, 2**64 - 1, the limit of torch and of other tools.
     """
 
     LARGEST: ClassVar[int] = 2**64 - 1
@@ -284,11 +299,11 @@ class Seed:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class File:
-    """A path to a file that is read.
+    """Marker of an input that is the path of a file to read.
 
     Attributes:
-        kind: What it holds: ``image``, ``video``, ``audio``, ``plot``, ``model``,
-            ``lora``, ``embedding``, ``any``; what an editor doesn't know is any file to it.
+        kind: Content of the file: ``image``, ``video``, ``audio``, ``plot``, ``model``,
+            ``lora``, ``embedding``, ``any``. Editors treat an unknown kind as ``any``.
     """
 
     kind: str = "any"
@@ -297,10 +312,10 @@ class File:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """Editors show the input by a widget that the node's pack brings.
+    """Custom widget of the node's pack that editors use for an input.
 
     Attributes:
-        name: Of its script: ``curve`` is ``widgets/curve.js`` in the pack's folder.
+        name: Name of its script. ``curve`` means ``widgets/curve.js`` in the pack's folder.
     """
 
     name: str
@@ -309,13 +324,17 @@ class Widget:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """Editors fold this input away."""
+    """Marker of an input that editors hide until the user opens the advanced inputs."""
 
 
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Editors show inputs of one group together under its name."""
+    """Group of inputs that editors show together under its name.
+
+    Attributes:
+        name: Displayed name; inputs with equal names form one group.
+    """
 
     name: str
 
@@ -323,16 +342,19 @@ class Group:
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What the node gives to the subgraph that the input names, and what it expects back.
+    """Interface between a node and the subgraph that it runs, as a loop does.
 
-    The subgraph's other inputs become inputs of the node, if its function takes ``**inputs``.
+    It is a hint of the input that names the subgraph. If the node's function takes ``**inputs``,
+    the other inputs of the subgraph become inputs of the node.
 
     Attributes:
-        inputs: Inputs of the subgraph, and the node's input that each takes its values from; that
-            one has its type: ``Any`` in the node's type stands for it. Empty for what the node
-            makes itself, such as a number that counts; the subgraph need not take that.
-        outputs: Outputs that the subgraph must have, and the node's outputs that are made of each,
-            which have its type likewise; none for what only the node itself looks at.
+        inputs: Inputs of the subgraph, each with the node's input that supplies its values. The
+            type of the subgraph's input replaces ``Any`` in the type of the node's input. An empty
+            name means that the node computes the value itself, such as a loop index; the subgraph
+            does not need to have this input.
+        outputs: Outputs that the subgraph must have, each with the node's outputs that are computed
+            from it. The output's type replaces ``Any`` in their types. An empty sequence means that
+            only the node itself uses the output.
     """
 
     inputs: Mapping[str, str]

@@ -18,25 +18,25 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import Problem
 
 Facts = Mapping[str, Any]
-"""What is known of an output before it is computed: ``width``, ``height``, ``batch``,
-``channels``, ``frames``, ``family``, ``format``; absent where unknown."""
+"""Facts about an output that are known before it is computed: ``width``, ``height``, ``batch``,
+``channels``, ``frames``, ``family``, ``format``. Unknown facts are absent."""
 
 
 WrittenInputs = Mapping[str, Mapping[str, "str | int | float | bool | None"]]
-"""Values of nodes' inputs as a workflow writes them, by node and input."""
+"""Input values as a workflow writes them, by node and input."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookInputs:
-    """The inputs of one node before it runs.
+    """Inputs of one node before it runs.
 
     Attributes:
         literals: Values of the inputs that are not linked, defaults included.
         facts: Facts of the linked inputs, by input name.
-        environment: Folders and permissions.
-        nodes: For a validate hook, what names may speak of, such as ``%sample.seed%`` in that of a
-            file: the workflow's own nodes, of each its inputs with the plain values that are
-            written there; None for one that is linked or not written. Else empty.
+        environment: Folders and permissions of the run.
+        nodes: Inputs of all nodes of the workflow, by node, for a validate hook that checks
+            placeholders such as ``%sample.seed%`` in file names. The values are plain; None for an
+            input that is linked or not set. Empty for other hooks.
     """
 
     literals: Mapping[str, Any]
@@ -53,16 +53,22 @@ class HookInputs:
         object.__setattr__(self, "literals", literals)
 
     def fact(self, port: str, name: str) -> Any:
-        """One fact of a linked input; None if unknown."""
+        """Return one fact of a linked input, or None if it is unknown."""
         return self.facts.get(port, {}).get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a validate hook found wrong with one input.
+    """Problem that a validate hook found in one input.
 
     Attributes:
-        is_warning: The node runs all the same: it is told, and keeps nothing from running.
+        port: Name of the input. Empty if the problem concerns the whole node.
+        message: What is wrong: one clause that starts with a lower-case letter.
+        given: The value that was given.
+        expected: The value that is expected.
+        hint: What to do, as a sentence.
+        code: Identifier of the kind of problem.
+        is_warning: Whether it is only a warning. The node still runs.
     """
 
     port: str
@@ -76,27 +82,27 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Expected cost of one call of a node, as far as its inputs tell.
+    """Expected cost of one call of a node, as far as its inputs determine it.
 
     Attributes:
-        seconds: Besides loading weights.
-        memory: Bytes on its device, besides weights.
-        work: How much there is to do, about: how often each parameter of its weights is used. What
-            calls were seen to take is scaled by it, or the speed of the machine where none was
-            seen. Without it, the time is taken to grow with pixels, images and ``steps``.
-        weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
-            recipes.
-        shares: Inputs whose weights outputs share, by output: `weights` then says what is added to
-            those.
-        carries: Inputs whose weights an output brings along that is no recipe, by output, such as a
-            prompt with a control network beside it: whoever samples by it computes with them.
-        parts: Of the weights, the most that is on a device at once where there is too little room
-            for all and they are brought in parts; by port.
-        least: Bytes of memory at the smallest footprint, where that is fewer.
-        passes: How often all of its weights are gone through, one after the other: what it takes to
-            bring them to a device in parts grows with it.
-        alike: What a call's parts of work must agree in with those of another one by the same
-            weights to be computed in common; empty where they can't be. See `Context.seat`.
+        seconds: Time of the call in seconds, without loading weights.
+        memory: Memory on the node's device in bytes, without weights.
+        work: Approximate amount of work: how often each parameter of the weights is used. Measured
+            times of earlier calls are scaled by it; without such times, the measured speed of the
+            machine is used. If it is None, the time is assumed to grow with pixels, images and
+            ``steps``.
+        weights: Bytes in memory of the weights behind each output that is a recipe, by output.
+        shares: Input whose weights an output shares, by output. `weights` then gives only the bytes
+            that are added to them.
+        carries: Inputs whose weights an output that is not a recipe contains, by output. For
+            example, a prompt with a control network: a sampler that uses it needs these weights.
+        parts: Largest part of the weights, in bytes, that is on the device at once if they do not
+            fit and are moved there in parts; by output.
+        least: Bytes of memory at the smallest footprint, if they are fewer than `memory`.
+        passes: How many times the call goes through all of its weights in turn. The cost of moving
+            weights to the device in parts grows with it.
+        alike: Key for batched computation. Calls with the same weights and an equal key may compute
+            parts of their work in one batch. Empty if this is not possible. See `Context.seat`.
     """
 
     seconds: float | None = None
@@ -120,11 +126,14 @@ class Estimate:
 
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]
-"""Facts of each output."""
+"""Hook that returns the facts of each output."""
 ValidateHook = Callable[[HookInputs], Iterable[Finding]]
+"""Hook that returns the problems of a node's inputs."""
 FingerprintHook = Callable[[HookInputs], str]
-"""Text that changes when something outside the inputs does, such as a file's content."""
+"""Hook that returns a text that changes when something outside the inputs changes, such as the
+content of a file."""
 EstimateHook = Callable[[HookInputs], Estimate]
+"""Hook that returns the expected cost of a call."""
 
 
 MIXES_FAMILIES = "mixes-families"
@@ -137,7 +146,7 @@ OutputFacts = Mapping[str, Facts]
 def output_facts(
     node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
 ) -> tuple[OutputFacts, list[Problem]]:
-    """Facts of a node's outputs: those that its spec declares, then those its infer hook adds."""
+    """Return the facts of a node's outputs: those of its spec, then those of its infer hook."""
     by_port = {port: _declared(wanted, inputs) for port, wanted in spec.facts.items()}
     inferred, problems = _inferred(node, spec, inputs, catalog)
     for port, facts in inferred.items():
@@ -146,7 +155,7 @@ def output_facts(
 
 
 def _declared(wanted: Mapping[str, str], inputs: HookInputs) -> dict[str, Any]:
-    """Facts that are copies of a literal (``width``) or of an input's fact (``latent.width``)."""
+    """Return facts copied from a literal (``width``) or an input's fact (``latent.width``)."""
     facts = {}
     for fact, source in wanted.items():
         port, dot, name = source.partition(".")
@@ -173,7 +182,7 @@ def _inferred(
 def hook_findings(
     node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
 ) -> tuple[list[Problem], list[Problem]]:
-    """What a node type's own validate hook finds wrong with its inputs, and what it warns of."""
+    """Return the problems and the warnings that a node type's validate hook finds."""
     if "validate" not in spec.hooks:
         return [], []
     try:
@@ -194,7 +203,7 @@ def hook_findings(
 
 
 def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:
-    """A finding about one input, with its place."""
+    """Return a finding as a problem of a node's input."""
     return Problem(
         finding.code,
         finding.message,
@@ -210,9 +219,9 @@ def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:
 def family_problems(
     node: str, spec: NodeSpec, links: Mapping[str, LinkSource], inputs: HookInputs
 ) -> list[Problem]:
-    """Linked inputs of another model family, or latent format, than most.
+    """Return a problem for each linked input whose model family or latent format differs from most.
 
-    Those that aren't known agree.
+    Inputs whose family or format is unknown match every other.
     """
     if MIXES_FAMILIES in spec.tags:
         return []
@@ -227,11 +236,11 @@ _MUST_MATCH = {
     "family": "comes from a different model family than the node's other inputs",
     "format": "is for latents of a different format than the node's other inputs",
 }
-"""Facts that all inputs of a node have to agree on."""
+"""Facts that must be equal for all inputs of a node, with the message if they are not."""
 
 
 ALSO_MATCHES = "_also"
-"""Ends the name of a fact that lists other values with which an input's agrees."""
+"""Suffix of a fact that lists other values that match the input's value."""
 
 
 def _other_values(inputs: HookInputs, fact: str, ports: Iterable[str]) -> set[Any]:

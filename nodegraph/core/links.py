@@ -1,11 +1,11 @@
-"""How a workflow file writes one input: a literal, or a link to another node's output.
+"""Inputs in workflow files: literals, and links to the outputs of other nodes.
 
-``{"from": "node.port"}`` is a link, anything else a literal. A literal that is itself an object
-with the key ``from`` is written ``{"value": {...}}``; any literal may be.
+``{"from": "node.port"}`` is a link, everything else a literal. A literal that is an object with the
+key ``from`` is written as ``{"value": {...}}``. Every literal may be written so.
 
-In memory an input may hold a `Value`, too: what a script has and no file can hold, such as an
-image. It holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
-no port type declares are held themselves. In a file it is left out, and named by a parameter
+In memory an input may also be a `Value`: a value of a script that a file cannot contain, such as an
+image. It has a copy, so the script may change the original later. Objects of classes that are not
+declared as port types are not copied. Files leave the value out and have a parameter instead
 (`Workflow.without_values`).
 """
 
@@ -34,11 +34,11 @@ _OWN = (bool, int, float, str, dict, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An output of a node, as links name it.
+    """Link to an output of a node.
 
     Attributes:
         node: Name of the node.
-        port: Name of the output; empty for the node's only one.
+        port: Name of the output. Empty for the only output of a node.
     """
 
     node: str
@@ -49,7 +49,7 @@ class Link:
 
 
 class Handle:
-    """What stands in Python for a node of a workflow, or for one of its outputs.
+    """Base class of Python objects that represent a node of a workflow or one of its outputs.
 
     Its text is the name: ``node.port`` or ``node``.
     """
@@ -58,10 +58,10 @@ class Handle:
 
 
 def parse_link(text: str) -> Link:
-    """Read ``node.port`` or ``node``.
+    """Parse ``node.port`` or ``node``.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
     node, dot, port = text.partition(".")
     if not node or "." in port or (dot and not port):
@@ -70,10 +70,10 @@ def parse_link(text: str) -> Link:
 
 
 def parse_target(text: str) -> tuple[str, str]:
-    """Read ``node.input``, which names one input of one node.
+    """Parse ``node.input``, the name of one input of a node.
 
     Raises:
-        ValueError: It isn't of that form.
+        ValueError: The text has another form.
     """
     link = parse_link(text)
     if not link.port:
@@ -82,15 +82,15 @@ def parse_target(text: str) -> tuple[str, str]:
 
 
 def is_link(written: Any) -> bool:
-    """Whether an input of a workflow file is meant as a link."""
+    """Return whether an input of a workflow file is written as a link."""
     return isinstance(written, dict) and "from" in written
 
 
 def read_link(written: Mapping[str, Any]) -> Link:
-    """The link that an input of a workflow file is.
+    """Read an input of a workflow file as a link.
 
     Raises:
-        ValueError: What follows ``from`` is not ``node.port``.
+        ValueError: The value of ``from`` is not ``node.port``.
     """
     text = written["from"]
     if not isinstance(text, str):
@@ -100,16 +100,16 @@ def read_link(written: Mapping[str, Any]) -> Link:
 
 
 def read_literal(written: Any) -> Any:
-    """The literal that an input of a workflow file is."""
+    """Read an input of a workflow file as a literal."""
     if isinstance(written, dict) and len(written) == 1 and "value" in written:
         return written["value"]
     return written
 
 
 def write_input(value: Any) -> Any:
-    """A Python value, a `Link`, or what a workflow file writes for a link, as a file writes it.
+    """Convert a Python value or a `Link` to the form of a workflow file.
 
-    ``{"from": "node.port"}`` is a link here as there, and ``{"value": {"from": …}}`` a literal.
+    As in a file, ``{"from": "node.port"}`` is a link, and ``{"value": {"from": …}}`` a literal.
     """
     if isinstance(value, Link):
         return {"from": str(value)}
@@ -117,9 +117,9 @@ def write_input(value: Any) -> Any:
 
 
 def write_literal(value: Any) -> Any:
-    """A Python value that is no link, whatever it looks like, as a workflow file writes it.
+    """Convert a Python value to a literal of a workflow file, even if it looks like a link.
 
-    What no file can hold is a `Value` with a copy of it.
+    A value that a file cannot contain becomes a `Value` with a copy of it.
     """
     try:
         if is_live(value):
@@ -145,9 +145,9 @@ def _is_as_written(value: Any) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """A value with numbers, texts, lists and dictionaries in place of what stands for such.
+    """Convert arrays, tuples, enums and paths in a value to numbers, texts, lists and dictionaries.
 
-    What stands in it twice does so in what is returned.
+    An object that occurs twice in the value also occurs twice in the result.
     """
     return _plain(value, {})
 
@@ -168,20 +168,20 @@ def _plain(value: Any, known: dict[int, Any]) -> Any:
 
 
 def plain_leaf(value: Any) -> Any:
-    """A number of numpy's, a path or a member of an enum as what it stands for."""
+    """Convert a numpy number, a path or an enum member to a plain value."""
     if isinstance(value, PurePath):
         return str(value)
     return value.value if isinstance(value, Enum) else plain_number(value)
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is an array of numpy's; known without importing it."""
+    """Return whether a value is a numpy array, without importing numpy."""
     of = type(value)
     return (of.__module__, of.__name__) == ("numpy", "ndarray")
 
 
 def plain_number(value: Any) -> Any:
-    """A number of numpy's, or of another library, as Python's own; what is none as it is."""
+    """Convert a number of numpy or another library to Python's; return other values unchanged."""
     if type(value) in _OWN:
         return value
     if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
@@ -197,24 +197,24 @@ def plain_number(value: Any) -> Any:
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _FORMS = (PurePath, Enum, Real, str)
-"""What is written as something plain."""
+"""Types that are written as plain values."""
 _COUNTED = "biuf"
-"""Kinds of numpy's types whose arrays may be images."""
+"""Kinds of numpy dtypes whose arrays may be images."""
 _SHOWN = 8
-"""Characters of a digest."""
+"""Displayed characters of a digest."""
 MOST_LEVELS = 200
-"""Of lists and mappings in a value: of many more Python makes no key, no copy and no JSON."""
+"""Largest nesting depth of a value: Python cannot hash, copy or write much deeper ones as JSON."""
 MOST_PARTS = 10_000_000
-"""Of a value, as JSON has them: a list in which another stands twice has that one's parts twice."""
+"""Largest number of parts of a value in JSON, where an object that occurs twice counts twice."""
 
 
 class Value:
-    """A live value given to an input of a node: of a graph, or of an `Expand` fragment.
+    """Value in memory, such as an image, as an input of a node of a graph or of an `Expand`.
 
     Attributes:
-        port_type: What it was taken as; None where that isn't known yet.
-        digest: Of its content, as the engine knows it; empty where it hasn't been made.
-        is_own: Nobody else holds what it holds.
+        port_type: Port type that it was accepted as. None if it is not known yet.
+        digest: Digest of its content. Empty if it is not computed yet.
+        is_own: Whether this object holds the only reference to the value.
     """
 
     __slots__ = ("_value", "digest", "is_own", "port_type")
@@ -227,26 +227,26 @@ class Value:
 
     @classmethod
     def own(cls, value: Any, port_type: TypeExpr | None = None) -> Value:
-        """One of a value that nobody else holds."""
+        """Wrap a value to which there is no other reference."""
         owned = cls(value)
         owned.port_type, owned.is_own = port_type, True
         return owned
 
     @property
     def value(self) -> Any:
-        """The value itself; one that a fragment gave may have to be read from disk first."""
+        """The value. The output of an `Expand` step may have to be read from disk first."""
         return self._value
 
     @property
     def is_blocked(self) -> bool:
-        """Whether it stands for an output that was blocked; needs no reading."""
+        """Whether the value is `BLOCKED`. The value is not read from disk for this."""
         from nodegraph.core.ports import BLOCKED  # which knows this class
 
         return self._value is BLOCKED
 
     @property
     def text(self) -> str:
-        """It in a few words: type, size and digest, as in ``Image 512×512 #4f3a9c21``."""
+        """Short description: type, size and digest, such as ``Image 512×512 #4f3a9c21``."""
         words = _describe(self._value, "" if self.port_type is None else str(self.port_type))
         try:
             digest = self.digest or _digest(self._value, self.port_type)
@@ -258,7 +258,7 @@ class Value:
         return f"<value {self.text}>"
 
     def __eq__(self, other: object) -> bool:
-        """Whether it has the same content."""
+        """Return whether both values have the same content."""
         if self is other:
             return True
         if not type(self) is Value is type(other):
@@ -275,9 +275,9 @@ class Value:
 
 
 def is_live(value: Any) -> bool:
-    """Whether a value is, or holds, what no file can.
+    """Return whether a value is, or contains, a value that a file cannot contain.
 
-    An array of numpy's with several dimensions is: it may be an image, or a list of lists.
+    This includes numpy arrays with several dimensions: they may be images or lists of lists.
     """
     left, visited = [value], set[int]()
     while left:
@@ -304,12 +304,12 @@ def _is_live_leaf(value: Any) -> bool:
 
 
 def is_too_large(value: Any) -> bool:
-    """Whether a value has too many levels or parts for a workflow, or holds itself."""
+    """Return whether a value has too many levels or parts for a workflow, or contains itself."""
     return exceeded_limit(value) is not None
 
 
 def exceeded_limit(value: Any) -> Literal["levels", "parts"] | None:
-    """What a value has too many of: levels (so has one that holds itself) or parts."""
+    """Return the limit that a value exceeds, or None. One that contains itself exceeds levels."""
     if isinstance(value, (list, tuple)) and _PLAIN.issuperset(map(type, value)):
         return "parts" if len(value) > MOST_PARTS else None
     parts, level = 1, {id(value): (value, 1)}
@@ -334,7 +334,7 @@ def exceeded_limit(value: Any) -> Literal["levels", "parts"] | None:
 
 
 def to_live(value: Any) -> Value:
-    """A `Value` with a copy of a value."""
+    """Wrap a copy of a value in a `Value`."""
     from nodegraph.core.copies import snapshot
 
     if type(value) is Value and value.is_own:
@@ -343,13 +343,13 @@ def to_live(value: Any) -> Value:
 
 
 def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
-    """The inputs of a node that are given live values."""
+    """Return the inputs of a node whose values are held in memory, with these values."""
     candidates = ((port, _live_in(written)) for port, written in _special(inputs))
     return [(port, value) for port, value in candidates if value is not None]
 
 
 def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
-    """The inputs of a node that are given more parts than a file can hold."""
+    """Return the inputs of a node whose values have too many parts for a file."""
     # Whatever is plain or a link is passed over quickly: see `_special`.
     return [
         port
@@ -361,7 +361,7 @@ def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
 
 
 def to_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a node that a script gave otherwise than a file would, as `write_literal`."""
+    """Convert the inputs of a node that are not in the form of a file, as `write_literal` does."""
     written: dict[str, Any] = {}
     for port, raw in _special(inputs):
         value = _live_in(raw)
@@ -375,7 +375,7 @@ def to_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Inputs without those that are plain or links: large workflows have a hundred thousand."""
+    """Return inputs without plain values and links, of which large workflows have 100 000."""
     return [
         (port, written)
         for port, written in inputs.items()
@@ -386,7 +386,7 @@ def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _live_in(written: Any) -> Value | None:
-    """The live value that an input is given; None if it is given none."""
+    """Return the in-memory value of an input, or None if it has none."""
     # What is too large is told where it is checked.
     if not is_live(written) or is_too_large(written):
         return None
@@ -395,7 +395,7 @@ def _live_in(written: Any) -> Value | None:
 
 
 def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
-    """As the engine names it: a list by the digests of its items."""
+    """Return a value's digest as the engine computes it: for a list, from those of its items."""
     if port_type is None or not port_type.is_list:
         return digest_value(value)
     from nodegraph.core.keys import list_digest
@@ -404,7 +404,7 @@ def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
 
 
 def unwrap_live(value: Any) -> Any:
-    """A value in which those that a `Value` holds stand themselves."""
+    """Replace each `Value` in a value by the value that it wraps."""
     return _unwrap_live(value, {})
 
 
@@ -427,7 +427,7 @@ def _unwrap_live(value: Any, known: dict[int, Any]) -> Any:
 
 
 def _describe(value: Any, kind: str) -> str:
-    """A value's type and size."""
+    """Return a short description of a value: its type and size."""
     from nodegraph.core.summary import summarize
 
     if isinstance(value, (list, tuple)) and value:
@@ -451,9 +451,9 @@ def _describe(value: Any, kind: str) -> str:
 
 
 _PICTURES = {4: "Image", 3: "Mask"}
-"""What tensors are taken for of which nothing is known, by their dimensions."""
+"""Assumed port types of tensors without a known type, by number of dimensions."""
 _SUMMARIZED = frozenset({"bool", "bytes", "NoneType", "ndarray"})
-"""Classes whose values are told besides those of `_FORMS`."""
+"""Classes whose values are summarized, in addition to those of `_FORMS`."""
 _SIZED: Mapping[str, Callable[[Any], str]] = {
     "Latent": lambda value: f"{value.width}×{value.height}{_batch(value.batch_size)}",
     "Video": lambda value: (
@@ -478,27 +478,27 @@ def _batch(count: int) -> str:
 
 
 OutputSource: TypeAlias = "str | Value | Sequence[OutputSource]"
-"""What stands for an output: ``"node.port"`` of a fragment, a `Value`, or a list of such."""
+"""Source of an output: ``"node.port"`` of a fragment, a `Value`, or a list of these."""
 
 
 @dataclass(frozen=True)
 class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any type
-    """A node's answer that is more graph: the fragment's outputs stand for the node's.
+    """Graph fragment that a node returns instead of values; its outputs become the node's outputs.
 
-    To a type checker it is of whatever type the node declares to return.
+    Type checkers accept it for any declared return type of a node.
 
     Attributes:
-        nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is
-            a literal, ``{"from": "other.port"}`` within the fragment, or a live value, such as a
-            tensor, which may be in a `Value`.
+        nodes: Nodes as in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An
+            input is a literal, a link ``{"from": "other.port"}`` inside the fragment, or a value
+            in memory such as a tensor, which may be wrapped in a `Value`.
         outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
-            of such.
-        subgraphs: Definitions, as in a workflow file, that `nodes` may use as types.
-        then: For answers in several steps. It is called once the fragment has run, with its
-            `outputs`, which may be any, and answers as the node's function does: with its
-            outputs, or with the next `Expand`. All steps stand at the same level, so there may
-            be thousands; the names of their nodes must differ. It should do little itself, and
-            may be called again with the same.
+            of these.
+        subgraphs: Definitions of subgraphs, as in a workflow file, that `nodes` may use as types.
+        then: Function for expansions in several steps. It is called with `outputs` after the
+            fragment has run; the names in `outputs` may then be chosen freely. Like the node's
+            function, it returns the node's outputs or the next `Expand`. The steps are not nested,
+            so there may be thousands; their nodes must have different names. The function should
+            be fast, and may be called again with the same outputs.
     """
 
     nodes: Mapping[str, Mapping[str, Any]]

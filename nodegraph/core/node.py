@@ -34,17 +34,17 @@ MIGRATE = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class NodeDefinition:
-    """A node type with the code behind it.
+    """A node type with its code.
 
     Attributes:
-        spec: What it declares.
-        function: The function as written.
+        spec: The declaration of the node type.
+        function: The decorated function.
         context: Name of the parameter that takes the context, if any.
-        enums: Enum classes that literals are turned into, by input.
+        enums: Enum classes that literals are converted to, by input.
         ports: Port types of packs in its signature.
         hooks: Its hook functions.
-        migrations: From an older version, by that version: inputs to inputs.
-        returns_one: Its one output stands in a tuple, as it is annotated ``tuple[Image]``.
+        migrations: Functions that convert the inputs of an older version, by that version.
+        returns_one: Whether its only output is in a tuple, annotated as ``tuple[Image]``.
     """
 
     spec: NodeSpec
@@ -58,14 +58,14 @@ class NodeDefinition:
 
     @cached_property
     def lazy(self) -> tuple[str, ...]:
-        """Names of the inputs that it evaluates on demand."""
+        """Names of the inputs that are evaluated on demand."""
         return tuple(port.name for port in self.spec.inputs if port.lazy)
 
     def outputs_of(self, result: Any) -> tuple[Any, ...]:
-        """The function's result as one value for each output port.
+        """Split the function's result into one value for each output port.
 
         Raises:
-            TypeError: It returned something else than it declares.
+            TypeError: The result does not match the declared outputs.
         """
         count = len(self.spec.outputs)
         if count == 0:
@@ -116,36 +116,36 @@ def node(
 
 
 def node(function: Any = None, /, **options: Any) -> Any:
-    """Make a function a node type.
+    """Make a function a node type and return the function unchanged.
 
-    Parameters become inputs, the return annotation the outputs; the docstring's first line is the
-    summary and its ``Args:`` section the inputs' help. The function itself stays as it is.
+    Parameters become inputs, the return annotation the outputs. The docstring's first line is the
+    summary, and its ``Args:`` section is the help of the inputs.
 
     Args:
-        id: Name in workflows, if not the function's.
-        version: Raise it when behavior changes; `migrations` lead old workflows on.
-        label: Name shown to people.
-        category: Place in the palette, such as ``image/adjust``.
+        id: Name of the type in workflows. Default: the name of the function.
+        version: Version of the type. Raise it when behavior changes, and add to `migrations`.
+        label: Display name.
+        category: Category in the palette, such as ``image/adjust``.
         lane: ``gpu`` for tensor work on the compute device, ``cpu`` for other work, ``io`` for
             waiting on files and networks.
-        deterministic: False for results that differ from run to run with equal inputs.
-        output: True for sinks: they act on the world outside and are what a run is for. "files"
-            for one whose only effect are the files that it reports with `ctx.wrote`: while those
-            lie there unchanged, it isn't run again for equal inputs.
+        deterministic: False if results differ from run to run with equal inputs.
+        output: True for a sink: a node with effects outside the run. A run computes its sinks.
+            "files" if its only effects are files that it reports with `ctx.wrote`: it is not run
+            again for equal inputs while these files are unchanged.
         numerics: True if the result's last bits depend on device or library version.
-        continues: Inputs that only say where to stop: work that was stopped early, and saved with
-            `ctx.checkpoint`, is taken up where they let it go on.
+        continues: Inputs that only set where the work stops. If a later call allows more work, it
+            resumes from the state that an earlier one saved with `ctx.checkpoint`.
         facts: Facts of outputs that are copies of inputs or of their facts, by output.
-        infer: Computes facts of outputs that `facts` can't express.
-        validate: Checks inputs against each other before anything runs.
-        fingerprint: Text that changes when something outside the inputs does.
-        estimate: Expected seconds and memory.
-        migrations: By older version: turns that version's inputs into the next one's.
-        deprecated: What to use instead.
-        experimental: May still change.
-        tags: Words for the palette's search.
+        infer: Hook that computes facts of outputs that `facts` cannot express.
+        validate: Hook that checks inputs against each other before anything runs.
+        fingerprint: Hook that returns a text that changes when something outside the inputs does.
+        estimate: Hook that returns the expected seconds and memory.
+        migrations: Functions that convert the inputs of a version to those of the next, by version.
+        deprecated: What to use instead. Empty if the type is not deprecated.
+        experimental: Whether the type may still change.
+        tags: Words for the search in the palette.
     Raises:
-        PackError: The signature can't be a node's, or an option isn't known.
+        PackError: The signature is not valid for a node, or an option is unknown.
     """
     scope = dict(sys._getframe(1).f_locals)
 
@@ -184,7 +184,7 @@ def _placed(error: PackError, function: Callable[..., Any]) -> PackError:
 
 
 def _refuse_second(function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
-    """Refuse two nodes of one name in a module, of which the second would hide the first."""
+    """Raise if a module has two nodes with one name: the second would hide the first."""
     first: Any = scope.get(function.__name__)
     if not isinstance(getattr(first, NODE_ATTRIBUTE, None), NodeDefinition):
         return
@@ -197,10 +197,10 @@ def _refuse_second(function: Callable[..., Any], scope: Mapping[str, Any]) -> No
 
 
 def definition_of(function: Callable[..., Any]) -> NodeDefinition:
-    """The node type that `@node` made of a function.
+    """Return the node type that `@node` made from a function.
 
     Raises:
-        PackError: It isn't decorated.
+        PackError: The function is not decorated.
     """
     definition = getattr(function, NODE_ATTRIBUTE, None)
     if not isinstance(definition, NodeDefinition):
@@ -333,7 +333,7 @@ def _check_facts(
 
 
 def _check_help(function: Callable[..., Any], name: str, about: Mapping[str, str]) -> None:
-    """Warn of help for what is no parameter: nobody would see it."""
+    """Warn if the docstring describes a name that is not a parameter: editors do not show it."""
     parameters = inspect.signature(function).parameters
     for documented in about:
         if documented not in parameters:
@@ -390,7 +390,7 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
 
 
 def _faulty(function: Callable[..., Any], scope: dict[str, Any]) -> str:
-    """Which of a function's parameters has the annotation that can't be evaluated, for messages."""
+    """Find the parameter whose annotation cannot be evaluated, as text for a message."""
     for parameter, annotation in function.__annotations__.items():
         probe = SimpleNamespace(__annotations__={parameter: annotation})
         try:
@@ -429,7 +429,7 @@ def _inputs(
 
 
 def _passing_on(node_name: str, name: str, inputs: list[InputSpec]) -> list[InputSpec]:
-    """The inputs of a function that takes further ones, for the subgraph that it runs."""
+    """Return the inputs of a function that passes more inputs to the subgraph that it runs."""
     if not any(port.body for port in inputs):
         raise PackError(
             f"node {node_name}: **{name} cannot be a port",
@@ -468,7 +468,7 @@ def _input(
 
 
 def _check_default(node_name: str, port: InputSpec) -> None:
-    """Refuse a default, or a range, that no workflow could write."""
+    """Raise if a workflow cannot contain the default, or if the range allows no value."""
     schema = port.json_schema or {}
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None and low > high:
@@ -510,9 +510,9 @@ def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortTy
 
 
 def _named_outputs(node_name: str, annotation: Any) -> dict[str, Any] | None:
-    """Fields of a NamedTuple or a dataclass that is not itself a port type; else None.
+    """Return the fields of a NamedTuple or of a dataclass that is not a port type, else None.
 
-    Those of a plain tuple are named by their types.
+    The items of a plain tuple are named after their types.
     """
     if get_origin(annotation) is tuple:  # in Python 3.10 a type, too
         return _outputs_of_tuple(node_name, annotation)
@@ -547,7 +547,7 @@ def _is_tuple_of_one(annotation: Any) -> bool:
 
 
 def _output_name(type_text: str) -> str:
-    """``DiffusionModel`` gives ``model``-like snake case; lists their item's plural."""
+    """Return a type's name in snake case as an output's name; a list's is its item's plural."""
     if type_text.startswith("list["):
         inner = _output_name(type_text[5:-1])
         return inner if inner == "output" else f"{inner}s"
@@ -565,7 +565,7 @@ _ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
-    """Summary, the text, and the help of each input from its ``Args:`` section, less that."""
+    """Return the summary, the text without the ``Args:`` section, and the help of each input."""
     text = inspect.getdoc(function) or ""
     summary = text.split("\n\n")[0].replace("\n", " ").strip()
     about: dict[str, str] = {}

@@ -1,11 +1,11 @@
 """The link value `Plot`, and its size-bounded JSON form.
 
-A plot holds plain numbers, so that it can be drawn anywhere; `nodegraph.media.plots` makes images
-and files of it.
+A plot has only plain numbers, so that it can be drawn anywhere. `nodegraph.media.plots` makes
+images and files from it.
 
-Its JSON form is a mapping of its attributes, with a mapping for each series; numbers that aren't
-finite are null. A series with too many points is thinned: the minimum and maximum of each stretch
-stay, so that no peak is lost, and ``points`` gives the original number.
+Its JSON form is a mapping of its attributes, with a mapping for each series. Numbers that are not
+finite are null. A series with too many points is thinned: the minimum and maximum of each range are
+kept, so that no peak is lost, and ``points`` gives the original number.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from typing import TYPE_CHECKING, Any, Literal
 from nodegraph.errors import InvalidValue
 
 PLOT_FORMAT = "nodegraph/plot/1"
-"""What the form says it is."""
+"""Value of ``format`` in the JSON form."""
 MOST_SERIES = 64
-"""In a form; a plot of more tells in a note how many are left out."""
+"""Largest number of series in the JSON form; a note gives the number of series left out."""
 _FEWEST = 8
-"""Points of a series that stay, however many series there are."""
+"""Smallest number of points that a thinned series keeps, for any number of series."""
 _LONGEST = 300
-"""Letters of a text."""
+"""Largest number of characters of a text in the JSON form."""
 _MOST_NOTES = 20
 
 
 def plot_to_plain(plot: Plot, *, most: int = 20_000, digits: int | None = None) -> dict[str, Any]:
-    """A plot as plain values, ready for JSON.
+    """Convert a plot to plain values for JSON.
 
     Args:
-        most: Points of all its series together, which are thinned where there are more.
-        digits: That numbers are rounded to; None leaves them as they are.
+        plot: The plot.
+        most: Largest number of points of all series together. Series with more are thinned.
+        digits: Significant digits that numbers are rounded to. None for no rounding.
     """
     series = plot.series[:MOST_SERIES]
     share = max(_FEWEST, most // max(1, len(series)))
@@ -80,10 +81,11 @@ def _text(text: str) -> str:
 
 
 def thinned_indices(series: Series, most: int) -> Sequence[int]:
-    """Numbers of the points that stay when a series is thinned: first, last and extremes.
+    """Return the indices of the points that a thinned series keeps: first, last and extremes.
 
     Args:
-        most: How many, at least 4.
+        series: The series.
+        most: Largest number of points, at least 4.
     """
     count = len(series.y)
     if count <= most:
@@ -97,7 +99,7 @@ def thinned_indices(series: Series, most: int) -> Sequence[int]:
 
 
 def _extremes(series: Series, begin: int, end: int) -> Iterator[int]:
-    """The points of a stretch that reach lowest and highest; where there are only gaps, one."""
+    """Yield the lowest and the highest point of a range; one point if it has only gaps."""
     low, high = series.low or series.y, series.high or series.y
     lows = [at for at in range(begin, end) if isfinite(low[at])]
     highs = [at for at in range(begin, end) if isfinite(high[at])]
@@ -114,19 +116,19 @@ AxisScale = Literal["linear", "log"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One row of numbers in a plot.
+    """One data series of a plot.
 
-    What is given as lists, or as numbers of other kinds, becomes tuples of float.
+    Any iterables of numbers are accepted and become tuples of float.
 
     Attributes:
-        name: As the legend says; may be empty where it is the only one.
-        x: Where each value stands, finite; or the names of categories.
-        y: The values, as many; one that isn't finite is a gap.
-        kind: How they are drawn.
-        low, high: Of each value the ends of its interval: a band along a line, whiskers else; both
-            or none.
+        name: Name in the legend. May be empty if the plot has only one series.
+        x: Finite positions of the values, or names of categories.
+        y: The values, as many as `x`. A value that is not finite is a gap.
+        kind: How the values are drawn: ``line``, ``points`` or ``bars``.
+        low, high: Lower and upper end of each value's interval: a band along a line, whiskers
+            otherwise. Give both or none.
     Raises:
-        InvalidValue: They aren't equally many, or some x isn't finite.
+        InvalidValue: The lengths differ, or a value of `x` is not finite.
     """
 
     name: str
@@ -158,25 +160,29 @@ class Series:
 
     @property
     def is_categorical(self) -> bool:
-        """Whether it stands over names rather than numbers."""
+        """Whether `x` contains names of categories instead of numbers."""
         return bool(self.x) and isinstance(self.x[0], str)
 
 
 def _number(value: float | str) -> float:
-    """As a float; zero without a sign, which files don't keep."""
+    """Return a float, with zero unsigned, because files do not keep its sign."""
     return float(value) + 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Series of numbers over common axes.
+    """Plot of data series over common axes.
 
     Attributes:
-        title: Above it.
-        x_label, y_label: What the axes show, with units.
-        series: What is drawn; later ones over earlier ones.
-        x_scale, y_scale: How an axis is spaced; on ``log``, what isn't above 0 is a gap.
-        notes: Sentences below it, such as what intervals mean and how many samples there were.
+        title: Title above the plot.
+        x_label, y_label: Labels of the axes, with units.
+        series: The data series. Later ones are drawn over earlier ones.
+        x_scale, y_scale: Scale of each axis: ``linear`` or ``log``. On ``log``, values that are not
+            above 0 are gaps.
+        notes: Sentences below the plot, such as the meaning of the intervals and the number of
+            samples.
+    Raises:
+        InvalidValue: Some series have numbers along x and others have categories.
     """
 
     title: str = ""

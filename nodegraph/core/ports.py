@@ -33,12 +33,13 @@ PORT_ATTRIBUTE = "__nodegraph_port__"
 
 @dataclass(frozen=True)
 class Serializer:
-    """How the store writes and reads values of a class.
+    """Functions that write and read values of a class for the store.
 
     Attributes:
-        name: Stands for the class in files.
-        dumps: A value as bytes; None for dataclasses and enums that are kept by their fields.
-        loads: The value again.
+        name: Name of the class in files.
+        dumps: Converts a value to bytes. None for dataclasses and enums, which are stored by their
+            fields.
+        loads: Converts the bytes back to the value.
     """
 
     name: str
@@ -48,14 +49,15 @@ class Serializer:
 
 @dataclass(frozen=True)
 class PortType:
-    """A pack's own port type.
+    """Port type that a pack defines.
 
     Attributes:
-        info: Name, color and supertypes.
+        info: Name, color and supertypes of the type.
         python: Class of the values.
-        digest: Text that is equal for equal values; None if values have no content digest, and
-            are then named by what they were computed from.
-        serializer: How values are stored; None if they are kept in memory only.
+        digest: Function that returns equal texts for equal values. If None, cache keys identify a
+            frozen dataclass of plain values and tensors by its content, and other values by the
+            computation that produced them.
+        serializer: How values are stored on disk. None if they are kept only in memory.
     """
 
     info: TypeInfo
@@ -65,7 +67,7 @@ class PortType:
 
 
 class _Declare(Protocol):
-    """What `port_type(...)` gives: whatever class it is put on stays that class."""
+    """Type of the decorator that `port_type(...)` returns; it returns its class unchanged."""
 
     def __call__(self, cls: type[T], /) -> type[T]: ...
 
@@ -103,19 +105,23 @@ def port_type(
     dumps: Callable[[T], bytes] | None = None,
     loads: Callable[[bytes], T] | None = None,
 ) -> Any:
-    """Make a class a port type of its own.
+    """Make a class a port type.
+
+    The first line of the class's docstring becomes the description of the type.
 
     Args:
-        name: As shown; the class's name if empty.
-        color: ``#rrggbb`` of its ports and links.
-        parents: Names of port types that also take it.
-        digest: Text that is equal for equal values. Frozen dataclasses of plain values and
-            tensors need none.
-        dumps: A value as bytes, to store it on disk. Dataclasses and enums of values that can be
-            stored need none; of other classes without it, values stay in memory.
-        loads: The value again, from what `dumps` gave; equal, digest included.
+        name: Display name. The name of the class if empty.
+        color: Color of its ports and links, ``#rrggbb``.
+        parents: Names of other port types whose inputs also accept values of this type.
+        digest: Function that returns equal texts for equal values. Frozen dataclasses of plain
+            values and tensors do not need it.
+        dumps: Function that converts a value to bytes, to store it on disk. Dataclasses and enums
+            of values that can be stored do not need it. Values of other classes without it stay in
+            memory.
+        loads: Function that converts the bytes of `dumps` back to an equal value with an equal
+            digest.
     Raises:
-        TypeError: One of `dumps` and `loads` without the other.
+        TypeError: Only one of `dumps` and `loads` is given.
     """
     if (dumps is None) != (loads is None):
         raise TypeError("a port type needs `dumps` and `loads` together")
@@ -133,7 +139,7 @@ def port_type(
 
 
 class Lazy(Generic[T]):
-    """An input that is evaluated only if the node asks: ``value = await image()``."""
+    """Input that is evaluated only when the node awaits it: ``value = await image()``."""
 
     def __init__(self, evaluate: Callable[[], Any]) -> None:
         self._evaluate = evaluate
@@ -146,10 +152,10 @@ class Lazy(Generic[T]):
 @final
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Stands for an output that has no value this time; there is just one, `BLOCKED`."""
+    """Type of `BLOCKED`, its only instance."""
 
     def __new__(cls) -> Blocked:
-        """The only one, also where it is copied or unpickled."""
+        """Return the only instance, also after copying or unpickling."""
         instance: Blocked = globals().get("BLOCKED") or object.__new__(cls)
         return instance
 
@@ -161,21 +167,22 @@ class Blocked:
 
 
 BLOCKED: Any = Blocked()
-"""What a node returns for an output, or for an item of a list, that has no value this time: what
-depends on it is skipped silently."""
+"""Value that a node returns for an output, or an item of a list, that has no value in this call.
+Nodes that depend on it are skipped without an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subgraph:
-    """One of the workflow's subgraphs, for a node that runs it: the file gives just its name.
+    """Subgraph of the workflow as an input of a node that runs it. Workflow files give its name.
 
     Attributes:
-        name: In the workflow file.
-        definitions: Itself and all subgraphs that it uses, by name, as in a workflow file: for
-            the `subgraphs` of an `Expand`.
-        code: Digest of the code behind the node types that it uses.
-        acts: Something in it acts on the world outside, so the order of its runs counts.
-        inputs, outputs: Its ports' types, by name.
+        name: Name of the subgraph in the workflow file.
+        definitions: The subgraph and all subgraphs that it uses, by name, as in a workflow file.
+            Pass them as `subgraphs` of an `Expand`.
+        code: Digest of the code of the node types that it uses.
+        acts: Whether one of its nodes has effects outside the run, such as writing files. Then the
+            order of its runs matters.
+        inputs, outputs: Types of its ports, by name.
     """
 
     name: str

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 @port_type(color="#8fb36a")
 class Preprocessor:
-    """A way to make of images what leads a model, such as their edges.
+    """Function that computes control images, such as edge maps, from images.
 
-    A plain class on purpose: a value is named by the node that made it, its code included, so that
-    what it was applied to is made again once that code changes.
+    It is a plain class so that cache keys identify it by the node that created it and by that
+    node's code. When the code changes, the control images are computed again.
 
     Args:
-        apply: Takes images, float32 in 0..1, shape (batch, height, width, 3), and gives as many,
-            of one or three channels and of any size. It may not change what it is given.
-        name: For messages.
+        apply: Function of images, float32 in 0..1, shape (batch, height, width, 3). It returns as
+            many images, with one or three channels and of any size. It must not change its
+            argument.
+        name: Name for messages.
     """
 
     __slots__ = ("apply", "name")
@@ -43,21 +44,22 @@ class Preprocessor:
 
 
 TrainedKind = Literal["lora", "model", "embedding", "controlnet", "classifier"]
-"""What was taught: a LoRA, a whole denoiser, a word, a control network, or a classifier."""
+"""What was trained: a LoRA, a whole denoiser, a textual inversion embedding, a ControlNet, or a
+classifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedWeights:
-    """What a training made: files, and what they are.
+    """Result of a training: weight files and their description.
 
     Attributes:
-        kind: What was taught.
-        family: Of the model that it is for, such as ``sd1``; of a classifier its architecture.
-        files: The weights, in diffusers' naming, and a configuration behind them where there is
-            one.
-        words: What prompts say to ask for it: a word that was learned, or a subject's prompt.
-        settings: How it was taught, by name.
-        losses: How the loss went on.
+        kind: What was trained.
+        family: Family of the model that the weights are for, such as ``sd1``. For a classifier, its
+            architecture.
+        files: The weights with diffusers' tensor names, then the configuration if there is one.
+        words: Trigger words for prompts: a learned word, or the prompt of a subject.
+        settings: Training settings as (name, value) pairs.
+        losses: Plot of the loss during the training.
     """
 
     kind: TrainedKind
@@ -69,19 +71,19 @@ class TrainedWeights:
 
 
 Split = Literal["train", "validation", "test"]
-"""What an example is for: to learn from, to choose by, or to be judged by at the end."""
+"""Use of an example: training, model selection, or the final evaluation."""
 Fit = Literal["crop", "pad", "stretch"]
-"""How an image is brought to other proportions; see `media.images.resizing.fitted_size`."""
+"""How an image is fitted to another aspect ratio; see `media.images.resizing.fitted_size`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleFile:
-    """A file with an example's image or mask.
+    """File with the image or the mask of an example.
 
     Attributes:
-        path: Where it lies.
-        digest: blake3 of its content, hexadecimal.
-        width, height: Of the upright image in it, in pixels.
+        path: Path of the file.
+        digest: blake3 digest of its content, hexadecimal.
+        width, height: Size of the upright image, in pixels.
     """
 
     path: str = field(metadata=NOT_CONTENT)
@@ -92,12 +94,12 @@ class ExampleFile:
 
 @dataclass(frozen=True, slots=True)
 class LabeledBox:
-    """Where in an image a thing is.
+    """Bounding box of an object in an image.
 
     Attributes:
-        label: Its class.
-        x, y: Left and upper edge in pixels of the image as it is kept, before it is resized.
-        width, height: In such pixels.
+        label: Class of the object.
+        x, y: Left and upper edge in pixels of the stored image, before resizing.
+        width, height: Size in pixels of the stored image, before resizing.
     """
 
     label: str
@@ -112,21 +114,23 @@ class LabeledBox:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One thing to learn from: an image and what is said of it.
+    """Training example: an image with its caption, tags, label, mask and boxes.
 
     Attributes:
-        picture: A file, or float32 in 0..1 on the CPU, sRGB, shape (height, width, 3 or 4).
-        name: What it is called among the others, without a suffix, such as ``cats/tom``.
-        caption: What it shows, in words.
-        tags: The same in single words.
-        label: Its class; empty for none.
-        split: What it is for.
-        mask: The part that counts: a file, where that is white, or float32 in 0..1, shape (height,
-            width) of the image; None for all of it.
-        boxes: Where things are in it.
-        bucket: Width and height in pixels that it is brought to; None: as the dataset says.
-        repeats: How often it is learned from in an epoch.
-        weight: What its loss is multiplied by.
+        picture: The image: a file, or float32 in 0..1 on the CPU, sRGB, shape (height, width, 3
+            or 4).
+        name: Name in the dataset, without a suffix, such as ``cats/tom``.
+        caption: Description of the image.
+        tags: Description of the image as single words.
+        label: Class of the image. Empty for none.
+        split: Use of the example: ``train``, ``validation`` or ``test``.
+        mask: Part of the image that is trained: a file in which it is white, or float32 in 0..1,
+            shape (height, width) of the image. None for the whole image.
+        boxes: Bounding boxes of the objects in the image.
+        bucket: Width and height in pixels that the image is resized to. None for the size of the
+            dataset.
+        repeats: Number of times that the example is used in an epoch.
+        weight: Factor of its loss.
     """
 
     picture: ExampleFile | Tensor
@@ -148,7 +152,7 @@ class Example:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the image as it is kept, in pixels."""
+        """Width and height of the stored image, in pixels."""
         if isinstance(self.picture, ExampleFile):
             return self.picture.width, self.picture.height
         return self.picture.shape[1], self.picture.shape[0]
@@ -156,18 +160,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What is changed at random in examples to learn from, anew in each epoch.
+    """Random changes of training examples, drawn again for each epoch.
 
     Attributes:
-        flip, flip_vertical: Share of the images that are mirrored left to right, top to bottom.
-        crop: Smallest part that is cut out, as a share of the largest one with the proportions
-            that are asked for; 1 takes that one, from the middle.
-        rotate: Degrees up to which an image is turned to either side.
-        brightness, contrast, saturation: Up to how much more or less of it, as a share.
-        hue: Degrees up to which colors are turned to either side.
-        shuffle_tags: Whether tags change places in the caption that is made of them.
-        drop_caption: Share of the captions that are left empty.
-        seed: Of all this.
+        flip: Fraction of the images that are mirrored left to right.
+        flip_vertical: Fraction of the images that are mirrored top to bottom.
+        crop: Smallest area of the random crop, as a fraction of the largest area with the target
+            aspect ratio. 1 always takes the largest, from the center.
+        rotate: Largest rotation in degrees, in both directions.
+        brightness, contrast, saturation: Largest increase or decrease, as a fraction.
+        hue: Largest rotation of the hue in degrees, in both directions.
+        shuffle_tags: Whether the tags are shuffled in captions made from tags.
+        drop_caption: Fraction of the captions that are replaced by an empty text.
+        seed: Seed of the random changes.
     """
 
     flip: float = 0.0
@@ -185,15 +190,15 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Examples, and what is done to them when they are read.
+    """Training examples, with their size and augmentation.
 
     Attributes:
-        examples: In their order.
-        name: Of the whole.
-        size: Width and height in pixels that all are brought to which have no bucket; None: they
-            stay as they are.
-        fit: How they are brought to another size.
-        augmentation: Of those to learn from.
+        examples: The examples, in order.
+        name: Name of the dataset.
+        size: Width and height in pixels that examples without a bucket are resized to. None keeps
+            their sizes.
+        fit: How an image is fitted to another aspect ratio: ``crop``, ``pad`` or ``stretch``.
+        augmentation: Random changes of the examples in the ``train`` split.
     """
 
     examples: tuple[Example, ...]
@@ -208,20 +213,20 @@ class Dataset:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes of its examples, sorted; boxes' don't count."""
+        """Classes of the examples, sorted. The classes of boxes are not included."""
         return tuple(sorted({example.label for example in self.examples if example.label}))
 
     def of_split(self, split: Split) -> Dataset:
-        """The same with the examples of one split."""
+        """Return a copy with the examples of one split."""
         return self.with_examples(item for item in self.examples if item.split == split)
 
     def with_examples(self, examples: Iterator[Example] | tuple[Example, ...]) -> Dataset:
-        """The same with other examples."""
+        """Return a copy with other examples."""
         return replace(self, examples=tuple(examples))
 
 
 def _plain_fields(record: object, *names: str) -> None:
-    """Make Python's of numbers of numpy's, which no file of a dataset could hold."""
+    """Convert numpy numbers to Python's, because a dataset file cannot contain numpy numbers."""
     for name in names:
         value = getattr(record, name)
         plain = plain_number(value)

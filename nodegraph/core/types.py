@@ -1,4 +1,4 @@
-"""Port types, which output fits which input, and the conversions that links make.
+"""Port types, checks whether an output fits an input, and conversions of values on links.
 
 A port's type is an expression: a name (``Image``), ``list[Image]`` or a union
 (``Image | Mask``). A `TypeTable` holds the names and their supertypes; packs add their own.
@@ -28,7 +28,7 @@ CONVERT: Mapping[str, Callable[[Any], Any]] = {
 
 
 def convert(value: Any, conversions: tuple[str, ...]) -> Any:
-    """The value after each conversion in turn."""
+    """Apply conversions to a value, one after the other."""
     for name in conversions:
         value = _convert_one(value, name)
     return value
@@ -45,13 +45,13 @@ ANY = "Any"
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """What editors and link checks need to know of a named type.
+    """Description of a named port type for editors and link checks.
 
     Attributes:
-        name: As it is written in specs.
-        color: ``#rrggbb`` of its ports and links.
-        parents: Types whose ports take it too.
-        description: One sentence.
+        name: Name of the type in node declarations.
+        color: Color of its ports and links, ``#rrggbb``.
+        parents: Names of the types whose inputs also accept values of this type.
+        description: Description in one sentence.
     """
 
     name: str
@@ -99,11 +99,11 @@ JSON_TYPES: Mapping[str, str] = {
     "Path": "string",
     "Subgraph": "string",
 }
-"""Types that a workflow can give as a literal, and their names in JSON Schema."""
+"""Types that a workflow can write as a literal, and their names in JSON Schema."""
 
 
 class TypeTable:
-    """Named types, built-in ones and those that packs add."""
+    """Table of the named types: the built-in types and those of packs."""
 
     def __init__(self, extra: Iterable[TypeInfo] = ()) -> None:
         self._types = {info.name: info for info in BUILT_IN}
@@ -114,7 +114,7 @@ class TypeTable:
         """Add a type.
 
         Raises:
-            ValueError: The name means something else already.
+            ValueError: Another type has this name.
         """
         known = self._types.get(info.name)
         if known is not None and known != info:
@@ -128,11 +128,11 @@ class TypeTable:
         return sorted(self._types)
 
     def info(self, name: str) -> TypeInfo:
-        """The type's description; an unknown name gets a plain gray one."""
+        """Return the type of a name; for an unknown name, a gray type without parents."""
         return self._types.get(name) or TypeInfo(name)
 
     def is_subtype(self, name: str, of: str) -> bool:
-        """Whether values of type `name` are values of type `of`."""
+        """Return whether values of type `name` are values of type `of`."""
         if of in (ANY, name):
             return True
         # Packs may declare parents that lead back to the type itself.
@@ -147,11 +147,11 @@ class TypeTable:
 
 @dataclass(frozen=True, slots=True)
 class TypeExpr:
-    """A type as ports declare it.
+    """Type of a port: a named type, a list or a union.
 
     Attributes:
         kind: ``name``, ``list`` or ``union``.
-        name: The named type, for kind ``name``.
+        name: Name of the type, for kind ``name``.
         members: The item type of a list, or a union's members.
     """
 
@@ -176,7 +176,7 @@ class TypeExpr:
         return self.members[0]
 
     def type_names(self) -> Iterable[str]:
-        """Every type name in the expression."""
+        """Yield every type name in the expression."""
         if self.kind == "name":
             yield self.name
         for member in self.members:
@@ -192,7 +192,7 @@ def list_of(item: TypeExpr) -> TypeExpr:
 
 
 def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
-    """The union, flattened, without doubles; a single member stands for itself."""
+    """Return the flat union of types without duplicates; a single type is returned itself."""
     flat: dict[TypeExpr, None] = {}
     for member in members:
         flat.update(dict.fromkeys(member.members if member.kind == "union" else (member,)))
@@ -201,7 +201,7 @@ def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
 
 
 MAX_LIST_DEPTH = 16
-"""In one port type, within each other or beside."""
+"""Largest number of lists in one port type, nested or side by side."""
 _TOKEN = re.compile(r"\s*(list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*)")
 
 
@@ -210,7 +210,7 @@ def parse_type(text: str) -> TypeExpr:
     """Read a type expression such as ``list[Image] | Mask``.
 
     Raises:
-        ValueError: It isn't one.
+        ValueError: The text is not a type expression.
     """
     tokens = _TOKEN.findall(text)
     if tokens.count("list[") > MAX_LIST_DEPTH:
@@ -245,11 +245,11 @@ def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How an output's value gets into an input.
+    """Conversion of an output's value for an input.
 
     Attributes:
         conversions: Names of the conversions to apply, in order.
-        map_depth: How many levels of list the node is mapped over.
+        map_depth: Number of list levels that the node is mapped over.
     """
 
     conversions: tuple[str, ...] = ()
@@ -265,10 +265,10 @@ CONVERSIONS: Mapping[tuple[str, str], str] = {
 
 
 def fit(source: TypeExpr, target: TypeExpr, types: TypeTable) -> Fit | None:
-    """How a value of type `source` fits an input of type `target`; None if it doesn't.
+    """Return how a value of type `source` fits an input of type `target`, or None if it does not.
 
-    In order of preference: as it is; converted; a single value wrapped into a list; a list mapped
-    over item by item.
+    In order of preference: unchanged; converted; a single value wrapped in a list; a list that the
+    node is mapped over item by item.
     """
     return _fit(source, target, types, {})
 
@@ -313,7 +313,7 @@ def _find_fit(
 
 
 def is_assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
-    """Whether values of one type are values of another, as they are."""
+    """Return whether values of one type are values of another without conversion."""
     if source.kind == "union":
         return all(is_assignable(member, target, types) for member in source.members)
     if target.kind == "union":

@@ -1,7 +1,7 @@
-"""Values that travel on links: latents, audio, video, shapes, conditionings, model recipes.
+"""Values on links: latents, audio, video, 3D shapes, molecules, conditionings, model recipes.
 
-They hold tensors on the CPU and never import torch. Values on links are shared and read-only: make
-a changed copy with `dataclasses.replace`.
+Their tensors are on the CPU, and this module never imports torch. Values on links are shared and
+read-only: make a changed copy with `dataclasses.replace`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """A surface of triangles.
+    """Triangle mesh with optional vertex colors or texture.
 
     Attributes:
-        vertices: float32, shape (vertices, 3): x, y, z; y is up, as in GLB.
-        faces: int64, shape (faces, 3): the vertices of each triangle, counter-clockwise as seen
+        vertices: Positions, float32, shape (vertices, 3): x, y, z. The y axis points up, as in GLB.
+        faces: Vertex indices of the triangles, int64, shape (faces, 3), counter-clockwise as seen
             from outside.
-        colors: float32 in 0..1, sRGB, shape (vertices, 3); None where it has none.
-        uv: float32, shape (vertices, 2): where in the texture each vertex lies; (0, 0) is its lower
-            left corner, (1, 1) the upper right one.
-        texture: float32 in 0..1, sRGB, shape (height, width, 3); needs `uv`.
+        colors: Vertex colors, float32 in 0..1, sRGB, shape (vertices, 3). None for no colors.
+        uv: Texture coordinates of the vertices, float32, shape (vertices, 2). (0, 0) is the lower
+            left corner of the texture, (1, 1) the upper right one.
+        texture: Texture, float32 in 0..1, sRGB, shape (height, width, 3). Requires `uv`.
     """
 
     vertices: Tensor
@@ -43,11 +43,11 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class PointCloud:
-    """Points in space.
+    """Point cloud with optional colors.
 
     Attributes:
-        points: float32, shape (points, 3): x, y, z.
-        colors: float32 in 0..1, sRGB, shape (points, 3); None where it has none.
+        points: Positions, float32, shape (points, 3): x, y, z.
+        colors: Point colors, float32 in 0..1, sRGB, shape (points, 3). None for no colors.
     """
 
     points: Tensor
@@ -56,13 +56,15 @@ class PointCloud:
 
 @dataclass(frozen=True, slots=True)
 class AtomSites:
-    """Where in a large molecule its atoms belong, as PDB files say it; each has one entry an atom.
+    """Residues and chains of the atoms of a large molecule, as in PDB files.
+
+    Each attribute has one entry per atom.
 
     Attributes:
-        names: Of atoms, such as ``CA``.
-        residues: Names of what they are parts of, such as ``ALA``.
-        numbers: Of the residues in their chain.
-        chains: Such as ``A``.
+        names: Names of the atoms, such as ``CA``.
+        residues: Names of the atoms' residues, such as ``ALA``.
+        numbers: Numbers of the residues in their chains.
+        chains: Names of the chains, such as ``A``.
     """
 
     names: tuple[str, ...]
@@ -73,25 +75,29 @@ class AtomSites:
 
 @dataclass(frozen=True, slots=True)
 class Molecule:
-    """Atoms, what binds them, and where they are.
+    """Molecule: atoms, bonds and conformers.
 
     Attributes:
-        elements: int64, shape (atoms,): atomic numbers.
-        bonds: int64, shape (bonds, 2): the two atoms of each.
-        orders: int64, shape (bonds,): 1, 2, 3, …; rings that are called aromatic have 1 and 2 by
-            turns; 0 for bonds of other kinds.
-        coordinates: float32, shape (conformers, atoms, 3), in ångström; no conformers where it
-            isn't known.
-        charges: int64, shape (atoms,): formal ones; None for none.
-        hydrogens: int64, shape (atoms,): hydrogen at each atom that is no atom here; None for what
-            the usual valences leave open.
-        isotopes: int64, shape (atoms,): mass numbers, 0 for the natural mixture; None for that.
-        chirality: int64, shape (atoms,): as seen from the first of an atom's neighbors in the
-            order of the bonds, 1 where the others follow counter-clockwise, 2 clockwise, else 0.
-        stereo: int64, shape (bonds, 3): of a double bond 1 where a neighbor of its first and one
-            of its second atom lie on one side, 2 on opposite ones, and these two; else zeros.
-        sites: Of large molecules.
-        name: Free text.
+        elements: Atomic numbers, int64, shape (atoms,).
+        bonds: Indices of the two atoms of each bond, int64, shape (bonds, 2).
+        orders: Bond orders, int64, shape (bonds,): 1, 2, 3, …. Aromatic rings have alternating 1
+            and 2; other kinds of bonds have 0.
+        coordinates: Positions in ångström, float32, shape (conformers, atoms, 3). Without known
+            positions, there are no conformers.
+        charges: Formal charges, int64, shape (atoms,). None if all are 0.
+        hydrogens: Number of implicit hydrogen atoms of each atom, int64, shape (atoms,). None for
+            the numbers that follow from the usual valences.
+        isotopes: Mass numbers, int64, shape (atoms,). 0 is the natural mixture; None means 0 for
+            all atoms.
+        chirality: Chirality of each atom, int64, shape (atoms,). Seen from the first neighbor in
+            the order of the bonds, the other neighbors are counter-clockwise for 1 and clockwise
+            for 2. 0 for atoms without chirality.
+        stereo: Stereo configuration of double bonds, int64, shape (bonds, 3). The first number is 1
+            if a neighbor of the first atom and one of the second are on the same side, and 2 if
+            they are on opposite sides. The others are the indices of these neighbors. Zeros for
+            other bonds.
+        sites: Residues and chains of a large molecule. None for other molecules.
+        name: Name of the molecule, any text.
     """
 
     elements: Tensor
@@ -108,25 +114,25 @@ class Molecule:
 
 
 _NEAR = 3
-"""Folders above a model's first file that may be the model's own."""
+"""Number of folders above a model's first file that may be the folder of the model."""
 SPAN_TOLERANCE = 1e-8
-"""Parts of a sampling that are alike but for rounding, where one begins."""
+"""Rounding tolerance of comparisons with the start of a range of the sampling."""
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
 
 
 Form = Literal["exploding", "mixing"]
-"""How a noisy latent is kept; see `Leftover`."""
+"""How noise is mixed into a latent; see `Leftover`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Noise that is left in a latent, as a sampling that stopped early left it.
+    """Noise that remains in a latent after a sampling that stopped early.
 
     Attributes:
-        sigma: Its level, of an unscaled latent; in flow models 0 to 1.
+        sigma: Noise level, for an unscaled latent. For flow models, 0 to 1.
         form: ``exploding``: latent + sigma · noise; ``mixing``: alpha · latent + deviation · noise.
-        original: Samples of the image that a mask keeps a part of; None if there is no mask.
+        original: Clean latent of the image that a mask keeps in part. None without a mask.
     """
 
     sigma: float
@@ -136,24 +142,25 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """A batch of latents, or the size of one that is still to be drawn.
+    """Batch of latents, or the size of an empty batch.
 
     Attributes:
-        samples: float32 on the CPU, shape (batch, channels, height / f, width / f) where f is the
-            format's spatial factor, with frames before the height for videos; None for an empty
-            latent, which takes its channels and factors from the model that samples it.
-        width, height: Size in pixels; of what is no image, features and tokens of an item.
+        samples: The latents, float32 on the CPU, shape (batch, channels, height / f, width / f),
+            where f is the format's spatial factor. Videos have the frames before the height. None
+            for an empty latent: the model that samples it then sets channels and factors.
+        width, height: Size in pixels. For items that are not images, their features and tokens.
         batch_size: Number of images, videos or items.
-        noise_mask: float32 in 0..1, shape (1 or batch, height, width) in pixels; 1 is denoised
-            anew, 0 is kept.
-        format: Name of the latent format that the samples are in, such as ``sd`` or ``flux``: what
-            says which VAE can decode them, and which models go on with them; None if empty.
-        batch_index: Place of each item in the batch that it comes from: item i draws its noise
-            from a generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
-        frames: Images of a video; 1 for an image.
-        leftover: The noise that is left in the samples; None if they are of an image.
-        gradual: How far the mask says when a cell begins to change, 0 to 1: one of 0.3 with the
-            last 0.3 of the noise. At 0 it says how much of each step counts.
+        noise_mask: float32 in 0..1, shape (1 or batch, height, width) in pixels. 1 is denoised, 0
+            is kept.
+        format: Name of the latent format of the samples, such as ``sd`` or ``flux``. It determines
+            which VAE can decode them and which models can sample them. None for an empty latent.
+        batch_index: Index of each item in its original batch: item i draws its noise from a
+            generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
+        frames: Number of frames of a video. 1 for an image.
+        leftover: Noise that remains in the samples. None for clean samples.
+        gradual: How much the mask works as a threshold, 0 to 1. At 1, a cell with mask 0.3 changes
+            only during the last 0.3 of the timesteps. At 0, the mask is the share of each step that
+            is applied. Values between mix the two.
     """
 
     samples: Tensor | None
@@ -169,7 +176,7 @@ class Latent:
 
     @property
     def noise_indices(self) -> tuple[int, ...]:
-        """What is added to the seed for each item, one per item."""
+        """Numbers that are added to the seed, one per item."""
         if self.batch_index is not None:
             return self.batch_index
         return tuple(range(self.batch_size))
@@ -177,11 +184,11 @@ class Latent:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """What can be heard, as samples.
+    """Audio as a waveform.
 
     Attributes:
-        waveform: float32 on the CPU, shape (channels, samples); files keep what is in -1..1.
-        rate: Samples a second.
+        waveform: float32 on the CPU, shape (channels, samples). Files store the range -1..1.
+        rate: Samples per second.
     """
 
     waveform: Tensor
@@ -189,18 +196,18 @@ class Audio:
 
     @property
     def seconds(self) -> Fraction:
-        """How long it is."""
+        """Duration in seconds."""
         return Fraction(self.waveform.shape[1], self.rate)
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """Images that follow each other, and the audio to them.
+    """Video frames with optional audio.
 
     Attributes:
-        frames: float32 in 0..1 on the CPU, sRGB, shape (frames, height, width, 3).
-        rate: Frames a second, exactly: 24000/1001 is no 23.976.
-        audio: Begins with the first frame.
+        frames: The frames, float32 in 0..1 on the CPU, sRGB, shape (frames, height, width, 3).
+        rate: Frames per second as an exact fraction: 24000/1001, not 23.976.
+        audio: The audio, which starts with the first frame. None for no audio.
     """
 
     frames: Tensor
@@ -209,25 +216,26 @@ class Video:
 
     @property
     def seconds(self) -> Fraction:
-        """How long its images are shown."""
+        """Duration of the frames in seconds."""
         return self.frames.shape[0] / self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """An image that leads a model through a network of its own (ControlNet, T2I adapter).
+    """Control image and the control network that applies it: a ControlNet or T2I adapter.
 
     Attributes:
-        model: Recipe of that network.
-        hint: What the network is shown; float32. Of networks that see pixels: in 0..1, shape (1 or
-            batch, height, width, channels). Of those that see latents: scaled as the model was
-            trained on, shape (1 or batch, channels, height, width) in cells.
-        strength: How strongly it leads; 1 is as it was trained.
-        start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
-        mode: Which of its kinds of images it is, of a network that knows several.
-        faint: Whether it leads the first blocks less than the last (guess mode).
-        mask: In 0..1, shape (1 or batch, height, width): from a half up the image isn't shown,
-            to networks that see pixels and fill.
+        model: Recipe of the control network.
+        hint: The control image, float32. For networks that read pixels: in 0..1, shape (1 or
+            batch, height, width, channels). For networks that read latents: scaled as in the
+            model's training, shape (1 or batch, channels, height, width) in cells.
+        strength: Strength of the control. 1 is the strength of its training.
+        start, end: Range of the sampling in which it applies, 0 (first step) to 1 (last step).
+        mode: Mode of a union ControlNet, which selects the kind of control image. None for other
+            networks.
+        faint: Whether the first blocks get less control than the last ones (guess mode).
+        mask: Mask for inpainting networks that read pixels, in 0..1, shape (1 or batch, height,
+            width). The control image is hidden where the mask is 0.5 or more.
     """
 
     model: Recipe
@@ -240,23 +248,23 @@ class Control:
     mask: Tensor | None = None
 
     def applies(self, begin: float, end: float) -> bool:
-        """Whether a step lies within its part of the sampling.
+        """Return whether the control applies to a step.
 
         Args:
-            begin, end: Of the step, as parts of the sampling that lie behind them; by ComfyUI's
-                convention both of its beginning.
+            begin, end: Completed fraction of the sampling at the begin and the end of the step, 0
+                to 1. By ComfyUI's convention, both are that of the begin.
         """
         return self.start - SPAN_TOLERANCE <= begin and end <= self.end
 
 
 @dataclass(frozen=True, slots=True)
 class StepSpan:
-    """Some steps of a sampling, counted from 0 in the whole of its schedule.
+    """Selection of steps of a sampling, counted from 0 in the whole schedule.
 
     Attributes:
-        first: The first one.
-        end: The one after the last; None: to the end of the sampling.
-        every, phase: Of these, each whose number leaves `phase` when it is divided by `every`.
+        first: First selected step.
+        end: Step after the last selected one. None for the end of the sampling.
+        every, phase: Only the steps with step % every == phase are selected.
     """
 
     first: int = 0
@@ -265,24 +273,25 @@ class StepSpan:
     phase: int = 0
 
     def holds(self, step: int) -> bool:
-        """Whether a step is one of them."""
+        """Return whether a step is selected."""
         is_between = self.first <= step and (self.end is None or step < self.end)
         return is_between and step % self.every == self.phase
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A rectangle of an image.
+    """Rectangle of an image in which a prompt applies.
 
     Attributes:
-        x, y: Of its upper left corner.
-        width, height: Its sides; what reaches beyond the image doesn't count.
-        unit: ``shares``: all of these are parts of the image's width or height; or ``pixels``.
-        feather: How far it fades in from those of its sides that aren't the image's; a share of
-            the image's shorter side, or pixels.
-        sampled: What a model is shown for it: the whole ``picture``, or the ``area`` alone. That is
-            of whole cells of the latent, and fades in by these over the feather, which is in pixels
-            whatever the unit, where the prompt has no mask.
+        x, y: Position of the upper left corner.
+        width, height: Size. A part outside the image is ignored.
+        unit: Unit of position and size: ``shares`` for fractions of the image's width or height,
+            or ``pixels``.
+        feather: Width of the fade-in from the sides that are not sides of the image: a fraction of
+            the image's shorter side, or pixels. See `sampled`.
+        sampled: Latent that the model receives for the prompt: that of the whole ``picture``, or
+            only that of the ``area``. The ``area`` consists of whole latent cells. Its feather is
+            always in pixels and fades cell by cell, but only if the prompt has no mask.
     """
 
     x: float
@@ -296,20 +305,22 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class ConditioningEntry:
-    """One prompt as a model takes it, and how it applies.
+    """One encoded prompt, and where and when it applies.
 
     Attributes:
-        tensors: By name, on the CPU, each with a first dimension of 1: ``embeddings``
-            (1, tokens, width), and what else the family takes, such as ``pooled`` (1, width) or
+        tensors: Tensors by name, on the CPU, each with a first dimension of 1: ``embeddings``
+            (1, tokens, width), and others that the family needs, such as ``pooled`` (1, width) or
             ``mask`` (1, tokens).
-        strength: Weight among the entries that apply at the same place and step.
-        mask: float32 in 0..1, shape (1, height, width) in pixels: where the entry applies.
-        start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
-        controls: Images that lead beside the prompt.
-        references: Latents of images to look at, as editing models do; each of shape
-            (1, channels, height, width), scaled as the model was trained on.
-        steps: Steps it applies at, besides; None: any.
-        areas: Where it applies, besides: in all of them at once.
+        strength: Weight among the entries that apply at the same position and step.
+        mask: Where the entry applies, float32 in 0..1, shape (1, height, width) in pixels. None
+            for everywhere.
+        start, end: Range of the sampling in which it applies, 0 (first step) to 1 (last step).
+        controls: Control images that apply together with the prompt.
+        references: Latents of reference images for editing models, each of shape
+            (1, channels, height, width), scaled as in the model's training.
+        steps: Steps at which it applies, in addition to `start` and `end`. None for all steps.
+        areas: Areas in which it applies, in addition to `mask`. It applies only where all of them
+            overlap.
     """
 
     tensors: Mapping[str, Tensor]
@@ -324,17 +335,19 @@ class ConditioningEntry:
 
     @property
     def embeddings(self) -> Tensor:
-        """The prompt's tokens, shape (1, tokens, width)."""
+        """Token embeddings of the prompt, shape (1, tokens, width)."""
         return self.tensors["embeddings"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
-    """What the model is to be conditioned on: at least one entry, all of one family.
+    """Encoded prompts: at least one entry, all of one model family.
 
     Attributes:
-        unconditional: The empty prompt by the same encoder; stands in where guidance needs a
-            negative prompt and none is given. None for families that then do without.
+        entries: The prompts.
+        family: Name of the model family, such as ``sd1``. None if it is not known.
+        unconditional: The empty prompt of the same encoder, for guidance that needs a negative
+            prompt when none is given. None for families that do not use it.
     """
 
     entries: tuple[ConditioningEntry, ...]
@@ -344,15 +357,15 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Small weights that change what a model does, put on top of its own.
+    """Adapter weights that are applied on top of a model, such as a LoRA.
 
     Attributes:
-        kind: How they apply, such as ``lora``.
-        source: The file that holds them.
-        digest: blake3 of the file's content, hexadecimal.
-        strength: How strongly they apply; 1 is as they were trained.
-        modules: Roles of the modules that they apply to, such as ``transformer_2``; all if empty.
-        token: The word in prompts that stands for them, where they are one.
+        kind: Kind of the adapter, such as ``lora``.
+        source: Path of the file with the weights.
+        digest: blake3 digest of the file's content, hexadecimal.
+        strength: Strength of the adapter. 1 is the strength of its training.
+        modules: Roles of the modules that it applies to, such as ``transformer_2``. Empty for all.
+        token: Word in prompts that stands for a textual inversion embedding. Empty for others.
     """
 
     kind: str
@@ -365,13 +378,13 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class RecipeFile:
-    """A file that a component is made of.
+    """File of a model component.
 
     Attributes:
-        role: The part that it is for, as folders of models name them: ``unet``,
-            ``text_encoder_2``, ``tokenizer``, …; ``checkpoint`` for a file that holds several.
-        path: Where it lies.
-        digest: blake3 of its content, hexadecimal.
+        role: Part that the file belongs to, named as in model folders: ``unet``,
+            ``text_encoder_2``, ``tokenizer``, …. ``checkpoint`` for a file with several parts.
+        path: Path of the file.
+        digest: blake3 digest of its content, hexadecimal.
     """
 
     role: str
@@ -381,18 +394,18 @@ class RecipeFile:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """An immutable description of a model component, not its weights.
+    """Immutable description of a model component, without its weights.
 
-    A residency manager turns it into a module when a node needs it. Two recipes with the same
-    content give the same weights wherever their files lie.
+    A residency manager loads the module when a node needs it. Two recipes with the same content
+    give the same weights, even if the paths of their files differ.
 
     Attributes:
-        family: Architecture, such as ``sd1``.
-        files: What it is made of, at least one.
+        family: Model family (architecture), such as ``sd1``.
+        files: Files of the component, at least one.
         dtype: Precision of the weights in memory: ``float32``, ``float16``, ``bfloat16``.
-        options: Anything else that changes the module, as sorted (name, value) pairs.
-        adapters: What is put on top of the weights, in this order. Recipes that differ in nothing
-            else, or in options whose names begin with ``speed.``, share the weights.
+        options: Other settings that change the module, as sorted (name, value) pairs.
+        adapters: Adapters that are applied to the weights, in this order. Recipes share weights if
+            they differ only in adapters and in options whose names begin with ``speed.``.
     """
 
     family: str
@@ -403,12 +416,12 @@ class Recipe:
 
     @property
     def is_derived(self) -> bool:
-        """Whether its component is made of that of `base`."""
+        """Whether the component is derived from that of `base` by adapters or speed options."""
         return bool(self.adapters) or any(name.startswith(SPEED_PREFIX) for name, _ in self.options)
 
     @property
     def base(self) -> Recipe:
-        """The recipe without adapters and speed options: what the shared weights are of."""
+        """The recipe of the shared weights, without adapters and speed options."""
         if not self.is_derived:
             return self
         kept = tuple(item for item in self.options if not item[0].startswith(SPEED_PREFIX))
@@ -416,8 +429,10 @@ class Recipe:
 
     @property
     def source(self) -> str:
-        """Where its files lie: the folder that they share; the first one, if that is the only one
-        or others lie far from it, as a tokenizer that comes with nodegraph does.
+        """Path of the component: the common folder of its files, or its first file.
+
+        It is the first file if there is only one, or if other files are far from it, such as a
+        tokenizer that ships with nodegraph.
         """
         first = self.files[0].path
         shared = Path(os.path.commonpath([file.path for file in self.files]))
@@ -426,17 +441,20 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Of what its files hold: equal wherever they lie. The file's own if there is only one."""
+        """Digest of the contents of the files, independent of their paths.
+
+        It is the digest of the file if there is only one.
+        """
         if len(self.files) == 1:
             return self.files[0].digest
         return digest_value([(file.role, file.digest) for file in self.files])
 
     def paths(self, role: str) -> list[str]:
-        """Where the files of a part lie."""
+        """Return the paths of the files of a part."""
         return [file.path for file in self.files if file.role == role]
 
     def option(self, name: str, default: str = "") -> str:
-        """The value of an option, or `default`."""
+        """Return the value of an option, or `default`."""
         return dict(self.options).get(name, default)
 
 
@@ -459,25 +477,25 @@ class Vae(Recipe):
 
 
 class ControlNet(Recipe):
-    """Recipe of a network that leads a denoiser by an image: a ControlNet or T2I adapter."""
+    """Recipe of a control network for a denoiser: a ControlNet or T2I adapter."""
 
     __slots__ = ()
 
 
 class ImageEncoder(Recipe):
-    """Recipe of what makes numbers of an image that say what it shows, such as CLIP's eyes."""
+    """Recipe of an image encoder, such as CLIP's vision model."""
 
     __slots__ = ()
 
 
 class PipelineComponent(Recipe):
-    """Recipe of one part of a pipeline by itself, as its class in diffusers or transformers reads
-    it; the family is the name of that class."""
+    """Recipe of one component of a diffusers pipeline; its family is the name of its class in
+    diffusers or transformers, which loads it."""
 
     __slots__ = ()
 
 
 class VisionNetwork(Recipe):
-    """Recipe of a network that sees and that is built here; the family is its architecture."""
+    """Recipe of a vision network that nodegraph implements; its family is its architecture."""
 
     __slots__ = ()

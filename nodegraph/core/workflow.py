@@ -1,4 +1,4 @@
-"""The workflow file: nodes by name, the links between them, and what people vary."""
+"""The workflow file: nodes by name, the links between them, and named parameters."""
 
 from __future__ import annotations
 
@@ -49,14 +49,17 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Workflow(WorkflowPart):
-    """A workflow as its file says it.
+    """Workflow as in its file: nodes, links and named parameters.
 
     Attributes:
-        parameters: The inputs that people vary, by the name they go by.
-        nodes: By name, in the author's order.
-        subgraphs: Reusable blocks by name; one hides a node type of the same name.
-        requires: Version specifiers by pack.
-        ui: The editor's own; the engine never reads it.
+        format: Name and version of the file format.
+        title: Title of the workflow.
+        description: Description of the workflow.
+        parameters: Inputs that users set for a run, by parameter name.
+        nodes: The nodes by name, in the author's order.
+        subgraphs: Reusable subgraphs by name. A subgraph hides a node type of the same name.
+        requires: Version specifiers of the required packs, by pack.
+        ui: Data of the editor. The engine never reads it.
     """
 
     format: str = field(default=FORMAT, metadata=key(text, always=True))
@@ -77,26 +80,28 @@ class Workflow(WorkflowPart):
         """Read a workflow file.
 
         Raises:
-            InvalidFile: It is missing, unreadable, no JSON or no nodegraph workflow.
-            InvalidWorkflow: Parts of it have the wrong form; lists all of them.
+            InvalidFile: The file is missing or unreadable, or it is not JSON or not a nodegraph
+                workflow.
+            InvalidWorkflow: Parts of the workflow have the wrong form. The error lists all of them.
         """
         return cls.from_dict(read_document(path))
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "") -> Self:
-        """Read a workflow from JSON text; raises as `load` does.
+        """Read a workflow from JSON text. Raises the same errors as `load`.
 
         Args:
-            name: Where the text comes from, for messages.
+            text: The JSON text.
+            name: Source of the text, for messages.
         """
         return cls.from_dict(read_json(text, name=name))
 
     @classmethod
     def of(cls, workflow: WorkflowOrDict) -> Workflow:
-        """A workflow as it is, or read from its dictionary; raises as `load` does.
+        """Return a workflow unchanged, or read it from a dictionary with the errors of `load`.
 
         Raises:
-            InvalidValue: It is neither.
+            InvalidValue: The argument is neither a workflow nor a dictionary.
         """
         if isinstance(workflow, Workflow):
             return workflow
@@ -110,7 +115,7 @@ class Workflow(WorkflowPart):
 
     @classmethod
     def from_dict(cls, document: Any) -> Self:
-        """Read a workflow from what its JSON says; raises as `load` does."""
+        """Read a workflow from a dictionary of its JSON. Raises the same errors as `load`."""
         if not isinstance(document, dict):
             raise InvalidFile(
                 "a workflow is a JSON object",
@@ -121,13 +126,13 @@ class Workflow(WorkflowPart):
             return cls.read(migrate_format(document))
 
     def to_json(self) -> str:
-        """The file's text, the same for the same workflow.
+        """Return the text of the workflow's file, which is always the same for the same workflow.
 
-        Nodes, inputs, parameters and subgraphs keep the author's order, so that a change shows
-        as itself in a diff; ``ui`` is sorted. Live values are named: see `without_values`.
+        Nodes, inputs, parameters and subgraphs keep the author's order, so that a diff shows only
+        real changes. ``ui`` is sorted. Values in memory become parameters: see `without_values`.
 
         Raises:
-            InvalidValue: An input holds something that JSON can't.
+            InvalidValue: An input has a value that JSON cannot contain.
         """
         if too_large := self.too_large_input():
             node, port = too_large
@@ -143,33 +148,34 @@ class Workflow(WorkflowPart):
         return f"<Workflow{title} of {pluralize(len(self.nodes), 'node')}>"
 
     def _repr_html_(self) -> str:
-        """The workflow drawn, in notebooks."""
+        """Return a drawing of the workflow for notebooks."""
         from nodegraph.core.drawing.boxes import drawings
         from nodegraph.core.drawing.svg import picture_html
 
         return picture_html(drawings(self.nodes, self.subgraphs, self.title or "workflow"))
 
     def __rich__(self) -> Group:
-        """The workflow as Rich prints it: its nodes, and what they are given."""
+        """Return the workflow as Rich prints it: a table of its nodes and their inputs."""
         from nodegraph.core.tables import workflow_table
 
         return workflow_table(self.nodes, self.title)
 
     def save(self, path: str | Path) -> None:
-        """Write the file in one step: a crash leaves the old one or the new one.
+        """Write the workflow to a file in one step: a crash leaves the old or the new file.
 
         Raises:
-            OutputError: It can't be written.
+            OutputError: The file cannot be written.
         """
         write_file(Path(path), self.to_json().encode())
 
     def with_inputs(self, values: Mapping[str, Any]) -> Self:
-        """A copy in which inputs, each ``node.input``, have other values or links.
+        """Return a copy with other values or links of inputs.
 
-        A `Link` links, and so does ``{"from": "node.port"}``, as in a file.
-
+        Args:
+            values: The new values by ``node.input``. A `Link` makes a link, and so does
+                ``{"from": "node.port"}``, as in a file.
         Raises:
-            InvalidWorkflow: No such node; lists every wrong target.
+            InvalidWorkflow: A node does not exist. The error lists every wrong target.
         """
         return self._written({target: write_input(value) for target, value in values.items()})
 
@@ -183,10 +189,13 @@ class Workflow(WorkflowPart):
         return self._with_nodes(nodes)
 
     def with_parameters(self, values: Mapping[str, Any]) -> Self:
-        """A copy in which parameters have other values.
+        """Return a copy with other values of parameters.
 
+        Args:
+            values: The new values by parameter name.
         Raises:
-            InvalidWorkflow: No such parameter, or one that leads nowhere; lists all.
+            InvalidWorkflow: A parameter does not exist, or its input belongs to no node. The error
+                lists all of them.
         """
         _raise_all(self.parameter_problem(name) for name in values)
         # Values that others give, who are to change what it is given and not what it does.
@@ -200,7 +209,7 @@ class Workflow(WorkflowPart):
         )
 
     def live_inputs(self) -> list[tuple[str, str, Value]]:
-        """Node, input and value of each input that is given a live value."""
+        """Return node, input and value of each input whose value is held in memory."""
         return [
             (name, port, value)
             for name, entry in self.nodes.items()
@@ -208,7 +217,7 @@ class Workflow(WorkflowPart):
         ]
 
     def too_large_input(self) -> tuple[str, str] | None:
-        """Node and input of a literal of so many parts that no file and no key is made of it."""
+        """Find a literal with too many parts for a file or a cache key, as node and input."""
         return next(
             (
                 (name, port)
@@ -220,10 +229,11 @@ class Workflow(WorkflowPart):
         )
 
     def without_values(self) -> Self:
-        """A copy as files have it: inputs with live values are left out, and named by parameters.
+        """Return a copy for files, in which inputs with values in memory become parameters.
 
-        A parameter that there is for such an input stays; a new one is called as the input, or as
-        node and input where that is taken. Its help says what was given.
+        The values themselves are left out. An existing parameter of such an input is kept. A new
+        parameter has the name of the input, or of node and input if that name is taken. Its help
+        describes the value.
         """
         values = self.live_inputs()
         if not values:
@@ -246,10 +256,12 @@ class Workflow(WorkflowPart):
         return copied
 
     def with_modes(self, modes: Mapping[str, str | None]) -> Self:
-        """A copy in which nodes are muted (``mute``), bypassed (``bypass``), or run (None).
+        """Return a copy in which nodes are muted (``mute``), bypassed (``bypass``) or run (None).
 
+        Args:
+            modes: The new modes by node.
         Raises:
-            InvalidWorkflow: No such node or mode; lists all that are wrong.
+            InvalidWorkflow: A node or a mode does not exist. The error lists all of them.
         """
         _raise_all(self._mode_problem(node, mode) for node, mode in modes.items())
         nodes = dict(self.nodes)
@@ -269,7 +281,7 @@ class Workflow(WorkflowPart):
         return bad_mode(mode, node)
 
     def parameter_problem(self, name: str) -> Problem | None:
-        """What is wrong with a parameter's name; None if there is such a parameter."""
+        """Return the problem with a parameter name, or None if the parameter exists."""
         if name in self.parameters:
             return None
         return Problem(
@@ -279,7 +291,7 @@ class Workflow(WorkflowPart):
         )
 
     def target_problem(self, target: str) -> Problem | None:
-        """What is wrong with a target; None if it is ``node.input`` of a node that there is."""
+        """Return the problem with a target, or None if it is ``node.input`` of an existing node."""
         try:
             node, _ = parse_target(target)
         except ValueError:
@@ -294,10 +306,10 @@ class Workflow(WorkflowPart):
 
 
 def read_document(path: str | Path) -> Any:
-    """What a JSON file says, whether it is a workflow or not.
+    """Read a JSON file, which does not need to be a workflow.
 
     Raises:
-        InvalidFile: It is missing, unreadable or no JSON.
+        InvalidFile: The file is missing, unreadable or not JSON.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -316,7 +328,7 @@ WorkflowOrDict = Workflow | Mapping[str, Any]
 
 
 def _free_name(name: str, longer: str, taken: Container[str]) -> str:
-    """A name for a parameter, or a longer one if it is taken."""
+    """Return a free name for a parameter: `name`, or a longer one if it is taken."""
     if name not in taken:
         return name
     more = (f"{longer}_{count}" if count > 1 else longer for count in itertools.count(1))
@@ -330,7 +342,7 @@ def _raise_all(problems: Iterable[Problem | None]) -> None:
 
 
 def _sorted(value: Any, levels: int = 8) -> Any:
-    """Objects by key, down to some level, so that two editors' files merge."""
+    """Sort objects by key down to some level, so that the files of two editors can be merged."""
     if isinstance(value, dict) and levels:
         return {key: _sorted(value[key], levels - 1) for key in sorted(value)}
     return value

@@ -1,7 +1,7 @@
-"""Base class of model families, their parts, and the tensors that prompts may bring.
+"""Base class of model families, their parts, and the names of tensors in prompts.
 
-Loading, sampling, guidance and the checks before a run know no family by name: they ask this.
-docs/families.md shows how to add one. Imports no torch.
+Loading, sampling, guidance and the checks before a run use this interface and never the name of a
+family. docs/families.md shows how to add a family. Imports no torch.
 """
 
 from __future__ import annotations
@@ -35,68 +35,72 @@ if TYPE_CHECKING:
     from nodegraph.weights.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
-"""A configuration file of diffusers or transformers."""
+"""Content of a configuration file of diffusers or transformers."""
 
 _TOKENS = TokenMemory(16, 256)
-"""What transformers mostly hold."""
+"""Default memory per token of a transformer."""
 
 Warn = Callable[[str], None]
 
 MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
-"""Tensors of a prompt for models that fill masked images: the latent of the image's rest, and
-what `Family.inpaint_mask` makes of the mask."""
+"""Tensors of a prompt for inpainting models: the latent of the masked image, and the mask as
+`Family.inpaint_mask` returns it."""
 
 CONTROL_IMAGE = "beside"
-"""Tensor of a prompt for models that follow an image: its latent, (1, channels, height, width)."""
+"""Tensor of a prompt for control-image models: the latent of the control image, shape
+(1, channels, height, width)."""
 
 INDEXED_REFERENCES = "numbered"
-"""Tensor of a prompt whose images to look at are told apart by numbers in place of where they
-lie; (1,)."""
+"""Tensor of a prompt whose reference images are distinguished by index instead of by position;
+shape (1,)."""
 
 ZERO_TIMESTEP_REFERENCE = "still"
-"""Tensor of a prompt whose images to look at are told to be without noise; (1,)."""
+"""Tensor of a prompt whose reference images get timestep 0, that is, no noise; shape (1,)."""
 
 GUIDANCE = "guidance"
-"""Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
+"""Tensor of a prompt: the guidance scale as an input of guidance-distilled models, shape (1,)."""
 
 LATE_CFG = "late_cfg"
-"""Tensor of a prompt: the guidance scale of the second of two experts, (1,)."""
+"""Tensor of a prompt: the guidance scale of the second of two experts, shape (1,)."""
 
 CONTROLS = "controls"
-"""Name in a batch of what control networks add inside the model, as `Family.controlled` gave it."""
+"""Name in a batch of the residuals of control networks, as returned by `Family.controlled`."""
 
 RATE = "rate"
-"""Tensor of a prompt: frames a second that a video is to have, as a fraction; int64, (1, 2)."""
+"""Tensor of a prompt: frames per second of the video as a fraction, int64, shape (1, 2)."""
 
 GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
-"""Tensors of a prompt: what models that were distilled from guidance are told of it, (1,); what
-Stable Diffusion XL is told of sizes, (1, 6) or (1, 5)."""
+"""Tensors of a prompt: the guidance scale as an input of guidance-distilled models, shape (1,);
+the size conditioning of Stable Diffusion XL, shape (1, 6) or (1, 5)."""
 
 ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size", "score"
-"""Tensors of a prompt: what Stable Diffusion XL is to be told of an image, as height and width,
-top and left; (1, 2), the score (1, 1)."""
+"""Tensors of a prompt: size conditioning of Stable Diffusion XL, as height and width, top and left,
+height and width, each of shape (1, 2), and the aesthetic score, shape (1, 1)."""
 
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
 )
-"""Tensors that go for prompts without such where the first positive prompt brings them."""
+"""Tensors that prompts without them take from the first positive prompt."""
 
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK)
-"""Tensors of a fitted prompt that lie over the latent, cell by cell."""
+"""Tensors of a fitted prompt that have one value per latent cell."""
 
 CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
-"""Tensors of a prompt that aren't made of its text."""
+"""Tensors of a prompt that do not come from its text."""
 
 
 def with_masked_image(
     tensors: Mapping[str, Tensor], request: SamplingRequest, *, fills: bool
 ) -> dict[str, Tensor]:
-    """A prompt's tensors, without a masked image for models that fill none; for those that do,
-    with the latent's own where the prompt brings none.
+    """Return a prompt's tensors, with a masked image if the model is an inpainting model.
 
+    If the prompt has no masked image, that of the latent is used. Other models get none.
+
+    Args:
+        fills: Whether the model is an inpainting model.
     Raises:
-        InvalidValue: On the port of the side: the model fills such, and there is none.
+        InvalidValue: An inpainting model gets no masked image; on the port of the side.
     """
     if not fills:
         return {
@@ -119,11 +123,12 @@ def with_control_image(
     *,
     follows: bool,
 ) -> dict[str, Tensor]:
-    """A prompt's tensors, with its image to follow for models that follow one.
+    """Return a prompt's tensors, with its control image for models that need one.
 
+    Args:
+        follows: Whether the model needs a control image.
     Raises:
-        InvalidValue: On the port of the side: the model follows one, and there is none, or it is
-            of another size.
+        InvalidValue: The control image is missing or of another size; on the port of the side.
     """
     if not follows:
         return dict(tensors)
@@ -146,30 +151,29 @@ def with_control_image(
 
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
-"""Step caches by hooks on attention, which all networks of diffusers have; see
+"""Step caches that hook into attention, which all networks of diffusers have; see
 `Family.speedups`."""
 BLOCK_CACHES = frozenset({"first_block", "mag"})
 """Step caches that skip blocks."""
 LITE = frozenset({"lite"})
-"""TaylorSeer's lite form."""
+"""TaylorSeer's lite mode."""
 FUSED = frozenset({"fused"})
-"""Fused projections of attention."""
+"""Fused attention projections."""
 CHANNELS_LAST = frozenset({"channels_last"})
-"""Weights of convolutions with the channels last."""
+"""Convolution weights in channels-last memory format."""
 
 
 def usual_pipelines(name: str) -> tuple[str, ...]:
-    """The three pipeline classes of diffusers that most families have: text to image, image to
-    image, inpainting.
+    """Return diffusers' usual pipeline classes: text-to-image, image-to-image and inpainting.
 
     Args:
-        name: How their names begin, such as ``Flux``.
+        name: Prefix of their names, such as ``Flux``.
     """
     return f"{name}Pipeline", f"{name}Img2ImgPipeline", f"{name}InpaintPipeline"
 
 
 def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
-    """What a text encoder gave for a prompt, by name; `Family.encode` is made of it."""
+    """Return a conditioning entry of the tensors of a text encoder, as `Family.encode` does."""
     # Only a family that computes needs it.
     from nodegraph.core.values import ConditioningEntry
 
@@ -178,21 +182,21 @@ def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A component of a model, in a folder of its own where the model is a folder.
+    """Component of a model. In a model folder, it has a subfolder.
 
     Attributes:
-        role: Name of the folder, such as ``text_encoder_2``.
-        classes: Of diffusers or transformers, that may fill it; the first where files don't say.
-        module: Import name of the module that has them, where a package brings its own.
-        optional: Whether models may come without it.
-        apart: Whether folders may come without it, and another gives it then: nothing is encoded
-            without.
-        padding: Of a tokenizer of CLIP's words: the word that prompts are padded with, where files
-            don't say.
-        files: How it lies in a file without a configuration, alone or with others; the first that
-            matches. Empty where such files aren't read.
-        vocabulary: Of a tokenizer: its name in `nodegraph.families.vocabulary`, by which one is
-            found for files that hold none; empty where none is looked for.
+        role: Name of the subfolder, such as ``text_encoder_2``.
+        classes: Classes of diffusers or transformers that it may have. The first is used if the
+            files do not name a class.
+        module: Import name of the module with these classes, if another package defines them.
+        optional: Whether models may lack it.
+        apart: Whether model folders may lack it, and a separate loader then provides it. Prompts
+            cannot be encoded without it.
+        padding: Padding token of a CLIP tokenizer, if the files do not name one.
+        files: Layouts of the component in a file without a configuration, alone or with others.
+            The first layout that matches is used. Empty if such files are not supported.
+        vocabulary: Name of a tokenizer's vocabulary in `nodegraph.families.vocabulary`, for files
+            without a tokenizer. Empty if none is used.
     """
 
     role: str
@@ -206,19 +210,19 @@ class Part:
 
     @property
     def may_lack(self) -> bool:
-        """Whether a folder without it is whole."""
+        """Whether a model folder is complete without it."""
         return self.optional or self.apart
 
 
 @dataclass(frozen=True, slots=True)
 class Resolutions:
-    """Sizes that a model was trained on.
+    """Image sizes that a model was trained on.
 
     Attributes:
-        area: Pixels of an image or a frame.
-        multiple: Pixels that sides are multiples of.
-        buckets: Widths and heights in pixels of which each is at least as wide as high, where the
-            training used a list; the same turned by 90 degrees are meant, too.
+        area: Number of pixels of an image or a frame.
+        multiple: Sides are multiples of this number of pixels.
+        buckets: Widths and heights in pixels, if the training used a list. Each is at least as wide
+            as high; the list also includes them rotated by 90 degrees.
     """
 
     area: int
@@ -228,10 +232,10 @@ class Resolutions:
 
 @dataclass(frozen=True)
 class Family(ABC):
-    """A model architecture that can be loaded and sampled. Subclasses define how to call it.
+    """Model architecture that can be loaded and sampled. Subclasses define how to call it.
 
     Attributes:
-        name: As in recipes and prompts, such as ``sd1``.
+        name: Name in recipes and prompts, such as ``sd1``.
         title: Display name.
         latent: Its latent format.
         pipelines: The diffusers pipeline classes whose folders hold it.
@@ -244,7 +248,7 @@ class Family(ABC):
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How the latent's size shifts them; see `flow_shift`.
         settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
-        encoder_settings: The same for its text encoder.
+        encoder_settings: Entries that its text encoder uses, with their defaults.
         extra_configs: Further configurations that it uses if ``model_index.json`` names their
             folders, as paths inside the model's folder. They become settings under the folder's
             name.
@@ -261,7 +265,7 @@ class Family(ABC):
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
             it from other families.
-        held: What its transformer keeps in memory during a step.
+        held: Memory that its transformer needs during a step.
         control: Its control networks. None if there are none.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
         control_sees_latents: Whether control networks read latents instead of pixels.
@@ -347,7 +351,7 @@ class Family(ABC):
     # Recognizing it.
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        """The title of what a pipeline folder holds instead, or None if it holds this family.
+        """Return the title of the other model in a pipeline folder, or None for this family.
 
         Args:
             configs: The configuration of each part in the folder, by role.
@@ -355,7 +359,7 @@ class Family(ABC):
         return None
 
     def recognises(self, shapes: Shapes) -> bool:
-        """Whether a single file holds a whole model, by the names and shapes of its tensors."""
+        """Return whether a single file has a whole model, by names and shapes of its tensors."""
         if self.single_file is None:
             needed = [part.files for part in self.encoders if not part.optional]
             parts = [self.denoisers[0].files, *needed, self.latent.files]
@@ -368,11 +372,11 @@ class Family(ABC):
     # Its numbers.
 
     def channels(self, config: Config) -> int:
-        """Channels of its latents, by the denoiser's configuration."""
+        """Return the channels of its latents, by the denoiser's configuration."""
         return int(config["in_channels"])
 
     def trained_size(self, config: Config) -> tuple[int, int]:
-        """Width and height in pixels that it was trained on."""
+        """Return the width and height in pixels that it was trained on."""
         size = config.get("sample_size")
         if not size:
             return self.size, self.size
@@ -380,15 +384,15 @@ class Family(ABC):
         return int(width) * self.latent.spatial, int(height) * self.latent.spatial
 
     def context_width(self, config: Config) -> int | None:
-        """Width of the embeddings that its denoiser takes. None if it is not known."""
+        """Return the width of the embeddings that its denoiser takes, or None if unknown."""
         return None
 
     def step_memory(self, config: Config) -> StepMemory:
-        """Memory of a step in addition to the weights, by the denoiser's configuration."""
+        """Return the memory of a step without the weights, by the denoiser's configuration."""
         return self.held.of(config)
 
     def tokens(self, shape: Sequence[int]) -> int:
-        """Tokens of a latent, that schedules are shifted by; shape as in `SamplingRequest`."""
+        """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
 
     # Prompts.
@@ -419,13 +423,13 @@ class Family(ABC):
         )
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
-        """The replacement for a missing negative prompt, or None if there is none."""
+        """Return the replacement for a missing negative prompt, or None if there is none."""
         return self.encode(model, "") if self.needs_negative else None
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
-        """The tensors of a prompt for one item, each with a first dimension of 1.
+        """Return the tensors of a prompt for one item, each with a first dimension of 1.
 
         A family with reference images passes those of the entry with
         `patches.reference_tensors`, and a family with a control image with
@@ -450,7 +454,7 @@ class Family(ABC):
         """Pad the token tensors of two prompts to one length with zeros at the end.
 
         Args:
-            first, second: Tensors of a name, each (1, tokens, …).
+            first, second: Tensors of one name, each of shape (1, tokens, …).
         """
         tokens = max(first.shape[1], second.shape[1])
 
@@ -461,25 +465,25 @@ class Family(ABC):
         return padded(first), padded(second)
 
     def inpaint_mask(self, mask: Tensor) -> Tensor:
-        """The mask in the form that inpainting models take, together with the masked image.
+        """Return the mask in the form that inpainting models take with the masked image.
 
         Args:
-            mask: 1 is inpainted; 0 or 1, shape (n, 1, height, width) in pixels.
+            mask: 1 is inpainted, 0 is kept; shape (n, 1, height, width) in pixels.
         Returns:
-            Shape (n, channels, height, width) in cells.
+            The mask, shape (n, channels, height, width) in cells.
         """
         cells = self.latent.cells(mask.shape[-2]), self.latent.cells(mask.shape[-1])
         return torch.nn.functional.interpolate(mask, size=cells)
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
-        """Indices of the prompts that are evaluated in one batch: all in one, if they fit."""
+        """Return groups of prompts, by index, that share a batch: all in one, if they fit."""
         shapes = [{name: item.shape[1:] for name, item in prompt.items()} for prompt in prompts]
         if self.joint and all(shape == shapes[0] for shape in shapes):
             return [list(range(len(prompts)))]
         return [[index] for index in range(len(prompts))]
 
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
-        """The prompts of one group, each for all items of a batch, one prompt after the other."""
+        """Join the prompts of a group, each for all items of a batch, one after the other."""
         names = prompts[0]
         return {
             name: torch.cat(
@@ -500,31 +504,31 @@ class Family(ABC):
 
     @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        """The model's output: noise, velocity or another prediction type of its noise schedule.
+        """Return the model's output: noise, velocity or another prediction type of its schedule.
 
         Args:
             x: The latent as the model takes it, (n, channels, …) for n = prompts · items.
             batch: The result of `join`.
         Returns:
-            Shaped as x.
+            The output, of the same shape as `x`.
         """
 
     def leads(self, class_name: str, config: Config) -> bool:
-        """Whether a control network fits models of this family.
+        """Return whether a control network fits models of this family.
 
         Args:
-            class_name: Its diffusers class.
-            config: Its configuration.
+            class_name: Diffusers class of the control network.
+            config: Configuration of the control network.
         """
         return self.control is not None and class_name in self.control.classes
 
     def controlled(
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        """The residuals that a control network adds; `predict` receives their sum as `CONTROLS`.
+        """Return the residuals of a control network; `predict` gets their sum as `CONTROLS`.
 
         Args:
-            x, moment, batch: As of `predict`.
+            x, moment, batch: The same as in `predict`.
         Raises:
             InvalidValue: The family has no control networks.
         """
@@ -535,7 +539,7 @@ class Family(ABC):
         )
 
     def control_is_unshifted(self, config: Config) -> bool:
-        """Whether a control network was trained on latents without the shift."""
+        """Return whether a control network was trained on latents without the shift."""
         return False
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
@@ -546,13 +550,13 @@ class Family(ABC):
         return away + cfg * (towards - away)
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
-        """The guidance scale at a moment; the first positive prompt may override it."""
+        """Return the guidance scale at a moment; the first positive prompt may override it."""
         return cfg
 
     def guider_config(
         self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
     ) -> Config | None:
-        """The configuration of the model's own guider, as in diffusers' guider files.
+        """Return the configuration of the model's own guider, as in diffusers' guider files.
 
         None if the model has none: `guided` then combines a positive and a negative side.
 
@@ -562,17 +566,17 @@ class Family(ABC):
         return None
 
     def takes_scale(self, config: Config) -> bool:
-        """Whether the model takes a guidance scale as an input, by the denoiser's configuration."""
+        """Return whether the model has a guidance scale input, by the denoiser's configuration."""
         width = config.get("time_cond_proj_dim")
         return bool(config.get("guidance_embeds")) or width is not None
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
-        """Whether the model is guidance-distilled, so that only one prompt is evaluated.
+        """Return whether the model is guidance-distilled, so that only one prompt is evaluated.
 
         Such a model takes the scale as an input, or has a fixed scale.
 
         Args:
-            config: The denoiser's.
+            config: The denoiser's configuration.
             settings: The entries of ``model_index.json`` that it uses.
         """
         return False

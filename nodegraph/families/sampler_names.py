@@ -1,8 +1,8 @@
 """Names of samplers and schedules, allowed combinations, and their names in other tools.
 
-What is known of a sampler stands beside its function in `nodegraph.sampling.samplers`;
-``samplers.json`` is made of it (docs/generate_samplers.py), for checks where there is no torch.
-Checks and error messages use these tables; docs/samplers.md explains the same to users.
+The properties of a sampler are declared next to its function in `nodegraph.sampling.samplers`.
+docs/generate_samplers.py writes them to ``samplers.json``, for checks that run without torch.
+Checks and error messages use these tables; docs/samplers.md explains them to users.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ from nodegraph.errors import InvalidValue
 SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     json.loads((Path(__file__).parent / "samplers.json").read_text("utf-8"))
 )
-"""By name, in the order in which they are offered: see `Method.record`."""
+"""Properties of the built-in samplers by name, in display order; see `Method.record`."""
 SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
-"""The built-in samplers."""
+"""Names of the built-in samplers."""
 
 SAMPLER_PLUGINS = PluginGroup("nodegraph.samplers", SAMPLER_NAMES)
-"""The samplers of packages and packs: what `nodegraph.sampling.samplers.sampler` makes."""
+"""Samplers of packages and packs, made by `nodegraph.sampling.samplers.sampler`."""
 
 
 def all_sampler_names() -> tuple[str, ...]:
-    """The built-in samplers, then those of packages and packs."""
+    """Return the names of the built-in samplers, then those of packages and packs."""
     return (*SAMPLER_NAMES, *SAMPLER_PLUGINS)
 
 
 def sampler_record(name: str) -> Mapping[str, Any] | None:
-    """What is known of a sampler; None if there is none of that name. Packages are loaded only for
-    a name that no built-in sampler has."""
+    """Return the properties of a sampler, or None if there is no sampler of this name.
+
+    Packages are loaded only for a name that no built-in sampler has.
+    """
     if name in SAMPLER_RECORDS:
         return SAMPLER_RECORDS[name]
     plugin = SAMPLER_PLUGINS.get(name)
@@ -43,15 +45,20 @@ def sampler_record(name: str) -> Mapping[str, Any] | None:
 
 
 def sampler_release(name: str) -> str:
-    """The package that brings a sampler, its version, and a digest of its code; empty for built-in
-    samplers."""
+    """Return the package of a sampler, its version and the digest of its code, as text.
+
+    Empty for built-in samplers.
+    """
     plugin = SAMPLER_PLUGINS.get(name)
     return "" if plugin is None else plugin.read_release()
 
 
 def asks_unguided(name: str | None) -> bool:
-    """Whether a sampler looks at what the model says without guidance: the negative prompt is
-    evaluated whatever the guidance scale, which is one between two predictions, 0 to 1."""
+    """Return whether a sampler uses the model's prediction without guidance (CFG++).
+
+    For such a sampler the negative prompt is evaluated at every guidance scale. The scale
+    interpolates between two predictions, 0 to 1.
+    """
     record = sampler_record(name or "")
     return record is not None and bool(record["asks_unguided"])
 
@@ -69,12 +76,12 @@ ELSEWHERE: Mapping[str, Mapping[str, str]] = MappingProxyType(
         for tool in _TOOLS
     }
 )
-"""By tool: its name of a sampler, and ours, where the two aren't written alike."""
+"""Samplers with other names in other tools: by tool, its name and the name here."""
 
 SYNONYMS: Mapping[str, str] = MappingProxyType(
     {name: here for names in ELSEWHERE.values() for name, here in names.items()}
 )
-"""Names of any other tool, and ours."""
+"""Names of samplers in any other tool, with the name here."""
 
 NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
@@ -87,21 +94,22 @@ NOT_HERE: Mapping[str, str] = MappingProxyType(
         "ar_video": "is a method to sample a video block by block",
     }
 )
-"""Samplers of other tools that aren't here: why."""
+"""Samplers of other tools that are not available here, with the reason."""
 
 _COMFYUI_SAME: Mapping[str, str] = MappingProxyType(
     {there: name for name, record in SAMPLER_RECORDS.items() for there in record["also_comfyui"]}
 )
-"""ComfyUI's samplers of a name that is another's here: its ddim takes Euler's steps, its ddpm
-draws from the posterior, which is what an ancestral step of Euler with eta 1 does, and its uni_pc
-is variant B1."""
+"""ComfyUI's samplers whose name belongs to another sampler here: its ddim takes Euler's steps, its
+ddpm draws from the posterior, as an ancestral Euler step with eta 1 does, and its uni_pc is variant
+B1."""
 
 
 def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:
-    """The sampler that steps as ComfyUI's of a name does; None if there is none here.
+    """Return the sampler that computes the same as ComfyUI's sampler of a name, or None.
 
     Args:
-        ours: Our own samplers.
+        name: Name of the sampler in ComfyUI.
+        ours: Names of the samplers here.
     """
     sampler = _COMFYUI_SAME.get(name) or ELSEWHERE["ComfyUI"].get(name, name)
     return sampler if sampler in ours else None
@@ -111,12 +119,13 @@ _SCHEDULE_ENDINGS = {"_karras": "karras", "_exponential": "exponential", "_k": "
 
 
 def suggest_sampler(name: str, ours: Collection[str]) -> str | None:
-    """What to choose for a sampler's name in another tool, as a sentence; None: it isn't known.
+    """Return a sentence that names the sampler here for a name in another tool, or None.
 
-    Schedules in a name, such as of ``DPM++ 2M Karras``, are told apart.
+    A schedule in the name, as in ``DPM++ 2M Karras``, is named separately.
 
     Args:
-        ours: Our own samplers.
+        name: Name of the sampler in another tool.
+        ours: Names of the samplers here.
     """
     plain = _plain(name)
     if plain in NOT_HERE:
@@ -137,18 +146,18 @@ def _known(plain: str, ours: Collection[str]) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """Without what tools write differently."""
+    """Return a name without the spelling differences between tools."""
     plain = name.strip().lower().replace("dpm++", "dpmpp").replace("cfg++", "cfg_pp")
     return plain.replace(" ", "_").replace("-", "_").removeprefix("k_")
 
 
 SPACINGS = ("leading", "trailing", "linspace")
-"""Ways to spread whole timesteps over the training range, as scheduler files name them."""
+"""Timestep spacings over the training range, as in scheduler configuration files."""
 
 ALIGN_YOUR_STEPS = "align_your_steps"
-"""The schedule that was found for single families."""
+"""Align Your Steps: a schedule published for individual families."""
 GITS = "gits"
-"""The schedule that was found along the ways of one model."""
+"""GITS: a schedule found from the sampling trajectories of one model."""
 
 TABLE_SCHEDULES = (
     "normal",
@@ -159,7 +168,7 @@ TABLE_SCHEDULES = (
     GITS,
     *SPACINGS,
 )
-"""Schedules that samplers can follow which take noise levels from the model's own table alone."""
+"""Schedules for samplers that only use noise levels of the model's own table."""
 
 _LEVELS = (
     *("normal", "karras", "exponential", "sgm_uniform", "simple", "beta"),
@@ -167,35 +176,36 @@ _LEVELS = (
 )
 
 SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGN_YOUR_STEPS, GITS, *SPACINGS)
+"""Names of the built-in schedules."""
 
 FLOW_SCHEDULE_NAMES = _LEVELS
-"""Schedules that models trained by flow matching can follow: the others spread timesteps of a
-table that they don't have."""
+"""Schedules for flow-matching models. The other schedules need a timestep table, which these models
+do not have."""
 
 FURTHER_LAWS = ("polyexponential", "laplace", "vp", "sd_turbo", "levels")
-"""Schedules that nodes of their own make, with numbers."""
+"""Schedules with parameters, each of which has a node."""
 
 SCHEDULE_PLUGINS = PluginGroup("nodegraph.schedules", (*SCHEDULE_NAMES, *FURTHER_LAWS))
-"""The schedules of packages and packs: what `nodegraph.families.sigma_curves.schedule` makes."""
+"""Schedules of packages and packs, made by `nodegraph.families.sigma_curves.schedule`."""
 
 
 def all_schedule_names() -> tuple[str, ...]:
-    """The built-in schedules that have a name, then those of packages and packs."""
+    """Return the names of the built-in schedules, then those of packages and packs."""
     return (*SCHEDULE_NAMES, *SCHEDULE_PLUGINS)
 
 
 CFG_PP_SAMPLERS = frozenset(
     name for name, record in SAMPLER_RECORDS.items() if record["asks_unguided"]
 )
-"""Samplers that look at what the model says without guidance: the negative prompt is evaluated
-whatever the guidance scale, which is one between two predictions, 0 to 1."""
+"""Samplers that use the model's prediction without guidance (CFG++); see `asks_unguided`."""
 
 
 def evaluations(sampler: str, steps: int) -> int:
-    """How often a sampler asks the model in so many steps down to the end; of `restart`, about.
+    """Return how many times a sampler evaluates the model; approximate for ``restart``.
 
     Args:
-        steps: At least 1.
+        sampler: Name of the sampler.
+        steps: Number of steps down to the end, at least 1.
     """
     record = sampler_record(sampler)
     times, more = (1, 0) if record is None else record["evaluations"]
@@ -203,7 +213,7 @@ def evaluations(sampler: str, steps: int) -> int:
 
 
 def _schedules(record: Mapping[str, Any] | None, kind: str) -> tuple[str, ...]:
-    """Those that a sampler follows with models of a kind of noise; none if it can't sample them."""
+    """Return a sampler's schedules for models of a noise kind; empty if it cannot sample them."""
     if record is None or kind not in record["kinds"]:
         return ()
     if kind == "flow":
@@ -224,24 +234,24 @@ _ALLOWED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 ALLOWED_SCHEDULES = _ALLOWED["discrete"]
-"""By sampler: the schedules it can follow. Those that read the model's table of cumulative alphas
-can't take noise levels between two of its timesteps."""
+"""Schedules that each sampler supports. Samplers that read the model's table of cumulative alphas
+cannot use noise levels between two of its timesteps."""
 
 NOISE_KINDS = tuple(_ALLOWED)
-"""Kinds of noise that models are trained on: a variance for each of a number of timesteps
-(``discrete``), or a straight way from the image to the noise (``flow``, flow matching)."""
+"""Noise kinds of models: ``discrete``, a variance for each training timestep, or ``flow``, a
+straight path from the image to the noise (flow matching)."""
 
 
 def allowed_schedules(kind: str) -> Mapping[str, tuple[str, ...]]:
-    """By sampler that models of a kind of noise can be sampled with: the schedules to follow."""
+    """Return the supported schedules of each sampler that can sample models of a noise kind."""
     return _ALLOWED[kind]
 
 
 def check_sampler(sampler: str, kind: str) -> None:
-    """Refuse unknown samplers and those that can't sample models of a kind of noise.
+    """Raise if a sampler is unknown or cannot sample models of a noise kind.
 
     Raises:
-        InvalidValue: On port ``sampler``, naming those that can.
+        InvalidValue: It is; on port ``sampler``. The error names the samplers that can.
     """
     record = sampler_record(sampler)
     if record is None:
@@ -264,9 +274,10 @@ _MODELS = {
 
 
 def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") -> bool:
-    """Whether a sampler takes noise levels between two of a table's timesteps.
+    """Return whether a sampler can use noise levels between two timesteps of a table.
 
     Args:
+        sampler: Name of the sampler.
         kind: One of `NOISE_KINDS`.
         convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     """
@@ -279,13 +290,16 @@ def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") ->
 def check_combination(
     sampler: str, schedule: str, kind: str = "discrete", convention: str = "diffusers"
 ) -> None:
-    """Refuse unknown names, and what doesn't go together.
+    """Raise if a sampler or a schedule is unknown, or if they cannot be combined.
 
     Args:
-        kind: One of `NOISE_KINDS`: what the model is trained on.
-        convention: As of `follows_any_level`.
+        sampler: Name of the sampler.
+        schedule: Name of the schedule.
+        kind: Noise kind of the model, one of `NOISE_KINDS`.
+        convention: The same as in `follows_any_level`.
     Raises:
-        InvalidValue: On port ``sampler`` or ``schedule``, naming what is allowed.
+        InvalidValue: They do not fit; on port ``sampler`` or ``schedule``. The error names the
+            allowed values.
     """
     check_sampler(sampler, kind)
     check_schedule(schedule, kind)
@@ -301,12 +315,13 @@ def check_combination(
 
 
 def check_schedule(schedule: str, kind: str = "") -> None:
-    """Refuse unknown schedules and those that no model of a kind of noise can follow.
+    """Raise if a schedule is unknown, or if models of a noise kind cannot use it.
 
     Args:
-        kind: One of `NOISE_KINDS`; empty for any.
+        schedule: Name of the schedule.
+        kind: One of `NOISE_KINDS`. Empty for any.
     Raises:
-        InvalidValue: On port ``schedule``, naming what is allowed.
+        InvalidValue: It does not fit; on port ``schedule``. The error names the allowed values.
     """
     if schedule in SCHEDULE_NAMES:
         fits = kind != "flow" or schedule in FLOW_SCHEDULE_NAMES
@@ -325,12 +340,13 @@ def check_schedule(schedule: str, kind: str = "") -> None:
 
 
 def check_align_your_steps(aligned: Sequence[int], title: str = "the model") -> None:
-    """Refuse `ALIGN_YOUR_STEPS` with a family that it wasn't found for.
+    """Raise if no Align Your Steps schedule was published for a family.
 
     Args:
-        aligned: The timesteps that were found for the family, if any.
+        aligned: The published timesteps for the family. Empty if there are none.
+        title: Display name of the family.
     Raises:
-        InvalidValue: On port ``schedule``.
+        InvalidValue: There are none; on port ``schedule``.
     """
     if not aligned:
         raise InvalidValue(

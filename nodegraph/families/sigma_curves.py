@@ -1,4 +1,4 @@
-"""Curves of noise levels and timesteps for any kind of noise. Imports no torch."""
+"""Sigma schedules and timestep schedules for any kind of noise. Imports no torch."""
 
 from __future__ import annotations
 
@@ -40,44 +40,47 @@ _GITS_TABLE = (
     (100, 88, 78, 68, 59, 50, 42, 34, 27, 21, 16, 12, 9, 7, 5, 4, 3, 2, 1),
     (100, 88, 78, 68, 59, 50, 42, 34, 27, 21, 17, 13, 10, 8, 6, 5, 4, 3, 2, 1),
 )
-"""By number of steps: hundredths of the training range at which they begin, as they were found
-along the ways of Stable Diffusion 1.5 at the usual coefficient, 1.2; one step is the whole way."""
+"""Start of each step in hundredths of the training range, by number of steps. They were found from
+sampling trajectories of Stable Diffusion 1.5 at the usual coefficient, 1.2. One step is the whole
+range."""
 
 MOST_FOUND = len(_GITS_TABLE)
-"""Steps; of more, those of the longest lie along the same curve."""
+"""Largest number of steps in the table. Longer schedules follow the curve of its last row."""
 
 
 def gits_timesteps(steps: int, timesteps: int) -> NDArray[np.float64]:
-    """Falling timesteps, with the closing 0, of as many steps as are asked for or were found.
+    """Return the descending timesteps of the GITS schedule, with the final 0.
 
-    Source: Chen et al. 2024, arXiv:2405.11326, section 4; the numbers are those that tools pass on
-    as GITS.
+    Source: Chen et al. 2024, arXiv:2405.11326, section 4; the numbers are those that other tools
+    use for GITS.
 
     Args:
-        steps: At least 1.
-        timesteps: That the model was trained on.
+        steps: Number of steps, at least 1.
+        timesteps: Number of timesteps that the model was trained on.
     Returns:
-        min(steps, `MOST_FOUND`) + 1 timesteps, between whole ones.
+        min(steps, `MOST_FOUND`) + 1 timesteps, which may be fractional.
     """
     percentages = _GITS_TABLE[min(steps, MOST_FOUND) - 1]
     return np.array([*percentages, 0], dtype=np.float64) * ((timesteps - 1) / 100)
 
 
 ROUNDING = 1.001
-"""Levels this much above the model's greatest are taken to be rounded ones."""
+"""Factor by which a noise level may exceed the model's greatest, as rounding error."""
 
 
 def resolve_sigma_range(
     own: tuple[float, float], greatest: float, high: float | None, low: float | None
 ) -> tuple[float, float]:
-    """The ends that somebody chose, the model's own where nothing was.
+    """Return the greatest and the least sigma: the chosen ones, or the model's where None.
 
     Args:
         own: Greatest and least level of the schedule with this model.
-        greatest: Noise level that the model knows.
+        greatest: Greatest noise level of the model.
+        high: Chosen greatest level. None for the model's.
+        low: Chosen least level. None for the model's.
     Raises:
-        InvalidValue: They are the wrong way round, or above what the model knows; on port
-            ``sigma_max`` or ``sigma_min``.
+        InvalidValue: The minimum is above the maximum, or the maximum is above that of the model;
+            on port ``sigma_max`` or ``sigma_min``.
     """
     if high is not None:
         check_sigma(high, greatest, "sigma_max")
@@ -93,10 +96,10 @@ def resolve_sigma_range(
 
 
 def check_sigma(level: float, greatest: float, port: str) -> None:
-    """Refuse noise levels above what a model knows.
+    """Raise if a noise level is above the greatest level of a model.
 
     Raises:
-        InvalidValue: On the port.
+        InvalidValue: It is; on the port.
     """
     if level > greatest * ROUNDING:
         raise InvalidValue(
@@ -108,22 +111,22 @@ def check_sigma(level: float, greatest: float, port: str) -> None:
 
 
 BETA_SHAPE = 0.6
-"""Of the beta schedule. Source: Lee et al. 2024, arXiv:2407.12173, section 4."""
+"""Alpha and beta of the beta schedule. Source: Lee et al. 2024, arXiv:2407.12173, section 4."""
 
 
 def beta_quantiles(
     chances: NDArray[np.float64], alpha: float, beta: float | None = None
 ) -> NDArray[np.float64]:
-    """Where the Beta(alpha, beta) distribution reaches the given chances.
+    """Return quantiles of the Beta(alpha, beta) distribution.
 
     Newton's method on u = x ** alpha, in which the incomplete beta function is a power series
     with positive terms (DLMF 8.17.7), hence convex: from above it converges without overshooting.
     Above 1/2 the mirror image is taken, so the series always converges fast.
 
     Args:
-        chances: In 0..1.
+        chances: Probabilities in 0..1.
         alpha: Above 0, at most 1.
-        beta: The same; None for as alpha.
+        beta: Above 0, at most 1. None for the value of `alpha`.
     """
     beta = alpha if beta is None else beta
     total = math.exp(math.lgamma(alpha) + math.lgamma(beta) - math.lgamma(alpha + beta))
@@ -138,7 +141,7 @@ def beta_quantiles(
 
 
 def _low_quantiles(wanted: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
-    """Where the incomplete beta function is as wanted; at most 1/2."""
+    """Return where the incomplete beta function has the wanted values; at most 1/2."""
     u = wanted * alpha
     for _ in range(_NEWTON_STEPS):
         x = u ** (1 / alpha)
@@ -151,7 +154,7 @@ _SERIES_TERMS = 70
 
 
 def _beta_series(x: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
-    """Sum of (1 - beta)_n / n! · x^n / (alpha + n): the incomplete beta function / x^alpha."""
+    """Sum (1 - beta)_n / n! · x^n / (alpha + n): the incomplete beta function / x^alpha."""
     factors = [1.0]
     for n in range(1, _SERIES_TERMS):
         factors.append(factors[-1] * (n - beta) / n)
@@ -162,11 +165,11 @@ def _beta_series(x: NDArray[np.float64], alpha: float, beta: float) -> NDArray[n
 _NEARLY_NONE = 1e-5
 """Keeps logarithms finite."""
 THRESHOLD = 0.025
-"""Part of the noise that the first half of a linear-quadratic schedule takes away."""
+"""Part of the noise that the first half of a linear-quadratic schedule removes."""
 
 
 def karras_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
-    """Falling levels, evenly spaced in sigma ** (1 / rho).
+    """Return descending levels, evenly spaced in sigma ** (1 / rho).
 
     Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
     """
@@ -175,15 +178,20 @@ def karras_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np
 
 
 def exponential_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:
-    """Falling levels, evenly spaced in log sigma, as k-diffusion's get_sigmas_exponential."""
+    """Return descending levels, evenly spaced in log sigma.
+
+    Source: k-diffusion's get_sigmas_exponential.
+    """
     return np.asarray(np.exp(np.linspace(math.log(high), math.log(low), steps)))
 
 
 def polyexponential_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
-    """Falling levels, polynomial in log sigma, as k-diffusion's get_sigmas_polyexponential.
+    """Return descending levels, polynomial in log sigma.
+
+    Source: k-diffusion's get_sigmas_polyexponential.
 
     Args:
-        rho: 1 spaces them evenly in log sigma; above it more of them lie low.
+        rho: 1 spaces the levels evenly in log sigma. Above 1, more levels are low.
     """
     ramp = np.linspace(1, 0, steps) ** rho
     return np.asarray(np.exp(ramp * (math.log(high) - math.log(low)) + math.log(low)))
@@ -192,14 +200,14 @@ def polyexponential_levels(high: float, low: float, steps: int, rho: float) -> N
 def laplace_levels(
     high: float, low: float, steps: int, mu: float, scale: float
 ) -> NDArray[np.float64]:
-    """Falling levels whose logarithms are quantiles of Laplace's distribution.
+    """Return descending levels whose logarithms are quantiles of the Laplace distribution.
 
     Source: Hang & Gu 2024, arXiv:2407.03297, table 1, as k-diffusion's in ComfyUI.
 
     Args:
-        high, low: Levels beyond them are taken to be them.
-        mu: Middle of log sigma, where levels are dense.
-        scale: Of the distribution: how far around it they spread.
+        high, low: Greatest and least level. Others are clipped to this range.
+        mu: Center of the distribution of log sigma, where levels are dense.
+        scale: Scale of the distribution.
     """
     chances = np.linspace(0, 1, steps)
     side = np.sign(0.5 - chances)
@@ -208,40 +216,40 @@ def laplace_levels(
 
 
 def vp_levels(steps: int, beta_range: float, beta_min: float, least: float) -> NDArray[np.float64]:
-    """Falling levels of evenly spaced times of the variance preserving process.
+    """Return descending levels of evenly spaced times of the variance preserving process.
 
     Source: Song et al. 2021, arXiv:2011.13456, appendix C, as k-diffusion's get_sigmas_vp.
 
     Args:
-        beta_range, beta_min: Beta rises by the first from the second, over times from 0 to 1.
-        least: The last time above 0.
+        beta_range, beta_min: Beta rises from `beta_min` by `beta_range` over times from 0 to 1.
+        least: Last time above 0.
     """
     times = np.linspace(1, least, steps)
     return np.asarray(np.sqrt(np.expm1(beta_range * times**2 / 2 + beta_min * times)))
 
 
 def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:
-    """Falling levels whose arc tangents are evenly spaced.
+    """Return descending levels whose arc tangents are evenly spaced.
 
-    Source: Sabour et al. 2024, arXiv:2404.14507, theorem 3.1: the least divergence where the
+    Source: Sabour et al. 2024, arXiv:2404.14507, theorem 3.1: the least divergence if the
     images are one Gaussian of variance 1.
     """
     return np.asarray(np.tan(np.linspace(math.atan(high), math.atan(low), steps)))
 
 
 def log_linear_levels(levels: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Another number of falling levels along the same curve: its logarithm, between neighbors.
+    """Resample descending levels to another number by log-linear interpolation.
 
     Args:
-        levels: Above 0, the last one included.
-        steps: How many to give, without the last one.
+        levels: The levels, above 0, the last one included.
+        steps: Number of returned levels, without the last one.
     """
     places = np.linspace(0, len(levels) - 1, steps + 1)[:-1]
     return np.exp(np.interp(places, np.arange(len(levels)), np.log(levels)))
 
 
 def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
-    """Levels from 1 on: a first half of short equal steps, a second that grows.
+    """Return levels from 1 down: short equal steps in the first half, growing ones in the second.
 
     Source: Polyak et al. 2024, arXiv:2410.13720 (Movie Gen), with the numbers of Mochi's
     pipeline in diffusers and of ComfyUI (``comfy/samplers.py``).
@@ -260,10 +268,10 @@ def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class SigmaCurve:
-    """A schedule defined by a package or a pack; see `schedule`.
+    """Schedule defined by a package or a pack; see `schedule`.
 
     Attributes:
-        name: Its name in nodes.
+        name: Name of the schedule in nodes.
         sigmas: Function of the number of steps (at least 1), the maximum and the minimum sigma. It
             returns one sigma per step, descending, without the final 0. Sigma is the ratio of
             noise to latent in table models, and the fraction of noise, 0 to 1, in flow models.
@@ -279,12 +287,12 @@ class SigmaCurve:
 
     @property
     def module(self) -> str:
-        """The module of its function."""
+        """Name of the module of its function."""
         return module_of(self.sigmas)
 
     @property
     def record(self) -> dict[str, Any]:
-        """What checks ask, as JSON has it."""
+        """Properties that checks need without torch, as JSON values."""
         unknown = set(self.kinds) - set(NOISE_KINDS)
         if unknown or not self.kinds:
             known = ", ".join(NOISE_KINDS)
@@ -295,18 +303,26 @@ class SigmaCurve:
 def schedule(
     name: str, kinds: str | Sequence[str] = NOISE_KINDS
 ) -> Callable[[Callable[[int, float, float], Sequence[float]]], SigmaCurve]:
-    """Make a schedule from a function of steps, maximum and minimum sigma; see `SigmaCurve`."""
+    """Make a schedule from a function of steps, maximum and minimum sigma; see `SigmaCurve`.
+
+    Use it as a decorator.
+
+    Args:
+        name: Name of the schedule in nodes.
+        kinds: Noise kinds of the models that support it: ``discrete``, ``flow`` or both.
+    """
     check_plugin_name("schedule", name)
     some = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     return lambda sigmas: SigmaCurve(name, sigmas, some)
 
 
 def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.float64]:
-    """The falling levels of a package's or a pack's schedule, without the closing 0.
+    """Return the descending levels of a package's or a pack's schedule, without the final 0.
 
     Args:
         name: One of `SCHEDULE_PLUGINS`.
-        high, low: The greatest and the least noise level.
+        steps: Number of levels.
+        high, low: Greatest and least noise level.
     Raises:
         InvalidValue: Its function returns something else, or raises an error; on port ``schedule``.
     """
@@ -340,4 +356,4 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
 
 
 _MOST_SHOWN = 8
-"""Levels that a message names at most."""
+"""Largest number of levels in a message."""

@@ -1,4 +1,4 @@
-"""Base classes of guiders and added guidance, and changing scales. Imports no torch.
+"""Base classes of guiders and added guidance, and scales that change. Imports no torch.
 
 A `GuidanceMethod` describes a guider: nodes create it and cache keys contain it. It creates the
 `Guider` that works during a sampling. A new guider needs only a description in
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from nodegraph.sampling.prompts import PromptFitter, Prompts
 
 SCALE_LAWS = ("linear", "cosine", "late", "within")
-"""How a scale goes over: evenly, gently at both ends, mostly in the last steps, or not at all: it
-is the other one in a part of the sampling."""
+"""How a scale changes: linearly, along a cosine, or mostly in the last steps. With ``within``, it
+has the other value in a range of the sampling."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangingScale:
-    """A guidance scale that changes during a sampling.
+    """Guidance scale that changes during a sampling.
 
     Source: Wang et al. 2024, arXiv:2404.13040; ``late`` is its power of the cosine.
 
@@ -53,7 +53,7 @@ class ChangingScale:
         check_interval(self.begins, self.ends)
 
     def at(self, begin: float, moment: Moment) -> float:
-        """The scale at a moment of a sampling that begins with another."""
+        """Return the scale at a moment of a sampling that starts with the scale `begin`."""
         if self.law == "within":
             return self.end if moment.is_within(self.begins, self.ends) else begin
         done = self._done(min(1.0, moment.schedule_step / max(1, moment.schedule_steps - 1)))
@@ -64,36 +64,37 @@ class ChangingScale:
         return begin + (self.end - begin) * done
 
     def _done(self, walked: float) -> float:
-        """Share of the way over, by that of the steps."""
+        """Return the completed share of the change for a share of the steps."""
         if self.begins == self.ends:
             return float(walked >= self.ends)
         return min(1.0, max(0.0, (walked - self.begins) / (self.ends - self.begins)))
 
 
 class StatelessGuider:
-    """A guider that keeps nothing between steps."""
+    """Base class of guiders that keep no state between steps."""
 
     __slots__ = ()
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing."""
+        """Return an empty state."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to do."""
+        """Do nothing: there is no state."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuidedModel:
-    """The model and prompts that a guider works with during a sampling.
+    """Model and prompts that a guider uses during a sampling.
 
     Attributes:
         model: The model without the hooks of a step cache.
         evaluator: Evaluates the model.
+        family: Family of the model.
         cfg: The chosen guidance scale.
-        scale: The guidance scale at a moment; it may change during the sampling.
-        scale_changes: Whether a changing scale was chosen.
-        fitting: The shapes that prompts are fitted to.
+        scale: Function that returns the guidance scale at a moment.
+        scale_changes: Whether the chosen scale changes during the sampling.
+        fitting: Fits prompts to the model and the latent.
         positive: The positive prompts, as given.
         sides: The prompts of each side, as the model takes them.
         extra_models: Other models in memory, by their recipes.
@@ -111,14 +112,14 @@ class GuidedModel:
     extra_models: Mapping[Recipe, Any]
 
     def both_sides(self) -> tuple[Side, ...]:
-        """The two sides, in the order in which the family's model is asked."""
+        """Return both sides in the order in which the family's model evaluates them."""
         if self.family.positive_first:
             return ("positive", "negative")
         return ("negative", "positive")
 
 
 class GuidanceMethod(ABC):
-    """How predictions are combined; subclasses are frozen dataclasses.
+    """Description of a guider: how predictions are combined. Subclasses are frozen dataclasses.
 
     Attributes:
         title: Display name.
@@ -129,22 +130,22 @@ class GuidanceMethod(ABC):
 
     @property
     def prompts(self) -> Mapping[Side, Conditioning]:
-        """Of the sides that it asks about besides the positive and the negative one."""
+        """Prompts of further sides, in addition to the positive and the negative one."""
         return {}
 
     @property
     def is_default(self) -> bool:
-        """Whether models that were distilled from guidance go with it, as it asks them no more."""
+        """Whether it is the default, which guidance-distilled models also allow."""
         return False
 
     @property
     def always(self) -> bool:
-        """Whether it asks about all of its sides whatever the scale."""
+        """Whether all of its sides are evaluated at every scale."""
         return False
 
     @abstractmethod
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """What works in one sampling."""
+        """Create the guider for one sampling."""
 
 
 class AddedTerm(Protocol):
@@ -152,30 +153,30 @@ class AddedTerm(Protocol):
 
     @property
     def evaluators(self) -> Mapping[Side, ModelEvaluator]:
-        """Who answers for some sides in place of the model itself."""
+        """Evaluators of other models, by the sides that they evaluate instead of the model."""
         ...
 
     def applies(self, moment: Moment) -> bool:
-        """Whether it takes part at a step."""
+        """Return whether it applies at a step."""
         ...
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
-        """What it needs evaluated, where it applies."""
+        """Return the sides that it needs at a step at which it applies."""
         ...
 
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """What it adds to the guided output.
+        """Return the term that it adds to the guided output.
 
         Args:
             x: The latent as the model takes it.
-            outputs: Of all sides that were evaluated; as ``guided`` what they add up to by now.
+            outputs: Outputs of all evaluated sides; ``guided`` is the guided output so far.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AddedGuidance(ABC):
-    """Describes guidance added to that of a guider.
+    """Description of guidance that is added to that of a guider.
 
     Attributes:
         title: Display name.
@@ -193,36 +194,36 @@ class AddedGuidance(ABC):
         check_interval(self.start, self.end)
 
     def prompts(self, index: int) -> Mapping[Side, Conditioning]:
-        """Of the sides that it asks about besides the positive and the negative one.
+        """Return prompts of further sides, in addition to the positive and the negative one.
 
         Args:
-            index: Its own among what is added.
+            index: Its index among the added guidance.
         """
         return {}
 
     @property
     def description(self) -> str:
-        """In words, with its scale."""
+        """Short description with its scale."""
         return f"{self.title} at {self.scale:g}"
 
     @property
     def needs_negative(self) -> bool:
-        """Whether it asks about more than the positive prompt."""
+        """Whether it needs more than the positive prompt."""
         return False
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """What has to be in memory besides the model."""
+        """Recipes of other models that it needs in memory."""
         return ()
 
     @abstractmethod
     def check(self, model: DiffusionModel) -> None:
-        """Refuse, before anything is loaded, what doesn't go with a model.
+        """Check, before anything is loaded, that it fits a model.
 
         Raises:
-            InvalidValue: On port ``guider``.
+            InvalidValue: It does not fit; on port ``guider``.
         """
 
     @abstractmethod
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
-        """What works in one sampling."""
+        """Create the added term for one sampling."""

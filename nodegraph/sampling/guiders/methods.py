@@ -1,4 +1,4 @@
-"""The methods of guidance that can be chosen, as values. Imports no torch."""
+"""Descriptions of the guidance methods, as values of guiders. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DefaultGuidance(GuidanceMethod):
-    """Classifier-free guidance, or what the model's family has in place of it."""
+    """Classifier-free guidance, or the guider that the model's family uses instead."""
 
     title: ClassVar[str] = "guidance"
 
     @property
     def is_default(self) -> bool:
-        """It is."""
+        """True: this is the default guidance."""
         return True
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """See `Family.guider_config` and `ClassifierFree`."""
+        """Create the guider of the model's family; see `Family.guider_config`, `ClassifierFree`."""
         from nodegraph.sampling.guiders.classifier_free import ClassifierFree
         from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 
@@ -49,12 +49,15 @@ class DefaultGuidance(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Dual(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.DualGuidance`.
+    """Guidance with two positive prompts, each with a scale.
+
+    See `nodegraph.sampling.guiders.classifier_free.DualGuidance`. Source: Brooks et al. 2023,
+    arXiv:2211.09800, equation 3.
 
     Attributes:
-        second: Another prompt to lead to, from the negative one; the positive one then leads from
-            there. Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
-        second_cfg: Its guidance scale.
+        second: Second prompt. Guidance goes from the negative prompt to this one, and from this
+            one to the positive prompt.
+        second_cfg: Guidance scale from the negative to the second prompt.
     """
 
     title: ClassVar[str] = "dual guidance"
@@ -67,16 +70,16 @@ class Dual(GuidanceMethod):
 
     @property
     def prompts(self) -> Mapping[Side, Conditioning]:
-        """The second one."""
+        """The second prompt."""
         return {"second": self.second}
 
     @property
     def always(self) -> bool:
-        """It does."""
+        """True: all three prompts are evaluated at every scale."""
         return True
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """With two scales."""
+        """Create the guider with both scales."""
         from nodegraph.sampling.guiders.classifier_free import DualGuidance
 
         return DualGuidance(guided_model.scale, self.second_cfg)
@@ -84,12 +87,15 @@ class Dual(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Projected(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.decomposed_guidance.ProjectedGuidance`.
+    """Adaptive projected guidance (APG).
+
+    See `nodegraph.sampling.guiders.decomposed_guidance.ProjectedGuidance`.
 
     Attributes:
-        momentum: What a step keeps of those before; negative momentum pushes away from them.
-        longest: Norm that the averaged way is cut to; 0 leaves it.
-        along: Share that is kept of what lies along the positive's output.
+        momentum: Momentum of the guidance update over steps. Negative momentum pushes away from
+            earlier updates.
+        longest: Largest norm of the averaged update. 0 for no limit.
+        along: Share that is kept of the update's component parallel to the positive output.
     """
 
     title: ClassVar[str] = "projected guidance"
@@ -99,7 +105,7 @@ class Projected(GuidanceMethod):
     along: float = 0.0
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """Projected from the first step on."""
+        """Create the guider, which projects from the first step on."""
         from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 
         momentum = self.momentum or None
@@ -116,10 +122,10 @@ class Projected(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class ZeroStar(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.ZeroStarGuidance`.
+    """CFG-Zero* guidance; see `nodegraph.sampling.guiders.classifier_free.ZeroStarGuidance`.
 
     Attributes:
-        zero_steps: Steps at the beginning that stay where they are.
+        zero_steps: Number of first steps with zero output, which do not change the latent.
     """
 
     title: ClassVar[str] = "CFG-Zero*"
@@ -127,7 +133,7 @@ class ZeroStar(GuidanceMethod):
     zero_steps: int = 1
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """From a negative answer that is scaled."""
+        """Create the guider, which scales the negative output."""
         from nodegraph.sampling.guiders.classifier_free import ZeroStarGuidance
 
         return ZeroStarGuidance(guided_model, self.zero_steps)
@@ -135,12 +141,12 @@ class ZeroStar(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Tangential(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.TangentialGuidance`."""
+    """Tangential guidance; see `nodegraph.sampling.guiders.classifier_free.TangentialGuidance`."""
 
     title: ClassVar[str] = "tangential guidance"
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """Along the main direction."""
+        """Create the guider."""
         from nodegraph.sampling.guiders.classifier_free import TangentialGuidance
 
         return TangentialGuidance(guided_model)
@@ -148,11 +154,13 @@ class Tangential(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Frequency(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.decomposed_guidance.FrequencyGuidance`.
+    """Frequency-decoupled guidance on the levels of a Laplacian pyramid.
+
+    See `nodegraph.sampling.guiders.decomposed_guidance.FrequencyGuidance`.
 
     Attributes:
-        high_cfg: Scale of high frequencies.
-        levels: Of the pyramid, at least 2.
+        high_cfg: Guidance scale of high frequencies.
+        levels: Number of levels of the pyramid, at least 2.
     """
 
     title: ClassVar[str] = "frequency-decoupled guidance"
@@ -164,7 +172,7 @@ class Frequency(GuidanceMethod):
         check_from_zero("high_cfg", self.high_cfg)
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """Level by level."""
+        """Create the guider."""
         from nodegraph.sampling.guiders.decomposed_guidance import FrequencyGuidance
 
         return FrequencyGuidance(guided_model, self.high_cfg, self.levels)
@@ -172,10 +180,13 @@ class Frequency(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Damped(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.MagnitudeGuidance`.
+    """Magnitude-aware guidance (MAMBO-G).
+
+    See `nodegraph.sampling.guiders.classifier_free.MagnitudeGuidance`.
 
     Attributes:
-        damping: How fast the scale goes down where both answers differ.
+        damping: How fast the scale decreases with the difference of the positive and the negative
+            output. At least 0; 0 does not decrease it.
     """
 
     title: ClassVar[str] = "magnitude-aware guidance"
@@ -186,7 +197,7 @@ class Damped(GuidanceMethod):
         check_from_zero("damping", self.damping)
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """By the length of the way."""
+        """Create the guider."""
         from nodegraph.sampling.guiders.classifier_free import MagnitudeGuidance
 
         return MagnitudeGuidance(guided_model, self.damping)
@@ -194,10 +205,12 @@ class Damped(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Adaptive(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.AdaptiveGuidance`.
+    """Adaptive guidance, which stops when the positive and the negative output are alike.
+
+    See `nodegraph.sampling.guiders.classifier_free.AdaptiveGuidance`.
 
     Attributes:
-        alike: Cosine between both answers from which on they are alike.
+        alike: Cosine similarity of both outputs at which they count as alike.
     """
 
     title: ClassVar[str] = "adaptive guidance"
@@ -205,7 +218,7 @@ class Adaptive(GuidanceMethod):
     alike: float = 0.99
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """As long as it makes a difference."""
+        """Create the guider."""
         from nodegraph.sampling.guiders.classifier_free import AdaptiveGuidance
 
         return AdaptiveGuidance(guided_model, self.alike)
@@ -213,11 +226,11 @@ class Adaptive(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Thresholded(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.classifier_free.ThresholdedGuidance`.
+    """Dynamic thresholding; see `nodegraph.sampling.guiders.classifier_free.ThresholdedGuidance`.
 
     Attributes:
-        mimic_cfg: The lower scale, in whose range the answer is kept.
-        quantile: Part of a channel's values that isn't cut.
+        mimic_cfg: Lower guidance scale whose value range limits the output.
+        quantile: Fraction of a channel's values that is not clipped.
     """
 
     title: ClassVar[str] = "dynamic thresholding"
@@ -229,24 +242,24 @@ class Thresholded(GuidanceMethod):
         check_from_zero("mimic_cfg", self.mimic_cfg)
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """With both scales."""
+        """Create the guider with both scales."""
         from nodegraph.sampling.guiders.classifier_free import ThresholdedGuidance
 
         return ThresholdedGuidance(guided_model, self.mimic_cfg, self.quantile)
 
 
 GUIDER_NAMES = ("cfg",)
-"""The built-in guidance that is chosen by name; the others have nodes of their own."""
+"""Built-in guiders that are chosen by name; the others each have a node."""
 GUIDER_PLUGINS = PluginGroup("nodegraph.guiders", GUIDER_NAMES)
-"""The guidance of packages and packs: what `guider` makes."""
+"""Guiders of packages and packs, made by `guider`."""
 
 
 @dataclass(frozen=True)
 class GuiderFunction:
-    """A guider defined by a function; see `guider`.
+    """Guider defined by a function; see `guider`.
 
     Attributes:
-        name: Its name in nodes.
+        name: Name of the guider in nodes.
         combine: Function of the model's predictions for the positive and the negative prompt
             (float32 tensors of the latent's shape) and the guidance scale. It returns the guided
             prediction in the same shape.
@@ -259,28 +272,34 @@ class GuiderFunction:
 
     @property
     def module(self) -> str:
-        """The module of its function."""
+        """Name of the module of its function."""
         return module_of(self.combine)
 
     @property
     def record(self) -> dict[str, Any]:
-        """Checks ask nothing."""
+        """Empty: checks need no properties of a guider."""
         return {}
 
 
 def guider(name: str) -> Callable[[Callable[[Tensor, Tensor, float], Tensor]], GuiderFunction]:
-    """Make a guider from a function of both predictions and the scale; see `GuiderFunction`."""
+    """Make a guider from a function of both predictions and the scale; see `GuiderFunction`.
+
+    Use it as a decorator.
+
+    Args:
+        name: Name of the guider in nodes.
+    """
     check_plugin_name("guider", name)
     return lambda combine: GuiderFunction(name, combine)
 
 
 @dataclass(frozen=True, slots=True)
 class PluginGuidance(GuidanceMethod):
-    """Guidance of a package or a pack.
+    """Guidance by the guider of a package or a pack.
 
     Attributes:
-        name: One of `GUIDER_PLUGINS`.
-        release: Of the package or pack: results count by it.
+        name: Name of the guider, one of `GUIDER_PLUGINS`.
+        release: Release of the package or pack, which is part of cache keys.
     """
 
     title: ClassVar[str] = "guidance of a pack"
@@ -289,7 +308,7 @@ class PluginGuidance(GuidanceMethod):
     release: str
 
     def begin(self, guided_model: GuidedModel) -> Guider:
-        """By its function."""
+        """Create the guider with its function."""
         from nodegraph.sampling.guiders.classifier_free import FunctionGuidance
 
         function: GuiderFunction = GUIDER_PLUGINS[self.name].load()
@@ -297,10 +316,10 @@ class PluginGuidance(GuidanceMethod):
 
 
 def named_guidance(name: str) -> GuidanceMethod:
-    """The guidance of a name.
+    """Return the guidance method of a name.
 
     Raises:
-        InvalidValue: There is none; on port ``guider``.
+        InvalidValue: There is no guider of this name; on port ``guider``.
     """
     if name in GUIDER_NAMES:
         return DefaultGuidance()

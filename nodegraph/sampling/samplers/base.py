@@ -1,7 +1,8 @@
-"""What a sampler is: a generator function over a walk, and the driver that runs it.
+"""Samplers: generator functions over the steps of a `Walk`, and the driver that runs them.
 
-A method reads like its paper. It is handed a `Walk` and the latent, asks for the model's output
-with ``output = yield Evaluate(x, level)``, and ends each step with ``x = yield Done(x, denoised)``:
+A sampler method is written like the formulas of its paper. It receives a `Walk` and the latent. It
+gets the model's output with ``output = yield Evaluate(x, level)``, and ends each step with
+``x = yield Done(x, denoised)``:
 
     @sampler("euler", ...)
     def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
@@ -10,13 +11,13 @@ with ``output = yield Evaluate(x, level)``, and ends each step with ``x = yield 
             ...
             x = yield Done(x + (after.sigma - here.sigma) * slope, denoised)
 
-It never calls the model itself, so that the loop around it may preview, cancel, checkpoint, mask,
-or evaluate several samplings in one batch:
+It never calls the model itself. The loop around it can therefore show previews, cancel, save
+checkpoints, apply masks, or evaluate several samplings in one batch:
 
     while not sampler.done:
         sampler.feed(model(sampler.model_input(), sampler.timestep))
 
-Synonyms elsewhere: scheduler (diffusers), solver (refiners).
+Names in other libraries: scheduler (diffusers), solver (refiners).
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseLevel, NoiseSpace
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
 NOISY = {"eta": 1.0, "s_noise": 1.0}
-"""Options of methods that draw part of the noise anew."""
+"""Options and defaults of methods that add fresh noise in each step."""
 CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
-"""Options of methods that may raise the noise before their steps."""
+"""Options and defaults of methods that may raise the noise level before a step."""
 
 
 class Evaluate(NamedTuple):
-    """A method asks for the model's output for x at a noise level, and is sent that output.
+    """Request for the model's output at a noise level; ``yield`` returns that output.
 
-    The driver rounds x to the latent's precision. A method that computes with the rounded x itself
-    rounds it first, by `Walk.kept`.
+    The driver rounds x to the latent's precision. A method that also computes with the rounded x
+    rounds it first with `Walk.kept`.
     """
 
     x: Tensor
@@ -59,8 +60,9 @@ class Evaluate(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A step is done: x is at the next noise level. The driver rounds x to the latent's precision,
-    and sends it back, changed where a mask keeps a part of an image.
+    """End of a step, with x at the next noise level; ``yield`` returns x for the next step.
+
+    The driver rounds x to the latent's precision, and changes it where a mask keeps the image.
 
     Attributes:
         denoised: The clean latent that the model predicted last.
@@ -72,23 +74,23 @@ class Done(NamedTuple):
 
 Steps: TypeAlias = "Generator[Evaluate | Done, Tensor, None]"
 _NEARLY_ALL = 0.9998
-"""Sigma of a flow from which on all is noise."""
+"""Sigma of a flow model above which a latent counts as pure noise."""
 
 
 class Walk(Generic[S]):
-    """What a method is handed besides the latent.
+    """Steps, options, memory and noise of one sampling, for a sampler method.
 
     Attributes:
-        space: How the latent is kept; of a kind that the method names for the model's noise.
+        space: Representation of the latent, from the method's `spaces` for the model's noise kind.
         noise_levels: The noise levels.
-        options: The numbers that the method takes.
-        memory: What a multistep method remembers from step to step, and nothing else of it: tensors
-            of x's shape by name, written before a step is done.
-        index: The level that the walk began at, or was resumed at.
-        unguided: The model's output without guidance at the last `Evaluate`, for those that
-            ask for it. None: as the guided one.
-        brownian_tree: Where fresh noise comes from. None: the generators, whose noise depends on
-            how often they were drawn from.
+        options: Values of the method's options.
+        memory: State of a multistep method: tensors of the shape of x by name, written before
+            `Done`. Keep no other state between steps.
+        index: Index of the first level, or of the level that the sampling resumes at.
+        unguided: The model's output without guidance at the last `Evaluate`, for methods with
+            `asks_unguided`. None if it is equal to the guided output.
+        brownian_tree: Source of fresh noise. None for the generators, whose noise depends on the
+            number of draws.
     """
 
     def __init__(
@@ -105,53 +107,54 @@ class Walk(Generic[S]):
         self.dtype = torch.float32
 
     def steps(self) -> Iterator[tuple[NoiseLevel[S], NoiseLevel[S]]]:
-        """The levels that each of the remaining steps leads from and to."""
+        """Yield the noise level before and after each of the remaining steps."""
         for index in range(self.index, self.noise_levels.end):
             yield self.level(index), self.level(index + 1)
 
     def level(self, index: int) -> NoiseLevel[S]:
+        """Return the noise level of an index."""
         return NoiseLevel(self.space, index)
 
     @property
     def count(self) -> int:
-        """Steps of the whole schedule, of which the walk may be a part: the index of its end."""
+        """Number of steps of the whole schedule, which may have more steps than this walk."""
         return self.noise_levels.level_count
 
     def is_last(self, level: NoiseLevel[NoiseSpace]) -> bool:
-        """Whether a step from a level leads to the end of the whole schedule."""
+        """Return whether the step from a level is the last of the whole schedule."""
         return level.index == self.count - 1
 
     @property
     def is_comfyui(self) -> bool:
-        """Whether it is walked by ComfyUI's convention."""
+        """Whether the sampling follows ComfyUI's convention."""
         return self.noise_levels.comfyui_progress is not None
 
     @property
     def whole_range(self) -> tuple[int, int]:
-        """The first level and the end of the schedule that this is a part of, or all."""
+        """First level and end of the whole schedule, which may be longer than this walk."""
         levels = self.noise_levels
         return levels.whole_range or (levels.first, levels.level_count)
 
     def kept(self, x: Tensor) -> Tensor:
-        """x rounded to the latent's precision, mostly that of the model."""
+        """Round x to the latent's precision, which is usually that of the model."""
         return x.to(self.dtype)
 
     def unguided_denoised(
         self, level: NoiseLevel[NoiseSpace], x: Tensor, denoised: Tensor
     ) -> Tensor:
-        """What the model predicts without guidance, where it predicted `denoised` with it; both
-        float32."""
+        """Return the clean latent predicted without guidance, float32; `denoised` is that with
+        guidance."""
         if self.unguided is None:
             return denoised
         return level.denoised(self.unguided, x).to(torch.float32)
 
     def noise(self, like: Tensor) -> Tensor:
-        """The generators' next noise, times s_noise; drawn in float32, also for narrower `like`."""
+        """Draw noise from the generators, times s_noise, in float32 and cast to `like`'s dtype."""
         drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
         return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
     def noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """As `noise`, but of the Brownian motion between two sigmas where there is one."""
+        """Draw noise as `noise` does, or from the Brownian tree between two sigmas if it is set."""
         if self.brownian_tree is None:
             return self.noise(like)
         start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
@@ -165,37 +168,36 @@ def _once(walk: Walk[Any], index: int) -> int:
 
 @dataclass(frozen=True)
 class Method:
-    """A sampler's method and all that is known of it; made by `method`.
+    """Sampler method and its properties; made by `sampler`.
 
-    `nodegraph/families/samplers.json` is made of it, as most of it is asked for without torch.
+    Checks that run without torch read the properties from `nodegraph/families/samplers.json`.
 
     Attributes:
-        name: As in workflows.
+        name: Name of the sampler in workflows.
         walk: The generator function; its docstring names the paper.
-        spaces: By kind of noise, the space that it works in; where there is none, it can't sample
-            such models.
-        grid: How it lays its steps over training timesteps.
-        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where
-            that is another.
-        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise
+        spaces: Representation of the latent that it works in, by noise kind. Models of other
+            noise kinds are not supported.
+        grid: How its steps are placed on the training timesteps.
+        comfyui_spaces: Representations that differ under ComfyUI's convention, by noise kind.
+        uses_brownian_noise: Whether its noise may be increments of a Brownian motion over noise
             levels.
-        draws: How often fresh noise is drawn in the step from a level; 1 if not given. Without
-            meaning for methods that draw none. By it a part of a schedule begins with the noise
-            that the whole would draw there.
-        keeps_precision: Whether a latent that is wider than the model's output stays so between
-            steps, as with diffusers' scheduler of this method.
-        order: Of convergence, without what it draws: with half the step, the error falls to
-            1 / 2**order. 0 for methods of models that were distilled for few steps, and of draws.
-        options: The options that it takes, of `SamplerOptions`, and what they are of themselves.
-        comfyui_options: What they are by ComfyUI's convention, where that is another.
+        draws: Function that returns how many times the step from a level draws fresh noise;
+            default 1. A sampling of part of a schedule uses it to start with the noise that the
+            whole schedule would draw there. Methods without fresh noise ignore it.
+        keeps_precision: Whether a latent with a wider dtype than the model's output keeps it
+            between steps, as in diffusers' scheduler of this method.
+        order: Order of convergence without fresh noise: half the step size divides the error by
+            2**order. 0 for methods of few-step distilled models and for stochastic methods.
+        options: The options of `SamplerOptions` that it takes, with their defaults.
+        comfyui_options: Defaults that differ under ComfyUI's convention.
         highest_order: Greatest value of its option ``order``.
-        asks_unguided: Whether it looks at what the model says without guidance: the negative
-            prompt is evaluated whatever the guidance scale.
-        evaluations: (a, b): n steps ask the model a · n + b times, and one step asks once. Of
-            `restart` about: it depends on the schedule.
-        elsewhere: By tool, its names there, where they aren't written alike.
-        also_comfyui: ComfyUI's samplers that step as it does, though others here have their names.
-        may_rise: Whether it walks from little noise to much, too.
+        asks_unguided: Whether it uses the model's prediction without guidance (CFG++). The
+            negative prompt is then evaluated at every guidance scale.
+        evaluations: (a, b): n steps evaluate the model a · n + b times, and one step once.
+            Approximate for `restart`, where it depends on the schedule.
+        elsewhere: Names in other tools that differ from `name`, by tool.
+        also_comfyui: Names of ComfyUI's samplers that compute the same, but name another one here.
+        may_rise: Whether it can also sample from low noise to high noise.
     """
 
     plugin_group: ClassVar[str] = SAMPLER_PLUGINS.name
@@ -220,12 +222,12 @@ class Method:
 
     @property
     def module(self) -> str:
-        """The module of its function."""
+        """Name of the module of its function."""
         return module_of(self.walk)
 
     @property
     def record(self) -> dict[str, Any]:
-        """What is asked of it without torch, as JSON has it."""
+        """Properties that checks need without torch, as JSON values."""
         check_declared(self)
         return {
             "kinds": list(self.spaces),
@@ -242,7 +244,7 @@ class Method:
         }
 
     def grid_for(self, convention: str = "diffusers") -> Grid:
-        """How it lays its steps by one of `nodegraph.sampling.sampling_parts.CONVENTIONS`."""
+        """Return its grid for one of `nodegraph.sampling.sampling_parts.CONVENTIONS`."""
         if convention == "diffusers" or (
             self.grid.reads_table and "discrete" not in self.comfyui_spaces
         ):
@@ -252,14 +254,14 @@ class Method:
 
 
 def _plain(options: Mapping[str, float]) -> dict[str, float | None]:
-    """Options as JSON has them, which knows no infinity."""
+    """Return options for JSON, which has no infinity: None instead."""
     return {name: None if math.isinf(value) else value for name, value in options.items()}
 
 
 def sampler(
     name: str, spaces: Spaces, grid: Grid, **facts: Any
 ) -> Callable[[Callable[[Walk[Any], Tensor], Steps]], Method]:
-    """Make a sampler of a generator function; arguments as of `Method`."""
+    """Make a sampler from the generator function it decorates; arguments as in `Method`."""
     return lambda walk: Method(name, walk, spaces, grid, **facts)
 
 
@@ -267,12 +269,12 @@ class Sampler:
     """Runs a method over noise levels, one evaluation of the model at a time.
 
     Args:
-        space: How the latent is kept; of the kind that the method has for the model's noise.
-        generators: One for each item, already used for the initial noise, or one for all of them;
-            methods that add noise on the way draw from them.
-        options: What the method takes of them is said in `SAMPLER_OPTIONS`.
+        space: Representation of the latent, from the method's `spaces` for the model's noise kind.
+        generators: One for each item, already used for the initial noise, or one for all items.
+            Stochastic methods draw from them.
+        options: Values of the options; `SAMPLER_OPTIONS` lists those that the method takes.
     Attributes:
-        step_index: Index of the noise level that x is at.
+        step_index: Index of the current noise level of x.
         denoised: The clean latent that the model predicted last, shaped as x; None at first.
     """
 
@@ -301,8 +303,8 @@ class Sampler:
 
     @property
     def x(self) -> Tensor:
-        """The latent as the sampler keeps it at `step_index`; on the model's device, in its dtype
-        or a wider one, shape (batch, channels, height / 8, width / 8)."""
+        """The latent at `step_index`, in the sampler's representation: on the model's device, in
+        its dtype or a wider one, shape (batch, channels, height / 8, width / 8)."""
         return self._x
 
     @x.setter
@@ -312,8 +314,8 @@ class Sampler:
 
     @property
     def unguided(self) -> Tensor | None:
-        """The model's output without guidance, for methods that ask for it: the loop sets it
-        before it feeds the guided one."""
+        """The model's output without guidance, for methods with `asks_unguided`: the loop sets it
+        before it calls `feed` with the guided output."""
         return self._walk.unguided
 
     @unguided.setter
@@ -322,28 +324,28 @@ class Sampler:
 
     @property
     def done(self) -> bool:
-        """Whether the end of the noise levels is reached; x is then the result."""
+        """Whether the last noise level is reached; x is then the result."""
         return self.step_index == self.noise_levels.end
 
     @property
     def steps_done(self) -> int:
-        """Steps completed so far."""
+        """Number of completed steps."""
         return self.step_index - self.noise_levels.first
 
     @property
     def timestep(self) -> Tensor:
-        """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
+        """Timestep of the next evaluation of the model; 0-dimensional, on the CPU."""
         return self._evaluation().level.timestep
 
     @property
     def model_timestep(self) -> Tensor:
-        """The same on the latent's device, where all of them were put once: nothing to wait for."""
+        """Timestep of the next evaluation on the latent's device, available without a sync."""
         level = self._evaluation().level
         return self._timesteps(level.space)[level.index]
 
     @property
     def next_timestep(self) -> Tensor:
-        """Where the step after this one begins, 0 if there is none; as `model_timestep`."""
+        """Start of the next step on the latent's device, 0 if there is none."""
         return self._timesteps(self.space)[self.step_index + 1]
 
     @property
@@ -353,42 +355,42 @@ class Sampler:
 
     @property
     def next_sigma(self) -> Tensor:
-        """Noise level that the current step leads to; 0 at the end of a whole schedule."""
+        """Noise level after the current step; 0 at the end of a whole schedule."""
         return self.noise_levels.sigmas[self.step_index + 1]
 
     def pure_noise(self, noise: Tensor) -> Tensor:
-        """Where sampling starts when nothing is given but standard normal noise."""
+        """Return the initial latent from standard normal noise."""
         return self.space.pure_noise(noise)
 
     def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        """A clean latent with standard normal noise at a noise level, as the sampler keeps it.
+        """Add standard normal noise of a level to a clean latent, in the sampler's representation.
 
         Args:
-            step_index: 0 to the number of levels, where the latent comes back as it is.
+            step_index: 0 to the number of levels; the last returns the latent unchanged.
         """
         return self.space.add_noise(latent, noise, step_index)
 
     def draws(self, step_index: int) -> int:
-        """How often fresh noise is drawn in the step from a level, if any is."""
+        """Return how many times the step from a level draws fresh noise, if it does."""
         return self.method.draws(self._walk, step_index)
 
     @property
     def evaluation_point(self) -> tuple[NoiseSpace, int]:
-        """The space over the noise levels at which the model is asked next, and the index there."""
+        """Space and index of the noise level of the next evaluation of the model."""
         level = self._evaluation().level
         return level.space, level.index
 
     def evaluation_x(self) -> Tensor:
-        """The latent that the model is asked about next, as the sampler keeps it."""
+        """Return the latent of the next evaluation, in the sampler's representation."""
         return self._walk.kept(self._evaluation().x)
 
     def model_input(self) -> Tensor:
-        """The same as the model takes it."""
+        """Return the latent of the next evaluation as the model takes it."""
         level = self._evaluation().level
         return level.space.model_input(self.evaluation_x(), level.index)
 
     def feed(self, output: Tensor) -> None:
-        """Go on with the model's output for `model_input` at `timestep`."""
+        """Continue with the model's output for `model_input` at `timestep`."""
         self._evaluation()
         assert self._steps is not None
         dtype = self._x.dtype if self.method.keeps_precision else output.dtype
@@ -405,16 +407,16 @@ class Sampler:
         self.step_index += 1
 
     def start(self, x: Tensor) -> None:
-        """Begin at x, as `pure_noise` or `add_noise` gave it."""
+        """Start at x, as returned by `pure_noise` or `add_noise`."""
         self.x = x
         self._placed = []
 
     def use_brownian_noise(self, seed: int, shape: Sequence[int]) -> None:
-        """Draw what comes as the steps of a Brownian motion, if the method may.
+        """Draw fresh noise from a Brownian motion, if the method supports it.
 
         Args:
-            seed: Of the motion, 0 to 2**64 - 1.
-            shape: Of the latent.
+            seed: Seed of the motion, 0 to 2**64 - 1.
+            shape: Shape of the latent.
         """
         if self.method.uses_brownian_noise:
             levels = self.noise_levels.sigmas[
@@ -429,10 +431,10 @@ class Sampler:
             self._walk.brownian_tree = BrownianTree(seed, low, high, shape)
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on later to the same bits; a step that is under way is walked
-        anew from its start.
+        """Return the state that is needed to resume with the same bits.
 
-        Contiguous tensors on the CPU that share no memory, by name: ready for safetensors.
+        A step that has begun is computed again from its start. The state has contiguous tensors on
+        the CPU that share no memory, by name, for safetensors.
         """
         state = {"x": self.x, "step": torch.tensor(self.step_index)}
         state |= {f"memory.{name}": tensor for name, tensor in self._memory.items()}
@@ -444,11 +446,11 @@ class Sampler:
         """Resume from what `state` returned, in a sampler made with the same arguments.
 
         Call `start` first, with any x of the same shape, dtype and device, and
-        `use_brownian_noise` again if it was called: the tree is no part of the state.
+        `use_brownian_noise` again if it was called: the tree is not part of the state.
 
         Raises:
-            ValueError: It is damaged, or of another batch, latent size, precision or schedule;
-                nothing was changed.
+            ValueError: It is damaged, or of another batch, latent size, precision or schedule.
+                Nothing is changed.
         """
         self._check_state(state)
         generators = [_generator_at(state[name]) for name in self._names]
@@ -464,7 +466,7 @@ class Sampler:
         self._steps = self._pending = None
 
     def _evaluation(self) -> Evaluate:
-        """What the method asks next; it goes on from the last step once somebody wants to know."""
+        """Return the next evaluation that the method requests; advance the method if needed."""
         if self._pending is None:
             self._generator_states = [item.get_state() for item in self.generators]
             if self._steps is None:
@@ -479,7 +481,7 @@ class Sampler:
         return self._pending
 
     def _next_event(self, answer: Tensor | None) -> Evaluate | Done:
-        """What the method yields next, once it is sent the answer to what it yielded last.
+        """Send the method the answer to its last ``yield``, and return what it yields next.
 
         Raises:
             InvalidValue: A package's or a pack's method yields something else, or raises an error.
@@ -535,14 +537,14 @@ class Sampler:
         )
 
     def _rewind(self) -> None:
-        """Forget a step that is under way, with what it drew."""
+        """Discard a step that has begun, and restore the generators."""
         if self._pending is not None:
             for generator, before in zip(self.generators, self._generator_states, strict=True):
                 generator.set_state(before)
             self._steps = self._pending = None
 
     def _timesteps(self, space: NoiseSpace) -> Tensor:
-        """The timesteps of a space on the latent's device, and a 0 after them."""
+        """Return the timesteps of a space on the latent's device, and a 0 after them."""
         for known, timesteps in self._placed:
             if known is space:
                 return timesteps
@@ -553,7 +555,7 @@ class Sampler:
 
     @property
     def _names(self) -> list[str]:
-        """Of the generators, in a state."""
+        """Names of the generators in a state."""
         return [f"generator.{index}" for index in range(len(self.generators))]
 
     def _check_state(self, state: Mapping[str, Tensor]) -> None:
@@ -579,7 +581,7 @@ def _kind(value: object) -> str:
 
 
 def _generator_at(state: Tensor) -> torch.Generator:
-    """A generator that goes on from a saved state."""
+    """Return a generator that continues from a saved state."""
     generator = torch.Generator("cpu")
     try:
         generator.set_state(state.to("cpu", copy=True))
