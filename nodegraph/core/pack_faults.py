@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import sys
-from asyncio.exceptions import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -267,9 +266,13 @@ def raise_plugin_fault(
     Args:
         word, name, function: See `plugin_fault`.
     """
-    torch = sys.modules.get("torch")
-    unchanged = (NodegraphError, MemoryError, KeyboardInterrupt, CancelledError)
-    if isinstance(error, unchanged) or (torch and isinstance(error, torch.OutOfMemoryError)):
+    unchanged: list[Any] = [NodegraphError, MemoryError, KeyboardInterrupt]
+    # Both are slow to import, and no error is of a module that is not.
+    if torch := sys.modules.get("torch"):
+        unchanged.append(torch.OutOfMemoryError)
+    if asyncio := sys.modules.get("asyncio"):
+        unchanged.append(asyncio.CancelledError)
+    if isinstance(error, tuple(unchanged)):
         raise error
     what = f"fails: {type(error).__name__}: {error}"
     raise plugin_fault(word, name, function, what) from error
