@@ -14,13 +14,13 @@ from pathlib import Path
 CLIENT = Path(__file__).parents[1] / "nodegraph" / "client"
 SOURCE, TARGET = CLIENT / "asynchronous", CLIENT / "blocking"
 HEAD = "# Made from ../asynchronous/{} by docs/generate_blocking_client.py: don't edit.\n"
-PACKAGE = '''"""The client for programs that wait for what they ask."""
+PACKAGE = '''"""Blocking client of a nodegraph server."""
 '''
 # In this order; each must be found somewhere.
 RULES = (
     (r"nodegraph\.client\.asynchronous", "nodegraph.client.blocking"),
     (r"nodegraph\.client\.async_wire", "nodegraph.client.wire"),
-    (r"Asks a server; for one event loop\.", "Asks a server; safe to use from several threads."),
+    (r"one server, for one event loop\.", "one server, safe to use from several threads."),
     (r"asynchronous generators", "generators"),
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),

@@ -1,7 +1,7 @@
-"""What can go wrong, as data first and text second.
+"""Error classes, with structured data for each problem.
 
-Every error knows the node and port it is about, what was given, what was expected and how
-to mend it, so that a command line can print it and an editor can mark the port.
+Every error contains its node and port, the given and the expected value and a hint. A command line
+can print it, and an editor can mark the port.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding about a workflow, a file or a value.
+    """A problem of a workflow, a file or a value.
 
     Attributes:
-        code: Stable name of the kind of fault, such as ``unknown-node-type``.
+        code: Stable name of the kind of problem, such as ``unknown-node-type``.
         message: What is wrong, in one sentence without the place.
         node: Name of the node in the workflow.
         node_type: Type of that node.
         port: Input or output port.
-        given: What was found, as text.
-        expected: What is allowed, as text.
-        hint: The next step that mends it.
+        given: Given value, as text.
+        expected: Allowed values, as text.
+        hint: Next step that fixes it.
     """
 
     code: str
@@ -43,7 +43,7 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """Where the fault is: the node, its type and the input; empty where none is known."""
+        """Place of the problem: the node, its type and the input; empty if none is known."""
         parts = []
         if self.node:
             kind = f" ({self.node_type})" if self.node_type else ""
@@ -67,10 +67,10 @@ class Problem:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object], *, code: str = "error") -> Problem:
-        """A problem from its `as_dict`, which a later version, or another program, may have told.
+        """Return a problem from a dictionary, also one of a later version or another program.
 
         Args:
-            code: If it says none.
+            code: Code to use if the dictionary has none.
         """
         known = {
             name: str(document[name]) for name in cls.__slots__ if document.get(name) is not None
@@ -78,16 +78,16 @@ class Problem:
         return cls(**{"code": code, "message": "it failed", **known})
 
     def as_dict(self) -> dict[str, str]:
-        """The fields that are set, for JSON output."""
+        """Return the fields that are set, for JSON output."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def about_node(self) -> dict[str, str]:
-        """As `as_dict`, without the node's name."""
+        """Return the fields that are set, without the node's name."""
         return {key: value for key, value in self.as_dict().items() if key != "node"}
 
 
 class NodegraphError(Exception):
-    """Any fault that nodegraph itself reports.
+    """Base class of all errors that nodegraph raises.
 
     Args:
         message: What is wrong, in one sentence.
@@ -112,29 +112,29 @@ class NodegraphError(Exception):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Every finding behind this error, at least one."""
+        """All problems of this error, at least one."""
         return (self.problem,)
 
     def _render_traceback_(self) -> list[str]:
-        """What notebooks show of it: the lines of whoever called and of packs, none of nodegraph's.
+        """Return the traceback for notebooks: lines of the caller and of packs, not nodegraph's.
 
-        IPython asks for it by this name.
+        IPython calls it by this name.
         """
         from traceback import TracebackException
 
-        # Compact: what is a cause further down would be left out there if it were a context above.
+        # Compact: otherwise an error that is a context above is left out as a cause below.
         trace = TracebackException.from_exception(self, compact=True)
         return "".join(_outer(trace).format()).splitlines()
 
     def __reduce__(self) -> tuple[Callable[..., NodegraphError], tuple[object, ...]]:
-        # Python would make it anew of its text alone, and another process hang for want of it.
+        # Python would recreate it from its text alone, which fails and makes other processes hang.
         return _as_it_was, (type(self), self.args, self.__dict__)
 
 
 def _outer(trace: TracebackException) -> TracebackException:
-    """A traceback without frames of nodegraph's and of IPython's own.
+    """Return a traceback without the frames of nodegraph and IPython.
 
-    Causes that have no others are left out, and theirs are told in their place.
+    Causes that have only such frames are replaced by their own causes.
     """
     import os
     from traceback import StackSummary
@@ -161,12 +161,12 @@ def _outer(trace: TracebackException) -> TracebackException:
 
 
 def _grouped(trace: TracebackException) -> Sequence[TracebackException]:
-    """What an exception group holds, which Python has since 3.11."""
+    """Return the exceptions of an exception group, which Python has since 3.11."""
     return getattr(trace, "exceptions", None) or ()
 
 
 def _notebook_folders() -> Iterator[Path]:
-    """Where IPython lies, if it is at work: it calls what a cell holds."""
+    """Yield the folders of IPython, if it is loaded: it calls the code of cells."""
     for name in ("IPython", "ipykernel"):
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is not None:
@@ -176,7 +176,7 @@ def _notebook_folders() -> Iterator[Path]:
 def _as_it_was(
     kind: type[NodegraphError], args: tuple[object, ...], state: dict[str, object]
 ) -> NodegraphError:
-    """An error that was pickled or copied."""
+    """Return an error that was pickled or copied."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
@@ -184,7 +184,7 @@ def _as_it_was(
 
 @contextmanager
 def at_port(port: str) -> Iterator[None]:
-    """Say of faults inside the `with` at which port they are, if they don't say it themselves."""
+    """Add a port to errors inside the `with` that do not name one."""
     try:
         yield
     except NodegraphError as error:
@@ -193,7 +193,7 @@ def at_port(port: str) -> Iterator[None]:
 
 
 class InvalidWorkflow(NodegraphError):
-    """A workflow that can't run; carries every problem found, not just the first."""
+    """A workflow that cannot run; lists all problems, not only the first."""
 
     code = "invalid-workflow"
 
@@ -215,13 +215,13 @@ class InvalidFile(NodegraphError):
 
 
 class InvalidValue(NodegraphError):
-    """A value outside what an input takes."""
+    """A value that an input does not accept."""
 
     code = "invalid-value"
 
 
 class ModelNotFound(NodegraphError):
-    """No model of that name or path."""
+    """A model that does not exist under the given name or path."""
 
     code = "model-not-found"
 
@@ -239,19 +239,19 @@ class NumericalError(NodegraphError):
 
 
 class PackError(NodegraphError):
-    """A node pack that can't be loaded or declares something invalid."""
+    """A node pack that cannot be loaded or has an invalid declaration."""
 
     code = "invalid-pack"
 
 
 class OutputError(NodegraphError):
-    """A result that can't be written: no permission, no space."""
+    """A result that cannot be written: no permission, no space."""
 
     code = "output-failed"
 
 
 def _error_text(error: BaseException) -> str:
-    """An exception's type and text, whatever its class makes of them."""
+    """Return an exception's type and text, even if its `__str__` raises."""
     name = type(error).__name__
     try:
         text = str(error)
@@ -261,11 +261,11 @@ def _error_text(error: BaseException) -> str:
 
 
 class NodeFailed(NodegraphError):
-    """A node raised; the original exception is the cause.
+    """An exception in a node; the original exception is the cause.
 
     Attributes:
-        inputs: The node's inputs in a few words each, such as ``float32 [1, 64, 64, 3]``.
-        trace: Traceback through the pack's own code; empty for faults that nodegraph explains.
+        inputs: Short descriptions of the node's inputs, such as ``float32 [1, 64, 64, 3]``.
+        trace: Traceback through the pack's own code; empty for errors that nodegraph explains.
     """
 
     code = "node-failed"
@@ -294,6 +294,6 @@ class NodeFailed(NodegraphError):
 
 
 class Cancelled(NodegraphError):
-    """The run was cancelled; raised inside a node at its next progress report."""
+    """A cancelled run; raised inside a node at its next progress report."""
 
     code = "cancelled"

@@ -1,4 +1,4 @@
-"""A client of the server, for programs and for the command line. See docs/client.md.
+"""Client of a nodegraph server, for programs and for the command line. See docs/client.md.
 
 It needs neither the server nor torch.
 """
@@ -140,8 +140,8 @@ _HOMES = {
     "AsyncClient": "nodegraph.client.asynchronous.client",
     "Client": "nodegraph.client.blocking.client",
 }
-"""With them come the HTTP libraries, which whoever needs the shapes only, as the server, can do
-without."""
+"""They import the HTTP libraries, which users of the shapes alone, such as the server, do not
+need."""
 
 
 def __getattr__(name: str) -> Any:

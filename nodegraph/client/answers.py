@@ -40,15 +40,15 @@ from nodegraph.errors import (
 
 @dataclass(frozen=True)
 class NodeTypes:
-    """What the nodes of a server take and give; a `nodegraph.core.catalog.Catalog`.
+    """Node types of a server with their inputs and outputs; a `nodegraph.core.catalog.Catalog`.
 
-    Its hooks say nothing: they are code, which stays on the server.
+    It has no hooks: they are code, which stays on the server.
 
     Attributes:
-        specs: By node type.
+        specs: Declarations by node type.
         types: Port types.
         packs: Versions of node packs by name.
-        problems: What is wrong with packs.
+        problems: Problems of packs.
         usage: What advice on a workflow is ranked by; nothing of a server of an earlier version.
     """
 
@@ -59,27 +59,27 @@ class NodeTypes:
     usage: Usage = NO_USAGE
 
     def spec(self, node_type: str) -> NodeSpec | None:
-        """What a node type declares; None if there is no such type."""
+        """Return the declaration of a node type; None if there is no such type."""
         return self.specs.get(node_type)
 
     def node_types(self) -> Sequence[str]:
-        """Every node type's name, sorted."""
+        """Return the names of all node types, sorted."""
         return sorted(self.specs)
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
-        """None, see above."""
+        """Return None: hooks stay on the server."""
         return None
 
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
-        """None, as they are code too."""
+        """Return an empty dictionary: migrations stay on the server."""
         return {}
 
 
 def read_node_types(answer: Reply) -> NodeTypes:
-    """Reads the list of all.
+    """Read the list of all node types from an answer.
 
     Raises:
-        UnexpectedAnswer: It is none.
+        UnexpectedAnswer: The answer is not such a list.
     """
     document = mapping(answer)
     try:
@@ -96,10 +96,10 @@ def read_node_types(answer: Reply) -> NodeTypes:
 
 
 def read_node_type(answer: Reply) -> NodeSpec:
-    """Reads a single one.
+    """Read a single node type from an answer.
 
     Raises:
-        UnexpectedAnswer: It is none.
+        UnexpectedAnswer: The answer is not a node type.
     """
     try:
         return _spec(mapping(answer))
@@ -135,10 +135,10 @@ _PICTURE = "image/webp"
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list.
+    """A page of a list.
 
     Attributes:
-        next: Cursor of the next one; None if this is the last.
+        next: Cursor of the next page; None on the last page.
     """
 
     items: tuple[T, ...]
@@ -151,10 +151,10 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def convert(kind: Any, values: Any) -> Any:
-    """Plain values as an instance of a dataclass.
+    """Convert plain values to an instance of a dataclass.
 
     Raises:
-        ValueError: They don't say what it needs.
+        ValueError: A required value is missing or invalid.
     """
     return _adapter(kind).validate_python(values)
 
@@ -167,10 +167,10 @@ def _document(answer: Reply) -> Any:
 
 
 def parse_answer(kind: type[T], answer: Reply) -> T:
-    """The one thing that an answer tells.
+    """Return the object in an answer.
 
     Raises:
-        UnexpectedAnswer: It doesn't; so with all functions below.
+        UnexpectedAnswer: The answer has another form; all functions below raise this, too.
     """
     try:
         value: T = convert(kind, _document(answer))
@@ -180,12 +180,12 @@ def parse_answer(kind: type[T], answer: Reply) -> T:
 
 
 def page(kind: type[T], answer: Reply) -> Page[T]:
-    """The part of a list that an answer tells."""
+    """Return the page of a list in an answer."""
     return parse_answer(Page[kind], answer)  # type: ignore[valid-type]  # known only here
 
 
 def mapping(answer: Reply) -> Mapping[str, Any]:
-    """The JSON object in an answer."""
+    """Return the JSON object in an answer."""
     document = _document(answer)
     if not isinstance(document, dict):
         raise unexpected_answer(answer)
@@ -193,7 +193,7 @@ def mapping(answer: Reply) -> Mapping[str, Any]:
 
 
 def count(name: str, answer: Reply) -> int:
-    """How many there are, as an answer tells under a name."""
+    """Return the count that an answer contains under a name."""
     number = mapping(answer).get(name)
     if not isinstance(number, int):
         raise unexpected_answer(answer)
@@ -201,7 +201,7 @@ def count(name: str, answer: Reply) -> int:
 
 
 def picture(answer: Reply) -> bytes:
-    """The small image in an answer."""
+    """Return the small image in an answer."""
     if answer.headers.get("content-type") != _PICTURE:
         raise unexpected_answer(answer)
     return answer.body
@@ -211,7 +211,7 @@ MEDIA_TYPE = "application/problem+json"
 _REQUEST_IDS = ("x-request-id", "x-correlation-id")
 _FIELDS = tuple(each.name for each in fields(Problem))
 _SHOWN = 200
-# Only what a client can mend: that the server couldn't write a file is nothing of this machine's.
+# Only errors that a client can fix: a file that the server cannot write is not one of them.
 _OWN: Mapping[str, type[NodegraphError]] = {
     kind.code: kind for kind in (InvalidFile, InvalidValue, ModelNotFound, PackError, UnsafeFile)
 }
@@ -227,7 +227,7 @@ _BY_STATUS: Mapping[int, type[ServerError]] = {
 
 
 def error_from_reply(answer: Reply) -> NodegraphError:
-    """What an answer tells that isn't what was asked for."""
+    """Return the error in an answer that is not successful."""
     if 300 <= answer.status < 400:
         return _redirected(answer)
     document = _problem_document(answer)
@@ -252,11 +252,11 @@ def error_from_document(
     retry_after: float | None = None,
     had_token: bool = True,
 ) -> NodegraphError:
-    """The error that a problem document tells.
+    """Return the error of a problem document.
 
     Args:
-        document: As RFC 9457 has it, with the engine's own problems.
-        had_token: Whether a token was sent, for what to do about it.
+        document: Problem document (RFC 9457), with the engine's own problems.
+        had_token: Whether a token was sent, for the hint.
     """
     code = str(document.get("type", "")).rpartition("/")[2] or "server-error"
     problems = problems_in(document.get("problems"))
@@ -278,7 +278,7 @@ def error_from_document(
 
 
 def problems_in(items: Any) -> tuple[Problem, ...]:
-    """The problems in a list of JSON objects; what is none is passed over."""
+    """Return the problems in a list of JSON objects; other items are ignored."""
     listed = items if isinstance(items, Sequence) and not isinstance(items, str) else ()
     return tuple(Problem.from_dict(each) for each in listed if isinstance(each, Mapping))
 
@@ -322,7 +322,7 @@ def _redirected(answer: Reply) -> NodegraphError:
 
 
 def _foreign(answer: Reply) -> NodegraphError:
-    """The error of an answer that isn't of a nodegraph server: a proxy's, mostly."""
+    """Return the error of an answer that is not from a nodegraph server, usually from a proxy."""
     if answer.status < 400:
         return unexpected_answer(answer)
     message = f"the server answers with status {answer.status}"
@@ -340,7 +340,7 @@ _FOREIGN_HINTS: Mapping[int, str] = {
 
 
 def unexpected_answer(answer: Reply) -> UnexpectedAnswer:
-    """The answer isn't of the form that was expected."""
+    """Return the error of an answer in an unexpected form."""
     return UnexpectedAnswer(
         f"the answer to {answer.request.method} {answer.request.path} is not understood",
         given=f"status {answer.status}, {answer.headers.get('content-type', 'no type')[:_SHOWN]}",

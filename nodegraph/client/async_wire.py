@@ -18,12 +18,12 @@ AsyncHttp = httpx.AsyncClient
 
 
 async def pause(seconds: float) -> None:
-    """Do nothing for some seconds."""
+    """Sleep for some seconds."""
     await asyncio.sleep(seconds)
 
 
 async def in_thread(run: Callable[..., T], *arguments: Any) -> T:
-    """What comes of something that takes its time."""
+    """Run a slow function in a thread and return its result."""
     return await asyncio.to_thread(run, *arguments)
 
 
@@ -50,11 +50,11 @@ class AsyncSocket:
             raise self._connection.socket_fault(error) from error
 
     async def receive(self, seconds: float) -> Mapping[str, Any] | None:
-        """The next message; None if none comes in time.
+        """Receive the next message; None if none comes in time.
 
         Raises:
             ConnectionLost: The server has closed the websocket, or it was cut.
-            SocketRefused: What comes is none of ours.
+            SocketRefused: The data is not a message of the protocol.
         """
         try:
             return decode_message(await asyncio.wait_for(self._opened.recv(decode=False), seconds))
@@ -65,22 +65,22 @@ class AsyncSocket:
 
 
 class _Connect(connect):
-    """Opens a websocket to this server, and to no other."""
+    """A websocket connector that follows no redirects."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc  # the token isn't taken elsewhere
+        return exc  # the token is not sent to other servers
 
 
 @asynccontextmanager
 async def opened_socket(
     connection: Connection, seconds: float
 ) -> AsyncGenerator[AsyncSocket, None]:
-    """A websocket to the server, closed at the end of the `async with`.
+    """Open a websocket to the server, closed at the end of the `async with`.
 
     Args:
-        seconds: That opening it may take.
+        seconds: Seconds that opening may take.
     Raises:
-        SocketRefused, NotReachable, ConnectionLost: There is none.
+        SocketRefused, NotReachable, ConnectionLost: The websocket cannot be opened.
     """
     opening = _Connect(connection.address.socket, proxy=None, **connection.socket_options(seconds))
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""TLS and HTTP options of a connection, and its network faults as errors."""
+"""TLS and HTTP options of a connection, and errors for its network faults."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
 
 SECONDS = 30.0
-"""That an answer may keep one waiting."""
+"""Seconds to wait for an answer."""
 CONNECT_SECONDS = 10.0
 _AGENT = f"nodegraph/{VERSION}"
 _SUBPROTOCOL = Subprotocol("nodegraph.v1.msgpack")
 _LARGEST_MESSAGE = 64 << 20
 _FAREWELL_SECONDS = 1.0
-# Of no hierarchy, so that nobody can have it log headers: the token is among them.
+# Outside the hierarchy of loggers, so that it never logs headers: they contain the token.
 _SILENT = logging.Logger("nodegraph.client.websocket", logging.CRITICAL)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class SocketRefused(NodegraphError):
-    """The server, or something before it, opens no websocket, or not one of ours.
+    """The server or a proxy opens no websocket, or one with another protocol.
 
     Attributes:
-        status: HTTP status; 0 if the answer was none of HTTP.
-        retry_after: Seconds after which to ask again, if it says so.
+        status: HTTP status; 0 if the answer was not HTTP.
+        retry_after: Seconds after which to try again, if the server gave them.
     """
 
     code = "websocket-refused"
@@ -51,11 +51,11 @@ class SocketRefused(NodegraphError):
 
 @dataclass(frozen=True)
 class Connection:
-    """How a server is reached.
+    """The connection options of a server.
 
     Attributes:
-        seconds: That an answer may keep one waiting.
-        tls: What certificates are good; None for the machine's usual ones.
+        seconds: Seconds to wait for an answer.
+        tls: TLS context with the trusted certificates; None for the machine's defaults.
     """
 
     address: Address
@@ -65,14 +65,14 @@ class Connection:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of every request."""
+        """Headers of every request."""
         fields = {"User-Agent": _AGENT}
         if self.token is not None:
             fields["Authorization"] = self.token.header
         return fields
 
     def context(self) -> ssl.SSLContext:
-        """What certificates are good."""
+        """Return the TLS context with the trusted certificates."""
         if self.tls is not None:
             return self.tls
         if not self.address.is_secure:
@@ -80,12 +80,12 @@ class Connection:
         return ssl.create_default_context()
 
     def options(self) -> dict[str, Any]:
-        """Of `httpx.Client` and `httpx.AsyncClient`."""
+        """Return the options of `httpx.Client` and `httpx.AsyncClient`."""
         return {
             "base_url": self.address.api,
             "headers": self.headers,
             "timeout": self.timeout(),
-            # The token is for this server, not for where it leads.
+            # The token is for this server, not for the target of a redirect.
             "follow_redirects": False,
             "verify": self.context(),
             # A proxy of the environment would not find this machine's own servers.
@@ -93,7 +93,7 @@ class Connection:
         }
 
     def socket_options(self, seconds: float) -> dict[str, Any]:
-        """Of both kinds of `websockets` clients, for a websocket that opens within some seconds."""
+        """Return the options of `websockets` clients, with a timeout for opening."""
         secure = {"ssl": self.context()} if self.address.is_secure else {}
         return {
             "subprotocols": [_SUBPROTOCOL],
@@ -110,14 +110,14 @@ class Connection:
         }
 
     def timeout(self, more: float = 0.0) -> httpx.Timeout:
-        """How long a request may take, where its answer takes so much longer than others'."""
+        """Return the timeouts of a request whose answer may take `more` seconds longer."""
         return httpx.Timeout(self.seconds + more, connect=min(CONNECT_SECONDS, self.seconds))
 
     def request_arguments(self, request: Request) -> dict[str, Any]:
-        """A request but for its body, as `stream` of `httpx` takes it.
+        """Return a request without its body as arguments of `stream` of `httpx`.
 
         Raises:
-            InvalidFile: Its body is a file, and there is no such file.
+            InvalidFile: The body is a file that does not exist.
         """
         return {
             "method": request.method,
@@ -128,14 +128,14 @@ class Connection:
         }
 
     def head(self, request: Request, response: httpx.Response) -> Reply:
-        """An answer without its body."""
+        """Return an answer without its body."""
         headers = {name.lower(): self._shown(value) for name, value in response.headers.items()}
         return Reply(request, response.status_code, headers, b"", self.token is not None)
 
     def whole(self, head: Reply, body: bytes) -> Reply:
-        """An answer with its body."""
+        """Return an answer with its body."""
         if not 200 <= head.status < 300 and self.token is not None:
-            # It becomes an error's text; whoever answers may repeat what was sent.
+            # It becomes the text of an error, and the answer may repeat the token that was sent.
             body = self._shown(body.decode(errors="replace")).encode()
         return replace(head, body=body)
 
@@ -143,7 +143,7 @@ class Connection:
         return text if self.token is None else self.token.redact(text)
 
     def unreachable(self, reason: BaseException | str) -> NotReachable:
-        """No connection can be made."""
+        """Return the error for a server that cannot be reached."""
         text = _reason_text(reason)
         return NotReachable(
             f"no server answers at {self.address.url}" + (f": {text}" if text else ""),
@@ -152,14 +152,14 @@ class Connection:
         )
 
     def lost(self, reason: BaseException | str) -> ConnectionLost:
-        """The connection broke."""
+        """Return the error for a broken connection."""
         text = _reason_text(reason)
         return ConnectionLost(
             f"the connection to {self.address.url} was lost" + (f": {text}" if text else "")
         )
 
     def socket_fault(self, error: Exception) -> NodegraphError:
-        """Why a websocket doesn't open, or brings nothing any more."""
+        """Return the error for a websocket that does not open or has ended."""
         if isinstance(error, ConnectionClosed):
             code, reason = (1006, "it was closed")
             if error.rcvd is not None:
@@ -177,7 +177,7 @@ class Connection:
         return SocketRefused(0)
 
     def fault(self, error: httpx.RequestError) -> NodegraphError:
-        """Why a request brought no answer."""
+        """Return the error for a request without an answer."""
         if isinstance(error, _UNSENT):
             return self.unreachable(error)
         if isinstance(error, httpx.TimeoutException):
@@ -190,19 +190,19 @@ class Connection:
 def connection_to(
     server: str | None, token: str | None, seconds: float, tls: ssl.SSLContext | None
 ) -> Connection:
-    """How a server is reached; what isn't given is taken from the environment.
+    """Return the connection options of a server, with defaults from the environment.
 
     Raises:
-        InvalidValue: The address or the token can't be one.
+        InvalidValue: The address or the token is not valid.
     """
     return Connection(find_address(server), find_token(token), seconds, tls)
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Headers of a request, with the length of a file that is its body.
+    """Return the headers of a request, with the length of a file that is its body.
 
     Raises:
-        InvalidFile: There is no such file.
+        InvalidFile: The file does not exist.
     """
     headers = dict(request.headers)
     if isinstance(request.body, Path):
@@ -214,16 +214,16 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def encode_message(message: Mapping[str, Any]) -> bytes:
-    """A message as it goes over a websocket."""
+    """Encode a message for a websocket."""
     data: bytes = msgpack.packb(message)
     return data
 
 
 def decode_message(data: bytes) -> Mapping[str, Any]:
-    """A message as it came over a websocket.
+    """Decode a message of a websocket.
 
     Raises:
-        SocketRefused: Whatever this is, it is none of ours.
+        SocketRefused: It is not a message of the protocol.
     """
     try:
         message = msgpack.unpackb(data, strict_map_key=False)
@@ -235,7 +235,7 @@ def decode_message(data: bytes) -> Mapping[str, Any]:
 
 
 def unreadable_file(path: Path, error: OSError) -> InvalidFile:
-    """A file can't be sent."""
+    """Return the error for a file that cannot be sent."""
     return InvalidFile(f"cannot read {path}: {error.strerror or error}")
 
 

@@ -24,18 +24,18 @@ _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(?:\d{1,18}|\*)")
 _UNSAFE = re.compile(r'[\ud800-\udfff\x00-\x1f\x7f-\x9f<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$|clock\$)", re.IGNORECASE)
 _LONGEST = 180
-"""Bytes in UTF-8; most file systems take 255, and a file that isn't whole has a longer name."""
+"""Bytes in UTF-8. Most file systems allow 255, and the name of a partial file is longer."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many there are."""
+"""Called with the received and the total number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A file of a job, here.
+    """A downloaded output file of a job.
 
     Attributes:
-        existed: Whether the same was there before.
+        existed: Whether the same file already existed.
     """
 
     path: Path
@@ -44,15 +44,15 @@ class Pulled:
 
 
 class PartialFile:
-    """What there is of a file that is being downloaded.
+    """The received part of a file that is being downloaded.
 
-    It stays if the download breaks off, and the next one goes on with it.
+    It stays if the download is interrupted, and the next download resumes from it.
 
     Args:
-        target: Where the file goes when it is whole.
-        on_progress: Is told how many bytes of it there are; from any thread.
+        target: Path of the complete file.
+        on_progress: Called with the number of received bytes, from any thread.
     Raises:
-        OutputError: It can't be written.
+        OutputError: The file cannot be written.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PartialFile:
         self.size = 0
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Not through a link that somebody has put there.
+            # Not through a link that another user may have put there.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             flags |= getattr(os, "O_BINARY", 0)
             self._open = os.fdopen(os.open(self._path, flags, 0o666), "r+b")
@@ -75,7 +75,7 @@ class PartialFile:
         self.was_begun = self._read()
 
     def _read(self) -> bool:
-        """Take in what is there; whether anything is."""
+        """Read an earlier part; return whether there is one."""
         while data := self._open.read(_STEP):
             self._hash.update(data)
             self.size += len(data)
@@ -83,20 +83,20 @@ class PartialFile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has as many bytes as the file."""
+        """Whether all bytes of the file are received."""
         return self.size == self._file.size
 
     @property
     def headers(self) -> dict[str, str]:
-        """What asks for the rest of the file."""
-        # As they are: a part of what a proxy has compressed is of no use.
+        """Request headers for the rest of the file."""
+        # Uncompressed: a part of data that a proxy has compressed cannot be used.
         headers = {"Accept-Encoding": "identity"}
         if self.size:
             headers |= {"Range": f"bytes={self.size}-", "If-Range": f'"{self._file.digest}"'}
         return headers
 
     def begin(self, answer: Reply) -> bool:
-        """Whether the answer, of which there is only the head yet, brings the rest or the whole."""
+        """Return whether an answer, by its head, contains the rest of the file or all of it."""
         if answer.status == 200:
             self.restart()
             return True
@@ -108,7 +108,7 @@ class PartialFile:
         return True
 
     def restart(self) -> None:
-        """Forget what there is."""
+        """Discard the received bytes."""
         self._open.seek(0)
         self._open.truncate()
         self._hash = blake3()
@@ -116,11 +116,11 @@ class PartialFile:
         self.was_begun = False
 
     def write(self, data: bytes) -> None:
-        """Take in some bytes.
+        """Write received bytes.
 
         Raises:
-            OutputError: They can't be written.
-            WrongDigest: They are more than the file has.
+            OutputError: They cannot be written.
+            WrongDigest: There are more bytes than the file has.
         """
         if self.size + len(data) > self._file.size:
             self.restart()
@@ -135,11 +135,11 @@ class PartialFile:
             self._on_progress(self.size)
 
     def commit(self) -> None:
-        """Put it in its place.
+        """Move the complete file to its target.
 
         Raises:
-            WrongDigest: It isn't what the job wrote; it is forgotten.
-            OutputError: It can't be put there.
+            WrongDigest: It differs from what the job wrote; it is discarded.
+            OutputError: It cannot be moved there.
         """
         if self._hash.hexdigest() != self._file.digest:
             self.restart()
@@ -153,7 +153,7 @@ class PartialFile:
             raise _unwritable(self._target, error) from error
 
     def close(self) -> None:
-        """Let go of it; an empty one is removed."""
+        """Close the partial file; an empty one is removed."""
         try:
             self._open.close()
         finally:
@@ -174,11 +174,11 @@ def _unwritable(target: Path, error: OSError) -> OutputError:
 
 
 def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
-    """What a job gave, or only what some nodes wrote.
+    """Return the output files of a job, or only those of some nodes.
 
     Raises:
-        JobFailed: It has failed, or was cancelled.
-        InvalidValue: It hasn't ended, or such a node gave nothing.
+        JobFailed: The job failed or was cancelled.
+        InvalidValue: The job has not ended, or a node wrote no file.
     """
     if not job.checked().is_over:
         raise InvalidValue(
@@ -199,15 +199,15 @@ def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
 def resolve_target(
     file: OutputFile, folder: Path, taken: dict[Path, str], *, overwrite: bool
 ) -> tuple[Path, bool]:
-    """Where a file goes, and whether it is there already.
+    """Return the target path of a file, and whether the same file is already there.
 
-    Another file of its name stays, and this one gets another name, which is always the same.
+    If another file has its name, that file stays, and this one always gets the same second name.
 
     Args:
-        taken: Digests of what the same job has put there.
+        taken: Digests of files that the same job has written there.
         overwrite: Replace the other file instead.
     Raises:
-        OutputError: There is no place for it.
+        OutputError: Both names are taken.
     """
     path = folder / safe_name(file.name)
     others = (path, path.with_name(f"{path.stem}-{file.digest[:8]}{path.suffix}"))
@@ -242,7 +242,7 @@ def _is_same(path: Path, file: OutputFile) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """The last part of a name, as a file's that lies in no other folder and isn't hidden."""
+    """Return the last part of a name as a safe file name, without folders and not hidden."""
     last = PureWindowsPath(PurePosixPath(name).name).name
     text = _UNSAFE.sub("_", last).lstrip(".-~ ").rstrip(". ")
     stem, dot, suffix = text.rpartition(".")

@@ -16,19 +16,19 @@ _WRITABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Token:
-    """A token.
+    """An access token.
 
     Args:
-        text: As `nodegraph token add` prints it.
+        text: Token as `nodegraph token add` prints it.
     Raises:
-        InvalidValue: It can't be sent; the message doesn't repeat it.
+        InvalidValue: It cannot be sent; the message does not contain it.
     """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         if not _WRITABLE.fullmatch(text):
-            # Sent all the same, it could bring headers of its own.
+            # Such a token could add headers to the request.
             raise InvalidValue(
                 "the token has characters that are not allowed",
                 expected="the text that `nodegraph token add` prints, without spaces around it",
@@ -41,7 +41,7 @@ class Token:
         return f"Bearer {self._text}"
 
     def redact(self, text: str) -> str:
-        """The text with stars in place of the token."""
+        """Return a text with stars in place of the token."""
         return text.replace(self._text, _STARS)
 
     def __repr__(self) -> str:
@@ -49,12 +49,12 @@ class Token:
 
 
 def find_token(argument: str | None) -> Token | None:
-    """The token that is given, else that of the environment; None for no token.
+    """Return the given token, or that of the environment; None for no token.
 
     Args:
-        argument: Empty for no token in any case.
+        argument: Token; empty for no token in any case.
     Raises:
-        InvalidValue: It is no token.
+        InvalidValue: It is not a valid token.
     """
     text = os.environ.get(TOKEN_VARIABLE, "").strip() if argument is None else argument
     return Token(text) if text else None
@@ -68,11 +68,11 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is.
+    """The address of a server.
 
     Attributes:
-        host: A name or an address, without brackets.
-        path: Before the API's own paths, where a proxy puts it there; without a slash at its end.
+        host: Name or IP address, without brackets.
+        path: Path of a proxy before the paths of the API, without a slash at its end.
     """
 
     is_secure: bool
@@ -82,29 +82,29 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What people write."""
+        """URL of the server."""
         return f"{self._scheme}://{self.authority}{self.path}"
 
     @property
     def api(self) -> str:
-        """What the API's paths are appended to."""
+        """Base URL of the API."""
         return f"{self.url}{API}"
 
     @property
     def socket(self) -> str:
-        """Where events are followed."""
+        """URL of the websocket for events."""
         scheme = "wss" if self.is_secure else "ws"
         return f"{scheme}://{self.authority}{self.path}{API}/events"
 
     @property
     def authority(self) -> str:
-        """Host and, unless it is the usual one, port."""
+        """Host, and the port unless it is the default one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self._scheme] else f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, where no proxy leads."""
+        """Whether it is on this machine, where no proxy is used."""
         if self.host.lower() == "localhost":
             return True
         try:
@@ -118,19 +118,19 @@ class Address:
 
 
 def find_address(argument: str | None) -> Address:
-    """The address that is given, else that of the environment, else the usual one.
+    """Return the given address, or that of the environment, or the default.
 
     Raises:
-        InvalidValue: It is none.
+        InvalidValue: It is not an address.
     """
     return read_address(argument or os.environ.get(SERVER_VARIABLE, "").strip() or DEFAULT)
 
 
 def read_address(text: str) -> Address:
-    """The address in a text such as ``https://studio.example`` or ``127.0.0.1:8420``.
+    """Parse an address such as ``https://studio.example`` or ``127.0.0.1:8420``.
 
     Raises:
-        InvalidValue: It is none.
+        InvalidValue: It is not an address.
     """
     parts, port = _parted(text if "://" in text else f"http://{text}")
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:

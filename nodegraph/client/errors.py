@@ -1,7 +1,7 @@
 """Errors between a client and a server.
 
-What is wrong with a workflow, a value or a file is told by the classes of `nodegraph.errors`, as it
-would be without a server.
+Problems of a workflow, a value or a file are raised as the classes of `nodegraph.errors`, as
+without a server.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from collections.abc import Sequence
 from nodegraph.errors import InvalidFile, NodegraphError, Problem
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
-"""Statuses of what may well go better a little later."""
+"""HTTP statuses of errors that may be temporary."""
 
 
 class NotReachable(NodegraphError):
-    """No connection could be made; nothing was sent."""
+    """The client cannot connect to the server; nothing was sent."""
 
     code = "server-not-reachable"
 
 
 class ConnectionLost(NodegraphError):
-    """The connection broke; whether the server did what it was asked isn't known."""
+    """The connection broke; it is not known whether the server processed the request."""
 
     code = "connection-lost"
 
 
 class UnexpectedAnswer(NodegraphError):
-    """What answers is no nodegraph server, or one of another version."""
+    """The answer is not from a nodegraph server, or from one of another version."""
 
     code = "unexpected-answer"
 
 
 class TookTooLong(NodegraphError, TimeoutError):
-    """What was waited for hasn't happened in time."""
+    """A wait exceeded its timeout."""
 
     code = "took-too-long"
 
 
 class WrongDigest(InvalidFile):
-    """A file that was downloaded isn't what the job wrote."""
+    """A downloaded file differs from what the job wrote."""
 
     code = "wrong-digest"
 
 
 class JobFailed(NodegraphError):
-    """A job failed or was cancelled; carries all that is wrong.
+    """A job failed or was cancelled; lists all its problems.
 
     Attributes:
-        job: Its id.
+        job: Id of the job.
     """
 
     code = "job-failed"
@@ -67,13 +67,12 @@ class JobFailed(NodegraphError):
 
 
 class ServerError(NodegraphError):
-    """The server refuses; its kinds below are those that programs tell apart.
+    """The server refused a request. The subclasses are for cases that programs handle.
 
     Attributes:
         status: HTTP status.
-        request_id: What the server, or a proxy before it, calls the request in its logs, if it
-            says so.
-        retry_after: Seconds after which it may be asked again, if it says so.
+        request_id: Id of the request in the logs of the server or of a proxy, if there is one.
+        retry_after: Seconds after which to try again, if the server gave them.
     """
 
     code = "server-error"
@@ -100,29 +99,29 @@ class ServerError(NodegraphError):
 
     @property
     def is_passing(self) -> bool:
-        """Whether it may well go better a little later."""
+        """Whether the error may be temporary."""
         return self.status in TRANSIENT_STATUSES
 
 
 class Unauthenticated(ServerError):
-    """A token is needed, or the one that was sent isn't good."""
+    """A token is needed, or the sent token is not valid."""
 
 
 class Forbidden(ServerError):
-    """The token doesn't allow it."""
+    """The token does not allow the request."""
 
 
 class NotFound(ServerError):
-    """There is nothing of that name."""
+    """There is no item of this name."""
 
 
 class JobNotFound(NotFound):
-    """No job of that id that the token's owner may see."""
+    """There is no job of this id that the token's owner may see."""
 
 
 class Conflict(ServerError):
-    """The state of what is there doesn't allow it, or it was changed meanwhile."""
+    """The current state does not allow the request, or the item was changed meanwhile."""
 
 
 class TooManyRequests(ServerError):
-    """The server, or its queue, takes no more for now."""
+    """The server or its queue accepts no more requests for now."""

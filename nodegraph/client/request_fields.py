@@ -12,17 +12,17 @@ from nodegraph.errors import InvalidValue
 
 
 class AsDocument(Protocol):
-    """A `nodegraph.Workflow`, or whatever else can say what its file says."""
+    """A `nodegraph.Workflow`, or another object with the content of a workflow file."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
 
 @runtime_checkable
 class HoldsValues(Protocol):
-    """A workflow whose inputs may be given values in memory."""
+    """A workflow whose inputs may have values in memory."""
 
     def live_inputs(self) -> Iterable[tuple[str, str, Any]]:
-        """Node, input and value of each."""
+        """Yield node, input and value of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Saved:
     """A workflow that is saved on the server.
 
     Attributes:
-        version: Its number; None for the newest.
+        version: Number of the version; None for the newest.
     """
 
     name: str
@@ -44,11 +44,12 @@ SomeJobs = JobSummary | str | Iterable[JobSummary | str] | None
 
 
 class WishFields(TypedDict, total=False):
-    """What may be said of a workflow that is to be checked, planned or run.
+    """Fields of a request to check, plan or run a workflow.
 
     Attributes:
         parameters: Values of the workflow's named parameters.
-        targets: Nodes to run, with what they need; all that write something if not given.
+        targets: Nodes to run, with the nodes that they need; all nodes that write a result if not
+            given.
     """
 
     parameters: Mapping[str, Any]
@@ -56,12 +57,13 @@ class WishFields(TypedDict, total=False):
 
 
 class RunOptions(TypedDict, total=False):
-    """How a job is run.
+    """Options of a job's run.
 
     Attributes:
-        deadline: Seconds of running after which it is cancelled.
+        deadline: Seconds of run time after which the job is cancelled.
         check_mutation: Find nodes that change their inputs; slow.
-        stall_seconds: Without news, after which a node counts as stalled: for all, or by node.
+        stall_seconds: Seconds without news after which a node counts as stalled, for all nodes or
+            by node.
     """
 
     deadline: float
@@ -70,15 +72,15 @@ class RunOptions(TypedDict, total=False):
 
 
 class JobFields(WishFields, total=False):
-    """What may be said of a job.
+    """Fields of a new job.
 
     Attributes:
-        name: For display; the workflow's title if not given.
-        tags: To find it by.
-        priority: -100 to 100; the highest goes first.
-        held: Let it wait until it is let go.
-        options: How to run it.
-        plan: Plan it first, and keep the plan with it. Takes longer.
+        name: Display name; the workflow's title if not given.
+        tags: Tags to find the job by.
+        priority: -100 to 100; the highest runs first.
+        held: Hold the job until it is released.
+        options: Options of the run.
+        plan: Plan the job first, and store the plan with it. This takes longer.
     """
 
     name: str
@@ -90,13 +92,13 @@ class JobFields(WishFields, total=False):
 
 
 class Match(TypedDict, total=False):
-    """Which jobs are meant: those that match everything that is given.
+    """A filter for jobs; all given fields must match.
 
     Attributes:
-        state: In it, or in one of several.
-        text: A part of the name.
-        client: Whose.
-        created_after, created_before: Unix times, the first one included.
+        state: State of the job, or one of several states.
+        text: Part of the name or of a tag.
+        client: Client that owns the job.
+        created_after, created_before: Unix times; only the first is included.
     """
 
     state: State | Sequence[State]
@@ -108,11 +110,11 @@ class Match(TypedDict, total=False):
 
 
 class Filters(Match, total=False):
-    """Which jobs are listed, and in which order.
+    """A filter for a list of jobs, with its order.
 
     Attributes:
-        order: ``newest`` or ``oldest``, whichever comes first.
-        limit: Asked for at a time.
+        order: ``newest`` or ``oldest`` first.
+        limit: Number of jobs per request.
     """
 
     order: Literal["newest", "oldest"]
@@ -120,15 +122,15 @@ class Filters(Match, total=False):
 
 
 class ArtifactFilter(TypedDict, total=False):
-    """Which files that jobs gave; all that is given must hold.
+    """A filter for output files of jobs; all given fields must match.
 
     Attributes:
-        job: Only its own.
-        kind: Only such, for example ``image``.
-        text: Words, each of which is in the file's name, its node's, or the name, tags, texts and
-            parameters of its job.
-        created_after, created_before: Unix times, the first included, the second not.
-        distinct: Of several with the same bytes only the newest.
+        job: Only files of this job.
+        kind: Only files of this kind, for example ``image``.
+        text: Words that must all occur in the file's name, its node's name, or the name, tags,
+            texts and parameters of its job.
+        created_after, created_before: Unix times; only the first is included.
+        distinct: Only the newest of several files with the same bytes.
     """
 
     job: JobSummary | str | None
@@ -140,11 +142,11 @@ class ArtifactFilter(TypedDict, total=False):
 
 
 class RetentionChange(TypedDict, total=False):
-    """Which ended jobs are kept; None for no limit.
+    """Limits for keeping ended jobs; None for no limit.
 
     Attributes:
-        seconds, count: For how long, and how many: finished and cancelled ones.
-        failed_seconds, failed_count: The same for failed ones.
+        seconds, count: Longest time and largest number of finished and cancelled jobs.
+        failed_seconds, failed_count: The same limits for failed jobs.
     """
 
     seconds: float | None
@@ -154,23 +156,23 @@ class RetentionChange(TypedDict, total=False):
 
 
 class SettingsChange(TypedDict, total=False):
-    """What may be changed of a server's settings while it runs."""
+    """Settings of a server that can be changed while it runs."""
 
     retention: RetentionChange
 
 
 def request_body(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[str, Any]:
-    """A workflow and what is said of it, as they are sent."""
+    """Return the body of a request with a workflow and its fields."""
     if isinstance(workflow, Saved):
         return {"workflow": {"saved": workflow.name, "version": workflow.version}, **fields}
     return {"workflow": workflow_document(workflow), **fields}
 
 
 def workflow_document(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, Any]:
-    """What the file of a workflow says.
+    """Return the content of a workflow file.
 
     Raises:
-        InvalidValue: It holds values that are in memory, which no server can be sent so.
+        InvalidValue: The workflow has values in memory, which cannot be sent to a server.
     """
     if isinstance(workflow, Mapping):
         return workflow
@@ -188,7 +190,7 @@ def workflow_document(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, 
 
 
 def ids_of(jobs: SomeJobs) -> tuple[str, ...] | None:
-    """The ids of jobs that may be given by them; None for all jobs."""
+    """Return the ids of jobs that are given as ids or summaries; None for all jobs."""
     if jobs is None:
         return None
     if isinstance(jobs, (JobSummary, str)):

@@ -21,14 +21,14 @@ _random = SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How long a client goes on trying.
+    """The retry policy of a client.
 
     Attributes:
-        seconds: With a request, since it failed first. 0 tries once.
-        connecting: With a server that no connection can be made to.
-        following: With getting back to events that are followed, since they were lost.
-        first: Seconds before the second attempt; twice as many before each next one.
-        most: Seconds between two attempts, unless the server asks for more.
+        seconds: Seconds to repeat a request after its first failure. 0 tries once.
+        connecting: Seconds to try to connect to a server.
+        following: Seconds to reconnect to an event stream after it was lost.
+        first: Seconds before the second attempt; doubled before each further one.
+        most: Largest delay in seconds between two attempts, unless the server asks for more.
     """
 
     seconds: float = 20.0
@@ -43,10 +43,10 @@ NEVER = Retries(seconds=0.0, connecting=0.0, following=0.0)
 
 
 class Backoff:
-    """What goes wrong again and again, until it is over or too much.
+    """Delays between attempts that fail repeatedly.
 
     Args:
-        seconds: That it may take.
+        seconds: Seconds after which to give up.
     """
 
     def __init__(self, retries: Retries, seconds: float) -> None:
@@ -56,16 +56,16 @@ class Backoff:
         self._next = retries.first
 
     def delay(self, wanted: float | None = None) -> float | None:
-        """It failed once more: seconds to wait before the next attempt, None to give up.
+        """Record a failure; return the seconds to wait before the next attempt, None to give up.
 
         Args:
-            wanted: What the server asks for.
+            wanted: Delay in seconds that the server asks for.
         """
         now = monotonic()
         if self._since is None:
             self._since = now
         left = self._since + self._seconds - now
-        # Spread out, so that many clients of a server that restarts don't come back as one.
+        # Random, so that many clients of a restarted server do not reconnect at the same time.
         wait = self._next * _random.uniform(0.5, 1.0)
         self._next = min(self._next * 2, self._retries.most)
         if wanted is not None:
@@ -73,17 +73,17 @@ class Backoff:
         return wait if wait <= left else None
 
     def reset(self) -> None:
-        """It works again."""
+        """Record a success."""
         self._since = None
         self._next = self._retries.first
 
 
 class Deadline:
-    """A moment by which something is to be done.
+    """A deadline for an operation.
 
     Args:
-        seconds: From now on; None for any time.
-        what: Is waited for, for the error.
+        seconds: Seconds from now; None for no deadline.
+        what: Name of the operation, for the error message.
     """
 
     def __init__(self, seconds: float | None, what: str = "") -> None:
@@ -92,10 +92,10 @@ class Deadline:
         self._what = what
 
     def bound(self, seconds: float) -> float:
-        """So many seconds, or those that are left if they are fewer.
+        """Return the given seconds, or the remaining ones if they are fewer.
 
         Raises:
-            TookTooLong: None are.
+            TookTooLong: No time is left.
         """
         if self._end is None:
             return seconds
@@ -107,7 +107,7 @@ class Deadline:
 
 JSON = "application/json"
 PLAN_SECONDS = 60.0
-"""That the server gives its planner."""
+"""Seconds that the server gives its planner."""
 Query = tuple[tuple[str, str], ...]
 
 
@@ -116,12 +116,12 @@ class Request:
     """A request to the API.
 
     Attributes:
-        path: Below the API's own.
-        body: Its bytes, or the file that holds them.
-        extra_seconds: That the answer may take longer than others.
-        is_repeatable: Whether it may be sent once more when it isn't known what became of it.
-        already_done_status: Status that says, to a repeated one, that it had been done the first
-            time.
+        path: Path below the path of the API.
+        body: Bytes, or the file that contains them.
+        extra_seconds: Seconds that the answer may take longer than others.
+        is_repeatable: Whether it may be sent again if its outcome is not known.
+        already_done_status: Status with which the server answers a repeated request if the first
+            one was successful.
     """
 
     method: str
@@ -136,12 +136,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answers.
+    """An answer of the server.
 
     Attributes:
-        headers: Their names in lower case.
-        body: Whole; empty where it went into a file.
-        had_token: Whether a token came with the request.
+        headers: Headers, with names in lower case.
+        body: Complete body; empty if it was written to a file.
+        had_token: Whether the request had a token.
     """
 
     request: Request
@@ -152,7 +152,7 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which the server wants to be asked again; None if it doesn't say."""
+        """Seconds after which the server asks to try again; None if it does not."""
         header = self.headers.get("retry-after", "").strip()
         if header.isascii() and header.isdecimal():
             return float(header[:9])
@@ -166,10 +166,10 @@ class Reply:
 
 
 def url_path(*parts: str | int) -> str:
-    """The path of something by the names that lead to it.
+    """Return the URL path of names.
 
     Raises:
-        InvalidValue: One of them can't be a name.
+        InvalidValue: One of them is not a valid name.
     """
     for part in parts:
         if part in ("", ".", ".."):
@@ -178,7 +178,7 @@ def url_path(*parts: str | int) -> str:
 
 
 def query(**parameters: Any) -> Query:
-    """The query of what is given, without what is None; lists have an entry for each item."""
+    """Return a query without None values; a list has one entry for each item."""
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
         items: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
@@ -199,10 +199,10 @@ def json_request(
     seconds: float = 0.0,
     is_repeatable: bool = True,
 ) -> Request:
-    """A request with a JSON document.
+    """Return a request with a JSON document.
 
     Raises:
-        InvalidValue: It holds what JSON can't.
+        InvalidValue: The document has values that JSON cannot contain.
     """
     try:
         text = json.dumps(document, allow_nan=False, separators=(",", ":"), default=_plain)
@@ -214,7 +214,7 @@ def json_request(
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy's, which isn't imported for it, as JSON has them."""
+    """Return NumPy numbers and arrays as JSON values, without importing NumPy."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

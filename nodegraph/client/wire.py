@@ -18,21 +18,21 @@ from nodegraph.client.connection import Connection
 T = TypeVar("T")
 Http = httpx.Client
 _LAST_SECONDS = 2.0
-"""For saying goodbye to a server, where nobody waits for it."""
+"""Seconds to close a connection to a server, which no caller waits for."""
 
 
 def pause(seconds: float) -> None:
-    """Do nothing for some seconds."""
+    """Sleep for some seconds."""
     time.sleep(seconds)
 
 
 def in_thread(run: Callable[..., T], *arguments: Any) -> T:
-    """What comes of something that takes its time, for which the caller waits."""
+    """Run a slow function and return its result."""
     return run(*arguments)
 
 
 class _Loop:
-    """An event loop in a thread of its own, as the caller's may be at work in one.
+    """An event loop in a separate thread, as the caller's thread may already run one.
 
     The blocking websockets of `websockets` read and write in two threads. With TLS that may stop
     both for good: OpenSSL allows no two threads in one connection.
@@ -49,36 +49,36 @@ class _Loop:
 
     @property
     def can_be_waited_for(self) -> bool:
-        """Whether whoever asks may wait for what is done here.
+        """Whether the caller may wait for work in this loop.
 
-        Not at the end of the interpreter, when the thread is gone already, nor in the child of a
-        fork, nor in the thread itself: the collector may drop somebody's generator anywhere.
+        Not at the end of the interpreter, when the thread has ended, nor in the child of a fork,
+        nor in the thread itself: garbage collection may close a generator in any thread.
         """
         is_own = current_thread() is self._thread
         return self._thread.is_alive() and not is_own and not sys.is_finalizing()
 
     def done(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What comes of a coroutine, once it has ended."""
+        """Wait for a coroutine and return its result."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # Ctrl-C ends the waiting alone
+            future.cancel()  # Ctrl-C ends only the wait
             raise
 
     def close(self) -> None:
-        """End the thread, and what it still does."""
+        """Stop the thread and its tasks."""
         if self.can_be_waited_for:
             self.done(_cancel_tasks())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         elif current_thread() is self._thread:
-            # What is open is closed by the loop as it is collected.
+            # Open connections are closed when the loop is garbage collected.
             self._loop.call_later(_LAST_SECONDS, self._loop.stop)
 
 
 async def _cancel_tasks() -> None:
-    """Break off whatever else goes on in this event loop."""
+    """Cancel all other tasks of this event loop."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -93,7 +93,7 @@ class Socket:
         self._opened = opened
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """See `async_wire.AsyncSocket.say`."""
+        """See `async_wire.AsyncSocket.send`."""
         self._loop.done(self._opened.send(message))
 
     def receive(self, seconds: float) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Specs of node types: inputs, outputs, hooks and options, as plain data.
+"""Specs of node types: inputs, outputs, hooks and options.
 
 A spec is plain data. It is read from the function's signature once and cached on disk, so that
 listing nodes and validating workflows never imports a pack.
@@ -20,15 +20,15 @@ HookName = Literal["infer", "validate", "fingerprint", "estimate"]
 
 @dataclass(frozen=True, kw_only=True)
 class BodySpec:
-    """How a node uses the subgraph that one of its inputs names.
+    """The interface of a node to the subgraph that one of its inputs names.
 
     Attributes:
-        inputs: The subgraph's inputs that the node itself gives, and the node's input that each
-            takes its values from; empty for values of the node's own making, which the subgraph
-            need not take. Its other inputs are inputs of the node too, if `passes_on`.
-        outputs: The outputs that the subgraph must have, and the node's outputs that are made of
-            each; none for those that only the node itself looks at.
-        passes_on: The node's function takes further inputs and hands them on.
+        inputs: Subgraph inputs that the node sets, with the node input that provides the values.
+            Empty for values that the node makes itself, which the subgraph need not use. With
+            `passes_on`, the other subgraph inputs are inputs of the node, too.
+        outputs: Outputs that the subgraph must have, with the node outputs that are made from each;
+            none for outputs that only the node itself reads.
+        passes_on: Whether the node's function accepts further inputs and passes them on.
     """
 
     inputs: dict[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class BodySpec:
 
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 OF_PACK = "pack:"
-"""Before the name of a widget that the node's pack brings."""
+"""Prefix of the name of a widget from the node's pack."""
 _WITH_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
 
 
@@ -48,18 +48,18 @@ class InputSpec:
 
     Attributes:
         type: Type expression, such as ``Image`` or ``list[int]``.
-        required: It must be linked or given.
-        nullable: ``null`` is allowed and means "not given".
-        lazy: It is evaluated only if the node asks for it.
-        default: Used where nothing is given.
+        required: Whether it must be linked or given.
+        nullable: Whether ``null`` is allowed, which means "not given".
+        lazy: Whether it is evaluated only if the node requests it.
+        default: Value if none is given.
         json_schema: JSON Schema of a literal; None for types that can only be linked.
-        widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for
-            the pack's own ``widgets/curve.js``; empty for the type's usual one.
+        widget: Widget in an editor: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for the
+            pack's own ``widgets/curve.js``; empty for the default widget of the type.
         step: Step of a number's widget.
-        advanced, group: Where an editor puts it.
-        help: One sentence.
-        body: For an input that names a subgraph which the node runs.
-        passed_on: It is an input of that subgraph; the node's function takes it as one of its
+        advanced, group: Position in an editor.
+        help: Help text, one sentence.
+        body: Interface to the subgraph that the input names, if the node runs one.
+        passed_on: Whether it is an input of that subgraph. The node's function receives it in its
             ``**inputs``, if it is given.
     """
 
@@ -80,14 +80,14 @@ class InputSpec:
 
     @property
     def choice_schema(self) -> dict[str, Any]:
-        """The JSON Schema that says what may be chosen: its own, or that of its items."""
+        """JSON Schema with the choices: its own, or that of its items."""
         schema = self.json_schema or {}
         items = schema.get("items")
         return items if isinstance(items, dict) else schema
 
     @property
     def is_model_file(self) -> bool:
-        """Whether it names a file in the folders of models, which nobody brings along."""
+        """Whether it names a file in the models folders, which is not uploaded."""
         return self.widget in _WITH_MODELS
 
     @cached_property
@@ -101,7 +101,7 @@ class OutputSpec:
     """A typed output.
 
     Attributes:
-        nullable: The value may be None.
+        nullable: Whether the value may be None.
     """
 
     name: str
@@ -117,7 +117,7 @@ class OutputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class HookRef:
-    """Where a hook function lies; importing it need not import the node's own module."""
+    """The location of a hook function, which may be outside the node's own module."""
 
     module: str
     name: str
@@ -129,20 +129,22 @@ class NodeSpec:
 
     Attributes:
         type: Name in workflows: the function's name, ``pack:Name`` outside the built-in pack.
-        version: Raised when behavior changes.
-        lane: Where it runs: ``gpu`` (the serial compute lane), ``cpu`` (a pool of threads), or
-            ``io`` (a pool for waiting; async functions run on the event loop).
-        deterministic: Equal inputs give equal outputs; False is never cached across jobs.
-        output: A sink that acts on the outside world: always run, and what a run is for.
-        output_files: A sink whose only effect are the files that it reports: while those lie there
-            unchanged it need not run again.
-        numerics: The result may differ in its last bits with device, precision or library version.
-        continues: Inputs that only say where to stop: what was saved of a call with others of
-            them is taken up by one that goes on further.
+        version: Number that increases when the behavior changes.
+        lane: Lane that it runs in: ``gpu`` (the serial compute lane), ``cpu`` (a pool of threads),
+            or ``io`` (a pool for waiting; async functions run on the event loop).
+        deterministic: Whether equal inputs give equal outputs. If False, results are never cached
+            across jobs.
+        output: Whether it is a sink that acts on the outside world. Sinks always run.
+        output_files: Whether it is a sink whose only effect is the files that it reports. While
+            these are unchanged, it does not run again.
+        numerics: Whether the last bits of the result may differ with device, precision or library
+            version.
+        continues: Inputs that only set where to stop. A call with a later stop continues from the
+            saved state of a call that differs only in these inputs.
         facts: Facts of outputs copied from inputs, by output: ``{"latent": {"width": "width"}}``
             takes the literal `width`, ``"latent.width"`` a fact of the linked `latent`.
-        hooks: Functions of the pack for what data can't say.
-        module, qualname: Where the function lies.
+        hooks: Functions of the pack for rules that plain data cannot express.
+        module, qualname: Location of the function.
     """
 
     type: str
@@ -180,12 +182,12 @@ class NodeSpec:
 
     @cached_property
     def file_ports(self) -> tuple[str, ...]:
-        """The inputs that name files."""
+        """Inputs that name files."""
         return tuple(port.name for port in self.inputs if port.widget.startswith("file:"))
 
     @cached_property
     def plugin_ports(self) -> dict[str, tuple[str, frozenset[str]]]:
-        """By input that offers plugins: their group, and the names that are no built-in ones."""
+        """Group and names of plugins that are not built in, by input that offers plugins."""
         schemas = {port.name: port.choice_schema for port in self.inputs}
         return {
             name: (schema["entryPoints"], frozenset(schema["plugins"]))
@@ -195,7 +197,7 @@ class NodeSpec:
 
     @cached_property
     def output_indices(self) -> dict[str, int]:
-        """Which output, from 0, by name."""
+        """Index of each output from 0, by name."""
         return {port.name: at for at, port in enumerate(self.outputs)}
 
     @cached_property
@@ -204,10 +206,10 @@ class NodeSpec:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> NodeSpec:
-        """A spec of what `to_document` tells of it.
+        """Return the spec of a document from `to_document`.
 
         Raises:
-            TypeError, ValueError: It isn't that of one.
+            TypeError, ValueError: The document is not that of a spec.
         """
         parts = {
             "inputs": tuple(map(_input, document.get("inputs", ()))),
@@ -226,10 +228,10 @@ def _input(document: Mapping[str, Any]) -> InputSpec:
 
 
 def from_document(kind: type[R], document: Mapping[str, Any], *several: str) -> R:
-    """A dataclass of what `to_document` tells of it.
+    """Return a dataclass of a document from `to_document`.
 
     Args:
-        several: Fields that are tuples, which JSON has as lists.
+        several: Fields that are tuples, which are lists in JSON.
     """
     return kind(
         **{**document, **{name: tuple(document[name]) for name in several if name in document}}
@@ -237,7 +239,7 @@ def from_document(kind: type[R], document: Mapping[str, Any], *several: str) -> 
 
 
 def to_document(instance: Any) -> dict[str, Any]:
-    """What a dataclass says beyond its defaults, as JSON has it."""
+    """Return the fields of a dataclass that differ from their defaults, as JSON values."""
     document = {}
     kind: type = type(instance)
     for name, default, make in _defaults(kind):
@@ -249,9 +251,9 @@ def to_document(instance: Any) -> dict[str, Any]:
 
 @cache
 def _defaults(kind: type) -> tuple[tuple[str, Any, Callable[[], Any] | None], ...]:
-    """A dataclass's fields with their defaults, or what makes those.
+    """Return a dataclass's fields with their defaults or default factories.
 
-    Of each class only once, as a server says hundreds of specs before it answers.
+    It is cached by class, because a server converts hundreds of specs before it answers.
     """
     return tuple(
         (item.name, item.default, None)

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 JobStatus = Literal["ok", "failed", "cancelled"]
 NodeStatus = Literal["ran", "cached", "failed", "skipped", "cancelled"]
 CacheSource = Literal["", "memory", "disk", "files", "shared"]
-"""Where a cached result came from: ``files``: those that the sink wrote earlier lie there
-unchanged; ``shared``: an equal call ran at the same time."""
+"""Source of a cached result. ``files``: the files that the sink wrote earlier are unchanged.
+``shared``: an equal call ran at the same time."""
 
 
 _HEADS = ("node", "type", "status", "time")
 _MOST_LINES = 20
-"""Of what a terminal shows of a result."""
+"""Largest number of lines of a result in a terminal."""
 _MOST_NAMES = 8
-"""Of outputs that an error names."""
+"""Largest number of outputs that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class WrittenFile:
     """A file that a sink wrote.
 
     Attributes:
-        existed: It was there already with the same content, and was left as it is.
+        existed: Whether it already existed with the same content and was not written again.
     """
 
     path: Path
@@ -59,20 +59,19 @@ class WrittenFile:
 
 @dataclass(slots=True)
 class NodeReport:
-    """How one node fared.
+    """Report of one node of a run.
 
     Attributes:
-        seconds: Spent in the node's own calls.
-        calls: How often it was called; 1 unless it was mapped over a list.
-        cached: How many of the calls came from the cache.
-        source: Where they came from.
-        type: Its node type.
-        saved: Seconds that computing the cached ones had taken.
-        memory: Highest peak of its calls in bytes, where it was measured.
-        key: Of its call; empty where it had several or none.
+        seconds: Seconds spent in the node's own calls.
+        calls: Number of calls; 1 unless it was mapped over a list.
+        cached: Number of calls that came from the cache.
+        source: Source of the cached calls.
+        type: Type of the node.
+        saved: Seconds that the cached calls took when they were computed.
+        memory: Highest peak memory of its calls in bytes, if it was measured.
+        key: Cache key of its call; empty if it had several calls or none.
         outputs: Digests of its outputs, by port.
-        warnings: What it said of its results, by ``ctx.log``: now, or when what came from the cache
-            was computed.
+        warnings: Warnings about its results from ``ctx.log``, those of cached results included.
     """
 
     status: NodeStatus
@@ -90,14 +89,14 @@ class NodeReport:
 
 
 class Reporting(Protocol):
-    """A node that can tell how it fared."""
+    """A node that can report on its run."""
 
     def report(self) -> NodeReport:
-        """How it fared."""
+        """Return the report."""
 
 
 class NodeReports(Mapping[str, NodeReport]):
-    """How each node fared, by name, in the order in which they ended; made when first asked for."""
+    """Reports of all nodes by name, in the order in which they ended; made at first access."""
 
     def __init__(self, reports: Mapping[str, Reporting]) -> None:
         self._reports = reports
@@ -117,9 +116,9 @@ class NodeReports(Mapping[str, NodeReport]):
 
 
 class OutputValues(Mapping[str, Any]):
-    """Values of a run's targets, by ``node.port``; brought into memory when they are asked for.
+    """Values of a run's targets, by ``node.port``; loaded into memory at first access.
 
-    They are the caller's own: changing one changes no other result.
+    The values are copies: changing one changes no other result.
     """
 
     def __init__(self, products: Mapping[str, Product]) -> None:
@@ -144,7 +143,7 @@ class OutputValues(Mapping[str, Any]):
         return self._own[output]
 
     def summary(self, output: str) -> str:
-        """A value in a few words; what isn't in memory stays where it is."""
+        """Return a short description of a value, without loading it into memory."""
         if output in self._own:
             return summarize(self._own[output])
         return self._summarized(self._products[output])
@@ -169,7 +168,7 @@ class OutputValues(Mapping[str, Any]):
 
 
 class GivingNode(Protocol):
-    """A node with what it gave, where something keeps that still."""
+    """A node with its outputs, if they are still stored."""
 
     @property
     def node(self) -> GraphNode:
@@ -177,13 +176,13 @@ class GivingNode(Protocol):
 
     @property
     def products(self) -> Sequence[Product] | None:
-        """What it gave, by outputs; None: it gave nothing."""
+        """Products by output; None if there are none."""
 
 
 class PassedProducts(Mapping[str, Product]):
-    """What the nodes of a run gave, by ``node.port``, as far as something keeps it still.
+    """Outputs of all nodes of a run, by ``node.port``, as far as they are still stored.
 
-    Made as they are asked for, as a run may have very many nodes.
+    Each is looked up at access, because a run may have very many nodes.
     """
 
     def __init__(self, states: Mapping[str, GivingNode]) -> None:
@@ -209,21 +208,20 @@ class PassedProducts(Mapping[str, Product]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunResult(Mapping[str, Any]):
-    """A finished run, and a mapping: the values of its targets by ``node.port``.
+    """Result of a finished run: a mapping of ``node.port`` to the values of its targets.
 
-    What other nodes gave is found by its name, too, as long as a cache keeps it.
+    Outputs of other nodes are available by their names, too, as long as a cache keeps them.
 
     Attributes:
         outputs: Values of the targets that have outputs, by ``node.port``.
-        passed: Values of all nodes' outputs, as far as something keeps them still.
-        nodes: How each node fared, in the order in which they ended.
-        errors: What the failed nodes raised.
-        reason: Why it was cancelled, if that was said.
-        run: Its id in the store's records; empty if there is none.
-        shown: Makes the HTML that notebooks show of it; they show its text if None.
-        stand_ins: Names of outputs by those of subgraphs' uses and of bypassed nodes that they
-            stand for.
-        max_pixels: Width times height of images that `image` reads from files.
+        passed: Values of all nodes' outputs, as far as they are still stored.
+        nodes: Reports of the nodes, in the order in which they ended.
+        errors: Errors of the failed nodes.
+        reason: Why it was cancelled, if a reason was given.
+        run: Id in the store's records; empty if there is no record.
+        shown: Function that makes the HTML for notebooks; they show the text if None.
+        stand_ins: Actual output names, by the output names of subgraph uses and bypassed nodes.
+        max_pixels: Largest width times height of images that `image` reads from files.
     """
 
     status: JobStatus
@@ -239,39 +237,39 @@ class RunResult(Mapping[str, Any]):
     stand_ins: Mapping[str, str] = field(default_factory=dict, compare=False)
     max_pixels: int = field(default=MAX_IMAGE_PIXELS, compare=False)
     _uses: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False)
-    """Names of `stand_ins` by their node, once somebody asked for one."""
+    """Names of `stand_ins` by their node, filled at first access."""
 
     @property
     def is_ok(self) -> bool:
         return self.status == "ok"
 
     def __getitem__(self, output: str | Handle) -> Any:
-        """The value of an output, ``node.port``; of a node that has a single one, ``node`` will do.
+        """Return the value of an output, ``node.port``, or ``node`` if it has only one output.
 
-        What stands for one in a `Graph` names it, too. Those of targets are there. What other nodes
-        gave is, as long as a cache keeps it.
+        An output of a `Graph` is a valid name, too. Values of targets are always available, and
+        values of other nodes as long as a cache keeps them.
 
         Raises:
             KeyError: The run has no such output; names those that it has.
-            InvalidValue: It is kept no more.
+            InvalidValue: The value is no longer stored.
         """
         name = self._full(self._named(output))
         return self.outputs[name] if name in self.outputs else self.passed[name]
 
     def image(self, output: str | Handle, at: int = 0) -> Image:
-        """An image that a node gave or wrote, for Pillow.
+        """Return an image that a node output or wrote, as a Pillow image.
 
         Args:
-            output: ``node``, or ``node.port``; or what stands for it in a `Graph`.
-            at: Which one, of a batch or a list; negative numbers count from the end.
+            output: ``node`` or ``node.port``, or a node or output of a `Graph`.
+            at: Index in a batch or a list; negative numbers count from the end.
         Raises:
             KeyError: There is no such node or output.
-            InvalidValue: It has no image, or not so many.
+            InvalidValue: It has no image, or no image at this index.
         """
         return self._pictures(self._named(output)).at(at)
 
     def images(self, output: str | Handle) -> list[Image]:
-        """All images of a batch or a list that a node gave or wrote; see `image`."""
+        """Return all images of a batch or a list that a node output or wrote; see `image`."""
         return list(self._pictures(self._named(output)))
 
     def _pictures(self, output: str) -> Pictures:
@@ -284,7 +282,7 @@ class RunResult(Mapping[str, Any]):
         return Pictures(output, value, max_pixels=self.max_pixels)
 
     def _value_with_pictures(self, output: str) -> Any:
-        """The output's value; of a node with several, of the only one that has images."""
+        """Return the output's value; of several outputs, the only one that has images."""
         from nodegraph.media.images.pictures import has_pictures
 
         mine = self._ports_of(output)
@@ -295,13 +293,13 @@ class RunResult(Mapping[str, Any]):
         return self[output]
 
     def _named(self, output: str | Handle) -> str:
-        """The name that is asked for."""
+        """Return the requested name."""
         if not isinstance(output, str | Handle):
             raise KeyError(f"outputs are selected by name, not by {output!r}. {self._names}")
         return str(output)
 
     def _full(self, output: str) -> str:
-        """The name of an output as ``node.port``, of a node that has run."""
+        """Return the full name ``node.port`` of an output of a node that has run."""
         output = self.stand_ins.get(output, output)
         if output in self.outputs or output in self.passed:
             return output
@@ -333,7 +331,7 @@ class RunResult(Mapping[str, Any]):
         return f"Name one of {names}." if names else "No node has an output."
 
     def _ports_of(self, node: str) -> list[str]:
-        # A run may have very many nodes, and each be asked for: the report knows its own ports.
+        # A run may have very many nodes, and each may be requested: the report lists its own ports.
         report = self.nodes.get(node)
         declared = [f"{node}.{port}" for port in report.outputs] if report is not None else []
         available = [name for name in declared if name in self.outputs or name in self.passed]
@@ -346,7 +344,7 @@ class RunResult(Mapping[str, Any]):
         return list(dict.fromkeys(name for name in known if name.rpartition(".")[0] == node))
 
     def __contains__(self, output: object) -> bool:
-        """Whether it has the value of an output, by any name that it can be asked for."""
+        """Return whether the value of an output is available, by any of its names."""
         try:
             name = self._full(self._named(output))  # type: ignore[arg-type]  # it says so itself
         except KeyError:
@@ -360,32 +358,32 @@ class RunResult(Mapping[str, Any]):
         return len(self.outputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process gets the values of the targets; those of other nodes stay in this one.
+        """Pickle the values of the targets; values of other nodes stay in this process.
 
         Raises:
-            InvalidValue: One of the values is kept no more.
+            InvalidValue: One of the values is no longer stored.
         """
         return type(self), tuple(self._own().values())
 
     def __copy__(self) -> RunResult:
-        return self  # nothing of it changes
+        return self  # it is immutable
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RunResult:
         mine = self._own() | {"passed": {}}
         return replace(RunResult(**deepcopy(mine, memo)), passed=self.passed)
 
     def _own(self) -> dict[str, Any]:
-        """Its parts, free of the run that they come from."""
+        """Return the fields, independent of the run."""
         parts = {part.name: getattr(self, part.name) for part in fields(self) if part.init}
         return parts | {"outputs": dict(self.outputs), "nodes": dict(self.nodes), "passed": {}}
 
     def __bool__(self) -> bool:
-        """It is there, also of a run that has only written files."""
+        """Return True, also for a run that has only written files."""
         return True
 
     def __repr__(self) -> str:
-        # Debuggers and logs ask for it: no value is brought into memory, copied or gone through for
-        # that, and of very many outputs only those that are shown are looked at.
+        # Debuggers and logs call it: no value is loaded, copied or searched for it, and of very
+        # many outputs only those that are shown are read.
         parts = chain(
             (f"  {name}: {self._summary(name)}" for name in self.outputs),
             (f"  {file.path}" for file in self.files),
@@ -407,23 +405,23 @@ class RunResult(Mapping[str, Any]):
 
     @property
     def summary(self) -> str:
-        """How many nodes there were, how many of them cached, and the time, in a few words."""
+        """Short text with the number of nodes, the cached ones and the time."""
         cached = sum(report.status == "cached" for report in self.nodes.values())
         kept = f", {cached} cached" if cached else ""
         return f"{pluralize(len(self.nodes), 'node')}{kept}, {format_seconds(self.seconds)}"
 
     @property
     def told(self) -> str:
-        """The name that `summary` had in version 0.1."""
+        """Old name of `summary` in version 0.1."""
         warnings.warn("`told` is now called `summary`", DeprecationWarning, stacklevel=2)
         return self.summary
 
     def _repr_html_(self) -> str | None:
-        """What notebooks show of it."""
+        """Return the HTML for notebooks."""
         return None if self.shown is None else self.shown(self)
 
     def __rich__(self) -> Group:
-        """What Rich prints of it: how its nodes fared."""
+        """Return a table of the nodes for Rich."""
         from nodegraph.core.tables import rich_table
 
         rows = [

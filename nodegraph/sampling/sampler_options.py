@@ -100,8 +100,12 @@ def check_declared(method: Any) -> None:
             "highest_order 1 to 4"
         )
     calls = method.evaluations
-    if not (isinstance(calls, (tuple, list)) and len(calls) == 2 and _are_whole(calls, 0)):
-        raise ValueError(f"its evaluations are {calls!r}; they must be two whole numbers")
+    is_pair = isinstance(calls, (tuple, list)) and len(calls) == 2
+    if not (is_pair and _are_whole(calls, -math.inf) and calls[0] >= 1):
+        raise ValueError(
+            f"its evaluations are {calls!r}; they must be two whole numbers (a, b): n steps "
+            "evaluate the model a · n + b times"
+        )
     for kind, space in [*method.spaces.items(), *method.comfyui_spaces.items()]:
         if kind not in NOISE_KINDS or not callable(space):
             known = ", ".join(NOISE_KINDS)
@@ -110,7 +114,7 @@ def check_declared(method: Any) -> None:
         raise ValueError(f"its draws is {method.draws!r}; it must be a function")
 
 
-def _are_whole(numbers: Sequence[Any], least: int, most: float = math.inf) -> bool:
+def _are_whole(numbers: Sequence[Any], least: float, most: float = math.inf) -> bool:
     return all(isinstance(number, int) and least <= number <= most for number in numbers)
 
 

@@ -42,22 +42,23 @@ class _Part(BaseModel):
 
 
 class BodyLimits(_Part):
-    """What may come in one request.
+    """Limits of requests and connections.
 
     Attributes:
-        body: Bytes of a request's body, but for uploads.
-        upload: Bytes of an uploaded file.
-        pixels: Of an uploaded image.
-        json_depth: Levels of lists and objects within each other.
-        json_values: Values in one JSON body.
-        nodes: Of a workflow, those of its blocks included.
-        frame: Bytes of a websocket frame.
-        waiting: Bytes of events that wait for all who follow them; whom most waits for is hung up
-            on first.
-        idle_seconds: That a client may let pass within a request, sending or reading nothing.
-        head_seconds: That a request's head may take.
-        connections: Open at a time.
-        address_connections: The same of one address, but for trusted proxies.
+        body: Largest body of a request in bytes, except uploads.
+        upload: Largest uploaded file in bytes.
+        pixels: Largest number of pixels of an uploaded image.
+        json_depth: Largest depth of nested lists and objects.
+        json_values: Largest number of values in one JSON body.
+        nodes: Largest number of nodes of a workflow, those of its blocks included.
+        frame: Largest websocket frame in bytes.
+        waiting: Bytes of unsent events for all clients. Above it, the server disconnects the
+            clients with the most unsent bytes first.
+        idle_seconds: Seconds that a client may pause within a request, in sending or reading.
+        head_seconds: Seconds that the head of a request may take.
+        connections: Largest number of open connections.
+        address_connections: Largest number of open connections from one address, except trusted
+            proxies.
     """
 
     body: Bytes = 4 << 20
@@ -75,13 +76,13 @@ class BodyLimits(_Part):
 
 
 class RateLimits(_Part):
-    """How often one client may ask: a token's, or an address's without one.
+    """Request rate of one client: of a token, or of an address without a token.
 
     Attributes:
-        requests_per_second: In the long run.
-        burst: At once.
-        failures_per_minute: Wrong tokens from one address, in the long run.
-        failure_burst: The same, at once.
+        requests_per_second: Largest average rate of requests.
+        burst: Largest number of requests at once.
+        failures_per_minute: Largest average rate of wrong tokens from one address.
+        failure_burst: Largest number of wrong tokens from one address at once.
     """
 
     requests_per_second: Seconds = 2_000.0
@@ -91,13 +92,14 @@ class RateLimits(_Part):
 
 
 class Retention(_Part):
-    """What is kept, and for how long; none for no limit.
+    """Limits for keeping ended jobs and uploads; null for no limit.
 
     Attributes:
-        seconds, count, failed_seconds, failed_count: Of ended jobs, the last two of failed ones.
-        upload_seconds: After which an upload goes that nothing has used since.
-        upload_bytes: Of all uploads together; those unused for longest go to make room.
-        every: Seconds between two looks at what is to go.
+        seconds, count: Longest time and largest number of finished and cancelled jobs.
+        failed_seconds, failed_count: The same limits for failed jobs.
+        upload_seconds: Seconds after which an unused upload is deleted.
+        upload_bytes: Bytes of all uploads together; the least recently used are deleted first.
+        every: Seconds between two cleanups.
     """
 
     seconds: Seconds | None = 30 * _DAY
@@ -110,7 +112,7 @@ class Retention(_Part):
 
 
 class ClientLimits(_Part):
-    """What each client may have in the queue. See `nodegraph.jobs.queue.Limits`."""
+    """Limits of each client in the queue. See `nodegraph.jobs.queue.Limits`."""
 
     waiting: Count = 10_000
     running: Count | None = None
@@ -118,14 +120,14 @@ class ClientLimits(_Part):
 
 
 def _listed(value: object) -> object:
-    """A list of a text as variables have it, parted by commas."""
+    """Return the list in a comma-separated text, as in environment variables."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
 def _table(value: object) -> object:
-    """A table of a text as variables have it, in JSON."""
+    """Return the table in a JSON text, as in environment variables."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -143,7 +145,7 @@ _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)
 
 
 def _queue_place(value: Any) -> PostgresAddress:
-    """The address of a database; what is wrong with it is told without its password."""
+    """Return the address of a database; its errors do not contain the password."""
     return value if isinstance(value, PostgresAddress) else PostgresAddress(value)
 
 
@@ -156,7 +158,7 @@ QueueAddress = Annotated[
 
 
 def _upload_types(value: object) -> object:
-    """A list of types, each of which there is."""
+    """Return a list of upload types, all of which exist."""
     names = _listed(value)
     for name in names if isinstance(names, (list, tuple)) else ():
         if isinstance(name, str) and name not in _UPLOAD_TYPES:
@@ -168,10 +170,11 @@ def _upload_types(value: object) -> object:
 
 
 class UploadLimits(_Part):
-    """What may be brought.
+    """Limits of uploads.
 
     Attributes:
-        types: Of files, as their bytes tell. Weights are taken only where they are named here.
+        types: Accepted file types, detected from the bytes. Weights are accepted only if named
+            here.
     """
 
     types: Annotated[
@@ -180,14 +183,15 @@ class UploadLimits(_Part):
 
 
 class ClusterKind(_Part):
-    """Workers of a cluster that are alike.
+    """A kind of workers of a cluster.
 
     Attributes:
-        device: That they compute on.
-        gpus, cpus, memory: That a node sets aside for each; for a device but the CPU, one GPU.
-        resources: Others of a node, by the names and in the numbers that it was started with.
-        labels: What a node's labels must be.
-        min_workers, max_workers: How many there are to be; not given, as for all.
+        device: Device that they compute on.
+        gpus, cpus, memory: Resources that a node reserves for each worker. By default one GPU for
+            any device except the CPU.
+        resources: Other resources of a node, by the names and in the numbers of its start.
+        labels: Labels that a node must have.
+        min_workers, max_workers: Number of workers; the general limits if not given.
     """
 
     device: str = "cuda"
@@ -204,51 +208,50 @@ class ServerSettings(_Part):
     """Settings of one server.
 
     Attributes:
-        host: Address to listen at. Any but a loopback one needs a token.
-        port: 0 for any that is free.
-        workers: Processes that run jobs; one for each device if not given. 0 takes jobs in and
-            runs none.
-        devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
-            given.
-        warm: Whether workers load the libraries of models before a job needs them. Without that
-            they start sooner and stay small, and the first such job takes seconds longer.
-        help_jobs: Whether workers without a job compute along with one that another worker has, if
-            it has branches or lists; a job that waits goes before.
+        host: Address to listen at. Any address except loopback needs a token.
+        port: Port to listen at; 0 for any free port.
+        workers: Number of processes that run jobs; one for each device if not given. 0 accepts jobs
+            and runs none.
+        devices: Devices of the workers, in turn. By default all accelerators, or else the device of
+            the other settings.
+        warm: Whether workers load the libraries of models before a job needs them. If not, they
+            start faster and use less memory, and the first such job takes seconds longer.
+        help_jobs: Whether workers without a job help with a job of another worker, if it has
+            branches or lists. Waiting jobs have priority.
         cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
             machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
-        cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
-            as many as there is room for, if not given.
-        cluster_idle_seconds: Without a job, after which a worker there is ended.
-        cluster_kinds: What workers there are to be like, by names for them. If none is given, they
-            are of one kind, ``worker``, or of one for each of `devices`.
-        root_path: Path below which a proxy offers the server, such as ``/studio``, whether or not
-            it takes the path away before it hands a request on.
-        allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
-            proxy, for example. With any of them, a token is needed too.
-        allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
-        trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
-        limits, rates, retention, uploads, clients: See there.
-        queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
-            a file in the home folder does.
-        shared_files: URL of a bucket or mounted folder by which servers of one queue on several
-            machines share uploads and what jobs gave; not given, these lie in the home folder.
-        most_waiting: Jobs that may wait in all.
-        stall_seconds: Without an event while a node runs, after which its worker is restarted;
-            none to wait for ever.
-        cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
-            then its worker is restarted.
-        worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
-            given, 85 % of the machine's memory, or of what its container may take, divided
-            among the workers.
-        merge_jobs: Jobs that a worker may run at once where their samplings share batches, which
-            the setting `merge_steps` has to allow; 1 runs them one after the other.
-        shutdown_seconds: That running jobs get to reach their next checkpoint.
-        least_free: Bytes of free disk below which the server says that it isn't ready.
-        session_seconds: After which a browser that has logged in has to do so again.
-        open_metrics: Whether the figures for monitoring are told to everybody who can reach the
-            server; else to those who may read.
-        log_format: ``json`` writes one object a line.
-        log_level: The least that is logged. Refused requests always are.
+        cluster_min_workers, cluster_max_workers: Number of workers in the cluster. The default
+            maximum is as many as fit.
+        cluster_idle_seconds: Seconds without a job after which a worker of the cluster is stopped.
+        cluster_kinds: Kinds of workers in the cluster, by name. By default there is one kind,
+            ``worker``, or one for each of `devices`.
+        root_path: Path below which a proxy serves the server, such as ``/studio``. The proxy may
+            remove the path from requests or not.
+        allowed_hosts: Host names of the server in addition to loopback names, for example those of
+            a reverse proxy. If there are any, a token is needed, too.
+        allowed_origins: Other sites that may use it, such as ``https://studio.example``.
+        trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are trusted.
+        limits, rates, retention, uploads, clients: See their classes.
+        queue: Address of a PostgreSQL database with the jobs of several servers. By default a file
+            in the home folder.
+        shared_files: URL of a bucket or mounted folder for uploads and output files, which servers
+            of one queue on several machines share. By default the home folder.
+        most_waiting: Largest number of waiting jobs in total.
+        stall_seconds: Seconds without an event of a running node after which its worker is
+            restarted; null for no limit.
+        cancel_seconds: Seconds for a running job to stop after it was cancelled or its deadline has
+            passed; then its worker is restarted.
+        worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. By
+            default 85 % of the memory of the machine or its container, divided among the workers.
+        merge_jobs: Jobs that a worker may run at once if their samplings share batches, which the
+            setting `merge_steps` must allow; 1 runs them one after the other.
+        shutdown_seconds: Seconds for running jobs to reach their next checkpoint.
+        least_free: Bytes of free disk space below which the server is not ready.
+        session_seconds: Seconds after which a browser must log in again.
+        open_metrics: Whether all clients that can reach the server may read the metrics; otherwise
+            only those that may read.
+        log_format: ``text``, or ``json`` for one object per line.
+        log_level: Lowest level that is logged. Refused requests are always logged.
     """
 
     host: str = "127.0.0.1"
@@ -288,7 +291,7 @@ class ServerSettings(_Part):
     @field_validator("shared_files")
     @classmethod
     def _are_shared(cls, url: str | None, info: ValidationInfo) -> str | None:
-        # Checked where it isn't `queue` itself that is wrong.
+        # Checked only if `queue` itself is valid.
         if url is not None and info.data.get("queue", url) is None:
             raise ValueError(
                 "servers share files only with a shared queue: set `queue` to its database"
@@ -297,18 +300,18 @@ class ServerSettings(_Part):
 
     @property
     def is_private(self) -> bool:
-        """Whether only processes of this machine are meant to reach it."""
+        """Whether only processes of this machine should reach the server."""
         return is_loopback(self.host) and not self.allowed_hosts
 
 
 def load_server_settings(
     settings: Settings, flags: Mapping[str, Any] | None = None
 ) -> ServerSettings:
-    """The server's settings in force.
+    """Return the current settings of the server.
 
     Args:
-        settings: Of the installation: they say where the config file is.
-        flags: What was given explicitly; None is as not given.
+        settings: Settings of the installation, which locate the config file.
+        flags: Explicit values; None counts as not given.
     Raises:
         InvalidFile: The file or a variable has a wrong name or value; all are listed.
     """

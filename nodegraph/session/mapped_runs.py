@@ -32,12 +32,12 @@ Combination = Mapping[str, Any]
 
 
 class MappedRuns(Sequence[RunResult]):
-    """The results of several runs, in the order of their values. They come as they are asked for.
+    """Results of several runs, in the order of their parameter values.
 
-    The runs go on at once, and together: going through them waits for each in turn.
+    The runs start at once and run together. Iterating waits for each result in turn.
 
     Attributes:
-        combinations: The values of the parameters of each.
+        combinations: Parameter values of each run.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MappedRuns(Sequence[RunResult]):
             raise
 
     def stop(self) -> None:
-        """End those that go on at their next step."""
+        """Stop the unfinished runs at their next step."""
         self._ongoing.stop()
 
     def __repr__(self) -> str:
@@ -87,14 +87,14 @@ class MappedRuns(Sequence[RunResult]):
         return f"<MappedRuns: {done} of {len(self)} done>"
 
     def _repr_html_(self) -> str:
-        """A sheet of what the runs gave, with the values that it was made of; waits for them."""
+        """Return an HTML sheet of the results and their parameter values; waits for the runs."""
         from nodegraph.session.results.html import sheet_html
 
         captions = [_combination_text(combination) for combination in self.combinations]
         return sheet_html([self._ended(each) for each in self._futures], captions)
 
     def _ended(self, future: Future[RunResult]) -> RunResult | NodegraphError:
-        """Its result, or why it has none."""
+        """Return the result of a run, or the error that it ended with."""
         try:
             return self._waited(future)
         except NodegraphError as error:
@@ -114,22 +114,22 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
 ) -> MappedRuns:
     """Run a workflow for each of several values of its parameters.
 
-    The runs begin at once and go on beside each other: equal parts are computed once, and steps of
-    samplings may share batches, as the settings say.
+    The runs start at once and run in parallel. Equal parts are computed once. Sampling steps may
+    share batches, depending on the settings.
 
     Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        over: By parameter, a list, an array or whatever else gives values one by one: the first of
-            each, then the second, as `zip` does; they are of one length. Any other value, such as
-            an image, holds for all runs.
-        product: Every combination instead, the last parameter changing fastest.
-        options: Those of `run_async`.
+        workflow: A `Workflow`, the dictionary of one, or the path of a file.
+        over: For each parameter a list, an array or another iterable of values. As with `zip`, the
+            first run takes the first value of each, and all must have the same length. Any other
+            value, such as an image, is used in all runs.
+        product: Run every combination instead; the last parameter changes fastest.
+        options: Options of `run_async`.
     Returns:
-        The results in order, as they come.
+        The results in order. Access waits for a result that is not there yet.
     Raises:
-        InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run; the lists differ in length,
-            or one of the combinations is wrong.
-        TypeError: There is no such option.
+        InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run: the workflow is invalid, the
+            lists differ in length, or a combination is wrong.
+        TypeError: There is no option of this name.
     """
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
@@ -155,22 +155,22 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
 
 
 async def _deliver_results(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) -> None:
-    """Hand the runs' results on as they come; cancelling it ends them."""
+    """Deliver the runs' results as they come; cancelling it ends them."""
     import asyncio
 
     async def hand_on(run: Any, future: Future[RunResult]) -> None:
         try:
             future.set_result(await run)
-        except Exception as error:  # noqa: BLE001 - whoever asks for this result is told
+        except Exception as error:  # noqa: BLE001 - raised when this result is read
             future.set_exception(error)
 
     handing = itertools.starmap(hand_on, zip(runs, futures, strict=True))
-    # One that is stopped doesn't end it: the loop is closed then, and others would be cut off.
+    # A stopped run does not end it: the loop would be closed, and other runs interrupted.
     await asyncio.gather(*handing, return_exceptions=True)
 
 
 def _cancel_pending(done: Future[None], futures: Sequence[Future[Any]]) -> None:
-    """Tell whoever waits for what will never come."""
+    """Cancel or fail the futures that will never get a result."""
     error = None if done.cancelled() else done.exception()
     for future in futures:
         if future.done():
@@ -182,7 +182,7 @@ def _cancel_pending(done: Future[None], futures: Sequence[Future[Any]]) -> None:
 
 
 def combinations_of(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
-    """The values of each run.
+    """Return the parameter values of each run.
 
     Raises:
         InvalidValue: There are no lists, they differ in length, or one is an array of several
@@ -227,7 +227,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    """Of numpy, torch, pandas or another library."""
+    """Return whether a value is an array of NumPy, torch, pandas or another library."""
     return hasattr(value, "ndim") and hasattr(value, "tolist")
 
 
@@ -249,7 +249,7 @@ def _items(name: str, values: Any) -> list[Any]:
 def _options_of_runs(
     options: RunOptions, combinations: Sequence[Combination], shown: Silent
 ) -> list[RunOptions]:
-    """How each is run, all of them told to one display."""
+    """Return the options of each run, with one display for all."""
     display_options = with_display(options, shown)
     together = (
         _CombinedListener(display_options.listener)
@@ -266,7 +266,7 @@ def _options_of_runs(
 
 
 class _CombinedListener:
-    """Tells one listener of several runs, as if their nodes were those of a single one."""
+    """Sends the events of several runs to one listener, as if they were a single run."""
 
     def __init__(self, listener: Callable[[Event], None]) -> None:
         self._listener = listener
@@ -274,7 +274,7 @@ class _CombinedListener:
         self._nodes = 0
 
     def listener_for(self, at: int) -> Callable[[Event], None]:
-        """What one of the runs tells."""
+        """Return the listener of one of the runs."""
 
         def tell(event: Event) -> None:
             with self._lock:

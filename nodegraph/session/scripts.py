@@ -1,6 +1,6 @@
 """Run, stream or preload a workflow with one call from a script or a notebook.
 
-The first run of a process imports libraries and reads weights, which takes seconds; later runs
+The first run of a process imports libraries and reads weights, which takes seconds. Later runs
 find them in memory.
 """
 
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 
 
 def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> list[str]:
-    """Load ahead what runs will compute with: libraries and weights.
+    """Load the libraries and weights of a model or a workflow before its first run.
 
     Args:
-        model_or_workflow: A model's name, as `LoadModel` takes it; or a workflow, the dictionary of
-            one, or a file's path.
-        options: Those of `run_async`.
+        model_or_workflow: Name of a model, as for `LoadModel`, or a workflow, the dictionary of
+            one, or the path of a file.
+        options: Options of `run_async`.
     Returns:
         Names of the weights that are in memory now.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: There is no such model or workflow.
-        NodegraphError: A model's files are damaged, or have no room.
+        NodegraphError: A model's files are damaged or do not fit in memory.
     """
     script_options = ScriptOptions.of(options)
     model = _as_model(model_or_workflow)
@@ -69,7 +69,7 @@ def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> 
 
 
 def _as_model(source: WorkflowLike) -> Workflow | None:
-    """Of a model's name the workflow that loads it; None if a workflow was given."""
+    """Return the workflow that loads a model by its name; None if a workflow was given."""
     if (
         not isinstance(source, str)
         or Path(source).suffix.lower() == ".json"
@@ -82,9 +82,9 @@ def _as_model(source: WorkflowLike) -> Workflow | None:
 
 
 class Stream:
-    """A run's events and then its result: for ``for``, and for ``async for``.
+    """The events of a run and then its result, for ``for`` and ``async for``.
 
-    The run begins with the loop. Leaving the loop early ends the run at its next step.
+    The run starts with the loop. Leaving the loop early ends the run at its next step.
     """
 
     def __init__(self, script: Script, script_options: ScriptOptions) -> None:
@@ -119,7 +119,7 @@ class Stream:
             except RuntimeError:
                 if not loop.is_closed():
                     raise
-                # Whoever listened has left, and closed the event loop; the run is ending.
+                # The listener has left and closed the event loop; the run is ending.
 
         running = self._begin(tell)
         try:
@@ -131,14 +131,13 @@ class Stream:
 
 
 def stream(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> Stream:
-    """Run a workflow and hear of all that happens, as it happens.
+    """Run a workflow and iterate over its events as they happen.
 
     Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        options: Those of `run_async`; there is no display.
+        workflow: A `Workflow`, the dictionary of one, or the path of a file.
+        options: Options of `run_async`; progress is not displayed.
     Returns:
-        To be looped over, by ``for`` or ``async for``: an `Event` after the other, then the
-        `RunResult`.
+        An iterable for ``for`` or ``async for``: all `Event` objects, then the `RunResult`.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue, TypeError: See `run_async`.
     """
@@ -147,18 +146,18 @@ def stream(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> Stream:
 
 
 _SHOWN = (Latent, Audio, Video, Mesh, PointCloud, Molecule, Plot)
-"""Not tensors: those are others' as well, and a number that is wrong is looked for in numbers."""
+"""Tensors are not shown: other libraries use them, and wrong numbers are found in numbers."""
 
 
 def show_values_in(shell: Any) -> None:
-    """Have a shell of IPython show latents, audio, video, shapes and plots as what they are."""
+    """Make an IPython shell display latents, audio, video, shapes and plots as media."""
     formatter = shell.display_formatter.formatters["text/html"]
     for kind in _SHOWN:
         formatter.for_type(kind, value_html)
 
 
 def display_for(types: Mapping[str, str], *, is_wanted: bool) -> Silent:
-    """A display in a notebook, bars on a terminal, and nothing where nobody looks.
+    """Return a notebook display, terminal bars, or a silent display elsewhere.
 
     Args:
         types: Node types by node.
@@ -176,20 +175,20 @@ def display_for(types: Mapping[str, str], *, is_wanted: bool) -> Silent:
 
 
 WorkflowLike = WorkflowOrDict | str | Path
-"""A workflow, the dictionary of one, or a file's path."""
+"""A workflow, the dictionary of one, or the path of a file."""
 
 
 class ScriptKeywords(RunKeywords, total=False):
-    """What may be said of a workflow that a script runs, besides what `RunOptions` says.
+    """Options of a run in a script, in addition to those of `RunOptions`.
 
     Attributes:
-        packs: More packs: folders or files.
+        packs: Additional packs: folders or files.
         nodes: Functions decorated with `@node`.
-        settings: Where things lie.
-        inputs: Where relative input paths start, unless the settings say; beside the workflow's
-            file if not given.
-        check: Raise if a node failed; else the result tells.
-        progress: Show how it goes on: in a notebook, and in a terminal.
+        settings: Settings; read from the config file and the environment if None.
+        inputs: Folder for relative input paths, if the settings do not name one; the folder of the
+            workflow's file if not given.
+        check: Raise if a node failed. If False, the result lists the errors.
+        progress: Show the progress in a notebook or a terminal.
     """
 
     packs: Sequence[str | Path]
@@ -201,22 +200,22 @@ class ScriptKeywords(RunKeywords, total=False):
 
 
 async def run_async(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
-    """Run a workflow and await its end.
+    """Run a workflow and await its result.
 
-    The session behind it stays from call to call, with weights and results in memory, until
-    settings or packs change; `nodegraph.close` lets go of it.
+    The session behind it stays open between calls, with weights and results in memory, until
+    settings or packs change. `nodegraph.close` closes it.
 
     Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        options: How it is run, see `ScriptKeywords` and `nodegraph.engine.options.RunOptions`.
-            First of all ``parameters``, values of the workflow's named parameters, and
-            ``targets``, nodes to run; all sinks if not given. The values of their outputs are in
-            the result: ``run(workflow, targets=["decode"])["decode.image"]``.
+        workflow: A `Workflow`, the dictionary of one, or the path of a file.
+        options: Options; see `ScriptKeywords` and `nodegraph.engine.options.RunOptions`. The most
+            common are ``parameters``, values of the workflow's named parameters, and ``targets``,
+            nodes to run (all sinks if not given). The result has the values of the targets'
+            outputs: ``run(workflow, targets=["decode"])["decode.image"]``.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
-        NodeFailed: A node raised; the rest was run.
-        Cancelled: `nodegraph.close` was called meanwhile.
-        TypeError: There is no such option.
+        NodeFailed: A node raised; all nodes that do not depend on it were run.
+        Cancelled: `nodegraph.close` was called during the run.
+        TypeError: There is no option of this name.
     """
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
@@ -226,17 +225,17 @@ async def run_async(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -
 
 
 def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
-    """Run a workflow and wait for it, in a script or a notebook.
+    """Run a workflow in a script or a notebook and wait for its result.
 
     Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        options: Those of `run_async`: parameters, targets, packs, nodes, settings, inputs, check,
-            progress and the rest of how it is run.
+        workflow: A `Workflow`, the dictionary of one, or the path of a file.
+        options: Options of `run_async`: parameters, targets, packs, nodes, settings, inputs, check,
+            progress and all options of a run.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
-        NodeFailed: A node raised; the rest was run.
-        Cancelled: `nodegraph.close` was called meanwhile.
-        TypeError: There is no such option.
+        NodeFailed: A node raised; all nodes that do not depend on it were run.
+        Cancelled: `nodegraph.close` was called during the run.
+        TypeError: There is no option of this name.
     """
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
@@ -247,7 +246,7 @@ def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
 
 @dataclass(frozen=True)
 class ScriptOptions:
-    """What a call said, parted: how it is run, with which session, and what is done beside."""
+    """The options of a call, split into run options, session options and display options."""
 
     options: RunOptions
     packs: Sequence[str | Path] = ()
@@ -263,10 +262,10 @@ class ScriptOptions:
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> ScriptOptions:
-        """Part keywords.
+        """Split keywords into options.
 
         Raises:
-            TypeError: There is no such option; names the nearest.
+            TypeError: There is no option of this name; names the nearest.
             InvalidValue: A value is of a wrong kind.
         """
         check_keywords(keywords, ScriptKeywords)
@@ -275,13 +274,13 @@ class ScriptOptions:
         return cls(options, **{name: keywords[name] for name in keywords if name not in of_run})
 
     def script(self, workflow: WorkflowLike) -> Script:
-        """The workflow with the session that it is to be run by."""
+        """Return the workflow with the options of the session that runs it."""
         return Script.of(workflow, self.packs, self.nodes, self.settings, self.inputs)
 
 
 @dataclass(frozen=True)
 class Script:
-    """A workflow that a script runs by the standing session."""
+    """A workflow that a script runs with the shared session."""
 
     workflow: Workflow
     session_options: SessionOptions
@@ -295,17 +294,17 @@ class Script:
         settings: Settings | None,
         inputs: str | Path | None = None,
     ) -> Script:
-        """Read it.
+        """Read a workflow.
 
         Raises:
-            InvalidFile, InvalidWorkflow: It can't be read, or the settings can't.
+            InvalidFile, InvalidWorkflow: The workflow or the settings cannot be read.
         """
         document, workflow_folder = _open_workflow(workflow)
         folder = workflow_folder if inputs is None else inputs
         return cls(document, SessionOptions.of(settings, packs, nodes, folder))
 
     def begin(self, options: RunOptions) -> BackgroundTask[RunResult]:
-        """Begin to run it."""
+        """Start the run."""
 
         async def work(session: Session) -> RunResult:
             return await session.run_async(self.workflow, options)
@@ -313,7 +312,7 @@ class Script:
         return SHARED_SESSIONS.begin(self.session_options, work)
 
     def display(self, is_wanted: bool) -> Silent:
-        """Shows how it goes on, inside a `with`; in a notebook values show themselves, too."""
+        """Return a display of the progress, for a `with`; in a notebook, also show values."""
         shell = notebook_shell()
         if shell is not None:
             show_values_in(shell)
@@ -322,7 +321,7 @@ class Script:
 
 
 def with_display(options: RunOptions, shown: Silent) -> RunOptions:
-    """The options with a display told of the events. Previews are made where somebody sees them."""
+    """Return the options with a display as listener. Previews are made only if they are shown."""
     if type(shown) is Silent:
         return options
     shown.start("")
@@ -335,10 +334,10 @@ def with_display(options: RunOptions, shown: Silent) -> RunOptions:
 
 
 def check_result(result: RunResult, is_wanted: bool) -> RunResult:
-    """The result, if no node failed or nobody wants to know.
+    """Return the result, or raise if a node failed and the check is wanted.
 
     Raises:
-        NodeFailed: What the first of them raised.
+        NodeFailed: The error of the first failed node.
     """
     if is_wanted and result.errors:
         raise result.errors[0]

@@ -1,4 +1,4 @@
-"""A session: settings, node types and an engine joined, for the command line and for scripts."""
+"""Sessions: settings, node types and an engine, for the command line and for scripts."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Runs workflows in this process.
+    """A session that runs workflows in this process.
 
-    Results stay in its memory from one run to the next, and on disk for other processes and later
-    ones. Use it as a context manager, or call `close`.
+    Results stay in memory between runs, and on disk for other and later processes. Use the session
+    as a context manager, or call `close`.
 
     Args:
-        settings: Where things lie; read from file and environment if not given.
-        packs: More packs: folders, files, or packs that were found already.
+        settings: Settings; read from the config file and the environment if not given.
+        packs: Additional packs: folders, files, or `Pack` objects.
         nodes: Functions decorated with `@node`, for scripts and notebooks.
-        inputs: Where relative input paths start, unless the settings say.
-        use_cache: False computes everything anew, and keeps nothing.
+        inputs: Folder for relative input paths, if the settings do not name one.
+        use_cache: False computes everything again and stores nothing.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class Session:
 
     @property
     def registry(self) -> Registry:
-        """The node types of all packs, as they were when a job was last begun."""
+        """Node types of all packs, as of the start of the last job."""
         return self._types.registry
 
     def refresh(self) -> None:
-        """Take up packs that have changed, unless a run goes on; what runs keeps the old ones.
+        """Load changed packs, unless a run is in progress, which keeps the old ones.
 
-        Every job and every plan begins with it.
+        Every job and every plan calls it first.
         """
         engine: Engine | None = self.__dict__.get("engine")
         if engine is not None and engine.is_running:
@@ -110,10 +110,10 @@ class Session:
             engine.replace_registry(self.registry)
 
     def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
-        """Use other functions as nodes, and other folders, from the next run on; none may go on.
+        """Replace the node functions and the inputs folder, while no run is in progress.
 
         Args:
-            nodes, inputs: As in the beginning.
+            nodes, inputs: See the arguments of `Session`.
         """
         self._types.set_functions(nodes)
         self._inputs = inputs
@@ -133,9 +133,9 @@ class Session:
 
     @cached_property
     def persistence(self) -> Persistence | None:
-        """What is kept on disk; None if nothing is, as the settings say or as it can't be opened.
+        """Data on disk; None if the settings disable it or it cannot be opened.
 
-        What is wrong with it is in `problems`.
+        `problems` lists its faults.
         """
         if not self._use_cache or not self.settings.disk_cache:
             return None
@@ -156,7 +156,7 @@ class Session:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs share: lanes, cache, weights."""
+        """Engine that all runs share, with its lanes, cache and weights."""
         share_cores()
         from nodegraph.engine.cache import Cache, MemoryCache, NoCache
         from nodegraph.engine.checkpointing import Saver
@@ -194,7 +194,7 @@ class Session:
 
     @cached_property
     def merging(self) -> StepMerging | None:
-        """Lets samplings share batches; None where the settings have none of it."""
+        """Step merging of samplings into shared batches; None if the settings disable it."""
         settings = self.settings
         if settings.merge_steps == "off":
             return None
@@ -212,7 +212,7 @@ class Session:
 
     @property
     def merged_steps(self) -> int:
-        """Steps of samplings so far that were computed in a batch with others'."""
+        """Number of sampling steps computed in a batch with other samplings so far."""
         return 0 if self.merging is None else self.merging.merged
 
     def _import_types(self, node_type: str) -> None:
@@ -231,7 +231,7 @@ class Session:
         targets: Sequence[str] | None = None,
         granted: Collection[Path] = (),
     ) -> list[Problem]:
-        """Everything that is wrong with a workflow; nothing runs.
+        """Return all problems of a workflow without running it.
 
         Args:
             granted: See `RunOptions`.
@@ -250,12 +250,12 @@ class Session:
         targets: Sequence[str] | None = None,
         granted: Collection[Path] = (),
     ) -> CheckedGraph:
-        """The executable graph of a workflow.
+        """Return the executable graph of a workflow.
 
         Args:
             granted: See `RunOptions`.
         Raises:
-            InvalidWorkflow: Lists all that is wrong with it.
+            InvalidWorkflow: Lists all problems of the workflow.
         """
         with self._types.scope.entered():
             return self._checker(granted).graph(Workflow.of(workflow), targets)
@@ -270,15 +270,14 @@ class Session:
         stock: RemoteMemory | None = None,
         values: bool = False,
     ) -> Plan:
-        """What a run would do, node by node, and what it is expected to take; nothing runs.
+        """Return what a run would do, node by node, with its expected time and memory.
 
         Args:
-            problems: What is known to be wrong, to stand in the plan beside what is wrong with
-                the workflow itself.
+            problems: Known problems, added to the workflow's own problems in the plan.
             granted: See `RunOptions`.
-            stock: What the process holds in memory that would run it; if not given, it is this one.
-            values: Whether the run is to give the values of the targets' outputs, as it does if
-                nothing else is said: one that isn't kept is then computed again.
+            stock: Memory contents of the process that would run it; this process if not given.
+            values: Whether the run returns the values of the targets' outputs, as a run does by
+                default. Values that are not stored are then computed again.
         """
         from nodegraph.engine.planning.why import known_types
         from nodegraph.engine.planning.workflow_plan import plan_workflow
@@ -304,7 +303,7 @@ class Session:
             ).plan
 
     def room(self) -> DeviceMemory | None:
-        """The memory of the device that nodes compute on; None where it can't be told."""
+        """Return the memory of the compute device; None if it is not known."""
         return self._room_of(self._device)
 
     def _room_of(self, device: str) -> DeviceMemory | None:
@@ -313,7 +312,7 @@ class Session:
         return device_room(self._weights, self.settings.weights_budget, device)
 
     def measure_machine(self) -> None:
-        """Note how fast this machine is, once, for plans of what never ran on it."""
+        """Measure the speed of this machine once, for plans of nodes that never ran on it."""
         from nodegraph.engine.call_records import MACHINE
 
         kept, device = self.persistence, self._device
@@ -324,18 +323,18 @@ class Session:
             kept.costs.record(MACHINE, "", device, seconds)
 
     def resident(self) -> list[str]:
-        """Names of the weights that are in memory; see `nodegraph.residency.resident_name`."""
+        """Return the names of weights in memory; see `nodegraph.residency.resident_name`."""
         from nodegraph.residency import resident_name
 
         there = [item for item in self._weights.resident() if item.is_whole]
         return [resident_name(item.recipe, item.device) for item in there]
 
     def why(self, workflow: WorkflowOrDict, *, node: str | None = None) -> list[NodeWhy]:
-        """Why nodes would run, or which earlier run a node's result comes from; nothing runs.
+        """Explain why nodes would run, or which earlier run made a result; nothing runs.
 
         Args:
-            node: Tell of this one and of those that make it run; of all that would run if not
-                given.
+            node: Explain this node and the nodes that make it run; if not given, all nodes that
+                would run.
         """
         from nodegraph.engine.planning.why import RunHistory, past_in
         from nodegraph.engine.planning.workflow_plan import why_workflow
@@ -360,13 +359,12 @@ class Session:
         """Run a workflow on the running event loop.
 
         Args:
-            options: How; see `nodegraph.engine.options.RunOptions`.
-            keywords: The same by keywords, which go before what the options say: parameters,
-                targets, listener, cancel, deadline, check_mutation, values, share, previews,
-                granted.
+            options: Options; see `nodegraph.engine.options.RunOptions`.
+            keywords: Options as keywords, which override `options`: parameters, targets, listener,
+                cancel, deadline, check_mutation, values, share, previews, granted.
         Raises:
-            InvalidWorkflow: Nothing was run; lists all that is wrong.
-            InvalidValue: An option has a wrong value, or one of its own nodes calls it.
+            InvalidWorkflow: The workflow was not run; lists all its problems.
+            InvalidValue: An option has a wrong value, or a node of the session calls this.
             TypeError: There is no such option.
         """
         self._refuse_nested_use()
@@ -397,7 +395,7 @@ class Session:
         return result
 
     def _warn_of_changes(self) -> None:
-        """Tell whoever calls from Python that values were changed behind the engine's back."""
+        """Warn about values that were changed without the engine's knowledge."""
         changed = self.engine.shared.cache.changed
         if changed:
             changed.clear()
@@ -419,7 +417,7 @@ class Session:
         return RunRecorder(runs, self._run_environment, self.problems)
 
     def _run_environment(self) -> dict[str, Any]:
-        """What runs depend on besides their workflows."""
+        """Return the environment that results depend on in addition to the workflow."""
         from nodegraph.observe.record import describe_environment
 
         numerics = self.engine.shared.numerics
@@ -431,10 +429,10 @@ class Session:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """A turn among the threads that use it.
+        """Wait for a turn among the threads that use the session.
 
         Raises:
-            InvalidValue: A node or a listener of its own run wants one, which would never come.
+            InvalidValue: A node or a listener of the session's own run waits: a deadlock.
         """
         self._refuse_nested_use()
         with self._one_at_a_time:
@@ -457,10 +455,10 @@ class Session:
         options: RunOptions = DEFAULT_OPTIONS,
         **keywords: Unpack[RunKeywords],
     ) -> RunResult:
-        """As `run_async`, waiting for the end.
+        """Run a workflow and wait for the result; see `run_async`.
 
-        Works where an event loop runs already, as in a notebook: the run then has a thread of
-        its own. Several threads may call it: they take turns.
+        It also works where an event loop is already running, as in a notebook: the run then uses
+        a separate thread. Several threads may call it: they take turns.
         """
         from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
@@ -470,13 +468,13 @@ class Session:
     def run_many(
         self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions] = ()
     ) -> list[RunResult]:
-        """As `run`, several at once: they share lanes and equal calls, and merged steps.
+        """Run several workflows at once; they share lanes, equal calls and merged steps.
 
         Args:
-            options: How each is run, in the same order; as usual if none are given.
+            options: Options of each run, in the same order; the defaults if none are given.
         Raises:
-            InvalidWorkflow: One is wrong; none was run.
-            InvalidValue: There are options for some of them alone, or one has a wrong value.
+            InvalidWorkflow: A workflow is invalid; none was run.
+            InvalidValue: The number of options differs, or an option has a wrong value.
         """
         if options and len(options) != len(workflows):
             raise InvalidValue(
@@ -494,10 +492,10 @@ class Session:
     def begin_many(
         self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
     ) -> list[asyncio.Task[RunResult]]:
-        """Begin what `run_many` does on the running event loop; a task for each.
+        """Start several runs on the running event loop and return their tasks.
 
         Raises:
-            InvalidWorkflow, InvalidValue: One is wrong; none was begun.
+            InvalidWorkflow, InvalidValue: A workflow or an option is invalid; none was started.
         """
         import asyncio  # validating needs no event loop
 
@@ -530,19 +528,18 @@ class Session:
         return [each for each in outcomes if not isinstance(each, BaseException)]
 
     def load_ahead(self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]) -> list[str]:
-        """Have in memory what a run of a workflow will compute with, so that its first image
-        comes as soon as later ones do.
+        """Load the weights of a workflow, so that its first image is as fast as later ones.
 
-        The nodes that say which weights those are run for it, and nothing else.
+        Only the nodes that determine these weights run.
 
         Args:
             keywords: See `run`.
         Returns:
-            Names of the weights that are there now; see `nodegraph.residency.resident_name`.
+            Names of the loaded weights; see `nodegraph.residency.resident_name`.
         Raises:
             InvalidWorkflow, InvalidValue: See `run_async`.
-            NodeFailed: A node that says what is loaded raised.
-            NodegraphError: A model's files are missing or damaged, or have no room.
+            NodeFailed: A node that determines the weights raised.
+            NodegraphError: A model's files are missing or damaged, or do not fit in memory.
         """
         from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
@@ -552,7 +549,7 @@ class Session:
     async def load_ahead_async(
         self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]
     ) -> list[str]:
-        """As `load_ahead`, on the running event loop."""
+        """Load the weights of a workflow on the running event loop; see `load_ahead`."""
         import asyncio  # validating needs no event loop
 
         from nodegraph.residency import resident_name
@@ -575,7 +572,7 @@ class Session:
             return [resident_name(recipe, self._device) for recipe in recipes]
 
     def close(self) -> None:
-        """Let go of threads and weights."""
+        """Stop the threads and release the weights."""
         if "engine" in self.__dict__:
             self.engine.close()
             self._weights.release_all()

@@ -21,27 +21,27 @@ PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
 LEAVE_OUT = f"{PREFIX}LEAVE_OUT"
 SERVER_TABLE = "server"
-"""Of the file: settings of the server, which reads them itself."""
+"""Table of the config file with the settings of the server, which reads them itself."""
 SERVER_PREFIX = f"{PREFIX}SERVER_"
 NODE_CACHE = f"{PREFIX}NODE_CACHE"
-"""Of a cluster's node: its own cache folder, in place of the one that workers are told."""
+"""Variable of a cluster's node: its own cache folder instead of the workers' setting."""
 _NO_SETTINGS = (HOME, NODE_CACHE, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
-"""Variables that are looked at elsewhere: the last two by those who ask a server."""
+"""Variables that are read elsewhere: the last two by clients of a server."""
 
 _UNKNOWN_MEMORY = 16 << 30
 _MOST_MEMORY_CACHE = 4 << 30
 
 
 def _at_home(path: Path) -> Path:
-    """A path whose ``~`` stands for the user's home: no shell has seen it."""
+    """Return a path with ``~`` replaced by the user's home, as a shell does."""
     try:
         return path.expanduser()
     except RuntimeError:
-        return path  # nobody's home that is known
+        return path  # a home that is not known
 
 
 def _excluded_packs() -> tuple[str, ...]:
-    """What the variable says, which holds for settings made by hand, too."""
+    """Return the packs in the variable, which also applies to settings made in code."""
     names = os.environ.get(LEAVE_OUT)
     if not names:
         return ()
@@ -50,7 +50,7 @@ def _excluded_packs() -> tuple[str, ...]:
     return tuple(split_names(names))
 
 
-# How those that come from outside are read and checked: `settings_kinds`.
+# Values from outside are read and checked in `settings_kinds`.
 FolderPath = Path
 Folders = tuple[Path, ...]
 Names = tuple[str, ...]
@@ -69,52 +69,54 @@ class Settings:
     Values may be written as in the file: ``Settings(home="~/nodegraph", disk_cache="50GB")``.
 
     Attributes:
-        home: Folder of everything that nodegraph keeps; the platform's own folders if not set.
-        models: Folders searched for models, first hit wins.
+        home: Folder of all data of nodegraph; the default folders of the platform if not set.
+        models: Folders searched for models; the first match is used.
         packs: Folders whose sub-folders and files are node packs.
-        leave_out: Names of installed packs that are as if they weren't, such as ``diffusers``.
-        outputs: Where sinks write; ``output`` in the current folder if not set.
-        inputs: Where relative paths of input files start; the workflow's folder if not set.
-        readable: Folders in which files must lie that workflows name; any if not set. The server
-            sets it to the inputs folder.
-        uploads: Folder of files that are named by their digests; workflows in images call them by
-            those. The server sets it to what its clients brought. What lies there is read only by
-            jobs of those who did.
-        cache: Folder of what can be made again.
+        leave_out: Names of installed packs that are not loaded, such as ``diffusers``.
+        outputs: Folder that sinks write to; ``output`` in the current folder if not set.
+        inputs: Folder for relative paths of input files; the workflow's folder if not set.
+        readable: Folders that contain the files that workflows may name; any folder if not set. The
+            server sets it to the inputs folder.
+        uploads: Folder of files that are named by their digests, which workflows in images refer
+            to. The server sets it to the folder of its clients' uploads. Only the jobs of the
+            client that uploaded a file can read it.
+        cache: Folder of data that can be made again.
         device: ``auto``, ``cpu``, ``cuda:0``, ….
-        allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
-            code that it brings.
-        memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``. A sixteenth
-            of the memory if not set, but 4 GiB at most.
-        disk_cache: Bytes of results kept on disk; 0 keeps nothing there.
-        keep_cheap: Whether results are kept on disk, too, that are quicker to compute again than to
-            write and read.
+        allow_pickle: Whether checkpoints in pickle format may be opened. Opening one can run any
+            code that it contains.
+        memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``. If not set,
+            a sixteenth of the memory, but at most 4 GiB.
+        disk_cache: Bytes of results kept on disk; 0 keeps no results there.
+        keep_cheap: Whether results are also kept on disk if computing them again is faster than
+            writing and reading them.
         store: Folder of results on disk; ``store`` in the cache folder if not set.
-        stores: Folders of more stores, which are only read: a team's, another machine's.
+        stores: Folders of additional read-only stores, such as those of a team or another machine.
         remote_store: URL of a bucket or mounted folder that several machines share, behind the
             store: ``s3://bucket/folder``, ``gs://…``, ``az://…``, ``file:///mnt/shared/folder``.
-        remote_models: URL of a bucket or mounted folder with models that the folders lack, which
-            are fetched when they are needed; written as `remote_store`.
-        model_cache: Folder of what was fetched; ``models`` in the cache folder if not set.
-        model_cache_budget: Bytes of that; what was used least lately goes first.
-        checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
-        weights_budget: Bytes of model weights kept on the compute device. On an accelerator three
-            quarters of its memory if not set, or all but 8 GiB if that is more; on the host what
-            `host_weights_budget` says.
+        remote_models: URL of a bucket or mounted folder with models that are not in the folders.
+            They are fetched when needed. Written as `remote_store`.
+        model_cache: Folder of fetched models; ``models`` in the cache folder if not set.
+        model_cache_budget: Bytes of fetched models; the least recently used are removed first.
+        checkpoint_seconds: Seconds between two checkpoints of a node that saves its state; 0 saves
+            after each step.
+        weights_budget: Bytes of model weights kept on the compute device. If not set, on an
+            accelerator three quarters of its memory, or all but 8 GiB if that is more; on the host
+            `host_weights_budget`.
         host_weights_budget: Bytes of weights kept in the host's memory; six tenths of it if not
-            set. Memory is what the machine has, or its container or service may take.
-        import_seconds: That a pack's import may take in a process of a server, which then ends and
-            leaves the pack out.
-        cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
-            but at least 8.
-        max_image_pixels: Width times height of images that are read; larger files are refused.
-        merge_steps: Whether samplings by the same weights, at one size, share the steps' batches:
-            ``off``; ``exact``, where that was measured to pay and to give every bit as alone; or
-            ``tolerance``, where it pays and differs by rounding alone. See docs/speed.md.
-        merge_margin: Share of a step's time that sharing has to spare.
-        merge_most: Samplings that run beside each other at most.
+            set. A memory limit of a container or service counts as the memory.
+        import_seconds: Seconds that the import of a pack may take in a process of a server. After
+            that the process ends, and the pack is not loaded.
+        cpu_threads: Threads for CPU work in addition to the compute device. If not set, the number
+            of cores, but at least 8.
+        max_image_pixels: Largest width times height of images that are read; larger files are
+            refused.
+        merge_steps: Whether samplings with the same weights and size share batches of steps:
+            ``off``; ``exact``, if measured to be faster and identical in every bit; or
+            ``tolerance``, if faster and different only by rounding. See docs/speed.md.
+        merge_margin: Share of a step's time that merging must save.
+        merge_most: Largest number of samplings that run at the same time.
     Raises:
-        InvalidValue: Values are none of their settings; all are listed.
+        InvalidValue: Settings have invalid values; all are listed.
     """
 
     home: FolderPath | None = None
@@ -176,12 +178,12 @@ class Settings:
 
     @property
     def model_cache_folder(self) -> Path:
-        """Folder of what was fetched of remote models."""
+        """Folder of fetched remote models."""
         return self.model_cache or self.cache_folder / "models"
 
     @property
     def remote_models_folder(self) -> Path:
-        """Folder that stands for the remote models among those searched for models."""
+        """Folder that represents the remote models among the model folders."""
         from urllib.parse import quote
 
         return self.model_cache_folder / "outlines" / quote(self.remote_models, safe="")
@@ -215,10 +217,10 @@ class Settings:
         return self.store or self.cache_folder / "store"
 
     def environment(self, *, inputs: Path | None = None, device: str = "cpu") -> Environment:
-        """The world around a run.
+        """Return the folders and permissions of a run.
 
         Args:
-            inputs: Where relative input paths start, unless the settings say.
+            inputs: Folder for relative input paths, if the settings do not name one.
         """
         return Environment(
             models=(
@@ -238,7 +240,7 @@ class Settings:
 
 
 def _is_plain(values: Mapping[str, Any]) -> bool:
-    """Whether there is nothing to be checked, which costs the import of what checks."""
+    """Return whether all values are valid without a check, which would import pydantic."""
     known = {item.name: item for item in fields(Settings)}
     return all(name in known and _has_annotated_type(known[name], values[name]) for name in values)
 
@@ -256,10 +258,10 @@ def _has_annotated_type(setting: Field[Any], value: Any) -> bool:
 
 
 def path_redactor(settings: Settings, database: str | None = None) -> PathRedactor:
-    """What a server calls its folders when it speaks to clients.
+    """Return the redactor that replaces a server's paths in messages to clients.
 
     Args:
-        database: Address of the one that keeps its jobs.
+        database: Address of the database of its jobs.
     """
     from tempfile import gettempdir  # the command line has no use for it
 
@@ -289,7 +291,7 @@ def path_redactor(settings: Settings, database: str | None = None) -> PathRedact
 
 
 def config_file(home: Path | None = None) -> Path:
-    """The TOML file that settings are read from; it need not exist."""
+    """Return the path of the TOML file with the settings, which may not exist."""
     if home is not None:
         return home / "config.toml"
     from platformdirs import user_config_path
@@ -298,10 +300,10 @@ def config_file(home: Path | None = None) -> Path:
 
 
 def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
-    """The settings in force.
+    """Return the current settings, from flags, environment variables and the config file.
 
     Args:
-        flags: What was given explicitly; wins over everything else.
+        flags: Explicit values, which override all others.
     Raises:
         InvalidFile: The config file or a variable has a wrong name or value; all are listed.
     """
@@ -324,7 +326,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     from nodegraph.session.settings_kinds import error_lines, pydantic_model
 
     model = pydantic_model(Settings)
-    # Where home isn't known the variable is empty, and says nothing.
+    # Where home is not known, the variable is empty and has no effect.
     explicit.setdefault("home", None)
     try:
         if file.is_file() or variables:
@@ -344,10 +346,10 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
 
 
 def check_kinds(settings: object, packs: object, nodes: object) -> None:
-    """Check that what a session is made of is of the kind that its annotations say.
+    """Check the types of the arguments of a session.
 
     Raises:
-        InvalidValue: It isn't, as where one pack stands for a list of them.
+        InvalidValue: An argument has a wrong type, such as one pack instead of a list.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidValue(
@@ -363,7 +365,7 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
     for what, argument in (("packs", packs), ("nodes", nodes)):
         if not isinstance(argument, Iterable):
             raise InvalidValue(f"{what} must be a list", given=repr(argument))
-    for pack in packs if isinstance(packs, Collection) else ():  # a generator gives once
+    for pack in packs if isinstance(packs, Collection) else ():  # a generator can be read only once
         if not _names_pack(pack):
             raise InvalidValue(
                 "this is not a pack",
@@ -375,16 +377,16 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
 def _names_pack(candidate: object) -> bool:
     if isinstance(candidate, (str, Path)):
         return True
-    from nodegraph.packs.pack import Pack  # few who have settings have packs
+    from nodegraph.packs.pack import Pack  # most sessions have no additional packs
 
     return isinstance(candidate, Pack)
 
 
 def input_folder(inputs: str | Path | None) -> Path | None:
-    """Where relative input paths start, as somebody said it, whatever the current folder will be.
+    """Return the absolute path of the folder for relative input paths.
 
     Raises:
-        InvalidValue: It is no path.
+        InvalidValue: It is not a path.
     """
     if inputs is not None and not isinstance(inputs, (str, Path)):
         raise InvalidValue("`inputs` must be a folder", given=repr(inputs), expected="its path")

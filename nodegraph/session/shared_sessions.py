@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import concurrent.futures.thread  # noqa: F401 - which can't be imported once the process ends
+import concurrent.futures.thread  # noqa: F401 - it cannot be imported once the process ends
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -29,11 +29,11 @@ from nodegraph.session.settings import Settings, check_kinds, input_folder, load
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a session has to be like.
+    """Options of a shared session.
 
     Attributes:
-        inputs: Where relative input paths start, unless the settings say.
-        working_folder: The current folder, below which outputs lie unless the settings say.
+        inputs: Folder for relative input paths, if the settings do not name one.
+        working_folder: Current folder, which contains the outputs unless the settings name one.
     """
 
     settings: Settings
@@ -50,11 +50,11 @@ class SessionOptions:
         nodes: Sequence[Callable[..., Any]],
         inputs: str | Path | None,
     ) -> SessionOptions:
-        """What a call wishes for, with settings as file and environment say them now.
+        """Return the options of a call, with the current settings of file and environment.
 
         Raises:
-            InvalidFile: The settings are wrong.
-            InvalidValue: Something is of another kind.
+            InvalidFile: The settings are invalid.
+            InvalidValue: An argument has a wrong type.
         """
         check_kinds(settings, packs, nodes)
         pack_paths = tuple(Path(path).absolute() for path in packs)
@@ -62,7 +62,7 @@ class SessionOptions:
         return cls(settings or load_settings(), pack_paths, tuple(nodes), folder, Path.cwd())
 
     def can_reuse(self, other: SessionOptions) -> bool:
-        """Whether a session made for another wish will do, once it takes nodes and folders."""
+        """Return whether a session with other options can be reused with new nodes and folders."""
         return (self.settings, self.packs) == (other.settings, other.packs)
 
 
@@ -70,13 +70,13 @@ Result = TypeVar("Result")
 
 
 class SharedSession:
-    """One session at a time, as the last call wished for it.
+    """A session that is replaced when a call has other options.
 
-    Calls that wish for the same overlap; one that wishes for something else waits for these.
-    Weights and results stay in memory until settings or packs change, or until `close`.
+    Calls with the same options overlap. A call with other options waits for them. Weights and
+    results stay in memory until settings or packs change, or until `close`.
 
     Args:
-        depth: Of what its runs call; see `Nesting`.
+        depth: Nesting depth of the calls of its runs; see `Nesting`.
     """
 
     def __init__(self, depth: int) -> None:
@@ -92,7 +92,7 @@ class SharedSession:
 
     @property
     def futures(self) -> list[Future[Any]]:
-        """Of what goes on."""
+        """Futures of the current tasks."""
         return [each.future for each in list(self._ongoing)]
 
     @property
@@ -101,13 +101,13 @@ class SharedSession:
         return threading.current_thread() is self._thread
 
     def can_start_now(self, options: SessionOptions) -> bool:
-        """Whether nothing goes on that such a wish would have to wait for."""
+        """Return whether work with these options can start without a wait."""
         return all(other == options for other in list(self._ongoing.values()))
 
     def begin(
         self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
     ) -> BackgroundTask[Result]:
-        """Begin some work with a session that is as wished."""
+        """Start work in a session with these options."""
 
         async def served() -> Result:
             NESTING.set(NESTING.get().with_depth(self.depth))
@@ -148,7 +148,7 @@ class SharedSession:
                 self._changed.notify_all()
 
     def _prepare_session(self, options: SessionOptions) -> Session:
-        """The session as wished; nobody uses it, or all wish for the same."""
+        """Return the session with these options; all its current users have the same options."""
         if self._options == options and self._session is not None:
             return self._session
         if self._session is not None and (
@@ -170,14 +170,14 @@ class SharedSession:
             session.close()
 
     def stop(self) -> None:
-        """End what goes on at its next step."""
+        """Stop the current tasks at their next step."""
         for each in list(self._ongoing):
             each.stop()
 
     def close(self) -> None:
-        """Let go of the session with its weights and results; the next call makes another.
+        """Close the session and release its weights and results; the next call opens another.
 
-        What goes on is ended at its next step.
+        Current tasks stop at their next step.
         """
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
@@ -197,32 +197,32 @@ class SharedSession:
 
 
 _DEEPEST = 8
-"""Runs within runs; more are taken for a node that calls itself for ever."""
+"""Largest depth of nested runs. More are treated as infinite recursion of a node."""
 
 
 class SharedSessions:
-    """Standing sessions, each for what the one before can't serve without a wait for itself.
+    """Shared sessions, each for calls that would make the previous one wait for itself.
 
-    The first serves scripts; the second what nodes and listeners of its runs call, and scripts that
-    wish for something else meanwhile, and so on. A run thus waits for later sessions alone, so
-    that no two wait for each other.
+    The first session serves scripts. The second serves calls of nodes and listeners of its runs,
+    and scripts with other options at the same time, and so on. A run waits only for later
+    sessions, so that no two wait for each other.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew, also in a forked process, which has none of the threads."""
+        """Remove all sessions, also in a forked process, which has none of their threads."""
         self._lock = Lock()
         self._sessions: list[SharedSession] = []
 
     def begin(
         self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
     ) -> BackgroundTask[Result]:
-        """Begin some work with a session that is as wished.
+        """Start work in a session with these options.
 
         Raises:
-            InvalidValue: Too many runs wait for this one already.
+            InvalidValue: Too many runs already wait for this one.
         """
         depth = self._depth()
         if depth >= _DEEPEST:
@@ -239,7 +239,7 @@ class SharedSessions:
             return (first if first.can_start_now(options) else second).begin(options, work)
 
     def query(self, options: SessionOptions, question: Callable[[Session], Result]) -> Result:
-        """What a session that is as wished answers, without a run.
+        """Return the answer of a session with these options to a question, without a run.
 
         Raises:
             InvalidValue: See `begin`.
@@ -255,18 +255,18 @@ class SharedSessions:
         return here[0] if here else NESTING.get().depth
 
     def finish(self) -> None:
-        """Wait until all that was begun has ended, then close; as Python does with threads."""
+        """Wait until all tasks have ended, then close, as Python does with threads."""
         while futures := [future for each in list(self._sessions) for future in each.futures]:
             wait(futures)
         self.close()
 
     def close(self) -> None:
-        """Let go of the sessions with their weights and results; the next call makes another.
+        """Close the sessions and release their weights and results; the next call opens another.
 
-        What goes on is ended at its next step.
+        Current tasks stop at their next step.
 
         Raises:
-            InvalidValue: A node or a listener calls it, whose own end it would wait for.
+            InvalidValue: A node or a listener of a run calls it: a deadlock.
         """
         if self._depth():
             raise InvalidValue(
@@ -281,16 +281,16 @@ class SharedSessions:
 
 
 SHARED_SESSIONS = SharedSessions()
-"""That of this process."""
-# Before Python's own thread pools refuse work, which they do before `atexit` is heard.
+"""Shared sessions of this process."""
+# Before Python's own thread pools refuse work, which is before `atexit` functions run.
 getattr(threading, "_register_atexit", atexit.register)(SHARED_SESSIONS.finish)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=SHARED_SESSIONS.reset)
 
 
 def close() -> None:
-    """Let go of what `nodegraph.run` and its like keep in memory: weights, results, threads.
+    """Release what `nodegraph.run` and related functions keep: weights, results and threads.
 
-    The next call loads anew what it needs.
+    The next call loads what it needs again.
     """
     SHARED_SESSIONS.close()

@@ -52,8 +52,8 @@ def test_each_shape_is_described_by_its_docstring(shape: type[Any]) -> None:
 
 def test_a_field_has_the_description_of_what_it_extends() -> None:
     told = described(shapes.Artifact)["properties"]
-    assert told["width"]["description"].startswith("Pixels")
-    assert told["jobs"]["description"] == "How many jobs gave the same bytes."
+    assert told["width"]["description"].startswith("Size in pixels")
+    assert told["jobs"]["description"] == "Number of jobs that output the same bytes."
 
 
 def test_a_later_server_may_tell_more_and_other_words() -> None:

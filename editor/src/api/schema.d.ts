@@ -1,14 +1,14 @@
 // Made by scripts/schema.mjs from the server's /openapi.json; don't edit.
 
-/** That it is. */
+/** The answer of a probe. */
 export interface Alive {
   status: string;
 }
 
-/** What became of a run of an app. */
+/** A run of an app. */
 export interface AppAnswer {
   job: JobEntry;
-  /** Files by the node that gave them; None if it hasn't finished. */
+  /** Output files by node; None if the run has not finished. */
   outputs: Record<string, OutputFile[]> | null;
 }
 
@@ -17,17 +17,17 @@ export interface AppDetail {
   name: string;
   title: string;
   description: string;
-  /** Of the saved workflow. */
+  /** Version and digest of the saved workflow. */
   version: number;
-  /** Of the saved workflow. */
+  /** Version and digest of the saved workflow. */
   digest: string;
-  /** JSON Schema of the values that it takes. */
+  /** JSON Schema of its parameter values. */
   parameters: Record<string, unknown>;
-  /** Why some of it can't be used. */
+  /** Problems that prevent the use of parts of it. */
   problems: Finding[];
-  /** The nodes that give files. */
+  /** Nodes that output files. */
   outputs: AppOutputEntry[];
-  /** Where the server has it. */
+  /** Path of the app on the server. */
   href: string;
 }
 
@@ -36,64 +36,64 @@ export interface AppItem {
   name: string;
   title: string;
   description: string;
-  /** Names of what people vary. */
+  /** Names of its parameters. */
   parameters: string[];
-  /** Where the server has it. */
+  /** Path of the app on the server. */
   href: string;
 }
 
-/** Some apps, by name. */
+/** A page of apps, sorted by name. */
 export interface AppList {
   items: AppItem[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
-/** A node of an app that gives files. */
+/** A node of an app that outputs files. */
 export interface AppOutputEntry {
   node: string;
-  /** For people. */
+  /** Display name. */
   label: string;
-  /** The node's. */
+  /** Type of the node. */
   type: string;
 }
 
-/** A file that a job gave, in a list of the files of many. */
+/** An output file in a list of the files of several jobs. */
 export interface ArtifactEntry {
   name: string;
-  /** That wrote it. */
+  /** Node that wrote it. */
   node: string;
-  /** What it is to people. */
+  /** Kind of the file, for people. */
   kind: string;
   media_type: string;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
   /** blake3 of the bytes. */
   digest: string;
   job: string;
   /** Unix time at which it was written. */
   created: number;
-  /** Pixels, of an image or video; None where that isn't known. */
+  /** Size in pixels of an image or video; None if it is not known. */
   width: number | null;
-  /** Pixels, of an image or video; None where that isn't known. */
+  /** Size in pixels of an image or video; None if it is not known. */
   height: number | null;
-  /** Where the server has it. */
+  /** Path of the file on the server. */
   href: string;
-  /** Where it has a small image of it; None if it shows none. */
+  /** Path of its thumbnail on the server; None if there is none. */
   thumbnail: string | null;
-  /** Whether it was there already: an earlier job made it, and this one found it. */
+  /** Whether an earlier job wrote the same file, and this job reused it. */
   existed: boolean;
   job_name: string;
-  /** How many jobs gave the same bytes. */
+  /** Number of jobs that output the same bytes. */
   jobs: number;
   /**
-   * The job that made it; another one than `job` where that found it. None if it isn't in the
-   * history any more, or isn't the caller's.
+   * Job that made it. It differs from `job` if that job reused the file. None if that job is no
+   * longer stored or belongs to another client.
    */
   made_by: string | null;
 }
 
-/** Some artifacts, the newest first. */
+/** A page of artifacts, the newest first. */
 export interface ArtifactList {
   items: ArtifactEntry[];
   /** Cursor of the next page; null on the last page. */
@@ -101,22 +101,23 @@ export interface ArtifactList {
 }
 
 /**
- * What may come in one request.
+ * Limits of requests and connections.
  *
  * Attributes:
- * body: Bytes of a request's body, but for uploads.
- * upload: Bytes of an uploaded file.
- * pixels: Of an uploaded image.
- * json_depth: Levels of lists and objects within each other.
- * json_values: Values in one JSON body.
- * nodes: Of a workflow, those of its blocks included.
- * frame: Bytes of a websocket frame.
- * waiting: Bytes of events that wait for all who follow them; whom most waits for is hung up
- * on first.
- * idle_seconds: That a client may let pass within a request, sending or reading nothing.
- * head_seconds: That a request's head may take.
- * connections: Open at a time.
- * address_connections: The same of one address, but for trusted proxies.
+ * body: Largest body of a request in bytes, except uploads.
+ * upload: Largest uploaded file in bytes.
+ * pixels: Largest number of pixels of an uploaded image.
+ * json_depth: Largest depth of nested lists and objects.
+ * json_values: Largest number of values in one JSON body.
+ * nodes: Largest number of nodes of a workflow, those of its blocks included.
+ * frame: Largest websocket frame in bytes.
+ * waiting: Bytes of unsent events for all clients. Above it, the server disconnects the
+ * clients with the most unsent bytes first.
+ * idle_seconds: Seconds that a client may pause within a request, in sending or reading.
+ * head_seconds: Seconds that the head of a request may take.
+ * connections: Largest number of open connections.
+ * address_connections: Largest number of open connections from one address, except trusted
+ * proxies.
  */
 export interface BodyLimits {
   body: number;
@@ -134,15 +135,15 @@ export interface BodyLimits {
 }
 
 /**
- * How a node uses the subgraph that one of its inputs names.
+ * The interface of a node to the subgraph that one of its inputs names.
  *
  * Attributes:
- * inputs: The subgraph's inputs that the node itself gives, and the node's input that each
- * takes its values from; empty for values of the node's own making, which the subgraph
- * need not take. Its other inputs are inputs of the node too, if `passes_on`.
- * outputs: The outputs that the subgraph must have, and the node's outputs that are made of
- * each; none for those that only the node itself looks at.
- * passes_on: The node's function takes further inputs and hands them on.
+ * inputs: Subgraph inputs that the node sets, with the node input that provides the values.
+ * Empty for values that the node makes itself, which the subgraph need not use. With
+ * `passes_on`, the other subgraph inputs are inputs of the node, too.
+ * outputs: Outputs that the subgraph must have, with the node outputs that are made from each;
+ * none for outputs that only the node itself reads.
+ * passes_on: Whether the node's function accepts further inputs and passes them on.
  */
 export interface BodySpec {
   inputs: Record<string, string>;
@@ -150,32 +151,32 @@ export interface BodySpec {
   passes_on: boolean;
 }
 
-/** What a file says besides what it shows. */
+/** Texts in the metadata of a file. */
 export interface CarriedTexts {
   /**
-   * By name: `workflow`, as JSON, and `nodegraph`, the version that wrote it; what other programs
-   * wrote, such as `prompt`. Empty where there are none.
+   * Texts by name: `workflow`, as JSON, `nodegraph`, the version that wrote it, and texts of other
+   * programs, such as `prompt`. Empty if there are none.
    */
   texts: Record<string, string>;
 }
 
-/** What may be changed of a job that waits. */
+/** Fields of a waiting job that can be changed. */
 export interface Change {
   priority: number;
 }
 
-/** Whether a workflow can run, and everything that is wrong with it. */
+/** Whether a workflow can run, with all its problems. */
 export interface Checked {
   valid: boolean;
   problems: Finding[];
 }
 
-/** How many jobs were cancelled. */
+/** The number of cancelled jobs. */
 export interface Cleared {
   cancelled: number;
 }
 
-/** What each client may have in the queue. See `nodegraph.jobs.queue.Limits`. */
+/** Limits of each client in the queue. See `nodegraph.jobs.queue.Limits`. */
 export interface ClientLimits {
   waiting: number;
   running: number | null;
@@ -183,14 +184,15 @@ export interface ClientLimits {
 }
 
 /**
- * Workers of a cluster that are alike.
+ * A kind of workers of a cluster.
  *
  * Attributes:
- * device: That they compute on.
- * gpus, cpus, memory: That a node sets aside for each; for a device but the CPU, one GPU.
- * resources: Others of a node, by the names and in the numbers that it was started with.
- * labels: What a node's labels must be.
- * min_workers, max_workers: How many there are to be; not given, as for all.
+ * device: Device that they compute on.
+ * gpus, cpus, memory: Resources that a node reserves for each worker. By default one GPU for
+ * any device except the CPU.
+ * resources: Other resources of a node, by the names and in the numbers of its start.
+ * labels: Labels that a node must have.
+ * min_workers, max_workers: Number of workers; the general limits if not given.
  */
 export interface ClusterKind {
   device: string;
@@ -203,63 +205,63 @@ export interface ClusterKind {
   max_workers: number | null;
 }
 
-/** How many jobs were deleted. */
+/** The number of deleted jobs. */
 export interface Deleted {
   deleted: number;
 }
 
-/** Something that is another way here than in ComfyUI. */
+/** A difference between the translated workflow and ComfyUI. */
 export interface Difference {
-  /** That it is about; empty if it is about all. */
+  /** Node that differs; empty if the difference is about the whole workflow. */
   node: string;
   message: string;
 }
 
-/** Where the server keeps its files, in bytes. */
+/** Disk space of the server's home folder, in bytes. */
 export interface Disk {
   total: number;
   free: number;
 }
 
-/** Something that happened to a job. */
+/** An event of a job. */
 export interface EventEntry {
-  /** Its id. */
+  /** Id of the job. */
   job: string;
-  /** Whose it is. */
+  /** Client that owns the job. */
   client: string;
-  /** The job's at that time. */
+  /** Number of the job's attempt at that time. */
   attempt: number;
   /** What happened, such as `node.finished`; docs/websocket.md lists the kinds. */
   kind: string;
   /** The node it happened to, if any. */
   node: string | null;
-  /** What else there is to say; plain values. */
+  /** Further details, as plain values. */
   data: Record<string, unknown>;
   /**
-   * Its number, which grows from event to event of all jobs; None for what is of the moment only:
-   * progress and previews.
+   * Number of the event, which increases across all jobs; None for live events, which are progress
+   * and previews.
    */
   seq: number;
-  /** In the attempt's run; None for what the queue tells. */
+  /** Number within the attempt's run; None for events of the queue. */
   number: number | null;
-  /** Unix time; None of what is of the moment. */
+  /** Unix time; None for live events. */
   at: number;
-  /** Since the attempt's run started. */
+  /** Seconds since the attempt's run started. */
   seconds: number | null;
 }
 
-/** Some events, in order. */
+/** A page of events, in order. */
 export interface EventList {
   items: EventEntry[];
-  /** Ask for those `after` this number next, and miss none. */
+  /** Number to pass as `after` for the next page. */
   last: number;
-  /** Whether there were no more at that moment. */
+  /** Whether there were no more events at that moment. */
   complete: boolean;
 }
 
-/** One finding about a workflow, a file or a value. */
+/** A problem of a workflow, a file or a value. */
 export interface Finding {
-  /** Stable name of the kind of fault, such as `unknown-node-type`. */
+  /** Stable name of the kind of problem, such as `unknown-node-type`. */
   code: string;
   /** What is wrong, in one sentence without the place. */
   message: string;
@@ -269,15 +271,15 @@ export interface Finding {
   node_type?: string | null;
   /** Input or output port. */
   port?: string | null;
-  /** What was found, as text. */
+  /** Given value, as text. */
   given?: string | null;
-  /** What is allowed, as text. */
+  /** Allowed values, as text. */
   expected?: string | null;
-  /** The next step that mends it. */
+  /** Next step that fixes it. */
   hint?: string | null;
 }
 
-/** A workflow of ComfyUI: its document, or the texts of an image or video that carries it. */
+/** A ComfyUI workflow: its document, or the metadata of an image or video that contains it. */
 export interface ImportWish {
   /** Content of the file: the API format, or the UI format of version 0.4 or 1.0. */
   document?: Record<string, unknown> | null;
@@ -287,19 +289,19 @@ export interface ImportWish {
 
 /** A file of the server's inputs folder. */
 export interface InputFileEntry {
-  /** What an input of a workflow that takes a file is given, to read this one. */
+  /** Value for a file input of a workflow that reads this file. */
   path: string;
-  /** By its suffix. */
+  /** Media type, by its suffix. */
   media_type: string;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
-  /** Unix time. */
+  /** Unix time of the last change. */
   modified: number;
-  /** Where the server has it. */
+  /** Path of the file on the server. */
   href: string;
 }
 
-/** The newest files of the inputs folder, the newest first. */
+/** Newest files of the inputs folder, the newest first. */
 export interface InputList {
   /** Shown only to clients that may run jobs. */
   items: InputFileEntry[];
@@ -311,18 +313,18 @@ export interface InputList {
  *
  * Attributes:
  * type: Type expression, such as ``Image`` or ``list[int]``.
- * required: It must be linked or given.
- * nullable: ``null`` is allowed and means "not given".
- * lazy: It is evaluated only if the node asks for it.
- * default: Used where nothing is given.
+ * required: Whether it must be linked or given.
+ * nullable: Whether ``null`` is allowed, which means "not given".
+ * lazy: Whether it is evaluated only if the node requests it.
+ * default: Value if none is given.
  * json_schema: JSON Schema of a literal; None for types that can only be linked.
- * widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for
- * the pack's own ``widgets/curve.js``; empty for the type's usual one.
+ * widget: Widget in an editor: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for the
+ * pack's own ``widgets/curve.js``; empty for the default widget of the type.
  * step: Step of a number's widget.
- * advanced, group: Where an editor puts it.
- * help: One sentence.
- * body: For an input that names a subgraph which the node runs.
- * passed_on: It is an input of that subgraph; the node's function takes it as one of its
+ * advanced, group: Position in an editor.
+ * help: Help text, one sentence.
+ * body: Interface to the subgraph that the input names, if the node runs one.
+ * passed_on: Whether it is an input of that subgraph. The node's function receives it in its
  * ``**inputs``, if it is given.
  */
 export interface InputSpec {
@@ -342,45 +344,45 @@ export interface InputSpec {
   passed_on: boolean;
 }
 
-/** A job with all that is kept of it. */
+/** A job with its request and its result. */
 export interface JobDetail {
   id: string;
-  /** Whose it is. */
+  /** Client that owns the job. */
   client: string;
   name: string;
   state: "queued" | "running" | "finished" | "failed" | "cancelled";
-  /** Whether it waits until it is let go. */
+  /** Whether it is held until it is released. */
   held: boolean;
-  /** What a running job's worker is asked to do: `cancel`, `pause` or nothing. */
+  /** Pending request to the worker of a running job: `cancel`, `pause` or null. */
   wanted: "cancel" | "pause" | null;
-  /** -100 to 100; the highest goes first. */
+  /** -100 to 100; the highest runs first. */
   priority: number;
-  /** Unix time. */
+  /** Unix time at which it was submitted. */
   created: number;
-  /** Unix time at which the last attempt began. */
+  /** Unix time at which the last attempt started. */
   started: number | null;
   /** Unix time at which it ended. */
   finished: number | null;
-  /** How often a worker has begun it. */
+  /** Number of times that a worker has started it. */
   attempt: number;
-  /** How often its worker died. */
+  /** Number of times that its worker died. */
   deaths: number;
-  /** That has it or had it last. */
+  /** Worker that runs it or ran it last. */
   worker: string | null;
   tags: string[];
-  /** Digest of its text. */
+  /** Digest of the workflow's text. */
   workflow: string;
   parameters: Record<string, unknown>;
-  /** Nodes that are wanted; None for all that write something. */
+  /** Nodes to run; None for all nodes that write a result. */
   targets: string[] | null;
   options: Record<string, unknown>;
-  /** What was foreseen, if that was asked for. */
+  /** Plan of the job, if it was requested. */
   plan: Record<string, unknown> | null;
-  /** What it gave; None unless it has finished. */
+  /** Outputs of the job; None unless it has finished. */
   outputs: JobOutputs | null;
   /**
-   * The first problem of one that failed, with all of them under `problems`, and what nodes had
-   * warned of before under `warnings`, as in `outputs`.
+   * First problem of a failed job, with all problems under `problems` and earlier warnings of nodes
+   * under `warnings`, as in `outputs`.
    */
   error: Record<string, unknown> | null;
   /** Why it failed, if it did. */
@@ -388,30 +390,30 @@ export interface JobDetail {
   links: JobLinks;
 }
 
-/** A job, without what was asked for and what came of it. */
+/** A job without its request and its result. */
 export interface JobEntry {
   id: string;
-  /** Whose it is. */
+  /** Client that owns the job. */
   client: string;
   name: string;
   state: "queued" | "running" | "finished" | "failed" | "cancelled";
-  /** Whether it waits until it is let go. */
+  /** Whether it is held until it is released. */
   held: boolean;
-  /** What a running job's worker is asked to do: `cancel`, `pause` or nothing. */
+  /** Pending request to the worker of a running job: `cancel`, `pause` or null. */
   wanted: "cancel" | "pause" | null;
-  /** -100 to 100; the highest goes first. */
+  /** -100 to 100; the highest runs first. */
   priority: number;
-  /** Unix time. */
+  /** Unix time at which it was submitted. */
   created: number;
-  /** Unix time at which the last attempt began. */
+  /** Unix time at which the last attempt started. */
   started: number | null;
   /** Unix time at which it ended. */
   finished: number | null;
-  /** How often a worker has begun it. */
+  /** Number of times that a worker has started it. */
   attempt: number;
-  /** How often its worker died. */
+  /** Number of times that its worker died. */
   deaths: number;
-  /** That has it or had it last. */
+  /** Worker that runs it or ran it last. */
   worker: string | null;
   tags: string[];
   /** Why it failed, if it did. */
@@ -419,47 +421,47 @@ export interface JobEntry {
   links: JobLinks;
 }
 
-/** Why a job failed, in short. */
+/** A short description of why a job failed. */
 export interface JobFault {
   code: string;
   message: string;
-  /** At which it did, if it was one. */
+  /** Node that failed, if there is one. */
   node: string | null;
 }
 
-/** Where there is more of a job. */
+/** Paths of more data of a job on the server. */
 export interface JobLinks {
   self: string;
   workflow: string;
   events: string;
 }
 
-/** Some jobs. */
+/** A page of jobs. */
 export interface JobList {
   items: JobEntry[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
-/** What a job gave. */
+/** Outputs of a job. */
 export interface JobOutputs {
   files: OutputFile[];
-  /** Digests of what nodes gave, by `node.port`. */
+  /** Digests of node outputs, by `node.port`. */
   outputs: Record<string, string>;
-  /** How many nodes `ran` and were `cached`. */
+  /** Numbers of nodes that `ran` and were `cached`. */
   nodes: Record<string, number>;
   seconds: number;
-  /** Its record in the server's store, for `nodegraph runs`. */
+  /** Id of its record in the server's store, for `nodegraph runs`. */
   run: string;
   /**
-   * What nodes said of their results, now or when what came from the cache was computed; of very
-   * many the first.
+   * Warnings of nodes about their results, those of cached results included. Only the first ones
+   * are kept if there are very many.
    */
   warnings: NodeWarning[];
   [more: string]: unknown;
 }
 
-/** A job to be. */
+/** The request for a new job. */
 export interface JobWish {
   /** The content of a workflow file, or the name of a saved workflow. */
   workflow: SavedReference | Record<string, unknown>;
@@ -480,58 +482,55 @@ export interface JobWish {
   plan?: boolean;
 }
 
-/** A page elsewhere, for people to open. */
+/** A link to a page of another site. */
 export interface LinkEntry {
   title: string;
   url: string;
-  /** Whether it is what was asked for; else one may find it there. */
+  /** Whether the page is the requested item; otherwise it may contain the item. */
   exact: boolean;
 }
 
 /** Memory, in bytes. */
 export interface Memory {
-  /** Of the machine. */
+  /** Memory of the machine. */
   total: number;
   available: number;
-  /** Of the server's own process. */
+  /** Memory of the server's own process. */
   server: number;
 }
 
 /** A model on the server. */
 export interface ModelEntry {
-  /** What `LoadModel` takes, or `node`. */
+  /** Value for the model input of `LoadModel`, or of the node type `node`. */
   name: string;
   /** `diffusers`, `checkpoint` or `embedded`. */
   kind: "diffusers" | "checkpoint" | "embedded";
-  /** None if it can't be used, or fits several. */
+  /** Model family; None if the model cannot be used or fits several families. */
   family: string | null;
-  /** On disk, or at the place of remote ones. */
+  /** Size in bytes on disk or in remote storage. */
   bytes: number;
-  /** Why it can't be used; None if it can. */
+  /** Why it cannot be used; None if it can. */
   problem: string | null;
-  /** Where the server has a small image of it; None if there is none. */
+  /** Path of its thumbnail on the server; None if there is none. */
   thumbnail: string | null;
-  /** What it is by itself, such as the transformer of a model; None of whole models. */
+  /** Component that the file contains, such as a transformer; None for whole models. */
   part: string | null;
-  /** The type of the node that takes it; None if it can't be used. */
+  /** Type of the node that loads it; None if it cannot be used. */
   node: string | null;
-  /** The kind of file, of inputs with such a widget, that it is. */
+  /** Kind of file input that accepts it. */
   use: "model" | "lora" | "embedding";
-  /** Whether it lies in a bucket or a shared folder, and is fetched when it is needed. */
+  /** Whether it is in a bucket or a shared folder and is fetched when needed. */
   is_remote: boolean;
   /**
-   * False of a remote one of which only the name is known yet; the server looks at it, and tells
-   * `models.changed` then.
+   * False for a remote model of which only the name is known yet. The server then reads its header
+   * and sends `models.changed`.
    */
   is_looked_at: boolean;
-  /**
-   * Of a LoRA, what prompts say for what it was taught, as its file has it; None if that doesn't
-   * say.
-   */
+  /** Trigger words of a LoRA, from its file; None if the file has none. */
   trigger_words: string | null;
 }
 
-/** The models. */
+/** All models of the server. */
 export interface ModelList {
   items: ModelEntry[];
   next: string | null;
@@ -539,32 +538,32 @@ export interface ModelList {
   folders: string[];
 }
 
-/** Words of prompts. */
+/** Words that a model's text encoder knows. */
 export interface ModelWords {
-  /** The most common first; empty if none are known. */
+  /** Words, the most common first; empty if none are known. */
   words: string[];
 }
 
-/** Right before another one of its client and priority. */
+/** A move to the position directly before another job of the same client and priority. */
 export interface MoveBefore {
   before: string;
 }
 
-/** Before or behind all others of its client and priority. */
+/** A move to the front or the end of the jobs of the same client and priority. */
 export interface MoveToEnd {
   to: "first" | "last";
 }
 
-/** A file of weights that isn't there. */
+/** A missing file of weights. */
 export interface NeededModel {
   name: string;
-  /** Of a models folder, where it would go; empty if that isn't known. */
+  /** Sub-folder of a models folder for the file; empty if it is not known. */
   folder: string;
-  /** Where it can be had, as the workflow's file says it; empty if it doesn't. */
+  /** Download address from the workflow file; empty if the file has none. */
   url: string;
 }
 
-/** A node type: what editors and checks need to know of it. */
+/** A node type, with all data that editors and checks need. */
 export interface NodeType {
   type: string;
   pack: string;
@@ -586,7 +585,7 @@ export interface NodeType {
   experimental: boolean;
   tags: string[];
   facts: Record<string, Record<string, string>>;
-  /** What the workflow does; null if there is no description. */
+  /** Example workflow of the node type; null if there is none. */
   example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
   inputs_schema: Record<string, unknown>;
@@ -604,7 +603,7 @@ export interface NodeTypeExample {
   folders: string[];
 }
 
-/** All node types there are. */
+/** All node types of the server. */
 export interface NodeTypeList {
   items: NodeType[];
   next: string | null;
@@ -624,7 +623,7 @@ export interface NodeTypeList {
   unread: string[];
 }
 
-/** What a list shows of a node type. */
+/** A short description of a node type, for lists. */
 export interface NodeTypeSummary {
   /** Name of the node type in workflows. */
   type: string;
@@ -644,52 +643,52 @@ export interface NodeTypeSummary {
   href: string;
 }
 
-/** Summaries of some node types, by name. */
+/** A page of summaries of node types, sorted by name. */
 export interface NodeTypeSummaryList {
   items: NodeTypeSummary[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
-/** In how many of the workflows that come with nodegraph something occurs. */
+/** Counts of the shipped workflows that use a node type or a link. */
 export interface NodeTypeUsage {
   /** By node type. */
   types: Record<string, number>;
   /**
-   * By output, then by input, then by the model family of what the link carries; an empty name
-   * where it is not known.
+   * By output, then by input, then by the model family of the link's value; an empty name where the
+   * family is not known.
    */
   links: Record<string, Record<string, Record<string, number>>>;
 }
 
-/** What a node said of its results, that keeps nothing from running. */
+/** A warning of a node about its results. */
 export interface NodeWarning {
-  /** None where it is of no single one. */
+  /** Name of the node; None if the warning is not about a single node. */
   node: string | null;
   message: string;
 }
 
-/** A file that a job gave. */
+/** An output file of a job. */
 export interface OutputFile {
   name: string;
-  /** That wrote it. */
+  /** Node that wrote it. */
   node: string;
-  /** What it is to people. */
+  /** Kind of the file, for people. */
   kind: string;
   media_type: string;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
   /** blake3 of the bytes. */
   digest: string;
-  /** Pixels, of an image or video; None where that isn't known. */
+  /** Size in pixels of an image or video; None if it is not known. */
   width: number | null;
-  /** Pixels, of an image or video; None where that isn't known. */
+  /** Size in pixels of an image or video; None if it is not known. */
   height: number | null;
-  /** Where the server has it. */
+  /** Path of the file on the server. */
   href: string;
-  /** Where it has a small image of it; None if it shows none. */
+  /** Path of its thumbnail on the server; None if there is none. */
   thumbnail: string | null;
-  /** Whether it was there already: an earlier job made it, and this one found it. */
+  /** Whether an earlier job wrote the same file, and this job reused it. */
   existed: boolean;
 }
 
@@ -697,7 +696,7 @@ export interface OutputFile {
  * A typed output.
  *
  * Attributes:
- * nullable: The value may be None.
+ * nullable: Whether the value may be None.
  */
 export interface OutputSpec {
   name: string;
@@ -706,7 +705,7 @@ export interface OutputSpec {
   help: string;
 }
 
-/** A widget or panel that a pack brings into the editor. */
+/** A widget or panel that a pack adds to the editor. */
 export interface PackFrame {
   pack: string;
   kind: "widget" | "panel";
@@ -718,33 +717,33 @@ export interface PackFrame {
   href: string;
 }
 
-/** What a run would do. */
+/** Plan of a run. */
 export interface PlanEntry {
   valid: boolean;
   /**
-   * What would become of each node: whether it runs or is in the cache, with the expected time,
-   * memory and weights, and how it has room on its device: `fit` is `whole`, `parts` if its weights
-   * come in parts (`transfer_seconds` of its time), `small` if its work is done in tiles or one by
-   * one too, `none` if it is likely to run out of memory, and empty if that isn't known; of a hit
-   * that wrote files also these, in `files`, as far as the caller has them.
+   * For each node, whether it runs or is cached, with the expected time, memory and weights. `fit`
+   * says how it fits on its device. `whole`: it fits completely. `parts`: its weights are loaded in
+   * parts (`transfer_seconds` of its time). `small`: its work is also done in tiles or one by one.
+   * `none`: it is likely to run out of memory. Empty: not known. `files` lists the files of a
+   * cached node, as far as the caller has them.
    */
   nodes: Record<string, unknown>;
-  /** Of the whole run; `room`: bytes that there are for it, by device. */
+  /** Totals of the whole run; `room`: available bytes by device. */
   totals: Record<string, unknown>;
-  /** Nodes and models that there aren't. */
+  /** Missing node types and models. */
   missing: Record<string, unknown>;
   problems: Finding[];
   /**
-   * Nodes that a run would compute; of a workflow that something is wrong with, those that it
-   * leaves alone: what a job may name as its `targets`.
+   * Nodes that a run would compute. If the workflow has problems, the nodes that they do not
+   * affect: a job may name these as its `targets`.
    */
   targets: string[];
-  /** What doesn't keep it from running, but is worth knowing. */
+  /** Problems that do not prevent the run. */
   warnings: Finding[];
   [more: string]: unknown;
 }
 
-/** A type that links carry. */
+/** A type of values that links carry. */
 export interface PortTypeEntry {
   name: string;
   /** Color of its ports and links. */
@@ -754,7 +753,7 @@ export interface PortTypeEntry {
   description: string;
 }
 
-/** What is wrong with a request, as RFC 9457 has it. */
+/** The problems of a request, in the format of RFC 9457. */
 export interface ProblemDetails {
   type: string;
   title: string;
@@ -770,32 +769,32 @@ export interface PythonScript {
   text: string;
 }
 
-/** The queue, as far as one may see it. */
+/** The queue, as far as the caller may see it. */
 export interface QueueEntry {
-  /** Whether no more jobs are begun. */
+  /** Whether no new jobs are started. */
   paused: boolean;
-  /** Of one's own jobs; of everybody's for who may administer. */
+  /** Counts of the caller's jobs, or of all jobs for an admin. */
   counts: StateCounts;
-  /** In the order in which they will be begun, as far as that is known now. */
+  /** Next jobs in the order in which they will start, as far as it is known now. */
   upcoming: JobEntry[];
 }
 
-/** How the queue is. */
+/** State of the queue. */
 export interface QueueState {
   paused: boolean;
   counts: StateCounts;
-  /** Why it can't be written to; None if it can. */
+  /** Why the queue cannot be written; None if it can. */
   fault: string | null;
 }
 
 /**
- * How often one client may ask: a token's, or an address's without one.
+ * Request rate of one client: of a token, or of an address without a token.
  *
  * Attributes:
- * requests_per_second: In the long run.
- * burst: At once.
- * failures_per_minute: Wrong tokens from one address, in the long run.
- * failure_burst: The same, at once.
+ * requests_per_second: Largest average rate of requests.
+ * burst: Largest number of requests at once.
+ * failures_per_minute: Largest average rate of wrong tokens from one address.
+ * failure_burst: Largest number of wrong tokens from one address at once.
  */
 export interface RateLimits {
   requests_per_second: number;
@@ -804,22 +803,23 @@ export interface RateLimits {
   failure_burst: number;
 }
 
-/** What there is once node packs were looked at anew. */
+/** Result of a reload of the node packs. */
 export interface Refreshed {
-  /** How many there are. */
+  /** Number of node types. */
   node_types: number;
-  /** What is wrong with packs. */
+  /** Problems of packs. */
   problems: string[];
 }
 
 /**
- * What is kept, and for how long; none for no limit.
+ * Limits for keeping ended jobs and uploads; null for no limit.
  *
  * Attributes:
- * seconds, count, failed_seconds, failed_count: Of ended jobs, the last two of failed ones.
- * upload_seconds: After which an upload goes that nothing has used since.
- * upload_bytes: Of all uploads together; those unused for longest go to make room.
- * every: Seconds between two looks at what is to go.
+ * seconds, count: Longest time and largest number of finished and cancelled jobs.
+ * failed_seconds, failed_count: The same limits for failed jobs.
+ * upload_seconds: Seconds after which an unused upload is deleted.
+ * upload_bytes: Bytes of all uploads together; the least recently used are deleted first.
+ * every: Seconds between two cleanups.
  */
 export interface Retention {
   seconds: number | null;
@@ -831,7 +831,7 @@ export interface Retention {
   every: number;
 }
 
-/** What is given is changed; null takes a limit away. */
+/** New retention limits. Omitted fields stay unchanged; null removes a limit. */
 export interface RetentionChange {
   seconds?: number | null;
   count?: number | null;
@@ -839,7 +839,7 @@ export interface RetentionChange {
   failed_count?: number | null;
 }
 
-/** How to run it. */
+/** Options of a job's run. */
 export interface RunOptions {
   /** Seconds of run time after which the job is cancelled. */
   deadline?: number | null;
@@ -849,17 +849,17 @@ export interface RunOptions {
   stall_seconds?: number | Record<string, number> | null;
 }
 
-/** How a workflow is kept. */
+/** A workflow as it was saved: its name and version. */
 export interface SavedAs {
-  /** 1 is the first; grows with each change. */
+  /** Number of the version, from 1; increases with each change. */
   version: number;
-  /** Of its text; its ETag, and what a change is made to, see `Workflows.save`. */
+  /** Digest of its text, which is its ETag; see `changes` of `Workflows.save`. */
   digest: string;
-  /** Unix time. */
+  /** Unix time at which it was saved. */
   saved: number;
-  /** Bytes of its text. */
+  /** Size of its text in bytes. */
   size: number;
-  /** Where the server has it. */
+  /** Path of the version on the server. */
   href: string;
   name: string;
 }
@@ -869,21 +869,21 @@ export interface SavedItem {
   name: string;
   title: string;
   description: string;
-  /** Of its text; its ETag. */
+  /** Digest of its text, which is its ETag. */
   digest: string;
   /** Unix time of the last change. */
   saved: number;
-  /** Names of what people vary. */
+  /** Names of its parameters. */
   parameters: string[];
-  /** How many there are. */
+  /** Number of nodes. */
   nodes: number;
-  /** Why its file can't be read; None if it can. */
+  /** Why its file cannot be read; None if it can. */
   problem: string | null;
-  /** Where the server has it. */
+  /** Path of the workflow on the server. */
   href: string;
 }
 
-/** Some saved workflows, by name. */
+/** A page of saved workflows, sorted by name. */
 export interface SavedList {
   items: SavedItem[];
   /** Cursor of the next page; null on the last page. */
@@ -894,7 +894,7 @@ export interface SavedList {
  * A workflow that is saved on the server.
  *
  * Attributes:
- * saved: Its name.
+ * saved: Name of the workflow.
  * version: Number of the version; the newest if not given.
  */
 export interface SavedReference {
@@ -902,21 +902,21 @@ export interface SavedReference {
   version?: number | null;
 }
 
-/** A state of a saved workflow. */
+/** A version of a saved workflow. */
 export interface SavedVersion {
-  /** 1 is the first; grows with each change. */
+  /** Number of the version, from 1; increases with each change. */
   version: number;
-  /** Of its text; its ETag, and what a change is made to, see `Workflows.save`. */
+  /** Digest of its text, which is its ETag; see `changes` of `Workflows.save`. */
   digest: string;
-  /** Unix time. */
+  /** Unix time at which it was saved. */
   saved: number;
-  /** Bytes of its text. */
+  /** Size of its text in bytes. */
   size: number;
-  /** Where the server has it. */
+  /** Path of the version on the server. */
   href: string;
 }
 
-/** A workflow that a script is to build. */
+/** The workflow that the script builds. */
 export interface ScriptWish {
   /** The content of a workflow file. */
   workflow: Record<string, unknown>;
@@ -926,51 +926,50 @@ export interface ScriptWish {
  * Settings of one server.
  *
  * Attributes:
- * host: Address to listen at. Any but a loopback one needs a token.
- * port: 0 for any that is free.
- * workers: Processes that run jobs; one for each device if not given. 0 takes jobs in and
- * runs none.
- * devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
- * given.
- * warm: Whether workers load the libraries of models before a job needs them. Without that
- * they start sooner and stay small, and the first such job takes seconds longer.
- * help_jobs: Whether workers without a job compute along with one that another worker has, if
- * it has branches or lists; a job that waits goes before.
+ * host: Address to listen at. Any address except loopback needs a token.
+ * port: Port to listen at; 0 for any free port.
+ * workers: Number of processes that run jobs; one for each device if not given. 0 accepts jobs
+ * and runs none.
+ * devices: Devices of the workers, in turn. By default all accelerators, or else the device of
+ * the other settings.
+ * warm: Whether workers load the libraries of models before a job needs them. If not, they
+ * start faster and use less memory, and the first such job takes seconds longer.
+ * help_jobs: Whether workers without a job help with a job of another worker, if it has
+ * branches or lists. Waiting jobs have priority.
  * cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
  * machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
- * cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
- * as many as there is room for, if not given.
- * cluster_idle_seconds: Without a job, after which a worker there is ended.
- * cluster_kinds: What workers there are to be like, by names for them. If none is given, they
- * are of one kind, ``worker``, or of one for each of `devices`.
- * root_path: Path below which a proxy offers the server, such as ``/studio``, whether or not
- * it takes the path away before it hands a request on.
- * allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
- * proxy, for example. With any of them, a token is needed too.
- * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
- * trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
- * limits, rates, retention, uploads, clients: See there.
- * queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
- * a file in the home folder does.
- * shared_files: URL of a bucket or mounted folder by which servers of one queue on several
- * machines share uploads and what jobs gave; not given, these lie in the home folder.
- * most_waiting: Jobs that may wait in all.
- * stall_seconds: Without an event while a node runs, after which its worker is restarted;
- * none to wait for ever.
- * cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
- * then its worker is restarted.
- * worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
- * given, 85 % of the machine's memory, or of what its container may take, divided
- * among the workers.
- * merge_jobs: Jobs that a worker may run at once where their samplings share batches, which
- * the setting `merge_steps` has to allow; 1 runs them one after the other.
- * shutdown_seconds: That running jobs get to reach their next checkpoint.
- * least_free: Bytes of free disk below which the server says that it isn't ready.
- * session_seconds: After which a browser that has logged in has to do so again.
- * open_metrics: Whether the figures for monitoring are told to everybody who can reach the
- * server; else to those who may read.
- * log_format: ``json`` writes one object a line.
- * log_level: The least that is logged. Refused requests always are.
+ * cluster_min_workers, cluster_max_workers: Number of workers in the cluster. The default
+ * maximum is as many as fit.
+ * cluster_idle_seconds: Seconds without a job after which a worker of the cluster is stopped.
+ * cluster_kinds: Kinds of workers in the cluster, by name. By default there is one kind,
+ * ``worker``, or one for each of `devices`.
+ * root_path: Path below which a proxy serves the server, such as ``/studio``. The proxy may
+ * remove the path from requests or not.
+ * allowed_hosts: Host names of the server in addition to loopback names, for example those of
+ * a reverse proxy. If there are any, a token is needed, too.
+ * allowed_origins: Other sites that may use it, such as ``https://studio.example``.
+ * trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are trusted.
+ * limits, rates, retention, uploads, clients: See their classes.
+ * queue: Address of a PostgreSQL database with the jobs of several servers. By default a file
+ * in the home folder.
+ * shared_files: URL of a bucket or mounted folder for uploads and output files, which servers
+ * of one queue on several machines share. By default the home folder.
+ * most_waiting: Largest number of waiting jobs in total.
+ * stall_seconds: Seconds without an event of a running node after which its worker is
+ * restarted; null for no limit.
+ * cancel_seconds: Seconds for a running job to stop after it was cancelled or its deadline has
+ * passed; then its worker is restarted.
+ * worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. By
+ * default 85 % of the memory of the machine or its container, divided among the workers.
+ * merge_jobs: Jobs that a worker may run at once if their samplings share batches, which the
+ * setting `merge_steps` must allow; 1 runs them one after the other.
+ * shutdown_seconds: Seconds for running jobs to reach their next checkpoint.
+ * least_free: Bytes of free disk space below which the server is not ready.
+ * session_seconds: Seconds after which a browser must log in again.
+ * open_metrics: Whether all clients that can reach the server may read the metrics; otherwise
+ * only those that may read.
+ * log_format: ``text``, or ``json`` for one object per line.
+ * log_level: Lowest level that is logged. Refused requests are always logged.
  */
 export interface ServerSettings {
   host: string;
@@ -1008,7 +1007,7 @@ export interface ServerSettings {
   log_level: "debug" | "info" | "warning" | "error";
 }
 
-/** What may be changed while the server runs. */
+/** Settings that can be changed while the server runs. */
 export interface SettingsChange {
   /** Rules for how long ended jobs are kept. */
   retention?: RetentionChange | null;
@@ -1018,157 +1017,158 @@ export interface SettingsChange {
 export interface SourceEntry {
   /** `model` or `pack`. */
   kind: "model" | "pack";
-  /** As it was asked for. */
+  /** Name as requested. */
   name: string;
-  /** What to do, one after the other. */
+  /** Instructions, in order. */
   steps: string[];
   links: LinkEntry[];
 }
 
-/** Where to get models and node packs. */
+/** Sources of missing models and node packs. */
 export interface SourceList {
   items: SourceEntry[];
   next: string | null;
 }
 
-/** How many jobs there are in each state. */
+/** Number of jobs in each state. */
 export interface StateCounts {
   queued: number;
   running: number;
   finished: number;
   failed: number;
   cancelled: number;
-  /** Of those that are queued. */
+  /** Number of queued jobs that are held. */
   held: number;
 }
 
 /** The server and the machine that it runs on. */
 export interface SystemEntry {
-  /** Of nodegraph. */
+  /** Version of nodegraph. */
   version: string;
   python: string;
   platform: string;
-  /** Unix time. */
+  /** Unix time of the start. */
   started: number;
-  /** Seconds. */
+  /** Seconds since the start. */
   uptime: number;
-  /** That workers compute on. */
+  /** Devices that workers compute on. */
   devices: string[];
   workers: WorkerEntry[];
-  /** Bytes. */
+  /** Memory and disk space, in bytes. */
   memory: Memory;
-  /** Bytes. */
+  /** Memory and disk space, in bytes. */
   disk: Disk;
   queue: QueueState;
   /** Versions of the node packs by name. */
   packs: Record<string, string>;
-  /** How many there are. */
+  /** Number of node types. */
   node_types: number;
-  /** What is wrong with node packs. */
+  /** Problems of node packs. */
   problems: string[];
 }
 
-/** A workflow that comes with the server, to start from. */
+/** A workflow that ships with the server, as a starting point. */
 export interface TemplateItem {
   name: string;
   title: string;
   description: string;
-  /** Names of what people vary. */
+  /** Names of its parameters. */
   parameters: string[];
-  /** Files that it reads, which have to be brought along; see `Templates.file`. */
+  /** Files that it reads and that must be uploaded; see `Templates.file`. */
   needs: string[];
   /** Node types that it uses. */
   types: string[];
-  /** Where the server has an image of what it makes; None if there is none. */
+  /** Path of an example image on the server; None if there is none. */
   picture: string | null;
-  /** Where the server has it. */
+  /** Path of the workflow on the server. */
   href: string;
 }
 
-/** The workflows that come with nodegraph. */
+/** Workflows that ship with nodegraph. */
 export interface TemplateList {
   items: TemplateItem[];
   next: string | null;
 }
 
-/** A workflow of ComfyUI, as it is here. */
+/** A translated ComfyUI workflow. */
 export interface Translated {
-  /** As its file would say it. */
+  /** Content of the workflow file. */
   workflow: Record<string, unknown>;
-  /** What it was: `api`, `0.4` or `1.0`. */
+  /** Format of the ComfyUI document: `api`, `0.4` or `1.0`. */
   format: string;
-  /** How many it had, those of blocks included. */
+  /** Number of nodes that it had, those of blocks included. */
   nodes: number;
   /** Nodes that are kept as placeholders. */
   untranslated: UntranslatedNode[];
-  /** Files of weights that aren't there. */
+  /** Missing files of weights. */
   models: NeededModel[];
-  /** Images and the like that aren't there. */
+  /** Missing images and other files. */
   files: string[];
-  /** Kinds of models that aren't known here. */
+  /** Unknown model families. */
   families: string[];
-  /** What isn't as it was. */
+  /** Differences from ComfyUI. */
   differences: Difference[];
-  /** What else keeps it from running. */
+  /** Other problems that prevent a run. */
   problems: Finding[];
 }
 
-/** A node of ComfyUI that nothing here stands for, and that is kept as a placeholder. */
+/** A ComfyUI node without an equivalent, kept as a placeholder. */
 export interface UntranslatedNode {
-  /** Its name here; in a block, after the block's and a slash. */
+  /** Name in the translated workflow; in a block, `block/node`. */
   node: string;
-  /** ComfyUI's. */
+  /** Type in ComfyUI. */
   type: string;
-  /** What brings it there; empty if the file doesn't say. */
+  /** ComfyUI pack of the node; empty if the file does not name it. */
   pack: string;
-  /** Types here that may do what it does. */
+  /** Node types of nodegraph that may replace it. */
   stand_ins: string[];
-  /** Why it isn't translated. */
+  /** Why it is not translated. */
   reason: string;
 }
 
-/** A file that was brought to the server. */
+/** A file that was uploaded to the server. */
 export interface UploadEntry {
   /** blake3 of the bytes. */
   digest: string;
-  /** Made safe. */
+  /** Name of the file, without unsafe characters. */
   name: string;
-  /** By its bytes. */
+  /** Media type, detected from the bytes. */
   media_type: string;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
-  /** What an input of a workflow that takes a file is given, to read this one. */
+  /** Value for a file input of a workflow that reads this file. */
   value: string;
-  /** Pixels, of an image. */
+  /** Size in pixels of an image. */
   width: number | null;
-  /** Pixels, of an image. */
+  /** Size in pixels of an image. */
   height: number | null;
-  /** Unix time. */
+  /** Unix time of the upload. */
   created: number;
-  /** Unix time when it was last needed. */
+  /** Unix time at which it was last needed. */
   used: number;
-  /** Where the server has it. */
+  /** Path of the file on the server. */
   href: string;
 }
 
 /**
- * What may be brought.
+ * Limits of uploads.
  *
  * Attributes:
- * types: Of files, as their bytes tell. Weights are taken only where they are named here.
+ * types: Accepted file types, detected from the bytes. Weights are accepted only if named
+ * here.
  */
 export interface UploadLimits {
   types: ("png" | "jpeg" | "webp" | "gif" | "mp4" | "webm" | "mkv" | "wav" | "flac" | "ogg" | "mp3" | "glb" | "ply" | "obj" | "sdf" | "pdb" | "workflow" | "safetensors")[];
 }
 
-/** Some uploads, the newest first. */
+/** A page of uploads, the newest first. */
 export interface UploadList {
   items: UploadEntry[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
 }
 
-/** The versions of a saved workflow that are kept, the newest first. */
+/** Stored versions of a saved workflow, the newest first. */
 export interface VersionList {
   items: SavedVersion[];
   next: string | null;
@@ -1177,43 +1177,43 @@ export interface VersionList {
 /** A worker process. */
 export interface WorkerEntry {
   name: string;
-  /** A `planner` answers questions and takes no jobs. */
+  /** `worker` or `planner`; a planner answers requests and takes no jobs. */
   role: string;
   state: string;
   device: string;
-  /** How often it was started again after a death. */
+  /** Number of restarts after it died. */
   restarts: number;
   pid: number | null;
-  /** That it has, if the caller may see it; of several the first. */
+  /** Job that it runs, if the caller may see it; the first if it runs several. */
   job: string | null;
-  /** That began last in that job. */
+  /** Node that started last in that job. */
   node: string | null;
-  /** Bytes. */
+  /** Memory in use, in bytes. */
   memory: number | null;
-  /** Bytes. */
+  /** Memory in use, in bytes. */
   device_memory: number | null;
-  /** Seconds since then. */
+  /** Seconds since the last heartbeat. */
   last_heartbeat: number | null;
-  /** Seconds until then, if it is dead. */
+  /** Seconds until the next start, if it is dead. */
   next_start: number | null;
-  /** Of what it computes with. */
+  /** Versions of the libraries that it computes with. */
   versions: Record<string, string> | null;
   /**
-   * The machine of a cluster that it runs on; empty as long as it waits for one, none for a worker
-   * of the server's own machine.
+   * Machine of the cluster that it runs on; empty while it waits for one, null for a worker on the
+   * server's own machine.
    */
   host: string | null;
   /** Names of the models that it holds in memory. */
   weights: string[];
   /** Why it died last, until it is ready again. */
   fault: string | null;
-  /** The job of another worker that it computes along with, as it has none itself. */
+  /** Job of another worker that it helps to compute while it has no job. */
   helps: string | null;
-  /** All that it runs at once, as far as the caller may see them. */
+  /** All jobs that it runs at once and that the caller may see. */
   jobs: string[];
-  /** Jobs that it has brought to an end. */
+  /** Number of jobs that it has completed. */
   done: number;
-  /** Jobs an hour, by what it did in the last ten minutes; none if it is new. */
+  /** Jobs per hour, from the last ten minutes; null if it is new. */
   per_hour: number | null;
 }
 

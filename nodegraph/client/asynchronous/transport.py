@@ -46,26 +46,27 @@ from nodegraph.client.shapes import Event, EventPage, Job
 from nodegraph.errors import NodegraphError
 
 IsOver = Callable[[str, int | None], Awaitable[bool]]
-"""Whether nothing more comes of a job after the event of a number, which ended it; None if no such
-event was told."""
+"""Returns whether a job has ended for good.
+
+It takes the job and the number of the event that ended it, or None if no such event came."""
 _OPEN_SECONDS = 10.0
 _SILENCE = 45.0
-"""Seconds without a sign of life, if the server doesn't say how often it gives one."""
+"""Seconds without a message, if the server does not name its heartbeat interval."""
 _BEYOND = 1 << 62
-"""A number that no event has."""
+"""A number larger than that of any event."""
 _FIRST_POLL, _SLOWEST_POLL = 0.2, 2.0
 
 
 class AsyncEventStream:
-    """Follows jobs until they have ended.
+    """A stream of the events of jobs until they end.
 
     Args:
-        jobs: Their ids; None for all that one may see, without an end.
-        after: Number of the last event that is known; None for all events of the jobs, but only new
-            ones of all jobs.
-        live: Whether progress is wanted.
-        previews: Whether previews are.
-        is_over: Tells whether a job has ended; the server is asked if not given.
+        jobs: Ids of the jobs; None for all visible jobs, without an end.
+        after: Number of the last known event. None for all events of the given jobs, or only new
+            events if no jobs are given.
+        live: Whether to include progress events.
+        previews: Whether to include previews.
+        is_over: Returns whether a job has ended; by default a request to the server.
     """
 
     def __init__(
@@ -97,10 +98,10 @@ class AsyncEventStream:
         self._polls = self._has_doubts = self._is_answering = False
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """What happens, until all jobs have ended.
+        """Iterate over the events until all jobs have ended.
 
         Raises:
-            NodegraphError: They can't be followed any more.
+            NodegraphError: The events can no longer be received.
             TookTooLong: The deadline has passed.
         """
         while True:
@@ -158,7 +159,7 @@ class AsyncEventStream:
         return message
 
     async def _take(self, socket: AsyncSocket, message: Mapping[str, Any]) -> Sequence[Event]:
-        """The events that a message tells, which may tell something else."""
+        """Return the events in a message, which may be of another kind."""
         kind = message.get("type")
         if kind == "events":
             return self._new(*_events_in(message))
@@ -200,13 +201,13 @@ class AsyncEventStream:
         self._is_answering, self._has_doubts = True, False
 
     async def _page(self) -> Sequence[Event]:
-        """What has happened."""
+        """Return the events since the last poll."""
         self._deadline.bound(1.0)
         if self._last is None:
             self._last = (await self._events(_BEYOND, limit=1)).last
         jobs: list[str] | list[None] = sorted(self._pending) or [None]
         pages = [await self._events(self._last, job) for job in jobs]
-        # Beyond the shortest of them, others may have more to tell.
+        # Beyond the end of the shortest page, other jobs may have more events.
         last = min(page.last for page in pages)
         events = [each for page in pages for each in page.items if (each.seq or 0) <= last]
         events.sort(key=lambda event: event.seq or 0)
@@ -224,7 +225,7 @@ class AsyncEventStream:
     # Either way.
 
     def _new(self, events: Sequence[Event], last: int) -> Sequence[Event]:
-        """Those of some events that weren't told yet."""
+        """Return the events that are new."""
         known = self._last or 0
         new: list[Event] = []
         for event in events:
@@ -241,12 +242,12 @@ class AsyncEventStream:
         return new
 
     def _start_over(self, last: int) -> None:
-        """The server's history is another one than before: what ended then isn't told any more."""
+        """Reset after the server's history changed: earlier ends of jobs are not sent again."""
         self._last = last
         self._doubtful = dict.fromkeys(self._pending)
 
     async def _check_ended(self) -> None:
-        """Find out which of the jobs that may have ended have."""
+        """Find which of the jobs that may have ended have ended."""
         while self._doubtful:
             job, seq = next(iter(self._doubtful.items()))
             if await self._is_over(job, seq):
@@ -273,16 +274,16 @@ class AsyncEventStream:
             self._trouble = Backoff(retries, retries.following)
 
     async def _wait_or_raise(self, error: NodegraphError) -> None:
-        """Wait before the next attempt, if there is any sense in one.
+        """Wait before the next attempt, if one is useful.
 
         Raises:
-            NodegraphError: There is none.
+            NodegraphError: Another attempt is not useful.
         """
         wanted: float | None = None
         if isinstance(error, SocketRefused):
             wanted = error.retry_after
             if error.status not in TRANSIENT_STATUSES:
-                self._polls = True  # what may be wrong otherwise comes to light there
+                self._polls = True  # polling reveals any other problem
                 return
         elif isinstance(error, ServerError):
             wanted = error.retry_after
@@ -319,7 +320,7 @@ _CHUNK = 1 << 18
 
 
 class AsyncTransport:
-    """The way to a server, for all parts of a client."""
+    """The HTTP connection of all parts of a client to a server."""
 
     def __init__(self, connection: Connection, retries: Retries) -> None:
         self.connection = connection
@@ -331,12 +332,12 @@ class AsyncTransport:
         await self._http.aclose()
 
     async def exchange(self, request: Request, part: PartialFile | None = None) -> Reply:
-        """The answer to a request that is sent once, whatever it is.
+        """Send a request once and return any answer, also an error.
 
         Args:
-            part: Takes the body of the answer, if it wants it.
+            part: Receives the body of the answer, if it accepts it.
         Raises:
-            NotReachable, ConnectionLost, UnexpectedAnswer: There is none.
+            NotReachable, ConnectionLost, UnexpectedAnswer: There is no valid answer.
         """
         body = request.body
         try:
@@ -354,13 +355,13 @@ class AsyncTransport:
             raise self.connection.fault(error) from error
 
     async def send(self, request: Request, retries: Retries | None = None) -> Reply:
-        """What the server says to a request.
+        """Send a request, with retries, and return the successful answer.
 
-        Where no connection could be made, nothing was sent, and anything is tried again. Where it
-        broke, or the server is too busy, only what does no harm if it is done twice.
+        If no connection can be made, nothing was sent, and any request is repeated. If the
+        connection breaks or the server is too busy, only repeatable requests are sent again.
 
         Raises:
-            NodegraphError: Why nothing comes of it.
+            NodegraphError: The request failed for good.
         """
         retries = retries or self.retries
         trouble = Backoff(retries, retries.seconds)
@@ -391,10 +392,10 @@ class AsyncTransport:
     async def items(
         self, kind: type[T], path: str, query: Query = (), most: int | None = None
     ) -> AsyncGenerator[T, None]:
-        """The items of a list that comes in parts, each asked for when it is needed.
+        """Iterate over the items of a list; its pages are requested as needed.
 
         Args:
-            most: How many.
+            most: Largest number of items.
         """
         cursor: Query = ()
         left = most
@@ -409,7 +410,7 @@ class AsyncTransport:
 
 
 class AsyncClientPart:
-    """A part of a client."""
+    """A group of methods of a client."""
 
     def __init__(self, channel: AsyncTransport) -> None:
         self._channel = channel

@@ -1,1 +1,1 @@
-"""The client for programs that wait for what they ask."""
+"""Blocking client of a nodegraph server."""

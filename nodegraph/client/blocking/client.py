@@ -1,5 +1,5 @@
 # Made from ../asynchronous/client.py by docs/generate_blocking_client.py: don't edit.
-"""Client with its parts for the server, queue, settings, workflows and apps."""
+"""Client and its parts for the server, queue, settings, workflows and apps."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
 
 
 class Workflows(ClientPart):
-    """The workflows that are saved on a server."""
+    """Saved workflows of a server."""
 
     def save(
         self,
@@ -73,14 +73,14 @@ class Workflows(ClientPart):
         changes: str | None = None,
         is_new: bool = False,
     ) -> SavedVersion:
-        """Keep a workflow under a name; what differs from what is there is its next version.
+        """Save a workflow under a name. If it differs from the stored one, it is the next version.
 
         Args:
-            changes: `SavedVersion.digest` of what the change was made to, so that nobody else's is
-                overwritten.
-            is_new: Refuse if there is one of that name.
+            changes: `SavedVersion.digest` of the version that was changed. The server refuses to
+                overwrite any other version.
+            is_new: Whether to refuse if a workflow of this name exists.
         Raises:
-            Conflict: It was changed meanwhile, or is there.
+            Conflict: The workflow was changed meanwhile, or it already exists.
         """
         headers = {"If-None-Match": "*"} if is_new else {}
         if changes is not None:
@@ -96,24 +96,24 @@ class Workflows(ClientPart):
         return parse_answer(SavedVersion, self._channel.send(request))
 
     def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
-        """What the file of a workflow says; the newest version's if none is given.
+        """Return the content of a workflow file, by default of the newest version.
 
         Raises:
-            NotFound: There is none of that name, or version.
+            NotFound: There is no workflow of this name, or no such version.
         """
         way = url_path(name) if version is None else url_path(name, "versions", version)
         return mapping(self._channel.send(Request("GET", _WORKFLOWS + way)))
 
     def list(self, text: str = "") -> Generator[SavedItem, None, None]:
-        """The saved workflows by name; asked for as they are needed.
+        """Iterate over the saved workflows, sorted by name. Pages are requested as needed.
 
         Args:
-            text: Only those with it in name, title or description.
+            text: Only workflows with this text in their name, title or description.
         """
         return self._channel.items(SavedItem, _WORKFLOWS, query(text=text))
 
     def versions(self, name: str) -> tuple[SavedVersion, ...]:
-        """The versions of a workflow that are kept, the newest first."""
+        """Return the stored versions of a workflow, the newest first."""
         request = Request("GET", _WORKFLOWS + url_path(name, "versions"))
         return page(SavedVersion, self._channel.send(request)).items
 
@@ -123,48 +123,48 @@ class Workflows(ClientPart):
 
 
 class Templates(ClientPart):
-    """The workflows that come with a server, to start from."""
+    """Workflows that ship with a server, as starting points."""
 
     def list(self) -> tuple[Template, ...]:
-        """All of them, by name."""
+        """Return all templates, sorted by name."""
         return page(Template, self._channel.send(Request("GET", _TEMPLATES))).items
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """What the file of one says.
+        """Return the content of a template's workflow file.
 
         Raises:
-            NotFound: There is none of that name.
+            NotFound: There is no template of this name.
         """
         return mapping(self._channel.send(Request("GET", _TEMPLATES + url_path(name))))
 
     def picture(self, name: str) -> bytes:
-        """An image of what one makes, as a WebP file.
+        """Return the bytes of a WebP image that a template makes.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is no image.
         """
         request = Request("GET", _TEMPLATES + url_path(name, "picture"))
         return picture(self._channel.send(request))
 
     def file(self, name: str, file: str) -> bytes:
-        """A file that one needs, such as an image to be uploaded.
+        """Return the bytes of a file that a template needs, such as an image to upload.
 
         Raises:
-            NotFound: It needs no such file.
+            NotFound: The template does not need such a file.
         """
         request = Request("GET", _TEMPLATES + url_path(name, "files", file))
         return (self._channel.send(request)).body
 
 
 class Apps(ClientPart):
-    """Saved workflows, run by their names."""
+    """Apps of a server: saved workflows that are run by their names."""
 
     def list(self) -> Generator[AppItem, None, None]:
-        """The apps by name; asked for as they are needed."""
+        """Iterate over the apps, sorted by name. Pages are requested as needed."""
         return self._channel.items(AppItem, _APPS)
 
     def get(self, name: str) -> App:
-        """What an app takes and gives."""
+        """Return the parameters and outputs of an app."""
         request = Request("GET", _APPS + url_path(name), headers={"Accept": JSON})
         return parse_answer(App, self._channel.send(request))
 
@@ -179,12 +179,13 @@ class Apps(ClientPart):
         """Run an app.
 
         Args:
-            values: Of its parameters. For a file, `Upload.value` of one that was brought.
-            wait: Seconds to wait for it to finish, 120 at most; what is left of it goes on, and
-                can be waited for as a job.
-            key: Running it again with the same one gives the same job; a new one if not given.
+            values: Values of its parameters. For a file, `Upload.value` of an upload.
+            wait: Seconds to wait for the result, at most 120. An unfinished run continues, and can
+                be awaited as a job.
+            key: Idempotency key: a second run with the same key returns the same job. By default
+                a new key.
         Raises:
-            JobFailed: It failed while it was waited for.
+            JobFailed: The run failed during the wait.
         """
         headers = {
             "Accept": JSON,
@@ -201,61 +202,61 @@ _QUEUE, _SETTINGS = "/queue", "/settings"
 
 
 class ServerMethods(ClientPart):
-    """What can be asked of the server without a job."""
+    """Methods of the server that need no job."""
 
     def validate(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Checked:
-        """Everything that is wrong with a workflow."""
+        """Return all problems of a workflow."""
         request = json_request("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Checked, self._channel.send(request))
 
     def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
-        """What a run would do, node by node, and what it is expected to take."""
+        """Return what a run would do, node by node, with its expected time and memory."""
         request = json_request("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Plan, self._channel.send(request))
 
     def import_comfyui(self, document: Mapping[str, Any]) -> Translated:
-        """A workflow of ComfyUI as one of nodegraph, and what couldn't be translated.
+        """Translate a ComfyUI workflow, and list what cannot be translated.
 
         Args:
-            document: What its file says, in any of ComfyUI's formats.
+            document: Content of the file, in any format of ComfyUI.
         Raises:
-            ServerError: It is none, or damaged.
+            ServerError: The document is not a ComfyUI workflow, or it is damaged.
         """
         request = json_request("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
         return parse_answer(Translated, self._channel.send(request))
 
     def script(self, workflow: Mapping[str, Any] | AsDocument) -> str:
-        """The Python script that builds a workflow, as `nodegraph export --python` writes it."""
+        """Return the Python script that builds a workflow, like `nodegraph export --python`."""
         request = json_request(
             "POST", "/script", {"workflow": workflow_document(workflow)}, seconds=PLAN_SECONDS
         )
         return str(mapping(self._channel.send(request))["text"])
 
     def node_types(self) -> NodeTypes:
-        """What the server's nodes take and give."""
+        """Return all node types of the server with their inputs and outputs."""
         return read_node_types(self._channel.send(Request("GET", "/node-types")))
 
     def node_type(self, name: str) -> NodeSpec:
-        """What one of them takes and gives.
+        """Return a node type with its inputs and outputs.
 
         Raises:
-            NotFound: There is none of that name.
+            NotFound: There is no node type of this name.
         """
         request = Request("GET", f"/node-types{url_path(name)}")
         return read_node_type(self._channel.send(request))
 
     def models(self) -> tuple[Model, ...]:
-        """The server's models."""
+        """Return the models of the server."""
         return page(Model, self._channel.send(Request("GET", "/models"))).items
 
     def model_thumbnail(self, name: str, size: int = 256) -> bytes:
-        """A small image of a model, as a WebP file.
+        """Return the bytes of a small WebP image of a model.
 
         Args:
-            name: The model's.
-            size: Pixels of the square that it fits into, 64 to 512.
+            name: Name of the model.
+            size: Side of the square that the image fits into, 64 to 512 pixels.
         Raises:
-            NotFound: There is none beside it.
+            NotFound: The model has no image.
         """
         request = Request("GET", "/models/thumbnail", query(name=name, size=size))
         return picture(self._channel.send(request))
@@ -263,104 +264,104 @@ class ServerMethods(ClientPart):
     def sources(
         self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
     ) -> tuple[Source, ...]:
-        """Where to get models and node packs that a plan says are missing; hints for people.
+        """Return where to get models and node packs that a plan reports as missing.
 
         Args:
-            models, packs: Their names.
+            models, packs: Names of missing models and packs.
         """
         request = Request("GET", "/sources", query(model=list(models), pack=list(packs)))
         return page(Source, self._channel.send(request)).items
 
     def system(self) -> System:
-        """The server itself: versions, processes, memory, the queue."""
+        """Return the state of the server: versions, processes, memory and queue."""
         return parse_answer(System, self._channel.send(Request("GET", "/system")))
 
     def refresh(self) -> Refreshed:
-        """Have the server look at its node packs anew; workers take up what has changed.
+        """Reload the server's node packs; each worker loads the changed ones.
 
-        Takes a token that may administer.
+        This needs an admin token.
         """
         request = Request("POST", "/system/refresh", extra_seconds=PLAN_SECONDS)
         return parse_answer(Refreshed, self._channel.send(request))
 
 
 class Queue(ClientPart):
-    """A server's queue as a whole."""
+    """The job queue of a server."""
 
     def get(self, upcoming: int = 50) -> QueueState:
-        """How the queue is.
+        """Return the state of the queue.
 
         Args:
-            upcoming: How many of the next jobs are told.
+            upcoming: Largest number of next jobs in the answer.
         """
         request = Request("GET", _QUEUE, query(limit=upcoming))
         return parse_answer(QueueState, self._channel.send(request))
 
     def pause(self) -> QueueState:
-        """Begin no more jobs, also after a restart; what runs goes on.
+        """Start no new jobs, also after a restart. Running jobs continue.
 
-        Takes a token that may administer, as `resume` does.
+        This needs an admin token, as does `resume`.
         """
         return parse_answer(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/pause")))
 
     def resume(self) -> QueueState:
-        """Begin jobs again."""
+        """Start jobs again."""
         return parse_answer(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/resume")))
 
     def clear(self, *, client: str | None = None, tag: str | None = None) -> int:
-        """Cancel one's jobs that wait, or everybody's with a token that may administer.
+        """Cancel your waiting jobs, or with an admin token those of all clients.
 
         Args:
-            client: Only its jobs.
-            tag: Only jobs with it.
+            client: Only jobs of this client.
+            tag: Only jobs with this tag.
         Returns:
-            How many those were.
+            Number of cancelled jobs.
         """
         parameters = query(client=client, tag=tag)
-        # Sent once more, it would cancel what was submitted since.
+        # Sent again, it would cancel jobs that were submitted since.
         request = Request("POST", f"{_QUEUE}/clear", parameters, is_repeatable=False)
         return count("cancelled", self._channel.send(request))
 
 
 class Settings(ClientPart):
-    """A server's settings; for tokens that may administer."""
+    """Settings of a server, for admin tokens."""
 
     def get(self) -> Mapping[str, Any]:
-        """The settings in force, as docs/operations.md lists them."""
+        """Return the current settings; docs/operations.md lists them."""
         return mapping(self._channel.send(Request("GET", _SETTINGS)))
 
     def change(self, **change: Unpack[SettingsChange]) -> Mapping[str, Any]:
-        """Change some until the server starts again; the settings in force then.
+        """Change settings until the next restart, and return the new settings.
 
         Args:
-            change: See `SettingsChange`. What isn't given stays.
+            change: See `SettingsChange`. Omitted settings stay unchanged.
         """
         return mapping(self._channel.send(json_request("PATCH", _SETTINGS, change)))
 
 
 class Client(JobMethods, FileMethods, ServerMethods):
-    """Asks a server; safe to use from several threads. Close it, or use it with `with`.
+    """A client of one server, safe to use from several threads. Close it, or use it with `with`.
 
-    What is told one by one, such as events, comes from generators: close one that
-    isn't read to its end, for which there is `contextlib.closing`.
+    Methods that return many items, such as events, are generators. Close a generator
+    that you do not read to its end, for example with `contextlib.closing`.
 
     Args:
-        server: Its address, such as ``https://studio.example``; that of ``NODEGRAPH_SERVER``, or
-            this machine's own, if not given.
-        token: What lets one in; that of ``NODEGRAPH_TOKEN`` if not given, none if empty.
-        timeout: Seconds that an answer may keep one waiting.
-        retries: How long lost connections and a busy server are borne with.
-        tls: What certificates are good; the machine's usual ones if not given.
+        server: Address, such as ``https://studio.example``. By default ``NODEGRAPH_SERVER``, or
+            else the server on this machine.
+        token: Access token. By default ``NODEGRAPH_TOKEN``; no token if empty.
+        timeout: Seconds to wait for an answer.
+        retries: Retries after lost connections and answers of a busy server.
+        tls: TLS context with the trusted certificates; the machine's defaults if not given.
     Raises:
-        InvalidValue: The address or the token can't be one.
+        InvalidValue: The address or the token is not valid.
 
     Attributes:
-        server: Its address.
-        workflows: Those that are saved on the server.
-        templates: Those that come with it.
-        apps: Saved workflows, run by their names.
-        queue: Its queue as a whole.
-        settings: Its settings.
+        server: Address of the server.
+        workflows: Saved workflows.
+        templates: Workflows that ship with the server.
+        apps: Saved workflows that are run by their names.
+        queue: Job queue.
+        settings: Settings of the server.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ _NO_SUCH_RANGE = 416
 
 
 class FileMethods(ClientPart):
-    """What jobs gave, and what is brought for them to read."""
+    """Methods for output files of jobs and uploaded files."""
 
     def pull(
         self,
@@ -70,22 +70,22 @@ class FileMethods(ClientPart):
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> tuple[Pulled, ...]:
-        """Download what a job gave.
+        """Download the output files of a job.
 
-        A file is there once it is whole and its digest is right. What breaks off is gone on with
-        the next time.
+        A file appears in the folder once it is complete and its digest is correct. The next call
+        resumes an interrupted download.
 
         Args:
-            folder: Where it goes; made if it isn't there.
-            nodes: Only what these wrote.
-            overwrite: Replace others of the same name; if not, they stay and the new ones get
-                names of their own.
-            progress: Is told how many bytes of how many there are.
+            folder: Target folder; created if it does not exist.
+            nodes: Only files that these nodes wrote.
+            overwrite: Replace other files of the same name. If False, they stay and the new files
+                get different names.
+            progress: Called with the received and the total number of bytes.
         Raises:
-            JobFailed: It has failed, or was cancelled.
-            InvalidValue: It hasn't ended, or such a node gave nothing.
-            WrongDigest: What comes isn't what the job wrote.
-            OutputError: It can't be written.
+            JobFailed: The job failed or was cancelled.
+            InvalidValue: The job has not ended, or a node wrote no file.
+            WrongDigest: The received bytes differ from what the job wrote.
+            OutputError: A file cannot be written.
         """
         if not isinstance(job, Job):
             request = Request("GET", "/jobs" + url_path(id_of(job)))
@@ -106,7 +106,7 @@ class FileMethods(ClientPart):
         return tuple(done)
 
     def download(self, file: AnyFile, path: Path | str) -> None:
-        """Download one file to a path, in place of what is there; see `pull`."""
+        """Download one file to a path and replace an existing file; see `pull`."""
         self._downloaded(file, Path(path))
 
     def _downloaded(
@@ -122,14 +122,14 @@ class FileMethods(ClientPart):
             except WrongDigest:
                 if not was_begun:
                     raise
-                # What there was before may have been at fault.
+                # The earlier part may have been wrong.
                 self._filled(file, part)
                 part.commit()
         finally:
             part.close()
 
     def _filled(self, file: AnyFile, part: PartialFile) -> None:
-        """Download what a part lacks, going on where an attempt stopped."""
+        """Download the missing rest of a file, from where an attempt stopped."""
         trouble = Backoff(self._channel.retries, self._channel.retries.seconds)
         while True:
             before = part.size
@@ -155,29 +155,31 @@ class FileMethods(ClientPart):
             pause(wait)
 
     def thumbnail(self, file: AnyFile, size: int = 256) -> bytes:
-        """A small image of a file, as WebP: of an image, upright, of an animation or a video the
-        first one; drawn, of audio, shapes, molecules and plots.
+        """Return the bytes of a small WebP image of a file.
+
+        It shows an image upright, or the first frame of an animation or a video. Audio, shapes,
+        molecules and plots are drawn.
 
         Args:
-            size: Pixels of the square that it fits into, 64 to 512.
+            size: Side of the square that the image fits into, 64 to 512 pixels.
         Raises:
-            NotFound: It is nothing that can be shown.
+            NotFound: The file cannot be shown as an image.
         """
         request = Request("GET", f"{_path_of(file)}/thumbnail", query(size=size))
         return picture(self._channel.send(request))
 
     def texts(self, file: AnyFile) -> Mapping[str, str]:
-        """The texts that a file carries, by name: its ``workflow``, as JSON, if it has one.
+        """Return the texts in a file's metadata by name, such as its ``workflow`` as JSON.
 
         Raises:
             NotFound: There is no such file.
-            ServerError: It is damaged, or claims more than there is room for.
+            ServerError: The file is damaged, or its metadata is too large.
         """
         request = Request("GET", f"{_path_of(file)}/texts")
         return parse_answer(CarriedTexts, self._channel.send(request)).texts
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> Generator[Artifact, None, None]:
-        """Files that jobs gave, the newest first; asked for as they are needed.
+        """Iterate over output files of jobs, the newest first. Pages are requested as needed.
 
         Args:
             which: See `ArtifactFilter`; all files if not given.
@@ -187,33 +189,33 @@ class FileMethods(ClientPart):
         return self._channel.items(Artifact, _ARTIFACTS, query(**parameters))
 
     def delete_artifact(self, file: OutputFile, *, job: JobSummary | str | None = None) -> None:
-        """Have jobs no longer list a file; it is deleted if no other job lists it.
+        """Remove a file from the lists of jobs. It is deleted if no other job lists it.
 
         Args:
-            job: Only this one; all of one's own that list it if not given.
+            job: Only from this job; if not given, from all your jobs that list it.
         Raises:
-            Conflict: One of them hasn't ended.
+            Conflict: One of the jobs has not ended.
         """
         parameters = query(job=None if job is None else id_of(job))
         self._channel.send(Request("DELETE", _path_of(file), parameters, already_done_status=404))
 
     def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
-        """Bring an image or a workflow, for inputs of workflows; see `Upload.value`.
+        """Upload an image or a workflow, for inputs of workflows; see `Upload.value`.
 
         Args:
-            file: Its path, or its bytes.
-            name: What it is called there; its own name if not given.
+            file: Path of the file, or its bytes.
+            name: Name on the server; the file's own name if not given.
         """
         body = Path(file) if isinstance(file, str) else file
         if name is None:
             name = body.name if isinstance(body, Path) else ""
         headers = {"Content-Type": "application/octet-stream"}
-        # Named by its content there, so that bringing it twice is bringing it once.
+        # The server names it by its content, so a repeated upload has no effect.
         request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
         return parse_answer(Upload, self._channel.send(request))
 
     def upload_output(self, file: OutputFile) -> Upload:
-        """Have what a job gave as an upload, for inputs of workflows; nothing is transferred.
+        """Copy an output file to the uploads, for inputs of workflows, without a transfer.
 
         Raises:
             NotFound: There is no such file.
@@ -222,20 +224,20 @@ class FileMethods(ClientPart):
         return parse_answer(Upload, self._channel.send(Request("POST", place_of)))
 
     def uploads(self) -> Generator[Upload, None, None]:
-        """What was brought, the newest first; asked for as it is needed."""
+        """Iterate over your uploads, the newest first. Pages are requested as needed."""
         return self._channel.items(Upload, _UPLOADS)
 
     def inputs(self) -> Generator[InputFile, None, None]:
-        """What lies in the server's inputs folder, the newest first; see `InputFile.path`."""
+        """Iterate over the files of the server's inputs folder; see `InputFile.path`."""
         return self._channel.items(InputFile, _INPUTS)
 
     def delete_upload(self, upload: Upload) -> None:
-        """Delete what was brought; jobs that wait for their turn can't read it any more."""
+        """Delete an upload. Waiting jobs can no longer read it."""
         self._channel.send(Request("DELETE", _path_of(upload), already_done_status=404))
 
 
 def _path_of(file: AnyFile) -> str:
-    """Where the server has a file."""
+    """Return the path of a file on the server."""
     return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + url_path(file.digest)
 
 
@@ -244,10 +246,10 @@ def _share(progress: Progress | None, before: int, total: int) -> Callable[[int]
 
 
 def _fault_of(file: AnyFile, answer: Reply) -> NodegraphError:
-    """Why an answer didn't bring the file.
+    """Return why an answer did not contain the file.
 
     Raises:
-        NodegraphError: It never will.
+        NodegraphError: Another attempt would fail, too.
     """
     if answer.status in (200, 206):
         return ConnectionLost(f"{file.name} was received only in part")
@@ -261,21 +263,22 @@ _JOBS = "/jobs"
 
 
 class JobMethods(ClientPart):
-    """What can be done with jobs, which may be given by their ids."""
+    """Methods for jobs, which may be given by their ids."""
 
     def submit(
         self, workflow: AnyWorkflow, *, key: str | None = None, **job: Unpack[JobFields]
     ) -> JobSummary:
-        """Have a workflow run.
+        """Submit a job that runs a workflow.
 
-        However often it has to be sent, there is one job of it.
+        Repeated requests create only one job.
 
         Args:
-            workflow: A `nodegraph.Workflow`, what its file says, or a `Saved` one.
-            key: Submitting again with the same one gives the same job; a new one if not given.
+            workflow: A `nodegraph.Workflow`, the content of its file, or a `Saved` workflow.
+            key: Idempotency key: a second submission with the same key returns the same job. By
+                default a new key.
             job: See `JobFields`.
         Raises:
-            InvalidWorkflow: It can't run; lists all that is wrong.
+            InvalidWorkflow: The workflow cannot run; lists all its problems.
             TooManyRequests: The queue is full.
         """
         request = json_request(
@@ -288,18 +291,18 @@ class JobMethods(ClientPart):
         return parse_answer(JobSummary, self._channel.send(request))
 
     def get(self, job: JobSummary | str) -> Job:
-        """A job with all that is kept of it.
+        """Return a job with its request and its result.
 
         Raises:
-            JobNotFound: There is none of that id.
+            JobNotFound: There is no job of this id.
         """
         return parse_answer(Job, self._channel.send(Request("GET", _JOBS + url_path(id_of(job)))))
 
     def workflow(self, job: JobSummary | str, *, is_filled: bool = False) -> Mapping[str, Any]:
-        """The workflow of a job.
+        """Return the workflow of a job.
 
         Args:
-            is_filled: Whether the values of its parameters are to be in it.
+            is_filled: Whether to insert the parameter values of the job.
         """
         path = _JOBS + url_path(id_of(job), "workflow")
         request = Request("GET", path, query(parameters=is_filled or None))
@@ -308,19 +311,19 @@ class JobMethods(ClientPart):
     def list(
         self, *, most: int | None = None, **which: Unpack[Filters]
     ) -> Generator[JobSummary, None, None]:
-        """Jobs, the newest first; asked for as they are needed.
+        """Iterate over jobs, the newest first by default. Pages are requested as needed.
 
         Args:
-            most: How many.
+            most: Largest number of jobs.
             which: See `Filters`.
         """
         return self._channel.items(JobSummary, _JOBS, query(**which), most)
 
     def wait(self, job: JobSummary | str, *, timeout: float | None = None) -> Job:
-        """A job once it has ended, however it did; see `Job.checked`.
+        """Wait until a job has finished, failed or was cancelled; see `Job.checked`.
 
         Raises:
-            TookTooLong: It hasn't in so many seconds.
+            TookTooLong: The job has not ended within `timeout` seconds.
         """
         name = id_of(job)
         deadline = Deadline(timeout, f"job {name}")
@@ -349,14 +352,16 @@ class JobMethods(ClientPart):
         live: bool = True,
         previews: bool = False,
     ) -> Generator[Event, None, None]:
-        """What happens to jobs, until they have ended: each event once, whatever breaks meanwhile.
+        """Iterate over the events of jobs until they end.
+
+        Each event comes exactly once, even if connections break.
 
         Args:
-            jobs: One or several; all that one may see, without an end, if not given.
-            after: `Event.seq` of the last event that is known; if not given, all events of the
-                jobs, but only new ones of all jobs.
-            live: Whether progress is wanted.
-            previews: Whether previews are.
+            jobs: One or several jobs; if not given, all jobs that you may see, without an end.
+            after: `Event.seq` of the last known event. If not given, all events of the given jobs,
+                or only new events if no jobs are given.
+            live: Whether to include progress events.
+            previews: Whether to include previews.
         """
         following = EventStream(
             self._channel, ids_of(jobs), after=after, live=live, previews=previews
@@ -364,11 +369,11 @@ class JobMethods(ClientPart):
         return following.events()
 
     def cancel(self, job: JobSummary | str) -> JobSummary:
-        """Cancel a job: at once if it waits, at its next step if it runs."""
+        """Cancel a job: at once if it waits, at its next step if it is running."""
         return self._post_action(job, "cancel")
 
     def retry(self, job: JobSummary | str) -> JobSummary:
-        """Let a job that failed or was cancelled wait once more."""
+        """Queue a failed or cancelled job again."""
         return self._post_action(job, "retry")
 
     def hold(self, job: JobSummary | str) -> JobSummary:
@@ -376,16 +381,16 @@ class JobMethods(ClientPart):
         return self._post_action(job, "hold")
 
     def unhold(self, job: JobSummary | str) -> JobSummary:
-        """Let a paused job go."""
+        """Release a paused job."""
         return self._post_action(job, "unhold")
 
     def _post_action(self, job: JobSummary | str, action: str) -> JobSummary:
-        # A second time it may mean something else.
+        # A second request may have another effect.
         request = Request("POST", _JOBS + url_path(id_of(job), action), is_repeatable=False)
         return parse_answer(JobSummary, self._channel.send(request))
 
     def prioritise(self, job: JobSummary | str, priority: int) -> JobSummary:
-        """Give a job that waits another priority, -100 to 100; the highest goes first."""
+        """Change the priority of a waiting job, -100 to 100; the highest runs first."""
         request = json_request("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
         return parse_answer(JobSummary, self._channel.send(request))
 
@@ -396,13 +401,13 @@ class JobMethods(ClientPart):
         *,
         before: JobSummary | str | None = None,
     ) -> JobSummary:
-        """Move a job that waits among those of its client and priority.
+        """Move a waiting job among the jobs of the same client and priority.
 
         Args:
             to: ``first`` or ``last``.
-            before: Or right before this one.
+            before: Job to move it directly before, instead of `to`.
         Raises:
-            InvalidValue: None of them is given, or both.
+            InvalidValue: Neither or both of `to` and `before` are given.
         """
         if (to is None) == (before is None):
             raise InvalidValue(
@@ -415,17 +420,17 @@ class JobMethods(ClientPart):
         return parse_answer(JobSummary, self._channel.send(request))
 
     def delete(self, job: JobSummary | str) -> None:
-        """Forget a job that has ended. Its files stay on the server."""
+        """Delete an ended job. Its files stay on the server."""
         self._channel.send(Request("DELETE", _JOBS + url_path(id_of(job)), already_done_status=404))
 
     def delete_all(self, **which: Unpack[Match]) -> int:
-        """Forget all jobs that have ended, or those of them that are meant.
+        """Delete all ended jobs, or those that match a filter.
 
         Args:
             which: See `Match`.
         Returns:
-            How many those were.
+            Number of deleted jobs.
         """
-        # Sent once more, it would tell of none.
+        # Sent again, it would return 0.
         request = Request("DELETE", _JOBS, query(**which), is_repeatable=False)
         return count("deleted", self._channel.send(request))

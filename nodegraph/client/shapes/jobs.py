@@ -19,21 +19,21 @@ _ENDS = frozenset({"job.finished", "job.failed", "job.cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job.
+    """An event of a job.
 
     Attributes:
-        job: Its id.
-        client: Whose it is.
-        attempt: The job's at that time.
+        job: Id of the job.
+        client: Client that owns the job.
+        attempt: Number of the job's attempt at that time.
         kind: What happened, such as ``node.finished``; docs/websocket.md lists the kinds.
         node: The node it happened to, if any.
-        seq: Its number, which grows from event to event of all jobs; None for what is of the moment
-            only: progress and previews.
-        after: Of such an event, the number of the last one before it.
-        number: In the attempt's run; None for what the queue tells.
-        at: Unix time; None of what is of the moment.
-        seconds: Since the attempt's run started.
-        data: What else there is to say; plain values.
+        seq: Number of the event, which increases across all jobs; None for live events, which are
+            progress and previews.
+        after: For a live event, the number of the last event before it.
+        number: Number within the attempt's run; None for events of the queue.
+        at: Unix time; None for live events.
+        seconds: Seconds since the attempt's run started.
+        data: Further details, as plain values.
     """
 
     __pydantic_config__ = described("EventEntry")
@@ -44,7 +44,7 @@ class Event:
     kind: Annotated[str, example("node.finished")]
     node: Annotated[str | None, example("sample")]
     data: Mapping[str, Any]
-    # What is of the moment comes over websockets only, which the description leaves out.
+    # Live events come over websockets only, which the description leaves out.
     seq: Annotated[int | None, WithJsonSchema({"type": "integer"})] = None
     after: SkipJsonSchema[int | None] = None
     number: int | None = None
@@ -53,17 +53,17 @@ class Event:
 
     @property
     def is_live(self) -> bool:
-        """Whether it is of the moment, and told to nobody who comes later."""
+        """Whether the event is live: it is not stored, and later clients do not get it."""
         return self.seq is None
 
     @property
     def ends_job(self) -> bool:
-        """Whether the job, as it is now, has ended with it."""
+        """Whether the event ends the job."""
         return self.kind in _ENDS
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """Steps that are done, and of how many, if the event tells."""
+        """Finished steps and all steps, if the event has them."""
         step, total = self.data.get("step"), self.data.get("total")
         if self.kind == "node.progress" and isinstance(step, int) and isinstance(total, int):
             return step, total
@@ -71,7 +71,7 @@ class Event:
 
     @property
     def preview(self) -> tuple[bytes, str] | None:
-        """An image and its media type, if the event brings one."""
+        """Image and media type of a preview, if the event has one."""
         image, mime = self.data.get("image"), self.data.get("mime")
         if self.kind == "node.preview" and isinstance(image, bytes):
             return image, str(mime)
@@ -79,18 +79,18 @@ class Event:
 
     @property
     def plot(self) -> Mapping[str, Any] | None:
-        """A plot of unfinished work, if the event brings one; docs/websocket.md has its form."""
+        """Plot of unfinished work, if the event has one; see docs/websocket.md for its format."""
         plot = self.data.get("plot")
         return plot if self.kind == "node.preview" and isinstance(plot, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events, in order.
+    """A page of events, in order.
 
     Attributes:
-        last: Ask for those ``after`` this number next, and miss none.
-        complete: Whether there were no more at that moment.
+        last: Number to pass as ``after`` for the next page.
+        complete: Whether there were no more events at that moment.
     """
 
     __pydantic_config__ = described("EventList")
@@ -111,17 +111,17 @@ NodeName = Annotated[str, example("save")]
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that a job gave.
+    """An output file of a job.
 
     Attributes:
-        node: That wrote it.
-        kind: What it is to people.
-        size: Bytes.
+        node: Node that wrote it.
+        kind: Kind of the file, for people.
+        size: Size in bytes.
         digest: blake3 of the bytes.
-        width, height: Pixels, of an image or video; None where that isn't known.
-        href: Where the server has it.
-        thumbnail: Where it has a small image of it; None if it shows none.
-        existed: Whether it was there already: an earlier job made it, and this one found it.
+        width, height: Size in pixels of an image or video; None if it is not known.
+        href: Path of the file on the server.
+        thumbnail: Path of its thumbnail on the server; None if there is none.
+        existed: Whether an earlier job wrote the same file, and this job reused it.
     """
 
     __pydantic_config__ = described("OutputFile", is_open=False)
@@ -141,11 +141,11 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class CarriedTexts:
-    """What a file says besides what it shows.
+    """Texts in the metadata of a file.
 
     Attributes:
-        texts: By name: ``workflow``, as JSON, and ``nodegraph``, the version that wrote it; what
-            other programs wrote, such as ``prompt``. Empty where there are none.
+        texts: Texts by name: ``workflow``, as JSON, ``nodegraph``, the version that wrote it, and
+            texts of other programs, such as ``prompt``. Empty if there are none.
     """
 
     __pydantic_config__ = described("CarriedTexts", is_open=False)
@@ -155,13 +155,13 @@ class CarriedTexts:
 
 @dataclass(frozen=True, slots=True)
 class Artifact(OutputFile):
-    """A file that a job gave, in a list of the files of many.
+    """An output file in a list of the files of several jobs.
 
     Attributes:
         created: Unix time at which it was written.
-        jobs: How many jobs gave the same bytes.
-        made_by: The job that made it; another one than `job` where that found it. None if it isn't
-            in the history any more, or isn't the caller's.
+        jobs: Number of jobs that output the same bytes.
+        made_by: Job that made it. It differs from `job` if that job reused the file. None if that
+            job is no longer stored or belongs to another client.
     """
 
     __pydantic_config__ = described("ArtifactEntry", is_open=False)
@@ -175,10 +175,10 @@ class Artifact(OutputFile):
 
 @dataclass(frozen=True, slots=True)
 class NodeWarning:
-    """What a node said of its results, that keeps nothing from running.
+    """A warning of a node about its results.
 
     Attributes:
-        node: None where it is of no single one.
+        node: Name of the node; None if the warning is not about a single node.
     """
 
     __pydantic_config__ = described("NodeWarning", is_open=False)
@@ -189,14 +189,14 @@ class NodeWarning:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a job gave.
+    """Outputs of a job.
 
     Attributes:
-        outputs: Digests of what nodes gave, by ``node.port``.
-        nodes: How many nodes ``ran`` and were ``cached``.
-        run: Its record in the server's store, for `nodegraph runs`.
-        warnings: What nodes said of their results, now or when what came from the cache was
-            computed; of very many the first.
+        outputs: Digests of node outputs, by ``node.port``.
+        nodes: Numbers of nodes that ``ran`` and were ``cached``.
+        run: Id of its record in the server's store, for `nodegraph runs`.
+        warnings: Warnings of nodes about their results, those of cached results included. Only the
+            first ones are kept if there are very many.
     """
 
     __pydantic_config__ = described("JobOutputs", is_open=True, is_whole=False)
@@ -213,10 +213,10 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a job failed, in short.
+    """A short description of why a job failed.
 
     Attributes:
-        node: At which it did, if it was one.
+        node: Node that failed, if there is one.
     """
 
     __pydantic_config__ = described("JobFault", is_open=False)
@@ -228,7 +228,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class JobLinks:
-    """Where there is more of a job."""
+    """Paths of more data of a job on the server."""
 
     __pydantic_config__ = described("JobLinks", is_open=False)
 
@@ -239,19 +239,19 @@ class JobLinks:
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A job, without what was asked for and what came of it.
+    """A job without its request and its result.
 
     Attributes:
-        client: Whose it is.
-        held: Whether it waits until it is let go.
-        wanted: What a running job's worker is asked to do: ``cancel``, ``pause`` or nothing.
-        priority: -100 to 100; the highest goes first.
-        created: Unix time.
-        started: Unix time at which the last attempt began.
+        client: Client that owns the job.
+        held: Whether it is held until it is released.
+        wanted: Pending request to the worker of a running job: ``cancel``, ``pause`` or null.
+        priority: -100 to 100; the highest runs first.
+        created: Unix time at which it was submitted.
+        started: Unix time at which the last attempt started.
         finished: Unix time at which it ended.
-        attempt: How often a worker has begun it.
-        deaths: How often its worker died.
-        worker: That has it or had it last.
+        attempt: Number of times that a worker has started it.
+        deaths: Number of times that its worker died.
+        worker: Worker that runs it or ran it last.
         fault: Why it failed, if it did.
     """
 
@@ -276,21 +276,21 @@ class JobSummary:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, however it did."""
+        """Whether it has finished, failed or was cancelled."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class Job(JobSummary):
-    """A job with all that is kept of it.
+    """A job with its request and its result.
 
     Attributes:
-        workflow: Digest of its text.
-        targets: Nodes that are wanted; None for all that write something.
-        plan: What was foreseen, if that was asked for.
-        outputs: What it gave; None unless it has finished.
-        error: The first problem of one that failed, with all of them under ``problems``, and what
-            nodes had warned of before under ``warnings``, as in `outputs`.
+        workflow: Digest of the workflow's text.
+        targets: Nodes to run; None for all nodes that write a result.
+        plan: Plan of the job, if it was requested.
+        outputs: Outputs of the job; None unless it has finished.
+        error: First problem of a failed job, with all problems under ``problems`` and earlier
+            warnings of nodes under ``warnings``, as in `outputs`.
     """
 
     __pydantic_config__ = described("JobDetail", is_open=False)
@@ -305,12 +305,12 @@ class Job(JobSummary):
 
     @property
     def files(self) -> tuple[OutputFile, ...]:
-        """What it gave, as files."""
+        """Output files of the job."""
         return () if self.outputs is None else self.outputs.files
 
     @property
     def warnings(self) -> tuple[NodeWarning, ...]:
-        """What nodes said of their results, also before one failed."""
+        """Warnings of nodes about their results, also of a failed job."""
         if self.outputs is not None:
             return self.outputs.warnings
         entries = (self.error or {}).get("warnings")
@@ -322,16 +322,16 @@ class Job(JobSummary):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Why it failed; empty if it didn't."""
+        """Why the job failed; empty if it did not fail."""
         if self.error is None:
             return ()
         return problems_in(self.error.get("problems")) or problems_in([self.error])
 
     def checked(self) -> Job:
-        """This job, if it hasn't failed and wasn't cancelled.
+        """Return this job, or raise if it failed or was cancelled.
 
         Raises:
-            JobFailed: It has, or was.
+            JobFailed: The job failed or was cancelled.
         """
         if self.state in ("failed", "cancelled"):
             word = "it was cancelled" if self.state == "cancelled" else "it failed"
@@ -340,5 +340,5 @@ class Job(JobSummary):
 
 
 def id_of(job: JobSummary | str) -> str:
-    """The id of a job that may be given by it."""
+    """Return the id of a job that is given as an id or as a summary."""
     return job if isinstance(job, str) else job.id

@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 def build_shape(shape: type[T], source: Any, **more: Any) -> T:
-    """What a shape tells of an object.
+    """Build a shape from the fields of an object.
 
     Args:
-        more: Fields that the object hasn't, or says otherwise. Whatever else it lacks has to have a
-            default.
+        more: Fields that the object lacks, or that replace its own. All other missing fields must
+            have a default.
     """
     return shape(**shape_fields(shape, source, **more))
 
 
 def shape_fields(shape: Any, source: Any, **more: Any) -> dict[str, Any]:
-    """The same by name, for answers that are written without checking them once more."""
+    """Return the fields of a shape by name, for answers that need no further validation."""
     has: Any = type(source)
     for name in _names(shape, has):
         if name not in more:
@@ -45,15 +45,15 @@ _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.+(?:\n        .+)*)", re.MULTILINE
 
 
 def described(name: str, *, is_open: bool | None = None, is_whole: bool = True) -> ConfigDict:
-    """How a shape is described, as `__pydantic_config__` of its dataclass.
+    """Return the `__pydantic_config__` of a shape's dataclass, for its JSON schema.
 
-    It says nothing of reading: a client passes over what a later server tells, and takes defaults
-    for what an earlier one doesn't.
+    It does not affect reading: a client ignores fields of a later server, and uses defaults for
+    fields that an earlier one lacks.
 
     Args:
-        name: What the API calls it.
-        is_open: Whether answers may have more fields; None to say nothing of it.
-        is_whole: Whether they have all fields, also those with a default.
+        name: Name in the API.
+        is_open: Whether answers may have more fields; None to leave it out of the schema.
+        is_whole: Whether answers have all fields, also those with a default.
     """
     return ConfigDict(
         title=name, json_schema_extra=partial(_describe, is_open=is_open, is_whole=is_whole)
@@ -77,7 +77,7 @@ def _describe(
 
 
 class _Problem:
-    """Has problems be described, which are dataclasses of their own."""
+    """Adds the JSON schema of problems, which are dataclasses outside the shapes."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -99,17 +99,17 @@ _EXAMPLES = {
     "hint": "Did you mean `KSampler`?",
 }
 Finding = Annotated[Problem, _Problem()]
-"""One thing that is wrong, as answers tell it."""
+"""A problem in an answer."""
 
 
 def _parted(shape: type[Any]) -> tuple[str, str]:
-    """What a docstring says, and what it says of the attributes."""
+    """Return the text of a docstring, and its section on attributes."""
     text, _, attributes = inspect.cleandoc(shape.__doc__ or "").partition("\n\nAttributes:\n")
     return text, attributes
 
 
 def _attributes(shape: type[Any]) -> dict[str, str]:
-    """What the docstrings of a shape, and of those that it extends, say of its fields."""
+    """Return the descriptions of a shape's fields, with those of its base classes."""
     descriptions: dict[str, str] = {}
     for each in reversed(shape.__mro__):
         for names, text in _ENTRY.findall(_parted(each)[1]):
@@ -119,12 +119,12 @@ def _attributes(shape: type[Any]) -> dict[str, str]:
 
 
 def example(*values: Any) -> Any:
-    """What a field may hold, for the description."""
+    """Return example values of a field, for its JSON schema."""
     return Field(examples=list(values))
 
 
 def one_of(*values: str) -> Any:
-    """What this version tells; what a later one may tell is read all the same."""
+    """Return the values of this version, for the JSON schema; later values can be read, too."""
     return WithJsonSchema({"type": "string", "enum": list(values)})
 
 

@@ -15,18 +15,18 @@ from nodegraph.client.shapes.schema import Pixels, described, example, one_of
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was brought to the server.
+    """A file that was uploaded to the server.
 
     Attributes:
         digest: blake3 of the bytes.
-        name: Made safe.
-        media_type: By its bytes.
-        size: Bytes.
-        value: What an input of a workflow that takes a file is given, to read this one.
-        width, height: Pixels, of an image.
-        created: Unix time.
-        used: Unix time when it was last needed.
-        href: Where the server has it.
+        name: Name of the file, without unsafe characters.
+        media_type: Media type, detected from the bytes.
+        size: Size in bytes.
+        value: Value for a file input of a workflow that reads this file.
+        width, height: Size in pixels of an image.
+        created: Unix time of the upload.
+        used: Unix time at which it was last needed.
+        href: Path of the file on the server.
     """
 
     __pydantic_config__ = described("UploadEntry", is_open=False)
@@ -48,11 +48,11 @@ class InputFile:
     """A file of the server's inputs folder.
 
     Attributes:
-        path: What an input of a workflow that takes a file is given, to read this one.
-        media_type: By its suffix.
-        size: Bytes.
-        modified: Unix time.
-        href: Where the server has it.
+        path: Value for a file input of a workflow that reads this file.
+        media_type: Media type, by its suffix.
+        size: Size in bytes.
+        modified: Unix time of the last change.
+        href: Path of the file on the server.
     """
 
     __pydantic_config__ = described("InputFileEntry", is_open=False)
@@ -71,20 +71,19 @@ class Model:
     """A model on the server.
 
     Attributes:
-        name: What `LoadModel` takes, or `node`.
+        name: Value for the model input of `LoadModel`, or of the node type `node`.
         kind: ``diffusers``, ``checkpoint`` or ``embedded``.
-        family: None if it can't be used, or fits several.
-        bytes: On disk, or at the place of remote ones.
-        problem: Why it can't be used; None if it can.
-        part: What it is by itself, such as the transformer of a model; None of whole models.
-        node: The type of the node that takes it; None if it can't be used.
-        use: The kind of file, of inputs with such a widget, that it is.
-        thumbnail: Where the server has a small image of it; None if there is none.
-        is_remote: Whether it lies in a bucket or a shared folder, and is fetched when it is needed.
-        is_looked_at: False of a remote one of which only the name is known yet; the server looks at
-            it, and tells ``models.changed`` then.
-        trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
-            if that doesn't say.
+        family: Model family; None if the model cannot be used or fits several families.
+        bytes: Size in bytes on disk or in remote storage.
+        problem: Why it cannot be used; None if it can.
+        part: Component that the file contains, such as a transformer; None for whole models.
+        node: Type of the node that loads it; None if it cannot be used.
+        use: Kind of file input that accepts it.
+        thumbnail: Path of its thumbnail on the server; None if there is none.
+        is_remote: Whether it is in a bucket or a shared folder and is fetched when needed.
+        is_looked_at: False for a remote model of which only the name is known yet. The server then
+            reads its header and sends ``models.changed``.
+        trigger_words: Trigger words of a LoRA, from its file; None if the file has none.
     """
 
     __pydantic_config__ = described("ModelEntry", is_open=False)
@@ -107,10 +106,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class SourceLink:
-    """A page elsewhere, for people to open.
+    """A link to a page of another site.
 
     Attributes:
-        exact: Whether it is what was asked for; else one may find it there.
+        exact: Whether the page is the requested item; otherwise it may contain the item.
     """
 
     __pydantic_config__ = described("LinkEntry", is_open=False)
@@ -126,8 +125,8 @@ class Source:
 
     Attributes:
         kind: ``model`` or ``pack``.
-        name: As it was asked for.
-        steps: What to do, one after the other.
+        name: Name as requested.
+        steps: Instructions, in order.
     """
 
     __pydantic_config__ = described("SourceEntry", is_open=False)
@@ -143,22 +142,22 @@ class WorkerInfo:
     """A worker process.
 
     Attributes:
-        role: A ``planner`` answers questions and takes no jobs.
-        host: The machine of a cluster that it runs on; empty as long as it waits for one, none for
-            a worker of the server's own machine.
-        restarts: How often it was started again after a death.
-        job: That it has, if the caller may see it; of several the first.
-        jobs: All that it runs at once, as far as the caller may see them.
-        helps: The job of another worker that it computes along with, as it has none itself.
-        node: That began last in that job.
-        memory, device_memory: Bytes.
-        last_heartbeat: Seconds since then.
-        next_start: Seconds until then, if it is dead.
-        versions: Of what it computes with.
+        role: ``worker`` or ``planner``; a planner answers requests and takes no jobs.
+        host: Machine of the cluster that it runs on; empty while it waits for one, null for a
+            worker on the server's own machine.
+        restarts: Number of restarts after it died.
+        job: Job that it runs, if the caller may see it; the first if it runs several.
+        jobs: All jobs that it runs at once and that the caller may see.
+        helps: Job of another worker that it helps to compute while it has no job.
+        node: Node that started last in that job.
+        memory, device_memory: Memory in use, in bytes.
+        last_heartbeat: Seconds since the last heartbeat.
+        next_start: Seconds until the next start, if it is dead.
+        versions: Versions of the libraries that it computes with.
         weights: Names of the models that it holds in memory.
         fault: Why it died last, until it is ready again.
-        done: Jobs that it has brought to an end.
-        per_hour: Jobs an hour, by what it did in the last ten minutes; none if it is new.
+        done: Number of jobs that it has completed.
+        per_hour: Jobs per hour, from the last ten minutes; null if it is new.
     """
 
     __pydantic_config__ = described("WorkerEntry")
@@ -189,10 +188,10 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many jobs there are in each state.
+    """Number of jobs in each state.
 
     Attributes:
-        held: Of those that are queued.
+        held: Number of queued jobs that are held.
     """
 
     __pydantic_config__ = described("StateCounts")
@@ -207,10 +206,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
-    """How the queue is.
+    """State of the queue.
 
     Attributes:
-        fault: Why it can't be written to; None if it can.
+        fault: Why the queue cannot be written; None if it can.
     """
 
     __pydantic_config__ = described("QueueState")
@@ -222,12 +221,12 @@ class QueueInfo:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The queue, as far as one may see it.
+    """The queue, as far as the caller may see it.
 
     Attributes:
-        paused: Whether no more jobs are begun.
-        counts: Of one's own jobs; of everybody's for who may administer.
-        upcoming: In the order in which they will be begun, as far as that is known now.
+        paused: Whether no new jobs are started.
+        counts: Counts of the caller's jobs, or of all jobs for an admin.
+        upcoming: Next jobs in the order in which they will start, as far as it is known now.
     """
 
     __pydantic_config__ = described("QueueEntry")
@@ -239,11 +238,11 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What there is once node packs were looked at anew.
+    """Result of a reload of the node packs.
 
     Attributes:
-        node_types: How many there are.
-        problems: What is wrong with packs.
+        node_types: Number of node types.
+        problems: Problems of packs.
     """
 
     __pydantic_config__ = described("Refreshed")
@@ -255,13 +254,13 @@ class Refreshed:
 class Memory(TypedDict):
     """Memory, in bytes."""
 
-    total: Annotated[int, Field(description="Of the machine.")]
+    total: Annotated[int, Field(description="Memory of the machine.")]
     available: int
-    server: Annotated[int, Field(description="Of the server's own process.")]
+    server: Annotated[int, Field(description="Memory of the server's own process.")]
 
 
 class Disk(TypedDict):
-    """Where the server keeps its files, in bytes."""
+    """Disk space of the server's home folder, in bytes."""
 
     total: int
     free: int
@@ -272,14 +271,14 @@ class System:
     """The server and the machine that it runs on.
 
     Attributes:
-        version: Of nodegraph.
-        started: Unix time.
-        uptime: Seconds.
-        devices: That workers compute on.
-        memory, disk: Bytes.
+        version: Version of nodegraph.
+        started: Unix time of the start.
+        uptime: Seconds since the start.
+        devices: Devices that workers compute on.
+        memory, disk: Memory and disk space, in bytes.
         packs: Versions of the node packs by name.
-        node_types: How many there are.
-        problems: What is wrong with node packs.
+        node_types: Number of node types.
+        problems: Problems of node packs.
     """
 
     __pydantic_config__ = described("SystemEntry")

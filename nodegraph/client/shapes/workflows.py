@@ -17,7 +17,7 @@ Parameters = Annotated[tuple[str, ...], example(["prompt", "seed"])]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Whether a workflow can run, and everything that is wrong with it."""
+    """Whether a workflow can run, with all its problems."""
 
     __pydantic_config__ = described("Checked")
 
@@ -27,20 +27,20 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do.
+    """Plan of a run.
 
     Attributes:
-        nodes: What would become of each node: whether it runs or is in the cache, with the expected
-            time, memory and weights, and how it has room on its device: ``fit`` is ``whole``,
-            ``parts`` if its weights come in parts (``transfer_seconds`` of its time), ``small`` if
-            its work is done in tiles or one by one too, ``none`` if it is likely to run out of
-            memory, and empty if that isn't known; of a hit that wrote files also these, in
-            ``files``, as far as the caller has them.
-        totals: Of the whole run; ``room``: bytes that there are for it, by device.
-        missing: Nodes and models that there aren't.
-        targets: Nodes that a run would compute; of a workflow that something is wrong with, those
-            that it leaves alone: what a job may name as its ``targets``.
-        warnings: What doesn't keep it from running, but is worth knowing.
+        nodes: For each node, whether it runs or is cached, with the expected time, memory and
+            weights. ``fit`` says how it fits on its device. ``whole``: it fits completely.
+            ``parts``: its weights are loaded in parts (``transfer_seconds`` of its time).
+            ``small``: its work is also done in tiles or one by one. ``none``: it is likely to run
+            out of memory. Empty: not known. ``files`` lists the files of a cached node, as far as
+            the caller has them.
+        totals: Totals of the whole run; ``room``: available bytes by device.
+        missing: Missing node types and models.
+        targets: Nodes that a run would compute. If the workflow has problems, the nodes that they
+            do not affect: a job may name these as its ``targets``.
+        warnings: Problems that do not prevent the run.
     """
 
     __pydantic_config__ = described("PlanEntry", is_open=True)
@@ -56,14 +56,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class UntranslatedNode:
-    """A node of ComfyUI that nothing here stands for, and that is kept as a placeholder.
+    """A ComfyUI node without an equivalent, kept as a placeholder.
 
     Attributes:
-        node: Its name here; in a block, after the block's and a slash.
-        type: ComfyUI's.
-        pack: What brings it there; empty if the file doesn't say.
-        stand_ins: Types here that may do what it does.
-        reason: Why it isn't translated.
+        node: Name in the translated workflow; in a block, ``block/node``.
+        type: Type in ComfyUI.
+        pack: ComfyUI pack of the node; empty if the file does not name it.
+        stand_ins: Node types of nodegraph that may replace it.
+        reason: Why it is not translated.
     """
 
     __pydantic_config__ = described("UntranslatedNode")
@@ -77,11 +77,11 @@ class UntranslatedNode:
 
 @dataclass(frozen=True, slots=True)
 class NeededModel:
-    """A file of weights that isn't there.
+    """A missing file of weights.
 
     Attributes:
-        folder: Of a models folder, where it would go; empty if that isn't known.
-        url: Where it can be had, as the workflow's file says it; empty if it doesn't.
+        folder: Sub-folder of a models folder for the file; empty if it is not known.
+        url: Download address from the workflow file; empty if the file has none.
     """
 
     __pydantic_config__ = described("NeededModel")
@@ -93,10 +93,10 @@ class NeededModel:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is another way here than in ComfyUI.
+    """A difference between the translated workflow and ComfyUI.
 
     Attributes:
-        node: That it is about; empty if it is about all.
+        node: Node that differs; empty if the difference is about the whole workflow.
     """
 
     __pydantic_config__ = described("Difference")
@@ -107,18 +107,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """A workflow of ComfyUI, as it is here.
+    """A translated ComfyUI workflow.
 
     Attributes:
-        workflow: As its file would say it.
-        format: What it was: ``api``, ``0.4`` or ``1.0``.
-        nodes: How many it had, those of blocks included.
+        workflow: Content of the workflow file.
+        format: Format of the ComfyUI document: ``api``, ``0.4`` or ``1.0``.
+        nodes: Number of nodes that it had, those of blocks included.
         untranslated: Nodes that are kept as placeholders.
-        models: Files of weights that aren't there.
-        files: Images and the like that aren't there.
-        families: Kinds of models that aren't known here.
-        differences: What isn't as it was.
-        problems: What else keeps it from running.
+        models: Missing files of weights.
+        files: Missing images and other files.
+        families: Unknown model families.
+        differences: Differences from ComfyUI.
+        problems: Other problems that prevent a run.
     """
 
     __pydantic_config__ = described("Translated")
@@ -136,14 +136,14 @@ class Translated:
 
 @dataclass(frozen=True, slots=True)
 class SavedVersion:
-    """A state of a saved workflow.
+    """A version of a saved workflow.
 
     Attributes:
-        version: 1 is the first; grows with each change.
-        digest: Of its text; its ETag, and what a change is made to, see `Workflows.save`.
-        saved: Unix time.
-        size: Bytes of its text.
-        href: Where the server has it.
+        version: Number of the version, from 1; increases with each change.
+        digest: Digest of its text, which is its ETag; see `changes` of `Workflows.save`.
+        saved: Unix time at which it was saved.
+        size: Size of its text in bytes.
+        href: Path of the version on the server.
     """
 
     __pydantic_config__ = described("SavedVersion", is_open=False)
@@ -160,12 +160,12 @@ class SavedItem:
     """A saved workflow in a list.
 
     Attributes:
-        digest: Of its text; its ETag.
+        digest: Digest of its text, which is its ETag.
         saved: Unix time of the last change.
-        parameters: Names of what people vary.
-        nodes: How many there are.
-        problem: Why its file can't be read; None if it can.
-        href: Where the server has it.
+        parameters: Names of its parameters.
+        nodes: Number of nodes.
+        problem: Why its file cannot be read; None if it can.
+        href: Path of the workflow on the server.
     """
 
     __pydantic_config__ = described("SavedItem", is_open=False)
@@ -183,14 +183,14 @@ class SavedItem:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A workflow that comes with the server, to start from.
+    """A workflow that ships with the server, as a starting point.
 
     Attributes:
-        parameters: Names of what people vary.
-        needs: Files that it reads, which have to be brought along; see `Templates.file`.
+        parameters: Names of its parameters.
+        needs: Files that it reads and that must be uploaded; see `Templates.file`.
         types: Node types that it uses.
-        picture: Where the server has an image of what it makes; None if there is none.
-        href: Where the server has it.
+        picture: Path of an example image on the server; None if there is none.
+        href: Path of the workflow on the server.
     """
 
     __pydantic_config__ = described("TemplateItem")
@@ -210,8 +210,8 @@ class AppItem:
     """An app in a list: a saved workflow that can be run by its name.
 
     Attributes:
-        parameters: Names of what people vary.
-        href: Where the server has it.
+        parameters: Names of its parameters.
+        href: Path of the app on the server.
     """
 
     __pydantic_config__ = described("AppItem")
@@ -225,11 +225,11 @@ class AppItem:
 
 @dataclass(frozen=True, slots=True)
 class AppOutput:
-    """A node of an app that gives files.
+    """A node of an app that outputs files.
 
     Attributes:
-        label: For people.
-        type: The node's.
+        label: Display name.
+        type: Type of the node.
     """
 
     __pydantic_config__ = described("AppOutputEntry")
@@ -244,11 +244,11 @@ class App:
     """A saved workflow as an app.
 
     Attributes:
-        version, digest: Of the saved workflow.
-        parameters: JSON Schema of the values that it takes.
-        problems: Why some of it can't be used.
-        outputs: The nodes that give files.
-        href: Where the server has it.
+        version, digest: Version and digest of the saved workflow.
+        parameters: JSON Schema of its parameter values.
+        problems: Problems that prevent the use of parts of it.
+        outputs: Nodes that output files.
+        href: Path of the app on the server.
     """
 
     __pydantic_config__ = described("AppDetail")
@@ -266,10 +266,10 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class AppRun:
-    """What became of a run of an app.
+    """A run of an app.
 
     Attributes:
-        outputs: Files by the node that gave them; None if it hasn't finished.
+        outputs: Output files by node; None if the run has not finished.
     """
 
     __pydantic_config__ = described("AppAnswer", is_open=False)

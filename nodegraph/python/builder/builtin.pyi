@@ -72,7 +72,7 @@ class PointCloud:
     """Points in space, with colors."""
 
 class Preprocessor:
-    """A way to make of images what leads a model, such as their edges."""
+    """Function that computes control images, such as edge maps, from images."""
 
 class Region:
     """The part of an image that was cut out of it, and what of that part is to change."""

@@ -40,12 +40,12 @@ _NOTHING = object()
 
 
 class BuiltSubgraph(Scope):
-    """A subgraph: nodes are added to it as to a graph, its inputs and outputs by name.
+    """A subgraph of a graph, with named inputs and outputs. Add nodes to it as to a graph.
 
-    Give it to a loop as its `body`, or use it as a node: ``graph.node(block, …)``.
+    Pass it to a loop as its `body`, or use it as a node: ``graph.node(block, …)``.
 
     Attributes:
-        name: In the workflow.
+        name: Name in the workflow.
     """
 
     takes_values = False
@@ -57,7 +57,7 @@ class BuiltSubgraph(Scope):
 
     @property
     def subgraph(self) -> Subgraph:
-        """What the workflow says of it."""
+        """Definition of the subgraph in the workflow."""
         return self.workflow.subgraphs[self.name]
 
     @property
@@ -74,13 +74,13 @@ class BuiltSubgraph(Scope):
     def input(
         self, name: str, port_type: str = "", /, *, default: Any = _NOTHING, help: str = ""
     ) -> Out[Any]:
-        """An input of the subgraph, for its nodes; one that isn't there yet is made.
+        """Return an input of the subgraph for use by its nodes; a new one is created.
 
         Args:
-            port_type: Such as ``Image`` or ``list[int]``; that of the first input it is given to
-                if empty.
-            default: Its value where none is given.
-            help: One sentence.
+            port_type: Type, such as ``Image`` or ``list[int]``. If empty, the type of the first
+                input that it is linked to.
+            default: Value if none is given.
+            help: Help text, one sentence.
         Raises:
             InvalidValue: There is no such type, or the default is a live value.
         """
@@ -105,7 +105,7 @@ class BuiltSubgraph(Scope):
         """Make an output of one of the subgraph's nodes an output of the subgraph.
 
         Raises:
-            InvalidValue: It is none of those.
+            InvalidValue: The value is not an output of a node in the subgraph.
         """
         self._check_output(name, value)
         self.subgraph.outputs[name] = str(value)
@@ -178,11 +178,11 @@ class BuiltSubgraph(Scope):
 Result = TypeVar("Result")
 
 _INSIDE = {"parameters": Parameter, "nodes": NodeEntry, "subgraphs": Subgraph}
-"""What stands by name below keys of a workflow."""
+"""Classes of the named items below the keys of a workflow."""
 
 
 class Graph(Scope, Workflow):
-    """A workflow to which nodes are added by calling their types.
+    """A workflow in Python. Call node types as methods to add nodes.
 
     ::
 
@@ -190,19 +190,19 @@ class Graph(Scope, Workflow):
         load = g.LoadModel(model="tiny")
         size = g.EmptyLatent(width=128, height=128)
 
-    Each call checks what it is given, and gives back the node: its outputs are attributes, such as
-    ``load.vae``, and a node with one output stands for it. The first thing in a call may be the
-    node's name; without it, the name is made of the type.
+    Each call checks its arguments and returns the node. Outputs are attributes, such as
+    ``load.vae``. A node with one output can be used as that output. The first positional argument
+    may be the node's name; by default the name is derived from the type.
 
     Args:
-        title: Of the workflow.
-        inputs: Where relative input paths start, unless the settings say.
-        session: Whose node types there are, and who runs it: with packs and nodes of your own. If
-            not given, one that all graphs share and that stays open.
-        parts: The workflow's other keys: description, requires and so on.
+        title: Title of the workflow.
+        inputs: Folder for relative input paths, if the settings do not name one.
+        session: Session that provides the node types and runs the workflow, with packs and nodes
+            of your own. By default all graphs share one session, which stays open.
+        parts: Other keys of the workflow, such as description and requires.
     Raises:
-        TypeError: There is no such key; names the nearest.
-        InvalidValue: Something is of another kind.
+        TypeError: There is no key of this name; names the nearest.
+        InvalidValue: An argument has a wrong type.
     """
 
     def __init__(
@@ -228,14 +228,14 @@ class Graph(Scope, Workflow):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a workflow file, in whose folder relative input paths start; as `Workflow.load`."""
+        """Load a workflow file. Relative input paths start in its folder; see `Workflow.load`."""
         graph = super().load(path)
         graph._inputs = Path(path).absolute().parent
         return graph
 
     @property
     def session(self) -> Session | None:
-        """Who checks and runs it; None if it is the session that all share."""
+        """Session that checks and runs the graph; None for the shared session."""
         return self._session
 
     @property
@@ -247,7 +247,7 @@ class Graph(Scope, Workflow):
         if self._session is not None:
             return self._session.registry
         if self._types is None:
-            # Asked for once, as reading settings takes longer than adding a node.
+            # Read once, as reading settings takes longer than adding a node.
             self._types = INSTALLED.read()
         return self._types.registry
 
@@ -258,7 +258,7 @@ class Graph(Scope, Workflow):
         try:
             return super()._find_node_method(name)
         except UnknownName:
-            self._types = None  # as settings may lead to other packs by now
+            self._types = None  # the settings may name other packs by now
             return super()._find_node_method(name)
 
     def _entries(self) -> dict[str, NodeEntry]:
@@ -280,10 +280,10 @@ class Graph(Scope, Workflow):
         help: str = "",
         required: bool = False,
     ) -> None:
-        """Name an input that people vary: ``g.run(parameters={name: value})``.
+        """Make an input a named parameter: ``g.run(parameters={name: value})``.
 
         Args:
-            required: It must be given, though the node has a default for it.
+            required: Whether a value must be given, even if the node has a default.
         Raises:
             InvalidValue: The node has no such input.
         """
@@ -303,7 +303,7 @@ class Graph(Scope, Workflow):
         )
 
     def subgraph(self, name: str, /) -> BuiltSubgraph:
-        """One of its subgraphs, to add nodes to; one that isn't there yet is made."""
+        """Return a subgraph by its name, to add nodes to; a new one is created."""
         check_text("the name of a subgraph", name)
         self.subgraphs.setdefault(name, Subgraph())
         return BuiltSubgraph(self, name)
@@ -317,17 +317,17 @@ class Graph(Scope, Workflow):
         progress: bool = True,
         **options: Unpack[RunKeywords],
     ) -> RunResult:
-        """Run it and wait for the end.
+        """Run the graph and wait for the result.
 
         Args:
-            nodes: Those to run, with what they need; all sinks if none are given. The result has
-                the values of their outputs.
-            check: Raise if a node failed; else the result tells.
-            progress: Show how it goes on, as `nodegraph.run` does; not by a session of one's own.
+            nodes: Nodes to run, with the nodes that they need; all sinks if none are given. The
+                result has the values of their outputs.
+            check: Raise if a node failed. If False, the result lists the errors.
+            progress: Show the progress, as `nodegraph.run` does; only for the shared session.
             options: See `nodegraph.engine.options.RunOptions`.
         Raises:
             InvalidWorkflow, InvalidValue: Nothing was run.
-            NodeFailed: A node raised; the rest was run.
+            NodeFailed: A node raised; all nodes that do not depend on it were run.
         """
         targeted = self._with_targets(nodes, options)
         if self._session is None:
@@ -344,7 +344,7 @@ class Graph(Scope, Workflow):
         progress: bool = True,
         **options: Unpack[RunKeywords],
     ) -> RunResult:
-        """As `run`, on the running event loop."""
+        """Run the graph on the running event loop; see `run`."""
         targeted = self._with_targets(nodes, options)
         if self._session is None:
             return await run_async(
@@ -356,12 +356,12 @@ class Graph(Scope, Workflow):
         return result
 
     def plan(self, *nodes: AnyNode) -> Plan:
-        """What a run would do, and what it is expected to take; see `run`."""
+        """Return what a run would do, with its expected time and memory; see `run`."""
         targets = self._targets(nodes)
         return self._query(lambda session: session.plan(self, targets=targets, values=bool(nodes)))
 
     def check(self, *nodes: AnyNode) -> Sequence[Problem]:
-        """Everything that is wrong with it; nothing runs. See `run`."""
+        """Return all problems of the graph without running it; see `run`."""
         targets = self._targets(nodes)
         return self._query(lambda session: session.check(self, targets=targets))
 
@@ -376,7 +376,7 @@ class Graph(Scope, Workflow):
     def _with_targets(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
         named = options.get("targets") or ()
         if isinstance(named, str) or not isinstance(named, Collection):
-            return options  # told of where they are read
+            return options  # the wrong type is reported where the options are read
         targets = [*nodes, *named]
         return {**options, "targets": self._targets(targets)} if targets else options
 

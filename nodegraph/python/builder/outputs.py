@@ -1,4 +1,4 @@
-"""Nodes of a graph as its builder hands them out: their outputs are attributes."""
+"""Handles of a graph's nodes, with their outputs as attributes."""
 
 from __future__ import annotations
 
@@ -23,57 +23,57 @@ N = TypeVar("N", int, float)
 
 
 class UnknownName(NodegraphError, AttributeError):
-    """No node type, node or output goes by a name."""
+    """There is no node type, node or output of a name."""
 
     code = "unknown-name"
 
 
 class Owner(Protocol):
-    """What nodes are added to: a graph, or one of its subgraphs."""
+    """A graph or subgraph to which nodes are added."""
 
     @property
     def workflow(self) -> Workflow:
-        """The whole."""
+        """Whole workflow."""
 
     @property
     def catalog(self) -> Registry:
-        """The node types there are."""
+        """Available node types."""
 
     @property
     def takes_values(self) -> bool:
-        """Whether its nodes may be given live values."""
+        """Whether its nodes accept live values."""
 
     def spec_of(self, node: str) -> NodeSpec | None:
-        """What a node's type declares; None if that isn't known."""
+        """Return the declaration of a node's type; None if it is not known."""
 
     def type_of(self, output: Out[Any]) -> TypeExpr:
-        """What an output gives."""
+        """Return the type of an output."""
 
     def available_outputs(self, node: str) -> Iterator[tuple[TypeExpr, bool]]:
-        """Types of what could be linked, and whether it could be to a node without a cycle."""
+        """Yield the types of linkable outputs, and whether a link to a node makes no cycle."""
 
     def node(self, node_type: str, name: str | None = None, /, **inputs: Any) -> Any:
         """Add a node."""
 
 
 class _GraphHandle(Handle):
-    """What a graph hands out: it equals what stands for the same place in it."""
+    """A handle of a node or an output; equal handles name the same place of a graph."""
 
     @property
     def _identity(self) -> tuple[object, ...]:
-        """Which place of which graph."""
+        """Place and graph of the handle."""
         raise NotImplementedError
 
     @property
     def _text(self) -> str:
-        """It in a message, which adds no node to the graph."""
+        """Name in a message; reading it adds no node to the graph."""
         return str(self)
 
     def __eq__(self, other: object) -> bool:
-        """Whether it stands for the same node, or the same output.
+        """Return whether both name the same node or output.
 
         Raises:
-            TypeError: The other is a value, such as a number; there is none yet to compare it with.
+            TypeError: The other is a value, such as a number, and this has no value yet.
         """
         if not isinstance(other, _GraphHandle):
             self._refuse_order(other)
@@ -94,19 +94,18 @@ class _GraphHandle(Handle):
             "to a number; use a node such as `Round`, `ToInteger` or `Formula`"
         )
 
-    if not TYPE_CHECKING:  # type checkers find them amiss by themselves
+    if not TYPE_CHECKING:  # type checkers report them without these
         __lt__ = __le__ = __gt__ = __ge__ = _refuse_order
         __int__ = __float__ = __index__ = __round__ = __abs__ = _refuse_number
 
 
 class Out(_GraphHandle, Generic[T_co]):
-    """An output of a node. Give it to an input of another node, and the two are linked.
+    """An output of a node. Pass it to an input of another node to link the two.
 
-    With outputs that are numbers one reckons as with numbers: ``seed + 1`` is the output of a node
-    that is added for it.
+    Numeric outputs support arithmetic: ``seed + 1`` adds a node and returns its output.
     """
 
-    # Numpy's numbers leave an operation with one to it.
+    # NumPy numbers leave operations with an output to this class.
     __array_ufunc__ = None
 
     def __init__(self, owner: Owner, link: Link) -> None:
@@ -115,7 +114,7 @@ class Out(_GraphHandle, Generic[T_co]):
 
     @property
     def _link(self) -> Link:
-        """How the workflow names it."""
+        """Link that names the output in the workflow."""
         return self._named
 
     @property
@@ -124,16 +123,16 @@ class Out(_GraphHandle, Generic[T_co]):
 
     @property
     def _known_type(self) -> TypeExpr | None:
-        """What it gives, where that is known without its node."""
+        """Type of the output, if it is known without its node."""
         return None
 
     @property
     def _shown(self) -> str:
-        """It in a message, set off from the words around it."""
+        """Name of the output in a message, in backquotes."""
         return f"`{self._text}`"
 
     def __str__(self) -> str:
-        """As links name it: ``node.port``, or ``node`` for its only output."""
+        """Return the name in links: ``node.port``, or ``node`` for its only output."""
         return str(self._link)
 
     def __repr__(self) -> str:
@@ -232,10 +231,10 @@ class BuiltNode(_GraphHandle):
             )
 
     def __getitem__(self, port: str) -> Out[Any]:
-        """An output by its name.
+        """Return an output by its name.
 
         Raises:
-            UnknownName: It has none of that name.
+            UnknownName: There is no output of this name.
         """
         spec = self._owner.spec_of(self._name)
         if spec is not None and port not in spec.outputs_by_name:
@@ -267,7 +266,7 @@ class BuiltNode(_GraphHandle):
 
 
 class OneOutput(BuiltNode, Out[T_co]):
-    """A node with one output, which stands for that output, too."""
+    """A node with one output, which can also be used as that output."""
 
     def __init__(self, owner: Owner, name: str, port: str) -> None:
         BuiltNode.__init__(self, owner, name)
@@ -283,11 +282,11 @@ class OneOutput(BuiltNode, Out[T_co]):
 
 
 AnyNode: TypeAlias = "BuiltNode | Out[Any] | str"
-"""A node, by itself, by one of its outputs, or by its name."""
+"""A node, one of its outputs, or its name."""
 
 
 def built_node(owner: Owner, name: str) -> BuiltNode:
-    """The handle of a node that a graph has."""
+    """Return the handle of a node of a graph."""
     spec = owner.spec_of(name)
     if spec is None or len(spec.outputs) != 1:
         return BuiltNode(owner, name)
@@ -296,9 +295,9 @@ def built_node(owner: Owner, name: str) -> BuiltNode:
 
 _LETTERS = "abcd"
 _LONGEST = 500
-"""Letters of an expression that goes on in another one."""
+"""Largest length of an expression that is part of another one."""
 _WHOLE = ("+", "-", "*", "//", "%")
-"""What makes a whole number of whole numbers."""
+"""Operators that make an integer from integers."""
 
 
 @dataclass(frozen=True)
@@ -307,7 +306,7 @@ class _Term:
 
     Attributes:
         parts: Text, and the outputs that letters stand for.
-        is_atom: It needs no brackets.
+        is_atom: Whether it needs no brackets.
     """
 
     parts: tuple[str | Out[Any], ...]
@@ -316,7 +315,7 @@ class _Term:
 
     @property
     def outputs(self) -> list[Out[Any]]:
-        """Each once."""
+        """Outputs in the term, each once."""
         return list(dict.fromkeys(part for part in self.parts if isinstance(part, Out)))
 
     @property
@@ -325,7 +324,7 @@ class _Term:
 
     @property
     def fits(self) -> bool:
-        """Whether one node can work it out."""
+        """Whether one node can compute the term."""
         return len(self.outputs) <= len(_LETTERS) and len(self.text(self.letters)) <= _LONGEST
 
     @property
@@ -355,8 +354,10 @@ class Calculation(Out[Any]):
 
     @property
     def _known_type(self) -> TypeExpr | None:
-        """A number, or lists of them where what it is made of is lists; as its node says, if it has
-        one: each part of a long sum would ask all parts before it."""
+        """Number type, or lists of it if an operand is a list; None once the node exists.
+
+        Then the node's type is used: each part of a long sum would check all parts before it.
+        """
         if self._node is not None:
             return None
         expr = named_type("int" if self._term.is_whole else "float")
@@ -380,11 +381,11 @@ class Calculation(Out[Any]):
 
 
 def calculation(sign: str, left: Any, right: Any) -> Any:
-    """What an operator makes of two operands; NotImplemented if one is neither number nor output.
+    """Return the calculation of two operands; NotImplemented if one is no number or output.
 
     Raises:
-        TypeError: An output carries no number.
-        InvalidValue: They are of different graphs.
+        TypeError: An output is not a number.
+        InvalidValue: The outputs belong to different graphs.
     """
     first, second = _term(left), _term(right)
     if first is None or second is None:
@@ -397,7 +398,7 @@ def calculation(sign: str, left: Any, right: Any) -> Any:
             expected="nodes that were added to the same graph or subgraph",
         )
     if not joined.fits:
-        # What one operand works out becomes a node of its own.
+        # The calculation of each operand becomes a separate node.
         joined = _combine_terms(sign, _single_term(left) or first, _single_term(right) or second)
     return Calculation(joined)
 
@@ -433,7 +434,7 @@ def _is_whole(output: Out[Any]) -> bool:
 
 
 def _lists(expr: TypeExpr) -> tuple[int, TypeExpr]:
-    """Levels of lists, and what is in the innermost."""
+    """Return the depth of nested lists and the type of the innermost items."""
     depth = 0
     while expr.is_list:
         depth, expr = depth + 1, expr.item

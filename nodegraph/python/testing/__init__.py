@@ -1,6 +1,6 @@
-"""Tests for nodes: run one, or a workflow, in a temporary home, and judge what is right of it.
+"""Test tools for nodes: run a node or a workflow in a temporary home, and check it.
 
-The fixtures are in `nodegraph.python.testing.fixtures`, for pytest.
+Fixtures for pytest are in `nodegraph.python.testing.fixtures`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def run_workflow(
     packs: Sequence[str | Path] = (),
     **options: Unpack[RunKeywords],
 ) -> dict[str, Any]:
-    """Values of a workflow's targets, by ``node.port``, with a fresh cache; see `Workbench.run`."""
+    """Run a workflow with a fresh cache and return its outputs; see `Workbench.run`."""
     with Workbench(packs) as bench:
         return dict(bench.run(workflow, **options).outputs)
 
@@ -49,6 +49,6 @@ def run_workflow(
 def check_node(
     node: NodeLike, /, *, packs: Sequence[str | Path] = (), **inputs: Any
 ) -> NodeVerdicts:
-    """Try one node and judge it: ``assert check_node(Blend).faults == []``; see `Workbench`."""
+    """Run all checks on one node: ``assert check_node(Blend).faults == []``; see `Workbench`."""
     with Workbench(packs) as bench:
         return bench.check_node(node, **inputs)

@@ -1,7 +1,7 @@
-"""Fixtures for pytest, for packs of nodes.
+"""Fixtures of pytest for node packs.
 
-In a ``conftest.py``: ``pytest_plugins = ["nodegraph.python.testing.fixtures"]``. No entry point
-loads them, so nobody has them who doesn't ask.
+In a ``conftest.py``: ``pytest_plugins = ["nodegraph.python.testing.fixtures"]``. They are not
+loaded without this line, as there is no entry point.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from nodegraph.python.testing.workbench import Workbench
 
 @pytest.fixture(scope="session")
 def nodegraph_packs() -> Sequence[str | Path]:
-    """Folders and files of packs that aren't installed; override it to name some."""
+    """Folders and files of packs that are not installed. Override it to name some."""
     return ()
 
 
 @pytest.fixture
 def workbench(nodegraph_packs: Sequence[str | Path]) -> Iterator[Workbench]:
-    """A `Workbench` with a home of its own for each test."""
+    """A `Workbench` with a separate home for each test."""
     with Workbench(nodegraph_packs) as bench:
         yield bench
 
 
 @pytest.fixture
 def run_node(workbench: Workbench) -> Callable[..., Any]:
-    """Runs one node: ``run_node(Brighten, image=picture, amount=2.0)``."""
+    """Run one node: ``run_node(Brighten, image=picture, amount=2.0)``."""
     return workbench.run_node
 
 
 @pytest.fixture
 def run_workflow(workbench: Workbench) -> Callable[..., RunResult]:
-    """Runs a workflow, its dictionary or its file."""
+    """Run a workflow, its dictionary or its file."""
     return workbench.run
 
 
 @pytest.fixture
 def check_node(workbench: Workbench) -> Callable[..., NodeVerdicts]:
-    """Judges one node: ``assert check_node("my_pack:Brighten").faults == []``."""
+    """Run all checks on one node: ``assert check_node("my_pack:Brighten").faults == []``."""
     return workbench.check_node

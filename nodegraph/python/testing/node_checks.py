@@ -1,4 +1,4 @@
-"""Checks of one node type on one trial; each gives a verdict."""
+"""Checks of one node type on one trial; each returns a verdict."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from nodegraph.store.codec import Undecodable, Unstorable, decode, encode
 from nodegraph.store.msgpack_codec import SerializerFailed
 
 _MOST_ASKS = 10
-"""Times that a node may still ask whether its run goes on, once it doesn't."""
+"""Times that a node may still check for cancellation after its run was cancelled."""
 
 
 def check_trial(session: Session, spec: NodeSpec, trial: Trial) -> NodeVerdicts:
-    """Try a node type and judge it by all checks.
+    """Run all checks on a node type.
 
     Args:
-        session: One that keeps nothing, so that everything is computed each time.
+        session: Session without a cache, so that everything is computed each time.
     """
     return _TrialCheck(session, spec, trial).verdicts()
 
 
 def not_judged(spec: NodeSpec, reason: str) -> NodeVerdicts:
-    """Of a node type that can't be tried."""
+    """Return the verdicts of a node type that cannot be run."""
     by_check = {name: Verdict(name, "not judged", reason) for name in CHECKS}
     return NodeVerdicts(spec.type, "", by_check)
 
@@ -49,7 +49,7 @@ class _TrialCheck:
         self._found: dict[CheckName, Verdict] = {}
 
     def verdicts(self) -> NodeVerdicts:
-        """What all checks found."""
+        """Return the verdicts of all checks."""
         self._judge()
         by_check = {
             name: self._found.get(name) or Verdict(name, "not judged", "this check was not reached")
@@ -85,7 +85,7 @@ class _TrialCheck:
         self._judge_cancelling(token.asked, alone)
 
     def _targets(self) -> list[str]:
-        """Everything that the workflow does, and the nodes in question."""
+        """Return the targets: the checked nodes and all sinks."""
         targets = dict.fromkeys(self._trial.nodes)
         for name, node in self._trial.workflow.nodes.items():
             spec = self._session.registry.spec(node.type)
@@ -94,7 +94,7 @@ class _TrialCheck:
         return list(targets)
 
     def _has_run(self, result: RunResult) -> bool:
-        """Judge a run of the whole; whether there is more to judge."""
+        """Judge a run of the whole workflow; return whether to continue."""
         for error in result.errors:
             self._has_failed(error)
             return False
@@ -107,7 +107,7 @@ class _TrialCheck:
         self._has_ended(error.problem, _check_of(error), error.trace)
 
     def _has_ended(self, problem: Problem, check: CheckName, trace: str = "") -> None:
-        """Judge what ended a run."""
+        """Judge the problem that ended a run."""
         if self._is_of_a_model(problem):
             for name in CHECKS:
                 self._skip(name, f"it needs a model that is missing: {problem}")
@@ -233,7 +233,7 @@ class _TrialCheck:
         )
 
     def _values(self, result: RunResult) -> Iterator[tuple[str, Any]]:
-        """Outputs by port, of each of the nodes."""
+        """Yield the outputs of each node by port."""
         for name in self._trial.nodes:
             for port in self._spec.outputs:
                 value = result.outputs.get(f"{name}.{port.name}", BLOCKED)
@@ -269,20 +269,20 @@ def _check_of(error: NodeFailed) -> CheckName:
 
 
 def _leaves(value: Any) -> Sequence[Any]:
-    """What is kept by itself: the items of a list."""
+    """Return the values that are stored separately: the items of a list."""
     return value if isinstance(value, list) else [value]
 
 
 class CountingToken(CancelToken):
-    """Control of a run that counts, with no clock, what some of its nodes ask.
+    """A cancel token that counts how often some nodes check it.
 
     Args:
-        nodes: Their names.
-        stops: Whether the first time that one asks cancels the run.
+        nodes: Names of these nodes.
+        stops: Whether the first check cancels the run.
 
     Attributes:
-        asked: How often they did.
-        is_heeded: No node has ended as if nothing were.
+        asked: Number of checks.
+        is_heeded: Whether no node has ended normally after the run was cancelled.
     """
 
     def __init__(self, nodes: Collection[str], *, stops: bool = False) -> None:
@@ -315,10 +315,10 @@ class CountingToken(CancelToken):
 def output_fault(
     spec: NodeSpec, name: str, value: Any, classes: Mapping[str, type]
 ) -> Problem | None:
-    """What is wrong with the value of an output; None if nothing is.
+    """Return the problem of an output value; None if there is none.
 
     Args:
-        classes: Of the values of packs' own port types, by the types' names.
+        classes: Classes of the values of packs' own port types, by type name.
     """
     port = spec.outputs_by_name[name]
     if value is None and port.nullable:
@@ -331,7 +331,7 @@ def output_fault(
 
 
 def _items(value: Any, expr: TypeExpr) -> list[Any]:
-    """The values of which each is of the innermost type; a mapped node gives one for each call."""
+    """Return the values of the innermost type; a mapped node returns one for each call."""
     return [item for each in value for item in _items(each, expr)] if _is_list(value) else [value]
 
 
@@ -344,7 +344,7 @@ def _inner(expr: TypeExpr) -> TypeExpr:
 
 
 def _fault(value: Any, expr: TypeExpr, classes: Mapping[str, type]) -> tuple[str, str, str] | None:
-    """What was given, what is expected, and how to mend it."""
+    """Return the given value, the expected value and how to fix it."""
     if value is BLOCKED:
         return None
     kind = classes.get(expr.name)

@@ -1,4 +1,4 @@
-"""Trial workflows of a node type, sample input values, and verdicts of the checks."""
+"""Trial workflows of node types, sample input values, and verdicts of the checks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CHECKS: Mapping[CheckName, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found.
+    """Verdict of one check.
 
     Attributes:
-        reason: Why it isn't judged, or what was seen where it passed; may be empty.
-        problem: The fault, where it failed.
-        trace: Traceback through the pack's own code, where that raised.
+        reason: Why there is no judgement, or a remark on a passed check; may be empty.
+        problem: Problem of a failed check.
+        trace: Traceback through the pack's own code, if that raised.
     """
 
     check: CheckName
@@ -52,7 +52,7 @@ class Verdict:
         return f"{self.check}: {self.state}" + (f": {reason}" if reason else "")
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dictionary for JSON."""
         document: dict[str, Any] = {"check": self.check, "state": self.state}
         if self.reason:
             document["reason"] = self.reason
@@ -63,10 +63,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class NodeVerdicts:
-    """What all checks found about a node type.
+    """Verdicts of all checks of a node type.
 
     Attributes:
-        source: Of the inputs: ``example``, ``generated``, ``given``; empty if there are none.
+        source: Source of the inputs: ``example``, ``generated`` or ``given``; empty if there are
+            none.
     """
 
     node_type: str
@@ -75,27 +76,27 @@ class NodeVerdicts:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, in words; empty if nothing is."""
+        """Failed checks as text; empty if there are none."""
         return [str(verdict) for verdict in self.verdicts.values() if verdict.state == "failed"]
 
     def state(self, check: CheckName) -> CheckState:
-        """How a check ended."""
+        """Return the state of a check."""
         return self.verdicts[check].state
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dictionary for JSON."""
         checks = [verdict.as_dict() for verdict in self.verdicts.values()]
         return {"type": self.node_type, "inputs": self.source, "checks": checks}
 
 
 @dataclass(frozen=True)
 class SamplerVerdict:
-    """What was found about the order of convergence of a sampler.
+    """Verdict on the order of convergence of a sampler.
 
     Attributes:
-        order: That it states; 0: none.
-        measured: That it has; None if it isn't measured.
-        reason: Why it isn't judged, or what is wrong; empty where it passed.
+        order: Stated order; 0 if it states none.
+        measured: Measured order; None if it is not measured.
+        reason: Why there is no judgement, or what is wrong; empty if it passed.
     """
 
     name: str
@@ -105,16 +106,16 @@ class SamplerVerdict:
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dictionary for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class PackVerdicts:
-    """What was found about a pack.
+    """Verdicts of all checks of a pack.
 
     Attributes:
-        problems: What is wrong with the pack as a whole.
+        problems: Problems of the pack as a whole.
     """
 
     name: str
@@ -125,7 +126,7 @@ class PackVerdicts:
 
     @property
     def fault_count(self) -> int:
-        """Nodes and samplers with faults, and problems of the pack."""
+        """Number of nodes and samplers with faults, plus problems of the pack."""
         faulty = sum(bool(node.faults) for node in self.nodes)
         faulty += sum(sampler.state == "failed" for sampler in self.samplers)
         return faulty + len(self.problems)
@@ -135,7 +136,7 @@ class PackVerdicts:
         return self.fault_count == 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dictionary for JSON."""
         return {
             "name": self.name,
             "root": self.root,
@@ -147,23 +148,23 @@ class PackVerdicts:
 
 
 class NoSample(Exception):
-    """No value can be made up for an input; the message says which and why."""
+    """There is no sample value for an input; the message names the input and the reason."""
 
 
 def sample_inputs(spec: NodeSpec) -> dict[str, Any]:
-    """A value for each input of a node type that needs one.
+    """Return a sample value for each required input of a node type.
 
     Raises:
-        NoSample: There is an input of a type that nobody can make up.
+        NoSample: An input has a type without sample values.
     """
     return {port.name: sample(port) for port in spec.inputs if port.required}
 
 
 def sample(port: InputSpec) -> Any:
-    """A value for an input.
+    """Return a sample value for an input.
 
     Raises:
-        NoSample: Nobody can make one up.
+        NoSample: There is no sample value for the input.
     """
     if port.widget.startswith("file:"):
         raise NoSample(f"input `{port.name}` names a file")
@@ -202,7 +203,7 @@ def _of_type(expr: TypeExpr, port: InputSpec) -> Any:
 
 
 def _ramp(*shape: int) -> Any:
-    """Levels in 0..1, all different."""
+    """Return a tensor of values from 0 to 1, all different."""
     import torch
 
     count = 1
@@ -248,7 +249,7 @@ class Trial:
     Attributes:
         nodes: Names of the nodes of that type in it.
         source: ``example``, ``generated`` or ``given``.
-        inputs: Folder that relative paths start from.
+        inputs: Folder for relative paths.
     """
 
     workflow: Workflow
@@ -258,10 +259,10 @@ class Trial:
 
 
 def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
-    """A node type's example.
+    """Return the trial of a node type's example.
 
     Raises:
-        InvalidFile, InvalidWorkflow: It can't be read.
+        InvalidFile, InvalidWorkflow: The example cannot be read.
     """
     workflow = Workflow.from_json(example.text.decode("utf-8", "replace"), name=example.file.name)
     nodes = [name for name, node in workflow.nodes.items() if node.type == spec.type]
@@ -269,7 +270,7 @@ def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
 
 
 def build_trial(spec: NodeSpec, values: Mapping[str, Any], source: str = "given") -> Trial:
-    """A node type alone, with values for inputs: those that a file could hold, and any others."""
+    """Return a trial of a single node with input values, literal or live."""
     inputs: dict[str, Any] = {}
     for name, value in values.items():
         port = spec.inputs_by_name.get(name) or InputSpec(name=name, type="Any", json_schema={})

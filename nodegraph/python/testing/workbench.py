@@ -47,26 +47,26 @@ _PROJECT = "pyproject.toml"
 
 
 def find_packs(name: str) -> list[Pack]:
-    """The packs that are meant.
+    """Find packs by a name or a path.
 
-    A project's packs needn't be installed: what it would install is put where imports find it.
+    A project's packs need not be installed: their folder is added to the import path.
 
     Args:
-        name: Of an installed pack, or a path: a project, a folder of modules, a Python file.
+        name: Name of an installed pack, or a path: a project, a folder of modules, a Python file.
     Raises:
-        InvalidValue: There is none.
-        InvalidFile: A project's `pyproject.toml` can't be read.
-        PackError: What lies there can't be a pack.
+        InvalidValue: There is no such pack.
+        InvalidFile: A project's `pyproject.toml` cannot be read.
+        PackError: The path is not a pack.
     """
     installed = {pack.name or OWN_DISTRIBUTION: pack for pack in installed_packs()}
-    if name == OWN_DISTRIBUTION:  # also where its sources lie, whose folder of that name is no pack
+    if name == OWN_DISTRIBUTION:  # also in its sources, whose folder of that name is not a pack
         return [installed[name]]
     path = Path(name)
     if (path / _PROJECT).is_file():
         packs = list(_project_packs(path.absolute()))
         if packs:
             return packs
-    # In the folder of a project that is called as its pack, the pack's name means that folder.
+    # If a project's folder has the name of its pack, the name means that folder.
     if path.exists() and (path.is_file() or any(path.glob("*.py"))):
         return [pack_at(path)]
     if name in installed:
@@ -80,7 +80,7 @@ def find_packs(name: str) -> list[Pack]:
 
 
 def _project_packs(folder: Path) -> Iterator[Pack]:
-    """What the entry points of a project lead to, in its folder or in ``src``."""
+    """Yield the packs of a project's entry points, in its folder or in ``src``."""
     for name, package in _entry_points(folder / _PROJECT).items():
         installed = [pack for pack in installed_packs() if pack.name == name]
         if installed and installed[0].root.is_relative_to(folder):
@@ -116,7 +116,7 @@ def _package_path(base: Path, package: str) -> Path | None:
 
 
 Follow = Callable[[Sequence[str]], Iterable[str]]
-"""Goes through names, and shows how far that is."""
+"""Iterates over names and shows the progress."""
 
 
 def check_pack(
@@ -126,13 +126,13 @@ def check_pack(
     settings: Settings | None = None,
     follow: Follow = iter,
 ) -> PackVerdicts:
-    """Try all node types and samplers of a pack and judge them.
+    """Run all checks on the node types and samplers of a pack.
 
     Args:
         pack: See `nodegraph.python.testing.workbench.find_packs`.
-        nodes: Names of node types, with or without the pack's; all if empty.
+        nodes: Names of node types, with or without the pack's prefix; all if empty.
         settings: See `Workbench`.
-        follow: Goes through the names of the node types.
+        follow: Iterates over the names of the node types, for example with a progress bar.
     Raises:
         InvalidValue: The pack has no such node type.
     """
@@ -156,17 +156,17 @@ def _samplers(registry: Registry) -> list[str]:
 
 
 def _left_out_plugins(bench: Workbench, pack: Pack, known: Sequence[str]) -> list[str]:
-    """Plugins whose names the built-in ones, or those of other packs, have."""
+    """Return problems of plugins whose names are taken by built-in ones or other packs."""
     if known:
         return []
     return list(bench.session().registry.faults(pack.name))
 
 
 def check_sampler_order(name: str) -> SamplerVerdict:
-    """Measure a sampler's order of convergence, and judge the one that it states.
+    """Measure a sampler's order of convergence and compare it with the stated order.
 
     Args:
-        name: Of a sampler that a pack in use brings.
+        name: Name of a sampler of a loaded pack.
     """
     from nodegraph.sampling.samplers import SAMPLERS
     from nodegraph.sampling.samplers.convergence import TOLERANCE, measure_order, resumes_exactly
@@ -221,7 +221,7 @@ def _stray_examples(pack: Pack, registry: Registry) -> Iterator[str]:
 
 
 def _scripts(registry: Registry) -> Iterator[str]:
-    """What is wrong with the widgets and panels that the pack declares."""
+    """Yield the problems of the widgets and panels that the pack declares."""
     for script in registry.scripts():
         try:
             script.check()
@@ -232,7 +232,7 @@ def _scripts(registry: Registry) -> Iterator[str]:
 def _checked(bench: Workbench, name: str) -> NodeVerdicts:
     try:
         return bench.check_node(name)
-    except NodegraphError as error:  # such as an example that can't be read
+    except NodegraphError as error:  # such as an example that cannot be read
         verdicts = {
             each: Verdict(each, "not judged", "this check was not reached") for each in CHECKS
         }
@@ -245,19 +245,19 @@ NodeLike = str | Callable[..., Any]
 
 
 class Workbench:
-    """Runs nodes and workflows with a fresh cache; a context manager.
+    """A context manager that runs nodes and workflows with a fresh cache.
 
-    Installed packs are there, as are the models folders of whoever runs it; outputs, results and
-    everything else lie in a temporary folder.
+    Installed packs and the models folders of the user are available. Outputs, results and all
+    other files are in a temporary folder.
 
     Args:
-        packs: More packs: folders, files, or packs that were found.
+        packs: Additional packs: folders, files, or `Pack` objects.
         nodes: Functions decorated with `@node`.
-        leave_out: Names of installed packs that are as if they weren't.
-        settings: The usual ones; read from file and environment if not given.
+        leave_out: Names of installed packs that are not loaded.
+        settings: Base settings; read from the config file and the environment if not given.
 
     Attributes:
-        folder: Where everything lies; sinks write into ``output`` in it.
+        folder: Temporary folder of all files; sinks write into ``output`` in it.
     """
 
     def __init__(
@@ -282,15 +282,15 @@ class Workbench:
         self.close()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all sessions and delete the temporary folder."""
         self._stack.close()
 
     def session(self, inputs: Path | None = None, *, use_cache: bool = True) -> Session:
-        """A session; the same one for the same arguments.
+        """Return a session, the same one for the same arguments.
 
         Args:
-            inputs: Where relative input paths start.
-            use_cache: False computes everything anew, and keeps nothing.
+            inputs: Folder for relative input paths.
+            use_cache: False computes everything again and stores nothing.
         """
         key = inputs, use_cache
         if key not in self._sessions:
@@ -307,13 +307,13 @@ class Workbench:
     def run(
         self, workflow: Workflow | Mapping[str, Any] | str | Path, **options: Unpack[RunKeywords]
     ) -> RunResult:
-        """Run a workflow, its dictionary or its file; raises what a node raised.
+        """Run a workflow, its dictionary or its file; raise the error of a failed node.
 
         Args:
             options: See `nodegraph.engine.options.RunOptions`.
         Raises:
             InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
-            NodeFailed: A node raised; the rest was run.
+            NodeFailed: A node raised; all nodes that do not depend on it were run.
         """
         if isinstance(workflow, (str, Path)):
             path = Path(workflow)
@@ -332,10 +332,11 @@ class Workbench:
         """Run one node.
 
         Args:
-            inputs: Values, also such as no file can hold: tensors, images, values of one's own.
+            inputs: Input values, also values that a file cannot contain: tensors, images, values
+                of your own types.
         Returns:
-            The value of its only output; of several a dictionary by name; None if it has none.
-            `BLOCKED` stands for one that has no value this time.
+            Value of its only output, a dictionary by name for several outputs, None for none.
+            `BLOCKED` stands for an output without a value in this run.
         Raises:
             InvalidWorkflow, NodeFailed: See `run`.
         """
@@ -349,11 +350,11 @@ class Workbench:
         return next(iter(by_port.values()), None) if len(by_port) < 2 else by_port
 
     def check_node(self, node: NodeLike, /, **inputs: Any) -> NodeVerdicts:
-        """Try one node and judge it: types, determinism, mutation, cancelling, keeping.
+        """Run all checks on one node: types, determinism, mutation, cancelling, saving.
 
         Args:
-            inputs: Values for its inputs. Without any, its pack's example is run, or else values
-                are made up where its ports are simple.
+            inputs: Values for its inputs. Without any, the example of its pack is run, or else
+                sample values are used if its ports are simple.
         """
         session = self.session(use_cache=False)
         spec = self.spec(session, node)
@@ -371,13 +372,13 @@ class Workbench:
         return check_trial(session, spec, trial)
 
     def spec(self, session: Session, node: NodeLike) -> NodeSpec:
-        """What a node type declares.
+        """Return the declaration of a node type.
 
-        A function that is no node of a pack is added to the session.
+        A function that is not a node of a pack is added to the session.
 
         Raises:
             InvalidValue: There is no such node type.
-            PackError: The function is no node.
+            PackError: The function is not a node.
         """
         registry = session.registry
         if isinstance(node, str):
@@ -403,7 +404,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 def _settings(folder: Path, usual: Settings, leave_out: Sequence[str]) -> Settings:
-    """Everything in a folder, but for models, and for what is known of packs by their content."""
+    """Return settings with all data in one folder, except models and the cache of packs."""
     return Settings(
         home=folder,
         models=usual.model_folders,

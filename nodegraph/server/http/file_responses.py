@@ -20,18 +20,18 @@ from nodegraph.server.http.responses import FOREVER, OpenFile, etag, is_not_modi
 
 T = TypeVar("T")
 PLACEHOLDER_HEADER = "X-Thumbnail-Instead"
-"""Of the answer with a plain tile: why it is none of the file."""
+"""Header of a placeholder image, with the reason why the file is not shown."""
 _INSTEAD = "private, max-age=60"
-"""It may be shown when it is asked for the next time, where there is less to do."""
+"""Caching of a placeholder: a later request may succeed when there is less to do."""
 _PATIENCE = 15.0
-"""Seconds for a file to come that another server's worker has just written."""
+"""Seconds to wait for a file that another server's worker has just written."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 ANY_FILE: dict[str, Any] = {"application/octet-stream": BINARY, "*/*": BINARY}
-"""A file of any type. Generators read the first type that they know, and none of them `*/*`."""
+"""A file of any type. Generators read the first type that they know; none knows `*/*`."""
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": ANY_FILE},
     206: {"description": "The part that `Range` requests.", "content": ANY_FILE},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -39,7 +39,7 @@ THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
         f"header `{PLACEHOLDER_HEADER}` that gives the reason.",
         "content": {MEDIA_TYPE: BINARY},
     },
-    304: {"description": "The client has it already."},
+    304: {"description": "The client already has it."},
 }
 ThumbnailSize = Annotated[
     int,
@@ -52,7 +52,7 @@ ThumbnailSize = Annotated[
 
 
 async def retry_until_shared(ask: Callable[[], Awaitable[T]]) -> T:
-    """What is asked for, once a file has come that is on its way from another server.
+    """Repeat a request until its file has arrived from another server.
 
     Raises:
         FileComing: It takes too long.
@@ -71,10 +71,10 @@ async def retry_until_shared(ask: Callable[[], Awaitable[T]]) -> T:
 async def texts_response(
     caller: Caller, thumbnails: Thumbnails, name: str, opened: Callable[[], OpenFile]
 ) -> shapes.CarriedTexts:
-    """The answer to a request for what a file carries; see `Thumbnails.texts`.
+    """Answer a request for the texts in a file's metadata; see `Thumbnails.texts`.
 
     Args:
-        name: The file's, as whoever wrote it says.
+        name: Name of the file, as its writer gave it.
     """
     suffix = PurePath(name).suffix
     return shapes.CarriedTexts(await thumbnails.texts(suffix, opened, caller.name))
@@ -90,10 +90,10 @@ async def thumbnail_response(
     *,
     cached: str = FOREVER,
 ) -> Response:
-    """The answer to a request for a small image; see `Thumbnails.get`.
+    """Answer a request for a thumbnail; see `Thumbnails.get`.
 
     Args:
-        cached: How long the client may keep it.
+        cached: `Cache-Control` header of the answer.
     """
     tag = f"{digest}-{size}"
     headers = {"ETag": etag(tag), "Cache-Control": cached}

@@ -28,14 +28,14 @@ from nodegraph.server.workflows.node_types import DeclaredTypes
 PATH = "/openapi.json"
 _ABOUT = """Jobs, workflows and results of a nodegraph server.
 
-Errors are `application/problem+json`. Lists are cut into pages: `next` is the `cursor` of the next
-one. Times are Unix times in seconds. Whoever isn't on the server's own machine sends a token.
+Errors are `application/problem+json`. Lists are split into pages: `next` is the `cursor` of the
+next page. Times are Unix times in seconds. Clients on other machines must send a token.
 """
 _SCHEMAS = "#/components/schemas/"
 _SPARSE = {"Finding", "ProblemDetails"}
-"""Schemas of errors, which leave out what is null."""
+"""Schemas of errors, which omit fields that are null."""
 _OF_GATE = ("400", "401", "403", "414", "421", "429")
-"""Statuses of what never reaches a route."""
+"""Statuses of requests that never reach a route."""
 _REFUSALS = {str(status): answer for status, answer in responses(*map(int, _OF_GATE), 422).items()}
 
 router = APIRouter(tags=["system"])
@@ -45,7 +45,7 @@ router = APIRouter(tags=["system"])
     PATH, summary="Get this description", response_class=JSONResponse, responses=responses(401, 403)
 )
 async def get_description(request: Request, services: TheServices, caller: MayRead) -> Response:
-    """OpenAPI 3.1, with an entry for each app."""
+    """Return the OpenAPI 3.1 description, with an entry for each app."""
     document = await services.run_in_thread(request.app.openapi)
     types = services.node_types.now
     apps = await services.run_in_thread(_app_paths, services.workflows, types)
@@ -61,18 +61,18 @@ def _app_paths(workflows: SavedWorkflows, types: DeclaredTypes) -> dict[str, Any
 
 def _apps(workflows: SavedWorkflows, types: DeclaredTypes) -> Iterator[App]:
     for entry in workflows.page(limit=LARGEST_PAGE).entries:
-        # One may be gone by now, or damaged; the others are described all the same.
+        # One may be gone by now, or damaged; the others are still described.
         with suppress(NodegraphError):
             yield build_app(workflows.get(entry.name), types)
 
 
 def operation_name(route: APIRoute) -> str:
-    """What generated clients call an operation: its function's name."""
+    """Return the name of an operation in generated clients: its function's name."""
     return route.name
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The description of an application's own routes."""
+    """Return the OpenAPI description of an application's own routes."""
     document = get_openapi(
         title="nodegraph",
         version=VERSION,
@@ -95,7 +95,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "Made by `nodegraph token add`.",
+            "description": "A token from `nodegraph token add`.",
         }
     }
     document["security"] = [{"token": []}, {}]
@@ -116,7 +116,7 @@ def _request_bodies(document: dict[str, Any]) -> list[Any]:
 
 
 def _reached(part: Any, schemas: dict[str, Any]) -> set[str]:
-    """Names of the schemas that a part of the description refers to, directly or not."""
+    """Return the names of the schemas that a part refers to, directly or indirectly."""
     names: set[str] = set()
     waiting = [part]
     while waiting:
@@ -149,8 +149,10 @@ def _omit_defaults(schemas: dict[str, Any], names: set[str]) -> None:
 
 
 def _called_by_titles(document: dict[str, Any]) -> dict[str, Any]:
-    """The description with schemas called what they are titled: programs made from it know them so,
-    whatever our classes are called."""
+    """Return the description with schemas named by their titles, not by their classes.
+
+    Generated clients use these names.
+    """
     schemas = document["components"]["schemas"]
     titles = {name: schema.get("title", name) for name, schema in schemas.items()}
 

@@ -37,9 +37,9 @@ from nodegraph.server.root_path import public_path
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 MAX_PROBLEMS = 1_000
-"""Problems in one answer."""
+"""Largest number of problems in one answer."""
 _LONGEST_VALUE = 200
-"""Characters of a wrong value that are told back."""
+"""Largest number of characters of a wrong value in an answer."""
 
 _REFUSALS: Mapping[int, type[Refused]] = {
     kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedType, TooLarge)
@@ -51,7 +51,7 @@ _DETAILS: Mapping[int, str] = {
 
 
 class ProblemDetails(BaseModel):
-    """What is wrong with a request, as RFC 9457 has it."""
+    """The problems of a request, in the format of RFC 9457."""
 
     type: str = Field(examples=["/problems/job-not-found"])
     title: str = Field(examples=["No such job"])
@@ -62,7 +62,7 @@ class ProblemDetails(BaseModel):
 
 
 class ProblemResponse(Response):
-    """An answer that tells a problem."""
+    """A response with a problem document."""
 
     media_type = MEDIA_TYPE
 
@@ -91,7 +91,7 @@ def problem_response(
 
 
 def limit_problems(problems: Sequence[Problem]) -> list[Problem]:
-    """Problems, or the first of them where they are so many that nobody reads them all."""
+    """Return the problems, or only the first ones if there are too many."""
     listed = list(problems[:MAX_PROBLEMS])
     more = len(problems) - len(listed)
     if more:
@@ -107,7 +107,7 @@ def problem_content(
     problems: Sequence[Mapping[str, Any]],
     instance: str | None,
 ) -> bytes:
-    """The JSON of a problem. It is plain ASCII, so that nothing a client sends can break it."""
+    """Return the JSON of a problem, in plain ASCII, so that no client input can break it."""
     document: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": title,
@@ -121,7 +121,7 @@ def problem_content(
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route tells of its errors in the API's description."""
+    """Return the descriptions of a route's errors for the OpenAPI description."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         status: {"description": TITLES[status], "content": content} for status in sorted(statuses)
@@ -129,7 +129,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Have every error of an app answered as a problem."""
+    """Make an app answer all errors as problems."""
     app.add_exception_handler(NodegraphError, _nodegraph)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -162,14 +162,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> Problem:
-    """What pydantic has found wrong, in words.
+    """Return a validation error of pydantic as a problem.
 
     Args:
-        name: Of what is wrong.
-        where: That is, if it isn't plain, with a space before it.
+        name: Name of the wrong field.
+        where: Part of the request, if it is not the body, with a space before it.
     """
     value = error.get("input")
-    # Of what may hold very much, only the beginning is looked at.
+    # Only the beginning of a long value is read.
     text = reprlib.repr(value) if isinstance(value, (dict, list)) else repr(value)
     is_missing = error["type"] == "missing"
     literal = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
@@ -180,7 +180,7 @@ def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> 
 
 
 class InvalidRequest(Unprocessable):
-    """A request whose path, query, headers or body have the wrong form; lists all of it."""
+    """A request whose path, query, headers or body are invalid; lists all problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         first = problems[0]
@@ -200,7 +200,7 @@ def _finding(error: Mapping[str, Any]) -> Problem:
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: paths and methods that aren't there."""
+    """Answer a request that the framework refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)
     kind = _REFUSALS.get(error.status_code, Refused)
     refused = kind(_DETAILS.get(error.status_code, str(error.detail)))
@@ -212,20 +212,20 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """The client hung up before it had sent all: nobody reads this, but the log has it."""
+    """Log a client that disconnected before the end of its request."""
     return await _answer(
         request, Refused("the client closed the connection before the end of the request")
     )
 
 
 async def _disk(request: Request, error: Exception) -> Response:
-    """A file that can't be read or written, where nobody knew what to say of it."""
+    """Answer a file error that no other code has handled."""
     _LOG.error("%s %s: %r", request.scope.get("method", "WS"), request.url.path, error)
     return await _answer(request, Unavailable("the server cannot reach its files now"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    # The server logs the exception itself; none of it is a client's business.
+    # The server logs the exception itself; clients get no details.
     code, detail = "server-error", "an error occurred in the server; its log shows the cause"
     content = problem_content(500, code, TITLES[500], detail, (), public_path(request.url.path))
     return ProblemResponse(content, 500)

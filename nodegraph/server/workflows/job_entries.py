@@ -17,20 +17,20 @@ from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.root_path import public_path
 
 _SHOWN = ("image/", "video/", "audio/", "model/", "chemical/x-mdl-sdfile", "chemical/x-pdb")
-"""What the types begin with that there are small images of."""
+"""Prefixes of media types with thumbnails."""
 _NOT_SHOWN = "image/svg+xml"
 _PLOT = "plot"
 
 
 def artifact_links(digest: Any, media_type: Any, kind: Any) -> dict[str, str | None]:
-    """The address of a file, and that of a small image of it; None for what shows none.
+    """Return the address of a file and of its thumbnail; None if there is no thumbnail.
 
     Args:
-        kind: What it is to people.
+        kind: Kind of the file, for people.
     """
     href = public_path(f"/api/v1/artifacts/{digest}")
     has_picture = str(media_type).startswith(_SHOWN) and media_type != _NOT_SHOWN
-    # A plot is JSON by its type.
+    # The media type of a plot is JSON.
     has_picture |= kind == _PLOT and str(media_type) == "application/json"
     return {"href": href, "thumbnail": f"{href}/thumbnail" if has_picture else None}
 
@@ -40,7 +40,7 @@ _DETAILS = tuple(each.name for each in fields(shapes.Job) if each.name not in _S
 
 
 class JobList(BaseModel):
-    """Some jobs."""
+    """A page of jobs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,12 +49,12 @@ class JobList(BaseModel):
 
 
 def job_path(id: str) -> str:
-    """Where a job is."""
+    """Return the path of a job."""
     return public_path(f"{JOBS}/{id}")
 
 
 def job_entry(job: JobSummary) -> dict[str, Any]:
-    """As `shapes.JobSummary` says."""
+    """Return the fields of `shapes.JobSummary`."""
     path = job_path(job.id)
     # Spelled out, as lists of thousands are made of it: by name it takes twice as long.
     return {
@@ -78,15 +78,15 @@ def job_entry(job: JobSummary) -> dict[str, Any]:
 
 
 def job_list(jobs: Iterable[JobSummary], next: str | None) -> dict[str, Any]:
-    """As `JobList` says."""
+    """Return the fields of `JobList`."""
     return {"items": [job_entry(job) for job in jobs], "next": next}
 
 
 def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
-    """As `shapes.Job` says.
+    """Return the fields of `shapes.Job`.
 
     Args:
-        shown: Parameters as clients are to see them.
+        shown: Converts parameters for clients.
     """
     entry = job_entry(job) | {name: getattr(job, name) for name in _DETAILS}
     entry["parameters"] = shown(job.parameters)
@@ -95,9 +95,9 @@ def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 def public_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What a job gave, with addresses in place of this machine's paths."""
+    """Return the outputs of a job, with addresses instead of local paths."""
     files = [_file(each) for each in outputs.get("files", ())]
-    # Jobs of earlier versions say nothing of warnings.
+    # Jobs of earlier versions have no warnings.
     return {"warnings": [], **outputs, "files": files}
 
 
@@ -111,7 +111,7 @@ def _file(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def artifact_entry(artifact: Artifact) -> shapes.Artifact:
-    """An artifact as it is listed."""
+    """Return an artifact as an entry of a list."""
     name = PurePath(artifact.path).name
     links = artifact_links(artifact.digest, artifact.media_type, artifact.kind)
     return build_shape(shapes.Artifact, artifact, name=name, created=artifact.at, **links)

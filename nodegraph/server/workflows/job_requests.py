@@ -56,7 +56,7 @@ class SavedReference(_Part):
     """A workflow that is saved on the server.
 
     Attributes:
-        saved: Its name.
+        saved: Name of the workflow.
         version: Number of the version; the newest if not given.
     """
 
@@ -85,7 +85,7 @@ class WorkflowWish(_Part):
 
 
 class RunOptions(_Part):
-    """How to run it."""
+    """Options of a job's run."""
 
     # As default of a field, what may change is copied each time.
     model_config = ConfigDict(frozen=True)
@@ -104,7 +104,7 @@ class RunOptions(_Part):
 
 
 class JobWish(WorkflowWish):
-    """A job to be."""
+    """The request for a new job."""
 
     name: Annotated[str, StringConstraints(max_length=256)] = Field(
         default="", description="Display name; without one, the workflow's title."
@@ -129,7 +129,7 @@ _CHECKED = TypeAdapter(shapes.Checked)
 async def validate_request(
     services: Services, caller: Caller, request: WorkflowWish
 ) -> shapes.Checked:
-    """Everything that is wrong with a workflow and the values of its parameters, at once."""
+    """Return all problems of a workflow and of its parameter values at once."""
     try:
         workflow = await resolve_request(services, caller, request)
         problems, _ = await services.run_in_thread(
@@ -153,7 +153,7 @@ def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
 
 
 async def plan_request(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
-    """As `shapes.Plan` says, for the route and for websockets."""
+    """Return the fields of `shapes.Plan`, for the route and for websockets."""
     workflow = await resolve_request(services, caller, request)
     await services.run_in_thread(parse_workflow, workflow.document, services.server.limits.nodes)
     plan = await ask_planner(services, "plan", workflow, request)
@@ -163,7 +163,7 @@ async def plan_request(services: Services, caller: Caller, request: WorkflowWish
 def _with_files(
     plan: Mapping[str, Any], artifacts: Artifacts, client: str | None
 ) -> dict[str, Any]:
-    """A plan with the files of its hits as they are listed, but for those of others' jobs only."""
+    """Return a plan with the files of its cache hits, except files of other clients' jobs."""
     nodes = {
         name: {**node, "files": [*_listed(node["files"], artifacts, client)]}
         if node.get("files")
@@ -185,16 +185,16 @@ T = TypeVar("T")
 
 
 async def get_visible_job(services: Services, caller: Caller, id: str) -> Job:
-    """A job that the caller may see.
+    """Return a job that the caller may see.
 
     Raises:
-        JobNotFound: There is none. Others' jobs look as if they weren't there.
+        JobNotFound: There is no such job, or it belongs to another client.
     """
     return await services.queue_reads.run(read_visible_job, services, caller, id)
 
 
 def read_visible_job(services: Services, caller: Caller, id: str) -> Job:
-    """The same, looked up in this thread."""
+    """Return a job that the caller may see, looked up in this thread."""
     job = services.queue.get(id)
     if not caller.sees(job.client):
         raise not_found(id)
@@ -204,7 +204,7 @@ def read_visible_job(services: Services, caller: Caller, id: str) -> Job:
 async def change_visible_job(
     services: Services, caller: Caller, id: str, action: Callable[[str], Future[T]]
 ) -> T:
-    """What became of something that was done with a job that the caller may see.
+    """Change a job that the caller may see and return the result.
 
     Raises:
         JobNotFound, WrongState: See the queue's methods.
@@ -214,7 +214,7 @@ async def change_visible_job(
 
 
 def restrict_to_caller(caller: Caller, which: JobFilter) -> JobFilter | None:
-    """A filter for what the caller may see of some jobs; None if that is nothing."""
+    """Restrict a filter to the jobs that the caller may see; None if there are none."""
     if caller.only_client is None:
         return which
     if which.client not in (None, caller.only_client):
@@ -230,7 +230,7 @@ def restrict_to_caller(caller: Caller, which: JobFilter) -> JobFilter | None:
 
 
 _QUICK = 200
-"""Nodes up to which a workflow is checked on the event loop: it takes a few milliseconds."""
+"""Largest number of nodes to check on the event loop, which takes a few milliseconds."""
 PLAN_SECONDS = 60.0
 
 
@@ -239,10 +239,10 @@ class ResolvedWorkflow:
     """A workflow as it will be run.
 
     Attributes:
-        document: References to uploads replaced by their paths.
-        text: The same as JSON.
-        parameters: Likewise.
-        granted: Those paths: all of the uploads that it may read.
+        document: Workflow, with references to uploads replaced by their paths.
+        text: The document as JSON.
+        parameters: Parameters, with the same replacement.
+        granted: These paths: all uploads that it may read.
         original: Text and parameters with the references, as the client wrote them.
     """
 
@@ -253,18 +253,18 @@ class ResolvedWorkflow:
     original: JobPayload
 
     def environment(self, services: Services) -> Environment:
-        """The world around its run."""
+        """Return the folders and permissions of its run."""
         return services.environment.with_granted(self.granted)
 
 
 async def resolve_request(
     services: Services, caller: Caller, request: WorkflowWish
 ) -> ResolvedWorkflow:
-    """What a wish comes to: saved workflows opened, uploads found.
+    """Resolve a request: open saved workflows and find uploads.
 
     Raises:
-        NotFound: No such saved workflow.
-        InvalidWorkflow: No such upload, or one by its path.
+        NotFound: There is no such saved workflow.
+        InvalidWorkflow: There is no such upload, or it is named by its path.
     """
     if isinstance(request.workflow, SavedReference):
         saved = await services.run_in_thread(
@@ -296,12 +296,12 @@ def _text(value: Any) -> str:
 async def submit(
     services: Services, caller: Caller, request: JobWish, key: str | None = None
 ) -> Submitted:
-    """Take a job in; the future of the queue has ended.
+    """Add a job to the queue and wait until it is stored.
 
     Args:
         key: Idempotency key.
     Raises:
-        NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
+        NodegraphError: The job is refused; see `nodegraph.server.http.problems` for the kinds.
     """
     workflow = await resolve_request(services, caller, request)
     types = await services.node_types.current()
@@ -341,9 +341,10 @@ async def submit(
 
 
 def _sampling(needs: JobNeeds, request: JobWish) -> str:
-    """What its sampling may share batches with: nobody's where time counts, or changes are watched.
+    """Return the key of batches that its sampling may share; empty for no sharing.
 
-    Company takes time of its own, and a value that was changed might be another job's.
+    Jobs with a deadline do not share, because sharing takes time. Jobs that check for mutation do
+    not share, because a changed value could be another job's.
     """
     is_alone = request.options.deadline is not None or bool(request.options.check_mutation)
     return "" if is_alone else needs.sampling
@@ -360,10 +361,10 @@ async def ask_planner(
     workflow: ResolvedWorkflow,
     request: WorkflowWish,
 ) -> Mapping[str, Any]:
-    """What the planner says of a workflow.
+    """Return the planner's answer about a workflow.
 
     Raises:
-        QuestionFailed: It can't be read.
+        QuestionFailed: The workflow cannot be read.
         NoAnswer: There is no planner, or it takes too long.
     """
     arguments = _planner_arguments(workflow, request)
@@ -372,7 +373,7 @@ async def ask_planner(
 
 
 def _name(document: Mapping[str, Any]) -> str:
-    """The workflow's title, as far as the queue can hold it."""
+    """Return the workflow's title, shortened and cleaned for the queue."""
     title: str = to_well_formed(str(document.get("title", "")))
     return title.replace("\0", "\N{REPLACEMENT CHARACTER}")[:256]
 

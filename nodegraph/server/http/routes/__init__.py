@@ -1,1 +1,1 @@
-"""The routes of the API, one module for each group of them."""
+"""Routes of the HTTP API, one module per group."""

@@ -52,9 +52,9 @@ from nodegraph.server.workflows.job_requests import JobWish, get_visible_job, su
 router = APIRouter(prefix="/apps", tags=["apps"])
 
 _FORM_WAIT = 10.0
-"""Seconds that a page waits for its job before it says that it waits."""
+"""Seconds that a page waits for its job before it shows that the job is not done."""
 _PICTURE_WAIT = 60.0
-"""Seconds that whoever wants an image, and nothing else, waits if they don't say."""
+"""Default wait in seconds of a client that accepts only an image."""
 _HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 _PICTURE: dict[str, Any] = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 # That they may have any name has to be said: generators take a plain object for an empty one.
@@ -80,7 +80,7 @@ Name = Annotated[str, Path(description="Name of a saved workflow.", examples=["a
 
 
 class AppList(BaseModel):
-    """Some apps, by name."""
+    """A page of apps, sorted by name."""
 
     items: list[shapes.AppItem]
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
@@ -93,7 +93,7 @@ async def list_apps(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """The saved workflows that can be read, by name."""
+    """Return the saved workflows that can be read, sorted by name."""
     page = await services.run_in_thread(services.workflows.page, limit=limit, after=cursor)
     items = [
         shape_fields(
@@ -110,7 +110,7 @@ async def list_apps(
     summary="Get an app or its form",
     response_model=shapes.App,
     responses={
-        200: {"description": "The app; a browser gets a form.", "content": _HTML},
+        200: {"description": "The app. A browser gets a form.", "content": _HTML},
         **responses(401, 403, 404, 422, 503),
     },
 )
@@ -120,7 +120,7 @@ async def get_app(
     name: Name,
     accept: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """What the app takes and gives."""
+    """Return the parameters and outputs of an app."""
     app = await _app(services, name)
     if negotiate_format(accept) == "html":
         return form_page(app)
@@ -132,7 +132,7 @@ async def get_app(
     summary="Run an app",
     response_model=shapes.AppRun,
     responses={
-        200: {"description": "The app finished in time: its outputs.", "content": _PICTURE},
+        200: {"description": "The outputs: the app finished in time.", "content": _PICTURE},
         202: {"model": shapes.AppRun, "description": "The job, which continues."},
         303: {"description": "For a browser that sent the form: the page of the job."},
         **responses(*REFUSALS),
@@ -155,9 +155,9 @@ async def run_app(
 ) -> Response:
     """Run a saved workflow with values of its named parameters.
 
-    They come as JSON or as a form, which may bring files. With `Prefer: wait=30` the answer is what
-    the app gave, if it finishes in time; with `Accept: image/*` it is the image itself, if it
-    gives just one. Otherwise it is the job.
+    Send the values as JSON or as a form, which may contain files. With `Prefer: wait=30` the answer
+    contains the outputs if the app finishes within 30 seconds. With `Accept: image/*` the answer is
+    the image itself, if the app outputs exactly one. Otherwise the answer is the job.
     """
     app, form = await _app(services, name), negotiate_format(accept)
     texts: Texts | None = None
@@ -209,7 +209,7 @@ async def get_app_job(
     name: Name,
     id: Annotated[str, Path(max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])],
 ) -> Response:
-    """What became of a run, for a browser."""
+    """Return a page with the state or the result of a run, for a browser."""
     app = await _app(services, name)
     return job_page(name, app.title, await get_visible_job(services, caller, id))
 

@@ -34,7 +34,7 @@ Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[DIGES
 
 
 class ArtifactList(BaseModel):
-    """Some artifacts, the newest first."""
+    """A page of artifacts, the newest first."""
 
     items: list[shapes.Artifact]
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
@@ -66,14 +66,14 @@ async def list_artifacts(
     ] = None,
     distinct: Annotated[
         Literal["true", "false"],
-        Query(description="Only the newest of several with the same bytes."),
+        Query(description="Only the newest of several files with the same bytes."),
     ] = "false",
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> ArtifactList:
-    """Files of jobs that the caller may see, the newest first.
+    """Return the files of the jobs that the caller may see, the newest first.
 
-    A file is listed as soon as it is written, whatever becomes of its job.
+    A file is listed as soon as it is written, even if its job fails later.
     """
     words = parse_search(text)
     times = (created_after, created_before)
@@ -100,10 +100,10 @@ async def get_artifact(
         Literal["true", "false"], Query(description="Make a browser always save the file.")
     ] = "false",
 ) -> Response:
-    """The file, as long as it holds what the job wrote.
+    """Return the file, as long as it still contains what the job wrote.
 
-    It is named by its content, so it never changes: it may be kept for good. What a browser could
-    run, such as SVG and HTML, comes as an attachment and in a sandbox.
+    The address contains a digest of the content, so clients may cache the file forever. Types that
+    a browser could run, such as SVG and HTML, are sent as an attachment and in a sandbox.
     """
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     headers = content_headers(
@@ -128,9 +128,11 @@ async def get_artifact_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The image, upright, as WebP; of an animation or a video the first one; the waveform of
-    audio; a drawing of a mesh, points, a molecule or a plot. Made when first asked for, and
-    kept."""
+    """Return a small WebP: the upright image, or the first frame of an animation or a video.
+
+    Audio is shown as a waveform. Meshes, points, molecules and plots are drawn. The thumbnail is
+    made at the first request and kept.
+    """
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
     return await retry_until_shared(
@@ -148,8 +150,10 @@ async def get_artifact_thumbnail(
 async def get_artifact_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
-    """Such as the workflow that made it; of images, videos, audio, shapes, molecules, plots and
-    latents."""
+    """Return the texts in a file's metadata, such as the workflow that made it.
+
+    Supported files are images, videos, audio, shapes, molecules, plots and latents.
+    """
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
     return await retry_until_shared(
@@ -171,7 +175,7 @@ async def delete_artifact(
         str | None, Query(max_length=100, description="Only from this job; otherwise from all.")
     ] = None,
 ) -> None:
-    """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
+    """Remove a file from the lists of ended jobs. It is deleted if no other job lists it."""
     artifacts = await services.read_queue(
         services.artifacts.find_all, digest, caller.only_client, job
     )

@@ -1,6 +1,6 @@
 """The editor's page and assets, and the pages in which scripts of packs run.
 
-They are for browsers, so they aren't part of the API's description. Clients that aren't logged in
+They are for browsers and are not part of the API's description. Clients that are not logged in
 are redirected to the login before they reach these routes.
 """
 
@@ -33,7 +33,7 @@ async def get_frame(
     name: Annotated[str, Path(max_length=64)],
     digest: Annotated[str, Path(max_length=64)],
 ) -> Response:
-    """The page of a script that a pack declares, as it is now. What it was before is gone."""
+    """Return the page of a script that a pack declares. Only its current version exists."""
     # Looked up among what packs declare: no part of the address is ever a file's name.
     pages = (await services.node_types.current()).frames.by_path
     document = pages.get(frame_path(pack, kind, name, digest))
@@ -58,12 +58,12 @@ async def get_frame(
 router = APIRouter(include_in_schema=False)
 
 _REVALIDATED = "no-cache"
-"""It is asked for each time, and sent only if it changed."""
+"""The browser checks for a change at each request; only a changed file is sent."""
 
 
 @router.get(EDITOR)
 async def get_editor(request: Request, services: TheServices, caller: MayRead) -> Response:
-    """The editor's page. It holds nothing of the server's: all that it shows it asks for."""
+    """Return the editor's page. It contains no data: it requests all that it shows."""
     page = await services.run_in_thread(services.editor.page)
     if page is None:
         return no_editor_page()
@@ -76,7 +76,7 @@ async def get_editor(request: Request, services: TheServices, caller: MayRead) -
 @router.get(ICONS[0])
 @router.get(ICONS[1])
 async def get_icon(request: Request, services: TheServices) -> Response:
-    """What stands beside the title of each page; of the one for logging in, too."""
+    """Return the icon of all pages, the login page included."""
     icon = await services.run_in_thread(services.editor.icon)
     if icon is None:
         raise NotFound("the editor is not built, so there is no icon")
@@ -90,7 +90,7 @@ async def get_asset(
     caller: MayRead,
     name: Annotated[str, Path(max_length=200)],
 ) -> Response:
-    """A file that the page loads. Its name changes with its content, so it may be kept for good."""
+    """Return a file that the page loads. Its name changes with its content: cache it forever."""
     asset = await services.run_in_thread(services.editor.asset, name)
     if asset is None:
         raise NotFound(

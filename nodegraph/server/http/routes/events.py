@@ -1,4 +1,4 @@
-"""Job events as pages, as server-sent events and over a websocket."""
+"""Routes of job events: pages, server-sent events and a websocket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(tags=["events"])
 
 @router.websocket("/events")
 async def follow(socket: WebSocket, services: TheServices, caller: MayRead) -> None:
-    """Serve one client."""
+    """Serve one websocket client."""
     codec = chosen_codec(socket.scope["subprotocols"])
     if codec is None:
         error = Refused(
@@ -55,10 +55,10 @@ _ENDS = frozenset({"job.finished", "job.failed", "job.cancelled"})
 
 
 def prefers_stream(accept: Sequence[str]) -> bool:
-    """Whether a client wants a stream rather than a page.
+    """Return whether a client prefers a stream to a page.
 
     Raises:
-        NotAcceptable: It takes neither.
+        NotAcceptable: The client accepts neither.
     """
     kinds = {
         part.partition(";")[0].strip().lower() for value in accept for part in value.split(",")
@@ -81,12 +81,12 @@ async def streamed(
     is_allowed: Callable[[], bool] = lambda: True,
     heartbeat: float = HEARTBEAT,
 ) -> AsyncIterator[str]:
-    """A subscription's events as a stream.
+    """Yield the events of a subscription as server-sent events.
 
     Args:
-        subscribe: Begins it; called only if somebody reads.
-        until_end: Whether it ends with the job, of which there is one.
-        is_allowed: Whether the client may still know: its token may be taken back meanwhile.
+        subscribe: Starts the subscription; called only if the stream is read.
+        until_end: Whether the stream ends with its single job.
+        is_allowed: Whether the client may still read: its token may be revoked meanwhile.
     """
     try:
         subscription = subscribe()
@@ -99,14 +99,14 @@ async def streamed(
             if not is_allowed():
                 return
             if not batch.messages:
-                # A number alone is no event, and says where to go on from.
+                # A number alone is not an event; it tells the client where to resume.
                 yield f": heartbeat\nid: {batch.last}\n\n"
                 continue
             yield "".join(map(_text, batch.messages))
             if until_end and batch.messages[-1].kind in _ENDS:
                 return
     except HubClosed:
-        return  # the client comes back by itself, and goes on where it was
+        return  # the client reconnects by itself and resumes where it was
     except NodegraphError as error:
         # No number with it: the client comes back to the last event that it got.
         yield f"event: error\ndata: {error.problem.code}\n\n"
@@ -128,17 +128,22 @@ After = Annotated[
 ]
 LastEventId = Annotated[
     str | None,
-    Header(description="The same, as browsers send it automatically.", pattern=r"^\d{0,18}$"),
+    Header(
+        description="The same number, as browsers send it automatically.", pattern=r"^\d{0,18}$"
+    ),
 ]
 Live = Annotated[bool, Query(description="Whether a stream also has progress events.")]
 Previews = Annotated[bool, Query(description="Whether a stream also has previews, in base64.")]
-Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="For a page, not for a stream.")]
+Limit = Annotated[
+    int,
+    Query(ge=1, le=_LARGEST_PAGE, description="Most events of a page; a stream ignores it."),
+]
 
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A page of events, or with `Accept: text/event-stream` all of them as they "
-        "happen: `id` is the number, `event` the kind, `data` the event as JSON.",
+        "description": "A page of events. With `Accept: text/event-stream`, a stream of all events "
+        "as they happen: `id` is the number, `event` the kind, `data` the event as JSON.",
         "model": shapes.EventPage,
         "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
     },
@@ -162,9 +167,9 @@ async def get_events(
     previews: Previews = False,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """What happens to the jobs that the caller may see.
+    """Return the events of all jobs that the caller may see.
 
-    A stream without `after` begins with what happens next, a page with the first event there is.
+    Without `after`, a stream starts with the next event, and a page with the first stored event.
     """
     client, known = caller.only_client, _known(after, last_event_id)
     if not prefers_stream(request.headers.getlist("accept")):
@@ -199,10 +204,10 @@ async def get_job_events(
     previews: Previews = False,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """What happens to a job, from its first event or the one after `after` on.
+    """Return the events of a job, from the first event or from the one after `after`.
 
-    A stream ends once the job has. Whoever comes back after that gets 204, so that browsers stop
-    asking.
+    A stream ends with the job. A client that reconnects after that gets 204, so that browsers stop
+    reconnecting.
     """
     job = await get_visible_job(services, caller, id)
     known = _known(after, last_event_id) or 0

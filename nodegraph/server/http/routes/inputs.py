@@ -35,7 +35,7 @@ from nodegraph.server.http.responses import OpenFile, file_response
 from nodegraph.server.root_path import public_path
 
 _MOST = 1_000
-"""Files that are told of, the newest."""
+"""Largest number of listed files."""
 _MOST_LOOKED_AT = 100_000
 _TYPES = {
     **{suffix: kind for kind, suffix in SUFFIXES.items()},
@@ -52,9 +52,9 @@ class InputFile:
     """A file of the inputs folder.
 
     Attributes:
-        path: Below the folder, with ``/``: what an input of a workflow that takes a file is given.
-        size: Bytes.
-        modified: Unix time.
+        path: Path below the folder, with ``/``. Use it as the value of a file input of a workflow.
+        size: Size in bytes.
+        modified: Unix time of the last change.
     """
 
     path: str
@@ -63,19 +63,19 @@ class InputFile:
 
     @property
     def media_type(self) -> str:
-        """By its suffix."""
+        """Media type, by the suffix of the file."""
         return media_type_of(self.path)
 
 
 def media_type_of(path: str) -> str:
-    """What a file is, by its suffix."""
+    """Return the media type of a file, by its suffix."""
     return _TYPES.get(PurePosixPath(path).suffix.lower(), ANY)
 
 
 def newest_inputs(environment: Environment) -> list[InputFile]:
-    """The newest files below the inputs folder, the newest first.
+    """Return the newest files below the inputs folder, the newest first.
 
-    Hidden ones are left out, as is what workflows may not read; links are not followed.
+    Hidden files and files that workflows may not read are left out. Links are not followed.
     """
     files = _files(environment)
     return heapq.nlargest(_MOST, files, key=lambda file: (file.modified, file.path))
@@ -101,7 +101,7 @@ def _file(root: str, path: Path) -> InputFile | None:
     try:
         status = path.lstat()
         name = path.relative_to(root).as_posix()
-        name.encode()  # What is no text can't be named in a workflow.
+        name.encode()  # A name that is not valid text cannot be used in a workflow.
     except (OSError, UnicodeEncodeError):
         return None
     if not stat.S_ISREG(status.st_mode):
@@ -110,10 +110,10 @@ def _file(root: str, path: Path) -> InputFile | None:
 
 
 def open_input(environment: Environment, path: str) -> OpenFile:
-    """A file of the inputs folder; its digest changes with the file's size and time.
+    """Open a file of the inputs folder; its digest changes with the file's size and time.
 
     Raises:
-        NotFound: There is none that may be read.
+        NotFound: There is no such file, or it may not be read.
     """
     parts = path.split("/")
     is_hidden = any(part.startswith(".") for part in parts)
@@ -133,15 +133,15 @@ def open_input(environment: Environment, path: str) -> OpenFile:
 router = APIRouter(prefix="/inputs", tags=["inputs"])
 
 _CHANGING = "private, no-cache"
-"""Of files that somebody may change: the client asks each time whether that was so."""
+"""For files that can change: the client checks for a change at each request."""
 InputPath = Annotated[
     str,
-    Query(max_length=1_000, description="ETag of the file, as in the list.", examples=["a.png"]),
+    Query(max_length=1_000, description="Path of the file, as in the list.", examples=["a.png"]),
 ]
 
 
 class InputList(BaseModel):
-    """The newest files of the inputs folder, the newest first."""
+    """Newest files of the inputs folder, the newest first."""
 
     items: list[shapes.InputFile] = Field(description="Shown only to clients that may run jobs.")
     next: str | None = None
@@ -149,7 +149,7 @@ class InputList(BaseModel):
 
 @router.get("", summary="List the files of the inputs folder", responses=responses(401, 403))
 async def list_inputs(services: TheServices, caller: MayRead) -> InputList:
-    """The newest 1,000 files below the inputs folder. Hidden ones and links are left out."""
+    """Return the newest 1,000 files below the inputs folder, without hidden files and links."""
     if not caller.may("run"):
         return InputList(items=[])
     files = await services.run_in_thread(newest_inputs, services.environment)
@@ -165,7 +165,7 @@ async def list_inputs(services: TheServices, caller: MayRead) -> InputList:
 async def get_input(
     request: Request, services: TheServices, caller: MayRun, path: InputPath
 ) -> Response:
-    """The file, as it is now."""
+    """Return the current content of the file."""
     opened = await services.run_in_thread(open_input, services.environment, path)
     headers = content_headers(media_type_of(path), PurePosixPath(path).name)
     return file_response(request, opened, headers, cached=_CHANGING)
@@ -184,7 +184,7 @@ async def get_input_thumbnail(
     path: InputPath,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The image, upright, as WebP; of other files as for artifacts."""
+    """Return a small WebP of the upright image. Other files are shown as for artifacts."""
     opened = await services.run_in_thread(open_input, services.environment, path)
     opened.file.close()
     return await thumbnail_response(

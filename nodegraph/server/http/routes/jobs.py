@@ -42,7 +42,7 @@ queue_router = APIRouter(prefix="/queue", tags=["queue"])
 
 
 class Cleared(BaseModel):
-    """How many jobs were cancelled."""
+    """The number of cancelled jobs."""
 
     cancelled: int = Field(examples=[12])
 
@@ -56,7 +56,7 @@ class Cleared(BaseModel):
 async def get_queue(
     services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
 ) -> Response:
-    """How many jobs there are, and which come next as far as that is known now."""
+    """Return the number of jobs in each state and the next jobs, as far as they are known now."""
     return json_response(await services.read_queue(_entry, services, caller, limit))
 
 
@@ -77,7 +77,7 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
     responses=responses(401, 403, 503),
 )
 async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
-    """Begin no more jobs, also after a restart. What runs goes on."""
+    """Start no new jobs, also after a restart. Running jobs continue."""
     await services.queue_reads.changed(services.queue.pause())
     services.hub.notify("queue.changed", paused=True)
     return json_response(await services.read_queue(_entry, services, caller, 0))
@@ -90,7 +90,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     responses=responses(401, 403, 503),
 )
 async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
-    """Begin jobs again."""
+    """Start jobs again."""
     await services.queue_reads.changed(services.queue.resume())
     services.hub.notify("queue.changed", paused=False)
     return json_response(await services.read_queue(_entry, services, caller, 0))
@@ -109,7 +109,7 @@ async def clear_queue(
         str | None, Query(max_length=256, description="Only jobs with this tag.")
     ] = None,
 ) -> Cleared:
-    """Cancel the caller's jobs that wait; for an admin, everybody's."""
+    """Cancel the waiting jobs of the caller. For an admin, cancel those of all clients."""
     own_client = caller.only_client
     if own_client is not None and client not in (None, own_client):
         return Cleared(cancelled=0)
@@ -122,7 +122,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
 LARGEST_PAGE = 5_000
 _LONGEST_KEY = 256
 _UPLOADED = "uploads"
-"""In the path of each file that was brought."""
+"""Part of the path of each uploaded file."""
 JobId = Annotated[
     str,
     Path(description="Id of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"]),
@@ -133,13 +133,13 @@ _STEERING = responses(401, 403, 404, 409, 503)
 
 
 class Deleted(BaseModel):
-    """How many jobs were deleted."""
+    """The number of deleted jobs."""
 
     deleted: int = Field(examples=[12])
 
 
 class Change(BaseModel):
-    """What may be changed of a job that waits."""
+    """Fields of a waiting job that can be changed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -147,7 +147,7 @@ class Change(BaseModel):
 
 
 class MoveToEnd(BaseModel):
-    """Before or behind all others of its client and priority."""
+    """A move to the front or the end of the jobs of the same client and priority."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -155,7 +155,7 @@ class MoveToEnd(BaseModel):
 
 
 class MoveBefore(BaseModel):
-    """Right before another one of its client and priority."""
+    """A move to the position directly before another job of the same client and priority."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -163,7 +163,9 @@ class MoveBefore(BaseModel):
 
 
 async def _filter(
-    state: Annotated[list[State] | None, Query(description="One of these.")] = None,
+    state: Annotated[
+        list[State] | None, Query(description="Only jobs in one of these states.")
+    ] = None,
     tag: Annotated[str | None, Query(max_length=256)] = None,
     text: Annotated[
         str | None, Query(max_length=256, description="Part of the name or of a tag.")
@@ -183,7 +185,7 @@ Which = Annotated[JobFilter, Depends(_filter)]
 
 
 async def _submit(request: Request, document: object) -> Response | None:
-    """As `submit_job`, for a request that is as it should be; None for others."""
+    """Submit a job as `submit_job` does if the request is valid; return None otherwise."""
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1 or (keys and not 1 <= len(keys[0]) <= _LONGEST_KEY):
         return None
@@ -203,8 +205,11 @@ async def _submit(request: Request, document: object) -> Response | None:
     status_code=202,
     response_model=shapes.JobSummary,
     responses={
-        202: {"description": "The new job, which waits.", "headers": _LOCATION},
-        200: {"description": "The job of this key, submitted before.", "model": shapes.JobSummary},
+        202: {"description": "The new job, which waits in the queue.", "headers": _LOCATION},
+        200: {
+            "description": "The job that was submitted before with this key.",
+            "model": shapes.JobSummary,
+        },
         **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
 )
@@ -222,10 +227,10 @@ async def submit_job(
         ),
     ] = None,
 ) -> Response:
-    """Have a workflow run. Once this is answered, the job survives whatever happens here.
+    """Add a job that runs a workflow. Once the server has answered, the job survives a crash.
 
-    The workflow is checked first, as far as that can be done without running the code of node
-    packs; what only that would find makes the job fail.
+    The workflow is checked first, as far as possible without running the code of node packs. A
+    fault that only this code can find makes the job fail later.
     """
     submitted = await submit(services, caller, body, idempotency_key)
     return json_response(
@@ -249,7 +254,7 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> Response:
-    """The jobs that the caller may see and that match everything that is given."""
+    """Return the jobs that the caller may see and that match all given filters."""
     chosen = restrict_to_caller(caller, which)
     if chosen is None:
         return json_response(job_list((), None))
@@ -266,7 +271,7 @@ async def list_jobs(
     "/{id}", summary="Get a job", response_model=shapes.Job, responses=responses(401, 403, 404, 503)
 )
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
-    """A job with what was asked for and what came of it."""
+    """Return a job with its request and its result."""
     job = await get_visible_job(services, caller, id)
     return json_response(job_detail(job, services.uploads.mask_paths))
 
@@ -289,7 +294,7 @@ async def get_job_workflow(
         Query(description="Insert the parameter values of the job."),
     ] = "false",
 ) -> Response:
-    """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
+    """Return the workflow as it was submitted. Uploaded files appear in it as `upload:…`."""
     job = await get_visible_job(services, caller, id)
     is_filled = parameters == "true"
     text = await services.read_queue(_workflow_text, services, job, is_filled)
@@ -301,7 +306,7 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
     if is_filled and job.parameters:
         filled = Workflow.from_json(text).with_parameters(job.parameters)
         return json.dumps(services.uploads.mask_paths(filled.to_dict()))
-    # Most workflows name no such file, and come as they are.
+    # Most workflows name no uploaded file and are returned without changes.
     return json.dumps(services.uploads.mask_paths(json.loads(text))) if _UPLOADED in text else text
 
 
@@ -309,7 +314,7 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
     "/{id}/cancel", summary="Cancel a job", response_model=shapes.JobSummary, responses=_STEERING
 )
 async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
-    """A job that waits is cancelled at once, one that runs at its next step: see `wanted`."""
+    """Cancel a waiting job at once, and a running job at its next step: see `wanted`."""
     return json_response(
         job_entry(await change_visible_job(services, caller, id, services.queue.cancel))
     )
@@ -322,7 +327,7 @@ async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
     responses=_STEERING | responses(429),
 )
 async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
-    """A job that failed or was cancelled waits again, and goes on from its last checkpoint."""
+    """Queue a failed or cancelled job again. It continues from its last checkpoint."""
     return json_response(
         job_entry(await change_visible_job(services, caller, id, services.queue.retry))
     )
@@ -332,7 +337,7 @@ async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Respons
     "/{id}/hold", summary="Pause a job", response_model=shapes.JobSummary, responses=_STEERING
 )
 async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
-    """It waits until it is let go; one that runs is put back at its next step."""
+    """Hold a job until it is released. A running job returns to the queue at its next step."""
     return json_response(
         job_entry(await change_visible_job(services, caller, id, services.queue.hold))
     )
@@ -342,7 +347,7 @@ async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response
     "/{id}/unhold", summary="Release a job", response_model=shapes.JobSummary, responses=_STEERING
 )
 async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
-    """It was paused, or is to be."""
+    """Release a job that is paused or about to be paused."""
     return json_response(
         job_entry(await change_visible_job(services, caller, id, services.queue.unhold))
     )
@@ -355,7 +360,7 @@ async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
     responses=_STEERING | responses(400, 413, 415, 422),
 )
 async def change_job(services: TheServices, caller: MayRun, id: JobId, change: Change) -> Response:
-    """Only of one that waits."""
+    """Change the priority of a waiting job."""
     queue = services.queue
     job = await change_visible_job(
         services, caller, id, lambda job: queue.prioritize(job, change.priority)
@@ -372,7 +377,7 @@ async def change_job(services: TheServices, caller: MayRun, id: JobId, change: C
 async def move_job(
     services: TheServices, caller: MayRun, id: JobId, to: MoveToEnd | MoveBefore
 ) -> Response:
-    """Among the jobs of its client and priority that wait."""
+    """Move a waiting job among the waiting jobs of the same client and priority."""
     queue = services.queue
     if isinstance(to, MoveToEnd):
         end = _ENDS[to.to]
@@ -385,14 +390,14 @@ async def move_job(
 
 @router.delete("/{id}", summary="Delete a job", status_code=204, responses=_STEERING)
 async def delete_job(services: TheServices, caller: MayRun, id: JobId) -> None:
-    """Forget a job that has ended, with its events. Its files stay where they are."""
+    """Delete an ended job and its events. Its files stay where they are."""
     await change_visible_job(services, caller, id, services.queue.delete)
     services.hub.notify("jobs.deleted")
 
 
 @router.delete("", summary="Delete jobs", responses=responses(401, 403, 422, 503))
 async def delete_jobs(services: TheServices, caller: MayRun, which: Which) -> Deleted:
-    """Forget the jobs that have ended and match everything that is given."""
+    """Delete the ended jobs that match all given filters."""
     chosen = restrict_to_caller(caller, which)
     if chosen is None:
         return Deleted(deleted=0)

@@ -1,7 +1,7 @@
-"""Logging in with a browser: a token is entered once, and a cookie stands for it from then on.
+"""Routes of the login with a browser: the user enters a token once, and then a cookie is used.
 
-For people, and so not part of the API's description. That a page elsewhere can't send these forms
-is seen to before, as with everything: see `nodegraph.server.access.origins`.
+They are for browsers and are not part of the API's description. Requests from pages of other sites
+are refused before they reach these routes: see `nodegraph.server.access.origins`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _MOST_FIELDS = 10
 async def login_form(
     request: Request, next: Annotated[str, Query(max_length=8_000)] = ""
 ) -> Response:
-    """The page on which a token is entered, or that says who is logged in."""
+    """Return the login page, or a page with the name of the current user."""
     caller = request_notes(request.scope).caller
     return login_page(safe_redirect_target(next)) if caller is None else known_page(caller)
 
 
 @router.post(LOGIN)
 async def log_in(request: Request, services: TheServices) -> Response:
-    """Begin a session, if the token is good."""
+    """Start a session if the token is valid."""
     fields = await _fields(request)
     target, head = safe_redirect_target(fields.get("next", "")), Head(request.scope)
     try:
@@ -68,7 +68,7 @@ async def log_out(request: Request, services: TheServices) -> Response:
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """What the form says, of each field what came first."""
+    """Return the first value of each form field."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise UnsupportedType("the token must be sent in a form", given=kind[:80], expected=_FORM)

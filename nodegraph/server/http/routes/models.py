@@ -51,11 +51,11 @@ _PLAIN = re.compile(r"[^a-z0-9]+")
 
 
 def model_source(name: str, folders: Sequence[str]) -> Source:
-    """Where to get a model.
+    """Return where to get a model.
 
     Args:
-        name: As the workflow names it.
-        folders: Where models lie, for people who may know; none for others.
+        name: Name of the model in the workflow.
+        folders: Models folders, for users who may see them; empty for others.
     """
     home = _home(name)
     stem = without_ending(re.split(r"[/\\]", name)[-1])
@@ -71,8 +71,8 @@ def model_source(name: str, folders: Sequence[str]) -> Source:
 
 
 def pack_source(name: str) -> Source:
-    """Where to get a node pack."""
-    # No command that installs it by this name: anybody may have given that to anything.
+    """Return where to get a node pack."""
+    # No install command with this name: anyone may have published another package under it.
     steps = (
         f"Ask the author of the workflow where the pack {name} comes from. A pack is code: use "
         "only packs from people you trust.",
@@ -104,7 +104,7 @@ Names = list[Annotated[str, Field(min_length=1, max_length=300)]]
 
 
 class SourceList(BaseModel):
-    """Where to get models and node packs."""
+    """Sources of missing models and node packs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -125,7 +125,10 @@ async def list_sources(
         Names | None, Query(max_length=_MOST, description="Name of a pack that is missing.")
     ] = None,
 ) -> SourceList:
-    """Of what a plan names as missing. Nobody is asked elsewhere: these are hints for people."""
+    """Return where to find models and packs that a plan reports as missing.
+
+    The server contacts no other site: the answer contains hints for users.
+    """
     folders = [str(folder) for folder in services.settings.model_folders]
     shown = folders if caller.may("admin") else []
     sources = [model_source(name, shown) for name in model or ()]
@@ -137,11 +140,11 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _LARGEST = 32 << 20
-"""Bytes of an image that is read; a larger one is no image of a model."""
+"""Largest size in bytes of a model's image; larger files are ignored."""
 
 
 class ModelList(BaseModel):
-    """The models."""
+    """All models of the server."""
 
     items: list[shapes.Model]
     next: str | None = None
@@ -150,12 +153,11 @@ class ModelList(BaseModel):
 
 @router.get("", summary="List the models", responses=responses(401, 403))
 async def list_models(services: TheServices, caller: MayRead) -> ModelList:
-    """The models in the models folders and in the place of remote ones, by name, and the one that
-    comes with nodegraph.
+    """Return the models in the models folders, the remote models and the embedded model, by name.
 
-    They are told by their headers, read again where files have changed: no weights are read, and
-    no pickle is opened. A remote one may be told by its name alone at first, as its header is
-    fetched after it was asked for.
+    Models are identified by their headers, which are read again when files change. No weights are
+    read, and no pickle is opened. A remote model may first be identified by its name alone: its
+    header is fetched after the first request.
     """
     folders = services.settings.model_folders
     models = await services.run_in_thread(_listed, services)
@@ -176,8 +178,11 @@ async def get_model_thumbnail(
     name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The image that lies beside the model: `x.png`, `x.preview.png` and the like for a file
-    `x.safetensors`, `preview.png` or `thumbnail.png` in a folder; also JPEG and WebP."""
+    """Return the image that is stored next to the model.
+
+    For a file `x.safetensors` it is `x.png`, `x.preview.png` or similar. In a folder it is
+    `preview.png` or `thumbnail.png`. JPEG and WebP are supported, too.
+    """
     digest, data = await services.run_in_thread(_picture, services, name)
     return await thumbnail_response(
         request,
@@ -190,9 +195,9 @@ async def get_model_thumbnail(
 
 
 class ModelWords(BaseModel):
-    """Words of prompts."""
+    """Words that a model's text encoder knows."""
 
-    words: list[str] = Field(description="The most common first; empty if none are known.")
+    words: list[str] = Field(description="Words, the most common first; empty if none are known.")
 
 
 @router.get(
@@ -205,12 +210,12 @@ async def get_model_words(
     caller: MayRead,
     name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
 ) -> ModelWords:
-    """Whole words of its vocabulary, read from its tokenizer; no weights are read."""
+    """Return the whole words of the tokenizer's vocabulary; no weights are read."""
     return ModelWords(words=await services.run_in_thread(_words, services, name))
 
 
 def _words(services: Services, name: str) -> list[str]:
-    """The words of a model.
+    """Return the words that a model knows.
 
     Raises:
         NotFound: There is no such model.
@@ -223,10 +228,10 @@ def _words(services: Services, name: str) -> list[str]:
 
 
 def _picture(services: Services, name: str) -> tuple[str, bytes]:
-    """The image of a model, with its digest.
+    """Return the digest and the bytes of a model's image.
 
     Raises:
-        NotFound: There is no such model, or no image of it.
+        NotFound: There is no such model, or it has no image.
     """
     known = {model.name: model for model in services.listed_models()}
     data = _read_picture(known[name].path) if name in known else None
@@ -240,7 +245,7 @@ def _listed(services: Services) -> list[shapes.Model]:
 
 
 def _entry(model: FoundModel) -> shapes.Model:
-    # Where files lie on this machine is nobody's business who can't see the machine.
+    # Paths of this machine are not shown to clients.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
     is_remote = model.remote_url is not None
     return build_shape(
@@ -255,7 +260,7 @@ def _thumbnail(model: FoundModel) -> str | None:
 
 
 def _picture_of(model: Path) -> Path | None:
-    """The image of a model, in its folder or beside its file; None if there is none."""
+    """Return the image in a model's folder or next to its file; None if there is none."""
     if model.is_dir():
         stems = [model / "preview", model / "thumbnail"]
     else:
@@ -266,7 +271,7 @@ def _picture_of(model: Path) -> Path | None:
 
 
 def _read_picture(model: Path) -> bytes | None:
-    """The bytes of a model's image; None if there is none that can be read."""
+    """Return the bytes of a model's image; None if there is no readable image."""
     picture = _picture_of(model)
     try:
         if picture is None or picture.stat().st_size > _LARGEST:

@@ -22,13 +22,13 @@ from nodegraph.server.operations.metrics import CONTENT_TYPE, ServerState
 from nodegraph.server.services import Services
 
 _FRESH_SECONDS = 1.0
-"""For which an answer holds: whoever may not come in may ask this."""
+"""How long an answer is cached, because anyone can send this request."""
 _WRITE_PATIENCE = 2.0
 _AT_WORK = ("idle", "busy")
 
 
 class NotReady(Unavailable):
-    """The server isn't of use now; lists why."""
+    """The server cannot process jobs now; lists the reasons."""
 
     code = "not-ready"
 
@@ -42,11 +42,11 @@ class NotReady(Unavailable):
 
 
 class Readiness:
-    """Finds out what keeps a server from being of use.
+    """Checks that find why a server cannot process jobs.
 
     Args:
-        services: Of the server.
-        clock: Seconds; only differences count.
+        services: Services of the server.
+        clock: Returns seconds; only differences count.
     """
 
     def __init__(self, services: Services, clock: Callable[[], float] = monotonic) -> None:
@@ -57,7 +57,7 @@ class Readiness:
         self._last_problems: list[Problem] = []
 
     async def problems(self) -> list[Problem]:
-        """Everything that does; nothing of it tells more than what kind of thing it is."""
+        """Return all reasons. Each one contains only its kind and no details."""
         if self._services.stopping.is_set():
             return [Problem("stopping", "the server is stopping")]
         async with self._looking:
@@ -82,7 +82,7 @@ class Readiness:
     def _node_types(self) -> Problem | None:
         services = self._services
         if not services.has_workers or services.node_types.is_ready:
-            return None  # without workers nobody reads more than is known
+            return None  # without workers no process reads more packs
         return Problem("node-packs-unread", "the node packs are still being read")
 
     def _workers(self) -> Problem | None:
@@ -113,24 +113,24 @@ router = APIRouter(tags=["system"])
 
 
 class Alive(BaseModel):
-    """That it is."""
+    """The answer of a probe."""
 
     status: str = Field(examples=["ok"])
 
 
 @router.get("/healthz", summary="Check whether the server is alive")
 async def healthz() -> Alive:
-    """It answers; restart it if it doesn't."""
+    """Answer while the server is alive. Restart it if it does not answer."""
     return Alive(status="ok")
 
 
 @router.get("/readyz", summary="Check whether the server accepts jobs", responses=responses(503))
 async def readyz(request: Request) -> Alive:
-    """Whether jobs can be taken in and run: the queue is writable, node packs are read, a worker is
-    ready, the disk isn't full.
+    """Check whether the server can accept and run jobs.
 
-    One worker is enough, and all may be busy. What is wrong is listed by its kind only, as anybody
-    may ask.
+    The queue must be writable, the node packs read, a worker ready and the disk not full. One
+    worker is enough, and all workers may be busy. Problems are listed without details, because
+    anyone may send this request.
     """
     problems = await cast(Readiness, request.app.state.readiness).problems()
     if problems:
@@ -139,7 +139,7 @@ async def readyz(request: Request) -> Alive:
 
 
 _PATIENCE = 5.0
-"""Seconds for the queue: who asks has 10, unless told otherwise."""
+"""Seconds to wait for the queue. Prometheus waits 10 seconds by default."""
 
 
 @router.get(
@@ -155,9 +155,9 @@ _PATIENCE = 5.0
     },
 )
 async def get_metrics(services: TheServices, caller: MayRead) -> Response:
-    """Counted since the server started; `docs/operations.md` has a table of all.
+    """Return the metrics, counted since the server started.
 
-    The setting `metrics` says who may read them.
+    `docs/operations.md` lists them all. The setting `metrics` controls who may read them.
     """
     text = await services.run_in_thread(_text, services, *await _queue(services))
     return Response(text, media_type=CONTENT_TYPE)

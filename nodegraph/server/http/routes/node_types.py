@@ -34,7 +34,7 @@ router = APIRouter(prefix="/node-types", tags=["node types"])
 
 LARGEST_PAGE = 1000
 _INTERNAL = {"module", "qualname", "hooks"}
-"""Where the code lies is no business of those who use a node."""
+"""Fields with the location of the code, which clients do not need."""
 TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of the version that the client has.")]
 
@@ -55,7 +55,7 @@ class NodeTypeExample(BaseModel):
 
 
 def _describe_sent(schema: dict[str, Any]) -> None:
-    """Describe the fields that are sent, all of them always."""
+    """Describe only the fields that are sent, all of them as required."""
     for name in _INTERNAL:
         schema["properties"].pop(name)
     schema["required"] = list(schema["properties"])
@@ -63,13 +63,13 @@ def _describe_sent(schema: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeType(NodeSpec):
-    """A node type: what editors and checks need to know of it."""
+    """A node type, with all data that editors and checks need."""
 
     __pydantic_config__ = ConfigDict(json_schema_extra=_describe_sent)
 
     example: Annotated[
         NodeTypeExample | None,
-        Field(description="What the workflow does; null if there is no description."),
+        Field(description="Example workflow of the node type; null if there is none."),
     ]
     inputs_schema: Annotated[
         dict[str, Any],
@@ -78,7 +78,7 @@ class NodeType(NodeSpec):
 
 
 class NodeTypeSummary(BaseModel):
-    """What a list shows of a node type."""
+    """A short description of a node type, for lists."""
 
     type: str = Field(description="Name of the node type in workflows.", examples=["KSampler"])
     pack: str = Field(description="Pack of the node type; empty for the built-in nodes.")
@@ -95,14 +95,14 @@ class NodeTypeSummary(BaseModel):
 
 
 class NodeTypeSummaryList(BaseModel):
-    """Summaries of some node types, by name."""
+    """A page of summaries of node types, sorted by name."""
 
     items: list[NodeTypeSummary]
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class PortTypeEntry(BaseModel):
-    """A type that links carry."""
+    """A type of values that links carry."""
 
     name: str = Field(examples=["Image"])
     color: str = Field(description="Color of its ports and links.", examples=["#64b5f6"])
@@ -111,7 +111,7 @@ class PortTypeEntry(BaseModel):
 
 
 class PackFrame(BaseModel):
-    """A widget or panel that a pack brings into the editor."""
+    """A widget or panel that a pack adds to the editor."""
 
     pack: str = Field(examples=["tones"])
     kind: Literal["widget", "panel"]
@@ -125,18 +125,18 @@ class PackFrame(BaseModel):
 
 
 class NodeTypeUsage(BaseModel):
-    """In how many of the workflows that come with nodegraph something occurs."""
+    """Counts of the shipped workflows that use a node type or a link."""
 
     types: dict[str, int] = Field(description="By node type.", examples=[{"KSampler": 120}])
     links: dict[str, dict[str, dict[str, int]]] = Field(
-        description="By output, then by input, then by the model family of what the link "
-        "carries; an empty name where it is not known.",
+        description="By output, then by input, then by the model family of the link's "
+        "value; an empty name where the family is not known.",
         examples=[{"KSampler.latent": {"VAEDecode.latent": {"sd1": 90}}}],
     )
 
 
 class NodeTypeList(BaseModel):
-    """All node types there are."""
+    """All node types of the server."""
 
     items: list[NodeType]
     next: str | None = None
@@ -156,23 +156,23 @@ _WORKFLOW: dict[int | str, dict[str, Any]] = {
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The image.", "content": {"image/webp": BINARY}},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": ANY_FILE},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 _LIST: dict[int | str, dict[str, Any]] = {
-    200: {"model": NodeTypeList, "description": "All of them."},
-    304: {"description": "The client has them already, as `If-None-Match` says."},
+    200: {"model": NodeTypeList, "description": "All node types."},
+    304: {"description": "The client already has them, according to `If-None-Match`."},
 }
 _SUMMARIES: dict[int | str, dict[str, Any]] = {
-    200: {"model": NodeTypeSummaryList, "description": "A page of them."},
-    304: {"description": "The client has this page already, as `If-None-Match` says."},
+    200: {"model": NodeTypeSummaryList, "description": "A page of summaries."},
+    304: {"description": "The client already has this page, according to `If-None-Match`."},
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeType, "description": "The node type."},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 
 
@@ -188,10 +188,10 @@ async def list_node_types(
     caller: MayRead,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """All node types with their ports, by name, and the port types: several megabytes, a twentieth
-    of that with `Accept-Encoding: gzip`.
+    """Return all node types with their ports, sorted by name, and the port types.
 
-    The ETag changes when any of them does. `/node-types/summaries` has a line for each, in pages.
+    The answer has several megabytes, or a twentieth of that with `Accept-Encoding: gzip`. The ETag
+    changes when any type changes. `/node-types/summaries` returns short descriptions in pages.
     """
     types = await services.node_types.current()
     is_packed = takes_gzip(request.headers.get("accept-encoding"))
@@ -233,9 +233,9 @@ async def list_node_type_summaries(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A line for each node type, by name, with the path of the whole of it.
+    """Return short descriptions of node types, sorted by name, with the path of each full type.
 
-    The ETag changes when the page does.
+    The ETag changes when the page changes.
     """
     types = await services.node_types.current()
 
@@ -263,7 +263,7 @@ async def get_node_type(
     type: TypeName,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """What a node type takes and gives."""
+    """Return a node type with its inputs and outputs."""
     types = await services.node_types.current()
     spec = types.spec(type)
     if spec is None:
@@ -288,7 +288,7 @@ async def get_node_type(
     responses={**_WORKFLOW, **responses(401, 403, 404, 503)},
 )
 async def get_node_type_example(services: TheServices, caller: MayRead, type: TypeName) -> Response:
-    """The workflow's file."""
+    """Return the workflow file."""
     example = await _example(type, services)
     return Response(await services.run_in_thread(lambda: example.text), media_type=JSON)
 
@@ -302,7 +302,7 @@ async def get_node_type_example(services: TheServices, caller: MayRead, type: Ty
 async def get_node_type_picture(
     request: Request, services: TheServices, caller: MayRead, type: TypeName
 ) -> Response:
-    """What its example makes, as a small WebP."""
+    """Return a small WebP of the image that the example makes."""
     example = await _example(type, services)
     if example.picture is None:
         raise NotFound("there is no image of this node type", given=ascii(type[:80]))
@@ -322,7 +322,7 @@ async def get_node_type_example_file(
     type: TypeName,
     file: Annotated[str, Path(description="One of the files in `needs`.", examples=["apple.png"])],
 ) -> Response:
-    """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
+    """Return a file that the example reads. Upload it and use the upload's `value` as its name."""
     example = await _example(type, services)
     if file not in example.needs:
         raise NotFound(
@@ -342,13 +342,13 @@ async def get_node_type_example_file(
 async def bring_node_type_example_folders(
     services: TheServices, caller: MayRun, type: TypeName
 ) -> None:
-    """Put them into the inputs folder; those that are there already stay as they are."""
+    """Copy the folders into the inputs folder. Existing folders stay unchanged."""
     example = await _example(type, services)
     await services.run_in_thread(example.copy_folders, services.environment.inputs)
 
 
 def _listed(types: DeclaredTypes) -> bytes:
-    """The list as JSON, made once: what one reads, all read."""
+    """Return the list as JSON. It is built once and cached for all clients."""
     known = types.response_cache.get("list")
     if known is not None:
         return known
@@ -377,7 +377,7 @@ def _summaries(
     limit: int,
     after: str | None,
 ) -> bytes:
-    """A page of summaries as JSON."""
+    """Return a page of summaries as JSON."""
     rows = [listed_type(types.specs[name]) for name in types.node_types()]
     if pack is not None:
         rows = [row for row in rows if row.pack == pack]
@@ -405,7 +405,7 @@ def _summaries(
 
 
 def _packed(types: DeclaredTypes) -> bytes:
-    """The list, a twentieth as long."""
+    """Return the list, compressed to a twentieth of its size."""
     known = types.response_cache.get("gzip")
     return known or types.response_cache.setdefault(
         "gzip", gzip.compress(_listed(types), 6, mtime=0)

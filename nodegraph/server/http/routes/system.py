@@ -27,7 +27,7 @@ settings_router = APIRouter(prefix="/settings", tags=["system"], route_class=Jso
 
 
 class RetentionChange(BaseModel):
-    """What is given is changed; null takes a limit away."""
+    """New retention limits. Omitted fields stay unchanged; null removes a limit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +38,7 @@ class RetentionChange(BaseModel):
 
 
 class SettingsChange(BaseModel):
-    """What may be changed while the server runs."""
+    """Settings that can be changed while the server runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,7 +49,7 @@ class SettingsChange(BaseModel):
 
 @settings_router.get("", summary="Get the settings", responses=responses(401, 403))
 async def get_settings(services: TheServices, caller: MayAdmin) -> ServerSettings:
-    """As they are in force. None of them is a secret; tokens aren't among them."""
+    """Return the current settings. They contain no secrets and no tokens."""
     return services.server
 
 
@@ -61,7 +61,7 @@ async def get_settings(services: TheServices, caller: MayAdmin) -> ServerSetting
 async def change_settings(
     services: TheServices, caller: MayAdmin, change: SettingsChange
 ) -> ServerSettings:
-    """Until the server starts again: what lasts belongs into the config file."""
+    """Change settings until the next restart. Put permanent changes into the config file."""
     if change.retention is not None:
         overrides: dict[str, Any] = change.retention.model_dump(exclude_unset=True)
         kept = services.server.retention.model_dump() | overrides
@@ -76,7 +76,7 @@ _WORKER = TypeAdapter(shapes.WorkerInfo)
 
 @router.get("", summary="Get the state of the server", responses=responses(401, 403, 503))
 async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
-    """Versions, processes, devices, memory, the queue."""
+    """Return versions, processes, devices, memory and the state of the queue."""
     workers = await services.queue_reads.run(_workers, services, caller)
     measured = await services.read_queue(_measured, services, caller)
     types = services.node_types.now
@@ -135,6 +135,6 @@ def _measured(services: Services, caller: Caller) -> dict[str, Any]:
 
 @router.post("/refresh", summary="Reload the node packs", responses=responses(401, 403, 503))
 async def refresh(services: TheServices, caller: MayAdmin) -> shapes.Refreshed:
-    """Read packs that were added or changed. Workers take them up once they have no job."""
+    """Read new and changed packs. Each worker loads them when it has no job."""
     types = await services.refresh_node_types()
     return shapes.Refreshed(node_types=len(types.specs), problems=tuple(types.problems))

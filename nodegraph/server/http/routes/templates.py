@@ -29,11 +29,11 @@ router = APIRouter(prefix="/templates", tags=["workflows"])
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The image.", "content": {"image/webp": BINARY}},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": ANY_FILE},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has it, according to `If-None-Match`."},
 }
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
@@ -41,7 +41,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
 
 
 class TemplateList(BaseModel):
-    """The workflows that come with nodegraph."""
+    """Workflows that ship with nodegraph."""
 
     items: list[shapes.Template]
     next: str | None = None
@@ -49,7 +49,7 @@ class TemplateList(BaseModel):
 
 @router.get("", summary="List the gallery", responses=responses(401, 403))
 async def list_templates(services: TheServices, caller: MayRead) -> TemplateList:
-    """The workflows that come with nodegraph, to start from."""
+    """Return the workflows that ship with nodegraph, as starting points."""
     return TemplateList(items=await services.run_in_thread(_templates, root_path()))
 
 
@@ -60,7 +60,7 @@ async def list_templates(services: TheServices, caller: MayRead) -> TemplateList
     responses={**_FILE, **responses(401, 403, 404)},
 )
 async def get_template(services: TheServices, caller: MayRead, name: Name) -> Response:
-    """The workflow's file."""
+    """Return the workflow file."""
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     text, _ = await services.run_in_thread(template, item.name)
     return Response(text, media_type=JSON)
@@ -75,7 +75,7 @@ async def get_template(services: TheServices, caller: MayRead, name: Name) -> Re
 async def get_template_picture(
     request: Request, services: TheServices, caller: MayRead, name: Name
 ) -> Response:
-    """What it makes, as a small WebP."""
+    """Return a small WebP of the image that the workflow makes."""
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     data = await services.run_in_thread(template_picture, item.name)
     if data is None:
@@ -96,7 +96,7 @@ async def get_template_file(
     name: Name,
     file: Annotated[str, Path(description="One of the files in `needs`.", examples=["apple.png"])],
 ) -> Response:
-    """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
+    """Return a file that the workflow reads. Upload it and use the upload's `value` as its name."""
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     if file not in item.needs:
         raise NotFound(
@@ -130,7 +130,7 @@ def _file_answer(request: Request, data: bytes, name: str) -> Response:
 
 @lru_cache(maxsize=2)
 def _templates(root: str) -> list[shapes.Template]:
-    """Of the gallery, with links below a path; listing them again takes none of the time."""
+    """Return the gallery, with links below a path. The list is cached."""
     with using_root_path(root):
         return [_template(name, workflow) for name, workflow in templates().items()]
 
@@ -150,6 +150,6 @@ def _template(name: str, workflow: Workflow) -> shapes.Template:
 
 
 def _types(workflow: Workflow) -> set[str]:
-    """Node types that it uses, also within its blocks."""
+    """Return the node types that a workflow uses, those in its blocks included."""
     parts = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
     return {node.type for nodes in parts for node in nodes.values()} - set(workflow.subgraphs)

@@ -48,7 +48,7 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM},
-            # Stands for any other type: generators leave out a body of a type they don't know.
+            # Stands for any other type: generators leave out a body of a type they do not know.
             "application/octet-stream": BINARY,
         },
     }
@@ -56,7 +56,7 @@ _BODY: dict[str, Any] = {
 
 
 class UploadList(BaseModel):
-    """Some uploads, the newest first."""
+    """A page of uploads, the newest first."""
 
     items: list[shapes.Upload]
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
@@ -81,10 +81,10 @@ async def upload_file(
         str, Query(max_length=1000, description="Name of the file, if the body is the file itself.")
     ] = "",
 ) -> shapes.Upload:
-    """Bring an image or a workflow: as a form with a `file`, or as the body itself.
+    """Upload an image or a workflow: as a form with a `file`, or as the request body.
 
-    What it is is told by its bytes. Its `value` stands for it in workflows that are submitted.
-    Uploads that no job needed for long are deleted.
+    The bytes determine the file type. Use the upload's `value` for it in submitted workflows.
+    Uploads that no job has needed for a long time are deleted.
     """
     _check_length(request, services.uploads.rules.bytes)
     chunks: AsyncIterator[bytes] = request.stream()
@@ -109,9 +109,9 @@ async def upload_file(
 async def upload_artifact(
     response: Response, services: TheServices, caller: MayRun, digest: Digest
 ) -> shapes.Upload:
-    """The same bytes as an upload, so that a workflow may read them, whatever becomes of the job.
+    """Copy an output file to the uploads, so that workflows can read it even without its job.
 
-    Nothing has to be downloaded and brought again for that.
+    The client does not have to download and upload the file.
     """
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = await retry_until_shared(
@@ -132,7 +132,7 @@ async def list_uploads(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> UploadList:
-    """What the caller brought, the newest first."""
+    """Return the uploads of the caller, the newest first."""
     page = await services.run_file_task(
         services.uploads.page, caller.only_client, limit=limit, cursor=cursor
     )
@@ -148,7 +148,7 @@ async def list_uploads(
 async def get_upload(
     request: Request, services: TheServices, caller: MayRead, digest: Digest
 ) -> Response:
-    """The file, as it was brought."""
+    """Return the file as it was uploaded."""
     upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     opened = await services.run_file_task(services.uploads.open, upload)
     return file_response(request, opened, content_headers(upload.media_type, upload.name))
@@ -167,7 +167,7 @@ async def get_upload_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The image, upright, as WebP; of other files as for artifacts."""
+    """Return a small WebP of the upright image. Other files are shown as for artifacts."""
     upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     thumbnails = services.artifacts.thumbnails
     return await thumbnail_response(
@@ -183,7 +183,7 @@ async def get_upload_thumbnail(
 async def get_upload_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
-    """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
+    """Return the texts in a file's metadata, such as the workflow that made it."""
     upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     return await texts_response(
         caller,
@@ -200,12 +200,12 @@ async def get_upload_texts(
     responses=responses(401, 403, 404),
 )
 async def delete_upload(services: TheServices, caller: MayRun, digest: Digest) -> None:
-    """Delete a file that was brought; jobs that wait for their turn can't read it any more."""
+    """Delete an uploaded file. Waiting jobs can no longer read it."""
     await services.run_file_task(services.uploads.delete, digest, caller.only_client)
 
 
 def _check_length(request: Request, most: int) -> None:
-    """Refuse what says itself that it is too large, before anything of it is read."""
+    """Refuse a request with a too large `Content-Length` before its body is read."""
     length = request.headers.get("content-length", "")
     # A form has a few more bytes than its file.
     if length.isdecimal() and int(length[:18]) > most + (64 << 10):
@@ -213,7 +213,7 @@ def _check_length(request: Request, most: int) -> None:
 
 
 async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
-    """The name of the one file in a form, and its bytes as they come."""
+    """Return the name of the single file in a form, and its bytes as a stream."""
     events = form_events(request.stream(), request.headers["content-type"], parts=1)
     first = await anext(events, None)
     if not isinstance(first, PartBegins) or first.filename is None or first.name != "file":

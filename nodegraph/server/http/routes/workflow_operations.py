@@ -34,14 +34,14 @@ _COMFYUI_EXAMPLE = {
 
 
 class NotTranslated(Refused):
-    """What is to be translated is no workflow of ComfyUI's, damaged, or too intricate."""
+    """The document is not a ComfyUI workflow, is damaged, or is too complex."""
 
     code = "not-translated"
     status = 422
 
 
 class ImportWish(BaseModel):
-    """A workflow of ComfyUI: its document, or the texts of an image or video that carries it."""
+    """A ComfyUI workflow: its document, or the metadata of an image or video that contains it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,9 +71,9 @@ class ImportWish(BaseModel):
 async def import_workflow(
     services: TheServices, caller: MayRead, body: ImportWish
 ) -> shapes.Translated:
-    """The same as a workflow of nodegraph; what can't be translated stays as a placeholder.
+    """Translate a ComfyUI workflow. Nodes that cannot be translated become placeholders.
 
-    The planner does it, as packs may say how nodes of their own are translated.
+    The planner process translates it, because packs can define how their nodes are translated.
     """
     limits = services.server.limits
     _check_nodes(body.document or {}, limits.nodes)
@@ -90,7 +90,7 @@ async def import_workflow(
 
 
 def _check_text(text: str, limits: BodyLimits) -> None:
-    """Texts have levels and values within them that the gate before the routes doesn't see."""
+    """Check the JSON inside a text, which the gate before the routes does not see."""
     gauge = JsonGauge(limits.json_depth, limits.json_values)
     gauge.feed(text.encode("utf-8", "surrogatepass"))
 
@@ -129,7 +129,7 @@ _EXAMPLE = {
 
 
 class ScriptWish(BaseModel):
-    """A workflow that a script is to build."""
+    """The workflow that the script builds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -150,9 +150,9 @@ class PythonScript(BaseModel):
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
 async def write_script(services: TheServices, caller: MayRead, body: ScriptWish) -> PythonScript:
-    """The script that builds the very same workflow, as `nodegraph export --python` writes it.
+    """Return the script that builds exactly this workflow, like `nodegraph export --python`.
 
-    It need not be complete, nor able to run.
+    The workflow may be incomplete or not executable.
     """
     await services.run_in_thread(parse_workflow, body.workflow, services.server.limits.nodes)
     arguments = {"workflow": body.workflow}
@@ -168,9 +168,9 @@ async def write_script(services: TheServices, caller: MayRead, body: ScriptWish)
 async def validate_workflow(
     services: TheServices, caller: MayRead, body: WorkflowWish
 ) -> shapes.Checked:
-    """Everything that is wrong with a workflow and the values of its parameters, at once.
+    """Return all problems of a workflow and of its parameter values at once.
 
-    A workflow that isn't valid is a fine request: the status is 200 in both cases.
+    The status is 200 for invalid workflows, too.
     """
     return await validate_request(services, caller, body)
 
@@ -182,5 +182,5 @@ async def validate_workflow(
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
 async def plan_workflow(services: TheServices, caller: MayRead, body: WorkflowWish) -> Response:
-    """What a run would do, node by node, and what it is expected to take."""
+    """Return what a run would do, node by node, with its expected time and memory."""
     return json_response(await plan_request(services, caller, body))

@@ -54,7 +54,7 @@ DOCUMENT: dict[str, Any] = {
 }
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
+    304: {"description": "The client already has this version, according to `If-None-Match`."},
 }
 
 Name = Annotated[
@@ -65,12 +65,17 @@ Document = Annotated[
     dict[str, Any], Body(description="The content of a workflow file.", examples=[_EXAMPLE])
 ]
 IfMatch = Annotated[str | None, Header(description="ETag of the version to change.")]
-IfNoneMatch = Annotated[str | None, Header(description="`*` to create only a new one.")]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        description="ETag of the version that the client has, or `*` to create only a new workflow."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class SavedAs(shapes.SavedVersion):
-    """How a workflow is kept."""
+    """A workflow as it was saved: its name and version."""
 
     __pydantic_config__ = described("SavedAs", is_open=False)
 
@@ -78,14 +83,14 @@ class SavedAs(shapes.SavedVersion):
 
 
 class VersionList(BaseModel):
-    """The versions of a saved workflow that are kept, the newest first."""
+    """Stored versions of a saved workflow, the newest first."""
 
     items: list[shapes.SavedVersion]
     next: str | None = None
 
 
 class SavedList(BaseModel):
-    """Some saved workflows, by name."""
+    """A page of saved workflows, sorted by name."""
 
     items: list[shapes.SavedItem]
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
@@ -106,7 +111,7 @@ async def list_workflows(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """The saved workflows, by name."""
+    """Return the saved workflows, sorted by name."""
     page = await services.run_in_thread(
         services.workflows.page, text=text, limit=limit, after=cursor
     )
@@ -122,7 +127,7 @@ async def list_workflows(
 async def get_workflow(
     services: TheServices, caller: MayRead, name: Name, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """The workflow's file as it was saved; `Content-Location` says which version it is."""
+    """Return the workflow file as it was saved. `Content-Location` names its version."""
     saved = await services.run_in_thread(services.workflows.get, name)
     return _file(saved, if_none_match)
 
@@ -144,9 +149,9 @@ async def put_workflow(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> SavedAs:
-    """Keep a workflow under a name; what differs from what is there becomes its next version.
+    """Save a workflow under a name. If it differs from the stored one, it is the next version.
 
-    It need not be complete, nor able to run. Keys that nodegraph doesn't know are kept.
+    It may be incomplete or not executable. Keys that nodegraph does not know are kept.
     """
     workflow = await services.run_in_thread(_read, document, services.server.limits.nodes)
 
@@ -171,7 +176,7 @@ async def put_workflow(
 async def delete_workflow(
     services: TheServices, caller: MayRun, name: Name, if_match: IfMatch = None
 ) -> None:
-    """Delete a workflow with all its versions. Jobs that were submitted with it keep theirs."""
+    """Delete a workflow with all its versions. Jobs that were submitted with it keep their copy."""
     await services.run_in_thread(
         services.workflows.delete, name, lambda digest: check_match(if_match, digest)
     )
@@ -183,7 +188,7 @@ async def delete_workflow(
     responses=responses(401, 403, 404, 422),
 )
 async def list_versions(services: TheServices, caller: MayRead, name: Name) -> VersionList:
-    """The versions that are kept, the newest first."""
+    """Return the stored versions, the newest first."""
     versions = await services.run_in_thread(services.workflows.versions, name)
     return VersionList(items=[_version(name, version) for version in versions])
 
@@ -201,7 +206,7 @@ async def get_version(
     version: Annotated[int, Path(ge=1, le=999_999_999, examples=[3])],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The workflow's file as it was then."""
+    """Return the workflow file of this version."""
     saved = await services.run_in_thread(services.workflows.get, name, version)
     return _file(saved, if_none_match)
 
@@ -234,5 +239,5 @@ def _version(name: str, version: Version) -> shapes.SavedVersion:
 
 
 def _item(entry: SavedEntry) -> dict[str, Any]:
-    """As `shapes.SavedItem` says."""
+    """Return the fields of `shapes.SavedItem`."""
     return shape_fields(shapes.SavedItem, entry, href=_href(entry.name))
