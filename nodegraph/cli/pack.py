@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -116,7 +117,7 @@ def test(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Test each node and each sampler of a pack.
+    """Test each node, sampler, schedule and guider of a pack.
 
     A node runs its example (examples/Name.json in the pack), or generated values where its
     ports are simple, in a temporary home. It must run, return what it declares, give the
@@ -155,7 +156,7 @@ def _print(pack: PackVerdicts) -> None:
     for problem in pack.problems:
         echo(("problem: ", "red"), problem)
     echo()
-    if pack.nodes or not pack.samplers:
+    if pack.nodes or not (pack.samplers or pack.functions):
         head: list[Sequence[StyledText]] = [
             [("node", "bold"), *((name, "bold") for name in CHECKS)]
         ]
@@ -165,10 +166,12 @@ def _print(pack: PackVerdicts) -> None:
     if pack.samplers:
         _print_samplers(pack.samplers)
     wrong = pack.fault_count
-    counts = {"node": len(pack.nodes), "sampler": len(pack.samplers)}
-    tried = [pluralize(count, word) for word, count in counts.items() if count]
+    counts = Counter(kind for kind, _ in pack.functions)
+    counts.update(node=len(pack.nodes), sampler=len(pack.samplers))
+    words = ("node", "sampler", "schedule", "guider")
+    tried = [pluralize(counts[word], word) for word in words if counts[word]]
     echo(
-        f"{' and '.join(tried) or '0 nodes'}: ",
+        f"{', '.join(tried) or '0 nodes'}: ",
         (f"{pluralize(wrong, 'fault')}", "red") if wrong else ("all passed", "green"),
     )
 

@@ -546,6 +546,23 @@ def test_the_order_of_a_packs_sampler_is_measured(tmp_path: Path) -> None:
     assert not found.is_passed
 
 
+def test_the_test_of_a_pack_tries_schedules_and_guiders(tmp_path: Path) -> None:
+    module = tmp_path / "curves.py"
+    module.write_text(CURVE + GUIDER)
+    found = check_pack(pack_at(module))
+    assert found.functions == [("schedule", "cosine"), ("guider", "rescaled")]
+    assert found.is_passed
+
+    module.write_text(
+        CURVE.partition("    return ")[0]
+        + "    return [1.0] * steps\n"
+        + GUIDER.replace("return guided *", "return scale #")
+    )
+    schedule, guider = check_pack(pack_at(module)).problems
+    assert "the function of the schedule cosine returns no descending noise levels" in schedule
+    assert "the function of the guider rescaled returns no prediction" in guider
+
+
 def test_a_sampler_of_a_pack_that_has_the_name_of_a_built_in_one_is_told(tmp_path: Path) -> None:
     module = tmp_path / "twice.py"
     module.write_text(SAMPLER.replace("ab2", "euler"))

@@ -115,7 +115,8 @@ class PackVerdicts:
     """Verdicts of all checks of a pack.
 
     Attributes:
-        problems: Problems of the pack as a whole.
+        problems: Problems of the pack as a whole, and of its schedules and guiders.
+        functions: Kind and name of each of its schedules and guiders that was tried.
     """
 
     name: str
@@ -123,6 +124,7 @@ class PackVerdicts:
     nodes: Sequence[NodeVerdicts] = ()
     problems: Sequence[str] = ()
     samplers: Sequence[SamplerVerdict] = ()
+    functions: Sequence[tuple[str, str]] = ()
 
     @property
     def fault_count(self) -> int:
@@ -144,6 +146,7 @@ class PackVerdicts:
             "problems": list(self.problems),
             "nodes": [node.as_dict() for node in self.nodes],
             "samplers": [sampler.as_dict() for sampler in self.samplers],
+            "functions": [{"kind": kind, "name": name} for kind, name in self.functions],
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -145,14 +146,63 @@ def check_pack(
         problems = [*registry.problems, *_stray_examples(pack, registry), *_scripts(registry)]
         problems += _left_out_plugins(bench, pack, problems)
         verdicts = [_checked(bench, name) for name in follow(types)]
-        samplers = [] if nodes else [check_sampler_order(name) for name in _samplers(registry)]
-    return PackVerdicts(pack.name or "nodegraph", str(pack.root), verdicts, problems, samplers)
+        samplers, functions = [], []
+        if not nodes:
+            samplers = [check_sampler_order(name) for name in _plugins(registry, "sampler")]
+            for word, check in (("schedule", check_schedule), ("guider", check_guider)):
+                names = _plugins(registry, word)
+                functions += [(word, name) for name in names]
+                problems += filter(None, map(check, names))
+    return PackVerdicts(
+        pack.name or "nodegraph", str(pack.root), verdicts, problems, samplers, functions
+    )
 
 
-def _samplers(registry: Registry) -> list[str]:
-    from nodegraph.families.sampler_names import SAMPLER_PLUGINS
+def _plugins(registry: Registry, word: str) -> list[str]:
+    return registry.plugins.names(f"nodegraph.{word}s")
 
-    return registry.plugins.names(SAMPLER_PLUGINS.name)
+
+_SIGMAS = {"discrete": (14.6, 0.03), "flow": (1.0, 0.003)}
+"""By kind of noise: sigmas of the first and the last step, as models have them."""
+
+
+def check_schedule(name: str) -> str:
+    """Try the function of a schedule with several numbers of steps.
+
+    Args:
+        name: Of a schedule that a pack in use brings.
+    Returns:
+        What is wrong; empty if nothing is.
+    """
+    from nodegraph.families.sampler_names import SCHEDULE_PLUGINS
+    from nodegraph.families.sigma_curves import plugin_levels
+
+    try:
+        for kind, steps in product(SCHEDULE_PLUGINS[name].record["kinds"], (1, 2, 20)):
+            plugin_levels(name, steps, *_SIGMAS[kind])
+    except NodegraphError as error:
+        return f"{error}"
+    return ""
+
+
+def check_guider(name: str) -> str:
+    """Try the function of a guider with random predictions; arguments as of `check_schedule`."""
+    import torch
+
+    from nodegraph.sampling.guiders.classifier_free import guided_by_function
+    from nodegraph.sampling.guiders.methods import GUIDER_PLUGINS, GuiderFunction
+
+    noise = torch.Generator().manual_seed(0)
+    positive, negative = (torch.randn(2, 4, 8, 8, generator=noise) for _ in range(2))
+    try:
+        guider: GuiderFunction = GUIDER_PLUGINS[name].load()
+        for scale in (0.0, 1.0, 7.5):
+            guided = guided_by_function(name, guider.combine, positive, negative, scale)
+            if not guided.isfinite().all():
+                return f"the guider {name} returns NaN or infinity at a scale of {scale:g}"
+    except NodegraphError as error:
+        return f"{error}"
+    return ""
 
 
 def _left_out_plugins(bench: Workbench, pack: Pack, known: Sequence[str]) -> list[str]:

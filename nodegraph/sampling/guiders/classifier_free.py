@@ -185,27 +185,40 @@ class FunctionGuidance(StatelessGuider):
         return self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """What the function returns, in the precision of the model.
-
-        Raises:
-            InvalidValue: It is no tensor of the latent's shape, or the function raises an error; on
-                port ``guider``.
-        """
-        positive, negative = outputs["positive"], outputs["negative"]
+        """See `guided_by_function`."""
         scale = self.guided_model.scale(moment)
-        try:
-            guided: Any = self.function(positive.float(), negative.float(), scale)
-        except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
-            raise_plugin_fault(error, "guider", self.name, self.function)
-        misfit = tensor_misfit(guided, positive)
-        if misfit is not None:
-            actual, expected = misfit
-            what = "returns no prediction"
-            raise plugin_fault(
-                "guider", self.name, self.function, what, actual=actual, expected=expected
-            )
-        combined: Tensor = guided.to(positive.dtype)
-        return combined
+        positive, negative = outputs["positive"], outputs["negative"]
+        return guided_by_function(self.name, self.function, positive, negative, scale)
+
+
+def guided_by_function(
+    name: str,
+    function: Callable[[Tensor, Tensor, float], Tensor],
+    positive: Tensor,
+    negative: Tensor,
+    scale: float,
+) -> Tensor:
+    """The guided prediction of a package's or a pack's function, in the precision of the model.
+
+    Args:
+        name: Name of the guider.
+        function: See `nodegraph.sampling.guiders.methods.GuiderFunction`.
+        positive, negative: The model's predictions.
+    Raises:
+        InvalidValue: The function raises an error, or returns something else than a tensor like the
+            predictions; on port ``guider``.
+    """
+    try:
+        guided: Any = function(positive.float(), negative.float(), scale)
+    except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
+        raise_plugin_fault(error, "guider", name, function)
+    misfit = tensor_misfit(guided, positive)
+    if misfit is not None:
+        actual, expected = misfit
+        what = "returns no prediction"
+        raise plugin_fault("guider", name, function, what, actual=actual, expected=expected)
+    combined: Tensor = guided.to(positive.dtype)
+    return combined
 
 
 @dataclass(frozen=True, slots=True)
