@@ -161,24 +161,24 @@ class Moment:
 
 
 class Guider(Protocol):
-    """Which sides are evaluated at a step, and what their outputs add up to.
+    """Choice of the sides that are evaluated at a step, and combination of their outputs.
 
-    One that keeps something between steps says so in `state`, so that a sampling that goes on
-    later goes on to the same bits.
+    A guider that keeps tensors between steps returns them from `state`, so that a resumed sampling
+    gives the same bits.
     """
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
-        """What to evaluate; ``positive`` is always among it."""
+        """The sides to evaluate; ``positive`` is always one of them."""
         ...
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """The output that the sampler is fed, of those of the sides."""
+        """Combine the outputs of the sides into the sampler's input."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """What is kept between steps, by name."""
+        """Tensors that are kept between steps, by name."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Restore the tensors that `state` returned."""
         ...

@@ -45,19 +45,21 @@ TableLevels = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How a sampler lays its steps over the training timesteps.
+    """Placement of a sampler's steps on the training timesteps.
 
     Attributes:
-        spacing: Its custom where the model's scheduler file doesn't say.
-        integer_timesteps: The model is asked at whole timesteps only.
-        reads_table: The model's table of cumulative alphas decides, not the noise levels.
-        closing: One point more is laid and the last dropped: there the noise is gone.
-        full_range: Karras' and exponential levels run between the least and the greatest noise of
-            the model, not between those of the normal schedule's ends.
-        distilled: The normal schedule is the one latent consistency models are distilled on.
-        flow: With flow models, its custom, of `nodegraph.sampling.flow_schedules.FLOW_GRIDS`;
-            the rest isn't asked then.
-        is_comfyui: As ComfyUI lays them, alike for all samplers; see
+        spacing: Spacing of the timesteps if the model's scheduler file has none: ``leading``,
+            ``linspace`` or ``trailing``.
+        integer_timesteps: Whether the model is evaluated only at whole timesteps.
+        reads_table: Whether the sampler uses the model's table of cumulative alphas instead of
+            sigmas.
+        closing: Whether one more point is placed and the last one, without noise, is dropped.
+        full_range: Whether Karras and exponential schedules cover the model's full sigma range
+            instead of the range of the normal schedule.
+        distilled: Whether the normal schedule has the timesteps of latent consistency distillation.
+        flow: Placement for flow models, from `nodegraph.sampling.flow_schedules.FLOW_GRIDS`. The
+            other attributes have no effect for these.
+        is_comfyui: Whether steps are placed as in ComfyUI, equal for all samplers; see
             `nodegraph.families.comfyui_sigmas`.
     """
 
@@ -72,23 +74,23 @@ class Grid:
 
 
 TABLE = Grid("leading", integer_timesteps=True, reads_table=True)
-"""As diffusers' DDIM and DDPM schedulers do."""
+"""Steps of diffusers' DDIM and DDPM schedulers."""
 CONTINUOUS = Grid("linspace")
-"""As diffusers' Euler and Heun schedulers do."""
+"""Steps of diffusers' Euler and Heun schedulers."""
 CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
-"""The same for those that need the logarithm of the image's share: a flow's begins above none."""
+"""The same for methods over log-SNR: the first sigma of flow models is below 1."""
 MULTISTEP = Grid(
     "linspace", integer_timesteps=True, closing=True, full_range=True, flow="below_one"
 )
-"""As diffusers' DPM-Solver schedulers do."""
+"""Steps of diffusers' DPM-Solver schedulers."""
 CORRECTED = replace(MULTISTEP, flow="from_one")
-"""As diffusers' UniPC scheduler does: the same but for flow models."""
+"""Steps of diffusers' UniPC scheduler, which differ only for flow models."""
 DISTILLED = Grid("leading", integer_timesteps=True, reads_table=True, distilled=True)
-"""As diffusers' LCM scheduler does."""
+"""Steps of diffusers' LCM scheduler."""
 COMMON = Grid("linspace", integer_timesteps=True, full_range=True, flow="common", is_comfyui=True)
-"""As ComfyUI does for all samplers."""
+"""Steps of ComfyUI, for all samplers."""
 COMMON_FINITE = replace(COMMON, flow="common_finite")
-"""The same for those that need the logarithm of the image's share: a flow's begins above none."""
+"""The same for methods over log-SNR: the first sigma of flow models is below 1."""
 
 
 def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:

@@ -1,6 +1,6 @@
 """Noise parametrizations (VE, VP, flow): convert between latents, noise and model outputs.
 
-A sampler is handed one of these and asks it; so the same method walks models of several kinds.
+A sampler uses one of these, so the same method samples models of several kinds.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class NoiseSpace(ABC):
 
     @abstractmethod
     def pure_noise(self, noise: Tensor) -> Tensor:
-        """Where sampling starts when nothing is given but standard normal noise."""
+        """The first x of a sampling that starts from standard normal noise."""
 
     @abstractmethod
     def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
@@ -77,11 +77,11 @@ class NoiseSpace(ABC):
 
     @abstractmethod
     def model_input(self, x: Tensor, step_index: int) -> Tensor:
-        """x at a level as the model takes it."""
+        """Scale x at a level to the model's input."""
 
     @abstractmethod
     def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
-        """The clean latent that the model's output for x at a level stands for."""
+        """Convert the model's output for x at a level to the predicted clean latent."""
 
     @abstractmethod
     def alpha_deviation(
@@ -305,7 +305,7 @@ class PreservingSpace(MixingSpace):
         return output
 
     def to_noise(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
-        """The noise that the model's output for x at a level stands for."""
+        """Convert the model's output for x at a level to the predicted noise."""
         alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
             return output
@@ -334,7 +334,7 @@ class TablePreservingSpace(PreservingSpace):
 
 
 class SigmaPreservingSpace(PreservingSpace):
-    """Computes alpha and deviation from sigma, so that any noise level will do."""
+    """Computes alpha and deviation from sigma, so that it supports any noise level."""
 
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
@@ -350,7 +350,7 @@ def _clipped(denoised: Tensor, noise: NoiseSchedule, *, by_default: bool) -> Ten
 
 
 Spaces = Mapping[str, Callable[[NoiseLevels, Any], NoiseSpace]]
-"""By kind of noise: what makes a space of noise levels and a model's noise."""
+"""By kind of noise, the class of the space."""
 STRAIGHT: Spaces = {"discrete": ExplodingSpace, "flow": FlowSpace}
 """For methods that follow slopes over sigma."""
 PRESERVING: Spaces = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
