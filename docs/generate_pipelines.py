@@ -1,4 +1,5 @@
-"""Write the table of docs/pipelines.md from what the source of the installed diffusers says.
+"""Write what the source of the installed diffusers says: the table of docs/pipelines.md, and the
+catalog that nodegraph ships with.
 
 python docs/generate_pipelines.py
 """
@@ -11,7 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.source import pipeline_classes
+from nodegraph.interop.pipelines.source import (
+    SHIPPED,
+    pipeline_classes,
+    read_catalog,
+    shipped_catalog,
+    shipped_document,
+)
 
 TARGET = Path(__file__).with_name("pipelines.md")
 BEGIN = "<!-- table: python docs/generate_pipelines.py -->"
@@ -110,5 +117,8 @@ _FOLLOWED = {
 }
 
 if __name__ == "__main__":
+    if shipped_catalog() is None:
+        SHIPPED.write_bytes(shipped_document(read_catalog()))
+        shipped_catalog.cache_clear()
     page = TARGET.read_text(encoding="utf-8")
     TARGET.write_text(with_table(page, pipeline_classes()), encoding="utf-8")

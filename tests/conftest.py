@@ -107,8 +107,8 @@ from nodegraph import Session, Settings
 home = Path(sys.argv[1])
 registry = Session(Settings(home=home, leave_out=())).registry
 assert registry.node_types() and not registry.problems, registry.problems
-from nodegraph_pipelines._catalog import load_catalog
-(home / "pipelines.pickle").write_bytes(pickle.dumps(load_catalog()))
+from nodegraph.interop.pipelines.source import read_catalog
+(home / "pipelines.pickle").write_bytes(pickle.dumps(read_catalog()))
 """
 
 

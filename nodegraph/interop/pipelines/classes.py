@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal
 
 Kind = Literal[
@@ -185,3 +186,56 @@ class PipelineClass:
     config: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+_KINDS = (PipelineClass, PipelineDataclass, PipelineInput, PipelineOutput, PipelinePart)
+_BY_NAME = {kind.__name__: kind for kind in _KINDS}
+
+
+def to_stored(value: Any) -> Any:
+    """A signature, or a part of one, as JSON values; `from_stored` returns an equal one.
+
+    Tuples and dictionaries are tagged, because JSON has neither tuples nor dataclasses.
+    """
+    if isinstance(value, tuple):
+        return {"tuple": [to_stored(item) for item in value]}
+    if isinstance(value, list):
+        return [to_stored(item) for item in value]
+    if isinstance(value, dict):
+        return {"dict": {name: to_stored(item) for name, item in value.items()}}
+    if isinstance(value, _KINDS):
+        kind: Any = type(value)
+        required = _required(kind)
+        values = {item.name: getattr(value, item.name) for item in fields(value)}
+        plain = kind(**{name: values[name] for name in required})
+        return {
+            kind.__name__: {
+                name: to_stored(item)
+                for name, item in values.items()
+                if name in required or item != getattr(plain, name)
+            }
+        }
+    return value
+
+
+def from_stored(document: Any) -> Any:
+    """The value of a document from `to_stored`."""
+    if isinstance(document, list):
+        return [from_stored(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    ((tag, content),) = document.items()
+    if tag == "tuple":
+        return tuple(map(from_stored, content))
+    values = {name: from_stored(item) for name, item in content.items()}
+    return values if tag == "dict" else _BY_NAME[tag](**values)
+
+
+@cache
+def _required(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass without defaults."""
+    return tuple(
+        item.name
+        for item in fields(kind)
+        if item.default is MISSING and item.default_factory is MISSING
+    )

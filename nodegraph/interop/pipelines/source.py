@@ -1,7 +1,9 @@
 """Read every pipeline class of the installed diffusers from its source code.
 
-Imports neither diffusers nor torch: reading all classes takes seconds, and a class that can't be
-imported because a package is missing is listed too, with that package's name.
+Imports neither diffusers nor torch, and a class that can't be imported because a package is missing
+is listed too, with that package's name. Reading all classes takes seconds. So nodegraph ships with
+what was read of one release of diffusers (`SHIPPED`), which counts as long as exactly that release
+is installed and read by the same code.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
+import lzma
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -23,6 +28,8 @@ from nodegraph.interop.pipelines.classes import (
     PipelineInput,
     PipelineOutput,
     PipelinePart,
+    from_stored,
+    to_stored,
 )
 from nodegraph.interop.pipelines.reading import tables
 from nodegraph.interop.pipelines.reading.annotations import NoLiteral, literal, read_annotation
@@ -471,9 +478,7 @@ def pipelines_and_dataclasses(
     return _all(folder)[:2]
 
 
-def pipelines_and_faults(
-    folder: Path | None = None,
-) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]:
+def pipelines_and_faults(folder: Path | None = None) -> Catalog:
     """The same, and what is wrong with files and classes that were left out, by their names."""
     return _all(folder)
 
@@ -489,6 +494,9 @@ def pipeline_class(name: str, folder: Path | None = None) -> PipelineClass | Non
     """
     if not name.isidentifier():
         return None
+    shipped = None if folder else shipped_catalog()
+    if shipped is not None:
+        return shipped[0].get(name)
     with collector_paused():
         return PipelineReader(SourcePackage(folder or diffusers_folder())).named(name)
 
@@ -501,16 +509,82 @@ def pipeline_dataclass(name: str, folder: Path | None = None) -> PipelineDatacla
     """
     if not name.isidentifier():
         return None
+    shipped = None if folder else shipped_catalog()
+    if shipped is not None:
+        return shipped[1].get(name)
     with collector_paused():
         return PipelineReader(SourcePackage(folder or diffusers_folder())).read_dataclass(name)
 
 
-def _all(
-    folder: Path | None,
-) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]:
+Catalog = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
+"""All pipeline classes, the dataclasses of their inputs, and faults of those left out."""
+
+
+def _all(folder: Path | None) -> Catalog:
+    shipped = None if folder else shipped_catalog()
+    return shipped or read_catalog(folder)
+
+
+def read_catalog(folder: Path | None = None) -> Catalog:
+    """Read the source of all pipeline classes, without what was read of them before."""
     with collector_paused():
         package = SourcePackage(folder or diffusers_folder())
         reader = PipelineReader(package)
         pipelines = {item.name: item for item in reader.every()}
     faults = {**package.broken, **reader.faults}
     return dict(sorted(pipelines.items())), dict(sorted(reader.dataclasses.items())), faults
+
+
+SHIPPED = Path(__file__).with_name("catalog.json.xz")
+"""Made by `python docs/generate_pipelines.py`."""
+
+
+@cache
+def shipped_catalog() -> Catalog | None:
+    """What was read of diffusers before; None if another release is installed, or changed code."""
+    stamp = _shipped_stamp()
+    if stamp is None or not SHIPPED.is_file():
+        return None
+    document = json.loads(lzma.decompress(SHIPPED.read_bytes()))
+    if document["stamp"] != stamp:
+        return None
+    classes, dataclasses, faults = from_stored(document["catalog"])
+    return classes, dataclasses, faults
+
+
+def shipped_document(catalog: Catalog) -> bytes:
+    """A catalog of the installed diffusers as the content of `SHIPPED`.
+
+    Raises:
+        InvalidValue: diffusers was not installed by pip or the like, so its release is not known.
+    """
+    stamp = _shipped_stamp()
+    if stamp is None:
+        raise InvalidValue("diffusers has no list of its files", hint="Install it with pip.")
+    stored = to_stored(tuple(map(dict, catalog)))
+    document = {"version": distribution(_PACKAGE).version, "stamp": stamp, "catalog": stored}
+    return lzma.compress(json.dumps(document).encode(), preset=9)
+
+
+def _shipped_stamp() -> str | None:
+    """Changes with the release of diffusers, by its list of files, and with the code that reads it.
+
+    None where there is no list, as of a checkout, or where files are not those of the list.
+    """
+    try:
+        package = distribution(_PACKAGE)
+        root = Path(str(package.locate_file("")))
+        # Other lines differ by machine: scripts name the interpreter, and byte code its version.
+        lines = (package.read_text("RECORD") or "").splitlines()
+        files = sorted(line for line in lines if line.startswith("diffusers/") and ".py," in line)
+        parts = (line.rsplit(",", 2) for line in files)
+        is_as_listed = all((root / name).stat().st_size == int(size) for name, _, size in parts)
+    except (PackageNotFoundError, OSError, ValueError):
+        return None
+    if not (files and is_as_listed and root / _PACKAGE == diffusers_folder()):
+        return None
+    here = Path(__file__).parent
+    digest = hashlib.sha256("\n".join(files).encode())
+    for path in (*sorted((here / "reading").glob("*.py")), Path(__file__), here / "classes.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import ast
 import json
+import lzma
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput, to_stored
 from nodegraph.interop.pipelines.reading.source_modules import collector_paused
 from nodegraph.interop.pipelines.source import (
+    SHIPPED,
     diffusers_folder,
     diffusers_stamp,
     pipeline_class,
     pipeline_dataclass,
+    shipped_catalog,
 )
 from tests.pipelines.reading.conftest import Everything
 
@@ -31,6 +35,29 @@ def _input(found: PipelineClass, name: str) -> PipelineInput:
 
 def _shown(classes: Classes) -> Iterator[tuple[str, PipelineInput]]:
     return ((name, item) for name, found in classes.items() for item in found.inputs)
+
+
+def test_the_shipped_catalog_is_what_is_read_of_that_release(everything: Everything) -> None:
+    """If not: python docs/generate_pipelines.py."""
+    shipped = json.loads(lzma.decompress(SHIPPED.read_bytes()))
+    if shipped["version"] == version("diffusers"):
+        assert to_stored(shipped_catalog()) == to_stored(everything)
+    else:
+        assert shipped_catalog() is None
+
+
+def test_another_release_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "diffusers-99.0.dist-info"
+    there.mkdir()
+    (there / "METADATA").write_text("Metadata-Version: 2.1\nName: diffusers\nVersion: 99.0\n")
+    (there / "RECORD").write_text("diffusers/__init__.py,sha256=another,1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    shipped_catalog.cache_clear()
+    try:
+        assert shipped_catalog() is None
+        assert pipeline_class("StableAudioPipeline") is not None
+    finally:
+        shipped_catalog.cache_clear()
 
 
 def test_a_sound_pipeline_is_read_as_people_would_describe_it(classes: Classes) -> None:
