@@ -86,12 +86,26 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "The parts of one model or of one kind of network in files": {
         "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
     },
+    "A sampler's name in diffusers": {
+        "nodegraph/sampling/samplers/euler.py": "ltx",
+    },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",
     },
 }
 """By reason: the files, and the families that each names. Families of items aren't looked for:
 their names are English words."""
+
+
+_SPELLINGS = {
+    "qwenimage": "qwen",
+    "hunyuanimage": "hunyuan",
+    "ltxv": "ltx",
+    "kontext": "flux",
+    "klein": "flux",
+}
+"""Other spellings, and models that have names of their own, with the stem of their family. Classes
+that several families share, as `UNet2DConditionModel`, and text encoders, as UMT5, name none."""
 
 
 def _stem(name: str) -> str:
@@ -109,14 +123,17 @@ def _pattern() -> re.Pattern[str]:
     images = {name: one for name, one in families.items() if not isinstance(one, ItemFamily)}
     titles = {re.sub(r"[^a-z]", "", one.title.lower()) for one in images.values()}
     stems = {_stem(name) for name in images} | {one for one in titles if one == "stablediffusion"}
-    choices = "|".join("_?".join(stem) for stem in sorted(stems))
-    return re.compile(rf"(?<![a-z])({choices})(?![a-z])")
+    choices = "|".join("_?".join(stem) for stem in sorted(stems | _SPELLINGS.keys()))
+    # diffusers joins `AutoencoderKL` and the name, as in `AutoencoderKLLTXVideo`.
+    return re.compile(rf"(?:(?<![a-z])|(?<=_kl))({choices})(?![a-z])")
 
 
 def named_families(text: str) -> set[str]:
     """The families that an identifier or a text names, by their stems."""
-    flat = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-. ]", "_", text).lower()
-    return {match[1].replace("_", "") for match in _pattern().finditer(flat)}
+    borders = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[-. ]"
+    flat = re.sub(borders, "_", text).lower()
+    words = (match[1].replace("_", "") for match in _pattern().finditer(flat))
+    return {_SPELLINGS.get(word, word) for word in words}
 
 
 def _texts(module: Module) -> Iterator[str]:
@@ -180,6 +197,11 @@ def test_each_mention_of_a_family_has_a_reason() -> None:
         ("influx luminance wander", set()),
         ("z-image", {"zimage"}),
         ("Stable Diffusion 3 or HiDream", {"stablediffusion", "hidream"}),
+        ("AutoencoderKLWan", {"wan"}),
+        ("AutoencoderKLLTXVideo", {"ltx"}),
+        ("ltxv qwenimage", {"ltx", "qwen"}),
+        ("HunyuanImageTransformer2DModel hunyuanimage", {"hunyuan"}),
+        ("kontext Klein", {"flux"}),
     ],
 )
 def test_a_family_is_recognised_in_a_text(text: str, stems: set[str]) -> None:

@@ -223,6 +223,8 @@ def _nearest(path: Path) -> Path:
 
 
 def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
+    from nodegraph.families.registry import rejected_families
+
     try:
         registry = session.registry
     except NodegraphError as error:
@@ -232,7 +234,7 @@ def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
     diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
     if "built in" not in diagnosis.packs:
         diagnosis.problems.append("the built-in nodes cannot be loaded")
-    diagnosis.warnings += [*registry.problems, *_script_problems(registry)]
+    diagnosis.warnings += [*registry.problems, *_script_problems(registry), *rejected_families()]
 
 
 def _script_problems(registry: Registry) -> Iterator[str]:

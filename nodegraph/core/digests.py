@@ -8,6 +8,8 @@ with blake3.
 A value has no digest if its content isn't known in full. Of numpy's arrays, only those that are
 nothing but their numbers have one: no arrays of objects, and none with padding bytes without
 meaning (aligned records, long doubles).
+
+The code of an installed package has a digest, too; its modules are imported by `import_verified`.
 """
 
 from __future__ import annotations
@@ -18,13 +20,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from importlib import import_module
+from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from time import time_ns
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
 import msgpack
 from blake3 import blake3
+
+from nodegraph.core.files import package_files
+from nodegraph.errors import InvalidValue
 
 STARTED = time_ns()
 """When this process may first have imported a file whose code enters a digest, in Unix time."""
@@ -394,3 +401,64 @@ def tensor_kind(tensor: Any) -> str | None:
     if not is_plain:
         return None
     return f"{name}+grad" if tensor.requires_grad else name
+
+
+_CODE: dict[str, Digest] = {}
+"""By top-level package: the first digest of its code that this process has read. Keys of results
+contain it. A module that is imported later may already be edited: see `import_verified`."""
+_VERIFIED: set[str] = set()
+"""Modules whose code is that of the digest. Those that were imported before it was read are: a
+change since the process started is part of the digest."""
+_STALE: set[str] = set()
+"""Modules that were imported after their package changed."""
+
+
+def code_digest(module: str) -> Digest:
+    """The digest of the Python files of a module's top-level package, as they are now."""
+    package = _top_level(module)
+    digest = _package_digest(package)
+    if package not in _CODE:
+        _VERIFIED.update(name for name in list(sys.modules) if _top_level(name) == package)
+        _CODE[package] = digest
+    return digest
+
+
+def import_verified(module: str) -> ModuleType:
+    """Import a module of a package, and check that the package has not changed since
+    `code_digest` read it.
+
+    Raises:
+        InvalidValue: It changed before the module was imported. This lasts until the process ends,
+            because the module in memory cannot be replaced.
+        Exception: What the module raises.
+    """
+    imported = import_module(module)
+    package = _top_level(module)
+    if module not in _VERIFIED and package in _CODE:
+        if module not in _STALE and _package_digest(package) == _CODE[package]:
+            _VERIFIED.add(module)
+        else:
+            _STALE.add(module)
+            raise InvalidValue(
+                f"the package {package} changed after nodegraph read its code",
+                hint="Restart nodegraph (or the server) to use the new code.",
+            )
+    return imported
+
+
+def _top_level(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _package_digest(package: str) -> Digest:
+    files = package_files(package)
+    return digest_bytes("\n".join(f"{file.name} {_file_digest(file)}" for file in files).encode())
+
+
+def _file_digest(file: Path) -> Digest:
+    try:
+        digest, changed = digest_bytes(file.read_bytes()), file.stat().st_ctime_ns
+    except OSError:
+        return ""  # such as a link to nothing, by which an editor notes that it has a file open
+    # The process may have imported the file before it changed: then no other one has the same.
+    return digest if changed < STARTED else f"{digest} {THIS_PROCESS}"

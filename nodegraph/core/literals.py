@@ -301,7 +301,7 @@ def _choice_faults(value: Any, schema: Schema) -> list[_Fault]:
         near = "" if hint else did_you_mean(value, shown)
         hint = hint or (near if near.startswith("Did") else "")
         if not hint and "entryPoints" in schema:
-            hint = "If a node pack brings it, install the pack."
+            hint = "If a package or node pack brings it, install that."
     listed = ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
     return [
         _Fault(

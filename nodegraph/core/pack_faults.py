@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock, Thread, get_ident
 from time import monotonic, sleep
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.plugins import module_of
 from nodegraph.core.spec import NodeSpec
@@ -230,52 +230,51 @@ def plugin_fault(
     word: str,
     name: str,
     function: Callable[..., Any],
-    what: str,
+    what: str | BaseException,
     *,
+    subject: str = "",
+    module: str = "",
     actual: str | None = None,
     expected: str | None = None,
 ) -> InvalidValue:
-    """The error of a plugin whose function breaks the contract of its group.
+    """Return the error of a plugin whose function breaks the contract of its group.
 
     Args:
         word: What a plugin of the group is called, such as ``sampler``; the port, too.
-        name: Of the plugin.
+        name: Name of the plugin.
         function: Its function; the hint names it and its module.
-        what: What the function does wrong, such as "ends too early".
+        what: What the function does wrong, such as "ends too early", or what it raised.
+        subject: Name of the function in the message, if not "the function of the sampler x".
+        module: Module in the hint, if it is not the function's.
     """
+    if isinstance(what, BaseException):
+        reason = f": {what}" if str(what) else ""
+        what = f"fails: {type(what).__name__}{reason}"
     label = getattr(function, "__name__", name)
     if label == "<lambda>":
         label = f"lambda in line {function.__code__.co_firstlineno}"
     return InvalidValue(
-        f"the function of the {word} {name} {what}",
+        f"{subject or f'the function of the {word} {name}'} {what}",
         port=word,
         given=actual,
         expected=expected,
-        hint=f"Fix `{label}` in {module_of(function)}, or use another {word}.",
+        hint=f"Fix `{label}` in {module or module_of(function)}, or use another {word}.",
     )
 
 
-def raise_plugin_fault(
-    error: BaseException, word: str, name: str, function: Callable[..., Any]
-) -> NoReturn:
-    """Raise what a plugin's function raised, as an error that names the plugin.
+def is_fault(error: BaseException) -> bool:
+    """Whether an exception of a plugin's function is a fault of the plugin.
 
-    nodegraph's own errors, lack of memory and interruptions stay as they are. `sys.exit` is an
-    error: it must not end a worker or a command.
-
-    Args:
-        word, name, function: See `plugin_fault`.
+    nodegraph's own errors, lack of memory and interruptions are none. `SystemExit` is one: it must
+    not end a worker or a command.
     """
-    unchanged: list[Any] = [NodegraphError, MemoryError, KeyboardInterrupt]
+    others: list[Any] = [NodegraphError, MemoryError, KeyboardInterrupt]
     # Both are slow to import, and no error is of a module that is not.
     if torch := sys.modules.get("torch"):
-        unchanged.append(torch.OutOfMemoryError)
+        others.append(torch.OutOfMemoryError)
     if asyncio := sys.modules.get("asyncio"):
-        unchanged.append(asyncio.CancelledError)
-    if isinstance(error, tuple(unchanged)):
-        raise error
-    what = f"fails: {type(error).__name__}: {error}"
-    raise plugin_fault(word, name, function, what) from error
+        others.append(asyncio.CancelledError)
+    return not isinstance(error, tuple(others))
 
 
 def tensor_misfit(value: object, like: Tensor) -> tuple[str, str] | None:

@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
-from nodegraph.core.files import package_files
+from nodegraph.core.digests import code_digest
 from nodegraph.errors import PackError
 
 if TYPE_CHECKING:
@@ -438,26 +436,17 @@ def _warn(text: str, error: BaseException | None = None) -> None:
     getLogger(__name__).log(WARNING if error is None else ERROR, text, exc_info=error)
 
 
-def package_release(point: EntryPoint) -> str:
-    """A package that an entry point is of, its version, and a digest of its code."""
+def package_release(point: EntryPoint, modules: Iterable[str] = ()) -> str:
+    """A package that an entry point is of, its version, and a digest of its code.
+
+    Args:
+        modules: Of which the code of other top-level packages counts, too.
+    """
     name, version = package_of(point)
     package = f"{name} {version} " if name else ""
-    return f"{package}#{_code_digest(point.module)[:12]}"
-
-
-def _code_digest(module: str) -> Digest:
-    """Of a package's Python files as they are now: that is when its plugins are imported."""
-    files = package_files(module)
-    return digest_bytes("\n".join(f"{file.name} {_bytes_digest(file)}" for file in files).encode())
-
-
-def _bytes_digest(file: Path) -> Digest:
-    try:
-        digest, changed = digest_bytes(file.read_bytes()), file.stat().st_ctime_ns
-    except OSError:
-        return ""  # such as a link to nothing, by which an editor notes that it has a file open
-    # The process may have imported the file before it changed: then no other one has the same.
-    return digest if changed < STARTED else f"{digest} {THIS_PROCESS}"
+    own, *others = dict.fromkeys(each.partition(".")[0] for each in (point.module, *modules))
+    digests = (code_digest(each)[:12] for each in (own, *sorted(others)))
+    return f"{package}#{'+'.join(digests)}"
 
 
 def named_point(point: EntryPoint) -> str:

@@ -372,8 +372,8 @@ class Family(ABC):
     # Its numbers.
 
     def channels(self, config: Config) -> int:
-        """Return the channels of its latents, by the denoiser's configuration."""
-        return int(config["in_channels"])
+        """Return the channels of its latents: the denoiser's, or those of the latent format."""
+        return int(config.get("in_channels", self.latent.channels))
 
     def trained_size(self, config: Config) -> tuple[int, int]:
         """Return the width and height in pixels that it was trained on."""

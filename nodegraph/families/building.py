@@ -17,7 +17,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -34,7 +33,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.core.digests import import_verified
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.vocabulary import read_clip_vocabulary
 from nodegraph.weights.single_files.base import fault_text
@@ -410,8 +410,10 @@ def library_class(name: str, module: str = "") -> Any:
 
 def _class_of(module: str, name: str) -> Any:
     try:
-        model_class = getattr(import_module(module), name)
-    except Exception as error:
+        model_class = getattr(import_verified(module), name)
+    except NodegraphError:
+        raise
+    except (Exception, SystemExit) as error:
         raise InvalidValue(
             f"the class {name} of {module} cannot be imported: {type(error).__name__}: {error}"
         ) from error

@@ -1,20 +1,32 @@
-"""Load and check model families from entry points of installed packages."""
+"""Load, check and guard model families from entry points of installed packages.
+
+A family of a package raises errors that name the family, the package and the method. A built-in
+family raises its exceptions unchanged. Imports no torch.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.metadata import EntryPoint
+from functools import partial, wraps
 from logging import ERROR, WARNING, getLogger
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from nodegraph.core.plugins import entry_points, named_point, package_release
+from nodegraph.core.pack_faults import is_fault, plugin_fault
+from nodegraph.core.plugins import entry_points, module_of, named_point, package_release
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family, Part
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from torch import Tensor
 
 _RENAMED = {"guider": "guider_config", "hole_mask": "inpaint_mask"}
 """Methods of families that are called otherwise now: nobody would ask one that has the old."""
@@ -53,7 +65,7 @@ _LATENT_KINDS: _Kinds = {
     "files": _Kind(FileLayout, is_many=True),
 }
 _PART_KINDS: _Kinds = {
-    "role": _Kind(str),
+    **{name: _Kind(str) for name in ("role", "module")},
     "classes": _Kind(str, is_many=True),
     "files": _Kind(FileLayout, is_many=True),
 }
@@ -81,6 +93,8 @@ class PluginFamilies:
     releases: dict[str, str] = field(default_factory=dict)
     rejections: list[_LeftOut] = field(default_factory=list)
     is_whole: bool = True
+    _items: dict[str, Family] = field(default_factory=dict)
+    """The families as the packages made them; see `guarded`."""
 
     def find(self, group: str) -> None:
         """Load the families that a group of entry points names."""
@@ -92,6 +106,13 @@ class PluginFamilies:
         """Say what was left out."""
         for text, error in self.rejections:
             getLogger(__name__).log(WARNING if error is None else ERROR, text, exc_info=error)
+
+    def rejected(self) -> list[str]:
+        """What was left out, and why."""
+        return [
+            text if error is None else f"{text} ({_fault(error)})"
+            for text, error in self.rejections
+        ]
 
     def package(self, name: str) -> str:
         """The package that brings a family, with its version."""
@@ -115,7 +136,7 @@ class PluginFamilies:
             wrong = _wrong_of(item)
             if wrong is None:
                 assert isinstance(item, Family)
-                if self.families.get(item.name) is item:
+                if self._items.get(item.name) is item:
                     return
                 wrong = self._taken(item)
         except KeyboardInterrupt:
@@ -128,8 +149,9 @@ class PluginFamilies:
             )
             return
         assert isinstance(item, Family)
-        self.families[item.name] = item
-        self.releases[item.name] = package_release(point)
+        self._items[item.name] = item
+        self.releases[item.name] = package_release(point, _network_modules(item))
+        self.families[item.name] = guarded(item, self.package(item.name), point.module)
 
     def _taken(self, family: Family) -> str | None:
         """Which of its names stands for something else already; None if neither does."""
@@ -150,6 +172,12 @@ class PluginFamilies:
             f"its latent format `{latents.name}` differs from that of {owner}; use that one "
             "unchanged, or give yours another name"
         )
+
+
+def _network_modules(family: Family) -> list[str]:
+    """The modules of a family's parts. Those of nodegraph are part of the keys of all results."""
+    modules = (part.module for part in _parts(family))
+    return [each for each in modules if each.partition(".")[0] not in ("", "nodegraph")]
 
 
 _FAILED: set[tuple[str, str]] = set()
@@ -213,8 +241,7 @@ def _unfit_family(family: Family) -> str | None:
         )
     if not family.denoisers:
         return "its `denoisers` are empty; expected a Part"
-    control = [] if family.control is None else [family.control]
-    parts = [*family.denoisers, *family.encoders, *family.tokenizers, *control]
+    parts = _parts(family)
     wrong = next(filter(None, (_unfit(part, _PART_KINDS, "part's ") for part in parts)), None)
     if wrong is not None:
         return wrong
@@ -233,6 +260,11 @@ def _unfit_family(family: Family) -> str | None:
         ),
         None,
     )
+
+
+def _parts(family: Family) -> list[Part]:
+    control = [] if family.control is None else [family.control]
+    return [*family.denoisers, *family.encoders, *family.tokenizers, *control]
 
 
 def _unfit(item: object, kinds: _Kinds, owner: str = "") -> str | None:
@@ -284,3 +316,136 @@ def _text(made: Callable[[], str], otherwise: str) -> str:
         return made()
     except Exception:  # noqa: BLE001 - a package's own `__repr__` or `__str__`
         return otherwise
+
+
+_ENCODING = ("encode", "encode_apart", "encode_edit", "unconditional")
+_SAMPLING = (
+    *("channels", "trained_size", "context_width", "step_memory", "tokens"),
+    *("fit", "matched", "inpaint_mask", "groups", "join", "predict", "controlled"),
+    *("control_is_unshifted", "guided", "scale", "guider_config", "takes_scale", "guides_itself"),
+)
+_RESULTS: Mapping[str, type | tuple[type, ...]] = {
+    "trained_size": (tuple, list),
+    "step_memory": StepMemory,
+    "fit": Mapping,
+    "join": Mapping,
+}
+"""What methods return, where it is checked; see also `_check_result` and `check_prediction`."""
+
+_Family = TypeVar("_Family", bound=Family)
+
+
+class _Origin(NamedTuple):
+    """Where a family is from.
+
+    Attributes:
+        package: Name and version of the package.
+        module: That its entry point names.
+    """
+
+    package: str
+    module: str
+
+
+def guarded(family: _Family, package: str, module: str) -> _Family:
+    """A package's family whose methods raise `InvalidValue` for every exception of the package.
+
+    Errors of nodegraph, of memory that runs out, and interrupts pass unchanged.
+
+    Args:
+        package: Name and version.
+        module: That the entry point names.
+    """
+    kind = type(family)
+    members = {"__module__": kind.__module__, "_origin": _Origin(package, module)}
+    guarded_kind = type(kind.__name__, (kind,), members)
+    for name in (*_ENCODING, *_SAMPLING):
+        setattr(guarded_kind, name, _guarded_method(guarded_kind, name, getattr(kind, name)))
+    copied: _Family = object.__new__(kind)
+    copied.__dict__.update(vars(family))
+    object.__setattr__(copied, "__class__", guarded_kind)
+    return copied
+
+
+def _guarded_method(
+    guarded_kind: type[Any], name: str, method: Callable[..., Any]
+) -> Callable[..., Any]:
+    @wraps(method)
+    def call(family: Family, *arguments: Any, **options: Any) -> Any:
+        try:
+            result = getattr(super(guarded_kind, family), name)(*arguments, **options)
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            raise family_fault(family, name, error) from error
+        _check_result(family, name, result)
+        return result
+
+    return call
+
+
+def _check_result(family: Family, name: str, result: object) -> None:
+    kinds = _RESULTS.get(name, object)
+    if name in _ENCODING:
+        # Whoever encodes has imported it; see `nodegraph.families.base.encoded`.
+        from nodegraph.core.values import ConditioningEntry
+
+        kinds = ConditioningEntry
+        if name == "unconditional" and result is None:
+            return
+    if not isinstance(result, kinds):
+        wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+        raise family_fault(
+            family,
+            name,
+            "returns something else",
+            actual=type(result).__name__,
+            expected=" or ".join(each.__name__ for each in wanted),
+        )
+
+
+def check_prediction(family: Family, output: object, x: Tensor) -> Tensor:
+    """The output of `Family.predict`, checked.
+
+    Raises:
+        InvalidValue: It is not a floating-point tensor of the latent's shape.
+    """
+    if isinstance(output, torch.Tensor) and output.shape == x.shape and output.is_floating_point():
+        return output
+    actual = type(output).__name__
+    if isinstance(output, torch.Tensor):
+        actual = f"{output.dtype}, shape {tuple(output.shape)}"
+    raise family_fault(
+        family,
+        "predict",
+        "returns no prediction",
+        actual=actual,
+        expected=f"a floating-point tensor of shape {tuple(x.shape)}",
+    )
+
+
+def family_fault(
+    family: Family,
+    method: str,
+    what: str | BaseException,
+    *,
+    actual: str | None = None,
+    expected: str | None = None,
+) -> InvalidValue:
+    """The error of a family whose method breaks its contract; see `plugin_fault`."""
+    package, own_module = getattr(family, "_origin", _Origin("", ""))
+    function = getattr(type(family), method)
+    module = module_of(function)
+    if own_module and module.startswith("nodegraph."):  # inherited
+        module = own_module
+    origin = f" of {package}" if package else ""
+    return plugin_fault(
+        "encoder" if method in _ENCODING else "model",
+        family.name,
+        function,
+        what,
+        subject=f"`{method}` of the model family `{family.name}`{origin}",
+        module=module,
+        actual=actual,
+        expected=expected,
+    )

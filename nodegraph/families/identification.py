@@ -42,6 +42,13 @@ LOAD_UPSCALER = "LoadUpscaleModel"
 LOAD_VISION = "LoadVisionModel"
 
 
+NO_READER = (
+    "which neither nodegraph, nor an installed family, nor diffusers reads. The package that "
+    "brings it may be missing or broken: see `nodegraph doctor`"
+)
+"""End of the title of a pipeline class that is not known."""
+
+
 class StandalonePart(NamedTuple):
     """A part that a file holds.
 
@@ -204,7 +211,7 @@ class Identification(NamedTuple):
         """What it is, as part of a sentence that says why LoadModel does not take it."""
         if self.node:
             return f"{self.title}: use {self.node} for it"
-        says_so = self.title.endswith("known here")
+        says_so = self.title.endswith(("known here", NO_READER))
         return self.title if says_so else f"{self.title}, which cannot be loaded"
 
 

@@ -174,6 +174,10 @@ _HELD = 16
 """Numbers that a step holds for each token and unit of the transformer's width."""
 
 
+_USUAL_WIDTH = 256
+"""Of a network whose configuration is unknown."""
+
+
 @dataclass(frozen=True)
 class ItemFamily(Family):
     """Models of items, as `nodegraph.families.items.transformer.ItemTransformer` is: it is asked
@@ -199,7 +203,8 @@ class ItemFamily(Family):
 
     def step_memory(self, config: Config) -> StepMemory:
         """By tokens, each as many cells as it has features."""
-        width, features = int(config["width"]), int(config["features"])
+        features = int(config.get("features", self.trained_size(config)[0]))
+        width = int(config.get("width", _USUAL_WIDTH))
         return StepMemory(_HELD * width / features, 0.0, 1 / features)
 
     def tokens(self, shape: Sequence[int]) -> int:

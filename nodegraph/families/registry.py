@@ -78,6 +78,11 @@ class _Families(Mapping[str, Family]):
         return "" if family.name in BUILT_IN else self._all.releases.get(family.name, "")
 
     @property
+    def rejections(self) -> list[str]:
+        """What was left out of packages, and why."""
+        return self._all.rejected()
+
+    @property
     def _all(self) -> PluginFamilies:
         """Those of packages. A package that asks while it is imported sees those before it."""
         if self._found is not None:
@@ -113,6 +118,11 @@ FAMILIES: Mapping[str, Family] = _FAMILIES
 def brought_families() -> Mapping[str, Family]:
     """The families of packages, by name; imports no built-in family."""
     return _FAMILIES.brought
+
+
+def rejected_families() -> list[str]:
+    """The families of packages that were left out, and why: a sentence for each."""
+    return _FAMILIES.rejections
 
 
 def families_with_encoder_files() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.core.pack_faults import check_plugin_name, plugin_fault, raise_plugin_fault
+from nodegraph.core.pack_faults import check_plugin_name, is_fault, plugin_fault
 from nodegraph.core.plugins import module_of
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
@@ -337,8 +337,10 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
     try:
         sigmas: Any = curve.sigmas(steps, high, low)
         sigmas = list(sigmas) if isinstance(sigmas, Iterator) else sigmas
-    except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
-        raise_plugin_fault(error, "schedule", name, curve.sigmas)
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        raise wrong(error) from error
     what = "returns no descending noise levels"
     try:
         # A tensor may have a data type that numpy does not have, or require gradients.

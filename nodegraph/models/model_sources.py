@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -30,6 +31,7 @@ from nodegraph.families.identification import (
     LOAD_MODEL,
     LOAD_PIPELINE,
     LOAD_VISION,
+    NO_READER,
     Identification,
     denoisers_of_class,
     has_class,
@@ -456,11 +458,20 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
     class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
     families = families_of_pipeline(class_name)
     if not families:
-        return Identification(f"a {class_name}", node=LOAD_PIPELINE)
+        known = _is_of_diffusers(class_name)
+        title = f"a {class_name}" if known else f"a {class_name}, {NO_READER}"
+        return Identification(title, node=LOAD_PIPELINE if known else None)
     identified = identify_folder(class_name, _part_configs(path, families))
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)
     return identified
+
+
+def _is_of_diffusers(class_name: str) -> bool:
+    """Whether the installed diffusers exports a class. It is not imported, which takes seconds."""
+    spec = find_spec("diffusers")
+    names = Path(spec.origin).read_text("utf-8") if spec is not None and spec.origin else ""
+    return f'"{class_name}"' in names
 
 
 def _control_in(path: Path) -> Identification | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.components import Denoiser
+from nodegraph.families.family_plugins import check_prediction
 from nodegraph.families.image_conditioning import mask_names
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
@@ -136,7 +137,8 @@ class ModelEvaluator:
         with using_attention(self.model.attention), keeping:
             if self.model.seat is not None:
                 return self.model.seat.ask(self.model, xs, moment, batch)
-            return self.family.predict(self.model, xs, moment, batch)
+            output = self.family.predict(self.model, xs, moment, batch)
+        return check_prediction(self.family, output, xs)
 
 
 def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:

@@ -47,11 +47,19 @@ class TokenMemory(NamedTuple):
         return StepMemory(token / cells, token * self.prompt, 1 / cells)
 
 
+USUAL_WIDTH = 2048
+"""Width of a transformer whose configuration has neither `hidden_size` nor `dim`, nor heads. Those
+of published models are 1152 (PixArt-Σ) to 6144 (Flux.2)."""
+
+
 def _width(config: Config) -> int:
     for name in ("hidden_size", "dim"):
         if isinstance(config.get(name), int):
             return int(config[name])
-    return int(config["num_attention_heads"]) * int(config["attention_head_dim"])
+    heads, head_width = config.get("num_attention_heads"), config.get("attention_head_dim")
+    if isinstance(heads, int) and isinstance(head_width, int):
+        return heads * head_width
+    return USUAL_WIDTH
 
 
 def _cells(config: Config, patch: int) -> int:

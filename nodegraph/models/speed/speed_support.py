@@ -77,7 +77,7 @@ def missing_compiler(device: str) -> str | None:
     return None
 
 
-_TITLES = {
+CACHE_TITLES = {
     "first_block": "first-block caching",
     "mag": "MagCache",
     "taylorseer": "TaylorSeer",
@@ -97,9 +97,9 @@ def check_supported(family: Family, ability: str) -> None:
     """
     if ability in family.speedups:
         return
-    others = ", ".join(title for name, title in _TITLES.items() if name in family.speedups)
+    others = ", ".join(title for name, title in CACHE_TITLES.items() if name in family.speedups)
     raise InvalidValue(
-        f"{family.title} does not support {_TITLES[ability]}: {_reason(ability)}",
+        f"{family.title} does not support {CACHE_TITLES[ability]}: {_reason(ability)}",
         port=_PORTS.get(ability, "model"),
         expected=f"one of these: {others}",
     )
@@ -197,7 +197,7 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
     for name in ("fused", "channels_last"):
         if getattr(speed, name) and recipe_storage(recipe):
             raise InvalidValue(
-                f"{_TITLES[name]} would expand quantized weights",
+                f"{CACHE_TITLES[name]} would expand quantized weights",
                 port=_PORTS[name],
                 expected="a model with storage full",
             )

@@ -29,6 +29,7 @@ from diffusers.hooks.pyramid_attention_broadcast import (
 from diffusers.hooks.taylorseer_cache import TaylorSeerCacheConfig, apply_taylorseer_cache
 from torch import Tensor, nn
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.speed_options import (
     Broadcast,
@@ -36,9 +37,10 @@ from nodegraph.families.speed_options import (
     Magnitude,
     StepCaching,
     Taylor,
+    cache_name,
 )
 from nodegraph.models.adapters.layer_changes import structural_copy
-from nodegraph.models.speed.speed_support import compile_blocks
+from nodegraph.models.speed.speed_support import CACHE_TITLES, compile_blocks
 
 if TYPE_CHECKING:
     from nodegraph.families.model_step import Moment
@@ -216,6 +218,14 @@ class _CachedModule:
         if not hooks:
             _put_on(module, caching)
             hooks = _hooks(module)
+        if not hooks:
+            name = cache_name(caching)
+            raise InvalidValue(
+                f"the network has no attention layers that {CACHE_TITLES[name]} can cache",
+                port="model",
+                hint="Remove the step cache. AttentionBroadcast finds layers by their class in "
+                "diffusers, TaylorSeer by names such as `attn`.",
+            )
         managers = [item for hook in hooks for item in vars(hook).values()]
         self._managers = list(
             {id(item): item for item in managers if isinstance(item, StateManager)}.values()

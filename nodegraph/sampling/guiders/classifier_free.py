@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.core.pack_faults import plugin_fault, raise_plugin_fault, tensor_misfit
+from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
@@ -210,8 +210,10 @@ def guided_by_function(
     """
     try:
         guided: Any = function(positive.float(), negative.float(), scale)
-    except BaseException as error:  # noqa: BLE001 - the border with a plugin's code
-        raise_plugin_fault(error, "guider", name, function)
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        raise plugin_fault("guider", name, function, error) from error
     misfit = tensor_misfit(guided, positive)
     if misfit is not None:
         actual, expected = misfit

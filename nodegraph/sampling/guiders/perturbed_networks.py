@@ -205,7 +205,7 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
         stacks = _stacks(twin, named)
         for prefix in prefixes(layers, stacks, [len(getattr(twin, stack)) for stack in stacks]):
             if not change(twin, prefix, switch):
-                raise _missing(twin, stacks, prefix)
+                raise _missing(twin, stacks, prefix if layers else "")
     if model.is_own:
         modules = {role: _Switched(module, switch) for role, module in modules.items()}
     return replace(model, modules=modules, caching=None, compiled=False, is_own=True)
@@ -220,6 +220,18 @@ def _stacks(module: nn.Module, named: tuple[str, ...]) -> list[str]:
 
 
 def _missing(module: nn.Module, stacks: list[str], prefix: str) -> InvalidValue:
+    """The error for layers that the network lacks.
+
+    Args:
+        prefix: Of the chosen layers. Empty if none are chosen, so that the middle is used.
+    """
+    if not prefix:
+        return InvalidValue(
+            "the middle of the network has no layers that the guider can change",
+            port="guider",
+            hint="Set layers to a block that has attention of a class of diffusers, or remove the "
+            "guider.",
+        )
     numbers = ", ".join(
         f"{'single.' if stack_index else ''}0 to {'single.' if stack_index else ''}"
         f"{len(getattr(module, stack)) - 1}"

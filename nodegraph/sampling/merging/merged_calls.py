@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from nodegraph.core.digests import digest_value
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
+from nodegraph.families.family_plugins import check_prediction
 from nodegraph.families.model_step import Batch, Moment
 
 Kind = tuple[Any, ...]
@@ -69,7 +70,8 @@ class ModelCall:
 
     def evaluate(self) -> Tensor:
         """What the model says, asked for this alone."""
-        return self.family.predict(self.model, self.x, self.moment, self.batch)
+        output = self.family.predict(self.model, self.x, self.moment, self.batch)
+        return check_prediction(self.family, output, self.x)
 
 
 def join_calls(questions: Sequence[ModelCall]) -> ModelCall:

@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from nodegraph.core.pack_faults import plugin_fault, raise_plugin_fault, tensor_misfit
+from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.core.plugins import module_of
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
@@ -497,9 +497,9 @@ class Sampler:
             done, wanted = pluralize(self.steps_done, "step"), pluralize(steps, "step")
             raise self._fault("ends too early", done, wanted) from None
         except BaseException as error:
-            if self.method.name not in SAMPLER_PLUGINS:
+            if self.method.name not in SAMPLER_PLUGINS or not is_fault(error):
                 raise
-            raise_plugin_fault(error, "sampler", self.method.name, self.method.walk)
+            raise self._fault(error) from error
         tensors = {"x": getattr(event, "x", None)}
         if isinstance(event, Done):
             tensors["denoised"] = event.denoised
@@ -529,7 +529,7 @@ class Sampler:
             raise self._fault(what, *misfit)
 
     def _fault(
-        self, what: str, actual: str | None = None, expected: str | None = None
+        self, what: str | BaseException, actual: str | None = None, expected: str | None = None
     ) -> InvalidValue:
         method = self.method
         return plugin_fault(

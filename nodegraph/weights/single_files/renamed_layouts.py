@@ -86,9 +86,15 @@ def rename_tensors(tensors: Mapping[str, Tensor], names: OriginalNames) -> dict[
 
     Args:
         names: Of the network that they are for.
+    Raises:
+        ValueError: Two of them have the same name there.
     """
-    converted = {}
+    converted: dict[str, Tensor] = {}
+    originals: dict[str, str] = {}
     for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, names):
+        if new in originals:
+            raise ValueError(f"the tensors {originals[new]} and {name} are both {new}")
+        originals[new] = name
         tensor = tensors[name] if rows is None else tensors[name][rows]
         converted[new] = (
             swap_scale_shift(tensor) if _is_swapped(new, names) and new != name else tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def test_a_file_that_does_not_fit_says_which_tensors(
     recipe = opened(changed(written(flux), tmp_path, changes))
     with raises(InvalidFile):
         load_component(recipe, "cpu")
+
+
+@pytest.mark.parametrize(
+    "extra", ["norm_out.linear.bias", "transformer_blocks.0.norm1.linear.weight"]
+)
+def test_a_file_with_a_tensor_by_two_names_is_refused(
+    written: WrittenOf, tmp_path: Path, extra: str
+) -> None:
+    """Not loaded with one of the two."""
+    recipe = opened(changed(written(flux), tmp_path, {extra: torch.ones(1)}))
+    with raises(InvalidFile) as caught:
+        load_component(recipe, "cpu")
+    assert re.search(f"the tensors .* are both {extra}", str(caught.value))
 
 
 def test_a_file_that_lacks_what_tells_its_sizes_is_refused(

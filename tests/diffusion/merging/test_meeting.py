@@ -211,7 +211,7 @@ def family_of(kind: type[StableDiffusion]) -> StableDiffusion:
 
 
 def latents(*numbers: float) -> list[Tensor]:
-    return [torch.full((2, 4, 2, 2), number) for number in numbers]
+    return [torch.full((2, 4, 2, 2), float(number)) for number in numbers]
 
 
 def asked(
