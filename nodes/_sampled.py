@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
@@ -122,6 +123,7 @@ def sample_latent(
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
+        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
         while denoising.step < end:
@@ -162,6 +164,7 @@ def sample_with_parts(
         _at_ports(ports),
     ):
         denoising = Denoising(denoiser, latent, parts, extra_models)
+        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising:
             if info.step < info.total and denoising.is_savable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from nodegraph import (
@@ -333,6 +334,7 @@ def DenoisingSteps(
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
+        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         denoised_latents = []
         for info in denoising:
             denoised_latents.append(denoising.denoised(info))

@@ -139,8 +139,13 @@ class Context(Protocol):
             Cancelled: The run was cancelled. Do not catch this error.
         """
 
-    def check_cancelled(self) -> None:
-        """Raise `Cancelled` if the run was cancelled. Wait here while the run is paused."""
+    def check_cancelled(self, *, waits: bool = True) -> None:
+        """Raise `Cancelled` if the run was cancelled. Wait here while the run is paused.
+
+        Args:
+            waits: Pass False in the middle of a step: a paused run then waits at the end of the
+                step, where a checkpoint can be saved.
+        """
 
     def checkpoint(
         self,

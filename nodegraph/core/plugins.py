@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from nodegraph.core.digests import code_digest
+from nodegraph.core.files import package_files
 from nodegraph.errors import PackError
 
 if TYPE_CHECKING:
@@ -445,8 +448,58 @@ def package_release(point: EntryPoint, modules: Iterable[str] = ()) -> str:
     name, version = package_of(point)
     package = f"{name} {version} " if name else ""
     own, *others = dict.fromkeys(each.partition(".")[0] for each in (point.module, *modules))
-    digests = (code_digest(each)[:12] for each in (own, *sorted(others)))
+    siblings = {module for each in (own, *others) for module in _siblings(each, name)}
+    digests = (code_digest(each)[:12] for each in (own, *sorted({*others, *siblings} - {own})))
     return f"{package}#{'+'.join(digests)}"
+
+
+def _siblings(package: str, distribution: str) -> set[str]:
+    """Top-level modules that a package imports from the folder that it is installed in, and what
+    these import, if they are of the same distribution or of none."""
+    siblings: set[str] = set()
+    waiting, folder = [package], _site_folder(package)
+    owners: Mapping[str, list[str]] | None = None
+    while waiting:
+        files = package_files(waiting.pop())
+        for name in {name for file in files for name in _imports(file)} - {package, *siblings}:
+            if folder is None or _site_folder(name) != folder:
+                continue
+            if owners is None:
+                from importlib.metadata import packages_distributions
+
+                owners = packages_distributions()
+            if distribution in owners.get(name, [distribution]):
+                siblings.add(name)
+                waiting.append(name)
+    return siblings
+
+
+def _site_folder(module: str) -> Path | None:
+    """The folder that a top-level module is installed in; imports nothing."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    path = folders[0] if folders else spec.origin
+    return Path(path).parent if path else None
+
+
+def _imports(file: Path) -> set[str]:
+    """Names of the top-level modules that a Python file imports."""
+    import ast
+
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (OSError, ValueError, SyntaxError):
+        return set()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [
+        node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level
+    ]
+    return {name.partition(".")[0] for name in names}
 
 
 def named_point(point: EntryPoint) -> str:

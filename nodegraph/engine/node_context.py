@@ -193,9 +193,9 @@ class NodeContext:
             if made is not None:
                 self.preview(made)
 
-    def check_cancelled(self) -> None:
+    def check_cancelled(self, *, waits: bool = True) -> None:
         if self._cancel.is_interrupted:
-            self._heed()
+            self._heed() if waits else self._cancel.check()
 
     def _heed(self) -> None:
         self._cancel.wait_or_raise(_stepping_out)

@@ -113,6 +113,11 @@ class Denoising:
         latent: Where to start: empty, an image's latent, or one with noise left in it.
         parts: What leads it, by which method, over which noise levels.
         extra_models: What its guider wants in memory besides the model, by its recipe.
+
+    Attributes:
+        between_evaluations: Called between two evaluations of the model in one step. An exception
+            that it raises ends the sampling.
+
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
@@ -173,6 +178,7 @@ class Denoising:
         self._mask = mask_in_cells(latent, shape, smooth=noise_levels.comfyui_progress is not None)
         self._finite = torch.ones(noise_levels.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
+        self.between_evaluations: Callable[[], object] = bool
         self._begin()
 
     def _checked_shape(
@@ -304,7 +310,9 @@ class Denoising:
     def _walk(self) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, step_index = self._sampler, self._sampler.step_index
+        sampler.feed(self._evaluate())
         while sampler.step_index == step_index:
+            self.between_evaluations()
             sampler.feed(self._evaluate())
         if self._mask is not None and self._noise_levels.comfyui_progress is None:
             mask = self._placed(self._step_mask(step_index))

@@ -14,9 +14,11 @@ import torch
 
 from nodegraph import Session, Settings, Workflow, node
 from nodegraph.core.events import Event
+from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow, NodegraphError
 from nodegraph.families.sampler_names import SAMPLER_NAMES
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.packs.pack import pack_at
 from nodegraph.python.testing.workbench import check_pack, find_packs
 from tests.diffusion.families.test_registry import listed
@@ -165,6 +167,8 @@ def test_a_package_brings_schedules_and_guiders(site: Path) -> None:
 def test_results_count_by_the_package_of_the_sampler_that_is_chosen(
     site: Path, tmp_path: Path
 ) -> None:
+    (site / "my_samplers.py").rename(site / "my_methods.py")
+    (site / "my_samplers.py").write_text("from my_methods import *\n")
     names = ("named", "linked", "custom", "other")
 
     def outcomes() -> dict[str, list[str]]:
@@ -177,7 +181,8 @@ def test_results_count_by_the_package_of_the_sampler_that_is_chosen(
     assert first["named"][2] == first["linked"][2] != first["other"][2]
     again = outcomes()
     assert again == {name: ["hit", "cached", first[name][2]] for name in names}
-    edit(site / "my_samplers.py")
+    # The module beside it is of the same package.
+    edit(site / "my_methods.py")
     edited = outcomes()
     assert edited["other"] == again["other"]
     for name in ("named", "linked", "custom"):
@@ -339,6 +344,39 @@ def test_a_sampler_that_breaks_the_contract_is_named(studio: Studio) -> None:
         assert problem.port == "sampler"
         assert f"the function of the sampler {name}" in problem.message
         assert f"`{name}` in nodegraph_packs.my_pack" in problem.hint
+
+
+def test_an_endless_step_ends_when_its_run_is_cancelled(studio: Studio) -> None:
+    endless = "    while True:\n        yield Evaluate(x, walk.level(0))\n"
+    studio.module.write_text(
+        f"{_HEAD}@sampler('on', STRAIGHT, CONTINUOUS)\ndef on(walk, x):\n{endless}"
+    )
+    cancel = CancelToken()
+
+    def listen(event: Event) -> None:
+        if event.kind == "node.started" and event.node == "sample":
+            cancel.cancel()
+
+    given = Workflow.from_dict(workflow(sample=sampled("on")))
+    result = studio.session.run(given, targets=["sample"], listener=listen, cancel=cancel)
+    assert result.status == "cancelled"
+
+    (verdict,) = check_pack(pack_at(studio.module)).samplers
+    assert (verdict.name, verdict.state) == ("on", "failed")
+    assert "does not end its step" in verdict.reason
+
+
+def test_a_pack_may_bring_a_sampler_of_comfyui_that_nodegraph_lacks(studio: Studio) -> None:
+    def outcomes(sampler: str) -> str:
+        inputs = {"sampler_name": sampler, "scheduler": "karras", "seed": 7, "steps": 3}
+        inputs |= {"cfg": 7.0, "denoise": 1.0}
+        document = {"5": {"class_type": "KSampler", "inputs": inputs}}
+        return str(import_document(document, node_table()).outcomes)
+
+    assert "there is no sampler dpm_fast" in outcomes("dpm_fast")
+    studio.module.write_text(SAMPLER.replace("ab2", "dpm_fast"))
+    assert studio.session.registry.plugins.names("nodegraph.samplers") == ["dpm_fast"]
+    assert "there is no sampler dpm_fast" not in outcomes("dpm_fast")
 
 
 def test_nan_of_a_sampler_of_a_pack_is_not_blamed_on_the_model_alone(studio: Studio) -> None:

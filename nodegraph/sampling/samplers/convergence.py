@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.sampling.sampler_options import SamplerOptions, options_of
 from nodegraph.sampling.samplers import SAMPLERS, make_sampler
@@ -32,6 +33,8 @@ ROUNDING = 4e-6
 """Twice what float32 adds to the error of some hundred steps: below it no order shows."""
 TOLERANCE = 0.2
 """How far the measured order may lie below the stated one."""
+MOST_EVALUATIONS = 10_000
+"""Evaluations of the model in a step, after which it counts as endless."""
 _EXACT_STEPS = 150
 
 
@@ -87,14 +90,13 @@ def resumes_exactly(name: str) -> bool:
     states: list[dict[str, Tensor]] = []
     whole = _started(name, FEWEST_STEPS)
     while not whole.done:
-        if whole.steps_done == len(states):
-            states.append(whole.state())
-        _evaluate(whole)
+        states.append(whole.state())
+        _step(whole)
     for state in states:
         resumed = _started(name, FEWEST_STEPS)
         resumed.restore(state)
         while not resumed.done:
-            _evaluate(resumed)
+            _step(resumed)
         if not torch.equal(resumed.x, whole.x):
             return False
     return True
@@ -114,9 +116,8 @@ def sampling_error(name: str, steps: int, exact_steps: int = 0, **options: float
         options[drawing] = 0
     sampler = _started(name, steps, **options)
     while sampler.step_index < steps:
-        step_index = sampler.step_index
-        _evaluate(sampler)
-        if step_index < sampler.step_index <= exact_steps:
+        _step(sampler)
+        if sampler.step_index <= exact_steps:
             sampler.x = _solution(float(sampler.sigma)).to(torch.float32)
     return float((sampler.x - _solution(LAST)).abs().max())
 
@@ -132,9 +133,23 @@ def _started(name: str, steps: int, **options: float) -> Sampler:
     return sampler
 
 
-def _evaluate(sampler: Sampler) -> None:
-    output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
-    sampler.feed(output.to(torch.float32))
+def _step(sampler: Sampler) -> None:
+    """Run a step.
+
+    Raises:
+        InvalidValue: It takes more evaluations of the model than any method needs.
+    """
+    step_index = sampler.step_index
+    for _ in range(MOST_EVALUATIONS):
+        output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
+        sampler.feed(output.to(torch.float32))
+        if sampler.step_index > step_index:
+            return
+    raise InvalidValue(
+        f"the sampler {sampler.method.name} does not end its step",
+        given=f"{MOST_EVALUATIONS:,} evaluations of the model",
+        hint="Yield `Done` at the end of each step.",
+    )
 
 
 def measure_order(name: str) -> float:

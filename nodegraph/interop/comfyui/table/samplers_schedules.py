@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from nodegraph.families.sampler_names import SAMPLER_NAMES
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SAMPLER_PLUGINS
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.carried_values import (
     SCHEDULE,
@@ -67,7 +67,7 @@ def native_sampler(node: Passage, name: str = "sampler_name") -> Any:
     """
     signal = node.inputs[name]
     sampler = comfyui_sampler(node, name)
-    if sampler in _NONE:
+    if sampler in _NONE and sampler not in SAMPLER_PLUGINS:
         raise Untranslatable(f"there is no sampler {sampler}")
     ours = SAMPLERS.ours(sampler)
     return signal if ours == known_literal(node, name) else ours
