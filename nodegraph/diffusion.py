@@ -40,12 +40,16 @@ if TYPE_CHECKING:
     from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
     from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
-    from nodegraph.sampling.samplers.spaces import PRESERVING, STRAIGHT, StraightSpace
+    from nodegraph.sampling.samplers.spaces import (
+        PRESERVING,
+        STRAIGHT,
+        StraightSpace,
+    )
     from nodegraph.sampling.schedules import sigmas_for
     from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, SCHEDULES
 
 _HOMES = {
-    "families.base": ("Family",),
+    "families.base": ("Family", "Part"),
     "families.components": (
         "Autoencoder",
         "Denoiser",
@@ -84,6 +88,8 @@ _HOMES = {
     "models.model_sources": (
         "FoundModel",
         "ModelSource",
+        "Part",
+        "PreservingSpace",
         "list_models",
         "locate_model",
     ),
@@ -108,7 +114,7 @@ _HOMES = {
         "Walk",
         "sampler",
     ),
-    "sampling.samplers.spaces": ("PRESERVING", "STRAIGHT", "StraightSpace"),
+    "sampling.samplers.spaces": ("PRESERVING", "STRAIGHT", "PreservingSpace", "StraightSpace"),
     "sampling.schedules": ("sigmas_for",),
     "sampling.table_schedules": (
         "CONTINUOUS",

@@ -123,11 +123,10 @@ def sample_latent(
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
-        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
         while denoising.step < end:
-            info = denoising.advance()
+            info = denoising.advance(partial(ctx.check_cancelled, waits=False))
             stops_early = info.step == end < info.total
             if denoising.is_savable:
                 ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
@@ -164,9 +163,8 @@ def sample_with_parts(
         _at_ports(ports),
     ):
         denoising = Denoising(denoiser, latent, parts, extra_models)
-        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         _restore(denoising, ctx, up_to=denoising.total - 1)
-        for info in denoising:
+        for info in denoising.steps(partial(ctx.check_cancelled, waits=False)):
             if info.step < info.total and denoising.is_savable:
                 ctx.checkpoint(info.step, info.total, denoising.state)
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))

@@ -334,9 +334,8 @@ def DenoisingSteps(
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
-        denoising.between_evaluations = partial(ctx.check_cancelled, waits=False)
         denoised_latents = []
-        for info in denoising:
+        for info in denoising.steps(partial(ctx.check_cancelled, waits=False)):
             denoised_latents.append(denoising.denoised(info))
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         log_speed(ctx, model, denoising)

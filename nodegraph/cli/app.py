@@ -69,7 +69,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "pack": {
         "new": "Start a pack of nodes: a package with a node, its example and its tests.",
-        "test": "Test each node and each sampler of a pack.",
+        "test": "Test each node, sampler, schedule and guider of a pack.",
     },
     "token": {
         "add": "Make a token.",

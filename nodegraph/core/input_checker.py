@@ -167,7 +167,7 @@ class _NodeCheck:
         blocks = self._checker.flat.blocks
         node = blocks[location.node].node if location and location.node in blocks else self._node
         name = node.parameters.get(location.port if location else port.name)
-        return f'Give it: parameters={{"{name}": …}}.' if name else ""
+        return f"Set the parameter `{name}`, or a value in the workflow." if name else ""
 
     def _unread_hint(self, port: InputSpec, at: InputLocation | None) -> str:
         """How an input is given that couldn't be read; inside a sub-graph no run gives it."""

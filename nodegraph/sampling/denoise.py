@@ -113,11 +113,6 @@ class Denoising:
         latent: Where to start: empty, an image's latent, or one with noise left in it.
         parts: What leads it, by which method, over which noise levels.
         extra_models: What its guider wants in memory besides the model, by its recipe.
-
-    Attributes:
-        between_evaluations: Called between two evaluations of the model in one step. An exception
-            that it raises ends the sampling.
-
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
@@ -178,7 +173,6 @@ class Denoising:
         self._mask = mask_in_cells(latent, shape, smooth=noise_levels.comfyui_progress is not None)
         self._finite = torch.ones(noise_levels.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
-        self.between_evaluations: Callable[[], object] = bool
         self._begin()
 
     def _checked_shape(
@@ -225,18 +219,25 @@ class Denoising:
         return self._noise_levels.steps
 
     def __iter__(self) -> Iterator[StepInfo]:
-        """Walk the remaining steps."""
+        """Run the remaining steps."""
+        return self.steps()
+
+    def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
+        """Run the remaining steps; see `advance`."""
         while not self._sampler.done:
-            yield self.advance()
+            yield self.advance(between_evaluations)
 
-    def advance(self) -> StepInfo:
-        """Walk one step.
+    def advance(self, between_evaluations: Callable[[], object] = bool) -> StepInfo:
+        """Run one step.
 
+        Args:
+            between_evaluations: Called between two evaluations of the model. An exception that it
+                raises ends the sampling.
         Raises:
             NumericalError: It gave NaN or infinity.
         """
         sigma, timestep = float(self._sampler.sigma), float(self._sampler.timestep)
-        self._walk()
+        self._walk(between_evaluations)
         self._note_finite()
         denoised = self._sampler.denoised
         assert denoised is not None
@@ -307,12 +308,12 @@ class Denoising:
         begin.start(self._sampler, self._placed)
 
     @torch.inference_mode()
-    def _walk(self) -> None:
+    def _walk(self, between_evaluations: Callable[[], object]) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, step_index = self._sampler, self._sampler.step_index
         sampler.feed(self._evaluate())
         while sampler.step_index == step_index:
-            self.between_evaluations()
+            between_evaluations()
             sampler.feed(self._evaluate())
         if self._mask is not None and self._noise_levels.comfyui_progress is None:
             mask = self._placed(self._step_mask(step_index))
