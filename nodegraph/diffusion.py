@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nodegraph.families.base import Family
+    from nodegraph.families.base import Family, Part
     from nodegraph.families.components import Autoencoder, Denoiser, TextModel
     from nodegraph.families.noise import NoiseSchedule
     from nodegraph.families.prompts import escape_prompt, parse_prompt
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nodegraph.sampling.samplers.spaces import (
         PRESERVING,
         STRAIGHT,
+        PreservingSpace,
         StraightSpace,
     )
     from nodegraph.sampling.schedules import sigmas_for
@@ -88,8 +89,6 @@ _HOMES = {
     "models.model_sources": (
         "FoundModel",
         "ModelSource",
-        "Part",
-        "PreservingSpace",
         "list_models",
         "locate_model",
     ),
@@ -142,6 +141,8 @@ __all__ = [
     "ModelRecipes",
     "ModelSource",
     "NoiseSchedule",
+    "Part",
+    "PreservingSpace",
     "Steps",
     "StraightSpace",
     "TextModel",
