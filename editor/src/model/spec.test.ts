@@ -28,7 +28,7 @@ describe("a node that runs a subgraph", () => {
     expect(spec && inputOf(spec, "denoise")).toMatchObject({
       type: "float",
       passed_on: true,
-      help: "How much of the picture is made anew.",
+      help: "How much of the image is regenerated.",
       default: 1,
     });
   });
