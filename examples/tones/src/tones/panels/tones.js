@@ -1,4 +1,4 @@
-// A histogram: how many pixels of the newest picture have which tone, in each channel.
+// A histogram: how many pixels of the newest image have which tone, in each channel.
 
 const BINS = 64;
 const WIDTH = 256;
@@ -15,7 +15,7 @@ const STYLE = `
   p { margin: 8px 0 0; color: var(--text-muted); }
 `;
 
-/** How many pixels of a picture fall into each bin, by channel. */
+/** How many pixels of an image fall into each bin, by channel. */
 async function counts(picture) {
   const bitmap = await createImageBitmap(picture);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
@@ -52,17 +52,17 @@ export default async function tones(panel) {
   async function show({ picture, made_by: node } = {}) {
     svg.style.display = picture ? "" : "none";
     if (!picture) {
-      said.textContent = "Run the graph: what its newest picture is made of shows here.";
+      said.textContent = "Run the graph: the tones of its newest image appear here.";
       return;
     }
     const found = await counts(picture);
-    // The ends may hold most of a picture: they don't make all else flat.
+    // The ends may hold most of an image: they don't make all else flat.
     const most = Math.max(1, ...found.flatMap((bins) => [...bins.slice(1, -1)]));
     found.forEach((bins, at) => {
       const shown = bins.map((count) => Math.min(count, most));
       svg.querySelectorAll("path")[at].setAttribute("d", pathOf(shown, most));
     });
-    const where = node ? `the picture of ${node}` : "the newest picture";
+    const where = node ? `the image of ${node}` : "the newest picture";
     svg.setAttribute("aria-label", `Tones of ${where}, dark at the left`);
     said.textContent = `Tones of ${where}, dark at the left.`;
   }
