@@ -62,7 +62,7 @@ export default async function tones(panel) {
       const shown = bins.map((count) => Math.min(count, most));
       svg.querySelectorAll("path")[at].setAttribute("d", pathOf(shown, most));
     });
-    const where = node ? `the image of ${node}` : "the newest picture";
+    const where = node ? `the image of ${node}` : "the newest image";
     svg.setAttribute("aria-label", `Tones of ${where}, dark at the left`);
     said.textContent = `Tones of ${where}, dark at the left.`;
   }
