@@ -58,7 +58,7 @@ def main() -> None:
     tiles = [Tile(picture, words) for picture, words in zip(pictures, prompts, strict=True)]
     captioned_sheet(tiles, min(arguments.columns, len(tiles))).save(arguments.out)
     mean = float(np.mean(pictures))
-    print(f"{arguments.out}: {len(tiles)} pictures, mean brightness {mean:.0f} of 255")
+    print(f"{arguments.out}: {len(tiles)} images, mean brightness {mean:.0f} of 255")
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def test_it_is_sent_to_a_saved_workflow_and_to_one_of_another_tab(
     made.page.locator(f"[data-tab='{own}']").click()
     go_on(made, "Send to workflow…")
     dialog = made.dialog("Send to a workflow")
-    dialog.get_by_label("Workflow").click()
+    dialog.get_by_label("Workflow", exact=True).click()
     made.page.get_by_role("option", name="Elsewhere (open tab)").click()
     dialog.get_by_role("button", name="Open").click()
     expect(made.tab).to_have_text("Elsewhere")
