@@ -112,8 +112,10 @@ class QueueWriter:
             start = monotonic()
             self._write(ready)
             self._took = monotonic() - start
-            # Those who are answered now are likely to come back with what they do next.
-            self._expected = min(len(batch) + self._queue.qsize(), _LONGEST_BATCH)
+            # Those who are answered now are likely to come back with what they do next. A claim
+            # comes with a submission or an end, so nobody waits for one.
+            answered = sum(write.synced for write in batch)
+            self._expected = min(answered + self._queue.qsize(), _LONGEST_BATCH)
             # What a batch holds must not stay in memory until the next.
             del batch, ready
 

@@ -7,9 +7,10 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobCriteria, JobEvent, JobQueue
@@ -43,13 +44,27 @@ class ClaimedJobs(Protocol):
         """One claim less is on its way."""
 
 
+class _Claim(NamedTuple):
+    """A claim that the queue is to answer.
+
+    Attributes:
+        reasons: How many there were when it was put.
+    """
+
+    criteria: JobCriteria
+    job: Future[Job | None]
+    reasons: int
+
+
 class JobClaimer:
     """Claims jobs, at most as many at a time as workers would take, and has them run.
 
     The queue isn't asked without a reason, as it commits even that there is no job. Reasons are
-    events, workers that get free, and the end of a pause; jobs that can't be claimed now, as their
-    client has too many, are asked for again after a while. One whose files can't be brought here is
-    left to others for a while, longer each time, so that it keeps none that could run.
+    events and the end of a pause; a worker that gets free is one only while jobs may wait, which
+    they do from an event until the queue has said that none does. Jobs that can't be claimed now,
+    as their client has too many, are asked for again after a while. One whose files can't be
+    brought here is left to others for a while, longer each time, so that it keeps none that could
+    run.
 
     Args:
         health: Is told how claiming goes.
@@ -85,6 +100,10 @@ class JobClaimer:
         self._timer: asyncio.TimerHandle | None = None
         self._is_backing_off = False
         self._is_missed = False
+        # Whether jobs may wait, and how often there was a reason to think so: an answer that is
+        # older than the last one says nothing.
+        self._may_wait = True
+        self._reasons = 0
 
     @property
     def count(self) -> int:
@@ -124,10 +143,26 @@ class JobClaimer:
                 without_claim.append(worker)
         return without_claim
 
+    def claim_submitted(self) -> None:
+        """Claim a job that was put into the queue right before: one commit then makes both changes.
+
+        Where no worker is free, or the queue is paused, the job's event is soon enough.
+        """
+        if not (self._is_paused or self._is_backing_off):
+            self._request(1, at_once=True)
+
     def request_jobs(self, count: int) -> None:
-        """Ask for some jobs, as far as there are workers for them."""
-        if self._is_backing_off or count < 1:
-            return
+        """Ask for some jobs, as far as any may wait and there are workers for them."""
+        if self._may_wait and not self._is_backing_off and count > 0:
+            self._request(count, at_once=False)
+
+    def _request(self, count: int, *, at_once: bool) -> None:
+        """Ask for some jobs.
+
+        Args:
+            at_once: Put the claims now. Otherwise they come after what is put in this turn of the
+                event loop: a job's end lets its client have one more.
+        """
         free = self.unclaimed(self._free())
         claimants = free[:count]
         # An answer that is on its way may be older than the reason to ask.
@@ -138,10 +173,10 @@ class JobClaimer:
         # Who asks first may leave its job to one that suits it better and asks for none.
         others = [name for name in dict.fromkeys(free[count:]) if name not in claimants]
         for worker in claimants:
-            self._ask(worker, others)
+            self._ask(worker, others, at_once=at_once)
             others = []
 
-    def _ask(self, worker: str, others: Sequence[str]) -> None:
+    def _ask(self, worker: str, others: Sequence[str], *, at_once: bool) -> None:
         asker, *candidates = self._workers.candidates([worker, *others])
         # Behind the job of a busy one it might wait for long, and be taken back.
         idle = (
@@ -152,23 +187,36 @@ class JobClaimer:
         names = [worker, *(candidate.worker for candidate in idle)]
         self._asking.update(names)
         best = partial(_best, [asker, *idle]) if idle else None
-        self._begin(self._claim_and_run(names, best))
+        claim = self._claim_of(worker, best) if at_once else None
+        self._begin(self._claim_and_run(names, best, claim))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _claim_and_run(self, names: Sequence[str], best: Callable[[Job], str] | None) -> None:
+    def _claim_of(self, worker: str, best: Callable[[Job], str] | None) -> _Claim:
+        criteria = self._criteria_for(worker)
+        try:
+            claimed = self._queue.claim(worker, criteria, best)
+        except NodegraphError as error:  # it is closed
+            claimed = Future()
+            claimed.set_exception(error)
+        return _Claim(criteria, claimed, self._reasons)
+
+    async def _claim_and_run(
+        self, names: Sequence[str], best: Callable[[Job], str] | None, claim: _Claim | None
+    ) -> None:
         """Claim a job, bring what it needs, have it run.
 
         Args:
             names: Workers that count as asking until the job can be handed over; it is claimed for
                 the first one, unless `best` names another.
+            claim: The claim, if it is made already.
         """
-        criteria = self._criteria_for(names[0])
+        criteria, claimed, reasons = claim or self._claim_of(names[0], best)
         try:
-            job = await asyncio.wrap_future(self._queue.claim(names[0], criteria, best))
+            job = await asyncio.wrap_future(claimed)
         except Exception as error:  # noqa: BLE001 - whatever it is, jobs are claimed again later
             self._asking.subtract(names)
             self._health.failed(error)
@@ -177,8 +225,9 @@ class JobClaimer:
             if job is None:
                 self._asking.subtract(names)
                 self._queue_answers()
-                self._claimed_none(is_beside=criteria.partners is not None)
+                self._claimed_none(reasons, is_beside=criteria.partners is not None)
             else:
+                self._is_paused = False
                 await self._bring_and_run(names, job)
         self._jobs.claim_ended()
 
@@ -227,13 +276,26 @@ class JobClaimer:
         Args:
             events: None after a commit that has told nothing.
         """
-        kinds = _READY if self._timer is None else _READY | _FREED
-        count = sum(event.kind in kinds for event in events)
+        ready: set[str] = set()
+        for event in events:
+            if event.kind in _READY:
+                ready.add(event.job)
+            elif event.kind == "job.claimed":
+                ready.discard(event.job)
+        count = len(ready)
+        if self._timer is not None:
+            count += sum(event.kind in _FREED for event in events)
         if count:
+            self.note_reason()
             self.request_jobs(count)
-        elif self.unclaimed(self._free()):
-            # No event tells of a pause; looking is of use to the free only.
+        elif self._is_paused and self.unclaimed(self._free()):
+            # No event tells of a pause or its end: a claim in vain finds the one, this the other.
             self._begin(self._want_after_pause())
+
+    def note_reason(self) -> None:
+        """Jobs may wait of which no event told."""
+        self._may_wait = True
+        self._reasons += 1
 
     def back_off(self) -> None:
         """Ask no more for a moment, as something is wrong with the queue."""
@@ -253,6 +315,7 @@ class JobClaimer:
         except NodegraphError:
             return  # whatever is wrong is told when something is written
         if was_paused and not self._is_paused:
+            self.note_reason()
             self.request_jobs(len(self._free()))
 
     def _defer(self, job: Job, error: FilesUnavailable) -> None:
@@ -277,21 +340,26 @@ class JobClaimer:
         self._failures.reset()
         self._health.worked()
 
-    def _claimed_none(self, *, is_beside: bool) -> None:
+    def _claimed_none(self, reasons: int, *, is_beside: bool) -> None:
         if self._is_missed:
             self._is_missed = False
+            self.note_reason()
             self.request_jobs(1)
         elif not is_beside or self._is_any_idle():
             # What doesn't suit a job that runs now hardly will in a moment; but who was asked for
             # its company may have nothing to do by now.
-            self._begin(self._want_what_waits())
+            self._begin(self._want_what_waits(reasons))
 
     def _is_any_idle(self) -> bool:
         places = self._workers.candidates(dict.fromkeys(self.unclaimed(self._free())))
         return any(not candidate.is_busy for candidate in places)
 
-    async def _want_what_waits(self) -> None:
-        """Ask once more after a while if jobs wait all the same, or may."""
+    async def _want_what_waits(self, reasons: int) -> None:
+        """Ask once more after a while if jobs wait all the same, or may.
+
+        Args:
+            reasons: How many there were when the claim was put that found none.
+        """
         try:
             counts = await self._reads.run(self._queue.counts)
             self._is_paused = await self._reads.run(self._queue.is_paused)
@@ -299,6 +367,8 @@ class JobClaimer:
             is_any_left = True
         else:
             is_any_left = counts.queued > counts.held and not self._is_paused
+            if counts.queued == counts.held and reasons == self._reasons:
+                self._may_wait = False
         if is_any_left:
             self._ask_in(self._waits.next())
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
-from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
+from nodegraph.jobs.queue import (
+    Death,
+    Interruption,
+    Job,
+    JobEvent,
+    JobQueue,
+    Submission,
+    Submitted,
+)
 from nodegraph.jobs.queue.events import LiveEvent
 from nodegraph.jobs.supervisor.attempt_report import (
     RELEASED,
@@ -191,8 +200,20 @@ class Dispatcher:
         await self._recovery.start()
         self._claims.start(self._free, workers)
 
+    def submit(self, submission: Submission) -> Future[Submitted]:
+        """Put a job into the queue, and claim it in the same commit where a worker is free.
+
+        Raises:
+            InvalidValue: See `JobQueue.submit`, whose future is returned.
+        """
+        submitted = self._queue.submit(submission)
+        if not submission.held:
+            self._claims.claim_submitted()
+        return submitted
+
     def wake(self) -> None:
         """Look whether there are jobs for idle workers, for a reason that no event tells."""
+        self._claims.note_reason()
         self._claims.request_jobs(len(self._free()))
 
     async def stop(self, patience: float = 30.0) -> None:

@@ -337,7 +337,7 @@ async def submit(
         needs.models,
         _sampling(needs, request),
     )
-    return await services.queue_reads.changed(services.queue.submit(submission))
+    return await services.queue_reads.changed(services.dispatcher.submit(submission))
 
 
 def _sampling(needs: JobNeeds, request: JobWish) -> str:

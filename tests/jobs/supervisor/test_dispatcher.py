@@ -17,7 +17,7 @@ from nodegraph.jobs.queue import Death, Job, JobQueue, Limits
 from nodegraph.jobs.supervisor.dispatcher import Recovery
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.worker_jobs import JobPayload
-from tests.jobs.queue.support import claim, open_queue, submit
+from tests.jobs.queue.support import claim, open_queue, submit, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, Dispatching, dispatching, run, until
 from tests.jobs.supervisor.scripted import event
 
@@ -55,6 +55,40 @@ def test_jobs_go_to_whoever_is_idle(tmp_path: Path) -> None:
                     it.workers.finish(worker)
                 await asyncio.sleep(0.001)
             assert all(it.queue.get(job).attempt == 1 for job in jobs)
+
+    run(test())
+
+
+def test_a_free_worker_has_a_job_with_the_commit_that_takes_it_in(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path) as it:
+            for _ in range(2):
+                await until(lambda: it.dispatcher._claims.count == 0)
+                commits: list[int] = []
+                end = it.queue.listen(lambda to=commits: to.append(1))  # type: ignore[misc]
+                made = await asyncio.wrap_future(it.dispatcher.submit(wanted()))
+                await it.running(made.job.id)
+                it.workers.finish("one")
+                await it.state(made.job.id, "finished")
+                await asyncio.sleep(0.01)
+                end()
+            assert it.kinds(made.job.id) == ["job.queued", "job.claimed", "job.finished"]
+            assert len(commits) == 2, "nobody asks for what the queue has said that it lacks"
+
+    run(test())
+
+
+def test_jobs_that_wait_during_a_pause_run_after_it(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path) as it:
+            await until(lambda: it.dispatcher._claims.count == 0)
+            # Committed with another change, so that no commit is the pause's alone.
+            it.queue.pause()
+            made = await asyncio.wrap_future(it.dispatcher.submit(wanted()))
+            await asyncio.sleep(0.02)
+            assert it.queue.get(made.job.id).state == "queued"
+            it.queue.resume().result()
+            await it.running(made.job.id)
 
     run(test())
 

@@ -85,7 +85,7 @@ class Dispatching(RuleBasedStateMachine):
 
     @initialize(count=st.integers(0, 5))
     def begin(self, count: int) -> None:
-        self.submit(count, False)
+        self.submit(count, False, False)
 
     @rule(is_meant=st.sampled_from([False, False, True]))
     def kill_server(self, is_meant: bool) -> None:
@@ -210,12 +210,22 @@ class Dispatching(RuleBasedStateMachine):
 
         return self.wait(answer())
 
-    @rule(count=st.integers(1, 4), held=st.sampled_from([False, False, False, True]))
-    def submit(self, count: int, held: bool) -> None:
-        for _ in range(count):
-            made = self.ask(self.queue.submit(wanted(held=held)))
-            if made is not None:
-                self.jobs.append(made.job.id)
+    @rule(
+        count=st.integers(1, 4),
+        held=st.sampled_from([False, False, False, True]),
+        is_claimed=st.booleans(),
+    )
+    def submit(self, count: int, held: bool, is_claimed: bool) -> None:
+        """Jobs come from this server, which claims them in the same commit, or from elsewhere."""
+
+        async def put() -> list[Any]:
+            target = self.dispatcher if is_claimed else self.queue
+            futures = [target.submit(wanted(held=held)) for _ in range(count)]
+            answers = map(asyncio.wrap_future, futures)
+            return await asyncio.gather(*answers, return_exceptions=True)
+
+        answers = self.wait(put())
+        self.jobs += [made.job.id for made in answers if not isinstance(made, Exception)]
 
     def some(self, choice: int) -> str:
         return self.jobs[choice % len(self.jobs)]
