@@ -75,6 +75,7 @@ class Diagnosis:
     Attributes:
         problems: What keeps nodegraph from working.
         warnings: What may be worth a look.
+        faults: How many of these are of packs and of model families that packages bring.
     """
 
     nodegraph: str = VERSION
@@ -92,6 +93,7 @@ class Diagnosis:
     usable_models: int = 0
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    faults: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -234,7 +236,9 @@ def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
     diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
     if "built in" not in diagnosis.packs:
         diagnosis.problems.append("the built-in nodes cannot be loaded")
-    diagnosis.warnings += [*registry.problems, *_script_problems(registry), *rejected_families()]
+    faults = [*registry.problems, *_script_problems(registry), *rejected_families()]
+    diagnosis.warnings += faults
+    diagnosis.faults = len(faults)
 
 
 def _script_problems(registry: Registry) -> Iterator[str]:
@@ -328,4 +332,6 @@ def _print_findings(diagnosis: Diagnosis) -> None:
     for text in diagnosis.problems:
         echo(("problem: ", "red"), text)
     if not diagnosis.problems:
-        echo(("All required parts work.", "green"))
+        faults = pluralize(diagnosis.faults, "fault") if diagnosis.faults else ""
+        ending = f"; {faults} in packs or model families: see above." if faults else "."
+        echo((f"All required parts work{ending}", "green"))

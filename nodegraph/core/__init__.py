@@ -1,6 +1,6 @@
 """Values and rules: port types, node specs, the workflow file, validation, the graph.
 
-Names are imported when first used, so that whoever needs one module doesn't pay for all.
+Names are imported when first used, so that code that needs one module does not pay for all.
 """
 
 from __future__ import annotations

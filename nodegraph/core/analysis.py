@@ -365,7 +365,7 @@ def all_needed(flat: FlatWorkflow, targets: Iterable[str]) -> set[str]:
 
 
 def _distinct_problems(nodes: Iterable[FlatNode], flat: FlatWorkflow) -> Iterable[Problem]:
-    """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
+    """The problems of nodes; a fault of a subgraph's node is reported at its first use only."""
     reported = set()
     for node in nodes:
         if node.name in flat.excluded:
@@ -445,7 +445,7 @@ class _Pass:
         )
 
     def _node_facts(self, node: FlatNode, spec: NodeSpec, inputs: Inputs) -> OutputFacts:
-        """Facts of its outputs; none if they can't be trusted, so that one fault is told once."""
+        """Facts of its outputs; none if they can't be trusted, so that one fault shows once."""
         linked = {
             port: self._facts.get(source.node, {}).get(source.port, {})
             for port, source in inputs.links.items()

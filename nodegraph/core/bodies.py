@@ -183,7 +183,7 @@ class Bodies:
         """
         inner = self.specs.subgraph(name)
         if inner is None:
-            return  # told at its definition
+            return  # reported at its definition
         for wanted, own in body.inputs.items():
             if own and wanted not in inner.inputs_by_name:
                 yield _missing_port_finding(port, name, "input", wanted, inner.inputs_by_name)
@@ -253,7 +253,7 @@ class Bodies:
         for kind in types:
             try:
                 digests[kind] = catalog.code_digest(kind)
-            except NodegraphError:  # told when the node is to run
+            except NodegraphError:  # reported when the node is to run
                 digests[kind] = ""
         return digest_value(digests)
 

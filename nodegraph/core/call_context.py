@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 ProgressCallback: TypeAlias = Callable[[int, int], None]
-"""Is told step and total; raises `Cancelled` once the run is cancelled."""
+"""Gets step and total; raises `Cancelled` once the run is cancelled."""
 
 PROGRESS_CALLBACK: ContextVar[ProgressCallback | None] = ContextVar(
     "nodegraph_report", default=None

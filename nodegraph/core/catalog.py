@@ -234,6 +234,10 @@ class ExtendedCatalog:
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
         return {} if node_type in self._specs else self._catalog.migrations(node_type)
 
+    def faults(self, pack: str) -> Sequence[str]:
+        """As `KnowsFaults` says; empty where the catalog doesn't know."""
+        return self._catalog.faults(pack) if isinstance(self._catalog, KnowsFaults) else ()
+
     def code_digest(self, node_type: str) -> str:
         """As `KnowsCode` says; empty where the catalog doesn't know."""
         if node_type in self._specs or not isinstance(self._catalog, KnowsCode):

@@ -291,7 +291,7 @@ class _Copier:
 
 
 def _is_a(kind: type, module: str, name: str) -> bool:
-    """Whether a class is that one or derived from it, told without importing its module."""
+    """Whether a class is that one or derived from it; does not import its module."""
     return any(each.__name__ == name and each.__module__ == module for each in kind.__mro__)
 
 

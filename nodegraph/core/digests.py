@@ -30,7 +30,7 @@ from uuid import uuid4
 import msgpack
 from blake3 import blake3
 
-from nodegraph.core.files import package_files
+from nodegraph.core.files import imported_packages, package_files, site_folder
 from nodegraph.errors import InvalidValue
 
 STARTED = time_ns()
@@ -42,7 +42,7 @@ the same."""
 
 def datetime_to_plain(value: Any) -> list[Any] | None:
     """A value of `datetime` or a `ZoneInfo` as a list; None of anything else."""
-    # Whoever has one has imported them; a check of a workflow has no use for them.
+    # Code that has one has imported them; a check of a workflow has no use for them.
     datetime_module = sys.modules.get("datetime")
     if datetime_module is None:
         return None
@@ -261,7 +261,7 @@ def _structured(
 ) -> msgpack.ExtType:
     if isinstance(value, Enum):
         return _tagged(_ENUM, [_class_name(kind, digesters), canonical(value.value, digesters)])
-    # Whoever has a fraction has imported them; a check has no use for them.
+    # Code that has a fraction has imported them; a check has no use for them.
     if kind is getattr(sys.modules.get("fractions"), "Fraction", None):
         return _tagged(_FRACTION, [value.numerator, value.denominator])
     if kind in PATHS:
@@ -349,7 +349,7 @@ def type_name(kind: type) -> str:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether the value is a torch tensor, told without importing torch."""
+    """Whether the value is a torch tensor; does not import torch."""
     kind: Any = type(value)
     return _is_tensor_class(kind)
 
@@ -409,8 +409,10 @@ contain it. A module that is imported later may already be edited: see `import_v
 _VERIFIED: set[str] = set()
 """Modules whose code is that of the digest. Those that were imported before it was read are: a
 change since the process started is part of the digest."""
-_STALE: set[str] = set()
-"""Modules that were imported after their package changed."""
+_SIBLINGS: dict[str, set[str]] = {}
+"""By top-level package, what `sibling_packages` has found."""
+_STALE: dict[str, str] = {}
+"""Modules that were imported after their package or a sibling changed, and which of these did."""
 
 
 def code_digest(module: str) -> Digest:
@@ -423,27 +425,55 @@ def code_digest(module: str) -> Digest:
     return digest
 
 
+def sibling_packages(package: str, distribution: str) -> set[str]:
+    """Top-level modules that a package imports from the folder that it is installed in, and what
+    these import, if they are of the same distribution or of none."""
+    siblings: set[str] = set()
+    waiting, folder = [package], site_folder(package)
+    owners: Mapping[str, list[str]] | None = None
+    while waiting:
+        imported = set().union(*map(imported_packages, package_files(waiting.pop())))
+        for name in imported - {package, *siblings}:
+            if folder is None or site_folder(name) != folder:
+                continue
+            if owners is None:
+                from importlib.metadata import packages_distributions
+
+                owners = packages_distributions()
+            if distribution in owners.get(name, [distribution]):
+                siblings.add(name)
+                waiting.append(name)
+    _SIBLINGS.setdefault(package, set()).update(siblings)
+    return siblings
+
+
 def import_verified(module: str) -> ModuleType:
-    """Import a module of a package, and check that the package has not changed since
-    `code_digest` read it.
+    """Import a module of a package, and check that neither the package nor a sibling of it has
+    changed since `code_digest` read them.
 
     Raises:
-        InvalidValue: It changed before the module was imported. This lasts until the process ends,
+        InvalidValue: One changed before the module was imported. This lasts until the process ends,
             because the module in memory cannot be replaced.
         Exception: What the module raises.
     """
     imported = import_module(module)
     package = _top_level(module)
     if module not in _VERIFIED and package in _CODE:
-        if module not in _STALE and _package_digest(package) == _CODE[package]:
+        packages = (package, *sorted(_SIBLINGS.get(package, ())))
+        changed = _STALE.get(module) or next(filter(_has_changed, packages), None)
+        if changed is None:
             _VERIFIED.add(module)
         else:
-            _STALE.add(module)
+            _STALE[module] = changed
             raise InvalidValue(
-                f"the package {package} changed after nodegraph read its code",
+                f"the package {changed} changed after nodegraph read its code",
                 hint="Restart nodegraph (or the server) to use the new code.",
             )
     return imported
+
+
+def _has_changed(package: str) -> bool:
+    return package in _CODE and _package_digest(package) != _CODE[package]
 
 
 def _top_level(module: str) -> str:

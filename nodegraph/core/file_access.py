@@ -93,7 +93,7 @@ def _names(value: Any) -> Iterator[str]:
 def _escapes_folder(name: str) -> bool:
     """Whether a model's name leads out of the folders of models.
 
-    Links within those stay: whoever runs the server has put them there.
+    Links within those stay: the owner of the server has put them there.
     """
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     is_absolute = posix.is_absolute() or bool(windows.anchor) or name.startswith("~")

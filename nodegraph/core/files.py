@@ -1,15 +1,21 @@
 """Files and folders: written so that a crash leaves the old one or the new one, never half of
-either; closed to other users; those of a Python package.
+either; closed to other users; those of a Python package, and what they import.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 from nodegraph.errors import OutputError
+
+_PARSING = Lock()
+_MOST_TRIES = 10
 
 
 def write_file(path: Path, data: bytes, *, private: bool = False, durable: bool = True) -> None:
@@ -94,6 +100,73 @@ def package_files(module: str) -> list[Path]:
     if not folders and spec.origin:
         return [Path(spec.origin)]
     return sorted(file for folder in folders for file in folder.rglob("*.py"))
+
+
+def site_folder(module: str) -> Path | None:
+    """The folder that a top-level module is installed in; imports nothing."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    path = folders[0] if folders else spec.origin
+    return Path(path).parent if path else None
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """``from module import name`` (name "" for ``import module``).
+
+    Attributes:
+        module: Of a relative import, it starts with dots.
+        bound: Name that the import binds.
+    """
+
+    module: str
+    name: str
+    bound: str
+
+
+def imports_of(statement: ast.AST) -> list[Import]:
+    """What an import statement imports; empty of any other node of a syntax tree."""
+    if isinstance(statement, ast.Import):
+        return [
+            Import(alias.name, "", alias.asname or alias.name.split(".")[0])
+            for alias in statement.names
+        ]
+    if isinstance(statement, ast.ImportFrom):
+        module = "." * statement.level + (statement.module or "")
+        return [Import(module, alias.name, alias.asname or alias.name) for alias in statement.names]
+    return []
+
+
+def parse_source(data: bytes) -> list[ast.AST]:
+    """All nodes of a source's syntax tree, also while other threads parse.
+
+    Before Python 3.13, threads share one count of the parser's depth, so it may be wrong.
+
+    Raises:
+        SyntaxError, ValueError: It is no Python.
+    """
+    with _PARSING:
+        for _ in range(_MOST_TRIES):
+            try:
+                return list(ast.walk(ast.parse(data)))
+            except SystemError:  # a library parses too, as torch does where it is imported
+                continue
+        return list(ast.walk(ast.parse(data)))
+
+
+def imported_packages(file: Path) -> set[str]:
+    """Names of the top-level packages that a Python file imports; empty if it cannot be read."""
+    try:
+        nodes = parse_source(file.read_bytes())
+    except (OSError, ValueError, SyntaxError):
+        return set()
+    modules = {each.module for node in nodes for each in imports_of(node)}
+    return {module.partition(".")[0] for module in modules if not module.startswith(".")}
 
 
 def _private(path: str, flags: int) -> int:

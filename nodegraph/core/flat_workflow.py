@@ -51,7 +51,7 @@ class InputValue:
     Attributes:
         link: Where the value comes from; None for a literal.
         literal: The value, if it isn't linked.
-        is_broken: It is a malformed link, which is told of already.
+        is_broken: It is a malformed link, which is reported already.
         location: The block's input where it was written; None for the node itself.
         crossed: Inputs of blocks that it passes, outermost first.
         fallback: What the input would be given without it, which counts if it is left out.
@@ -70,7 +70,7 @@ class FlatNode:
     """A node of the workflow, or of a block in it.
 
     Attributes:
-        spec: None if the type is unknown or can't be used, which is told of already.
+        spec: None if the type is unknown or can't be used, which is reported already.
         inputs: What it is given, by input.
         missing: Where a value for an input that has none should have been given, by input.
         origin: Subgraph and node there, for a node of a block.
@@ -183,7 +183,7 @@ class FlatWorkflow:
 
         Returns:
             The output; or what is wrong with the link, for an input yet to be named; or None if a
-            subgraph's definition is at fault, which is told of there.
+            subgraph's definition is at fault, which is reported there.
         """
         if link not in self._known:
             self._known[link] = self._output(link)
@@ -201,7 +201,7 @@ class FlatWorkflow:
                 break
             step = self._step(link)
             if not isinstance(step, Link):
-                # What is wrong further in is told there.
+                # What is wrong further in is reported there.
                 is_told = isinstance(step, Finding) and step.code not in REPORTED_AT_OUTERMOST
                 resolved = None if passed and is_told else step
                 break

@@ -119,6 +119,10 @@ def _unknown(node_type: str) -> str:
     return f"there is no node type `{node_type}`"
 
 
+def _missing_pack(pack: str) -> str:
+    return f"No pack `{pack}` is loaded. Install it, or give its file or folder with --pack."
+
+
 def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> FlatWorkflow:
     """The workflow's nodes with blocks inlined, without those that muted ones leave out.
 
@@ -205,7 +209,7 @@ class _Flattener:
         """Give an inner node what its block's inputs bring."""
         block = self._workflow.subgraphs.get(node.type)
         known = block.inputs if block else node.spec.inputs_by_name if node.spec else {}
-        # That an input of the block leads to none of these is told at its definition.
+        # That an input of the block leads to none of these is reported at its definition.
         for port, got in fed.inputs.items():
             if port in known:
                 own = node.inputs.get(port)
@@ -274,16 +278,23 @@ class _Flattener:
         names = [*loaded_node_types(self._catalog), *self._workflow.subgraphs]
         if node_type.startswith(PLACEHOLDER):
             return self._replacement_hint(self._aliases.of(node_type)) or _LEAVE_OUT
-        pack, colon, _ = node_type.rpartition(":")
+        pack, colon, own_name = node_type.rpartition(":")
         is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
         catalog = self._catalog
         faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
+        refused = [fault for fault in faults if f"node {own_name}:" in fault]
+        if refused:
+            return f"It was left out: {refused[0]}"
         if faults:
             return f"Only a part of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
         if not is_missing:
             return self._aliases.hint(node_type, self._workflow.subgraphs)
-        sentences = [] if entry.pack else [f"No pack `{pack}` is loaded."]
-        return " ".join([*sentences, self._replacement_hint(self._aliases.of(node_type))]).strip()
+        replacements = self._aliases.of(node_type)
+        if entry.pack:
+            return self._replacement_hint(replacements)
+        # What does something alike is no help to whoever has the pack.
+        same = [name for name in replacements if name.rpartition(":")[2] == own_name]
+        return f"{_missing_pack(pack)} {self._replacement_hint(same)}".strip()
 
     @staticmethod
     def _replacement_hint(names: Sequence[str]) -> str:
@@ -352,7 +363,7 @@ class _Flattener:
         try:
             node, port = parse_target(target)
         except ValueError:
-            return None  # told of at the definition
+            return None  # reported at the definition
         into = fed.setdefault(node, _BlockInputs())
         if input_value is None:
             into.missing[port] = location

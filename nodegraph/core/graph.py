@@ -39,7 +39,7 @@ class GraphNode:
         map_depth: Levels of list that it is mapped over; 0 runs once.
         facts: What is known of each output before it runs.
         always: Run in any case, never from the cache.
-        memo: What whoever runs the graph has worked out about the node and would work out again.
+        memo: What the runner of the graph has worked out about the node and would work out again.
     """
 
     name: str
@@ -110,7 +110,7 @@ def topological_order(
         needs: By name, the names it needs; all of them keys themselves.
     Returns:
         The order, without the members of cycles; and cycles that share no name, each from its
-        earliest member along the links back to it. The first 20 are told.
+        earliest member along the links back to it. The first 20 are reported.
     """
     cycles: list[list[str]] = []
     left: Mapping[str, Collection[str]] = needs

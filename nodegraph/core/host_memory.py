@@ -31,7 +31,7 @@ def total_memory() -> int | None:
 
 
 def host_memory(root: Path = Path("/")) -> HostMemory | None:
-    """The machine's memory, or what control groups leave of it; None where it can't be told.
+    """The machine's memory, or what control groups leave of it; None where it is unknown.
 
     Args:
         root: Folder below which the system's files lie.

@@ -123,10 +123,10 @@ def write_literal(value: Any) -> Any:
     """
     try:
         if is_live(value):
-            # What is too large is told where it is checked.
+            # What is too large is reported where it is checked.
             return value if is_too_large(value) else to_live(value)
         plain = plain_value(value)
-    except RecursionError:  # of what holds itself, which is told where it is checked
+    except RecursionError:  # of what holds itself, which is reported where it is checked
         return value
     if isinstance(plain, dict) and ("from" in plain or set(plain) == {"value"}):
         return {"value": plain}
@@ -300,7 +300,7 @@ def _is_live_leaf(value: Any) -> bool:
     dimensions = getattr(value, "ndim", None)
     if kind.__module__ == "numpy" and isinstance(dimensions, int):
         return dimensions > 1 and value.dtype.kind in _COUNTED
-    return not isinstance(value, Handle)  # told where it is checked
+    return not isinstance(value, Handle)  # reported where it is checked
 
 
 def is_too_large(value: Any) -> bool:
@@ -368,7 +368,7 @@ def to_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None:
             written[port] = value
         else:
-            # Of what holds itself, which is told where it is checked.
+            # Of what holds itself, which is reported where it is checked.
             with suppress(RecursionError):
                 written[port] = plain_value(raw)
     return written
@@ -387,7 +387,7 @@ def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _live_in(written: Any) -> Value | None:
     """Return the in-memory value of an input, or None if it has none."""
-    # What is too large is told where it is checked.
+    # What is too large is reported where it is checked.
     if not is_live(written) or is_too_large(written):
         return None
     is_wrapped = type(written) is dict and written.keys() == {"value"}

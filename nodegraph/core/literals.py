@@ -196,7 +196,7 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
     if kind is not None and not _IS[kind](value):
         return [_wrong_type(value, schema)]
     if kind == "array" and "items" in schema:
-        # Before its items, which lie a level deeper: else their faults, not its depth, are told.
+        # Before its items, which lie a level deeper: else their faults, not its depth, are shown.
         return _size_faults(value) or [
             _Fault(
                 fault.code,

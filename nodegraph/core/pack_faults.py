@@ -71,7 +71,7 @@ class Watchdog:
     """Looks at what takes long in this process; safe to use from several threads.
 
     Attributes:
-        end: Ends the process; None where that is for whoever uses it to do.
+        end: Ends the process; None where its user does that.
         limit: Seconds after which it does.
         import_limit: The same of importing a pack.
         is_planner: Whether it reads packs for others, who don't wait for it.
@@ -277,12 +277,16 @@ def is_fault(error: BaseException) -> bool:
     return not isinstance(error, tuple(others))
 
 
-def tensor_misfit(value: object, like: Tensor) -> tuple[str, str] | None:
+def tensor_misfit(
+    value: object, like: Tensor, *, may_require_grad: bool = False
+) -> tuple[str, str] | None:
     """What a plugin's function returned and should return, if it is not a tensor like another.
 
     Args:
         like: Has the shape and device that are expected. The data type may be any of
             floating-point numbers.
+        may_require_grad: Whether the tensor may require gradients, as a network's prediction does
+            for a guider that follows the gradient of a classifier.
     """
     import torch
 
@@ -296,6 +300,6 @@ def tensor_misfit(value: object, like: Tensor) -> tuple[str, str] | None:
     if value.layout != torch.strided or value.device.type != like.device.type:
         layout = str(value.layout).removeprefix("torch.").replace("strided", "dense")
         return f"a {layout} tensor on {value.device}", f"a dense tensor on {like.device}"
-    if value.requires_grad:
+    if value.requires_grad and not may_require_grad:
         return "a tensor that requires gradients", "a tensor without: use `.detach()`"
     return None

@@ -2,7 +2,7 @@
 
 They are read strictly, and written as they were read.
 A file's values are not converted, so it means what it says; keys that aren't known are kept, and
-all faults are told at once. There is no pydantic in it: importing that takes longer than all else
+all faults come at once. There is no pydantic in it: importing that takes longer than all else
 of a check.
 """
 
@@ -104,7 +104,7 @@ def own(value: Any) -> Any:
     """
     try:
         return _owned(value, {})
-    except RecursionError:  # of what holds itself, which is told where it is checked
+    except RecursionError:  # of what holds itself, which is reported where it is checked
         return value
 
 

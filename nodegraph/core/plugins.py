@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from weakref import WeakKeyDictionary
 
-from nodegraph.core.digests import code_digest
-from nodegraph.core.files import package_files
+from nodegraph.core.digests import code_digest, sibling_packages
 from nodegraph.errors import PackError
 
 if TYPE_CHECKING:
@@ -162,9 +160,9 @@ def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
     )
 
 
-_OFFERED: list[PackPlugins] = []
-"""All that is offered, the newest last: outside of sessions' work, the newest of a name counts."""
-_MOST_OFFERED = 8
+_OFFERED: WeakKeyDictionary[PackPlugins, None] = WeakKeyDictionary()
+"""All that is offered, the newest last: outside of sessions' work, the newest of a name counts.
+Only their registries keep them."""
 _LOCK = Lock()
 
 
@@ -213,7 +211,7 @@ def _found_here() -> Sequence[PackPlugins]:
     """Where plugins of packs are looked for, the newest last."""
     scope = _SCOPE.get()
     if scope is None or scope.plugins is None:
-        return _OFFERED.copy()
+        return [each for key in _OFFERED.keyrefs() if (each := key()) is not None]
     return [scope.plugins]
 
 
@@ -280,13 +278,13 @@ class PackPlugins:
     def withdraw(self) -> None:
         """Have them found no more."""
         with _LOCK:
-            _OFFERED[:] = [each for each in _OFFERED if each is not self]
+            _OFFERED.pop(self, None)
 
     def offer(self) -> None:
         """Have them found by their names, before those that were offered earlier."""
         with _LOCK:
-            others = [each for each in _OFFERED if each is not self]
-            _OFFERED[:] = [*others[-_MOST_OFFERED:], self]
+            _OFFERED.pop(self, None)
+            _OFFERED[self] = None
 
     def names(self, group: str) -> list[str]:
         """Those of a group."""
@@ -448,58 +446,9 @@ def package_release(point: EntryPoint, modules: Iterable[str] = ()) -> str:
     name, version = package_of(point)
     package = f"{name} {version} " if name else ""
     own, *others = dict.fromkeys(each.partition(".")[0] for each in (point.module, *modules))
-    siblings = {module for each in (own, *others) for module in _siblings(each, name)}
+    siblings = {module for each in (own, *others) for module in sibling_packages(each, name)}
     digests = (code_digest(each)[:12] for each in (own, *sorted({*others, *siblings} - {own})))
     return f"{package}#{'+'.join(digests)}"
-
-
-def _siblings(package: str, distribution: str) -> set[str]:
-    """Top-level modules that a package imports from the folder that it is installed in, and what
-    these import, if they are of the same distribution or of none."""
-    siblings: set[str] = set()
-    waiting, folder = [package], _site_folder(package)
-    owners: Mapping[str, list[str]] | None = None
-    while waiting:
-        files = package_files(waiting.pop())
-        for name in {name for file in files for name in _imports(file)} - {package, *siblings}:
-            if folder is None or _site_folder(name) != folder:
-                continue
-            if owners is None:
-                from importlib.metadata import packages_distributions
-
-                owners = packages_distributions()
-            if distribution in owners.get(name, [distribution]):
-                siblings.add(name)
-                waiting.append(name)
-    return siblings
-
-
-def _site_folder(module: str) -> Path | None:
-    """The folder that a top-level module is installed in; imports nothing."""
-    try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    folders = list(spec.submodule_search_locations or ())
-    path = folders[0] if folders else spec.origin
-    return Path(path).parent if path else None
-
-
-def _imports(file: Path) -> set[str]:
-    """Names of the top-level modules that a Python file imports."""
-    import ast
-
-    try:
-        nodes = list(ast.walk(ast.parse(file.read_bytes())))
-    except (OSError, ValueError, SyntaxError):
-        return set()
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [
-        node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level
-    ]
-    return {name.partition(".")[0] for name in names}
 
 
 def named_point(point: EntryPoint) -> str:
@@ -509,13 +458,13 @@ def named_point(point: EntryPoint) -> str:
 
 
 _DAMAGED: set[str] = set()
-"""Packages that were told to be damaged: they are read anew for each group."""
+"""Packages that were reported as damaged: they are read anew for each group."""
 
 
 def entry_points(group: str) -> list[EntryPoint]:
     """Those of a group, by name and value; of packages of one name, those of the first.
 
-    A package whose entry points can't be read is told, once, and left out. Looking through all
+    A package whose entry points can't be read is reported, once, and left out. Looking through all
     that is installed takes a while.
     """
     from importlib.metadata import distributions

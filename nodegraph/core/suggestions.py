@@ -235,7 +235,7 @@ class _WordIndex:
         return meant or set()
 
     def _like(self, word: str) -> set[str]:
-        """The known words that are one with it but for an end, such as `load` and `loader`."""
+        """The known words that differ from it in their end alone, such as `load` and `loader`."""
         known = set(self._starts.get(word, ()))
         if word in self._by_any:
             known.add(word)

@@ -6,7 +6,7 @@ type, which declares the value's type.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,9 +76,6 @@ class _WithValues(ExtendedCatalog):
         if facts is None:
             return super().hook(node_type, name)
         return (lambda inputs: {OUTPUT: facts}) if name == "infer" else None
-
-    def faults(self, pack: str) -> Sequence[str]:
-        return self._registry.faults(pack)
 
     def pack_versions(self) -> Mapping[str, str]:
         return self._registry.pack_versions()

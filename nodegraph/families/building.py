@@ -214,7 +214,7 @@ def build_module(
     Args:
         classes: Names of the classes that it may be, the usual one first.
         files: config.json, and weights.
-        dtype: Precision to hold the weights in, but for layers that their class of diffusers
+        dtype: Precision to hold the weights in, except for layers that their class of diffusers
             wants in float32; see `weight_files.PRECISIONS`.
         module: See `library_class`.
         as_stored: See `read_tensors`.
@@ -282,7 +282,7 @@ def transformers_module(
         state_dict=tensors,
         torch_dtype=kinds[0],
         output_loading_info=True,
-        # Told below, by name.
+        # Reported below, by name.
         ignore_mismatched_sizes=True,
     )
     refuse_misfits(
@@ -351,7 +351,7 @@ def sentencepiece_tokenizer(file: Path) -> Any:
 
 
 def clip_tokenizer(merges: Path, padding: str) -> Any:
-    """CLIP's tokenizer from the vocabulary that comes along."""
+    """CLIP's tokenizer from the built-in vocabulary."""
     words, pairs = read_clip_vocabulary(merges)
     return transformers.CLIPTokenizer(
         vocab=words, merges=pairs, pad_token=padding, model_max_length=_CLIP_LENGTH

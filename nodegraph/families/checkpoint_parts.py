@@ -93,7 +93,7 @@ def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
 
 
 def standalone_prefix(part: Part, shapes: Shapes) -> str:
-    """The same where the part lies in a file of its own."""
+    """The same where the part lies in its own file."""
     for layout in part.files:
         prefix = layout.prefix(shapes)
         if prefix is not None:

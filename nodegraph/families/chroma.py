@@ -65,7 +65,7 @@ CHROMA_FILE = denoiser_layout(
 
 
 class ChromaFamily(Flux):
-    """A prompt's padding is hidden from the transformer, but for its first token."""
+    """A prompt's padding is hidden from the transformer, except its first token."""
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.text_encoders import t5_states, tokenize_padded

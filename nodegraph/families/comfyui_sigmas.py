@@ -60,7 +60,7 @@ its table has. Others have what their scheduler file says, and 1000."""
 _LAST = 999.0
 """What ComfyUI takes for the last timestep of any table where it tells parts of a sampling."""
 _NEAR = 1e-6
-"""Shares of the timesteps that are alike but for rounding."""
+"""Shares of the timesteps that are alike up to rounding."""
 _OF_FLUX = 10_000
 """Levels of the table of `ModelSamplingFlux`."""
 
@@ -102,7 +102,7 @@ class ComfyUIFlow:
             return times.astype(np.float64)
         shift = np.float32(self.shift)
         if self._is_of_flux:
-            # `ModelSamplingFlux` says its shift as e^mu, by a formula of its own
+            # `ModelSamplingFlux` says its shift as e^mu, by its own formula
             shifted = shift * (unit / (shift + (unit / times - unit)))
         else:
             shifted = shift * times / (unit + np.float32(self.shift - 1) * times)

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from logging import ERROR, WARNING, getLogger
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from nodegraph.core.pack_faults import is_fault, plugin_fault
+from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.core.plugins import entry_points, module_of, named_point, package_release
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family, Part
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
 
@@ -387,7 +386,7 @@ def _guarded_method(
 def _check_result(family: Family, name: str, result: object) -> None:
     kinds = _RESULTS.get(name, object)
     if name in _ENCODING:
-        # Whoever encodes has imported it; see `nodegraph.families.base.encoded`.
+        # Code that encodes has imported it; see `nodegraph.families.base.encoded`.
         from nodegraph.core.values import ConditioningEntry
 
         kinds = ConditioningEntry
@@ -408,20 +407,14 @@ def check_prediction(family: Family, output: object, x: Tensor) -> Tensor:
     """The output of `Family.predict`, checked.
 
     Raises:
-        InvalidValue: It is not a floating-point tensor of the latent's shape.
+        InvalidValue: It is not a floating-point tensor of the latent's shape, on its device.
     """
-    if isinstance(output, torch.Tensor) and output.shape == x.shape and output.is_floating_point():
-        return output
-    actual = type(output).__name__
-    if isinstance(output, torch.Tensor):
-        actual = f"{output.dtype}, shape {tuple(output.shape)}"
-    raise family_fault(
-        family,
-        "predict",
-        "returns no prediction",
-        actual=actual,
-        expected=f"a floating-point tensor of shape {tuple(x.shape)}",
-    )
+    misfit = tensor_misfit(output, x, may_require_grad=True)
+    if misfit is not None:
+        actual, expected = misfit
+        what = "returns no prediction"
+        raise family_fault(family, "predict", what, actual=actual, expected=expected)
+    return cast("Tensor", output)
 
 
 def family_fault(

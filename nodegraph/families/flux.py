@@ -3,7 +3,7 @@
 Source: https://github.com/black-forest-labs/flux; guidance distillation is Meng et al. 2023,
 arXiv:2210.03142. What no tensor shows: its ``flux/util.py``, and ``scheduler_config.json`` of
 https://huggingface.co/black-forest-labs/FLUX.1-dev and -schnell. diffusers' converter of single
-files does the same, but for published widths alone.
+files does the same, but only for published widths.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ _CONTROLNET = transformer_controlnet_layout(
 
 
 GUIDANCE = 3.5
-"""Scale that guidance-distilled models are told where the conditioning says none."""
+"""Scale that guidance-distilled models get where the conditioning says none."""
 
 _T5_TOKENS = 512
 _FEWEST = 256

@@ -210,7 +210,7 @@ FLUX2_LATENTS = NormalisedPatches(
 
 
 _GUIDANCE_WEIGHT = "time_guidance_embed.guidance_embedder.linear_1.weight"
-"""Of models that are told the guidance: dev, but none of Klein."""
+"""Of models that take the guidance as input: dev, but none of Klein."""
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
@@ -275,13 +275,13 @@ FLUX2_KLEIN_FILE = _layout("flux2-klein", "Flux.2 Klein", takes_guidance=False)
 
 
 GUIDANCE = 4.0
-"""Scale that guidance-distilled models are told where the conditioning says none."""
+"""Scale that guidance-distilled models get where the conditioning says none."""
 
 SYSTEM = (
     "You are an AI that reasons about image descriptions. You give structured responses focusing "
     "on object relationships, object\nattribution and actions without speculation."
 )
-"""What the language model of dev is told first; the model was trained with it, so each letter
+"""What the language model of dev reads first; the model was trained with it, so each letter
 counts, the line break too. Source: ``system_messages.py`` of Black Forest Labs' repository."""
 
 _TOKENS = 512

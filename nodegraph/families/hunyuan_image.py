@@ -206,7 +206,7 @@ HUNYUAN_IMAGE_FILE = denoiser_layout(
 
 
 GUIDANCE = 3.25
-"""Scale that guidance-distilled models are told where the conditioning says none."""
+"""Scale that guidance-distilled models get where the conditioning says none."""
 
 _BEFORE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, "
@@ -227,7 +227,7 @@ class HunyuanImage(Family):
     """A transformer led by Qwen 2.5, and by the letters of what is quoted in a prompt.
 
     Guided by a guider of the model's own, which may be another where letters are to be drawn.
-    Models of mean flow are told where the step leads to.
+    Models of mean flow also get the level that the step leads to.
     """
 
     def context_width(self, config: Config) -> int | None:

@@ -95,7 +95,7 @@ def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: st
 
 
 def ip_adapter_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a UNet with IP-Adapters is told beside the prompt."""
+    """What a UNet with IP-Adapters takes beside the prompt."""
     names = takewhile(batch.__contains__, map(image_embeds_name, count()))
     embeddings = [batch[name] for name in names]
     return {"image_embeds": embeddings} if embeddings else {}

@@ -98,7 +98,7 @@ _TIMED = ("decoder.last_time_embedder.", "decoder.time_embedder.")
 def _matches(vae: Shapes) -> bool:
     if len(vae.get("encoder.conv_in.conv.weight", ())) != 5:
         return False
-    # LTX-2's has the same names and shapes but for the time that its decoder isn't told, and
+    # LTX-2's has the same names and shapes, except that its decoder takes no time, and
     # computes something else.
     is_late = any(name in vae for name in _LATE)
     is_timed = any(name.startswith(_TIMED) for name in vae)
@@ -409,7 +409,7 @@ _TOKENS = 128
 
 
 class LTXVideo(Family):
-    """A transformer led by T5, that is told which tokens are padding. Each cell is a token."""
+    """A transformer led by T5, which gets a mask of the padding. Each cell is a token."""
 
     def trained_size(self, config: Config) -> tuple[int, int]:
         return 704, 512

@@ -66,7 +66,7 @@ _LAYERS: Table = (
     ("@.*.norm1.linear", "@.*.adaLN_modulation.1"),
     ("layers.*.norm1.norm", "layers.*.attention_norm1"),
     ("noise_refiner.*.norm1.norm", "noise_refiner.*.attention_norm1"),
-    # It isn't told the time, so its norms are plain.
+    # It takes no time, so its norms are plain.
     ("context_refiner.*.norm1", "context_refiner.*.attention_norm1"),
     ("@.*.norm2", "@.*.attention_norm2"),
     ("time_caption_embed.caption_embedder.*", "cap_embedder.*"),
@@ -100,7 +100,7 @@ INSTRUCTION = (
     "You are an assistant designed to generate superior images with the superior degree of "
     "image-text alignment based on textual prompts or user prompts. <Prompt Start> "
 )
-"""What the encoder is told before a prompt; the model was trained with it, so each letter counts.
+"""What the encoder reads before a prompt; the model was trained with it, so each letter counts.
 
 Source: https://github.com/Alpha-VLLM/Lumina-Image-2.0, ``system_prompt``.
 """

@@ -103,7 +103,7 @@ PIXART_SIGMA_FILE = denoiser_layout(
         "prediction_type": "epsilon",
     },
     fits=lambda shapes: shapes.get("y_embedder.y_embedding", ())[:1] != (_ALPHA_TOKENS,),
-    # PixArt-α, which is told sizes.
+    # PixArt-α, which takes sizes.
     without=("csize_embedder.", "ar_embedder.", "adaln_single.emb.resolution_embedder."),
     unused=("pos_embed", "y_embedder.y_embedding"),
 )

@@ -39,11 +39,11 @@ class _BuiltInFamilies(Mapping[str, Family]):
 
 
 BUILT_IN: Mapping[str, Family] = _BuiltInFamilies()
-"""Those that come along."""
+"""The built-in ones."""
 
 
 class _Families(Mapping[str, Family]):
-    """By name; packages are asked for theirs once those that come along don't do."""
+    """By name; packages are asked for theirs once the built-in ones don't do."""
 
     def __init__(self) -> None:
         self._found: PluginFamilies | None = None
@@ -179,7 +179,7 @@ def family_release(family: Family) -> tuple[tuple[str, str], ...]:
     """An option of recipes: the package that brings their family, with its version and code.
 
     So what an older version, or one before an edit, gave isn't taken for what this one gives.
-    Nothing of families that come along: their code is part of the nodes' keys.
+    Nothing of built-in families: their code is part of the nodes' keys.
     """
     release = _FAMILIES.release(family)
     return (("release", release),) if release else ()

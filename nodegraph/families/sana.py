@@ -44,7 +44,7 @@ _ACROSS = {2240: 112, 1152: 72}
 _SAMPLE = 32
 """Cells per side of the latents that most were trained on."""
 _PLACED = 64
-"""The fewest of models that are told where a cell lies."""
+"""The fewest of models that take the position of a cell."""
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
@@ -124,7 +124,7 @@ SANA_FILE = denoiser_layout(
     config=_config,
     scheduler=_scheduler,
     fits=lambda shapes: len(shapes["patch_embed.proj.weight"]) == 4,
-    # Sana Sprint, which is told the guidance.
+    # Sana Sprint, which takes the guidance as input.
     without=("cfg_embedder.", "time_embed.guidance_embedder."),
     unused=("pos_embed", "y_embedder.y_embedding", "logvar_linear."),
 )
@@ -148,7 +148,7 @@ passing by towering glass skyscrapers.
 Please generate only the enhanced description for the prompt below and avoid including any \
 additional commentary or evaluations:
 User Prompt: """
-"""What the encoder is told before a prompt; the model was trained with it, so each letter counts.
+"""What the encoder reads before a prompt; the model was trained with it, so each letter counts.
 
 Source: ``chi_prompt`` in the configurations of https://github.com/NVlabs/Sana.
 """

@@ -218,7 +218,7 @@ FORMULA_PARAMETERS: Mapping[str, Mapping[str, tuple[float, float]]] = MappingPro
         TURBO: {"skipped": (0.0, TURBO_STEPS - 1.0)},
     }
 )
-"""By law: the numbers that it heeds, with the least and the greatest."""
+"""By law: the numbers that it uses, with the least and the greatest."""
 
 
 def check_schedule_exists(law: str) -> None:

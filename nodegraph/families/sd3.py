@@ -256,7 +256,7 @@ class StableDiffusion3(Family):
     ) -> Residuals:
         network = question.network
         pooled, config = batch["pooled"], network.config
-        # Those that fill are told no pooled prompt either; only their pipeline says so.
+        # Those that fill get no pooled prompt either; only their pipeline says so.
         untold = config.force_zeros_for_pooled_projection or config.extra_conditioning_channels
         # Those without a table of places read that of the model.
         hidden = x if network.pos_embed is not None else model.module.pos_embed(x)

@@ -56,7 +56,7 @@ As in diffusers."""
 class StableDiffusionXL(UNetFamily):
     """A UNet led by the last but one hidden states of its text encoders, side by side.
 
-    It is also told the pooled prompt, and the sizes that the image had in training: here that
+    It also takes the pooled prompt, and the sizes that the image had in training: here that
     it is asked for, uncropped.
 
     Attributes:
@@ -119,7 +119,7 @@ class StableDiffusionXL(UNetFamily):
 
 
 def _is_refiner(unet: Shapes) -> bool:
-    """Whether a UNet is told five numbers beside the pooled prompt of the one encoder it reads."""
+    """Whether a UNet takes five numbers beside the pooled prompt of the one encoder it reads."""
     read = next((item[1] for name, item in unet.items() if name.endswith("attn2.to_k.weight")), 0)
     return has_added_conditions(unet) and added_condition_width(unet) - read == 5 * TIME_EMBED_WIDTH
 

@@ -46,7 +46,7 @@ def t5_states(model: Any, tokens: dict[str, Tensor], *, masked: bool = False) ->
     """The last hidden states of a T5 encoder; float32 on the CPU, (1, tokens, width).
 
     Args:
-        masked: Whether the encoder is told which tokens are padding.
+        masked: Whether the encoder gets a mask of the padding.
     """
     ids = tokens["input_ids"].to(model.device)
     mask = tokens["attention_mask"].to(model.device) if masked else None
@@ -163,7 +163,7 @@ MAX_WINDOWS = 100
 
 _WORD_END = "</w>"
 _INVERSION = r"embedding:[^\s,]+"
-"""Begins a word of its own in ComfyUI's prompts."""
+"""Begins its own word in ComfyUI's prompts."""
 
 WeightedToken = tuple[int, float]
 """Id and weight."""

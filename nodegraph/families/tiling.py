@@ -66,7 +66,7 @@ def tiled(
         work: Takes a part of it to a result whose sides are `out / cells` times as long.
         cells, out: Steps per latent cell, along a side, of what is given and of the result.
         tiles: How large they are; as `spans` has it if not said.
-        done: Told after each tile how many are done, of how many.
+        done: Called after each tile with how many are done, of how many.
     Returns:
         float32 on the CPU.
     """

@@ -62,7 +62,7 @@ def unet_residuals(
 
     Args:
         x, moment, batch: As of `Family.predict`.
-        added: What the UNet is told beside the prompt.
+        added: What the UNet takes beside the prompt.
     """
     kind = type(question.network).__name__
     if kind == "T2IAdapter":
@@ -118,7 +118,7 @@ class UNetFamily(Family):
     them equally often changes nothing in what it gives.
 
     Attributes:
-        is_told_sizes: Whether it is told sizes beside the prompt, as SDXL is.
+        is_told_sizes: Whether it takes sizes beside the prompt, as SDXL is.
     """
 
     lengthens: bool = True
@@ -227,7 +227,7 @@ class UNetFamily(Family):
         return output
 
     def leads(self, class_name: str, config: Config) -> bool:
-        """Networks beside Stable Diffusion's UNets differ in what they are told, and its width."""
+        """Networks beside Stable Diffusion's UNets differ in what they take, and its width."""
         if not super().leads(class_name, config):
             return False
         if class_name == "T2IAdapter":

@@ -37,7 +37,7 @@ class Vocabulary:
 
     Attributes:
         title: As people call it.
-        files: That come along; none where its licence doesn't allow it.
+        files: Those built in; none where its licence doesn't allow it.
         words: In those.
         source: Where it is found, in words.
         exactly: Whether an encoder of more words has another one; published ones round up.
@@ -50,7 +50,7 @@ class Vocabulary:
     exactly: bool = False
 
     def fits(self, words: int) -> bool:
-        """Whether what comes along is of an encoder that knows so many words."""
+        """Whether the built-in files are of an encoder that knows so many words."""
         known = words == self.words if self.exactly else words >= self.words
         return known and bool(self.files)
 

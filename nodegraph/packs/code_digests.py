@@ -14,13 +14,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
+from nodegraph.core.files import Import
 from nodegraph.errors import PackError
 from nodegraph.packs.importer import LOOSE
 from nodegraph.packs.snapshot import Snapshot, Stamp, now, stamp_of
 from nodegraph.packs.source_files import (
     EVERYTHING,
     CodeDigest,
-    Import,
     ModuleSource,
     SourceFiles,
     cached_module,

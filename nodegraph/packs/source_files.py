@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import msgpack
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.core.files import write_file
+from nodegraph.core.files import Import, imports_of, parse_source, write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.snapshot import Stamp, stamp_of
 
@@ -30,8 +29,6 @@ _IMPORTERS = ("import_module", "__import__")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 """As variables of the environment are called."""
 _NODE_TYPE = re.compile(r"[\w-]+(:\w+)?")
-_PARSING = Lock()
-_MOST_TRIES = 10
 _MOST_KNOWN = 4096
 _KNOWN: dict[tuple[Digest, str], ModuleSource] = {}
 """What was parsed in this process, for all its sessions: a text says the same each time."""
@@ -60,7 +57,7 @@ def cached_module(digest: Digest, package: str) -> ModuleSource | None:
 
 
 def _parsed(data: bytes, package: str) -> ModuleSource:
-    items = list(ast.walk(_tree(data)))
+    items = parse_source(data)
     imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
     texts = frozenset(_texts(items) if _gives_graph(items, package) else ())
@@ -69,42 +66,21 @@ def _parsed(data: bytes, package: str) -> ModuleSource:
     return ModuleSource(digest_bytes(data), imports, made, used, variables, texts)
 
 
-def _tree(data: bytes) -> ast.Module:
-    """A source's tree, also while other threads parse.
-
-    Before Python 3.13 these count their depth in one place, and one of them may find it wrong.
-    """
-    with _PARSING:
-        for _ in range(_MOST_TRIES):
-            try:
-                return ast.parse(data)
-            except SystemError:  # a library parses too, as torch does where it is imported
-                continue
-        return ast.parse(data)
-
-
 def _imports(items: Sequence[ast.AST], package: str) -> Iterator[Import]:
     for item in items:
-        if isinstance(item, ast.Import):
-            for alias in item.names:
-                yield Import(alias.name, "", alias.asname or alias.name.split(".")[0])
-        elif isinstance(item, ast.ImportFrom):
-            module = _absolute(item.module or "", item.level, package)
-            for alias in item.names:
-                yield Import(module, alias.name, alias.asname or alias.name)
-        elif isinstance(item, ast.Call) and _name(item.func) in _IMPORTERS:
-            yield _imported(item, package)
+        for each in imports_of(item) or _imported(item):
+            yield Import(_absolute(each.module, package), each.name, each.bound)
 
 
-def _imported(call: ast.Call, package: str) -> Import:
-    """What ``importlib.import_module(...)`` imports."""
-    name = call.args[0] if call.args else None
-    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
-        return Import(EVERYTHING, "", EVERYTHING)
-    module = name.value.lstrip(".")
-    level = len(name.value) - len(module)
-    # Bound to a name that is always used, as the call itself uses it.
-    return Import(_absolute(module, level, package), "", _name(call.func))
+def _imported(item: ast.AST) -> Iterator[Import]:
+    """What ``importlib.import_module(...)`` imports; nothing of any other node."""
+    if isinstance(item, ast.Call) and _name(item.func) in _IMPORTERS:
+        name = item.args[0] if item.args else None
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            # Bound to a name that is always used, as the call itself uses it.
+            yield Import(name.value, "", _name(item.func))
+        else:
+            yield Import(EVERYTHING, "", EVERYTHING)
 
 
 def _made(items: Sequence[ast.AST]) -> Iterator[str]:
@@ -170,12 +146,14 @@ def _name(item: ast.expr) -> str:
     return item.id if isinstance(item, ast.Name) else ""
 
 
-def _absolute(module: str, level: int, package: str) -> str:
+def _absolute(module: str, package: str) -> str:
+    inner = module.lstrip(".")
+    level = len(module) - len(inner)
     if not level:
         return module
     parts = package.split(".")
     base = parts[: len(parts) - level + 1]
-    return ".".join([*base, *([module] if module else [])])
+    return ".".join([*base, *([inner] if inner else [])])
 
 
 FORMAT = 6
@@ -184,15 +162,6 @@ FORMAT = 6
 _CHECKSUM = 64
 _ANY = Stamp(-1, 0, 0, 0)
 """Of no file: what is remembered counts by its digest alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """``from module import name`` (name "" for ``import module``)."""
-
-    module: str
-    name: str
-    bound: str
 
 
 @dataclass(frozen=True, slots=True)

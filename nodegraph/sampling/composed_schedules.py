@@ -77,7 +77,7 @@ class ScheduleSegment:
         return replace(kept, first=self.first + start, last=self.first + end)
 
     def joined(self, following: ScheduleSegment) -> ScheduleSegment | None:
-        """Both in one, if the other goes on where this one ends."""
+        """Both in one, if the other begins where this one ends."""
         low, high = (following, self) if self.rises else (self, following)
         moved = replace(
             following, first=self.first, last=self.last, closed=self.closed, start=self.start

@@ -89,7 +89,7 @@ class StepInfo:
 class Denoising:
     """One sampling, a step at a time: iterate over it, then take the `result`.
 
-    Between two steps, `state` saves and `restore` brings back all that decides how it goes on.
+    Between two steps, `state` saves and `restore` brings back all that decides how it continues.
 
     The steps, their noise and their arithmetic are those of StableDiffusionPipeline, or of its
     image-to-image pipeline where the latent isn't empty, with one generator for each item.
@@ -138,7 +138,7 @@ class Denoising:
         grid = SAMPLERS[sampler.name].grid_for(parts.convention)
         tokens = self._family.tokens(shape)
         self._noise_levels = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
-        # Told once: diffusers looks through all modules of a model to tell either.
+        # Asked once: diffusers looks through all modules of a model to tell either.
         self._device = model.device
         self._dtype = torch.float32 if self._family.wide else model.dtype
         self._latent = latent
@@ -268,7 +268,7 @@ class Denoising:
         return self._as_latent(info.denoised)
 
     def state(self) -> dict[str, Tensor]:
-        """All that decides how sampling goes on: tensors on the CPU, by name.
+        """All that decides how sampling continues: tensors on the CPU, by name.
 
         Raises:
             NumericalError: A step gave NaN or infinity.
@@ -290,7 +290,7 @@ class Denoising:
         return self._guidance.reuse
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on, to the same bits, from what `state` returned in a sampling of equal arguments.
+        """Continue, to the same bits, from what `state` returned in a sampling of equal arguments.
 
         Raises:
             ValueError: The state is of another sampling.

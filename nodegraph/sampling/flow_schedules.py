@@ -36,7 +36,7 @@ FINITE = 1 - 1e-4
 
 FlowSchedule = Callable[..., Levels]
 """Of the model's noise, steps, tokens and the sampler's custom (`FLOW_GRIDS`), and by name what
-numbers it heeds: levels, falling, without the closing 0."""
+numbers it uses: levels, falling, without the closing 0."""
 
 FLOW_GRIDS = ("trained", "finite", "from_one", "below_one", "common", "common_finite")
 """How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
@@ -57,7 +57,7 @@ def flow_levels(
     Args:
         schedule: One of `FLOW_SCHEDULES`, of `FURTHER_FLOW_SCHEDULES`, or of `SCHEDULE_PLUGINS`.
         grid: The sampler's, one of `FLOW_GRIDS`.
-        numbers: That the schedule heeds.
+        numbers: That the schedule uses.
     """
     if grid.startswith("common"):
         levels = noise.common.levels(schedule, steps, numbers)

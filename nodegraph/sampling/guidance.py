@@ -90,7 +90,7 @@ class ComposedGuider:
         return {} if self.guider is None else self.guider.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` returned."""
         if self.guider is not None:
             self.guider.restore(state)
 
@@ -289,7 +289,7 @@ class Guidance:
         return self._guider.state() | cached
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave.
+        """Continue from what `state` returned.
 
         Raises:
             ValueError: It is damaged.

@@ -256,7 +256,7 @@ def zeros_for(model: Denoiser, latent: Latent) -> Latent:
 
 
 def original_of(latent: Latent, shape: tuple[int, ...], *, added: bool) -> Tensor:
-    """The image that a sampling goes on from, as far as it is known; float32 on the CPU.
+    """The image that a sampling continues from, as far as it is known; float32 on the CPU.
 
     Args:
         added: Whether noise is added to it: what is left in it already then counts as the image.

@@ -60,7 +60,7 @@ def add_plain_noise(
 
 
 def with_seeds(latent: Latent, seeds: Sequence[int]) -> Latent:
-    """A batch of which each item draws the noise of a seed of its own.
+    """A batch of which each item draws the noise of its own seed.
 
     Args:
         seeds: One for each item, at least 0; of a single latent so many items are made.
@@ -98,7 +98,7 @@ class DrawnNoise:
         first: What it begins with; standard normal but for its strength, float32 on the CPU, of the
             latent's shape.
         generators: What samplers draw from on the way: one for each item, or one for all.
-        resumes: Whether they were used for the first noise, so that a sampling which goes on from
+        resumes: Whether they were used for the first noise, so that a sampling which continues from
             another has to pass over what that one drew.
         brownian_seed: Seed of the Brownian motion that some samplers follow; None where they don't.
     """

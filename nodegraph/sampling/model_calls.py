@@ -94,7 +94,7 @@ class ModelEvaluator:
         return {} if self._steps is None else self._steps.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave.
+        """Continue from what `state` returned.
 
         Raises:
             ValueError: It is damaged.

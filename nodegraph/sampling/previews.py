@@ -100,7 +100,7 @@ class Previews:
     """Shows what a sampling is about to give; never a reason for it to fail.
 
     Nothing here draws random numbers or changes a latent. Where neither a decoder nor a linear
-    map fits there is no preview. What is wrong with a decoder is told once.
+    map fits there is no preview. A fault of a decoder is reported once.
 
     Args:
         ctx: Of the node that samples; its `weights` give the decoder, and its `environment` says
@@ -193,7 +193,7 @@ def map_colours(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
     factors = pixels.rgb
     if factors is None or len(factors) != latents.shape[1]:
         return None
-    # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
+    # On the CPU, where the few numbers go anyway: the same way on every device.
     colours = latent_rgb(latents, factors, pixels.rgb_bias)
     height, width = (side * pixels.spatial for side in latents.shape[-2:])
     return resize_planes(colours, *fit_within(height, width, LONGEST))

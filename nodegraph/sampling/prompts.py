@@ -33,7 +33,7 @@ class PromptFitter:
         first: The first positive prompt, whose images go for those that bring none.
         empty: The empty prompt, if a conditioning brings it.
         controls: The images that lead beside prompts.
-        embedded: The scale that the model is told.
+        embedded: The scale that the model gets as input.
         inpaint_tensors: The latent's own masked image, see `SamplingRequest`.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
@@ -117,7 +117,7 @@ class PromptFitter:
         return replace(entry, tensors={**shared_tensors, **entry.tensors}, references=references)
 
     def _with_guidance(self, entry: ConditioningEntry) -> ConditioningEntry:
-        """With the scale that the model is told: the guider's, else its own, if it takes one."""
+        """With the scale that the model gets: the guider's, else its own, if it takes one."""
         if not self.family.takes_scale(self.model.config):
             kept = {name: item for name, item in entry.tensors.items() if name != GUIDANCE}
             return replace(entry, tensors=kept)

@@ -137,7 +137,7 @@ def _options(kind: str) -> Mapping[str, Mapping[str, float | int]]:
 
 
 SAMPLER_OPTIONS = _options("options")
-"""By sampler: the options that it heeds and what they are of themselves. Others heed none."""
+"""By sampler: the options that it uses, with their defaults. Other samplers use none."""
 
 COMFYUI_OPTIONS = _options("comfyui_options")
 """By sampler: what options are of themselves by ComfyUI's convention, where that is another."""

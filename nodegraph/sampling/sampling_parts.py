@@ -74,7 +74,7 @@ class GuiderChoice:
         method: How the answers to its prompts are put together.
         changing: How the guidance scale changes on the way; None: it stays.
         added: Guidance on top of that, in this order.
-        embedded: The scale that a model is told which was distilled from guidance; its family's
+        embedded: The scale given to a model that was distilled from guidance; its family's
             own where None. It is guided besides where `cfg` says so.
     """
 
@@ -152,8 +152,8 @@ class SamplerChoice:
 
     Attributes:
         name: One of `nodegraph.families.sampler_names.all_sampler_names`.
-        options: What it is told besides.
-        release: Of the package that brings it: results count by it. Empty of those that come along.
+        options: Its other options.
+        release: Of the package that brings it: results count by it. Empty of built-in ones.
     """
 
     name: str
@@ -205,7 +205,7 @@ def build_sampling_parts(
             `nodegraph.families.schedule_checks.DENOISE_STEPS`.
         draw: How noise is drawn, one of `DRAWS`.
         convention: One of `CONVENTIONS`.
-        sampler_options: What the sampler is told besides.
+        sampler_options: Options of the sampler.
     Raises:
         InvalidValue: An argument is out of range.
     """

@@ -262,7 +262,7 @@ def _flow_levels(
 
 def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) -> NoiseLevels:
     law, steps = stretch.law, stretch.steps
-    # too many steps show as levels that don't fall, and are told below
+    # too many steps show as levels that don't fall, which is refused below
     with np.errstate(divide="ignore", invalid="ignore"):
         if law == LEVELS:
             listed_sigmas = _listed_levels(stretch, float(noise.sigmas[-1]))
@@ -370,7 +370,7 @@ def _ordered(
 ) -> tuple[Tensor, Tensor]:
     """Levels from where a stretch begins, and their timesteps, in the order of its steps.
 
-    A falling one goes on to the end of its law, a rising one to where it ends.
+    A falling one continues to the end of its law, a rising one to where it ends.
 
     Args:
         least: What a rising one begins with in place of no noise at all.

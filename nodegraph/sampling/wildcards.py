@@ -382,7 +382,7 @@ def _draw_text(
 
 
 def _choices_of(line: str, name: str) -> list[Drawn]:
-    """A line of a wildcard cut up; what is wrong with it is told with the wildcard's name."""
+    """A line of a wildcard cut up; its errors name the wildcard."""
     try:
         return parse_choices(line)
     except InvalidValue as error:

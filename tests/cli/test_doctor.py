@@ -49,6 +49,8 @@ def test_a_pack_that_fails_is_a_warning(cli: Cli, tmp_path: Path) -> None:
     found = cli("doctor", "--json", "--pack", "faulty.py").json
     assert found["ok"]
     assert any("`faulty`" in text for text in found["warnings"])
+    last = "All required parts work; 1 fault in packs or model families: see above.\n"
+    assert cli("doctor", "--pack", "faulty.py").out.endswith(last)
 
 
 @pytest.mark.skipif(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -140,6 +142,17 @@ def test_a_closed_session_leaves_none_behind(shop: Shop) -> None:
         assert shop.run(session, "Paint", colour="violet")[1] == 2
         assert "violet" in PluginGroup("toys.colours")
     assert "violet" not in PluginGroup("toys.colours")
+
+
+def test_a_registry_that_is_dropped_is_not_kept_by_what_it_offered(shop: Shop) -> None:
+    shop.box(blue="teal")
+    registry = shop.registry()
+    dropped = ref(registry)
+    assert "teal" in PluginGroup("toys.colours")
+    del registry
+    gc.collect()
+    assert dropped() is None
+    assert "teal" not in PluginGroup("toys.colours")
 
 
 def test_one_that_is_not_there_is_refused_with_the_nearest(shop: Shop, session: Session) -> None:

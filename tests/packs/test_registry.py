@@ -163,6 +163,42 @@ def test_a_function_that_cannot_be_a_node_hurts_no_other_of_its_file(
     assert "partly.py, line" in str(told)
 
 
+_LOOP = """
+from typing import Annotated
+from nodegraph import Body, Context, Subgraph
+@node
+def Loop(items: list[int], body: Annotated[Subgraph, Body({"item": "items"}, {})]) -> int:
+    "Runs a subgraph."
+    return 1
+"""
+
+
+def test_a_node_that_its_pack_leaves_out_is_told_inside_a_body_too(tmp_path: Path) -> None:
+    """Its own fault, among more of the pack."""
+    wrong = "".join(f"@node\ndef Wrong{at}(a) -> int:\n    return 1\n" for at in range(5))
+    pack, other = tmp_path / "partly.py", tmp_path / "loops.py"
+    pack.write_text(HEADER + wrong)
+    other.write_text(HEADER + _LOOP)
+    graph = {
+        "outputs": {"result": "wrong.result"},
+        "nodes": {"wrong": {"type": "partly:Wrong4"}, "gone": {"type": "gone:Invert"}},
+    }
+    loop = {"type": "loops:Loop", "inputs": {"items": [1], "body": "row"}}
+    nodes = {"loop": loop, "alone": {"type": "partly:Wrong4"}}
+    document = {"format": "nodegraph/1", "nodes": nodes, "subgraphs": {"row": graph}}
+    told = check_workflow(
+        Workflow.from_dict(document),
+        Registry([pack_at(pack), pack_at(other)]),
+        Settings(home=tmp_path).environment(),
+    )
+    hints = {problem.node: problem.hint or "" for problem in told}
+    for name in ("alone", "loop/wrong"):
+        assert re.match(r"It was left out: pack `partly`: .*: node Wrong4: ", hints[name])
+    assert hints["loop/gone"] == (
+        "No pack `gone` is loaded. Install it, or give its file or folder with --pack."
+    )
+
+
 def test_two_nodes_of_one_name_in_a_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(HEADER + node_text("Same") + node_text("Same"))
     registry = Registry([pack_at(tmp_path / "two.py")])

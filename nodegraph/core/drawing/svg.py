@@ -302,7 +302,7 @@ def svg(drawings: Sequence[Drawing]) -> str:
 
 
 def picture_html(drawings: Sequence[Drawing]) -> str:
-    """The image for a page of others', which its style must not reach: an image of its own."""
+    """The image for a page of others', which its style must not reach; as `<img>`."""
     from base64 import b64encode
 
     data = b64encode(svg(drawings).encode()).decode()

@@ -12,7 +12,6 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
 from enum import Enum
 from threading import Lock, Thread
 from typing import Any
@@ -128,8 +127,8 @@ class WorkerThreads:
     work that takes no time is done by few threads, and work that waits by as many as it takes.
 
     A thread is idle before it tells what its work gave, so that whoever hears of it and has more
-    work uses the same thread. Each piece of work has context variables of its own, so that what a
-    node sets there can't reach the next one.
+    work uses the same thread. The work itself brings its context: what it sets in that of a thread
+    would reach the next one.
 
     The threads don't keep the process alive, yet it doesn't end in the middle of their work: at
     exit each may finish what it is doing.
@@ -150,7 +149,8 @@ class WorkerThreads:
         self._closed = False
 
     def run(self, work: ThreadTask) -> None:
-        """Run work at once, in an idle thread or a new one. It must not raise.
+        """Run work at once, in an idle thread or a new one. It must not raise, nor set context
+        variables outside of a context of its own.
 
         Raises:
             RuntimeError: There can be no more threads.
@@ -271,7 +271,7 @@ class _Worker:
         try:
             while True:
                 work = self._threads.take(was_woken=was_woken)
-                callback = None if work is None else Context().run(work)
+                callback = None if work is None else work()
                 # Nothing of it may outlive it in an idle thread.
                 del work
                 then = self._threads.next_action(self)

@@ -181,7 +181,7 @@ def controls_in(*conditionings: Conditioning | None) -> list[Recipe]:
 
 
 def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
-    """What is to be told of images that are scaled to lead a sampling of another size.
+    """What to report of images that are scaled to lead a sampling of another size.
 
     Args:
         size: Width and height in pixels.
@@ -205,7 +205,7 @@ def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[
 def unapplied_messages(
     prompts: Iterable[Conditioning | None], noise_levels: NoiseLevels
 ) -> list[str]:
-    """What is to be told of control images whose part of a sampling has none of its steps.
+    """What to report of control images whose part of a sampling has none of its steps.
 
     Args:
         prompts: Of all sides; None where there is none.

@@ -290,7 +290,7 @@ class ActiveControls:
         )
 
     def _index_of(self, side: Side, control: Control, taken: Sequence[int]) -> int:
-        """A place of its own in the prompt: an image that leads it twice counts twice."""
+        """Its own place in the prompt: an image that leads it twice counts twice."""
         for index, live in enumerate(self._live):
             if index not in taken and _is_same(live.control, control):
                 return index

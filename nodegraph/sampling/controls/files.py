@@ -66,7 +66,7 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     """The control network that a name means.
 
     Args:
-        name: ``tiny/controlnet`` for the one that comes along, a file or folder under the models
+        name: ``tiny/controlnet`` for the built-in one, a file or folder under the models
             folders, or a path; of a pipeline's folder its network.
     Raises:
         InvalidFile: It is none, or damaged; says what it is instead.

@@ -281,7 +281,7 @@ class FurtherNegative(AddedGuidance):
         return {f"negative {index}": self.negative}
 
     def check(self, model: DiffusionModel) -> None:
-        """Where a model can't be asked about several prompts is told with the rest."""
+        """Where a model can't be asked about several prompts is reported with the rest."""
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Beside the negative side."""

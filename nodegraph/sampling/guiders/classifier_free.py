@@ -386,5 +386,5 @@ class AdaptiveGuidance:
         return {} if self._done is None else {_DONE: self._done}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` returned."""
         self._done = state.get(_DONE)

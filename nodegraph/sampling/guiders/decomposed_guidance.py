@@ -191,7 +191,7 @@ class ProjectedGuidance:
         return {} if self._running is None else {_RUNNING: self._running}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` returned."""
         self._running = state.get(_RUNNING)
 
 

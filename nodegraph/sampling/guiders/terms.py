@@ -144,7 +144,7 @@ class ClassifierTerm:
 
 @dataclass(frozen=True, slots=True)
 class NegativePromptTerm:
-    """Away from a prompt of its own, as seen from the negative side.
+    """Away from its own prompt, as seen from the negative side.
 
     Source: Liu et al. 2022, arXiv:2206.01714, equation 11; with `apart` Armandpour et al. 2023,
     arXiv:2304.04968, equation 10.

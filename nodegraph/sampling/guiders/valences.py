@@ -27,7 +27,7 @@ _SHARPNESS = 3.0
 _TOLERANCE = 0.1
 """Bonds too many that are none: eight that aren't there seem to be a tenth of one together."""
 _LATEST = 0.9
-"""Share of the noise above which nothing can be told of single atoms."""
+"""Share of the noise above which single atoms cannot be classified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ValenceTerm:
     evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
-        """In its part, and where something can be told."""
+        """In its part, and where atoms can be classified."""
         share = moment.timestep_value / moment.training_timesteps
         is_told = self.scale != 0 and 0 < share < _LATEST
         return is_told and moment.is_within(self.start, self.end)
@@ -70,7 +70,7 @@ def descent(items: Tensor, scale: float) -> Tensor:
     """What to take from items so that less is wrong with the bonds of their atoms.
 
     Each step is as long as would undo all that is wrong if the slope stayed as it is, within a
-    bound: where classes are told almost surely the slope is next to nothing.
+    bound: where classes are almost certain the slope is next to nothing.
 
     Args:
         items: Clean ones, shape (batch, 9, 37).

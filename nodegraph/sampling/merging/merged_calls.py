@@ -75,7 +75,7 @@ class ModelCall:
 
 
 def join_calls(questions: Sequence[ModelCall]) -> ModelCall:
-    """Questions of one kind as one; each row has a timestep of its own."""
+    """Questions of one kind as one; each row has its own timestep."""
     first = questions[0]
     timesteps = torch.cat([item.moment.timestep.expand(item.rows) for item in questions])
     following = torch.cat([item.moment.following.expand(item.rows) for item in questions])
@@ -247,7 +247,7 @@ class MergeCurve:
             apart = LinearApart(len(questions))
         with apart:
             answer = join_calls(questions).evaluate()
-        # Copies: whoever is answered may hold on to its rows, and must not to those of others.
+        # Copies: a caller may keep its rows, and must not keep those of others.
         return [rows.clone() for rows in answer.chunk(len(questions))]
 
     def answers(self, name: str, questions: Sequence[ModelCall]) -> tuple[list[Tensor], bool]:

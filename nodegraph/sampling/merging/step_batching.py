@@ -79,8 +79,8 @@ class BatchSlot:
 class StepBatcher:
     """Samplings by the same weights on one device, of which steps may share a batch.
 
-    A step waits for those of the others, one step's time at most; whoever comes last asks the model
-    for all. Whoever leaves, or is late, is waited for no more, until it asks again. One question is
+    A step waits for those of the others, one step's time at most; the last to come asks the model
+    for all. One that leaves, or is late, is not waited for again until it asks. One question is
     asked at a time, so that nobody's memory is counted on twice; what shares no batch is asked in
     its sampling's own thread, with the gradients and the attention that are set there. What fails
     at once is asked for one by one, so that a fault is its own sampling's alone.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSamplings:
-    """Samplings of one label that go on.
+    """Samplings of one label that are still under way.
 
     Attributes:
         memory: Bytes that each takes besides weights; None if that isn't known.
@@ -74,7 +74,7 @@ class StepMerging:
 
     @property
     def active_samplings(self) -> list[ActiveSamplings]:
-        """The samplings that go on."""
+        """The samplings that are still under way."""
         with self._lock:
             labels = list(self._batchers)
             return [ActiveSamplings(self._memory[label], self.admits(label)) for label in labels]

@@ -1,6 +1,6 @@
 """Samplers: the methods that turn noise into a latent, one step at a time.
 
-What a sampler may be told besides its name is a `SamplerOptions`, which nodes fill without torch:
+The options of a sampler are a `SamplerOptions`, which nodes fill without torch:
 `make_sampler` takes it, and `Denoising` hands it on.
 """
 
@@ -113,12 +113,12 @@ def make_sampler(
         noise_levels: The noise levels, laid over `noise` for this sampler's grid.
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
-        options: What it is told besides.
+        options: Options of the sampler.
         convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`: that by which
             the ladder was laid.
     Raises:
         InvalidValue: There is no such sampler, it can't sample such models, or an option is out of
-            range or nothing that it heeds.
+            range or one that it does not use.
     """
     check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]

@@ -84,7 +84,7 @@ def lcm(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
             denoised = out * denoised + skip * x
         stepped = denoised
         if not walk.is_last(here):
-            # Also where a part of a schedule ends: the noise is what the next one goes on from.
+            # Also where a part of a schedule ends: the next part continues from that noise.
             # In float32, unlike `add_noise`: 1 - alpha bar loses what is left of it in half
             # precision.
             stepped = after.alpha * denoised + after.deviation * _noise(walk, here, denoised)

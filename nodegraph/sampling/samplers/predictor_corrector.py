@@ -360,7 +360,7 @@ def _weights(points: Sequence[float], start: float, end: float, rate: float) -> 
 def _simplified_weights(
     points: Sequence[float], start: float, end: float, rate: float
 ) -> list[float]:
-    """The same for two predictions, with a bend that is right but for terms of higher order."""
+    """The same for two predictions, with a bend that is right up to terms of higher order."""
     total, step = -math.expm1(-rate * (end - start)), end - start
     bend = rate * step**2 / 2 / (points[0] - points[1])
     return [bend, total - bend] if points[0] == end else [total + bend, -bend]

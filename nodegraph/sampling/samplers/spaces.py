@@ -44,7 +44,7 @@ class NoiseSpace(ABC):
         """The same over other noise levels.
 
         Args:
-            sigmas: One for each level, at least 0, in the place of its own; float32, shape
+            sigmas: One for each level, at least 0, instead of its own; float32, shape
                 (levels,).
         """
         noise_levels = self.noise_levels

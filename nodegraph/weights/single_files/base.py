@@ -183,8 +183,14 @@ DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
 """What reading a configuration from shapes raises where tensors are missing or of others'."""
 
 
+class DuplicateTensor(ValueError):
+    """Two tensors of a file have one name in the network that they are for."""
+
+
 def fault_text(error: Exception) -> str:
     """One of `DAMAGED` in words."""
+    if isinstance(error, DuplicateTensor):
+        return str(error)
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
     return f"the shapes of its tensors do not fit together ({error})"

@@ -17,6 +17,7 @@ from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import (
     SAME_NAMES,
     Config,
+    DuplicateTensor,
     FileLayout,
     OriginalNames,
     Tensors,
@@ -76,6 +77,8 @@ def _renamed(name: str, names: Names) -> str:
 
 Rows: TypeAlias = "slice | None"
 """Of an original tensor that become one here; None for all of them as they are."""
+_Renaming: TypeAlias = "tuple[str, str, Rows]"
+"""See `_places`."""
 
 _STACKS = ("layers", "noise_refiner", "context_refiner")
 _MLP = "proj_mlp"
@@ -87,14 +90,11 @@ def rename_tensors(tensors: Mapping[str, Tensor], names: OriginalNames) -> dict[
     Args:
         names: Of the network that they are for.
     Raises:
-        ValueError: Two of them have the same name there.
+        DuplicateTensor: Two of them have the same name there.
     """
     converted: dict[str, Tensor] = {}
-    originals: dict[str, str] = {}
-    for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, names):
-        if new in originals:
-            raise ValueError(f"the tensors {originals[new]} and {name} are both {new}")
-        originals[new] = name
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name, new, rows in _unique(_places(shapes, names)):
         tensor = tensors[name] if rows is None else tensors[name][rows]
         converted[new] = (
             swap_scale_shift(tensor) if _is_swapped(new, names) and new != name else tensor
@@ -102,16 +102,37 @@ def rename_tensors(tensors: Mapping[str, Tensor], names: OriginalNames) -> dict[
     return converted
 
 
-def rename_shapes(shapes: Shapes, names: OriginalNames) -> dict[str, tuple[int, ...]]:
-    """As `rename_tensors`, of shapes alone."""
+def rename_shapes(
+    shapes: Shapes, names: OriginalNames, unused: tuple[str, ...] = ()
+) -> dict[str, tuple[int, ...]]:
+    """As `rename_tensors`, of shapes alone.
+
+    Args:
+        unused: As for `denoiser_layout`; those may have the name of another tensor.
+    """
+    return _shapes_at(_unique(_places(shapes, names), unused), shapes)
+
+
+def _shapes_at(places: Iterator[_Renaming], shapes: Shapes) -> dict[str, tuple[int, ...]]:
     shapes_by_name = {}
-    for name, new, rows in _places(shapes, names):
+    for name, new, rows in places:
         shape = shapes[name]
         shapes_by_name[new] = shape if rows is None else (rows.stop - rows.start, *shape[1:])
     return shapes_by_name
 
 
-def _places(shapes: Shapes, names: OriginalNames) -> Iterator[tuple[str, str, Rows]]:
+def _unique(places: Iterator[_Renaming], unused: tuple[str, ...] = ()) -> Iterator[_Renaming]:
+    """The same, checked to name each tensor here once; `unused` ones aside."""
+    originals: dict[str, str] = {}
+    for name, new, rows in places:
+        if not _is_one(name, unused):
+            if new in originals:
+                raise DuplicateTensor(f"the tensors {originals[new]} and {name} are both {new}")
+            originals[new] = name
+        yield name, new, rows
+
+
+def _places(shapes: Shapes, names: OriginalNames) -> Iterator[_Renaming]:
     """Of each tensor in a file: its name, each name that it has here, and rows of that."""
     for name, shape in shapes.items():
         stem, _, end = name.rpartition(".")
@@ -249,22 +270,21 @@ def denoiser_layout(
         unused: Tensors that no image depends on; with a dot at the end, all whose names begin so.
     """
 
-    def shapes_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-        return rename_shapes(shapes, names)
-
     def matches(shapes: Shapes) -> bool:
         if not has_marks(shapes, marks):
             return False
         if without and any(item.startswith(without) for item in shapes):
             return False
         try:
-            return fits is None or fits(shapes_of(shapes))
+            return fits is None or fits(_shapes_at(_places(shapes, names), shapes))
         except (KeyError, IndexError, ValueError):
             return False
 
     def configured(shapes: Shapes) -> dict[str, Any]:
         try:
-            return config(shapes_of(shapes))
+            return config(rename_shapes(shapes, names, unused))
+        except DuplicateTensor:
+            raise
         except (IndexError, ValueError, ZeroDivisionError) as error:
             raise KeyError(f"tensors shaped like those of {title}") from error
 

@@ -53,11 +53,11 @@ def test_a_file_that_does_not_fit_says_which_tensors(
 def test_a_file_with_a_tensor_by_two_names_is_refused(
     written: WrittenOf, tmp_path: Path, extra: str
 ) -> None:
-    """Not loaded with one of the two."""
-    recipe = opened(changed(written(flux), tmp_path, {extra: torch.ones(1)}))
+    """At once, and not loaded with one of the two."""
+    path = changed(written(flux), tmp_path, {extra: torch.ones(1)})
     with raises(InvalidFile) as caught:
-        load_component(recipe, "cpu")
-    assert re.search(f"the tensors .* are both {extra}", str(caught.value))
+        opened(path)
+    assert re.search(f"damaged: the tensors .* are both {extra}", str(caught.value))
 
 
 def test_a_file_that_lacks_what_tells_its_sizes_is_refused(

@@ -80,6 +80,24 @@ refused(load)
     assert restored == edited
 
 
+def test_a_network_is_refused_after_an_edit_of_a_module_beside_its_package(
+    tmp_path: Path, weights: Path
+) -> None:
+    network = _PLAIN_NETWORK.replace("self.factor *", "plain_scale.SCALE * self.factor *")
+    assert network != _PLAIN_NETWORK
+    plain_package(tmp_path, network=f"import plain_scale\n{network}")
+    (tmp_path / "plain_scale.py").write_text("SCALE = 1\n")
+    code = """
+get_family("plain")
+(site / "plain_scale.py").write_text("SCALE = 3\\n")
+refused(load)
+refused(load)
+"""
+    edited, again = told(tmp_path, code, weights)
+    assert "the package plain_scale changed after nodegraph read its code" in edited
+    assert again == edited
+
+
 def test_a_network_that_was_imported_before_an_edit_is_used_as_it_was(
     tmp_path: Path, weights: Path
 ) -> None:
@@ -151,10 +169,15 @@ _FAULTS = {
     "another": (
         "predict",
         {_PREDICTED: f"{_PREDICTED}[:, :1]"},
-        "returns no prediction (given: torch.float32, shape (1, 1, 4, 4); "
-        "expected: a floating-point tensor of shape (1, 16, 4, 4))",
+        "returns no prediction (given: shape (1, 1, 4, 4); "
+        "expected: shape (1, 16, 4, 4), as the latent)",
     ),
-    "integers": ("predict", {_PREDICTED: f"{_PREDICTED}.long()"}, "given: torch.int64"),
+    "elsewhere": (
+        "predict",
+        {_PREDICTED: f"{_PREDICTED}.to('meta')"},
+        "given: a dense tensor on meta; expected: a dense tensor on cpu",
+    ),
+    "integers": ("predict", {_PREDICTED: f"{_PREDICTED}.long()"}, "given: a tensor of int64"),
     "nothing": ("predict", {_PREDICTED: "return None"}, "given: NoneType"),
     "exits": ("predict", {_PREDICTED: "raise SystemExit(3)"}, "fails: SystemExit: 3"),
     "call": ("predict", {_PREDICTED: "return model.module(x)"}, "fails: TypeError: "),
