@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import random
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodegraph.core.text_format import to_well_formed
 from tests.durations import Durations, shard
 from tests.properties import load_profile
 
@@ -181,6 +183,19 @@ def _is_property(item: pytest.Item) -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _is_long(item) or (_is_property(item) and _is_thorough(item.config)):
         item.user_properties.append((_LONG, True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any], dict[str, Any]]:
+    """A failure that shows half a surrogate pair reaches the process that prints it.
+
+    xdist sends reports as UTF-8, and would end the run without a word on the test.
+    """
+    data = yield
+    return data and {
+        **data,
+        **{name: to_well_formed(data[name]) for name in ("longrepr", "sections") if name in data},
+    }
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -100,6 +100,15 @@ def test_a_plain_run_says_what_it_left_out(project: Path, processes: str) -> Non
     assert printed.count("drawn\n") == 20
 
 
+@pytest.mark.slow
+def test_a_failure_with_half_a_surrogate_pair_is_shown(project: Path) -> None:
+    halved = "def test_halved():\n    assert chr(0xD800) == 'b'\n"
+    (project / "tests" / "core" / "test_more.py").write_text(halved)
+    passed, printed = run(project, "-n", "2", fails=True)
+    assert "FAILED tests/core/test_more.py::test_halved" in printed
+    assert len(passed) == len(PLAIN) - 1
+
+
 def test_the_long_part_runs_alone_or_with_the_rest_and_prints_its_seed(project: Path) -> None:
     rest, printed = run(project, "-n", "0", "--left-out")
     assert sorted(rest) == [*LONG]
