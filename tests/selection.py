@@ -192,7 +192,9 @@ def pytest_report_to_serializable() -> Generator[None, dict[str, Any], dict[str,
     xdist sends reports as UTF-8, and would end the run without a word on the test.
     """
     data = yield
-    return data and {
+    if not data or data.get("outcome") != "failed":
+        return data
+    return {
         **data,
         **{name: to_well_formed(data[name]) for name in ("longrepr", "sections") if name in data},
     }
