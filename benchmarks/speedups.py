@@ -1,7 +1,7 @@
 """What speed options give and cost: steps a second beside diffusers' pipelines, eager and compiled,
 and what each loses against the exact result.
 
-    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"] [--part speed|loss]
+    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"] [--part speed|loss|precision]
                                   [--device cuda] [--steps 20] [--times 3] [--no-compiling]
 
 On a CPU: the embedded model, and a small Flux of random weights. On CUDA: networks as large as
@@ -11,16 +11,22 @@ they were trained on. The pipelines' own samplers and prompts of random numbers,
 Losses are of images by the embedded model, over several prompts and seeds; of caches that a UNet
 can't have, of the latents of the small Flux, whose random weights say what is left out rather than
 what it would look like.
+
+The part `precision` compares bfloat16 with float32 on a CPU, which decides what `cpu_precision` is:
+a network as large as Stable Diffusion 1.5's, of random weights, at 256 pixels, the embedded model,
+and its VAE.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import math
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -46,6 +52,7 @@ from nodegraph.families.speed_options import (
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.speed.speed_support import compile_blocks
 from nodegraph.sampling.denoise import Denoising
+from nodegraph.weights.numerics import bfloat16_speedup
 
 MIB = 2**20
 PEAK_AIM = 50.0
@@ -263,15 +270,60 @@ def _losses(
         if isinstance(way, SpeedOptions) and way.compiled and not compiled:
             continue
         denoiser = rival.sped_up(way)
-        found, kept = made(denoiser)
-        apart = float((found - exact).square().mean().sqrt())
-        told = f"{rival.name}: {name}, PSNR {_decibels(apart)}"
-        told += f", keeps {kept / MIB:.1f} MiB" if kept else ""
-        yield Figure(f"{told}: RMS", apart, "")
-        fast = partial(rival.sample, denoiser, 7)
-        times = by_turns({"exact": partial(rival.sample, rival.denoiser, 7), "fast": fast}, 3)
-        ratios = [one / other for one, other in zip(times["exact"], times["fast"], strict=True)]
-        yield Figure(f"{rival.name}: {name}, speed", statistics.median(ratios), "×")
+        yield from _loss(f"{rival.name}: {name}", exact, *made(denoiser))
+        ways_by_name = {"exact": rival.denoiser, "fast": denoiser}
+        yield _speed(f"{rival.name}: {name}", rival, ways_by_name, 3)
+
+
+def _loss(name: str, exact: Tensor, found: Tensor, kept: int = 0) -> Iterator[Figure]:
+    apart = float((found - exact).square().mean().sqrt())
+    told = f"{name}, PSNR {_decibels(apart)}" + (f", keeps {kept / MIB:.1f} MiB" if kept else "")
+    yield Figure(f"{told}: RMS", apart, "")
+
+
+def _speed(name: str, rival: Rival, ways: Mapping[str, Denoiser], times: int) -> Figure:
+    """How many times as fast as the first the second way is."""
+    actions = {key: partial(rival.sample, denoiser, 7) for key, denoiser in ways.items()}
+    return _ratio(f"{name}, speed", actions, times)
+
+
+def _ratio(name: str, actions: Mapping[str, Callable[[], object]], times: int) -> Figure:
+    slow, fast = by_turns(actions, times).values()
+    ratios = [one / other for one, other in zip(slow, fast, strict=True)]
+    return Figure(name, statistics.median(ratios), "×", None, min(slow) / min(fast), "best of each")
+
+
+def precision(steps: int, times: int, *, small: bool) -> Iterator[Figure]:
+    """How much faster than float32 bfloat16 is on this CPU, and what it loses."""
+    yield Figure("the measurement of `cpu_precision`", bfloat16_speedup(), "×")
+    sized = {"block_out_channels": (32, 64, 64, 64)} if small else {}
+    for rival in (
+        embedded(steps),
+        unet("Stable Diffusion 1.5", 256, "cpu", torch.float32, 2, **sized),
+    ):
+        half = copy.deepcopy(rival.denoiser)
+        half.module.to(torch.bfloat16)
+        name = f"{rival.name}: bfloat16"
+        latents = {key: rival.sample(way, 7) for key, way in (("f", rival.denoiser), ("h", half))}
+        exact = latents["f"] / latents["f"].std() / 4  # as an image's values, which span 1
+        rounded = latents["h"].float() / latents["f"].std() / 4
+        yield from _loss(f"{name}, latents", exact, rounded)
+        yield _speed(name, rival, {"float32": rival.denoiser, "bfloat16": half}, times)
+        if rival.name == "embedded":
+            yield from _decoded(latents, times)
+
+
+def _decoded(latents: Mapping[str, Tensor], times: int) -> Iterator[Figure]:
+    """The embedded model's image by a sampling in bfloat16, and by a VAE in bfloat16."""
+    recipe = open_model("tiny", ()).vae
+    vae: Any = load_component(recipe, "cpu")
+    half: Any = load_component(replace(recipe, dtype="bfloat16"), "cpu")
+    exact, rounded = (Latent(item.float(), 128, 128) for item in latents.values())
+    image = decode_latent(vae, exact)
+    yield from _loss("embedded: bfloat16, image", image, decode_latent(vae, rounded))
+    yield from _loss("embedded: VAE in bfloat16, image", image, decode_latent(half, exact))
+    actions = {key: partial(decode_latent, one, exact) for key, one in (("f", vae), ("h", half))}
+    yield _ratio("embedded: VAE in bfloat16, speed", actions, 3 * times)
 
 
 def _decibels(rms: float) -> str:
@@ -289,6 +341,9 @@ def _cached_bytes(denoising: Denoising) -> int:
 
 def figures(given: argparse.Namespace) -> Iterator[Figure]:
     steps, times = (4, 1) if given.quick else (given.steps, given.times)
+    if given.part == "precision":
+        yield from precision(steps, times, small=given.quick)
+        return
     compiled = not (given.no_compiling or given.quick)
     made = rivals(given.device, steps)
     peak = None
@@ -314,7 +369,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default)
     parser.add_argument("--only")
-    parser.add_argument("--part", choices=("speed", "loss"))
+    parser.add_argument("--part", choices=("speed", "loss", "precision"))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--no-compiling", action="store_true")

@@ -16,7 +16,7 @@ from nodegraph.sampling.controls.files import (
 )
 from nodegraph.sampling.controls.kinds import ControlKind, mode_number
 
-from ._facts import check_dtype, error_to_finding
+from ._facts import check_dtype, error_to_finding, loading_device
 from ._memory import encode_estimate
 
 
@@ -56,7 +56,7 @@ def control_state(inputs: HookInputs) -> str:
         inputs.literals["control_net"],
         environment.models,
         allow_pickle=environment.allow_pickle,
-        device=environment.device,
+        device=loading_device(inputs),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.core.context import CpuDevice
 from nodegraph.families.registry import FAMILIES
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
@@ -21,6 +23,10 @@ from nodegraph.models.model_sources import locate_model
 from nodegraph.weights.file_kinds import file_stamp
 from nodegraph.weights.numerics import cpu_has_bfloat16
 from nodegraph.weights.precision.storage import AUTO, ITEM_BYTES
+
+if TYPE_CHECKING:
+    from nodegraph import Context
+    from nodegraph.core.values import Recipe
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -127,8 +133,27 @@ def model_state(inputs: HookInputs) -> str:
         inputs.literals["model"],
         environment.models,
         allow_pickle=environment.allow_pickle,
-        device=environment.device,
+        device=loading_device(inputs),
     )
+
+
+def loading_device(inputs: HookInputs) -> str:
+    """The device of the run, for what says how a model is loaded.
+
+    Where a precision is asked for, it says nothing of what auto would be.
+    """
+    device = inputs.environment.device
+    return device if (inputs.literals.get("dtype") or AUTO) == AUTO else str(device)
+
+
+def log_precision(ctx: Context, dtype: str, recipe: Recipe) -> None:
+    """Say what a large model computes in on a CPU, if that is left to nodegraph."""
+    device = ctx.environment.device
+    if dtype == AUTO and isinstance(device, CpuDevice) and device.taken:
+        ctx.log(
+            f"It computes in {recipe.dtype} on this CPU: `cpu_precision` is {device.taken}, by "
+            + ("measured speed" if device.choice == AUTO else "the workflow or the settings")
+        )
 
 
 def model_weights(inputs: HookInputs) -> Estimate:

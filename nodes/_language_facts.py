@@ -12,7 +12,7 @@ from nodegraph.perception.languages.language_model import (
     language_stamp,
 )
 
-from ._facts import check_dtype, error_to_finding
+from ._facts import check_dtype, error_to_finding, loading_device
 
 _PORT = "language_model"
 """Output of LoadLanguageModel."""
@@ -41,7 +41,7 @@ def language_state(inputs: HookInputs) -> str:
         inputs.literals["model"],
         environment.models,
         allow_pickle=environment.allow_pickle,
-        device=environment.device,
+        device=loading_device(inputs),
     )
 
 

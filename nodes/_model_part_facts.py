@@ -16,7 +16,14 @@ from nodegraph.models.denoiser_files import (
 from nodegraph.models.facts import ModelFacts
 from nodegraph.models.model_files import computed_dtype
 
-from ._facts import check_dtype, error_to_finding, model_port, number_size_fact, weights_estimate
+from ._facts import (
+    check_dtype,
+    error_to_finding,
+    loading_device,
+    model_port,
+    number_size_fact,
+    weights_estimate,
+)
 
 
 def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -57,8 +64,8 @@ def denoiser_state(inputs: HookInputs) -> str:
     """A stamp that changes when a file of the model changes."""
     wanted, environment = _wanted(inputs), inputs.environment
     assert wanted is not None
-    allow = environment.allow_pickle
-    return denoiser_stamp(wanted, environment.models, allow_pickle=allow, device=environment.device)
+    allow, device = environment.allow_pickle, loading_device(inputs)
+    return denoiser_stamp(wanted, environment.models, allow_pickle=allow, device=device)
 
 
 def denoiser_weights(inputs: HookInputs) -> Estimate:

@@ -15,7 +15,7 @@ from nodegraph.models.text_encoder_files import (
 )
 from nodegraph.weights.precision.storage import AUTO
 
-from ._facts import check_dtype, error_to_finding
+from ._facts import check_dtype, error_to_finding, loading_device
 
 PORTS = ("file", "file_2", "file_3", "file_4")
 _TEXT_ENCODER = "text_encoder"
@@ -59,7 +59,7 @@ def encoder_state(inputs: HookInputs) -> str:
     """A stamp that changes when a file of the text encoder changes."""
     encoders = _find_encoders(inputs)
     assert encoders is not None
-    return text_encoder_stamp(encoders, inputs.environment.device)
+    return text_encoder_stamp(encoders, loading_device(inputs))
 
 
 def encoder_weights(inputs: HookInputs) -> Estimate:

@@ -33,6 +33,7 @@ from ._control_facts import (
     control_state,
     control_weights,
 )
+from ._facts import log_precision
 
 
 class LoadedControlNet(NamedTuple):
@@ -93,6 +94,7 @@ def LoadControlNet(
         allow_pickle=allow,
         storage=storage,
     )
+    log_precision(ctx, dtype, recipe)
     return LoadedControlNet(recipe)
 
 

@@ -74,7 +74,8 @@ def LoadIPAdapter(
         image_encoder: The CLIP vision model it was trained with: name or path of a folder or
             .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to
             the adapter's folder.
-        dtype: Compute precision of the image encoder, as for LoadModel.
+        dtype: Compute precision of the image encoder, as for LoadModel, but auto is always float32
+            on a CPU.
     """
     environment = ctx.environment
     recipe = open_ip_adapter(
@@ -198,7 +199,7 @@ def LoadRedux(
             .safetensors file.
         image_encoder: SigLIP vision model, as a folder or .safetensors file. Empty uses the one in
             Redux's folder.
-        dtype: Compute precision, as for LoadModel.
+        dtype: Compute precision, as for LoadModel, but auto is always float32 on a CPU.
     """
     environment = ctx.environment
     recipe = open_redux(

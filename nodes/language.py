@@ -20,6 +20,7 @@ from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.perception.languages.language_model import LanguageModel
 
+from ._facts import log_precision
 from ._language_facts import check_language_model, language_state, language_weights
 from ._memory import prompt_estimate
 from ._prompt_facts import check_writing
@@ -48,13 +49,15 @@ def LoadLanguageModel(
     from nodegraph.perception.languages.language_model import open_language_model
 
     environment = ctx.environment
-    return open_language_model(
+    language_model = open_language_model(
         model,
         environment.models,
         dtype=computed_dtype(dtype, environment.device),
         device=environment.device,
         allow_pickle=environment.allow_pickle,
     )
+    log_precision(ctx, dtype, language_model.model)
+    return language_model
 
 
 @node(

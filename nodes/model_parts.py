@@ -12,6 +12,7 @@ from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.precision.storage import STORAGES
 
+from ._facts import log_precision
 from ._model_part_facts import check_denoiser, denoiser_outputs, denoiser_state, denoiser_weights
 
 
@@ -76,4 +77,5 @@ def LoadDiffusionModel(
         allow_pickle=environment.allow_pickle,
         storage=storage,
     )
+    log_precision(ctx, dtype, recipe)
     return LoadedDiffusionModel(recipe)

@@ -28,7 +28,7 @@ from nodegraph.models.model_recipes import DTYPES, ModelRecipes, open_model, sto
 from nodegraph.models.vae_files import open_vae
 from nodegraph.weights.precision.storage import STORAGES
 
-from ._facts import check_model, model_outputs, model_state, model_weights
+from ._facts import check_model, log_precision, model_outputs, model_state, model_weights
 from ._lora import (
     check_inversion,
     check_lora,
@@ -76,9 +76,10 @@ def LoadModel(
     Args:
         model: Name in a models folder, path of a diffusers folder or .safetensors file, or tiny for
             the model that ships with nodegraph.
-        dtype: Precision in memory. auto is float32 on a CPU, and the precision of the file
-            elsewhere. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes
-            half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
+        dtype: Precision in memory. auto is the precision of the file. On a CPU auto is float32, and
+            bfloat16 for large models if this CPU is faster with it; the VAE stays float32. On a CPU
+            without float16 arithmetic, float16 becomes float32. bfloat16 takes half the memory
+            there, and is much slower on a CPU without bfloat16 arithmetic.
         prediction_type: What the model predicts, if its file does not say or is wrong: the noise
             (epsilon), v, or the clean sample. auto uses the value in the file.
         zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then
@@ -91,7 +92,7 @@ def LoadModel(
     environment = ctx.environment
     for line in storage_warnings(model, environment.models, allow_pickle=environment.allow_pickle):
         ctx.log(line)
-    return open_model(
+    recipes = open_model(
         model,
         environment.models,
         dtype=computed_dtype(dtype, environment.device),
@@ -101,6 +102,8 @@ def LoadModel(
         zero_terminal_snr=zero_terminal_snr,
         storage=storage,
     )
+    log_precision(ctx, dtype, recipes.model)
+    return recipes
 
 
 @node(

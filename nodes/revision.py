@@ -40,7 +40,7 @@ def LoadImageEncoder(
     Args:
         image_encoder: Name in a models folder, or path of a .safetensors file or folder, for
             example CLIP ViT-bigG with its projection.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
     """
     environment = ctx.environment
     return open_image_encoder(

@@ -15,6 +15,7 @@ from nodegraph.models.text_encoder_files import (
 )
 from nodegraph.weights.precision.storage import AUTO, STORAGES
 
+from ._facts import log_precision
 from ._text_encoder_facts import (
     check_encoder,
     encoder_outputs,
@@ -65,7 +66,7 @@ def LoadTextEncoder(
     encoders = find_text_encoder(family, names, environment.models, allow_pickle=allow)
     for line in text_encoder_warnings(encoders):
         ctx.log(line)
-    return open_text_encoder(
+    recipe = open_text_encoder(
         family,
         names,
         environment.models,
@@ -74,3 +75,5 @@ def LoadTextEncoder(
         allow_pickle=allow,
         storage=storage,
     )
+    log_precision(ctx, dtype, recipe)
+    return recipe

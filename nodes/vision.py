@@ -69,7 +69,7 @@ def LoadVisionModel(
     Args:
         model: Name in a models folder, for example segment/sam2-hiera-tiny or
             background_removal/birefnet.safetensors.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
     """
     from nodegraph.perception.vision.vision_model import open_vision_model
 

@@ -50,7 +50,7 @@ def LoadPipeline(
 
     Args:
         pipeline: Name of a folder in a models folder, or its path.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
         scheduler: Scheduler class of diffusers to use instead of the one in the folder, for example
             EulerDiscrete. auto uses the one in the folder.
         storage: Storage format of the weights, as for LoadModel.

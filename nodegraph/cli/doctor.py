@@ -17,6 +17,7 @@ from nodegraph.cli.output import FAILED, FINE, echo, format_size, pluralize, pri
 from nodegraph.core.host_memory import host_memory
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.weights.numerics import FASTER, cpu_has_bfloat16, noted_speedup
 
 if TYPE_CHECKING:
     from nodegraph.packs.registry import Registry
@@ -73,6 +74,7 @@ class Diagnosis:
     """Everything found.
 
     Attributes:
+        cpu_precision: What the dtype `auto` is on the CPU, in words.
         problems: What keeps nodegraph from working.
         warnings: What may be worth a look.
         faults: How many of these are of packs and of model families that packages bring.
@@ -86,6 +88,7 @@ class Diagnosis:
     memory_available: int | None = None
     libraries: list[Library] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
+    cpu_precision: str = ""
     folders: list[Folder] = field(default_factory=list)
     packs: dict[str, str] = field(default_factory=dict)
     node_types: int = 0
@@ -110,6 +113,7 @@ def diagnose(session: Session) -> Diagnosis:
     diagnosis.memory, diagnosis.memory_available = _memory()
     _diagnose_libraries(diagnosis)
     _diagnose_devices(diagnosis, session.settings)
+    diagnosis.cpu_precision = _cpu_precision(session.settings)
     _diagnose_folders(diagnosis, session.settings)
     _diagnose_packs(diagnosis, session)
     _diagnose_models(diagnosis, session.settings)
@@ -174,6 +178,19 @@ def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
         diagnosis.problems.append(
             f"the device `{wanted}` is set but does not exist; available: {', '.join(names)}"
         )
+
+
+def _cpu_precision(settings: Settings) -> str:
+    if settings.cpu_precision != "auto":
+        return f"{settings.cpu_precision}, as set by cpu_precision"
+    if not cpu_has_bfloat16():
+        return "float32: this CPU does not compute in bfloat16"
+    speedup = noted_speedup(settings.measurements_folder)
+    if speedup is None:
+        return "float32; the first large model measures whether bfloat16 is faster"
+    ratio = f"bfloat16 was measured to be {speedup:.1f} times as fast"
+    choice = "float32; bfloat16 for large models" if speedup >= FASTER else "float32"
+    return f"{choice}: {ratio}"
 
 
 def _devices() -> Iterator[Device]:
@@ -296,7 +313,7 @@ def _print(diagnosis: Diagnosis) -> None:
         (item.name, item.title + (f", {format_size(item.bytes)}" if item.bytes else ""))
         for item in diagnosis.devices
     ]
-    _print_section("Devices", devices)
+    _print_section("Devices", [*devices, ("precision on the CPU", diagnosis.cpu_precision)])
     _print_section("Folders", [(item.role, item.path, _state(item)) for item in diagnosis.folders])
     _print_section("Packs", list(diagnosis.packs.items()))
     unusable = diagnosis.models - diagnosis.usable_models

@@ -26,6 +26,65 @@ Footprint = Literal["full", "offloaded", "small"]
 weights in host memory and the same results, or ``small`` with as little memory as possible."""
 
 
+CpuPrecision = Literal["auto", "float32", "mixed", "bfloat16"]
+"""What the dtype ``auto`` is on a CPU: ``mixed`` is bfloat16 for large models and float32 for
+others, and ``auto`` is the faster of float32 and ``mixed``, by a measurement."""
+
+CPU_PRECISION = "cpu_precision"
+"""Key of a workflow with the one that it was run with."""
+
+LARGE_MODEL = 200_000_000
+"""Parameters of a model from which on ``mixed`` is bfloat16. Smaller ones gain little."""
+
+
+class CpuDevice(str):
+    """The text ``cpu`` as the device of a run, which brings along what the dtype ``auto`` is there.
+
+    So keys, estimates and recipes, which are all made by the device, heed the same.
+
+    Args:
+        choice: The setting, or what a workflow says.
+        decide: Returns ``float32`` or ``mixed`` for ``auto``. It measures if it is called with
+            True; else an empty text if nothing was measured before.
+        measures: Whether to measure.
+
+    Attributes:
+        taken: What the run takes for ``auto``; empty as long as all models are float32 anyway.
+    """
+
+    choice: CpuPrecision
+    taken: str
+
+    def __new__(
+        cls, choice: CpuPrecision, decide: Callable[[bool], str], *, measures: bool = False
+    ) -> CpuDevice:
+        device = super().__new__(cls, "cpu")
+        device.choice, device.taken = choice, ""
+        device._decide, device._measures = decide, measures
+        return device
+
+    _decide: Callable[[bool], str]
+    _measures: bool
+
+    def for_run(self, choice: str, *, measures: bool) -> CpuDevice:
+        """Return the device of one run.
+
+        Args:
+            choice: What the workflow says; the setting counts if it is empty.
+        """
+        return CpuDevice(choice or self.choice, self._decide, measures=measures)  # type: ignore[arg-type]
+
+    def precision(self, parameters: int) -> str:
+        """Return the precision that ``auto`` is for a model of so many parameters."""
+        choice: str = self.choice
+        if choice != "bfloat16" and parameters < LARGE_MODEL:
+            return "float32"
+        if choice == "auto":
+            choice = self._decide(self._measures)
+        self.taken = choice
+        return "float32" if choice in ("float32", "") else "bfloat16"
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """A small encoded image that shows unfinished work.
@@ -94,6 +153,17 @@ class Environment:
     def with_granted(self, files: Collection[Path]) -> Environment:
         """Return a copy for a run that may read some of the uploads."""
         return replace(self, granted=frozenset(files)) if files else self
+
+    def with_precision(self, choice: str, *, measures: bool) -> Environment:
+        """Return a copy for one run; see `CpuDevice.for_run`."""
+        if not isinstance(self.device, CpuDevice):
+            return self
+        return replace(self, device=self.device.for_run(choice, measures=measures))
+
+    def note_precision(self, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a run's workflow with the precision that it took, by which it is made again."""
+        taken = self.device.taken if isinstance(self.device, CpuDevice) else ""
+        return {**workflow, CPU_PRECISION: taken} if taken and workflow else workflow
 
 
 class Context(Protocol):

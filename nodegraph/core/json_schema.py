@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import CPU_PRECISION
 from nodegraph.core.migrations import FORMAT
 from nodegraph.core.parts import MODES
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.workflow import PRECISIONS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -47,6 +49,10 @@ def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
                 "nodes": {"$ref": "#/$defs/nodes"},
                 "subgraphs": _map({"$ref": "#/$defs/subgraph"}, "Subgraphs, used like node types."),
                 "requires": _map(_TEXT, "Version specifiers by pack."),
+                CPU_PRECISION: {
+                    "enum": list(PRECISIONS),
+                    "description": "What the dtype auto is on a CPU, instead of the setting.",
+                },
                 "ui": {"type": "object", "description": "Data of the editor."},
             },
             required=["format", "nodes"],

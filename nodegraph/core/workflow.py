@@ -24,6 +24,7 @@ from nodegraph.core.links import (
 from nodegraph.core.migrations import FORMAT, migrate_format
 from nodegraph.core.parts import (
     MODES,
+    KeyPath,
     Mode,
     NodeEntry,
     Parameter,
@@ -34,6 +35,7 @@ from nodegraph.core.parts import (
     in_words,
     is_node_name,
     key,
+    malformed,
     named,
     parts_by_name,
     text,
@@ -45,6 +47,16 @@ from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 if TYPE_CHECKING:
     from rich.console import Group
     from typing_extensions import Self
+
+
+PRECISIONS = ("float32", "mixed", "bfloat16")
+"""Those of a workflow; see `core.context.CpuPrecision`."""
+
+
+def _precision(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
+    if value not in PRECISIONS:
+        problems.append(malformed(path, f"must be one of {', '.join(PRECISIONS)}", value))
+    return value
 
 
 @dataclass(kw_only=True)
@@ -60,6 +72,8 @@ class Workflow(WorkflowPart):
         subgraphs: Reusable subgraphs by name. A subgraph hides a node type of the same name.
         requires: Version specifiers of the required packs, by pack.
         ui: Data of the editor. The engine never reads it.
+        cpu_precision: What the dtype ``auto`` is on a CPU: one of `PRECISIONS`, as results note it;
+            the setting counts if it is empty.
     """
 
     format: str = field(default=FORMAT, metadata=key(text, always=True))
@@ -74,6 +88,7 @@ class Workflow(WorkflowPart):
     subgraphs: dict[str, Subgraph] = field(default_factory=dict, metadata=parts_by_name(Subgraph))
     requires: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
     ui: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
+    cpu_precision: str = field(default="", metadata=key(_precision))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nodegraph.core.context import Environment, Merging, Numerics, Weights
+from nodegraph.core.context import CPU_PRECISION, Environment, Merging, Numerics, Weights
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.engine.cache import Cache, CallOutputs, Entry, MemoryCache
 from nodegraph.engine.checkpointing import Saver
@@ -98,7 +98,8 @@ class Engine:
         """
         entry = self._enter(asyncio.get_running_loop())
         try:
-            shared = self.shared.granting(options.granted)
+            precision = (workflow or {}).get(CPU_PRECISION, "")
+            shared = self.shared.for_run(options.granted, precision, measures=True)
             shared.identify(graph, is_growing=bool((workflow or {}).get("subgraphs")))
             return await Run(shared, graph, options, workflow or {}, run_id).execute()
         finally:

@@ -154,7 +154,7 @@ class NodeContext:
         self.node = node
         self.device = device
         self.environment = environment
-        self.workflow = workflow
+        self._workflow = workflow
         self.footprint = footprint
         self._work = work
         self._events = events
@@ -171,6 +171,10 @@ class NodeContext:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
         self._shown: dict[str, Any] = {}
+
+    @property
+    def workflow(self) -> Mapping[str, Any]:
+        return self.environment.note_precision(self._workflow)
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None

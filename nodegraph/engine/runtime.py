@@ -192,11 +192,18 @@ class EngineState:
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
-    def granting(self, files: Collection[Path]) -> EngineState:
-        """The same for a run that may read some uploads; all that is shared stays so."""
-        if not files:
-            return self
-        return replace(self, environment=self.environment.with_granted(files))
+    def for_run(
+        self, files: Collection[Path] = (), precision: str = "", *, measures: bool = False
+    ) -> EngineState:
+        """The same for one run; all that is shared stays so.
+
+        Args:
+            files: Uploads that it may read.
+            precision, measures: See `CpuDevice.for_run`.
+        """
+        environment = self.environment.with_granted(files)
+        environment = environment.with_precision(precision, measures=measures)
+        return self if environment is self.environment else replace(self, environment=environment)
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""

@@ -13,6 +13,7 @@ from nodegraph.families.scheduler_file import override_schedule
 from nodegraph.models.model_files import (
     Options,
     model_configs,
+    model_dtype,
     model_schedule,
     model_settings,
     port_files,
@@ -169,6 +170,7 @@ def stored_weights(
     """
     weights_by_port = {}
     ports = port_files(source, get_family(source.family), (), allow_pickle=allow_pickle)
+    computed = model_dtype(dtype, ports[0], ports[1], device)
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         # A file that holds all of them is named once for each.
         weights = list(dict.fromkeys(path for part in port for path in part.weights))
@@ -179,10 +181,10 @@ def stored_weights(
                 for tensor, shape in header.shapes.items()
                 if tensor.startswith(prefixes)
             ]
-            kept = dict(port_storage(storage, port)).get(STORAGE, "") if name != "vae" else ""
-            weights_by_port[name] = StoredWeights(
-                tensors, port_precision(dtype, port, device), kept
-            )
+            is_vae = name == "vae"
+            kept = "" if is_vae else dict(port_storage(storage, port)).get(STORAGE, "")
+            precision = port_precision(dtype if is_vae else computed, port, str(device))
+            weights_by_port[name] = StoredWeights(tensors, precision, kept)
     return weights_by_port
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.context import CpuDevice
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
@@ -98,9 +100,18 @@ def files_stamp(files: Iterable[Path], device: str, releases: Iterable[Options])
     Raises:
         InvalidFile: One isn't there.
     """
-    return digest_value(
-        [*map(file_stamp, sorted(files)), device, lacks_float16(device), list(releases)]
-    )
+    paths = sorted(files)
+    kept = [str(device), lacks_float16(device), list(releases), *cpu_stamp(paths, device)]
+    return digest_value([*map(file_stamp, paths), *kept])
+
+
+def cpu_stamp(files: Iterable[Path], device: str) -> list[str]:
+    """What the dtype ``auto`` is for a model's files on a CPU; nothing where it is float32."""
+    try:
+        precision = _cpu_precision(files, device)
+    except InvalidFile:  # whoever opens it tells
+        return []
+    return [] if precision == "float32" else [precision]
 
 
 SETTINGS = "settings"
@@ -220,13 +231,36 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
     """The precision that ``auto`` means: of several files the first tells."""
     if dtype != "auto":
         return dtype
-    if device == "cpu" or file_suffix(weights[0]) not in HEADED:
+    if device == "cpu":
+        return _cpu_precision(weights, device)
+    if file_suffix(weights[0]) not in HEADED:
         return "float32"
     names = list(header_of(weights[0]).dtypes.values())
     if not QUANTIZED_BITS.keys().isdisjoint(names):
         return _WIDENED
     most = max(set(names), key=names.count) if names else "F32"
     return _STORED.get(most, "float32")
+
+
+def _cpu_precision(files: Iterable[Path], device: str) -> str:
+    """What ``auto`` means on a CPU for weights that are used together: by how many they are."""
+    if not isinstance(device, CpuDevice):
+        return "float32"
+    headed = {path for path in files if file_suffix(path) in HEADED}
+    shapes = (shape for path in headed for shape in header_of(path).shapes.values())
+    return device.precision(sum(map(prod, shapes)))
+
+
+def model_dtype(
+    dtype: str, denoiser: Sequence[PartFiles], encoder: Sequence[PartFiles], device: str
+) -> str:
+    """A dtype with what ``auto`` means on a CPU, where a model and its text encoder share it.
+
+    Autoencoders are float32 there: bfloat16 shows in what they decode, and saves little time.
+    """
+    if dtype != "auto" or device != "cpu":
+        return dtype
+    return port_precision(dtype, [*denoiser, *encoder], device)
 
 
 def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:

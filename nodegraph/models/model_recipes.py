@@ -29,6 +29,7 @@ from nodegraph.families.scheduler_file import override_schedule, scheduler_optio
 from nodegraph.models.model_files import (
     encoder_settings,
     model_configs,
+    model_dtype,
     model_schedule,
     model_settings,
     port_files,
@@ -74,7 +75,8 @@ def open_model(
     memory and in the cache.
 
     Args:
-        dtype: Precision in memory. ``auto`` is float32 on a CPU and the stored one elsewhere.
+        dtype: Precision in memory. ``auto`` is the stored one, and on a CPU float32, or what a
+            `CpuDevice` says.
         digests: Cache of the files' digests. The default is one per process.
         device: The device for which ``auto`` is resolved.
         prediction_type, zero_terminal_snr: Overrides for missing or wrong entries; see
@@ -92,7 +94,8 @@ def open_model(
     family = get_family(source.family)
     schedule = override_schedule(model_schedule(source), prediction_type, zero_terminal_snr)
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
-    kept = _StorageRequest(family, dtype, device, storage, digests or FILE_DIGESTS)
+    computed = model_dtype(dtype, denoiser, encoder, device)
+    kept = _StorageRequest(family, computed, device, storage, digests or FILE_DIGESTS)
     settings = [scheduler_option(schedule), *model_settings(source, family)]
     return ModelRecipes(
         kept.recipe(DiffusionModel, denoiser, settings),
@@ -212,7 +215,7 @@ def vae_precision(precision: str, latents: LatentFormat, *, may_upcast: bool) ->
 def _vae_precision(
     source: ModelSource, family: Family, dtype: str, parts: Sequence[PartFiles], device: str
 ) -> str:
-    precision = port_precision(dtype, parts, device)
+    precision = port_precision(dtype, parts, str(device))
     if precision != "float16" or not family.latent.overflows:
         return precision
     may_upcast = bool(model_configs(source)[1].get("force_upcast", True))

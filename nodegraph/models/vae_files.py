@@ -159,7 +159,7 @@ def open_vae(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         vae_format(name, folders, latents=latents, allow_pickle=allow_pickle)
-        options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
+        options = {"dtype": dtype, "device": str(device), "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
     vae = _find_vae(path, allow_pickle=allow_pickle)
     chosen = _choose_format(name, vae, latents)
@@ -182,7 +182,7 @@ def vae_bytes(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         source = locate_model(name, folders, allow_pickle=allow_pickle)
-        known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
+        known = weight_bytes(source, dtype=dtype, device=str(device), allow_pickle=allow_pickle)
         return known.get("vae")
     vae = _find_vae(path, allow_pickle=allow_pickle)
     if any(file_suffix(file) in PICKLES for file in vae.files):
@@ -196,7 +196,7 @@ def vae_bytes(
 
 
 def _precision(vae: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:
-    stored = stored_precision(dtype, vae.weights, device)
+    stored = stored_precision(dtype, vae.weights, str(device))
     return vae_precision(stored, chosen, may_upcast=vae.may_upcast)
 
 
@@ -222,9 +222,9 @@ def vae_stamp(
     """
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
-        return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
+        return model_stamp(name, folders, allow_pickle=allow_pickle, device=str(device))
     vae = _find_vae(path, allow_pickle=allow_pickle)
-    return files_stamp(vae.files, device, map(format_release, vae.latents))
+    return files_stamp(vae.files, str(device), map(format_release, vae.latents))
 
 
 def _is_whole(path: Path, *, allow_pickle: bool) -> bool:

@@ -289,10 +289,11 @@ class Session:
             kept = self.persistence
             self.measure_machine()
             stores = () if kept is None else (kept.store, *kept.read_only_stores)
-            shared = self.engine.shared.granting(granted)
+            workflow = Workflow.of(workflow)
+            shared = self.engine.shared.for_run(granted, workflow.cpu_precision)
             weights = frozenset(self.resident() if stock is None else stock.weights)
             return plan_workflow(
-                Workflow.of(workflow),
+                workflow,
                 shared if stock is None else stock.overlay(shared),
                 targets=targets,
                 problems=problems,
@@ -348,7 +349,9 @@ class Session:
                 kept.store.flush()
                 indexes = [store.index for store in (kept.store, *kept.read_only_stores)]
                 past = past_in(indexes, kept.runs)
-            return why_workflow(Workflow.of(workflow), self.engine.shared, past, node=node)
+            workflow = Workflow.of(workflow)
+            shared = self.engine.shared.for_run(precision=workflow.cpu_precision)
+            return why_workflow(workflow, shared, past, node=node)
 
     async def run_async(
         self,

@@ -13,7 +13,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from nodegraph.core.context import MAX_IMAGE_PIXELS, Environment
+from nodegraph.core.context import MAX_IMAGE_PIXELS, CpuDevice, CpuPrecision, Environment
 from nodegraph.core.file_access import PathRedactor
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -110,6 +110,10 @@ class Settings:
             of cores, but at least 8.
         max_image_pixels: Largest width times height of images that are read; larger files are
             refused.
+        cpu_precision: What the dtype ``auto`` of models is on a CPU: ``float32``; ``bfloat16``;
+            ``mixed``, bfloat16 for models of at least 200 million parameters and float32 for
+            others; or ``auto``: ``mixed`` if it is measured to be faster on this CPU, else
+            ``float32``. See docs/speed.md.
         merge_steps: Whether samplings with the same weights and size share batches of steps:
             ``off``; ``exact``, if measured to be faster and identical in every bit; or
             ``tolerance``, if faster and different only by rounding. See docs/speed.md.
@@ -145,6 +149,7 @@ class Settings:
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None
     max_image_pixels: Count = MAX_IMAGE_PIXELS
+    cpu_precision: CpuPrecision = "auto"
     merge_steps: MergeSteps = "off"
     merge_margin: Margin = 0.05
     merge_most: Count = 8
@@ -216,6 +221,11 @@ class Settings:
         """Folder of results on disk."""
         return self.store or self.cache_folder / "store"
 
+    @property
+    def measurements_folder(self) -> Path:
+        """Folder of what was measured of this machine's CPU."""
+        return self.data_folder / "measured"
+
     def environment(self, *, inputs: Path | None = None, device: str = "cpu") -> Environment:
         """Return the folders and permissions of a run.
 
@@ -231,12 +241,24 @@ class Settings:
             outputs=self.outputs or Path.cwd() / "output",
             temporary=self.cache_folder / "temporary",
             allow_pickle=self.allow_pickle,
-            device=device,
+            device=self._run_device(device),
             readable=self.readable,
             uploads=None if self.uploads is None else self.uploads.parent,
             trained=self.data_folder / "taught",
             max_image_pixels=self.max_image_pixels,
         )
+
+    def _run_device(self, device: str) -> str:
+        if device != "cpu":
+            return device
+        folder = self.measurements_folder
+
+        def decide(measures: bool) -> str:
+            from nodegraph.weights.numerics import decided_precision  # most runs need none
+
+            return decided_precision(folder, measures=measures)
+
+        return CpuDevice(self.cpu_precision, decide)
 
 
 def _is_plain(values: Mapping[str, Any]) -> bool:

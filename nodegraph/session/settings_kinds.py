@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
+from nodegraph.core.context import CpuPrecision  # noqa: F401 - a kind, by its name
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import parse_size, split_names, validation_text
 from nodegraph.errors import InvalidValue

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from time import thread_time
 from typing import Any
+
+from nodegraph.core.digests import digest_value
 
 _LIBRARIES = ("torch", "diffusers", "transformers")
 _KERNELS = (
@@ -32,6 +37,103 @@ def cpu_has_float16() -> bool:
 def cpu_has_bfloat16() -> bool:
     """Whether this machine's CPU computes in bfloat16; others may take 60 times as long."""
     return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+FASTER = 1.2
+"""How many times as fast as float32 bfloat16 has to be, as it is less exact."""
+_ROUNDS = 24
+_MEASURING = Lock()
+
+
+def decided_precision(folder: Path, *, measures: bool) -> str:
+    """What the dtype ``auto`` is for large models on this CPU: ``float32``, or ``mixed``.
+
+    It is measured once for this processor, its threads and these libraries; see
+    `core.context.CpuPrecision`. What is noted counts, so processes that measure at the same time
+    agree.
+
+    Args:
+        folder: Where it is noted.
+        measures: Whether to measure if nothing is noted; it takes half a second.
+    Returns:
+        An empty text if it is not known.
+    """
+    if not cpu_has_bfloat16():
+        return "float32"
+    with _MEASURING:
+        speedup = noted_speedup(folder)
+        if speedup is None and measures:
+            speedup = _note_once(folder, bfloat16_speedup())
+    if speedup is None:
+        return ""
+    return "mixed" if speedup >= FASTER else "float32"
+
+
+def noted_speedup(folder: Path) -> float | None:
+    """How many times as fast as float32 bfloat16 was measured to be; None if it wasn't."""
+    path = _note_of(folder)
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["speedup"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _UNWRITTEN.get(path)
+
+
+_UNWRITTEN: dict[Path, float] = {}
+"""What could not be noted counts for the process."""
+
+
+def _note_of(folder: Path) -> Path:
+    return folder / f"precision-{digest_value(LibraryNumerics().profile('cpu'))[:16]}.json"
+
+
+def _note_once(folder: Path, speedup: float) -> float:
+    """Note a measurement, and return the one that counts: of several processes the first."""
+    path = _note_of(folder)
+    own = path.with_suffix(f".{os.getpid()}")
+    speedup = round(speedup, 2)
+    note = {"profile": LibraryNumerics().profile("cpu"), "speedup": speedup}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        own.write_text(json.dumps(note), encoding="utf-8")
+        try:
+            os.link(own, path)  # fails where another one was first
+        finally:
+            own.unlink()
+    except OSError:
+        pass
+    known = noted_speedup(folder)
+    return _UNWRITTEN.setdefault(path, speedup) if known is None else known
+
+
+def bfloat16_speedup() -> float:
+    """The ratio of times that a convolution and a linear layer of Stable Diffusion's widths take.
+
+    It counts the time of this thread on its core, where it computes its share of each, and of many
+    turns it takes one of the fast ones, so other work on the machine hardly disturbs it.
+    """
+    import torch
+
+    def layers(dtype: torch.dtype) -> list[Callable[[], object]]:
+        rows, matrix = torch.ones((256, 1280), dtype=dtype), torch.ones((1280, 1280), dtype=dtype)
+        pixels = torch.ones((1, 320, 16, 16), dtype=dtype)
+        kernel = torch.ones((320, 320, 3, 3), dtype=dtype)
+        return [
+            lambda: torch.nn.functional.linear(rows, matrix),
+            lambda: torch.nn.functional.conv2d(pixels, kernel, padding=1),
+        ]
+
+    actions = [*layers(torch.float32), *layers(torch.bfloat16)]
+    with torch.inference_mode():
+        rounds = [[_seconds(action) for action in actions] for _ in range(_ROUNDS)]
+    fast = [sorted(times)[_ROUNDS // 4] for times in zip(*rounds, strict=True)]
+    ratio: float = sum(fast[:2]) / sum(fast[2:])
+    return ratio
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    start = thread_time()
+    action()
+    return thread_time() - start
 
 
 @lru_cache

@@ -7,7 +7,7 @@ import { planWorkflow } from "@/api/client";
 import { ApiProblem, OfflineFault } from "@/api/http";
 import type { ArtifactEntry, Finding, PlanEntry } from "@/api/schema";
 import type { Workflow } from "@/model/workflow";
-import { workflowToJson, writeWorkflow } from "@/model/workflow";
+import { cpuPrecisionOf, workflowToJson, writeWorkflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 import { socket, useConnection } from "./connection";
 import { activeDocument, currentWorkflow, useDocuments } from "./documents";
@@ -280,7 +280,12 @@ function keep(document: string, plan: Plan): void {
 
 /** Whether two workflows run alike: layout and titles are nobody's business there. */
 export function isSameRun(a: Workflow, b: Workflow): boolean {
-  return a.nodes === b.nodes && a.subgraphs === b.subgraphs && a.requires === b.requires;
+  return (
+    a.nodes === b.nodes &&
+    a.subgraphs === b.subgraphs &&
+    a.requires === b.requires &&
+    cpuPrecisionOf(a) === cpuPrecisionOf(b)
+  );
 }
 
 function hasEndedOne(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import CPU_PRECISION
 from nodegraph.core.flat_workflow import bypass_input
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, write_input
 from nodegraph.core.parts import NodeEntry, Subgraph
@@ -350,6 +351,7 @@ class _WorkflowExport:
                 name: parameter.to_dict() for name, parameter in workflow.parameters.items()
             },
             "requires": workflow.requires,
+            CPU_PRECISION: workflow.cpu_precision,
             "subgraphs": {
                 name: block.to_dict()
                 for name, block in workflow.subgraphs.items()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import CPU_PRECISION
 from nodegraph.core.links import Link, is_link, read_link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
@@ -23,7 +24,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 NATIVE_PREFIX = "nodegraph."
 """What types begin with of native nodes that nothing in ComfyUI stands for."""
 _NOTED = "nodegraph"
-_OF_WORKFLOW = ("title", "description", "parameters", "requires", "subgraphs")
+_OF_WORKFLOW = ("title", "description", "parameters", "requires", CPU_PRECISION, "subgraphs")
 
 
 @dataclass(frozen=True)

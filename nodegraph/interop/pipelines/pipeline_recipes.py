@@ -135,7 +135,7 @@ def open_pipeline(
         dtype=dtype,
         storage=storage,
         allow_pickle=allow_pickle,
-        device=device,
+        device=str(device),
         digests=digests,
     )
     for part in folder.parts.values():
@@ -186,7 +186,7 @@ def _native(
             dtype=dtype,
             storage=storage,
             allow_pickle=allow_pickle,
-            device=device,
+            device=str(device),
             digests=digests,
         )
     except NodegraphError:
@@ -221,7 +221,7 @@ def _component(
     kept: Options,
     digests: FileDigests,
 ) -> PipelineComponent:
-    precision = port_precision(dtype, [files], device) if files.weights else "float32"
+    precision = port_precision(dtype, [files], str(device)) if files.weights else "float32"
     return PipelineComponent(
         part.class_name,
         tuple(
@@ -244,7 +244,7 @@ def pipeline_stamp(
     files = {folder.index}
     for part in folder.parts.values():
         files |= {*part_files(part, allow_pickle=allow_pickle).files}
-    return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
+    return digest_value([*map(file_stamp, sorted(files)), str(device), lacks_float16(device)])
 
 
 def pipeline_weights(
@@ -268,7 +268,7 @@ def pipeline_weights(
     try:
         source = locate_model(name, folders, allow_pickle=allow_pickle)
         native = stored_weights(
-            source, dtype=dtype, allow_pickle=allow_pickle, device=device, storage=storage
+            source, dtype=dtype, allow_pickle=allow_pickle, device=str(device), storage=storage
         )
         known = _native_parts(get_family(source.family))
     except NodegraphError:
@@ -277,7 +277,7 @@ def pipeline_weights(
     for part, files in _weighty(folder, allow_pickle=allow_pickle):
         if part.name not in known:
             kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
-            weights[part.name] = _stored(files, port_precision(dtype, [files], device), kept)
+            weights[part.name] = _stored(files, port_precision(dtype, [files], str(device)), kept)
     return weights
 
 

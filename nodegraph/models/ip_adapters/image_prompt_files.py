@@ -54,7 +54,7 @@ def open_redux(
         for path in sorted(paths)
     ]
     weights = [path for paths in parts.values() for path in paths if path.suffix != ".json"]
-    return ImageEncoder(REDUX_FAMILY, tuple(files), stored_precision(dtype, weights, device))
+    return ImageEncoder(REDUX_FAMILY, tuple(files), stored_precision(dtype, weights, str(device)))
 
 
 def find_redux(name: str, encoder: str, folders: Sequence[Path]) -> dict[str, list[Path]]:
@@ -216,7 +216,7 @@ def open_ip_adapter(
     recipe = ImageEncoder(
         "clip-vision",
         tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
-        stored_precision(dtype, weights, device),
+        stored_precision(dtype, weights, str(device)),
     )
     digest = FILE_DIGESTS.digest(adapter.path)
     return IPAdapterChoice(str(adapter.path), digest, recipe, adapter.reads_patches)
@@ -253,7 +253,7 @@ def open_image_encoder(
     return ImageEncoder(
         "clip-vision",
         tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
-        stored_precision(dtype, weights, device),
+        stored_precision(dtype, weights, str(device)),
     )
 
 

@@ -15,6 +15,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.models.model_files import (
+    cpu_stamp,
     folder_part_files,
     lacks_float16,
     locate_transformers_model,
@@ -156,7 +157,8 @@ def language_stamp(
     """Text that changes when `open_language_model` would give something else for the same name."""
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
     files = sorted({*folder.weight_files, *folder.tokenizer_files})
-    return digest_value([*map(file_stamp, files), device, lacks_float16(device)])
+    kept = [str(device), lacks_float16(device), *cpu_stamp(folder.weight_files, device)]
+    return digest_value([*map(file_stamp, files), *kept])
 
 
 def language_bytes(folder: LanguageFolder) -> int:

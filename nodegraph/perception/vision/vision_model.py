@@ -251,7 +251,7 @@ def open_vision_model(
         raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
     known = digests or FILE_DIGESTS
-    precision = port_precision(dtype, [folder.files], device)
+    precision = port_precision(dtype, [folder.files], str(device))
     model = _network(folder, precision, known)
     words = None
     if TASKS[folder.class_name] == "text":
@@ -313,7 +313,7 @@ def vision_stamp(
         NodegraphError: See `find_vision_folder`.
     """
     folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
-    return digest_value([*map(file_stamp, folder.all_files), device, lacks_float16(device)])
+    return digest_value([*map(file_stamp, folder.all_files), str(device), lacks_float16(device)])
 
 
 def vision_bytes(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> int | None:

@@ -3731,7 +3731,7 @@ class BuiltinFunctions:
 
         ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which need InsightFace, are not supported.
         image_encoder: The CLIP vision model it was trained with: name or path of a folder or .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to the adapter's folder.
-        dtype: Compute precision of the image encoder, as for LoadModel.
+        dtype: Compute precision of the image encoder, as for LoadModel, but auto is always float32 on a CPU.
         """
 
     def LoadImage(
@@ -3758,7 +3758,7 @@ class BuiltinFunctions:
         """Load an image encoder: a CLIP vision model for ReviseConditioning.
 
         image_encoder: Name in a models folder, or path of a .safetensors file or folder, for example CLIP ViT-bigG with its projection.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
         """
 
     def LoadImageFrames(
@@ -3879,7 +3879,7 @@ class BuiltinFunctions:
         Weights are read into memory only when a node needs them.
 
         model: Name in a models folder, path of a diffusers folder or .safetensors file, or tiny for the model that ships with nodegraph.
-        dtype: Precision in memory. auto is float32 on a CPU, and the precision of the file elsewhere. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
+        dtype: Precision in memory. auto is the precision of the file. On a CPU auto is float32, and bfloat16 for large models if this CPU is faster with it; the VAE stays float32. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
         prediction_type: What the model predicts, if its file does not say or is wrong: the noise (epsilon), v, or the clean sample. auto uses the value in the file.
         zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
         storage: Storage format of the weights of the diffusion model and text encoder. auto keeps low-bit weights as in the file, and all others in the compute precision. full keeps all weights in the compute precision. float8, int8 and int4 take less memory and more time. They change the image slightly, int4 more.
@@ -3928,7 +3928,7 @@ class BuiltinFunctions:
 
         redux: Name under a models folder, or path: the folder in the diffusers layout, or the .safetensors file.
         image_encoder: SigLIP vision model, as a folder or .safetensors file. Empty uses the one in Redux's folder.
-        dtype: Compute precision, as for LoadModel.
+        dtype: Compute precision, as for LoadModel, but auto is always float32 on a CPU.
         """
 
     def LoadText(
@@ -4050,7 +4050,7 @@ class BuiltinFunctions:
         Anything V2. Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
         """
 
     def Logic(

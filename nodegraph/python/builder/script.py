@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.context import CPU_PRECISION
 from nodegraph.core.file_access import upload_digest
 from nodegraph.core.links import is_link, read_link, read_literal
 from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
@@ -69,6 +70,7 @@ class _Script:
             session=session,
             description=workflow.description,
             requires=dict(workflow.requires),
+            cpu_precision=workflow.cpu_precision,
         )
 
     def text(self) -> str:
@@ -94,7 +96,7 @@ class _Script:
 
     def _begin(self) -> None:
         arguments = [python(self._workflow.title)] if self._workflow.title else []
-        for key in ("description", "requires"):
+        for key in ("description", "requires", CPU_PRECISION):
             if value := getattr(self._workflow, key):
                 arguments.append(f"{key}={python(value)}")
         inputs = [f"inputs={self._inputs}"] if self._inputs and self._names_files() else []

@@ -13,6 +13,7 @@ import {
   addNode,
   addNote,
   addReroute,
+  clearPrecision,
   connect,
   disconnect,
   duplicate,
@@ -315,4 +316,12 @@ it("notes keep unknown keys of the file", () => {
   expect(writeWorkflow(changed)).toContain(
     '[{"id": "note_1", "text": "b", "box": [1, 2, 3, 4], "font": "serif"}, "unreadable"]',
   );
+});
+
+describe("clearPrecision", () => {
+  it("leaves to the settings what a result has noted", () => {
+    const noted = { ...CHAIN, extra: new Map([["cpu_precision", "mixed"]]) };
+    expect(writeWorkflow(clearPrecision(noted))).toBe(writeWorkflow(CHAIN));
+    expect(clearPrecision(CHAIN)).toBe(CHAIN);
+  });
 });

@@ -15,7 +15,7 @@ export { type DuplicateOptions, duplicate } from "./duplicate";
 export { setInput } from "./inputs";
 export { connect, disconnect, moveLink, shortLink } from "./links";
 export * from "./looks";
-export { type Meta, setMeta, setRequirement } from "./meta";
+export { clearPrecision, type Meta, setMeta, setRequirement } from "./meta";
 export {
   addNode,
   freeNodeName,

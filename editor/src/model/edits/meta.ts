@@ -1,5 +1,5 @@
 /** What a file says of itself. */
-import type { Workflow } from "../workflow";
+import { CPU_PRECISION, type Workflow } from "../workflow";
 
 export interface Meta {
   readonly title?: string;
@@ -13,6 +13,14 @@ export function setMeta(workflow: Workflow, { title, description }: Meta): Workf
   };
   const isSame = found.title === workflow.title && found.description === workflow.description;
   return isSame ? workflow : { ...workflow, ...found };
+}
+
+/** Leave the precision on a CPU to the settings, where a result has noted the one that it took. */
+export function clearPrecision(workflow: Workflow): Workflow {
+  if (!workflow.extra.has(CPU_PRECISION)) return workflow;
+  const extra = new Map(workflow.extra);
+  extra.delete(CPU_PRECISION);
+  return { ...workflow, extra };
 }
 
 /** Say which version of a pack is needed; null takes the requirement away. */

@@ -1,6 +1,8 @@
 /** The workflow file: as a value, read and written. */
 export { readWorkflow, WorkflowFault, workflowFromJson } from "./reading";
 export {
+  CPU_PRECISION,
+  cpuPrecisionOf,
   emptyNode,
   emptySubgraph,
   emptyWorkflow,

@@ -60,6 +60,14 @@ export interface Workflow {
   readonly extra: JsonObject;
 }
 
+/** Key of a workflow from a result: the precision of models on a CPU that made it. */
+export const CPU_PRECISION = "cpu_precision";
+
+export function cpuPrecisionOf(workflow: Workflow): string {
+  const value = workflow.extra.get(CPU_PRECISION);
+  return typeof value === "string" ? value : "";
+}
+
 export const NOTHING: JsonObject = new Map();
 
 export function emptyWorkflow(title = ""): Workflow {

@@ -4,9 +4,10 @@ import { useId } from "react";
 import { Button, Field, TextArea, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
-import { setMeta } from "@/model/edits";
+import { clearPrecision, setMeta } from "@/model/edits";
 import { edgesOf } from "@/model/graph";
 import { nodesOf } from "@/model/scope";
+import { cpuPrecisionOf } from "@/model/workflow";
 import { useActive } from "@/store/documents";
 import { usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
@@ -59,6 +60,7 @@ function Contents() {
     parameters: workflow.parameters.size,
   }));
   const requires = useActive((_document, workflow) => workflow.requires);
+  const precision = useActive((_document, workflow) => cpuPrecisionOf(workflow));
   return (
     <Section name="contents" title={t("panels.inspector.contents")}>
       <dl className={styles.facts}>
@@ -74,7 +76,18 @@ function Contents() {
             <dd>{version}</dd>
           </div>
         ))}
+        {precision !== "" && (
+          <div>
+            <dt>{t("panels.inspector.cpuPrecision")}</dt>
+            <dd>{precision}</dd>
+          </div>
+        )}
       </dl>
+      {precision !== "" && (
+        <Button size="s" onClick={() => edit("panels.edit.precision", clearPrecision)}>
+          {t("panels.inspector.clearPrecision")}
+        </Button>
+      )}
       <Button size="s" icon={SlidersHorizontal} onClick={() => showPanel("right", "parameters")}>
         {t("panels.inspector.editParameters")}
       </Button>
