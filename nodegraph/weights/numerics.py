@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any
 
 from nodegraph.core.digests import digest_value
@@ -41,7 +41,8 @@ def cpu_has_bfloat16() -> bool:
 
 FASTER = 1.2
 """How many times as fast as float32 bfloat16 has to be, as it is less exact."""
-_ROUNDS = 24
+_ROUNDS, _FEWEST_ROUNDS, _LONGEST = 24, 6, 2.0
+"""Of a measurement, and seconds after which a busy machine gets no more than the fewest."""
 _MEASURING = Lock()
 
 
@@ -123,9 +124,12 @@ def bfloat16_speedup() -> float:
         ]
 
     actions = [*layers(torch.float32), *layers(torch.bfloat16)]
+    rounds: list[list[float]] = []
+    end = monotonic() + _LONGEST
     with torch.inference_mode():
-        rounds = [[_seconds(action) for action in actions] for _ in range(_ROUNDS)]
-    fast = [sorted(times)[_ROUNDS // 4] for times in zip(*rounds, strict=True)]
+        while len(rounds) < _ROUNDS and (len(rounds) < _FEWEST_ROUNDS or monotonic() < end):
+            rounds.append([_seconds(action) for action in actions])
+    fast = [sorted(times)[len(rounds) // 4] for times in zip(*rounds, strict=True)]
     ratio: float = sum(fast[:2]) / sum(fast[2:])
     return ratio
 
