@@ -130,10 +130,11 @@ def serve(
     }
     server = load_server_settings(settings, flags)
     configure(server.log_format, server.log_level)
-    # The command line turned it off for the sake of commands that end soon.
-    gc.enable()
 
     def ready(url: str) -> None:
+        # The command line turned it off, and what the start has made stays.
+        gc.freeze()
+        gc.enable()
         echo("nodegraph runs at ", (url, "bold"), ". Ctrl-C stops it.")
         sys.stdout.flush()  # whoever waits for this line may have it through a pipe
         if not is_loopback(server.host):

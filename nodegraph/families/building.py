@@ -23,12 +23,8 @@ from threading import Lock
 from types import MethodType
 from typing import Any
 
-import diffusers
-import diffusers.utils.logging as diffusers_logging
 import tokenizers
 import torch
-import transformers
-import transformers.utils.logging as transformers_logging
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -37,6 +33,7 @@ from nodegraph.core.digests import import_verified
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.vocabulary import read_clip_vocabulary
+from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.single_files.base import fault_text
 from nodegraph.weights.tokenizer_files import (
     SUFFIX,
@@ -99,6 +96,11 @@ _FLOATING = {
 """What makes floating point numbers of the default precision."""
 _AS_GIVEN = {torch.full, torch.arange, torch.tensor, torch.as_tensor, torch.scalar_tensor}
 """What does so if it is given floats."""
+_DRAWING = {
+    *(Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_),
+    *(nn.init.kaiming_uniform_, nn.init.trunc_normal_),
+}
+"""What draws weights into tensors."""
 
 
 class ThreadDtype(TorchFunctionMode):
@@ -117,6 +119,11 @@ class ThreadDtype(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
+        if func in _DRAWING:
+            drawn = args[0] if args else options["tensor"]
+            if drawn.is_meta:
+                # There is nothing to draw, and torch would import its compiler for it.
+                return drawn
         is_open = options.get("dtype") is None and options.get("out") is None
         if is_open and (func in _FLOATING or (func in _AS_GIVEN and _is_of_floats(args, options))):
             options["dtype"] = self._dtype
@@ -177,7 +184,6 @@ _ANY_TEXT = "a cat, \u00e9\u732b"
 
 _DRAWN = {torch.empty, torch.rand, torch.randn}
 """What makes weights, and never what is computed once for good."""
-_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_}
 
 
 class _WithoutWeights(TorchFunctionMode):
@@ -484,20 +490,20 @@ def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:
 def quiet() -> Iterator[None]:
     """No progress bars and advice of the libraries inside the `with`, in which one thread at a time
     may be; as before afterwards."""
-    loggers = (diffusers_logging, transformers_logging)
+    loggers = (diffusers.utils.logging, transformers.utils.logging)
     with _LOADING:
         levels = [logger.get_verbosity() for logger in loggers]
-        bars = transformers_logging.is_progress_bar_enabled()
+        bars = transformers.utils.logging.is_progress_bar_enabled()
         for logger in loggers:
             logger.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
         try:
             yield
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.set_verbosity(level)
             if bars:
-                transformers_logging.enable_progress_bar()
+                transformers.utils.logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,10 +14,8 @@ from threading import local
 from typing import Any, TypeVar
 
 import torch
-from diffusers import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTokenizer
 
 from nodegraph.core.values import (
     ControlNet,
@@ -72,6 +70,7 @@ from nodegraph.models.upscaling.upscaler import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
+from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.quantized_weights import set_compute_device
 from nodegraph.weights.precision.storage import StoredTensor, bytes_in_memory, recipe_storage
@@ -346,7 +345,7 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         as_stored = bool(recipe_storage(recipe))
         tensors_read = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
         tensors = checkpoint.convert(tensors_read)
-        if issubclass(kind, ModelMixin):
+        if issubclass(kind, diffusers.ModelMixin):
             return diffusers_module(kind, checkpoint.config, tensors, path, strict=True)
         config = kind.config_class(**checkpoint.config)
         return transformers_module(kind, config, tensors, path, strict=True)
@@ -423,7 +422,7 @@ def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part)
             f"more than the {known} of {recipe.source}",
             hint="It belongs to another model: replace it with the right one.",
         )
-    if isinstance(tokenizer, CLIPTokenizer):
+    if isinstance(tokenizer, transformers.CLIPTokenizer):
         tokenizer.model_max_length = module.config.max_position_embeddings
 
 

@@ -13,11 +13,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
+from time import time
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import ServerState
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue, NodegraphError
@@ -116,15 +119,53 @@ class _ServerRun:
             # Workers notice that the server is gone, save what they have, and end.
             os._exit(128 + signal.SIGINT)
         _LOG.info("stopping; a second signal stops it immediately")
-        self._server.should_exit = True
+        self._server.stop()
         if self._opening is not None:
             # It may join a cluster, which takes minutes where nobody answers.
             self._opening.cancel()
         self._services.begin_shutdown()
 
 
+class _State(ServerState):
+    """What uvicorn's connections share; the date in its headers is that of a look at them."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._config = config
+        self._dated: tuple[int, list[tuple[bytes, bytes]]] = (-1, [])
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Of each response."""
+        second = int(time())
+        if self._dated[0] != second:
+            date = (b"date", formatdate(second, usegmt=True).encode())
+            self._dated = second, [date, *self._config.encoded_headers]
+        return self._dated[1]
+
+    @default_headers.setter
+    def default_headers(self, value: list[tuple[bytes, bytes]]) -> None:
+        """Leave it out, as these are of an earlier moment."""
+
+
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs it."""
+    """A uvicorn server that leaves signals to whoever runs it, and sleeps until it is stopped.
+
+    uvicorn's own looks ten times a second whether it is to stop, and what time it is.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = _State(config)
+        self._is_stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Have it end, once it has answered what was asked."""
+        self.should_exit = True
+        self._is_stopping.set()
+
+    async def main_loop(self) -> None:
+        await self._is_stopping.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -29,11 +29,22 @@ from nodegraph.cli import main
 code = main(sys.argv[1:])
 print(code, *sys.modules, file=sys.stderr)
 """
+PRINT_SERVER_MODULES = """
+import sys
+from nodegraph.server.serve import application
+application()
+print(*sys.modules)
+"""
 NEVER = {
     *("torch", "numpy", "PIL", "diffusers", "transformers", "networkx", "asyncio", "rich"),
     *("av", "trimesh", "rdkit"),
     *("pydantic", "pydantic_core", "pydantic_settings"),
 }
+RARELY = {
+    *("torch._dynamo", "scipy.stats", "scipy.optimize", "scipy.integrate", "peft"),
+    *("torch.distributed.fsdp", "torch.distributed.checkpoint"),
+}
+"""What diffusers and transformers import for what few jobs do."""
 MOST_MODULES = 132
 """Of nodegraph, for checking a workflow that makes an image of a text. Each takes a part of a
 millisecond, and one that defines dataclasses a part more for each: look what brought in one more
@@ -169,3 +180,22 @@ def test_running_nodes_that_need_no_torch_imports_none(pack: Path) -> None:
     saved(WORKFLOW)
     modules = imported(["run", "wf.json", "--pack", pack, "--device", "cpu"])
     assert not modules & {"torch", "numpy", "rich", "pydantic"}
+
+
+def test_making_an_image_imports_nothing_that_few_jobs_need() -> None:
+    workflow = Path(__file__).parents[2] / "workflows" / "text_to_image.json"
+    steps = ("sample.steps=1", "size.width=64", "size.height=64")
+    settings = [part for text in steps for part in ("--set", text)]
+    modules = imported(["run", workflow, "--device", "cpu", *settings])
+    assert "diffusers.models.unets.unet_2d_condition" in modules
+    assert not modules & RARELY
+
+
+def test_the_server_starts_without_what_only_jobs_and_images_need() -> None:
+    command = [sys.executable, "-c", PRINT_SERVER_MODULES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    modules = set(done.stdout.split())
+    libraries = {"torch", "numpy", "diffusers", "transformers", "networkx", "rich", "av", "httpx"}
+    assert "fastapi" in modules
+    assert not modules & {*libraries, "trimesh", "rdkit"}
+    assert node_modules(modules) == set()

@@ -10,6 +10,46 @@ import pytest
 import nodegraph.core
 from tests.messages import raises
 
+STAND_INS = """
+import sys
+from nodegraph.weights.lazy import diffusers
+from diffusers.hooks.layerwise_casting import BaseTunerLayer
+from torch import nn
+assert not isinstance(nn.Linear(1, 1), BaseTunerLayer)
+assert "peft" not in sys.modules
+
+import numpy
+import peft
+network = nn.Sequential(nn.Linear(2, 2))
+peft.inject_adapter_in_model(peft.LoraConfig(target_modules=["0"]), network)
+assert isinstance(network[0], BaseTunerLayer)
+assert not isinstance(nn.Linear(1, 1), BaseTunerLayer)
+assert issubclass(peft.tuners.lora.LoraLayer, BaseTunerLayer)
+assert isinstance(network[0], peft.tuners.tuners_utils.BaseTunerLayer)
+
+from transformers.loss.loss_for_object_detection import linear_sum_assignment
+assert linear_sum_assignment(numpy.eye(2))[1].tolist() == [1, 0]
+
+scheduler = diffusers.LMSDiscreteScheduler()
+scheduler.set_timesteps(4)
+assert 0.1 < scheduler.get_lms_coefficient(2, 2, 1) < 0.2
+scheduler = diffusers.EulerDiscreteScheduler(use_beta_sigmas=True)
+scheduler.set_timesteps(4)
+assert len(scheduler.sigmas) == 5
+
+import torch
+from diffusers.hooks.first_block_cache import FBCHeadBlockHook
+from diffusers.models.attention import BasicTransformerBlock
+decide = FBCHeadBlockHook._should_compute_remaining_blocks
+assert "torch._dynamo" not in sys.modules
+assert torch._dynamo.config is sys.modules["torch._dynamo"].config
+assert decide.__name__ == "_should_compute_remaining_blocks"
+from torch._dynamo import trace_rules
+assert trace_rules.is_callable_allowed(BasicTransformerBlock)
+"""
+"""What stands for something is as good as the real thing."""
+
+PATIENCE = 120.0
 HEAVY = ("networkx", "torch", "asyncio", "pydantic_settings", "packaging", "numpy", "diffusers")
 
 
@@ -35,3 +75,7 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(nodegraph.core, name) is not None for name in nodegraph.core.__all__)
     with raises(AttributeError):
         _ = nodegraph.core.nonsense
+
+
+def test_stand_ins_of_rarely_used_libraries_do_what_those_do() -> None:
+    subprocess.run([sys.executable, "-c", STAND_INS], check=True, timeout=PATIENCE)

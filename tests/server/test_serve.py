@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -235,6 +236,13 @@ def test_settings_that_make_no_sense_are_told_before_anything_is_opened(home: Pa
         assert "Did you mean `port`?" in process.log
         assert "Traceback" not in process.log, process.log
     assert not (home / "queue.sqlite").exists()
+
+
+def test_each_answer_has_the_date_of_its_moment_once(serving: Process) -> None:
+    for _ in range(2):
+        before = int(time.time())
+        (date,) = asked(serving, "/system").headers.get_list("date")
+        assert before <= parsedate_to_datetime(date).timestamp() <= time.time()
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import diffusers
-import transformers
 from torch import nn
 
 from nodegraph.core.context import Context
@@ -32,6 +30,7 @@ from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.loading import estimate_bytes, move_component
 from nodegraph.models.model_recipes import checking_digests
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
+from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.storage import recipe_storage
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors

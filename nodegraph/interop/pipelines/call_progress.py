@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import diffusers
 from torch import Tensor, nn
 
 from nodegraph.core.context import Context, Preview
 from nodegraph.core.values import DiffusionModel
 from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.weights.lazy import diffusers
 
 _STEP_END = "callback_on_step_end"
 _OLDER, _EVERY = "callback", "callback_steps"

@@ -29,8 +29,10 @@ from nodegraph.session.settings import load_settings
 _LOG = logging.getLogger(__name__)
 _MOST_OF_A_HOOK = 30.0
 """Seconds in the planner."""
-_IDLE = 0.5
-"""Seconds before it begins: a job that comes right after the start has the processor alone."""
+_FIRST = 0.05
+"""Seconds before it begins: a job that waits for the worker has the processor alone."""
+_BUSY = 0.5
+"""Seconds after which it looks again whether a job has ended."""
 _SWITCH = 0.0005
 """Seconds after which an import lets other threads go on, rather than Python's 5 ms."""
 LIBRARIES = (
@@ -119,7 +121,7 @@ class Preloader:
         self._thread = Thread(target=self._work, name="nodegraph-warming", daemon=True)
 
     def start(self) -> None:
-        """Begin, soon."""
+        """Begin, almost at once."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -127,14 +129,15 @@ class Preloader:
         self._is_over.set()
 
     def _is_idle(self) -> bool:
-        """Wait until there has been no job for a moment; False if it is over before."""
-        while not self._is_over.wait(_IDLE):
-            if not self._is_busy():
-                return True
-        return False
+        """Wait until there is no job; False if it is over before."""
+        while self._is_busy():
+            if self._is_over.wait(_BUSY):
+                return False
+        return not self._is_over.is_set()
 
     def _work(self) -> None:
         before = sys.getswitchinterval()
+        self._is_over.wait(_FIRST)
         for module in self._modules:
             if module in sys.modules:
                 continue

@@ -18,12 +18,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _BITS = 258
@@ -42,6 +42,8 @@ def picture_pixels(
     Raises:
         InvalidValue: It holds numbers of another range.
     """
+    import numpy as np
+
     deep = _rgb_16_bit(opened, path)
     if deep is None:
         # A copy in every case: the opened file's frame would be closed under us.
@@ -61,6 +63,8 @@ def frame_pixels(opened: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.f
 
 
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    import numpy as np
+
     deep = _gray_16_bit(image)
     if deep is not None:
         clear = image.info.get("transparency")  # one level, which no pixel has where there is none
@@ -74,11 +78,15 @@ def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32
 
 
 def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
+    import numpy as np
+
     return np.asarray(image.convert(mode)).astype(np.float32) / np.float32(255)
 
 
 def _gray_16_bit(image: Image.Image) -> NDArray[np.float32] | None:
     """Gray values in 0..1 of images with more than 8 bits, which Pillow would cut off."""
+    import numpy as np
+
     if image.mode == "F":
         return _unit(np.nan_to_num(np.asarray(image, dtype=np.float32)))
     if image.mode.startswith("I"):
@@ -92,6 +100,8 @@ def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
     Raises:
         InvalidValue: Most of them lie outside, so they are meant otherwise.
     """
+    import numpy as np
+
     if np.mean((values < 0) | (values > white)) > 0.5:
         raise InvalidValue(
             f"the image's numbers are not brightness from 0 to {white}",
@@ -109,6 +119,7 @@ def _rgb_16_bit(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
     Where there is another profile than sRGB, colors go before depth: it is applied in 8 bits.
     """
     import av
+    import numpy as np
 
     if not _has_deep_colors(opened, path) or not _is_srgb(opened):
         return None
@@ -153,6 +164,8 @@ def _is_srgb_profile(profile: bytes, *, is_gray: bool) -> bool:
 
     Its name doesn't count: "Display P3 Gamut with sRGB Transfer" has sRGB's in it.
     """
+    import numpy as np
+
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     probe = Image.fromarray(levels[None] if is_gray else grid)
@@ -206,6 +219,8 @@ def encode_png_16_bit(pixels: NDArray[np.float32], metadata: Mapping[str, str]) 
         pixels: Shape (height, width, 1, 3 or 4); values outside 0..1 are clipped.
         metadata: Texts by name.
     """
+    import numpy as np
+
     levels = (pixels.clip(0, 1) * 65535).round().astype(">u2")
     height, width, channels = levels.shape
     rows = np.frombuffer(levels.tobytes(), np.uint8).reshape(height, -1)

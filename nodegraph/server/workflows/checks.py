@@ -27,7 +27,6 @@ from nodegraph.core.graph_builder import GraphCache
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.call_records import RECIPES
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.server.workflows.node_types import DeclaredTypes
@@ -139,6 +138,8 @@ def _specs(entries: Iterable[NodeEntry], catalog: Catalog) -> Iterator[NodeSpec]
 
 def _opens_model(spec: NodeSpec) -> bool:
     """Whether it names files with weights; what goes onto a model's weights aside."""
+    from nodegraph.engine.call_records import RECIPES  # takes a while, and no job waits yet
+
     is_named = any(port.is_model_file for port in spec.inputs)
     return is_named and not any(port.type in RECIPES for port in spec.inputs)
 

@@ -298,8 +298,11 @@ class NodeTypeCache:
         if latest.is_current or self._ask is None:
             self._is_read.set()
         former, self.now = self.now, latest
-        if latest.digest != former.digest:
-            self._notify(latest)
+        # Digests take a tenth of a second, in which the server would not answer.
+        if self._listeners:
+            is_new = await asyncio.to_thread(_are_different, latest, former)
+            if is_new:
+                self._notify(latest)
 
     async def refresh(self) -> DeclaredTypes:
         """Have packs that changed read anew.
@@ -332,3 +335,7 @@ class NodeTypeCache:
         except NodegraphError as error:
             return DeclaredTypes(problems=(str(error),), is_unchanged=folders.is_unchanged)
         return load_declared_types(packs, specs_folder(self._settings), folders.is_unchanged)
+
+
+def _are_different(types: DeclaredTypes, others: DeclaredTypes) -> bool:
+    return types.digest != others.digest

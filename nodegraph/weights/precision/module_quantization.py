@@ -9,10 +9,9 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from diffusers import ModelMixin
-from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from torch import Tensor, nn
 
+from nodegraph.weights.lazy import diffusers
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
     NF4_BLOCK,
@@ -112,13 +111,14 @@ def _fits_int4(layer: nn.Module) -> bool:
 def sensitive_patterns(module: nn.Module) -> tuple[str, ...]:
     """Patterns of paths of a module's layers that stay as they are: those of diffusers' layerwise
     casting."""
-    if not isinstance(module, ModelMixin):
-        return (*DEFAULT_SKIP_MODULES_PATTERN,)
+    usual = diffusers.hooks.layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN
+    if not isinstance(module, diffusers.ModelMixin):
+        return (*usual,)
     own = (
         getattr(module, name, None) or ()
         for name in ("_keep_in_fp32_modules", "_skip_layerwise_casting_patterns")
     )
-    return (*DEFAULT_SKIP_MODULES_PATTERN, *(pattern for patterns in own for pattern in patterns))
+    return (*usual, *(pattern for patterns in own for pattern in patterns))
 
 
 def _hold(layer: Any, pack: _Pack, storage: str) -> None:

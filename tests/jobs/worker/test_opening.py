@@ -21,7 +21,7 @@ Begin = Callable[[Callable[[], bool], list[str]], Preloader]
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Start one at once; it has ended before the next test, which it would freeze garbage for."""
-    monkeypatch.setattr(opening, "_IDLE", 0.0)
+    monkeypatch.setattr(opening, "_BUSY", 0.0)
     begun: list[Preloader] = []
 
     def begin(is_busy: Callable[[], bool], modules: list[str]) -> Preloader:
