@@ -6,23 +6,43 @@ python docs/generate_pipelines.py
 
 from __future__ import annotations
 
+import json
+import lzma
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph_pipelines.generated import declaration_lines
+
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput, to_stored
 from nodegraph.interop.pipelines.source import (
     SHIPPED,
+    Catalog,
     pipeline_classes,
     read_catalog,
     shipped_catalog,
-    shipped_document,
+    shipped_declarations,
+    shipped_stamp,
 )
 
 TARGET = Path(__file__).with_name("pipelines.md")
 BEGIN = "<!-- table: python docs/generate_pipelines.py -->"
 END = "<!-- end of the table -->"
+
+
+def shipped_document(catalog: Catalog, declarations: Iterable[bytes]) -> bytes:
+    """A catalog of the installed diffusers, and its node types, as the content of `SHIPPED`."""
+    stamp = shipped_stamp()
+    if stamp is None:
+        raise SystemExit("diffusers has no list of its files: install it with pip")
+    stored = (
+        {"version": version("diffusers"), "stamp": stamp},
+        to_stored(tuple(map(dict, catalog))),
+    )
+    lines = [*(json.dumps(line).encode() for line in stored), *declarations]
+    return lzma.compress(b"\n".join(lines), preset=9)
+
 
 UNTYPED = frozenset({"json", "any"})
 """Kinds that say nothing of what is in them."""
@@ -117,8 +137,10 @@ _FOLLOWED = {
 }
 
 if __name__ == "__main__":
-    if shipped_catalog() is None:
-        SHIPPED.write_bytes(shipped_document(read_catalog()))
+    catalog = shipped_catalog() or read_catalog()
+    declarations = declaration_lines()
+    if shipped_declarations() != declarations:
+        SHIPPED.write_bytes(shipped_document(catalog, declarations))
         shipped_catalog.cache_clear()
     page = TARGET.read_text(encoding="utf-8")
     TARGET.write_text(with_table(page, pipeline_classes()), encoding="utf-8")

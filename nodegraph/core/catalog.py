@@ -11,7 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,8 +41,9 @@ class Usage:
     links: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
 
     @classmethod
+    @cache
     def load(cls, path: Path) -> Usage:
-        """Read the counts of a file.
+        """Read the counts of a file, once in a process.
 
         Raises:
             OSError: It can't be read.

@@ -6,6 +6,7 @@ listing nodes and validating workflows never imports a pack.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
@@ -194,6 +195,13 @@ class NodeSpec:
             for name, schema in schemas.items()
             if schema.get("plugins")
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when anything in it does."""
+        from nodegraph.core.digests import digest_bytes  # only servers compare specs
+
+        return digest_bytes(json.dumps(to_document(self)).encode())
 
     @cached_property
     def output_indices(self) -> dict[str, int]:

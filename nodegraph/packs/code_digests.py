@@ -262,7 +262,7 @@ class CodeDigests:
         targets = list(self._targets(statement))
         yield from targets
         top = statement.module.partition(".")[0]
-        is_elsewhere = top in sys.stdlib_module_names or _is_contract(top)
+        is_elsewhere = top in sys.stdlib_module_names or is_contract(top)
         if top and not targets and not is_elsewhere and self._owner_of(path) is not None:
             for package in self._sibling_packages(path):
                 yield from self._targets(
@@ -300,10 +300,10 @@ class CodeDigests:
         path = self._locate(statement.module)
         if statement.name and (path is None or path.name == _PACKAGE):
             inner = f"{statement.module}.{statement.name}"
-            if not _is_contract(inner) and self._locate(inner) is not None:
+            if not is_contract(inner) and self._locate(inner) is not None:
                 yield inner  # ``from package import module``
                 return
-        if _is_contract(statement.module) or path is None:
+        if is_contract(statement.module) or path is None:
             return
         if statement.name in ("", "*") or path.name != _PACKAGE or statement in visited:
             yield statement.module
@@ -344,9 +344,12 @@ class CodeDigests:
         return None
 
     def _find_file(self, module: str) -> Path | None:
-        for package, root in self._roots.items():
-            if module == package or module.startswith(f"{package}."):
+        package = module
+        while package:
+            root = self._roots.get(package)
+            if root is not None:
                 return self._file(root, module[len(package) + 1 :])
+            package = package.rpartition(".")[0]
         return None
 
     def _file(self, root: Path, inner: str) -> Path | None:
@@ -430,5 +433,6 @@ def _folders(root: Path) -> list[str]:
         return sorted(item.name for item in entries if item.is_dir() and item.name.isidentifier())
 
 
-def _is_contract(module: str) -> bool:
+def is_contract(module: str) -> bool:
+    """Whether a module of nodegraph declares and computes nothing: `API_VERSION` stands for it."""
     return module in _CONTRACT or module.startswith("nodegraph.core.")

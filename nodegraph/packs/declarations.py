@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,13 @@ from nodegraph.core.plugins import DeclaredPlugin, PluginItem, declare_plugin, p
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, PackError
-from nodegraph.packs.code_digests import CodeDigests
+from nodegraph.packs.code_digests import CodeDigests, is_contract
 from nodegraph.packs.importer import roots, snapshot_of
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot
 from nodegraph.packs.source_files import SourceFiles
 
+_DECLARATIONS = "__node_declarations__"
 _MAPPINGS = "NODE_CLASS_MAPPINGS"
 """Where a module lists what ComfyUI takes for nodes."""
 
@@ -46,6 +48,8 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     panels: dict[str, Panel] = {}
     plugins: list[DeclaredPlugin] = []
     items: list[PluginItem] = []
+    specs: list[NodeSpec] = []
+    infos: list[TypeInfo] = []
     problems = []
     has_mappings = False
     for name in pack.modules():
@@ -64,7 +68,11 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             except PackError as error:
                 problems.append(f"pack `{pack.name or pack.package}`: {error}")
         has_mappings = has_mappings or isinstance(vars(module).get(_MAPPINGS), Mapping)
-        made, faults = _made_in(module)
+        known = _known_in(module)
+        if known is not None:
+            specs += [replace(spec, type=_qualified(pack, spec.type)) for spec in known[0]]
+            infos += known[1]
+        made, faults = _made_in(module) if known is None else ([], [])
         for fault in (*faults_in(module), *faults):
             problems.append(f"pack `{pack.name or pack.package}`: {fault}")
         for definition in (*_definitions_in(module), *made):
@@ -75,17 +83,21 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
                 twice.add(node_type)
                 problems.append(_declared_twice(pack, definitions[node_type], definition))
             definitions[node_type] = definition
-    if has_mappings or not (definitions or panels or plugins or problems):
+    if has_mappings or not (definitions or specs or panels or plugins or problems):
         problems.append(_no_nodes_problem(pack, has_mappings))
     # Which of them a workflow means can't be told.
     for node_type in twice:
         del definitions[node_type]
-    specs = tuple(
-        replace(definition.spec, type=node_type, pack=pack.name)
-        for node_type, definition in definitions.items()
-    )
+    specs += [
+        replace(definition.spec, type=node_type) for node_type, definition in definitions.items()
+    ]
+    infos += [port.info for definition in definitions.values() for port in definition.ports]
     return Declarations(
-        specs, _types(definitions), tuple(panels.values()), tuple(plugins), tuple(problems)
+        tuple(replace(spec, pack=pack.name) for spec in specs),
+        tuple(dict.fromkeys(infos)),
+        tuple(panels.values()),
+        tuple(plugins),
+        tuple(problems),
     )
 
 
@@ -125,16 +137,22 @@ def external_files(
         sources: Reads what its modules import.
     """
     package, root = pack.code_root()
+    inside = snapshot.listing.files
+    if not pack.is_reloadable:
+        # They import only nodegraph, whose hundreds of files take a second to parse. What isn't
+        # imported by now has declared nothing.
+        loaded = [vars(module).get("__file__") for module in _loaded_of_nodegraph()]
+        return tuple(sorted(file for file in {*loaded} if file and file not in inside))
     code = CodeDigests({package: root, **roots()}, sources, snapshot_of)
     files = {path for module in modules for path in code.files(module)}
     sources.save()
-    inside = snapshot.listing.files
     return tuple(sorted(str(path) for path in files if str(path) not in inside))
 
 
-def _types(definitions: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
-    infos = [port.info for definition in definitions.values() for port in definition.ports]
-    return tuple(dict.fromkeys(infos))
+def _loaded_of_nodegraph() -> list[ModuleType]:
+    """Its modules that are imported, without those that `API_VERSION` stands for."""
+    names = [name for name in sys.modules.copy() if name.startswith("nodegraph.")]
+    return [sys.modules[name] for name in names if not is_contract(name)]
 
 
 def _definitions_in(module: ModuleType) -> Iterator[NodeDefinition]:
@@ -162,6 +180,12 @@ def _definition(value: object, module: ModuleType) -> NodeDefinition | None:
     definition = getattr(value, NODE_ATTRIBUTE, None)
     is_own = isinstance(definition, NodeDefinition) and definition.spec.module == module.__name__
     return definition if is_own else None
+
+
+def _known_in(module: ModuleType) -> tuple[list[NodeSpec], list[TypeInfo]] | None:
+    """What a module that makes its node types as they are asked for knows of all of them."""
+    tell = vars(module).get(_DECLARATIONS)
+    return None if tell is None else tell()
 
 
 def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:

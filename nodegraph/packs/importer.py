@@ -10,9 +10,9 @@ import builtins
 import importlib
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import resolve_name, spec_from_file_location
 from itertools import count
@@ -56,28 +56,22 @@ def current_snapshot(package: str, code: Path, root: Path) -> Snapshot:
         return known
 
 
-def activate(snapshot: Snapshot) -> None:
-    """Have a package's modules imported from a snapshot from now on."""
-    with _LOCK:
-        if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-            sys.meta_path.insert(0, _Finder())
-        known = _ACTIVE.get(snapshot.package)
-        if known is not snapshot:
-            _ACTIVE[snapshot.package] = snapshot
-            _CHANGED[snapshot.package] = next(_ORDER)
-            if known is not None:
-                unload({known})
-
-
 @contextmanager
-def importing(snapshots: Iterable[Snapshot]) -> Iterator[None]:
+def importing(snapshots: Collection[Snapshot]) -> Iterator[None]:
     """Inside, packs are imported from these snapshots; another session of the process waits.
 
     Else it could have the next module come from files as they were before, or after.
     """
     with _LOCK:
+        if snapshots and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _Finder())
         for snapshot in snapshots:
-            activate(snapshot)
+            known = _ACTIVE.get(snapshot.package)
+            if known is not snapshot:
+                _ACTIVE[snapshot.package] = snapshot
+                _CHANGED[snapshot.package] = next(_ORDER)
+                if known is not None:
+                    unload({known})
         yield
 
 
@@ -176,17 +170,23 @@ def snapshot_of(path: str | Path) -> Snapshot | None:
     path_text = str(Path(path))
     if path_text.startswith(_OURS):
         return None
-    owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, path_text)]
+    reaches = _by_reach(tuple(_ACTIVE.copy().values()))
+    end = len(path_text)
+    while (end := path_text.rfind(os.sep, 0, end)) >= 0:
+        near = reaches.get(path_text[: end + 1])
+        if near is not None:
+            is_own = _FOREIGN.isdisjoint(Path(path_text[end + 1 :]).parts)
+            return near.get(path_text, next(iter(near.values()))) if is_own else None
+    return None
 
-    def nearness(snapshot: Snapshot) -> tuple[int, bool]:
-        return len(snapshot.reach), str(snapshot.code) == path_text
 
-    return max(owners, key=nearness, default=None)
-
-
-def _owns(snapshot: Snapshot, path: str) -> bool:
-    reach = snapshot.reach
-    return path.startswith(reach) and _FOREIGN.isdisjoint(Path(path[len(reach) :]).parts)
+@lru_cache(maxsize=1)
+def _by_reach(active: Sequence[Snapshot]) -> Mapping[str, Mapping[str, Snapshot]]:
+    """Snapshots by the folder that they reach, then by their code: hundreds are files of one."""
+    reaches: dict[str, dict[str, Snapshot]] = {}
+    for snapshot in active:
+        reaches.setdefault(snapshot.reach, {}).setdefault(str(snapshot.code), snapshot)
+    return reaches
 
 
 def _loaded_from(module: ModuleType | None) -> Snapshot | None:

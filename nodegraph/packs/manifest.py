@@ -158,6 +158,10 @@ FORMAT = 9
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 _READ: dict[tuple[str, Path], Manifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
+_LAST_READ: dict[Path, tuple[Stamp, Manifest]] = {}
+"""What was last read from disk in this process, by file: a session that is opened anew reads little
+again, and a server that takes up an edit nothing of other packs."""
+_MOST_READ = 4096
 _READ_HERE: dict[Pack, Manifest] = {}
 """The same of packs that others had imported: it counts for this process alone, for each home."""
 
@@ -256,15 +260,14 @@ class ManifestCache:
     def __init__(self, folder: Path | None) -> None:
         self.import_timeouts = ImportTimeouts(folder)
         self._folder = folder
-        self._last_read: dict[Path, tuple[Stamp, Manifest]] = {}
         self._own = _READ_HERE if folder is not None else {}
 
     @cached_property
     def sources(self) -> SourceFiles:
         """Reads what the modules of packs import."""
-        from nodegraph.packs.source_files import SourceFiles
+        from nodegraph.packs.source_files import source_files
 
-        return SourceFiles(self._folder)
+        return source_files(self._folder)
 
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
@@ -334,11 +337,17 @@ class ManifestCache:
         return _READ.get((pack.package, pack.root)) if self._folder is not None else None
 
     def _kept(self, pack: Pack, manifest: Manifest, own: dict[Pack, Manifest] | None) -> Manifest:
-        if own is None:
-            _READ[pack.package, pack.root] = manifest
-            self._write(pack, manifest)
-        else:
+        if own is not None:
             own[pack] = manifest
+            return manifest
+        if self._folder is not None and (manifest.made_of or len(manifest.by_type()) > _MANY):
+            data = manifest.as_lines()
+            # Most of them are never asked for, and as lines they take a tenth of the memory.
+            manifest = Manifest.from_file(data)
+        else:
+            data = manifest.as_file()
+        _READ[pack.package, pack.root] = manifest
+        self._write(pack, data)
         return manifest
 
     def _path(self, pack: Pack) -> Path | None:
@@ -353,7 +362,7 @@ class ManifestCache:
         if path is None:
             return None
         stamp = stamp_of(path)
-        remembered = self._last_read.get(path)
+        remembered = _LAST_READ.get(path)
         if remembered is not None and remembered[0] == stamp:
             return remembered[1]
         # The stamp is older than what is read, and tells of any later change.
@@ -363,17 +372,17 @@ class ManifestCache:
         except (OSError, ValueError):
             return None  # missing, or written by another version: it is made anew
         if stamp is not None and is_settled:
-            self._last_read[path] = stamp, manifest
+            if len(_LAST_READ) >= _MOST_READ:
+                _LAST_READ.clear()
+            _LAST_READ[path] = stamp, manifest
         return manifest
 
-    def _write(self, pack: Pack, manifest: Manifest) -> None:
+    def _write(self, pack: Pack, data: bytes) -> None:
         path = self._path(pack)
         if path is None:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            has_many = bool(manifest.made_of) or len(manifest.by_type()) > _MANY
-            data = manifest.as_lines() if has_many else manifest.as_file()
             write_file(path, data, durable=False)
         except (OSError, OutputError):
             return  # an unwritable cache costs time, not results

@@ -254,13 +254,9 @@ class Pack:
         package, code = self.code_root()
         return current_snapshot(package, code, self.root)
 
-    def stamp(self, also: Sequence[str] = ()) -> str:
-        """Changes whenever a file is added, removed or written; cheap to get.
-
-        Args:
-            also: Files elsewhere that count too.
-        """
-        return list_files(self.root).text(also)
+    def stamp(self) -> str:
+        """Changes whenever a file is added, removed or written; cheap to get."""
+        return list_files(self.root).text()
 
     def code_root(self) -> tuple[str, Path]:
         """The package whose modules count as its code, and where that lies.

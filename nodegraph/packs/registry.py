@@ -90,11 +90,9 @@ class Registry:
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
-        # Of the packs of which an edit counts at once: all, and by node type.
-        self._followed = [
-            snapshot for pack, snapshot in self._snapshots.items() if pack.is_reloadable
-        ]
         self._followed_by: dict[str, Snapshot] = {}
+        """By node type, of the packs of which an edit counts at once: see `_follow`."""
+        self._follow()
         self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         with importing(self._followed):
             retire(roots)
@@ -125,10 +123,15 @@ class Registry:
                 return
             # Nobody has asked for anything of it, so it may be as it is now.
             self._snapshots[pack] = pack.snapshot()
-            self._followed = [each for of, each in self._snapshots.items() if of.is_reloadable]
+            self._follow()
             with importing(self._followed):
                 self._add_pack(pack)
             del self._waiting[name]
+
+    def _follow(self) -> None:
+        snapshots = self._snapshots.items()
+        self._followed = [snapshot for pack, snapshot in snapshots if pack.is_reloadable]
+        self._by_package = {snapshot.package: snapshot for _, snapshot in reversed(snapshots)}
 
     def _add_pack(self, pack: Pack) -> None:
         try:
@@ -385,17 +388,12 @@ class Registry:
         snapshot = snapshot_of(path)
         if snapshot is None:
             return None
-        mine = (each for each in self._snapshots.values() if each.package == snapshot.package)
-        return next(mine, snapshot) if not is_foreign(snapshot) else None
+        return None if is_foreign(snapshot) else self._by_package.get(snapshot.package, snapshot)
 
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
-        snapshots = self._followed
-        return (
-            all(snapshot.is_current() for snapshot in snapshots)
-            and self._is_code_current()
-            and self._manifests.import_timeouts.is_current()
-        )
+        is_same = all(map(Snapshot.is_current, self._followed)) and self._is_code_current()
+        return is_same and self._manifests.import_timeouts.is_current()
 
     def activate(self) -> None:
         """Have packs imported as they were when they were read, whatever other sessions use."""

@@ -148,7 +148,8 @@ def _named_files(root: Path) -> Iterator[Path]:
         parts = name.split("/")
         if not any(part in ("", ".", "..") or part != part.strip() for part in parts):
             path = root.parent / name
-            if "." in parts[-1] or path.is_dir():
+            # With a dot at its end it is a sentence, as the text of most docstrings.
+            if "." in parts[-1].rstrip(".") or path.is_dir():
                 yield path
 
 
@@ -241,12 +242,12 @@ class Snapshot:
 
     def is_current(self) -> bool:
         """Whether the files are still what they were; cheap, for it is asked before each job."""
+        now = time_ns()
         for path, stamp in self._stamps.copy().items():
-            now = stamp_of(path)
-            if now != stamp:
+            if stamp_of(path) != stamp:
                 return False
             # Two changes within one tick of the clock leave the same times behind.
-            if stamp is not None and not stamp.is_settled and not self._is_still(path):
+            if stamp is not None and not stamp.was_settled(now) and not self._is_still(path):
                 return False
         return True
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +205,13 @@ _Known = tuple[Stamp, ModuleSource]
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What lies in the file, little of which a process asks for."""
+    """What lies in the file, little of which a process asks for, and what is to be added.
 
-    rows: Mapping[_Key, list[Any]] = field(default_factory=dict)
+    Attributes:
+        rows: As they are written; see `_as_row`.
+    """
+
+    rows: dict[_Key, Sequence[Any]] = field(default_factory=dict)
     stamps: Sequence[tuple[str, Stamp | None]] = ()
     digests: Mapping[str, list[Any]] = field(default_factory=dict)
 
@@ -268,8 +272,7 @@ class SourceFiles:
         if known is not None and known[1].digest == digest:
             return known[1]
         module_text = read()
-        self._known[str(path), package] = _ANY, module_text
-        self._has_news = True
+        self._add((str(path), package), (_ANY, module_text))
         return module_text
 
     def source(self, path: Path, package: str, read: Callable[[], ModuleSource]) -> ModuleSource:
@@ -290,9 +293,13 @@ class SourceFiles:
         is_settled = stamp is not None and stamp.is_settled
         module_text = read()
         if stamp is not None and is_settled:
-            self._known[key] = stamp, module_text
-            self._has_news = True
+            self._add(key, (stamp, module_text))
         return module_text
+
+    def _add(self, key: _Key, known: _Known) -> None:
+        self._known[key] = known
+        self._stored.rows[key] = _as_row(key, known)
+        self._has_news = True
 
     def _remembered(self, key: _Key) -> _Known | None:
         known = self._known.get(key)
@@ -310,14 +317,20 @@ class SourceFiles:
         self._has_news = False
         stored = self._stored
         # Others may read more meanwhile.
-        known = {key: _of_row(row) for key, row in stored.rows.items()} | self._known.copy()
-        digests = {code: stored.digest(code) for code in stored.digests} | self._digests.copy()
-        there = {key: item for key, item in known.items() if Path(key[0]).exists()}
+        rows, digests = stored.rows.copy(), self._digests.copy()
+        digests = {code: stored.digest(code) for code in stored.digests} | digests
+        there = [row for (path, _), row in rows.items() if stamp_of(path) is not None]
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_file(self._path, _packed(there, _current(digests)), durable=False)
         except (OSError, OutputError, ValueError):
             return
+
+
+@lru_cache(maxsize=16)
+def source_files(folder: Path | None) -> SourceFiles:
+    """The reader of all sessions of a process that remember in one folder."""
+    return SourceFiles(folder)
 
 
 def _file_name() -> str:
@@ -337,17 +350,7 @@ def _current(digests: dict[str, CodeDigest]) -> dict[str, CodeDigest]:
     }
 
 
-def _packed(known: dict[_Key, _Known], digests: dict[str, CodeDigest]) -> bytes:
-    rows = [
-        (
-            key,
-            stamp,
-            source.digest,
-            [_row(item) for item in source.imports],
-            *map(sorted, (source.rebound, source.used, source.variables, source.texts)),
-        )
-        for key, (stamp, source) in known.items()
-    ]
+def _packed(rows: Sequence[Sequence[Any]], digests: dict[str, CodeDigest]) -> bytes:
     # Most files are behind many digests, and have one stamp.
     table: dict[tuple[str, Stamp | None], int] = {}
     digest_rows = [
@@ -364,8 +367,11 @@ def _packed(known: dict[_Key, _Known], digests: dict[str, CodeDigest]) -> bytes:
     return digest_bytes(payload).encode() + payload
 
 
-def _row(item: Import) -> tuple[str, str, str]:
-    return item.module, item.name, item.bound
+def _as_row(key: _Key, known: _Known) -> Sequence[Any]:
+    stamp, source = known
+    imports = [(item.module, item.name, item.bound) for item in source.imports]
+    names = map(sorted, (source.rebound, source.used, source.variables, source.texts))
+    return [key, stamp, source.digest, imports, *names]
 
 
 def _read(file: Path) -> _Stored:
@@ -384,7 +390,7 @@ def _read(file: Path) -> _Stored:
     )
 
 
-def _of_row(row: list[Any]) -> _Known:
+def _of_row(row: Sequence[Any]) -> _Known:
     _, stamp, digest, imports, *names = row
     source = ModuleSource(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
     return Stamp(*stamp), source

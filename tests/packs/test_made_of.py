@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,7 +161,7 @@ def test_specs_on_disk_are_read_one_by_one(tones: Path, pack: Pack, tmp_path: Pa
     specs = {name: fresh.spec(name) for name in fresh.node_types()}
     listing = fresh.listing()
     again = registry(pack, tmp_path)
-    assert [replace(row, start=0, end=0) for row in again.listing()] == listing
+    assert again.listing() == listing
     assert [row.summary for row in again.listing()] == ["Play it.", "Play it."]
     assert {name: again.spec(name) for name in again.node_types()} == specs
     # Graphs are remembered by the very objects.

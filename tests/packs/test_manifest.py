@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from nodegraph.packs import declarations as reading
 from nodegraph.packs import manifest, snapshot
+from nodegraph.packs.importer import snapshot_of
 from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
@@ -218,3 +220,44 @@ def test_examples_are_no_part_of_a_pack(packs: list[Pack]) -> None:
     (pack.root / "examples" / "helper.py").write_text("")
     (pack.root / "data.json").write_text("{}")
     assert len(pack.snapshot().listing.files) == len(now.listing.files) + 2
+
+
+def test_the_first_list_of_node_types_parses_no_source(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nodegraph import Session, Settings\n"
+        "with Session(Settings(home=Path(sys.argv[1]))) as session:\n"
+        "    print(len(session.registry.node_types()))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 300
+    specs = [file.name for file in (tmp_path / "cache" / "specs").iterdir()]
+    assert any(name.startswith("nodegraph_nodes-") for name in specs)
+    assert not [name for name in specs if name.startswith("sources-")]
+
+
+def test_a_docstring_of_one_sentence_names_no_file_of_a_single_file_pack(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text(f'"""A number."""\nNAMED = "table.csv"\n{text("Get")}')
+    watched = Snapshot(file, file, "nodegraph_packs.one").listing.watched
+    assert list(watched) == [str(tmp_path / "table.csv")]
+
+
+def test_a_file_belongs_to_the_single_file_pack_that_it_is_among_many(tmp_path: Path) -> None:
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.py").write_text(text("Get"))
+    (folder / "inner").mkdir()
+    (folder / "inner" / "nodes.py").write_text(text("Get"))
+    packs = [pack_at(folder / name) for name in (*(f"{name}.py" for name in NAMES), "inner")]
+    Registry(packs)
+    owners = {pack.name: snapshot_of(pack.root) for pack in packs[:-1]}
+    assert {name: owner and owner.root.name for name, owner in owners.items()} == {
+        name: f"{name}.py" for name in NAMES
+    }
+    inner = snapshot_of(folder / "inner" / "nodes.py")
+    assert inner is not None
+    assert inner.root == folder / "inner"
+    assert snapshot_of(folder / "site-packages" / "other.py") is None
+    assert snapshot_of(tmp_path / "elsewhere.py") is None

@@ -14,7 +14,7 @@ import importlib.util
 import json
 import lzma
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -29,7 +29,6 @@ from nodegraph.interop.pipelines.classes import (
     PipelineOutput,
     PipelinePart,
     from_stored,
-    to_stored,
 )
 from nodegraph.interop.pipelines.reading import tables
 from nodegraph.interop.pipelines.reading.annotations import NoLiteral, literal, read_annotation
@@ -536,37 +535,35 @@ def read_catalog(folder: Path | None = None) -> Catalog:
 
 
 SHIPPED = Path(__file__).with_name("catalog.json.xz")
-"""Made by `python docs/generate_pipelines.py`."""
+"""Made by `python docs/generate_pipelines.py`. Lines of JSON: the release, the catalog, and what
+the node types of `nodegraph_pipelines` declare."""
 
 
 @cache
 def shipped_catalog() -> Catalog | None:
     """What was read of diffusers before; None if another release is installed, or changed code."""
-    stamp = _shipped_stamp()
-    if stamp is None or not SHIPPED.is_file():
+    lines = _shipped_lines()
+    if lines is None:
         return None
-    document = json.loads(lzma.decompress(SHIPPED.read_bytes()))
-    if document["stamp"] != stamp:
-        return None
-    classes, dataclasses, faults = from_stored(document["catalog"])
+    classes, dataclasses, faults = from_stored(json.loads(lines[1]))
     return classes, dataclasses, faults
 
 
-def shipped_document(catalog: Catalog) -> bytes:
-    """A catalog of the installed diffusers as the content of `SHIPPED`.
-
-    Raises:
-        InvalidValue: diffusers was not installed by pip or the like, so its release is not known.
-    """
-    stamp = _shipped_stamp()
-    if stamp is None:
-        raise InvalidValue("diffusers has no list of its files", hint="Install it with pip.")
-    stored = to_stored(tuple(map(dict, catalog)))
-    document = {"version": distribution(_PACKAGE).version, "stamp": stamp, "catalog": stored}
-    return lzma.compress(json.dumps(document).encode(), preset=9)
+def shipped_declarations() -> Sequence[bytes] | None:
+    """What the node types made of `shipped_catalog` declare, as JSON; None if there is none."""
+    lines = _shipped_lines()
+    return None if lines is None else lines[2:]
 
 
-def _shipped_stamp() -> str | None:
+def _shipped_lines() -> Sequence[bytes] | None:
+    stamp = shipped_stamp()
+    if stamp is None or not SHIPPED.is_file():
+        return None
+    lines = lzma.decompress(SHIPPED.read_bytes()).splitlines()
+    return lines if json.loads(lines[0])["stamp"] == stamp else None
+
+
+def shipped_stamp() -> str | None:
     """Changes with the release of diffusers, by its list of files, and with the code that reads it.
 
     None where there is no list, as of a checkout, or where files are not those of the list.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 from nodegraph.core.catalog import NO_USAGE, OtherNames, Usage
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.spec import HookName, NodeSpec, to_document
+from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.errors import NodegraphError, PackError, Problem
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
@@ -108,7 +107,7 @@ class DeclaredTypes:
     @cached_property
     def digest(self) -> str:
         """Changes when anything in it does."""
-        parts = [json.dumps(to_document(spec)) for spec in self.specs.values()]
+        parts = [spec.digest for spec in self.specs.values()]
         shown = [
             (name, entry.needs, entry.folders, bool(entry.picture))
             for name, entry in self.examples.items()
@@ -135,7 +134,8 @@ class _Last(ManifestCache):
 
     def manifest(self, pack: Pack) -> Manifest:
         last_manifest = self.last(pack)
-        is_unread = last_manifest is None or last_manifest.stamp != pack.stamp(last_manifest.also)
+        files = pack.snapshot().listing
+        is_unread = last_manifest is None or last_manifest.stamp != files.text(last_manifest.also)
         if last_manifest is None or is_unread or not self.is_valid(last_manifest, pack):
             # One that is made of others may take long to be read: what else there is needn't wait.
             self.are_current = self.are_current and pack.is_generated

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from nodegraph_pipelines.generated import declaration_lines
 
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput, to_stored
 from nodegraph.interop.pipelines.reading.source_modules import collector_paused
@@ -23,6 +24,7 @@ from nodegraph.interop.pipelines.source import (
     pipeline_class,
     pipeline_dataclass,
     shipped_catalog,
+    shipped_declarations,
 )
 from tests.pipelines.reading.conftest import Everything
 
@@ -39,11 +41,13 @@ def _shown(classes: Classes) -> Iterator[tuple[str, PipelineInput]]:
 
 def test_the_shipped_catalog_is_what_is_read_of_that_release(everything: Everything) -> None:
     """If not: python docs/generate_pipelines.py."""
-    shipped = json.loads(lzma.decompress(SHIPPED.read_bytes()))
+    shipped = json.loads(lzma.decompress(SHIPPED.read_bytes()).splitlines()[0])
     if shipped["version"] == version("diffusers"):
         assert to_stored(shipped_catalog()) == to_stored(everything)
+        assert shipped_declarations() == declaration_lines()
     else:
         assert shipped_catalog() is None
+        assert shipped_declarations() is None
 
 
 def test_another_release_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
