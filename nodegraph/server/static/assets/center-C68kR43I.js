@@ -1,1 +1,0 @@
-import{f as e}from"./controller-FAPwF0VH.js";import{n as t}from"./documents-C1sstWN1.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

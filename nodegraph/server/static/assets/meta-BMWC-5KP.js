@@ -1,1 +1,0 @@
-function e(e,{title:t,description:n}){let r={title:t??e.title,description:n??e.description};return r.title===e.title&&r.description===e.description?e:{...e,...r}}export{e as t};

@@ -1,1 +1,0 @@
-import"./WidgetField-1-brst3H.js";import"./FileWidget-DnEpoFp5.js";

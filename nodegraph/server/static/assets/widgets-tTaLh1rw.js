@@ -1,0 +1,1 @@
+import"./WidgetField-B1IouU5X.js";import"./FileWidget-Z_WV0u1W.js";
