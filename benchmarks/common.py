@@ -7,7 +7,6 @@ two that are compared are taken by turns.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import json
 import time
@@ -29,6 +28,7 @@ from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
+from nodegraph.session.background_task import wait_for
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_records import SinkFiles
@@ -214,7 +214,7 @@ class Process:
             graph,
             RunOptions(listener=listener or unheard(), cancel=cancel, share=share, values=False),
         )
-        result = asyncio.run(run)
+        result = wait_for(run)
         for error in result.errors:
             raise error
         return result

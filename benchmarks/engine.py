@@ -29,6 +29,8 @@ from nodegraph.core.node import definition_of
 from nodegraph.engine.result import RunResult
 
 DISK = 4 << 30
+OTHERS = 20_000
+"""Entries that a store has already."""
 FRAMES = 200
 """Of Python's stack; far fewer than the nodes of the deep chain."""
 
@@ -108,6 +110,16 @@ class Case:
                 found.append(taken(lambda p=process, g=graph: p.run(g)))  # type: ignore[misc]
         return min(found) / self.size
 
+    def written(self) -> float:
+        """Bytes a node that a first run writes, into a store with `OTHERS` entries."""
+        folder = next(self._folders)
+        with self._process(folder) as process:
+            process.run(process.graph(fan(OTHERS)))
+        with self._process(folder) as process:
+            graph, before = process.graph(self._workflow), bytes_written()
+            process.run(graph)
+        return (bytes_written() - before) / self.size
+
     def cached(self, *, anew: bool = False) -> float:
         """Seconds a node of a run with everything in memory."""
         with self._process() as process:
@@ -176,6 +188,12 @@ class Case:
             check(process.run(process.graph(self._workflow)), ran=0)
 
 
+def bytes_written() -> int:
+    """What this process has handed to the system so far, as Linux counts it."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
 def check(result: RunResult, *, ran: int) -> None:
     """What was meant to come from the cache did."""
     found = sum(report.status == "ran" for report in result.nodes.values())
@@ -203,6 +221,7 @@ def costs(case: Case) -> Iterator[Figure]:
     yield figure("build the graph", case.build())
     yield figure("first run, over the loop", case.first() - case.loop, 100)
     yield figure("first run into a store, over the loop", case.first(stored=True) - case.loop)
+    yield Figure(f"{case.name}: written a node, of a store of {OTHERS:,}", case.written(), "B")
     yield figure("all in memory", case.cached(), 15)
     yield figure("all in memory, graph anew", case.cached(anew=True))
     yield figure("all in the store's index, graph anew", case.restarted(), 60)

@@ -20,7 +20,7 @@ def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(running)
+        return _run(running)
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     async def noted() -> Result:
@@ -38,6 +38,18 @@ def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
             for loop, task in started:
                 loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+def _run(running: Coroutine[Any, Any, Result]) -> Result:
+    results: list[Result] = []
+
+    async def collect() -> None:
+        results.append(await running)
+
+    # Not as the task's own result: at its end asyncio puts the handler of Ctrl-C back, and in
+    # comparing handlers Python writes the task out as text, with a summary of all that it gave.
+    asyncio.run(collect())
+    return results[0]
 
 
 _POLL_SECONDS = 0.1

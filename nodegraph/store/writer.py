@@ -15,7 +15,7 @@ from nodegraph.core.keys import Key
 from nodegraph.core.summary import summarize
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.store.artifacts import Eviction, bytes_on_disk, level_of
-from nodegraph.store.backlog import Backlog, QueuedEntry, Use
+from nodegraph.store.backlog import Backlog, QueuedEntry, Use, leaves
 from nodegraph.store.blobs import Blobs, StagedBlob
 from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
 from nodegraph.store.entries import (
@@ -36,6 +36,8 @@ LONGEST_INLINE = 4096
 """Bytes of an encoded value that go into the entry's row."""
 _SYNCING = 4
 """Files that are brought onto the disk at once: most of that is waiting."""
+_MOST_VALUES = 200
+"""Values in one SELECT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,15 @@ class EncodedBatch:
     """What one transaction is to write.
 
     Attributes:
-        known: Values that were put again and are on disk already, and their files.
+        stored: Values that are on disk already, and their files.
+        known: Those of them that were put again.
         intact: Whether values, by identity, are those that their digests name. Found out while
             all calls that were handed them have ended, so once is enough for all of these.
     """
 
     rows: list[EncodedEntry] = field(default_factory=list)
     files: dict[Digest, PendingArtifact] = field(default_factory=dict)
+    stored: dict[Digest, tuple[Digest, str]] = field(default_factory=dict)
     known: dict[Digest, tuple[Digest, str]] = field(default_factory=dict)
     intact: dict[int, bool] = field(default_factory=dict)
 
@@ -120,6 +124,25 @@ class EntryEncoder:
                 self._on_error(error)
                 self._blobs.discard(file.staged)
                 del prepared.files[file.digest]
+
+    def prepare(self, batch: Iterable[QueuedEntry]) -> EncodedBatch:
+        """Begin a batch; which of its values are on disk already is asked for all at once."""
+        prepared = EncodedBatch()
+        large = {
+            leaf.digest
+            for put in batch
+            for leaf in leaves(put.entry.outputs or ())
+            if leaf.inline is None and leaf.size > LONGEST_INLINE
+        }
+        digests = [*map(bytes.fromhex, large)]
+        for at in range(0, len(digests), _MOST_VALUES):
+            some = digests[at : at + _MOST_VALUES]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT digest, file, suffix FROM artifacts WHERE digest IN ({marks})"  # noqa: S608 - no values
+            with self._index.reading() as connection:
+                rows = connection.execute(query, some).fetchall()
+            prepared.stored |= {digest.hex(): (file.hex(), end) for digest, file, end in rows}
+        return prepared
 
     def add(self, put: QueuedEntry, prepared: EncodedBatch) -> None:
         """Prepare an entry, unless what it was computed from isn't what it was taken for."""
@@ -169,14 +192,12 @@ class EntryEncoder:
         return StoredOutput(output.digest, output.size, inline)
 
     def _is_on_disk(self, output: UnsavedOutput, prepared: EncodedBatch) -> bool:
-        if output.size <= LONGEST_INLINE or output.digest in prepared.files:
-            return output.digest in prepared.files
-        query = "SELECT file, suffix FROM artifacts WHERE digest = ?"
-        row = self._index.fetch_one(query, (bytes.fromhex(output.digest),))
-        if row is None:
-            return False
-        prepared.known[output.digest] = (row[0].hex(), row[1])
-        return True
+        if output.digest in prepared.files:
+            return True
+        file = prepared.stored.get(output.digest)
+        if file is not None:
+            prepared.known[output.digest] = file
+        return file is not None
 
     def _inline(self, output: UnsavedOutput, call: _Call) -> bytes | None:
         """The encoded value, if it is small; a large one is noted."""
@@ -361,7 +382,7 @@ class StoreWriter:
                     self._on_error(error)
 
     def _write(self, batch: Sequence[QueuedEntry], uses: Sequence[Use]) -> None:
-        prepared = EncodedBatch()
+        prepared = self._encoder.prepare(batch)
         try:
             for put in batch:
                 self._encoder.add(put, prepared)
