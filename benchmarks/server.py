@@ -2,11 +2,11 @@
 
     python benchmarks/server.py [--json] [--quick] [--only NAME]
 
-NAME is one of latency, throughput, submits, listing, watchers, large, memory. Each starts real
-servers, and load generators in processes of their own, see `load.py`. Processor time for each job
-is told beside, as it hardly depends on what else the machine does. The baselines are the floor, a
-bare FastAPI server with two commits, a pipe and a websocket (`bare_server.py`), and the same jobs
-in a session without a server.
+NAME is one of latency, throughput, submits, listing, watchers, large, memory, first. Each starts
+real servers, and load generators in processes of their own, see `load.py`. Processor time for each
+job is told beside, as it hardly depends on what else the machine does. The baselines are the floor,
+a bare FastAPI server with two commits, a pipe and a websocket (`bare_server.py`), the same jobs in
+a session without a server, and diffusers in a process that has imported everything.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import turns
 from common import Figure, options, show
 from serving import (
     Server,
@@ -40,6 +41,8 @@ from nodegraph.jobs.queue import JobFilter, QueueReader
 from nodegraph.session.settings import Settings
 
 CONNECTIONS = 16
+IDLE = 10
+"""Seconds in which a worker without a job imports what images take."""
 _fresh = count()
 
 
@@ -269,8 +272,29 @@ def memory(home: Path, quick: bool) -> Iterator[Figure]:
         yield Figure("… at the end", last / 1e6, "MB")
 
 
+def first(home: Path, quick: bool) -> Iterator[Figure]:
+    """The first image of a worker with a large model, and the second one, of a new prompt."""
+    folder = home / "models" / "large"
+    turns.write([folder], quick=quick)
+    plain = turns.bare([folder])
+    found: tuple[list[float], list[float]] = ([], [])
+    for at in range(1 if quick else 3):
+        with serving(shutil.copytree(home, home.with_name(f"first-{at}"), symlinks=True)) as server:
+            time.sleep(0 if quick else IDLE)
+            for number, times in enumerate(found):
+                request = {"workflow": turns.picture("large", 2 * at + number, "float32")}
+                start = time.perf_counter()
+                server.run({**request, "targets": ["decode"]})
+                times.append(time.perf_counter() - start)
+    what = f"image of one step at 64 pixels, model as large as SD 1.5, {IDLE} s after the start"
+    against = "diffusers, everything imported"
+    yield Figure(f"{what}: first", median_ms(found[0]) / 1e3, "s", 1.5, plain, against)
+    yield Figure("… second", median_ms(found[1]) / 1e3, "s", 0.45, plain, against)
+
+
 KINDS: Mapping[str, Callable[[Path, bool], Iterator[Figure]]] = {
-    each.__name__: each for each in (latency, throughput, submits, listing, watchers, large, memory)
+    each.__name__: each
+    for each in (latency, throughput, submits, listing, watchers, large, memory, first)
 }
 
 
