@@ -37,6 +37,11 @@ LARGE_MODEL = 200_000_000
 """Parameters of a model from which on ``mixed`` is bfloat16. Smaller ones gain little."""
 
 
+def decided_device(choice: str) -> CpuDevice:
+    """Return a CPU of which it is decided what the dtype ``auto`` is."""
+    return CpuDevice(choice, lambda _measures: choice)  # type: ignore[arg-type]
+
+
 class CpuDevice(str):
     """The text ``cpu`` as the device of a run, which brings along what the dtype ``auto`` is there.
 
@@ -65,6 +70,22 @@ class CpuDevice(str):
 
     _decide: Callable[[bool], str]
     _measures: bool
+
+    is_plain_text = True
+    """Its content digest is that of its text."""
+
+    def __copy__(self) -> CpuDevice:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> CpuDevice:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[str], CpuDevice], tuple[str]]:
+        """Another process gets what is decided here."""
+        choice: str = self.choice
+        if choice == "auto":
+            choice = self.taken or self._decide(False) or "float32"
+        return decided_device, (choice,)
 
     def for_run(self, choice: str, *, measures: bool) -> CpuDevice:
         """Return the device of one run.

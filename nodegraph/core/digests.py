@@ -259,6 +259,8 @@ def _items(items: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
 def _structured(
     value: Any, kind: type, digesters: Mapping[type, Callable[[Any], str]]
 ) -> msgpack.ExtType:
+    if isinstance(value, str) and getattr(kind, "is_plain_text", False):
+        return str(value)
     if isinstance(value, Enum):
         return _tagged(_ENUM, [_class_name(kind, digesters), canonical(value.value, digesters)])
     # Code that has a fraction has imported them; a check has no use for them.

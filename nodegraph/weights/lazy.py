@@ -6,8 +6,10 @@ which needs torch: both stand in one file. So `torch` is imported at its first u
 diffusers and transformers import scipy, peft, torch's compiler and its distributed tensors as soon
 as a network's class is asked for: more than half of the time that importing them takes. They
 need a few functions and classes, each in rare cases. `diffusers` and `transformers` of this
-module come with stand-ins for those, which import the real ones at their first use. Nothing else of
-the process differs: the imports of other threads, and of other packages, are left alone.
+module come with stand-ins for those, which import the real ones at their first use. The imports of
+other threads, and of other packages, are left alone. Two things of the process differ: where peft
+is installed but not imported, `peft.tuners.tuners_utils` is one that imports it at its first use,
+and torch's compiler learns of marked functions when it is imported.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
-from threading import Lock, get_ident
+from threading import Event, Lock, get_ident
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +112,8 @@ def _stand_ins() -> Iterator[None]:
     compiler = None if _COMPILER in sys.modules else _Compiler()
     if compiler is not None:
         package._dynamo = compiler  # type: ignore[attr-defined]
-        sys.meta_path.insert(0, _CompilerFinder())
+        if _FINDER not in sys.meta_path:
+            sys.meta_path.insert(0, _FINDER)
     builtins.__import__ = import_name
     try:
         yield
@@ -157,7 +160,14 @@ class _StandIn:
         return self._real()(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self._real(), name)
+
+    def __or__(self, other: object) -> Any:
+        return Any  # in annotations, which nobody evaluates further
+
+    __ror__ = __or__
 
     def __instancecheck__(self, instance: object) -> bool:
         return self._is_imported() and isinstance(instance, self._real())
@@ -180,6 +190,10 @@ class _Adapters(ModuleType):
     peft itself, once it is imported, gets the real module.
     """
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -190,20 +204,47 @@ class _Adapters(ModuleType):
         return getattr(import_module(_ADAPTERS), name)
 
 
-_MARKS: list[Callable[[], None]] = []
+_MARKS: list[Callable[[], object]] = []
 """What the compiler is to know of functions and classes, once it is imported."""
+_MARKING = Lock()
+_KNOWS_MARKS = Event()
+"""Whether the compiler is imported and knows all of them, so that later ones are told to it."""
+
+
+def _mark_later(mark: Callable[[], object]) -> bool:
+    """Keep a mark for the compiler; False if it is there to be told at once."""
+    with _MARKING:
+        if _KNOWS_MARKS.is_set():
+            return False
+        _MARKS.append(mark)
+        return True
+
+
+def _tell_marks() -> None:
+    while not _KNOWS_MARKS.is_set():
+        with _MARKING:
+            marks = _MARKS.copy()
+            _MARKS.clear()
+            if not marks:
+                _KNOWS_MARKS.set()
+        for mark in marks:
+            mark()
 
 
 class _Compiler:
     """Stands for `torch._dynamo` where modules mark their functions for it."""
 
     def allow_in_graph(self, function: Any) -> Any:
-        _MARKS.append(lambda: import_module(_COMPILER).allow_in_graph(function))
-        return function
+        return self._mark("allow_in_graph", function)
 
     def assume_constant_result(self, function: Any) -> Any:
-        _MARKS.append(lambda: import_module(_COMPILER).assume_constant_result(function))
-        return function
+        return self._mark("assume_constant_result", function)
+
+    def _mark(self, name: str, function: Any) -> Any:
+        def mark() -> Any:
+            return getattr(import_module(_COMPILER), name)(function)
+
+        return function if _mark_later(mark) else mark()
 
     def disable(self, function: Any = None, *args: Any, **kwargs: Any) -> Any:
         """What is called by the result is what the compiler leaves alone."""
@@ -211,19 +252,21 @@ class _Compiler:
             return lambda later: self.disable(later, *args, **kwargs)
         disabled: Any = None
 
-        def mark() -> None:
+        def mark() -> Any:
             nonlocal disabled
             disabled = disabled or import_module(_COMPILER).disable(function, *args, **kwargs)
+            return disabled
 
         @functools.wraps(function)
         def call(*own: Any, **named: Any) -> Any:
             # As long as nothing is compiled, there is nothing to leave alone.
             return (disabled or function)(*own, **named)
 
-        _MARKS.append(mark)
-        return call
+        return call if _mark_later(mark) else mark()
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         return getattr(import_module(_COMPILER), name)
 
 
@@ -235,7 +278,6 @@ class _CompilerFinder:
     ) -> ModuleSpec | None:
         if name != _COMPILER:
             return None
-        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
             return spec
@@ -243,8 +285,10 @@ class _CompilerFinder:
 
         def execute_and_mark(module: ModuleType) -> None:
             execute(module)
-            while _MARKS:
-                _MARKS.pop()()
+            _tell_marks()
 
         spec.loader.exec_module = execute_and_mark  # type: ignore[method-assign]
         return spec
+
+
+_FINDER = _CompilerFinder()

@@ -97,11 +97,18 @@ def _note_once(folder: Path, speedup: float) -> float:
         folder.mkdir(parents=True, exist_ok=True)
         own.write_text(json.dumps(note), encoding="utf-8")
         try:
-            os.link(own, path)  # fails where another one was first
+            os.link(own, path)
+        except OSError:
+            # Another process was first, the note is damaged, or the file system has no links.
+            if noted_speedup(folder) is None:
+                own.replace(path)
         finally:
-            own.unlink()
-    except OSError:
-        pass
+            own.unlink(missing_ok=True)
+    except OSError as error:
+        import logging  # a check that measures nothing has no use for it
+
+        what = "the measured precision of the CPU cannot be noted: %s"
+        logging.getLogger(__name__).warning(what, error)
     known = noted_speedup(folder)
     return _UNWRITTEN.setdefault(path, speedup) if known is None else known
 

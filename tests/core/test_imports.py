@@ -17,6 +17,9 @@ from diffusers.hooks.layerwise_casting import BaseTunerLayer
 from torch import nn
 assert not isinstance(nn.Linear(1, 1), BaseTunerLayer)
 assert "peft" not in sys.modules
+_ = BaseTunerLayer | None, None | BaseTunerLayer
+from importlib.util import find_spec
+assert find_spec("torch._dynamo") and find_spec("peft.tuners.tuners_utils")
 
 import numpy
 import peft
@@ -46,6 +49,8 @@ assert torch._dynamo.config is sys.modules["torch._dynamo"].config
 assert decide.__name__ == "_should_compute_remaining_blocks"
 from torch._dynamo import trace_rules
 assert trace_rules.is_callable_allowed(BasicTransformerBlock)
+from diffusers.models.controlnets.controlnet_z_image import ZImageControlTransformerBlock
+assert trace_rules.is_callable_allowed(ZImageControlTransformerBlock)
 """
 """What stands for something is as good as the real thing."""
 

@@ -7,14 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from nodegraph import Workflow
 from nodegraph.core.values import ControlNet
+from nodegraph.diffusion import load_component
 from nodegraph.errors import NumericalError
 from nodegraph.families.embedded_models import control_folder
+from nodegraph.models.model_recipes import open_model
 from nodegraph.sampling.controls.control_conditioning import control_of
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
@@ -71,6 +74,19 @@ def test_a_picture_leads(bench: Bench) -> None:
     unled["sample"]["inputs"]["positive"] = link("words")
     assert not torch.equal(led, samples(bench, unled))
     assert torch.equal(samples(bench, graph(strength=0.0)), samples(bench, unled))
+
+
+@pytest.mark.parametrize("dtypes", [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_a_network_and_its_model_may_compute_in_two_precisions(
+    bench: Bench, tmp_path: Path, dtypes: tuple[str, str]
+) -> None:
+    unet = load_component(open_model("tiny", [])[0], "cpu").module
+    diffusers.ControlNetModel.from_unet(unet).save_pretrained(tmp_path / "net")
+    nodes = graph()
+    nodes["net"]["inputs"]["control_net"] = str(tmp_path / "net")
+    exact = samples(bench, nodes)
+    nodes["load"]["inputs"]["dtype"], nodes["net"]["inputs"]["dtype"] = dtypes
+    torch.testing.assert_close(samples(bench, nodes).float(), exact, rtol=0.1, atol=0.3)
 
 
 @pytest.mark.parametrize(

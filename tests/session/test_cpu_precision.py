@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from dataclasses import replace
+import pickle
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.cli.workflow_source import open_workflow
 from nodegraph.core import context
 from nodegraph.core.context import LARGE_MODEL, CpuDevice
+from nodegraph.core.digests import digest_value
 from nodegraph.core.events import Event
 from nodegraph.core.json_schema import workflow_json_schema
 from nodegraph.errors import InvalidWorkflow
+from nodegraph.weights import numerics
 from nodegraph.weights.numerics import cpu_has_bfloat16, decided_precision
 from tests.messages import raises
 
@@ -164,3 +168,26 @@ def test_a_workflow_says_one_of_three() -> None:
     workflow = Workflow.from_dict({**WORKFLOW, "cpu_precision": "mixed"})
     assert workflow.to_dict()["cpu_precision"] == "mixed"
     assert "mixed" in workflow_json_schema()["properties"]["cpu_precision"]["enum"]
+
+
+def test_the_device_of_a_run_is_a_plain_value(settings: Settings, tmp_path: Path) -> None:
+    environment = replace(settings, cpu_precision="mixed").environment()
+    device = environment.device
+    for copied in (copy.deepcopy(environment), pickle.loads(pickle.dumps(environment))):
+        assert copied == environment
+        assert copied.device.precision(LARGE_MODEL) == "bfloat16"
+    assert asdict(environment)["device"] == "cpu"
+    assert digest_value(device) == digest_value("cpu")
+
+
+def test_a_damaged_note_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numerics, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(numerics, "bfloat16_speedup", lambda: 3.0)
+    assert decided_precision(tmp_path, measures=True) == "mixed"
+    (note,) = tmp_path.iterdir()
+    note.write_text("{")
+    monkeypatch.setattr(numerics, "bfloat16_speedup", lambda: 1.0)
+    assert decided_precision(tmp_path, measures=False) == ""
+    assert decided_precision(tmp_path, measures=True) == "float32"
+    assert decided_precision(tmp_path, measures=False) == "float32"
+    assert [*tmp_path.iterdir()] == [note]

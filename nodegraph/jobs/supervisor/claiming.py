@@ -104,6 +104,7 @@ class JobClaimer:
         # older than the last one says nothing.
         self._may_wait = True
         self._reasons = 0
+        self._commits = 0
 
     @property
     def count(self) -> int:
@@ -276,6 +277,7 @@ class JobClaimer:
         Args:
             events: None after a commit that has told nothing.
         """
+        self._commits += 1
         ready: set[str] = set()
         for event in events:
             if event.kind in _READY:
@@ -308,10 +310,16 @@ class JobClaimer:
             self._timer.cancel()
             self._ask_again()
 
+    async def _read_pause(self) -> None:
+        commits = -1
+        while commits != self._commits:  # one that comes meanwhile may be the pause's end
+            commits = self._commits
+            self._is_paused = await self._reads.run(self._queue.is_paused)
+
     async def _want_after_pause(self) -> None:
         was_paused = self._is_paused
         try:
-            self._is_paused = await self._reads.run(self._queue.is_paused)
+            await self._read_pause()
         except NodegraphError:
             return  # whatever is wrong is told when something is written
         if was_paused and not self._is_paused:
@@ -349,6 +357,9 @@ class JobClaimer:
             # What doesn't suit a job that runs now hardly will in a moment; but who was asked for
             # its company may have nothing to do by now.
             self._begin(self._want_what_waits(reasons))
+        else:
+            # A pause is a reason of its own, whose end no event tells.
+            self._begin(self._want_after_pause())
 
     def _is_any_idle(self) -> bool:
         places = self._workers.candidates(dict.fromkeys(self.unclaimed(self._free())))
@@ -362,7 +373,7 @@ class JobClaimer:
         """
         try:
             counts = await self._reads.run(self._queue.counts)
-            self._is_paused = await self._reads.run(self._queue.is_paused)
+            await self._read_pause()
         except NodegraphError:
             is_any_left = True
         else:

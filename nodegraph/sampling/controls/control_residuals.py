@@ -260,7 +260,10 @@ class ActiveControls:
         )
         batch = self._family.join(tensors, items)
         question = self._question(places, items, len(prompt_indices), item)
-        own = own.to(self._live[places[0]].hint.dtype)
+        # The network may compute in another precision than the model: each `auto` is by size.
+        precision = self._live[places[0]].hint.dtype
+        own = own.to(precision)
+        batch = _with_precision(batch, self._model.dtype, precision)
         answer = self._family.controlled(self._model, question, own, moment, batch)
         dtype = self._model.dtype
         whole = {
@@ -322,6 +325,18 @@ def _are_equal(first: Tensor | None, other: Tensor | None) -> bool:
     if first is None or other is None:
         return first is other
     return first is other or torch.equal(first, other)
+
+
+def _with_precision(batch: Batch, before: torch.dtype, precision: torch.dtype) -> Batch:
+    """What one network is called with, for another that computes in its own precision."""
+    if before == precision:
+        return batch
+    return {
+        name: value.to(precision)
+        if isinstance(value, torch.Tensor) and value.dtype == before
+        else value
+        for name, value in batch.items()
+    }
 
 
 def _among(residual: Tensor, indices: Sequence[int], prompts: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import OutputError
-from nodegraph.jobs.queue import Death, Job, JobQueue, Limits
+from nodegraph.jobs.queue import BatchPartners, Death, Job, JobQueue, Limits
 from nodegraph.jobs.supervisor.dispatcher import Recovery
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.worker_jobs import JobPayload
@@ -89,6 +89,25 @@ def test_jobs_that_wait_during_a_pause_run_after_it(tmp_path: Path) -> None:
             assert it.queue.get(made.job.id).state == "queued"
             it.queue.resume().result()
             await it.running(made.job.id)
+
+    run(test())
+
+
+def test_a_job_that_may_join_another_does_so_after_a_pause(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path) as it:
+            alike: dict[str, Any] = {"models": ("m",), "sampling": "s"}
+            first = await it.submit(**alike)
+            await it.running(first)
+            await until(lambda: it.dispatcher._claims.count == 0)
+            it.queue.pause().result()
+            it.workers.company["one"] = BatchPartners("s", frozenset({"m"}))
+            second = await it.submit(**alike)
+            it.dispatcher.joinable("one")
+            await until(lambda: it.dispatcher._claims.count == 0)
+            await asyncio.sleep(0.01)
+            it.queue.resume().result()
+            await until(lambda: it.queue.get(second).state == "running")
 
     run(test())
 
