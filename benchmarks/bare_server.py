@@ -3,7 +3,7 @@
     python benchmarks/bare_server.py queue.sqlite
 
 FastAPI and uvicorn as they come. A job is a row, committed with a wait for the disk before it is
-answered, by id. A process of its own then gets it through a pipe and answers with a sum; that is
+answered, by id. A second process then gets it through a pipe and answers with a sum; that is
 committed, too, and all websockets hear that the job has finished. It schedules nothing, checks
 nothing, keeps no results and recovers nothing.
 """

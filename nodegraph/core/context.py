@@ -45,7 +45,7 @@ def decided_device(choice: str) -> CpuDevice:
 class CpuDevice(str):
     """The text ``cpu`` as the device of a run, which brings along what the dtype ``auto`` is there.
 
-    So keys, estimates and recipes, which are all made by the device, heed the same.
+    Keys, estimates and recipes depend on the device, so all of them use the same choice.
 
     Args:
         choice: The setting, or what a workflow says.

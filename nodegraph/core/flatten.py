@@ -292,7 +292,7 @@ class _Flattener:
         replacements = self._aliases.of(node_type)
         if entry.pack:
             return self._replacement_hint(replacements)
-        # What does something alike is no help to whoever has the pack.
+        # A similar node type is no help to a user who has the pack.
         same = [name for name in replacements if name.rpartition(":")[2] == own_name]
         return f"{_missing_pack(pack)} {self._replacement_hint(same)}".strip()
 

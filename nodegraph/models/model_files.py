@@ -109,7 +109,7 @@ def cpu_stamp(files: Iterable[Path], device: str) -> list[str]:
     """What the dtype ``auto`` is for a model's files on a CPU; nothing where it is float32."""
     try:
         precision = _cpu_precision(files, device)
-    except InvalidFile:  # whoever opens it tells
+    except InvalidFile:  # raised again when the file is opened
         return []
     return [] if precision == "float32" else [precision]
 

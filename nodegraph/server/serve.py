@@ -149,7 +149,7 @@ class _State(ServerState):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs it, and sleeps until it is stopped.
+    """A uvicorn server that leaves signals to its caller, and sleeps until it is stopped.
 
     uvicorn's own looks ten times a second whether it is to stop, and what time it is.
     """

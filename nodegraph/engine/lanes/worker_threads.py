@@ -150,7 +150,7 @@ class WorkerThreads:
 
     def run(self, work: ThreadTask) -> None:
         """Run work at once, in an idle thread or a new one. It must not raise, nor set context
-        variables outside of a context of its own.
+        variables outside of its own context.
 
         Raises:
             RuntimeError: There can be no more threads.

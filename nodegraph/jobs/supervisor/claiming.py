@@ -100,10 +100,9 @@ class JobClaimer:
         self._timer: asyncio.TimerHandle | None = None
         self._is_backing_off = False
         self._is_missed = False
-        # Whether jobs may wait, and how often there was a reason to think so: an answer that is
-        # older than the last one says nothing.
-        self._may_wait = True
-        self._reasons = 0
+        # Reasons to think that jobs wait, and how many of them the queue has answered with none:
+        # an answer says nothing of reasons that came after its claim.
+        self._reasons, self._answered = 1, 0
         self._commits = 0
 
     @property
@@ -154,7 +153,8 @@ class JobClaimer:
 
     def request_jobs(self, count: int) -> None:
         """Ask for some jobs, as far as any may wait and there are workers for them."""
-        if self._may_wait and not self._is_backing_off and count > 0:
+        may_wait = self._reasons > self._answered
+        if may_wait and not self._is_backing_off and count > 0:
             self._request(count, at_once=False)
 
     def _request(self, count: int, *, at_once: bool) -> None:
@@ -291,12 +291,11 @@ class JobClaimer:
             self.note_reason()
             self.request_jobs(count)
         elif self._is_paused and self.unclaimed(self._free()):
-            # No event tells of a pause or its end: a claim in vain finds the one, this the other.
+            # Pauses have no events: a claim that finds no job detects one, and this its end.
             self._begin(self._want_after_pause())
 
     def note_reason(self) -> None:
-        """Jobs may wait of which no event told."""
-        self._may_wait = True
+        """Note that jobs may wait."""
         self._reasons += 1
 
     def back_off(self) -> None:
@@ -358,7 +357,7 @@ class JobClaimer:
             # its company may have nothing to do by now.
             self._begin(self._want_what_waits(reasons))
         else:
-            # A pause is a reason of its own, whose end no event tells.
+            # The queue may be paused, which has no events.
             self._begin(self._want_after_pause())
 
     def _is_any_idle(self) -> bool:
@@ -366,7 +365,7 @@ class JobClaimer:
         return any(not candidate.is_busy for candidate in places)
 
     async def _want_what_waits(self, reasons: int) -> None:
-        """Ask once more after a while if jobs wait all the same, or may.
+        """Ask once more after a while if jobs still wait, or may wait.
 
         Args:
             reasons: How many there were when the claim was put that found none.
@@ -378,8 +377,8 @@ class JobClaimer:
             is_any_left = True
         else:
             is_any_left = counts.queued > counts.held and not self._is_paused
-            if counts.queued == counts.held and reasons == self._reasons:
-                self._may_wait = False
+            if counts.queued == counts.held:
+                self._answered = max(self._answered, reasons)
         if is_any_left:
             self._ask_in(self._waits.next())
 
