@@ -59,6 +59,7 @@ NEED_MODELS = frozenset(
         "LoadTextualInversion",
         "LoadVisionModel",
         "MagCache",
+        "MergeTextEncoders",
         "RefineMask",
         "ReviseConditioning",
         "SegmentAnything",
@@ -112,7 +113,8 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
 
     from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
-    found = looks(result.files[-1].path)
+    shown = [file for file in result.files if file.kind != "weights"]
+    found = looks(shown[-1].path)
     scale = min(1.0, SIDE / max(found.size))
     size = (round(found.width * scale), round(found.height * scale))
     pixels = np.asarray(found.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255

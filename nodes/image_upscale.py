@@ -84,7 +84,7 @@ def UpscaleImage(
         overlap: Overlap of neighboring tiles in pixels, blended. At most half a tile.
     """
     from nodegraph.media.images.resizing import resize_image
-    from nodegraph.models.upscaling.upscaler import upscale_image
+    from nodegraph.models.upscaling import upscale_image
 
     if ctx.footprint == "small":
         tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)

@@ -156,8 +156,8 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             lambda: import_module("nodegraph.families.sdxl").SDXL_REFINER,
             "sdxl",
             pipelines=(
-                "StableDiffusionXLPipeline",
                 "StableDiffusionXLImg2ImgPipeline",
+                "StableDiffusionXLPipeline",
                 "StableDiffusionXLInpaintPipeline",
                 "StableDiffusionXLInstructPix2PixPipeline",
             ),

@@ -150,15 +150,16 @@ _ENCODER = Part(
 )
 _TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l", padding="!")
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
+_PIPELINES = (
+    *usual_pipelines("StableDiffusionXL"),
+    "StableDiffusionXLInstructPix2PixPipeline",
+)
 _COMMON: dict[str, Any] = {
     "latent": SDXL_LATENTS,
     "weighs_words": True,
     "clip_layer": 2,
     "tells_sizes": True,
-    "pipelines": (
-        *usual_pipelines("StableDiffusionXL"),
-        "StableDiffusionXLInstructPix2PixPipeline",
-    ),
+    "pipelines": _PIPELINES,
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }
@@ -188,7 +189,8 @@ SDXL = StableDiffusionXL(
             **_PREFIXES,
             "text_encoder": "conditioner.embedders.0.transformer.",
             "text_encoder_2": "conditioner.embedders.1.model.",
-        }
+        },
+        "stable-diffusion-xl-v1-base",
     ),
     control=_CONTROL,
     records_attention=True,
@@ -230,8 +232,12 @@ SDXL_REFINER = StableDiffusionXL(
     tokenizers=(_TOKENIZER,),
     encoder_settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
-    single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
+    single_file=SingleFile(
+        {**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."},
+        "stable-diffusion-xl-v1-refiner",
+    ),
     text_width=1280,
     comfyui_type="stable_diffusion",
-    **_COMMON,
+    # The usual one is for images that it refines.
+    **{**_COMMON, "pipelines": tuple(sorted(_PIPELINES, key=lambda name: "Img2Img" not in name))},
 )

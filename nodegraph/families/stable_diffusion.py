@@ -115,7 +115,9 @@ SD1 = StableDiffusion(
     size=512,
     weighs_words=True,
     clip_layer=1,
-    single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}),
+    single_file=SingleFile(
+        {**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}, "stable-diffusion-v1"
+    ),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     aligned=(999, 850, 736, 645, 545, 455, 343, 233, 124, 24),
     control=_control("1", 768, (adapter_layout("sd1", "Stable Diffusion 1.x", is_xl=False),)),
@@ -146,6 +148,7 @@ SD2 = replace(
     # Some predict the noise and others v, which no tensor shows.
     single_file=SingleFile(
         {**_PREFIXES, "text_encoder": "cond_stage_model.model."},
+        "stable-diffusion-v2",
         says_prediction=False,
     ),
     text_width=1024,

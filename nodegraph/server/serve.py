@@ -28,7 +28,7 @@ from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.events.sockets.protocol import websocket_protocol
 from nodegraph.server.http.app import create_app
 from nodegraph.server.http.limits.connections import SPARE, ConnectionLimiter, http_protocol
-from nodegraph.server.operations.logs.log_lines import redact_foreign_loggers
+from nodegraph.server.operations.logs import redact_foreign_loggers
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.devices import visible_gpu_count

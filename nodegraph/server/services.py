@@ -51,7 +51,7 @@ from nodegraph.server.events.hub import EventHub
 from nodegraph.server.events.hub.hub import EventRelay
 from nodegraph.server.operations.artifact_sharing import ArtifactSharing
 from nodegraph.server.operations.backup.restorer import finish_restore
-from nodegraph.server.operations.logs.log_lines import JobLog
+from nodegraph.server.operations.logs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.operations.metrics.counters import Throughput
 from nodegraph.server.rules import (

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -62,7 +63,8 @@ def write_trained(
         digests = [FILE_DIGESTS.digest(path) for path in files]
         target = folder / digests[0]
         _move(made, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        # safetensors reports a full disk as its own error.
         raise OutputError(f"cannot write the trained weights to {folder}: {error}") from error
     return tuple(
         RecipeFile(role, str(target / path.name), digest)

@@ -37,6 +37,16 @@ def check_teachable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
             port="model",
             hint="Load a model with a single transformer.",
         )
+    check_same_model(model, encoder, vae)
+
+
+def check_same_model(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae | None) -> None:
+    """Refuse parts of different models.
+
+    Raises:
+        InvalidValue: Names the port.
+    """
+    family = get_family(model.family)
     if encoder is not None and encoder.family != model.family:
         raise InvalidValue(
             "the text encoder belongs to another family than the model",

@@ -15,7 +15,7 @@ from nodegraph.families.helper_networks import CompactShape, compact_shape
 from nodegraph.families.identification import LOAD_UPSCALER
 from nodegraph.models.model_sources import list_models
 from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, locate_upscaler, open_upscaler
-from nodegraph.models.upscaling.upscaler import (
+from nodegraph.models.upscaling import (
     CompactUpscaler,
     PaddedNetwork,
     Upscaler,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodegraph_nodes.image_upscale import JoinTiles, SplitTiles
 
 from nodegraph import Environment, HookInputs, InvalidValue
-from nodegraph.models.upscaling.upscaler import CompactUpscaler
+from nodegraph.models.upscaling import CompactUpscaler
 from nodes._upscale_facts import upscale_estimate
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link

@@ -33,7 +33,7 @@ from nodegraph.server.content.apps.responses import (
     negotiate_format,
     requested_wait,
 )
-from nodegraph.server.content.pages.html_pages import Markup, element, joined
+from nodegraph.server.content.pages import Markup, element, joined
 from nodegraph.server.content.saved import SavedWorkflow, Version
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.request_bodies import BadForm, PartBegins, PartEnds, form_events

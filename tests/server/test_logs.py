@@ -18,8 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.operations.logs import JsonLines, TextLines, configure
-from nodegraph.server.operations.logs.log_lines import CURRENT, CurrentRequest, LineWriter
+from nodegraph.server.operations.logs import (
+    CURRENT,
+    CurrentRequest,
+    JsonLines,
+    LineWriter,
+    TextLines,
+    configure,
+)
 from tests.server.hosting import Hosted, hosted, workflow
 
 PATIENCE = 60.0

@@ -13,8 +13,7 @@ import pytest
 from websockets.sync.client import connect
 
 from nodegraph.server.access.tokens import TokenFile
-from nodegraph.server.operations.logs import redacted
-from nodegraph.server.operations.logs.log_lines import redact_foreign_loggers
+from nodegraph.server.operations.logs import redact_foreign_loggers, redacted
 from tests.server.hosting import PATIENCE, Process
 from tests.server.talking import UNHURRIED
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.families.helper_networks import CompactShape
-from nodegraph.models.upscaling.upscaler import CompactUpscaler
+from nodegraph.models.upscaling import CompactUpscaler
 from training.companions.job import Bar, Job, start, write_record
 from training.companions.latent_scenes import HELD_OUT, decode, load_stored, load_vae, store
 from training.config import FitConfig

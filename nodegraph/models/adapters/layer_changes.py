@@ -10,7 +10,7 @@ arXiv:2402.09353.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from itertools import chain
@@ -115,6 +115,15 @@ def _adapt(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
 
 @torch.no_grad()
 def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
+    own = layer.get_parameter("weight")
+    weight, bias = _changed(layer, changes)
+    layer._parameters["weight"] = nn.Parameter(weight.to(own.dtype), requires_grad=False)
+    if bias is not None:
+        layer._parameters["bias"] = nn.Parameter(bias.to(own.dtype), requires_grad=False)
+
+
+def _changed(layer: nn.Module, changes: Sequence[LayerChange]) -> tuple[Tensor, Tensor | None]:
+    """A layer's weight and bias with changes added to them, in float32."""
     if quantized_shape(layer) is not None:
         raise fused_adapter_error()
     own = layer.get_parameter("weight")
@@ -128,9 +137,55 @@ def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
         if shift is not None:
             added = shift.float() * change.strength
             bias = nn.Parameter(added if bias is None else bias + added, requires_grad=False)
-    layer._parameters["weight"] = nn.Parameter(weight.to(own.dtype), requires_grad=False)
-    if bias is not None:
-        layer._parameters["bias"] = nn.Parameter(bias.to(own.dtype), requires_grad=False)
+    return weight, None if bias is None else bias.float()
+
+
+@torch.no_grad()
+def adapter_deltas(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield what the adapters of a module change in each layer's weight: its path, and float32."""
+    for path, layer in module.named_modules():
+        if _is_adapted(layer):
+            weight, _ = _changed(layer, _changes_of(layer))
+            yield path, weight - module.get_parameter(f"{path}.weight").float()
+
+
+@torch.no_grad()
+def merged_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a module by name, with the changes of its adapters added to them.
+
+    One layer is merged at a time, so that a large model does not have to fit into memory twice.
+
+    Raises:
+        InvalidValue: An adapter changes a quantized weight.
+    """
+    merged: dict[str, Tensor] = {}
+    for name, tensor in module.state_dict().items():
+        if f".{_CHANGES}." in f".{name}":
+            continue
+        path, _, end = name.rpartition(".")
+        layer = module.get_submodule(path)
+        if not _is_adapted(layer) or end not in ("weight", "bias"):
+            yield name, tensor
+            continue
+        if end == "weight":
+            # A weight comes before the bias of its layer.
+            weight, bias = _changed(layer, _changes_of(layer))
+            merged = {"weight": weight} | ({} if bias is None else {"bias": bias})
+            if "bias" in merged and layer._parameters.get("bias") is None:
+                yield f"{path}.bias", merged["bias"].to(tensor.dtype)
+        yield name, merged[end].to(tensor.dtype)
+
+
+_CHANGES = "adapter_changes"
+
+
+def _is_adapted(layer: nn.Module) -> bool:
+    return _CHANGES in layer._modules
+
+
+def _changes_of(layer: nn.Module) -> list[LayerChange]:
+    changes = layer.get_submodule(_CHANGES).children()
+    return [change for change in changes if isinstance(change, LayerChange)]
 
 
 class LayerChange(nn.Module):

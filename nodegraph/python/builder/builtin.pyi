@@ -681,6 +681,10 @@ class _ExponentialSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _ExtractLora(OneOutput[TrainedWeights]):
+    @property
+    def weights(self) -> Out[TrainedWeights]: ...
+
 class _FadeMaskBorders(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
@@ -1233,6 +1237,14 @@ class _MatchColors(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _MergeModels(OneOutput[DiffusionModel]):
+    @property
+    def model(self) -> Out[DiffusionModel]: ...
+
+class _MergeTextEncoders(OneOutput[TextEncoder]):
+    @property
+    def text_encoder(self) -> Out[TextEncoder]: ...
+
 class _MeshTurntable(OneOutput[Video]):
     @property
     def video(self) -> Out[Video]: ...
@@ -1548,6 +1560,8 @@ class _SaveLatent(BuiltNode): ...
 class _SaveMask(BuiltNode): ...
 
 class _SaveMesh(BuiltNode): ...
+
+class _SaveModel(BuiltNode): ...
 
 class _SaveMolecule(BuiltNode): ...
 
@@ -4070,6 +4084,32 @@ class BuiltinNodes:
         sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
+    def ExtractLora(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        base: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        base_text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        rank: int | Link[int] = 32,
+        energy: float | Link[float] = 1.0,
+    ) -> _ExtractLora:
+        """Extract a LoRA: from a fine-tuned model, or from the LoRAs that a model has.
+
+        With `base`, the LoRA is the difference of the two models. Without it, all LoRAs of the model
+        become one LoRA. So you can merge several LoRAs at their strengths, or change the rank of one.
+        SaveWeights writes the result as a file.
+
+        model: The fine-tuned model, or a model with LoRAs.
+        base: The original model, for which the LoRA is.
+        text_encoder: The text encoder of the model, to include its change.
+        base_text_encoder: The text encoder of the original model. Without it, only the LoRAs of `text_encoder` count.
+        rank: Largest rank of the LoRA. A higher rank is nearer to the model, in a larger file.
+        energy: Part of each layer's change to keep, measured in squared singular values. Below 1, layers with simple changes get a lower rank. 1 uses the same rank everywhere.
+        """
+
     def FadeMaskBorders(
         self,
         _name: str | None = None,
@@ -6272,6 +6312,49 @@ class BuiltinNodes:
         amount: Strength. 0 has no effect.
         """
 
+    def MergeModels(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        second: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        base: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
+        weight: float | Link[float] = 0.5,
+        blocks: str | Link[str] = '',
+    ) -> _MergeModels:
+        """Merge two models of one family into a new one.
+
+        Without `base`, the result is the weighted sum model · (1 - weight) + second · weight. With
+        `base`, the difference is added: model + weight · (second - base). LoRAs of the models are
+        merged, too. The result is stored like trained weights, at the precision of the first model's
+        files. SaveModel writes it as a file.
+
+        model: The first model. Its noise schedule and settings are kept. To make a fine-tuned model paint inside masks, link an inpainting model here, the fine-tuned model as second, and the original model as base.
+        second: The model to merge into it.
+        base: The original model of `second`. Only what `second` has learned since then is added.
+        weight: Weight of the second model. 0 is the first model, 1 the second.
+        blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`, `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in this order, as block-weighted merges of other tools have it.
+        """
+
+    def MergeTextEncoders(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        second: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        base: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        weight: float | Link[float] = 0.5,
+    ) -> _MergeTextEncoders:
+        """Merge the text encoders of two models, as MergeModels does for diffusion models.
+
+        text_encoder: The first text encoder. Its tokenizers and textual inversions are kept.
+        second: The text encoder to merge into it.
+        base: The original text encoder of `second`, to add only the difference.
+        weight: Weight of the second text encoder.
+        """
+
     def MeshTurntable(
         self,
         _name: str | None = None,
@@ -7634,6 +7717,39 @@ class BuiltinNodes:
         name: Prefix of the file names. chairs/chair makes a sub-folder.
         format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colors.
         picture: Also save an animation that shows the mesh from all sides.
+        """
+
+    def SaveModel(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        name: str | Link[str] = 'model',
+        layout: Literal['single file', 'folder'] | Link[str] = 'single file',
+        dtype: Literal['auto', 'float16', 'bfloat16', 'float32'] | Link[str] = 'auto',
+        title: str | Link[str] = '',
+        author: str | Link[str] = '',
+        description: str | Link[str] = '',
+        license: str | Link[str] = '',
+    ) -> _SaveModel:
+        """Save a model as a checkpoint or as a diffusers folder. LoRAs are merged into it.
+
+        The name ends with part of a digest of the content. Existing files with the same content are not
+        written again.
+
+        model: The diffusion model.
+        text_encoder: Its text encoder. A single file may be without it.
+        vae: Its VAE. A single file may be without it.
+        name: Beginning of the file name. style/ink makes a sub-folder.
+        layout: single file is a .safetensors file that A1111, ComfyUI and nodegraph read, for Stable Diffusion 1.x, 2.x and XL. folder is the layout of diffusers, for all families that diffusers has.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+        title: Title of the model, in the file's metadata (modelspec).
+        author: Author of the model, in the metadata.
+        description: Description of the model, in the metadata.
+        license: License of the model, in the metadata.
         """
 
     def SaveMolecule(

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nodegraph.server.access.caller import KEY, RequestNotes
 from nodegraph.server.access.gate import STATUSES
-from nodegraph.server.operations.logs.log_lines import CURRENT, CurrentRequest
+from nodegraph.server.operations.logs import CURRENT, CurrentRequest
 from nodegraph.server.operations.metrics.metrics import RequestMetrics
 
 _LOG = logging.getLogger("nodegraph.server.requests")

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of, select_prefix
+from nodegraph.weights.single_files.base import FileLayout, Tensors, count_of, select_prefix
 from nodegraph.weights.single_files.unet import NORM_GROUPS
 
 if TYPE_CHECKING:
@@ -235,3 +235,40 @@ def convert_vae(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dic
 
 def _is_diffusers(names: Mapping[str, object]) -> bool:
     return any(name.startswith("encoder.down_blocks.") for name in names)
+
+
+_ORIGINAL = (
+    (r"conv_norm_out\.", "norm_out."),
+    (r"conv_shortcut\.", "nin_shortcut."),
+    (r"mid_block\.attentions\.0\.", "mid.attn_1."),
+    (r"mid_block\.resnets\.0\.", "mid.block_1."),
+    (r"mid_block\.resnets\.1\.", "mid.block_2."),
+    (r"\.resnets\.", ".block."),
+    (r"(down|up)samplers\.0\.conv\.", r"\1sample.conv."),
+)
+_ORIGINAL_ATTENTION = {
+    "group_norm": "norm",
+    "to_q": "q",
+    "to_k": "k",
+    "to_v": "v",
+    "to_out.0": "proj_out",
+}
+
+
+def vae_to_original(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of an `AutoencoderKL` under their original names and shapes."""
+    levels = len(config["block_out_channels"])
+    renamed = {}
+    for name, tensor in tensors.items():
+        new = re.sub(r"down_blocks\.(\d+)\.", r"down.\1.", name)
+        # The original counts the levels of the decoder from the smallest image's.
+        new = re.sub(r"up_blocks\.(\d+)\.", lambda m: f"up.{levels - 1 - int(m[1])}.", new)
+        for pattern, replacement in _ORIGINAL:
+            new = re.sub(pattern, replacement, new)
+        if ".attn_1." in new:
+            for old, short in _ORIGINAL_ATTENTION.items():
+                new = new.replace(f"attn_1.{old}.", f"attn_1.{short}.")
+        # The original attends with 1 × 1 convolutions.
+        is_convolution = ".attn_1." in new and tensor.ndim == 2
+        renamed[new] = tensor[:, :, None, None] if is_convolution else tensor
+    return renamed

@@ -63,11 +63,13 @@ class SingleFile(NamedTuple):
     Attributes:
         prefixes: By role: before the names of a part's tensors. How they lie behind it is for the
             layouts of the part to say.
+        architecture: What ``modelspec.architecture`` of such a file says.
         says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
             whoever opens it has to say.
     """
 
     prefixes: Mapping[str, str]
+    architecture: str
     says_prediction: bool = True
 
 

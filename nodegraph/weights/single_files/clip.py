@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.base import FileLayout, Tensors, count_of
 from nodegraph.weights.single_files.unet import HEAD_WIDTH
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 PROJECTING = ("CLIPTextModelWithProjection",)
 """Classes of transformers that project the pooled prompt."""
 
+CLIP_L, CLIP_H = "clip-l", "clip-h"
+"""Names of layouts: OpenAI's encoder, and OpenCLIP's H."""
 _OPEN_CLIP = "positional_embedding"
 """A tensor that tells OpenCLIP's naming."""
 _MARKS = (_OPEN_CLIP, "embeddings.position_embedding.weight")
@@ -177,3 +180,55 @@ def _of_open_clip(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> d
 def _plain(name: str) -> str:
     """A tensor's name without the level that some classes of transformers have."""
     return name.removeprefix("text_model.")
+
+
+_OPEN_CLIP_NAMES = (
+    ("encoder.layers.", "transformer.resblocks."),
+    ("self_attn.out_proj", "attn.out_proj"),
+    ("layer_norm1", "ln_1"),
+    ("layer_norm2", "ln_2"),
+    ("mlp.fc1", "mlp.c_fc"),
+    ("mlp.fc2", "mlp.c_proj"),
+    ("final_layer_norm", "ln_final"),
+    ("embeddings.token_embedding", "token_embedding"),
+    ("embeddings.position_embedding.weight", "positional_embedding"),
+    ("text_projection.weight", "text_projection"),
+)
+_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
+
+
+def clip_to_original(tensors: Tensors) -> dict[str, Tensor]:
+    """The tensors of a CLIP text encoder under the names of older releases of transformers, which
+    the original code uses."""
+    return {f"text_model.{name.removeprefix('text_model.')}": t for name, t in tensors.items()}
+
+
+def clip_to_open_clip(tensors: Tensors, *, last_layer_twice: bool = False) -> dict[str, Tensor]:
+    """The tensors of a CLIP text encoder under OpenCLIP's names, queries, keys and values joined.
+
+    OpenCLIP has the projection of the pooled prompt as the transpose of transformers'.
+
+    Args:
+        last_layer_twice: Whether the original has one more layer at the end, which nothing uses, as
+            Stable Diffusion 2.x. It becomes a copy of the last one.
+    """
+    import torch
+
+    plain = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
+    if last_layer_twice:
+        layers = [int(match[1]) for name in plain if (match := _LAYER.match(name))]
+        last = f"encoder.layers.{max(layers)}."
+        more = f"encoder.layers.{max(layers) + 1}."
+        plain |= {n.replace(last, more): t for n, t in plain.items() if n.startswith(last)}
+    renamed = {}
+    for name, tensor in plain.items():
+        if match := re.fullmatch(r"encoder\.layers\.(\d+)\.self_attn\.q_proj\.(\w+)", name):
+            parts = [plain[name.replace("q_proj", f"{part}_proj")] for part in "qkv"]
+            renamed[f"transformer.resblocks.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(parts)
+        elif not re.search(r"self_attn\.[kv]_proj\.", name):
+            new = name
+            for old, short in _OPEN_CLIP_NAMES:
+                new = new.replace(old, short)
+            is_projection = new == "text_projection"
+            renamed[new] = tensor.T.contiguous() if is_projection else tensor
+    return renamed

@@ -10,12 +10,12 @@ Checked against stable-diffusion-v1-5's config.json files and the original
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.base import FileLayout, Tensors, count_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -237,3 +237,82 @@ def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> di
     converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(whole, config)
     known = {id(item) for item in converted.values()}
     return converted | {name: item for name, item in tensors.items() if id(item) not in known}
+
+
+_ORIGINAL = {
+    "conv_in": "input_blocks.0.0",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+}
+_RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+
+
+def unet_blocks(config: Mapping[str, Any]) -> dict[str, str]:
+    """Layers of a UNet by their names in diffusers, with their original names.
+
+    Args:
+        config: Its diffusers configuration.
+    Returns:
+        Beginnings of names, such as ``down_blocks.0.resnets.1``: ``input_blocks.2.0``.
+    """
+    return dict(_unet_blocks(config))
+
+
+def _unet_blocks(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _ORIGINAL.items()
+    down, up = config["down_block_types"], config["up_block_types"]
+    layers, block = int(config["layers_per_block"]), 1
+    for level in range(len(down)):
+        for layer in range(layers):
+            yield f"down_blocks.{level}.resnets.{layer}", f"input_blocks.{block}.0"
+            yield f"down_blocks.{level}.attentions.{layer}", f"input_blocks.{block}.1"
+            block += 1
+        if level < len(down) - 1:
+            yield f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{block}.0.op"
+            block += 1
+    block = 0
+    for level, kind in enumerate(up):
+        for layer in range(layers + 1):
+            yield f"up_blocks.{level}.resnets.{layer}", f"output_blocks.{block}.0"
+            yield f"up_blocks.{level}.attentions.{layer}", f"output_blocks.{block}.1"
+            block += 1
+        # It stands behind the residual layer, and behind the attention if there is one.
+        last = 2 if "Attn" in kind else 1
+        yield f"up_blocks.{level}.upsamplers.0.conv", f"output_blocks.{block - 1}.{last}.conv"
+
+
+def unet_to_original(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a UNet under their original names.
+
+    Args:
+        config: Its diffusers configuration.
+    Raises:
+        KeyError: The original code has no such layer.
+    """
+    blocks = unet_blocks(config)
+    return {_unet_name(name, blocks): tensor for name, tensor in tensors.items()}
+
+
+def _unet_name(name: str, blocks: Mapping[str, str]) -> str:
+    own = max((block for block in blocks if name.startswith(f"{block}.")), key=len, default="")
+    if not own:
+        raise KeyError(name)
+    remaining = name.removeprefix(f"{own}.")
+    if ".resnets." in f".{own}.":
+        part, _, end = remaining.rpartition(".")
+        remaining = f"{_RESNET[part]}.{end}"
+    return f"{blocks[own]}.{remaining}"

@@ -19,7 +19,7 @@ from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.job import ENDED
 from nodegraph.server.content.apps.app import App, AppParameter, app_path, whole_schema
-from nodegraph.server.content.pages.html_pages import (
+from nodegraph.server.content.pages import (
     Child,
     Markup,
     PageValue,

@@ -15,7 +15,7 @@ from nodegraph.server.access.head import ICONS
 from nodegraph.server.access.origins import EDITOR
 from nodegraph.server.content.editor import EditorFile
 from nodegraph.server.content.frames import FRAMES, frame_path, policy
-from nodegraph.server.content.pages.html_pages import no_editor_page
+from nodegraph.server.content.pages import no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.responses import FOREVER, etag, is_not_modified, takes_gzip

@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse
 from nodegraph.server.access.authentication import cookie, safe_redirect_target
 from nodegraph.server.access.caller import request_notes
 from nodegraph.server.access.head import LOGIN, LOGOUT, Head
-from nodegraph.server.content.pages.html_pages import known_page, login_page
+from nodegraph.server.content.pages import known_page, login_page
 from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.errors import Refused, UnsupportedType
 from nodegraph.server.root_path import public_path

@@ -1,1 +1,0 @@
-"""Pages for people. They need no script, and take nothing from elsewhere."""
