@@ -172,6 +172,9 @@ def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
     except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
         diagnosis.problems.append(f"torch cannot be used: {type(error).__name__}: {error}")
         return
+    advice = torch_advice(find_cards(), _torch_build(), [item.name for item in diagnosis.devices])
+    if advice:
+        diagnosis.warnings.append(advice)
     wanted = settings.device
     names = [device.name for device in diagnosis.devices]
     if wanted not in ("auto", *names) and f"{wanted}:0" not in names:
@@ -202,6 +205,95 @@ def _devices() -> Iterator[Device]:
         yield Device(f"cuda:{at}", properties.name, properties.total_memory)
     if torch.backends.mps.is_available():
         yield Device("mps", "Apple GPU")
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """The installed torch.
+
+    Attributes:
+        version: Such as ``2.13.0+cpu``.
+        cuda, hip: Versions of CUDA and ROCm that it is built for; None for neither.
+    """
+
+    version: str
+    cuda: str | None = None
+    hip: str | None = None
+
+
+def _torch_build() -> TorchBuild:
+    import torch
+
+    return TorchBuild(torch.__version__, torch.version.cuda, torch.version.hip)
+
+
+def find_cards(root: Path = Path("/"), system: str | None = None) -> set[str]:
+    """Makers of the graphics cards that this machine has a driver for: ``NVIDIA``, ``AMD``.
+
+    Only Linux and Windows are searched. torch for macOS always has support for Apple's GPUs.
+
+    Args:
+        root: Where the system's files are.
+        system: As `platform.system` returns it.
+    """
+    system = system or platform.system()
+    cards = set()
+    if system == "Windows":
+        tool = shutil.which("nvidia-smi", path=str(root / "Windows" / "System32"))
+        return {"NVIDIA"} if tool is not None else set()
+    if system == "Linux":
+        gpus = root / "proc" / "driver" / "nvidia" / "gpus"
+        windows_tool = root / "usr" / "lib" / "wsl" / "lib" / "nvidia-smi"
+        if windows_tool.exists() or (gpus.is_dir() and any(gpus.iterdir())):
+            cards.add("NVIDIA")
+        nodes = root / "sys" / "class" / "kfd" / "kfd" / "topology" / "nodes"
+        # The first node is the CPU, which has the id 0.
+        if any(_read(path).strip() not in ("", "0") for path in nodes.glob("*/gpu_id")):
+            cards.add("AMD")
+    return cards
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""
+
+
+_TORCH = '"torch>=2.8,<2.14"'
+_INDEX = "https://download.pytorch.org/whl"
+
+
+def torch_advice(cards: set[str], torch: TorchBuild, devices: Sequence[str]) -> str:
+    """Return what to do so that torch computes on this machine's card; empty if it does.
+
+    Args:
+        cards: See `find_cards`.
+        devices: Those that torch has, such as ``cuda:0``.
+    """
+    if any(name != "cpu" for name in devices) or not cards:
+        return ""
+    install = f"pip install --force-reinstall {_TORCH}"
+    if "NVIDIA" in cards and torch.cuda is None:
+        return (
+            f"this machine has an NVIDIA card, and torch {torch.version} has no support for CUDA. "
+            f"Run `{install} --index-url {_INDEX}/cu128`."
+        )
+    if "NVIDIA" in cards:
+        return (
+            f"this machine has an NVIDIA card, and torch {torch.version} cannot use it. Its driver "
+            f"may be older than CUDA {torch.cuda}: update the driver, or run "
+            f"`{install} --index-url {_INDEX}/cu126`."
+        )
+    if torch.hip is None:
+        return (
+            f"this machine has an AMD card, and torch {torch.version} has no support for ROCm. "
+            f"Run `{install} --index-url {_INDEX}/rocm6.4`."
+        )
+    return (
+        f"this machine has an AMD card, and torch {torch.version} cannot use it. Add your user to "
+        "the groups `render` and `video`, and log in again. See ROCm's list of supported cards."
+    )
 
 
 def _diagnose_folders(diagnosis: Diagnosis, settings: Settings) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nodegraph.cli.doctor import TorchBuild, find_cards, torch_advice
 from tests.cli.conftest import Cli
 
 
@@ -69,3 +71,55 @@ def test_a_home_that_is_a_file_is_a_problem(cli: Cli, tmp_path: Path) -> None:
     shown = cli("doctor", "--home", tmp_path / "home", "--json")
     assert shown.code == 1
     assert any("data folder" in text for text in shown.json["problems"])
+
+
+def nvidia(root: Path) -> None:
+    (root / "proc" / "driver" / "nvidia" / "gpus" / "0000:01:00.0").mkdir(parents=True)
+
+
+def amd(root: Path) -> None:
+    for number, name in enumerate(("0", "5432")):
+        node = root / "sys" / "class" / "kfd" / "kfd" / "topology" / "nodes" / str(number)
+        node.mkdir(parents=True)
+        (node / "gpu_id").write_text(f"{name}\n")
+
+
+CPU, CUDA = TorchBuild("2.13.0+cpu"), TorchBuild("2.13.0", cuda="12.8")
+ROCM = TorchBuild("2.9.1+rocm6.4", hip="6.4.43482")
+
+
+@pytest.mark.parametrize(
+    ("card", "torch", "part"),
+    [
+        (nvidia, CPU, "--index-url https://download.pytorch.org/whl/cu128"),
+        (nvidia, CUDA, "update the driver"),
+        (amd, CPU, "--index-url https://download.pytorch.org/whl/rocm6.4"),
+        (amd, CUDA, "--index-url https://download.pytorch.org/whl/rocm6.4"),
+        (amd, ROCM, "`render`"),
+    ],
+)
+def test_a_card_that_torch_cannot_use_has_advice(
+    tmp_path: Path, card: Callable[[Path], None], torch: TorchBuild, part: str
+) -> None:
+    card(tmp_path)
+    cards = find_cards(tmp_path, "Linux")
+    assert part in torch_advice(cards, torch, ["cpu"])
+    assert not torch_advice(cards, torch, ["cpu", "cuda:0"])
+
+
+def test_without_a_card_any_torch_will_do(tmp_path: Path) -> None:
+    assert find_cards(tmp_path, "Linux") == set()
+    assert find_cards(tmp_path, "Darwin") == set()
+    assert find_cards(tmp_path, "Windows") == set()
+    assert not torch_advice(set(), CPU, ["cpu"])
+
+
+def test_windows_and_its_linux_have_cards(tmp_path: Path) -> None:
+    tool = tmp_path / "Windows" / "System32" / "nvidia-smi"
+    tool.parent.mkdir(parents=True)
+    tool.touch(0o755)
+    assert find_cards(tmp_path, "Windows") == {"NVIDIA"}
+    inner = tmp_path / "usr" / "lib" / "wsl" / "lib" / "nvidia-smi"
+    inner.parent.mkdir(parents=True)
+    inner.touch(0o755)
+    assert find_cards(tmp_path, "Linux") == {"NVIDIA"}
