@@ -50,6 +50,12 @@ A parameter with the name of an option of `run` gets a prefix: `color` becomes
 `--repeat` and `--seeds` change the seeds that are plain numbers in the workflow. A failure
 ends the series.
 
+`--rows` runs once for each row of a table. It is a CSV file whose first line names the
+columns, or a file with a JSON object per line (.jsonl). Columns are parameters, or inputs
+such as `sample.seed`. An empty cell, and `null` in JSON, leaves the workflow's value. All
+rows are checked before the first one runs. The same option of `submit` queues a job for
+each row.
+
 `--deadline` holds for each run of a series. It ends a run at the next step, as Ctrl-C does,
 and finished results stay. The exit code is 1.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = """
     bypass check-mutation cluster deadline device dry-run events help home json models mute no-cache
-    no-color out pack quiet repeat seeds set to trace
+    no-color out pack quiet repeat rows seeds set to trace
 """
 RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 """What `run` has itself, for those who don't import it; a test keeps them alike.
@@ -27,7 +27,7 @@ RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 """
 _SUBMIT_OPTIONS = """
     bypass deadline device events help hold home json key models mute name no-color out pack
-    priority quiet saved server set tag to watch
+    priority quiet rows saved server set tag to watch
 """
 SUBMIT_OPTIONS = frozenset(f"--{name}" for name in _SUBMIT_OPTIONS.split())
 """What `submit` has itself, likewise."""

@@ -17,6 +17,7 @@ from nodegraph.cli.run_request import (
     BypassOption,
     MuteOption,
     OutOption,
+    RowsOption,
     RunRequest,
     SetOption,
     ToOption,
@@ -30,11 +31,13 @@ from nodegraph.cli.run_request import (
 from nodegraph.cli.runner import EventLines, RunListeners, Runner, spans
 from nodegraph.cli.variations import (
     Variation,
+    by_row,
     exit_code,
     parse_seeds,
     print_errors,
     print_files,
     print_summary,
+    read_rows,
     runs_document,
     with_incremented_seeds,
     with_seeds,
@@ -100,6 +103,7 @@ def run(
     bypass: BypassOption = None,
     repeat: _Repeat = None,
     seeds: _Seeds = None,
+    rows: RowsOption = None,
     dry_run: _DryRun = False,
     no_cache: _NoCache = False,
     deadline: _Deadline = None,
@@ -136,11 +140,10 @@ def run(
         texts = parameter_texts(opened.workflow, more.values)
         modes = parse_modes(mute, bypass)
         request = RunRequest(options.targets, set_ or (), texts, modes)
-        ready = prepare_workflow(session, opened.workflow, request)
-        variations = _variations(session, ready, repeat, seeds)
+        variations = _variations(session, opened.workflow, request, repeat, seeds, rows)
         if dry_run:
             return _show_plan(session, variations, request.targets, json=json, events=events)
-        shown = progress_for(sys.stderr, _types(ready), quiet=quiet or events)
+        shown = progress_for(sys.stderr, _types(opened.workflow), quiet=quiet or events)
         lines = EventLines() if events else None
         with ExitStack() as stack:
             others = _observers(stack, trace, quiet=quiet)
@@ -193,7 +196,8 @@ def _show_plan(
         raise InvalidValue("--dry-run and --events cannot be combined", hint="Remove one.")
     if len(variations) > 1:
         raise InvalidValue(
-            "--dry-run shows one run only", hint="Remove --repeat and --seeds, or --dry-run."
+            "--dry-run shows one run only",
+            hint="Remove --dry-run, or the option for several.",
         )
     from nodegraph.cli.plan import show_plan
 
@@ -238,15 +242,29 @@ def _store_problems(session: Session) -> list[str]:
 
 
 def _variations(
-    session: Session, workflow: Workflow, repeat: int | None, seeds: str | None
+    session: Session,
+    workflow: Workflow,
+    request: RunRequest,
+    repeat: int | None,
+    seeds: str | None,
+    rows: str | None,
 ) -> list[Variation]:
-    if repeat is not None and seeds is not None:
-        raise InvalidValue("--repeat and --seeds cannot be combined", hint="Choose one of them.")
+    if sum(option is not None for option in (repeat, seeds, rows)) > 1:
+        raise InvalidValue(
+            "--repeat, --seeds and --rows cannot be combined", hint="Choose one of them."
+        )
+
+    def prepare(values: RunRequest) -> Workflow:
+        return prepare_workflow(session, workflow, values)
+
+    if rows is not None:
+        ready = by_row(request, workflow, read_rows(Path(rows)), prepare)
+        return [Variation(each, row=number) for number, each in enumerate(ready, 1)]
     if seeds is not None:
-        return with_seeds(workflow, session.registry, parse_seeds(seeds))
+        return with_seeds(prepare(request), session.registry, parse_seeds(seeds))
     if repeat is not None and repeat > 1:
-        return with_incremented_seeds(workflow, session.registry, repeat)
-    return [Variation(workflow)]
+        return with_incremented_seeds(prepare(request), session.registry, repeat)
+    return [Variation(prepare(request))]
 
 
 def _types(workflow: Workflow) -> dict[str, str]:

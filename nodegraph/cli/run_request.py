@@ -180,6 +180,16 @@ BypassOption = Annotated[
 ]
 
 
+RowsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rows",
+        metavar="FILE",
+        help="Run once for each row of a CSV or JSONL file. Columns are parameters, or inputs.",
+    ),
+]
+
+
 def parse_modes(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> dict[str, str]:
     """What `--mute` and `--bypass` say.
 

@@ -22,10 +22,19 @@ from nodegraph.cli.options import (
     declared_options,
     open_client,
 )
-from nodegraph.cli.output import CANCELLED, echo, echo_stderr, format_path, format_size, print_json
+from nodegraph.cli.output import (
+    CANCELLED,
+    echo,
+    echo_stderr,
+    format_path,
+    format_size,
+    pluralize,
+    print_json,
+)
 from nodegraph.cli.run_request import (
     BypassOption,
     MuteOption,
+    RowsOption,
     RunRequest,
     SetOption,
     ToOption,
@@ -36,6 +45,7 @@ from nodegraph.cli.run_request import (
     parse_modes,
     with_values,
 )
+from nodegraph.cli.variations import Row, by_row, read_rows
 from nodegraph.cli.watch import EventsOption, check_outputs, follow_until_interrupted, show_end
 from nodegraph.cli.workflow_source import OpenedWorkflow, open_workflow
 from nodegraph.core.declarations import input_spec, with_texts
@@ -297,6 +307,7 @@ def submit(
     to: ToOption = None,
     mute: MuteOption = None,
     bypass: BypassOption = None,
+    rows: RowsOption = None,
     saved: SavedOption = False,
     name: NameOption = None,
     tag: TagsOption = None,
@@ -323,13 +334,21 @@ def submit(
         remote = get_remote(client, workflow, more, is_saved=saved)
         texts = parameter_texts(remote.opened.workflow, more.values)
         request = RunRequest(to or None, set_ or (), texts, parse_modes(mute, bypass))
-        ready, values = apply_request(remote, request)
         folder = common.settings().environment(inputs=remote.opened.folder).inputs
         bringer = FileUploader(client, remote.types, folder, quiet=quiet or json)
-        about |= {
-            "targets": request.targets,
-            "parameters": bringer.upload_parameter_files(ready, values),
-        }
+        about["targets"] = request.targets
+        if rows is not None:
+            if watch or events or out is not None:
+                raise InvalidValue(
+                    "--rows cannot be combined with --watch, --events and --out",
+                    hint="Submit first, then run `nodegraph watch` with a job's id.",
+                )
+            table = read_rows(Path(rows))
+            jobs = _submit_rows(client, remote, request, table, bringer, about, key)
+            _tell_of_rows(jobs, client, json=json, quiet=quiet)
+            return 0
+        ready, values = apply_request(remote, request)
+        about["parameters"] = bringer.upload_parameter_files(ready, values)
         job = client.submit(bringer.upload_workflow_files(ready), key=key, **about)
         if not (watch or events or out is not None):
             _tell_of(job, client, json=json, quiet=quiet)
@@ -343,6 +362,29 @@ def submit(
         else:
             _bring(client, ended, out_folder(common, out), json=json, events=events)
     return exit_code(ended)
+
+
+def _submit_rows(
+    client: Client,
+    remote: RemoteWorkflow,
+    request: RunRequest,
+    rows: Sequence[Row],
+    bringer: FileUploader,
+    about: JobFields,
+    key: str | None,
+) -> list[JobSummary]:
+    """Submit a job for each row, once all rows are known to be right."""
+    ready = by_row(
+        request, remote.opened.workflow, rows, lambda values: apply_request(remote, values)
+    )
+    jobs = []
+    for number, (workflow, values) in enumerate(ready, 1):
+        parameters = bringer.upload_parameter_files(workflow, values)
+        fields: JobFields = {**about, "parameters": parameters}
+        row_key = None if key is None else f"{key}-{number}"
+        document = bringer.upload_workflow_files(workflow)
+        jobs.append(client.submit(document, key=row_key, **fields))
+    return jobs
 
 
 def _about(
@@ -373,6 +415,16 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
     echo(job.id)
     if not quiet:
         echo_stderr(f"Submitted to {client.server}. `nodegraph watch {job.id}` shows its progress.")
+
+
+def _tell_of_rows(jobs: Sequence[JobSummary], client: Client, *, json: bool, quiet: bool) -> None:
+    if json:
+        print_json({"jobs": [asdict(job) for job in jobs]})
+        return
+    for job in jobs:
+        echo(job.id)
+    if not quiet:
+        echo_stderr(f"Submitted {pluralize(len(jobs), 'job')} to {client.server}.")
 
 
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:

@@ -1,11 +1,15 @@
-"""Vary the seeds of a workflow, and summarize the results of its runs."""
+"""Vary a workflow, by seeds or by the rows of a table, and summarize the results of its runs."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.cli.output import (
     CANCELLED,
@@ -23,9 +27,10 @@ from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.subgraphs import node_spec
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import InvalidValue, NodeFailed
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodeFailed
 
 if TYPE_CHECKING:
+    from nodegraph.cli.run_request import RunRequest
     from nodegraph.core.catalog import Catalog
     from nodegraph.engine.result import RunResult, WrittenFile
 
@@ -38,14 +43,18 @@ class Variation:
 
     Attributes:
         seeds: What the seed inputs are set to, by ``node.input``.
+        row: Number of its row in a table, from 1; 0 for none.
     """
 
     workflow: Workflow
     seeds: dict[str, int] = field(default_factory=dict)
+    row: int = 0
 
     @property
     def title(self) -> str:
         """What is different about it, in a few words."""
+        if self.row:
+            return f"row {self.row}"
         values = sorted(set(self.seeds.values()))
         return f"seed {', '.join(map(str, values))}" if values else ""
 
@@ -149,6 +158,122 @@ def _seeds(node: NodeEntry, workflow: Workflow, catalog: Catalog) -> Iterator[tu
 def _written(node: NodeEntry, port: str, default: Any) -> Any:
     written = node.inputs.get(port, default)
     return None if is_link(written) else read_literal(written)
+
+
+Row = dict[str, str]
+"""Texts of parameters, or of inputs (``node.input``), by the names of the columns."""
+_LARGEST_TABLE = 64 << 20
+_DELIMITERS = ",;\t"
+_SHOWN = 20
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a table: CSV with a line of column names, or a JSON object per line (.jsonl).
+
+    An empty cell of a CSV file, and null in JSON, leaves the value of the workflow.
+
+    Raises:
+        InvalidFile: It can't be read, is too large or is no such table.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_TABLE:
+            raise _bad_table(path, "it is larger than 64 MiB")
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise _bad_table(path, str(error.strerror or error)) from error
+    except UnicodeDecodeError as error:
+        raise _bad_table(path, "it is not UTF-8 text") from error
+    lines = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson") else _csv_rows
+    rows = list(lines(path, text))
+    if not rows:
+        raise _bad_table(path, "it has no rows")
+    if len(rows) > _MOST:
+        raise _bad_table(path, f"it has more than {_MOST} rows")
+    return rows
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[Row]:
+    head = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=head.count)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = [name.strip() for name in next(reader, [])]
+        if not all(columns) or len(set(columns)) < len(columns):
+            raise _bad_table(path, "its first line does not name each column once")
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) > len(columns):
+                raise _bad_table(
+                    path, f"line {reader.line_num} has more cells than there are columns"
+                )
+            yield {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+    except csv.Error as error:
+        raise _bad_table(path, f"line {reader.line_num}: {error}") from error
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _bad_table(path, f"line {number} is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise _bad_table(path, f"line {number} is not a JSON object")
+        yield {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in row.items()
+            if value is not None
+        }
+
+
+def _bad_table(path: Path, reason: str) -> InvalidFile:
+    return InvalidFile(
+        f"{format_path(path)} cannot be read as a table: {reason}",
+        expected="CSV with the names of the columns first, or a JSON object per line (.jsonl)",
+        hint="Columns are parameters of the workflow, or inputs such as `sampler.seed`.",
+    )
+
+
+Prepared = TypeVar("Prepared")
+
+
+def by_row(
+    request: RunRequest,
+    workflow: Workflow,
+    rows: Sequence[Row],
+    prepare: Callable[[RunRequest], Prepared],
+) -> list[Prepared]:
+    """What is prepared of a request with each row's values.
+
+    Args:
+        request: Of all rows. Values of a row take precedence.
+        prepare: Raises InvalidWorkflow.
+    Raises:
+        InvalidWorkflow: Lists what is wrong, with the numbers of the rows.
+    """
+    prepared, problems = [], []
+    for number, row in enumerate(rows, 1):
+        parameters = {name: text for name, text in row.items() if name in workflow.parameters}
+        inputs = [f"{name}={text}" for name, text in row.items() if name not in parameters]
+        values = replace(
+            request,
+            parameters={**request.parameters, **parameters},
+            assignments=[*request.assignments, *inputs],
+        )
+        try:
+            prepared.append(prepare(values))
+        except InvalidWorkflow as error:
+            problems += [
+                replace(each, message=f"row {number}: {each.message}") for each in error.problems
+            ]
+            if len(problems) >= _SHOWN:
+                break
+    if problems:
+        raise InvalidWorkflow(problems)
+    return prepared
 
 
 RunsByVariation = Sequence[tuple["Variation", "RunResult"]]
@@ -289,8 +414,12 @@ def runs_document(runs: RunsByVariation, planned: int) -> dict[str, Any]:
         "seconds": sum(result.seconds for _, result in runs),
         "files": [_file(file) for file in _files(runs)],
         "errors": [_error(error) for error in _errors(runs)],
-        "runs": [{"seeds": run.seeds, **_document(run, result)} for run, result in runs],
+        "runs": [{**_difference(run), **_document(run, result)} for run, result in runs],
     }
+
+
+def _difference(run: Variation) -> dict[str, Any]:
+    return {"row": run.row} if run.row else {"seeds": run.seeds}
 
 
 def _document(_: Variation, result: RunResult) -> dict[str, Any]:

@@ -231,10 +231,59 @@ def test_seeds_are_given_as_a_list(run: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--seeds", "a"), ("--repeat", "2", "--seeds", "1"), ("--repeat", "0")]
+    "arguments",
+    [
+        ("--seeds", "a"),
+        ("--repeat", "2", "--seeds", "1"),
+        ("--repeat", "0"),
+        ("--rows", "rows.csv", "--seeds", "1"),
+    ],
 )
 def test_wrong_repetitions_are_bad_input(run: Cli, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).code == 2
+
+
+def test_a_run_for_each_row_of_a_table(run: Cli, tmp_path: Path) -> None:
+    Path("rows.csv").write_text("draw.seed;greeting\n7;\n8;Hallo, du\n", "utf-8-sig")
+    shown = run("--rows", "rows.csv", "--json")
+    assert shown.code == 0
+    assert [item["row"] for item in shown.json["runs"]] == [1, 2]
+    assert Path("output/text.txt").read_text() == "Hallo, du!"
+    lines = [line for line in run("--rows", "rows.csv").err.splitlines() if "row" in line]
+    assert lines == ["run 1 of 2, row 1", "run 2 of 2, row 2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("a.csv", b"draw.seed,nobody\n1,2\n", "nobody"),
+        ("a.csv", b"draw.seed\n1\nx\n", "row 2: "),
+        ("a.csv", b"draw.seed\n1,2\n", "line 2 has more cells"),
+        ("a.csv", b"draw.seed,draw.seed\n1,2\n", "name each column once"),
+        ("a.csv", b"", "cannot be read as a table"),
+        ("a.csv", b"draw.seed\n", "it has no rows"),
+        ("a.csv", b'draw.seed\n"1\n', "line 2"),
+        ("a.csv", b"\xff\xfe\x00", "not UTF-8"),
+        ("a.jsonl", b'{"draw.seed": 1}\n[2]\n', "line 2 is not a JSON object"),
+        ("a.jsonl", b'{"draw.seed": \n', "line 1 is not JSON"),
+        ("missing.csv", None, "missing.csv"),
+    ],
+)
+def test_a_table_that_is_wrong_runs_nothing(
+    run: Cli, name: str, content: bytes | None, part: str
+) -> None:
+    if content is not None:
+        Path(name).write_bytes(content)
+    shown = run("--rows", name)
+    assert shown.code == 2
+    assert part in shown.err
+    assert not Path("output").exists()
+
+
+def test_rows_of_json_have_types_and_may_leave_values(run: Cli) -> None:
+    Path("rows.jsonl").write_text('{"draw.seed": 4}\n\n{"draw.seed": null}\n')
+    runs = run("--rows", "rows.jsonl", "--json").json["runs"]
+    assert [item["row"] for item in runs] == [1, 2]
 
 
 def test_a_failure_tells_node_inputs_and_the_packs_traceback(cli: Cli, pack: Path) -> None:

@@ -218,3 +218,23 @@ def test_its_help_needs_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     shown = cli("submit", "wf.json", "--help")
     assert (shown.code, "--watch" in shown.out) == (0, True)
     assert "no server answers" in cli("submit", "wf.json").err
+
+
+def test_a_job_is_submitted_for_each_row(cli: Cli, server: Asked) -> None:
+    saved(workflow())
+    Path("rows.csv").write_text("two.value\n3\n4\n5\n")
+    done = cli("submit", "wf.json", "--rows", "rows.csv", "--tag", "table", "--key", "k")
+    jobs = [server.client.get(job) for job in server.client.list()]
+    assert sorted(done.out.splitlines()) == sorted(job.id for job in jobs)
+    assert {job.tags for job in jobs} == {("table",)}
+    documents: list[Any] = [server.client.workflow(job) for job in jobs]
+    values = [document["nodes"]["two"]["inputs"]["value"] for document in documents]
+    assert sorted(values) == [3, 4, 5]
+    # The same keys give the same jobs.
+    again = cli("submit", "wf.json", "--rows", "rows.csv", "--tag", "table", "--key", "k")
+    assert again.out == done.out
+    wrong = cli("submit", "wf.json", "--rows", "rows.csv", "--watch")
+    assert wrong.code == 2
+    Path("rows.csv").write_text("two.value\n3\nx\n")
+    assert "row 2: " in cli("submit", "wf.json", "--rows", "rows.csv").err
+    assert len(list(server.client.list())) == 3
