@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from nodegraph.families.scheduler_file import scheduler_config
     from nodegraph.families.sigma_curves import schedule
     from nodegraph.media.images.contact_sheets import contact_sheet
+    from nodegraph.media.images.embedded_texts import read_metadata
     from nodegraph.media.images.images import (
         encode_image_file,
         read_image,
-        read_metadata,
         to_pil,
         write_atomically,
     )
@@ -65,10 +65,10 @@ _HOMES = {
     "families.scheduler_file": ("scheduler_config",),
     "families.sigma_curves": ("schedule",),
     "media.images.contact_sheets": ("contact_sheet",),
+    "media.images.embedded_texts": ("read_metadata",),
     "media.images.images": (
         "encode_image_file",
         "read_image",
-        "read_metadata",
         "to_pil",
         "write_atomically",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
-from nodegraph.perception.languages.language_model import (
+from nodegraph.perception.language_model import (
     LanguageFolder,
     find_language_folder,
     language_bytes,

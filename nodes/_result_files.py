@@ -79,6 +79,30 @@ def save_text(ctx: Context, pattern: str, suffix: str, text: str) -> None:
     save_result(ctx, pattern, suffix, text.encode("utf-8", "replace"), kind="text")
 
 
+def infotext_of(ctx: Context, index: int) -> str:
+    """Return the settings of an image that a node saves, in A1111's form; empty without any.
+
+    Args:
+        index: Which image of the batch.
+    """
+    from nodegraph.interop.image_metadata.workflow_settings import format_settings, read_settings
+    from nodegraph.models.model_hashes import ModelHashCache
+    from nodegraph.models.model_sources import find_path
+
+    settings = read_settings(ctx.workflow, ctx.node, index)
+    if settings is None:
+        if index == 0:
+            ctx.log("No KSampler made this image, so it has no text with its settings.", "warning")
+        return ""
+    environment = ctx.environment
+
+    def sha256_of(name: str) -> str:
+        path = find_path(name, environment.models)
+        return ModelHashCache(environment.cache).hashes(path).sha256 if path.is_file() else ""
+
+    return format_settings(settings, sha256_of)
+
+
 def save_pictures(
     ctx: Context, pattern: str, suffix: str, pictures: Tensor, encoded: Callable[[int], bytes]
 ) -> None:

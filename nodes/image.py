@@ -17,7 +17,7 @@ from ._image_file_facts import (
     image_outputs,
     pictures_state,
 )
-from ._result_files import save_pictures
+from ._result_files import infotext_of, save_pictures
 
 
 class LoadedImage(NamedTuple):
@@ -185,6 +185,7 @@ def SaveImage(
     quality: Annotated[int, Range(1, 100), Advanced()] = 95,
     bits: Annotated[Literal["8", "16"], Advanced()] = "8",
     rounding: Annotated[Literal["nearest", "down"], Advanced()] = "nearest",
+    infotext: Annotated[Literal["auto", "on", "off"], Advanced()] = "auto",
 ) -> None:
     """Save images to the output folder, each with the workflow that made it.
 
@@ -198,6 +199,8 @@ def SaveImage(
         quality: Quality of JPEG, WebP and AVIF.
         bits: Bits per channel. 16 needs PNG.
         rounding: How values are rounded to 8 bits: to the nearest level, or down, as in ComfyUI.
+        infotext: Also write prompt, seed, sampler and model as text in the form of A1111, which
+            other programs and sites show. auto follows the setting infotext, which is off.
     """
     from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
     from nodegraph.media.images.workflow_metadata import encode_with_workflow
@@ -211,8 +214,10 @@ def SaveImage(
                 quality,
                 bits=int(bits),
                 warn=lambda message: ctx.log(message, "warning"),
+                infotext=infotext_of(ctx, at) if writes_infotext else "",
             )
 
+    writes_infotext = infotext == "on" or (infotext == "auto" and ctx.environment.infotext)
     save_pictures(ctx, name, IMAGE_SUFFIXES[format], image, encoded)
 
 

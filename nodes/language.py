@@ -18,7 +18,7 @@ from nodegraph import (
 )
 from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
-from nodegraph.perception.languages.language_model import LanguageModel
+from nodegraph.perception.language_model import LanguageModel
 
 from ._facts import log_precision
 from ._language_facts import check_language_model, language_state, language_weights
@@ -46,7 +46,7 @@ def LoadLanguageModel(
             saves it. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
     """
-    from nodegraph.perception.languages.language_model import open_language_model
+    from nodegraph.perception.language_model import open_language_model
 
     environment = ctx.environment
     language_model = open_language_model(
@@ -115,7 +115,7 @@ def GenerateText(
     """
     from nodegraph.models.language.text_generation import Question, generate_answer
     from nodegraph.models.language.token_sampling import TokenSampling
-    from nodegraph.perception.languages.answers import answer
+    from nodegraph.perception.language_answers import answer
 
     pictures = [picture[..., :3] for image in images or () for picture in image]
     question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)

@@ -45,8 +45,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/image_to_video.py": "ltx wan",
         "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
         "nodegraph/models/speed/freeu.py": "stablediffusion",
-        "nodegraph/perception/languages/answers.py": "qwen",
-        "nodegraph/perception/languages/language_model.py": "qwen",
+        "nodegraph/perception/language_answers.py": "qwen",
+        "nodegraph/perception/language_model.py": "qwen",
         "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
         "nodegraph/sampling/prompts.py": "flux",
         "nodegraph/server/http/routes/node_types.py": "sd1",
@@ -60,6 +60,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen",
         "nodegraph/weights/single_files/t5.py": "wan",
+    },
+    "Names that other tools write into images": {
+        "nodegraph/interop/image_metadata/invokeai.py": "flux qwen sd3 zimage",
+        "nodegraph/interop/image_metadata/json_forms.py": "sdxl",
+        "nodegraph/interop/image_metadata/sampler_names.py": "flux ltx",
     },
     "Color planes of videos": {
         "nodegraph/media/videos/colors.py": "chroma",

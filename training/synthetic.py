@@ -30,8 +30,8 @@ from nodegraph.media.datasets.editing import join_datasets
 from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folders import FolderOptions
 from nodegraph.media.datasets.image_folder import resize_for_training
-from nodegraph.media.datasets.order import Visit, epoch_batches, epoch_visits
 from nodegraph.media.datasets.reading import read_training_picture
+from nodegraph.training.examples import Visit, epoch_batches, epoch_visits
 from training.objects import ObjectSpec, load_objects
 from training.scenes import SceneMaker
 

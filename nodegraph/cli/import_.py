@@ -20,7 +20,15 @@ from nodegraph.cli.output import (
     print_json,
     print_warnings,
 )
-from nodegraph.cli.workflow_source import STDIN, is_comfyui, print_report, workflow_document
+from nodegraph.cli.workflow_source import (
+    STDIN,
+    import_image_settings,
+    is_comfyui,
+    is_foreign,
+    is_generation,
+    print_report,
+    workflow_document,
+)
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError, OutputError
 
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
     from nodegraph.interop.comfyui.report import ImportReport
     from nodegraph.session.session import Session
 
-_ENDINGS = (".json", ".png", ".webp", ".mp4")
+_ENDINGS = (".json", ".png", ".webp", ".jpg", ".jpeg", ".avif", ".mp4")
 
 
 def import_(
@@ -39,7 +47,8 @@ def import_(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="JSON, PNG, WebP or MP4 files of ComfyUI, folders of these, or -. Default: the "
+            help="JSON or MP4 files of ComfyUI, images of ComfyUI, A1111, Forge, Fooocus, SwarmUI, "
+            "InvokeAI, NovelAI, Draw Things or Civitai, folders of these, or -. Default: the "
             "FOLDER.",
         ),
     ] = None,
@@ -57,7 +66,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     json: JsonOption = False,
 ) -> int:
-    """Import ComfyUI workflows.
+    """Import ComfyUI workflows, and images of other tools.
 
     Each becomes a workflow of the same name, next to it or in OUT. A node that cannot be
     translated becomes a placeholder that keeps all its data. The report names these nodes,
@@ -111,14 +120,14 @@ def _expand_files(files: Sequence[str]) -> Iterator[str]:
             if item.suffix.lower() in _ENDINGS and item.is_file() and _may_be_workflow(item)
         )
         if not inside:
-            raise InvalidFile(f"no file in {path} looks like a ComfyUI workflow")
+            raise InvalidFile(f"no file in {path} looks like a workflow of another tool")
         yield from map(str, inside)
 
 
 def _may_be_workflow(path: Path) -> bool:
-    """Whether a file found in a folder is ComfyUI's, or broken in a way that is to be told."""
+    """Whether a file of a folder is another tool's, or broken in a way that is to be told."""
     try:
-        return is_comfyui(workflow_document(str(path)))
+        return is_foreign(workflow_document(str(path)))
     except NodegraphError:
         return path.suffix.lower() == ".json"
 
@@ -174,9 +183,12 @@ def _import_file(
 
     try:
         document = workflow_document(name)
-        if not is_comfyui(document):
-            raise InvalidFile("this is not a ComfyUI workflow")
-        imported = import_document(document, table)
+        if is_comfyui(document):
+            imported = import_document(document, table)
+        elif is_generation(document):
+            imported = import_image_settings(document, session.settings)
+        else:
+            raise InvalidFile("this is not a workflow of ComfyUI, nor an image of another tool")
         inputs = None if name == STDIN else Path(name).absolute().parent
         environment = session.settings.environment(inputs=inputs)
         report = import_report(name, imported, session.registry, environment, is_there)

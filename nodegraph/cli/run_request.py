@@ -222,7 +222,7 @@ def workflow_options(
     single = {key: scanned.values.get(key, [None])[-1] for key in ("home", "device")}
     common = common.merged({**lists, **single})
     try:
-        opened = open_workflow(name, common.pack_list)
+        opened = open_workflow(name, common)
     except NodegraphError:
         if {"-h", "--help"} & set(arguments):
             return ExtraOptions()

@@ -176,7 +176,7 @@ def show(
     """
     if mermaid and svg is not None:
         raise InvalidValue("--mermaid and --svg cannot be combined", hint="Choose one of them.")
-    opened = open_workflow(workflow, common.pack_list)
+    opened = open_workflow(workflow, common)
     if mermaid:
         print(flowchart(_drawings(common, opened)))
     elif svg is not None:

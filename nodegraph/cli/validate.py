@@ -84,7 +84,7 @@ def _check(
     from nodegraph.core.analysis import analyse
 
     try:
-        opened = open_workflow(name, common.pack_list)
+        opened = open_workflow(name, common)
     except NodegraphError as error:
         return _Report(name, problems=error.problems)
     # `Session.environment` would look for accelerators, for which it may import torch.

@@ -1,15 +1,16 @@
-"""Open a workflow: a JSON file, standard input, a result that embeds one, or one of ComfyUI.
+"""Open a workflow: a JSON file, standard input, a result that embeds one, or one of another tool.
 
-A ComfyUI workflow is translated, and `print_translation` reports what differs.
+A ComfyUI workflow is translated, and one is made of the settings in images of other tools;
+`print_translation` reports what differs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from nodegraph.cli.output import echo, echo_stderr, pluralize
 from nodegraph.core.json_text import read_json
@@ -17,9 +18,11 @@ from nodegraph.core.workflow import Workflow, read_document
 from nodegraph.errors import InvalidFile
 
 if TYPE_CHECKING:
+    from nodegraph.cli.options import CommonOptions
     from nodegraph.interop.comfyui.importer import ImportedWorkflow
     from nodegraph.interop.comfyui.report import ImportReport, MissingModel, MissingNodeType
-    from nodegraph.packs.pack import Pack
+    from nodegraph.interop.image_metadata import Generation
+    from nodegraph.session.settings import Settings
 
 _MOST = 20
 
@@ -28,10 +31,12 @@ def print_translation(imported: ImportedWorkflow, name: str) -> None:
     """Say that a workflow was translated on the way, and what differs, a line each."""
     lost = len(imported.placeholders)
     lost_text = f", except {pluralize(lost, 'node')}" if lost else ""
-    echo_stderr(
-        f"{name} is a ComfyUI workflow and was translated{lost_text}. `nodegraph import` saves "
-        "the result."
+    origin = (
+        f"was made with {imported.tool}, and its settings became a workflow"
+        if imported.tool
+        else f"is a ComfyUI workflow and was translated{lost_text}"
     )
+    echo_stderr(f"{name} {origin}. `nodegraph import` saves the result.")
     lines = [_difference_text(*each) for each in imported.differences]
     for line in lines[:_MOST]:
         echo_stderr(f"  differs: {line}")
@@ -85,9 +90,6 @@ STDIN = "-"
 _HEAD, _PLOT = 64, b"nodegraph/plot/"
 """How much of a file tells that it is a plot, which is JSON, too."""
 
-Packs = Callable[[], "Sequence[Pack]"]
-"""Gives the packs in use, of which some may say how nodes of ComfyUI's are translated."""
-
 
 @dataclass(frozen=True)
 class OpenedWorkflow:
@@ -103,11 +105,12 @@ class OpenedWorkflow:
     folder: Path | None
 
 
-def open_workflow(name: str, packs: Packs | None = None) -> OpenedWorkflow:
-    """The workflow in a JSON file, in a result, or at ``-`` on stdin.
+def open_workflow(name: str, common: CommonOptions | None = None) -> OpenedWorkflow:
+    """The workflow in a JSON file, in a result or an image of another tool, or at ``-`` on stdin.
 
     Args:
-        packs: Those in use; if not given, those of the settings.
+        common: Options with the packs and models folders in use; if not given, those of the
+            settings.
     Raises:
         InvalidFile: There is no such file, or no workflow in it.
         InvalidWorkflow: Parts of it have the wrong form; lists all of them.
@@ -115,15 +118,17 @@ def open_workflow(name: str, packs: Packs | None = None) -> OpenedWorkflow:
     path = None if name == STDIN else Path(name)
     document = workflow_document(name)
     folder = path.absolute().parent if path else None
-    if not is_comfyui(document):
+    if not is_foreign(document):
         return OpenedWorkflow(Workflow.from_dict(document), name, folder)
-    imported = translate_workflow(document, name, packs)
+    imported = translate_workflow(document, name, common)
     print_translation(imported, name)
     return OpenedWorkflow(imported.workflow, name, folder)
 
 
 def workflow_document(name: str) -> Any:
     """What the workflow's JSON says, be it of nodegraph or of ComfyUI; raises as `open_workflow`.
+
+    Of an image of another tool, its settings: a `Generation`.
 
     Args:
         name: A JSON file, a result that carries a workflow, or ``-`` for stdin.
@@ -145,15 +150,48 @@ def is_comfyui(document: Any) -> bool:
     return is_foreign(document)
 
 
-def translate_workflow(document: Any, name: str, packs: Packs | None = None) -> ImportedWorkflow:
-    """A workflow of ComfyUI's as a native one; raises as `importing.import_document` does."""
+def is_foreign(document: Any) -> bool:
+    """Whether a document is a workflow of ComfyUI's, or the settings of another tool's image."""
+    return is_comfyui(document) or is_generation(document)
+
+
+def is_generation(document: Any) -> TypeGuard[Generation]:
+    """Whether a document is the settings of an image."""
+    if isinstance(document, (dict, list)):
+        return False  # without importing anything that knows of it
+    from nodegraph.interop.image_metadata import Generation
+
+    return isinstance(document, Generation)
+
+
+def translate_workflow(
+    document: Any, name: str, common: CommonOptions | None = None
+) -> ImportedWorkflow:
+    """A workflow of another tool's as a native one; raises as `importing.import_document` does."""
     from nodegraph.cli.options import CommonOptions
     from nodegraph.cli.output import print_warnings
+
+    common = common or CommonOptions()
+    if is_generation(document):
+        return import_image_settings(document, common.settings())
     from nodegraph.interop.comfyui.importer import import_document, node_table
 
-    table = node_table((packs or CommonOptions().pack_list)())
+    table = node_table(common.pack_list())
     print_warnings(table.problems)
     return import_document(document, table, name="" if name == STDIN else name)
+
+
+def import_image_settings(generation: Generation, settings: Settings) -> ImportedWorkflow:
+    """The workflow that makes an image with some settings; models are found by hash or name."""
+    from nodegraph.interop.image_metadata.workflow_building import ModelFinder, import_generation
+
+    def announce(path: Path) -> None:
+        echo_stderr(f"Looking for a model by its hash: reading {path}")
+
+    folders = settings.environment().models
+    return import_generation(
+        generation, ModelFinder(folders, settings.cache_folder, on_read=announce)
+    )
 
 
 def _standard_input() -> str:
@@ -219,19 +257,23 @@ def _texts_in(path: Path) -> Mapping[str, str] | None:
 
 
 def _embedded_workflow(path: Path, texts: Mapping[str, str]) -> Any:
-    """The workflow that a file carries: nodegraph's own, or ComfyUI's."""
+    """The workflow that a file carries: nodegraph's own, ComfyUI's, or another tool's settings."""
     text = texts.get("workflow")
     if texts and (text is None or not _is_native(text)):
         from nodegraph.interop.comfyui.reading import find_embedded_workflow
 
         carried = find_embedded_workflow(texts)
+        if carried is None:
+            from nodegraph.interop.image_metadata import find_generation
+
+            carried = find_generation(texts)
         if carried is not None:
             return carried
     if text is None:
         raise InvalidFile(
             f"{path} does not contain a workflow",
-            hint="Files saved by nodegraph or ComfyUI contain one, unless another program has "
-            "saved them since.",
+            hint="Files saved by nodegraph, ComfyUI, A1111 and others contain one, unless another "
+            "program has saved them since.",
         )
     return read_json(text, name=str(path))
 

@@ -157,6 +157,8 @@ class Environment:
         trained: Folder of trained weights; the files are named by their digests. If None, a
             temporary folder is used.
         max_image_pixels: Largest width times height of an image file. Larger files are refused.
+        infotext: Whether SaveImage also writes its settings as text in A1111's form by default.
+        cache: Folder of data that can be made again. None keeps none.
     """
 
     models: tuple[Path, ...]
@@ -170,6 +172,8 @@ class Environment:
     granted: frozenset[Path] = frozenset()
     trained: Path | None = None
     max_image_pixels: int = MAX_IMAGE_PIXELS
+    infotext: bool = False
+    cache: Path | None = None
 
     def with_granted(self, files: Collection[Path]) -> Environment:
         """Return a copy for a run that may read some of the uploads."""

@@ -115,7 +115,39 @@ def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:
     return sampler if sampler in ours else None
 
 
-_SCHEDULE_ENDINGS = {"_karras": "karras", "_exponential": "exponential", "_k": "karras"}
+_SCHEDULE_ENDINGS = {
+    "_karras": "karras",
+    "_exponential": "exponential",
+    "_k": "karras",
+    "_sgmuniform": "sgm_uniform",
+    "_trailing": "trailing",
+    "_ays": "align_your_steps",
+}
+
+
+def find_sampler(name: str, ours: Collection[str]) -> tuple[str, str] | None:
+    """Return the sampler here for a name in any tool, and the schedule in that name.
+
+    Args:
+        name: Name of the sampler, such as ``DPM++ 2M Karras``.
+        ours: Names of the samplers here.
+    Returns:
+        The schedule is empty if the name has none. None if there is no such sampler.
+    """
+    plain = _plain(name)
+    match = _known(plain, ours)
+    if match:
+        return match, ""
+    for ending, schedule in _SCHEDULE_ENDINGS.items():
+        match = _known(plain.removesuffix(ending), ours) if plain.endswith(ending) else None
+        if match:
+            return match, schedule
+    return None
+
+
+def missing_sampler_reason(name: str) -> str:
+    """Return why a sampler of other tools is not available here; empty if unknown."""
+    return NOT_HERE.get(_plain(name), "")
 
 
 def suggest_sampler(name: str, ours: Collection[str]) -> str | None:
@@ -127,17 +159,14 @@ def suggest_sampler(name: str, ours: Collection[str]) -> str | None:
         name: Name of the sampler in another tool.
         ours: Names of the samplers here.
     """
-    plain = _plain(name)
-    if plain in NOT_HERE:
-        return f"It is not available here: it {NOT_HERE[plain]}."
-    match = _known(plain, ours)
-    if match:
-        return f"It is called `{match}` here."
-    for ending, schedule in _SCHEDULE_ENDINGS.items():
-        match = _known(plain.removesuffix(ending), ours) if plain.endswith(ending) else None
-        if match:
-            return f"It is called `{match}` here, with schedule `{schedule}`."
-    return None
+    reason = missing_sampler_reason(name)
+    if reason:
+        return f"It is not available here: it {reason}."
+    match = find_sampler(name, ours)
+    if match is None:
+        return None
+    schedule = f", with schedule `{match[1]}`" if match[1] else ""
+    return f"It is called `{match[0]}` here{schedule}."
 
 
 def _known(plain: str, ours: Collection[str]) -> str | None:

@@ -61,7 +61,7 @@ from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
 from nodegraph.models.classifier_files import classifier_bytes
 from nodegraph.models.depth import load_depth
-from nodegraph.models.foreground.loading import foreground_bytes, load_foreground
+from nodegraph.models.foreground_models import foreground_bytes, load_foreground
 from nodegraph.models.model_recipes import checking_digests, recipe_settings
 from nodegraph.models.noisy_classifier import load_classifier
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes

@@ -110,6 +110,8 @@ class Settings:
             of cores, but at least 8.
         max_image_pixels: Largest width times height of images that are read; larger files are
             refused.
+        infotext: Whether SaveImage also writes prompt, seed and model as text in the form of A1111,
+            which other programs and sites show.
         cpu_precision: What the dtype ``auto`` of models is on a CPU: ``float32``; ``bfloat16``;
             ``mixed``, bfloat16 for models of at least 200 million parameters and float32 for
             others; or ``auto``: ``mixed`` if it is measured to be faster on this CPU, else
@@ -149,6 +151,7 @@ class Settings:
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None
     max_image_pixels: Count = MAX_IMAGE_PIXELS
+    infotext: bool = False
     cpu_precision: CpuPrecision = "auto"
     merge_steps: MergeSteps = "off"
     merge_margin: Margin = 0.05
@@ -246,6 +249,8 @@ class Settings:
             uploads=None if self.uploads is None else self.uploads.parent,
             trained=self.data_folder / "taught",
             max_image_pixels=self.max_image_pixels,
+            infotext=self.infotext,
+            cache=self.cache_folder,
         )
 
     def _run_device(self, device: str) -> str:

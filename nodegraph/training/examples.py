@@ -6,6 +6,7 @@ draws the same batches.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,14 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nodegraph.core.training_values import Dataset
+from nodegraph.core.training_values import Dataset, Split
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, TextModel
 from nodegraph.families.prompts import escape_prompt
 from nodegraph.families.registry import get_family
-from nodegraph.media.datasets.order import Visit, epoch_visits
 from nodegraph.media.datasets.reading import (
     NO_AUGMENTATION,
     read_example,
@@ -194,3 +194,67 @@ def encode_prompts(
 def plain_prompt(family: Family, text: str) -> str:
     """A caption as a prompt: brackets in it are text."""
     return escape_prompt(text) if family.weighs_words else text
+
+
+class Visit(NamedTuple):
+    """One reading of an example in an epoch; what `read_training_picture` takes.
+
+    Attributes:
+        example_index: Of the example in the dataset.
+        repeat: How often it was read in this epoch before.
+    """
+
+    example_index: int
+    repeat: int
+
+
+def epoch_visits(
+    dataset: Dataset, *, seed: int = 0, epoch: int = 0, split: Split = "train"
+) -> list[Visit]:
+    """Every reading of an epoch, in a random order; of other splits than ``train`` in theirs.
+
+    Raises:
+        InvalidValue: The split has no examples.
+    """
+    visits = [
+        Visit(index, repeat)
+        for index, example in enumerate(dataset.examples)
+        if example.split == split
+        for repeat in range(example.repeats)
+    ]
+    if not visits:
+        raise InvalidValue(
+            f"the dataset has no examples to {_USES[split]}",
+            port="dataset",
+            given=f"{len(dataset.examples)} examples of other splits",
+            expected=f"examples of the split {split}",
+        )
+    if split == "train":
+        random.Random(f"{seed} {epoch}").shuffle(visits)  # noqa: S311 - nothing secret
+    return visits
+
+
+def epoch_batches(
+    dataset: Dataset, batch_size: int, *, seed: int = 0, epoch: int = 0, split: Split = "train"
+) -> list[list[Visit]]:
+    """The readings of an epoch in batches of images of one size.
+
+    The last batch of a size may be smaller.
+
+    Raises:
+        InvalidValue: The split has no examples.
+    """
+    by_size: dict[tuple[int, int], list[Visit]] = {}
+    for visit in epoch_visits(dataset, seed=seed, epoch=epoch, split=split):
+        by_size.setdefault(training_size(dataset, visit.example_index), []).append(visit)
+    batches = [
+        visits[at : at + batch_size]
+        for visits in by_size.values()
+        for at in range(0, len(visits), batch_size)
+    ]
+    if split == "train":
+        random.Random(f"{seed} {epoch} batches").shuffle(batches)  # noqa: S311
+    return batches
+
+
+_USES = {"train": "train on", "validation": "validate with", "test": "test with"}

@@ -10,7 +10,6 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidFile, InvalidValue, LabeledBox
 from nodegraph.core.digests import digest_value
-from nodegraph.media.datasets.order import epoch_batches, epoch_visits
 from nodegraph.media.datasets.reading import (
     example_file,
     read_example,
@@ -21,6 +20,7 @@ from nodegraph.media.datasets.reading import (
 )
 from nodegraph.store.codec import decode, encode
 from nodegraph.store.msgpack_codec import Undecodable
+from nodegraph.training.examples import epoch_batches, epoch_visits
 from tests.datasets.making import dataset, picture, write_picture
 from tests.messages import raises
 

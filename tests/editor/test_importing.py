@@ -68,7 +68,7 @@ DRAWN = {
 
 def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -> None:
     editor.drop("glitter.json", json.dumps(DRAWN).encode(), "application/json")
-    dialog = editor.dialog("Imported from ComfyUI")
+    dialog = editor.dialog("Imported")
     expect(dialog).to_contain_text("3 of 4 nodes were converted")
     row = dialog.get_by_role("listitem").filter(has_text="SparkleFilter")
     expect(row).to_contain_text("glitter-pack")
@@ -105,7 +105,7 @@ def test_the_dialog_opens_files_pictures_and_videos(editor: Editor, tmp_path: Pa
         editor.menu("File", "Open file or image…")
     assert asked.value.is_multiple()
     asked.value.set_files([PICTURES / "comfyui.webp", PICTURES / "comfyui.mp4", drawing])
-    dialog = editor.dialog("Imported from ComfyUI")
+    dialog = editor.dialog("Imported")
     report = dialog.get_by_role("region", name="glitter.json")
     expect(report).to_contain_text("3 of 4 nodes were converted")
     row = report.get_by_role("listitem").filter(has_text="SparkleFilter")

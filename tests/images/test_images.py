@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.images.images import (
     ImageFormat,
     encode_image_file,
@@ -29,7 +30,6 @@ from nodegraph.media.images.images import (
     picture_size,
     read_frames,
     read_image,
-    read_metadata,
     to_pil,
     write_atomically,
 )

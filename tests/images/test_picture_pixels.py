@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.images.images import (
     AnimationFormat,
     ImageFormat,
@@ -23,7 +24,6 @@ from nodegraph.media.images.images import (
     encode_image_file,
     read_frames,
     read_image,
-    read_metadata,
 )
 from tests.messages import raises
 

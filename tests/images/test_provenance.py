@@ -10,7 +10,8 @@ import torch
 
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.images import ImageFormat, read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
+from nodegraph.media.images.images import ImageFormat
 from nodegraph.media.images.workflow_metadata import encode_with_workflow
 from tests.messages import raises
 

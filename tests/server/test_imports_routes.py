@@ -16,7 +16,11 @@ from nodegraph.jobs.supervisor.errors import QuestionFailed, error_to_dict
 from nodegraph.jobs.worker.planner import PlannerAnswers
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
+from tests.compat.image_metadata.samples import SAMPLES, Sample
 from tests.server.hosting import Hosted, prepared_home
+
+TOOLS = sorted({sample.tool for sample in SAMPLES})
+HIDDEN = next(sample for sample in SAMPLES if sample.name == "novelai-stealth")
 
 API = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "pear.png"}},
@@ -90,7 +94,7 @@ def test_so_do_the_texts_of_a_picture(planner: httpx.Client, name: str) -> None:
     [
         {},
         {"document": API, "texts": {}},
-        {"texts": {str(at): "" for at in range(9)}},
+        {"texts": {str(at): "" for at in range(17)}},
         {"texts": {"prompt": "no JSON"}},
         {"texts": {"workflow": json.dumps({"format": "nodegraph/1", "nodes": {}})}},
         {"document": {"format": "nodegraph/1", "nodes": {}}},
@@ -102,6 +106,30 @@ def test_what_is_none_is_refused(planner: httpx.Client, wish: dict[str, Any]) ->
     answer = planner.post("/import", json=wish)
     assert answer.status_code == 422
     assert answer.json()["problems"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [next(each for each in SAMPLES if each.tool == tool) for tool in TOOLS] + [HIDDEN],
+    ids=lambda sample: sample.name,
+)
+def test_an_uploaded_image_of_another_tool_becomes_a_workflow(
+    planner: httpx.Client, sample: Sample, tmp_path: Path
+) -> None:
+    path = tmp_path / f"theirs{sample.suffix}"
+    sample.write(path)
+    upload = planner.post("/uploads", params={"name": path.name}, content=path.read_bytes())
+    texts = planner.get(f"/uploads/{upload.json()['digest']}/texts").json()["texts"]
+
+    report = imported(planner, texts=texts)
+
+    workflow = Workflow.from_dict(report["workflow"])
+    assert workflow.nodes["sample"].inputs["seed"] == sample.expected["seed"]
+    assert report["format"] == sample.tool
+    assert report["models"]
+    assert not report["untranslated"]
+    messages = " ".join(difference["message"] for difference in report["differences"])
+    assert all(words in messages for words in sample.reports)
 
 
 def test_too_much_is_refused_before_it_is_read(planner: httpx.Client) -> None:

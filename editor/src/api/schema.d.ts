@@ -279,11 +279,15 @@ export interface Finding {
   hint?: string | null;
 }
 
-/** A ComfyUI workflow: its document, or the metadata of an image or video that contains it. */
+/** A ComfyUI workflow, or the metadata of an image or video with the settings of a tool. */
 export interface ImportWish {
   /** Content of the file: the API format, or the UI format of version 0.4 or 1.0. */
   document?: Record<string, unknown> | null;
-  /** Metadata by name: `workflow`, `prompt`, or `comment` with both. */
+  /**
+   * Metadata by name: `workflow` and `prompt` of ComfyUI; `parameters` of A1111, Forge, Civitai,
+   * Fooocus and SwarmUI; `invokeai_metadata`; `Comment` and `Description` of NovelAI; `xmp` of Draw
+   * Things.
+   */
   texts?: Record<string, string> | null;
 }
 
@@ -1090,11 +1094,14 @@ export interface TemplateList {
   next: string | null;
 }
 
-/** A translated ComfyUI workflow. */
+/** A translated ComfyUI workflow, or one made of the settings in an image. */
 export interface Translated {
   /** Content of the workflow file. */
   workflow: Record<string, unknown>;
-  /** Format of the ComfyUI document: `api`, `0.4` or `1.0`. */
+  /**
+   * Format of the ComfyUI document: `api`, `0.4` or `1.0`; or the tool that saved the image, such
+   * as `A1111`.
+   */
   format: string;
   /** Number of nodes that it had, those of blocks included. */
   nodes: number;
@@ -1106,7 +1113,7 @@ export interface Translated {
   files: string[];
   /** Unknown model families. */
   families: string[];
-  /** Differences from ComfyUI. */
+  /** Differences from the other tool. */
   differences: Difference[];
   /** Other problems that prevent a run. */
   problems: Finding[];

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { isOfComfyUi } from "./comfyui";
+import { isOfComfyUi, settingsOfTools } from "./comfyui";
 import { type Json, readJson } from "./json";
 import { mp4Texts } from "./mp4";
 import { PictureFault, workflowOfFile } from "./pictures";
@@ -64,4 +64,20 @@ test("a damaged video holds nothing, and hurts nobody", () => {
     mp4Texts(changed);
   }
   expect(mp4Texts(new Uint8Array(40)).size).toBe(0);
+});
+
+test.each([
+  [{ parameters: "a\nSteps: 20" }, ["parameters"]],
+  [{ parameters: "somebody's words" }, null],
+  [{ Comment: "Created with GIMP" }, null],
+  [
+    { Software: "NovelAI", Description: "a", Comment: "{}" },
+    ["Comment", "Description", "Software"],
+  ],
+  [{ "XML:com.adobe.xmp": "<exif:UserComment>" }, ["XML:com.adobe.xmp"]],
+  [{ xmp: "<dc:title>" }, null],
+  [{ prompt: API }, ["prompt"]],
+])("of the texts %o a tool's are %o", (texts, names) => {
+  const settings = settingsOfTools(new Map(Object.entries(texts)));
+  expect(settings && Object.keys(settings).sort()).toEqual(names);
 });

@@ -1,4 +1,4 @@
-/** Workflows of ComfyUI, told from others; the server translates them. */
+/** Workflows of ComfyUI and settings of other tools, told from others; the server translates them. */
 import { isObject, type Json, type JsonObject } from "./json";
 import type { NodeEntry } from "./workflow";
 
@@ -46,4 +46,28 @@ export function textsOfComfyUi(texts: ReadonlyMap<string, string>): Record<strin
     return text?.trimStart().startsWith("{") ? [[name, text] as const] : [];
   });
   return found.length > 0 ? Object.fromEntries(found) : null;
+}
+
+/** How texts begin, or what is in them, that other tools write into pictures, by their names. */
+const SETTINGS: Readonly<Record<string, RegExp>> = {
+  parameters: /^\s*\{|Steps:/,
+  Comment: /^\s*\{/,
+  comment: /^\s*\{/,
+  invokeai_metadata: /^\s*\{/,
+  "sd-metadata": /^\s*\{/,
+  Dream: /^\s*"/,
+  "XML:com.adobe.xmp": /UserComment/,
+  xmp: /UserComment/,
+};
+/** Names of texts that say which tool it was, or belong to the others. */
+const BESIDE = ["Software", "Source", "Title", "Description", "fooocus_scheme"];
+
+/** The texts among those of a picture that a tool may have written its settings into; null if
+ * there are none. */
+export function settingsOfTools(texts: ReadonlyMap<string, string>): Record<string, string> | null {
+  const isSetting = (name: string, text: string) => SETTINGS[name]?.test(text) ?? false;
+  const entries = [...texts].filter(([name, text]) => isSetting(name, text));
+  if (entries.length === 0) return textsOfComfyUi(texts);
+  const others = [...texts].filter(([name]) => BESIDE.includes(name));
+  return Object.fromEntries([...others, ...entries]);
 }

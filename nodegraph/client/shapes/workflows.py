@@ -107,17 +107,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """A translated ComfyUI workflow.
+    """A translated ComfyUI workflow, or one made of the settings in an image.
 
     Attributes:
         workflow: Content of the workflow file.
-        format: Format of the ComfyUI document: ``api``, ``0.4`` or ``1.0``.
+        format: Format of the ComfyUI document: ``api``, ``0.4`` or ``1.0``; or the tool that saved
+            the image, such as ``A1111``.
         nodes: Number of nodes that it had, those of blocks included.
         untranslated: Nodes that are kept as placeholders.
         models: Missing files of weights.
         files: Missing images and other files.
         families: Unknown model families.
-        differences: Differences from ComfyUI.
+        differences: Differences from the other tool.
         problems: Other problems that prevent a run.
     """
 

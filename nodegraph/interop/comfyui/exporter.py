@@ -14,6 +14,7 @@ from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import inlinable_subgraphs, node_spec
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.document_writer import missing_inputs, write_api, write_ui
 from nodegraph.interop.comfyui.entries import Signature, Signatures, TableEntry
 from nodegraph.interop.comfyui.export_walk import ExportWalk, NeedsInlining, points
 from nodegraph.interop.comfyui.foreign_workflow import (
@@ -29,7 +30,6 @@ from nodegraph.interop.comfyui.original_document import update_original
 from nodegraph.interop.comfyui.reading import read_workflow
 from nodegraph.interop.comfyui.reading.dynamic_prompts import read_back
 from nodegraph.interop.comfyui.round_trip import add_corrections
-from nodegraph.interop.comfyui.writing.documents import missing_inputs, write_api, write_ui
 
 
 def inline_subgraphs(workflow: Workflow, catalog: Catalog, *, splices: bool = False) -> Workflow:

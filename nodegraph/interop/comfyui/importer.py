@@ -124,13 +124,15 @@ class ImportedWorkflow:
     Attributes:
         format: What it was, see `foreign.ForeignWorkflow`.
         outcomes: What became of each of its nodes, blocks' nodes beside them.
-        told: What the reading of the file had to say.
+        warnings: What the reading of the file had to say.
+        tool: The tool that made an image with these settings; empty for ComfyUI.
     """
 
     workflow: Workflow
     format: str
     outcomes: tuple[TranslationOutcome, ...] = ()
     warnings: tuple[str, ...] = ()
+    tool: str = ""
 
     @property
     def placeholders(self) -> tuple[TranslationOutcome, ...]:

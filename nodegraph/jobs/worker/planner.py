@@ -25,6 +25,9 @@ from nodegraph.models.model_sources import find_path
 from nodegraph.session.session import Session
 from nodegraph.session.settings import path_redactor
 
+_HASHED_BYTES = 4 << 30
+"""Bytes of model files that one import may read for their hashes: some seconds."""
+
 
 class Role(Protocol):
     """The work of a process, on the event loop of its main thread."""
@@ -91,29 +94,36 @@ class Planner:
 
 
 def translated(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a workflow of ComfyUI's is here, ``workflow``, and ``report``: what came of it.
+    """What another tool's workflow is here, ``workflow``, and ``report``: what came of it.
 
     Args:
         arguments: `document`, or the `texts` that a file carries.
     Raises:
-        InvalidFile, InvalidWorkflow: It can't be translated, or is none of ComfyUI's.
+        InvalidFile, InvalidWorkflow: It can't be translated, or is no other tool's.
     """
     session.refresh()
-    imported = import_document(_document(arguments), node_table(session.registry.packs))
+    texts = arguments.get("texts")
+    document = arguments.get("document") if texts is None else find_embedded_workflow(texts)
+    if document is None:
+        imported = _import_settings(session, texts or {})
+    else:
+        imported = import_document(document, node_table(session.registry.packs))
     return {"workflow": imported.workflow.to_dict(), "report": _report(session, imported)}
 
 
-def _document(arguments: Mapping[str, Any]) -> Any:
-    texts = arguments.get("texts")
-    if texts is None:
-        return arguments.get("document")
-    document = find_embedded_workflow(texts)
-    if document is None:
+def _import_settings(session: Session, texts: Mapping[str, str]) -> ImportedWorkflow:
+    """The workflow of the settings that another tool's image carries."""
+    from nodegraph.interop.image_metadata import find_generation
+    from nodegraph.interop.image_metadata.workflow_building import ModelFinder, import_generation
+
+    generation = find_generation(texts)
+    if generation is None:
         raise InvalidFile(
-            "it does not contain a ComfyUI workflow",
+            "it does not contain a ComfyUI workflow, nor the settings of another tool",
             hint="A ComfyUI file has either `nodes` and `links`, or nodes with a `class_type`.",
         )
-    return document
+    folders, cache = session.environment.models, session.settings.cache_folder
+    return import_generation(generation, ModelFinder(folders, cache, budget=_HASHED_BYTES))
 
 
 def _report(session: Session, imported: ImportedWorkflow) -> dict[str, Any]:

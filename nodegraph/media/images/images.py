@@ -32,7 +32,6 @@ from nodegraph.media.images.pillow_files import (
     load_trailing_exif,
     open_header,
     picture_pixels,
-    read_png_metadata,
 )
 
 if TYPE_CHECKING:
@@ -106,9 +105,13 @@ OPAQUE_HINT = (
     "Use FlattenImage to put images on a color; PNG, WebP, AVIF and GIF keep transparency."
 )
 _LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
-_USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
-_ASCII = b"ASCII\0\0\0"
-_TAGGED = frozenset(("prompt", "workflow"))
+USER_COMMENT, DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
+"""Tags of EXIF that hold texts."""
+PARAMETERS = "parameters"
+"""Name of the text with the settings in A1111's form."""
+_MAKE, _SOFTWARE = 0x010F, 0x0131
+ASCII = b"ASCII\0\0\0"
+"""Beginning of a user comment in ASCII."""
 
 
 def read_image(
@@ -130,7 +133,7 @@ def read_image(
     if frame:
         images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
         return images, masks
-    with _open(path, max_pixels, names) as opened:
+    with open_image(path, max_pixels, names) as opened:
         width, height = opened.size
         check_memory(width, height, 1, 16 * width * height, port="path")
         try:
@@ -168,7 +171,7 @@ def read_frames(
 
     pictures: list[tuple[Tensor, Tensor]] = []
     seconds = 0.0
-    with _open(path, max_pixels, names) as opened:
+    with open_image(path, max_pixels, names) as opened:
         try:
             total = getattr(opened, "n_frames", 1)
             wanted = _frame_indices(total, start, count, every)
@@ -224,7 +227,7 @@ def picture_size(
     Raises:
         InvalidFile: It is missing, no image, or has more than `max_pixels`.
     """
-    with _open(path, max_pixels, names) as opened:
+    with open_image(path, max_pixels, names) as opened:
         width, height = opened.size
         try:
             load_trailing_exif(opened, path)
@@ -232,47 +235,6 @@ def picture_size(
         except DAMAGED as error:
             raise _damaged(path, error) from error
     return (height, width) if lies_on_its_side else (width, height)
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the texts that `encode_image_file` stored in an image; empty if there are none.
-
-    Images may have any size, as no pixel is read. Texts that ComfyUI stores in PNG, JPEG, WebP
-    or AVIF are returned, too.
-
-    Raises:
-        InvalidFile: It is missing or not an image.
-    """
-    with _open(path, None) as opened:
-        try:
-            if isinstance(opened, PngImagePlugin.PngImageFile):
-                texts = read_png_metadata(path).im_text
-                return {str(key): str(value) for key, value in texts.items()}
-            tagged = _tagged(opened)
-            texts = tagged or json.loads(_comment(opened))
-        except DAMAGED:
-            # A foreign comment is no fault of the image.
-            return {}
-    return texts if isinstance(texts, dict) else {}
-
-
-def _tagged(opened: Image.Image) -> dict[str, str]:
-    """Texts that stand in EXIF as ``prompt:{…}``, in one of its tags or another."""
-    texts = {}
-    for value in opened.getexif().values():
-        name, colon, text = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if colon and name.lower() in _TAGGED:
-            texts[name.lower()] = text.rstrip("\0")
-    return texts
-
-
-def _comment(opened: Image.Image) -> bytes | str:
-    if opened.format == "GIF":
-        return bytes(opened.info.get("comment", b""))
-    if opened.format == "TIFF":
-        return str(opened.getexif().get(_DESCRIPTION, ""))
-    comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-    return bytes(comment).removeprefix(_ASCII)
 
 
 def to_pil(image: Tensor) -> Image.Image:
@@ -425,19 +387,31 @@ def pillow_save_options(
             texts.add_text(name, text)
         return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
     if format == "tiff":
-        tags = {_DESCRIPTION: json.dumps(metadata)} if metadata else {}
+        tags = {DESCRIPTION: json.dumps(metadata)} if metadata else {}
         return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": tags}
     options: dict[str, Any] = {"format": format.upper(), "quality": quality}
     if metadata:
-        exif = Image.Exif()
-        exif[_DESCRIPTION] = "Made with nodegraph; the workflow is in the user comment."
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + json.dumps(metadata).encode()
-        options["exif"] = exif
+        options["exif"] = _exif(metadata)
     return options
 
 
+def _exif(metadata: Mapping[str, str]) -> Image.Exif:
+    """The texts as EXIF: in the user comment, or for A1111's form as it and ComfyUI write them."""
+    exif = Image.Exif()
+    infotext = metadata.get(PARAMETERS)
+    if infotext is None:
+        exif[DESCRIPTION] = "Made with nodegraph; the workflow is in the user comment."
+        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = ASCII + json.dumps(metadata).encode()
+        return exif
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + infotext.encode("utf-16-be", "replace")
+    for tag, name in ((_MAKE, "workflow"), (_SOFTWARE, "nodegraph")):
+        if name in metadata:
+            exif[tag] = f"{name}:{metadata[name]}"
+    return exif
+
+
 @contextmanager
-def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Image.Image]:
+def open_image(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Image.Image]:
     """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
     with allow_pixels(max_pixels or 0), _header(path, names) as opened:
         if max_pixels is not None:

@@ -10,6 +10,7 @@ from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.images import (
     OPAQUE_HINT,
+    PARAMETERS,
     ImageFormat,
     encode_image_file,
     is_transparent,
@@ -30,6 +31,7 @@ def encode_with_workflow(
     *,
     bits: int = 8,
     warn: Callable[[str], None] | None = None,
+    infotext: str = "",
 ) -> bytes:
     """An image as the bytes of a file that holds its workflow.
 
@@ -38,15 +40,20 @@ def encode_with_workflow(
         bits: Of each channel.
         warn: Told what the format can't hold and so is left out: a workflow that is too long for
             it, transparency.
+        infotext: The settings in A1111's form; left out if empty.
     Raises:
         InvalidValue: See `encode_image_file`.
     """
     if warn is not None and format == "jpeg" and is_transparent(image):
         warn(f"JPEG has no transparency, so it is dropped. {OPAQUE_HINT}")
+    settings = {PARAMETERS: infotext} if infotext else {}
+    texts = {**workflow_metadata(workflow), **settings}
     try:
-        return encode_image_file(image, format, workflow_metadata(workflow), quality, bits=bits)
+        return encode_image_file(image, format, texts, quality, bits=bits)
     except InvalidValue as error:
-        data = encode_image_file(image, format, workflow_metadata({}), quality, bits=bits)
+        data = encode_image_file(
+            image, format, {**workflow_metadata({}), **settings}, quality, bits=bits
+        )
         if warn is not None:
             warn(f"The image was saved without its workflow: {error}")
         return data

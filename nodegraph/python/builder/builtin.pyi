@@ -7656,6 +7656,7 @@ class BuiltinNodes:
         quality: int | Link[int] = 95,
         bits: Literal['8', '16'] | Link[str] = '8',
         rounding: Literal['nearest', 'down'] | Link[str] = 'nearest',
+        infotext: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
     ) -> _SaveImage:
         """Save images to the output folder, each with the workflow that made it.
 
@@ -7667,6 +7668,7 @@ class BuiltinNodes:
         quality: Quality of JPEG, WebP and AVIF.
         bits: Bits per channel. 16 needs PNG.
         rounding: How values are rounded to 8 bits: to the nearest level, or down, as in ComfyUI.
+        infotext: Also write prompt, seed, sampler and model as text in the form of A1111, which other programs and sites show. auto follows the setting infotext, which is off.
         """
 
     def SaveLatent(

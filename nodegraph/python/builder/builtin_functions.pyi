@@ -5489,6 +5489,7 @@ class BuiltinFunctions:
         quality: int = 95,
         bits: Literal['8', '16'] = '8',
         rounding: Literal['nearest', 'down'] = 'nearest',
+        infotext: Literal['auto', 'on', 'off'] = 'auto',
     ) -> list[Path]:
         """Save images to the output folder, each with the workflow that made it.
 
@@ -5500,6 +5501,7 @@ class BuiltinFunctions:
         quality: Quality of JPEG, WebP and AVIF.
         bits: Bits per channel. 16 needs PNG.
         rounding: How values are rounded to 8 bits: to the nearest level, or down, as in ComfyUI.
+        infotext: Also write prompt, seed, sampler and model as text in the form of A1111, which other programs and sites show. auto follows the setting infotext, which is off.
         """
 
     def SaveLatent(

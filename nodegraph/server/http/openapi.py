@@ -17,8 +17,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.server.access.head import PUBLIC
 from nodegraph.server.content.apps import App, build_app
 from nodegraph.server.content.apps.app import app_paths
-from nodegraph.server.content.saved import SavedWorkflows
-from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.content.saved import LARGEST_PAGE, SavedWorkflows
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import ProblemDetails, responses
 from nodegraph.server.http.responses import json_response

@@ -58,7 +58,7 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
     is_riff_picture = (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
     is_avif = start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis")
     if start.startswith(_PICTURES) or is_riff_picture or is_avif:
-        from nodegraph.media.images.images import read_metadata
+        from nodegraph.media.images.embedded_texts import read_metadata
 
         return _only_texts(read_metadata(path))
     if is_video_header(start[:12]):

@@ -13,8 +13,8 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.document_writer import missing_inputs, write_api
 from nodegraph.interop.comfyui.exporter import export
-from nodegraph.interop.comfyui.writing.documents import missing_inputs, write_api
 from tests.compat.comfyui.test_exporting import SIGNATURES, TABLE, catalog
 
 REQUIRED = Path(__file__).parent / "required_inputs.csv"

@@ -16,6 +16,7 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.document_writer import write_api, write_ui
 from nodegraph.interop.comfyui.exporter import export, export_documents, inline_subgraphs
 from nodegraph.interop.comfyui.importer import (
     entries_by_type,
@@ -25,7 +26,6 @@ from nodegraph.interop.comfyui.importer import (
 )
 from nodegraph.interop.comfyui.reading import read_workflow
 from nodegraph.interop.comfyui.table import built_in
-from nodegraph.interop.comfyui.writing.documents import write_api, write_ui
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.compat.comfyui import drawing

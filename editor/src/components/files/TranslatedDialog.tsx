@@ -28,7 +28,7 @@ interface Props {
 /** Rows of one kind that are shown. */
 const MOST = 100;
 
-/** What came of translating workflows of ComfyUI. */
+/** What came of translating workflows of other tools. */
 export default function TranslatedDialog({ told, onClose }: Props) {
   const { length: count } = told;
   return (

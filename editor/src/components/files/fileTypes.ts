@@ -12,7 +12,7 @@ export interface ChosenFile {
 }
 
 const OPENED =
-  ".json,.png,.webp,.jpg,.jpeg,.gif,.mp4,.mov,.webm,.mkv,.wav,.flac,.ogg,.mp3,.glb,.ply,.obj,.sdf,.pdb";
+  ".json,.png,.webp,.jpg,.jpeg,.avif,.gif,.mp4,.mov,.webm,.mkv,.wav,.flac,.ogg,.mp3,.glb,.ply,.obj,.sdf,.pdb";
 
 function access(): FileAccess {
   return window as FileAccess;
@@ -30,6 +30,7 @@ export async function chooseFiles(): Promise<readonly ChosenFile[]> {
         "image/png": [".png"],
         "image/webp": [".webp"],
         "image/jpeg": [".jpg", ".jpeg"],
+        "image/avif": [".avif"],
         "video/mp4": [".mp4"],
         "video/quicktime": [".mov"],
         "image/gif": [".gif"],

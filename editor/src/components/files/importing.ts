@@ -1,4 +1,4 @@
-/** Workflows of ComfyUI that are opened: the server translates them, and what it couldn't is told. */
+/** Workflows of other tools that are opened: the server translates them, and what it couldn't is told. */
 import { importWorkflow } from "@/api/client";
 import type { Translated } from "@/api/schema";
 import { t } from "@/i18n";
@@ -19,7 +19,7 @@ export interface ToldTranslation {
 
 const DIALOG = "translated";
 
-/** What texts of ComfyUI's are here, and what came of it.
+/** What texts of another tool's are here, and what came of it.
  *
  * Args:
  *   name: Of the file; the workflow is called so unless the texts say how. */

@@ -82,6 +82,48 @@ describe("results that only the server reads", () => {
   });
 });
 
+describe("pictures of other tools", () => {
+  const digest = "cd".repeat(32);
+  const parameters = "a cat\nSteps: 20, Sampler: Euler a, Seed: 1";
+  const report = {
+    nodes: 1,
+    untranslated: [],
+    models: [],
+    files: [],
+    families: [],
+    problems: [],
+    differences: [{ node: "", message: "Not used: `Odd` (1)." }],
+  };
+
+  async function opened(texts: Record<string, string>): Promise<readonly string[]> {
+    const asked: string[] = [];
+    vi.spyOn(client, "upload").mockResolvedValue({ digest } as UploadEntry);
+    vi.stubGlobal("fetch", async (url: string, init?: RequestInit) => {
+      asked.push(`${url} ${init?.body ?? ""}`);
+      const isImport = String(url).endsWith("/import");
+      const workflow = { format: "nodegraph/1", title: "Cat", nodes: {} };
+      return new Response(JSON.stringify(isImport ? { workflow, ...report } : { texts }));
+    });
+    await openFiles([{ file: file("plain.png", "image/png"), handle: null }]);
+    return asked;
+  }
+
+  test("open as a workflow of their settings, and what differs is shown", async () => {
+    const asked = await opened({ parameters, Author: "somebody" });
+    expect(asked[0]).toContain(`/uploads/${digest}/texts`);
+    expect(asked[1]).toContain(JSON.stringify({ texts: { parameters } }));
+    expect(titles()).toEqual(["Cat"]);
+    expect(activeDocument().origin).toBe("import");
+    expect(useNotices.getState().items.at(-1)?.action?.label).toBe("Show differences");
+  });
+
+  test("say that they carry no workflow where the server finds no settings", async () => {
+    expect(await opened({ Author: "somebody" })).toHaveLength(1);
+    expect(told()).toContain("no workflow");
+    expect(titles()).toEqual([""]);
+  });
+});
+
 test("a link opens its workflow, and a broken one says so", async () => {
   const link = linkOfWorkflow(galleryWorkflow("seed_grid"), "http://x/");
   expect(await openLink(new URL(link).hash)).toBe(true);

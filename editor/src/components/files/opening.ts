@@ -143,7 +143,7 @@ async function openFile(
     if (known) useDocuments.getState().activate(known);
     else open(workflow, isPicture ? { origin: "picture" } : { origin: "file", fileHandle: handle });
   } catch (fault) {
-    const texts = textsToTranslate(fault);
+    const texts = textsToTranslate(fault) ?? (await settingsOnServer(fault, file));
     if (texts) await openTranslated(texts, file.name);
     else if (at && isPlainPicture(fault, file)) await placePicture(file, at);
     else tellFault(fault, title);
@@ -160,7 +160,26 @@ async function workflowIn(file: File): Promise<FoundWorkflow> {
   return workflowOfTexts(await uploadTexts(digest), file.name);
 }
 
-/** Open a workflow of ComfyUI's as a new document. */
+/** What another tool wrote into a picture, as the server reads it: in places that only it knows.
+ *
+ * Null where there is nothing, where it was another fault, or where the server can't be asked. */
+async function settingsOnServer(fault: unknown, file: File): Promise<PictureFault["texts"]> {
+  const { settingsOfTools } = await import("@/model/comfyui");
+  if (!isPicture(file) || !isPictureFault(fault)) return null;
+  if (fault.code === "damaged" || fault.code === "too-large") return null;
+  try {
+    const { digest } = await upload(file);
+    return settingsOfTools(await uploadTexts(digest));
+  } catch {
+    return null; // then it is told what was wrong at first
+  }
+}
+
+function isPicture({ type, name }: File): boolean {
+  return type.startsWith("image/") || /\.(png|jpe?g|webp|avif)$/i.test(name);
+}
+
+/** Open a workflow of another tool's as a new document. */
 async function openTranslated(
   texts: Readonly<Record<string, string>>,
   name: string,
@@ -177,9 +196,12 @@ async function openTranslated(
 
 /** What a file holds of ComfyUI's; null where it was another fault that kept it from being opened. */
 function textsToTranslate(fault: unknown): PictureFault["texts"] {
+  return isPictureFault(fault) ? fault.texts : null;
+}
+
+function isPictureFault(fault: unknown): fault is PictureFault {
   // By its name, as what reads pictures is fetched only when there is one to read.
-  const isPicture = fault instanceof Error && fault.name === "PictureFault";
-  return isPicture ? (fault as PictureFault).texts : null;
+  return fault instanceof Error && fault.name === "PictureFault";
 }
 
 /** The document that this very file is open in, unless it was changed since. */

@@ -37,7 +37,7 @@ from nodegraph.server.content.apps.responses import (
     run_document,
     wait_for_job,
 )
-from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.content.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotAcceptable, Refused
 from nodegraph.server.http.file_responses import retry_until_shared

@@ -26,7 +26,7 @@ router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 
 _PROBLEMS = TypeAdapter(tuple[Finding, ...])
 _SECONDS = 60.0
-_MOST_TEXTS = 8
+_MOST_TEXTS = 16
 _COMFYUI_EXAMPLE = {
     "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamshaper_8.ckpt"}},
     "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "a red apple", "clip": ["4", 1]}},
@@ -34,14 +34,14 @@ _COMFYUI_EXAMPLE = {
 
 
 class NotTranslated(Refused):
-    """The document is not a ComfyUI workflow, is damaged, or is too complex."""
+    """The document is not of a known tool, is damaged, or is too complex."""
 
     code = "not-translated"
     status = 422
 
 
 class ImportWish(BaseModel):
-    """A ComfyUI workflow: its document, or the metadata of an image or video that contains it."""
+    """A ComfyUI workflow, or the metadata of an image or video with the settings of a tool."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +52,9 @@ class ImportWish(BaseModel):
     )
     texts: Annotated[dict[str, str], Field(max_length=_MOST_TEXTS)] | None = Field(
         default=None,
-        description="Metadata by name: `workflow`, `prompt`, or `comment` with both.",
+        description="Metadata by name: `workflow` and `prompt` of ComfyUI; `parameters` of A1111, "
+        "Forge, Civitai, Fooocus and SwarmUI; `invokeai_metadata`; `Comment` and `Description` of "
+        "NovelAI; `xmp` of Draw Things.",
         examples=[{"prompt": '{"4": {"class_type": "EmptyLatentImage", "inputs": {}}}'}],
     )
 
@@ -65,15 +67,17 @@ class ImportWish(BaseModel):
 
 @router.post(
     "/import",
-    summary="Import a ComfyUI workflow",
+    summary="Import a workflow or an image's settings from another tool",
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
 async def import_workflow(
     services: TheServices, caller: MayRead, body: ImportWish
 ) -> shapes.Translated:
-    """Translate a ComfyUI workflow. Nodes that cannot be translated become placeholders.
+    """Translate a ComfyUI workflow, or build one from the settings in an image of another tool.
 
-    The planner process translates it, because packs can define how their nodes are translated.
+    Nodes that cannot be translated become placeholders. Settings without a counterpart are listed
+    in the report. The planner process translates it, because packs can define how their nodes are
+    translated.
     """
     limits = services.server.limits
     _check_nodes(body.document or {}, limits.nodes)

@@ -13,8 +13,7 @@ from pydantic import BaseModel, Field
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import build_shape, described, example, shape_fields
 from nodegraph.core.workflow import Workflow
-from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
-from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.content.saved import LARGEST_PAGE, SavedEntry, SavedWorkflow, Version
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute

@@ -11,7 +11,7 @@ from nodegraph.core.context import Context
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.models.language.text_generation import Question, strip_thinking
 from nodegraph.models.language.token_sampling import TokenSampling, generate_text
-from nodegraph.perception.languages.language_model import LanguageModel
+from nodegraph.perception.language_model import LanguageModel
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from nodegraph.families.helper_networks import (
     plain_name,
     u2net_shape,
 )
-from nodegraph.models.foreground.networks import GRIDS, BiRefNet, U2Net
+from nodegraph.models.foreground_networks import GRIDS, BiRefNet, U2Net
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.weight_files import read_tensors, refuse_misfits

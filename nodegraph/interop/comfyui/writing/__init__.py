@@ -1,1 +1,0 @@
-"""Write a `ForeignWorkflow` as a ComfyUI document."""

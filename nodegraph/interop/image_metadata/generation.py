@@ -1,0 +1,330 @@
+"""Generation settings that an image of another tool carries, and a careful reader of fields."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from nodegraph.core.text_format import to_well_formed
+from nodegraph.errors import InvalidFile
+
+MAX_SEED = 2**64 - 1
+MAX_STEPS = 10_000
+MAX_SIDE = 16_384
+MAX_LORAS = 50
+MAX_PROMPT = 100_000
+"""Characters of a prompt. Longer ones are refused: no encoder reads them."""
+_MAX_FINDINGS = 60
+_SHOWN = 60
+_HEX = re.compile(r"[0-9a-f]{8,64}")
+
+Convention: TypeAlias = Literal["diffusers", "comfyui"]
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model as another tool names it.
+
+    Attributes:
+        name: Name or file name, maybe with folders of that tool. Empty if only hashes are known.
+        hashes: Lower-case hexadecimal digits: AutoV1 (8), AutoV2 (10), AutoV3 (12), SHA-256 or
+            BLAKE3 (64).
+        url: Where the file can be downloaded. Empty if unknown.
+    """
+
+    name: str = ""
+    hashes: tuple[str, ...] = ()
+    url: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.name or self.hashes)
+
+
+def parse_hashes(*texts: object) -> tuple[str, ...]:
+    """Return the hashes among some values, without prefixes such as ``0x`` and ``blake3:``."""
+    plain = (
+        text.strip().lower().rpartition(":")[2].removeprefix("0x")
+        for text in texts
+        if isinstance(text, str)
+    )
+    return tuple(dict.fromkeys(text for text in plain if _HEX.fullmatch(text)))
+
+
+@dataclass(frozen=True)
+class LoraReference:
+    """A LoRA and its strengths on the model and on the text encoder."""
+
+    model: ModelReference
+    weight: float = 1.0
+    encoder_weight: float = 1.0
+
+
+@dataclass
+class HiresPass:
+    """A second sampling at a larger size; None and empty texts mean: as in the first one.
+
+    Attributes:
+        upscaler: Name of the upscale model or of the interpolation.
+        scale: Factor of the sides; 0 if the size is known instead.
+        steps: Steps that are run, see `steps_are_share`.
+        steps_are_share: Whether only the share `denoise` of the steps is run.
+    """
+
+    upscaler: str = ""
+    scale: float = 0.0
+    width: int = 0
+    height: int = 0
+    steps: int | None = None
+    steps_are_share: bool = False
+    denoise: float = 0.5
+    cfg: float | None = None
+    sampler: str = ""
+    schedule: str = ""
+    prompt: str = ""
+    negative: str = ""
+
+
+@dataclass
+class Generation:
+    """How an image was made, as far as its metadata say.
+
+    Attributes:
+        tool: Name of the tool, such as ``A1111``.
+        prompt: As the tool shows it.
+        encoded_prompt: What is encoded, if that differs: in this package's syntax, with styles.
+        sampler, schedule: Names as in nodegraph.
+        guidance: Scale that a guidance-distilled model reads. None if there is none.
+        clip_skip: 1 is the last layer. None for the default of the model.
+        modules: Files of text encoders and a VAE, loaded beside the diffusion model.
+        embeddings: Textual inversions; their names are the words in prompts.
+        convention, draw: Inputs of KSampler that follow the tool.
+        findings: What is not known or has no counterpart, a sentence each.
+    """
+
+    tool: str
+    prompt: str = ""
+    negative: str = ""
+    encoded_prompt: str = ""
+    encoded_negative: str = ""
+    seed: int | None = None
+    sampler: str = ""
+    schedule: str = ""
+    steps: int | None = None
+    cfg: float | None = None
+    guidance: float | None = None
+    clip_skip: int | None = None
+    width: int | None = None
+    height: int | None = None
+    batch_size: int = 1
+    model: ModelReference = ModelReference()
+    vae: ModelReference = ModelReference()
+    modules: tuple[str, ...] = ()
+    loras: list[LoraReference] = field(default_factory=list)
+    embeddings: list[ModelReference] = field(default_factory=list)
+    hires: HiresPass | None = None
+    convention: Convention = "diffusers"
+    draw: str = "per item"
+    findings: list[str] = field(default_factory=list)
+
+    def report(self, message: str) -> None:
+        """Add a finding; of too many, the last one says so."""
+        if len(self.findings) < _MAX_FINDINGS and message not in self.findings:
+            self.findings.append(to_well_formed(message))
+        elif len(self.findings) == _MAX_FINDINGS:
+            self.findings.append("There is more in the metadata that is not used.")
+
+    def report_source_image(self, strength: object) -> None:
+        """Report that the image was made from another one."""
+        self.report(
+            f"The image was made from another image, with strength {shorten(strength)}. The "
+            "metadata do not contain that image, so the workflow starts from noise. To use it, "
+            "link LoadImage and VAEEncode to `latent` of `sample`, and set `denoise`."
+        )
+
+    def add_lora(
+        self, model: ModelReference, weight: float = 1.0, encoder_weight: float | None = None
+    ) -> None:
+        """Add a LoRA, unless it has no effect or is there already."""
+        if any(lora.model.name == model.name for lora in self.loras if model.name):
+            return
+        if len(self.loras) >= MAX_LORAS:
+            self.report(f"Only the first {MAX_LORAS} LoRAs are used.")
+            return
+        encoder = weight if encoder_weight is None else encoder_weight
+        limited = [min(10.0, max(-10.0, value)) for value in (weight, encoder)]
+        if limited != [weight, encoder]:
+            self.report(f"The strength of LoRA `{shorten(model.name)}` is limited to -10 to 10.")
+        self.loras.append(LoraReference(model, *limited))
+
+
+def shorten(value: object) -> str:
+    """Return a value as one short line of text."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def escape_markup(text: str) -> str:
+    """Return text whose brackets are plain characters for `EncodePrompt`."""
+    return re.sub(r"([\\()\[\]])", r"\\\1", text)
+
+
+def escape_words(text: str) -> str:
+    """Return text whose words AND and BREAK are plain for `EncodePrompt`."""
+    return re.sub(r"(?<![\w\\])(AND|BREAK)(?!\w)", r"\\\1", text)
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text; None if it is none. Python's NaN is accepted."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+class Fields:
+    """Reads fields of foreign metadata by name; what nobody reads can be reported.
+
+    Values of a wrong type or out of range are reported and count as missing.
+
+    Args:
+        values: By name; texts or JSON values.
+        generation: Receives the findings.
+    """
+
+    def __init__(self, values: Mapping[str, Any], generation: Generation) -> None:
+        self.values = values
+        self.generation = generation
+        self._read: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return self.values.get(name) not in (None, "")
+
+    def get(self, *names: str) -> Any:
+        """Return the first field that there is, of any type; None if there is none."""
+        self._read.update(names)
+        return next((self.values[name] for name in names if name in self), None)
+
+    def text(self, *names: str) -> str:
+        """Return a field as text; empty if there is none.
+
+        Raises:
+            InvalidFile: It is longer than any prompt.
+        """
+        value = self.get(*names)
+        if value is None:
+            return ""
+        if isinstance(value, (dict, list)):
+            self._reject(names[0], value, "a text")
+            return ""
+        text: str = to_well_formed(str(value).replace("\0", ""))
+        if len(text) > MAX_PROMPT:
+            raise InvalidFile(
+                f"the image's metadata have too much text in `{names[0]}`",
+                given=f"{len(text):,} characters",
+                expected=f"at most {MAX_PROMPT:,}",
+            )
+        return text
+
+    def number(self, low: float, high: float, *names: str) -> float | None:
+        """Return a number in a range."""
+        value = self.get(*names)
+        if value is None:
+            return None
+        number = to_number(value)
+        if number is None or not low <= number <= high:
+            self._reject(names[0], value, f"a number from {low:g} to {high:g}")
+            return None
+        return number
+
+    def integer(self, low: int, high: int, *names: str) -> int | None:
+        """Return a whole number in a range."""
+        value = self.get(*names)
+        if value is None:
+            return None
+        number = to_integer(value)
+        if number is None or not low <= number <= high:
+            self._reject(names[0], value, f"a whole number from {low} to {high}")
+            return None
+        return number
+
+    def flag(self, *names: str) -> bool:
+        """Return whether a field is true, in JSON or as a word."""
+        value = self.get(*names)
+        return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+
+    def items(self, *names: str) -> Sequence[Any]:
+        """Return a list; a single value counts as one item."""
+        value = self.get(*names)
+        if value is None:
+            return ()
+        return value if isinstance(value, list) else (value,)
+
+    def skip(self, *names: str) -> None:
+        """Mark fields as known and without effect on the image."""
+        self._read.update(names)
+
+    def skip_prefix(self, *prefixes: str) -> None:
+        self._read.update(name for name in self.values if name.startswith(prefixes))
+
+    def unread(self) -> Iterator[tuple[str, Any]]:
+        """Yield the fields that have a value and that nobody has read."""
+        for name, value in self.values.items():
+            if name not in self._read and value not in (None, "", False, [], {}):
+                yield name, value
+
+    def report_unread(self) -> None:
+        """Add a finding for the fields that nobody has read."""
+        names = [f"`{shorten(name)}` ({shorten(value)})" for name, value in self.unread()]
+        for at in range(0, len(names), 5):
+            self.generation.report(f"Not used: {', '.join(names[at : at + 5])}.")
+
+    def _reject(self, name: str, value: object, expected: str) -> None:
+        self.generation.report(
+            f"`{name}` is `{shorten(value)}`, expected {expected}. It is not used."
+        )
+
+
+def to_number(value: object) -> float | None:
+    """Return a finite number from JSON or text; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value) if not isinstance(value, str) else float(value.strip()[:_SHOWN])
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def to_integer(value: object) -> int | None:
+    """Return a whole number from JSON or text, with all digits of a seed; None if it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", value, re.ASCII):
+        return int(value)
+    number = to_number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return width and height from texts such as ``512x768`` and ``(512, 768)``."""
+    match = re.fullmatch(r"\s*\(?\s*(\d{1,6})\s*[x×X*,]\s*(\d{1,6})\s*\)?\s*", text, re.ASCII)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def read_size(generation: Generation, width: int | None, height: int | None) -> None:
+    """Set the size; sides that no latent has are rounded, and reported."""
+    if width is None or height is None:
+        generation.report("The metadata do not have the size of the image: set it.")
+        return
+    sides = [min(MAX_SIDE, max(8, side // 8 * 8)) for side in (width, height)]
+    if sides != [width, height]:
+        generation.report(
+            f"The size {width} × {height} is rounded to {sides[0]} × {sides[1]}, as latents have "
+            "cells of 8 pixels."
+        )
+    generation.width, generation.height = sides

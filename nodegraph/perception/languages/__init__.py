@@ -1,1 +1,0 @@
-"""Language models in folders of transformers, which answer and write."""

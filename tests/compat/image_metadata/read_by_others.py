@@ -1,0 +1,87 @@
+"""Record how the packages `sd-parsers` and `sd-prompt-reader` (both MIT) read the samples.
+
+    pip install sd-parsers==0.6 sd-prompt-reader==1.3.4.post2 piexif numpy
+    python -m tests.compat.image_metadata.read_by_others
+
+It runs in an environment of its own: nodegraph and its tests need neither package. The record is
+beside this file; `test_other_readers.py` compares it with what nodegraph reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.compat.image_metadata.samples import SAMPLES
+
+RECORD = Path(__file__).with_name("other_readers.json")
+Reading = dict[str, Any]
+
+
+def by_sd_parsers(path: Path) -> Reading | None:
+    from sd_parsers import Eagerness, ParserManager  # type: ignore[import-not-found]
+
+    info = ParserManager(eagerness=Eagerness.EAGER).parse(str(path))
+    if info is None or not info.samplers:
+        return None
+    sampler = info.samplers[0]
+    return {
+        "prompt": [prompt.value for prompt in sampler.prompts],
+        "negative": [prompt.value for prompt in sampler.negative_prompts],
+        "sampler": sampler.name,
+        "model": sampler.model.name if sampler.model else None,
+        "seed": sampler.parameters.get("seed"),
+        "steps": sampler.parameters.get("steps"),
+        "cfg": sampler.parameters.get("cfg_scale"),
+    }
+
+
+def by_sd_prompt_reader(path: Path) -> Reading | None:
+    from sd_prompt_reader.image_data_reader import (  # type: ignore[import-not-found]
+        ImageDataReader,
+    )
+
+    reader = ImageDataReader(str(path))
+    if not reader.tool or reader.positive.startswith("{"):
+        return None  # it takes JSON of Fooocus for a text of A1111's form
+    values = reader.parameter
+    return {
+        "prompt": [reader.positive],
+        "negative": [reader.negative],
+        "sampler": values.get("sampler"),
+        "model": values.get("model"),
+        "seed": values.get("seed"),
+        "steps": values.get("steps"),
+        "cfg": values.get("cfg"),
+    }
+
+
+READERS: dict[str, Callable[[Path], Reading | None]] = {
+    "sd-parsers": by_sd_parsers,
+    "sd-prompt-reader": by_sd_prompt_reader,
+}
+
+
+def read_all() -> dict[str, dict[str, Reading]]:
+    """What each package reads of each sample; nothing where it reads nothing or fails."""
+    record: dict[str, dict[str, Reading]] = {name: {} for name in READERS}
+    with tempfile.TemporaryDirectory() as folder:
+        for sample in SAMPLES:
+            path = Path(folder) / f"{sample.name}{sample.suffix}"
+            sample.write(path)
+            for name, read in READERS.items():
+                with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+                    reading = read(path)
+                    if reading is not None:
+                        record[name][sample.name] = reading
+    return record
+
+
+if __name__ == "__main__":
+    text = json.dumps(read_all(), indent=1, ensure_ascii=False, sort_keys=True)
+    RECORD.write_text(f"{text}\n", encoding="utf-8")
