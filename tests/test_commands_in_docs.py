@@ -25,6 +25,7 @@ from nodegraph.cli.options import CommonOptions
 from nodegraph.cli.submit import RemoteWorkflow
 from nodegraph.cli.workflow_source import open_workflow
 from nodegraph.errors import NodegraphError
+from tests.compat.image_metadata.samples import png
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
@@ -157,6 +158,7 @@ def folder(tmp_path: Path, known_specs: Path, monkeypatch: pytest.MonkeyPatch) -
         (tmp_path / name).write_text(json.dumps(THEIRS), encoding="utf-8")
     (tmp_path / "output").mkdir()
     _save_picture(tmp_path / "ComfyUI_00042_.png", "prompt", THEIRS)
+    png({"parameters": SETTINGS})(tmp_path / "00042-5.png")
     for name in ("picture.png", "output/apple_00001.png"):
         _save_picture(tmp_path / name, "workflow", workflow)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -196,6 +198,10 @@ THEIRS = {
     "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "fox"}},
 }
 """A workflow of ComfyUI, with the embedded model."""
+
+
+SETTINGS = "a red apple\nSteps: 2, Sampler: Euler a, Seed: 5, Size: 64x64, Model: tiny"
+"""What A1111 writes into an image, with the embedded model."""
 
 
 def _save_picture(path: Path, key: str, workflow: Mapping[str, Any]) -> None:

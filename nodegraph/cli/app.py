@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "stubs": "Write type stubs of the available node types, for editors and type checkers.",
     "new": "Start a workflow from the gallery, or from the example of a node.",
     "pack": "Start a pack of nodes, and test one.",
-    "import": "Import ComfyUI workflows.",
+    "import": "Import ComfyUI workflows, and images of other tools.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
     "token": "Manage the tokens that give access to the server.",
     "backup": "Back up the home folder into one file, also while a server runs.",

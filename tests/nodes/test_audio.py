@@ -14,7 +14,8 @@ from nodegraph.core.version import VERSION
 from nodegraph.engine.options import CancelToken
 from nodegraph.media.audio.audio_files import audio_texts
 from nodegraph.media.audio.codec import read_audio
-from nodegraph.media.images.images import picture_size, read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
+from nodegraph.media.images.images import picture_size
 from tests.audio.making import noise, tone, written
 from tests.nodes.conftest import Bench, link
 from tests.videos.making import video

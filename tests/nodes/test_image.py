@@ -17,7 +17,8 @@ from nodegraph.core.version import VERSION
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.media.images import memory_checks as room
-from nodegraph.media.images.images import read_image, read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
+from nodegraph.media.images.images import read_image
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 

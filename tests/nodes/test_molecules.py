@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nodegraph import Molecule
-from nodegraph.media.images.images import picture_size, read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
+from nodegraph.media.images.images import picture_size
 from nodegraph.media.molecules import chemistry
 from nodegraph.media.molecules import depiction as drawing
 from nodegraph.media.molecules.chemistry import molecule_from_smiles, to_smiles

@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph import Plot, Series
 from nodegraph.core.plots import plot_to_plain
-from nodegraph.media.images.images import read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.plots.files import parse_plot_json
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from nodegraph import Mesh, PointCloud
-from nodegraph.media.images.images import read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.shapes import shape_files
 from nodegraph.media.shapes.encoding import encode_points
 from nodegraph.media.shapes.reading import read_mesh, read_point_cloud

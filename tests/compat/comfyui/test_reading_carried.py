@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from nodegraph.interop.comfyui.reading import find_embedded_workflow
-from nodegraph.media.images.images import read_metadata
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.videos.video_files import video_texts
 from tests.compat.comfyui.drawing import drawn, node
 
