@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nodegraph import BLOCKED, Context, node
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass, PipelineInput
 from nodegraph.interop.pipelines.rates import with_audio_rate_input
-from nodegraph.interop.pipelines.values import Pipeline
 
 from ._checks import hooks_of
 from ._dataclasses import port_class, to_fields

@@ -21,8 +21,7 @@ from nodegraph import (
     Video,
 )
 from nodegraph.core.hints import Hint
-from nodegraph.interop.pipelines.classes import Kind, PipelineInput, PipelineOutput
-from nodegraph.interop.pipelines.values import Tensor
+from nodegraph.interop.pipelines.classes import Kind, PipelineInput, PipelineOutput, Tensor
 
 _CLASSES: Mapping[Kind, Any] = {
     "text": str,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, Range, node
+from nodegraph.interop.pipelines.classes import Pipeline
 from nodegraph.interop.pipelines.pipeline_recipes import open_pipeline, with_adapter
 from nodegraph.interop.pipelines.schedulers import OWN
-from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.model_files import computed_dtype

@@ -7,8 +7,8 @@ use LoadPipeline instead.
 from pathlib import Path
 
 from nodegraph import Context, Environment, HookInputs, node
+from nodegraph.interop.pipelines.classes import Pipeline
 from nodegraph.interop.pipelines.pipeline_recipes import open_pipeline
-from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.model_sources import find_path
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Literal
 
-from nodegraph.core.call_context import NESTING
+from nodegraph.core.context import NESTING
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from nodegraph.core.call_context import NESTING, PROGRESS_CALLBACK
-from nodegraph.core.context import Context, Footprint, Peak
+from nodegraph.core.context import NESTING, PROGRESS_CALLBACK, Context, Footprint, Peak
 from nodegraph.core.copies import container_copy
 from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.keys import Key, work_key

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from nodegraph.core.call_context import NESTING
+from nodegraph.core.context import NESTING
 from nodegraph.core.events import EventStream
 from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.graph import CheckedGraph

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-from nodegraph.core.call_context import Nesting
-from nodegraph.core.context import Environment, Merging, Numerics, Weights
+from nodegraph.core.context import Environment, Merging, Nesting, Numerics, Weights
 from nodegraph.core.digests import Digest
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import CheckedGraph, GraphNode

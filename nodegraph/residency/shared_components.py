@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
-from nodegraph.core.call_context import report_progress
+from nodegraph.core.context import report_progress
 from nodegraph.core.garbage_collection import copy_without_frames, release_frames
 from nodegraph.core.values import Recipe
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from nodegraph.core.call_context import PROGRESS_CALLBACK, report_progress
+from nodegraph.core.context import PROGRESS_CALLBACK, report_progress
 from nodegraph.errors import Cancelled
 
 Result = TypeVar("Result")

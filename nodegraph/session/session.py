@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from nodegraph.packs.registry import Registry
     from nodegraph.residency import ResidencyManager
     from nodegraph.sampling.merging.step_merging import StepMerging
-    from nodegraph.session.persistence import Persistence
-    from nodegraph.session.run_recorder import RunRecorder
+    from nodegraph.session.persistence import Persistence, RunRecorder
     from nodegraph.store.store import Store
 
 
@@ -383,7 +382,7 @@ class Session:
         return checker.check(workflow, options, self._graphs, uploads=uploads, shared=shared)
 
     async def _run_checked(self, checked: CheckedWorkflow, options: RunOptions) -> RunResult:
-        from nodegraph.core.call_context import nested_in  # see `_refuse_nested_use`
+        from nodegraph.core.context import nested_in  # see `_refuse_nested_use`
         from nodegraph.session.results import show_result
 
         with self._run_recorder.record(checked.document, options) as noted, nested_in(self):
@@ -413,7 +412,7 @@ class Session:
 
     @cached_property
     def _run_recorder(self) -> RunRecorder:
-        from nodegraph.session.run_recorder import RunRecorder
+        from nodegraph.session.persistence import RunRecorder
 
         kept = self.persistence
         runs = None if kept is None else kept.runs
@@ -442,7 +441,7 @@ class Session:
             yield
 
     def _refuse_nested_use(self) -> None:
-        from nodegraph.core.call_context import NESTING  # what only checks workflows runs nothing
+        from nodegraph.core.context import NESTING  # what only checks workflows runs nothing
 
         if id(self) in NESTING.get().sessions:
             raise InvalidValue(

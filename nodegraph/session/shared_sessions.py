@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from nodegraph.core.call_context import NESTING
+from nodegraph.core.context import NESTING
 from nodegraph.errors import InvalidValue
 from nodegraph.session.background_task import BackgroundTask
 from nodegraph.session.session import Session

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.core.call_context import PROGRESS_CALLBACK
+from nodegraph.core.context import PROGRESS_CALLBACK
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.models.remote.file_cache import FileCache
 from nodegraph.models.remote.manifests import RemoteModelFile, parse_manifest, push_model

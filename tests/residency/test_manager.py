@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from nodegraph.core.call_context import PROGRESS_CALLBACK, ProgressCallback
+from nodegraph.core.context import PROGRESS_CALLBACK, ProgressCallback
 from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphError

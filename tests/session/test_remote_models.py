@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Session, Settings, Workflow, node
-from nodegraph.core.call_context import report_progress
+from nodegraph.core.context import report_progress
 from nodegraph.core.events import Event
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.remote.manifests import ModelManifest, push_model

@@ -25,10 +25,9 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import building_from, diffusers_module, quiet, transformers_module
 from nodegraph.families.components import Autoencoder, Component, TextModel
-from nodegraph.interop.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.interop.pipelines.schedulers import CLASS
-from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.loading import estimate_bytes, move_component
 from nodegraph.models.model_recipes import checking_digests
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix

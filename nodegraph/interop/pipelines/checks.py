@@ -10,9 +10,8 @@ from typing import Any
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.diffusers_folder import CONFIG, read_config
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass, PipelineInput
 from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, may_say_audio_rate
-from nodegraph.interop.pipelines.values import Pipeline
 
 PIPELINE = "pipeline"
 """Port of a pipeline's node."""

@@ -18,7 +18,7 @@ from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidValue
 from nodegraph.interop.pipelines.assembly import assembled_pipeline
 from nodegraph.interop.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
-from nodegraph.interop.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass
 from nodegraph.interop.pipelines.conversion import (
     Rates,
     call_arguments,
@@ -27,7 +27,6 @@ from nodegraph.interop.pipelines.conversion import (
     rate_unknown,
 )
 from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
-from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.weights.lazy import diffusers
 
 

@@ -15,9 +15,9 @@ from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
 from nodegraph.families.registry import get_family
+from nodegraph.interop.pipelines.classes import Pipeline
 from nodegraph.interop.pipelines.folders import FolderPart, PipelineFolder, read_folder
 from nodegraph.interop.pipelines.schedulers import OWN, replace_scheduler
-from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.adapters.layer_matching import MatchResult
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.facts import StoredWeights, stored_weights

@@ -17,8 +17,7 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass, PipelineInput
 
 AUDIO_RATE = "audio_rate"
 """Input that tells it where no part does."""

@@ -19,8 +19,8 @@ from nodegraph.interop.comfyui.report import import_report
 from nodegraph.jobs.supervisor.errors import ProtocolFault, error_from_problems, error_to_dict
 from nodegraph.jobs.supervisor.messages import Answer, Ask, MemoryUpdate
 from nodegraph.jobs.supervisor.protocol import Message
+from nodegraph.jobs.worker.job_runner import StoreFlusher
 from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
-from nodegraph.jobs.worker.store_flush import StoreFlusher
 from nodegraph.models.model_sources import find_path
 from nodegraph.session.session import Session
 from nodegraph.session.settings import path_redactor

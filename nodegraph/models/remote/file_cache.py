@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
-from nodegraph.core.call_context import report_progress
+from nodegraph.core.context import report_progress
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.files import make_private_folder
 from nodegraph.core.text_format import format_excess

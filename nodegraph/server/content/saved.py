@@ -19,7 +19,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.content.files.safe_files import ConfinedFolder, check_name, is_name, name_key
 from nodegraph.server.http.errors import Conflict, NotFound, TooLarge
-from nodegraph.server.http.pagination import check_limit
+from nodegraph.server.http.responses import check_limit
 from nodegraph.store.claims import exclusive_lock
 
 FOLDER = ".versions"

@@ -12,8 +12,8 @@ import pytest
 from nodegraph.api import node
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.jobs.worker import store_flush as upkeep
-from nodegraph.jobs.worker.store_flush import StoreFlusher
+from nodegraph.jobs.worker import job_runner as upkeep
+from nodegraph.jobs.worker.job_runner import StoreFlusher
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 

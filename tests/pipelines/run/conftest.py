@@ -22,10 +22,9 @@ from nodegraph.core.values import Recipe
 from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import Cancelled, Problem
-from nodegraph.interop.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass
 from nodegraph.interop.pipelines.pipeline_recipes import open_pipeline
 from nodegraph.interop.pipelines.source import pipeline_class
-from nodegraph.interop.pipelines.values import Pipeline
 from tests.pipelines.run.plainly import plain_pipeline, structure
 from tests.pipelines.tiny import saved
 

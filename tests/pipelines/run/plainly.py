@@ -11,7 +11,7 @@ import diffusers
 import torch
 
 from nodegraph.core.values import Recipe
-from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.classes import Pipeline
 
 
 def plain_pipeline(pipeline: Pipeline, live: Mapping[Recipe, Any]) -> Any:

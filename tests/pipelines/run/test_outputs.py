@@ -14,7 +14,7 @@ from PIL import Image
 
 from nodegraph import BLOCKED, InvalidValue
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineOutput
+from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass, PipelineOutput
 from nodegraph.interop.pipelines.conversion import (
     Rates,
     output_values,
@@ -29,7 +29,6 @@ from nodegraph.interop.pipelines.rates import (
     may_say_audio_rate,
     with_audio_rate_input,
 )
-from nodegraph.interop.pipelines.values import Pipeline
 from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 from tests.pipelines.run.plainly import answer

@@ -13,9 +13,13 @@ import torch
 
 from nodegraph import Audio, InvalidValue, Video
 from nodegraph.core.values import Recipe
-from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput, PipelineOutput
+from nodegraph.interop.pipelines.classes import (
+    Pipeline,
+    PipelineClass,
+    PipelineInput,
+    PipelineOutput,
+)
 from nodegraph.interop.pipelines.pipeline_call import run_pipeline
-from nodegraph.interop.pipelines.values import Pipeline
 from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 

@@ -36,8 +36,7 @@ from nodegraph.server.content.artifacts.catalogue import (
 from nodegraph.server.content.artifacts.search_words import job_search_text
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.http.errors import FileGone, NotFound
-from nodegraph.server.http.pagination import check_limit, read_cursor, write_cursor
-from nodegraph.server.http.responses import OpenFile
+from nodegraph.server.http.responses import OpenFile, check_limit, read_cursor, write_cursor
 
 P = ParamSpec("P")
 T = TypeVar("T")

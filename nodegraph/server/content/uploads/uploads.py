@@ -28,8 +28,7 @@ from nodegraph.server.content.uploads.kinds import UploadRules, recognise
 from nodegraph.server.content.uploads.references import needed_digests, resolve_references
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
 from nodegraph.server.http.media_types import SUFFIXES
-from nodegraph.server.http.pagination import check_limit, read_cursor, write_cursor
-from nodegraph.server.http.responses import OpenFile
+from nodegraph.server.http.responses import OpenFile, check_limit, read_cursor, write_cursor
 from nodegraph.store.database import Database
 
 T = TypeVar("T")
