@@ -1,4 +1,4 @@
-"""The context of a running node, what it uses (weights, merging, numerics), and context variables."""
+"""The context of a running node, what it uses (weights, merging, numerics), and its variables."""
 
 from __future__ import annotations
 
