@@ -236,7 +236,7 @@ def ApplyRedux(
         image: One or several images. Each is scaled to a small square as a whole.
         strength: Factor for the image tokens. Lower values give the text more weight.
     """
-    from nodegraph.models.ip_adapters.redux import redux_tokens, with_tokens
+    from nodegraph.models.ip_adapters.image_prompts import redux_tokens, with_tokens
 
     with ctx.weights(redux) as live:
         words = redux_tokens(live, image)

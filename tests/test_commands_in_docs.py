@@ -111,6 +111,7 @@ LINES = list(
 NOT_RUN = {
     r"(serve|submit|jobs|queue|watch|cancel|pull|cluster)\b": "needs a server",
     r".* --cluster ": "needs a cluster",
+    r"models (search|add|link)\b": "asks another site, or needs another program",
     r".* --(remote|push)\b": "needs a remote store",
     r"restore studio\.zip$": "needs an empty home folder",
     r"(--home|backup) /": "writes outside of the folder",

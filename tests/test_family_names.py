@@ -39,7 +39,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/video_latent.py": "ltx wan",
     },
     "Error messages and examples of the API name models that work": {
-        "nodegraph/client/shapes/server.py": "flux sd1",
+        "nodegraph/client/shapes/server.py": "flux sd1 sdxl",
         "nodegraph/models/adapters/recipes.py": "wan",
         "nodegraph/models/facts.py": "stablediffusion",
         "nodegraph/models/image_to_video.py": "ltx wan",
@@ -49,9 +49,18 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/perception/language_model.py": "qwen",
         "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
         "nodegraph/sampling/prompts.py": "flux",
+        "nodegraph/server/http/routes/models.py": "sdxl",
         "nodegraph/server/http/routes/node_types.py": "sd1",
         "nodegraph/training/textual_inversion.py": "stablediffusion",
         "nodegraph/training/whole_networks.py": "stablediffusion",
+    },
+    "Names of models and folders at other sites and in other programs": {
+        "nodegraph/cli/model_downloads.py": "sd1 sdxl",
+        "nodegraph/models/model_library.py": "stablediffusion",
+        "nodegraph/models/model_sources.py": "stablediffusion",
+        "nodegraph/models/remote/download_plans.py": (
+            "flux qwen sd1 sd3 sdxl stablediffusion wan zimage"
+        ),
     },
     "Language models of the same name, not families": {
         "nodegraph/models/language/chat_templates.py": (
@@ -70,7 +79,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/media/videos/colors.py": "chroma",
     },
     "Names under which the example models are published": {
-        "nodegraph/server/http/routes/models.py": "sd1 stablediffusion",
+        "nodegraph/server/http/routes/workflow_operations.py": "sd1 stablediffusion",
     },
     "Stands in for a model that is not known yet, and is compared with Stable Diffusion": {
         "nodes/_memory.py": "sd1 stablediffusion",
@@ -78,7 +87,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "Nodes of one model: its image prompts, its schedule": {
         "nodegraph/models/conditioning.py": "sdxl stablediffusion",
-        "nodegraph/models/ip_adapters/redux.py": "flux",
+        "nodegraph/models/ip_adapters/image_prompts.py": "flux",
         "nodegraph/sampling/sigma_lists.py": "flux ltx",
         "nodegraph/weights/single_files/image_encoders.py": "flux",
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",

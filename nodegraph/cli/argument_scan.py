@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 _OPTIONS = """
-    bypass check-mutation cluster deadline device dry-run events help home json models mute no-cache
-    no-color out pack quiet repeat rows seeds set to trace
+    bypass check-mutation cluster deadline device dry-run events get help home json models mute
+    no-cache no-color out pack quiet repeat rows seeds set to trace
 """
 RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 """What `run` has itself, for those who don't import it; a test keeps them alike.

@@ -1,8 +1,10 @@
-"""`nodegraph models`."""
+"""The commands of `nodegraph models`, except those that ask other sites."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 
 from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
+    FAILED,
     StyledText,
     echo,
     format_path,
@@ -19,9 +22,12 @@ from nodegraph.cli.output import (
     print_table,
     warn,
 )
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.core.text_format import strip_control_characters
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 if TYPE_CHECKING:
+    from nodegraph.models.model_library import ModelRecord
     from nodegraph.models.model_sources import FoundModel
     from nodegraph.models.remote.manifests import RemoteModelFile
     from nodegraph.session.settings import Settings
@@ -41,13 +47,13 @@ PushOption = Annotated[
 ]
 
 
-def models(common: CommonOptions, push: PushOption = None, json: JsonOption = False) -> int:
+def list_(common: CommonOptions, push: PushOption = None, json: JsonOption = False) -> int:
     """List the models, and where to put more.
 
     A model is a folder in the diffusers layout or a single .safetensors file. `LoadModel`
     takes the name that is shown. Parts of models have their own loader nodes, and may be
     .gguf files. Models of `remote_models` are identified by their headers, which are
-    fetched for some new ones at a time.
+    fetched for some new ones at a time. `nodegraph models` alone does the same.
     """
     if push:
         return _push(common.settings(), push, as_json=json)
@@ -170,6 +176,7 @@ def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         echo(f"Only the name of {pluralize(new, 'remote model')} is known yet: list them again.")
     echo()
     echo(f"Supported files: {supported()}. See docs/families.md for more.")
+    echo("Download models with `nodegraph models add`, which `nodegraph models search` finds.")
     echo("Put models into one of these folders, or use another one with --models:")
     for folder in folders:
         echo(f"  {format_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
@@ -182,3 +189,239 @@ def _row(model: FoundModel) -> tuple[StyledText, ...]:
     family: StyledText = model.family or other
     location = "comes with nodegraph" if model.kind == "embedded" else format_path(model.path)
     return model.name, family, model.kind, format_size(model.bytes), model.remote_url or location
+
+
+_NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of models.")]
+
+
+def info(
+    common: CommonOptions,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of a model here, or what `add` takes.")
+    ],
+    hashes: Annotated[
+        bool, typer.Option("--hashes", help="Read the files, and show their hashes.")
+    ] = False,
+    updates: Annotated[
+        bool, typer.Option("--updates", help="Ask its source for a newer version.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Show what is known about a model, here or at its source.
+
+    The facts come from its download, from files that other programs keep beside it, and from
+    its header. The hashes are those by which A1111 and Civitai know a file.
+    """
+    from nodegraph.models.model_library import file_hashes, model_weights, read_facts
+    from nodegraph.models.model_sources import describe_model, find_path
+
+    settings = common.settings()
+    try:
+        path = find_path(name, settings.model_folders)
+    except ModelNotFound:
+        if "/" not in name and ":" not in name:
+            raise
+        return _remote_info(settings, name, as_json=json)
+    local_name = _remote_name(path, settings.model_folders)
+    model = describe_model(local_name, path, "diffusers" if path.is_dir() else "checkpoint")
+    record = read_facts(path)
+    facts = {key: value for key, value in asdict(record).items() if value}
+    newer = _newer(settings, record) if updates else None
+    digests = [
+        {"path": str(each), **asdict(file_hashes(each))} for each in model_weights(path) if hashes
+    ]
+    if json:
+        answer = {"newer": newer} if updates else {}
+        print_json({**_document(model), "facts": facts, "hashes": digests, **answer})
+        return 0
+    echo((local_name, "bold"), f"  {format_size(model.bytes)}  {format_path(path)}")
+    what = model.problem or model.part or f"a whole model of {model.family}"
+    echo(f"  {what}" + (f". {model.node} takes it." if model.node else ""))
+    for label, value in facts.items():
+        if label not in ("sha256", "added"):
+            text = ", ".join(value) if isinstance(value, tuple) else str(value)
+            echo(f"  {label.replace('_', ' ')}: {strip_control_characters(text)}")
+    for digest in digests:
+        names = ("sha256", "autov2", "autov3")
+        listed = ", ".join(f"{each} {digest[each]}" for each in names if digest[each])
+        echo(f"  {Path(str(digest['path'])).name}: {listed}")
+    if updates:
+        echo(f"  newer version: {newer or 'none is known'}")
+    return 0
+
+
+def _newer(settings: Settings, record: ModelRecord) -> str | None:
+    """Reference of a newer version; None if there is none, or the source is not known."""
+    from nodegraph.cli.model_downloads import open_hubs
+
+    if record.source is None:
+        return None
+    return open_hubs(settings).find_update(record.source, record.sha256)
+
+
+def _remote_info(settings: Settings, reference: str, *, as_json: bool) -> int:
+    from nodegraph.cli.model_downloads import open_hubs, plan_document, print_plan
+
+    plan = open_hubs(settings).resolve(reference)
+    if as_json:
+        print_json(plan_document(plan))
+    else:
+        print_plan(plan)
+    return 0
+
+
+def verify(
+    common: CommonOptions,
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Names of models; all of these folders if none."),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Read models and compare them with the digests of their sources.
+
+    Of models without such a digest, the header is checked. Equal files are named. The exit
+    code is 1 if one is damaged.
+    """
+    from nodegraph.models.model_library import verify_model
+    from nodegraph.models.model_sources import find_path, model_files
+
+    folders = common.settings().model_folders
+    if name:
+        paths = [find_path(each, folders) for each in name]
+    else:
+        paths = [path for folder in folders for path in model_files(folder)]
+    documents, damaged = [], 0
+    equal: dict[str, list[str]] = {}
+    for path in paths:
+        shown = _remote_name(path, folders)
+        for result in verify_model(path):
+            damaged += result.problem is not None
+            documents.append({"name": shown, **asdict(result)})
+            part = f"/{result.path}" if path.is_dir() else ""
+            if file_suffix(Path(result.path)) in HEADED | PICKLES:
+                equal.setdefault(result.sha256, []).append(f"{shown}{part}")
+            if json:
+                continue
+            state: StyledText = ("unchanged", "green") if result.expected else "readable"
+            if result.problem:
+                state = (result.problem, "red")
+            echo(f"{shown}{part}: ", state)
+    duplicates = [names for digest, names in equal.items() if digest and len(names) > 1]
+    if json:
+        print_json({"files": documents, "damaged": damaged, "duplicates": duplicates})
+    elif not documents:
+        echo("No models.")
+    for names in [] if json else duplicates:
+        echo(("equal: ", "yellow"), ", ".join(names))
+    return FAILED if damaged else 0
+
+
+def move(
+    common: CommonOptions,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New name, with its folder.")],
+    json: JsonOption = False,
+) -> int:
+    """Move a model to another name in its folder, with its notes and its image."""
+    from nodegraph.models.model_library import move_model
+
+    settings = common.settings()
+    path, folder = _own_model(settings, name)
+    target = move_model(path, folder, new)
+    if json:
+        print_json({"name": target.relative_to(folder).as_posix(), "path": str(target)})
+    else:
+        echo(f"{name} is now {target.relative_to(folder).as_posix()}.")
+    return 0
+
+
+def remove(
+    common: CommonOptions,
+    name: _NamesArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Remove models from the disk, with the notes and images beside them."""
+    from nodegraph.models.model_library import model_weights, remove_model
+
+    settings = common.settings()
+    paths = [_own_model(settings, each)[0] for each in name]
+    for path in paths:
+        if not json:
+            size = sum(each.stat().st_size for each in model_weights(path))
+            echo(f"{_remote_name(path, settings.model_folders)}  {format_size(size)}")
+    if not yes and not _confirm(f"Remove {pluralize(len(paths), 'model')} from the disk?"):
+        echo("Nothing is removed.")
+        return 0
+    freed = sum(map(remove_model, paths))
+    if json:
+        print_json({"removed": [str(path) for path in paths], "bytes": freed})
+    else:
+        echo(f"Removed {pluralize(len(paths), 'model')}, {format_size(freed)}.")
+    return 0
+
+
+def _confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidValue("this removes files and must be confirmed", hint="Add --yes.")
+    return typer.confirm(question)
+
+
+def _own_model(settings: Settings, name: str) -> tuple[Path, Path]:
+    """A model that may be changed, and its models folder.
+
+    Raises:
+        ModelNotFound: There is none of that name.
+        InvalidValue: It is not in a models folder of nodegraph.
+    """
+    from nodegraph.models.model_library import models_folder_of
+    from nodegraph.models.model_sources import find_path
+    from nodegraph.session.settings import read_linked_folders
+
+    folders, linked = settings.model_folders, read_linked_folders(settings.linked_models)
+    path = find_path(name, folders)
+    return path, models_folder_of(path, folders, linked)
+
+
+def link(
+    common: CommonOptions,
+    folder: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DIR]...",
+            help="Folder of ComfyUI, A1111, InvokeAI or other models, or extra_model_paths.yaml.",
+        ),
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Do not use these folders any more.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Use the models of ComfyUI, A1111 or InvokeAI where they are.
+
+    Nothing is copied, and the folders are only read. Without a folder, the linked ones are
+    listed.
+    """
+    from nodegraph.models.model_library import linkable_folders, write_linked
+    from nodegraph.session.settings import read_linked_folders
+
+    settings = common.settings()
+    linked = list(read_linked_folders(settings.linked_models))
+    for each in folder or ():
+        path = Path(each).expanduser().absolute()
+        is_gone = remove and (path in linked or not path.exists())
+        for candidate in [path] if is_gone else linkable_folders(path):
+            if remove:
+                linked = [known for known in linked if known != candidate]
+            elif candidate not in settings.model_folders and candidate not in linked:
+                linked.append(candidate)
+    if folder:
+        write_linked(settings.linked_models, linked)
+    if json:
+        print_json({"linked": linked})
+        return 0
+    echo("Linked folders of models:" if linked else "No linked folders of models.")
+    for known_folder in linked:
+        echo(f"  {format_path(known_folder)}{'' if known_folder.is_dir() else '  (is missing)'}")
+    return 0

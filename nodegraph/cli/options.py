@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 import typer
 
-from nodegraph.cli.output import BrokenStdout, print_warnings
+from nodegraph.cli.output import BrokenStdout, echo, print_json, print_warnings
+from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -371,3 +373,16 @@ def typer_callback(
     command.__annotations__ = {item.name: item.annotation for item in parameters}
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def version(common: CommonOptions, json: JsonOption = False) -> int:
+    """Print the version.
+
+    `nodegraph doctor` shows more.
+    """
+    if json:
+        python = ".".join(map(str, sys.version_info[:3]))
+        print_json({"nodegraph": VERSION, "python": python})
+    else:
+        echo(f"nodegraph {VERSION}")
+    return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,11 @@ from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
     from nodegraph.engine.planning.plan import Plan
+    from nodegraph.models.remote.download_plans import DownloadPlan
     from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
+
+    FindDownloads = Callable[[Sequence[str]], list[DownloadPlan]]
 
 _SHORT = {
     "parts": "the weights are loaded in parts{slower}. The results are the same.",
@@ -63,6 +68,12 @@ def plan(
     ] = None,
     mute: MuteOption = None,
     bypass: BypassOption = None,
+    get: Annotated[
+        bool,
+        typer.Option(
+            "--get", help="Show what `run --get` downloads: ask the sources for size and license."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> int:
     """Show what a run would do, without running anything.
@@ -78,7 +89,17 @@ def plan(
         texts = parameter_texts(opened.workflow, more.values)
         request = RunRequest(to or None, set_ or (), texts, parse_modes(mute, bypass))
         ready, problems = with_values(session.registry, opened.workflow, request)
-        return show_plan(session, ready, request.targets, json=json, problems=problems)
+        downloads = partial(_downloads, session.settings, opened.name) if get else None
+        return show_plan(
+            session, ready, request.targets, json=json, problems=problems, downloads=downloads
+        )
+
+
+def _downloads(settings: Settings, workflow: str, names: Sequence[str]) -> list[DownloadPlan]:
+    """The downloads of missing models, as far as the workflow's file states their sources."""
+    from nodegraph.cli.model_downloads import missing_with_sources, open_hubs, plans_of_missing
+
+    return plans_of_missing(open_hubs(settings), missing_with_sources(workflow, names))
 
 
 def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
@@ -104,18 +125,30 @@ def show_plan(
     *,
     json: bool,
     problems: Sequence[Problem] = (),
+    downloads: FindDownloads | None = None,
 ) -> int:
     """Print what a run of a workflow would do; returns the exit code.
 
     Args:
         problems: What is known to be wrong beside what is wrong with the workflow itself.
+        downloads: Returns the downloads of missing models, by asking their sources.
+    Raises:
+        NodegraphError: A source cannot be reached.
     """
     plan = session.plan(workflow, targets=targets, problems=problems)
     print_warnings(session.problems)
+    brought = downloads(plan.missing.models) if downloads and plan.missing.models else []
+    document = {"valid": not plan.problems, **plan.as_dict()}
+    if downloads is not None:
+        from nodegraph.cli.model_downloads import plan_document, print_plan
+
+        document["downloads"] = [plan_document(each) for each in brought]
     if json:
-        print_json({"valid": not plan.problems, **plan.as_dict()})
+        print_json(document)
     else:
         _print(plan)
+        for each in brought:
+            print_plan(each)
     return BAD_INPUT if plan.problems else FINE
 
 

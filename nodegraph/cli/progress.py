@@ -25,7 +25,9 @@ def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Si
 
 @contextmanager
 def bytes_progress(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr that takes how many bytes of how many are done, and vanishes at the end.
+    """A bar on stderr that takes how many bytes of how many are done, with speed and time left.
+
+    It vanishes at the end.
 
     None where there is no terminal.
     """
@@ -33,12 +35,20 @@ def bytes_progress(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int
         yield None
         return
     from rich.console import Console  # as slow as all else of a command
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
         DownloadColumn(),
+        TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

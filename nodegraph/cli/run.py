@@ -44,10 +44,11 @@ from nodegraph.cli.variations import (
 )
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunOptions
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, InvalidWorkflow, ModelNotFound
 
 if TYPE_CHECKING:
     from nodegraph.cli.runner import ClusterContext
+    from nodegraph.cli.workflow_source import OpenedWorkflow
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -90,6 +91,12 @@ _Events = Annotated[bool, typer.Option("--events", help="Print events as lines o
 _Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print only the paths of the files, and errors.")
 ]
+_Get = Annotated[
+    bool,
+    typer.Option(
+        "--get", help="Download missing models whose source the workflow's file states; ask no one."
+    ),
+]
 
 
 def run(
@@ -113,6 +120,7 @@ def run(
     json: JsonOption = False,
     events: _Events = False,
     quiet: _Quiet = False,
+    get: _Get = False,
 ) -> int:
     """Run a workflow.
 
@@ -140,7 +148,7 @@ def run(
         texts = parameter_texts(opened.workflow, more.values)
         modes = parse_modes(mute, bypass)
         request = RunRequest(options.targets, set_ or (), texts, modes)
-        variations = _variations(session, opened.workflow, request, repeat, seeds, rows)
+        variations = _variations(session, opened, request, repeat, seeds, rows, get=get)
         if dry_run:
             return _show_plan(session, variations, request.targets, json=json, events=events)
         shown = progress_for(sys.stderr, _types(opened.workflow), quiet=quiet or events)
@@ -157,6 +165,29 @@ def run(
         print_errors(runs)
         _print_closing(runs, len(variations), quiet=quiet, events=events)
     return exit_code(runs, len(variations))
+
+
+def _prepared(
+    session: Session, opened: OpenedWorkflow, request: RunRequest, *, get: bool
+) -> Workflow:
+    """The workflow, ready to run; missing models with a known source may be downloaded.
+
+    Raises:
+        InvalidWorkflow: See `prepare_workflow`.
+        NodegraphError: A download fails.
+    """
+    try:
+        return prepare_workflow(session, opened.workflow, request)
+    except InvalidWorkflow as error:
+        missing = (each.given for each in error.problems if each.code == ModelNotFound.code)
+        names = [name for name in missing if name]
+        if not names:
+            raise
+        from nodegraph.cli.model_downloads import get_missing
+
+        if not get_missing(session.settings, opened.name, names, get=get):
+            raise
+    return prepare_workflow(session, opened.workflow, request)
 
 
 def _cluster_context(
@@ -243,11 +274,13 @@ def _store_problems(session: Session) -> list[str]:
 
 def _variations(
     session: Session,
-    workflow: Workflow,
+    opened: OpenedWorkflow,
     request: RunRequest,
     repeat: int | None,
     seeds: str | None,
     rows: str | None,
+    *,
+    get: bool,
 ) -> list[Variation]:
     if sum(option is not None for option in (repeat, seeds, rows)) > 1:
         raise InvalidValue(
@@ -255,10 +288,10 @@ def _variations(
         )
 
     def prepare(values: RunRequest) -> Workflow:
-        return prepare_workflow(session, workflow, values)
+        return _prepared(session, opened, values, get=get)
 
     if rows is not None:
-        ready = by_row(request, workflow, read_rows(Path(rows)), prepare)
+        ready = by_row(request, opened.workflow, read_rows(Path(rows)), prepare)
         return [Variation(each, row=number) for number, each in enumerate(ready, 1)]
     if seeds is not None:
         return with_seeds(prepare(request), session.registry, parse_seeds(seeds))

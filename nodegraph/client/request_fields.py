@@ -91,6 +91,38 @@ class JobFields(WishFields, total=False):
     plan: bool
 
 
+class DownloadChoice(TypedDict, total=False):
+    """What to choose where a source offers several files.
+
+    Attributes:
+        variant: Variant of the weights, such as ``fp16``.
+        kind: Kind of the model, if the source's own statement is not right.
+        name: Name of the file or folder.
+        allow_pickle: Also accept pickle files, which can run any code when they are opened.
+    """
+
+    variant: str | None
+    kind: str | None
+    name: str | None
+    allow_pickle: bool
+
+
+class ModelRecordChange(TypedDict, total=False):
+    """What people note about a model; None or an empty list stands for what other places say.
+
+    Attributes:
+        notes: Any text.
+        tags: Words to find it by.
+        stars: 0 to 5.
+        trigger_words: Words that prompts should contain.
+    """
+
+    notes: str | None
+    tags: Sequence[str] | None
+    stars: int | None
+    trigger_words: Sequence[str] | None
+
+
 class Match(TypedDict, total=False):
     """A filter for jobs; all given fields must match.
 

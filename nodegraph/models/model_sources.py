@@ -102,8 +102,13 @@ class KnownModels:
 
 
 def _mark(path: Path) -> _Mark:
-    """What changes when a file, or any in a folder, is written, replaced or made readable."""
-    return tuple(_of(file) for file in sorted(all_below(path)))
+    """What changes when a file, or any in a folder, is written, replaced or made readable.
+
+    Files beside it that tell something of it count.
+    """
+    from nodegraph.models.model_library import facts_files
+
+    return tuple(_of(file) for file in sorted([*all_below(path), *facts_files(path)]))
 
 
 def _of(file: Path) -> tuple[str, int, int, int]:
@@ -282,8 +287,9 @@ KIND_FOLDERS = (
     *("controlnet", "model_patches", "clip_vision", "style_models", "upscale_models"),
     *("embeddings", "ipadapter", "latent_upscale_models", "vae_approx", "background_removal"),
     *("audio_encoders", "geometry_estimation", "detection"),
+    *("Stable-diffusion", "Lora", "VAE", "ControlNet", "ESRGAN"),
 )
-"""Folders of models, one for each kind, as ComfyUI has them: names leave them out there."""
+"""Folders of models, one for each kind, as ComfyUI and A1111 have them: names leave them out."""
 
 
 def find_path(name: str, folders: Sequence[Path]) -> Path:
@@ -405,12 +411,10 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
 
 
 def _trigger_words(path: Path) -> str | None:
-    """What a LoRA's header says that prompts are to say; None if it doesn't.
+    """What prompts are to say for a LoRA, by its header or the files beside it; None if unknown."""
+    from nodegraph.models.model_library import read_facts
 
-    Source: the Stability AI Model Metadata Standard, https://github.com/Stability-AI/ModelSpec.
-    """
-    phrase = to_well_formed(header_of(path).metadata.get("modelspec.trigger_phrase", ""))
-    return " ".join(phrase.split())[:_LONGEST_WORDS] or None
+    return ", ".join(read_facts(path).trigger_words)[:_LONGEST_WORDS] or None
 
 
 def all_below(path: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from nodegraph.core.files import make_private_folder
 from nodegraph.core.graph_builder import GraphCache
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.autoscaling import JobDurations, Scaler
-from nodegraph.jobs.queue import JobQueue, ReadyCounts
+from nodegraph.jobs.queue import JobEvent, JobQueue, ReadyCounts
 from nodegraph.jobs.queue.reader import open_shared_tables
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
@@ -49,11 +49,11 @@ from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
 from nodegraph.server.events.hub import EventHub
 from nodegraph.server.events.hub.hub import EventRelay
-from nodegraph.server.operations.artifact_sharing import ArtifactSharing
 from nodegraph.server.operations.backup.restorer import finish_restore
 from nodegraph.server.operations.logs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.operations.metrics.counters import Throughput
+from nodegraph.server.operations.model_downloads import ModelDownloads, download_progress
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -108,6 +108,7 @@ class Services:
         models: Those in the models folders.
         model_watch: Notices when they have changed.
         remote_watch: Looks at remote ones; None where there is no place of them.
+        model_downloads: Of models to the models folder.
         editor: Its files.
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
@@ -139,6 +140,7 @@ class Services:
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
     remote_watch: RemoteModelWatch | None = field(init=False, default=None)
+    model_downloads: ModelDownloads = field(init=False)
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
@@ -328,6 +330,12 @@ class Services:
             lambda: self.hub.has_listeners,
         )
         self.remote_watch = self._open_remote_watch(opened)
+        self.model_downloads = ModelDownloads(
+            self.settings,
+            lambda status: self.hub.notify("models.download", **download_progress(status)),
+        )
+        opened.push_async_callback(self.run_in_thread, self.model_downloads.close)
+        await self.run_in_thread(self.model_downloads.resume_pending)
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         helpers = self.supervisor.helpers if self.server.help_jobs else None
         await self.dispatcher.start(self.supervisor, HelpScheduler(helpers))
@@ -485,3 +493,54 @@ async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancel a task, and wait until it has come to its end."""
     task.cancel()
     await asyncio.wait([task])
+
+
+_LOG = logging.getLogger(__name__)
+_OUTPUT_EVENTS = frozenset({"node.wrote", "job.finished"})
+_EVERY = 60.0
+"""Seconds after which it is looked again without a reason."""
+_AGAIN = 3.0
+"""Seconds after which what went wrong is tried again."""
+
+
+class ArtifactSharing:
+    """Shares files as soon as it is told of them, for an event loop.
+
+    A server that was killed in between, or couldn't reach the place, does so later: what isn't
+    shared yet stands in the catalogue.
+    """
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._wanted = asyncio.Event()
+
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
+        """Look at what happened in the queue."""
+        if any(event.kind in _OUTPUT_EVENTS for event in events):
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Do so until it is cancelled."""
+        is_well = True
+        looked = monotonic()
+        while True:
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(self._artifacts.share)
+                is_well = True
+            except (NodegraphError, OSError) as error:
+                if is_well:
+                    _LOG.warning("output files of jobs cannot be shared now: %s", error)
+                is_well = False
+            is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it
+            # waits for happens at the same moment, and this would go on for ever.
+            waiting = asyncio.ensure_future(self._wanted.wait())
+            try:
+                done, _ = await asyncio.wait({waiting}, timeout=_EVERY if is_well else _AGAIN)
+            finally:
+                waiting.cancel()
+            is_due = is_due or not done
+            if is_due:
+                self._artifacts.retry_missing()
+                looked = monotonic()

@@ -97,6 +97,9 @@ class Settings:
             They are fetched when needed. Written as `remote_store`.
         model_cache: Folder of fetched models; ``models`` in the cache folder if not set.
         model_cache_budget: Bytes of fetched models; the least recently used are removed first.
+        download_hosts: Hosts that models are downloaded from, such as ``*.example.org``; those of
+            Hugging Face and Civitai if not set. Private and loopback addresses are refused unless
+            a range such as ``10.0.0.0/8`` contains them.
         checkpoint_seconds: Seconds between two checkpoints of a node that saves its state; 0 saves
             after each step.
         weights_budget: Bytes of model weights kept on the compute device. If not set, on an
@@ -145,6 +148,7 @@ class Settings:
     remote_models: str = ""
     model_cache: FolderPath | None = None
     model_cache_budget: Bytes = 100 << 30
+    download_hosts: Names | None = None
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
     weights_budget: Bytes | None = None
@@ -181,8 +185,18 @@ class Settings:
 
     @property
     def model_folders(self) -> tuple[Path, ...]:
-        """Folders searched for models: those set, then the one under home."""
-        return (*self.models, self.data_folder / "models")
+        """Folders searched for models: those set, the one under home, then linked ones."""
+        return (*self.models, self.own_models, *read_linked_folders(self.linked_models))
+
+    @property
+    def own_models(self) -> Path:
+        """Folder under home that models are downloaded to."""
+        return self.data_folder / "models"
+
+    @property
+    def linked_models(self) -> Path:
+        """File with the folders of other programs that `nodegraph models link` added."""
+        return self.own_models / ".linked.json"
 
     @property
     def model_cache_folder(self) -> Path:
@@ -264,6 +278,20 @@ class Settings:
             return decided_precision(folder, measures=measures)
 
         return CpuDevice(self.cpu_precision, decide)
+
+
+def read_linked_folders(file: Path) -> tuple[Path, ...]:
+    """Return the folders in a list of linked folders; none if it cannot be read."""
+    try:
+        text = file.read_text("utf-8")
+    except OSError:
+        return ()
+    import json  # most installations have no linked folders
+
+    try:
+        return tuple(Path(str(folder)) for folder in json.loads(text)["folders"])
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
 def _is_plain(values: Mapping[str, Any]) -> bool:

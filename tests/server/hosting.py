@@ -192,9 +192,18 @@ class PromptServer(uvicorn.Server):
 
 
 @contextmanager
-def hosted(home: Path, *, remote_models: str = "", **settings: Any) -> Iterator[Hosted]:
-    """A server without workers; its settings are those of `ServerSettings`."""
-    installation = Settings(home=home, remote_models=remote_models)
+def hosted(
+    home: Path,
+    *,
+    remote_models: str = "",
+    download_hosts: tuple[str, ...] = (),
+    **settings: Any,
+) -> Iterator[Hosted]:
+    """A server without workers; its settings are those of `ServerSettings`.
+
+    It reaches no other site, unless hosts are named.
+    """
+    installation = Settings(home=home, remote_models=remote_models, download_hosts=download_hosts)
     services = Services(installation, ServerSettings(**settings), has_workers=False)
     services.tokens.refresh_seconds = 0.0  # what a test does to tokens counts at once
     config = uvicorn.Config(
@@ -226,7 +235,9 @@ def hosted(home: Path, *, remote_models: str = "", **settings: Any) -> Iterator[
 
 
 def _own(home: Path) -> dict[str, str]:
-    return {"NODEGRAPH_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    # No other site is reached, whatever a test sends.
+    hosts = {"NODEGRAPH_DOWNLOAD_HOSTS": "none.invalid"}
+    return {"NODEGRAPH_HOME": str(home), "OMP_NUM_THREADS": "1", **hosts}
 
 
 class Process:

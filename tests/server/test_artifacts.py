@@ -18,8 +18,7 @@ from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
-from nodegraph.server.content.artifacts.catalogue import MIGRATIONS, catalogue_format
-from nodegraph.server.content.artifacts.search_words import parse_search
+from nodegraph.server.content.artifacts.catalogue import MIGRATIONS, catalogue_format, parse_search
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
+from nodegraph.server.access.authentication import RateLimiter, network
 from nodegraph.server.access.gate import DATA_POLICY, PAGE_POLICY, with_security_headers
 from nodegraph.server.access.head import Head, check_path
 from nodegraph.server.access.origins import Hosts, Origins
-from nodegraph.server.access.rate_limits import RateLimiter, network
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.limits.body import CountedBody
 from nodegraph.server.operations.logs import JsonLines, TextLines, redacted

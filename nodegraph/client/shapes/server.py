@@ -105,6 +105,145 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What is known about a model: from its download, from files beside it, from its header.
+
+    Attributes:
+        source: Reference of a download; None if it is not known.
+        page: Address of its page.
+        base_model: Model that it belongs to, in the words of its source.
+        trigger_words: Words that prompts should contain.
+        tags, stars: As people have set them; 0 to 5 stars.
+        sha256: Digests that the source stated, by path within the model.
+        added: Unix time of the download; None if it is not known.
+    """
+
+    __pydantic_config__ = described("ModelRecordEntry", is_open=False)
+
+    source: Annotated[str | None, example("civitai:128713")] = None
+    title: Annotated[str | None, example("Ink v2")] = None
+    page: str | None = None
+    license: Annotated[str | None, example("openrail++")] = None
+    author: str | None = None
+    base_model: Annotated[str | None, example("SDXL 1.0")] = None
+    trigger_words: Annotated[tuple[str, ...], example(["ink drawing"])] = ()
+    notes: str | None = None
+    tags: Annotated[tuple[str, ...], example(["portrait"])] = ()
+    stars: int = 0
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    added: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """A model that a search at Hugging Face or Civitai has found.
+
+    Attributes:
+        source: ``huggingface`` or ``civitai``.
+        reference: Value for `source` of a new download.
+        kind: Kind, such as ``lora``; empty if it is not known.
+        base_model: Model that it belongs to, in the words of the source.
+        is_gated: Whether the source asks for an accepted license and a token.
+        bytes: Size of its main file; None if it is not known.
+        trigger_words: Words that prompts should contain.
+        page: Address of its page.
+    """
+
+    __pydantic_config__ = described("OfferedModelEntry", is_open=False)
+
+    source: Annotated[str, one_of("huggingface", "civitai")]
+    reference: Annotated[str, example("civitai:128713")]
+    title: Annotated[str, example("Ink")]
+    kind: Annotated[str, example("lora")]
+    base_model: Annotated[str | None, example("SDXL 1.0")] = None
+    license: Annotated[str | None, example("openrail++")] = None
+    is_gated: bool = False
+    downloads: int = 0
+    likes: int = 0
+    bytes: int | None = None
+    trigger_words: tuple[str, ...] = ()
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadFile:
+    """A file of a download.
+
+    Attributes:
+        path: Path below the model's folder; the file's name for a single file.
+        bytes: Size; None if the source does not state it.
+        sha256: Digest that the source states; None if it states none.
+    """
+
+    __pydantic_config__ = described("DownloadFileEntry", is_open=False)
+
+    path: Annotated[str, example("unet/diffusion_pytorch_model.safetensors")]
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadOffer:
+    """What a download would bring.
+
+    Attributes:
+        source: Reference of the model.
+        name: Path of the file or folder below the models folder.
+        kind: Kind, such as ``lora``; it decides on the folder.
+        bytes: Size of all files; None if the source does not state it.
+        license: License as the source states it.
+        is_gated: Whether the source asks for an accepted license and a token.
+        is_cached: Whether all files are on the server's machine already.
+        page: Address of its page.
+    """
+
+    __pydantic_config__ = described("DownloadOfferEntry", is_open=False)
+
+    source: Annotated[str, example("civitai:128713")]
+    name: Annotated[str, example("loras/ink.safetensors")]
+    kind: Annotated[str, example("lora")]
+    files: tuple[DownloadFile, ...]
+    title: str = ""
+    bytes: int | None = None
+    license: str | None = None
+    is_gated: bool = False
+    is_cached: bool = False
+    base_model: str | None = None
+    trigger_words: tuple[str, ...] = ()
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDownload:
+    """A download of a model to the server.
+
+    Attributes:
+        name: Path of the file or folder below the models folder.
+        source: Reference of the model; empty for callers who are no admins.
+        state: ``queued``, ``running``, ``paused``, ``failed`` or ``finished``.
+        bytes: Size of all files; None if the source does not state it.
+        done: Number of bytes that are there.
+        speed: Bytes per second; 0 unless it runs.
+        seconds_left: Seconds until the end at this speed; None if they are not known.
+        error: Why it failed; None if it did not.
+        created: Unix time at which it was added.
+    """
+
+    __pydantic_config__ = described("ModelDownloadEntry", is_open=False)
+
+    id: Annotated[str, example("4f1a9a0b6e21c7d3")]
+    name: Annotated[str, example("loras/ink.safetensors")]
+    source: Annotated[str, example("civitai:128713")]
+    state: Annotated[str, one_of("queued", "running", "paused", "failed", "finished")]
+    bytes: int | None
+    done: int
+    speed: float = 0.0
+    seconds_left: float | None = None
+    error: str | None = None
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLink:
     """A link to a page of another site.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
@@ -15,12 +17,60 @@ from starlette.types import Receive, Send
 
 from nodegraph.server.access.caller import LOCAL, Caller
 from nodegraph.server.access.head import LOGIN, Head
-from nodegraph.server.access.rate_limits import RateLimiter, network
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.http.errors import Refused, TooManyRequests, Unauthenticated
 from nodegraph.server.http.limits.body import drain
 from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.settings import ServerSettings, is_loopback
+
+_MOST_REMEMBERED = 10_000
+
+
+class RateLimiter:
+    """A bucket for each key; one that isn't known is full.
+
+    Args:
+        per_second: That flow in.
+        burst: That fit in.
+        clock: Seconds; only differences count.
+    """
+
+    def __init__(
+        self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._clock = clock
+        self._filled: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def acquire(self, key: str) -> float:
+        """Take one out; seconds until there is one, 0 if there was."""
+        now = self._clock()
+        level, since = self._filled.pop(key, (self._burst, now))
+        level = min(self._burst, level + (now - since) * self._per_second)
+        if level < 1.0:
+            self._filled[key] = (level, now)
+            return (1.0 - level) / self._per_second
+        self._filled[key] = (level - 1.0, now)
+        if len(self._filled) > _MOST_REMEMBERED:
+            # Who was silent for longest has the fullest bucket, so that little is forgiven.
+            self._filled.popitem(last=False)
+        return 0.0
+
+
+@lru_cache(maxsize=4096)
+def network(address: str) -> str:
+    """Whom an address stands for: of IPv6, a household has 2 ** 64 of them at least."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
 
 _NAME = "nodegraph_session"
 _SECURE = f"__Host-{_NAME}"

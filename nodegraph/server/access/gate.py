@@ -13,13 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.authentication import (
     Authenticator,
+    RateLimiter,
+    network,
     redirect_to_login,
     wants_login_page,
 )
 from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, RequestNotes
 from nodegraph.server.access.head import HEALTH, PUBLIC, Head, check_path
 from nodegraph.server.access.origins import Hosts, Origins
-from nodegraph.server.access.rate_limits import RateLimiter, network
 from nodegraph.server.http.errors import (
     METHODS,
     MethodNotAllowed,

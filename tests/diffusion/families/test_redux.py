@@ -17,7 +17,7 @@ from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidFile
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.ip_adapters.image_prompt_files import open_redux
-from nodegraph.models.ip_adapters.redux import redux_tokens, with_tokens
+from nodegraph.models.ip_adapters.image_prompts import redux_tokens, with_tokens
 from tests.messages import raises
 
 from .conftest import Pair

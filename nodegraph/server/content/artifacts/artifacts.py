@@ -32,8 +32,8 @@ from nodegraph.server.content.artifacts.catalogue import (
     DamagedCatalogue,
     FileLocation,
     JobWords,
+    job_search_text,
 )
-from nodegraph.server.content.artifacts.search_words import job_search_text
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.server.http.responses import OpenFile, check_limit, read_cursor, write_cursor

@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
+from nodegraph.server.access.authentication import RateLimiter
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.rate_limits import RateLimiter
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
 from nodegraph.server.events.sockets.codec import (
     BROKEN,

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from nodegraph.server.access.authentication import network
 from nodegraph.server.access.gate import LOG
 from nodegraph.server.access.head import HEALTH
-from nodegraph.server.access.rate_limits import network
 from nodegraph.server.http.problems import MEDIA_TYPE, problem_content
 from nodegraph.server.settings import BodyLimits
 

@@ -13,7 +13,7 @@ from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
 from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
-from nodegraph.server.content.artifacts.search_words import parse_search
+from nodegraph.server.content.artifacts.catalogue import parse_search
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.file_responses import (
     FILE_ANSWERS,

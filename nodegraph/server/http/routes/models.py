@@ -1,13 +1,13 @@
-"""Routes of models, and hints where to get models and packs that are missing.
+"""Routes of models and their downloads.
 
-The server contacts no other site: hints are only for users. The home of the few models listed here
-is known; for all others, a hint names where to search.
+Only routes for admins contact other sites: searches, plans and downloads.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +15,23 @@ from urllib.parse import quote
 
 from blake3 import blake3
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes import Source, SourceLink
 from nodegraph.client.shapes.schema import build_shape
-from nodegraph.families.identification import supported
 from nodegraph.models.known_words import known_words
+from nodegraph.models.model_library import (
+    change_record,
+    models_folder_of,
+    move_model,
+    read_facts,
+    remove_model,
+)
 from nodegraph.models.model_sources import FoundModel
-from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.models.remote.download_plans import DownloadStatus, Wanted
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_responses import (
     THUMBNAIL_ANSWERS,
@@ -31,110 +39,11 @@ from nodegraph.server.http.file_responses import (
     thumbnail_response,
 )
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.http.responses import OpenFile
 from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
-from nodegraph.weights.file_kinds import without_ending
-
-_HUB = "https://huggingface.co"
-_CODE = "https://github.com"
-_KNOWN: Mapping[str, Sequence[str]] = {
-    "stable-diffusion-v1-5/stable-diffusion-v1-5": (
-        *("stable-diffusion-v1-5", "v1-5-pruned", "v1-5-pruned-emaonly", "sd15", "sd-v1-5"),
-    ),
-    "CompVis/stable-diffusion-v1-4": ("stable-diffusion-v1-4", "sd-v1-4", "sd14"),
-    "Lykon/dreamshaper-8": ("dreamshaper-8", "dreamshaper8"),
-    "prompthero/openjourney": ("openjourney", "openjourney-v1"),
-}
-"""Homes of models of families that are supported, and what their files and folders are called."""
-_PLAIN = re.compile(r"[^a-z0-9]+")
-
-
-def model_source(name: str, folders: Sequence[str]) -> Source:
-    """Return where to get a model.
-
-    Args:
-        name: Name of the model in the workflow.
-        folders: Models folders, for users who may see them; empty for others.
-    """
-    home = _home(name)
-    stem = without_ending(re.split(r"[/\\]", name)[-1])
-    search = SourceLink(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
-    links = [search] if home is None else [SourceLink(home, f"{_HUB}/{home}", True), search]
-    where = f"into {folders[0]}" if folders else "into a models folder of the server"
-    steps = (
-        f"Get a model of {supported()}: a .safetensors file, or a folder in the diffusers layout.",
-        f"Put it {where}, so that its path there is {name}. Or choose another model in the node.",
-        "Run the workflow again: models are found without a restart.",
-    )
-    return Source("model", name, steps, tuple(links))
-
-
-def pack_source(name: str) -> Source:
-    """Return where to get a node pack."""
-    # No install command with this name: anyone may have published another package under it.
-    steps = (
-        f"Ask the author of the workflow where the pack {name} comes from. A pack is code: use "
-        "only packs from people you trust.",
-        "Install it in the environment of nodegraph, or put its file or folder into the packs "
-        "folder.",
-        "Reload the packs in the settings of the server, or restart it.",
-    )
-    search = SourceLink(
-        f"Search for {name}",
-        f"{_CODE}/search?q={quote(f'{name} nodegraph', safe='')}&type=repositories",
-        False,
-    )
-    return Source("pack", name, steps, (search,))
-
-
-def _home(name: str) -> str | None:
-    stem = without_ending(re.split(r"[/\\]", name)[-1]).removesuffix(".ckpt")
-    plain = _PLAIN.sub("", stem.lower())
-    for home, names in _KNOWN.items():
-        if name == home or plain in (_PLAIN.sub("", known) for known in names):
-            return home
-    return None
-
-
-sources_router = APIRouter(prefix="/sources", tags=["models"])
-
-_MOST = 50
-Names = list[Annotated[str, Field(min_length=1, max_length=300)]]
-
-
-class SourceList(BaseModel):
-    """Sources of missing models and node packs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    items: list[shapes.Source]
-    next: str | None = None
-
-
-@sources_router.get(
-    "", summary="Find out where to get models and packs", responses=responses(401, 403, 422)
-)
-async def list_sources(
-    services: TheServices,
-    caller: MayRead,
-    model: Annotated[
-        Names | None, Query(max_length=_MOST, description="Name of a model that is missing.")
-    ] = None,
-    pack: Annotated[
-        Names | None, Query(max_length=_MOST, description="Name of a pack that is missing.")
-    ] = None,
-) -> SourceList:
-    """Return where to find models and packs that a plan reports as missing.
-
-    The server contacts no other site: the answer contains hints for users.
-    """
-    folders = [str(folder) for folder in services.settings.model_folders]
-    shown = folders if caller.may("admin") else []
-    sources = [model_source(name, shown) for name in model or ()]
-    sources += [pack_source(name) for name in pack or ()]
-    return SourceList(items=sources)
-
+from nodegraph.session.settings import read_linked_folders
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -194,6 +103,143 @@ async def get_model_thumbnail(
     )
 
 
+record_router = APIRouter(prefix="/models/record", tags=["models"], route_class=JsonRoute)
+_ModelName = Annotated[str, Query(max_length=1_000, description="Name of the model.")]
+_Word = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+@record_router.get(
+    "", summary="Get what is known about a model", responses=responses(401, 403, 404, 422)
+)
+async def get_model_record(
+    services: TheServices, caller: MayRead, name: _ModelName
+) -> shapes.ModelRecord:
+    """Return the source, license, trigger words and notes of a model, as far as they are known.
+
+    They come from its download, from files beside it (`.civitai.info` and `.json` of other
+    programs) and from its header.
+    """
+    return await services.run_in_thread(_record, services, name, is_admin=caller.may("admin"))
+
+
+class RecordChange(BaseModel):
+    """What people note about a model. Omitted fields stay unchanged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    notes: str | None = Field(None, max_length=300)
+    tags: list[_Word] | None = Field(None, max_length=50)
+    stars: int | None = Field(None, ge=0, le=5)
+    trigger_words: list[_Word] | None = Field(None, max_length=50)
+
+
+@record_router.patch(
+    "",
+    summary="Change the notes, tags and stars of a model",
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def change_model_record(
+    services: TheServices,
+    caller: MayAdmin,
+    name: _ModelName,
+    change: RecordChange,
+) -> shapes.ModelRecord:
+    """Change what people note about a model. It is kept in a file beside the model.
+
+    Null or an empty list stands for what other places say, such as the model's header.
+    """
+    changes = change.model_dump(exclude_unset=True)
+    await services.run_in_thread(_change_record, services, name, changes)
+    services.hub.notify("models.changed")
+    return await services.run_in_thread(_record, services, name, is_admin=True)
+
+
+def _change_record(services: Services, name: str, changes: Mapping[str, object]) -> None:
+    path, _ = _own_model(services, name)
+    change_record(path, changes)
+
+
+class ModelMove(BaseModel):
+    """A new name of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=1_000, examples=["loras/ink.safetensors"])
+    new: str = Field(max_length=400, examples=["loras/drawing/ink.safetensors"])
+
+
+class MovedModel(BaseModel):
+    """A model that was moved."""
+
+    name: str = Field(description="Its name now.")
+
+
+@record_router.post(
+    "/move",
+    summary="Move a model to another name",
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def move_listed_model(services: TheServices, caller: MayAdmin, move: ModelMove) -> MovedModel:
+    """Move a model to another name in its models folder, with its notes and its image."""
+    name = await services.run_in_thread(_moved, services, move)
+    services.hub.notify("models.changed")
+    return MovedModel(name=name)
+
+
+def _moved(services: Services, move: ModelMove) -> str:
+    path, folder = _own_model(services, move.name)
+    return move_model(path, folder, move.new).relative_to(folder).as_posix()
+
+
+@record_router.delete(
+    "",
+    summary="Remove a model from the disk",
+    status_code=204,
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def remove_listed_model(services: TheServices, caller: MayAdmin, name: _ModelName) -> None:
+    """Remove a model from the disk, with the notes and the image beside it."""
+    await services.run_in_thread(lambda: remove_model(_own_model(services, name)[0]))
+    services.hub.notify("models.changed")
+
+
+def _own_model(services: Services, name: str) -> tuple[Path, Path]:
+    """Return the path of a model that may be changed, and its models folder.
+
+    Raises:
+        NotFound: There is no such model.
+        InvalidValue: It is not in a models folder of nodegraph.
+    """
+    settings = services.settings
+    path = _listed_model(services, name).path
+    linked = read_linked_folders(settings.linked_models)
+    return path, models_folder_of(path, settings.model_folders, linked)
+
+
+def _listed_model(services: Services, name: str) -> FoundModel:
+    """Return a model by its name in the list.
+
+    Raises:
+        NotFound: There is no such model.
+    """
+    known = {model.name: model for model in services.listed_models()}
+    if name not in known:
+        raise NotFound("there is no such model", given=ascii(name[:80]))
+    return known[name]
+
+
+def _record(services: Services, name: str, *, is_admin: bool) -> shapes.ModelRecord:
+    """Return what is known about a model.
+
+    Raises:
+        NotFound: There is no such model.
+    """
+    record = shapes.ModelRecord(**asdict(read_facts(_listed_model(services, name).path)))
+    # An address may contain a secret.
+    is_shown = is_admin or "://" not in (record.source or "")
+    return record if is_shown else replace(record, source=None)
+
+
 class ModelWords(BaseModel):
     """Words that a model's text encoder knows."""
 
@@ -212,6 +258,187 @@ async def get_model_words(
 ) -> ModelWords:
     """Return the whole words of the tokenizer's vocabulary; no weights are read."""
     return ModelWords(words=await services.run_in_thread(_words, services, name))
+
+
+class DownloadRequest(BaseModel):
+    """A model to download."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(
+        min_length=1,
+        max_length=2_000,
+        description="`org/name` or `org/name/FILE` of Hugging Face, `civitai:ID`, a hash, or an "
+        "address.",
+        examples=["civitai:128713"],
+    )
+    variant: str | None = Field(None, max_length=100, description="Such as `fp16`.")
+    kind: str | None = Field(None, max_length=100, description="Such as `lora`.")
+    name: str | None = Field(None, max_length=300, description="Name of the file or folder.")
+    allow_pickle: bool = Field(False, description="Also accept pickle files.")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.variant, self.kind, self.allow_pickle, name=self.name)
+
+
+class OfferList(BaseModel):
+    """Models of other sites."""
+
+    items: list[shapes.OfferedModel]
+    next: str | None = None
+
+
+class DownloadList(BaseModel):
+    """All downloads, the newest first."""
+
+    items: list[shapes.ModelDownload]
+    next: str | None = None
+
+
+@router.get(
+    "/search",
+    summary="Search other sites for models",
+    responses=responses(401, 403, 422),
+)
+async def search_models(
+    services: TheServices,
+    caller: MayAdmin,
+    text: Annotated[str, Query(max_length=200, description="Words of its name.")] = "",
+    kind: Annotated[str | None, Query(max_length=100, description="Such as `lora`.")] = None,
+    family: Annotated[str | None, Query(max_length=100, description="Such as `sdxl`.")] = None,
+    source: Annotated[
+        str | None,
+        Query(max_length=100, description="`huggingface` or `civitai`; default: both."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Most models of each source.")] = 20,
+) -> OfferList:
+    """Search Hugging Face and Civitai. The server contacts these sites."""
+    sources = ("huggingface", "civitai") if source is None else (source,)
+    search = partial(
+        services.model_downloads.hubs.search,
+        text,
+        sources=sources,
+        kind=kind,
+        family=family,
+        limit=limit,
+    )
+    hits = await services.run_in_thread(search)
+    return OfferList(items=[build_shape(shapes.OfferedModel, hit) for hit in hits])
+
+
+downloads_router = APIRouter(prefix="/models/downloads", tags=["models"], route_class=JsonRoute)
+_DownloadId = Annotated[str, PathParameter(max_length=64, description="Id of the download.")]
+
+
+@downloads_router.get("", summary="List the downloads of models", responses=responses(401, 403))
+async def list_downloads(services: TheServices, caller: MayRead) -> DownloadList:
+    """Return the downloads with their progress, also those of the command line."""
+    listed = await services.run_in_thread(services.model_downloads.read_all)
+    return DownloadList(items=[_download(services, status, caller) for status in listed])
+
+
+@downloads_router.post(
+    "/plan",
+    summary="Plan a download of a model",
+    responses=responses(400, 401, 403, 413, 415, 422, 503),
+)
+async def plan_download(
+    services: TheServices, caller: MayAdmin, request: DownloadRequest
+) -> shapes.DownloadOffer:
+    """Return which files a download would bring, with sizes and license. Downloads nothing."""
+    plan = await services.run_in_thread(
+        services.model_downloads.resolve, request.source, request.wanted
+    )
+    files = tuple(build_shape(shapes.DownloadFile, file) for file in plan.files)
+    return build_shape(shapes.DownloadOffer, plan, files=files)
+
+
+@downloads_router.post(
+    "",
+    summary="Download a model",
+    status_code=202,
+    responses=responses(400, 401, 403, 413, 415, 422, 503),
+)
+async def start_download(
+    services: TheServices, caller: MayAdmin, request: DownloadRequest
+) -> shapes.ModelDownload:
+    """Start a download into the server's models folder, or continue that of the same model.
+
+    The model appears when it is complete and its digests are right. The download continues after a
+    restart of the server. Websocket notices `models.download` report its progress.
+    """
+    status = await services.run_in_thread(
+        services.model_downloads.start, request.source, request.wanted
+    )
+    return _download(services, status, caller)
+
+
+@downloads_router.post(
+    "/{id}/pause",
+    summary="Pause a download of a model",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def pause_download(
+    services: TheServices, caller: MayAdmin, id: _DownloadId
+) -> shapes.ModelDownload:
+    """Stop a download for now. What has been downloaded stays."""
+    await services.run_in_thread(_known_download, services, id)
+    status = await services.run_in_thread(services.model_downloads.pause, id)
+    return _download(services, status, caller)
+
+
+@downloads_router.post(
+    "/{id}/resume",
+    summary="Continue a download of a model",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def resume_download(
+    services: TheServices, caller: MayAdmin, id: _DownloadId
+) -> shapes.ModelDownload:
+    """Continue a paused or failed download where it was."""
+    await services.run_in_thread(_known_download, services, id)
+    status = await services.run_in_thread(services.model_downloads.resume, id)
+    return _download(services, status, caller)
+
+
+@downloads_router.delete(
+    "/{id}",
+    summary="Cancel a download of a model",
+    status_code=204,
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def cancel_download(services: TheServices, caller: MayAdmin, id: _DownloadId) -> None:
+    """Stop a download and remove its parts. Of a finished one, only the record is removed."""
+    await services.run_in_thread(_known_download, services, id)
+    await services.run_in_thread(services.model_downloads.cancel, id)
+
+
+def _known_download(services: Services, id_: str) -> None:
+    """Check that there is a download.
+
+    Raises:
+        NotFound: There is none of this id.
+    """
+    if id_ not in (status.id for status in services.model_downloads.read_all()):
+        raise NotFound("there is no such download", given=ascii(id_[:80]))
+
+
+def _download(services: Services, status: DownloadStatus, caller: Caller) -> shapes.ModelDownload:
+    plan = status.plan
+    return shapes.ModelDownload(
+        id=status.id,
+        name=plan.name,
+        # An address may contain a secret.
+        source=plan.source if caller.may("admin") else "",
+        state=status.state,
+        bytes=plan.bytes,
+        done=status.done,
+        speed=status.speed,
+        seconds_left=status.seconds_left,
+        error=None if status.error is None else services.places.redact(status.error),
+        created=status.created,
+    )
 
 
 def _words(services: Services, name: str) -> list[str]:

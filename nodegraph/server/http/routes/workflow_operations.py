@@ -1,15 +1,23 @@
-"""Routes that check, plan, import or export a workflow; nothing is stored."""
+"""Routes that check, plan, import or export a workflow; nothing is stored.
+
+Hints where to get what a plan reports as missing contact no other site: the home of the few models
+listed here is known; for all others, a hint names where to search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from nodegraph.client import shapes
+from nodegraph.client.shapes import Source, SourceLink
 from nodegraph.client.shapes.schema import Finding
+from nodegraph.families.identification import supported
 from nodegraph.jobs.supervisor.errors import QuestionFailed
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import Refused, TooLarge
@@ -21,6 +29,7 @@ from nodegraph.server.services import Services
 from nodegraph.server.settings import BodyLimits
 from nodegraph.server.workflows.checks import parse_workflow
 from nodegraph.server.workflows.job_requests import WorkflowWish, plan_request, validate_request
+from nodegraph.weights.file_kinds import without_ending
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 
@@ -188,3 +197,103 @@ async def validate_workflow(
 async def plan_workflow(services: TheServices, caller: MayRead, body: WorkflowWish) -> Response:
     """Return what a run would do, node by node, with its expected time and memory."""
     return json_response(await plan_request(services, caller, body))
+
+
+_HUB = "https://huggingface.co"
+_CODE = "https://github.com"
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": (
+        *("stable-diffusion-v1-5", "v1-5-pruned", "v1-5-pruned-emaonly", "sd15", "sd-v1-5"),
+    ),
+    "CompVis/stable-diffusion-v1-4": ("stable-diffusion-v1-4", "sd-v1-4", "sd14"),
+    "Lykon/dreamshaper-8": ("dreamshaper-8", "dreamshaper8"),
+    "prompthero/openjourney": ("openjourney", "openjourney-v1"),
+}
+"""Homes of models of families that are supported, and what their files and folders are called."""
+_PLAIN = re.compile(r"[^a-z0-9]+")
+
+
+def model_source(name: str, folders: Sequence[str]) -> Source:
+    """Return where to get a model.
+
+    Args:
+        name: Name of the model in the workflow.
+        folders: Models folders, for users who may see them; empty for others.
+    """
+    home = _home(name)
+    stem = without_ending(re.split(r"[/\\]", name)[-1])
+    search = SourceLink(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
+    links = [search] if home is None else [SourceLink(home, f"{_HUB}/{home}", True), search]
+    where = f"into {folders[0]}" if folders else "into a models folder of the server"
+    steps = (
+        f"Get a model of {supported()}: a .safetensors file, or a folder in the diffusers layout.",
+        f"Put it {where}, so that its path there is {name}. Or choose another model in the node.",
+        "Run the workflow again: models are found without a restart.",
+    )
+    return Source("model", name, steps, tuple(links))
+
+
+def pack_source(name: str) -> Source:
+    """Return where to get a node pack."""
+    # No install command with this name: anyone may have published another package under it.
+    steps = (
+        f"Ask the author of the workflow where the pack {name} comes from. A pack is code: use "
+        "only packs from people you trust.",
+        "Install it in the environment of nodegraph, or put its file or folder into the packs "
+        "folder.",
+        "Reload the packs in the settings of the server, or restart it.",
+    )
+    search = SourceLink(
+        f"Search for {name}",
+        f"{_CODE}/search?q={quote(f'{name} nodegraph', safe='')}&type=repositories",
+        False,
+    )
+    return Source("pack", name, steps, (search,))
+
+
+def _home(name: str) -> str | None:
+    stem = without_ending(re.split(r"[/\\]", name)[-1]).removesuffix(".ckpt")
+    plain = _PLAIN.sub("", stem.lower())
+    for home, names in _KNOWN.items():
+        if name == home or plain in (_PLAIN.sub("", known) for known in names):
+            return home
+    return None
+
+
+sources_router = APIRouter(prefix="/sources", tags=["models"])
+
+_MOST = 50
+Names = list[Annotated[str, Field(min_length=1, max_length=300)]]
+
+
+class SourceList(BaseModel):
+    """Sources of missing models and node packs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[shapes.Source]
+    next: str | None = None
+
+
+@sources_router.get(
+    "", summary="Find out where to get models and packs", responses=responses(401, 403, 422)
+)
+async def list_sources(
+    services: TheServices,
+    caller: MayRead,
+    model: Annotated[
+        Names | None, Query(max_length=_MOST, description="Name of a model that is missing.")
+    ] = None,
+    pack: Annotated[
+        Names | None, Query(max_length=_MOST, description="Name of a pack that is missing.")
+    ] = None,
+) -> SourceList:
+    """Return where to find models and packs that a plan reports as missing.
+
+    The server contacts no other site: the answer contains hints for users.
+    """
+    folders = [str(folder) for folder in services.settings.model_folders]
+    shown = folders if caller.may("admin") else []
+    sources = [model_source(name, shown) for name in model or ()]
+    sources += [pack_source(name) for name in pack or ()]
+    return SourceList(items=sources)

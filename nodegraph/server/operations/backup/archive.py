@@ -98,7 +98,9 @@ DERIVED = tuple(
 IGNORED = re.compile(r"cache|lost\+found|.*-lock|\.DS_Store|\.restore.*")
 """Names in a home folder that are empty as far as a restore goes."""
 
-_PASSING = re.compile(r"\.[0-9a-f]{16}\.tmp|\..*\.[0-9a-f]{8}\.tmp|__pycache__|.*\.part")
+_PASSING = re.compile(
+    r"\.[0-9a-f]{16}\.tmp|\..*\.[0-9a-f]{8}\.tmp|__pycache__|\.downloads|.*\.part"
+)
 
 
 def is_passing(name: str) -> bool:
