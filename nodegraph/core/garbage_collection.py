@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 from nodegraph.errors import NodegraphError
 
+_THRESHOLDS = (50_000, 20, 10)
+"""New objects before a search of the youngest generation, and searches of one before the next's."""
+
 
 class PausedGC:
     """Puts the collector off to the end of the `with`.
@@ -26,6 +29,18 @@ class PausedGC:
     def __exit__(self, *_: object) -> None:
         if self._was_enabled:
             gc.enable()
+
+
+def collect_rarely() -> None:
+    """Enable the collector, for a process that imports libraries and computes with large tensors.
+
+    What there is stays: it is left out of all searches. Python searches after 700 new objects, and
+    importing libraries makes a million that stay: half a second of a first image went into that.
+    Where memory runs short, `residency` collects garbage at once.
+    """
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+    gc.enable()
 
 
 def release_frames(error: BaseException) -> None:

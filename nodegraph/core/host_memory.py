@@ -11,6 +11,9 @@ from typing import NamedTuple
 SHARE = 0.85
 """Of the memory, that the worker processes of a server may take together."""
 
+_WEIGHTS_SHARE = 0.6
+"""Of the memory, for weights: the rest is for the work with them, results and others."""
+
 
 class HostMemory(NamedTuple):
     """In bytes.
@@ -28,6 +31,12 @@ def total_memory() -> int | None:
     """Bytes that there are in all, as `host_memory` tells; a limit counts as it was at first."""
     memory = host_memory()
     return None if memory is None else memory.total
+
+
+def host_weights_budget() -> int | None:
+    """Bytes of weights that are kept in the host's memory where no setting says how many."""
+    total = total_memory()
+    return None if total is None else int(total * _WEIGHTS_SHARE)
 
 
 def host_memory(root: Path = Path("/")) -> HostMemory | None:

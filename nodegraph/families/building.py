@@ -33,7 +33,7 @@ from nodegraph.core.digests import import_verified
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.vocabulary import read_clip_vocabulary
-from nodegraph.weights.lazy import diffusers, transformers
+from nodegraph.weights.lazy import diffusers, stand_ins, transformers
 from nodegraph.weights.single_files.base import fault_text
 from nodegraph.weights.tokenizer_files import (
     SUFFIX,
@@ -127,6 +127,31 @@ class ThreadDtype(TorchFunctionMode):
         is_open = options.get("dtype") is None and options.get("out") is None
         if is_open and (func in _FLOATING or (func in _AS_GIVEN and _is_of_floats(args, options))):
             options["dtype"] = self._dtype
+        return func(*args, **options)
+
+
+class _PlainMeta(TorchFunctionMode):
+    """Inside the `with`, this thread needs no compiler of torch for tensors on `meta`.
+
+    Of a range on `meta` and of what is like a tensor there, torch computes the shape in Python. For
+    that it imports sympy, which takes longer than building a small model.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        device = options.get("device")
+        if func is torch.arange and device is not None and torch.device(device).type == "meta":
+            return func(*args, **{**options, "device": "cpu"}).to("meta")
+        if func is torch.empty_like and device is not None and options.keys() == {"device"}:
+            like = args[0]
+            if like.is_meta and like.is_contiguous():
+                return torch.empty(like.shape, dtype=like.dtype, device=device)
         return func(*args, **options)
 
 
@@ -282,15 +307,16 @@ def transformers_module(
             f"the weights in {path} are integers, which cannot be read as a model",
             expected="float32, float16 or bfloat16",
         )
-    model, report = with_thread_dtype(kind).from_pretrained(
-        None,
-        config=config,
-        state_dict=tensors,
-        torch_dtype=kinds[0],
-        output_loading_info=True,
-        # Reported below, by name.
-        ignore_mismatched_sizes=True,
-    )
+    with stand_ins(), _PlainMeta():
+        model, report = with_thread_dtype(kind).from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            torch_dtype=kinds[0],
+            output_loading_info=True,
+            # Reported below, by name.
+            ignore_mismatched_sizes=True,
+        )
     refuse_misfits(
         path,
         missing=report["missing_keys"],

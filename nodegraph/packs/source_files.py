@@ -58,12 +58,23 @@ def cached_module(digest: Digest, package: str) -> ModuleSource | None:
 
 def _parsed(data: bytes, package: str) -> ModuleSource:
     items = parse_source(data)
-    imports = tuple(dict.fromkeys(_imports(items, package)))
+    imports = tuple(dict.fromkeys(_imports(_only(items, *_IMPORTING), package)))
     bound = frozenset(item.bound for item in imports)
     texts = frozenset(_texts(items) if _gives_graph(items, package) else ())
-    made, used = bound.intersection(_made(items)), bound.intersection(_used(items))
+    made = bound.intersection(_made(_only(items, ast.Name, *_DEFINING)))
+    used = bound.intersection(_used(_only(items, ast.Name, ast.Call)))
     variables = frozenset(_variables(items, package))
     return ModuleSource(digest_bytes(data), imports, made, used, variables, texts)
+
+
+_IMPORTING = (ast.Import, ast.ImportFrom, ast.Call)
+_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _only(items: Sequence[ast.AST], *kinds: type[ast.AST]) -> list[ast.AST]:
+    """The nodes of some kinds: what asks each node for more would take most of the time."""
+    wanted = frozenset(kinds)
+    return [item for item in items if type(item) in wanted]
 
 
 def _imports(items: Sequence[ast.AST], package: str) -> Iterator[Import]:
@@ -87,7 +98,7 @@ def _made(items: Sequence[ast.AST]) -> Iterator[str]:
     for item in items:
         if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
             yield item.id
-        elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        elif isinstance(item, _DEFINING):
             yield item.name
 
 
@@ -103,7 +114,7 @@ def _used(items: Sequence[ast.AST]) -> Iterator[str]:
 def _variables(items: Sequence[ast.AST], package: str) -> Iterator[str]:
     """Environment variables that are read by a name that stands there, wherever in the module."""
     is_elsewhere = False
-    for item in items:
+    for item in _only(items, ast.Subscript, ast.Call):
         key: ast.expr | None = None
         if isinstance(item, ast.Subscript) and _name(item.value) == "environ":
             key = item.slice

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.core.host_memory import SHARE, host_weights_budget, total_memory
 from nodegraph.jobs.cluster.autoscaling import (
     WorkerKind,
     count_worker_slots,
@@ -26,7 +26,6 @@ from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, ClusterKind, Retention, ServerSettings
 from nodegraph.session.devices import visible_gpu_count
 from nodegraph.session.settings import Settings, path_redactor
-from nodegraph.session.weights import host_weights_budget
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.connection import Node

@@ -66,7 +66,6 @@ from nodegraph.server.workflows.checks import PackChecks
 from nodegraph.server.workflows.model_watch import ModelWatch, RemoteModelWatch
 from nodegraph.server.workflows.node_types import DeclaredTypes, NodeTypeCache
 from nodegraph.session.settings import Settings, path_redactor
-from nodegraph.session.weights import attach_remote_models
 from nodegraph.store.remote.object_storage import open_storage
 from nodegraph.weights.attached_models import find_remote_store
 
@@ -351,7 +350,10 @@ class Services:
             opened.push_async_callback(cancel_and_wait, asyncio.create_task(task(), name=name))
 
     def _open_remote_watch(self, opened: AsyncExitStack) -> RemoteModelWatch | None:
-        opened.callback(attach_remote_models(self.settings))
+        if self.settings.remote_models:
+            from nodegraph.session.weights import attach_remote_models  # few have any
+
+            opened.callback(attach_remote_models(self.settings))
         model_store = find_remote_store(self.settings.remote_models_folder)
         if model_store is None:
             return None

@@ -309,7 +309,21 @@ def _has_annotated_type(setting: Field[Any], value: Any) -> bool:
     inside = {"Folders": Path, "Names": str}.get(kind.partition(" ")[0])
     if inside is not None:
         return isinstance(value, tuple) and all(isinstance(item, inside) for item in value)
+    if kind.startswith("Bytes"):
+        return type(value) is int and value >= 0
     return kind == "str" and type(value) is str
+
+
+def _from_json(name: str, value: Any) -> Any:
+    """A setting that may be as JSON has it, in its own type; others as they are."""
+    kind = str(Settings.__annotations__.get(name)).partition(" ")[0]
+    if kind == "FolderPath" and isinstance(value, str):
+        return Path(value)
+    if kind == "Names" and isinstance(value, list):
+        return tuple(value)
+    if kind == "Folders" and isinstance(value, list):
+        return tuple(Path(item) if isinstance(item, str) else item for item in value)
+    return value
 
 
 def path_redactor(settings: Settings, database: str | None = None) -> PathRedactor:
@@ -358,11 +372,11 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     """Return the current settings, from flags, environment variables and the config file.
 
     Args:
-        flags: Explicit values, which override all others.
+        flags: Explicit values, which override all others. Paths and lists may be as in JSON.
     Raises:
         InvalidFile: The config file or a variable has a wrong name or value; all are listed.
     """
-    explicit = dict(flags or {})
+    explicit = {name: _from_json(name, value) for name, value in (flags or {}).items()}
     home = explicit.get("home") or os.environ.get(HOME)
     if home:
         explicit["home"] = _at_home(Path(home))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import Footprint
 from nodegraph.core.garbage_collection import PausedGC
-from nodegraph.core.host_memory import total_memory
+from nodegraph.core.host_memory import host_weights_budget
 from nodegraph.core.values import PipelineComponent, Recipe
 from nodegraph.engine.call_records import RECIPES
 from nodegraph.engine.planning.device_memory import DeviceMemory
@@ -115,8 +115,6 @@ def attach_remote_models(settings: Settings) -> Callable[[], None]:
     return partial(detach, remote)
 
 
-_WEIGHTS_SHARE = 0.6
-"""Of the host's memory, for weights: the rest is for the work with them, results and others."""
 _WORK_SHARE = 0.125
 """Of the host's memory, that stays free for work when weights are loaded."""
 _DEVICE_WORK_SHARE = 0.25
@@ -163,12 +161,6 @@ def _budgets(settings: Settings, device: str) -> dict[str, int]:
     if settings.weights_budget is not None:
         budgets[device] = settings.weights_budget
     return budgets
-
-
-def host_weights_budget() -> int | None:
-    """Bytes of weights that are kept in the host's memory where no setting says how many."""
-    total = total_memory()
-    return None if total is None else int(total * _WEIGHTS_SHARE)
 
 
 def device_weights_budget(device: str) -> int | None:

@@ -10,6 +10,55 @@ import pytest
 import nodegraph.core
 from tests.messages import raises
 
+POSTPONED = """
+import builtins, sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
+plain = builtins.__import__
+from nodegraph.weights.lazy import diffusers, transformers
+assert builtins.__import__ is plain
+later = {"accelerate", "diffusers.quantizers.auto"}
+later |= {"diffusers.models.transformers.transformer_flux"}
+assert not later & sys.modules.keys()
+
+from diffusers.models import modeling_utils
+assert modeling_utils.accelerate.__version__ == version("accelerate")
+from diffusers.hooks.group_offloading import AlignDevicesHook
+assert not isinstance(object(), AlignDevicesHook)
+assert not later & sys.modules.keys()
+from accelerate.hooks import AlignDevicesHook as Hook
+assert isinstance(Hook(), AlignDevicesHook) and isinstance(AlignDevicesHook(), Hook)
+assert modeling_utils.accelerate.hooks is sys.modules["accelerate.hooks"]
+
+from diffusers.quantizers.base import DiffusersQuantizer
+assert issubclass(DiffusersQuantizer, modeling_utils.DiffusersQuantizer)
+from diffusers.quantizers import DiffusersAutoQuantizer, DiffusersQuantizer as Base
+assert Base is DiffusersQuantizer
+assert modeling_utils.DiffusersAutoQuantizer.from_config == DiffusersAutoQuantizer.from_config
+
+names = {}
+exec("from diffusers.models.autoencoders import *", names)
+assert names["AutoencoderKLWan"] is diffusers.AutoencoderKLWan
+assert import_module("diffusers.models.transformers").transformer_flux.FluxTransformer2DModel
+assert not hasattr(import_module("diffusers.models.transformers"), "nonsense")
+classes = [name for name in dir(diffusers.models) if name.endswith("Model")]
+with ThreadPoolExecutor(4) as pool:
+    assert all(pool.map(lambda name: getattr(diffusers, name, diffusers), classes))
+assert builtins.__import__ is plain
+assert "torch._dynamo" not in sys.modules
+
+assert dict(diffusers.utils.import_utils._package_map) == packages_distributions()
+from transformers.utils import import_utils
+package = transformers.models.__path__[0]
+structure = import_utils.create_import_structure_from_path.__wrapped__(package)
+listed = import_utils.spread_import_structure(structure)
+assert import_utils.define_import_structure(package) == listed
+assert {"BertModel", "CLIPTextModel"} <= set(dir(transformers))
+assert transformers.models.bert.BertModel is transformers.BertModel
+"""
+"""What is imported later is the same as ever."""
+
 STAND_INS = """
 import sys
 from nodegraph.weights.lazy import diffusers
@@ -80,6 +129,12 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(nodegraph.core, name) is not None for name in nodegraph.core.__all__)
     with raises(AttributeError):
         _ = nodegraph.core.nonsense
+
+
+def test_what_libraries_import_later_is_what_they_would_have() -> None:
+    command = [sys.executable, "-c", POSTPONED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
 
 
 def test_stand_ins_of_rarely_used_libraries_do_what_those_do() -> None:

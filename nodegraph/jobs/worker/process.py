@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from nodegraph.core.garbage_collection import collect_rarely
 from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.supervisor.crash_evidence import Recorder
@@ -127,6 +128,7 @@ class Process:
 
     def run(self) -> None:
         """Live; returns once it is over."""
+        gc.disable()  # for the imports of the start, which make no garbage
         self._heartbeats.start()
         self._events.start()
         # Imported only now, as it takes a while, in which the server hears that this lives.
@@ -140,9 +142,7 @@ class Process:
                 OrderReader(
                     self._pipes.orders, self._handle_message, self._handle_server_gone
                 ).start()
-                # What lives for ever needn't be looked at by the garbage collector.
-                gc.collect()
-                gc.freeze()
+                collect_rarely()
                 self._outbox.send(self._ready(session))
                 loop.run_until_complete(role.serve())
         finally:

@@ -23,6 +23,7 @@ from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
 from nodegraph.jobs.worker.planner import Planner, PlannerAnswers, Role
+from nodegraph.session.devices import share_cores
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 
@@ -58,9 +59,13 @@ def open_role(
         finally:
             answers.close()
         return
+    has_torch = launch.warm and find_spec("torch") is not None
+    if has_torch:
+        # Before packs are read: where they are new, the planner has written them down meanwhile.
+        share_cores()  # which has an effect before torch is there, and none after
+        import_module("torch")
     with _session(launch) as session:
         device = session.environment.device
-        has_torch = launch.warm and find_spec("torch") is not None
         _warm(session, device, libraries=has_torch)
         runner = JobRunner(session, outbox, events, loop)
         worker = HelperRunner(runner, session, outbox, loop)

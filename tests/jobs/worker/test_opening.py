@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,16 @@ from nodegraph.jobs.worker import startup as opening
 from nodegraph.jobs.worker.startup import LIBRARIES, Preloader
 
 PATIENCE = 60.0
+OPENED = """
+import os, sys
+from nodegraph.jobs.supervisor.worker_spec import Launch
+from nodegraph.jobs.worker.startup import open_role
+launch = Launch(os.getpid(), "", "worker", {"home": sys.argv[1], "memory_cache": 5}, (), True)
+with open_role(launch, None, None, None):
+    print("torch" in sys.modules, "pydantic" in sys.modules, os.environ["GOMP_SPINCOUNT"])
+"""
+
+SET_BY_USERS = ("GOMP_", "OMP_", "NODEGRAPH_")
 
 Begin = Callable[[Callable[[], bool], list[str]], Preloader]
 
@@ -53,6 +65,17 @@ def until(is_so: Callable[[], object]) -> None:
     while not is_so():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.001)
+
+
+def test_a_worker_limits_spinning_before_it_imports_torch_and_reads_settings_without_pydantic(
+    tmp_path: Path,
+) -> None:
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(SET_BY_USERS)
+    }
+    command = [sys.executable, "-c", OPENED, str(tmp_path)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "3000"]
 
 
 def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str], begin: Begin) -> None:

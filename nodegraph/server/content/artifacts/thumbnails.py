@@ -20,7 +20,6 @@ from typing import Generic, TypeVar
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
 from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TakesTooLong
-from nodegraph.server.content.files.pictures import plain_tile
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.responses import OpenFile
@@ -257,6 +256,9 @@ class Thumbnails:
                 given=digest,
                 expected=problem.expected,
             )
+        # The server's start has no use for Pillow.
+        from nodegraph.server.content.files.pictures import plain_tile
+
         return Thumbnail(await asyncio.to_thread(plain_tile, side, problem.message), problem)
 
     async def texts(

@@ -15,7 +15,6 @@ from nodegraph.media.molecules.molecule_files import molecule_format
 from nodegraph.media.shapes.shape_files import shape_format
 from nodegraph.media.videos.containers import MATROSKA
 from nodegraph.media.videos.video_files import is_video_header
-from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.body import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
@@ -126,6 +125,9 @@ def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
     if file_type == "safetensors":
         read_open_header(file, size, "the file", most=_LARGEST_HEADER)
         return Kind(file_type, "application/vnd.safetensors")
+    # The server's start has no use for Pillow.
+    from nodegraph.server.content.files.pictures import read_picture
+
     picture = read_picture(file, pixels=rules.pixels)
     return Kind(file_type, picture.media_type, picture.width, picture.height)
 
