@@ -3,6 +3,7 @@ import "@/commands";
 import { dropFailedStyles } from "@/components/shell/lazyPart";
 import { unreadField } from "@/components/widgets/useDraft";
 import { switchLanguage } from "@/i18n";
+import { followAddress } from "@/store/address";
 import { startAutosave } from "@/store/autosave";
 import { followComposing } from "@/store/composing";
 import { startRunningOnChange } from "@/store/runOnChange";
@@ -14,6 +15,7 @@ import { followTheme } from "@/theme/apply";
 export async function startEditor(): Promise<void> {
   followTheme(useSettings.getState().theme)();
   followOtherTabs();
+  followAddress();
   dropFailedStyles();
   // Before all others that listen to keys.
   followComposing();

@@ -64,6 +64,12 @@ def test_the_editor_s_node_types_are_the_built_in_ones(tmp_path: Path) -> None:
     assert other == [], "make it anew: python scripts/node_types.py"
 
 
+def test_the_editor_s_sizes_of_families_are_their_own() -> None:
+    script = runpy.run_path(str(EDITOR / "scripts" / "family_sizes.py"))
+    known = json.loads((EDITOR / script["TARGET"]).read_text(encoding="utf-8"))
+    assert known == json.loads(script["family_sizes"]()), "python scripts/family_sizes.py"
+
+
 def test_all_that_was_built_is_in_the_wheel() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["nodegraph"]

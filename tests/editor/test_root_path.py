@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.editor.conftest import NewBrowser, knowing_home
 from tests.editor.editing import expect_picture
@@ -58,4 +58,10 @@ def test_below_a_path_the_first_page_makes_a_picture_that_stays(
     # Of what is fetched later: parts of the page, and the file as it is.
     picture.dblclick()
     expect_picture(editor.page.get_by_role("dialog").locator("img"))
+    # The page without a graph has its address there, too.
+    editor.page.goto(f"{PATH}/generate")
+    expect(editor.page.get_by_label("Prompt", exact=True)).to_be_visible()
+    editor.top.get_by_role("button", name="Graph").click()
+    editor.ready()
+    assert editor.page.evaluate("location.pathname") == f"{PATH}/"
     assert server.proxy.strays == []

@@ -61,6 +61,17 @@ def test_the_page_comes_with_a_policy_that_lets_no_foreign_script_run(serving: H
     assert answer.headers["referrer-policy"] == "same-origin"
 
 
+def test_the_page_has_an_address_for_those_who_want_no_graph(serving: Hosted) -> None:
+    page, view = got(serving, "/"), got(serving, "/generate")
+    assert (view.status_code, view.content) == (200, page.content)
+    for name in ("etag", "content-security-policy", "referrer-policy", "cache-control"):
+        assert view.headers[name] == page.headers[name]
+    # A link elsewhere may lead there, too.
+    assert got(serving, "/generate", **LINK).content == PAGE
+    slash = got(serving, "/generate/")
+    assert (slash.status_code, httpx.URL(slash.headers["location"]).path) == (307, "/generate")
+
+
 def test_the_page_is_asked_for_each_time_and_sent_only_if_it_changed(
     serving: Hosted, built: Path
 ) -> None:

@@ -5,6 +5,7 @@ import { nodesOf } from "@/model/scope";
 import { useCatalogue } from "@/store/catalogue";
 import { mayRun, useConnection } from "@/store/connection";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { generate, useGenerate } from "@/store/generate";
 import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { notify } from "@/store/notices";
 import { runNames } from "@/store/places";
@@ -20,7 +21,7 @@ import {
   useRunning,
 } from "@/store/running";
 import { useSettings } from "@/store/settings";
-import { confirm } from "@/store/ui";
+import { confirm, useUi } from "@/store/ui";
 import type { Command } from "./registry";
 
 export const commands: readonly Command[] = [
@@ -30,7 +31,7 @@ export const commands: readonly Command[] = [
     group: "run",
     keys: ["mod+enter"],
     inText: true,
-    run: () => runAll(false),
+    run: () => (isGenerating() ? generateUnlessHeld() : runAll(false)),
   },
   {
     id: "run-first",
@@ -73,7 +74,7 @@ export const commands: readonly Command[] = [
     label: "running.cancelDocument",
     group: "run",
     when: () => currentJob() !== null,
-    run: () => cancelAll(useDocuments.getState().active),
+    run: () => cancelAll(shownId()),
   },
   {
     id: "cancel-all",
@@ -149,12 +150,16 @@ async function runAll(first: boolean): Promise<void> {
 }
 
 /** Whether a text that can't be read stands in a field: the value before it would be run with. */
-function isHeldByField(): boolean {
-  const field = unreadField();
+function isHeldByField(idPrefix = ""): boolean {
+  const field = unreadField(idPrefix);
   if (field === null) return false;
   field.focus();
   notify({ kind: "info", title: t("running.unread"), key: "unread" });
   return true;
+}
+
+async function generateUnlessHeld(): Promise<void> {
+  if (!isHeldByField("generate/")) await generate();
 }
 
 /** Up to the nodes that are named, or selected. */
@@ -186,9 +191,18 @@ function namesIn(context: unknown): readonly string[] {
   return typeof node === "string" ? [node] : [];
 }
 
+function isGenerating(): boolean {
+  return useUi.getState().view === "generate";
+}
+
+/** By which the jobs are known of what is shown: the page without a graph, or the document. */
+function shownId(): string {
+  return isGenerating() ? useGenerate.getState().id : useDocuments.getState().active;
+}
+
 /** What the active document does just now: what runs, or else what is next. */
 function currentJob(): JobView | null {
-  const jobs = jobsOfDocument(useJobs.getState(), useDocuments.getState().active);
+  const jobs = jobsOfDocument(useJobs.getState(), shownId());
   const open = jobs.filter((job) => !isEnded(job) && job.wanted !== "cancel");
   return open.find((job) => job.state === "running") ?? open.at(-1) ?? null;
 }

@@ -8,6 +8,7 @@ import {
   PanelLeft,
   PanelRight,
   Settings,
+  Sparkles,
   Sun,
   SunMoon,
 } from "lucide-react";
@@ -110,6 +111,18 @@ export const commands: readonly Command[] = [
     run: openDialog("settings"),
   },
   { id: "help.about", label: "shell.about", group: "help", run: openDialog("about") },
+  {
+    id: "view.generate",
+    label: "shell.generate",
+    group: "view",
+    keys: ["alt+m"],
+    icon: Sparkles,
+    checked: () => useUi.getState().view === "generate",
+    run: () => {
+      const { view, setView } = useUi.getState();
+      setView(view === "generate" ? "graph" : "generate");
+    },
+  },
   side("left", ["alt+["], PanelLeft),
   side("right", ["alt+]"], PanelRight),
   side("bottom", ["mod+j"], PanelBottom),

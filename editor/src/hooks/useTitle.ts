@@ -2,14 +2,22 @@
 import { useEffect, useState } from "react";
 import { t } from "@/i18n";
 import { useActive } from "@/store/documents";
+import { useGenerate } from "@/store/generate";
+import { shownJob, useJobs } from "@/store/jobs";
+import { useUi } from "@/store/ui";
 import { useShownJob } from "./useNodeRun";
 
 const NAME = "nodegraph";
 
 /** Keep the page's title up to date; once for a page. */
 export function useTitle(): void {
-  const title = useActive((_, workflow) => workflow.title) || t("running.untitled");
-  const job = useShownJob();
+  const isGenerate = useUi(({ view }) => view === "generate");
+  const workflow = useActive((_, shown) => shown.title) || t("running.untitled");
+  const title = isGenerate ? t("shell.view.generate") : workflow;
+  const ofDocument = useShownJob();
+  const page = useGenerate(({ id }) => id);
+  const ofPage = useJobs((state) => shownJob(state, page));
+  const job = isGenerate ? ofPage : ofDocument;
   const state = job?.state ?? null;
   const percent = state === "running" ? Math.floor(100 * (job?.progress ?? 0)) : 0;
   const ended = useEndedUnseen(job?.id ?? null, state);

@@ -75,6 +75,20 @@ export function problemWords(problem: {
   return inWords(isOfPort ? `${port} ${message}` : message);
 }
 
+/** What is wrong and what to do about it, in sentences. */
+export function problemText({
+  message,
+  hint: given,
+}: {
+  readonly message: string;
+  readonly hint?: string | null;
+}): string {
+  const hint = given && inWords(given);
+  const said = inWords(message.charAt(0).toUpperCase() + message.slice(1));
+  const sentence = /[.!?]$/.test(said) ? said : `${said}.`;
+  return hint ? `${sentence} ${hint}` : sentence;
+}
+
 const LARGEST = ["terabytes", 1e12] as const;
 const SIZES = [["kilobytes", 1e3], ["megabytes", 1e6], ["gigabytes", 1e9], LARGEST] as const;
 

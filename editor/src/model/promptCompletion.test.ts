@@ -17,6 +17,7 @@ const SOURCES: PromptSources = {
     { name: "loras/ink_sketch.safetensors", words: "ink drawing" },
     { name: "tiny/lcm_lora", words: "" },
   ],
+  tags: [{ name: "fuji_(fruit)", count: 40, aliases: ["malus"] }],
   words: ["red", "green", "soft", "reddish", "glow"],
 };
 
@@ -97,4 +98,13 @@ test("unasked, a LoRA is taken by Tab only where nothing else can be meant", () 
   };
   expect(first("a fox, lc|")).toBeUndefined();
   expect(first("a fox <lora:lc|")).toBe("lora");
+});
+
+test("tags of a list are proposed by name or alias, as prompts write them", () => {
+  expect(said("a leaf, fuj|")).toEqual(["tag: a leaf, fuji \\(fruit\\)"]);
+  expect(said("a leaf, Malu|")).toEqual(["tag: a leaf, fuji \\(fruit\\)"]);
+  const [found] = proposed("malus|").found;
+  expect(found?.tag).toMatchObject({ alias: "malus", tag: { count: 40 } });
+  // The tag is what stands there already.
+  expect(said("fuji \\(fruit\\)|")).toEqual([]);
 });

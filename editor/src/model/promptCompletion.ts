@@ -1,10 +1,13 @@
 /** What may be meant by the beginning of a word or phrase of a prompt. */
+import { type FoundTag, type Tag, tagsFor, tagText } from "./generate/tags";
 
 export interface PromptSources {
   /** Whole prompts that were run, the newest first. */
   readonly prompts: readonly string[];
   readonly embeddings: readonly EmbeddingSource[];
   readonly loras: readonly LoraSource[];
+  /** Of the list that somebody has chosen, the most used first. */
+  readonly tags: readonly Tag[];
   /** That the text encoder knows, the most common first. */
   readonly words: readonly string[];
 }
@@ -24,9 +27,15 @@ export interface LoraSource {
   readonly words: string;
 }
 
-export const NO_SOURCES: PromptSources = { prompts: [], embeddings: [], loras: [], words: [] };
+export const NO_SOURCES: PromptSources = {
+  prompts: [],
+  embeddings: [],
+  loras: [],
+  tags: [],
+  words: [],
+};
 
-export type ProposalKind = "prompt" | "phrase" | "embedding" | "lora" | "word";
+export type ProposalKind = "prompt" | "phrase" | "embedding" | "lora" | "tag" | "word";
 
 export interface Proposal {
   readonly kind: ProposalKind;
@@ -38,6 +47,8 @@ export interface Proposal {
   readonly lora?: LoraSource;
   /** Whose word the text encoder is taught by a node. */
   readonly embedding?: EmbeddingSource;
+  /** With how often it is used, and the alias that was typed. */
+  readonly tag?: FoundTag;
 }
 
 /** Letters that are typed before anything is proposed unasked. */
@@ -47,6 +58,7 @@ const MOST: Readonly<Record<ProposalKind, number>> = {
   phrase: 4,
   embedding: 4,
   lora: 4,
+  tag: 8,
   word: 8,
 };
 const MOST_IN_ALL = 12;
@@ -77,6 +89,7 @@ export function proposalsFor(
         ...ofPrompts(text, caret, sources.prompts, asked),
         ...ofPhrases(phrase, sources.prompts),
         ...(word.length >= LEAST ? ofLoras(word, phrase, sources.loras) : []),
+        ...(phrase.length >= LEAST ? ofTags(phrase, sources.tags) : []),
         ...(asked || word.length >= LEAST ? ofWords(word, sources, asked) : []),
       ];
   const placed = found.map(({ typed, ...each }) => ({
@@ -145,6 +158,7 @@ interface Found {
   readonly typed: string;
   readonly lora?: LoraSource;
   readonly embedding?: EmbeddingSource;
+  readonly tag?: FoundTag;
 }
 
 /** Earlier prompts that begin as this one, or any where there is none yet. */
@@ -169,6 +183,16 @@ function ofPhrases(typed: string, prompts: readonly string[]): readonly Found[] 
   const found = [...phrases].filter((phrase) => goesOn(phrase.trimEnd(), typed));
   const shown = found.slice(0, MOST.phrase);
   return shown.map((phrase) => ({ kind: "phrase", text: phrase.trimEnd(), typed }));
+}
+
+/** Tags of the list that begin, by name or alias, as what stands since the last comma. */
+function ofTags(phrase: string, tags: readonly Tag[]): readonly Found[] {
+  return tagsFor(tags, phrase, MOST.tag).map((tag) => ({
+    kind: "tag",
+    text: tagText(tag.tag.name),
+    typed: phrase,
+    tag,
+  }));
 }
 
 function ofWords(typed: string, sources: PromptSources, asked: boolean): readonly Found[] {

@@ -62,7 +62,8 @@ describe("a loose link", () => {
   });
 
   test("from an input leads to what gives it", () => {
-    const found = searchTypes(types, nothing, "", { gives: "Vae" });
+    const vae = { gives: "Vae", ...from("VAEDecode.vae", "input") };
+    const found = searchTypes(types, nothing, "", vae);
     expect(found[0]).toMatchObject({ spec: { type: "LoadModel" }, port: "vae" });
   });
 

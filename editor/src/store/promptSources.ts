@@ -1,4 +1,4 @@
-/** What prompts of the active document can be completed with. */
+/** What prompts of a workflow can be completed with. */
 import { getModelWords } from "@/api/client";
 import { literalOf } from "@/model/links";
 import type { EmbeddingSource, LoraSource, PromptSources } from "@/model/promptCompletion";
@@ -9,17 +9,21 @@ import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 import { activeDocument, currentWorkflow } from "./documents";
 import { keptPrompts } from "./promptHistory";
+import { knownTags } from "./tagList";
 
 /** Of a model, once they were asked for. */
 const words = new Map<string, Promise<readonly string[]>>();
 
-export async function promptSources(): Promise<PromptSources> {
-  const workflow = currentWorkflow(activeDocument());
+/** Of the active document, unless another workflow is meant. */
+export async function promptSources(
+  workflow = currentWorkflow(activeDocument()),
+): Promise<PromptSources> {
   const [model] = filesIn(workflow, "model");
   return {
     prompts: keptPrompts(),
     embeddings: embeddingsFor(workflow),
     loras: loras(),
+    tags: await knownTags(),
     words: model === undefined ? [] : await wordsOf(model),
   };
 }

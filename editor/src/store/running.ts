@@ -331,6 +331,11 @@ function shortened(value: Json): string {
 
 // Submitting
 
+/** Submit a workflow of no open document, whose jobs are known by an id as a document's are. */
+export function submit(id: string, workflow: Workflow, name: string): Promise<JobEntry> {
+  return submitted(id, { workflow, source: workflow, name, tags: [] }, {}, undefined);
+}
+
 async function submitted(
   document: string,
   wish: Wish,

@@ -76,14 +76,16 @@ export type ResultSide = Exclude<Side, "left">;
 /** The panel that shows the newest result: larger than others, and at either of two sides. */
 export const RESULT = "result";
 
+export type View = "generate" | "graph" | "app";
+
 export interface Ui {
   readonly panel: PanelLayout;
   readonly dialog: OpenedDialog | null;
   readonly question: Question | null;
   readonly addNode: AddNodeRequest | null;
   readonly focusRequest: FocusRequest | null;
-  /** The graph, or just its parameters and outputs as a form. */
-  readonly view: "graph" | "app";
+  /** The page without a graph, the graph, or just its parameters and outputs as a form. */
+  readonly view: View;
   /** A name for what the help panel explains: a node type, or null for the selected node's. */
   readonly helpTopic: string | null;
   readonly openDialog: (name: string, props?: Readonly<Record<string, unknown>>) => void;
@@ -96,7 +98,7 @@ export interface Ui {
   readonly resizePanel: (side: Side, size: number) => void;
   readonly requestFocus: (request: Omit<FocusRequest, "nonce">) => void;
   readonly showHelp: (topic: string | null) => void;
-  readonly setView: (view: "graph" | "app") => void;
+  readonly setView: (view: View) => void;
 }
 
 /** Where the window has room for it beside the graph, the newest result is shown from the start. */

@@ -10,8 +10,9 @@ everything that may change something and with each websocket, and in Sec-Fetch-S
 everything. A program that is no browser sends neither, and is let through: it has no user whose
 rights it could abuse.
 
-A link elsewhere may lead to the editor's page: that holds nothing of the server's and does nothing
-by being looked at, and the page with the link learns nothing of what becomes of it.
+A link elsewhere may lead to the editor's page, with or without the graph: that holds nothing of the
+server's and does nothing by being looked at, and the page with the link learns nothing of what
+becomes of it.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ _ORIGIN = re.compile(r"(https?)://([^/@?#\s]+)")
 _PORTS = {"http": "80", "https": "443"}
 _OWN_SITES = ("same-origin", "none")
 """``none`` is what the user does: an address typed in, a bookmark."""
-EDITOR = "/"
-_LINKED = frozenset({EDITOR, LOGIN})
-"""Pages that links elsewhere may lead to; to the second one where the first needs a login."""
+EDITOR, GENERATE = "/", "/generate"
+"""Addresses of the editor's page: with the graph, and for those who want none."""
+_LINKED = frozenset({EDITOR, GENERATE, LOGIN})
+"""Pages that links elsewhere may lead to; to the last one where the others need a login."""
 
 
 class WrongHost(Refused):

@@ -2,9 +2,9 @@ import { Play, Square } from "lucide-react";
 import type { Finding } from "@/api/schema";
 import { Button, Progress } from "@/components/ui";
 import { unreadField } from "@/components/widgets/useDraft";
-import { problemText } from "@/components/widgets/useInputProblem";
+
 import { t } from "@/i18n";
-import { duration } from "@/i18n/format";
+import { duration, problemText } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive } from "@/store/documents";
 import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";

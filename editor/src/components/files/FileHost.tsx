@@ -1,6 +1,7 @@
 import { FileInput } from "lucide-react";
 import { useEffect, useState } from "react";
 import { t } from "@/i18n";
+import { useUi } from "@/store/ui";
 import styles from "./FileHost.module.css";
 import type { ChosenFile } from "./fileTypes";
 import { begin, openSharedLink } from "./firstRun";
@@ -11,8 +12,12 @@ import { openFiles } from "./opening";
 export function FileHost() {
   const isOver = useDrops();
   useEffect(followMissing, []);
+  const isGenerate = useUi(({ view }) => view === "generate");
+  // Who wants no graph is shown round once there is one.
   useEffect(() => {
-    void begin();
+    if (!isGenerate) void begin();
+  }, [isGenerate]);
+  useEffect(() => {
     const follow = () => void openSharedLink();
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);

@@ -5,6 +5,7 @@ import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
 import { useSettings } from "@/store/settings";
+import { useUi } from "@/store/ui";
 import { DialogHost } from "./DialogHost";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
@@ -20,11 +21,12 @@ export function Shell() {
   useShortcuts();
   useLongPress();
   useLeaveWarning();
+  const isGenerate = useUi(({ view }) => view === "generate");
   return (
     <div className={styles.shell}>
       <TopBar />
       <Workspace />
-      <StatusBar />
+      {!isGenerate && <StatusBar />}
       <ErrorBoundary area="files" frame={() => null}>
         <FileHost />
       </ErrorBoundary>

@@ -30,7 +30,7 @@ export function StatusBar() {
   );
 }
 
-function ConnectionState() {
+export function ConnectionState() {
   const state = useConnection((connection) => connection.state);
   const needsLogin = useConnection((connection) => connection.needsLogin);
   if (needsLogin) {

@@ -1,17 +1,47 @@
-import { Menu as MenuIcon } from "lucide-react";
-import { MenuButton } from "@/components/ui";
+import { Menu as MenuIcon, Settings } from "lucide-react";
+import { run } from "@/commands";
+import { IconButton, MenuButton } from "@/components/ui";
 import { t } from "@/i18n";
+import { useUi } from "@/store/ui";
 import { DocumentTabs } from "./DocumentTabs";
 import { Logo } from "./Logo";
 import { MENUS } from "./menus";
 import { QueueButton } from "./QueueButton";
 import { RunControls } from "./RunControls";
+import { ConnectionState } from "./StatusBar";
 import styles from "./TopBar.module.css";
 import { useIsNarrow } from "./useMedia";
 import { ViewSwitch } from "./ViewSwitch";
 
 /** The bar at the top: menus, open workflows, view and run. */
 export function TopBar() {
+  const isGenerate = useUi(({ view }) => view === "generate");
+  return isGenerate ? <GenerateBar /> : <GraphBar />;
+}
+
+/** Of the page without a graph: the other views, and the settings. */
+function GenerateBar() {
+  return (
+    <header data-region="" className={styles.bar}>
+      <h1 className={styles.hidden}>nodegraph</h1>
+      <span className={styles.logo}>
+        <Logo />
+      </span>
+      <ViewSwitch />
+      <span className={styles.gap} />
+      <div className={styles.end}>
+        <ConnectionState />
+        <IconButton
+          icon={Settings}
+          label={t("shell.settings")}
+          onClick={() => run("help.settings")}
+        />
+      </div>
+    </header>
+  );
+}
+
+function GraphBar() {
   return (
     <header data-region="" className={styles.bar}>
       <h1 className={styles.hidden}>nodegraph</h1>

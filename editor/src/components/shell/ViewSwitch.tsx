@@ -1,15 +1,16 @@
-import { AppWindow, Workflow } from "lucide-react";
+import { AppWindow, Sparkles, Workflow } from "lucide-react";
 import { tip } from "@/components/ui";
 import { t } from "@/i18n";
-import { type Ui, useUi } from "@/store/ui";
+import { useUi, type View } from "@/store/ui";
 import styles from "./ViewSwitch.module.css";
 
-const VIEWS: readonly { readonly view: Ui["view"]; readonly icon: typeof Workflow }[] = [
+const VIEWS: readonly { readonly view: View; readonly icon: typeof Workflow }[] = [
+  { view: "generate", icon: Sparkles },
   { view: "graph", icon: Workflow },
   { view: "app", icon: AppWindow },
 ];
 
-/** Graph or form. */
+/** Without a graph, the graph, or the form. */
 export function ViewSwitch() {
   const view = useUi((ui) => ui.view);
   return (
@@ -25,6 +26,9 @@ export function ViewSwitch() {
           {...tip(t(`shell.view.${name}`))}
         >
           <Icon aria-hidden size={15} />
+          {(name === "generate" || view === "generate") && (
+            <span className={styles.name}>{t(`shell.view.${name}`)}</span>
+          )}
         </button>
       ))}
     </fieldset>

@@ -6,14 +6,27 @@ import { RESULT, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Loading, PanelHost } from "./PanelHost";
 import { Rail } from "./Rail";
-import { AddNodeSearch, AppMode, Canvas, fetchSearch } from "./registry";
+import { AddNodeSearch, AppMode, Canvas, fetchSearch, GeneratePage } from "./registry";
 import { useIsSmall } from "./useMedia";
 import styles from "./Workspace.module.css";
 
-/** The middle of the page: the canvas with its panels, or the form. */
+/** The middle of the page: the canvas with its panels, the form, or the page without a graph. */
 export function Workspace() {
   const view = useUi((ui) => ui.view);
+  if (view === "generate") return <GenerateView />;
   return view === "app" ? <AppView /> : <GraphView />;
+}
+
+function GenerateView() {
+  return (
+    <main data-region="" className={styles.app}>
+      <ErrorBoundary area="generate">
+        <Suspense fallback={<Loading />}>
+          <GeneratePage />
+        </Suspense>
+      </ErrorBoundary>
+    </main>
+  );
 }
 
 function AppView() {

@@ -48,6 +48,8 @@ const EDIT = [
   "search.previous",
 ];
 const VIEW = [
+  "view.generate",
+  "-",
   "view.zoomIn",
   "view.zoomOut",
   "view.actualSize",

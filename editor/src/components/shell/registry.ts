@@ -94,6 +94,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
 };
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
+export const GeneratePage = lazyPart(() => import("@/components/generate/GeneratePage"));
 export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);

@@ -8,7 +8,8 @@ export function useShortcuts(): void {
     const press = (event: KeyboardEvent) => {
       if (document.querySelector("dialog[open], [data-menu], [data-captures-keys]")) return;
       const command = commandFor(event);
-      if (command && run(command.id)) event.preventDefault();
+      if (command === null || !isMeantHere(command.id)) return;
+      if (run(command.id)) event.preventDefault();
     };
     addEventListener("keydown", hold, true);
     addEventListener("keydown", press);
@@ -18,6 +19,14 @@ export function useShortcuts(): void {
     };
   }, []);
 }
+
+/** Without a graph there is nothing to edit: what no graph is needed for is left. */
+function isMeantHere(id: string): boolean {
+  return useUi.getState().view !== "generate" || WITHOUT_GRAPH.test(id);
+}
+
+const WITHOUT_GRAPH =
+  /^(run|cancel-run|cancel-document|file\.open|help\..*|view\.generate|view\.theme\..*|view\.\w+Region)$/;
 
 /** What is typed before the search is drawn is for it, and not for what lies behind. */
 function hold(event: KeyboardEvent): void {

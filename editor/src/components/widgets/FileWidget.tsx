@@ -2,6 +2,7 @@ import { Brush, FolderOpen, ImageIcon, Upload } from "lucide-react";
 import {
   type ClipboardEvent,
   type DragEvent,
+  type RefObject,
   useCallback,
   useEffect,
   useRef,
@@ -31,6 +32,7 @@ export function FileWidget(props: Props) {
   // The newest handler: an upload may end long after it began.
   const change = useRef(onChange);
   const masked = useRef(props.onMasked);
+  const chooser = useRef<HTMLInputElement>(null);
   useEffect(() => {
     change.current = onChange;
     masked.current = props.onMasked;
@@ -69,13 +71,21 @@ export function FileWidget(props: Props) {
     <WidgetFrame marks={marks} fault={uploading.fault ?? fault ?? props.problem}>
       {/* What is dropped and pasted here is also had by the buttons. */}
       <div className={cx(styles.file, over && styles.over, "nodrag")} onPaste={paste} {...dropping}>
-        {kind !== "any" && <Picture address={picture?.small ?? null} value={value} kind={kind} />}
+        {kind !== "any" && (
+          <Picture
+            address={picture?.small ?? null}
+            value={value}
+            kind={kind}
+            onEmpty={() => !disabled && value === "" && chooser.current?.click()}
+          />
+        )}
         <div className={styles.row}>
           <PathField {...props} text={value} marks={marks.field} />
           <Actions
             kind={kind}
             disabled={disabled}
             value={value}
+            chooser={chooser}
             onFile={uploading.send}
             onChoose={onChange}
             onMask={mask}
@@ -93,13 +103,14 @@ interface ActionProps {
   readonly kind: ShownKind;
   readonly disabled: boolean;
   readonly value: string;
+  /** Asks for a file. */
+  readonly chooser: RefObject<HTMLInputElement | null>;
   readonly onFile: (file: File) => void;
   readonly onChoose: (value: string) => void;
   readonly onMask: () => void;
 }
 
-function Actions({ kind, disabled, value, onFile, onChoose, onMask }: ActionProps) {
-  const chooser = useRef<HTMLInputElement>(null);
+function Actions({ kind, disabled, value, chooser, onFile, onChoose, onMask }: ActionProps) {
   const opener = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState(false);
   return (
@@ -185,14 +196,17 @@ interface PictureProps {
   readonly address: string | null;
   readonly value: string;
   readonly kind: ShownKind;
+  /** A click where there is none yet. */
+  readonly onEmpty: () => void;
 }
 
-function Picture({ address, value, kind }: PictureProps) {
+function Picture({ address, value, kind, onEmpty }: PictureProps) {
   const [broken, setBroken] = useState<string | null>(null);
   if (address === null || broken === address) {
     const wanted = kind === "video" ? "widgets.dropVideo" : "widgets.dropHere";
     return (
-      <div className={styles.empty} data-chosen>
+      // biome-ignore lint/a11y/noStaticElementInteractions lint/a11y/useKeyWithClickEvents: the button below it does the same
+      <div className={styles.empty} data-chosen data-empty={value === ""} onClick={onEmpty}>
         <ImageIcon aria-hidden size={20} />
         <span>{t(value === "" ? wanted : "widgets.noPreview")}</span>
       </div>

@@ -2,6 +2,7 @@
 import { type KeyboardEvent, type RefObject, useId, useMemo, useState } from "react";
 import { Popover } from "@/components/ui";
 import { t } from "@/i18n";
+import { numeral } from "@/i18n/format";
 import {
   type EmbeddingSource,
   firstMeant,
@@ -128,6 +129,14 @@ function asWord({ word }: EmbeddingSource): EmbeddingSource {
   return { word, file: null };
 }
 
+/** What a proposal is; of a tag, how often it is used and the alias by which it was found. */
+function kindOf({ kind, embedding, tag }: Proposal): string {
+  if (tag === undefined) return t(`widgets.proposal.${embedding ? "taught" : kind}`);
+  const number = numeral(tag.tag.count);
+  if (tag.alias === null) return t("widgets.proposal.tagUsed", { number });
+  return t("widgets.proposal.tagAlias", { number, alias: tag.alias });
+}
+
 interface ListProps {
   readonly id: string;
   readonly anchor: Element;
@@ -158,9 +167,7 @@ function ProposalList({ id, anchor, found, active, onTake, onClose }: ListProps)
             <span className={styles.text}>
               {proposal.lora ? loraTitle(proposal.lora) : proposal.text}
             </span>
-            <span className={styles.kind}>
-              {t(`widgets.proposal.${proposal.embedding ? "taught" : proposal.kind}`)}
-            </span>
+            <span className={styles.kind}>{kindOf(proposal)}</span>
           </div>
         ))}
       </div>

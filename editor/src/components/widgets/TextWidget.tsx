@@ -42,7 +42,7 @@ function ShortText(props: Props) {
 }
 
 function LongText(props: Props) {
-  const { value, onChange, id, disabled, input, prompt, loras } = props;
+  const { value, onChange, id, disabled, input, prompt, loras, hint } = props;
   const area = useRef<HTMLTextAreaElement>(null);
   const select = useRef<readonly [number, number] | null>(null);
   /** The text as a node was added for it; null if none was. */
@@ -105,7 +105,7 @@ function LongText(props: Props) {
         spellCheck={prompt}
         disabled={disabled}
         invalid={fault !== null}
-        placeholder={prompt ? t("widgets.promptHint") : ""}
+        placeholder={prompt ? (hint ?? t("widgets.promptHint")) : ""}
         title={prompt ? t("widgets.weightHint") : undefined}
         className={`${styles.area} nodrag nopan`}
         onChange={(next) => {

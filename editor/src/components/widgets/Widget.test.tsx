@@ -56,6 +56,7 @@ const services: WidgetServices = {
     prompts: ["a red apple, soft light"],
     embeddings: [],
     loras: [],
+    tags: [],
     words: ["red", "reddish", "redwood"],
   }),
   upload: async (file) => ({

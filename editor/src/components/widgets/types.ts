@@ -45,6 +45,8 @@ export interface WidgetProps {
   readonly seed?: SeedControl | undefined;
   /** Of a prompt: without it no LoRAs are proposed. */
   readonly loras?: LoraControl | undefined;
+  /** What stands in an empty prompt; without it, that it describes what is generated. */
+  readonly hint?: string | undefined;
 }
 
 /** What the parts of a widget are told of it, besides its props. */

@@ -1,5 +1,5 @@
 import type { Finding } from "@/api/schema";
-import { inWords } from "@/i18n/format";
+import { problemText } from "@/i18n/format";
 import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -28,13 +28,6 @@ export function problemAt(
   const names = runNames(workflow, useCatalogue.getState().types, scope, node);
   const found = names.map((name) => known.get(`${name}.${port}`)).find(Boolean);
   return found === undefined ? null : problemText(found);
-}
-
-export function problemText({ message, hint: given }: Finding): string {
-  const hint = given && inWords(given);
-  const said = inWords(message.charAt(0).toUpperCase() + message.slice(1));
-  const sentence = /[.!?]$/.test(said) ? said : `${said}.`;
-  return hint ? `${sentence} ${hint}` : sentence;
 }
 
 // Every field looks at each plan: it mustn't walk the whole list.

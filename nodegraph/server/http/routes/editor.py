@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from nodegraph.server.access.gate import PAGE_POLICY
 from nodegraph.server.access.head import ICONS
-from nodegraph.server.access.origins import EDITOR
+from nodegraph.server.access.origins import EDITOR, GENERATE
 from nodegraph.server.content.editor import EditorFile
 from nodegraph.server.content.frames import FRAMES, frame_path, policy
 from nodegraph.server.content.pages import no_editor_page
@@ -62,8 +62,12 @@ _REVALIDATED = "no-cache"
 
 
 @router.get(EDITOR)
+@router.get(GENERATE)
 async def get_editor(request: Request, services: TheServices, caller: MayRead) -> Response:
-    """Return the editor's page. It contains no data: it requests all that it shows."""
+    """Return the editor's page. It contains no data: it requests all that it shows.
+
+    Its address says which view it shows first: see editor/src/store/address.ts.
+    """
     page = await services.run_in_thread(services.editor.page)
     if page is None:
         return no_editor_page()

@@ -1,0 +1,45 @@
+/** The page that generates images without a graph: what is chosen there, as a workflow and back. */
+export { rowsOfCsv } from "./csv";
+export {
+  comesInParts,
+  type Detector,
+  faceDetector,
+  foregroundModel,
+  type Ground,
+  type InstalledModel,
+  isUsable,
+  lackingFor,
+  loadedBy,
+  type ModelFault,
+  modelFault,
+  modelNamed,
+  sizesOf,
+  TASKS,
+  type Task,
+  upscalerOf,
+  usualOf,
+} from "./models";
+export {
+  type ChosenLora,
+  DEFAULT_SETTINGS,
+  type GenerateSettings,
+  type Hires,
+  MOST_ENCODERS,
+  MOST_IMAGES,
+  type StartImage,
+  seedAfter,
+  seedFrom,
+  settingsFrom,
+  styleFrom,
+} from "./settings";
+export { CELL, type ImageSize, RATIOS, ratioOf, ratioOfSize, sizeFor } from "./sizes";
+export { csvOfStyles, merged, type Style, StylesFault, styled, stylesOfCsv } from "./styles";
+export { type FoundTag, type Tag, tagsFor, tagsOfCsv, tagText } from "./tags";
+export {
+  FIELDS,
+  type Field,
+  fieldOf,
+  promptsOf,
+  settingsOf,
+  workflowOf,
+} from "./workflow";

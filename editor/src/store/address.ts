@@ -1,0 +1,35 @@
+/** The page's address and its view: `/generate` for those who want no graph, `/` for the graph. */
+import { rootPath } from "@/api/rootPath";
+import { readStored, writeStored } from "./persisted";
+import { useUi, type View } from "./ui";
+
+const KEY = "nodegraph.view";
+const GENERATE = "/generate";
+
+function isGenerateAddress(): boolean {
+  return location.pathname === rootPath() + GENERATE;
+}
+
+/** Show what the address says, and keep the two alike; once for a page. */
+export function followAddress(): void {
+  const isKept = readStored(KEY) === "generate" && location.hash === "";
+  const isGenerate = isGenerateAddress();
+  if (isGenerate || isKept) useUi.getState().setView("generate");
+  if (isKept && !isGenerate) history.replaceState(null, "", rootPath() + GENERATE);
+  useUi.subscribe(({ view }, before) => {
+    if (view !== before.view) show(view);
+  });
+  addEventListener("popstate", () => {
+    const { view, setView } = useUi.getState();
+    if (isGenerateAddress()) setView("generate");
+    else if (view === "generate") setView("graph");
+  });
+}
+
+function show(view: View): void {
+  const isGenerate = view === "generate";
+  // What was used last is what is opened next.
+  writeStored(KEY, isGenerate ? "generate" : "graph");
+  if (isGenerate === isGenerateAddress()) return;
+  history.pushState(null, "", isGenerate ? rootPath() + GENERATE : `${rootPath()}/`);
+}
