@@ -223,6 +223,60 @@ export interface Disk {
   free: number;
 }
 
+/** A file of a download. */
+export interface DownloadFileEntry {
+  /** Path below the model's folder; the file's name for a single file. */
+  path: string;
+  /** Size; None if the source does not state it. */
+  bytes: number | null;
+  /** Digest that the source states; None if it states none. */
+  sha256: string | null;
+}
+
+/** All downloads, the newest first. */
+export interface DownloadList {
+  items: ModelDownloadEntry[];
+  next: string | null;
+}
+
+/** What a download would bring. */
+export interface DownloadOfferEntry {
+  /** Reference of the model. */
+  source: string;
+  /** Path of the file or folder below the models folder. */
+  name: string;
+  /** Kind, such as `lora`; it decides on the folder. */
+  kind: string;
+  files: DownloadFileEntry[];
+  title: string;
+  /** Size of all files; None if the source does not state it. */
+  bytes: number | null;
+  /** License as the source states it. */
+  license: string | null;
+  /** Whether the source asks for an accepted license and a token. */
+  is_gated: boolean;
+  /** Whether all files are on the server's machine already. */
+  is_cached: boolean;
+  base_model: string | null;
+  trigger_words: string[];
+  /** Address of its page. */
+  page: string | null;
+}
+
+/** A model to download. */
+export interface DownloadRequest {
+  /** `org/name` or `org/name/FILE` of Hugging Face, `civitai:ID`, a hash, or an address. */
+  source: string;
+  /** Such as `fp16`. */
+  variant?: string | null;
+  /** Such as `lora`. */
+  kind?: string | null;
+  /** Name of the file or folder. */
+  name?: string | null;
+  /** Also accept pickle files. Default: `false`. */
+  allow_pickle?: boolean;
+}
+
 /** An event of a job. */
 export interface EventEntry {
   /** Id of the job. */
@@ -503,6 +557,29 @@ export interface Memory {
   server: number;
 }
 
+/** A download of a model to the server. */
+export interface ModelDownloadEntry {
+  id: string;
+  /** Path of the file or folder below the models folder. */
+  name: string;
+  /** Reference of the model; empty for callers who are no admins. */
+  source: string;
+  /** `queued`, `running`, `paused`, `failed` or `finished`. */
+  state: "queued" | "running" | "paused" | "failed" | "finished";
+  /** Size of all files; None if the source does not state it. */
+  bytes: number | null;
+  /** Number of bytes that are there. */
+  done: number;
+  /** Bytes per second; 0 unless it runs. */
+  speed: number;
+  /** Seconds until the end at this speed; None if they are not known. */
+  seconds_left: number | null;
+  /** Why it failed; None if it did not. */
+  error: string | null;
+  /** Unix time at which it was added. */
+  created: number;
+}
+
 /** A model on the server. */
 export interface ModelEntry {
   /** Value for the model input of `LoadModel`, or of the node type `node`. */
@@ -542,6 +619,36 @@ export interface ModelList {
   folders: string[];
 }
 
+/** A new name of a model. */
+export interface ModelMove {
+  name: string;
+  new: string;
+}
+
+/** What is known about a model: from its download, from files beside it, from its header. */
+export interface ModelRecordEntry {
+  /** Reference of a download; None if it is not known. */
+  source: string | null;
+  title: string | null;
+  /** Address of its page. */
+  page: string | null;
+  license: string | null;
+  author: string | null;
+  /** Model that it belongs to, in the words of its source. */
+  base_model: string | null;
+  /** Words that prompts should contain. */
+  trigger_words: string[];
+  notes: string | null;
+  /** As people have set them; 0 to 5 stars. */
+  tags: string[];
+  /** As people have set them; 0 to 5 stars. */
+  stars: number;
+  /** Digests that the source stated, by path within the model. */
+  sha256: Record<string, string>;
+  /** Unix time of the download; None if it is not known. */
+  added: number | null;
+}
+
 /** Words that a model's text encoder knows. */
 export interface ModelWords {
   /** Words, the most common first; empty if none are known. */
@@ -556,6 +663,12 @@ export interface MoveBefore {
 /** A move to the front or the end of the jobs of the same client and priority. */
 export interface MoveToEnd {
   to: "first" | "last";
+}
+
+/** A model that was moved. */
+export interface MovedModel {
+  /** Its name now. */
+  name: string;
 }
 
 /** A missing file of weights. */
@@ -670,6 +783,36 @@ export interface NodeWarning {
   /** Name of the node; None if the warning is not about a single node. */
   node: string | null;
   message: string;
+}
+
+/** Models of other sites. */
+export interface OfferList {
+  items: OfferedModelEntry[];
+  next: string | null;
+}
+
+/** A model that a search at Hugging Face or Civitai has found. */
+export interface OfferedModelEntry {
+  /** `huggingface` or `civitai`. */
+  source: "huggingface" | "civitai";
+  /** Value for `source` of a new download. */
+  reference: string;
+  title: string;
+  /** Kind, such as `lora`; empty if it is not known. */
+  kind: string;
+  /** Model that it belongs to, in the words of the source. */
+  base_model: string | null;
+  license: string | null;
+  /** Whether the source asks for an accepted license and a token. */
+  is_gated: boolean;
+  downloads: number;
+  likes: number;
+  /** Size of its main file; None if it is not known. */
+  bytes: number | null;
+  /** Words that prompts should contain. */
+  trigger_words: string[];
+  /** Address of its page. */
+  page: string;
 }
 
 /** An output file of a job. */
@@ -805,6 +948,14 @@ export interface RateLimits {
   burst: number;
   failures_per_minute: number;
   failure_burst: number;
+}
+
+/** What people note about a model. Omitted fields stay unchanged. */
+export interface RecordChange {
+  notes?: string | null;
+  tags?: string[] | null;
+  stars?: number | null;
+  trigger_words?: string[] | null;
 }
 
 /** Result of a reload of the node packs. */

@@ -1,1 +1,0 @@
-import{f as e}from"./controller-BaDEPiYm.js";import{n as t}from"./documents-5a6xUBEn.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

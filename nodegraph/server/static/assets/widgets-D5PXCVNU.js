@@ -1,0 +1,1 @@
+import"./WidgetField-DAfqhj_i.js";import"./FileWidget-C7exLMUz.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-B1IouU5X.js";import"./FileWidget-Z_WV0u1W.js";
