@@ -3,9 +3,9 @@
 Families are data that listing and checking models reads, which has to be quick, and arithmetic,
 which needs torch: both stand in one file. So `torch` is imported at its first use.
 
-diffusers and transformers import scipy, peft, accelerate, quantizers, all networks, torch's compiler
-and its distributed tensors as soon as a network's class is asked for: three quarters of the time
-that importing them takes. They need a few functions and classes, each in rare cases. `diffusers`
+diffusers and transformers import scipy, peft, accelerate, quantizers, all networks, torch's
+compiler and its distributed tensors as soon as a network's class is asked for: three quarters of
+the time that importing them takes. They need a few functions, each in rare cases. `diffusers`
 and `transformers` of this module come with stand-ins for those, which import the real ones at
 their first use, and so do their modules that are imported later. The imports of other packages are
 left alone. Some things of the process differ: where peft is installed but not imported,
@@ -150,8 +150,23 @@ _STRUCTURES = "transformers.utils.import_utils"
 _PACKAGES = "diffusers.utils.import_utils"
 
 
+TESTED_RELEASES = {"diffusers": "0.42.", "transformers": "5.24."}
+"""Releases that the stand-ins are tested with. Others are imported as a whole, which takes longer:
+what they import, and when they use it, is not known."""
+
+
+@functools.cache
+def has_stand_ins() -> bool:
+    """Whether the installed releases are imported with stand-ins."""
+    return all(
+        _metadata().version(name).startswith(release) for name, release in TESTED_RELEASES.items()
+    )
+
+
 @functools.cache
 def _libraries() -> Mapping[str, Any]:
+    if not has_stand_ins():
+        return {name: import_module(name) for name in _LIBRARIES}
     with _IMPORTING, PausedGC():
         if "peft" not in sys.modules and find_spec("peft") is not None:
             sys.modules.setdefault(_ADAPTERS, _Adapters(_ADAPTERS))
@@ -208,7 +223,7 @@ def stand_ins() -> Iterator[None]:
 
     So they do while a module of those is imported; functions import some things when they run.
     """
-    if _IS_IMPORTING.is_on:
+    if _IS_IMPORTING.is_on or not has_stand_ins():
         yield
         return
     package = import_module("torch")

@@ -17,6 +17,7 @@ from nodegraph.families.index import INDEX
 from nodegraph.families.stable_diffusion import SD1
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.molecule_files import encode_molecule
+from nodegraph.weights.lazy import has_stand_ins
 from tests.audio.making import tone
 from tests.audio.making import written as write_audio
 from tests.cli.conftest import PATIENCE, WORKFLOW, saved
@@ -184,6 +185,9 @@ def test_running_nodes_that_need_no_torch_imports_none(pack: Path) -> None:
     assert not modules & {"torch", "numpy", "rich", "pydantic"}
 
 
+@pytest.mark.skipif(
+    not has_stand_ins(), reason="these releases of diffusers and transformers get no stand-ins"
+)
 def test_making_an_image_imports_nothing_that_few_jobs_need() -> None:
     workflow = Path(__file__).parents[2] / "workflows" / "text_to_image.json"
     steps = ("sample.steps=1", "size.width=64", "size.height=64")

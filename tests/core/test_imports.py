@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import nodegraph.core
+from nodegraph.weights.lazy import has_stand_ins
 from tests.messages import raises
 
 POSTPONED = """
@@ -131,11 +132,28 @@ def test_every_public_name_is_there() -> None:
         _ = nodegraph.core.nonsense
 
 
+of_tested_releases = pytest.mark.skipif(
+    not has_stand_ins(), reason="these releases of diffusers and transformers get no stand-ins"
+)
+
+
+@of_tested_releases
 def test_what_libraries_import_later_is_what_they_would_have() -> None:
     command = [sys.executable, "-c", POSTPONED]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
+@of_tested_releases
 def test_stand_ins_of_rarely_used_libraries_do_what_those_do() -> None:
     subprocess.run([sys.executable, "-c", STAND_INS], check=True, timeout=PATIENCE)
+
+
+def test_other_releases_of_the_libraries_are_imported_as_a_whole() -> None:
+    code = (
+        "import sys; from nodegraph.weights import lazy;"
+        "lazy.TESTED_RELEASES['diffusers'] = '0.1.';"
+        "lazy.diffusers.UNet2DConditionModel; lazy.transformers.CLIPTextModel;"
+        "assert 'accelerate' in sys.modules; assert 'peft.tuners.lora' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
