@@ -267,7 +267,7 @@ def _stand_in(module: str, user: Mapping[str, Any], names: Sequence[str], level:
         package = str(user.get("__package__")).rsplit(".", level - 1)[0]
         module = f"{package}.{module}" if module else package
         postponed = (level == 1 and name in _EAGER) or (name, module) == _CONVERTERS
-        is_known = postponed and module not in sys.modules
+        is_known = postponed and not _is_complete(module)
     if not names:
         return _without_names(module, name)
     if module == _COMPILER:
@@ -278,6 +278,16 @@ def _stand_in(module: str, user: Mapping[str, Any], names: Sequence[str], level:
     if all(stand_in.is_imported for stand_in in stand_ins.values()):
         return None
     return SimpleNamespace(**stand_ins)
+
+
+def _is_complete(module: str) -> bool:
+    """Whether a module is imported, and no thread is in the middle of it.
+
+    Python imports a module of a package also while another thread still executes the package.
+    """
+    known = sys.modules.get(module)
+    spec = getattr(known, "__spec__", None)
+    return known is not None and not getattr(spec, "_initializing", False)
 
 
 def _without_names(module: str, user: str) -> Any:
