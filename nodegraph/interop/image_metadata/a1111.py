@@ -27,6 +27,7 @@ from nodegraph.interop.image_metadata.sampler_names import read_sampler
 _NO_VAE = ("", "none", "automatic", "default (model)", "default")
 _TABLE_SAMPLERS = frozenset(("ddim", "ddpm", "pndm", "uni_pc", "lcm", "tcd"))
 """Samplers that are not k-diffusion's there; the others place noise levels as ComfyUI does."""
+_LORA_KINDS = ("lora", "lycoris", "locon", "dora")
 _CIVITAI_DOWNLOAD = "https://civitai.com/api/download/models/"
 _PARAMETERS_OF_FORGE = re.compile(r"f\d|forge|classic", re.IGNORECASE)
 
@@ -194,6 +195,8 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def _read_resources(generation: Generation, fields: Fields) -> None:
     """Civitai's list of models, by version."""
     resources = parse_json(fields.text("Civitai resources"))
+    # Tags in the prompt say the same with the names of the files.
+    has_tags = bool(generation.loras)
     if fields.text("Civitai metadata") not in ("", "{}"):
         fields.skip("Civitai metadata")
     for resource in resources[:100] if isinstance(resources, list) else ():
@@ -204,7 +207,9 @@ def _read_resources(generation: Generation, fields: Fields) -> None:
         parts = (resource.get("modelName"), resource.get("modelVersionName"))
         name = " ".join(part for part in parts if isinstance(part, str) and part)
         name = name or str(resource.get("air") or (f"Civitai {version}" if url else ""))[:200]
-        _use_resource(generation, str(resource.get("type", "")).lower(), resource, name, url)
+        kind = str(resource.get("type", "")).lower()
+        if not (has_tags and kind in _LORA_KINDS):
+            _use_resource(generation, kind, resource, name, url)
 
 
 def _use_resource(
@@ -214,11 +219,8 @@ def _use_resource(
         if not generation.model or not generation.model.url:
             known = generation.model
             generation.model = ModelReference(known.name or name, known.hashes, url)
-    elif kind in ("lora", "lycoris", "locon", "dora"):
+    elif kind in _LORA_KINDS:
         weight = to_number(resource.get("weight"))
-        same = next((each for each in generation.loras if not each.model.url), None)
-        if same is not None and len(generation.loras) == 1:
-            return  # the one of the tag in the prompt
         generation.add_lora(ModelReference(name, (), url), 1.0 if weight is None else weight)
     elif kind in ("embed", "textualinversion", "embedding"):
         word = resource.get("modelName")

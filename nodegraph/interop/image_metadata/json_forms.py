@@ -162,8 +162,9 @@ def read_swarmui(document: Mapping[str, Any]) -> Generation:
     generation.clip_skip = None if layer is None else -layer
     name = fields.text("sampler", "comfyuisampler", "autowebuisampler")
     schedule = fields.text("scheduler", "comfyuischeduler")
+    # SwarmUI leaves out its defaults.
     generation.sampler, generation.schedule = read_sampler(
-        generation, name, schedule, is_comfyui=True
+        generation, name or "euler", schedule or "normal", is_comfyui=True
     )
     _read_swarm_size(generation, fields)
     generation.model = _swarm_model(fields.text("model"), hashes)

@@ -36,7 +36,7 @@ from nodegraph.models.model_sources import (
     model_files,
 )
 from nodegraph.weights.attached_models import find_remote_store
-from nodegraph.weights.file_kinds import without_ending
+from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 _MAX_NAME = 200
 _ENDINGS = re.compile(r"\.(safetensors|sft|gguf|ckpt|pt|pth|bin)$", re.IGNORECASE)
@@ -145,11 +145,11 @@ class ModelFinder:
         matches = [
             each
             for each in self._files
-            if without_ending(each).rpartition("/")[2].lower() in wanted
+            if _ENDINGS.sub("", each).rpartition("/")[2].lower() in wanted
         ]
         exact = [each for each in matches if Path(each).name.lower() == name.lower()]
         if matches:
-            return min(exact or matches, key=len)
+            return min(exact or matches, key=_preference)
         if plain == EMBEDDED or plain.startswith(f"{EMBEDDED}/"):
             return ""
         try:
@@ -172,6 +172,11 @@ class ModelFinder:
             f"`{shorten(name)}` has the name of the model in the image and another hash "
             f"({known.autov2}, expected {reference.hashes[0][:12]})."
         )
+
+
+def _preference(name: str) -> tuple[bool, int]:
+    """Files that cannot run code come first, then those in fewer folders."""
+    return file_suffix(Path(name)) not in HEADED, len(name)
 
 
 def plain_name(name: str) -> str:

@@ -527,6 +527,11 @@ def swarmui() -> list[Sample]:
             {"prompt": "cat  <segment:face,0.6,0.5> x", "loras": {"tag": 0.5}},
             "angle brackets",
         ),
+        sample(
+            "defaults",
+            {"sampler": None, "scheduler": None},
+            {"sampler": "euler", "schedule": "normal"},
+        ),
         Sample("swarmui-jpeg", "SwarmUI", exif(plain), expected, (), ".jpg"),
         Sample("swarmui-webp", "SwarmUI", exif(plain, "WEBP", "utf-16-le"), expected, (), ".webp"),
         Sample(

@@ -40,7 +40,8 @@ def models(tmp_path: Path) -> Path:
     written(folder / "checkpoints" / "sdxl" / "Dream Shaper.safetensors", 1.0)
     written(folder / "loras" / "detail.safetensors", 2.0, {"ss_output_name": "x"})
     (folder / "checkpoints" / "old.ckpt").write_bytes(b"\x80\x02" * 700_000)
-    (folder / "empty.safetensors").write_bytes(b"")
+    for name in ("twice.safetensors", "twice.pt"):
+        (folder / "checkpoints" / name).write_bytes(b"")
     return folder
 
 
@@ -115,7 +116,7 @@ def test_a_budget_bounds_what_is_read(models: Path, tmp_path: Path) -> None:
 
     assert match.path is None
     assert match.unread == 2
-    assert [path.name for path in read] == ["empty.safetensors"]
+    assert [path.name for path in read] == ["twice.safetensors"]
     finder = ModelFinder((models,), None, budget=100)
     name, message = finder.find(ModelReference("lost", ("0" * 10,)))
     assert name == "lost"
@@ -137,6 +138,8 @@ def test_hashes_in_headers_count_without_reading(models: Path) -> None:
         ("C:\\models\\Dream Shaper.ckpt", "checkpoints/sdxl/Dream Shaper.safetensors"),
         ("OfficialModels/Dream Shaper", "checkpoints/sdxl/Dream Shaper.safetensors"),
         ("Dream Shaper_f16.ckpt", "checkpoints/sdxl/Dream Shaper.safetensors"),
+        ("old", "checkpoints/old.ckpt"),
+        ("twice.ckpt", "checkpoints/twice.safetensors"),
         ("nobody", "nobody"),
         ("../../../etc/passwd", "passwd"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -136,3 +137,16 @@ def test_the_workflow_runs(sample: Sample, tmp_path: Path, session: Session) -> 
     assert session.check(workflow) == []
     image = session.run(workflow, targets=["decode"]).image("decode")
     assert image.size[0] >= 64
+
+
+def test_resources_of_civitai_do_not_repeat_the_tags() -> None:
+    resources = [{"type": "lora", "weight": 0.5, "modelVersionId": 3, "modelName": "Ink"}]
+    line = f"Steps: 2, Sampler: LMS, Seed: 1, Size: 8x8, Civitai resources: {json.dumps(resources)}"
+
+    tagged = find_generation({"parameters": f"a <lora:ink:0.5>\n{line}"})
+    plain = find_generation({"parameters": f"a\n{line}"})
+
+    assert tagged is not None
+    assert plain is not None
+    assert [lora.model.name for lora in tagged.loras] == ["ink"]
+    assert [lora.model.url for lora in plain.loras] == ["https://civitai.com/api/download/models/3"]
