@@ -77,17 +77,21 @@ class ModelFinder:
         self._budget = budget
         self._on_read = on_read
 
-    def find(self, reference: ModelReference) -> tuple[str, str]:
+    def find(self, reference: ModelReference, folder: str = "") -> tuple[str, str]:
         """Return the name of a model here, and what is to say about it.
 
         A file whose hash is known counts before one of the same name. If there is none, the name is
         that of the other tool.
+
+        Args:
+            folder: Folder of models of that kind, such as ``loras``. Of several files of one name,
+                one in such a folder counts.
         """
         name = plain_name(reference.name)
         match = find_by_hash(reference.hashes, self._files.values(), self._cache, budget=0)
         if match.path is not None:
             return self._name(match.path), ""
-        by_name = self._by_name(name) if name else ""
+        by_name = self._by_name(name, folder) if name else ""
         if by_name:
             return by_name, self._difference(by_name, reference)
         match = find_by_hash(
@@ -137,7 +141,7 @@ class ModelFinder:
     def _name(self, path: Path) -> str:
         return next(name for name, file in self._files.items() if file == path)
 
-    def _by_name(self, name: str) -> str:
+    def _by_name(self, name: str, folder: str) -> str:
         """The name here of a model, without folders and endings; empty if there is none."""
         plain = _ENDINGS.sub("", name)
         wanted = {plain.lower(), _PRECISION.sub("", plain).lower()}
@@ -149,7 +153,7 @@ class ModelFinder:
         ]
         exact = [each for each in matches if Path(each).name.lower() == name.lower()]
         if matches:
-            return min(exact or matches, key=_preference)
+            return min(exact or matches, key=lambda each: _preference(each, folder))
         if plain == EMBEDDED or plain.startswith(f"{EMBEDDED}/"):
             return ""
         try:
@@ -174,9 +178,10 @@ class ModelFinder:
         )
 
 
-def _preference(name: str) -> tuple[bool, int]:
-    """Files that cannot run code come first, then those in fewer folders."""
-    return file_suffix(Path(name)) not in HEADED, len(name)
+def _preference(name: str, folder: str) -> tuple[bool, bool, int]:
+    """Files of the right kind come first, then those that cannot run code."""
+    path = Path(name)
+    return folder not in path.parts, file_suffix(path) not in HEADED, len(name)
 
 
 def plain_name(name: str) -> str:
@@ -271,7 +276,7 @@ class _Builder:
 
     def _model_name(self, node: str, reference: ModelReference, folder: str) -> str:
         """The name of a model here; it is among the files of the node in case it is missing."""
-        name, message = self.finder.find(reference)
+        name, message = self.finder.find(reference, folder)
         if message:
             self.generation.report(message)
         if name:

@@ -148,6 +148,14 @@ def test_a_model_is_found_by_name(models: Path, wanted: str, name: str) -> None:
     assert ModelFinder((models,), None).find(ModelReference(wanted)) == (name, "")
 
 
+def test_of_files_of_one_name_the_one_of_the_kind_counts(models: Path) -> None:
+    written(models / "vae" / "detail.safetensors", 5.0)
+    finder = ModelFinder((models,), None)
+
+    for kind in ("loras", "vae"):
+        assert finder.find(ModelReference("detail"), kind) == (f"{kind}/detail.safetensors", "")
+
+
 def test_a_name_outside_the_folders_names_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
