@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.families.components import Denoiser
-from nodegraph.families.items.latents import item_conditioning
+from nodegraph.families.items.conditioning import item_conditioning
 from nodegraph.families.items.latents import items_of
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
