@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.models.remote.file_cache import trying_lock
-from nodegraph.store.speeds import TransferSpeeds
+from nodegraph.store.blobs import TransferSpeeds
 
 pytest_plugins = [
     "tests.accelerator.fixtures",

@@ -11,7 +11,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.store.backlog import Backlog, QueuedEntry
-from nodegraph.store.blobs import Blobs, DamagedBlob
+from nodegraph.store.blobs import Blobs, DamagedBlob, TransferSpeeds
 from nodegraph.store.codec import (
     Serializers,
     Undecodable,
@@ -31,7 +31,6 @@ from nodegraph.store.entries import (
 )
 from nodegraph.store.index import Index
 from nodegraph.store.msgpack_codec import NotLoaded, Relocated
-from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.writer import LONGEST_INLINE
 
 _FRESH = 3600.0

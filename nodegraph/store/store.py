@@ -24,13 +24,12 @@ from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.store.artifacts import Eviction, PinCounts, Pins, TrimReport
 from nodegraph.store.backlog import Backlog, QueuedEntry, leaves
-from nodegraph.store.blobs import Blobs
+from nodegraph.store.blobs import Blobs, TransferSpeeds
 from nodegraph.store.claims import Claims
 from nodegraph.store.codec import Serializers
 from nodegraph.store.entries import UNLOADED, Entry, NewEntry, OutputGone, StoredOutput
 from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
-from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.writer import SLACK, EncodedEntry, EntryEncoder, StoreWriter, to_store_error
 
 if TYPE_CHECKING:

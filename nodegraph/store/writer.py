@@ -16,7 +16,7 @@ from nodegraph.core.summary import summarize
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.store.artifacts import Eviction, bytes_on_disk, level_of
 from nodegraph.store.backlog import Backlog, QueuedEntry, Use, leaves
-from nodegraph.store.blobs import Blobs, StagedBlob
+from nodegraph.store.blobs import Blobs, StagedBlob, TransferSpeeds
 from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
 from nodegraph.store.entries import (
     UNLOADED,
@@ -30,7 +30,6 @@ from nodegraph.store.entries import (
 from nodegraph.store.index import Index
 from nodegraph.store.msgpack_codec import SerializerFailed
 from nodegraph.store.packing import pack
-from nodegraph.store.speeds import TransferSpeeds
 
 LONGEST_INLINE = 4096
 """Bytes of an encoded value that go into the entry's row."""

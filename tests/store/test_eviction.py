@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.store.artifacts import bytes_on_disk
+from nodegraph.store.blobs import TransferSpeeds
 from nodegraph.store.claims import Claims
-from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.store import Store
 from tests.store.other_process import other_process
 from tests.store.support import files, key_of, new_entry, open_at, output, put

@@ -11,7 +11,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError
 from nodegraph.store.backlog import QueuedEntry
-from nodegraph.store.blobs import Blobs
+from nodegraph.store.blobs import Blobs, TransferSpeeds
 from nodegraph.store.claims import Claims
 from nodegraph.store.entries import StoredOutput, leaves
 from nodegraph.store.index import Index
@@ -19,7 +19,6 @@ from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.object_storage import ObjectStorage, Reachability, Unreachable
 from nodegraph.store.remote.transfers import RemoteFetcher, RemoteSender
-from nodegraph.store.speeds import TransferSpeeds
 
 
 class LeasedClaims:

@@ -17,7 +17,7 @@ from nodegraph.store.artifacts import (
     insert_entries,
     insert_value_file,
 )
-from nodegraph.store.blobs import Blobs, StagedBlob
+from nodegraph.store.blobs import Blobs, StagedBlob, TransferSpeeds
 from nodegraph.store.entries import leaves, repack_outputs, unpack_outputs
 from nodegraph.store.index import Index
 from nodegraph.store.remote.ledger import Ledger
@@ -34,7 +34,6 @@ from nodegraph.store.remote.objects import (
     pack_entry,
     unpack_entry,
 )
-from nodegraph.store.speeds import TransferSpeeds
 
 _LOG = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
 from nodegraph.jobs.supervisor.starter import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
-from nodegraph.store.speeds import TransferSpeeds
+from nodegraph.store.blobs import TransferSpeeds
 from nodegraph.store.store import Store
 
 PATIENCE = 120.0
