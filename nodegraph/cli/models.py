@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -212,7 +212,7 @@ def info(
     The facts come from its download, from files that other programs keep beside it, and from
     its header. The hashes are those by which A1111 and Civitai know a file.
     """
-    from nodegraph.models.model_library import file_hashes, model_weights, read_facts
+    from nodegraph.models.model_library import model_weights, read_facts
     from nodegraph.models.model_sources import describe_model, find_path
 
     settings = common.settings()
@@ -227,9 +227,7 @@ def info(
     record = read_facts(path)
     facts = {key: value for key, value in asdict(record).items() if value}
     newer = _newer(settings, record) if updates else None
-    digests = [
-        {"path": str(each), **asdict(file_hashes(each))} for each in model_weights(path) if hashes
-    ]
+    digests = _hashes(settings, model_weights(path)) if hashes else []
     if json:
         answer = {"newer": newer} if updates else {}
         print_json({**_document(model), "facts": facts, "hashes": digests, **answer})
@@ -248,6 +246,26 @@ def info(
     if updates:
         echo(f"  newer version: {newer or 'none is known'}")
     return 0
+
+
+def _hashes(settings: Settings, files: Iterable[Path]) -> list[dict[str, str | None]]:
+    """Hashes of files, computed where they are not kept.
+
+    Raises:
+        InvalidFile: A file cannot be read.
+    """
+    from nodegraph.models.model_hashes import ModelHashCache
+
+    cache = ModelHashCache(settings.cache_folder)
+    documents: list[dict[str, str | None]] = []
+    for path in files:
+        try:
+            known = cache.hashes(path)
+        except OSError as error:
+            raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+        short = {"autov2": known.autov2, "autov3": known.autov3[:12] or None}
+        documents.append({"path": str(path), "sha256": known.sha256, **short})
+    return documents
 
 
 def _newer(settings: Settings, record: ModelRecord) -> str | None:

@@ -123,9 +123,11 @@ def _text(stamp: FileStamp) -> str:
     return json.dumps(stamp[1:])
 
 
-def compute_hashes(path: Path) -> ModelHashes:
+def compute_hashes(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> ModelHashes:
     """Compute the hashes of a file in one pass.
 
+    Args:
+        on_bytes: Called with the number of bytes that were read since the last call.
     Raises:
         OSError: It cannot be read.
     """
@@ -134,14 +136,17 @@ def compute_hashes(path: Path) -> ModelHashes:
     with path.open("rb") as file:
         start = file.read(8)
         whole.update(start)
+        on_bytes(len(start))
         header = int.from_bytes(start, "little") if is_safetensors else 0
         while header > 0 and (portion := file.read(min(_PORTION, header))):
             whole.update(portion)
             header -= len(portion)
+            on_bytes(len(portion))
         while portion := file.read(_PORTION):
             whole.update(portion)
             if is_safetensors:
                 tensors.update(portion)
+            on_bytes(len(portion))
     return ModelHashes(whole.hexdigest(), tensors.hexdigest() if is_safetensors else "")
 
 

@@ -8,7 +8,6 @@ are shown, and nothing is decided by them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,8 +21,9 @@ from typing import Any
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
+from nodegraph.models.model_hashes import compute_hashes
 from nodegraph.models.remote.manifests import is_safe_name
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
+from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 FACTS = "nodegraph.json"
 """File in a model's folder, or behind its file's name, that says where the model comes from."""
@@ -34,7 +34,6 @@ _LARGEST_SIDECAR = 4 << 20
 _LONGEST = 300
 _MOST_WORDS = 50
 _MOST_STARS = 5
-_STEP = 8 << 20
 
 OnBytes = Callable[[int], None]
 """Is called with the number of bytes that were just read."""
@@ -63,21 +62,6 @@ class ModelRecord:
     stars: int = 0
     sha256: Mapping[str, str] = field(default_factory=dict)
     added: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileHashes:
-    """The hashes by which other programs and Civitai know a file.
-
-    Attributes:
-        sha256: Of the whole file.
-        autov2: First 10 digits of it.
-        autov3: First 12 digits of the SHA-256 of the tensors; None unless it is safetensors.
-    """
-
-    sha256: str
-    autov2: str
-    autov3: str | None
 
 
 def facts_file(model: Path) -> Path:
@@ -257,32 +241,6 @@ def model_weights(model: Path) -> list[Path]:
     return [path for path in files if file_suffix(path) in HEADED | PICKLES]
 
 
-def file_hashes(path: Path, on_bytes: OnBytes = lambda count: None) -> FileHashes:
-    """Read a whole file and compute its hashes.
-
-    Raises:
-        InvalidFile: It cannot be read.
-    """
-    whole, tensors = hashlib.sha256(), hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-            whole.update(head)
-            on_bytes(len(head))
-            is_headed = file_suffix(path) == SAFETENSORS and len(head) == 8
-            skipped = int.from_bytes(head, "little") if is_headed else 0
-            while chunk := file.read(_STEP):
-                whole.update(chunk)
-                if is_headed:
-                    tensors.update(chunk[min(skipped, len(chunk)) :])
-                    skipped = max(0, skipped - len(chunk))
-                on_bytes(len(chunk))
-    except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
-    digest = whole.hexdigest()
-    return FileHashes(digest, digest[:10], tensors.hexdigest()[:12] if is_headed else None)
-
-
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
     """Result of the check of a file.
@@ -300,6 +258,18 @@ class VerifiedFile:
     problem: str | None
 
 
+def _sha256(path: Path, on_bytes: OnBytes) -> str:
+    """The digest of a file as it is now: nothing that was kept of it counts.
+
+    Raises:
+        InvalidFile: It cannot be read.
+    """
+    try:
+        return compute_hashes(path, on_bytes).sha256
+    except OSError as error:
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def verify_model(model: Path, on_bytes: OnBytes = lambda count: None) -> Iterator[VerifiedFile]:
     """Read all weights of a model and compare them with the digests of their source."""
     facts = read_facts(model)
@@ -310,7 +280,7 @@ def verify_model(model: Path, on_bytes: OnBytes = lambda count: None) -> Iterato
         expected = facts.sha256.get(name)
         if expected is None and not model.is_dir() and len(facts.sha256) == 1:
             (expected,) = facts.sha256.values()  # it was renamed
-        digest = file_hashes(path, on_bytes).sha256
+        digest = _sha256(path, on_bytes)
         yield VerifiedFile(name, digest, expected, _damage(path, digest, expected))
     for name in facts.sha256 if model.is_dir() else ():
         if not (model / name).is_file():
