@@ -18,7 +18,14 @@ from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
-from nodegraph.server.content.artifacts.catalogue import MIGRATIONS, catalogue_format, parse_search
+from nodegraph.server.content.artifacts.catalogue import (
+    MIGRATIONS,
+    Catalogue,
+    CatalogueFile,
+    JobWords,
+    catalogue_format,
+    parse_search,
+)
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
@@ -736,3 +743,23 @@ def test_a_cursor_of_nowhere_is_refused(artifacts: Artifacts, cursor: str) -> No
 def test_a_page_of_no_size_is_refused(artifacts: Artifacts, limit: int) -> None:
     with pytest.raises(InvalidValue):
         artifacts.page(ArtifactFilter(), limit=limit)
+
+
+def test_what_was_deleted_is_not_entered_again_by_a_server_that_read_it_before(
+    tmp_path: Path, outputs: Path
+) -> None:
+    """Two servers share a catalogue: one reads the queue, one enters and deletes meanwhile."""
+    with open_queue(tmp_path) as queue:
+        finished(queue, [written(outputs / "a", b"a")])
+        slow = Catalogue(CatalogueFile(tmp_path / "artifacts.sqlite"))
+        known = slow.last(queue.identity)
+        page = queue.outputs_after(known, limit=10)
+        artifacts = made(tmp_path, queue, outputs)
+        digest = digest_of(b"a")
+        artifacts.delete(artifacts.find_all(digest, None, None))
+        words = {each.id: JobWords("", "") for each in page.entries}
+        assert page.entries
+        assert not slow.enter(page.entries, words, queue.identity, page.last, after=known)
+        assert slow.entries(digest, None) == []
+        slow.close()
+        artifacts.close()

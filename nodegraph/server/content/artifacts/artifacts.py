@@ -323,7 +323,7 @@ class Artifacts:
         """Enter what jobs gave since."""
         with self._entering:
             queue = self._queue.identity
-            last = self._catalogue.last(queue)
+            last = known = self._catalogue.last(queue)
             newest = self._queue.newest_event()
             if newest < last:
                 last = 0  # the queue was restored from a backup
@@ -334,7 +334,12 @@ class Artifacts:
                 if page.entries or page.last - last > _SKIPPED:
                     unknown = self._catalogue.unknown_jobs(each.id for each in page.entries)
                     words = {job: self._words(job) for job in unknown}
-                    self._catalogue.enter(page.entries, words, queue, page.last)
+                    if not self._catalogue.enter(
+                        page.entries, words, queue, page.last, after=known
+                    ):
+                        last = known = self._catalogue.last(queue)
+                        continue
+                    known = page.last
                 last, is_complete = page.last, page.is_complete
 
     def _words(self, id: str) -> JobWords:

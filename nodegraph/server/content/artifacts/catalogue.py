@@ -308,9 +308,7 @@ class Catalogue:
             queue: Which queue it is; a new one begins again.
         """
         with self._database.explaining(), self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()
-        position = json.loads(row[0]) if row is not None else {}
-        return int(position.get("seq", 0)) if position.get("queue") == queue else 0
+            return _last(connection, queue)
 
     def unknown_jobs(self, jobs: Iterable[str]) -> list[str]:
         """Those of some jobs of which nothing is in it."""
@@ -323,19 +321,32 @@ class Catalogue:
             ]
 
     def enter(
-        self, outputs: Iterable[GivenOutputs], jobs: Mapping[str, JobWords], queue: str, last: int
-    ) -> None:
+        self,
+        outputs: Iterable[GivenOutputs],
+        jobs: Mapping[str, JobWords],
+        queue: str,
+        last: int,
+        *,
+        after: int,
+    ) -> bool:
         """Enter what jobs gave, and that all events up to one were seen.
 
         Args:
             jobs: Those that are unknown so far; what others gave that are unknown is left out.
+            after: What `last` returned before the outputs were read.
+        Returns:
+            False, and nothing is entered, if another server has entered events since: what it
+            entered may have been deleted by now.
         """
         with self._database.explaining(), self._database.writing() as connection:
+            if _last(connection, queue) != after:
+                return False
             for each in outputs:
                 for file in _files(each):
                     _enter(connection, each, file, jobs.get(each.id))
             text = json.dumps({"queue": queue, "seq": last})
             connection.execute(_STORE_LAST, (text,))
+        return True
 
     def entries(self, digest: Digest, client: str | None, limit: int = 100) -> list[Artifact]:
         """The artifacts of certain bytes, the newest first.
@@ -552,3 +563,9 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping) and set(value) != {"from"}:
         for item in value.values():
             yield from _texts(item)
+
+
+def _last(connection: Connection, queue: str) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()
+    position = json.loads(row[0]) if row is not None else {}
+    return int(position.get("seq", 0)) if position.get("queue") == queue else 0
