@@ -364,7 +364,9 @@ def remove(
     from nodegraph.models.model_library import model_weights, remove_model
 
     settings = common.settings()
-    paths = [_own_model(settings, each)[0] for each in name]
+    if json and not yes:
+        raise InvalidValue("this removes files and must be confirmed", hint="Add --yes.")
+    paths = list(dict.fromkeys(_own_model(settings, each)[0] for each in name))
     for path in paths:
         if not json:
             size = sum(each.stat().st_size for each in model_weights(path))
@@ -391,15 +393,21 @@ def _own_model(settings: Settings, name: str) -> tuple[Path, Path]:
 
     Raises:
         ModelNotFound: There is none of that name.
-        InvalidValue: It is not in a models folder of nodegraph.
+        InvalidValue: It is no model, or not in a models folder of nodegraph.
     """
     from nodegraph.models.model_library import models_folder_of
-    from nodegraph.models.model_sources import find_path
+    from nodegraph.models.model_sources import find_path, model_files
     from nodegraph.session.settings import read_linked_folders
 
     folders, linked = settings.model_folders, read_linked_folders(settings.linked_models)
     path = find_path(name, folders)
-    return path, models_folder_of(path, folders, linked)
+    folder = models_folder_of(path, folders, linked)
+    if path not in model_files(folder):
+        # A folder of many models, for example.
+        raise InvalidValue(
+            f"{format_path(path)} is not a model", given=name, expected="a name that is listed"
+        )
+    return path, folder
 
 
 def link(

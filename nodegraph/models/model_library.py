@@ -22,6 +22,7 @@ from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.models.model_hashes import compute_hashes
+from nodegraph.models.remote.download_plans import check_name
 from nodegraph.models.remote.manifests import is_safe_name
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
@@ -114,14 +115,16 @@ def models_folder_of(model: Path, folders: Sequence[Path], linked: Sequence[Path
     Raises:
         InvalidValue: The model is in none of nodegraph's own.
     """
-    path = Path(os.path.normpath(model))
-    if any(path.is_relative_to(folder) for folder in linked):
+    # Where links lead counts: a folder of another program may be linked below one of nodegraph's.
+    real = model.parent.resolve() / model.name
+    if any(real.is_relative_to(folder.resolve()) for folder in linked):
         raise InvalidValue(
             f"{model.name} is in a linked folder of another program, which is only read",
             hint="Change it with that program.",
         )
     for folder in folders:
-        if path != folder and path.is_relative_to(folder):
+        # With `..` after a link, the system means another file than the text says.
+        if ".." not in model.parts and model != folder and model.is_relative_to(folder):
             return folder
     raise InvalidValue(f"{model.name} is not in a models folder")
 
@@ -274,17 +277,19 @@ def verify_model(model: Path, on_bytes: OnBytes = lambda count: None) -> Iterato
     """Read all weights of a model and compare them with the digests of their source."""
     facts = read_facts(model)
     weights = model_weights(model)
-    listed = [path for name in facts.sha256 if (path := model / name).is_file()]
+    # The file with the facts may come from anybody.
+    digests = {name: each for name, each in facts.sha256.items() if is_safe_name(name)}
+    listed = [path for name in digests if (path := model / name).is_file()]
     for path in [*weights, *(each for each in listed if each not in weights)]:
         name = path.relative_to(model).as_posix() if model.is_dir() else path.name
-        expected = facts.sha256.get(name)
-        if expected is None and not model.is_dir() and len(facts.sha256) == 1:
-            (expected,) = facts.sha256.values()  # it was renamed
+        expected = digests.get(name)
+        if expected is None and not model.is_dir() and len(digests) == 1:
+            (expected,) = digests.values()  # it was renamed
         digest = _sha256(path, on_bytes)
         yield VerifiedFile(name, digest, expected, _damage(path, digest, expected))
-    for name in facts.sha256 if model.is_dir() else ():
+    for name in digests if model.is_dir() else ():
         if not (model / name).is_file():
-            yield VerifiedFile(name, "", facts.sha256[name], "it is missing")
+            yield VerifiedFile(name, "", digests[name], "it is missing")
 
 
 def _damage(path: Path, digest: str, expected: str | None) -> str | None:
@@ -327,13 +332,7 @@ def move_model(model: Path, folder: Path, name: str) -> Path:
     """
     if not model.is_dir() and file_suffix(Path(name)) not in HEADED | PICKLES:
         name += model.suffix
-    if not is_safe_name(name):
-        raise InvalidValue(
-            "a model cannot have this name",
-            given=ascii(name[:80]),
-            expected="a path below the models folder, of plain names with forward slashes",
-        )
-    target = folder / name
+    target = folder / check_name(name)
     pairs = [
         (path, target if path == model else target.parent / _renamed(path, model, target))
         for path in model_files(model)
