@@ -92,7 +92,11 @@ def infotext_of(ctx: Context, index: int) -> str:
     settings = read_settings(ctx.workflow, ctx.node, index)
     if settings is None:
         if index == 0:
-            ctx.log("No KSampler made this image, so it has no text with its settings.", "warning")
+            ctx.log(
+                "No KSampler outside of subgraphs made this image, so it has no text with its "
+                "settings.",
+                "warning",
+            )
         return ""
     environment = ctx.environment
 

@@ -173,7 +173,8 @@ def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
         diagnosis.problems.append(f"torch cannot be used: {type(error).__name__}: {error}")
         return
     advice = torch_advice(find_cards(), _torch_build(), [item.name for item in diagnosis.devices])
-    if advice:
+    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    if advice and not is_hidden:
         diagnosis.warnings.append(advice)
     wanted = settings.device
     names = [device.name for device in diagnosis.devices]
@@ -273,7 +274,7 @@ def torch_advice(cards: set[str], torch: TorchBuild, devices: Sequence[str]) -> 
     """
     if any(name != "cpu" for name in devices) or not cards:
         return ""
-    install = f"pip install --force-reinstall {_TORCH}"
+    install = f"{sys.executable} -m pip install --force-reinstall {_TORCH}"
     if "NVIDIA" in cards and torch.cuda is None:
         return (
             f"this machine has an NVIDIA card, and torch {torch.version} has no support for CUDA. "

@@ -147,6 +147,9 @@ def _targets(names: Sequence[str], out: str | None, *, force: bool) -> dict[str,
     for name in names:
         target = Path(out).expanduser() if single and out else _target(name, out)
         if target in targets.values():
+            # Images of one name, such as 00042.png and 00042.jpg.
+            target = target.with_name(f"{Path(name).name}.json")
+        if target in targets.values():
             raise InvalidValue(f"two files would be written to {target}")
         if target.exists() and not force:
             raise OutputError(

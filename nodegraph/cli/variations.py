@@ -213,7 +213,8 @@ def _csv_rows(path: Path, text: str) -> Iterator[Row]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`: JSON may have other ends of lines inside a text, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

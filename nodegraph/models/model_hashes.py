@@ -154,7 +154,9 @@ def _autov1(path: Path) -> str:
     """A1111's hash of 2022."""
     with path.open("rb") as file:
         file.seek(_AUTOV1_START)
-        return hashlib.sha256(file.read(_AUTOV1_SIZE)).hexdigest()[:8]
+        portion = file.read(_AUTOV1_SIZE)
+    # Of all small files it would be the hash of nothing.
+    return hashlib.sha256(portion).hexdigest()[:8] if portion else ""
 
 
 def _declared(path: Path) -> Iterator[str]:

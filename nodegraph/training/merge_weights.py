@@ -20,7 +20,7 @@ PORT = "blocks"
 LOWEST, HIGHEST = -10.0, 10.0
 """Of a weight. Those outside 0..1 extrapolate."""
 _RULE = re.compile(r"\s*([\w.]+?)(?:\s*-\s*([\w.]+))?\s*[:=]\s*([^\s:=]+)\s*")
-_INDEX = re.compile(r"(.*?)(\d+)")
+_INDEX = re.compile(r"(.*?)(\d{1,4})")
 _EXPECTED = "lines such as `down_blocks.0: 0.3`, `IN00-IN05: 0.2` or `MID: 1`"
 _SHOWN = 12
 

@@ -336,7 +336,7 @@ def _temporary_folder(ctx: Context, name: str) -> Iterator[tuple[Path, Path]]:
 def _moved(path: Path, target: Path, suffix: str) -> SavedFile:
     """A finished file under its name, unless the same is there."""
     final = target.with_name(f"{target.name}_{FILE_DIGESTS.digest(path)[:_LETTERS]}{suffix}")
-    existed = final.is_file() and final.stat().st_size == path.stat().st_size
+    existed = _is_same(path, final)
     if not existed:
         _flush(path)
         path.replace(final)
@@ -348,23 +348,28 @@ def _moved_folder(folder: Path, target: Path) -> list[SavedFile]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = "\n".join(f"{path.relative_to(folder)} {FILE_DIGESTS.digest(path)}" for path in files)
     final = target.with_name(f"{target.name}_{digest_bytes(content.encode())[:_LETTERS]}")
-    existed = final.is_dir()
-    if not existed:
-        for path in files:
-            _flush(path)
-        try:
-            folder.rename(final)
-        except OSError:
-            # Another run may have been quicker with the same model.
-            existed = final.is_dir()
-            if not existed:
-                raise
-    index = final / layout.INDEX
-    return [SavedFile(index, existed=existed)] + [
-        SavedFile(final / path.relative_to(folder), existed=existed)
-        for path in files
-        if path.name != layout.INDEX
-    ]
+    names = [path.relative_to(folder) for path in files]
+    for path in files:
+        _flush(path)
+    try:
+        folder.rename(final)
+        existing = set()
+    except OSError:
+        if not final.is_dir():
+            raise
+        # The same model was saved before; what lacks in its folder is filled in.
+        existing = {name for name in names if _is_same(folder / name, final / name)}
+        for name in names:
+            if name not in existing:
+                (final / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).replace(final / name)
+    index = Path(layout.INDEX)
+    ordered = [index, *(name for name in names if name != index)]
+    return [SavedFile(final / name, existed=name in existing) for name in ordered]
+
+
+def _is_same(new: Path, old: Path) -> bool:
+    return old.is_file() and FILE_DIGESTS.digest(old) == FILE_DIGESTS.digest(new)
 
 
 def _flush(path: Path) -> None:

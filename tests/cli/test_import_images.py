@@ -63,3 +63,11 @@ def test_what_is_no_image_of_a_tool_is_refused(cli: Cli) -> None:
         2,
         True,
     )
+
+
+def test_images_of_one_name_are_imported_side_by_side(cli: Cli) -> None:
+    Path("theirs").mkdir()
+    png({"parameters": TEXT})(Path("theirs/x.png"))
+    exif(TEXT, "WEBP")(Path("theirs/x.webp"))
+    assert cli("import", "theirs", "--out", "ours").code == 0
+    assert sorted(path.name for path in Path("ours").iterdir()) == ["x.json", "x.webp.json"]

@@ -281,7 +281,8 @@ def test_a_table_that_is_wrong_runs_nothing(
 
 
 def test_rows_of_json_have_types_and_may_leave_values(run: Cli) -> None:
-    Path("rows.jsonl").write_text('{"draw.seed": 4}\n\n{"draw.seed": null}\n')
+    first = '{"draw.seed": 4, "greeting": "a\u2028b"}'
+    Path("rows.jsonl").write_text(f'{first}\n\n{{"draw.seed": null}}\n', "utf-8")
     runs = run("--rows", "rows.jsonl", "--json").json["runs"]
     assert [item["row"] for item in runs] == [1, 2]
 

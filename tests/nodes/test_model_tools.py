@@ -200,7 +200,9 @@ def test_blocks_that_a_model_lacks_are_refused(
     assert part in f"{problem.message} {problem.given}"
 
 
-@pytest.mark.parametrize("text", ["down", "MID: x", "a: 1: 2", "IN05-IN01: 1", "MID: 11", "a-b: 1"])
+@pytest.mark.parametrize(
+    "text", ["down", "MID: x", "a: 1: 2", "IN05-IN01: 1", "MID: 11", "a-b: 1", "a.0-99999999999: 1"]
+)
 def test_unreadable_weights_of_blocks_are_found_before_the_run(models: Bench, text: str) -> None:
     [problem] = models.problems(loaded("one", "two") | merge(blocks=text), "merge")
     assert problem.port == "blocks"
@@ -484,3 +486,14 @@ def test_the_index_of_a_folder_names_its_parts(models: Bench) -> None:
     assert known["_class_name"] == "StableDiffusionPipeline"
     assert known["unet"] == ["diffusers", "UNet2DConditionModel"]
     assert known["safety_checker"] == [None, None]
+
+
+def test_a_saved_folder_that_lost_a_file_is_completed(models: Bench) -> None:
+    nodes = load("one") | saved(layout="folder")
+    files_before = [file.path for file in models.run(nodes).files]
+    lost = next(path for path in files_before if path.parent.name == "unet")
+    content = lost.read_bytes()
+    lost.unlink()
+    again = models.run(nodes | {"save": {**nodes["save"], "inputs": nodes["save"]["inputs"]}})
+    assert lost.read_bytes() == content
+    assert [file.path for file in again.files if not file.existed] == [lost]

@@ -72,6 +72,7 @@ class HiresPass:
         scale: Factor of the sides; 0 if the size is known instead.
         steps: Steps that are run, see `steps_are_share`.
         steps_are_share: Whether only the share `denoise` of the steps is run.
+        denoise: None if it is not known.
     """
 
     upscaler: str = ""
@@ -80,7 +81,7 @@ class HiresPass:
     height: int = 0
     steps: int | None = None
     steps_are_share: bool = False
-    denoise: float = 0.5
+    denoise: float | None = 0.5
     cfg: float | None = None
     sampler: str = ""
     schedule: str = ""

@@ -88,7 +88,10 @@ def parse_fields(line: str) -> dict[str, str]:
     """Parse a line such as ``Steps: 20, Sampler: Euler a``; of two equal names the first counts."""
     fields: dict[str, str] = {}
     at = 0
-    while len(fields) < _MAX_FIELDS and (match := _KEY.match(line, at)):
+    for _ in range(_MAX_FIELDS):  # fields, not names: a text may repeat one without end
+        match = _KEY.match(line, at)
+        if match is None:
+            break
         value, at = _value(line, match.end())
         fields.setdefault(match[1], value)
         at += at < len(line) and line[at] == ","

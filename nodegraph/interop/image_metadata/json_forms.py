@@ -478,10 +478,9 @@ def _report_novelai(generation: Generation, fields: Fields) -> None:
     generation.report(
         "NovelAI's models cannot be downloaded: choose another model. The image will differ."
     )
-    if fields.number(0, 1, "cfg_rescale"):
-        generation.report(
-            f"The guidance was rescaled ({fields.get('cfg_rescale'):g}): RescaleGuidance does that."
-        )
+    rescale = fields.number(0, 1, "cfg_rescale")
+    if rescale:
+        generation.report(f"The guidance was rescaled ({rescale:g}): RescaleGuidance does that.")
     if fields.flag("sm", "sm_dyn") or fields.get("sm") is True:
         generation.report("SMEA has no counterpart.")
     if fields.flag("dynamic_thresholding"):

@@ -450,7 +450,10 @@ class _Builder:
             sides = {"width": int(width * hires.scale), "height": int(height * hires.scale)}
         else:
             return {}
-        return {port: min(MAX_SIDE, side // 8 * 8) for port, side in sides.items()}
+        return {
+            port: min(MAX_SIDE, max(8, side // 8 * 8)) if side else 0
+            for port, side in sides.items()
+        }
 
     def _enlarge_latent(self, hires: HiresPass, name: str, first: dict[str, str]) -> dict[str, str]:
         kind = name.lower().removeprefix("latent").strip(" ()")

@@ -5,6 +5,7 @@ It is the way back of `workflow_building`: the nodes that an image comes from ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,9 @@ _SCHEDULES = {
 _SAMPLERS = {here: there for there, here in ELSEWHERE["A1111 and Forge"].items()}
 _PLAIN_SAMPLERS = {"euler": "Euler", "ddim": "DDIM", "lcm": "LCM", "restart": "Restart"}
 _MAX_NODES = 500
+_MOST_SEEDS = 1 << 64
+_ITEM = re.compile(r"(\[\d+\])+$")
+"""After the name of a node that runs once for each item of a list."""
 
 
 def read_settings(document: Mapping[str, Any], node: str, index: int = 0) -> Generation | None:
@@ -42,12 +46,12 @@ def read_settings(document: Mapping[str, Any], node: str, index: int = 0) -> Gen
 
     Args:
         document: A workflow as JSON.
-        node: Name of the node, with an input `image`.
+        node: Name of the node, with an input `image`; with ``[n]`` for an item of a list.
         index: Which image of the batch.
     """
     workflow = Workflow.from_dict(dict(document))
     reader = _Reader(workflow.nodes)
-    sample = reader.find(node, "image", ("KSampler",))
+    sample = reader.find(_ITEM.sub("", node), "image", ("KSampler",))
     return None if sample is None else reader.read(sample, index)
 
 
@@ -83,7 +87,9 @@ class _Reader:
         seed = self._value(name, "seed", 0)
         generation.draw = self._value(name, "draw", "per item")
         if isinstance(seed, int):
-            generation.seed = seed + (index if generation.draw == "per item" else 0)
+            own = seed + (index if generation.draw == "per item" else 0)
+            # There is no larger one, so such an item cannot be made alone.
+            generation.seed = own if own < _MOST_SEEDS else None
         generation.steps = self._value(name, "steps", 20)
         generation.cfg = self._value(name, "cfg", 7.0)
         generation.sampler = self._value(name, "sampler", "dpmpp_2m") or ""
@@ -98,7 +104,8 @@ class _Reader:
                     self._value(name, each, 1.0) for each in ("strength_model", "strength_encoder")
                 ]
                 lora = self._value(name, "lora", "tiny/lcm_lora")
-                generation.loras.insert(0, LoraReference(ModelReference(lora or ""), *weights))
+                if lora and None not in weights:
+                    generation.loras.insert(0, LoraReference(ModelReference(lora), *weights))
             elif entry.type in ("LoadModel", "LoadDiffusionModel"):
                 generation.model = ModelReference(self._value(name, "model", "tiny") or "")
         skip = self.find(first, "positive", ("ClipSkip",))
@@ -114,7 +121,10 @@ class _Reader:
         hires.denoise = self._value(name, "denoise", 1.0)
         steps = self._value(name, "steps", 20)
         is_share = self._value(name, "denoise_steps", "share") == "share"
-        hires.steps = int(steps * hires.denoise) if is_share and steps else steps
+        if not is_share:
+            hires.steps = steps
+        elif steps and hires.denoise is not None:
+            hires.steps = int(steps * hires.denoise)
         for attribute, default in (("cfg", 7.0), ("sampler", "dpmpp_2m"), ("schedule", "karras")):
             value = self._value(name, attribute, default)
             if value != self._value(first, attribute, default):
@@ -263,7 +273,8 @@ def _fields(generation: Generation, sha256_of: HashOf) -> Iterator[tuple[str, ob
 
 
 def _hires_fields(hires: HiresPass) -> Iterator[tuple[str, object]]:
-    yield "Denoising strength", f"{hires.denoise:g}"
+    if hires.denoise is not None:
+        yield "Denoising strength", f"{hires.denoise:g}"
     if hires.width or hires.height:
         yield "Hires resize", f"{hires.width}x{hires.height}"
     elif hires.scale:

@@ -195,7 +195,7 @@ def _safe(text: str) -> str:
     return _UNSAFE_IN_VALUE.sub("_", text)[:_MAX_VALUE_LENGTH].strip(". ") or "_"
 
 
-_LONGEST = 240
+_LONGEST = 230
 """Bytes of a part of a name; most file systems take 255, number and suffix included."""
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 """Characters that some file system can't have in a name."""

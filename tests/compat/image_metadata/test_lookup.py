@@ -192,3 +192,10 @@ def test_models_of_an_image_are_those_of_the_folders(models: Path, tmp_path: Pat
 
     assert nodes["load"].inputs["model"] == "checkpoints/sdxl/Dream Shaper.safetensors"
     assert nodes["lora_1"].inputs["lora"] == "loras/detail.safetensors"
+
+
+def test_small_files_do_not_match_the_hash_of_nothing(tmp_path: Path) -> None:
+    small = tmp_path / "small.ckpt"
+    small.write_bytes(b"x" * 1000)
+    nothing = hashlib.sha256(b"").hexdigest()[:8]
+    assert find_by_hash([nothing], [small], ModelHashCache(None)).path is None

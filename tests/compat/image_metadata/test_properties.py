@@ -264,3 +264,16 @@ def test_a_comment_of_a_camera_is_no_settings(tmp_path: Path) -> None:
     assert texts_of(path) == {}
     assert find_generation({"parameters": "Steps: 3 to the sea"}) is None
     assert find_generation({"parameters": "a picture of mine"}) is None
+
+
+def test_a_field_that_is_repeated_without_end_ends_the_reading() -> None:
+    """Else each of a million fields would cost the length of the text before it."""
+    assert parse_fields("a: [, " * 600 + "b: 2") == {"a": "["}
+
+
+def test_numbers_of_novelai_may_be_texts() -> None:
+    content = {"prompt": "a fox", "steps": 2, "sampler": "k_euler", "cfg_rescale": "0.2"}
+    texts = {"Software": "NovelAI", "Comment": json.dumps(content)}
+    generation = find_generation(texts)
+    assert generation is not None
+    assert any("rescaled (0.2)" in line for line in generation.findings)

@@ -11,7 +11,7 @@ import pytest
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.version import VERSION
 from nodegraph.interop.image_metadata import find_generation
-from nodegraph.interop.image_metadata.workflow_settings import read_settings
+from nodegraph.interop.image_metadata.workflow_settings import format_settings, read_settings
 from nodegraph.session.results.texts import result_texts
 
 GRAPH: dict[str, Any] = {
@@ -142,3 +142,37 @@ def test_an_image_without_a_sampling_has_no_text() -> None:
     }
 
     assert read_settings({"format": "nodegraph/1", "nodes": nodes}, "save") is None
+
+
+def changed(node: str, **inputs: Any) -> dict[str, Any]:
+    nodes = {
+        name: {**entry, "inputs": {**entry["inputs"]}} for name, entry in GRAPH["nodes"].items()
+    }
+    nodes[node]["inputs"].update(inputs)
+    nodes["number"] = {"type": "Number", "inputs": {"value": 0.5}}
+    return {**GRAPH, "nodes": nodes}
+
+
+@pytest.mark.parametrize(
+    ("node", "port"),
+    [("lora", "strength_model"), ("lora", "lora"), ("again", "denoise"), ("sample", "cfg")],
+)
+def test_linked_values_are_left_out(node: str, port: str) -> None:
+    settings = read_settings(changed(node, **{port: {"from": "number"}}), "save")
+    assert settings is not None
+    text = format_settings(settings)
+    assert ("<lora:" in text) == (node != "lora")
+    assert ("Denoising strength" in text) == (node != "again")
+    assert ("CFG scale" in text) == (node != "sample")
+
+
+def test_an_item_of_a_list_has_the_settings_of_its_node() -> None:
+    assert read_settings(GRAPH, "save[3]") == read_settings(GRAPH, "save")
+
+
+def test_a_seed_after_the_largest_is_not_written() -> None:
+    largest = changed("sample", seed=2**64 - 1)
+    assert [getattr(read_settings(largest, "save", at), "seed", 0) for at in (0, 1)] == [
+        2**64 - 1,
+        None,
+    ]

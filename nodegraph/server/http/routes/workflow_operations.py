@@ -104,6 +104,8 @@ async def import_workflow(
 
 def _check_text(text: str, limits: BodyLimits) -> None:
     """Check the JSON inside a text, which the gate before the routes does not see."""
+    if not text.lstrip().startswith(("{", "[")):
+        return  # a prompt may have any number of brackets
     gauge = JsonGauge(limits.json_depth, limits.json_values)
     gauge.feed(text.encode("utf-8", "surrogatepass"))
 
