@@ -16,7 +16,7 @@ from nodegraph.core.flat_workflow import FlatWorkflow, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import ValidNames, did_you_mean, split_words
-from nodegraph.core.types import ANY, TypeExpr, fit, named_type
+from nodegraph.core.types import ANY, TypeExpr, fit, is_recipe, named_type
 
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Usage
@@ -449,7 +449,7 @@ class NodeTypeSuggestions:
             source: The output with its node type, such as ``VAEDecode.image``; empty for none.
             expr: What it gives.
         """
-        if expr is not None and _is_recipe(expr):
+        if expr is not None and is_recipe(expr):
             expr = None  # models are on the way to an image, which is what most graphs end with
         sinks = sorted(
             (self._sink_rank(spec, source, expr), spec.type)
@@ -477,14 +477,6 @@ class NodeTypeSuggestions:
     def _takes_several(self, expr: TypeExpr, source: TypeExpr) -> bool:
         """Whether an input takes lists of values of a type."""
         return expr.is_list and self._plainly(source, expr.item)
-
-
-def _is_recipe(expr: TypeExpr) -> bool:
-    """Whether values of a type are parts of models."""
-    from nodegraph.core import values  # a check that finds nothing wrong does without
-
-    kind = getattr(values, expr.name, None)
-    return isinstance(kind, type) and issubclass(kind, values.Recipe)
 
 
 _Simplicity = tuple[int, bool, bool, int, str]

@@ -336,3 +336,11 @@ def _conversion(source: TypeExpr, target: TypeExpr, types: TypeTable) -> str | N
             if member == named_type(end) and types.is_subtype(source.name, start):
                 return name
     return None
+
+
+def is_recipe(expr: TypeExpr) -> bool:
+    """Whether values of a type are parts of models."""
+    from nodegraph.core import values  # only advice needs it
+
+    kind = getattr(values, expr.name, None)
+    return isinstance(kind, type) and issubclass(kind, values.Recipe)
