@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -253,13 +253,21 @@ def fetch(downloads: Downloads, plan: DownloadPlan, token: str | None, *, is_sho
     """Carry out a download with its progress, or follow the process that does.
 
     Raises:
+        InvalidValue: Another variant or version of the model is there.
         NodegraphError: It fails, or is stopped.
     """
     from nodegraph.models.model_library import read_facts
     from nodegraph.models.remote.downloads import AlreadyRunning
 
     path = downloads.folder / plan.name
-    if path.exists() and read_facts(path).source == plan.source:
+    if path.exists() and (facts := read_facts(path)).source == plan.source:
+        if _is_other(plan, facts.sha256):
+            raise InvalidValue(
+                f"{plan.name} is another variant or version of this model",
+                given=plan.source,
+                hint=f"Remove it first with `nodegraph models remove {plan.name}`, or choose "
+                "another name with --name.",
+            )
         return path  # it was downloaded before
     status = downloads.add(plan)
     with _progress(plan, is_shown=is_shown) as show:
@@ -281,6 +289,16 @@ def fetch(downloads: Downloads, plan: DownloadPlan, token: str | None, *, is_sho
                     hint=status.error or "Run the command again to continue it.",
                 )
             sleep(_LOOK_SECONDS)
+
+
+def _is_other(plan: DownloadPlan, digests: Mapping[str, str]) -> bool:
+    """Whether a model has other files than a plan, as far as both know their digests."""
+    planned = {file.path: file.sha256 for file in plan.files if file.sha256 is not None}
+    if not (planned and digests):
+        return False
+    if not plan.is_folder:
+        return set(planned.values()) != set(digests.values())
+    return any(digests.get(path) != digest for path, digest in planned.items())
 
 
 @contextmanager
@@ -402,11 +420,20 @@ class DeclaredModel:
         name: Name of the file.
         reference: What `nodegraph models add` takes.
         folder: Folder of its kind below the models folder; empty if it is not stated.
+        sha256: Digest that its file must have; empty if it is not stated.
     """
 
     name: str
     reference: str
     folder: str = ""
+    sha256: str = ""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Folders and name below the models folder, as far as they are stated."""
+        parts = _parts(self.name)
+        folders = _parts(self.folder)
+        return parts if parts[: len(folders)] == folders else (*folders, *parts)
 
 
 def declared_models(document: Any) -> list[DeclaredModel]:
@@ -415,7 +442,7 @@ def declared_models(document: Any) -> list[DeclaredModel]:
     ComfyUI's files state an address and a folder in the properties of nodes. nodegraph's have a
     list `models` with `name`, and `source` or `sha256`.
     """
-    declared: dict[str, DeclaredModel] = {}
+    declared: dict[tuple[str, ...], DeclaredModel] = {}
     waiting = [document]
     while waiting:
         value = waiting.pop()
@@ -426,18 +453,26 @@ def declared_models(document: Any) -> list[DeclaredModel]:
             for each in listed if isinstance(listed, list) else ():
                 model = _declared(each) if isinstance(each, dict) else None
                 if model is not None:
-                    declared.setdefault(model.name, model)
+                    declared.setdefault(model.path, model)
             waiting += value.values()
     return list(declared.values())
 
 
 def _declared(entry: Mapping[str, Any]) -> DeclaredModel | None:
-    name, folder = entry.get("name"), entry.get("directory", "")
-    texts = (entry.get(key) for key in ("source", "url", "sha256"))
-    reference = next((text for text in texts if isinstance(text, str) and text), None)
-    if not isinstance(name, str) or not name or reference is None:
+    keys = ("name", "directory", "source", "url", "sha256", "hash", "hash_type")
+    texts = {key: text for key in keys if isinstance(text := entry.get(key), str)}
+    name, digest = texts.get("name", ""), texts.get("sha256", "")
+    if not digest and texts.get("hash_type", "").upper() == "SHA256":
+        digest = texts.get("hash", "")
+    reference = texts.get("source") or texts.get("url") or digest
+    if not name or not reference:
         return None
-    return DeclaredModel(name, reference, folder if isinstance(folder, str) else "")
+    return DeclaredModel(name, reference, texts.get("directory", ""), digest)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and name of a model, also of one that a workflow was saved with on Windows."""
+    return tuple(part for part in without_ending(name.replace("\\", "/")).split("/") if part)
 
 
 def missing_with_sources(workflow: str, names: Sequence[str]) -> dict[str, DeclaredModel]:
@@ -448,12 +483,26 @@ def missing_with_sources(workflow: str, names: Sequence[str]) -> dict[str, Decla
     """
     if workflow == STDIN:
         return {}
-    declared = {
-        without_ending(PurePosixPath(model.name).name): model
-        for model in declared_models(workflow_document(workflow))
-    }
-    stems = {name: without_ending(re.split(r"[/\\]", name)[-1]) for name in names}
-    return {name: declared[stem] for name, stem in stems.items() if stem in declared}
+    models = declared_models(workflow_document(workflow))
+    return {name: model for name in names if (model := _declaration_of(name, models)) is not None}
+
+
+def _declaration_of(name: str, models: Sequence[DeclaredModel]) -> DeclaredModel | None:
+    """The declared model whose path is that of a name; else the only one of its file name.
+
+    Paths may leave out leading folders, as those of kinds are left out.
+    """
+    parts = _parts(name)
+
+    def shared(model: DeclaredModel) -> int:
+        count = min(len(parts), len(model.path))
+        return count if count and parts[-count:] == model.path[-count:] else 0
+
+    best = max(models, key=shared, default=None)
+    if best is not None and shared(best):
+        return best
+    alike = [model for model in models if model.path[-1:] == parts[-1:] != ()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def plans_of_missing(hubs: ModelHubs, missing: Mapping[str, DeclaredModel]) -> list[DownloadPlan]:
@@ -466,11 +515,45 @@ def plans_of_missing(hubs: ModelHubs, missing: Mapping[str, DeclaredModel]) -> l
 
     by_folder = {folder: kind for kind, folder in KINDS.items() if folder}
     plans = []
-    for model in missing.values():
-        kind = by_folder.get(model.folder.partition("/")[0])
-        name = PurePosixPath(model.name).name
-        plans.append(hubs.resolve(model.reference, Wanted(kind=kind, name=name)))
+    for missing_name, model in missing.items():
+        name = missing_name.replace("\\", "/")
+        firsts = [parts[0] for parts in (model.path, _parts(name)) if len(parts) > 1]
+        kind = next((by_folder[first] for first in firsts if first in by_folder), None)
+        if kind is not None:
+            name = name.removeprefix(f"{KINDS[kind]}/")  # the plan's name begins with it
+        plan = hubs.resolve(model.reference, Wanted(kind=kind, name=name))
+        plans.append(_with_digest(plan, model))
     return plans
+
+
+def _with_digest(plan: DownloadPlan, model: DeclaredModel) -> DownloadPlan:
+    """The plan with the digest that the workflow states.
+
+    Raises:
+        InvalidValue: It is no SHA-256 of one file.
+        DownloadError: The source has another file.
+    """
+    from nodegraph.models.remote.download_plans import DownloadError
+
+    digest = model.sha256.lower().removeprefix("sha256:")
+    is_whole = re.fullmatch(r"[0-9a-f]{64}", digest) is not None
+    if not digest or (model.sha256 == model.reference and not is_whole):
+        return plan  # none, or a short hash that Civitai has looked the file up by
+    if not is_whole or plan.is_folder:
+        raise InvalidValue(
+            f"the digest of {model.name} in the workflow is not that of a file",
+            given=ascii(model.sha256[:80]),
+            expected="the SHA-256 of one file, as 64 hexadecimal digits",
+        )
+    (file,) = plan.files
+    if file.sha256 not in (None, digest):
+        raise DownloadError(
+            f"the source of {model.name} has another file than the workflow states",
+            given=file.sha256,
+            expected=digest,
+            hint="Correct `sha256` or the source in the workflow.",
+        )
+    return replace(plan, files=(replace(file, sha256=digest),))
 
 
 def get_missing(settings: Settings, workflow: str, names: Sequence[str], *, get: bool) -> bool:

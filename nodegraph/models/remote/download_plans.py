@@ -17,6 +17,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families import diffusers_folder as layout
+from nodegraph.models.model_library import FACTS
 from nodegraph.models.remote.manifests import is_safe_name
 from nodegraph.weights.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 
@@ -42,12 +43,15 @@ FOLDER = ".downloads"
 ACTIVE = ("queued", "running")
 """States of downloads that have not ended."""
 _TEXTS = frozenset({".json", ".txt", ".model", ".jinja"})
+_LICENSES = frozenset({"", ".md", ".txt"})
 _LARGEST_TEXT = 64 << 20
 _MOST_FILES = 2_000
 _LISTED = 12
 LONGEST_TITLE = 200
 """Characters of texts of a source that are kept."""
-_DEVICES = re.compile(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(^|/)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|/|$)", re.IGNORECASE
+)
 """Names that mean a device on Windows."""
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
@@ -264,17 +268,27 @@ FAMILY_WORDS: Mapping[str, FamilyWords] = {
 }
 
 
-def target_name(kind: str, file_name: str, wanted: Wanted) -> str:
-    """The path below the models folder.
+def target_name(kind: str, file_name: str, wanted: Wanted, *, is_folder: bool = False) -> str:
+    """The path below the models folder; a wanted name gets the ending of the source's file.
 
     Raises:
-        InvalidValue: The name could lead out of the folder, or some system cannot have it.
+        InvalidValue: The name could lead out of the folder, some system cannot have it, or its
+            ending stands for another format than that of the file.
     """
-    name = wanted.name or file_name
-    if wanted.name and not PurePosixPath(wanted.name).suffix and kind != "diffusers":
-        name += PurePosixPath(file_name).suffix
-    check_name(name)
-    check_name(name)
+    name = check_name(wanted.name or file_name)
+    if wanted.name:
+        # Names decide how files are opened: safetensors named as a pickle would be refused.
+        ending = "" if is_folder else PurePosixPath(file_name).suffix
+        format_ = "" if is_folder else _suffix(file_name)
+        if _suffix(name) not in HEADED | PICKLES:
+            name = check_name(f"{name}{ending}")
+        elif _suffix(name) != format_:
+            raise InvalidValue(
+                "the name of the model has the ending of another format",
+                given=ascii(name[:80]),
+                expected=f"a name that ends with {ending}" if ending else "a folder's name",
+                hint="Leave the ending out of the name.",
+            )
     folder = KINDS[kind]
     return f"{folder}/{name}" if folder else name
 
@@ -286,7 +300,9 @@ def check_name(name: str) -> str:
         InvalidValue: It does not.
     """
     is_plain = name.isprintable() and len(name) <= 400 and not set(name) & set('<>"|?*')
-    if not (is_plain and is_safe_name(name)) or _DEVICES.search(name):
+    # Windows drops such ends, so that two names would mean one file.
+    is_exact = all(part == part.rstrip(". ") for part in name.split("/"))
+    if not (is_plain and is_exact and is_safe_name(name)) or _DEVICES.search(name):
         raise InvalidValue(
             "a model cannot have this name",
             given=ascii(name[:80]),
@@ -395,7 +411,7 @@ def _folder_files(sizes: Mapping[str, int | None], wanted: Wanted, what: str) ->
         parts = path.split("/")
         if len(parts) == 2:
             folders.setdefault(parts[0], []).append(path)
-    chosen = [layout.INDEX, *(path for path in sizes if path.upper().startswith("LICENSE"))]
+    chosen = [layout.INDEX, *(path for path, size in sizes.items() if _is_license(path, size))]
     has_variant = False
     pickled: list[str] = []
     for paths in folders.values():
@@ -475,10 +491,6 @@ def _chosen_weights(files: Sequence[str], wanted: Wanted, *, is_strict: bool) ->
     return []
 
 
-def _fp16_first(variant: str) -> tuple[bool, str]:
-    return variant != "fp16", variant
-
-
 def _suffix(path: str) -> str:
     return file_suffix(PurePosixPath(path))
 
@@ -501,8 +513,17 @@ def _texts(sizes: Mapping[str, int | None]) -> list[str]:
     return [
         path
         for path, size in sizes.items()
-        if _suffix(path) in _TEXTS and ".index." not in path and (size or 0) <= _LARGEST_TEXT
+        if _suffix(path) in _TEXTS
+        and ".index." not in path
+        and (size or 0) <= _LARGEST_TEXT
+        # The download writes its own file of that name.
+        and PurePosixPath(path).name.lower() != FACTS
     ]
+
+
+def _is_license(path: str, size: int | None) -> bool:
+    is_named = path.upper().startswith("LICENSE") and "/" not in path
+    return is_named and _suffix(path) in _LICENSES and (size or 0) <= _LARGEST_TEXT
 
 
 def _indices(paths: Sequence[str] | Mapping[str, Any], weights: Sequence[str]) -> list[str]:

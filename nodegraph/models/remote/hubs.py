@@ -54,6 +54,12 @@ _REPOSITORY = re.compile(
 )
 _HASH = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64}|[0-9a-fA-F]{12}|[0-9a-fA-F]{10})")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_ALIASES: Mapping[str, str] = {
+    "www.huggingface.co": "huggingface.co",
+    "hf.co": "huggingface.co",
+    "www.civitai.com": "civitai.com",
+}
+"""Other host names of the sources."""
 _LARGEST_ANSWER = 32 << 20
 _MOST_HITS = 100
 
@@ -111,19 +117,19 @@ class ModelHubs:
 
     def token_for(self, url: str) -> str | None:
         """The environment's access token for an address; None for any other host."""
-        origin = urlsplit(url)[:2]
-        if origin == urlsplit(self._hub.endpoint)[:2]:
+        origin = origin_of(url)
+        if origin == origin_of(self._hub.endpoint):
             return self._hub.token()
-        if origin == urlsplit(self._civitai)[:2]:
+        if origin == origin_of(self._civitai):
             return self._environment.get("CIVITAI_TOKEN") or None
         return None
 
     def sign_in(self, url: str) -> str:
         """How to set the access token for an address; empty if it takes none."""
-        origin = urlsplit(url)[:2]
-        if origin == urlsplit(self._hub.endpoint)[:2]:
+        origin = origin_of(url)
+        if origin == origin_of(self._hub.endpoint):
             return HUB_SIGN_IN
-        return CIVITAI_SIGN_IN if origin == urlsplit(self._civitai)[:2] else ""
+        return CIVITAI_SIGN_IN if origin == origin_of(self._civitai) else ""
 
     def search(
         self,
@@ -197,27 +203,28 @@ class ModelHubs:
     def _version_plan(
         self, version: Mapping[str, Any], token: str | None, wanted: Wanted
     ) -> DownloadPlan:
-        about = version.get("model") or {}
-        model_id = version.get("modelId")
         try:
-            file = _civitai_file(version.get("files") or (), wanted, str(version.get("id")))
+            about = {**(version.get("model") or {})}
+            id_, model_id = int(version["id"]), int(version["modelId"])
+            file = _civitai_file(version.get("files") or (), wanted, str(id_))
             name, url = str(file["name"]), str(file["downloadUrl"])
+            digest = str((file.get("hashes") or {}).get("SHA256") or "").lower()
+            size = _size(file)
         except KeyError as error:
             raise DownloadError(f"the answer of Civitai lacks {error}") from None
+        except _MALFORMED as error:
+            raise DownloadError(
+                "the answer of Civitai about a version is malformed", hint="Try again later."
+            ) from error
         check_weights(name, allow_pickle=wanted.allow_pickle)
-        digest = str((file.get("hashes") or {}).get("SHA256") or "").lower()
-        size = file.get("sizeKB")
         planned = PlannedFile(
-            url,
-            check_name(name),
-            round(size * 1024) if isinstance(size, int | float) else None,
-            digest if _HEX.fullmatch(digest) else None,
+            url, check_name(name), size, digest if _HEX.fullmatch(digest) else None
         )
         kind = wanted.kind or _CIVITAI_KINDS.get(str(about.get("type")), "checkpoint")
         whole = self._civitai_json(f"models/{model_id}", token, f"model {model_id}")
         title = f"{about.get('name', '')} {version.get('name', '')}".strip()
         return DownloadPlan(
-            f"civitai:{version.get('id')}",
+            f"civitai:{id_}",
             target_name(kind, name, wanted),
             kind,
             (planned,),
@@ -225,7 +232,7 @@ class ModelHubs:
             license=_civitai_license(whole),
             base_model=first_text(version.get("baseModel")),
             trigger_words=_words(version.get("trainedWords")),
-            page=f"{self._civitai}/models/{model_id}?modelVersionId={version.get('id')}",
+            page=f"{self._civitai}/models/{model_id}?modelVersionId={id_}",
             allow_pickle=wanted.allow_pickle,
         )
 
@@ -270,11 +277,15 @@ class ModelHubs:
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
         token = self._environment.get("CIVITAI_TOKEN") or None
         listed = self._civitai_json(f"models?{query}", token, "list of models").get("items")
-        return [
-            hit
-            for item in (listed if isinstance(listed, list) else ())[:limit]
-            if isinstance(item, dict) and (hit := self._civitai_hit(item)) is not None
-        ]
+        hits = []
+        for item in (listed if isinstance(listed, list) else ())[:limit]:
+            try:
+                hit = self._civitai_hit(item) if isinstance(item, dict) else None
+            except _MALFORMED:
+                continue  # the others are as good as before
+            if hit is not None:
+                hits.append(hit)
+        return hits
 
     def _civitai_hit(self, item: Mapping[str, Any]) -> SearchHit | None:
         versions = item.get("modelVersions")
@@ -283,7 +294,7 @@ class ModelHubs:
         version = versions[0]
         files = [file for file in version.get("files") or () if isinstance(file, dict)]
         primary = next((file for file in files if file.get("primary")), files[0] if files else {})
-        size, stats = primary.get("sizeKB"), item.get("stats") or {}
+        stats = item.get("stats") or {}
         return SearchHit(
             "civitai",
             f"civitai:{version.get('id')}",
@@ -294,7 +305,7 @@ class ModelHubs:
             False,
             int(stats.get("downloadCount") or 0),
             int(stats.get("thumbsUpCount") or 0),
-            round(size * 1024) if isinstance(size, int | float) else None,
+            _size(primary),
             _words(version.get("trainedWords")),
             f"{self._civitai}/models/{item.get('id')}",
         )
@@ -308,9 +319,10 @@ class ModelHubs:
         except ValueError:
             raise _no_reference(url) from None
         parts = [unquote(part) for part in address.path.split("/") if part]
-        if address[:2] == urlsplit(self._hub.endpoint)[:2] and len(parts) >= 2:
+        origin = origin_of(url)
+        if origin == origin_of(self._hub.endpoint) and len(parts) >= 2:
             return self._hub_address_plan(parts, wanted)
-        if address[:2] == urlsplit(self._civitai)[:2]:
+        if origin == origin_of(self._civitai):
             return self._civitai_address_plan(parts, address.query, wanted)
         return self._file_plan(url, wanted)
 
@@ -384,10 +396,24 @@ class ModelHubs:
         )
 
 
+_MALFORMED = (TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a part of an answer raises that has another form than it should."""
 _SEARCHES: Mapping[str, Callable[..., list[SearchHit]]] = {
     "huggingface": lambda hubs, *wanted: hubs._hub.search(*wanted),
     "civitai": ModelHubs._search_civitai,
 }
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address; other names of a source count as its own."""
+    try:
+        address = urlsplit(url)
+        port = address.port
+    except ValueError:
+        return "", url, None
+    host = address.hostname or ""
+    default = {"https": 443, "http": 80}.get(address.scheme)
+    return address.scheme, _ALIASES.get(host, host), port or default
 
 
 def _no_reference(reference: str) -> InvalidValue:
@@ -405,7 +431,22 @@ def _newest_version(model: Mapping[str, Any]) -> str | None:
     versions = model.get("modelVersions")
     if not (isinstance(versions, list) and versions and isinstance(versions[0], dict)):
         return None
-    return str(versions[0].get("id"))
+    id_ = versions[0].get("id")
+    return str(id_) if isinstance(id_, int) else None
+
+
+def _size(file: Mapping[str, Any]) -> int | None:
+    """Bytes of a file at Civitai; None if it does not state them.
+
+    Raises:
+        ValueError, OverflowError: It is not possible to have so many.
+    """
+    size = file.get("sizeKB")
+    if not isinstance(size, int | float):
+        return None
+    if size < 0:
+        raise ValueError("a negative size")
+    return round(size * 1024)
 
 
 def _words(value: Any) -> tuple[str, ...]:

@@ -136,7 +136,7 @@ class HuggingFace:
             is_whole = any(file.path == "model_index.json" for file in files)
             kind = wanted.kind or ("diffusers" if is_whole else guess_kind(tags, ""))
             kind = kind if is_whole or wanted.kind or kind != "checkpoint" else "diffusers"
-            name = target_name(kind, repository.rpartition("/")[2], wanted)
+            name = target_name(kind, repository.rpartition("/")[2], wanted, is_folder=True)
         else:
             (file,) = files
             check_weights(file.path, allow_pickle=wanted.allow_pickle)
