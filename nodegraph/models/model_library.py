@@ -22,8 +22,7 @@ from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.models.model_hashes import compute_hashes
-from nodegraph.models.remote.download_plans import check_name
-from nodegraph.models.remote.manifests import is_safe_name
+from nodegraph.models.remote.manifests import check_name, is_safe_name
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 FACTS = "nodegraph.json"

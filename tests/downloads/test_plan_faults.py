@@ -16,11 +16,11 @@ from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.remote.download_plans import (
     DownloadError,
     Wanted,
-    check_name,
     select_files,
 )
 from nodegraph.models.remote.guarded_http import HostRules
 from nodegraph.models.remote.hubs import ModelHubs
+from nodegraph.models.remote.manifests import check_name
 from tests.cli.conftest import Cli
 from tests.downloads.stand_in import LOOPBACK, Site, weights
 

@@ -18,7 +18,7 @@ from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.models.model_library import FACTS
-from nodegraph.models.remote.manifests import is_safe_name
+from nodegraph.models.remote.manifests import check_name
 from nodegraph.weights.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 
 KINDS: Mapping[str, str] = {
@@ -49,10 +49,6 @@ _MOST_FILES = 2_000
 _LISTED = 12
 LONGEST_TITLE = 200
 """Characters of texts of a source that are kept."""
-_DEVICES = re.compile(
-    r"(^|/)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|/|$)", re.IGNORECASE
-)
-"""Names that mean a device on Windows."""
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
 
@@ -291,24 +287,6 @@ def target_name(kind: str, file_name: str, wanted: Wanted, *, is_folder: bool = 
             )
     folder = KINDS[kind]
     return f"{folder}/{name}" if folder else name
-
-
-def check_name(name: str) -> str:
-    """Return a name that stays below the models folder on every system.
-
-    Raises:
-        InvalidValue: It does not.
-    """
-    is_plain = name.isprintable() and len(name) <= 400 and not set(name) & set('<>"|?*')
-    # Windows drops such ends, so that two names would mean one file.
-    is_exact = all(part == part.rstrip(". ") for part in name.split("/"))
-    if not (is_plain and is_exact and is_safe_name(name)) or _DEVICES.search(name):
-        raise InvalidValue(
-            "a model cannot have this name",
-            given=ascii(name[:80]),
-            expected="a path below the models folder, of plain names with forward slashes",
-        )
-    return name
 
 
 def check_weights(name: str, *, allow_pickle: bool) -> None:

@@ -35,12 +35,12 @@ from nodegraph.models.remote.download_plans import (
     DownloadPlan,
     DownloadStatus,
     PlannedFile,
-    check_name,
     check_weights,
 )
 from nodegraph.models.remote.file_cache import trying_lock
 from nodegraph.models.remote.guarded_http import open_client
 from nodegraph.models.remote.hubs import ModelHubs
+from nodegraph.models.remote.manifests import check_name
 from nodegraph.models.remote.transfers import (
     FileTransfer,
     RetryPolicy,

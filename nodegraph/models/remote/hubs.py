@@ -29,7 +29,6 @@ from nodegraph.models.remote.download_plans import (
     PlannedFile,
     SearchHit,
     Wanted,
-    check_name,
     check_weights,
     first_text,
     guess_kind,
@@ -45,6 +44,7 @@ from nodegraph.models.remote.guarded_http import (
 )
 from nodegraph.models.remote.hugging_face import SIGN_IN as HUB_SIGN_IN
 from nodegraph.models.remote.hugging_face import HuggingFace
+from nodegraph.models.remote.manifests import check_name
 from nodegraph.weights.file_kinds import PICKLES, file_suffix
 
 CIVITAI_ENDPOINT = "https://civitai.com"

@@ -24,7 +24,6 @@ from nodegraph.models.remote.download_plans import (
     PlannedFile,
     SearchHit,
     Wanted,
-    check_name,
     check_weights,
     first_text,
     guess_kind,
@@ -32,6 +31,7 @@ from nodegraph.models.remote.download_plans import (
     target_name,
 )
 from nodegraph.models.remote.guarded_http import HostRules, guard_hub, status_error
+from nodegraph.models.remote.manifests import check_name
 
 ENDPOINT = "https://huggingface.co"
 SIGN_IN = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -196,6 +197,30 @@ def is_safe_name(name: str) -> bool:
     return all(part.strip(". ") and not part.startswith(".") for part in parts) and not any(
         sign in name for sign in "\\:\0"
     )
+
+
+_DEVICES = re.compile(
+    r"(^|/)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|/|$)", re.IGNORECASE
+)
+"""Names that mean a device on Windows."""
+
+
+def check_name(name: str) -> str:
+    """Return a name that stays below the models folder on every system.
+
+    Raises:
+        InvalidValue: It does not.
+    """
+    is_plain = name.isprintable() and len(name) <= 400 and not set(name) & set('<>"|?*')
+    # Windows drops such ends, so that two names would mean one file.
+    is_exact = all(part == part.rstrip(". ") for part in name.split("/"))
+    if not (is_plain and is_exact and is_safe_name(name)) or _DEVICES.search(name):
+        raise InvalidValue(
+            "a model cannot have this name",
+            given=ascii(name[:80]),
+            expected="a path below the models folder, of plain names with forward slashes",
+        )
+    return name
 
 
 def parse_manifest(data: bytes, name: str | None, url: str) -> ModelManifest:
