@@ -334,7 +334,10 @@ class Services:
             lambda status: self.hub.notify("models.download", **download_progress(status)),
         )
         opened.push_async_callback(self.run_in_thread, self.model_downloads.close)
-        await self.run_in_thread(self.model_downloads.resume_pending)
+        try:
+            await self.run_in_thread(self.model_downloads.resume_pending)
+        except (NodegraphError, OSError) as error:  # no reason to serve nobody
+            _LOG.warning("downloads of models are not continued: %s", error)
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         helpers = self.supervisor.helpers if self.server.help_jobs else None
         await self.dispatcher.start(self.supervisor, HelpScheduler(helpers))

@@ -76,6 +76,8 @@ class Site:
         self.requests: list[Request] = []
         self.stated: dict[str, str] = {}
         self.has_ranges = True
+        self.has_if_range = True
+        self.longest_range: int | None = None
         self.url = self.civitai = self.plain = ""
 
     @property
@@ -243,13 +245,13 @@ class _Handler(BaseHTTPRequestHandler):
         etag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
         start = 0
         text = self.headers.get("Range", "")
-        is_same = self.headers.get("If-Range", etag) == etag
+        is_same = self.headers.get("If-Range", etag) == etag or not self.site.has_if_range
         if text and self.site.has_ranges and is_same:
             first, _, last = text.removeprefix("bytes=").partition("-")
             start, end = int(first), int(last or len(data) - 1) + 1
             if start >= len(data):
                 return self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
-            body = data[start:end]
+            body = data[start:end][: self.site.longest_range]
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(data)}")
         else:

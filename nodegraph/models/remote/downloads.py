@@ -9,7 +9,6 @@ process works on a download; the system frees it when the process dies.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -20,6 +19,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep, time
+from types import UnionType
+from typing import Any, get_origin, get_type_hints
 
 import httpx
 from blake3 import blake3
@@ -44,10 +45,13 @@ from nodegraph.models.remote.manifests import check_name
 from nodegraph.models.remote.transfers import (
     FileTransfer,
     RetryPolicy,
-    file_digests,
-    link_cached,
+    disk_error,
+    full_disk,
+    is_of_source,
     move_into_folder,
+    public_source,
     sync_folder,
+    take_cached,
 )
 
 _SPARE = 64 << 20
@@ -57,7 +61,7 @@ _SPEED_SECONDS = 10.0
 _KEPT = 50
 _FACTS = ("source", "title", "page", "license", "base_model", "trigger_words")
 _TRIES, _TRY_SECONDS = 10, 0.02
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_STATES = (*ACTIVE, "paused", "failed", "finished")
 
 
 class Stopped(NodegraphError):
@@ -116,7 +120,7 @@ class Downloads:
             check_name(file.path)
         if not plan.is_folder:
             check_weights(plan.files[0].path, allow_pickle=plan.allow_pickle)
-        id_ = blake3(plan.name.casefold().encode()).hexdigest()[:16]
+        id_ = _id_of(plan.name)
         try:
             make_private_folder(self._area)
         except OSError as error:
@@ -124,6 +128,7 @@ class Downloads:
         with self._changing():
             known = self._read(id_)
             if known is not None and known.state == "finished":
+                shutil.rmtree(self._parts(id_), ignore_errors=True)  # its process may have died
                 known = None
             if known is not None and not _is_same(known.plan, plan):
                 if known.plan.source != plan.source and known.state != "failed":
@@ -134,9 +139,10 @@ class Downloads:
                         hint="Choose another name with --name, or cancel that download.",
                     )
                 if not self.is_worked_on(id_):
-                    self._remove(id_)  # another variant, or the source has changed
+                    self._drop_others(known, plan)  # another variant, or the source has changed
                     known = None
             if known is not None and known.state in ACTIVE:
+                self._clear_signs(id_)  # whoever adds it wants it to go on
                 return self._live(known)
             if os.path.lexists(self.folder / plan.name):
                 raise InvalidValue(
@@ -147,8 +153,7 @@ class Downloads:
             self._check_room(plan, id_)
             status = known or DownloadStatus(id_, "queued", plan, created=time())
             status = replace(status, plan=plan, state="queued", error=None)
-            for sign in ("pause", "cancel"):
-                self._sign(id_, sign).unlink(missing_ok=True)
+            self._clear_signs(id_)
             self._save(status)
         self._forget_old()
         return status
@@ -177,26 +182,31 @@ class Downloads:
             return status
         self._sign(status.id, "pause").touch()
         with self._working(status.id) as is_mine:
-            if is_mine:
-                self._save(replace(self._reread(status), state="paused", speed=0.0))
+            status = self._reread(status)
+            if is_mine and status.state in ACTIVE:
+                self._save(replace(status, state="paused", speed=0.0))
         return self.get(status.id)
 
     def resume(self, id_: str) -> DownloadStatus:
-        """Queue a paused or failed download again.
+        """Queue a paused or failed download again; one that is about to pause goes on.
 
         Raises:
             OutputError: The disk has no room.
         """
         status = self.get(id_)
-        return self.add(status.plan) if status.state in ("paused", "failed") else status
+        return status if status.state == "finished" else self.add(status.plan)
 
     def cancel(self, id_: str) -> None:
-        """Stop a download and remove its parts; of a finished one only the record."""
-        status = self.get(id_)
-        self._sign(status.id, "cancel").touch()
-        with self._working(status.id) as is_mine:
+        """Stop a download and remove its parts; of a finished one only the record.
+
+        A download whose journal is damaged has an id and the name of its model, too.
+        """
+        ids = {id_, _id_of(id_)} & {path.stem for path in self._area.glob("*.json")}
+        id_ = ids.pop() if ids else self.get(id_).id
+        self._sign(id_, "cancel").touch()
+        with self._working(id_) as is_mine:
             if is_mine:
-                self._remove(status.id)
+                self._remove(id_)
 
     def run(
         self,
@@ -229,26 +239,32 @@ class Downloads:
             try:
                 return work.run(token)
             except Stopped:
-                if self._sign(id_, "cancel").exists():
-                    self._remove(id_)
-                else:
-                    is_paused = self._sign(id_, "pause").exists()
-                    self._save(work.ended("paused" if is_paused else "queued"))
+                self._end(work.ended("queued"))
                 raise
             except NodegraphError as error:
-                self._save(work.ended("failed", str(error)))
+                self._end(work.ended("failed", str(error)))
                 raise
             except KeyboardInterrupt:
-                self._save(work.ended("paused"))
+                self._end(work.ended("paused"))
                 raise
             except OSError as error:
-                failure = _disk_error(status.plan, error)
+                failure = disk_error(status.plan, error)
                 with suppress(OutputError):  # the disk may be full
-                    self._save(work.ended("failed", str(failure)))
+                    self._end(work.ended("failed", str(failure)))
                 raise failure from error
             except Exception as error:
-                self._save(work.ended("failed", f"{type(error).__name__}: {error}"))
+                self._end(work.ended("failed", f"{type(error).__name__}: {error}"))
                 raise
+
+    def _end(self, status: DownloadStatus) -> None:
+        """Keep how a run ended; one that was cancelled or paused meanwhile ends so."""
+        with self._changing():  # nobody adds it again between the look and the change
+            if self._sign(status.id, "cancel").exists():
+                self._remove(status.id)
+            elif status.state != "finished" and self._sign(status.id, "pause").exists():
+                self._save(replace(status, state="paused", error=None))
+            else:
+                self._save(status)
 
     def pending(self) -> list[DownloadStatus]:
         """Downloads that should run, the oldest first, except those that a process works on."""
@@ -289,11 +305,23 @@ class Downloads:
         try:
             document = json.loads((self._area / f"{id_}.json").read_bytes())
             plan = DownloadPlan.from_document(document.pop("plan"))
-            return DownloadStatus(plan=plan, **document)
-        except FileNotFoundError:
-            return None
+            status = DownloadStatus(plan=plan, **document)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None  # of another version: it is neither shown nor continued
+            return None  # none, damaged or of another version: neither shown nor continued
+        return status if status.id == id_ and _is_well_formed(status) else None
+
+    def _clear_signs(self, id_: str) -> None:
+        for sign in ("pause", "cancel"):
+            self._sign(id_, sign).unlink(missing_ok=True)
+
+    def _drop_others(self, known: DownloadStatus, plan: DownloadPlan) -> None:
+        """Remove what has come of a download, except the files that another plan has, too."""
+        for file in known.plan.files:
+            if not (file.has_digest and _identity(file) in map(_identity, plan.files)):
+                for path in (self._staged(known.id, file), self._part(known.id, file)):
+                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # others may be in it
+                        path.parent.rmdir()
 
     def _reread(self, status: DownloadStatus) -> DownloadStatus:
         return self._read(status.id) or status
@@ -327,11 +355,8 @@ class Downloads:
 
     def _remove(self, id_: str) -> None:
         shutil.rmtree(self._parts(id_), ignore_errors=True)
-        for path in (
-            self._area / f"{id_}.json",
-            *(self._sign(id_, s) for s in ("pause", "cancel")),
-        ):
-            path.unlink(missing_ok=True)
+        (self._area / f"{id_}.json").unlink(missing_ok=True)
+        self._clear_signs(id_)
 
     def _forget_old(self) -> None:
         """Remove records of old downloads that have ended well."""
@@ -390,7 +415,7 @@ class _Work:
         downloads._save(self._status)
         self._on_progress(self._status)
         target = downloads.folder / plan.name
-        if os.path.lexists(target) and read_facts(target).source == plan.source:
+        if os.path.lexists(target) and read_facts(target).source == public_source(plan.source):
             return self._finish(target)  # the process died right after the last step
         self._check_license(token)
         digests = {}
@@ -402,7 +427,7 @@ class _Work:
     def _finish(self, target: Path) -> Path:
         plan, downloads = self._status.plan, self._downloads
         self._status = replace(self.ended("finished"), done=plan.bytes or self._status.done)
-        downloads._save(self._status)
+        downloads._end(self._status)
         shutil.rmtree(downloads._parts(self._status.id), ignore_errors=True)
         self._on_progress(self._status)
         return target
@@ -413,23 +438,23 @@ class _Work:
         staged, part = downloads._staged(id_, file), downloads._part(id_, file)
         for folder in (staged.parent, part.parent):
             make_folder(folder)
-        if staged.exists():
-            digest, _ = file_digests(staged, file, self)
-            if file.sha256 in (None, digest):
-                return digest
-            staged.unlink()
-        if file.cached is not None:
-            link_cached(Path(file.cached), staged)
-            self.count(staged.stat().st_size)
-            return file.sha256 or file_digests(staged, file, self)[0]
+        if staged.exists() and not staged.is_symlink() and staged.stat().st_nlink == 1:
+            staged.replace(part)  # checked again: it may be of another version by now
+        elif os.path.lexists(staged):
+            with suppress(OSError):  # what it links to may be gone
+                self.count(-staged.stat().st_size)
+            staged.unlink()  # a link to the cache, which must not be written
         hubs, plan = downloads._hubs, self._status.plan
+        digest = take_cached(file, staged, self, allow_pickle=plan.allow_pickle)
+        if digest is not None:
+            return digest
         transfer = FileTransfer(
             client,
             file,
             part,
             self,
             retries=downloads._retries,
-            token=token or hubs.token_for(file.url),
+            token=(token if is_of_source(plan, file) else None) or hubs.token_for(file.url),
             sign_in=hubs.sign_in(file.url),
             allow_pickle=plan.allow_pickle,
         )
@@ -459,11 +484,17 @@ class _Work:
                 f"there is a model {plan.name} by now", hint="Move it, and resume the download."
             )
         facts = {name: getattr(plan, name) for name in _FACTS}
+        facts["source"] = public_source(plan.source)
         facts_path = staging / FACTS if plan.is_folder else facts_file(target)
         write_file(facts_path, facts_document({**facts, "sha256": dict(digests)}))
         for folder in {path.parent for path in staging.rglob("*")}:
             sync_folder(folder)
-        move_into_folder(staged, target)
+        try:
+            move_into_folder(staged, target, lambda folder: downloads._room(folder) - _SPARE)
+        except OSError:
+            if not plan.is_folder:  # they would speak of whatever has that name
+                facts_path.unlink(missing_ok=True)
+            raise
         sync_folder(target.parent)
         return target
 
@@ -493,7 +524,7 @@ class _Work:
             OutputError: The disk is nearly full.
         """
         if self._downloads._room(self._downloads._area) < _SPARE // 4:
-            raise _full_disk(self._status.plan)
+            raise full_disk(self._status.plan)
         if self.noted(path) != (etag, synced):
             etags, sizes = {**self._status.etags, path: etag}, {**self._status.synced, path: synced}
             self._status = replace(self._status, etags=etags, synced=sizes)
@@ -520,19 +551,40 @@ class _Work:
 
 def _is_same(first: DownloadPlan, other: DownloadPlan) -> bool:
     """Whether two plans bring the same files, wherever they are now."""
-    files = [{(file.path, file.sha256) for file in plan.files} for plan in (first, other)]
+    files = [set(map(_identity, plan.files)) for plan in (first, other)]
     return first.source == other.source and files[0] == files[1]
 
 
-def _full_disk(plan: DownloadPlan) -> OutputError:
-    return OutputError(
-        f"the disk became full while {plan.name} was downloaded",
-        hint="Free disk space, and resume the download: it continues where it was.",
-    )
+def _identity(file: PlannedFile) -> tuple[str, str | None, str | None]:
+    return file.path, file.sha256, file.git_sha1
 
 
-def _disk_error(plan: DownloadPlan, error: OSError) -> OutputError:
-    if error.errno in _NO_ROOM:
-        return _full_disk(plan)
-    reason = error.strerror or error
-    return OutputError(f"cannot write the download of {plan.name}: {reason}")
+def _id_of(name: str) -> str:
+    """Id of the download of a model of this name."""
+    return blake3(name.casefold().encode()).hexdigest()[:16]
+
+
+def _declared_types(record: type) -> list[tuple[str, Any]]:
+    """What `isinstance` takes for each field of a record."""
+    hints = get_type_hints(record).items()
+    bare = [
+        (name, hint if isinstance(hint, UnionType) else get_origin(hint) or hint)
+        for name, hint in hints
+    ]
+    return [(name, (int, float) if kind is float else kind) for name, kind in bare]
+
+
+_TYPES: Mapping[type, list[tuple[str, Any]]] = {
+    each: _declared_types(each) for each in (DownloadStatus, DownloadPlan, PlannedFile)
+}
+
+
+def _is_well_formed(status: DownloadStatus) -> bool:
+    """Whether a status that was read has values of the types that it declares."""
+    for record in (status, status.plan, *status.plan.files):
+        for name, kind in _TYPES[type(record)]:
+            if not isinstance(getattr(record, name), kind):
+                return False
+    are_right = all(isinstance(each, int) for each in status.synced.values())
+    are_right = are_right and all(isinstance(each, str) for each in status.etags.values())
+    return are_right and bool(status.plan.files) and status.state in _STATES

@@ -43,6 +43,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class UnknownHost(DownloadError):
+    """A host's name has no address now. Later it may have one: the network may be down."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostRules:
     """The hosts and addresses that downloads may reach.
@@ -94,7 +98,7 @@ class HostRules:
 
         Raises:
             BlockedAddress: The scheme, the host, or all of its addresses are not allowed.
-            DownloadError: The host is unknown.
+            UnknownHost: The host has no address.
         """
         if scheme not in _PORTS:
             raise _blocked(f"the scheme of {scheme}://{host} is not allowed", scheme, "https")
@@ -116,8 +120,9 @@ class HostRules:
         return [str(each) for each in allowed]
 
     def _is_listed(self, address: Address) -> bool:
+        inner = _unwrapped(address)
         return any(
-            address.version == network.version and address in network for network in self.networks
+            inner.version == network.version and inner in network for network in self.networks
         )
 
 
@@ -132,7 +137,7 @@ def _blocked(message: str, value: str, expected: str) -> BlockedAddress:
 
 def _parse_address(host: str) -> Address | None:
     try:
-        return _unwrapped(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
         return None
 
@@ -141,15 +146,19 @@ def _resolve(host: str, port: int) -> list[Address]:
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise DownloadError(
+        raise UnknownHost(
             f"cannot find the host {host}", hint="Check the address and the network connection."
         ) from error
     texts = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in entries)
-    return [_unwrapped(ipaddress.ip_address(text)) for text in texts]
+    return [ipaddress.ip_address(text) for text in texts]
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 address that stands for one, or else the address itself."""
+    """The IPv4 address inside an IPv6 address that stands for one, or else the address itself.
+
+    Rules judge the inner address. The connection goes to the outer one: a machine with NAT64 may
+    have no IPv4.
+    """
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -158,7 +167,10 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    inner = _unwrapped(address)
+    if isinstance(inner, ipaddress.IPv6Address) and inner.is_site_local:
+        return False  # private, although `is_global` says otherwise
+    return inner.is_global and not inner.is_multicast and not inner.is_reserved
 
 
 class GuardedTransport(httpx.BaseTransport):

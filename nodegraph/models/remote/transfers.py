@@ -8,34 +8,43 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
-from time import time
+from time import monotonic, time
 from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.models.remote.download_plans import (
     BlockedAddress,
     DownloadError,
+    DownloadPlan,
     PlannedFile,
     refused_pickle,
 )
-from nodegraph.models.remote.guarded_http import status_error
+from nodegraph.models.remote.guarded_http import UnknownHost, status_error
 from nodegraph.weights.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 
-_STEP = 256 << 10
+_LOG = logging.getLogger(__name__)
+_STEP, _STEP_SECONDS = 256 << 10, 0.2
+"""Bytes and seconds after which a transfer reports, whichever comes first."""
+_START_BYTES = 16
+_PORTS = {"https": 443, "http": 80}
 _READ_STEP = 8 << 20
 _SYNC_BYTES = 64 << 20
 _LONGEST_PAUSE = 300.0
 """Seconds; if a source asks for a longer pause, the download fails and may be resumed later."""
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LARGEST_HEADER = 512 << 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +176,27 @@ class FileTransfer:
                     if status not in (200, 206):
                         busy = response
                         raise status_error(status, self._file.path, sign_in=self._sign_in)
-                    self._receive(response)
-                    return
+                    if self._receive(response):
+                        return
+                    failures = 0
+                    continue
             except BlockedAddress:
                 raise
-            except DownloadError:
-                failures += 1
-                is_worth_it = status in _RETRIED and failures < self._retries.attempts
-                if not is_worth_it or self._retries.pause(failures, busy) > _LONGEST_PAUSE:
-                    raise
-            except httpx.TransportError as error:
+            except (httpx.TransportError, UnknownHost) as error:
                 failures = 1 if self._size() > before else failures + 1
                 if failures >= self._retries.attempts:
+                    if isinstance(error, UnknownHost):
+                        raise
                     raise DownloadError(
                         f"the connection was lost in {self._file.path}: "
                         f"{error or type(error).__name__}",
                         hint="Try again: it continues where it was.",
                     ) from error
+            except DownloadError:
+                failures += 1
+                is_worth_it = status in _RETRIED and failures < self._retries.attempts
+                if not is_worth_it or self._retries.pause(failures, busy) > _LONGEST_PAUSE:
+                    raise
             except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
                 raise DownloadError(f"{self._file.path} redirects in circles") from error
             self._report.wait(self._retries.pause(failures, busy))
@@ -201,8 +214,8 @@ class FileTransfer:
         file = self._file
         etag, _ = self._report.noted(file.path)
         done = self._usable()
-        if file.bytes is not None and done == file.bytes and self._part.exists():
-            return None
+        if file.has_digest and done == file.bytes and self._part.exists():
+            return None  # without a digest, only the source can say whether it is still the file
         headers = {"Accept-Encoding": "identity"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -224,7 +237,7 @@ class FileTransfer:
         """Cut the part to the bytes that may be continued, and return their number."""
         done, file = self._size(), self._file
         etag, synced = self._report.noted(file.path)
-        most = done if file.has_digest else synced if etag else 0
+        most = done if file.has_digest else min(synced, done) if etag else 0
         if file.bytes is not None and most > file.bytes:
             most = 0
         if most < done:
@@ -232,15 +245,21 @@ class FileTransfer:
             self._report.count(most - done)
         return most
 
-    def _receive(self, response: httpx.Response) -> None:
-        """Write the bytes of a response behind those of the part."""
+    def _receive(self, response: httpx.Response) -> bool:
+        """Write the bytes of a response behind those of the part; whether the file is whole."""
         file, at = self._file, self._size()
         if response.status_code == 200 and at:
             self._restart()  # the file has changed, or the source knows no ranges
             at = 0
+        length = response.headers.get("Content-Length", "")
+        end = total = int(length) if length.isdecimal() else None
         if response.status_code == 206:
-            start, total = _content_range(response)
-            if start != at or (file.bytes is not None and total not in (None, file.bytes)):
+            start, end, total = _content_range(response)
+            is_same = file.bytes is None or total in (None, file.bytes)
+            if at and not file.has_digest:
+                # Some sources ignore `If-Range`, and send a range of a newer file.
+                is_same = is_same and _validator(response) == self._report.noted(file.path)[0]
+            if start != at or not is_same:
                 self._restart()
                 raise httpx.ReadError("the source sent another range", request=response.request)
         if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -252,43 +271,51 @@ class FileTransfer:
         if at:
             synced = self._report.noted(file.path)[1]
         self._report.note(file.path, etag, synced)
-        with self._part.open("ab") as target:
-            self._write(response, target, at, etag)
-
-    def _write(self, response: httpx.Response, target: BinaryIO, at: int, etag: str) -> None:
-        file = self._file
-        length = response.headers.get("Content-Length", "")
-        end = at + int(length) if length.isdecimal() else None
-        if file.bytes is not None and end not in (None, file.bytes):
+        if file.bytes is not None and total not in (None, file.bytes):
             raise DownloadError(
                 f"{file.path} has another size than its source states",
-                given=f"{end} bytes",
+                given=f"{total} bytes",
                 expected=f"{file.bytes} bytes",
             )
-        synced = at
+        whole = file.bytes if file.bytes is not None else end if total is None else total
+        with self._part.open("ab") as target:
+            here = self._write(response, target, at, whole, etag)
+        if whole is None or here >= whole:
+            return True
+        if response.status_code == 206 and at < here == end:
+            return False  # a source may send less than the range that it is asked for
+        raise httpx.ReadError("it ended early", request=response.request)
+
+    def _write(
+        self, response: httpx.Response, target: BinaryIO, at: int, whole: int | None, etag: str
+    ) -> int:
+        """Write what comes until it ends; the size of the part then."""
+        file, synced, counted, looked = self._file, at, at, 0.0
+        # In the sizes in which it comes: a cut then loses nothing, and a slow line stops soon.
+        chunks: Iterator[bytes] = response.iter_raw()
         try:
-            for chunk in response.iter_raw(_STEP):
+            for chunk in chunks if at else _with_start(chunks):
                 if at == 0:
                     _check_start(chunk, file, allow_pickle=self._allow_pickle)
                 target.write(chunk)
                 at += len(chunk)
-                if file.bytes is not None and at > file.bytes:
+                if whole is not None and at > whole:
                     raise DownloadError(
                         f"{file.path} is larger than its source states",
-                        expected=f"{file.bytes} bytes",
+                        expected=f"{whole} bytes",
                     )
                 if at - synced >= _SYNC_BYTES:
                     self._sync(target, at, etag)
                     synced = at
-                self._report.count(len(chunk))
-                self._report.check()
-        except (httpx.TransportError, NodegraphError):
+                now = monotonic()
+                if at - counted >= _STEP or now - looked >= _STEP_SECONDS:
+                    more, counted, looked = at - counted, at, now
+                    self._report.count(more)
+                    self._report.check()
+        finally:
             self._sync(target, at, etag)  # so that the next request continues here
-            raise
-        self._sync(target, at, etag)
-        total = file.bytes if file.bytes is not None else end
-        if total is not None and at < total:
-            raise httpx.ReadError("it ended early", request=response.request)
+            self._report.count(at - counted)
+        return at
 
     def _sync(self, target: BinaryIO, at: int, etag: str) -> None:
         target.flush()
@@ -317,14 +344,26 @@ def matches(file: PlannedFile, sha256: str, git: str) -> bool:
     return file.git_sha1 in (None, git)
 
 
-def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
-    """First byte and total size of a range."""
+def _content_range(response: httpx.Response) -> tuple[int | None, int | None, int | None]:
+    """First byte, end and total size of a range."""
     unit, _, text = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = text.partition("/")
-    start = span.partition("-")[0]
-    if unit != "bytes" or not start.isdecimal():
-        return None, None
-    return int(start), int(total) if total.isdecimal() else None
+    start, _, last = span.partition("-")
+    if unit != "bytes" or not (start.isdecimal() and last.isdecimal()):
+        return None, None, None
+    return int(start), int(last) + 1, int(total) if total.isdecimal() else None
+
+
+def _with_start(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes; the first chunk has enough of them to tell what they are."""
+    start = b""
+    for chunk in chunks:
+        start += chunk
+        if len(start) >= _START_BYTES:
+            break
+    if start:
+        yield start
+    yield from chunks
 
 
 def _validator(response: httpx.Response) -> str:
@@ -380,8 +419,71 @@ def _check_header(part: Path, file: PlannedFile, *, allow_pickle: bool) -> None:
         read_gguf_header(part)
 
 
-def link_cached(cached: Path, target: Path) -> None:
-    """Use a file of the cache of `huggingface_hub` without copying it."""
+def full_disk(plan: DownloadPlan) -> OutputError:
+    """The error for a disk without room for the rest of a download."""
+    return OutputError(
+        f"the disk became full while {plan.name} was downloaded",
+        hint="Free disk space, and resume the download: it continues where it was.",
+    )
+
+
+def disk_error(plan: DownloadPlan, error: OSError) -> OutputError:
+    """The error for a disk that refuses to be written."""
+    if error.errno in _NO_ROOM:
+        return full_disk(plan)
+    reason = error.strerror or error
+    return OutputError(f"cannot write the download of {plan.name}: {reason}")
+
+
+def is_of_source(plan: DownloadPlan, file: PlannedFile) -> bool:
+    """Whether a file comes from where its plan does: a hub, or the address that was chosen.
+
+    A token for the source must not go to whatever other host its answer names.
+    """
+    try:
+        return _origin(file.url) in {_origin(each) for each in (plan.page, plan.source) if each}
+    except ValueError:
+        return False  # an answer may name anything
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    address = urlsplit(url)
+    return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
+
+
+def public_source(source: str) -> str:
+    """A source without the secrets that an address may have: its user and its query."""
+    if "://" not in source:
+        return source
+    address = urlsplit(source)
+    return urlunsplit(address._replace(netloc=address.netloc.rpartition("@")[2], query=""))
+
+
+def take_cached(
+    file: PlannedFile, target: Path, report: TransferReport, *, allow_pickle: bool
+) -> str | None:
+    """Use a file of the cache of `huggingface_hub` without copying it; its SHA-256.
+
+    Returns None, and leaves no file, where the cache has another one than the source states.
+    """
+    if file.cached is None:
+        return None
+    try:
+        _link_cached(Path(file.cached), target)
+        digest, git = file_digests(target, file, report)
+        if matches(file, digest, git):
+            _check_header(target, file, allow_pickle=allow_pickle)
+            report.count(target.stat().st_size)
+            return digest
+        reason = "it does not match the digest of its source"
+    except (OSError, InvalidFile) as error:
+        reason = str(error)
+    _LOG.warning("%s is not used from the cache: %s", file.path, reason)
+    target.unlink(missing_ok=True)
+    return None
+
+
+def _link_cached(cached: Path, target: Path) -> None:
     source = cached.resolve()
     try:
         os.link(source, target)
@@ -390,9 +492,11 @@ def link_cached(cached: Path, target: Path) -> None:
         target.symlink_to(source)
 
 
-def move_into_folder(staged: Path, target: Path) -> None:
+def move_into_folder(staged: Path, target: Path, room: Callable[[Path], int]) -> None:
     """Give a file or folder its name, in one step, and replace nothing.
 
+    Args:
+        room: Returns the free bytes of the disk of a folder.
     Raises:
         OSError: It cannot be done.
     """
@@ -404,13 +508,45 @@ def move_into_folder(staged: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        if error.errno == errno.EXDEV:
-            # The folder for this kind of models is a link to another disk.
-            copy = target.with_name(f".{target.name}.part")
-            (shutil.copytree if staged.is_dir() else shutil.copy2)(staged, copy)
-            copy.rename(target)
+        if error.errno != errno.EXDEV:
+            _rename(staged, target)  # a file system without hard links
             return
-        staged.rename(target)  # a file system without hard links
+        # The folder for this kind of models is a link to another disk.
+        copy = target.with_name(f".{target.name}.part")
+        _discard(copy)  # of a process that was killed while it copied
+        try:
+            _copy(staged, copy, room)
+            _rename(copy, target)
+        finally:
+            _discard(copy)
+
+
+def _rename(staged: Path, target: Path) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+    staged.rename(target)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _copy(staged: Path, copy: Path, room: Callable[[Path], int]) -> None:
+    """Copy a file or folder to another disk, safely on that disk."""
+    files = [path for path in (staged, *staged.rglob("*")) if path.is_file()]
+    if sum(path.stat().st_size for path in files) > room(copy.parent):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy.parent))
+    for path in files:
+        target = copy / path.relative_to(staged)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())
+    for folder in {path.parent for path in files} if staged.is_dir() else ():
+        sync_folder(copy / folder.relative_to(staged))
 
 
 def sync_folder(folder: Path) -> None:
