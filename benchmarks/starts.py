@@ -43,7 +43,7 @@ _homes = count()
 
 
 class Code:
-    """A checkout whose code is run, in homes of its own.
+    """A checkout to run, with temporary home folders.
 
     Args:
         folder: Where files of this benchmark may lie.

@@ -88,7 +88,7 @@ _WIDENED = frozenset(
 )
 """Classes that can be held so."""
 
-_HALVES = {"F16": "float16", "BF16": "bfloat16"}
+HALVES = {"F16": "float16", "BF16": "bfloat16"}
 """As the safetensors format names them."""
 
 
@@ -131,7 +131,7 @@ def _half_precision(recipe: Recipe) -> str | None:
     kinds = {
         kind for _, _, kind in stored_tensors(recipe) if not kind.startswith(("I", "U", "BOOL"))
     }
-    return _HALVES.get(kinds.pop()) if len(kinds) == 1 else None
+    return HALVES.get(kinds.pop()) if len(kinds) == 1 else None
 
 
 def _is_known(recipe: Recipe) -> bool:

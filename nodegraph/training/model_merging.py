@@ -21,14 +21,14 @@ from nodegraph.families.registry import get_family
 from nodegraph.models.adapters.adapter_files import INVERSION
 from nodegraph.models.adapters.layer_changes import merged_tensors
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
-from nodegraph.models.loading import stored_tensors
+from nodegraph.models.loading import HALVES, stored_tensors
 from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, write_trained
 from nodegraph.training.merge_weights import BlockRules, BlockWeights
 from nodegraph.training.options import without_speed
 from nodegraph.weights.precision.storage import recipe_storage
 from nodegraph.weights.weight_files import PRECISIONS
 
-_STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_STORED = {"F32": "float32", **HALVES}
 """Precisions as the safetensors format names them."""
 _INPUT_LAYERS = ("conv_in.weight", "x_embedder.weight", "proj_in.weight", "img_in.weight")
 """Layers that are wider in inpainting and control models: they take more channels."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.services import ArtifactSharing
+from nodegraph.server.content.artifacts.artifacts import ArtifactSharing
 
 _LONG = 20.0
 _NEWS = JobEvent(

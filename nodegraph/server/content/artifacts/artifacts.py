@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -10,11 +11,12 @@ from functools import wraps
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Concatenate, ParamSpec, TypeVar
 
 from nodegraph.core.digests import Digest
-from nodegraph.errors import OutputError
-from nodegraph.jobs.queue import JobNotFound
+from nodegraph.errors import NodegraphError, OutputError
+from nodegraph.jobs.queue import JobEvent, JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.artifacts.artifact_files import (
     SHARED,
@@ -408,3 +410,53 @@ class Artifacts:
         except JobNotFound:
             return False
         return True
+
+
+_OUTPUT_EVENTS = frozenset({"node.wrote", "job.finished"})
+_EVERY = 60.0
+"""Seconds after which it is looked again without a reason."""
+_AGAIN = 3.0
+"""Seconds after which what went wrong is tried again."""
+
+
+class ArtifactSharing:
+    """Shares files as soon as it is told of them, for an event loop.
+
+    A server that was killed in between, or couldn't reach the place, does so later: what isn't
+    shared yet stands in the catalogue.
+    """
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._wanted = asyncio.Event()
+
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
+        """Look at what happened in the queue."""
+        if any(event.kind in _OUTPUT_EVENTS for event in events):
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Do so until it is cancelled."""
+        is_well = True
+        looked = monotonic()
+        while True:
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(self._artifacts.share)
+                is_well = True
+            except (NodegraphError, OSError) as error:
+                if is_well:
+                    _LOG.warning("output files of jobs cannot be shared now: %s", error)
+                is_well = False
+            is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it
+            # waits for happens at the same moment, and this would go on for ever.
+            waiting = asyncio.ensure_future(self._wanted.wait())
+            try:
+                done, _ = await asyncio.wait({waiting}, timeout=_EVERY if is_well else _AGAIN)
+            finally:
+                waiting.cancel()
+            is_due = is_due or not done
+            if is_due:
+                self._artifacts.retry_missing()
+                looked = monotonic()
