@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,9 +27,9 @@ from nodegraph.cli.progress import bytes_progress
 from nodegraph.cli.workflow_source import STDIN, workflow_document
 from nodegraph.core.text_format import format_seconds, strip_control_characters
 from nodegraph.errors import InvalidValue, NodegraphError
-from nodegraph.weights.file_kinds import without_ending
 
 if TYPE_CHECKING:
+    from nodegraph.models.remote.declared_models import DeclaredModel
     from nodegraph.models.remote.download_plans import DownloadPlan, DownloadStatus, SearchHit
     from nodegraph.models.remote.downloads import Downloads
     from nodegraph.models.remote.hubs import ModelHubs
@@ -412,69 +411,6 @@ def status_document(status: DownloadStatus) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredModel:
-    """A model that a workflow's file names with its source.
-
-    Attributes:
-        name: Name of the file.
-        reference: What `nodegraph models add` takes.
-        folder: Folder of its kind below the models folder; empty if it is not stated.
-        sha256: Digest that its file must have; empty if it is not stated.
-    """
-
-    name: str
-    reference: str
-    folder: str = ""
-    sha256: str = ""
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """Folders and name below the models folder, as far as they are stated."""
-        parts = _parts(self.name)
-        folders = _parts(self.folder)
-        return parts if parts[: len(folders)] == folders else (*folders, *parts)
-
-
-def declared_models(document: Any) -> list[DeclaredModel]:
-    """The models that a workflow names with their sources.
-
-    ComfyUI's files state an address and a folder in the properties of nodes. nodegraph's have a
-    list `models` with `name`, and `source` or `sha256`.
-    """
-    declared: dict[tuple[str, ...], DeclaredModel] = {}
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            listed = value.get("models")
-            for each in listed if isinstance(listed, list) else ():
-                model = _declared(each) if isinstance(each, dict) else None
-                if model is not None:
-                    declared.setdefault(model.path, model)
-            waiting += value.values()
-    return list(declared.values())
-
-
-def _declared(entry: Mapping[str, Any]) -> DeclaredModel | None:
-    keys = ("name", "directory", "source", "url", "sha256", "hash", "hash_type")
-    texts = {key: text for key in keys if isinstance(text := entry.get(key), str)}
-    name, digest = texts.get("name", ""), texts.get("sha256", "")
-    if not digest and texts.get("hash_type", "").upper() == "SHA256":
-        digest = texts.get("hash", "")
-    reference = texts.get("source") or texts.get("url") or digest
-    if not name or not reference:
-        return None
-    return DeclaredModel(name, reference, texts.get("directory", ""), digest)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """Folders and name of a model, also of one that a workflow was saved with on Windows."""
-    return tuple(part for part in without_ending(name.replace("\\", "/")).split("/") if part)
-
-
 def missing_with_sources(workflow: str, names: Sequence[str]) -> dict[str, DeclaredModel]:
     """Of missing models, those whose source the workflow's file states, by their names.
 
@@ -483,77 +419,9 @@ def missing_with_sources(workflow: str, names: Sequence[str]) -> dict[str, Decla
     """
     if workflow == STDIN:
         return {}
-    models = declared_models(workflow_document(workflow))
-    return {name: model for name in names if (model := _declaration_of(name, models)) is not None}
+    from nodegraph.models.remote.declared_models import declarations_of
 
-
-def _declaration_of(name: str, models: Sequence[DeclaredModel]) -> DeclaredModel | None:
-    """The declared model whose path is that of a name; else the only one of its file name.
-
-    Paths may leave out leading folders, as those of kinds are left out.
-    """
-    parts = _parts(name)
-
-    def shared(model: DeclaredModel) -> int:
-        count = min(len(parts), len(model.path))
-        return count if count and parts[-count:] == model.path[-count:] else 0
-
-    best = max(models, key=shared, default=None)
-    if best is not None and shared(best):
-        return best
-    alike = [model for model in models if model.path[-1:] == parts[-1:] != ()]
-    return alike[0] if len(alike) == 1 else None
-
-
-def plans_of_missing(hubs: ModelHubs, missing: Mapping[str, DeclaredModel]) -> list[DownloadPlan]:
-    """The downloads of missing models, under the names that the workflow has for them.
-
-    Raises:
-        NodegraphError: A source refuses, or cannot be reached.
-    """
-    from nodegraph.models.remote.download_plans import KINDS, Wanted
-
-    by_folder = {folder: kind for kind, folder in KINDS.items() if folder}
-    plans = []
-    for missing_name, model in missing.items():
-        name = missing_name.replace("\\", "/")
-        firsts = [parts[0] for parts in (model.path, _parts(name)) if len(parts) > 1]
-        kind = next((by_folder[first] for first in firsts if first in by_folder), None)
-        if kind is not None:
-            name = name.removeprefix(f"{KINDS[kind]}/")  # the plan's name begins with it
-        plan = hubs.resolve(model.reference, Wanted(kind=kind, name=name))
-        plans.append(_with_digest(plan, model))
-    return plans
-
-
-def _with_digest(plan: DownloadPlan, model: DeclaredModel) -> DownloadPlan:
-    """The plan with the digest that the workflow states.
-
-    Raises:
-        InvalidValue: It is no SHA-256 of one file.
-        DownloadError: The source has another file.
-    """
-    from nodegraph.models.remote.download_plans import DownloadError
-
-    digest = model.sha256.lower().removeprefix("sha256:")
-    is_whole = re.fullmatch(r"[0-9a-f]{64}", digest) is not None
-    if not digest or (model.sha256 == model.reference and not is_whole):
-        return plan  # none, or a short hash that Civitai has looked the file up by
-    if not is_whole or plan.is_folder:
-        raise InvalidValue(
-            f"the digest of {model.name} in the workflow is not that of a file",
-            given=ascii(model.sha256[:80]),
-            expected="the SHA-256 of one file, as 64 hexadecimal digits",
-        )
-    (file,) = plan.files
-    if file.sha256 not in (None, digest):
-        raise DownloadError(
-            f"the source of {model.name} has another file than the workflow states",
-            given=file.sha256,
-            expected=digest,
-            hint="Correct `sha256` or the source in the workflow.",
-        )
-    return replace(plan, files=(replace(file, sha256=digest),))
+    return declarations_of(workflow_document(workflow), names)
 
 
 def get_missing(settings: Settings, workflow: str, names: Sequence[str], *, get: bool) -> bool:
@@ -574,6 +442,8 @@ def get_missing(settings: Settings, workflow: str, names: Sequence[str], *, get:
             "--get downloads it."
         )
         return False
+    from nodegraph.models.remote.declared_models import plans_of_missing
+
     hubs = open_hubs(settings)
     plans = plans_of_missing(hubs, missing)
     with redirect_stdout(sys.stderr):

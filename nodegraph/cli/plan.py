@@ -97,7 +97,8 @@ def plan(
 
 def _downloads(settings: Settings, workflow: str, names: Sequence[str]) -> list[DownloadPlan]:
     """The downloads of missing models, as far as the workflow's file states their sources."""
-    from nodegraph.cli.model_downloads import missing_with_sources, open_hubs, plans_of_missing
+    from nodegraph.cli.model_downloads import missing_with_sources, open_hubs
+    from nodegraph.models.remote.declared_models import plans_of_missing
 
     return plans_of_missing(open_hubs(settings), missing_with_sources(workflow, names))
 

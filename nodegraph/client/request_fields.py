@@ -99,12 +99,14 @@ class DownloadChoice(TypedDict, total=False):
         kind: Kind of the model, if the source's own statement is not right.
         name: Name of the file or folder.
         allow_pickle: Also accept pickle files, which can run any code when they are opened.
+        sha256: Digest that its one file must have.
     """
 
     variant: str | None
     kind: str | None
     name: str | None
     allow_pickle: bool
+    sha256: str | None
 
 
 class ModelRecordChange(TypedDict, total=False):

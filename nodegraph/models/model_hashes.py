@@ -80,9 +80,27 @@ class ModelHashCache:
                 row = database.execute(query, (stamp.path, _text(stamp))).fetchone()
         return ModelHashes(*row) if row else None
 
-    def hashes(self, path: Path) -> ModelHashes:
+    def known_all(self, paths: Iterable[Path]) -> dict[Path, ModelHashes]:
+        """Return the hashes of those files that were computed before and have not changed."""
+        stamps: dict[str, list[tuple[Path, str]]] = {}
+        for path in paths:
+            with suppress(OSError):
+                stamp = FileStamp.of(path)
+                stamps.setdefault(stamp.path, []).append((path, _text(stamp)))
+        known: dict[Path, ModelHashes] = {}
+        with self._database() as database:
+            rows = database.execute("SELECT * FROM hashes") if database and stamps else ()
+            for name, text, *hashes in rows:
+                for path, expected in stamps.get(name, ()):
+                    if text == expected:
+                        known[path] = ModelHashes(*hashes)
+        return known
+
+    def hashes(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> ModelHashes:
         """Return the hashes of a file, computed if they are not known.
 
+        Args:
+            on_bytes: Called with the number of bytes that were read since the last call.
         Raises:
             OSError: It cannot be read.
         """
@@ -90,7 +108,7 @@ class ModelHashCache:
         if known is not None:
             return known
         stamp = FileStamp.of(path)
-        computed = compute_hashes(path)
+        computed = compute_hashes(path, on_bytes)
         if stamp.is_settled and FileStamp.of(path) == stamp:
             with self._database() as database:
                 if database:

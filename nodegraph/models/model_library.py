@@ -16,14 +16,17 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
-from nodegraph.models.model_hashes import compute_hashes
+from nodegraph.models.model_hashes import ModelHashCache, compute_hashes
 from nodegraph.models.remote.manifests import check_name, is_safe_name
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
+
+if TYPE_CHECKING:
+    from nodegraph.models.remote.hubs import ModelHubs
 
 FACTS = "nodegraph.json"
 """File in a model's folder, or behind its file's name, that says where the model comes from."""
@@ -34,6 +37,7 @@ _LARGEST_SIDECAR = 4 << 20
 _LONGEST = 300
 _MOST_WORDS = 50
 _MOST_STARS = 5
+_LOOKED_UP = ("source", "title", "page", "license", "base_model", "trigger_words")
 
 OnBytes = Callable[[int], None]
 """Is called with the number of bytes that were just read."""
@@ -233,6 +237,41 @@ def _text(value: Any) -> str | None:
 def _words(value: Any) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else ()
     return tuple(word for each in listed[:_MOST_WORDS] if (word := _text(each)))
+
+
+def model_image(model: Path) -> Path | None:
+    """Return the image in a model's folder or next to its file; None if there is none."""
+    return next((path for path in _image_files(model) if path.is_file()), None)
+
+
+def _image_files(model: Path) -> list[Path]:
+    """The files that may be a model's image, the first one counts."""
+    if model.is_dir():
+        stems = [model / "preview", model / "thumbnail"]
+    else:
+        # Not `with_suffix` twice, which would cut the name `v1.5`.
+        stems = [model.with_name(f"{model.stem}{middle}") for middle in (".preview", "")]
+    return [stem.with_name(f"{stem.name}{ending}") for stem in stems for ending in _PICTURES]
+
+
+def change_image(model: Path, data: bytes | None, ending: str) -> None:
+    """Set the image of a model, or remove it.
+
+    Args:
+        data: The bytes of an image file; None to remove the image.
+        ending: Ending of the file's name, such as ``.png``.
+    Raises:
+        OutputError: It cannot be written or removed.
+    """
+    target = _image_files(model)[0].with_suffix(ending) if data is not None else None
+    if target is not None and data is not None:
+        write_file(target, data)
+    for path in _image_files(model):
+        try:
+            if path != target:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def model_weights(model: Path) -> list[Path]:
@@ -437,6 +476,47 @@ def _listed_in_yaml(path: Path) -> list[Path]:
     return [
         each for each in folders if not any(each.is_relative_to(o) for o in folders if o != each)
     ]
+
+
+def with_links(linked: Sequence[Path], path: Path, folders: Sequence[Path]) -> list[Path]:
+    """Linked folders with the models folders of another program.
+
+    Args:
+        linked: Those that are linked already.
+        path: See `linkable_folders`.
+        folders: All models folders.
+    Raises:
+        InvalidValue: There is no such folder, or it holds no models.
+        InvalidFile: The file is damaged.
+    """
+    known = {*folders, *linked}
+    return [*linked, *(each for each in linkable_folders(path) if each not in known)]
+
+
+def keep_lookup(model: Path, hubs: ModelHubs, cache: Path | None) -> ModelRecord:
+    """Look a model up at Civitai by its hash, and keep what is known there.
+
+    What people wrote, and what the model's own download stated, stays.
+
+    Args:
+        cache: Folder in which hashes are kept.
+    Raises:
+        InvalidValue: It is a folder, which has no hash.
+        DownloadError: Civitai does not know it, or cannot be reached.
+    """
+    if model.is_dir():
+        raise InvalidValue(
+            f"{model.name} is a folder, and Civitai knows single files only", given=model.name
+        )
+    try:
+        digest = ModelHashCache(cache).hashes(model).sha256
+    except OSError as error:
+        raise InvalidFile(f"cannot read {model}: {error.strerror or error}") from error
+    plan = hubs.find_by_hash(digest)
+    own = _own(model)
+    found = {name: getattr(plan, name) for name in _LOOKED_UP}
+    changes = {name: value for name, value in found.items() if value and not own.get(name)}
+    return change_record(model, {**changes, "sha256": own.get("sha256") or {model.name: digest}})
 
 
 def write_linked(file: Path, folders: Sequence[Path]) -> None:

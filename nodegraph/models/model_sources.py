@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import is_well_formed, to_well_formed
@@ -58,6 +58,9 @@ from nodegraph.weights.file_kinds import (
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.safetensors_header import read_header
 
+if TYPE_CHECKING:
+    from nodegraph.models.model_library import ModelRecord
+
 _Mark: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
@@ -68,7 +71,9 @@ class KnownModels:
         self._known: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
 
     def list(self, folders: Sequence[Path]) -> list[FoundModel]:
-        """As `list_models`; headers are read of files that are new, or were written since."""
+        """As `list_models`, with records; files are read that are new, or were written since."""
+        from nodegraph.models.model_library import read_facts
+
         described: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
 
         def describe(name: str, path: Path, kind: ModelKind) -> FoundModel:
@@ -76,7 +81,8 @@ class KnownModels:
             mark = _mark(path)
             known = self._known.get((name, path))
             if known is None or known[0] != mark:
-                known = mark, describe_model(name, path, kind)
+                model = describe_model(name, path, kind)
+                known = mark, replace(model, record=read_facts(path))
             described[name, path] = known
             return known[1]
 
@@ -122,8 +128,6 @@ def _of(file: Path) -> tuple[str, int, int, int]:
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
 _LORA = "pytorch_lora_weights.safetensors"
 _UPSCALER = "upscaler.safetensors"
-_LONGEST_WORDS = 300
-"""Letters of trigger words that are told; a page of text is no such words."""
 
 
 Use = Literal["model", "lora", "embedding"]
@@ -144,7 +148,7 @@ class FoundModel:
             for whole models and for files that cannot be used.
         node: The node that loads it. None if there is none.
         remote_url: URL of the remote store, if it is downloaded on use.
-        trigger_words: For a LoRA, the trigger words in its file. None if it has none.
+        record: What else is known about it; None where it was not asked for.
     """
 
     name: str
@@ -156,7 +160,7 @@ class FoundModel:
     part: str | None = None
     node: str | None = None
     remote_url: str | None = None
-    trigger_words: str | None = None
+    record: ModelRecord | None = None
 
     @property
     def is_looked_at(self) -> bool:
@@ -398,23 +402,13 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
         refusal = to_well_formed(f"It is {identified.refusal}.")
         problem = None if identified.node else refusal
         what, node = identified.title if identified.node else None, identified.node
-        trigger_words = _trigger_words(path) if node == LOAD_LORA else None
-        return FoundModel(
-            name, path, kind, None, size, problem, what, node, trigger_words=trigger_words
-        )
+        return FoundModel(name, path, kind, None, size, problem, what, node)
     # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
     families = {part.family.name for part in parts}
     is_denoiser = identified.node == LOAD_DENOISER
     family = parts[0].family.name if is_denoiser or len(families) == 1 else None
     title, node = identified.title, identified.node
     return FoundModel(name, path, kind, family, size, part=title, node=node)
-
-
-def _trigger_words(path: Path) -> str | None:
-    """What prompts are to say for a LoRA, by its header or the files beside it; None if unknown."""
-    from nodegraph.models.model_library import read_facts
-
-    return ", ".join(read_facts(path).trigger_words)[:_LONGEST_WORDS] or None
 
 
 def all_below(path: Path) -> list[Path]:

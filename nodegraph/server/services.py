@@ -27,6 +27,7 @@ from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
 from nodegraph.jobs.supervisor.queue_reads import EventTail, QueueReads
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.worker_status import WorkerStatus
+from nodegraph.models.model_hashes import ModelHashCache
 from nodegraph.models.model_sources import FoundModel, KnownModels
 from nodegraph.server.access.authentication import Authenticator
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
@@ -55,6 +56,7 @@ from nodegraph.server.operations.logs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.operations.metrics.counters import Throughput
 from nodegraph.server.operations.model_downloads import ModelDownloads, download_progress
+from nodegraph.server.operations.model_index import ModelIndex
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -109,6 +111,7 @@ class Services:
         model_watch: Notices when they have changed.
         remote_watch: Looks at remote ones; None where there is no place of them.
         model_downloads: Of models to the models folder.
+        model_index: Hashes and last uses of the models.
         editor: Its files.
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
@@ -141,6 +144,7 @@ class Services:
     model_watch: ModelWatch = field(init=False)
     remote_watch: RemoteModelWatch | None = field(init=False, default=None)
     model_downloads: ModelDownloads = field(init=False)
+    model_index: ModelIndex = field(init=False)
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
@@ -335,6 +339,14 @@ class Services:
             lambda status: self.hub.notify("models.download", **download_progress(status)),
         )
         opened.push_async_callback(self.run_in_thread, self.model_downloads.close)
+        self.model_index = ModelIndex(
+            self.listed_models,
+            ModelHashCache(self.settings.cache_folder),
+            self.queue.requests_after,
+            self.queue.workflow,
+            partial(self._tell_of_models, asyncio.get_running_loop()),
+        )
+        opened.push_async_callback(self.run_in_thread, self.model_index.close)
         try:
             await self.run_in_thread(self.model_downloads.resume_pending)
         except (NodegraphError, OSError) as error:  # no reason to serve nobody
@@ -363,6 +375,16 @@ class Services:
             return None
         tell, is_wanted = lambda: self.hub.notify("models.changed"), lambda: self.hub.has_listeners
         return RemoteModelWatch(model_store, self.run_in_thread, tell, is_wanted)
+
+    def _tell_of_models(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self.stopping.is_set():
+            loop.call_soon_threadsafe(self.hub.notify, "models.changed")
+
+    def change_model_folders(self) -> None:
+        """Use other models folders, as the list of linked ones has changed."""
+        self.environment = replace(
+            self.environment, models=self.worker_settings.environment().models
+        )
 
     def listed_models(self) -> list[FoundModel]:
         """The models that jobs may name, remote ones as far as they are known."""

@@ -52,6 +52,7 @@ def _excluded_packs() -> tuple[str, ...]:
 
 # Values from outside are read and checked in `settings_kinds`.
 FolderPath = Path
+FilePath = Path
 Folders = tuple[Path, ...]
 Names = tuple[str, ...]
 Bytes = int
@@ -100,6 +101,8 @@ class Settings:
         download_hosts: Hosts that models are downloaded from, such as ``*.example.org``; those of
             Hugging Face and Civitai if not set. Private and loopback addresses are refused unless
             a range such as ``10.0.0.0/8`` contains them.
+        model_catalogue: File with the starter catalogue of models; the one that ships with
+            nodegraph if not set.
         checkpoint_seconds: Seconds between two checkpoints of a node that saves its state; 0 saves
             after each step.
         weights_budget: Bytes of model weights kept on the compute device. If not set, on an
@@ -149,6 +152,7 @@ class Settings:
     model_cache: FolderPath | None = None
     model_cache_budget: Bytes = 100 << 30
     download_hosts: Names | None = None
+    model_catalogue: FilePath | None = None
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
     weights_budget: Bytes | None = None

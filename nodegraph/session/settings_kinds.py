@@ -49,6 +49,7 @@ def _parse_folders(value: Any) -> Any:
 
 
 FolderPath = Path
+FilePath = Path
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_parse_folders)]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]

@@ -15,9 +15,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from nodegraph.cli.model_downloads import DeclaredModel, declared_models
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.model_sources import KnownModels, list_models
+from nodegraph.models.remote.declared_models import DeclaredModel, declared_models
 from nodegraph.session.settings import Settings
 from tests.cli.conftest import Cli
 from tests.diffusion.test_models import write_safetensors
@@ -375,8 +375,9 @@ def test_trigger_words_of_a_downloaded_lora_are_listed(online: Site, cli: Cli, h
     write_safetensors(home / "lora.safetensors", shapes)
     online.add_version(77, "ink.safetensors", (home / "lora.safetensors").read_bytes())
     assert cli("models", "add", "civitai:77").code == 0
-    (model,) = (each for each in list_models([home / "models"]) if "ink" in each.name)
-    assert model.trigger_words == "ink drawing"
+    (model,) = (each for each in KnownModels().list([home / "models"]) if "ink" in each.name)
+    assert model.record is not None
+    assert model.record.trigger_words == ("ink drawing",)
     known = KnownModels()
     folders = [home / "models"]
     assert {each.trigger_words for each in known.list(folders)} >= {"ink drawing"}

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from nodegraph.cli.model_downloads import DeclaredModel, declared_models
 from nodegraph.errors import InvalidValue, UnsafeFile
 from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.models.remote.declared_models import DeclaredModel, declared_models
 from nodegraph.models.remote.download_plans import (
     DownloadError,
     Wanted,

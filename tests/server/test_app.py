@@ -16,11 +16,11 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.server.access.head import PUBLIC
 from nodegraph.server.http.app import OPEN_ROUTES, ROUTES
-from nodegraph.server.http.dependencies import may_admin, may_read, may_run
+from nodegraph.server.http.dependencies import may_admin, may_models, may_read, may_run
 from nodegraph.server.http.errors import status_of
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 
-GUARDS = {may_read, may_run, may_admin}
+GUARDS = {may_read, may_run, may_models, may_admin}
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 HARMLESS = {"validate_workflow", "plan_workflow", "import_workflow", "write_script"}
 """They are sent a body, and change nothing."""
@@ -47,7 +47,7 @@ def test_every_route_says_what_scope_it_takes(route: APIRoute | APIWebSocketRout
     assert len(found) == 1
     methods = route.methods if isinstance(route, APIRoute) else {"GET"}
     if CHANGING & methods and route.name not in HARMLESS:
-        assert found <= {may_run, may_admin}
+        assert found <= {may_run, may_models, may_admin}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.client.answers import (
@@ -19,13 +18,12 @@ from nodegraph.client.answers import (
     read_node_types,
 )
 from nodegraph.client.asynchronous.jobs import AsyncFileMethods, AsyncJobMethods
+from nodegraph.client.asynchronous.models import AsyncModelDownloads, AsyncModelMethods
 from nodegraph.client.asynchronous.transport import AsyncClientPart, AsyncTransport
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.request_fields import (
     AnyWorkflow,
     AsDocument,
-    DownloadChoice,
-    ModelRecordChange,
     SettingsChange,
     WishFields,
     workflow_document,
@@ -45,11 +43,6 @@ from nodegraph.client.shapes import (
     AppItem,
     AppRun,
     Checked,
-    DownloadOffer,
-    Model,
-    ModelDownload,
-    ModelRecord,
-    OfferedModel,
     Plan,
     QueueState,
     Refreshed,
@@ -206,7 +199,7 @@ class AsyncApps(AsyncClientPart):
         return parse_answer(AppRun, await self._channel.send(request))
 
 
-_QUEUE, _SETTINGS, _DOWNLOADS = "/queue", "/settings", "/models/downloads"
+_QUEUE, _SETTINGS = "/queue", "/settings"
 
 
 class AsyncServerMethods(AsyncClientPart):
@@ -252,66 +245,6 @@ class AsyncServerMethods(AsyncClientPart):
         """
         request = Request("GET", f"/node-types{url_path(name)}")
         return read_node_type(await self._channel.send(request))
-
-    async def models(self) -> tuple[Model, ...]:
-        """Return the models of the server."""
-        return page(Model, await self._channel.send(Request("GET", "/models"))).items
-
-    async def model_thumbnail(self, name: str, size: int = 256) -> bytes:
-        """Return the bytes of a small WebP image of a model.
-
-        Args:
-            name: Name of the model.
-            size: Side of the square that the image fits into, 64 to 512 pixels.
-        Raises:
-            NotFound: The model has no image.
-        """
-        request = Request("GET", "/models/thumbnail", query(name=name, size=size))
-        return picture(await self._channel.send(request))
-
-    async def model_record(self, name: str) -> ModelRecord:
-        """Return what is known about a model: its source, license, trigger words and notes.
-
-        Args:
-            name: Name of the model.
-        Raises:
-            NotFound: There is no model of this name.
-        """
-        request = Request("GET", "/models/record", query(name=name))
-        return parse_answer(ModelRecord, await self._channel.send(request))
-
-    async def change_model_record(
-        self, name: str, **change: Unpack[ModelRecordChange]
-    ) -> ModelRecord:
-        """Change what people note about a model. This needs an admin token, as do the next two.
-
-        Args:
-            name: Name of the model.
-            change: See `ModelRecordChange`. Omitted fields stay unchanged.
-        """
-        request = json_request("PATCH", "/models/record", change)
-        request = replace(request, query=query(name=name))
-        return parse_answer(ModelRecord, await self._channel.send(request))
-
-    async def move_model(self, name: str, new: str) -> str:
-        """Move a model to another name in its models folder, and return this name.
-
-        Args:
-            name: Name of the model.
-            new: New path below its models folder.
-        """
-        body = {"name": name, "new": new}
-        request = json_request("POST", "/models/record/move", body, is_repeatable=False)
-        return str(mapping(await self._channel.send(request))["name"])
-
-    async def remove_model(self, name: str) -> None:
-        """Remove a model from the server's disk, with the notes and the image beside it.
-
-        Args:
-            name: Name of the model.
-        """
-        request = Request("DELETE", "/models/record", query(name=name), already_done_status=404)
-        await self._channel.send(request)
 
     async def sources(
         self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
@@ -395,72 +328,7 @@ class AsyncSettings(AsyncClientPart):
         return mapping(await self._channel.send(json_request("PATCH", _SETTINGS, change)))
 
 
-class AsyncModelDownloads(AsyncClientPart):
-    """Models of other sites, and their downloads to a server; for admin tokens, except `list`."""
-
-    async def search(
-        self,
-        words: str = "",
-        *,
-        kind: str | None = None,
-        family: str | None = None,
-        source: str | None = None,
-        limit: int = 20,
-    ) -> tuple[OfferedModel, ...]:
-        """Search Hugging Face and Civitai.
-
-        Args:
-            kind: Only models of this kind, such as ``lora``.
-            family: Only models of this family, such as ``sdxl``.
-            source: Only ``huggingface`` or ``civitai``.
-            limit: Largest number of models of each source.
-        """
-        parameters = query(text=words, kind=kind, family=family, source=source, limit=limit)
-        request = Request("GET", "/models/search", parameters, extra_seconds=PLAN_SECONDS)
-        return page(OfferedModel, await self._channel.send(request)).items
-
-    async def plan(self, source: str, **choice: Unpack[DownloadChoice]) -> DownloadOffer:
-        """Return what a download would bring: files, sizes and license.
-
-        Args:
-            source: Reference of the model, such as ``org/name`` or ``civitai:128713``.
-        """
-        body = {"source": source, **choice}
-        request = json_request("POST", f"{_DOWNLOADS}/plan", body, seconds=PLAN_SECONDS)
-        return parse_answer(DownloadOffer, await self._channel.send(request))
-
-    async def start(self, source: str, **choice: Unpack[DownloadChoice]) -> ModelDownload:
-        """Start a download, or continue the one of the same model.
-
-        Args:
-            source: Reference of the model, such as ``org/name`` or ``civitai:128713``.
-        """
-        body = {"source": source, **choice}
-        request = json_request("POST", _DOWNLOADS, body, seconds=PLAN_SECONDS)
-        return parse_answer(ModelDownload, await self._channel.send(request))
-
-    async def list(self) -> tuple[ModelDownload, ...]:
-        """Return the downloads, the newest first."""
-        return page(ModelDownload, await self._channel.send(Request("GET", _DOWNLOADS))).items
-
-    async def pause(self, id: str) -> ModelDownload:
-        """Pause a download. Its parts stay."""
-        request = Request("POST", f"{_DOWNLOADS}{url_path(id, 'pause')}")
-        return parse_answer(ModelDownload, await self._channel.send(request))
-
-    async def resume(self, id: str) -> ModelDownload:
-        """Continue a paused or failed download."""
-        request = Request("POST", f"{_DOWNLOADS}{url_path(id, 'resume')}")
-        return parse_answer(ModelDownload, await self._channel.send(request))
-
-    async def cancel(self, id: str) -> None:
-        """Stop a download and remove its parts; of a finished one only the record."""
-        await self._channel.send(
-            Request("DELETE", _DOWNLOADS + url_path(id), already_done_status=404)
-        )
-
-
-class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncServerMethods):
+class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncModelMethods, AsyncServerMethods):
     """A client of one server, for one event loop. Close it, or use it with `async with`.
 
     Methods that return many items, such as events, are asynchronous generators. Close a generator

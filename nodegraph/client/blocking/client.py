@@ -6,7 +6,6 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.client.answers import (
@@ -20,13 +19,12 @@ from nodegraph.client.answers import (
     read_node_types,
 )
 from nodegraph.client.blocking.jobs import FileMethods, JobMethods
+from nodegraph.client.blocking.models import ModelDownloads, ModelMethods
 from nodegraph.client.blocking.transport import ClientPart, Transport
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.request_fields import (
     AnyWorkflow,
     AsDocument,
-    DownloadChoice,
-    ModelRecordChange,
     SettingsChange,
     WishFields,
     workflow_document,
@@ -46,11 +44,6 @@ from nodegraph.client.shapes import (
     AppItem,
     AppRun,
     Checked,
-    DownloadOffer,
-    Model,
-    ModelDownload,
-    ModelRecord,
-    OfferedModel,
     Plan,
     QueueState,
     Refreshed,
@@ -205,7 +198,7 @@ class Apps(ClientPart):
         return parse_answer(AppRun, self._channel.send(request))
 
 
-_QUEUE, _SETTINGS, _DOWNLOADS = "/queue", "/settings", "/models/downloads"
+_QUEUE, _SETTINGS = "/queue", "/settings"
 
 
 class ServerMethods(ClientPart):
@@ -251,64 +244,6 @@ class ServerMethods(ClientPart):
         """
         request = Request("GET", f"/node-types{url_path(name)}")
         return read_node_type(self._channel.send(request))
-
-    def models(self) -> tuple[Model, ...]:
-        """Return the models of the server."""
-        return page(Model, self._channel.send(Request("GET", "/models"))).items
-
-    def model_thumbnail(self, name: str, size: int = 256) -> bytes:
-        """Return the bytes of a small WebP image of a model.
-
-        Args:
-            name: Name of the model.
-            size: Side of the square that the image fits into, 64 to 512 pixels.
-        Raises:
-            NotFound: The model has no image.
-        """
-        request = Request("GET", "/models/thumbnail", query(name=name, size=size))
-        return picture(self._channel.send(request))
-
-    def model_record(self, name: str) -> ModelRecord:
-        """Return what is known about a model: its source, license, trigger words and notes.
-
-        Args:
-            name: Name of the model.
-        Raises:
-            NotFound: There is no model of this name.
-        """
-        request = Request("GET", "/models/record", query(name=name))
-        return parse_answer(ModelRecord, self._channel.send(request))
-
-    def change_model_record(self, name: str, **change: Unpack[ModelRecordChange]) -> ModelRecord:
-        """Change what people note about a model. This needs an admin token, as do the next two.
-
-        Args:
-            name: Name of the model.
-            change: See `ModelRecordChange`. Omitted fields stay unchanged.
-        """
-        request = json_request("PATCH", "/models/record", change)
-        request = replace(request, query=query(name=name))
-        return parse_answer(ModelRecord, self._channel.send(request))
-
-    def move_model(self, name: str, new: str) -> str:
-        """Move a model to another name in its models folder, and return this name.
-
-        Args:
-            name: Name of the model.
-            new: New path below its models folder.
-        """
-        body = {"name": name, "new": new}
-        request = json_request("POST", "/models/record/move", body, is_repeatable=False)
-        return str(mapping(self._channel.send(request))["name"])
-
-    def remove_model(self, name: str) -> None:
-        """Remove a model from the server's disk, with the notes and the image beside it.
-
-        Args:
-            name: Name of the model.
-        """
-        request = Request("DELETE", "/models/record", query(name=name), already_done_status=404)
-        self._channel.send(request)
 
     def sources(
         self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
@@ -388,70 +323,7 @@ class Settings(ClientPart):
         return mapping(self._channel.send(json_request("PATCH", _SETTINGS, change)))
 
 
-class ModelDownloads(ClientPart):
-    """Models of other sites, and their downloads to a server; for admin tokens, except `list`."""
-
-    def search(
-        self,
-        words: str = "",
-        *,
-        kind: str | None = None,
-        family: str | None = None,
-        source: str | None = None,
-        limit: int = 20,
-    ) -> tuple[OfferedModel, ...]:
-        """Search Hugging Face and Civitai.
-
-        Args:
-            kind: Only models of this kind, such as ``lora``.
-            family: Only models of this family, such as ``sdxl``.
-            source: Only ``huggingface`` or ``civitai``.
-            limit: Largest number of models of each source.
-        """
-        parameters = query(text=words, kind=kind, family=family, source=source, limit=limit)
-        request = Request("GET", "/models/search", parameters, extra_seconds=PLAN_SECONDS)
-        return page(OfferedModel, self._channel.send(request)).items
-
-    def plan(self, source: str, **choice: Unpack[DownloadChoice]) -> DownloadOffer:
-        """Return what a download would bring: files, sizes and license.
-
-        Args:
-            source: Reference of the model, such as ``org/name`` or ``civitai:128713``.
-        """
-        body = {"source": source, **choice}
-        request = json_request("POST", f"{_DOWNLOADS}/plan", body, seconds=PLAN_SECONDS)
-        return parse_answer(DownloadOffer, self._channel.send(request))
-
-    def start(self, source: str, **choice: Unpack[DownloadChoice]) -> ModelDownload:
-        """Start a download, or continue the one of the same model.
-
-        Args:
-            source: Reference of the model, such as ``org/name`` or ``civitai:128713``.
-        """
-        body = {"source": source, **choice}
-        request = json_request("POST", _DOWNLOADS, body, seconds=PLAN_SECONDS)
-        return parse_answer(ModelDownload, self._channel.send(request))
-
-    def list(self) -> tuple[ModelDownload, ...]:
-        """Return the downloads, the newest first."""
-        return page(ModelDownload, self._channel.send(Request("GET", _DOWNLOADS))).items
-
-    def pause(self, id: str) -> ModelDownload:
-        """Pause a download. Its parts stay."""
-        request = Request("POST", f"{_DOWNLOADS}{url_path(id, 'pause')}")
-        return parse_answer(ModelDownload, self._channel.send(request))
-
-    def resume(self, id: str) -> ModelDownload:
-        """Continue a paused or failed download."""
-        request = Request("POST", f"{_DOWNLOADS}{url_path(id, 'resume')}")
-        return parse_answer(ModelDownload, self._channel.send(request))
-
-    def cancel(self, id: str) -> None:
-        """Stop a download and remove its parts; of a finished one only the record."""
-        self._channel.send(Request("DELETE", _DOWNLOADS + url_path(id), already_done_status=404))
-
-
-class Client(JobMethods, FileMethods, ServerMethods):
+class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
     """A client of one server, safe to use from several threads. Close it, or use it with `with`.
 
     Methods that return many items, such as events, are generators. Close a generator

@@ -16,7 +16,7 @@ from nodegraph.errors import Problem
 T = TypeVar("T")
 
 
-def build_shape(shape: type[T], source: Any, **more: Any) -> T:
+def build_shape(shape: type[T], source: Any, /, **more: Any) -> T:
     """Build a shape from the fields of an object.
 
     Args:
@@ -26,7 +26,7 @@ def build_shape(shape: type[T], source: Any, **more: Any) -> T:
     return shape(**shape_fields(shape, source, **more))
 
 
-def shape_fields(shape: Any, source: Any, **more: Any) -> dict[str, Any]:
+def shape_fields(shape: Any, source: Any, /, **more: Any) -> dict[str, Any]:
     """Return the fields of a shape by name, for answers that need no further validation."""
     has: Any = type(source)
     for name in _names(shape, has):

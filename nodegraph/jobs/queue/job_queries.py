@@ -7,7 +7,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
@@ -211,3 +211,33 @@ def waiting(connection: Connection) -> ReadyCounts:
 def _counted(connection: Connection, gpu: int) -> int:
     (count,) = connection.execute(_WAITING, (gpu, _COUNTED)).fetchone()
     return int(count)
+
+
+class SubmittedRequest(NamedTuple):
+    """What was submitted with a job.
+
+    Attributes:
+        number: Of the job, in the order of all jobs.
+        created: Unix time.
+        workflow: Digest of its workflow.
+        content: Parameters, targets and options as JSON.
+    """
+
+    number: int
+    created: float
+    workflow: str
+    content: str
+
+
+_REQUESTS = """
+SELECT jobs.number, created, workflows.digest, requests.content FROM jobs
+JOIN workflows ON workflows.number = jobs.workflow
+JOIN requests ON requests.job = jobs.number
+WHERE jobs.number > ? ORDER BY jobs.number LIMIT ?
+"""
+
+
+def requests_after(connection: Connection, number: int, limit: int) -> list[SubmittedRequest]:
+    """What was submitted with the jobs after one, the oldest first."""
+    rows = connection.execute(_REQUESTS, (number, limit))
+    return [SubmittedRequest(*row) for row in rows]

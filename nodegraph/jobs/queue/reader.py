@@ -13,7 +13,14 @@ from nodegraph.jobs.queue.backend import Connection, QueueBackend, Tables
 from nodegraph.jobs.queue.events import EventPage, OutputsPage
 from nodegraph.jobs.queue.job import Job, JobSummary, setting
 from nodegraph.jobs.queue.job_order import Limits, Turn
-from nodegraph.jobs.queue.job_queries import Counts, JobFilter, JobPage, Order, ReadyCounts
+from nodegraph.jobs.queue.job_queries import (
+    Counts,
+    JobFilter,
+    JobPage,
+    Order,
+    ReadyCounts,
+    SubmittedRequest,
+)
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.sqlite_queue import Ownership, QueueFile
 
@@ -144,6 +151,11 @@ class QueueView:
         if row is None:
             raise KeyError(digest)
         return str(row[0])
+
+    def requests_after(self, number: int, limit: int = 500) -> list[SubmittedRequest]:
+        """What was submitted with the jobs after one, the oldest first."""
+        with self._reading() as connection:
+            return job_queries.requests_after(connection, number, limit)
 
     def page(
         self,

@@ -286,7 +286,8 @@ def target_name(kind: str, file_name: str, wanted: Wanted, *, is_folder: bool = 
                 hint="Leave the ending out of the name.",
             )
     folder = KINDS[kind]
-    return f"{folder}/{name}" if folder else name
+    # A workflow may name the folder, too.
+    return f"{folder}/{name}" if folder and not name.startswith(f"{folder}/") else name
 
 
 def check_weights(name: str, *, allow_pickle: bool) -> None:

@@ -189,6 +189,15 @@ class ModelHubs:
         pairs = [(file.sha256, sha256[file.path]) for file in plan.files if file.path in sha256]
         return source if any(now not in (None, then) for now, then in pairs) else None
 
+    def find_by_hash(self, sha256: str) -> DownloadPlan:
+        """What Civitai knows about a file, by its hash.
+
+        Raises:
+            DownloadError: It knows no such file, cannot be reached, or refuses.
+        """
+        # A pickle file is here already: nothing is downloaded or opened.
+        return self._civitai_plan(sha256, Wanted(allow_pickle=True))
+
     def _civitai_plan(self, name: str, wanted: Wanted) -> DownloadPlan:
         token = wanted.token or self._environment.get("CIVITAI_TOKEN") or None
         if name.isdecimal() and len(name) < 10:

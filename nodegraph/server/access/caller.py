@@ -8,14 +8,16 @@ from typing import Any, Literal, cast, get_args
 
 from nodegraph.errors import NodegraphError
 
-Scope = Literal["read", "run", "admin"]
+Scope = Literal["read", "run", "models", "admin"]
 """``read``: see node types, models, saved workflows and one's own jobs. ``run``: submit jobs and
-steer one's own, save workflows, upload. ``admin``: see and steer everybody's, change settings."""
+steer one's own, save workflows, upload. ``models``: search other sites, download models, change,
+move and remove them. ``admin``: see and steer everybody's, change settings."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _IMPLIED: dict[Scope, frozenset[Scope]] = {
     "read": frozenset({"read"}),
     "run": frozenset({"read", "run"}),
+    "models": frozenset({"read", "models"}),
     "admin": frozenset(SCOPES),
 }
 KEY = "nodegraph"

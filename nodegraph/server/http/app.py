@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "inputs", "node_types", "models", "system"),
+    *("artifacts", "uploads", "inputs", "node_types", "models", "model_downloads", "system"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
 OPEN_ROUTES = ("monitoring", "login", "editor")

@@ -1,7 +1,7 @@
 """What routes are handed: the services, and a caller who may do what the route does.
 
-Every route names one of `MayRead`, `MayRun` and `MayAdmin`; a test sees to it. They work for
-websockets as well.
+Every route names one of `MayRead`, `MayRun`, `MayModels` and `MayAdmin`; a test sees to it. They
+work for websockets as well.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ async def may_run(request: HTTPConnection) -> Caller:
     return require_scope(await caller(request), "run")
 
 
+async def may_models(request: HTTPConnection) -> Caller:
+    """The caller, who may get and change models."""
+    return require_scope(await caller(request), "models")
+
+
 async def may_admin(request: HTTPConnection) -> Caller:
     """The caller, who may administer."""
     return require_scope(await caller(request), "admin")
@@ -69,4 +74,5 @@ async def may_admin(request: HTTPConnection) -> Caller:
 TheServices = Annotated[Services, Depends(services)]
 MayRead = Annotated[Caller, Depends(may_read)]
 MayRun = Annotated[Caller, Depends(may_run)]
+MayModels = Annotated[Caller, Depends(may_models)]
 MayAdmin = Annotated[Caller, Depends(may_admin)]

@@ -62,21 +62,26 @@ class ModelDownloads:
 
         return Downloads(self._settings.own_models, self.hubs)
 
-    def resolve(self, source: str, wanted: Wanted) -> DownloadPlan:
+    def resolve(self, source: str, wanted: Wanted, sha256: str | None = None) -> DownloadPlan:
         """What a download would bring. Contacts the source.
 
+        Args:
+            sha256: Digest that its one file must have; None for any.
         Raises:
             NodegraphError: The source or the choice is wrong, or the source cannot be reached.
         """
-        return self.hubs.resolve(source, wanted)
+        from nodegraph.models.remote.declared_models import with_digest
 
-    def start(self, source: str, wanted: Wanted) -> DownloadStatus:
+        plan = self.hubs.resolve(source, wanted)
+        return with_digest(plan, sha256 or "", plan.name)
+
+    def start(self, source: str, wanted: Wanted, sha256: str | None = None) -> DownloadStatus:
         """Start a download, or continue the one of the same model.
 
         Raises:
             NodegraphError: See `resolve`; or the disk has no room, or there is such a model.
         """
-        status = self._downloads.add(self.resolve(source, wanted))
+        status = self._downloads.add(self.resolve(source, wanted, sha256))
         self._begin(status)
         return status
 

@@ -131,20 +131,33 @@ async def validate_request(
 ) -> shapes.Checked:
     """Return all problems of a workflow and of its parameter values at once."""
     try:
-        workflow = await resolve_request(services, caller, request)
-        problems, _ = await services.run_in_thread(
-            validate_workflow,
-            *(workflow.document, workflow.text, workflow.parameters, request.targets),
-            *(await services.node_types.current(), workflow.environment(services)),
-            services.server.limits.nodes,
-            services.graphs,
-        )
+        workflow, problems = await find_problems(services, caller, request)
     except (InvalidWorkflow, InvalidFile) as error:
         return _checked(services, error.problems)
     if problems or not services.has_workers:
         return _checked(services, problems)
     # What is well so far is looked at by the packs' own checks.
     return _CHECKED.validate_python(await ask_planner(services, "check", workflow, request))
+
+
+async def find_problems(
+    services: Services, caller: Caller, request: WorkflowWish
+) -> tuple[ResolvedWorkflow, Sequence[Problem]]:
+    """Return a workflow, and what is wrong with it but for what packs' own checks would find.
+
+    Raises:
+        InvalidFile, InvalidWorkflow: It cannot be read, or has no such parameters.
+        NotFound: There is no such saved workflow.
+    """
+    workflow = await resolve_request(services, caller, request)
+    problems, _ = await services.run_in_thread(
+        validate_workflow,
+        *(workflow.document, workflow.text, workflow.parameters, request.targets),
+        *(await services.node_types.current(), workflow.environment(services)),
+        services.server.limits.nodes,
+        services.graphs,
+    )
+    return workflow, problems
 
 
 def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:

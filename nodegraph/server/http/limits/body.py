@@ -101,6 +101,8 @@ class JsonGauge:
 
 
 UPLOADS = "/api/v1/uploads"
+_PICTURE = "/api/v1/models/picture"
+_PICTURE_BYTES = 32 << 20
 APPS = "/api/v1/apps"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
@@ -192,6 +194,8 @@ def _limit(head: Head, limits: BodyLimits) -> int:
         return min(limits.body, _LOGIN_BYTES)
     if head.path == UPLOADS or head.path.startswith(f"{UPLOADS}/"):
         return limits.upload
+    if head.path == _PICTURE:
+        return min(limits.upload, max(limits.body, _PICTURE_BYTES))
     if head.path.startswith(f"{APPS}/") and is_form(head.header(b"content-type") or ""):
         # Its files are written as they come, and its texts counted, see `apps.form`.
         return limits.upload + limits.body

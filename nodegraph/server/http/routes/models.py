@@ -1,13 +1,12 @@
-"""Routes of models and their downloads.
+"""Routes of the models on the server.
 
-Only routes for admins contact other sites: searches, plans and downloads.
+Only routes for the scope `models` contact other sites.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated
@@ -15,25 +14,33 @@ from urllib.parse import quote
 
 from blake3 import blake3
 from fastapi import APIRouter, Query, Request, Response
-from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import build_shape
+from nodegraph.errors import NodegraphError
 from nodegraph.models.known_words import known_words
+from nodegraph.models.model_hashes import ModelHashes
 from nodegraph.models.model_library import (
+    ModelRecord,
+    change_image,
     change_record,
+    keep_lookup,
+    model_image,
     models_folder_of,
     move_model,
     read_facts,
     remove_model,
+    verify_model,
 )
 from nodegraph.models.model_sources import FoundModel
-from nodegraph.models.remote.download_plans import DownloadStatus, Wanted
-from nodegraph.server.access.caller import Caller
-from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
-from nodegraph.server.http.errors import NotFound
+from nodegraph.models.remote.declared_models import ModelNames
+from nodegraph.models.starter_catalogue import SuitableSettings, read_catalogue
+from nodegraph.server.content.uploads.kinds import UploadRules, recognise
+from nodegraph.server.http.dependencies import MayModels, MayRead, TheServices
+from nodegraph.server.http.errors import NotFound, Unprocessable
 from nodegraph.server.http.file_responses import (
+    BINARY,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
     thumbnail_response,
@@ -41,13 +48,13 @@ from nodegraph.server.http.file_responses import (
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.http.responses import OpenFile
+from nodegraph.server.operations.model_index import duplicates
 from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
 from nodegraph.session.settings import read_linked_folders
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _LARGEST = 32 << 20
 """Largest size in bytes of a model's image; larger files are ignored."""
 
@@ -66,10 +73,12 @@ async def list_models(services: TheServices, caller: MayRead) -> ModelList:
 
     Models are identified by their headers, which are read again when files change. No weights are
     read, and no pickle is opened. A remote model may first be identified by its name alone: its
-    header is fetched after the first request.
+    header is fetched after the first request. The server computes hashes and finds the last uses
+    after the first request, and sends `models.changed`.
     """
     folders = services.settings.model_folders
-    models = await services.run_in_thread(_listed, services)
+    models = await services.run_in_thread(_listed, services, is_open=caller.may("models"))
+    services.model_index.request_update()
     shown = [str(folder) for folder in folders] if caller.may("admin") else []
     return ModelList(items=models, folders=shown)
 
@@ -119,7 +128,7 @@ async def get_model_record(
     They come from its download, from files beside it (`.civitai.info` and `.json` of other
     programs) and from its header.
     """
-    return await services.run_in_thread(_record, services, name, is_admin=caller.may("admin"))
+    return await services.run_in_thread(_record, services, name, is_open=caller.may("models"))
 
 
 class RecordChange(BaseModel):
@@ -140,7 +149,7 @@ class RecordChange(BaseModel):
 )
 async def change_model_record(
     services: TheServices,
-    caller: MayAdmin,
+    caller: MayModels,
     name: _ModelName,
     change: RecordChange,
 ) -> shapes.ModelRecord:
@@ -151,7 +160,7 @@ async def change_model_record(
     changes = change.model_dump(exclude_unset=True)
     await services.run_in_thread(_change_record, services, name, changes)
     services.hub.notify("models.changed")
-    return await services.run_in_thread(_record, services, name, is_admin=True)
+    return await services.run_in_thread(_record, services, name, is_open=True)
 
 
 def _change_record(services: Services, name: str, changes: Mapping[str, object]) -> None:
@@ -179,7 +188,9 @@ class MovedModel(BaseModel):
     summary="Move a model to another name",
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
-async def move_listed_model(services: TheServices, caller: MayAdmin, move: ModelMove) -> MovedModel:
+async def move_listed_model(
+    services: TheServices, caller: MayModels, move: ModelMove
+) -> MovedModel:
     """Move a model to another name in its models folder, with its notes and its image."""
     name = await services.run_in_thread(_moved, services, move)
     services.hub.notify("models.changed")
@@ -197,7 +208,7 @@ def _moved(services: Services, move: ModelMove) -> str:
     status_code=204,
     responses=responses(401, 403, 404, 422, 503),
 )
-async def remove_listed_model(services: TheServices, caller: MayAdmin, name: _ModelName) -> None:
+async def remove_listed_model(services: TheServices, caller: MayModels, name: _ModelName) -> None:
     """Remove a model from the disk, with the notes and the image beside it."""
     await services.run_in_thread(lambda: remove_model(_own_model(services, name)[0]))
     services.hub.notify("models.changed")
@@ -228,16 +239,159 @@ def _listed_model(services: Services, name: str) -> FoundModel:
     return known[name]
 
 
-def _record(services: Services, name: str, *, is_admin: bool) -> shapes.ModelRecord:
+def _record(services: Services, name: str, *, is_open: bool) -> shapes.ModelRecord:
     """Return what is known about a model.
 
     Raises:
         NotFound: There is no such model.
     """
     record = shapes.ModelRecord(**asdict(read_facts(_listed_model(services, name).path)))
+    return replace(record, source=_shown_source(record.source, is_open=is_open))
+
+
+def _shown_source(source: str | None, *, is_open: bool) -> str | None:
     # An address may contain a secret.
-    is_shown = is_admin or "://" not in (record.source or "")
-    return record if is_shown else replace(record, source=None)
+    return source if is_open or "://" not in (source or "") else None
+
+
+picture_router = APIRouter(prefix="/models/picture", tags=["models"])
+_PICTURE_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": BINARY}}}
+_PICTURE_ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+@picture_router.put(
+    "",
+    summary="Set the image of a model",
+    status_code=204,
+    responses=responses(401, 403, 404, 413, 415, 422, 503),
+    openapi_extra=_PICTURE_BODY,
+)
+async def change_model_picture(
+    request: Request, services: TheServices, caller: MayModels, name: _ModelName
+) -> None:
+    """Set the image of a model: a PNG, JPEG or WebP file as the body. It is kept beside it."""
+    data = await request.body()
+    await services.run_in_thread(_change_picture, services, name, data)
+    services.hub.notify("models.changed")
+
+
+def _change_picture(services: Services, name: str, data: bytes) -> None:
+    path, _ = _own_model(services, name)
+    rules = UploadRules(frozenset(_PICTURE_ENDINGS), pixels=services.server.limits.pixels)  # type: ignore[arg-type]
+    kind = recognise(BytesIO(data), len(data), rules)
+    change_image(path, data, _PICTURE_ENDINGS[kind.type])
+
+
+@picture_router.delete(
+    "",
+    summary="Remove the image of a model",
+    status_code=204,
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def remove_model_picture(services: TheServices, caller: MayModels, name: _ModelName) -> None:
+    """Remove the image of a model, if there is one."""
+    await services.run_in_thread(lambda: change_image(_own_model(services, name)[0], None, ""))
+    services.hub.notify("models.changed")
+
+
+class VerifiedFiles(BaseModel):
+    """Result of the check of a model."""
+
+    files: list[shapes.VerifiedFile]
+
+
+@router.post(
+    "/verify",
+    summary="Compare a model with the digests of its source",
+    responses=responses(401, 403, 404, 422),
+)
+async def check_model(services: TheServices, caller: MayModels, name: _ModelName) -> VerifiedFiles:
+    """Read all files of a model. This takes as long as the disk needs."""
+    return VerifiedFiles(files=await services.run_in_thread(_verified, services, name))
+
+
+def _verified(services: Services, name: str) -> list[shapes.VerifiedFile]:
+    model = _listed_model(services, name)
+    if model.remote_url is not None:
+        raise Unprocessable("a remote model is checked when it is fetched", given=ascii(name[:80]))
+    return [
+        build_shape(
+            shapes.VerifiedFile,
+            each,
+            problem=each.problem and services.places.redact(each.problem),
+        )
+        for each in verify_model(model.path)
+    ]
+
+
+@router.get(
+    "/uses",
+    summary="Find out what names a model",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def get_model_uses(
+    services: TheServices, caller: MayModels, name: _ModelName
+) -> shapes.ModelUses:
+    """Return the saved workflows and the number of jobs that name a model, of all clients."""
+    return await services.run_in_thread(_uses, services, name)
+
+
+def _uses(services: Services, name: str) -> shapes.ModelUses:
+    _listed_model(services, name)
+    names = [model.name for model in services.listed_models()]
+    finder = ModelNames(names)
+    saved = []
+    for workflow in services.workflows.names():
+        try:
+            document = services.workflows.get(workflow).document
+        except NodegraphError:
+            continue  # it is gone by now, or no workflow
+        if name in finder.find(document):
+            saved.append(workflow)
+    jobs = services.model_index.jobs_naming(name, names)
+    return shapes.ModelUses(tuple(saved), jobs.jobs, jobs.last or None)
+
+
+@router.post(
+    "/lookup",
+    summary="Look a model up at Civitai by its hash",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def lookup_model(
+    services: TheServices, caller: MayModels, name: _ModelName
+) -> shapes.ModelRecord:
+    """Ask Civitai for the file's hash, and keep what it knows. What people wrote stays.
+
+    The hash is computed first if it is not known yet.
+    """
+    await services.run_in_thread(_look_up, services, name)
+    services.hub.notify("models.changed")
+    return await services.run_in_thread(_record, services, name, is_open=True)
+
+
+def _look_up(services: Services, name: str) -> None:
+    path, _ = _own_model(services, name)
+    keep_lookup(path, services.model_downloads.hubs, services.settings.cache_folder)
+
+
+@router.get(
+    "/update",
+    summary="Ask the source of a model for a newer version",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def get_model_update(
+    services: TheServices, caller: MayModels, name: _ModelName
+) -> shapes.ModelUpdate:
+    """Return the reference of a newer version, as far as the model's source is known."""
+    return await services.run_in_thread(_update, services, name)
+
+
+def _update(services: Services, name: str) -> shapes.ModelUpdate:
+    record = read_facts(_listed_model(services, name).path)
+    if record.source is None:
+        return shapes.ModelUpdate(page=record.page)
+    newer = services.model_downloads.hubs.find_update(record.source, record.sha256)
+    return shapes.ModelUpdate(newer, record.page)
 
 
 class ModelWords(BaseModel):
@@ -258,187 +412,6 @@ async def get_model_words(
 ) -> ModelWords:
     """Return the whole words of the tokenizer's vocabulary; no weights are read."""
     return ModelWords(words=await services.run_in_thread(_words, services, name))
-
-
-class DownloadRequest(BaseModel):
-    """A model to download."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: str = Field(
-        min_length=1,
-        max_length=2_000,
-        description="`org/name` or `org/name/FILE` of Hugging Face, `civitai:ID`, a hash, or an "
-        "address.",
-        examples=["civitai:128713"],
-    )
-    variant: str | None = Field(None, max_length=100, description="Such as `fp16`.")
-    kind: str | None = Field(None, max_length=100, description="Such as `lora`.")
-    name: str | None = Field(None, max_length=300, description="Name of the file or folder.")
-    allow_pickle: bool = Field(False, description="Also accept pickle files.")
-
-    @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.variant, self.kind, self.allow_pickle, name=self.name)
-
-
-class OfferList(BaseModel):
-    """Models of other sites."""
-
-    items: list[shapes.OfferedModel]
-    next: str | None = None
-
-
-class DownloadList(BaseModel):
-    """All downloads, the newest first."""
-
-    items: list[shapes.ModelDownload]
-    next: str | None = None
-
-
-@router.get(
-    "/search",
-    summary="Search other sites for models",
-    responses=responses(401, 403, 422),
-)
-async def search_models(
-    services: TheServices,
-    caller: MayAdmin,
-    text: Annotated[str, Query(max_length=200, description="Words of its name.")] = "",
-    kind: Annotated[str | None, Query(max_length=100, description="Such as `lora`.")] = None,
-    family: Annotated[str | None, Query(max_length=100, description="Such as `sdxl`.")] = None,
-    source: Annotated[
-        str | None,
-        Query(max_length=100, description="`huggingface` or `civitai`; default: both."),
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most models of each source.")] = 20,
-) -> OfferList:
-    """Search Hugging Face and Civitai. The server contacts these sites."""
-    sources = ("huggingface", "civitai") if source is None else (source,)
-    search = partial(
-        services.model_downloads.hubs.search,
-        text,
-        sources=sources,
-        kind=kind,
-        family=family,
-        limit=limit,
-    )
-    hits = await services.run_in_thread(search)
-    return OfferList(items=[build_shape(shapes.OfferedModel, hit) for hit in hits])
-
-
-downloads_router = APIRouter(prefix="/models/downloads", tags=["models"], route_class=JsonRoute)
-_DownloadId = Annotated[str, PathParameter(max_length=64, description="Id of the download.")]
-
-
-@downloads_router.get("", summary="List the downloads of models", responses=responses(401, 403))
-async def list_downloads(services: TheServices, caller: MayRead) -> DownloadList:
-    """Return the downloads with their progress, also those of the command line."""
-    listed = await services.run_in_thread(services.model_downloads.read_all)
-    return DownloadList(items=[_download(services, status, caller) for status in listed])
-
-
-@downloads_router.post(
-    "/plan",
-    summary="Plan a download of a model",
-    responses=responses(400, 401, 403, 413, 415, 422, 503),
-)
-async def plan_download(
-    services: TheServices, caller: MayAdmin, request: DownloadRequest
-) -> shapes.DownloadOffer:
-    """Return which files a download would bring, with sizes and license. Downloads nothing."""
-    plan = await services.run_in_thread(
-        services.model_downloads.resolve, request.source, request.wanted
-    )
-    files = tuple(build_shape(shapes.DownloadFile, file) for file in plan.files)
-    return build_shape(shapes.DownloadOffer, plan, files=files)
-
-
-@downloads_router.post(
-    "",
-    summary="Download a model",
-    status_code=202,
-    responses=responses(400, 401, 403, 413, 415, 422, 503),
-)
-async def start_download(
-    services: TheServices, caller: MayAdmin, request: DownloadRequest
-) -> shapes.ModelDownload:
-    """Start a download into the server's models folder, or continue that of the same model.
-
-    The model appears when it is complete and its digests are right. The download continues after a
-    restart of the server. Websocket notices `models.download` report its progress.
-    """
-    status = await services.run_in_thread(
-        services.model_downloads.start, request.source, request.wanted
-    )
-    return _download(services, status, caller)
-
-
-@downloads_router.post(
-    "/{id}/pause",
-    summary="Pause a download of a model",
-    responses=responses(401, 403, 404, 422, 503),
-)
-async def pause_download(
-    services: TheServices, caller: MayAdmin, id: _DownloadId
-) -> shapes.ModelDownload:
-    """Stop a download for now. What has been downloaded stays."""
-    await services.run_in_thread(_known_download, services, id)
-    status = await services.run_in_thread(services.model_downloads.pause, id)
-    return _download(services, status, caller)
-
-
-@downloads_router.post(
-    "/{id}/resume",
-    summary="Continue a download of a model",
-    responses=responses(401, 403, 404, 422, 503),
-)
-async def resume_download(
-    services: TheServices, caller: MayAdmin, id: _DownloadId
-) -> shapes.ModelDownload:
-    """Continue a paused or failed download where it was."""
-    await services.run_in_thread(_known_download, services, id)
-    status = await services.run_in_thread(services.model_downloads.resume, id)
-    return _download(services, status, caller)
-
-
-@downloads_router.delete(
-    "/{id}",
-    summary="Cancel a download of a model",
-    status_code=204,
-    responses=responses(401, 403, 404, 422, 503),
-)
-async def cancel_download(services: TheServices, caller: MayAdmin, id: _DownloadId) -> None:
-    """Stop a download and remove its parts. Of a finished one, only the record is removed."""
-    await services.run_in_thread(_known_download, services, id)
-    await services.run_in_thread(services.model_downloads.cancel, id)
-
-
-def _known_download(services: Services, id_: str) -> None:
-    """Check that there is a download.
-
-    Raises:
-        NotFound: There is none of this id.
-    """
-    if id_ not in (status.id for status in services.model_downloads.read_all()):
-        raise NotFound("there is no such download", given=ascii(id_[:80]))
-
-
-def _download(services: Services, status: DownloadStatus, caller: Caller) -> shapes.ModelDownload:
-    plan = status.plan
-    return shapes.ModelDownload(
-        id=status.id,
-        name=plan.name,
-        # An address may contain a secret.
-        source=plan.source if caller.may("admin") else "",
-        state=status.state,
-        bytes=plan.bytes,
-        done=status.done,
-        speed=status.speed,
-        seconds_left=status.seconds_left,
-        error=None if status.error is None else services.places.redact(status.error),
-        created=status.created,
-    )
 
 
 def _words(services: Services, name: str) -> list[str]:
@@ -467,39 +440,64 @@ def _picture(services: Services, name: str) -> tuple[str, bytes]:
     return blake3(data).hexdigest(), data
 
 
-def _listed(services: Services) -> list[shapes.Model]:
-    return [_entry(model) for model in services.listed_models()]
+def _listed(services: Services, *, is_open: bool) -> list[shapes.Model]:
+    models = services.listed_models()
+    hashes = services.model_index.hashes(models)
+    equal = duplicates(hashes)
+    catalogue = read_catalogue(services.settings.model_catalogue)
+    used = services.model_index.last_uses()
+    items = []
+    for model in models:
+        record, known = model.record or ModelRecord(), hashes.get(model.name)
+        suits = catalogue.suits(model, record.source, known and known.sha256)
+        entry = _entry(model, record, known, suits, used.get(model.name), is_open=is_open)
+        items.append(replace(entry, duplicates=equal.get(model.name, ())))
+    return items
 
 
-def _entry(model: FoundModel) -> shapes.Model:
+def _entry(
+    model: FoundModel,
+    record: ModelRecord,
+    hashes: ModelHashes | None,
+    suits: SuitableSettings | None,
+    used: float | None,
+    *,
+    is_open: bool,
+) -> shapes.Model:
     # Paths of this machine are not shown to clients.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
-    is_remote = model.remote_url is not None
     return build_shape(
-        shapes.Model, model, problem=problem, thumbnail=_thumbnail(model), is_remote=is_remote
+        shapes.Model,
+        model,
+        problem=problem,
+        thumbnail=_thumbnail(model),
+        is_remote=model.remote_url is not None,
+        trigger_words=record.trigger_words,
+        title=record.title,
+        source=_shown_source(record.source, is_open=is_open),
+        license=record.license,
+        base_model=record.base_model,
+        notes=record.notes,
+        tags=record.tags,
+        stars=record.stars,
+        added=record.added,
+        used=used,
+        sha256=hashes and hashes.sha256,
+        autov2=hashes and hashes.autov2,
+        autov3=(hashes and hashes.autov3[:12]) or None,
+        suits=None if suits is None else build_shape(shapes.ModelSettings, suits),
     )
 
 
 def _thumbnail(model: FoundModel) -> str | None:
-    if _picture_of(model.path) is None:
+    if model_image(model.path) is None:
         return None
     return public_path(f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}")
 
 
-def _picture_of(model: Path) -> Path | None:
-    """Return the image in a model's folder or next to its file; None if there is none."""
-    if model.is_dir():
-        stems = [model / "preview", model / "thumbnail"]
-    else:
-        stems = [model.with_suffix(".preview"), model.with_suffix("")]
-    # Not `with_suffix`, which would take a part of the name off: v1.5 is no suffix.
-    places = (stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in _SUFFIXES)
-    return next((path for path in places if path.is_file()), None)
-
-
 def _read_picture(model: Path) -> bytes | None:
     """Return the bytes of a model's image; None if there is no readable image."""
-    picture = _picture_of(model)
+    picture = model_image(model)
     try:
         if picture is None or picture.stat().st_size > _LARGEST:
             return None
