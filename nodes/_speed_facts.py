@@ -18,8 +18,12 @@ from nodegraph.families.speed_options import (
     check_caching,
     parse_ratios,
 )
-from nodegraph.models.speed.freeu import FreeUFactors, check_freeu
-from nodegraph.models.speed.speed_support import check_speed, check_step_cache
+from nodegraph.models.speed.speed_support import (
+    FreeUFactors,
+    check_freeu,
+    check_speed,
+    check_step_cache,
+)
 
 from ._facts import error_to_finding
 

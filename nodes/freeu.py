@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, DiffusionModel, Range, node
-from nodegraph.models.speed.freeu import MOST, VERSIONS, FreeUFactors, with_freeu
+from nodegraph.models.speed.speed_support import MOST, VERSIONS, FreeUFactors, with_freeu
 
 from ._speed_facts import added_weights, check_freeu_model, freeu_outputs
 

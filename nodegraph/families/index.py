@@ -483,14 +483,14 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             comfyui_type="flux2",
         ),
         "molecules": IndexedFamily(
-            lambda: import_module("nodegraph.families.molecules").MOLECULES,
+            lambda: import_module("nodegraph.families.item_family").MOLECULES,
             "molecules",
             denoisers=("MoleculeTransformer",),
             marks=("shared_embedding.weight",),
             encoder_files=False,
         ),
         "shapes": IndexedFamily(
-            lambda: import_module("nodegraph.families.shapes").SHAPES,
+            lambda: import_module("nodegraph.families.item_family").SHAPES,
             "shapes",
             denoisers=("ItemTransformer",),
             marks=("shared_embedding.weight",),
@@ -504,7 +504,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             encoder_files=False,
         ),
         "motions": IndexedFamily(
-            lambda: import_module("nodegraph.families.motions").MOTIONS,
+            lambda: import_module("nodegraph.families.item_family").MOTIONS,
             "motions",
             denoisers=("MotionTransformer",),
             marks=("shared_embedding.weight",),

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn
+from nodegraph.families.items import motions
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.media.molecules import tables
+from nodegraph.media.shapes import distance_grids
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, count_of, has_marks
@@ -59,16 +62,19 @@ def draw_motions(items: Tensor) -> Tensor:
     import torch
 
     from nodegraph.families.embedded_models import embedded_colours
-    from nodegraph.families.items.motions import CELLS, FRAMES, SIDE, tokens_to_frames
     from nodegraph.families.latent_colours import latent_rgb
 
-    columns = isqrt(FRAMES)
+    columns = isqrt(motions.FRAMES)
     sheets = []
-    for frames in tokens_to_frames(items):
+    for frames in motions.tokens_to_frames(items):
         colours = latent_rgb(frames, *embedded_colours()).movedim(1, 0).clamp(-1, 1)
-        rows = colours.reshape(3, FRAMES // columns, columns, CELLS, CELLS)
-        sheet = rows.movedim(3, 2).reshape(3, -1, columns * CELLS)
-        sheets.append(sheet.repeat_interleave(SIDE // CELLS, 1).repeat_interleave(SIDE // CELLS, 2))
+        rows = colours.reshape(3, motions.FRAMES // columns, columns, motions.CELLS, motions.CELLS)
+        sheet = rows.movedim(3, 2).reshape(3, -1, columns * motions.CELLS)
+        sheets.append(
+            sheet.repeat_interleave(motions.SIDE // motions.CELLS, 1).repeat_interleave(
+                motions.SIDE // motions.CELLS, 2
+            )
+        )
     return torch.stack(sheets)
 
 
@@ -318,3 +324,46 @@ def item_family(
         perturbs_attention=False,
         skips_blocks=False,
     )
+
+
+MOLECULE_PROPERTIES = ("logp", "qed", "rings", "atoms")
+"""The numbers that lead its models, in their order; see `nodegraph.media.molecules.chemistry`."""
+
+MOLECULES = item_family(
+    "molecules",
+    "Molecules",
+    "a transformer of molecules",
+    tokens=tables.MOST_ATOMS,
+    features=tables.FEATURES,
+    drawn=draw_molecules,
+    asked_by="MoleculeConditioning",
+    model="MoleculeTransformer",
+    read=tables.READ_FEATURES,
+)
+"""Molecules of up to nine atoms, as tables."""
+
+MOTIONS = item_family(
+    "motions",
+    "Images in motion",
+    "a transformer of images in motion",
+    tokens=motions.TOKENS,
+    features=motions.FEATURES,
+    drawn=draw_motions,
+    asked_by="MotionConditioning",
+    model="MotionTransformer",
+    heads=5,
+    gives_clean=False,
+    others={motions.PICTURE: (motions.PLACES, motions.FEATURES)},
+)
+"""Images that are set in motion: the latents of sixteen frames."""
+
+SHAPES = item_family(
+    "shapes",
+    "Shapes",
+    "a transformer of shapes",
+    tokens=distance_grids.TOKENS,
+    features=distance_grids.FEATURES,
+    drawn=distance_grids.depth_views,
+    asked_by="ShapeConditioning",
+)
+"""Solids as grids of signed distances."""

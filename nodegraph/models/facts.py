@@ -19,6 +19,7 @@ from nodegraph.models.model_files import (
     port_files,
     port_precision,
     port_storage,
+    prefixes_within,
     settings_of,
 )
 from nodegraph.models.model_sources import ModelSource
@@ -200,8 +201,6 @@ def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
     if source.is_folder or file_suffix(source.path) != SAFETENSORS:
         return ("",), ("",), ("",)
-    from nodegraph.models.single_file_parts import prefixes_within
-
     return prefixes_within(source)
 
 

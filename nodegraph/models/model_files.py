@@ -16,6 +16,15 @@ from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
+from nodegraph.families.checkpoint_parts import (
+    CHECKPOINT,
+    CheckpointPart,
+    checkpoint_prefix,
+    denoiser_config,
+    find_checkpoint_parts,
+    get_checkpoint_part,
+    vae_part,
+)
 from nodegraph.families.registry import family_release, get_family
 from nodegraph.families.scheduler_file import (
     checkpoint_scheduler,
@@ -23,13 +32,14 @@ from nodegraph.families.scheduler_file import (
     folder_scheduler,
     with_original_config,
 )
+from nodegraph.families.vocabulary import find_tokenizer
 from nodegraph.models.model_sources import ModelSource, find_path, locate_model
 from nodegraph.weights.file_kinds import HEADED, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.numerics import cpu_has_float16
 from nodegraph.weights.precision.storage import QUANTIZED_BITS, storage_option
-from nodegraph.weights.safetensors_header import Header
-from nodegraph.weights.single_files.base import FileLayout
+from nodegraph.weights.safetensors_header import Header, Shapes, read_header
+from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
 
 
 def locate_transformers_model(name: str, folders: Sequence[Path], *, where: str) -> Path:
@@ -131,8 +141,6 @@ def port_files(
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The files of a model's denoiser, text encoder and VAE."""
     if not source.is_folder:
-        from nodegraph.models.single_file_parts import ports_within
-
         return ports_within(source, family, folders)
 
     def files_of(parts: Sequence[Part]) -> list[PartFiles]:
@@ -174,8 +182,6 @@ def model_settings(source: ModelSource, family: Family) -> Options:
     if not family.settings and not family.extra_configs:
         return ()
     if not source.is_folder:
-        from nodegraph.models.single_file_parts import denoiser_within
-
         within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(source.path / layout.INDEX)
@@ -280,8 +286,6 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
     """The noise that a model was trained on, as its scheduler file says it."""
     if source.is_folder:
         return folder_scheduler(source.path, get_family(source.family))
-    from nodegraph.models.single_file_parts import denoiser_within
-
     family, within = get_family(source.family), denoiser_within(source)
     header = with_original_config(header_of(source.path), source.path)
     return published_schedule(header, family, within.layout, within.config)
@@ -309,6 +313,78 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         roles = (family.denoisers[0].role, family.vae)
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
-    from nodegraph.models.single_file_parts import configs_within
-
     return configs_within(source)
+
+
+# Parts of a single file: which tensors belong to which part
+
+
+def ports_within(
+    source: ModelSource, family: Family, folders: Sequence[Path]
+) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
+    """The parts of a single file: the file itself, whichever part it is for."""
+    shapes = header_of(source.path).shapes
+    ports = find_checkpoint_parts(family, shapes)
+    words = _tokenizers(source, family, shapes, ports[1], folders)
+    denoiser, encoders, vae = (_within(source, family, parts) for parts in ports)
+    return denoiser, [*encoders, *words], vae
+
+
+def _within(source: ModelSource, family: Family, parts: Sequence[Part]) -> list[PartFiles]:
+    shared = family.single_file is not None
+    roles = [CHECKPOINT] if shared else [part.role for part in parts]
+    return [PartFiles(role, [source.path], [source.path]) for role in roles]
+
+
+def _tokenizers(
+    source: ModelSource,
+    family: Family,
+    shapes: Shapes,
+    encoders: Sequence[Part],
+    folders: Sequence[Path],
+) -> list[PartFiles]:
+    """The words for a single file's encoders, which carries none; nothing where none are found."""
+    tokenizers = []
+    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
+        if encoder not in encoders:
+            continue
+        try:
+            config = get_checkpoint_part(family, encoder, shapes).config
+            words = int((config.get("text_config") or config)["vocab_size"])
+        except DAMAGED as error:
+            message = f"the text encoder in {source.path} is damaged: {fault_text(error)}."
+            raise InvalidFile(message, hint="Copy the file again.") from error
+        files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
+        tokenizers.append(PartFiles(tokenizer.role, files))
+    return tokenizers
+
+
+def denoiser_within(source: ModelSource) -> CheckpointPart:
+    """The denoiser.
+
+    Raises:
+        InvalidFile: It is damaged.
+    """
+    family = get_family(source.family)
+    try:
+        return get_checkpoint_part(family, family.denoisers[0], header_of(source.path).shapes)
+    except DAMAGED as error:
+        message = f"the denoiser in {source.path} is damaged: {fault_text(error)}."
+        raise InvalidFile(message, hint="Copy the file again.") from error
+
+
+def configs_within(source: ModelSource) -> tuple[Config, Config]:
+    """The configurations of the denoiser and the VAE."""
+    shapes, family = header_of(source.path).shapes, get_family(source.family)
+    autoencoder = get_checkpoint_part(family, vae_part(family.vae, family.latent), shapes)
+    return denoiser_config(shapes, family), autoencoder.config
+
+
+def prefixes_within(source: ModelSource) -> tuple[tuple[str, ...], ...]:
+    """What names of tensors begin with, by port."""
+    family = get_family(source.family)
+    shapes = read_header(source.path).shapes
+    return tuple(
+        tuple(checkpoint_prefix(family, part, shapes) for part in parts)
+        for parts in find_checkpoint_parts(family, shapes)
+    )

@@ -16,17 +16,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
-from nodegraph.models.model_hashes import ModelHashCache, compute_hashes
+from nodegraph.models.model_hashes import compute_hashes
 from nodegraph.models.remote.manifests import check_name, is_safe_name
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
-
-if TYPE_CHECKING:
-    from nodegraph.models.remote.hubs import ModelHubs
 
 FACTS = "nodegraph.json"
 """File in a model's folder, or behind its file's name, that says where the model comes from."""
@@ -37,7 +34,6 @@ _LARGEST_SIDECAR = 4 << 20
 _LONGEST = 300
 _MOST_WORDS = 50
 _MOST_STARS = 5
-_LOOKED_UP = ("source", "title", "page", "license", "base_model", "trigger_words")
 
 OnBytes = Callable[[int], None]
 """Is called with the number of bytes that were just read."""
@@ -86,7 +82,7 @@ def facts_document(facts: Mapping[str, Any]) -> bytes:
 
 def read_facts(model: Path) -> ModelRecord:
     """What is known about a model; unreadable files are skipped, and texts are cut."""
-    sources = [_own(model), _civitai_info(model), _a1111_json(model), _header(model)]
+    sources = [own_facts(model), _civitai_info(model), _a1111_json(model), _header(model)]
     merged: dict[str, Any] = {}
     for source in sources:
         for name, value in source.items():
@@ -132,7 +128,8 @@ def models_folder_of(model: Path, folders: Sequence[Path], linked: Sequence[Path
     raise InvalidValue(f"{model.name} is not in a models folder")
 
 
-def _own(model: Path) -> dict[str, Any]:
+def own_facts(model: Path) -> dict[str, Any]:
+    """What the file of facts beside a model says; empty without one."""
     document = _read_json(facts_file(model))
     if document.get("format") != _FORMAT:
         return {}
@@ -491,32 +488,6 @@ def with_links(linked: Sequence[Path], path: Path, folders: Sequence[Path]) -> l
     """
     known = {*folders, *linked}
     return [*linked, *(each for each in linkable_folders(path) if each not in known)]
-
-
-def keep_lookup(model: Path, hubs: ModelHubs, cache: Path | None) -> ModelRecord:
-    """Look a model up at Civitai by its hash, and keep what is known there.
-
-    What people wrote, and what the model's own download stated, stays.
-
-    Args:
-        cache: Folder in which hashes are kept.
-    Raises:
-        InvalidValue: It is a folder, which has no hash.
-        DownloadError: Civitai does not know it, or cannot be reached.
-    """
-    if model.is_dir():
-        raise InvalidValue(
-            f"{model.name} is a folder, and Civitai knows single files only", given=model.name
-        )
-    try:
-        digest = ModelHashCache(cache).hashes(model).sha256
-    except OSError as error:
-        raise InvalidFile(f"cannot read {model}: {error.strerror or error}") from error
-    plan = hubs.find_by_hash(digest)
-    own = _own(model)
-    found = {name: getattr(plan, name) for name in _LOOKED_UP}
-    changes = {name: value for name, value in found.items() if value and not own.get(name)}
-    return change_record(model, {**changes, "sha256": own.get("sha256") or {model.name: digest}})
 
 
 def write_linked(file: Path, folders: Sequence[Path]) -> None:

@@ -197,9 +197,9 @@ def installed_names(
     Args:
         models: Source and SHA-256 of the models here, by name.
     """
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, (source, sha256) in models.items():
         entry = catalogue.find(source, sha256)
         if entry is not None:
-            found.setdefault(entry.id, name)
-    return found
+            names.setdefault(entry.id, name)
+    return names

@@ -56,7 +56,6 @@ from nodegraph.server.operations.logs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.operations.metrics.counters import Throughput
 from nodegraph.server.operations.model_downloads import ModelDownloads, download_progress
-from nodegraph.server.operations.model_index import ModelIndex
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -66,7 +65,7 @@ from nodegraph.server.rules import (
 )
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.workflows.checks import PackChecks
-from nodegraph.server.workflows.model_watch import ModelWatch, RemoteModelWatch
+from nodegraph.server.workflows.model_watch import ModelIndex, ModelWatch, RemoteModelWatch
 from nodegraph.server.workflows.node_types import DeclaredTypes, NodeTypeCache
 from nodegraph.session.settings import Settings, path_redactor
 from nodegraph.store.remote.object_storage import open_storage

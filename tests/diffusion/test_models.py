@@ -29,6 +29,7 @@ from nodegraph.models.facts import model_facts
 from nodegraph.models.model_files import model_stamp
 from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.models.model_sources import (
+    KnownModels,
     ModelSource,
     describe_model,
     list_models,
@@ -121,9 +122,13 @@ def test_a_lora_is_listed_with_what_its_file_says_that_prompts_are_to_say(tmp_pa
     write_safetensors(tmp_path / "ink.safetensors", layers, **said)
     write_safetensors(tmp_path / "oil.safetensors", layers, **{"modelspec.trigger_phrase": " "})
     write_safetensors(tmp_path / "pears.safetensors", SD1_SHAPES, **said)
-    told = {model.name: model.trigger_words for model in list_models([tmp_path])}
-    assert told["ink.safetensors"] == "ink drawing"
-    assert told["oil.safetensors"] is told["pears.safetensors"] is told["tiny/lcm_lora"] is None
+    told = {
+        model.name: model.record.trigger_words
+        for model in KnownModels().list([tmp_path])
+        if model.record is not None
+    }
+    assert told["ink.safetensors"] == ("ink drawing",)
+    assert told["oil.safetensors"] == told["tiny/lcm_lora"] == ()
 
 
 def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:
@@ -168,8 +173,10 @@ def test_half_a_character_in_a_header_is_replaced_in_what_is_listed(tmp_path: Pa
         text = json.dumps(header).encode()
         data = struct.pack("<Q", len(text)) + text + bytes(4)
         (tmp_path / f"{name}.safetensors").write_bytes(data)
-    found = {model.name: model for model in list_models([tmp_path])}
-    assert found["a.safetensors"].trigger_words == "red\ufffd"
+    found = {model.name: model for model in KnownModels().list([tmp_path])}
+    record = found["a.safetensors"].record
+    assert record is not None
+    assert record.trigger_words == ("red\ufffd",)
     assert "ud800" not in ascii([found["a.safetensors"], found["b.safetensors"]])
 
 

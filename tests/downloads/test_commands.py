@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import pytest
 
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.models.model_sources import KnownModels, list_models
+from nodegraph.models.model_sources import KnownModels
 from nodegraph.models.remote.declared_models import DeclaredModel, declared_models
 from nodegraph.session.settings import Settings
 from tests.cli.conftest import Cli
@@ -375,14 +375,17 @@ def test_trigger_words_of_a_downloaded_lora_are_listed(online: Site, cli: Cli, h
     write_safetensors(home / "lora.safetensors", shapes)
     online.add_version(77, "ink.safetensors", (home / "lora.safetensors").read_bytes())
     assert cli("models", "add", "civitai:77").code == 0
-    (model,) = (each for each in KnownModels().list([home / "models"]) if "ink" in each.name)
-    assert model.record is not None
-    assert model.record.trigger_words == ("ink drawing",)
     known = KnownModels()
-    folders = [home / "models"]
-    assert {each.trigger_words for each in known.list(folders)} >= {"ink drawing"}
+
+    def words() -> tuple[str, ...]:
+        model = known.get("loras/ink.safetensors", [home / "models"])
+        assert model is not None
+        assert model.record is not None
+        return model.record.trigger_words
+
+    assert words() == ("ink drawing",)
     (home / "models/loras/ink.safetensors.nodegraph.json").unlink()
-    assert "ink drawing" not in {each.trigger_words for each in known.list(folders)}
+    assert words() == ()
 
 
 def test_newer_versions_are_looked_for_when_asked(online: Site, cli: Cli) -> None:

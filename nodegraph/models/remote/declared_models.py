@@ -198,16 +198,16 @@ class ModelNames:
 
     def find(self, document: Any) -> set[str]:
         """The names of the models that a workflow, or its parameters, name."""
-        found = set()
+        names = set()
         for text in _texts(document):
             if (name := self._by_text.get(text.replace("\\", "/"))) is not None:
-                found.add(name)
+                names.add(name)
             for match in _IN_PROMPTS.finditer(text) if ":" in text else ():
                 short = (match[1] or match[2]).replace("\\", "/")
                 known = self._by_text.get(short) or self._by_stem.get(short)
                 if known is not None:
-                    found.add(known)
-        return found
+                    names.add(known)
+        return names
 
 
 def _texts(document: Any) -> Iterator[str]:

@@ -16,11 +16,13 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.models.model_hashes import ModelHashCache
+from nodegraph.models.model_library import ModelRecord, change_record, own_facts
 from nodegraph.models.remote.download_plans import (
     FAMILY_WORDS,
     LONGEST_TITLE,
@@ -61,6 +63,7 @@ _ALIASES: Mapping[str, str] = {
 }
 """Other host names of the sources."""
 _LARGEST_ANSWER = 32 << 20
+_LOOKED_UP = ("source", "title", "page", "license", "base_model", "trigger_words")
 _MOST_HITS = 100
 
 
@@ -197,6 +200,33 @@ class ModelHubs:
         """
         # A pickle file is here already: nothing is downloaded or opened.
         return self._civitai_plan(sha256, Wanted(allow_pickle=True))
+
+    def look_up(self, model: Path, cache: Path | None) -> ModelRecord:
+        """Look a model up at Civitai by its hash, and keep what is known there beside it.
+
+        What people wrote, and what the model's own download stated, stays.
+
+        Args:
+            cache: Folder in which hashes are kept.
+        Raises:
+            InvalidValue: It is a folder, which has no hash.
+            DownloadError: Civitai does not know it, or cannot be reached.
+        """
+        if model.is_dir():
+            raise InvalidValue(
+                f"{model.name} is a folder, and Civitai knows single files only",
+                given=model.name,
+                expected="a single file",
+            )
+        try:
+            digest = ModelHashCache(cache).hashes(model).sha256
+        except OSError as error:
+            raise InvalidFile(f"cannot read {model}: {error.strerror or error}") from error
+        plan, own = self.find_by_hash(digest), own_facts(model)
+        known = {name: getattr(plan, name) for name in _LOOKED_UP}
+        changes = {name: value for name, value in known.items() if value and not own.get(name)}
+        sha256 = own.get("sha256") or {model.name: digest}
+        return change_record(model, {**changes, "sha256": sha256})
 
     def _civitai_plan(self, name: str, wanted: Wanted) -> DownloadPlan:
         token = wanted.token or self._environment.get("CIVITAI_TOKEN") or None

@@ -17,8 +17,7 @@ from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read
 from nodegraph.models.adapters import adapted_modules as applying
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.prompt_preprocessing import clip_layer_of
-from nodegraph.models.speed.freeu import FreeUFactors, freeu_of
-from nodegraph.models.speed.speed_support import compile_blocks
+from nodegraph.models.speed.speed_support import FreeUFactors, compile_blocks, freeu_of
 
 _LOW = 1
 """Frequencies on both sides of none that count as low."""

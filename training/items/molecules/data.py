@@ -8,7 +8,7 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from nodegraph.families.molecules import MOLECULE_PROPERTIES
+from nodegraph.families.item_family import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
 from nodegraph.media.molecules.tables import MOST_ATOMS, molecule_to_rows, tables_to_items
 from training.items.fitting import Batch

@@ -25,7 +25,6 @@ from nodegraph.models.model_library import (
     ModelRecord,
     change_image,
     change_record,
-    keep_lookup,
     model_image,
     models_folder_of,
     move_model,
@@ -48,9 +47,9 @@ from nodegraph.server.http.file_responses import (
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.http.responses import OpenFile
-from nodegraph.server.operations.model_index import duplicates
 from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
+from nodegraph.server.workflows.model_watch import duplicates
 from nodegraph.session.settings import read_linked_folders
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -371,7 +370,7 @@ async def lookup_model(
 
 def _look_up(services: Services, name: str) -> None:
     path, _ = _own_model(services, name)
-    keep_lookup(path, services.model_downloads.hubs, services.settings.cache_folder)
+    services.model_downloads.hubs.look_up(path, services.settings.cache_folder)
 
 
 @router.get(
