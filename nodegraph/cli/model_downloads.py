@@ -282,7 +282,7 @@ def fetch(downloads: Downloads, plan: DownloadPlan, token: str | None, *, is_sho
             show(status)
             if status.state == "finished":
                 return path
-            if status.state != "running":
+            if status.state not in ("running", "waiting"):
                 raise InvalidValue(
                     f"the other process has stopped the download: it is {status.state}",
                     hint=status.error or "Run the command again to continue it.",

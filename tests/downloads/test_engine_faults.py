@@ -16,6 +16,7 @@ import pytest
 from nodegraph.client import Client
 from nodegraph.errors import InvalidValue, OutputError, UnsafeFile
 from nodegraph.models.model_library import read_facts, remove_model
+from nodegraph.models.remote.download_plans import FOLDER as AREA
 from nodegraph.models.remote.download_plans import (
     BlockedAddress,
     DownloadError,
@@ -23,7 +24,7 @@ from nodegraph.models.remote.download_plans import (
     DownloadStatus,
     Wanted,
 )
-from nodegraph.models.remote.downloads import Downloads
+from nodegraph.models.remote.downloads import Downloads, Stopped
 from nodegraph.models.remote.guarded_http import HostRules
 from nodegraph.models.remote.hubs import ModelHubs
 from tests.downloads.conftest import QUICK
@@ -387,3 +388,66 @@ def test_a_server_starts_although_a_download_cannot_be_continued(
     lock.mkdir()
     with hosted(tmp_path / "home", download_hosts=LOOPBACK) as server, Client(server.url) as client:
         assert [status.id for status in client.model_downloads.list()] == [id_]
+
+
+def test_a_download_waits_for_a_lost_line_and_goes_on_by_itself(
+    site: Site, opened: Callable[..., Downloads], hubs: ModelHubs
+) -> None:
+    site.files["/ink.safetensors"] = weights(400_000)
+    plan = hubs.resolve(f"{site.plain}/ink.safetensors")
+    site.faults["/ink.safetensors"] = Fault(cut=0, times=5)
+    downloads = opened(retries=replace(ONCE, long_attempts=20, long_seconds=0.001))
+    states: list[tuple[str, str | None]] = []
+    id_ = downloads.add(plan).id
+    path = downloads.run(id_, lambda status: states.append((status.state, status.error)))
+    assert path.read_bytes() == site.files["/ink.safetensors"]
+    waits = [error or "" for state, error in states if state == "waiting"]
+    assert len(waits) == 5
+    assert all("the connection was lost" in error for error in waits)
+    assert states[-1] == ("finished", None)
+
+
+def test_a_waiting_download_is_paused_at_once_and_continued_by_the_next_process(
+    site: Site, opened: Callable[..., Downloads], hubs: ModelHubs
+) -> None:
+    site.files["/ink.safetensors"] = weights(400_000)
+    plan = hubs.resolve(f"{site.plain}/ink.safetensors")
+    site.faults["/ink.safetensors"] = Fault(cut=100_000, times=-1)
+    retries = replace(ONCE, first_seconds=3_600.0, long_attempts=20, long_seconds=3_600.0)
+    downloads = opened(retries=retries)
+    id_ = downloads.add(plan).id
+
+    def pause(status: DownloadStatus) -> None:
+        if status.state == "waiting":
+            assert downloads.get(id_).state == "waiting"
+            downloads.pause(id_)
+
+    with pytest.raises(Stopped):
+        downloads.run(id_, pause)
+    assert downloads.get(id_).state == "paused"
+    site.faults.clear()
+    downloads.resume(id_)
+    journal = downloads.folder / AREA / f"{id_}.json"
+    # As a process leaves it that is killed while it waits.
+    document = json.loads(journal.read_bytes()) | {"state": "waiting", "error": "gone"}
+    journal.write_text(json.dumps(document))
+    (status,) = opened().pending()
+    assert (status.state, status.error) == ("queued", None)
+    assert opened().run(id_).read_bytes() == site.files["/ink.safetensors"]
+
+
+@pytest.mark.parametrize("path", ["../../ink.safetensors", "a\0b", "con.safetensors"])
+def test_a_bad_journal_keeps_no_other_download_from_going_on(
+    site: Site, opened: Callable[..., Downloads], hubs: ModelHubs, path: str
+) -> None:
+    for name in ("ink", "pen"):
+        site.files[f"/{name}.safetensors"] = weights(2_000)
+        opened().add(hubs.resolve(f"{site.plain}/{name}.safetensors"))
+    bad, good = opened().pending()
+    journal = opened().folder / AREA / f"{bad.id}.json"
+    document = json.loads(journal.read_bytes())
+    document["plan"]["files"][0]["path"] = path
+    journal.write_text(json.dumps(document))
+    (journal.parent / "folder.json").mkdir()
+    assert [status.id for status in opened().pending()] == [good.id]
+    assert opened().run(good.id).is_file()

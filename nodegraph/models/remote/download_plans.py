@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from types import UnionType
+from typing import Any, get_origin, get_type_hints
 from urllib.parse import unquote, urlsplit
 
 from nodegraph.core.suggest import did_you_mean
@@ -40,8 +41,9 @@ KINDS: Mapping[str, str] = {
 
 FOLDER = ".downloads"
 """Folder of parts and journals in a models folder, which lists of models leave out."""
-ACTIVE = ("queued", "running")
+ACTIVE = ("queued", "running", "waiting")
 """States of downloads that have not ended."""
+_STATES = (*ACTIVE, "paused", "failed", "finished")
 _TEXTS = frozenset({".json", ".txt", ".model", ".jinja"})
 _LICENSES = frozenset({"", ".md", ".txt"})
 _LARGEST_TEXT = 64 << 20
@@ -150,11 +152,12 @@ class DownloadStatus:
 
     Attributes:
         id: Name of the download, from the name of its model.
-        state: ``queued``, ``running``, ``paused``, ``failed`` or ``finished``.
+        state: ``queued``, ``running``, ``waiting`` (for the connection), ``paused``, ``failed`` or
+            ``finished``.
         plan: What it brings.
         done: Bytes that are there.
         speed: Bytes per second of the last seconds; 0 unless it runs.
-        error: Why it failed; None if it did not.
+        error: Why it failed, or what it waits for; None if neither.
         created: Unix time at which it was added.
         etags: Validators of the files that have begun, by path.
         synced: Bytes of files without a digest that are safely on the disk, by path.
@@ -540,3 +543,34 @@ def first_text(value: Any) -> str | None:
     if isinstance(value, list):
         value = value[0] if value else None
     return value[:LONGEST_TITLE] if isinstance(value, str) and value else None
+
+
+def _declared_types(record: type) -> list[tuple[str, Any]]:
+    """What `isinstance` takes for each field of a record."""
+    hints = get_type_hints(record).items()
+    bare = [
+        (name, hint if isinstance(hint, UnionType) else get_origin(hint) or hint)
+        for name, hint in hints
+    ]
+    return [(name, (int, float) if kind is float else kind) for name, kind in bare]
+
+
+_TYPES: Mapping[type, list[tuple[str, Any]]] = {
+    each: _declared_types(each) for each in (DownloadStatus, DownloadPlan, PlannedFile)
+}
+
+
+def is_well_formed(status: DownloadStatus) -> bool:
+    """Whether a status that was read has safe names and values of the types that it declares."""
+    for record in (status, status.plan, *status.plan.files):
+        for name, kind in _TYPES[type(record)]:
+            if not isinstance(getattr(record, name), kind):
+                return False
+    try:
+        for name in (status.plan.name, *(file.path for file in status.plan.files)):
+            check_name(name)
+    except InvalidValue:
+        return False
+    are_right = all(isinstance(each, int) for each in status.synced.values())
+    are_right = are_right and all(isinstance(each, str) for each in status.etags.values())
+    return are_right and bool(status.plan.files) and status.state in _STATES

@@ -10,6 +10,7 @@ process works on a download; the system frees it when the process dies.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections import deque
@@ -19,8 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep, time
-from types import UnionType
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 import httpx
 from blake3 import blake3
@@ -37,6 +37,7 @@ from nodegraph.models.remote.download_plans import (
     DownloadStatus,
     PlannedFile,
     check_weights,
+    is_well_formed,
 )
 from nodegraph.models.remote.file_cache import trying_lock
 from nodegraph.models.remote.guarded_http import open_client
@@ -54,6 +55,7 @@ from nodegraph.models.remote.transfers import (
     take_cached,
 )
 
+_LOG = logging.getLogger(__name__)
 _SPARE = 64 << 20
 """Bytes that stay free on the disk."""
 _SAVE_SECONDS = 1.0
@@ -61,7 +63,8 @@ _SPEED_SECONDS = 10.0
 _KEPT = 50
 _FACTS = ("source", "title", "page", "license", "base_model", "trigger_words")
 _TRIES, _TRY_SECONDS = 10, 0.02
-_STATES = (*ACTIVE, "paused", "failed", "finished")
+_LONG_ATTEMPTS = 150
+"""Attempts of a download that waits for the connection: about a day."""
 
 
 class Stopped(NodegraphError):
@@ -90,7 +93,7 @@ class Downloads:
     Args:
         folder: The models folder; made with the first download.
         hubs: Says which hosts may be reached and which token they get.
-        retries: When failed requests are repeated.
+        retries: When failed requests are repeated; by default for about a day.
         room: Returns the free bytes of the disk of a folder.
     """
 
@@ -103,7 +106,7 @@ class Downloads:
     ) -> None:
         self.folder = folder
         self._hubs = hubs
-        self._retries = retries or RetryPolicy()
+        self._retries = retries or RetryPolicy(long_attempts=_LONG_ATTEMPTS)
         self._room = room
         self._area = folder / FOLDER
 
@@ -160,8 +163,14 @@ class Downloads:
 
     def read_all(self) -> list[DownloadStatus]:
         """All downloads, the newest first."""
-        journals = [self._read(path.stem) for path in self._area.glob("*.json")]
-        listed = [self._live(each) for each in journals if each is not None]
+        listed = []
+        for path in self._area.glob("*.json"):
+            try:
+                status = self._read(path.stem)
+                if status is not None:
+                    listed.append(self._live(status))
+            except (OSError, ValueError) as error:  # the others are as good as before
+                _LOG.warning("the download in %s is left out: %s", path, error)
         return sorted(listed, key=lambda each: each.created, reverse=True)
 
     def get(self, id_: str) -> DownloadStatus:
@@ -268,8 +277,8 @@ class Downloads:
 
     def pending(self) -> list[DownloadStatus]:
         """Downloads that should run, the oldest first, except those that a process works on."""
-        waiting = [status for status in self.read_all() if status.state in ACTIVE]
-        return [status for status in reversed(waiting) if not self.is_worked_on(status.id)]
+        unfinished = [status for status in self.read_all() if status.state in ACTIVE]
+        return [status for status in reversed(unfinished) if not self.is_worked_on(status.id)]
 
     def is_worked_on(self, id_: str) -> bool:
         """Whether a thread or process works on a download now."""
@@ -308,7 +317,7 @@ class Downloads:
             status = DownloadStatus(plan=plan, **document)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # none, damaged or of another version: neither shown nor continued
-        return status if status.id == id_ and _is_well_formed(status) else None
+        return status if status.id == id_ and is_well_formed(status) else None
 
     def _clear_signs(self, id_: str) -> None:
         for sign in ("pause", "cancel"):
@@ -330,8 +339,9 @@ class Downloads:
         """With the bytes that are there now, which the journal notes only once a second."""
         if status.state == "finished":
             return status
-        if status.state == "running" and not self.is_worked_on(status.id):
-            status = replace(status, state="queued", speed=0.0)  # its process has died
+        if status.state in ("running", "waiting") and not self.is_worked_on(status.id):
+            # Its process has died.
+            status = replace(status, state="queued", speed=0.0, error=None)
         done = sum(map(self._done, ((status.id, file) for file in status.plan.files)))
         return replace(status, done=done)
 
@@ -508,10 +518,21 @@ class _Work:
         (start, first), seconds = self._samples[0], now - self._samples[0][0]
         speed = max(0.0, (done - first) / seconds) if start < now else 0.0
         self._status = replace(self._status, done=done, speed=speed)
+        if more > 0 and self._status.state == "waiting":
+            self._change(state="running", error=None)
         if now - self._saved >= _SAVE_SECONDS:
             self._saved = now
             self._downloads._save(self._status)
             self._on_progress(self._status)
+
+    def lose_connection(self, reason: str) -> None:
+        """Show that it waits for the connection."""
+        self._change(state="waiting", error=reason, speed=0.0)
+
+    def _change(self, **changes: Any) -> None:
+        self._status = replace(self._status, **changes)
+        self._downloads._save(self._status)
+        self._on_progress(self._status)
 
     def noted(self, path: str) -> tuple[str, int]:
         """The validator of a part, and how many of its bytes are safely on the disk."""
@@ -562,29 +583,3 @@ def _identity(file: PlannedFile) -> tuple[str, str | None, str | None]:
 def _id_of(name: str) -> str:
     """Id of the download of a model of this name."""
     return blake3(name.casefold().encode()).hexdigest()[:16]
-
-
-def _declared_types(record: type) -> list[tuple[str, Any]]:
-    """What `isinstance` takes for each field of a record."""
-    hints = get_type_hints(record).items()
-    bare = [
-        (name, hint if isinstance(hint, UnionType) else get_origin(hint) or hint)
-        for name, hint in hints
-    ]
-    return [(name, (int, float) if kind is float else kind) for name, kind in bare]
-
-
-_TYPES: Mapping[type, list[tuple[str, Any]]] = {
-    each: _declared_types(each) for each in (DownloadStatus, DownloadPlan, PlannedFile)
-}
-
-
-def _is_well_formed(status: DownloadStatus) -> bool:
-    """Whether a status that was read has values of the types that it declares."""
-    for record in (status, status.plan, *status.plan.files):
-        for name, kind in _TYPES[type(record)]:
-            if not isinstance(getattr(record, name), kind):
-                return False
-    are_right = all(isinstance(each, int) for each in status.synced.values())
-    are_right = are_right and all(isinstance(each, str) for each in status.etags.values())
-    return are_right and bool(status.plan.files) and status.state in _STATES

@@ -52,14 +52,18 @@ class RetryPolicy:
     """Retries after lost connections and answers of a busy source.
 
     Attributes:
-        attempts: Attempts without a new byte after which a download fails.
+        attempts: Attempts without a new byte after which a download fails, or waits.
         first_seconds: Pause before the second attempt; each further pause is twice as long.
         most_seconds: Longest pause, except where the source asks for a longer one.
+        long_attempts: Further attempts of a download that waits for the connection.
+        long_seconds: Longest pause between those.
     """
 
     attempts: int = 8
     first_seconds: float = 1.0
     most_seconds: float = 60.0
+    long_attempts: int = 0
+    long_seconds: float = 600.0
 
     def pause(self, failures: int, response: httpx.Response | None) -> float:
         """Seconds to wait after so many failures in a row."""
@@ -68,7 +72,8 @@ class RetryPolicy:
         )
         if seconds is not None:
             return seconds
-        return min(self.first_seconds * 2.0 ** (failures - 1), self.most_seconds)
+        most = self.most_seconds if failures < self.attempts else self.long_seconds
+        return min(self.first_seconds * 2.0 ** min(failures - 1, 60), most)
 
 
 def _retry_after(text: str) -> float | None:
@@ -98,6 +103,9 @@ class TransferReport(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Wait, and raise an error as soon as the transfer should stop."""
+
+    def lose_connection(self, reason: str) -> None:
+        """Show that the transfer waits for the connection, until bytes come again."""
 
 
 class FileTransfer:
@@ -184,14 +192,7 @@ class FileTransfer:
                 raise
             except (httpx.TransportError, UnknownHost) as error:
                 failures = 1 if self._size() > before else failures + 1
-                if failures >= self._retries.attempts:
-                    if isinstance(error, UnknownHost):
-                        raise
-                    raise DownloadError(
-                        f"the connection was lost in {self._file.path}: "
-                        f"{error or type(error).__name__}",
-                        hint="Try again: it continues where it was.",
-                    ) from error
+                self._check_attempts(failures, error)
             except DownloadError:
                 failures += 1
                 is_worth_it = status in _RETRIED and failures < self._retries.attempts
@@ -200,6 +201,24 @@ class FileTransfer:
             except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
                 raise DownloadError(f"{self._file.path} redirects in circles") from error
             self._report.wait(self._retries.pause(failures, busy))
+
+    def _check_attempts(self, failures: int, error: Exception) -> None:
+        """Fail after too many attempts, or show that the download waits for the connection.
+
+        Raises:
+            DownloadError: There were too many.
+        """
+        if failures < self._retries.attempts:
+            return
+        lost = f"the connection was lost in {self._file.path}: {error or type(error).__name__}"
+        # A wrong certificate does not get right by waiting.
+        is_passing = "CERTIFICATE_VERIFY_FAILED" not in str(error)
+        if is_passing and failures < self._retries.attempts + self._retries.long_attempts:
+            self._report.lose_connection(str(error) if isinstance(error, UnknownHost) else lost)
+            return
+        if isinstance(error, UnknownHost):
+            raise error
+        raise DownloadError(lost, hint="Try again: it continues where it was.") from error
 
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0

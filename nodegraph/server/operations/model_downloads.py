@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from threading import Event
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import NodegraphError
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 2
-"""Downloads that run at the same time; more would only share the line."""
+"""Downloads that bring bytes at the same time; more would only share the line."""
+_THREADS = 32
+"""Downloads that run or wait for a source that does not answer."""
+_TURN_SECONDS = 0.2
 
 Notify = Callable[[DownloadStatus], None]
 
@@ -43,7 +46,8 @@ class ModelDownloads:
         self._settings = settings
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="download")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="download")
+        self._turns = Semaphore(_AT_ONCE)
         self._stop = Event()
 
     # The HTTP library is imported with the first download: most servers start without any.
@@ -137,8 +141,19 @@ class ModelDownloads:
     def _run(self, id_: str) -> None:
         from nodegraph.models.remote.downloads import AlreadyRunning, Stopped
 
+        turn = _Turn(self._turns, self._stop)
+
+        def follow(status: DownloadStatus) -> None:
+            if status.state == "waiting":
+                turn.end()  # others need not wait for a source that does not answer
+            else:
+                turn.begin()
+            self._report(status)
+
         try:
-            self._downloads.run(id_, self._report, self._stop)
+            turn.begin()
+            if not self._stop.is_set():
+                self._downloads.run(id_, follow, self._stop)
         except AlreadyRunning:
             return  # of an earlier request, or of the command line
         except Stopped:
@@ -147,6 +162,8 @@ class ModelDownloads:
             _LOG.warning("a download has failed: %s", error)
         except Exception:  # noqa: BLE001 - nobody waits for the thread's result
             _LOG.exception("a download has failed")
+        finally:
+            turn.end()
         for status in self._downloads.read_all():
             if status.id == id_:
                 self._report(status)
@@ -158,6 +175,26 @@ class ModelDownloads:
     def _report(self, status: DownloadStatus) -> None:
         if not self._stop.is_set():
             self._loop.call_soon_threadsafe(self._notify, status)
+
+
+class _Turn:
+    """The right of a download to bring bytes, of which there are few. For one thread."""
+
+    def __init__(self, turns: Semaphore, stop: Event) -> None:
+        self._turns = turns
+        self._stop = stop
+        self._has = False
+
+    def begin(self) -> None:
+        """Wait for it, unless the download has it already or the server stops."""
+        while not (self._has or self._stop.is_set()):
+            self._has = self._turns.acquire(timeout=_TURN_SECONDS)
+
+    def end(self) -> None:
+        """Leave it to another download."""
+        if self._has:
+            self._turns.release()
+        self._has = False
 
 
 def download_progress(status: DownloadStatus) -> dict[str, Any]:
