@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, UnsafeFile
 from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.models.remote.declared_models import DeclaredModel, declared_models
 from nodegraph.models.remote.download_plans import (
     DownloadError,
@@ -353,3 +355,30 @@ def test_a_repositorys_own_facts_do_not_come(site: Site, home: Path, cli: Cli) -
     assert cli("models", "add", "a/m").code == 0
     assert cli("models", "info", "m", "--json").json["facts"]["source"] == "a/m"
     assert cli("models", "verify", "m").code == 0
+
+
+def test_an_imported_workflow_of_comfyui_keeps_where_its_models_are() -> None:
+    digest = "ab" * 32
+    ink = {"name": "ink.safetensors", "url": "https://x/ink", "directory": "loras"}
+    listed = [ink | {"hash": digest, "hash_type": "SHA256"}, {"name": "b.safetensors"}, 3]
+    node = {"id": 1, "type": "Nothing", "properties": {"models": listed}, "outputs": []}
+    again = node | {"id": 2}
+    document = {"nodes": [node, again], "links": [], "version": 0.4}
+    workflow = import_document(document, node_table()).workflow
+    written = Workflow.from_json(workflow.to_json()).to_dict()
+    assert written["models"] == [
+        {
+            "name": "ink.safetensors",
+            "directory": "loras",
+            "source": "https://x/ink",
+            "sha256": digest,
+        }
+    ]
+    (model,) = declared_models(written)
+    assert (model.path, model.reference, model.sha256) == (
+        ("loras", "ink"),
+        "https://x/ink",
+        digest,
+    )
+    plain = {"nodes": [node | {"properties": {}}], "links": [], "version": 0.4}
+    assert "models" not in import_document(plain, node_table()).workflow.to_dict()

@@ -101,11 +101,13 @@ class ModelFile:
         name: File name, as the node's widget has it.
         folder: Folder of models that it belongs to, such as ``text_encoders``.
         url: Where it can be had; empty if not told.
+        sha256: Digest of the file; empty if not told.
     """
 
     name: str
     folder: str = ""
     url: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

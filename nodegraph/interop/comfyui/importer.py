@@ -296,7 +296,25 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
     original = pack_document(ui_document(document))
     comfyui = {**imported.workflow.ui["comfyui"], "original": original}
     ui = {**imported.workflow.ui, "comfyui": comfyui}
-    return replace(imported, workflow=replace(imported.workflow, ui=ui))
+    models = _declared_models(imported)
+    extra = {**imported.workflow.extra, **({"models": models} if models else {})}
+    return replace(imported, workflow=replace(imported.workflow, ui=ui, extra=extra))
+
+
+def _declared_models(imported: ImportedWorkflow) -> list[dict[str, str]]:
+    """The models of which nodes say where to get them, as a workflow of nodegraph lists them."""
+    files = dict.fromkeys(model for fate in imported.outcomes for model in fate.models)
+    lines = (
+        {
+            "name": model.name,
+            "directory": model.folder,
+            "source": model.url,
+            "sha256": model.sha256,
+        }
+        for model in files
+        if model.url or model.sha256
+    )
+    return [{key: text for key, text in line.items() if text} for line in lines]
 
 
 def entries_by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

@@ -260,8 +260,12 @@ def mode_of(written: Any) -> Mode | None:
 def _models(written: Any) -> Iterator[ModelFile]:
     for entry in written if isinstance(written, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            is_sha256 = text_of(entry.get("hash_type")).upper() in ("", "SHA256")
             yield ModelFile(
-                entry["name"], text_of(entry.get("directory")), text_of(entry.get("url"))
+                entry["name"],
+                text_of(entry.get("directory")),
+                text_of(entry.get("url")),
+                text_of(entry.get("hash")) if is_sha256 else "",
             )
 
 
