@@ -327,7 +327,7 @@ class Services:
             lambda types: self.hub.notify("node_types.changed", digest=types.digest)
         )
         self.model_watch = ModelWatch(
-            self.settings.model_folders,
+            lambda: self.settings.model_folders,
             self.run_in_thread,
             lambda: self.hub.notify("models.changed"),
             lambda: self.hub.has_listeners,
@@ -381,12 +381,12 @@ class Services:
 
     def change_model_folders(self) -> None:
         """Use other models folders, as the list of linked ones has changed."""
-        self.environment = replace(
-            self.environment, models=self.worker_settings.environment().models
-        )
+        self.environment = replace(self.environment, models=self.settings.searched_models)
 
     def listed_models(self) -> list[FoundModel]:
         """The models that jobs may name, remote ones as far as they are known."""
+        if self.environment.models != self.settings.searched_models:
+            self.change_model_folders()  # by the command line
         if self.remote_watch is not None:
             self.remote_watch.request_update()
         return self.models.list(self.environment.models)

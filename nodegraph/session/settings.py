@@ -193,6 +193,12 @@ class Settings:
         return (*self.models, self.own_models, *read_linked_folders(self.linked_models))
 
     @property
+    def searched_models(self) -> tuple[Path, ...]:
+        """All folders that runs search for models: remote ones last."""
+        remote = (self.remote_models_folder,) if self.remote_models else ()
+        return (*self.model_folders, *remote)
+
+    @property
     def own_models(self) -> Path:
         """Folder under home that models are downloaded to."""
         return self.data_folder / "models"
@@ -254,10 +260,7 @@ class Settings:
             inputs: Folder for relative input paths, if the settings do not name one.
         """
         return Environment(
-            models=(
-                *self.model_folders,
-                *([self.remote_models_folder] if self.remote_models else ()),
-            ),
+            models=self.searched_models,
             inputs=self.inputs or inputs or Path.cwd(),
             outputs=self.outputs or Path.cwd() / "output",
             temporary=self.cache_folder / "temporary",

@@ -24,7 +24,7 @@ class Watched:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told = self.reads = 0
-        self._watch = ModelWatch([folder], asyncio.to_thread, self._tell, lambda: True)
+        self._watch = ModelWatch(lambda: [folder], asyncio.to_thread, self._tell, lambda: True)
         read = os.scandir
 
         def scandir(*arguments: Any) -> Any:

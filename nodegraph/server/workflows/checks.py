@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
@@ -25,10 +26,11 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.graph_builder import GraphCache
 from nodegraph.core.parts import NodeEntry
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.models.model_sources import find_path
 from nodegraph.server.workflows.node_types import DeclaredTypes
 
 _MODEL, _LATENT = "DiffusionModel", "Latent"
@@ -157,6 +159,50 @@ def _names(graph: CheckedGraph, nodes: Sequence[str]) -> list[str]:
             text = repr((node.spec.type, sorted(node.literals.items()), sorted(links.items())))
             names[name] = digest_bytes(text.encode("utf-8", "backslashreplace"))
     return [names[name][:_LONG] for name in nodes]
+
+
+def missing_models(
+    workflow: Workflow, catalog: Catalog, folders: Sequence[Path], names: Collection[str]
+) -> list[str]:
+    """The models that nodes of a workflow name and that are in none of the folders.
+
+    Args:
+        workflow: With the values of its parameters.
+        names: Those of the listed models.
+    """
+    parts = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
+    named: dict[str, None] = {}
+    for entry in (each for nodes in parts for each in nodes.values() if each.mode is None):
+        for port, written in entry.inputs.items():
+            spec = _input_spec(workflow, catalog, entry.type, port)
+            if spec is not None and spec.is_model_file and written != spec.default:
+                texts = written if isinstance(written, list) else [written]
+                named.update((text, None) for text in texts if isinstance(text, str) and text)
+    return [name for name in named if name not in names and not _is_model(name, folders)]
+
+
+def _is_model(name: str, folders: Sequence[Path]) -> bool:
+    try:
+        return find_path(name, folders).exists()
+    except NodegraphError:
+        return False
+
+
+def _input_spec(
+    workflow: Workflow, catalog: Catalog, node_type: str, port: str
+) -> InputSpec | None:
+    """The input of a node type that a value is for, within blocks if need be; None if unknown."""
+    for _ in range(_MOST_LEVELS):
+        block = workflow.subgraphs.get(node_type)
+        if block is None:
+            spec = catalog.spec(node_type)
+            return None if spec is None else spec.inputs_by_name.get(port)
+        targets = block.inputs[port].to if port in block.inputs else ()
+        inner, _, port = targets[0].partition(".") if targets else ("", "", "")
+        if inner not in block.nodes:
+            return None
+        node_type = block.nodes[inner].type
+    return None
 
 
 _MOST_LEVELS = 64

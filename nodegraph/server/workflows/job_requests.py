@@ -26,7 +26,12 @@ from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.problems import limit_problems
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.checks import JobNeeds, parse_workflow, validate_workflow
+from nodegraph.server.workflows.checks import (
+    JobNeeds,
+    missing_models,
+    parse_workflow,
+    validate_workflow,
+)
 from nodegraph.server.workflows.job_entries import artifact_entry
 from nodegraph.session.settings_kinds import NUMBER
 
@@ -131,7 +136,14 @@ async def validate_request(
 ) -> shapes.Checked:
     """Return all problems of a workflow and of its parameter values at once."""
     try:
-        workflow, problems = await find_problems(services, caller, request)
+        workflow = await resolve_request(services, caller, request)
+        problems, _ = await services.run_in_thread(
+            validate_workflow,
+            *(workflow.document, workflow.text, workflow.parameters, request.targets),
+            *(await services.node_types.current(), workflow.environment(services)),
+            services.server.limits.nodes,
+            services.graphs,
+        )
     except (InvalidWorkflow, InvalidFile) as error:
         return _checked(services, error.problems)
     if problems or not services.has_workers:
@@ -140,24 +152,25 @@ async def validate_request(
     return _CHECKED.validate_python(await ask_planner(services, "check", workflow, request))
 
 
-async def find_problems(
+async def find_missing_models(
     services: Services, caller: Caller, request: WorkflowWish
-) -> tuple[ResolvedWorkflow, Sequence[Problem]]:
-    """Return a workflow, and what is wrong with it but for what packs' own checks would find.
+) -> tuple[Any, list[str]]:
+    """Return a workflow's document, and the models that it names and the server lacks.
 
     Raises:
         InvalidFile, InvalidWorkflow: It cannot be read, or has no such parameters.
         NotFound: There is no such saved workflow.
     """
-    workflow = await resolve_request(services, caller, request)
-    problems, _ = await services.run_in_thread(
-        validate_workflow,
-        *(workflow.document, workflow.text, workflow.parameters, request.targets),
-        *(await services.node_types.current(), workflow.environment(services)),
-        services.server.limits.nodes,
-        services.graphs,
-    )
-    return workflow, problems
+    resolved = await resolve_request(services, caller, request)
+    types = await services.node_types.current()
+
+    def find() -> list[str]:
+        workflow = parse_workflow(resolved.document, services.server.limits.nodes)
+        names = {model.name for model in services.listed_models()}
+        folders = services.environment.models
+        return missing_models(workflow.with_parameters(resolved.parameters), types, folders, names)
+
+    return resolved.document, await services.run_in_thread(find)
 
 
 def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:

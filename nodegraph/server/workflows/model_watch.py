@@ -19,6 +19,7 @@ from threading import Event, Thread, get_native_id
 from time import monotonic
 from typing import Any
 
+from nodegraph.core.file_digests import FileStamp
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue.job_queries import SubmittedRequest
 from nodegraph.models.model_hashes import ModelHashCache, ModelHashes
@@ -116,7 +117,7 @@ class ModelWatch:
     and until nothing does: a file that is being copied grows for minutes.
 
     Args:
-        folders: Those that are searched for models.
+        folders: Returns those that are searched for models.
         off_loop: Calls what reads a disk.
         on_change: Is called when there is something else.
         is_wanted: Whether there is anybody to tell.
@@ -124,7 +125,7 @@ class ModelWatch:
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        folders: Callable[[], Sequence[Path]],
         off_loop: OffLoop,
         on_change: Callable[[], None],
         is_wanted: Callable[[], bool],
@@ -149,7 +150,7 @@ class ModelWatch:
         former = self._seen
         if former is not None and self._is_settled and not await self._off_loop(former.is_past):
             return
-        current = await self._off_loop(lambda: _scan(self._folders))
+        current = await self._off_loop(lambda: _scan(self._folders()))
         self._is_settled = current == former
         self._seen = current
         if former is not None and current.files != former.files:
@@ -332,18 +333,23 @@ class ModelIndex:
         models = self._models()
         if self._look_at_jobs(models):
             self._tell()
-        notified, is_new = monotonic(), False
+        notified, is_new, is_growing = monotonic(), False, False
         known = self.hashes(models)
         for model in models:
             if model.name in known or not _is_hashed(model):
                 continue
             self._check()
+            if not _is_settled(model.path):
+                is_growing = True
+                continue
             is_new = self._hash(model.path) or is_new
             if is_new and monotonic() - notified > _TELL_SECONDS:
                 notified, is_new = monotonic(), False
                 self._tell()
         if is_new:
             self._tell()
+        if is_growing:
+            self._wake.set()
 
     def _hash(self, path: Path) -> bool:
         """Compute the hashes of a file; whether it could be read, and stays as it is."""
@@ -356,18 +362,15 @@ class ModelIndex:
             began = monotonic()
 
         try:
-            # A file that changes all the time is not read again and again.
+            # Where nothing can be kept, a file is not read again and again.
             mark = path, path.stat().st_mtime_ns
             if mark in self._failed:
                 return False
+            self._failed.add(mark)
             self._cache.hashes(path, pause)
-            if self._cache.known(path) is None:
-                self._failed.add(mark)
-                return False
         except OSError as error:
             _LOG.info("the hashes of %s are not computed: %s", path, error)
-            return False
-        return True
+        return self._cache.known(path) is not None
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -423,6 +426,14 @@ def _document(text: str) -> dict[str, Any]:
 def _is_hashed(model: FoundModel) -> bool:
     """Whether it is a single file on this machine, which others know by its hash."""
     return model.remote_url is None and model.kind == "checkpoint"
+
+
+def _is_settled(path: Path) -> bool:
+    """Whether a file was not changed a moment ago: it may still be copied."""
+    try:
+        return FileStamp.of(path).is_settled
+    except OSError:
+        return True  # it is gone, or its hashing says why not
 
 
 def duplicates(hashes: Mapping[str, ModelHashes]) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import build_shape
-from nodegraph.errors import ModelNotFound, NodegraphError
+from nodegraph.errors import NodegraphError
 from nodegraph.models.model_library import with_links, write_linked
 from nodegraph.models.model_sources import FoundModel, model_files
 from nodegraph.models.remote.declared_models import (
@@ -32,7 +32,7 @@ from nodegraph.server.http.errors import NotFound, Unprocessable
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.job_requests import WorkflowWish, find_problems
+from nodegraph.server.workflows.job_requests import WorkflowWish, find_missing_models
 from nodegraph.session.settings import read_linked_folders
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -106,15 +106,9 @@ async def list_missing_models(
     Their sources are those that the workflow's file states; the server asks them. Start each
     download with its `source`, `name`, `kind` and `sha256`.
     """
-    workflow, problems = await find_problems(services, caller, request)
-    names = dict.fromkeys(
-        each.given for each in problems if each.code == ModelNotFound.code and each.given
-    )
-    return MissingList(
-        items=await services.run_in_thread(
-            _missing, services, workflow.document, [*names][:_MOST_MISSING]
-        )
-    )
+    document, names = await find_missing_models(services, caller, request)
+    items = await services.run_in_thread(_missing, services, document, names[:_MOST_MISSING])
+    return MissingList(items=items)
 
 
 def _missing(services: Services, document: Any, names: list[str]) -> list[shapes.MissingModel]:
