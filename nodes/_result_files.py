@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph import Context, Mesh, PointCloud
@@ -33,8 +34,8 @@ def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> s
     )
 
 
-def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind: str) -> None:
-    """Write a file with the next number in the output folder, and report it.
+def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind: str) -> Path:
+    """Write a file with the next number in the output folder, and report it; its path.
 
     Args:
         pattern: As for `result_name`. A pattern that is already filled in does not change.
@@ -47,6 +48,28 @@ def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind
     index = folders.temporary / "outputs.sqlite"
     [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
     ctx.wrote(saved.path, kind=kind, existed=saved.existed)
+    return saved.path
+
+
+def save_beside(ctx: Context, path: Path, image: Tensor) -> None:
+    """Save an image next to a file, under its name. Another image that is there stays.
+
+    Args:
+        image: float32 in 0..1, shape (1, height, width, 3).
+    """
+    from nodegraph.core.files import write_file
+    from nodegraph.media.images.images import encode_pil, to_pil
+
+    content = encode_pil(to_pil(image[0]), "png")
+    for suffix in (".png", ".preview.png"):
+        target = path.with_suffix(suffix)
+        existed = target.exists()
+        if not existed:
+            write_file(target, content)
+        if not existed or target.read_bytes() == content:
+            ctx.wrote(target, kind="image", existed=existed)
+            return
+    ctx.log(f"The sample is not saved, because {target.name} is another image.", "warning")
 
 
 def save_picture(ctx: Context, name: str, picture: Tensor) -> None:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Advanced, Context, DiffusionModel, Range, TextEncoder, TrainedWeights, node
+from nodegraph import (
+    Advanced,
+    Context,
+    DiffusionModel,
+    Image,
+    Range,
+    TextEncoder,
+    TrainedWeights,
+    node,
+)
 
 from ._facts import check_result_name
-from ._result_files import save_result
+from ._result_files import result_name, save_beside, save_result
 from ._training_facts import trained_outputs
 
 
@@ -58,12 +67,17 @@ def SaveWeights(
     weights: TrainedWeights,
     name: str = "lora",
     naming: Annotated[Literal["auto", "kohya", "diffusers"], Advanced()] = "auto",
+    trigger_words: Annotated[str, Advanced()] = "",
+    sample: Image | None = None,
 ) -> None:
     """Save trained weights as a file that diffusers, ComfyUI, A1111 and others read.
 
     A LoRA or a textual inversion becomes a numbered file: lora_00001.safetensors. Full models,
     ControlNets and classifiers become a folder with their configuration. The folder name ends with
     part of a digest of the content. Existing files with the same content are not written again.
+
+    The metadata of a LoRA contains its trigger words and the tags of its captions, which other
+    programs and sites show.
 
     Args:
         weights: The result of a training.
@@ -72,8 +86,16 @@ def SaveWeights(
             kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses
             kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for
             transformers, which ComfyUI reads, too.
+        trigger_words: Words that prompts should contain, for the metadata of a LoRA. If empty, the
+            trained word, or the tags that all captions have in common.
+        sample: Image of a LoRA. It is saved next to the file, and shown in lists of models.
     """
-    from nodegraph.training.trained_weights import kohya_names, save_folder
+    from nodegraph.training.trained_weights import (
+        kohya_names,
+        lora_metadata,
+        save_folder,
+        with_metadata,
+    )
 
     if len(weights.files) > 1:
         for saved in save_folder(weights, ctx.environment.outputs, name):
@@ -89,4 +111,9 @@ def SaveWeights(
                 "warning",
             )
         content = content if renamed is None else renamed
-    save_result(ctx, name, file.suffix, content, kind="weights")
+    if weights.kind == "lora":
+        title = result_name(ctx, name).rpartition("/")[2]
+        content = with_metadata(content, lora_metadata(weights, title, trigger_words, sample))
+    path = save_result(ctx, name, file.suffix, content, kind="weights")
+    if sample is not None:
+        save_beside(ctx, path, sample)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nodegraph.models.remote.download_plans import DownloadPlan, DownloadStatus, SearchHit
     from nodegraph.models.remote.downloads import Downloads
     from nodegraph.models.remote.hubs import ModelHubs
+    from nodegraph.models.starter_catalogue import CatalogueEntry
     from nodegraph.session.settings import Settings
 
 _LINE_SECONDS = 5.0
@@ -121,6 +122,65 @@ def _hit_row(hit: SearchHit) -> tuple[StyledText, ...]:
 def _clean(text: str) -> str:
     """Text of a source, for a terminal."""
     return strip_control_characters(text)[:60]
+
+
+def starter(
+    common: CommonOptions,
+    purpose: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="Only models for this, such as image, video or audio."),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """List well-known models to start with: license, size, and whether this machine has room.
+
+    The first column is what `nodegraph models add` takes. Sizes are rounded; `add --dry-run`
+    asks the source for the exact ones. The setting `model_catalogue` replaces the list.
+    """
+    from nodegraph.models.model_sources import KnownModels
+    from nodegraph.models.starter_catalogue import installed_names, read_catalogue
+
+    settings = common.settings()
+    entries = read_catalogue(settings.model_catalogue)
+    known = {
+        model.name: (model.record.source, None)
+        for model in KnownModels().list(settings.model_folders)
+        if model.record is not None
+    }
+    installed = installed_names(entries, known)
+    chosen = [each for each in entries.entries if purpose in (None, each.purpose)]
+    if purpose is not None and not chosen:
+        raise InvalidValue(
+            "the catalogue has no models for this",
+            given=purpose,
+            expected=", ".join(dict.fromkeys(each.purpose for each in entries.entries)),
+        )
+    if json:
+        documents = [
+            {**asdict(each), "fits": each.fits, "installed": installed.get(each.id)}
+            for each in chosen
+        ]
+        print_json({"models": documents})
+        return 0
+    names = ("model", "title", "for", "download", "memory", "license", "here")
+    heads: tuple[StyledText, ...] = tuple((name, "bold") for name in names)
+    print_table([heads, *(_starter_row(each, installed.get(each.id)) for each in chosen)])
+    return 0
+
+
+def _starter_row(entry: CatalogueEntry, name: str | None) -> tuple[StyledText, ...]:
+    memory = "" if entry.memory is None else format_size(entry.memory)
+    need: StyledText = memory if entry.fits else (f"{memory}, more than here", "yellow")
+    variant = f" --variant {entry.variant}" if entry.variant else ""
+    return (
+        f"{entry.source}{variant}",
+        entry.title,
+        entry.purpose,
+        "" if entry.bytes is None else format_size(entry.bytes),
+        need,
+        f"{entry.license or ''}{' (gated)' if entry.is_gated else ''}",
+        name or "",
+    )
 
 
 def add(

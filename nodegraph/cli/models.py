@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,12 +24,14 @@ from nodegraph.cli.output import (
     warn,
 )
 from nodegraph.core.text_format import strip_control_characters
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 if TYPE_CHECKING:
+    from nodegraph.models.model_hashes import ModelHashCache, ModelHashes
     from nodegraph.models.model_library import ModelRecord
     from nodegraph.models.model_sources import FoundModel
+    from nodegraph.models.remote.hubs import ModelHubs
     from nodegraph.models.remote.manifests import RemoteModelFile
     from nodegraph.session.settings import Settings
     from nodegraph.weights.attached_models import RemoteStore
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 
 _MOST_LOOKED_AT = 50
 """Remote models whose headers and small files are fetched by one command."""
+
+_JOBS = "(jobs)"
+"""Stands for jobs where the names of saved workflows are listed; none can have this name."""
 
 PushOption = Annotated[
     list[str] | None,
@@ -47,7 +53,19 @@ PushOption = Annotated[
 ]
 
 
-def list_(common: CommonOptions, push: PushOption = None, json: JsonOption = False) -> int:
+def list_(
+    common: CommonOptions,
+    push: PushOption = None,
+    duplicates: Annotated[
+        bool,
+        typer.Option("--duplicates", help="Only models with equal bytes; reads files once."),
+    ] = False,
+    unused: Annotated[
+        bool,
+        typer.Option("--unused", help="Only models that no saved workflow and no job names."),
+    ] = False,
+    json: JsonOption = False,
+) -> int:
     """List the models, and where to put more.
 
     A model is a folder in the diffusers layout or a single .safetensors file. `LoadModel`
@@ -60,6 +78,13 @@ def list_(common: CommonOptions, push: PushOption = None, json: JsonOption = Fal
     settings = common.settings()
     folders = settings.model_folders
     listed = _list_models(settings)
+    names = [model.name for model in listed]
+    if duplicates:
+        listed = _equal_models(settings, listed)
+    if unused:
+        used = _used_models(settings, names)
+        own = [model for model in listed if model.kind != "embedded" and model.remote_url is None]
+        listed = [model for model in own if model.name not in used]
     if json:
         from nodegraph.families.registry import FAMILIES
 
@@ -84,6 +109,69 @@ def _list_models(settings: Settings) -> list[FoundModel]:
         return list_models(settings.environment().models)
     finally:
         detach()
+
+
+def _equal_models(settings: Settings, models: Sequence[FoundModel]) -> list[FoundModel]:
+    """The models with equal bytes, next to each other. Only files of equal sizes are read."""
+    from nodegraph.models.model_hashes import ModelHashCache
+
+    cache = ModelHashCache(settings.cache_folder)
+    files = [each for each in models if each.kind == "checkpoint" and each.remote_url is None]
+    sizes = Counter(model.bytes for model in files)
+    equal: dict[str, list[FoundModel]] = {}
+    for model in files:
+        if sizes[model.bytes] > 1:
+            equal.setdefault(_file_hashes(cache, model.path).sha256, []).append(model)
+    return [model for group in equal.values() if len(group) > 1 for model in group]
+
+
+def _used_models(settings: Settings, names: Sequence[str]) -> dict[str, list[str]]:
+    """What names models: saved workflows, and `_JOBS` for the jobs of the server's queue.
+
+    Args:
+        names: Those of all models.
+    """
+    from nodegraph.models.remote.declared_models import ModelNames
+
+    finder, uses = ModelNames(names), dict[str, list[str]]()
+    for title, document in _workflow_documents(settings):
+        for name in finder.find(document):
+            if title not in uses.setdefault(name, []):
+                uses[name].append(title)
+    return uses
+
+
+def _workflow_documents(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Saved workflows with their names, and the workflows and parameters of jobs as `_JOBS`."""
+    from nodegraph.core.json_text import read_json
+
+    for file in sorted((settings.data_folder / "workflows").glob("*.json")):
+        try:
+            yield file.stem, read_json(file.read_text("utf-8-sig"), name=file.stem)
+        except (OSError, ValueError, NodegraphError):
+            continue  # it names nothing that can be run
+    queue = settings.data_folder / "queue.sqlite"
+    if queue.is_file():
+        for text in _job_texts(queue):
+            yield _JOBS, read_json(text, name="a job")
+
+
+def _job_texts(queue: Path) -> Iterator[str]:
+    """JSON texts of the workflows and requests of a queue's jobs.
+
+    Raises:
+        InvalidFile: It cannot be read.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(f"{queue.as_uri()}?mode=ro", uri=True)) as database:
+            for table in ("workflows", "requests"):
+                query = f"SELECT content FROM {table}"  # noqa: S608 - our own names
+                yield from (text for (text,) in database.execute(query))
+    except sqlite3.Error as error:
+        raise InvalidFile(f"cannot read the jobs in {queue}: {error}") from error
 
 
 def _check_remote(remote: RemoteStore) -> None:
@@ -205,6 +293,10 @@ def info(
     updates: Annotated[
         bool, typer.Option("--updates", help="Ask its source for a newer version.")
     ] = False,
+    lookup: Annotated[
+        bool,
+        typer.Option("--lookup", help="Look its hash up at Civitai, and keep what is known there."),
+    ] = False,
     json: JsonOption = False,
 ) -> int:
     """Show what is known about a model, here or at its source.
@@ -224,6 +316,9 @@ def info(
         return _remote_info(settings, name, as_json=json)
     local_name = _remote_name(path, settings.model_folders)
     model = describe_model(local_name, path, "diffusers" if path.is_dir() else "checkpoint")
+    if lookup:
+        own, _ = _own_model(settings, name)
+        _open_hubs(settings).look_up(own, settings.cache_folder)
     record = read_facts(path)
     facts = {key: value for key, value in asdict(record).items() if value}
     newer = _newer(settings, record) if updates else None
@@ -236,7 +331,7 @@ def info(
     what = model.problem or model.part or f"a whole model of {model.family}"
     echo(f"  {what}" + (f". {model.node} takes it." if model.node else ""))
     for label, value in facts.items():
-        if label not in ("sha256", "added"):
+        if label not in ("sha256", "added", "has_thumbnail"):
             text = ", ".join(value) if isinstance(value, tuple) else str(value)
             echo(f"  {label.replace('_', ' ')}: {strip_control_characters(text)}")
     for digest in digests:
@@ -259,22 +354,35 @@ def _hashes(settings: Settings, files: Iterable[Path]) -> list[dict[str, str | N
     cache = ModelHashCache(settings.cache_folder)
     documents: list[dict[str, str | None]] = []
     for path in files:
-        try:
-            known = cache.hashes(path)
-        except OSError as error:
-            raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+        known = _file_hashes(cache, path)
         short = {"autov2": known.autov2, "autov3": known.autov3[:12] or None}
         documents.append({"path": str(path), "sha256": known.sha256, **short})
     return documents
 
 
-def _newer(settings: Settings, record: ModelRecord) -> str | None:
-    """Reference of a newer version; None if there is none, or the source is not known."""
+def _file_hashes(cache: ModelHashCache, path: Path) -> ModelHashes:
+    """Hashes of a file, computed if they are not kept.
+
+    Raises:
+        InvalidFile: It cannot be read.
+    """
+    try:
+        return cache.hashes(path)
+    except OSError as error:
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _open_hubs(settings: Settings) -> ModelHubs:
     from nodegraph.cli.model_downloads import open_hubs
 
+    return open_hubs(settings)
+
+
+def _newer(settings: Settings, record: ModelRecord) -> str | None:
+    """Reference of a newer version; None if there is none, or the source is not known."""
     if record.source is None:
         return None
-    return open_hubs(settings).find_update(record.source, record.sha256)
+    return _open_hubs(settings).find_update(record.source, record.sha256)
 
 
 def _remote_info(settings: Settings, reference: str, *, as_json: bool) -> int:
@@ -360,26 +468,45 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> int:
-    """Remove models from the disk, with the notes and images beside them."""
+    """Remove models from the disk, with the notes and images beside them.
+
+    Saved workflows that name a model are shown first.
+    """
     from nodegraph.models.model_library import model_weights, remove_model
 
     settings = common.settings()
     if json and not yes:
         raise InvalidValue("this removes files and must be confirmed", hint="Add --yes.")
     paths = list(dict.fromkeys(_own_model(settings, each)[0] for each in name))
+    uses = _uses_of(settings, paths)
     for path in paths:
         if not json:
             size = sum(each.stat().st_size for each in model_weights(path))
             echo(f"{_remote_name(path, settings.model_folders)}  {format_size(size)}")
+            if saved := [each for each in uses[path] if each != _JOBS]:
+                echo(("  saved workflows that use it: ", "yellow"), ", ".join(saved))
     if not yes and not _confirm(f"Remove {pluralize(len(paths), 'model')} from the disk?"):
         echo("Nothing is removed.")
         return 0
     freed = sum(map(remove_model, paths))
     if json:
-        print_json({"removed": [str(path) for path in paths], "bytes": freed})
+        named = {str(path): uses[path] for path in paths if uses[path]}
+        print_json({"removed": [str(path) for path in paths], "bytes": freed, "uses": named})
     else:
         echo(f"Removed {pluralize(len(paths), 'model')}, {format_size(freed)}.")
     return 0
+
+
+def _uses_of(settings: Settings, paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """What names models: saved workflows, and jobs."""
+    from nodegraph.models.model_sources import model_files
+
+    folders = settings.model_folders
+    names = [
+        path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
+    ]
+    uses = _used_models(settings, names)
+    return {path: uses.get(_remote_name(path, folders), []) for path in paths}
 
 
 def _confirm(question: str) -> bool:

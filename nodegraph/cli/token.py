@@ -136,7 +136,8 @@ def add(
         typer.Option(
             metavar="SCOPE",
             help=(
-                "read, run or admin; may be repeated. Each includes those before it [default: run]"
+                "read, run, models or admin; may be repeated. All include read, and admin all "
+                "others [default: run]"
             ),
         ),
     ] = None,
@@ -153,8 +154,8 @@ def add(
 ) -> int:
     """Make a token.
 
-    read: see node types, models and your own jobs. run: submit and control jobs. admin: see
-    and control the jobs of all clients.
+    read: see node types, models and your own jobs. run: submit and control jobs. models:
+    download, change and remove models. admin: see and control the jobs of all clients.
 
     A token from a file, such as a container's secret, replaces another one of the same
     name. It can be added again at each start.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -28,6 +29,7 @@ from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 FACTS = "nodegraph.json"
 """File in a model's folder, or behind its file's name, that says where the model comes from."""
 _FORMAT = "nodegraph-model-facts/1"
+_THUMBNAIL = "modelspec.thumbnail"
 _SIDECARS = (f".{FACTS}", ".civitai.info", ".json", ".txt")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _LARGEST_SIDECAR = 4 << 20
@@ -48,6 +50,7 @@ class ModelRecord:
         tags, stars: As people have set them; 0 to 5 stars.
         sha256: Digests by path within the model, as the source stated them.
         added: Unix time of the download; None if it is not known.
+        has_thumbnail: Whether its header holds an image.
     """
 
     source: str | None = None
@@ -62,6 +65,7 @@ class ModelRecord:
     stars: int = 0
     sha256: Mapping[str, str] = field(default_factory=dict)
     added: int | None = None
+    has_thumbnail: bool = False
 
 
 def facts_file(model: Path) -> Path:
@@ -191,6 +195,7 @@ def _header(model: Path) -> dict[str, Any]:
         "base_model": _text(base),
         "trigger_words": _words([phrase]) or _most_common_tags(metadata.get("ss_tag_frequency")),
         "notes": _text(metadata.get("modelspec.description")),
+        "has_thumbnail": metadata.get(_THUMBNAIL, "").startswith("data:image/"),
     }
 
 
@@ -249,6 +254,21 @@ def _image_files(model: Path) -> list[Path]:
         # Not `with_suffix` twice, which would cut the name `v1.5`.
         stems = [model.with_name(f"{model.stem}{middle}") for middle in (".preview", "")]
     return [stem.with_name(f"{stem.name}{ending}") for stem in stems for ending in _PICTURES]
+
+
+def header_image(model: Path) -> bytes | None:
+    """Return the image in a model's header (``modelspec.thumbnail``); None if there is none."""
+    if model.is_dir() or file_suffix(model) not in HEADED:
+        return None
+    from nodegraph.weights.joined_files import header_of
+
+    try:
+        kind, _, text = header_of(model).metadata.get(_THUMBNAIL, "").partition(",")
+        is_image = kind.startswith("data:image/") and kind.endswith(";base64")
+        is_image = is_image and len(text) <= _LARGEST_SIDECAR
+        return b64decode(text, validate=True) if is_image else None
+    except (InvalidFile, ValueError):
+        return None
 
 
 def change_image(model: Path, data: bytes | None, ending: str) -> None:

@@ -5,16 +5,18 @@ Source: Hu et al. 2021, arXiv:2106.09685.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nodegraph.core.training_values import TrainedWeights
+from nodegraph.core.training_values import Example, TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
@@ -35,6 +37,7 @@ _FORWARD = re.compile(
     r"\b(ff|ffn|ff_context|mlp|feed_forward|net|fc1|fc2|proj_mlp|proj_out|proj_in)\b"
 )
 _BLOCK = re.compile(r"block|layer")
+_MOST_TAGS, _LONGEST_TAG = 50, 100
 
 
 def lora_targets(module: nn.Module, layers: TaughtLayers) -> list[str]:
@@ -159,6 +162,20 @@ class LoraShape(NamedTuple):
         return (self.alpha or self.rank) / self.rank
 
 
+def caption_tags(examples: Sequence[Example]) -> dict[str, int]:
+    """How many examples have each tag: parts of their captions between commas, and their tags.
+
+    Returns the most common ones, as kohya's ``ss_tag_frequency`` has them.
+    """
+    counts: Counter[str] = Counter()
+    for example in examples:
+        parts = (*example.caption.split(","), *example.tags)
+        tags = (" ".join(part.split())[:_LONGEST_TAG] for part in parts)
+        counts.update(dict.fromkeys(filter(None, tags), 1))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return dict(ordered[:_MOST_TAGS])
+
+
 def train_lora(
     setup: TrainingSetup,
     shape: LoraShape,
@@ -204,6 +221,7 @@ def train_lora(
         *settings,
         *(("rank", str(shape.rank)), ("alpha", f"{shape.alpha or shape.rank:g}")),
         *(("layers", shape.layers), ("pictures", str(len(setup.dataset.examples)))),
+        ("tags", json.dumps(caption_tags(setup.dataset.examples))),
     )
     tensors = lora_file(learned.weights, role, shape.scale)
     about = {"family": setup.model.family, "words": words, **dict(settings)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
 from nodegraph.core.training_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
@@ -17,6 +19,14 @@ from nodegraph.media.images.output_names import check_name
 from nodegraph.training.lora_training import with_trained_lora
 from nodegraph.training.textual_inversion import with_trained_word
 from nodegraph.training.whole_networks import with_trained_model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_MOST_COMMON = 3
+"""Tags of all captions that count as trigger words, where no words are named."""
+_THUMBNAIL_SIDE = 256
+_LARGEST_THUMBNAIL = 64 << 10
 
 _HINTS = {
     "classifier": "Link it to ClassifyImages.",
@@ -126,6 +136,58 @@ def kohya_names(content: bytes) -> bytes | None:
             renamed[f"{flat}.alpha"] = torch.tensor(float(tensor.shape[0]))
     named: bytes = save(renamed, metadata=_metadata(content))
     return named
+
+
+def with_metadata(content: bytes, texts: Mapping[str, str]) -> bytes:
+    """A safetensors file with more texts in its header; in an order that is always the same.
+
+    Args:
+        content: The file.
+        texts: Texts by name; they replace those of the same name.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted({**header.get("__metadata__", {}), **texts}.items()))
+    data = json.dumps(header, separators=(",", ":")).encode()
+    data += b" " * (-len(data) % 8)  # tensors begin at a multiple of 8, so that they can be mapped
+    return len(data).to_bytes(8, "little") + data + content[8 + size :]
+
+
+def lora_metadata(
+    weights: TrainedWeights, title: str, trigger_words: str, sample: Tensor | None
+) -> dict[str, str]:
+    """What browsers of models show of a LoRA: its trigger words, its tags and a small image.
+
+    Args:
+        title: Name of the LoRA.
+        trigger_words: What prompts should say; empty for what the training tells.
+        sample: float32 in 0..1, shape (1, height, width, 3).
+    """
+    tags: dict[str, int] = json.loads(dict(weights.settings).get("tags") or "{}")
+    pictures = int(dict(weights.settings).get("pictures") or 0)
+    common = [tag for tag, count in tags.items() if count == pictures > 1][:_MOST_COMMON]
+    phrase = trigger_words.strip() or ", ".join(weights.words or common)
+    single_file = get_family(weights.family).single_file
+    texts = {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.title": title,
+        "modelspec.trigger_phrase": phrase,
+        "modelspec.architecture": f"{single_file.architecture}/lora" if single_file else "",
+        "modelspec.thumbnail": "" if sample is None else _thumbnail(sample),
+        "ss_tag_frequency": json.dumps({"dataset": tags}) if tags else "",
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
+def _thumbnail(sample: Tensor) -> str:
+    """An image as the address that modelspec wants; empty if it is not small enough."""
+    from nodegraph.media.images.images import encode_pil, to_pil
+
+    image = to_pil(sample[0]).convert("RGB")
+    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+    data = encode_pil(image, "jpeg")
+    small = len(data) <= _LARGEST_THUMBNAIL
+    return f"data:image/jpeg;base64,{b64encode(data).decode()}" if small else ""
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -16,6 +16,8 @@ from zipfile import ZipFile
 import pytest
 
 from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.queue.submission import Submission
 from nodegraph.models.model_sources import KnownModels
 from nodegraph.models.remote.declared_models import DeclaredModel, declared_models
 from nodegraph.session.settings import Settings
@@ -405,3 +407,69 @@ def test_equal_files_are_named(cli: Cli, home: Path) -> None:
     assert checked.code == 0
     assert checked.json["duplicates"] == [["loras/a.safetensors", "loras/b.safetensors"]]
     assert "equal: loras/a.safetensors, loras/b.safetensors" in cli("models", "verify").out
+
+
+def test_models_that_nothing_names_and_equal_ones_are_listed(cli: Cli, home: Path) -> None:
+    folder = home / "models"
+    (folder / "loras").mkdir(parents=True)
+    (home / "workflows").mkdir()
+    for name in ("loras/ink", "copy"):
+        (folder / f"{name}.safetensors").write_bytes(weights(2_000))
+    for name in ("pen", "oil"):
+        (folder / f"{name}.safetensors").write_bytes(weights(900, name=name))
+    saved = {"format": "nodegraph/1", "nodes": {"load": {"type": "X", "inputs": {"a": "ink"}}}}
+    (home / "workflows/drawing.json").write_text(json.dumps(saved))
+    (home / "workflows/broken.json").write_text("{")
+    with JobQueue(home / "queue.sqlite") as queue:
+        document = {"format": "nodegraph/1", "nodes": {}}
+        queue.submit(Submission("ann", document, parameters={"a": "pen.safetensors"})).result()
+
+    def names(*options: str) -> list[str]:
+        answer = cli("models", "list", *options, "--json")
+        assert answer.code == 0, answer.err
+        return [each["name"] for each in answer.json["models"]]
+
+    assert names("--unused") == ["copy.safetensors", "oil.safetensors"]
+    assert names("--duplicates") == ["copy.safetensors", "loras/ink.safetensors"]
+    assert names("--duplicates", "--unused") == ["copy.safetensors"]
+    removed = cli("models", "remove", "loras/ink", "--yes")
+    assert "saved workflows that use it: drawing" in removed.out
+    gone = cli("models", "remove", "pen", "oil", "--yes", "--json").json
+    assert [*gone["uses"].values()] == [["(jobs)"]]
+
+
+def test_a_model_is_looked_up_by_its_hash(online: Site, cli: Cli, home: Path) -> None:
+    (home / "models/loras").mkdir(parents=True)
+    (home / "models/loras/ink.safetensors").write_bytes(BIG)
+    online.add_version(77, "other.safetensors", BIG)
+    facts = cli("models", "info", "loras/ink", "--lookup", "--json").json["facts"]
+    assert (facts["source"], facts["trigger_words"]) == ("civitai:77", ["ink drawing"])
+    assert cli("models", "info", "loras/ink", "--json").json["facts"] == facts
+    online.versions.clear()
+    assert "does not exist" in cli("models", "info", "loras/ink", "--lookup").err
+    assert "not in a models folder" in cli("models", "info", "tiny", "--lookup").err
+
+
+def test_well_known_models_are_listed_with_what_is_here(
+    online: Site, cli: Cli, home: Path, tmp_path: Path
+) -> None:
+    models = cli("models", "starter", "--json").json["models"]
+    assert len(models) >= 12
+    assert not any(each["installed"] for each in models)
+    shown = cli("models", "starter", "--purpose", "video").out
+    assert "Wan" in shown
+    assert "upscale" not in shown
+    wrong = cli("models", "starter", "--purpose", "smell")
+    assert wrong.code == 2
+    assert "image, video" in wrong.err
+    own = tmp_path / "own.json"
+    entry = {"id": "ink", "title": "Ink", "source": "a/ink"}
+    own.write_text(json.dumps({"format": "nodegraph-model-catalogue/1", "models": [entry]}))
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text(f'model_catalogue = "{own.as_posix()}"\n')
+    assert cli("models", "add", "a/ink").code == 0
+    (ink,) = cli("models", "starter", "--json").json["models"]
+    assert ink["installed"] == "checkpoints/ink.safetensors"
+    own.unlink()
+    missing = cli("models", "starter")
+    assert (missing.code, "cannot read the catalogue" in missing.err) == (2, True)

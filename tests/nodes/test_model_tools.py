@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import torch
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.models.model_library import header_image, model_image, read_facts
 from nodegraph.training.merge_weights import parse_blocks
 from tests.diffusion import ldm_export as ldm
 from tests.diffusion.adapters import files
@@ -271,12 +274,29 @@ def test_loras_become_one_of_another_rank(models: Bench) -> None:
         files.saved(files.peft_file(pairs, "unet."), path)
     nodes = loaded("one") | lora("one.model", "first") | lora("first.model", "second", fused=True)
     both = nodes | extract(model=link("second.model"), rank=64)
-    both |= {"save": {"type": "SaveWeights", "inputs": {"weights": link("extract.weights")}}}
+    sample = {"type": "EmptyImage", "inputs": {"width": 320, "height": 200}}
+    inputs = {
+        "weights": link("extract.weights"),
+        "trigger_words": " red  fox ",
+        "sample": link("sample"),
+    }
+    both |= {"sample": sample, "save": {"type": "SaveWeights", "inputs": inputs}}
     result = models.run(both, "save")
     assert not result.errors
     [log] = [event.data["message"] for event in models.told("log") if event.node == "extract"]
     assert log.startswith("The LoRA has 100.0% of the change")
-    (path,) = [file.path for file in result.files]
+    path, image = [file.path for file in result.files]
+    assert (path.name, image.name) == ("lora_00001.safetensors", "lora_00001.png")
+    record = read_facts(path)
+    assert (record.title, record.trigger_words) == ("lora", ("red fox",))
+    assert record.has_thumbnail
+    shown = Image.open(BytesIO(header_image(path) or b""))
+    assert (shown.format, shown.size) == ("JPEG", (256, 160))
+    assert model_image(path) == image
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    # In an order that is always the same, so that equal weights are one file.
+    assert [*header["__metadata__"]] == sorted(header["__metadata__"])
     path.rename(models.folder / "models" / "joined.safetensors")
     joined = loaded("one") | lora("one.model", "joined") | sampled("joined.model")
     expected = models.value(nodes | sampled("second.model"), "sample.latent").samples

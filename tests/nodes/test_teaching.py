@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from nodegraph import Dataset, Example, node
+from nodegraph.models.model_library import read_facts
 from nodegraph.session.session import Session
 
 from .conftest import Bench, link
@@ -82,6 +84,9 @@ def test_what_was_taught_is_sampled_saved_and_there_after_a_restart(desk: Bench)
     assert all(name.startswith("lora_unet_") for name in saved)
     plainly = {"type": "SaveWeights", "inputs": nodes["save"]["inputs"] | {"naming": "diffusers"}}
     desk.run(nodes | {"save": plainly}, "save")
+    record = read_facts(desk.folder / "outputs" / "lora_00001.safetensors")
+    assert record.trigger_words == ("a red fox",)
+    assert json.loads(dict(taught.settings)["tags"]) == {"a red fox": 2}
     saved = load_file(desk.folder / "outputs" / "lora_00002.safetensors")
     assert saved.keys() == load_file(taught.files[0].path).keys()
     plain = desk.value(training() | sampled("load.model"), "sample.latent")

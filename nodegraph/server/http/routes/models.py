@@ -6,7 +6,7 @@ Only routes for the scope `models` contact other sites.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from nodegraph.models.model_library import (
     ModelRecord,
     change_image,
     change_record,
+    header_image,
     model_image,
     models_folder_of,
     move_model,
@@ -95,7 +96,7 @@ async def get_model_thumbnail(
     name: Annotated[str, Query(max_length=1_000, description="Name of the model.")],
     size: ThumbnailSize = 256,
 ) -> Response:
-    """Return the image that is stored next to the model.
+    """Return the image that is stored next to the model, or in its header (`modelspec.thumbnail`).
 
     For a file `x.safetensors` it is `x.png`, `x.preview.png` or similar. In a folder it is
     `preview.png` or `thumbnail.png`. JPEG and WebP are supported, too.
@@ -244,8 +245,9 @@ def _record(services: Services, name: str, *, is_open: bool) -> shapes.ModelReco
     Raises:
         NotFound: There is no such model.
     """
-    record = shapes.ModelRecord(**asdict(read_facts(_listed_model(services, name).path)))
-    return replace(record, source=_shown_source(record.source, is_open=is_open))
+    record = read_facts(_listed_model(services, name).path)
+    source = _shown_source(record.source, is_open=is_open)
+    return build_shape(shapes.ModelRecord, record, source=source)
 
 
 def _shown_source(source: str | None, *, is_open: bool) -> str | None:
@@ -469,7 +471,7 @@ def _entry(
         shapes.Model,
         model,
         problem=problem,
-        thumbnail=_thumbnail(model),
+        thumbnail=_thumbnail(model, record),
         is_remote=model.remote_url is not None,
         trigger_words=record.trigger_words,
         title=record.title,
@@ -488,8 +490,8 @@ def _entry(
     )
 
 
-def _thumbnail(model: FoundModel) -> str | None:
-    if model_image(model.path) is None:
+def _thumbnail(model: FoundModel, record: ModelRecord) -> str | None:
+    if model_image(model.path) is None and not record.has_thumbnail:
         return None
     return public_path(f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}")
 
@@ -497,8 +499,10 @@ def _thumbnail(model: FoundModel) -> str | None:
 def _read_picture(model: Path) -> bytes | None:
     """Return the bytes of a model's image; None if there is no readable image."""
     picture = model_image(model)
+    if picture is None:
+        return header_image(model)
     try:
-        if picture is None or picture.stat().st_size > _LARGEST:
+        if picture.stat().st_size > _LARGEST:
             return None
         return picture.read_bytes()
     except OSError:
