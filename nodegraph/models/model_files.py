@@ -9,22 +9,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import CpuDevice
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
-from nodegraph.families.checkpoint_parts import (
-    CHECKPOINT,
-    CheckpointPart,
-    checkpoint_prefix,
-    denoiser_config,
-    find_checkpoint_parts,
-    get_checkpoint_part,
-    vae_part,
-)
 from nodegraph.families.registry import family_release, get_family
 from nodegraph.families.scheduler_file import (
     checkpoint_scheduler,
@@ -40,6 +31,9 @@ from nodegraph.weights.numerics import cpu_has_float16
 from nodegraph.weights.precision.storage import QUANTIZED_BITS, storage_option
 from nodegraph.weights.safetensors_header import Header, Shapes, read_header
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
+
+if TYPE_CHECKING:
+    from nodegraph.families.checkpoint_parts import CheckpointPart
 
 
 def locate_transformers_model(name: str, folders: Sequence[Path], *, where: str) -> Path:
@@ -323,6 +317,8 @@ def ports_within(
     source: ModelSource, family: Family, folders: Sequence[Path]
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The parts of a single file: the file itself, whichever part it is for."""
+    from nodegraph.families.checkpoint_parts import find_checkpoint_parts
+
     shapes = header_of(source.path).shapes
     ports = find_checkpoint_parts(family, shapes)
     words = _tokenizers(source, family, shapes, ports[1], folders)
@@ -331,6 +327,8 @@ def ports_within(
 
 
 def _within(source: ModelSource, family: Family, parts: Sequence[Part]) -> list[PartFiles]:
+    from nodegraph.families.checkpoint_parts import CHECKPOINT
+
     shared = family.single_file is not None
     roles = [CHECKPOINT] if shared else [part.role for part in parts]
     return [PartFiles(role, [source.path], [source.path]) for role in roles]
@@ -344,6 +342,8 @@ def _tokenizers(
     folders: Sequence[Path],
 ) -> list[PartFiles]:
     """The words for a single file's encoders, which carries none; nothing where none are found."""
+    from nodegraph.families.checkpoint_parts import get_checkpoint_part
+
     tokenizers = []
     for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
         if encoder not in encoders:
@@ -365,6 +365,8 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
     Raises:
         InvalidFile: It is damaged.
     """
+    from nodegraph.families.checkpoint_parts import get_checkpoint_part
+
     family = get_family(source.family)
     try:
         return get_checkpoint_part(family, family.denoisers[0], header_of(source.path).shapes)
@@ -375,6 +377,8 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
 
 def configs_within(source: ModelSource) -> tuple[Config, Config]:
     """The configurations of the denoiser and the VAE."""
+    from nodegraph.families.checkpoint_parts import denoiser_config, get_checkpoint_part, vae_part
+
     shapes, family = header_of(source.path).shapes, get_family(source.family)
     autoencoder = get_checkpoint_part(family, vae_part(family.vae, family.latent), shapes)
     return denoiser_config(shapes, family), autoencoder.config
@@ -382,6 +386,8 @@ def configs_within(source: ModelSource) -> tuple[Config, Config]:
 
 def prefixes_within(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port."""
+    from nodegraph.families.checkpoint_parts import checkpoint_prefix, find_checkpoint_parts
+
     family = get_family(source.family)
     shapes = read_header(source.path).shapes
     return tuple(

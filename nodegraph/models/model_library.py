@@ -473,7 +473,10 @@ def _listed_in_yaml(path: Path) -> list[Path]:
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidFile(f"{path} is not valid YAML: {error}") from error
+        # Not its text, which quotes the file: whoever links folders may not read all files here.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise InvalidFile(f"{path}{where} is not valid YAML") from error
     if not isinstance(document, dict):
         raise InvalidFile(f"{path} is not a list of model folders", expected="sections with paths")
     folders: dict[Path, None] = {}

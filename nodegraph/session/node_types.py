@@ -59,7 +59,7 @@ class NodeTypes:
     ) -> None:
         self._settings = settings
         self._packs = packs
-        self._functions = functions
+        self.functions = functions
         self._manifests = ManifestCache(specs_folder(settings))
         self._registry: Registry | None = None
         self._offered: WeakSet[PackPlugins] = WeakSet()
@@ -89,15 +89,15 @@ class NodeTypes:
 
     def set_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Have other functions among them from the next look on."""
-        if len(functions) != len(self._functions) or any(map(is_not, functions, self._functions)):
-            self._functions = functions
+        if len(functions) != len(self.functions) or any(map(is_not, functions, self.functions)):
+            self.functions = functions
             self._has_other_functions = True
 
     def _read(self) -> None:
         self._folders = PackFolders(self._settings)
         registry = Registry(all_packs(self._settings, self._packs), manifests=self._manifests)
-        if self._functions:
-            registry.add(*self._functions)
+        if self.functions:
+            registry.add(*self.functions)
         self._registry = registry
         self._offered.add(registry.plugins)
         self.scope.plugins = registry.plugins

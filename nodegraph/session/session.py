@@ -96,29 +96,19 @@ class Session:
         return self._types.registry
 
     def refresh(self) -> None:
-        """Load changed packs, and use newly linked models folders.
-
-        If a run is in progress, it keeps the old ones.
+        """Load changed packs and find new links, unless a run is in progress, which keeps the old.
 
         Every job and every plan calls it first.
         """
         engine: Engine | None = self.__dict__.get("engine")
         if engine is not None and engine.is_running:
             return
-        self._refresh_folders(engine)
+        if self.settings.searched_models != self.environment.models:
+            self.take(nodes=self._types.functions, inputs=self._inputs)
         if self._types.refresh() and engine is not None:
             if self.store is not None:
                 self.store.flush()
             engine.replace_registry(self.registry)
-
-    def _refresh_folders(self, engine: Engine | None) -> None:
-        """Use the models folders that are linked now; `nodegraph models link` changes them."""
-        known: Environment | None = self.__dict__.get("environment")
-        folders = self.settings.searched_models
-        if known is not None and known.models != folders:
-            self.__dict__["environment"] = replace(known, models=folders)
-            if engine is not None:
-                engine.shared.environment = self.environment
 
     def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
         """Replace the node functions and the inputs folder, while no run is in progress.

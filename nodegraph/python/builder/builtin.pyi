@@ -7860,6 +7860,8 @@ class BuiltinNodes:
         weights: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
         name: str | Link[str] = 'lora',
         naming: Literal['auto', 'kohya', 'diffusers'] | Link[str] = 'auto',
+        trigger_words: str | Link[str] = '',
+        sample: Link[Image] | _Picture | Sequence[_Picture] | None = None,
     ) -> _SaveWeights:
         """Save trained weights as a file that diffusers, ComfyUI, A1111 and others read.
 
@@ -7867,9 +7869,14 @@ class BuiltinNodes:
         ControlNets and classifiers become a folder with their configuration. The folder name ends with
         part of a digest of the content. Existing files with the same content are not written again.
 
+        The metadata of a LoRA contains its trigger words and the tags of its captions, which other
+        programs and sites show.
+
         weights: The result of a training.
         name: Prefix of the file names. style/ink makes a sub-folder.
         naming: Naming scheme of the tensors of a LoRA. ComfyUI, A1111, diffusers and nodegraph read kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for transformers, which ComfyUI reads, too.
+        trigger_words: Words that prompts should contain, for the metadata of a LoRA. If empty, the trained word, or the tags that all captions have in common.
+        sample: Image of a LoRA. It is saved next to the file, and shown in lists of models.
         """
 
     def ScaleImage(

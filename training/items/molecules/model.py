@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nodegraph.families.items.transformer import MoleculeTransformer
 from nodegraph.families.item_family import MOLECULE_PROPERTIES
+from nodegraph.families.items.transformer import MoleculeTransformer
 from nodegraph.media.molecules.tables import FEATURES, MOST_ATOMS, items_to_tables
 from training.config import FitConfig
 from training.items.fitting import DrawBatch, Objective, left_out
