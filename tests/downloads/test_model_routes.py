@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nodegraph.models.remote.download_plans import KINDS
 from nodegraph.models.starter_catalogue import CATALOGUE, read_catalogue
 from nodegraph.sampling.schedules import SCHEDULES
 from nodegraph.session.settings import Settings
-from tests.downloads.stand_in import LOOPBACK, Site, weights
+from tests.downloads.stand_in import LOOPBACK, Fault, Site, weights
 from tests.server.hosting import Hosted, eventually, hosted, prepared_home, read_packs
 from tests.server.resources import picture
 
@@ -329,3 +330,55 @@ def test_the_catalogue_names_what_nodegraph_can_run() -> None:
     assert catalogue.families.keys() <= FAMILIES.keys()
     assert {entry.family for entry in catalogue.entries} <= {None, *FAMILIES}
     assert {entry.kind for entry in catalogue.entries} <= KINDS.keys()
+
+
+def test_metadata_that_is_huge_or_lies_is_cut_or_left_out(folder: Path) -> None:
+    def lora(name: str, **metadata: str) -> None:
+        (folder / f"{name}.safetensors").write_bytes(weights(100, **metadata))
+
+    nested = "[" * 100_000
+    lora("long", **{"modelspec.title": "a" * 3_000_000, "modelspec.trigger_phrase": "b " * 9_000})
+    lora("tags", ss_tag_frequency=nested)
+    lora("counts", ss_tag_frequency=json.dumps({"x": {"a": "many", "b": None}}))
+    image = b64encode(picture(9, 9)).decode()
+    lora("image", **{"modelspec.thumbnail": f"data:image/png;base64,{image}"})
+    lora("broken", **{"modelspec.thumbnail": "data:image/png;base64,!!"})
+    lora("page", **{"modelspec.thumbnail": f"data:image/svg;base64,{b64encode(b'<svg>').decode()}"})
+    lora("address", **{"modelspec.thumbnail": "https://example.org/a.png"})
+    lora("beside")
+    (folder / "beside.civitai.info").write_text(nested)
+    (folder / "beside.json").write_text(json.dumps({"activation text": 3, "notes": ["x"]}))
+    lies = {"stars": "9", "tags": [3, {"a": 1}, "good\x00\x1b[31m"], "sha256": "x", "added": []}
+    facts = {"format": "nodegraph-model-facts/1", "title": {"a": 1}, **lies}
+    (folder / "beside.safetensors.nodegraph.json").write_text(json.dumps(facts))
+    with serving(folder) as (_, client):
+        models = {name.removesuffix(".safetensors"): each for name, each in listed(client).items()}
+        long, beside = models["long"], models["beside"]
+        assert (len(long.title), len(long.trigger_words[0])) == (300, 300)
+        assert models["tags"].trigger_words == models["counts"].trigger_words == ()
+        assert (beside.title, beside.stars, beside.notes, beside.added) == (None, 0, None, None)
+        assert len(beside.tags) == 1
+        shown = {name for name in models if models[name].thumbnail}
+        assert shown == {"image", "broken", "page"}
+        assert client.model_thumbnail("image.safetensors", 64)[8:12] == b"WEBP"
+        with pytest.raises(NotFound):
+            client.model_thumbnail("broken.safetensors", 64)
+        with suppress(NodegraphError):
+            assert b"svg" not in client.model_thumbnail("page.safetensors", 64)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_what_a_source_refuses_is_told_in_the_plan_and_nothing_is_written(
+    online: Site, folder: Path, status: int
+) -> None:
+    online.files["/pen.safetensors"] = INK
+    online.faults["/pen.safetensors"] = Fault(status=status, times=-1)
+    online.faults["/api/v1/model-versions/77"] = Fault(status=status, times=-1)
+    online.faults["/api/models/a/ink"] = Fault(status=status, times=-1)
+    with serving(folder) as (_, client):
+        for source in (f"{online.plain}/pen.safetensors", "civitai:77", "a/ink"):
+            with pytest.raises(NodegraphError) as refused:
+                client.model_downloads.start(source)
+            assert "Traceback" not in str(refused.value)
+        assert client.model_downloads.list() == ()
+    assert not (folder / ".downloads").exists()
