@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "submit": "Run a workflow on a server.",
     "jobs": "List, show and control the jobs of a server.",
     "queue": "Show and control the queue of a server.",
+    "results": "List, sort and find the results of a server.",
     "cluster": "Show the workers of a server and their machines.",
     "watch": "Watch a job of a server until it ends.",
     "cancel": "Cancel jobs of a server.",
@@ -105,6 +106,15 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "resume": "Start jobs again.",
         "clear": "Cancel all jobs that wait.",
     },
+    "results": {
+        "list": "List the results of a server, the newest first.",
+        "star": "Give results stars.",
+        "tag": "Add or remove tags of results, or list all tags.",
+        "board": "Put results on a board, or list, make, rename or delete boards.",
+        "note": "Note something about results.",
+        "trash": "Put results into the trash, or empty it.",
+        "restore": "Take results out of the trash, with their stars, tags, notes and boards.",
+    },
     "cluster": {
         "status": "Show the workers of a server and their machines.",
     },
@@ -122,6 +132,7 @@ DEFAULT_COMMANDS: Mapping[str, str] = {
     "token": "list",
     "jobs": "list",
     "queue": "show",
+    "results": "list",
     "cluster": "status",
     "runs": "list",
 }

@@ -37,11 +37,11 @@ from nodegraph.cli.variations import (
     print_errors,
     print_files,
     print_summary,
-    read_rows,
     runs_document,
     with_incremented_seeds,
     with_seeds,
 )
+from nodegraph.core.rows import read_rows
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue, InvalidWorkflow, ModelNotFound

@@ -45,19 +45,20 @@ from nodegraph.cli.run_request import (
     parse_modes,
     with_values,
 )
-from nodegraph.cli.variations import Row, by_row, read_rows
+from nodegraph.cli.variations import by_row
 from nodegraph.cli.watch import EventsOption, check_outputs, follow_until_interrupted, show_end
 from nodegraph.cli.workflow_source import OpenedWorkflow, open_workflow
-from nodegraph.core.declarations import input_spec, with_texts
-from nodegraph.core.links import is_link, parse_target, read_link, read_literal
+from nodegraph.core.declarations import input_spec, parameter_values
+from nodegraph.core.links import is_link
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.rows import Row, read_rows
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
 if TYPE_CHECKING:
-    from nodegraph.client import Client, Job, JobFields, JobSummary, NodeTypes
+    from nodegraph.client import Client, Job, JobFields, JobGroup, JobSummary, NodeTypes
 
 _HELP = {"-h", "--help"}
 _SAVED = "--saved"
@@ -130,14 +131,7 @@ def apply_request(remote: RemoteWorkflow, request: RunRequest) -> tuple[Workflow
     problems = list(value_problems)
     values: dict[str, Any] = {}
     try:
-        filled = with_texts(workflow, remote.types, parameters=request.parameters)
-        for name in request.parameters:
-            node, port = parse_target(workflow.parameters[name].input)
-            written = filled.nodes[node].inputs[port]
-            if is_link(written):
-                workflow = workflow.with_inputs({f"{node}.{port}": read_link(written)})
-            else:
-                values[name] = read_literal(written)
+        workflow, values = parameter_values(workflow, remote.types, request.parameters)
     except InvalidWorkflow as error:
         problems += error.problems
     if problems:
@@ -203,9 +197,20 @@ class FileUploader:
             )
         return converted
 
+    def upload_row_files(self, workflow: Workflow, row: Row) -> Row:
+        """A row of a table, with uploads in place of paths; raises as `upload_workflow_files`."""
+        ports = {name: self._port(workflow, name) for name in row}
+        return {
+            name: self._file(text) if (port := ports[name]) and _takes_file(port) else text
+            for name, text in row.items()
+        }
+
     def _port(self, workflow: Workflow, name: str) -> InputSpec | None:
+        """What a parameter takes, or an input as ``node.input``."""
+        parameter = workflow.parameters.get(name)
+        target = name if parameter is None else parameter.input
         try:
-            return input_spec(workflow, workflow.parameters[name].input, self._types)
+            return input_spec(workflow, target, self._types)
         except InvalidWorkflow:
             return None  # the server tells of it
 
@@ -343,9 +348,10 @@ def submit(
                     "--rows cannot be combined with --watch, --events and --out",
                     hint="Submit first, then run `nodegraph watch` with a job's id.",
                 )
-            table = read_rows(Path(rows))
-            jobs = _submit_rows(client, remote, request, table, bringer, about, key)
-            _tell_of_rows(jobs, client, json=json, quiet=quiet)
+            group = _submit_rows(
+                client, remote, request, read_rows(Path(rows)), bringer, about, key
+            )
+            _tell_of_rows(group, client, json=json, quiet=quiet)
             return 0
         ready, values = apply_request(remote, request)
         about["parameters"] = bringer.upload_parameter_files(ready, values)
@@ -372,19 +378,15 @@ def _submit_rows(
     bringer: FileUploader,
     about: JobFields,
     key: str | None,
-) -> list[JobSummary]:
-    """Submit a job for each row, once all rows are known to be right."""
-    ready = by_row(
-        request, remote.opened.workflow, rows, lambda values: apply_request(remote, values)
-    )
-    jobs = []
-    for number, (workflow, values) in enumerate(ready, 1):
-        parameters = bringer.upload_parameter_files(workflow, values)
-        fields: JobFields = {**about, "parameters": parameters}
-        row_key = None if key is None else f"{key}-{number}"
-        document = bringer.upload_workflow_files(workflow)
-        jobs.append(client.submit(document, key=row_key, **fields))
-    return jobs
+) -> JobGroup:
+    """Submit a job for each row, all of them or none."""
+    workflow = remote.opened.workflow
+    # Before any file is uploaded.
+    by_row(request, workflow, rows, lambda values: apply_request(remote, values))
+    ready, values = apply_request(remote, request)
+    about["parameters"] = bringer.upload_parameter_files(ready, values)
+    table = [bringer.upload_row_files(workflow, row) for row in rows]
+    return client.submit_rows(bringer.upload_workflow_files(ready), table, key=key, **about)
 
 
 def _about(
@@ -417,14 +419,18 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
         echo_stderr(f"Submitted to {client.server}. `nodegraph watch {job.id}` shows its progress.")
 
 
-def _tell_of_rows(jobs: Sequence[JobSummary], client: Client, *, json: bool, quiet: bool) -> None:
+def _tell_of_rows(group: JobGroup, client: Client, *, json: bool, quiet: bool) -> None:
     if json:
-        print_json({"jobs": [asdict(job) for job in jobs]})
+        jobs = client.list(tag=group.group, order="oldest", limit=1_000)
+        print_json({"group": group.group, "jobs": [asdict(job) for job in jobs]})
         return
-    for job in jobs:
-        echo(job.id)
+    for job in group.jobs:
+        echo(job)
     if not quiet:
-        echo_stderr(f"Submitted {pluralize(len(jobs), 'job')} to {client.server}.")
+        echo_stderr(
+            f"Submitted {pluralize(len(group.jobs), 'job')} to {client.server}. "
+            f"`nodegraph queue clear --tag {group.group}` cancels those that wait."
+        )
 
 
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:

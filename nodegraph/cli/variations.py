@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.cli.output import (
@@ -25,16 +21,15 @@ from nodegraph.cli.output import (
 from nodegraph.core.hints import Seed
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.parts import NodeEntry, Subgraph
+from nodegraph.core.rows import MOST_PROBLEMS, MOST_ROWS, Row, check_columns, row_problems
 from nodegraph.core.subgraphs import node_spec
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodeFailed
+from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed
 
 if TYPE_CHECKING:
     from nodegraph.cli.run_request import RunRequest
     from nodegraph.core.catalog import Catalog
     from nodegraph.engine.result import RunResult, WrittenFile
-
-_MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -75,8 +70,8 @@ def parse_seeds(text: str) -> list[int]:
             raise InvalidValue(f"the seed {high} is too large", expected=f"{Seed.LARGEST} at most")
         if high < low:
             raise InvalidValue(f"--seeds {part}: the range ends before it starts")
-        if len(seeds) + high - low >= _MOST:
-            raise InvalidValue("too many seeds", expected=f"{_MOST} at most")
+        if len(seeds) + high - low >= MOST_ROWS:
+            raise InvalidValue("too many seeds", expected=f"{MOST_ROWS} at most")
         seeds.extend(range(low, high + 1))
     return seeds
 
@@ -87,8 +82,8 @@ def with_incremented_seeds(workflow: Workflow, catalog: Catalog, times: int) -> 
     Raises:
         InvalidValue: Too many times.
     """
-    if times > _MOST:
-        raise InvalidValue(f"--repeat {times} is too large", expected=f"{_MOST} at most")
+    if times > MOST_ROWS:
+        raise InvalidValue(f"--repeat {times} is too large", expected=f"{MOST_ROWS} at most")
     return [
         _variation(workflow, catalog, lambda seed, at=at: (seed + at) % (Seed.LARGEST + 1))  # type: ignore[misc]
         for at in range(times)
@@ -160,84 +155,6 @@ def _written(node: NodeEntry, port: str, default: Any) -> Any:
     return None if is_link(written) else read_literal(written)
 
 
-Row = dict[str, str]
-"""Texts of parameters, or of inputs (``node.input``), by the names of the columns."""
-_LARGEST_TABLE = 64 << 20
-_DELIMITERS = ",;\t"
-_SHOWN = 20
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read a table: CSV with a line of column names, or a JSON object per line (.jsonl).
-
-    An empty cell of a CSV file, and null in JSON, leaves the value of the workflow.
-
-    Raises:
-        InvalidFile: It can't be read, is too large or is no such table.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_TABLE:
-            raise _bad_table(path, "it is larger than 64 MiB")
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise _bad_table(path, str(error.strerror or error)) from error
-    except UnicodeDecodeError as error:
-        raise _bad_table(path, "it is not UTF-8 text") from error
-    lines = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson") else _csv_rows
-    rows = list(lines(path, text))
-    if not rows:
-        raise _bad_table(path, "it has no rows")
-    if len(rows) > _MOST:
-        raise _bad_table(path, f"it has more than {_MOST} rows")
-    return rows
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    head = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=head.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = [name.strip() for name in next(reader, [])]
-        if not all(columns) or len(set(columns)) < len(columns):
-            raise _bad_table(path, "its first line does not name each column once")
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) > len(columns):
-                raise _bad_table(
-                    path, f"line {reader.line_num} has more cells than there are columns"
-                )
-            yield {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
-    except csv.Error as error:
-        raise _bad_table(path, f"line {reader.line_num}: {error}") from error
-
-
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    # Not `splitlines`: JSON may have other ends of lines inside a text, such as U+2028.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise _bad_table(path, f"line {number} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise _bad_table(path, f"line {number} is not a JSON object")
-        yield {
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in row.items()
-            if value is not None
-        }
-
-
-def _bad_table(path: Path, reason: str) -> InvalidFile:
-    return InvalidFile(
-        f"{format_path(path)} cannot be read as a table: {reason}",
-        expected="CSV with the names of the columns first, or a JSON object per line (.jsonl)",
-        hint="Columns are parameters of the workflow, or inputs such as `sampler.seed`.",
-    )
-
-
 Prepared = TypeVar("Prepared")
 
 
@@ -255,6 +172,7 @@ def by_row(
     Raises:
         InvalidWorkflow: Lists what is wrong, with the numbers of the rows.
     """
+    check_columns(rows, workflow)
     prepared, problems = [], []
     for number, row in enumerate(rows, 1):
         parameters = {name: text for name, text in row.items() if name in workflow.parameters}
@@ -267,10 +185,8 @@ def by_row(
         try:
             prepared.append(prepare(values))
         except InvalidWorkflow as error:
-            problems += [
-                replace(each, message=f"row {number}: {each.message}") for each in error.problems
-            ]
-            if len(problems) >= _SHOWN:
+            problems += row_problems(number, error)
+            if len(problems) >= MOST_PROBLEMS:
                 break
     if problems:
         raise InvalidWorkflow(problems)

@@ -200,6 +200,13 @@ def count(name: str, answer: Reply) -> int:
     return number
 
 
+def raw(answer: Reply, media_type: str) -> bytes:
+    """Return the bytes of an answer whose type begins like this."""
+    if not answer.headers.get("content-type", "").startswith(media_type):
+        raise unexpected_answer(answer)
+    return answer.body
+
+
 def picture(answer: Reply) -> bytes:
     """Return the small image in an answer."""
     if answer.headers.get("content-type") != _PICTURE:

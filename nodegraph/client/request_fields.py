@@ -38,6 +38,8 @@ class Saved:
 
 
 AnyFile = OutputFile | Upload
+AnyResults = OutputFile | str | Iterable[OutputFile | str]
+AnyRows = str | Sequence[Mapping[str, Any]]
 AnyWorkflow = Mapping[str, Any] | AsDocument | Saved
 End = Literal["first", "last"]
 SomeJobs = JobSummary | str | Iterable[JobSummary | str] | None
@@ -161,10 +163,17 @@ class ArtifactFilter(TypedDict, total=False):
     Attributes:
         job: Only files of this job.
         kind: Only files of this kind, for example ``image``.
-        text: Words that must all occur in the file's name, its node's name, or the name, tags,
-            texts and parameters of its job.
+        text: Words that must all occur in the file's name, its node's name, its tags or note, or
+            the name, tags, texts and parameters of its job. It may contain terms, such as
+            ``model:sdxl stars:3 size:512x512``.
         created_after, created_before: Unix times; only the first is included.
         distinct: Only the newest of several files with the same bytes.
+        stars: At least so many.
+        tag: A tag, or several that it must all have.
+        board: Id of its board.
+        model: Part of the name of a model that made it.
+        seed, width, height: Values that it was made with.
+        trashed: Only what is in the trash; otherwise only what is not.
     """
 
     job: JobSummary | str | None
@@ -173,6 +182,48 @@ class ArtifactFilter(TypedDict, total=False):
     created_after: float | None
     created_before: float | None
     distinct: bool | None
+    stars: int | None
+    tag: str | Sequence[str] | None
+    board: str | None
+    model: str | None
+    seed: int | None
+    width: int | None
+    height: int | None
+    trashed: bool | None
+
+
+class LibraryChange(TypedDict, total=False):
+    """A change of what is noted about results.
+
+    Attributes:
+        stars: 0 to 5.
+        add_tags, remove_tags: Tags, whatever the case of their letters.
+        note: Any text; None removes it.
+        board: Id of a board; None takes the results off their boards.
+    """
+
+    stars: int
+    add_tags: Sequence[str]
+    remove_tags: Sequence[str]
+    note: str | None
+    board: str | None
+
+
+class GridFields(TypedDict, total=False):
+    """How results are combined in one image.
+
+    Attributes:
+        column_labels, row_labels: Texts above the columns and before the rows.
+        title: Text above them all.
+        cell: Side of the square that each image fits into, 16 to 1024 pixels; 512 if not given.
+        format: ``png`` if not given.
+    """
+
+    column_labels: Sequence[str]
+    row_labels: Sequence[str]
+    title: str
+    cell: int
+    format: Literal["png", "webp", "jpeg"]
 
 
 class RetentionChange(TypedDict, total=False):
@@ -230,3 +281,9 @@ def ids_of(jobs: SomeJobs) -> tuple[str, ...] | None:
     if isinstance(jobs, (JobSummary, str)):
         return (id_of(jobs),)
     return tuple(map(id_of, jobs))
+
+
+def digests_of(results: AnyResults) -> list[str]:
+    """Return the digests of results that are given as output files or digests, each once."""
+    several = [results] if isinstance(results, (OutputFile, str)) else results
+    return list(dict.fromkeys(each if isinstance(each, str) else each.digest for each in several))

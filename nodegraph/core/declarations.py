@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.links import is_link, parse_target, read_link
+from nodegraph.core.links import is_link, parse_target, read_link, read_literal
 from nodegraph.core.literals import parse_literal
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import input_names, node_spec
@@ -72,6 +72,29 @@ def with_texts(
     if problems:
         raise InvalidWorkflow(problems)
     return workflow.with_inputs(values)
+
+
+def parameter_values(
+    workflow: Workflow, catalog: Catalog, texts: Mapping[str, str]
+) -> tuple[Workflow, dict[str, Any]]:
+    """Values of parameters that are given as text, each read as its input's type.
+
+    Returns:
+        The workflow, with links where texts such as ``{"from": "node.port"}`` are links, and the
+        other values by parameter.
+    Raises:
+        InvalidWorkflow: Names that lead nowhere, texts that don't fit; all of them.
+    """
+    values: dict[str, Any] = {}
+    filled = with_texts(workflow, catalog, parameters=texts)
+    for name in texts:
+        node, port = parse_target(workflow.parameters[name].input)
+        written = filled.nodes[node].inputs[port]
+        if is_link(written):
+            workflow = workflow.with_inputs({f"{node}.{port}": read_link(written)})
+        else:
+            values[name] = read_literal(written)
+    return workflow, values
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,15 @@ from nodegraph.server.access.authentication import Authenticator
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.content.artifacts.artifact_files import SharedArtifacts
-from nodegraph.server.content.artifacts.artifacts import ArtifactSharing
+from nodegraph.server.content.artifacts.annotations import (
+    LIBRARY_FILE,
+    LIBRARY_LOCK,
+    LIBRARY_SCHEMA,
+    LIBRARY_TABLES,
+    ResultLibrary,
+    open_library,
+)
+from nodegraph.server.content.artifacts.artifact_files import ArtifactSharing, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.editor import Editor
 from nodegraph.server.content.files.shared_files import (
@@ -263,6 +270,17 @@ class Services:
             files, open_shared_tables(queue, SHARED_SCHEMA, SHARED_MIGRATIONS, SCHEMA_LOCK)
         )
 
+    def _open_library(self) -> ResultLibrary:
+        """What people note about results: where the queue is, as servers share both."""
+        queue, file = self.server.queue, self.home / LIBRARY_FILE
+        if queue is None:
+            return open_library(file)
+        if file.exists():
+            _LOG.warning("the library in %s is not used: the queue is %s", file, queue)
+        return ResultLibrary(
+            open_shared_tables(queue, LIBRARY_SCHEMA, LIBRARY_TABLES, LIBRARY_LOCK)
+        )
+
     async def _open_stores(self, opened: AsyncExitStack) -> None:
         shared = await self.run_in_thread(self._open_shared)
         if shared is not None:
@@ -280,6 +298,7 @@ class Services:
             self.queue,
             self._given_folders,
             thumbnails,
+            await self.run_in_thread(self._open_library),
             others,
         )
         opened.callback(self.artifacts.close)
@@ -413,7 +432,7 @@ class Services:
         )
 
     def _sharing(self, tail: EventTail) -> ArtifactSharing:
-        sharing = ArtifactSharing(self.artifacts)
+        sharing = ArtifactSharing(self.artifacts.share, self.artifacts.retry_missing)
         tail.listen(sharing.handle_events)
         return sharing
 

@@ -99,6 +99,7 @@ class Retention(_Part):
         failed_seconds, failed_count: The same limits for failed jobs.
         upload_seconds: Seconds after which an unused upload is deleted.
         upload_bytes: Bytes of all uploads together; the least recently used are deleted first.
+        trash_days: Days after which results in the trash are deleted.
         every: Seconds between two cleanups.
     """
 
@@ -108,6 +109,7 @@ class Retention(_Part):
     failed_count: Count | None = 10_000
     upload_seconds: Seconds | None = 30 * _DAY
     upload_bytes: Bytes = 20 << 30
+    trash_days: Annotated[float, NUMBER, Field(ge=0, le=100_000)] | None = 30.0
     every: Seconds = 3_600.0
 
 

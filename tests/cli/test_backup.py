@@ -14,6 +14,7 @@ import pytest
 from nodegraph.jobs.queue import JobQueue, QueueReader
 from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
+from nodegraph.server.content.artifacts.annotations import open_library
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
@@ -169,7 +170,13 @@ def test_in_another_folder_jobs_find_their_files(cli: Cli, tmp_path: Path) -> No
     thumbnails = Thumbnails(other / "cache" / "thumbnails", pixels=1_000_000)
     with JobQueue(other / "queue.sqlite", synced=False) as queue:
         with closing(
-            Artifacts(other / "artifacts.sqlite", queue, [other / "outputs"], thumbnails)
+            Artifacts(
+                other / "artifacts.sqlite",
+                queue,
+                [other / "outputs"],
+                thumbnails,
+                open_library(other / "library.sqlite"),
+            )
         ) as artifacts:
             (artifact,) = artifacts.page(ArtifactFilter()).artifacts
             with artifacts.open(artifact).file as file:

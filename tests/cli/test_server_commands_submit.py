@@ -226,7 +226,12 @@ def test_a_job_is_submitted_for_each_row(cli: Cli, server: Asked) -> None:
     done = cli("submit", "wf.json", "--rows", "rows.csv", "--tag", "table", "--key", "k")
     jobs = [server.client.get(job) for job in server.client.list()]
     assert sorted(done.out.splitlines()) == sorted(job.id for job in jobs)
-    assert {job.tags for job in jobs} == {("table",)}
+    assert {job.tags[0] for job in jobs} == {"table"}
+    (group,) = {job.tags[1] for job in jobs}
+    assert f"queue clear --tag {group}" in done.err
+    table = cli("submit", "wf.json", "--rows", "rows.csv", "--tag", "table", "--key", "k", "--json")
+    assert table.json["group"] == group
+    assert [job["id"] for job in table.json["jobs"]] == done.out.splitlines()
     documents: list[Any] = [server.client.workflow(job) for job in jobs]
     values = [document["nodes"]["two"]["inputs"]["value"] for document in documents]
     assert sorted(values) == [3, 4, 5]

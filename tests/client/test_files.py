@@ -15,13 +15,14 @@ from nodegraph.client import (
     Client,
     ConnectionLost,
     JobFailed,
+    NotFound,
     OutputFile,
     Retries,
     ServerError,
     WrongDigest,
 )
 from nodegraph.client.downloads import safe_name
-from nodegraph.errors import InvalidValue, OutputError
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, OutputError
 from tests.client.support import (
     ONCE,
     Proxy,
@@ -34,7 +35,7 @@ from tests.client.support import (
 )
 from tests.messages import raises
 from tests.server.hosting import Hosted, workflow
-from tests.server.resources import digest_of
+from tests.server.resources import digest_of, opened, picture
 from tests.server.talking import Worker
 
 BIG = os.urandom(300_000)
@@ -286,3 +287,48 @@ def test_any_name_is_made_safe(name: str) -> None:
     assert safe.isprintable() or all(ord(letter) > 0x9F for letter in safe if letter < " ")
     assert len(safe.encode()) <= 190
     assert safe_name(safe) == safe
+
+
+def test_the_library_is_kept(either: Any, server: Hosted, worker: Worker, client: Client) -> None:
+    gave(server, worker, client, **{f"kept{at}": b"library %d" % at for at in range(3)})
+    files = [each for each in client.artifacts() if each.name.startswith("kept")]
+    board = either.library.add_board(f"Covers of {type(either).__name__} {os.urandom(3).hex()}")
+    assert either.library.change(files, stars=4, add_tags=["Cat"], board=board.id) == 3
+    assert either.library.change([files[0].digest], note="mine") == 1
+    found = list(either.artifacts(stars=4, tag="cat", board=board.id, text='"mine"'))
+    assert [(each.digest, each.note, each.tags) for each in found] == [
+        (files[0].digest, "mine", ("Cat",))
+    ]
+    assert [each.count for each in either.library.tags() if each.tag == "Cat"] == [3]
+    assert either.library.rename_board(board, f"{board.name} too").count == 3
+    assert either.library.trash(files[:2]) == 2
+    assert len(list(either.artifacts(trashed=True))) == 2
+    assert either.library.restore(files[0]) == 1
+    assert either.library.empty_trash() == 1
+    either.library.delete_board(board)
+    assert board.id not in {each.id for each in either.library.boards()}
+    with pytest.raises(NotFound):
+        either.library.change("0" * 64, stars=1)
+    for file in (files[0], files[2]):
+        either.delete_artifact(file)
+
+
+def test_a_grid_and_a_frame(either: Any, server: Hosted, worker: Worker, client: Client) -> None:
+    job = client.submit(workflow())
+    finished(server, worker, job.id, {"grid.png": picture(30, 20, color=(7, 7, 7))})
+    (file,) = client.get(job).files
+    data = either.library.grid([[file, None]], column_labels=["a", "b"], format="png")
+    assert opened(data).width > 60
+    with pytest.raises(InvalidFile):
+        either.library.frame(file, index=0)
+
+
+def test_a_job_for_each_row(either: Any) -> None:
+    group = either.submit_rows(workflow(), "b\n4\n5\n", tags=["sums"])
+    jobs = [either.get(job) for job in group.jobs]
+    assert [job.parameters for job in jobs] == [{"b": 4}, {"b": 5}]
+    assert all(job.tags == ("sums", group.group) for job in jobs)
+    assert {job.id for job in either.list(tag=group.group)} == set(group.jobs)
+    with pytest.raises(InvalidWorkflow):
+        either.submit_rows(workflow(), [{"b": 1}, {"c": 2}])
+    assert either.queue.clear(tag=group.group) == 2

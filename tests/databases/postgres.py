@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from nodegraph.jobs.queue.postgres.schema import SCHEMA
+from nodegraph.server.content.artifacts.annotations import LIBRARY_SCHEMA
 from nodegraph.server.content.files.shared_files import SHARED_SCHEMA as FILES_SCHEMA
 
 _SETTINGS = (
@@ -102,7 +103,7 @@ class PostgresServer:
         # To empty one takes less than to make one.
         name = self._free.pop() if self._free else f"n{os.urandom(6).hex()}"
         if name in self._made:
-            for schema in (SCHEMA, FILES_SCHEMA):
+            for schema in (SCHEMA, FILES_SCHEMA, LIBRARY_SCHEMA):
                 self.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE", name)
         else:
             self.execute(f"CREATE DATABASE {name}")

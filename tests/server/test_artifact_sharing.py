@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from threading import Event
-from typing import cast
 
 from nodegraph.jobs.queue import JobEvent
-from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.content.artifacts.artifacts import ArtifactSharing
+from nodegraph.server.content.artifacts.artifact_files import ArtifactSharing
 
 _LONG = 20.0
 _NEWS = JobEvent(
@@ -33,7 +31,7 @@ class _Counted:
 def test_a_cancellation_at_the_moment_of_news_is_heard() -> None:
     async def scenario() -> bool:
         artifacts = _Counted()
-        sharing = ArtifactSharing(cast(Artifacts, artifacts))
+        sharing = ArtifactSharing(artifacts.share, artifacts.look_again)
         running = asyncio.ensure_future(sharing.run())
         await asyncio.to_thread(artifacts.looked.wait, _LONG)
         for _ in range(10):  # until it waits for news

@@ -18,14 +18,14 @@ from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
+from nodegraph.server.content.artifacts.annotations import open_library
 from nodegraph.server.content.artifacts.catalogue import (
     MIGRATIONS,
     Catalogue,
     CatalogueFile,
-    JobWords,
     catalogue_format,
-    parse_search,
 )
+from nodegraph.server.content.artifacts.search import JobWords, parse_search
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
@@ -59,7 +59,11 @@ def artifacts(tmp_path: Path, queue: JobQueue, outputs: Path) -> Iterator[Artifa
 
 def made(home: Path, queue: JobQueue, outputs: Path) -> Artifacts:
     return Artifacts(
-        home / "artifacts.sqlite", queue, [outputs], Thumbnails(home / "cache" / "thumbnails")
+        home / "artifacts.sqlite",
+        queue,
+        [outputs],
+        Thumbnails(home / "cache" / "thumbnails"),
+        open_library(home / "library.sqlite"),
     )
 
 
@@ -463,7 +467,7 @@ def test_the_same_bytes_are_listed_once_where_that_is_asked_for(
 
     assert listed() == [("a", 1), ("2.png", 3)]
     # The newest of those that match stands for them.
-    assert listed(words=["job 1"]) == [("1.png", 3)]
+    assert listed(terms=[("word", "job 1")]) == [("1.png", 3)]
     assert listed(job=jobs[0].id) == [("0.png", 3)]
     queue.delete(jobs[2].id).result()
     queue.delete(jobs[0].id).result()
@@ -530,6 +534,7 @@ def test_an_older_catalogue_takes_a_file_that_was_known_for_one_that_was_there(
     older = made(tmp_path, queue, outputs)
     assert len(older.page(ArtifactFilter()).artifacts) == 2
     older.close()
+    without_search(tmp_path / "artifacts.sqlite")
     with closing(sqlite3.connect(tmp_path / "artifacts.sqlite")) as connection:
         connection.execute("ALTER TABLE uses DROP COLUMN existed")
         connection.execute("PRAGMA user_version = 2")
@@ -537,6 +542,105 @@ def test_an_older_catalogue_takes_a_file_that_was_known_for_one_that_was_there(
     found = artifacts.page(ArtifactFilter()).artifacts
     assert [each.made_by for each in found] == [jobs[0].id] * 2
     artifacts.close()
+
+
+def without_search(path: Path) -> None:
+    """Take a catalogue back to version 3, which had nothing of `ADD_SEARCH`."""
+    with closing(sqlite3.connect(path)) as connection:
+        for what, name in connection.execute(
+            "SELECT type, name FROM sqlite_master WHERE name IN ('facts', 'marks', 'mark_tags',"
+            " 'use_facts_removed', 'files_by_width', 'files_by_height') ORDER BY type DESC"
+        ).fetchall():
+            connection.execute(f"DROP {what} {name}")
+        connection.execute("PRAGMA user_version = 3")
+
+
+SAMPLED: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "A cat",
+    "parameters": {"seed": "sample.seed"},
+    "nodes": {
+        "load": {"type": "LoadModel", "inputs": {"model": "sdxl/Base.safetensors"}},
+        "lora": {"type": "ApplyLora", "inputs": {"model": {"from": "load"}, "lora": "ink"}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {"model": {"from": "lora"}, "seed": 5, "steps": 20, "sampler": "euler"},
+        },
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "sample"}}},
+        "other": {"type": "KSampler", "inputs": {"seed": 77, "steps": 30, "sampler": "ddim"}},
+        "second": {"type": "SaveImage", "inputs": {"image": {"from": "other"}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("model:sdxl", ["a"]),
+        ("model:BASE model:ink", ["a"]),
+        ("seed:9", ["a"]),
+        ("seed:5", []),
+        ("seed:77", ["b"]),
+        ("steps:20 sampler:Euler", ["a"]),
+        ("steps:20 sampler:ddim", []),
+        ("steps:30", ["b"]),
+        ("size:8x6", ["a"]),
+        ("width:8", ["a"]),
+        ("cat", ["b", "a"]),
+    ],
+)
+@pytest.mark.parametrize("is_older", [False, True])
+def test_results_are_found_by_what_made_them(
+    tmp_path: Path, queue: JobQueue, outputs: Path, text: str, names: list[str], is_older: bool
+) -> None:
+    files = [
+        written(outputs / "a", PICTURE, width=8, height=6),
+        written(outputs / "b", b"b", node="second"),
+    ]
+    finished(queue, files, workflow=SAMPLED, parameters={"seed": 9})
+    if is_older:
+        earlier = made(tmp_path, queue, outputs)
+        numbers = [each.number for each in earlier.page(ArtifactFilter()).artifacts]
+        earlier.close()
+        without_search(tmp_path / "artifacts.sqlite")
+    artifacts = made(tmp_path, queue, outputs)
+    if is_older:
+        assert [each.number for each in artifacts.page(ArtifactFilter()).artifacts] == numbers
+    found = artifacts.page(ArtifactFilter(terms=parse_search(text))).artifacts
+    assert [Path(each.path).name for each in found] == names
+    artifacts.close()
+
+
+def test_old_results_are_found_behind_many_new_ones(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodegraph.server.content.artifacts.catalogue._WINDOW", 3)
+    for at in range(12):
+        document = {**SAMPLED, "title": f"Number {at}"}
+        file = written(outputs / f"{at}", b"%d" % at, width=at, height=7)
+        finished(queue, [file], workflow=document, parameters={"seed": at % 4})
+
+    def names(text: str, limit: int = 100, **which: Any) -> list[str]:
+        found: list[str] = []
+        cursor = None
+        while True:
+            chosen = ArtifactFilter("ann", terms=parse_search(text), **which)
+            page = artifacts.page(chosen, limit=limit, cursor=cursor)
+            found += [Path(each.path).name for each in page.artifacts]
+            cursor = page.next
+            if cursor is None:
+                return found
+
+    every = [str(at) for at in reversed(range(12))]
+    for limit in (1, 2, 5, 100):
+        assert names("seed:2", limit) == ["10", "6", "2"]
+        assert names("model:sdxl", limit) == every
+        assert names("model:sdxl seed:1 width:1", limit) == ["1"]
+        assert names("width:9", limit, distinct=True) == ["9"]
+        assert names('"number 3"', limit) == ["3"]
+        assert names("height:7 number", limit) == every
+        assert names("stars:0", limit) == every
+        assert names("stars:1", limit) == []
 
 
 def test_what_a_job_wrote_before_it_failed_stays_listed(
@@ -606,7 +710,7 @@ def test_what_jobs_gave_is_found_by_words(
         tags=["draft"],
     )
     finished(queue, [written(outputs / "other.txt", b"x", node="n")], name="another")
-    found = artifacts.page(ArtifactFilter(words=parse_search(text))).artifacts
+    found = artifacts.page(ArtifactFilter(terms=parse_search(text))).artifacts
     assert (DIGEST in {item.digest for item in found}) is is_found
     if text:
         assert len(found) == is_found
@@ -617,8 +721,8 @@ def test_a_parameters_value_is_found_and_not_what_it_replaces(
 ) -> None:
     values = {"prompt": "a green pear", "seed": 3}
     finished(queue, [written(outputs / "a", b"a")], workflow=ASKED, parameters=values)
-    assert artifacts.page(ArtifactFilter(words=["pear"])).artifacts
-    assert not artifacts.page(ArtifactFilter(words=["äpple"])).artifacts
+    assert artifacts.page(ArtifactFilter(terms=[("word", "pear")])).artifacts
+    assert not artifacts.page(ArtifactFilter(terms=[("word", "äpple")])).artifacts
 
 
 def test_odd_texts_are_kept_and_looked_for(
@@ -629,8 +733,8 @@ def test_odd_texts_are_kept_and_looked_for(
         data = bytes([at])
         finished(queue, [written(outputs / f"{at}", data)], workflow=document)
         assert artifacts.find(digest_of(data), None)
-    assert len(artifacts.page(ArtifactFilter(words=parse_search("ZERO half"))).artifacts) == 1
-    artifacts.page(ArtifactFilter(words=parse_search("\ud800 \0")))
+    assert len(artifacts.page(ArtifactFilter(terms=parse_search("ZERO half"))).artifacts) == 1
+    artifacts.page(ArtifactFilter(terms=parse_search("\ud800 \0")))
 
 
 def test_artifacts_of_a_time_are_found(tmp_path: Path, outputs: Path) -> None:
@@ -728,7 +832,7 @@ def test_a_catalogue_of_the_first_version_is_made_anew(
     first = replace(catalogue_format(), migrations=MIGRATIONS[:1])
     Database(path, first).close()
     artifacts = made(tmp_path, queue, outputs)
-    (found,) = artifacts.page(ArtifactFilter(words=["apple"])).artifacts
+    (found,) = artifacts.page(ArtifactFilter(terms=[("word", "apple")])).artifacts
     assert (found.width, found.job_name) == (8, "An apple")
     artifacts.close()
 
@@ -757,7 +861,7 @@ def test_what_was_deleted_is_not_entered_again_by_a_server_that_read_it_before(
         artifacts = made(tmp_path, queue, outputs)
         digest = digest_of(b"a")
         artifacts.delete(artifacts.find_all(digest, None, None))
-        words = {each.id: JobWords("", "") for each in page.entries}
+        words = {each.id: JobWords("", "", {}) for each in page.entries}
         assert page.entries
         assert not slow.enter(page.entries, words, queue.identity, page.last, after=known)
         assert slow.entries(digest, None) == []

@@ -10,6 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import Counts
 from nodegraph.server.content.artifacts import ArtifactFilter
+from nodegraph.server.content.artifacts.annotations import AnnotationChange
 from nodegraph.server.operations.cleanup import Cleanup, CleanupReport
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
@@ -182,5 +183,53 @@ def test_the_rounds_come_by_themselves(home: Path) -> None:
                 await asyncio.sleep(0.01)
             task.cancel()
             await asyncio.wait([task])
+
+    run(test())
+
+
+def test_results_about_which_something_was_noted_outlive_the_others(home: Path) -> None:
+    async def test() -> None:
+        clocks = Clocks()
+        async with opened(home, clocks, count=1, trash_days=None) as (services, upkeep):
+            digests = []
+            for at in range(5):
+                file = written(services.outputs / f"{at}.png", picture(color=(at, 0, 0)))
+                finished(services.queue, [file])
+                digests.append(file["digest"])
+            noted = AnnotationChange(stars=5)
+            assert services.artifacts.annotate(digests[:2], None, noted) == 2
+            assert await upkeep.round() == CleanupReport(jobs=2, artifacts=2)
+            left = services.artifacts.page(ArtifactFilter()).artifacts
+            assert [Path(each.path).name for each in left] == ["4.png", "1.png", "0.png"]
+            assert await upkeep.round() == CleanupReport()
+            services.artifacts.annotate(digests[:1], None, AnnotationChange(stars=0))
+            assert await upkeep.round() == CleanupReport(jobs=1, artifacts=1)
+
+    run(test())
+
+
+def test_the_trash_is_emptied_after_some_days(home: Path) -> None:
+    async def test() -> None:
+        clocks = Clocks()
+        async with opened(home, clocks, seconds=None, trash_days=3) as (services, upkeep):
+            files = [
+                written(services.outputs / f"{at}.png", picture(color=(at, 0, 0)))
+                for at in range(2)
+            ]
+            for file in files:
+                finished(services.queue, [file])
+            services.artifacts.library._clock = lambda: clocks.wall
+            artifacts = services.artifacts
+            artifacts.annotate([files[0]["digest"]], None, AnnotationChange(stars=5))
+            assert artifacts.trash([files[0]["digest"]], None) == 1
+            clocks.go(2 * DAY)
+            assert await upkeep.round() == CleanupReport()
+            assert artifacts.trash([files[1]["digest"]], None) == 1
+            clocks.go(2 * DAY)
+            assert await upkeep.round() == CleanupReport(trashed=1)
+            assert not (services.outputs / "0.png").exists()
+            assert artifacts.restore([files[1]["digest"]], None) == 1
+            (left,) = artifacts.page(ArtifactFilter()).artifacts
+            assert Path(left.path).name == "1.png"
 
     run(test())

@@ -18,6 +18,7 @@ from nodegraph.client.answers import (
     read_node_types,
 )
 from nodegraph.client.asynchronous.jobs import AsyncFileMethods, AsyncJobMethods
+from nodegraph.client.asynchronous.library import AsyncLibrary
 from nodegraph.client.asynchronous.models import AsyncModelDownloads, AsyncModelMethods
 from nodegraph.client.asynchronous.transport import AsyncClientPart, AsyncTransport
 from nodegraph.client.connection import SECONDS, connection_to
@@ -352,6 +353,7 @@ class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncModelMethods, AsyncSer
         queue: Job queue.
         settings: Settings of the server.
         model_downloads: Models of other sites, and their downloads to the server.
+        library: Stars, tags, notes and boards of results, and the trash.
     """
 
     def __init__(
@@ -373,6 +375,7 @@ class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncModelMethods, AsyncSer
         self.queue = AsyncQueue(channel)
         self.settings = AsyncSettings(channel)
         self.model_downloads = AsyncModelDownloads(channel)
+        self.library = AsyncLibrary(channel)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -15,6 +15,7 @@ from nodegraph.client.downloads import PartialFile, Progress, Pulled, output_fil
 from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
 from nodegraph.client.request_fields import (
     AnyFile,
+    AnyRows,
     AnyWorkflow,
     ArtifactFilter,
     End,
@@ -42,6 +43,7 @@ from nodegraph.client.shapes import (
     Event,
     InputFile,
     Job,
+    JobGroup,
     JobSummary,
     OutputFile,
     Upload,
@@ -292,6 +294,35 @@ class AsyncJobMethods(AsyncClientPart):
             seconds=PLAN_SECONDS if job.get("plan") else 0.0,
         )
         return parse_answer(JobSummary, await self._channel.send(request))
+
+    async def submit_rows(
+        self,
+        workflow: AnyWorkflow,
+        rows: AnyRows,
+        *,
+        key: str | None = None,
+        **job: Unpack[JobFields],
+    ) -> JobGroup:
+        """Submit a job for each row of a table: all of them, or none if a row has a problem.
+
+        Args:
+            workflow: See `submit`.
+            rows: Text of a CSV file with column names, or of one with a JSON object per line; or a
+                mapping for each row. Columns are parameters, or inputs such as ``sampler.seed``.
+            key: Idempotency key of them all. By default a new key.
+            job: See `JobFields`.
+        Raises:
+            InvalidWorkflow: A row cannot run; names the rows and columns.
+            TooManyRequests: The queue has no room for all of them.
+        """
+        request = json_request(
+            "POST",
+            f"{_JOBS}/rows",
+            {**request_body(workflow, job), "rows": rows},
+            headers={"Idempotency-Key": key or secrets.token_hex(16)},
+            seconds=PLAN_SECONDS,
+        )
+        return parse_answer(JobGroup, await self._channel.send(request))
 
     async def get(self, job: JobSummary | str) -> Job:
         """Return a job with its request and its result.

@@ -19,6 +19,7 @@ from nodegraph.client.answers import (
     read_node_types,
 )
 from nodegraph.client.blocking.jobs import FileMethods, JobMethods
+from nodegraph.client.blocking.library import Library
 from nodegraph.client.blocking.models import ModelDownloads, ModelMethods
 from nodegraph.client.blocking.transport import ClientPart, Transport
 from nodegraph.client.connection import SECONDS, connection_to
@@ -347,6 +348,7 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         queue: Job queue.
         settings: Settings of the server.
         model_downloads: Models of other sites, and their downloads to the server.
+        library: Stars, tags, notes and boards of results, and the trash.
     """
 
     def __init__(
@@ -368,6 +370,7 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         self.queue = Queue(channel)
         self.settings = Settings(channel)
         self.model_downloads = ModelDownloads(channel)
+        self.library = Library(channel)
 
     def __enter__(self) -> Client:
         return self

@@ -106,6 +106,7 @@ ENDED: frozenset[State] = frozenset({"finished", "failed", "cancelled"})
 JOB_ID = "job_01hzy3m7q8r9s0t1v2w3x4y5z6"
 JOBS = "/api/v1/jobs"
 DIGEST = "a5f0c2e6" * 8
+BOARD_ID = "board_1f8a0c2e"
 NodeName = Annotated[str, example("save")]
 
 
@@ -162,6 +163,11 @@ class Artifact(OutputFile):
         jobs: Number of jobs that output the same bytes.
         made_by: Job that made it. It differs from `job` if that job reused the file. None if that
             job is no longer stored or belongs to another client.
+        stars: 0 to 5.
+        tags: Tags in the library, in alphabetical order.
+        note: Note in the library; None if there is none.
+        board: Id of its board; None if it is on no board.
+        trashed: Unix time at which it was put into the trash; None if it is not there.
     """
 
     __pydantic_config__ = described("ArtifactEntry", is_open=False)
@@ -171,6 +177,61 @@ class Artifact(OutputFile):
     job_name: Annotated[str, example("An apple")] = field(default="", kw_only=True)
     jobs: Annotated[int, example(1)] = field(default=1, kw_only=True)
     made_by: Annotated[str | None, example(JOB_ID)] = field(default=None, kw_only=True)
+    stars: Annotated[int, example(4)] = field(default=0, kw_only=True)
+    tags: Annotated[tuple[str, ...], example(["cat"])] = field(default=(), kw_only=True)
+    note: Annotated[str | None, example("for the cover")] = field(default=None, kw_only=True)
+    board: Annotated[str | None, example(BOARD_ID)] = field(default=None, kw_only=True)
+    trashed: float | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board of results in the library.
+
+    Attributes:
+        client: Client that owns the board.
+        count: Number of results on it, without those in the trash.
+        cover: Digest of the newest result on it; None if there is none.
+        created: Unix time.
+    """
+
+    __pydantic_config__ = described("Board", is_open=False)
+
+    id: Annotated[str, example(BOARD_ID)]
+    name: Annotated[str, example("Covers")]
+    client: Annotated[str, example("studio")]
+    count: Annotated[int, example(12)]
+    cover: Annotated[str | None, example(DIGEST)]
+    created: Annotated[float, example(1.76e9)]
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag of the library.
+
+    Attributes:
+        count: Number of results that have it, without those in the trash.
+    """
+
+    __pydantic_config__ = described("TagCount", is_open=False)
+
+    tag: Annotated[str, example("cat")]
+    count: Annotated[int, example(12)]
+
+
+@dataclass(frozen=True, slots=True)
+class JobGroup:
+    """The jobs of a table, one for each row.
+
+    Attributes:
+        group: Tag of all of them, to list and cancel them by.
+        jobs: Their ids, in the order of the rows.
+    """
+
+    __pydantic_config__ = described("JobGroup", is_open=False)
+
+    group: Annotated[str, example("rows-4f0c2e6a91d3")]
+    jobs: Annotated[tuple[str, ...], example([JOB_ID])]
 
 
 @dataclass(frozen=True, slots=True)

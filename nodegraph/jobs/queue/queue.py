@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from threading import RLock
@@ -426,10 +426,24 @@ class JobQueue(QueueView):
         """Delete all ended jobs that match; how many. Takes a while."""
         return self._delete_all(lambda connection: retention.matching(connection, which))
 
-    def prune(self, rules: RetentionRules | None = None, now: float | None = None) -> int:
-        """Delete the ended jobs that aren't to be kept; how many. Takes a while."""
+    def prune(
+        self,
+        rules: RetentionRules | None = None,
+        now: float | None = None,
+        *,
+        kept: Collection[str] = (),
+    ) -> int:
+        """Delete the ended jobs that aren't to be kept; how many. Takes a while.
+
+        Args:
+            kept: Ids of jobs that are kept whatever the rules say, and don't count for them.
+        """
         chosen, moment = rules or RetentionRules(), self._clock() if now is None else now
-        return self._delete_all(lambda connection: retention.excess(connection, chosen, moment))
+        with self._reading() as connection:
+            states = retention.states_of(connection, list(kept))
+        return self._delete_all(
+            lambda connection: retention.excess(connection, chosen, moment, states)
+        )
 
     def _delete_all(self, some: Callable[[Connection], Sequence[int]]) -> int:
         deleted = 0

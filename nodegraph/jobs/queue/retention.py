@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from nodegraph.jobs.queue.backend import Connection, placeholders
@@ -47,34 +48,60 @@ class RetentionRules:
     bytes: int | None = None
 
 
-def excess(connection: Connection, rules: RetentionRules, now: float) -> list[int]:
-    """Numbers of some of the jobs that aren't to be kept; none once all are gone."""
+def states_of(connection: Connection, ids: Sequence[str]) -> dict[int, State]:
+    """Numbers and states of the jobs of some ids."""
+    states: dict[int, State] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        query = f"SELECT number, state FROM jobs WHERE id IN ({placeholders(part)})"  # noqa: S608
+        states.update(dict(connection.execute(query, part).fetchall()))
+    return states
+
+
+def excess(
+    connection: Connection,
+    rules: RetentionRules,
+    now: float,
+    kept: Mapping[int, State] = MappingProxyType({}),
+) -> list[int]:
+    """Numbers of some of the jobs that aren't to be kept; none once all are gone.
+
+    Args:
+        kept: Numbers and states of jobs that are kept whatever the rules say.
+    """
     numbers: list[int] = []
+    # So many that some are left without those.
+    most = AT_ONCE + len(kept)
     for states, seconds, count in (
         (("finished", "cancelled"), rules.seconds, rules.count),
         (("failed",), rules.failed_seconds, rules.failed_count),
     ):
         if seconds is not None:
             for state in states:
-                numbers += _numbers(connection, _OLD, (state, now - seconds, AT_ONCE))
+                numbers += _numbers(connection, _OLD, (state, now - seconds, most))
         if count is not None:
-            numbers += _beyond(connection, states, count)
+            numbers += _beyond(connection, states, count, kept)
     if rules.bytes is not None:
-        values = {"bytes": rules.bytes, "limit": AT_ONCE}
+        values = {"bytes": rules.bytes, "limit": most}
         numbers += [number for (number,) in connection.execute(_LARGE, values)]
-    return list(dict.fromkeys(numbers))[:AT_ONCE]
+    return [number for number in dict.fromkeys(numbers) if number not in kept][:AT_ONCE]
 
 
-def _beyond(connection: Connection, states: Sequence[str], count: int) -> list[int]:
-    """The oldest, of states together, as far as they are more than so many."""
+def _beyond(
+    connection: Connection, states: Sequence[str], count: int, kept: Mapping[int, State]
+) -> list[int]:
+    """The oldest, of states together, as far as they are more than so many besides the kept."""
     query = f"SELECT coalesce(sum(count), 0) FROM tallies WHERE state IN ({placeholders(states)})"  # noqa: S608
     (total,) = connection.execute(query, states).fetchone()
-    limit = min(int(total) - count, AT_ONCE)
+    ours = sum(state in states for state in kept.values())
+    limit = min(int(total) - ours - count, AT_ONCE)
     if limit <= 0:
         return []
+    wanted, limit = limit, limit + ours
     query = " UNION ALL ".join([_OLDEST] * len(states)) + " ORDER BY number LIMIT ?"
     values = [value for state in states for value in (state, limit)]
-    return _numbers(connection, query, (*values, limit))
+    numbers = _numbers(connection, query, (*values, limit))
+    return [number for number in numbers if number not in kept][:wanted]
 
 
 def matching(connection: Connection, which: JobFilter) -> list[int]:

@@ -211,6 +211,17 @@ class Dispatcher:
             self._claims.claim_submitted()
         return submitted
 
+    def submit_all(self, submissions: Sequence[Submission]) -> Future[list[Submitted]]:
+        """Put several jobs of one client into the queue, or none, and claim the first.
+
+        Raises:
+            InvalidValue: See `JobQueue.submit_all`, whose future is returned.
+        """
+        submitted = self._queue.submit_all(submissions)
+        if any(not each.held for each in submissions):
+            self._claims.claim_submitted()
+        return submitted
+
     def wake(self) -> None:
         """Look whether there are jobs for idle workers, for a reason that no event tells."""
         self._claims.note_reason()

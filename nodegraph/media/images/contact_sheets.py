@@ -6,19 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue, at_port
 from nodegraph.media.images.colors import color_levels
 from nodegraph.media.images.memory_checks import check_memory, sheet_bytes
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
     from PIL.ImageDraw import ImageDraw
     from torch import Tensor
 
 MAX_PIXELS = 2**28
 MAX_CAPTION = 500
 """Letters of a caption that are looked at; more never fit."""
+SheetFormat = Literal["png", "webp", "jpeg"]
 PAPER, INK = "#ffffff", "#1f2328"
 
 
@@ -85,45 +87,82 @@ def contact_sheet(
     """
     import numpy as np
     import torch
-    from PIL import Image, ImageDraw
 
     from nodegraph.media.images.images import to_pil
 
-    labels = (labels or AxisLabels()).without_line_breaks()
-    captions = _lines(captions)
     count = sum(map(len, images))
     if not count:
         raise InvalidValue("there are no images to combine", port="images")
+    labels = (labels or AxisLabels()).without_line_breaks()
     labels.check(count)
     sizes = [image.shape[1:3] for image in images if len(image)]
     cell = max(width for _, width in sizes), max(height for height, _ in sizes)
-    plan = _Layout.of(count, cell, columns, gap, labels, has_captions=any(captions))
+    layout = _Layout.of(count, cell, columns, gap, labels, has_captions=any(_lines(captions)))
     with at_port("images"):
         pictures = [to_pil(item) for image in images for item in image]
-    sheet = Image.new("RGB", plan.whole, _rgb(paper, "background"))
-    write = partial(_write, line=plan.line, ink=_rgb(ink, "text_color"))
-    draw = ImageDraw.Draw(sheet)
-    for index, picture in enumerate(pictures):
-        left, top = plan.cell_corner(index)
-        corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
-        # Transparent images show the paper.
-        mask = picture if picture.mode == "RGBA" else None
-        sheet.paste(picture.convert("RGB"), corner, mask)
-        if index < len(captions) and captions[index]:
-            write(draw, captions[index], (left, top + cell[1]), cell[0])
-    for column, text in enumerate(labels.columns[: plan.columns]):
-        write(draw, text, (plan.cell_corner(column)[0], plan.head - plan.line - gap), cell[0])
-    for row, text in enumerate(labels.rows[: plan.rows]):
-        top = plan.cell_corner(row * plan.columns)[1] + (cell[1] - plan.line) // 2
-        write(draw, text, (plan.side - plan.room - gap, top), plan.room)
-    write(draw, labels.column_title, (plan.side, 0), plan.size[0])
-    if labels.row_title:
-        upright = Image.new("RGB", (plan.size[1], plan.line), _rgb(paper, "background"))
-        write(ImageDraw.Draw(upright), labels.row_title, (0, 0), plan.size[1])
-        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, plan.head))
+    sheet = _draw(pictures, layout, cell, gap, _lines(captions), labels, paper, ink)
     values = np.asarray(sheet).astype(np.float32)
     values /= np.float32(255)
     return torch.from_numpy(values)[None]
+
+
+def labeled_sheet(
+    rows: Sequence[Sequence[Picture | None]], labels: AxisLabels, *, gap: int = 4
+) -> Picture:
+    """Arrange images in rows and columns with labels, without torch.
+
+    Args:
+        rows: Images, none where a cell is empty. There is at least one image.
+    Raises:
+        InvalidValue: The sheet is too large, or needs more memory than available.
+    """
+    columns = max(map(len, rows))
+    labels = labels.without_line_breaks()
+    pictures = [each for row in rows for each in (*row, *[None] * (columns - len(row)))]
+    there = [each for each in pictures if each is not None]
+    cell = max(each.width for each in there), max(each.height for each in there)
+    # Labels of wide, low images are as large as those of square ones.
+    line = _line_height(max(cell))
+    layout = _Layout.of(len(pictures), cell, columns, gap, labels, has_captions=False, line=line)
+    return _draw(pictures, layout, cell, gap, (), labels, PAPER, INK)
+
+
+def _draw(
+    pictures: Sequence[Picture | None],
+    layout: _Layout,
+    cell: tuple[int, int],
+    gap: int,
+    captions: Sequence[str],
+    labels: AxisLabels,
+    paper: str,
+    ink: str,
+) -> Picture:
+    from PIL import Image, ImageDraw
+
+    sheet = Image.new("RGB", layout.whole, _rgb(paper, "background"))
+    write = partial(_write, line=layout.line, ink=_rgb(ink, "text_color"))
+    draw = ImageDraw.Draw(sheet)
+    for index, picture in enumerate(pictures):
+        left, top = layout.cell_corner(index)
+        if picture is not None:
+            corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
+            # Transparent images show the paper.
+            mask = picture if picture.mode == "RGBA" else None
+            sheet.paste(picture.convert("RGB"), corner, mask)
+        if index < len(captions) and captions[index]:
+            write(draw, captions[index], (left, top + cell[1]), cell[0])
+    for column, text in enumerate(labels.columns[: layout.columns]):
+        corner = layout.cell_corner(column)[0], layout.head - layout.line - gap
+        write(draw, text, corner, cell[0])
+    for row, text in enumerate(labels.rows[: layout.rows]):
+        top = layout.cell_corner(row * layout.columns)[1] + (cell[1] - layout.line) // 2
+        write(draw, text, (layout.side - layout.room - gap, top), layout.room)
+    write(draw, labels.column_title, (layout.side, 0), layout.size[0])
+    if labels.row_title:
+        upright = Image.new("RGB", (layout.size[1], layout.line), _rgb(paper, "background"))
+        write(ImageDraw.Draw(upright), labels.row_title, (0, 0), layout.size[1])
+        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, layout.head))
+    return sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +196,9 @@ class _Layout:
         labels: AxisLabels,
         *,
         has_captions: bool,
+        line: int = 0,
     ) -> _Layout:
-        line = _line_height(cell[1])
+        line = line or _line_height(cell[1])
         below = line if has_captions else 0
         columns = sheet_columns(pictures, columns or len(labels.columns))
         size = sheet_size(pictures, (cell[0], cell[1] + below), columns=columns, gap=gap)

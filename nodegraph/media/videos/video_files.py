@@ -291,7 +291,7 @@ class OpenVideo:
         """
         shown, done = None, 0
         for at, frame in enumerate(self.frames()):
-            tick = at if frame.pts is None else round(self._time_of(frame.pts) * rate)
+            tick = at if frame.pts is None else round(self.time_of(frame.pts) * rate)
             while shown is not None and done < tick:
                 yield shown
                 done += 1
@@ -323,7 +323,7 @@ class OpenVideo:
         if self.container.format.name == "avi" and is_known:
             self._begin = (self.pictures.start_time or 0) + packet.pts - packet.dts
 
-    def _time_of(self, pts: int) -> Fraction:
+    def time_of(self, pts: int) -> Fraction:
         """Seconds since the first image."""
         return (pts - (self._begin or 0)) * _base(self.pictures)
 
@@ -335,12 +335,12 @@ class OpenVideo:
             return Fraction(0)
         # A Matroska may leave out how long images are shown.
         lasts = Fraction(0) if shown.has_length else 1 / self.rate
-        return max(Fraction(0), self._time_of(shown.end), self._time_of(shown.latest) + lasts)
+        return max(Fraction(0), self.time_of(shown.end), self.time_of(shown.latest) + lasts)
 
     def _total(self, rate: Fraction) -> int:
         """Frames at a rate, as far as packets were read."""
         latest = self._shown.latest
-        last = -1 if latest is None else round(self._time_of(latest) * rate)
+        last = -1 if latest is None else round(self.time_of(latest) * rate)
         return max(last + 1, _ticks(self._end_time, rate))
 
     def first_frame(self) -> VideoFrame:

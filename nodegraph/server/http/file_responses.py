@@ -11,12 +11,15 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query, Request, Response
 
 from nodegraph.client import shapes
+from nodegraph.client.shapes.schema import build_shape
 from nodegraph.core.digests import Digest
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts.artifact_files import FileComing
 from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
+from nodegraph.server.content.uploads import Upload
 from nodegraph.server.http.media_types import content_headers
 from nodegraph.server.http.responses import FOREVER, OpenFile, etag, is_not_modified
+from nodegraph.server.root_path import public_path
 
 T = TypeVar("T")
 PLACEHOLDER_HEADER = "X-Thumbnail-Instead"
@@ -104,3 +107,17 @@ async def thumbnail_response(
         headers = {"Cache-Control": _INSTEAD, PLACEHOLDER_HEADER: ascii(made.problem.message)[1:-1]}
     about = content_headers(MEDIA_TYPE, f"{digest}.webp")
     return Response(made.data, headers={**headers, **about})
+
+
+def upload_entry(upload: Upload) -> shapes.Upload:
+    """Return an upload as an entry of a list."""
+    href = public_path(f"/api/v1/uploads/{upload.digest}")
+    return build_shape(shapes.Upload, upload, value=upload.reference, href=href)
+
+
+def upload_response(response: Response, upload: Upload, *, is_new: bool) -> shapes.Upload:
+    """Answer that a file is an upload now, or was one before."""
+    entry = upload_entry(upload)
+    response.headers["Location"] = entry.href
+    response.status_code = 201 if is_new else 200
+    return entry

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 from nodegraph.errors import NodegraphError
+from nodegraph.jobs.queue import JobNotFound, RetentionRules, WrongState
+from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.rules import retention_rules
 from nodegraph.server.services import Services
 
 _LOG = logging.getLogger(__name__)
 _FIRST = 60.0
 """Seconds after the start; one that is started anew every hour must forget, too."""
+_DAY = 86_400.0
+_AT_ONCE = 200
+"""Results that are deleted together."""
 _LEAP = 3_600.0
 """Seconds by which the machine's clock may be off after a round; a suspended laptop's always is."""
 
@@ -26,11 +32,52 @@ class CleanupReport:
 
     Attributes:
         artifacts: Jobs whose files are listed no more.
+        trashed: Results that were in the trash.
     """
 
     jobs: int = 0
     uploads: int = 0
     artifacts: int = 0
+    trashed: int = 0
+
+
+async def empty_trash(services: Services, client: str | None, before: float | None = None) -> int:
+    """Delete what is in the trash for good; how many results that were.
+
+    Killed in between, it deletes the rest another time: a result leaves the trash last. Results of
+    jobs that haven't ended stay there.
+
+    Args:
+        client: Whose; None for everybody's.
+        before: Unix time; only what was put there before.
+    """
+    artifacts, deleted = services.artifacts, 0
+    entries = await services.read_queue(artifacts.library.trashed, client, before)
+    for start in range(0, len(entries), _AT_ONCE):
+        part = entries[start : start + _AT_ONCE]
+        listed = await services.read_queue(artifacts.in_trash, part)
+        forgotten = await asyncio.gather(*(_forgotten(services, each) for each in listed))
+        gone = [each for each, is_gone in zip(part, forgotten, strict=True) if is_gone]
+        files = [each for each, is_gone in zip(listed, forgotten, strict=True) if is_gone]
+        await services.run_file_task(artifacts.delete, [*chain.from_iterable(files)])
+        await services.read_queue(artifacts.leave_trash, gone)
+        deleted += len(gone)
+    if deleted:
+        services.hub.notify("library.changed")
+        services.hub.notify("artifacts.deleted")
+    return deleted
+
+
+async def _forgotten(services: Services, artifacts: Sequence[Artifact]) -> bool:
+    """Have jobs no longer list some bytes; False if one of them has not ended."""
+    for job in dict.fromkeys(each.job for each in artifacts):
+        try:
+            await services.queue_reads.changed(services.queue.forget_file(job, artifacts[0].digest))
+        except JobNotFound:
+            continue
+        except WrongState:
+            return False
+    return True
 
 
 class Cleanup:
@@ -72,10 +119,12 @@ class Cleanup:
             _LOG.warning("the machine's clock has jumped; nothing is deleted by age this time")
             return CleanupReport()
         services = self._services
+        # First, as the files of jobs that are gone stay.
+        trashed = await self._emptied()
         # Half of what a client may have, so that nobody who just works on is ever told to delete.
         size = services.server.clients.bytes // 2
         rules = replace(retention_rules(services.server.retention), bytes=size)
-        jobs = await self._deleted("jobs", partial(services.queue.prune, rules))
+        jobs = await self._deleted("jobs", partial(self._prune, rules))
         uploads = await self._deleted("uploads", services.uploads.prune)
         # Also of jobs that were deleted before a fault, and of a round that didn't come so far.
         self._is_untidy = self._is_untidy or jobs != 0
@@ -85,7 +134,23 @@ class Cleanup:
             self._is_untidy = artifacts is None
         if jobs or uploads:
             _LOG.info("deleted %d old jobs and %d old uploads", jobs or 0, uploads or 0)
-        return CleanupReport(jobs or 0, uploads or 0, artifacts or 0)
+        return CleanupReport(jobs or 0, uploads or 0, artifacts or 0, trashed or 0)
+
+    def _prune(self, rules: RetentionRules) -> int:
+        """Delete old jobs, but for those with results about which somebody noted something."""
+        kept = self._services.artifacts.annotated_jobs()
+        return self._services.queue.prune(rules, kept=kept)
+
+    async def _emptied(self) -> int:
+        """How many results that were in the trash for long were deleted."""
+        days = self._services.server.retention.trash_days
+        if days is None:
+            return 0
+        try:
+            return await empty_trash(self._services, None, self._clock() - days * _DAY)
+        except (NodegraphError, OSError) as error:
+            _LOG.warning("old results in the trash could not be deleted: %s", error)
+            return 0
 
     async def _deleted(self, what: str, delete: Callable[[], int]) -> int | None:
         """How many were deleted; None if that failed, which keeps nothing else from being done."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,9 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from nodegraph.client import shapes
 from nodegraph.core.context import Environment
+from nodegraph.core.declarations import parameter_values, with_texts
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import uploaded_paths
+from nodegraph.core.rows import (
+    MOST_PROBLEMS,
+    Row,
+    check_columns,
+    parse_rows,
+    row_problems,
+    rows_from_objects,
+)
 from nodegraph.core.text_format import to_well_formed
-from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 from nodegraph.jobs.queue import Job, JobFilter, Submission, Submitted
 from nodegraph.jobs.queue.job import not_found
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
@@ -126,6 +139,20 @@ class JobWish(WorkflowWish):
         default=False,
         description="Plan the job first, and store the plan with it. This takes longer.",
     )
+
+
+class RowsWish(JobWish):
+    """The request for a job per row of a table."""
+
+    rows: Annotated[
+        str | list[dict[str, Any]],
+        Field(
+            description="The text of a CSV file with column names, or of a file with a JSON object "
+            "per line; or the objects themselves. Columns are parameters of the workflow, or "
+            "inputs such as `sampler.seed`. An empty cell or null leaves the workflow's value.",
+            examples=["prompt,seed\na red cat,1\na blue cat,2\n", [{"prompt": "a cat", "seed": 1}]],
+        ),
+    ]
 
 
 _CHECKED = TypeAdapter(shapes.Checked)
@@ -292,13 +319,7 @@ async def resolve_request(
         NotFound: There is no such saved workflow.
         InvalidWorkflow: There is no such upload, or it is named by its path.
     """
-    if isinstance(request.workflow, SavedReference):
-        saved = await services.run_in_thread(
-            services.workflows.get, request.workflow.saved, request.workflow.version
-        )
-        document: Any = saved.document
-    else:
-        document = request.workflow
+    document: Any = await _document(services, request)
     parameters: Any = request.parameters
     is_small = isinstance(document, dict) and _is_small(document)
     text = _text(document) if is_small else await services.run_in_thread(_text, document)
@@ -315,6 +336,20 @@ async def resolve_request(
     return ResolvedWorkflow(document, text, parameters, granted, original)
 
 
+async def _document(services: Services, request: WorkflowWish) -> Mapping[str, Any]:
+    """The workflow file that a request has or names.
+
+    Raises:
+        NotFound: There is no such saved workflow.
+    """
+    if not isinstance(request.workflow, SavedReference):
+        return request.workflow
+    named = request.workflow
+    saved = await services.run_in_thread(services.workflows.get, named.saved, named.version)
+    document: Mapping[str, Any] = saved.document
+    return document
+
+
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
@@ -328,6 +363,92 @@ async def submit(
         key: Idempotency key.
     Raises:
         NodegraphError: The job is refused; see `nodegraph.server.http.problems` for the kinds.
+    """
+    submission = await _checked_submission(services, caller, request, key)
+    return await services.queue_reads.changed(services.dispatcher.submit(submission))
+
+
+MOST_ROWS = 10_000
+
+
+async def submit_rows(
+    services: Services, caller: Caller, request: RowsWish, key: str | None = None
+) -> shapes.JobGroup:
+    """Add a job for each row of a table, all or none, and wait until they are stored.
+
+    Args:
+        key: Idempotency key of them all.
+    Raises:
+        NodegraphError: As `submit`; problems name their rows.
+    """
+    rows = await services.run_in_thread(_rows, request.rows)
+    document = await _document(services, request)
+    base = request.model_copy(update={"workflow": document})
+    workflow = await services.run_in_thread(parse_workflow, document, services.server.limits.nodes)
+    check_columns(rows, workflow)
+    name = "" if key is None else digest_bytes(f"{caller.name}\n{key}".encode())[:32]
+    group = f"rows-{name[:16] or secrets.token_hex(8)}"
+    submissions, problems = [], []
+    for number, row in enumerate(rows, 1):
+        try:
+            row_request = await _row_request(services, base, workflow, row, group)
+            row_key = f"{name}-{number}" if name else None
+            submissions.append(await _checked_submission(services, caller, row_request, row_key))
+        except InvalidWorkflow as error:
+            problems += row_problems(number, error)
+            if len(problems) >= MOST_PROBLEMS:
+                break
+        await asyncio.sleep(0)  # others have their turn
+    if problems:
+        raise InvalidWorkflow(problems)
+    jobs = await services.queue_reads.changed(services.dispatcher.submit_all(submissions))
+    return shapes.JobGroup(group, tuple(each.job.id for each in jobs))
+
+
+def _rows(rows: str | Sequence[Mapping[str, Any]]) -> list[Row]:
+    source = "`rows`"
+    table = parse_rows(rows, source) if isinstance(rows, str) else rows_from_objects(rows, source)
+    if len(table) > MOST_ROWS:
+        raise InvalidValue(
+            "there are too many rows", given=f"{len(table):,}", expected=f"at most {MOST_ROWS:,}"
+        )
+    return table
+
+
+async def _row_request(
+    services: Services, request: RowsWish, workflow: Workflow, row: Row, group: str
+) -> JobWish:
+    """The request for the job of a row.
+
+    Raises:
+        InvalidWorkflow: A value doesn't fit.
+    """
+    types = await services.node_types.current()
+    texts = {name: text for name, text in row.items() if name in workflow.parameters}
+    inputs = {name: text for name, text in row.items() if name not in texts}
+    document = request.workflow
+    changed = with_texts(workflow, types, inputs=inputs) if inputs else workflow
+    filled, values = parameter_values(changed, types, texts)
+    if filled is not workflow:
+        document = filled.to_dict()
+    # An input that is named itself counts more than a parameter of the request.
+    parameters = {
+        name: value
+        for name, value in request.parameters.items()
+        if name not in workflow.parameters or workflow.parameters[name].input not in inputs
+    }
+    fields = request.model_dump(include=set(JobWish.model_fields) - {"workflow", "options"})
+    fields |= {"parameters": parameters | values, "tags": [*request.tags, group]}
+    return JobWish.model_construct(workflow=document, options=request.options, **fields)
+
+
+async def _checked_submission(
+    services: Services, caller: Caller, request: JobWish, key: str | None
+) -> Submission:
+    """What is put into the queue for a request.
+
+    Raises:
+        NodegraphError: See `submit`.
     """
     workflow = await resolve_request(services, caller, request)
     types = await services.node_types.current()
@@ -346,7 +467,7 @@ async def submit(
     # Other servers have other folders.
     is_shared = services.uploads.is_shared
     text, parameters = workflow.original if is_shared else (workflow.text, workflow.parameters)
-    submission = Submission(
+    return Submission(
         caller.name,
         text,
         request.name or _name(workflow.document),
@@ -363,7 +484,6 @@ async def submit(
         needs.models,
         _sampling(needs, request),
     )
-    return await services.queue_reads.changed(services.dispatcher.submit(submission))
 
 
 def _sampling(needs: JobNeeds, request: JobWish) -> str:

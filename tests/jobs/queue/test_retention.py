@@ -123,3 +123,27 @@ def test_order_is_none_of_the_clocks_business(tmp_path: Path) -> None:
         clock.now = 0.0
         assert queue.prune(RetentionRules(seconds=10.0)) == 3
         assert queue.counts().finished == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "left"),
+    [
+        (RetentionRules(0.0, None, None, None), {"0", "3", "9"}),
+        (RetentionRules(None, 2, None, None), {"0", "3", "8", "9", "7"}),
+        (RetentionRules(None, 0, None, None), {"0", "3", "9"}),
+        (RetentionRules(None, 20, None, None), set("0123456789")),
+    ],
+)
+def test_some_jobs_are_kept_whatever_the_rules_say(
+    tmp_path: Path, rules: RetentionRules, left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodegraph.jobs.queue.retention.AT_ONCE", 2)
+    clock = Clock()
+    with open_queue(tmp_path, clock=clock) as queue:
+        jobs = [submit(queue, name=str(at)) for at in range(10)]
+        claimed(queue)
+        clock.now += 1
+        kept = [jobs[at].id for at in (0, 3, 9)]
+        queue.prune(rules, kept=[*kept, "job_of_nobody"])
+        assert {job.name for job in queue.page().jobs} == left
+        assert queue.prune(rules, kept=kept) == 0

@@ -27,7 +27,7 @@ from nodegraph.jobs.queue import (
     WrongState,
 )
 from nodegraph.jobs.queue.errors import QueueUnreachable
-from nodegraph.jobs.queue.postgres import peers as neighbours
+from nodegraph.jobs.queue.postgres import database as neighbours
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.connections import Connections
 from tests.databases.postgres import PostgresServer
@@ -209,7 +209,7 @@ def test_what_is_told_during_a_beat_is_heard_before_the_next(
 OTHER = """
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.jobs.queue.postgres import peers as neighbours
+from nodegraph.jobs.queue.postgres import database as neighbours
 neighbours.BEAT_SECONDS = 0.1
 queues = []
 def opened(url):

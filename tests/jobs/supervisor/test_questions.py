@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph.jobs.supervisor.errors import NoAnswer, ProtocolFault, QuestionFailed
 from nodegraph.jobs.supervisor.messages import Answer, Ask
-from nodegraph.jobs.supervisor.planner_requests import PlannerRequests
+from nodegraph.jobs.supervisor.supervisor import PlannerRequests
 from tests.messages import raises
 
 

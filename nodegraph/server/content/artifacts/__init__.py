@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from nodegraph.server.content.artifacts.artifacts import Artifacts
-from nodegraph.server.content.artifacts.catalogue import Artifact, ArtifactFilter, ArtifactPage
+from nodegraph.server.content.artifacts.search import Artifact, ArtifactFilter, ArtifactPage
 
 __all__ = ["Artifact", "ArtifactFilter", "ArtifactPage", "Artifacts"]

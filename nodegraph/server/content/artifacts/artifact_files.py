@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import math
 import os
 import time
@@ -11,18 +13,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from threading import Lock
+from time import monotonic
 from typing import BinaryIO
 
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
-from nodegraph.errors import OutputError
+from nodegraph.errors import NodegraphError, OutputError
+from nodegraph.jobs.queue import JobEvent
 from nodegraph.server.content.artifacts.catalogue import FileLocation
 from nodegraph.server.content.files.safe_files import ConfinedFolder, UnsafePath
 from nodegraph.server.content.files.shared_files import FilePool, FilesUnreachable
 from nodegraph.server.http.errors import FileGone, Unavailable
 from nodegraph.server.http.responses import OpenFile
 
+_LOG = logging.getLogger(__name__)
 _STEP = 4 << 20
 _UNSETTLED = 2_000_000_000
 """Nanoseconds for which a file counts as just written: a second change within one tick of a file
@@ -345,3 +350,57 @@ class SharedArtifacts:
 
 def _name(digest: Digest) -> str:
     return f"artifacts/{digest[:2]}/{digest}"
+
+
+_OUTPUT_EVENTS = frozenset({"node.wrote", "job.finished"})
+_EVERY = 60.0
+"""Seconds after which it is looked again without a reason."""
+_AGAIN = 3.0
+"""Seconds after which what went wrong is tried again."""
+
+
+class ArtifactSharing:
+    """Shares files as soon as it is told of them, for an event loop.
+
+    A server that was killed in between, or couldn't reach the place, does so later: what isn't
+    shared yet stands in the catalogue.
+
+    Args:
+        share, retry_missing: See `Artifacts`.
+    """
+
+    def __init__(self, share: Callable[[], None], retry_missing: Callable[[], None]) -> None:
+        self._share = share
+        self._retry_missing = retry_missing
+        self._wanted = asyncio.Event()
+
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
+        """Look at what happened in the queue."""
+        if any(event.kind in _OUTPUT_EVENTS for event in events):
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Do so until it is cancelled."""
+        is_well = True
+        looked = monotonic()
+        while True:
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(self._share)
+                is_well = True
+            except (NodegraphError, OSError) as error:
+                if is_well:
+                    _LOG.warning("output files of jobs cannot be shared now: %s", error)
+                is_well = False
+            is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it
+            # waits for happens at the same moment, and this would go on for ever.
+            waiting = asyncio.ensure_future(self._wanted.wait())
+            try:
+                done, _ = await asyncio.wait({waiting}, timeout=_EVERY if is_well else _AGAIN)
+            finally:
+                waiting.cancel()
+            is_due = is_due or not done
+            if is_due:
+                self._retry_missing()
+                looked = monotonic()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import wraps
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 from typing import Concatenate, ParamSpec, TypeVar
 
 from nodegraph.core.digests import Digest
-from nodegraph.errors import NodegraphError, OutputError
-from nodegraph.jobs.queue import JobEvent, JobNotFound
+from nodegraph.errors import OutputError
+from nodegraph.jobs.queue import JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.server.content.artifacts.annotations import (
+    AnnotationChange,
+    Board,
+    Key,
+    ResultAnnotation,
+    ResultLibrary,
+)
 from nodegraph.server.content.artifacts.artifact_files import (
     SHARED,
     Removal,
@@ -26,18 +31,21 @@ from nodegraph.server.content.artifacts.artifact_files import (
     remove_artifact,
 )
 from nodegraph.server.content.artifacts.catalogue import (
-    Artifact,
-    ArtifactFilter,
-    ArtifactPage,
     Catalogue,
     CatalogueFile,
     DamagedCatalogue,
     FileLocation,
+)
+from nodegraph.server.content.artifacts.search import (
+    Artifact,
+    ArtifactFilter,
+    ArtifactPage,
     JobWords,
-    job_search_text,
+    Term,
+    job_words,
 )
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.http.errors import FileGone, NotFound
+from nodegraph.server.http.errors import FileGone, NotFound, Unprocessable
 from nodegraph.server.http.responses import OpenFile, check_limit, read_cursor, write_cursor
 
 P = ParamSpec("P")
@@ -81,6 +89,7 @@ class Artifacts:
         roots: Folders from which files are handed out, and from nowhere else: those that sinks
             write to.
         thumbnails: Small images of large ones.
+        library: What people note about them.
         shared: What other servers of the queue share with this one; the catalogue is theirs, too,
             then, and none is kept in the file.
     Raises:
@@ -93,6 +102,7 @@ class Artifacts:
         queue: QueueView,
         roots: Sequence[Path],
         thumbnails: Thumbnails,
+        library: ResultLibrary,
         shared: SharedArtifacts | None = None,
     ) -> None:
         self._path = path
@@ -105,6 +115,7 @@ class Artifacts:
         self._queue = queue
         self._roots = tuple(roots)
         self.thumbnails = thumbnails
+        self.library = library
         self._entering = Lock()
 
     def _opened(self) -> Catalogue:
@@ -137,8 +148,9 @@ class Artifacts:
             self._path.with_name(f"{self._path.name}{end}").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the catalogue, but for one that is shared."""
+        """Close the library, and the catalogue but for one that is shared."""
         self.thumbnails.close()
+        self.library.close()
         if self._own is not None:
             self._own.close()
 
@@ -282,7 +294,20 @@ class Artifacts:
         places = {
             p.path: (digest, p) for digest in digests for p in self._catalogue.locations(digest)
         }
-        for path in self._catalogue.remove(artifacts):
+        removed = self._catalogue.remove(artifacts)
+        left = self._catalogue.keys(list(digests), None)
+        newest: dict[Key, float] = {}
+        for each in artifacts:
+            key = each.client, each.digest
+            newest[key] = max(each.at, newest.get(key, each.at))
+        # Nobody can see any more what was noted about bytes that no job lists.
+        self.library.change(
+            newest.keys() - left.keys(),
+            lambda noted: ResultAnnotation(
+                noted.client, noted.digest, deleted=newest[noted.client, noted.digest]
+            ),
+        )
+        for path in removed:
             is_left = path in places and not remove_artifact(*places[path], self._roots)
             if is_left and self._shared is not None:
                 self._shared.request_removal(places[path][0], path)
@@ -306,6 +331,10 @@ class Artifacts:
         check_limit(limit, LARGEST_PAGE)
         before = read_cursor(cursor)
         self.catch_up()
+        terms = self._with_board_ids(which.terms, which.client)
+        if terms is None:
+            return ArtifactPage((), None)
+        which = replace(which, terms=terms)
         artifacts: list[Artifact] = []
         while len(artifacts) <= limit:
             wanted = limit + 1 - len(artifacts)
@@ -322,7 +351,8 @@ class Artifacts:
 
     @_rebuilding
     def catch_up(self) -> None:
-        """Enter what jobs gave since."""
+        """Enter what jobs gave since, and copy what was noted."""
+        self._copy_library()
         with self._entering:
             queue = self._queue.identity
             last = known = self._catalogue.last(queue)
@@ -334,8 +364,7 @@ class Artifacts:
                 page = self._queue.outputs_after(last, limit=_AT_ONCE)
                 # Events that nothing came of are skipped quickly, so that isn't written each time.
                 if page.entries or page.last - last > _SKIPPED:
-                    unknown = self._catalogue.unknown_jobs(each.id for each in page.entries)
-                    words = {job: self._words(job) for job in unknown}
+                    words = {job: self._words(job) for job in {each.id for each in page.entries}}
                     if not self._catalogue.enter(
                         page.entries, words, queue, page.last, after=known
                     ):
@@ -347,9 +376,149 @@ class Artifacts:
     def _words(self, id: str) -> JobWords:
         try:
             job = self._queue.get(id)
-            return JobWords(job.name, job_search_text(job, self._queue.workflow(job.workflow)))
+            return job_words(job, self._queue.workflow(job.workflow))
         except (JobNotFound, KeyError):
-            return JobWords("", "")  # it was deleted since, and what it gave goes, too
+            return JobWords("", "", {})  # it was deleted since, and what it gave goes, too
+
+    def _copy_library(self) -> None:
+        is_complete = False
+        while not is_complete:
+            known = self._catalogue.library()
+            changes = self.library.changes_after(known[1], known[0])
+            is_complete = changes.is_complete
+            is_new = changes.is_reset or changes.last != known[1]
+            if is_new and not self._catalogue.copy_library(self.library.identity, changes, known):
+                is_complete = False
+
+    def _with_board_ids(self, terms: Sequence[Term], client: str | None) -> list[Term] | None:
+        """Terms with boards by their ids instead of names; None if a board is none."""
+        chosen: list[Term] = []
+        for kind, value in terms:
+            if kind != "board_name":
+                chosen.append((kind, value))
+                continue
+            boards = self.library.boards(client)
+            named = [each.id for each in boards if each.name.casefold() == value]
+            if not named:
+                return None
+            chosen.append(("board", " ".join(named)))
+        return chosen
+
+    # The library.
+
+    @_rebuilding
+    def visible_keys(self, digests: Sequence[Digest], client: str | None) -> dict[Key, float]:
+        """Client and digest of artifacts that a client may see, with the time of the newest.
+
+        Raises:
+            NotFound: One of the digests is of none.
+        """
+        digests = list(dict.fromkeys(digests))
+        keys = self._catalogue.keys(digests, client)
+        if len({digest for _, digest in keys}) < len(digests):
+            self.catch_up()
+            keys = self._catalogue.keys(digests, client)
+        known = {digest for _, digest in keys}
+        for digest in digests:
+            if digest not in known:
+                self.find(digest, client)
+        return keys
+
+    def annotate(
+        self, digests: Sequence[Digest], client: str | None, change: AnnotationChange
+    ) -> int:
+        """Change what is noted about artifacts, all or none; how many differ now.
+
+        Raises:
+            NotFound: One of them isn't there, or the board.
+            Unprocessable: The board is another client's than one of them.
+        """
+        keys: Iterable[Key] = self.visible_keys(digests, client)
+        board = change.texts.get("board")
+        if board is not None:
+            owner = self.library.board(board, client).client
+            keys = [key for key in keys if key[0] == owner]
+            if missing := set(digests) - {digest for _, digest in keys}:
+                raise Unprocessable(
+                    "a result of another client cannot be put on this board",
+                    given=min(missing),
+                    expected=f"results of {owner}",
+                    hint="Use a board of the result's own client. Nothing was changed.",
+                )
+        return self.library.change(keys, change.apply)
+
+    def trash(self, digests: Sequence[Digest], client: str | None) -> int:
+        """Put artifacts into the trash; how many weren't there before.
+
+        Raises:
+            NotFound: One of them isn't there.
+        """
+        newest, now = self.visible_keys(digests, client), self.library.now()
+
+        def trashed(each: ResultAnnotation) -> ResultAnnotation:
+            at = newest[each.client, each.digest]
+            # Whatever the clock says: what is there now goes into the trash.
+            is_in = each.trashed is not None and each.trashed >= at
+            return each if is_in else replace(each, trashed=max(now, at))
+
+        return self.library.change(newest, trashed)
+
+    def restore(self, digests: Sequence[Digest], client: str | None) -> int:
+        """Take artifacts out of the trash; how many were there.
+
+        Raises:
+            NotFound: One of them isn't there, as its jobs were deleted.
+        """
+        keys = self.visible_keys(digests, client)
+        return self.library.change(keys, lambda each: replace(each, trashed=None))
+
+    @_rebuilding
+    def in_trash(self, annotations: Sequence[ResultAnnotation]) -> list[list[Artifact]]:
+        """The artifacts of each of some annotations that are in the trash."""
+        self.catch_up()
+        return [
+            [
+                artifact
+                for artifact in self._catalogue.find_for_job(each.digest, each.client, None)
+                if each.trashed is not None and artifact.at <= each.trashed
+            ]
+            for each in annotations
+        ]
+
+    def leave_trash(self, annotations: Sequence[ResultAnnotation]) -> None:
+        """Note that nothing is left of results in the trash; newer ones of their bytes stay."""
+        trashed = {(each.client, each.digest): each.trashed for each in annotations}
+        left = self._catalogue.keys(list({each.digest for each in annotations}), None)
+
+        def emptied(each: ResultAnnotation) -> ResultAnnotation:
+            key = each.client, each.digest
+            if each.trashed != trashed[key]:
+                return each  # it was restored, or put there again, meanwhile
+            gone = replace(each, trashed=None) if key in left else ResultAnnotation(*key)
+            return replace(gone, deleted=each.trashed)
+
+        self.library.change(trashed, emptied)
+        self.library.purge()
+
+    @_rebuilding
+    def annotated_jobs(self) -> set[str]:
+        """Ids of jobs with results about which somebody noted something."""
+        self.catch_up()
+        return self._catalogue.annotated_jobs()
+
+    @_rebuilding
+    def tag_counts(self, client: str | None) -> list[tuple[str, int]]:
+        """See `Catalogue.tag_counts`."""
+        self.catch_up()
+        return self._catalogue.tag_counts(client)
+
+    @_rebuilding
+    def boards(self, client: str | None) -> list[tuple[Board, int, Digest | None]]:
+        """Boards by name, each with the number of results on it and the newest of them."""
+        self.catch_up()
+        counts = self._catalogue.board_counts(client)
+        boards = self.library.boards(client)
+        return [(board, *counts.get(board.id, (0, None))) for board in boards]
 
     @_rebuilding
     def tidy(self) -> int:
@@ -410,53 +579,3 @@ class Artifacts:
         except JobNotFound:
             return False
         return True
-
-
-_OUTPUT_EVENTS = frozenset({"node.wrote", "job.finished"})
-_EVERY = 60.0
-"""Seconds after which it is looked again without a reason."""
-_AGAIN = 3.0
-"""Seconds after which what went wrong is tried again."""
-
-
-class ArtifactSharing:
-    """Shares files as soon as it is told of them, for an event loop.
-
-    A server that was killed in between, or couldn't reach the place, does so later: what isn't
-    shared yet stands in the catalogue.
-    """
-
-    def __init__(self, artifacts: Artifacts) -> None:
-        self._artifacts = artifacts
-        self._wanted = asyncio.Event()
-
-    def handle_events(self, events: Sequence[JobEvent]) -> None:
-        """Look at what happened in the queue."""
-        if any(event.kind in _OUTPUT_EVENTS for event in events):
-            self._wanted.set()
-
-    async def run(self) -> None:
-        """Do so until it is cancelled."""
-        is_well = True
-        looked = monotonic()
-        while True:
-            self._wanted.clear()
-            try:
-                await asyncio.to_thread(self._artifacts.share)
-                is_well = True
-            except (NodegraphError, OSError) as error:
-                if is_well:
-                    _LOG.warning("output files of jobs cannot be shared now: %s", error)
-                is_well = False
-            is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
-            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it
-            # waits for happens at the same moment, and this would go on for ever.
-            waiting = asyncio.ensure_future(self._wanted.wait())
-            try:
-                done, _ = await asyncio.wait({waiting}, timeout=_EVERY if is_well else _AGAIN)
-            finally:
-                waiting.cancel()
-            is_due = is_due or not done
-            if is_due:
-                self._artifacts.retry_missing()
-                looked = monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -12,10 +13,19 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.jobs.queue import Job
-from nodegraph.jobs.queue.backend import Connection, Tables
+from nodegraph.jobs.queue.backend import Connection, Tables, placeholders
 from nodegraph.jobs.queue.events import GivenOutputs
-from nodegraph.server.content.files.shared_files import ADD_EXISTED
+from nodegraph.server.content.artifacts.annotations import LibraryChanges
+from nodegraph.server.content.artifacts.search import (
+    Artifact,
+    ArtifactFilter,
+    JobWords,
+    fold_case,
+    row_conditions,
+    set_conditions,
+    term_values,
+)
+from nodegraph.server.content.files.shared_files import ADD_EXISTED, ADD_SEARCH
 from nodegraph.store.database import Database, Format
 
 _FIRST = """
@@ -70,7 +80,13 @@ CREATE TRIGGER job_unused AFTER DELETE ON uses BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, ADD_EXISTED)
+_FACTS_REMOVED = """
+CREATE TRIGGER use_facts_removed AFTER DELETE ON uses BEGIN
+    DELETE FROM facts WHERE use = OLD.number;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, ADD_EXISTED, ADD_SEARCH + _FACTS_REMOVED)
 
 APPLICATION = 0x6E676163
 """Marks the file, so that no other program's database is taken for one."""
@@ -92,12 +108,29 @@ def catalogue_format() -> Format:
 
 _LOG = logging.getLogger(__name__)
 _ANY_TYPE = "application/octet-stream"
-_USES = """
-SELECT uses.number, digest, path, size, media_type, width, height, kind, node, uses.job, client,
-    at, jobs.name, existed, {maker}, {jobs}
+_FROM = """
 FROM uses JOIN files ON files.number = uses.file JOIN jobs ON jobs.job = uses.job
-WHERE {which} ORDER BY uses.number DESC LIMIT {limit}
+    LEFT JOIN marks ON marks.client = uses.client AND marks.digest = files.digest
 """
+_USES = (
+    """
+SELECT uses.number, files.digest, path, size, media_type, width, height, kind, node, uses.job,
+    uses.client, at, jobs.name, existed, {maker}, {jobs}, marks.stars, marks.tags, marks.note,
+    marks.board, marks.trashed
+"""
+    + _FROM
+    + "WHERE {which} ORDER BY uses.number DESC LIMIT {limit}"
+)
+# Makers and numbers of jobs are looked up for what is listed alone.
+_CHOSEN = "uses.number IN (SELECT uses.number {source} WHERE {which} ORDER BY uses.number DESC LIMIT {limit})"  # noqa: E501
+_FLOOR = """
+SELECT number FROM uses WHERE (CAST(:number AS BIGINT) IS NULL OR number < :number)
+    AND (CAST(:client AS TEXT) IS NULL OR client = :client)
+ORDER BY number DESC LIMIT 1 OFFSET {window}
+"""
+_WINDOW = 1_000
+"""Rows that are looked through one by one before indexes are asked for all that match: most
+searches find a page among the newest."""
 # The last one that made these bytes before the job found them.
 _MAKER = """
 (SELECT other.job
@@ -116,6 +149,7 @@ _NEWEST = """
  AND NOT EXISTS (SELECT 1
     FROM uses AS later JOIN files AS same ON same.number = later.file
         JOIN jobs AS maker ON maker.job = later.job
+        LEFT JOIN marks AS mark ON mark.client = later.client AND mark.digest = same.digest
     WHERE same.digest = files.digest AND later.number > uses.number AND {which})
 """
 _ADD_FILE = """
@@ -129,108 +163,55 @@ INSERT INTO uses (file, job, client, node, kind, at, words, existed)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
-_STORE_LAST = """
-INSERT INTO meta (name, value) VALUES ('last', ?)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value
+_USE = "SELECT number FROM uses WHERE job = ? AND file = ? AND node = ?"
+_ADD_FACT = "INSERT INTO facts (use, name, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_ADD_MARK = """
+INSERT INTO marks (client, digest, stars, tags, note, board, trashed, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_HOME = """
-INSERT INTO meta (name, value) VALUES ('home', ?)
+_DELETED = """
+DELETE FROM uses WHERE client = ? AND at <= ?
+    AND file IN (SELECT number FROM files WHERE digest = ?)
+"""
+_ADD_TAG = "INSERT INTO mark_tags (tag, client, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_SET_META = """
+INSERT INTO meta (name, value) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 _MOVE = """
 UPDATE OR IGNORE files SET path = :after || substr(path, :length)
 WHERE substr(path, 1, :length) IN (:before || '/', :before || '\\')
 """
-_EXISTED = 13
-"""Place in a row of `_USES`."""
+_AT = 11
+"""Place of the time in a row of `_USES`."""
 _ALL = 1 << 62
 """Rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A file that a job gave.
-
-    Attributes:
-        number: Grows from artifact to artifact.
-        digest: blake3 of the bytes.
-        path: Where it lay when the job told of it.
-        size: Bytes.
-        media_type: As the node says that wrote it.
-        width, height: Of an image, in pixels; None where that isn't known.
-        kind: What it is to people, such as ``image`` or ``preview``.
-        node: That wrote it.
-        client: The job's.
-        at: Unix time at which the job told of it.
-        job_name: For display.
-        existed: Whether the file was there already, as an earlier job had made it.
-        made_by: The job that made it; None if that isn't there any more, or is another client's.
-        jobs: How many of the client's jobs gave the same bytes, in lists that tell.
-    """
-
-    number: int
-    digest: Digest
-    path: str
-    size: int
-    media_type: str
-    width: int | None
-    height: int | None
-    kind: str
-    node: str
-    job: str
-    client: str
-    at: float
-    job_name: str
-    existed: bool = False
-    made_by: str | None = None
-    jobs: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactFilter:
-    """Some artifacts; all that is given must hold.
-
-    Attributes:
-        client: Whose; None for everybody's.
-        job: Only its own.
-        kind: Only those of this kind.
-        words: Each of them is in the file's name, its node's, or in what is known of the job; see
-            `words`.
-        after, before: Unix times, the first included, the second not.
-        distinct: Of the same bytes only the newest.
-    """
-
-    client: str | None = None
-    job: str | None = None
-    kind: str | None = None
-    words: Sequence[str] = ()
-    after: float | None = None
-    before: float | None = None
-    distinct: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobWords:
-    """What the catalogue keeps of a job itself.
-
-    Attributes:
-        words: That what it gave is found by.
-    """
-
-    name: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactPage:
-    """Some artifacts, the newest first.
-
-    Attributes:
-        next: Cursor of the next page; None if this is the last.
-    """
-
-    artifacts: tuple[Artifact, ...]
-    next: str | None
+_AT_ONCE = 400
+"""Digests of a query."""
+_KEYS = """
+SELECT uses.client, files.digest, max(uses.at) FROM files JOIN uses ON uses.file = files.number
+WHERE files.digest IN ({digests}) GROUP BY uses.client, files.digest
+"""
+# Results, not files: bytes that several jobs gave count once.
+_SHOWN_MARKS = """
+FROM marks WHERE (CAST(:client AS TEXT) IS NULL OR marks.client = :client)
+    AND EXISTS (SELECT 1 FROM files JOIN uses ON uses.file = files.number
+        WHERE files.digest = marks.digest AND uses.client = marks.client
+            AND (marks.trashed IS NULL OR uses.at > marks.trashed))
+"""
+_TAG_COUNTS = f"SELECT tags, count(*) {_SHOWN_MARKS} AND tags <> '[]' GROUP BY tags"
+_BOARD_COUNTS = f"""
+SELECT board, count(*), (SELECT newest.digest FROM files AS newest
+        JOIN uses AS used ON used.file = newest.number
+        JOIN marks AS its ON its.client = used.client AND its.digest = newest.digest
+    WHERE its.board = marks.board AND (its.trashed IS NULL OR used.at > its.trashed)
+    ORDER BY used.number DESC LIMIT 1)
+{_SHOWN_MARKS} AND board IS NOT NULL GROUP BY board
+"""  # noqa: S608
+_ANNOTATED = """
+SELECT DISTINCT uses.job FROM marks JOIN files ON files.digest = marks.digest
+    JOIN uses ON uses.file = files.number AND uses.client = marks.client
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +280,7 @@ class Catalogue:
                 values = {"before": before, "after": folder, "length": len(before) + 1}
                 connection.execute(_MOVE, values)
             if before != folder:
-                connection.execute(_HOME, (folder,))
+                connection.execute(_SET_META, ("home", folder))
 
     def last(self, queue: str) -> int:
         """The number of the queue's last event whose job was entered; 0 for none.
@@ -309,16 +290,6 @@ class Catalogue:
         """
         with self._database.explaining(), self._database.reading() as connection:
             return _last(connection, queue)
-
-    def unknown_jobs(self, jobs: Iterable[str]) -> list[str]:
-        """Those of some jobs of which nothing is in it."""
-        query = "SELECT 1 FROM jobs WHERE job = ?"
-        with self._database.explaining(), self._database.reading() as connection:
-            return [
-                job
-                for job in dict.fromkeys(jobs)
-                if connection.execute(query, (job,)).fetchone() is None
-            ]
 
     def enter(
         self,
@@ -332,7 +303,7 @@ class Catalogue:
         """Enter what jobs gave, and that all events up to one were seen.
 
         Args:
-            jobs: Those that are unknown so far; what others gave that are unknown is left out.
+            jobs: What is known of them; what others gave that aren't entered is left out.
             after: What `last` returned before the outputs were read.
         Returns:
             False, and nothing is entered, if another server has entered events since: what it
@@ -345,7 +316,7 @@ class Catalogue:
                 for file in _files(each):
                     _enter(connection, each, file, jobs.get(each.id))
             text = json.dumps({"queue": queue, "seq": last})
-            connection.execute(_STORE_LAST, (text,))
+            connection.execute(_SET_META, ("last", text))
         return True
 
     def entries(self, digest: Digest, client: str | None, limit: int = 100) -> list[Artifact]:
@@ -354,24 +325,126 @@ class Catalogue:
         Args:
             client: Whose; None for everybody's.
         """
-        which = "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+        which = (
+            "files.digest = :digest AND (CAST(:client AS TEXT) IS NULL OR uses.client = :client)"
+        )
         return self._artifacts(which, limit, digest=digest, client=client)
 
     def list_before(self, number: int | None, which: ArtifactFilter, limit: int) -> list[Artifact]:
         """The artifacts before one, the newest first."""
-        words = {f"word{at}": word for at, word in enumerate(which.words)}
-        text = "(CAST(:number AS BIGINT) IS NULL OR uses.number < :number)"
-        text += f" AND {_matching('uses', 'jobs', words)}"
+        values: dict[str, Any] = {"client": which.client, "job": which.job, "kind": which.kind}
+        values |= {"after": which.after, "before": which.before, **term_values(which.terms)}
+        bounds = "(CAST(:number AS BIGINT) IS NULL OR uses.number < :number)"
+        usual = _matching("uses", "files", "jobs", "marks", which)
         if which.distinct:
-            text += _NEWEST.format(which=_matching("later", "maker", words))
-        values = {"client": which.client, "job": which.job, "kind": which.kind}
-        times = {"after": which.after, "before": which.before}
-        return self._artifacts(text, limit, _JOBS, number=number, **values, **times, **words)
+            usual += _NEWEST.format(which=_matching("later", "same", "maker", "mark", which))
+        indexed = set_conditions(which.terms)
+        if not indexed or which.job is not None:
+            return self._listed(f"{bounds} AND {usual}", limit, number=number, **values)
+        floor = self._window_end(number, which.client)
+        window = f"{bounds} AND (CAST(:floor AS BIGINT) IS NULL OR uses.number >= :floor)"
+        first = self._listed(f"{window} AND {usual}", limit, number=number, floor=floor, **values)
+        if floor is None or len(first) >= limit:
+            return first
+        sets = " AND ".join([bounds, *indexed, usual])
+        return first + self._listed(sets, limit - len(first), number=floor, **values)
+
+    def _listed(self, which: str, limit: int, **values: Any) -> list[Artifact]:
+        chosen = _CHOSEN.format(source=_FROM, which=which, limit=limit)
+        return self._artifacts(chosen, limit, _JOBS, **values)
+
+    def _window_end(self, number: int | None, client: str | None) -> int | None:
+        """The number of the last row that is looked through one by one; None for all."""
+        query = _FLOOR.format(window=_WINDOW)
+        with self._database.explaining(), self._database.reading() as connection:
+            row = connection.execute(query, {"number": number, "client": client}).fetchone()
+        return None if row is None else int(row[0])
+
+    def keys(
+        self, digests: Sequence[Digest], client: str | None
+    ) -> dict[tuple[str, Digest], float]:
+        """Client and digest of artifacts with certain bytes, with the time of the newest.
+
+        Args:
+            client: Whose; None for everybody's.
+        """
+        keys: dict[tuple[str, Digest], float] = {}
+        with self._database.explaining(), self._database.reading() as connection:
+            for start in range(0, len(digests), _AT_ONCE):
+                part = digests[start : start + _AT_ONCE]
+                query = _KEYS.format(digests=placeholders(part))
+                for owner, digest, newest in connection.execute(query, part):
+                    if client in (None, owner):
+                        keys[owner, digest] = newest
+        return keys
+
+    def tag_counts(self, client: str | None) -> list[tuple[str, int]]:
+        """The tags of what isn't in the trash, each with the number of results that have it."""
+        tags: Counter[str] = Counter()
+        spelling: dict[str, str] = {}
+        with self._database.explaining(), self._database.reading() as connection:
+            for text, count in connection.execute(_TAG_COUNTS, {"client": client}):
+                for tag in json.loads(text):
+                    tags[tag.casefold()] += count
+                    spelling.setdefault(tag.casefold(), tag)
+        return [(spelling[key], tags[key]) for key in sorted(tags)]
+
+    def board_counts(self, client: str | None) -> dict[str, tuple[int, Digest]]:
+        """The number of results on each board, and the newest of them."""
+        with self._database.explaining(), self._database.reading() as connection:
+            rows = connection.execute(_BOARD_COUNTS, {"client": client}).fetchall()
+        return {board: (count, digest) for board, count, digest in rows}
+
+    def library(self) -> tuple[str, int]:
+        """Identity of the library that it copies, and the number of the last change."""
+        with self._database.explaining(), self._database.reading() as connection:
+            return _library(connection)
+
+    def copy_library(self, identity: str, changes: LibraryChanges, after: tuple[str, int]) -> bool:
+        """Copy changes of the library.
+
+        Args:
+            after: What `library` returned before they were read.
+        Returns:
+            False, and nothing is copied, if another server has copied changes since.
+        """
+        rows, tags = [], []
+        for each in changes.annotations:
+            if not each.is_empty:
+                row = (each.client, each.digest, each.stars, json.dumps(each.tags), each.note)
+                words = fold_case([*each.tags, each.note or ""])
+                rows.append((*row, each.board, each.trashed, words))
+                tags += [(fold_case([tag]), each.client, each.digest) for tag in each.tags]
+        keys = [(each.client, each.digest) for each in changes.annotations]
+        gone = [
+            (each.client, each.deleted, each.digest)
+            for each in changes.annotations
+            if each.deleted is not None
+        ]
+        with self._database.explaining(), self._database.writing() as connection:
+            if _library(connection) != after:
+                return False
+            for table in ("marks", "mark_tags"):
+                if changes.is_reset:
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                query = f"DELETE FROM {table} WHERE client = ? AND digest = ?"  # noqa: S608
+                connection.executemany(query, keys)
+            connection.executemany(_DELETED, gone)
+            connection.executemany(_ADD_MARK, rows)
+            connection.executemany(_ADD_TAG, tags)
+            text = json.dumps({"library": identity, "change": changes.last})
+            connection.execute(_SET_META, ("library", text))
+        return True
+
+    def annotated_jobs(self) -> set[str]:
+        """Ids of jobs with results about which somebody noted something."""
+        with self._database.explaining(), self._database.reading() as connection:
+            return {job for (job,) in connection.execute(_ANNOTATED)}
 
     def find_for_job(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes, of one job or of a client's."""
         which = (
-            "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+            "files.digest = :digest AND (CAST(:client AS TEXT) IS NULL OR uses.client = :client)"
             " AND (CAST(:job AS TEXT) IS NULL OR uses.job = :job)"
         )
         return self._artifacts(which, _ALL, digest=digest, client=client, job=job)
@@ -391,7 +464,7 @@ class Catalogue:
         values = {"client": None, **values}
         with self._database.explaining(), self._database.reading() as connection:
             rows = connection.execute(query, values).fetchall()
-        return [Artifact(*_with_truth(row)) for row in rows]
+        return [_artifact(row) for row in rows]
 
     def locations(self, digest: Digest) -> list[FileLocation]:
         """Where the bytes lie, or lay; the latest first."""
@@ -424,18 +497,18 @@ class Catalogue:
             connection.executemany("DELETE FROM uses WHERE job = ?", [(job,) for job in jobs])
 
 
-def _with_truth(row: Sequence[Any]) -> Sequence[Any]:
-    """A row of `_USES`, with what is a yes or a no as one."""
-    return (*row[:_EXISTED], bool(row[_EXISTED]), *row[_EXISTED + 1 :])
+def _artifact(row: Sequence[Any]) -> Artifact:
+    """A row of `_USES`, with a yes or a no as one, and what isn't noted as nothing."""
+    *known, existed, made_by, jobs, stars, tags, note, board, trashed = row
+    listed_tags = tuple(json.loads(tags or "[]"))
+    in_trash = trashed if trashed is not None and known[_AT] <= trashed else None
+    noted = (stars or 0, listed_tags, note, board, in_trash)
+    values: Sequence[Any] = (*known, bool(existed), made_by, jobs, *noted)
+    return Artifact(*values)
 
 
-def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
-    """That a use is as `ArtifactFilter` says.
-
-    Args:
-        uses, jobs: What the tables are called in the query.
-        words: Names of the values that are looked for.
-    """
+def _matching(uses: str, files: str, jobs: str, marks: str, which: ArtifactFilter) -> str:
+    """That a use is as `ArtifactFilter` says; the other arguments are what tables are called."""
     # PostgreSQL wants to know the type of each value that may be none. A kind is compared as an
     # expression, as SQLite would else go through all of a client's to find a job's few.
     text = (
@@ -445,9 +518,11 @@ def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
         f" AND (CAST(:after AS DOUBLE PRECISION) IS NULL OR {uses}.at >= :after)"
         f" AND (CAST(:before AS DOUBLE PRECISION) IS NULL OR {uses}.at < :before)"
     )
-    for name in words:
-        text += f" AND (instr({uses}.words, :{name}) > 0 OR instr({jobs}.words, :{name}) > 0)"
-    return text
+    if which.trashed is not None:
+        is_in = f"{marks}.trashed IS NOT NULL AND {uses}.at <= {marks}.trashed"
+        text += f" AND ({is_in})" if which.trashed else f" AND NOT ({is_in})"
+    conditions = row_conditions(which.terms, uses=uses, files=files, jobs=jobs, marks=marks)
+    return " AND ".join([text, *conditions])
 
 
 def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
@@ -490,79 +565,15 @@ def _enter(
     words = fold_case([PurePath(file["path"]).name, file["node"]])
     use = (number, outputs.id, outputs.client, file["node"], file["kind"], outputs.at, words)
     connection.execute(_ADD_USE, (*use, file["existed"]))
+    if job is not None and (facts := job.facts(file["node"])):
+        (entered,) = connection.execute(_USE, (outputs.id, number, file["node"])).fetchone()
+        connection.executemany(_ADD_FACT, [(entered, *fact) for fact in facts])
 
 
-_MOST = 20_000
-"""Characters that are kept of a job."""
-_MOST_WORDS = 32
-"""That are looked for at a time."""
-
-
-def fold_case(parts: Iterable[str]) -> str:
-    """Texts in one, as they are compared: whatever the case of their letters."""
-    text = "\n".join(parts)[:_MOST].replace("\0", " ").casefold()
-    well_formed: str = to_well_formed(text)
-    return well_formed
-
-
-def parse_search(text: str) -> list[str]:
-    """The words of a search, each of which must be found."""
-    return fold_case([text]).split()[:_MOST_WORDS]
-
-
-def job_search_text(job: Job, workflow: str) -> str:
-    """A job's name and tags, the title of its workflow, and the texts in its inputs.
-
-    Args:
-        workflow: Its text.
-    """
-    try:
-        document = json.loads(workflow)
-    except ValueError:
-        document = {}
-    fields = document if isinstance(document, Mapping) else {}
-    texts = [
-        job.name,
-        *job.tags,
-        str(fields.get("title", "")),
-        *_texts(list(job.parameters.values())),
-    ]
-    return fold_case([*texts, *_of_inputs(fields, _overridden_inputs(fields, job.parameters))])
-
-
-def _overridden_inputs(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
-    """Inputs whose values the parameters replace, as ``node.input``."""
-    declared = document.get("parameters")
-    named = declared if isinstance(declared, Mapping) else {}
-    return {_target(named[name]) for name in parameters if name in named}
-
-
-def _target(declared: Any) -> str:
-    return str(declared.get("input", "") if isinstance(declared, Mapping) else declared)
-
-
-def _of_inputs(document: Mapping[str, Any], replaced: set[str]) -> Iterator[str]:
-    blocks = document.get("subgraphs")
-    inner = blocks.values() if isinstance(blocks, Mapping) else ()
-    for holder in (document, *inner):
-        nodes = holder.get("nodes") if isinstance(holder, Mapping) else None
-        for name, node in nodes.items() if isinstance(nodes, Mapping) else ():
-            inputs = node.get("inputs") if isinstance(node, Mapping) else None
-            for port, value in inputs.items() if isinstance(inputs, Mapping) else ():
-                if holder is not document or f"{name}.{port}" not in replaced:
-                    yield from _texts(value)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """The texts in a value, but for those that name another node's output."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, Mapping) and set(value) != {"from"}:
-        for item in value.values():
-            yield from _texts(item)
+def _library(connection: Connection) -> tuple[str, int]:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'library'").fetchone()
+    position = json.loads(row[0]) if row is not None else {}
+    return str(position.get("library", "")), int(position.get("change", 0))
 
 
 def _last(connection: Connection, queue: str) -> int:

@@ -274,17 +274,62 @@ class Thumbnails:
             InvalidFile, TooLarge: It is damaged, or claims more than there is room for.
             FileGone: See `Artifacts.open`.
         """
-        turn = self._pool.submit(client, partial(self._texts, suffix, opened))
-        return await asyncio.wrap_future(turn.future)
+        return await self._decoded(
+            client, opened, lambda decoder, file: decoder.texts(file, suffix)
+        )
 
-    def _texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
-        source = opened()
-        decoder = self._free.pop()
-        try:
-            return decoder.texts(source, suffix)
-        finally:
-            self._free.append(decoder)
-            source.file.close()
+    async def cell(self, side: int, opened: Callable[[], OpenFile], client: str = "") -> bytes:
+        """An image within a square, as WebP that loses no more than its size; it isn't kept.
+
+        Args:
+            side: Of the square, in pixels.
+            opened, client: See `texts`.
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+        return await self._decoded(
+            client,
+            opened,
+            lambda decoder, file: decoder.thumbnail(
+                file, side, pixels=self._pixels, is_lossless=True
+            ),
+        )
+
+    async def frame(
+        self, index: int | None, time: float | None, opened: Callable[[], OpenFile], client: str
+    ) -> bytes:
+        """A frame of a video, as PNG.
+
+        Args:
+            index, time: See `video_frame`.
+            opened, client: See `texts`.
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+        return await self._decoded(
+            client,
+            opened,
+            lambda decoder, file: decoder.frame(file, index=index, time=time, pixels=self._pixels),
+        )
+
+    async def _decoded(
+        self,
+        client: str,
+        opened: Callable[[], OpenFile],
+        decode: Callable[[FileDecoder, OpenFile], T],
+    ) -> T:
+        """What a decoder makes of a file, in a client's turn."""
+
+        def work() -> T:
+            source = opened()
+            decoder = self._free.pop()
+            try:
+                return decode(decoder, source)
+            finally:
+                self._free.append(decoder)
+                source.file.close()
+
+        return await asyncio.wrap_future(self._pool.submit(client, work).future)
 
     def forget(self, digest: Digest) -> None:
         """Delete an image's thumbnails."""

@@ -51,17 +51,32 @@ class FileDecoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = ""
 
-    def thumbnail(self, picture: OpenFile, side: int, *, pixels: int) -> bytes:
+    def thumbnail(
+        self, picture: OpenFile, side: int, *, pixels: int, is_lossless: bool = False
+    ) -> bytes:
         """A small image of a file, as WebP: see `make_thumbnail` and `draw_result`.
 
         Args:
             pixels: Of the largest image that is opened.
+            is_lossless: Whether no more than its size is lost.
         Raises:
             InvalidFile: There is nothing to show, it is damaged, or its decoding ended with the
                 process.
             TooLarge: It has more pixels, or takes more memory; `TakesTooLong`: or more time.
         """
-        return self._request(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
+        question = {"asks": "thumbnail", "side": side, "pixels": pixels, "lossless": is_lossless}
+        return self._request(picture, question)
+
+    def frame(
+        self, video: OpenFile, *, index: int | None, time: float | None, pixels: int
+    ) -> bytes:
+        """A frame of a video, as PNG; see `video_frame`.
+
+        Raises:
+            InvalidFile, TooLarge: See `thumbnail`.
+        """
+        question = {"asks": "frame", "index": index, "time": time, "pixels": pixels}
+        return self._request(video, question)
 
     def texts(self, file: OpenFile, suffix: str) -> dict[str, str]:
         """The texts that a file carries, by name; see `result_texts`.

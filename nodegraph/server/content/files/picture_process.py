@@ -20,8 +20,10 @@ from nodegraph.errors import NodegraphError
 from nodegraph.media.images.pillow_files import DAMAGED
 from nodegraph.server.content.files.pictures import (
     begins_like_picture,
+    encode_png,
     encode_thumbnail,
     make_thumbnail,
+    video_frame,
 )
 from nodegraph.server.http.errors import TooLarge
 
@@ -68,8 +70,16 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
     try:
         if question["asks"] == "texts":
             return {}, _texts(data, folder / f"file{question['suffix']}")
+        if question["asks"] == "frame":
+            at = {name: question[name] for name in ("index", "time", "pixels")}
+            return {}, encode_png(video_frame(BytesIO(data), **at))
         if begins_like_picture(data):
-            return {}, make_thumbnail(BytesIO(data), question["side"], pixels=question["pixels"])
+            return {}, make_thumbnail(
+                BytesIO(data),
+                question["side"],
+                pixels=question["pixels"],
+                is_lossless=question["lossless"],
+            )
         return {}, _drawn(data, question["side"], folder / "file")
     except NodegraphError as error:
         return {"problem": _without(error, folder)}, b""

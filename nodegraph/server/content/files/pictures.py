@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.media.images.contact_sheets import AxisLabels, SheetFormat, labeled_sheet
 from nodegraph.media.images.pillow_files import (
     DAMAGED,
     TOO_LARGE,
@@ -19,8 +20,16 @@ from nodegraph.media.images.pillow_files import (
     exif_transpose,
     is_transposed,
 )
-from nodegraph.media.videos.video_files import MAX_PIXELS, is_video_header, open_video
+from nodegraph.media.videos.video_files import (
+    MAX_PIXELS,
+    OpenVideo,
+    is_video_header,
+    open_video,
+)
 from nodegraph.server.http.errors import TooLarge
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 FORMATS: Mapping[str, str] = {
     "PNG": "image/png",
@@ -33,6 +42,13 @@ _BEGINNINGS = (b"\x89PNG", b"\xff\xd8", b"GIF8")
 _TILE, _TILE_WORDS = (46, 49, 56), (200, 204, 212)
 _LETTERS = 22
 """In a line of a tile."""
+_LARGEST_SIDES: Mapping[SheetFormat, int] = {"png": 65_000, "webp": 16_383, "jpeg": 65_000}
+"""Pixels, of which labels take some."""
+_SAVED: Mapping[SheetFormat, Mapping[str, Any]] = {
+    "png": {"compress_level": 4},
+    "webp": {"quality": 90, "method": 4},
+    "jpeg": {"quality": 92, "subsampling": 0},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +86,74 @@ def begins_like_picture(data: bytes) -> bool:
     return is_webp or data.startswith(_BEGINNINGS) or is_video_header(data[:12])
 
 
-def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
+def make_thumbnail(file: BinaryIO, size: int, *, pixels: int, is_lossless: bool = False) -> bytes:
     """An image upright and within a square, as WebP; of an animation or a video the first.
 
     Args:
         size: Pixels of the square's side.
+        is_lossless: Whether no more than its size is lost.
     Raises:
         InvalidFile: It is no image, or damaged.
         TooLarge: It has more pixels.
     """
     file.seek(0)
     if is_video_header(file.read(12)):
-        return encode_thumbnail(_first_frame(file, pixels), size)
+        return encode_thumbnail(video_frame(file, index=0, pixels=pixels), size, is_lossless)
     with _opened(file, pixels) as picture:
         picture.draft("RGB", (size, size))  # a JPEG can be read smaller
-        return encode_thumbnail(exif_transpose(_colors(picture)), size)
+        return encode_thumbnail(exif_transpose(_colors(picture)), size, is_lossless)
 
 
-def encode_thumbnail(picture: Image.Image, size: int) -> bytes:
+def encode_thumbnail(picture: Image.Image, size: int, is_lossless: bool = False) -> bytes:
     """An image within a square, as WebP."""
     picture.thumbnail((size, size))
     made = BytesIO()
-    picture.save(made, "WEBP", quality=80, method=2)
+    if is_lossless:
+        picture.save(made, "WEBP", lossless=True, quality=0, method=0)
+    else:
+        picture.save(made, "WEBP", quality=80, method=2)
+    return made.getvalue()
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """An image as PNG."""
+    made = BytesIO()
+    picture.save(made, "PNG", compress_level=4)
+    return made.getvalue()
+
+
+def labeled_grid(
+    rows: Sequence[Sequence[bytes | None]], labels: AxisLabels, format: SheetFormat, pixels: int
+) -> bytes:
+    """One image of several in rows and columns, with labels.
+
+    Args:
+        rows: Images of `make_thumbnail`; None for an empty cell.
+        pixels: That it may have.
+    Raises:
+        InvalidValue: There is no image, or it has more pixels than allowed, or than the format can
+            hold.
+    """
+    if not any(any(row) for row in rows):
+        raise InvalidValue("the grid has no image", expected="at least one digest")
+    cells = [
+        [None if each is None else Image.open(BytesIO(each), formats=("WEBP",)) for each in row]
+        for row in rows
+    ]
+    sizes = [each.size for row in cells for each in row if each is not None]
+    width = max(map(len, cells)) * max(size[0] for size in sizes)
+    height = len(cells) * max(size[1] for size in sizes)
+    most = _LARGEST_SIDES[format]
+    if width * height > pixels or max(width, height) > most - 1_000:
+        raise InvalidValue(
+            "the grid is too large",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {pixels:,} pixels, and {most - 1_000:,} on a side as {format}",
+            hint="Use a smaller `cell`, or fewer images.",
+        )
+    sheet = labeled_sheet(cells, labels)
+    made = BytesIO()
+    sheet.save(made, format.upper(), **_SAVED[format])
     return made.getvalue()
 
 
@@ -107,14 +169,46 @@ def plain_tile(size: int, text: str) -> bytes:
     return encode_thumbnail(tile, size)
 
 
-def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:
+def video_frame(
+    file: BinaryIO, *, index: int | None = None, time: float | None = None, pixels: int
+) -> Image.Image:
+    """A frame of a video, upright.
+
+    Args:
+        index: Its number, from 0.
+        time: Seconds from the beginning, instead of a number: the frame that is shown then.
+    Raises:
+        InvalidFile: It is no video, damaged, or shorter.
+        TooLarge: It has more pixels.
+    """
     from nodegraph.media.videos.colors import read_planes
 
     file.seek(0)
+    if not is_video_header(file.read(12)):
+        raise InvalidFile("this is not a video", expected="a video, such as MP4 or WebM")
+    file.seek(0)
     # One thread: this process has little room.
     with open_video(file, max_pixels=min(pixels, MAX_PIXELS), threads=1) as video:
-        frame = read_planes(video.first_frame()).rgb()
-    return Image.fromarray((frame * 255).round().astype("uint8"))
+        frame = video.first_frame() if index == 0 else _frame_at(video, index, time)
+        values = read_planes(frame).rgb()
+    return Image.fromarray((values * 255).round().astype("uint8"))
+
+
+def _frame_at(video: OpenVideo, index: int | None, time: float | None) -> VideoFrame:
+    shown, number, seconds = None, 0, 0.0
+    for number, frame in enumerate(video.frames()):
+        seconds = float(video.time_of(frame.pts) if frame.pts is not None else number / video.rate)
+        if time is not None and shown is not None and seconds > time:
+            return shown
+        shown = frame
+        if index == number:
+            return frame
+    if shown is None or index is not None:
+        raise InvalidFile("the video has fewer frames", given=str(index), expected=f"0 to {number}")
+    end = seconds + 1 / float(video.rate)
+    if time is not None and time > end:
+        raise InvalidFile("the video is shorter", given=f"{time:g} s", expected=f"0 to {end:.2f} s")
+    return shown
 
 
 def _media_type(picture: Image.Image) -> str:

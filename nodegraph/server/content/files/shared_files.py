@@ -213,11 +213,61 @@ UPDATE uses SET existed = 1
         WHERE first.file = uses.file AND first.number < uses.number);
 """
 
+ADD_SEARCH = """
+-- Jobs are entered anew, to find what they gave by more than words.
+DELETE FROM jobs;
+DELETE FROM meta WHERE name = 'last';
+
+-- What made the files: seeds, steps, samplers, models.
+CREATE TABLE facts (
+    use BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (use, name, value)
+);
+CREATE INDEX facts_by_value ON facts (name, value, use);
+CREATE INDEX files_by_width ON files (width, height);
+CREATE INDEX files_by_height ON files (height);
+
+-- A copy of the library, which `meta` says how far it is of.
+CREATE TABLE marks (
+    client TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    stars BIGINT NOT NULL,
+    tags TEXT NOT NULL,
+    note TEXT,
+    board TEXT,
+    trashed DOUBLE PRECISION,
+    words TEXT NOT NULL,
+    PRIMARY KEY (client, digest)
+);
+CREATE INDEX marks_by_stars ON marks (stars);
+CREATE INDEX marks_by_board ON marks (board) WHERE board IS NOT NULL;
+CREATE TABLE mark_tags (
+    tag TEXT NOT NULL,
+    client TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (tag, client, digest)
+);
+CREATE INDEX mark_tags_by_mark ON mark_tags (client, digest);
+"""
+_FACTS_REMOVED = """
+CREATE FUNCTION use_facts_removed() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM facts WHERE use = OLD.number;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER use_facts_removed AFTER DELETE ON uses
+    FOR EACH ROW EXECUTE FUNCTION use_facts_removed();
+"""
+
 # Texts are compared and put in order as in a file: by their characters' numbers.
 SHARED_MIGRATIONS: Sequence[str] = (
     _TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE,
     _REMOVALS,
     ADD_EXISTED,
+    ADD_SEARCH.replace(" TEXT", ' TEXT COLLATE "C"') + _FACTS_REMOVED,
 )
 """Step `n` leads the tables of version `n` to version `n + 1`; no tables are version 0."""
 

@@ -7,8 +7,8 @@ import logging
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -17,19 +17,124 @@ from anyio.to_thread import run_sync
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.file_access import with_upload_paths, with_upload_references
+from nodegraph.core.file_access import (
+    PathOutside,
+    upload_digest,
+    with_upload_paths,
+    with_upload_references,
+)
 from nodegraph.core.text_format import format_size
+from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.jobs.queue import JobFilter, JobNotFound
 from nodegraph.jobs.queue.backend import Tables
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.files.safe_files import ConfinedFolder, NewFile, safe_name
 from nodegraph.server.content.files.shared_files import FilePool, FilesUnreachable, SharedFiles
 from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage, uploads_format
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
-from nodegraph.server.content.uploads.references import needed_digests, resolve_references
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
 from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.server.http.responses import OpenFile, check_limit, read_cursor, write_cursor
 from nodegraph.store.database import Database
+
+Find = Callable[[str], str | None]
+"""The path of the file of a digest; None if there is none that the client may use."""
+_DIGESTS = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_JOBS_AT_ONCE = 500
+
+
+def resolve_references(document: Any, find: Find, folder: str) -> Any:
+    """A copy of a JSON document, such as a workflow, with paths in place of references.
+
+    Args:
+        folder: Where those paths lead to. Texts that begin with it are refused: from here on, such
+            a path says that whoever sent the document may read the file.
+    Raises:
+        InvalidWorkflow: No such upload; lists all, with node and port where they have one.
+    """
+    reader = _Reader(find, folder)
+    copy = reader.read(document, ())
+    if reader.problems:
+        raise InvalidWorkflow(reader.problems)
+    return copy
+
+
+class _Reader:
+    def __init__(self, find: Find, folder: str) -> None:
+        self.problems: list[Problem] = []
+        self._find = find
+        self._folder = folder
+
+    def read(self, value: Any, location: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: self.read(item, (*location, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.read(item, location) for item in value]
+        if not isinstance(value, str):
+            return value
+        if value.startswith(self._folder):
+            self.problems.append(_by_path(value, *_port(location)))
+            return value
+        digest = upload_digest(value)
+        if digest is None:
+            return value
+        path = self._find(digest)
+        if path is None:
+            self.problems.append(_unknown(value, *_port(location)))
+        return path
+
+
+def _port(location: Sequence[str]) -> tuple[str | None, str | None]:
+    """Node and input, where a place in a workflow is one."""
+    if len(location) > 3 and location[0] == "nodes" and location[2] == "inputs":
+        return location[1], location[3]
+    return None, None
+
+
+def _by_path(path: str, node: str | None, port: str | None) -> Problem:
+    return Problem(
+        PathOutside.code,
+        "this file may not be read here",
+        node,
+        port=port,
+        given=ascii(path[:200]),
+        expected="an upload by its reference, `upload:…`",
+    )
+
+
+def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
+    return Problem(
+        "unknown-upload",
+        "there is no such upload",
+        node,
+        port=port,
+        given=reference[:120],
+        hint="Upload the file again; it may have been deleted because it was not used for a long "
+        "time.",
+    )
+
+
+def needed_digests(queue: QueueView) -> set[str]:
+    """All that look like digests in the workflows and parameters of jobs that aren't over."""
+    digests: set[str] = set()
+    texts: set[str] = set()
+    cursor: str | None = None
+    which = JobFilter(states=("queued", "running"))
+    while True:
+        page = queue.page(which, order="oldest", limit=_JOBS_AT_ONCE, cursor=cursor)
+        for each in page.jobs:
+            with suppress(JobNotFound):
+                job = queue.get(each.id)
+                texts.add(job.workflow)
+                digests.update(_DIGESTS.findall(json.dumps(dict(job.parameters))))
+        cursor = page.next
+        if cursor is None:
+            break
+    for digest in texts:
+        with suppress(KeyError):
+            digests.update(_DIGESTS.findall(queue.workflow(digest)))
+    return digests
+
 
 T = TypeVar("T")
 _STEP = 1 << 20

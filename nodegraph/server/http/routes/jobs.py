@@ -31,10 +31,12 @@ from nodegraph.server.workflows.job_entries import (
 )
 from nodegraph.server.workflows.job_requests import (
     JobWish,
+    RowsWish,
     change_visible_job,
     get_visible_job,
     restrict_to_caller,
     submit,
+    submit_rows,
 )
 from nodegraph.session.settings_kinds import NUMBER
 
@@ -238,6 +240,33 @@ async def submit_job(
         202 if submitted.is_new else 200,
         {"Location": job_path(submitted.job.id)},
     )
+
+
+@router.post(
+    "/rows",
+    summary="Submit a job per row of a table",
+    status_code=202,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
+)
+async def submit_job_rows(
+    services: TheServices,
+    caller: MayRun,
+    body: RowsWish,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=_LONGEST_KEY,
+            description="Requests with the same key and content create the jobs only once.",
+        ),
+    ] = None,
+) -> shapes.JobGroup:
+    """Add a job for each row, up to 10,000: all of them, or none if a row has a problem.
+
+    All have the tag `group`, which lists them (`GET /jobs?tag=`) and cancels the waiting ones
+    (`POST /queue/clear?tag=`).
+    """
+    return await submit_rows(services, caller, body, idempotency_key)
 
 
 @router.get(

@@ -11,9 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.schema import build_shape
 from nodegraph.core.text_format import format_size
-from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import TooLarge, Unprocessable
@@ -25,12 +23,13 @@ from nodegraph.server.http.file_responses import (
     retry_until_shared,
     texts_response,
     thumbnail_response,
+    upload_entry,
+    upload_response,
 )
 from nodegraph.server.http.media_types import SUFFIXES, content_headers
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import BadForm, PartBegins, PartEnds, form_events, is_form
 from nodegraph.server.http.responses import file_response
-from nodegraph.server.root_path import public_path
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 
@@ -91,10 +90,7 @@ async def upload_file(
     if is_form(request.headers.get("content-type", "")):
         name, chunks = await _file_of(request)
     upload, is_new = await services.uploads.receive(chunks, name, caller.name)
-    entry = _entry(upload)
-    response.headers["Location"] = entry.href
-    response.status_code = 201 if is_new else 200
-    return entry
+    return upload_response(response, upload, is_new=is_new)
 
 
 @router.post(
@@ -119,10 +115,7 @@ async def upload_artifact(
     )
     name = PurePath(artifact.path).name
     upload, is_new = await services.uploads.receive(_chunks(opened.file), name, caller.name)
-    entry = _entry(upload)
-    response.headers["Location"] = entry.href
-    response.status_code = 201 if is_new else 200
-    return entry
+    return upload_response(response, upload, is_new=is_new)
 
 
 @router.get("", summary="List uploads", responses=responses(401, 403, 422))
@@ -136,7 +129,7 @@ async def list_uploads(
     page = await services.run_file_task(
         services.uploads.page, caller.only_client, limit=limit, cursor=cursor
     )
-    return UploadList(items=[_entry(item) for item in page.uploads], next=page.next)
+    return UploadList(items=[upload_entry(item) for item in page.uploads], next=page.next)
 
 
 @router.get(
@@ -240,8 +233,3 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
     with file:
         while data := await run_sync(file.read, _CHUNK):
             yield data
-
-
-def _entry(upload: Upload) -> shapes.Upload:
-    href = public_path(f"/api/v1/uploads/{upload.digest}")
-    return build_shape(shapes.Upload, upload, value=upload.reference, href=href)

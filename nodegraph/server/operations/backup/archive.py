@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.queue.reader import QueueReader
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
+from nodegraph.server.content.artifacts.annotations import LIBRARY_FILE as LIBRARY
+from nodegraph.server.content.artifacts.annotations import library_format
 from nodegraph.server.content.uploads.index import uploads_format
 from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.store.database import Database, Format
@@ -75,7 +77,7 @@ CONFIG = "config.toml"
 OUTPUTS = "outputs"
 MODELS = "models"
 
-ALWAYS = (QUEUE, UPLOADS, "workflows", "packs", "inputs", CONFIG)
+ALWAYS = (QUEUE, LIBRARY, UPLOADS, "workflows", "packs", "inputs", CONFIG)
 """Names in the home folder that are in every backup."""
 PARTS = (*ALWAYS, OUTPUTS, TOKENS, MODELS)
 """All that may be in one, in the order in which they are written: what refers to files comes before
@@ -83,17 +85,19 @@ them, so that what it refers to is there."""
 
 DATABASES: Mapping[str, Callable[[], Format]] = {
     QUEUE: queue_format,
+    LIBRARY: library_format,
     UPLOADS_INDEX: uploads_format,
 }
 """Copied as of one moment, however much is written meanwhile."""
 
-DERIVED = tuple(
-    f"{name}{suffix}"
-    for name in (QUEUE, "artifacts.sqlite")
-    for suffix in ("", "-wal", "-shm")
-    if name != QUEUE or suffix
-)
-"""Goes when a queue is put back: journals of the one before, and what is made again from it."""
+
+def replaced_files(parts: Sequence[str]) -> tuple[str, ...]:
+    """What goes when databases are put back: journals of those before, and what is made again."""
+    names = [name for name in (QUEUE, LIBRARY) if name in parts]
+    journals = tuple(f"{name}{end}" for name in names for end in ("-wal", "-shm"))
+    catalogue = tuple(f"artifacts.sqlite{end}" for end in ("", "-wal", "-shm"))
+    return journals + (catalogue if names else ())
+
 
 IGNORED = re.compile(r"cache|lost\+found|.*-lock|\.DS_Store|\.restore.*")
 """Names in a home folder that are empty as far as a restore goes."""

@@ -23,13 +23,13 @@ from nodegraph.jobs.queue.sqlite_queue import Ownership, take_over
 from nodegraph.server.operations.backup.archive import (
     CONFIG,
     DATABASES,
-    DERIVED,
     IGNORED,
     QUEUE,
     BackupManifest,
     BackupReader,
     check_database,
     opened,
+    replaced_files,
 )
 from nodegraph.session.settings import Settings, config_file
 
@@ -266,7 +266,7 @@ class _Restoring:
         """Names of what goes: all that the backup speaks of, whether or not it held any of it."""
         parts = self._manifest.parts
         gone = [part for part in parts if part != CONFIG or not self._has_config_outside()]
-        return [*gone, *(DERIVED if QUEUE in parts else ())]
+        return [*gone, *replaced_files(parts)]
 
     def _outside(self) -> dict[str, str]:
         return {CONFIG: str(self._config)} if self._has_config_outside() else {}
