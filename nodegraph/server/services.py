@@ -53,6 +53,7 @@ from nodegraph.server.content.files.shared_files import (
     FilesUnreachable,
     SharedFiles,
 )
+from nodegraph.server.content.prompt_lists import PromptLists
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
@@ -111,7 +112,7 @@ class Services:
         live_relay: Is told progress and previews.
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
-        artifacts, uploads, workflows: What is kept for clients.
+        artifacts, uploads, workflows, prompt_lists: What is kept for clients.
         places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
@@ -145,6 +146,7 @@ class Services:
     artifacts: Artifacts = field(init=False)
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
+    prompt_lists: PromptLists = field(init=False)
     places: PathRedactor = field(init=False)
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
@@ -169,7 +171,8 @@ class Services:
         queue = self.server.queue
         self.places = path_redactor(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
-        self.editor = Editor(root=self.server.root_path)
+        self.prompt_lists = PromptLists(self.home / "prompt_lists")
+        self.editor = Editor(root=self.server.root_path, start_page=self.server.start_page)
 
     @property
     def home(self) -> Path:

@@ -229,6 +229,8 @@ class ServerSettings(_Part):
             ``worker``, or one for each of `devices`.
         root_path: Path below which a proxy serves the server, such as ``/studio``. The proxy may
             remove the path from requests or not.
+        start_page: What the address ``/`` opens: ``editor``, or ``generate`` for the page without a
+            graph. Each browser may choose otherwise.
         allowed_hosts: Host names of the server in addition to loopback names, for example those of
             a reverse proxy. If there are any, a token is needed, too.
         allowed_origins: Other sites that may use it, such as ``https://studio.example``.
@@ -268,6 +270,7 @@ class ServerSettings(_Part):
     cluster_idle_seconds: Seconds = 300.0
     cluster_kinds: Annotated[dict[str, ClusterKind], BeforeValidator(_table)] = {}
     root_path: RootPath = ""
+    start_page: Literal["editor", "generate"] = "editor"
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
     trusted_proxies: Names = ()

@@ -209,7 +209,7 @@ class Server:
                 # The same image may have been brought under several names.
                 for key in {item[name] for item in items}:
                     self.client.delete(f"{kind}/{key}").raise_for_status()
-        for folder in ("models", "inputs"):
+        for folder in ("models", "inputs", "prompt_lists"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
 
     def let(self, name: str) -> None:

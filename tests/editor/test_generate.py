@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from tests.compat.image_metadata.samples import png
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.faults import bring_axe, check
@@ -141,7 +144,7 @@ def test_an_image_is_enlarged_painted_over_and_cut_out(page: Editor) -> None:
         assert kind in {entry["type"] for entry in nodes_of(page).values()}
     # What the server has no model for says what to do.
     more(page, "Face detail")
-    expect(page.page.get_by_text("It needs a vision model that finds faces.")).to_be_visible()
+    expect(page.page.get_by_text("It needs a vision model that finds faces")).to_be_visible()
 
     images(page).last.get_by_role("button", name="Inpaint").click()
     painter = page.dialog("Paint a mask")
@@ -278,3 +281,108 @@ def test_on_a_phone_the_button_is_at_hand(server: Server, new_browser: NewBrowse
     expect(images(page).locator("img")).to_be_in_viewport()
     page.page.get_by_role("button", name="Go to settings or images").tap()
     expect(field(page, "Prompt")).to_be_in_viewport()
+
+
+THEIRS = (
+    "a (red:1.2) apple\nNegative prompt: blurry\nSteps: 3, Sampler: Euler a, CFG scale: 4.5, Seed: "
+    "18446744073709551610, Size: 64x96, Model: tiny, Clip skip: 2, Denoising strength: 0.6, Hires "
+    "upscale: 1.5, Hires steps: 2, Hires upscaler: Latent, Version: v1.9.0"
+)
+
+
+@pytest.mark.slow
+def test_an_image_of_another_tool_is_made_again(page: Editor, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.png"
+    png({"parameters": THEIRS})(path)
+    page.drop("theirs.png", path.read_bytes(), "image/png", onto=settings(page))
+
+    expect(field(page, "Prompt")).to_have_value("a (red:1.2) apple")
+    expect(field(page, "Negative prompt")).to_have_value("blurry")
+    expect(field(page, "Seed")).to_have_value("18446744073709551610")
+    expect(field(page, "Width in pixels")).to_have_value("64")
+    expect(page.page.get_by_text("A1111 draws noise on the GPU")).to_be_visible()
+    settings(page).get_by_text("Advanced").click()
+    for label, value in (("Steps", "3"), ("CLIP skip", "2"), ("Factor", "1.5")):
+        expect(field(page, label)).to_have_value(value)
+    settings(page).get_by_role("button", name="Generate").click()
+    expect_picture(images(page).locator("img"))
+    # The graph of the same file makes the same pixels.
+    made = page.server.jobs()[0]["id"]
+    texts = {"parameters": THEIRS}
+    answer = page.server.client.post("import", json={"texts": texts}).raise_for_status().json()
+    assert pixels(page, page.server.submit(answer["workflow"])) == pixels(page, made)
+
+
+def pixels(page: Editor, job: str) -> tuple[tuple[int, int], bytes]:
+    """The size and the pixels of the image of a job."""
+    digest = page.server.outputs(job)[0]["digest"]
+    data = page.server.client.get(f"artifacts/{digest}").raise_for_status().content
+    with Image.open(BytesIO(data)) as image:
+        return image.size, image.convert("RGB").tobytes()
+
+
+def test_pasted_settings_and_images_without_a_place_are_offered(
+    page: Editor, tmp_path: Path
+) -> None:
+    field(page, "Prompt").click()
+    page.page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            const init = { clipboardData: data, bubbles: true, cancelable: true };
+            document.activeElement.dispatchEvent(new ClipboardEvent("paste", init));
+        }""",
+        THEIRS,
+    )
+    page.page.get_by_role("button", name="Use its settings").click()
+    expect(field(page, "Prompt")).to_have_value("a (red:1.2) apple")
+    expect(field(page, "Seed")).to_have_value("18446744073709551610")
+
+    # What only a graph can hold is told, and one click away.
+    path = tmp_path / "units.png"
+    units = "Steps: 3, Sampler: Euler, CFG scale: 4, Seed: 5, Size: 64x64, Model: tiny, ControlNet "
+    units += '0: "Module: canny, Model: edges [d14c016b], Weight: 0.5", Version: v1.9.0'
+    png({"parameters": f"a pear\n{units}"})(path)
+    page.drop("units.png", path.read_bytes(), "image/png", onto=settings(page))
+    expect(field(page, "Prompt")).to_have_value("a pear")
+    expect(page.page.get_by_text("Only in the graph: ")).to_contain_text("ApplyControlNet")
+    page.page.get_by_role("button", name="Open as graph").last.click()
+    expect(page.tab).to_have_text("units")
+    expect(page.dialog("Imported")).to_contain_text("control_image")
+
+
+def test_styles_and_tags_are_shared_by_browsers(
+    page: Editor, server: Server, new_browser: NewBrowser, tmp_path: Path
+) -> None:
+    (tmp_path / "styles.csv").write_text(STYLES, encoding="utf-8")
+    (tmp_path / "tags.csv").write_text(TAGS, encoding="utf-8")
+    chosen(page, "Styles", "Import styles.csv…", tmp_path / "styles.csv")
+    expect(page.page.get_by_text("1 style added")).to_be_visible()
+    chosen(page, "Tag list", "Choose a CSV file…", tmp_path / "tags.csv")
+    expect(page.page.get_by_text("Prompts are completed with tags.csv")).to_be_visible()
+    # Of a list that is broken the row is named.
+    (tmp_path / "bad.csv").write_text(TAGS + "pear,0,5\nonly a name\n", encoding="utf-8")
+    with page.watch.allowing("422"):
+        chosen(page, "Tag list", "Choose a CSV file…", tmp_path / "bad.csv")
+        expect(page.page.get_by_text("row 3")).to_be_visible()
+
+    other = opened(new_browser(server))
+    settings(other).get_by_role("button", name="Styles").click()
+    other.page.get_by_role("menuitemcheckbox", name="Film").click()
+    expect(settings(other).get_by_role("button", name="Remove Film")).to_be_visible()
+    settings(other).get_by_role("button", name="Tag list").click()
+    other.page.get_by_role("menuitemcheckbox", name="tags · 1 tag").click()
+    field(other, "Prompt").press_sequentially("malu")
+    expect(other.page.get_by_role("option", name="red apple")).to_be_visible()
+
+
+def test_the_address_opens_what_was_chosen(page: Editor) -> None:
+    page.page.evaluate("localStorage.clear()")
+    page.page.goto("/")
+    expect(page.page.get_by_role("button", name="Graph")).to_have_attribute("aria-pressed", "true")
+    page.page.evaluate(
+        """localStorage.setItem("nodegraph.settings", JSON.stringify({ startPage: "generate" }))"""
+    )
+    page.page.goto("/")
+    expect(field(page, "Prompt")).to_be_visible()
+    assert page.page.evaluate("location.pathname") == "/generate"

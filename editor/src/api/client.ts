@@ -443,6 +443,45 @@ export async function importWorkflow(texts: Readonly<Record<string, string>>): P
   return bodyOf(await send("POST", "/import", { body: { texts } }));
 }
 
+// Styles and tag lists of prompts
+
+/** Pieces of text around the prompts, as the server keeps them. */
+export interface ServerStyle {
+  readonly name: string;
+  readonly prompt: string;
+  readonly negative_prompt: string;
+}
+
+export interface TagListEntry {
+  readonly name: string;
+  readonly tags: number;
+}
+
+export function getStyles(): Promise<{ readonly items: readonly ServerStyle[] }> {
+  return request("GET", "/styles");
+}
+
+export function putStyles(items: readonly ServerStyle[]): Promise<unknown> {
+  return request("PUT", "/styles", { body: { items } });
+}
+
+export function listTagLists(): Promise<{ readonly items: readonly TagListEntry[] }> {
+  return request("GET", "/tag-lists");
+}
+
+export async function getTagList(name: string): Promise<string> {
+  return bodyOf(await send("GET", `/tag-lists/${encodeURIComponent(name)}`));
+}
+
+export function putTagList(name: string, csv: string | Blob): Promise<TagListEntry> {
+  const path = `/tag-lists/${encodeURIComponent(name)}`;
+  return request("PUT", path, { text: csv, type: "text/csv" });
+}
+
+export function deleteTagList(name: string): Promise<void> {
+  return request("DELETE", `/tag-lists/${encodeURIComponent(name)}`);
+}
+
 // Apps
 
 export function listApps(options: Page & Abortable = {}): Promise<AppList> {

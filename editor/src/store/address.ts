@@ -1,6 +1,7 @@
 /** The page's address and its view: `/generate` for those who want no graph, `/` for the graph. */
 import { rootPath } from "@/api/rootPath";
 import { readStored, writeStored } from "./persisted";
+import { useSettings } from "./settings";
 import { useUi, type View } from "./ui";
 
 const KEY = "nodegraph.view";
@@ -10,9 +11,20 @@ function isGenerateAddress(): boolean {
   return location.pathname === rootPath() + GENERATE;
 }
 
+/** What `/` opens: what was chosen here, what was used last, or what the server says. */
+function startPage(): unknown {
+  const { startPage: chosen } = useSettings.getState();
+  if (chosen !== "last") return chosen;
+  return readStored(KEY) ?? serverStartPage();
+}
+
+function serverStartPage(): string {
+  return document.querySelector<HTMLMetaElement>('meta[name="start-page"]')?.content ?? "editor";
+}
+
 /** Show what the address says, and keep the two alike; once for a page. */
 export function followAddress(): void {
-  const isKept = readStored(KEY) === "generate" && location.hash === "";
+  const isKept = startPage() === "generate" && location.hash === "";
   const isGenerate = isGenerateAddress();
   if (isGenerate || isKept) useUi.getState().setView("generate");
   if (isKept && !isGenerate) history.replaceState(null, "", rootPath() + GENERATE);

@@ -1,5 +1,6 @@
 /** The page that generates images without a graph: what is chosen there, and its jobs. */
 import { create } from "zustand";
+import { getStyles, putStyles } from "@/api/client";
 import { ApiProblem } from "@/api/http";
 import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
@@ -126,8 +127,47 @@ export function removeStyle(name: string): void {
 }
 
 function setStyles(styles: readonly Style[]): void {
+  keepStyles(styles);
+  const { isLoaded } = styleState;
+  // Before the server was asked, nobody knows what would be replaced there.
+  if (isLoaded) void sendStyles(styles);
+}
+
+function keepStyles(styles: readonly Style[]): void {
   useGenerate.setState({ styles });
   writeStored(STYLES, styles);
+}
+
+async function sendStyles(styles: readonly Style[]): Promise<void> {
+  const items = styles.map(({ name, prompt, negative }) => ({
+    name,
+    prompt,
+    negative_prompt: negative,
+  }));
+  await putStyles(items).catch((fault) =>
+    notifyFault(fault, { title: t("generate.stylesNotKept"), key: "generate-styles" }),
+  );
+}
+
+const styleState = { isLoaded: false };
+
+/** Bring the styles that the server keeps; those of this browser alone go there. */
+export async function loadStyles(): Promise<void> {
+  try {
+    const { items } = await getStyles();
+    const there = items.map(({ name, prompt, negative_prompt }) => ({
+      name,
+      prompt,
+      negative: negative_prompt,
+    }));
+    const here = useGenerate.getState().styles;
+    const isFirst = !styleState.isLoaded && there.length === 0 && here.length > 0;
+    styleState.isLoaded = true;
+    if (isFirst) await sendStyles(here);
+    else keepStyles(there);
+  } catch {
+    // Those that the browser has kept are shown until the server answers.
+  }
 }
 
 /** What graphs are built for; null until the node types and models are there. */

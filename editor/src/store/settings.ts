@@ -10,6 +10,9 @@ export type GridStyle = "dots" | "lines" | "none";
 /** What the wheel or two fingers do on the canvas. */
 export type WheelAction = "zoom" | "pan";
 
+/** What the address `/` opens; "last": what was used last, at first what the server says. */
+export type StartPage = "last" | "editor" | "generate";
+
 export interface Confirmations {
   readonly closeUnsaved: boolean;
   readonly deleteResults: boolean;
@@ -21,6 +24,7 @@ export interface Settings {
   /** A language that came with the editor, "browser" for the browser's, or "own" for `ownWords`. */
   readonly language: string;
   readonly ownWords: Readonly<Record<string, string>>;
+  readonly startPage: StartPage;
   readonly linkStyle: LinkStyle;
   readonly snap: boolean;
   readonly grid: GridStyle;
@@ -46,6 +50,7 @@ export const DEFAULT_SETTINGS: Settings = {
   theme: "system",
   language: "browser",
   ownWords: {},
+  startPage: "last",
   linkStyle: "curve",
   snap: false,
   grid: "dots",
@@ -65,6 +70,7 @@ const KEY = "nodegraph.settings";
 
 const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   theme: ["system", "light", "dark", "contrast"],
+  startPage: ["last", "editor", "generate"],
   linkStyle: ["curve", "straight", "step"],
   grid: ["dots", "lines", "none"],
   wheel: ["zoom", "pan"],

@@ -1,7 +1,15 @@
-/** The list of tags that prompts are completed with: chosen by the person, kept in the browser. */
-import { createStore, del, get, set } from "idb-keyval";
+/**
+ * The lists of tags that prompts are completed with: kept by the server, for all browsers of a
+ * client. Which of them is used is chosen in each browser.
+ */
 import { create } from "zustand";
-import { ownName } from "@/api/rootPath";
+import {
+  deleteTagList,
+  getTagList,
+  listTagLists,
+  putTagList,
+  type TagListEntry,
+} from "@/api/client";
 import { type Tag, tagsOfCsv } from "@/model/generate";
 import { readStored, writeStored } from "./persisted";
 
@@ -10,57 +18,92 @@ export const LARGEST_LIST = 64 * 1024 * 1024;
 
 const KEY = "nodegraph.tag-list";
 const NONE: readonly Tag[] = [];
+const LONGEST_NAME = 80;
 
-interface TagList {
-  /** Of its file; null for none. */
+interface TagLists {
+  /** Of the list in use; null for none. */
   readonly name: string | null;
   /** Of tags. */
   readonly count: number;
+  /** All that the server keeps; as far as it was asked. */
+  readonly known: readonly TagListEntry[];
 }
 
-function stored(): TagList {
-  const found = readStored(KEY) as Partial<TagList> | null;
+function stored(): TagLists {
+  const found = readStored(KEY) as Partial<TagLists> | null;
   const isList = typeof found?.name === "string" && typeof found.count === "number";
-  return isList ? { name: found.name ?? null, count: found.count ?? 0 } : { name: null, count: 0 };
+  const chosen = isList ? { name: found.name ?? null, count: found.count ?? 0 } : NOTHING;
+  return { ...chosen, known: [] };
 }
 
-export const useTagList = create<TagList>()(() => stored());
+const NOTHING = { name: null, count: 0 };
+
+export const useTagList = create<TagLists>()(() => stored());
 
 let tags: Promise<readonly Tag[]> | null = null;
 
-function database() {
-  return createStore(ownName("nodegraph-tags"), "lists");
-}
-
-/** The tags, the most used first; none where no list was chosen or the browser has lost it. */
+/** The tags, the most used first; none where no list was chosen or the server has lost it. */
 export function knownTags(): Promise<readonly Tag[]> {
-  if (useTagList.getState().name === null) return Promise.resolve(NONE);
-  tags ??= get<string>("list", database()).then(
-    (csv) => (csv === undefined ? NONE : (tagsOfCsv(csv) ?? NONE)),
-    () => NONE,
+  const { name } = useTagList.getState();
+  if (name === null) return Promise.resolve(NONE);
+  tags ??= getTagList(name).then(
+    (csv) => tagsOfCsv(csv) ?? NONE,
+    () => {
+      tags = null; // the server may answer later
+      return NONE;
+    },
   );
   return tags;
 }
 
-/** Complete prompts with the tags of a file; false where it holds none. */
+/** Ask the server which lists there are. */
+export async function loadTagLists(): Promise<void> {
+  const { items } = await listTagLists();
+  useTagList.setState({ known: items });
+  const { name } = useTagList.getState();
+  if (name !== null && !items.some((item) => item.name === name)) keep(NOTHING);
+}
+
+/** Complete prompts with a list of the server. */
+export function takeTagList({ name, tags: count }: TagListEntry): void {
+  tags = null;
+  keep({ name, count });
+}
+
+/**
+ * Complete prompts with the tags of a file, which the server keeps; false where it holds none.
+ *
+ * Rejects with the server's problem where a row of it is wrong.
+ */
 export async function chooseTagList(file: File): Promise<boolean> {
   const csv = file.size > LARGEST_LIST ? "" : await file.text();
-  const found = tagsOfCsv(csv);
-  if (found === null) return false;
-  tags = Promise.resolve(found);
-  // A browser that keeps nothing knows them until the page is closed.
-  await set("list", csv, database()).catch(() => undefined);
-  keep({ name: file.name, count: found.length });
+  if (tagsOfCsv(csv) === null) return false;
+  takeTagList(await putTagList(nameOf(file), file));
+  await loadTagLists().catch(() => undefined);
   return true;
 }
 
-export async function forgetTagList(): Promise<void> {
-  tags = null;
-  keep({ name: null, count: 0 });
-  await del("list", database()).catch(() => undefined);
+/** The name of a list, of what names of files may hold everywhere. */
+function nameOf({ name }: File): string {
+  const plain = name.replace(/\.csv$/i, "").normalize("NFC");
+  const safe = plain.replaceAll(/[^\p{L}\p{M}\p{Nd} _.()+,=@'!&-]/gu, "_").replace(/^[ .-]+/, "");
+  return safe.slice(0, LONGEST_NAME).replace(/[ .]+$/, "") || "tags";
 }
 
-function keep(list: TagList): void {
+/** Complete prompts without a list. */
+export function leaveTagList(): void {
+  tags = null;
+  keep(NOTHING);
+}
+
+/** Delete a list from the server. */
+export async function forgetTagList(name: string): Promise<void> {
+  await deleteTagList(name);
+  if (useTagList.getState().name === name) leaveTagList();
+  await loadTagLists();
+}
+
+function keep(list: Pick<TagLists, "name" | "count">): void {
   useTagList.setState(list);
   writeStored(KEY, list);
 }

@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph.interop.image_metadata.generation import (
+    MAX_CONTROLS,
+    MAX_DETAILS,
     MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
+    ControlUnit,
+    DetailPass,
     Fields,
     Generation,
     HiresPass,
     ModelReference,
+    Refiner,
+    Variation,
     parse_hashes,
     parse_json,
     parse_size,
@@ -21,7 +27,11 @@ from nodegraph.interop.image_metadata.generation import (
     shorten,
     to_number,
 )
-from nodegraph.interop.image_metadata.infotext import parse_infotext, split_network_tags
+from nodegraph.interop.image_metadata.infotext import (
+    parse_fields,
+    parse_infotext,
+    split_network_tags,
+)
 from nodegraph.interop.image_metadata.sampler_names import read_sampler
 
 _NO_VAE = ("", "none", "automatic", "default (model)", "default")
@@ -32,23 +42,17 @@ _CIVITAI_DOWNLOAD = "https://civitai.com/api/download/models/"
 _PARAMETERS_OF_FORGE = re.compile(r"f\d|forge|classic", re.IGNORECASE)
 
 _WITHOUT_EFFECT = (
-    *("Version", "RNG", "User", "Created Date", "Metadata Scheme", "TI", "Eta", "Face restoration"),
+    *("Version", "RNG", "User", "Created Date", "Metadata Scheme", "TI", "Face restoration"),
     *("Discard penultimate sigma", "Pad conds", "NGMS", "Backend", "App", "Emphasis", "Script"),
     *("Beta schedule alpha", "Beta schedule beta", "Cache model", "Operations", "Pipeline"),
     *("Raw prompt", "Raw negative prompt", "Performance", "Metadata scheme", "Preset"),
 )
 """Fields that change nothing, or that another field says, too."""
 _NO_COUNTERPART: Mapping[str, str] = {
-    "ADetailer": "ADetailer redraws faces after the sampling. The workflow leaves that out: the "
-    "template face_detail shows how to add it.",
-    "ControlNet": "ControlNet used images that the metadata do not contain. Add LoadControlNet and "
-    "ApplyControlNet with these images.",
-    "Refiner": "A refiner took over within the sampling. It is left out: two nodes of the type "
-    "KSamplerAdvanced split a sampling.",
     "Tiled Diffusion": "Tiled diffusion is left out.",
     "Dynamic thresholding": "Dynamic thresholding is left out.",
     "FreeU": "FreeU is left out: the node FreeU changes a model in that way.",
-    "Variation seed": "The variation seed is left out.",
+    "Seed resize": "The noise was made for another size. That has no counterpart.",
     "Sharpness": "Fooocus' sharpness has no counterpart.",
     "ADM Guidance": "Fooocus' ADM guidance has no counterpart.",
     "Adaptive CFG": "Fooocus' adaptive CFG has no counterpart.",
@@ -85,6 +89,10 @@ def read_a1111(text: str, tool: str = "") -> Generation:
     _read_networks(generation, fields)
     _read_resources(generation, fields)
     generation.hires = _hires(generation, fields)
+    _read_refiner(generation, fields)
+    _read_noise(generation, fields)
+    _read_controls(generation, fields)
+    _read_details(generation, fields)
     _report_differences(generation, fields, infotext.templates)
     return generation
 
@@ -234,7 +242,7 @@ def _use_resource(
         generation.report(f"`{shorten(name)}` ({shorten(kind)}) of Civitai is not used.")
 
 
-_LATENT = "latent"
+_MASKED = ("Mask blur", "Inpaint area", "Masked content")
 
 
 def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
@@ -245,8 +253,9 @@ def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
     first = parse_size(fields.text("First pass size"))
     upscaler = fields.text("Hires upscaler")
     if not (scale or size or upscaler or first):
-        if denoise is not None and denoise < 1:
-            generation.report_source_image(denoise)
+        is_masked = any(name in fields for name in _MASKED)
+        if is_masked or (denoise is not None and denoise < 1):
+            generation.add_source_image(denoise, is_masked=is_masked)
         return None
     hires = HiresPass(
         upscaler or "Latent", scale or 0.0, denoise=0.7 if denoise is None else denoise
@@ -275,8 +284,119 @@ def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
         setattr(hires, attribute, text)
     model = fields.text("Hires checkpoint")
     if model and model != "Use same checkpoint":
-        generation.report(f"The second pass used the model `{shorten(model)}`: it uses the first.")
+        hires.model = _named_reference(model)
     return hires
+
+
+_WITH_HASH = re.compile(r"(.*?)\s*\[([0-9a-fA-F]{8,64})\]\s*", re.DOTALL)
+
+
+def _named_reference(text: str) -> ModelReference:
+    """A model whose hash follows its name, as in ``sd_xl_refiner_1.0 [7440042bbd]``."""
+    match = _WITH_HASH.fullmatch(text)
+    return ModelReference(match[1], parse_hashes(match[2])) if match else ModelReference(text)
+
+
+def _read_refiner(generation: Generation, fields: Fields) -> None:
+    name = fields.text("Refiner", "Refiner Model")
+    switch = fields.number(0, 1, "Refiner switch at", "Refiner Switch")
+    if name.strip().lower() not in _NO_VAE and switch != 1:
+        generation.refiner = Refiner(_named_reference(name), 0.8 if switch is None else switch)
+
+
+_OPTIONS: Mapping[str, str] = {
+    "Eta": "eta",
+    "Eta DDIM": "eta",
+    "Sigma churn": "s_churn",
+    "Sigma tmin": "s_tmin",
+    "Sigma tmax": "s_tmax",
+    "Sigma noise": "s_noise",
+}
+"""Options of samplers, which A1111 writes where they are not the usual ones."""
+
+
+def _read_noise(generation: Generation, fields: Fields) -> None:
+    """Variation seed and options of the sampler."""
+    seed = fields.integer(0, MAX_SEED, "Variation seed")
+    strength = fields.number(0, 1, "Variation seed strength")
+    if seed is not None and strength:
+        generation.variation = Variation(seed, strength)
+    for name, option in _OPTIONS.items():
+        value = fields.number(0, 1000, name)
+        if value is not None:
+            generation.sampler_options[option] = value
+
+
+def _read_controls(generation: Generation, fields: Fields) -> None:
+    """Units of the extension ControlNet, each in a field with fields of its own."""
+    for number in range(MAX_CONTROLS + 1):
+        names = (f"ControlNet {number}", *(("ControlNet",) if number == 0 else ()))
+        text = fields.text(*names)
+        if not text:
+            continue
+        unit = Fields(
+            {name.lower(): value for name, value in parse_fields(text).items()}, generation
+        )
+        model = unit.text("model")
+        if model.strip().lower() in ("", "none"):
+            generation.report(f"The ControlNet unit {number} has no model. It is left out.")
+            continue
+        start, end = (unit.number(0, 1, name) for name in ("guidance start", "guidance end"))
+        span = re.findall(r"[0-9.]+", unit.text("starting/ending"))  # before 2024
+        if len(span) == 2:
+            start, end = (min(1.0, to_number(each) or 0.0) for each in span)
+        weight = unit.number(0, 10, "weight")
+        preprocessor = unit.text("module", "preprocessor")
+        generation.add_control(
+            ControlUnit(
+                _named_reference(model),
+                "" if preprocessor.strip().lower() in ("none", "invert") else preprocessor,
+                1.0 if weight is None else weight,
+                start or 0.0,
+                1.0 if end is None else end,
+            )
+        )
+
+
+_DETECTED: Mapping[str, str] = {"person": "person", "hand": "hand", "face": "face"}
+
+
+def _read_details(generation: Generation, fields: Fields) -> None:
+    """Passes of the extension ADetailer; the fields of all but the first end in an ordinal."""
+    for number in range(1, MAX_DETAILS + 1):
+        ordinal = "" if number == 1 else {2: " 2nd", 3: " 3rd"}.get(number, f" {number}th")
+
+        def named(name: str, ordinal: str = ordinal) -> str:
+            return f"ADetailer {name}{ordinal}"
+
+        detector = fields.text(named("model"))
+        if detector.strip().lower() in ("", "none"):
+            continue
+        confidence = fields.number(0, 1, named("confidence"))
+        denoise = fields.number(0, 1, named("denoising strength"))
+        grow = fields.integer(-1024, 1024, named("dilate erode"), named("dilate/erode"))
+        margin = fields.integer(0, 4096, named("inpaint padding"))
+        labels = next((kind for word, kind in _DETECTED.items() if word in detector), "face")
+        generation.details.append(
+            DetailPass(
+                detector,
+                labels,
+                fields.text(named("prompt")),
+                fields.text(named("negative prompt")),
+                0.3 if confidence is None else confidence,
+                0.4 if denoise is None else denoise,
+                4 if grow is None else grow,
+                32 if margin is None else margin,
+            )
+        )
+    if generation.details:
+        count = len(generation.details)
+        generation.report(
+            f"ADetailer sampled {'a part' if count == 1 else f'{count} parts'} of the image again. "
+            "Its detection models cannot be loaded, so the nodes for that are muted: choose a "
+            "model in `detector` and turn them on."
+        )
+        fields.skip_prefix("ADetailer ")
 
 
 def _report_differences(
@@ -300,8 +420,12 @@ def _report_differences(
     ensd = fields.integer(-(2**63), 2**63, "ENSD")
     if ensd:
         generation.report(f"The seed of the noise within steps had the offset {ensd} (ENSD).")
-    if fields.text("Mask blur", "Inpaint area", "Masked content"):
-        generation.report("The image was inpainted. The mask is not in the metadata.")
+    area = fields.text("Inpaint area")
+    if area.lower() == "only masked":
+        generation.report(
+            "Only the surroundings of the mask were sampled, at full size: CropToMask and "
+            "StitchCrop do that."
+        )
     fields.skip_prefix("Mask ", "Masked ", "Inpaint ")
     for heading, text in templates.items():
         if text and text not in (generation.prompt, generation.negative):

@@ -16,6 +16,8 @@ MAX_SEED = 2**64 - 1
 MAX_STEPS = 10_000
 MAX_SIDE = 16_384
 MAX_LORAS = 50
+MAX_CONTROLS = 10
+MAX_DETAILS = 10
 MAX_PROMPT = 100_000
 """Characters of a prompt. Longer ones are refused: no encoder reads them."""
 _MAX_FINDINGS = 60
@@ -68,6 +70,7 @@ class HiresPass:
     """A second sampling at a larger size; None and empty texts mean: as in the first one.
 
     Attributes:
+        model: Another model for it; empty for the same one.
         upscaler: Name of the upscale model or of the interpolation.
         scale: Factor of the sides; 0 if the size is known instead.
         steps: Steps that are run, see `steps_are_share`.
@@ -79,6 +82,7 @@ class HiresPass:
     scale: float = 0.0
     width: int = 0
     height: int = 0
+    model: ModelReference = ModelReference()
     steps: int | None = None
     steps_are_share: bool = False
     denoise: float | None = 0.5
@@ -87,6 +91,75 @@ class HiresPass:
     schedule: str = ""
     prompt: str = ""
     negative: str = ""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """A model that takes over within the sampling, after a share of the steps."""
+
+    model: ModelReference
+    switch: float
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Noise of a second seed, mixed in as A1111 does: by an angle, 0 to 1 of a quarter turn."""
+
+    seed: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image that the sampling started from. Metadata never contain the image.
+
+    Attributes:
+        strength: Share of the sampling that was run. None if it is not known.
+        name: File name; empty if it is not known.
+        is_masked: Whether only the masked part was sampled.
+    """
+
+    strength: float | None = None
+    name: str = ""
+    is_masked: bool = False
+
+
+@dataclass(frozen=True)
+class ControlUnit:
+    """A ControlNet and how it was used.
+
+    Attributes:
+        preprocessor: Of the control image, as the tool names it; empty for none.
+        start, end: Share of the sampling that was controlled.
+        image: File name of the control image; empty if it is not known.
+    """
+
+    model: ModelReference
+    preprocessor: str = ""
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class DetailPass:
+    """A part of the image that was detected and sampled again, as by ADetailer.
+
+    Attributes:
+        detector: File name of the detection model.
+        labels: What it detects.
+        grow, margin: Pixels around the mask: that are sampled, and that the model sees.
+    """
+
+    detector: str
+    labels: str
+    prompt: str = ""
+    negative: str = ""
+    confidence: float = 0.3
+    denoise: float = 0.4
+    grow: int = 4
+    margin: int = 32
 
 
 @dataclass
@@ -102,6 +175,7 @@ class Generation:
         clip_skip: 1 is the last layer. None for the default of the model.
         modules: Files of text encoders and a VAE, loaded beside the diffusion model.
         embeddings: Textual inversions; their names are the words in prompts.
+        sampler_options: Options of the sampler, by the names of SelectSampler's inputs.
         convention, draw: Inputs of KSampler that follow the tool.
         findings: What is not known or has no counterpart, a sentence each.
     """
@@ -127,6 +201,12 @@ class Generation:
     loras: list[LoraReference] = field(default_factory=list)
     embeddings: list[ModelReference] = field(default_factory=list)
     hires: HiresPass | None = None
+    refiner: Refiner | None = None
+    variation: Variation | None = None
+    source: SourceImage | None = None
+    controls: list[ControlUnit] = field(default_factory=list)
+    details: list[DetailPass] = field(default_factory=list)
+    sampler_options: dict[str, float] = field(default_factory=dict)
     convention: Convention = "diffusers"
     draw: str = "per item"
     findings: list[str] = field(default_factory=list)
@@ -138,12 +218,33 @@ class Generation:
         elif len(self.findings) == _MAX_FINDINGS:
             self.findings.append("There is more in the metadata that is not used.")
 
-    def report_source_image(self, strength: object) -> None:
-        """Report that the image was made from another one."""
+    def add_source_image(
+        self, strength: object, *, name: str = "", is_masked: bool = False
+    ) -> None:
+        """Note that the image was made from another one, and report it."""
+        share = to_number(strength)
+        if share is not None and not 0 <= share <= 1:
+            share = None
+        self.source = SourceImage(share, shorten(name), is_masked)
+        called = f"`{shorten(name)}`" if name else "another image"
+        masked = " Paint the mask, or choose an image whose transparent part is the mask."
         self.report(
-            f"The image was made from another image, with strength {shorten(strength)}. The "
-            "metadata do not contain that image, so the workflow starts from noise. To use it, "
-            "link LoadImage and VAEEncode to `latent` of `sample`, and set `denoise`."
+            f"The image was made from {called}, with strength {shorten(strength)}. The metadata "
+            f"do not contain that image: choose it in `picture`.{masked if is_masked else ''}"
+        )
+
+    def add_control(self, unit: ControlUnit) -> None:
+        """Add a ControlNet, and report the image that it lacks."""
+        if len(self.controls) >= MAX_CONTROLS:
+            self.report(f"Only the first {MAX_CONTROLS} ControlNets are used.")
+            return
+        self.controls.append(unit)
+        number = len(self.controls)
+        node = "control_image" if number == 1 else f"control_image_{number}"
+        called = f"the image `{shorten(unit.image)}`" if unit.image else "an image"
+        self.report(
+            f"The ControlNet `{shorten(unit.model.name)}` used {called} that the metadata do not "
+            f"contain: choose it in `{node}`."
         )
 
     def add_lora(

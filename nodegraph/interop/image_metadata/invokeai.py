@@ -10,10 +10,12 @@ from nodegraph.interop.image_metadata.generation import (
     MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
+    ControlUnit,
     Fields,
     Generation,
     HiresPass,
     ModelReference,
+    Refiner,
     escape_markup,
     escape_words,
     parse_hashes,
@@ -96,6 +98,34 @@ def _read_scheduler(generation: Generation, fields: Fields, *, is_flow: bool) ->
         generation.schedule = schedule or "normal"
 
 
+def _image_name(value: object) -> str:
+    """The file name of an image of InvokeAI's gallery."""
+    name = value.get("image_name") if isinstance(value, dict) else value
+    return name if isinstance(name, str) else ""
+
+
+def _read_controls(generation: Generation, fields: Fields) -> None:
+    """ControlNets of versions 3 and 4; their images were processed before."""
+    for control in fields.items("controlnets"):
+        if not isinstance(control, dict):
+            continue
+        values = Fields(control, generation)
+        weights = values.items("control_weight")
+        weight = to_number(weights[0]) if weights else None
+        start = values.number(0, 1, "begin_step_percent")
+        end = values.number(0, 1, "end_step_percent")
+        image = values.get("processed_image", "image")
+        generation.add_control(
+            ControlUnit(
+                _model(values.get("control_model")),
+                weight=1.0 if weight is None else min(10.0, max(0.0, weight)),
+                start=start or 0.0,
+                end=1.0 if end is None else end,
+                image=_image_name(image),
+            )
+        )
+
+
 def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
     """The high resolution fix of versions 3 and 4."""
     strength = fields.number(0, 1, "hrf_strength")
@@ -118,7 +148,14 @@ def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
 def _report(generation: Generation, fields: Fields) -> None:
     mode = fields.text("generation_mode")
     if mode and not mode.endswith("txt2img"):
-        generation.report_source_image(fields.get("strength", "denoising_start"))
+        is_masked = mode.endswith(("inpaint", "outpaint"))
+        strength = fields.get("strength", "denoising_strength")
+        start = fields.number(0, 1, "denoising_start")
+        if strength is None and start is not None:
+            strength = round(1 - start, 4)
+        name = _image_name(fields.get("init_image"))
+        generation.add_source_image(strength, name=name, is_masked=is_masked)
+    _read_controls(generation, fields)
     if fields.number(0, 1, "cfg_rescale_multiplier"):
         generation.report("The guidance was rescaled: RescaleGuidance does that.")
     if fields.text("rand_device") not in ("", "cpu"):
@@ -127,7 +164,6 @@ def _report(generation: Generation, fields: Fields) -> None:
             "gives another image."
         )
     for name, title in (
-        ("controlnets", "ControlNet"),
         ("ipAdapters", "IP-Adapter"),
         ("t2iAdapters", "T2I-Adapter"),
         ("controlLoras", "Control LoRA"),
@@ -137,12 +173,14 @@ def _report(generation: Generation, fields: Fields) -> None:
     ):
         if fields.get(name):
             generation.report(f"{title} of InvokeAI is left out.")
-    if fields.get("refiner_model"):
-        generation.report("The refiner is left out.")
+    refiner = _model(fields.get("refiner_model"))
+    switch = fields.number(0, 1, "refiner_start")
+    if refiner and switch != 1:
+        generation.refiner = Refiner(refiner, 0.8 if switch is None else switch)
     if fields.flag("seamless_x") or fields.flag("seamless_y"):
         generation.report("Seamless tiling has no counterpart.")
     fields.skip_prefix("refiner_", "seamless_", "upscale_", "canvas_")
-    fields.skip("app_version", "init_image", "strength", "controlnets", "style_preset", "dypeScale")
+    fields.skip("app_version", "init_image", "strength", "style_preset", "dypeScale")
     for name in ("t5_encoder", "clip_embed_model", "qwen3_encoder", "mistral_encoder"):
         model = _model(fields.get(name))
         if model:
@@ -172,7 +210,9 @@ def read_sd_metadata(values: Mapping[str, Any]) -> Generation:
     )
     more.skip("image", "model", "model_id", "app_id", "app_version")
     if fields.text("type") not in ("", "txt2img"):
-        generation.report_source_image(fields.get("strength"))
+        name = fields.text("init_image_path", "initimg").replace("\\", "/").rpartition("/")[2]
+        is_masked = fields.get("mask_image_path", "mask") is not None
+        generation.add_source_image(fields.get("strength"), name=name, is_masked=is_masked)
     fields.skip("threshold", "perlin", "seamless", "hires_fix", "postprocessing", "variations")
     fields.report_unread()
     return generation

@@ -11,10 +11,13 @@ from nodegraph.interop.image_metadata.generation import (
     MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
+    ControlUnit,
     Fields,
     Generation,
     HiresPass,
     ModelReference,
+    Refiner,
+    Variation,
     escape_markup,
     escape_words,
     parse_hashes,
@@ -114,8 +117,11 @@ def _report_fooocus(generation: Generation, fields: Fields) -> None:
             "the prompt."
         )
     refiner = fields.text("refiner_model")
-    if refiner.strip().lower() not in _NO_MODEL:
-        generation.report(f"The refiner `{shorten(refiner)}` is left out.")
+    switch = fields.number(0, 1, "refiner_switch")
+    if refiner.strip().lower() not in _NO_MODEL and switch != 1:
+        digest = parse_hashes(fields.text("refiner_model_hash"))
+        reference = ModelReference(refiner, digest)
+        generation.refiner = Refiner(reference, 0.8 if switch is None else switch)
     for name, usual, title in (
         ("sharpness", ("2", "2.0"), "sharpness"),
         ("adm_guidance", (), "ADM guidance"),
@@ -127,7 +133,7 @@ def _report_fooocus(generation: Generation, fields: Fields) -> None:
             generation.report(f"Fooocus' {title} ({shorten(value)}) has no counterpart.")
     if "sharpness" in fields:
         generation.report("Fooocus sharpens and guides in its own way: the image differs a little.")
-    fields.skip("prompt_expansion", "refiner_switch", "metadata_scheme", "version", "created_by")
+    fields.skip("prompt_expansion", "metadata_scheme", "version", "created_by")
     fields.skip(
         "refiner_model_hash", "refiner_swap_method", "inpaint_engine_version", "full_prompt"
     )
@@ -172,7 +178,8 @@ def read_swarmui(document: Mapping[str, Any]) -> Generation:
     if vae.strip().lower() not in _NO_MODEL:
         generation.vae = _swarm_model(vae, hashes)
     _read_swarm_loras(generation, fields, hashes)
-    generation.hires = _swarm_refine(generation, fields)
+    generation.hires = _swarm_refine(generation, fields, hashes)
+    _read_swarm_controls(generation, fields, hashes)
     _report_swarm(generation, fields)
     return generation
 
@@ -228,7 +235,9 @@ def _listed(fields: Fields, name: str) -> Sequence[Any]:
     return items
 
 
-def _swarm_refine(generation: Generation, fields: Fields) -> HiresPass | None:
+def _swarm_refine(
+    generation: Generation, fields: Fields, hashes: Mapping[str, tuple[str, ...]]
+) -> HiresPass | None:
     """SwarmUI's refine/upscale: a second sampling of the last share of the steps."""
     scale = fields.number(0.01, 16, "refinerupscale")
     denoise = fields.number(0, 1, "refinercontrolpercentage", "refinercontrol")
@@ -238,9 +247,13 @@ def _swarm_refine(generation: Generation, fields: Fields) -> HiresPass | None:
     cfg = fields.number(0, 100, "refinercfgscale")
     if scale is None and denoise is None and not model:
         return None
+    reference = ModelReference()
     if model and model != "(Use Base)":
-        generation.report(f"The refiner `{shorten(model)}` is left out: the model itself refines.")
+        reference = _swarm_model(model, hashes)
     way = fields.text("refinermethod")
+    if way == "StepSwap" and reference and scale in (None, 1):
+        generation.refiner = Refiner(reference, 1 - (0.2 if denoise is None else denoise))
+        return None
     if way and way != "PostApply":
         generation.report(
             f"The refiner method `{shorten(way)}` is left out: it refines afterwards."
@@ -250,16 +263,48 @@ def _swarm_refine(generation: Generation, fields: Fields) -> HiresPass | None:
     share = 0.2 if denoise is None else denoise
     # SwarmUI runs the last share of the steps, from the noise level that they begin at.
     return HiresPass(
-        upscaler, scale or 1.0, steps=steps or None, steps_are_share=True, denoise=share, cfg=cfg
+        upscaler,
+        scale or 1.0,
+        model=reference,
+        steps=steps or None,
+        steps_are_share=True,
+        denoise=share,
+        cfg=cfg,
     )
+
+
+def _read_swarm_controls(
+    generation: Generation, fields: Fields, hashes: Mapping[str, tuple[str, ...]]
+) -> None:
+    for number in ("", "two", "three"):
+        name = fields.text(f"controlnet{number}model")
+        weight = fields.number(0, 10, f"controlnet{number}strength")
+        start = fields.number(0, 1, f"controlnet{number}start")
+        end = fields.number(0, 1, f"controlnet{number}end")
+        preprocessor = fields.text(f"controlnet{number}preprocessor")
+        if name.strip().lower() in _NO_MODEL:
+            continue
+        generation.add_control(
+            ControlUnit(
+                _swarm_model(name, hashes),
+                "" if preprocessor.strip().lower() in _NO_MODEL else preprocessor,
+                1.0 if weight is None else weight,
+                start or 0.0,
+                1.0 if end is None else end,
+            )
+        )
+    fields.skip_prefix("controlnet")
 
 
 def _report_swarm(generation: Generation, fields: Fields) -> None:
     if fields.get("initimage") or "initimagecreativity" in fields:
-        generation.report_source_image(fields.get("initimagecreativity"))
-    if fields.number(0, 1, "variationseedstrength"):
-        generation.report("The variation seed is left out.")
-    fields.skip("variationseed", "variationseedstrength", "automaticvae", "swarm_version", "images")
+        is_masked = fields.get("maskimage") is not None or "maskblur" in fields
+        generation.add_source_image(fields.get("initimagecreativity"), is_masked=is_masked)
+    seed = fields.integer(0, MAX_SEED, "variationseed")
+    strength = fields.number(0, 1, "variationseedstrength")
+    if seed is not None and strength:
+        generation.variation = Variation(seed, strength)
+    fields.skip("maskimage", "maskblur", "automaticvae", "swarm_version", "images")
     fields.skip(
         "date", "generation_time", "prep_time", "batchsize", "donotsave", "outputintermediateimages"
     )
@@ -328,20 +373,40 @@ def _draw_things_hires(generation: Generation, fields: Fields, more: Fields) -> 
 def _report_draw_things(generation: Generation, fields: Fields, more: Fields) -> None:
     strength = fields.number(0, 1, "strength")
     if strength is not None and strength < 1:
-        generation.report_source_image(strength)
+        generation.add_source_image(strength)
     refiner = fields.text("refiner") or more.text("refinerModel")
-    if refiner:
-        generation.report(f"The refiner `{shorten(refiner)}` is left out.")
+    switch = fields.number(0, 1, "refiner_start")
+    switch = more.number(0, 1, "refinerStart") if switch is None else switch
+    if refiner and switch != 1:
+        generation.refiner = Refiner(ModelReference(refiner), 0.85 if switch is None else switch)
     upscaler = fields.text("upscaler") or more.text("upscaler")
     if upscaler:
         generation.report(f"The image was enlarged with `{shorten(upscaler)}`. That is left out.")
     for control in (*fields.items("control"), *more.items("controls")):
-        generation.report(f"The control {shorten(control)} is left out.")
+        _add_draw_things_control(generation, control)
     generation.report("Draw Things draws noise in its own way: the same seed gives another image.")
     fields.skip("seed_mode", "mask_blur", "mask_blur_outset", "preserve_original", "sharpness")
-    fields.skip("refiner_start", "shift", "aesthetic_score", "negative_aesthetic_score", "crop")
+    fields.skip("shift", "aesthetic_score", "negative_aesthetic_score", "crop")
     fields.skip("zero_negative_prompt", "original_size", "target_size", "negative_original_size")
     fields.report_unread()
+
+
+def _add_draw_things_control(generation: Generation, control: object) -> None:
+    values = Fields(control if isinstance(control, dict) else {}, generation)
+    name = values.text("file", "model")
+    if not name:
+        generation.report(f"The control {shorten(control)} is left out.")
+        return
+    weight = values.number(0, 10, "weight")
+    start, end = values.number(0, 1, "guidanceStart"), values.number(0, 1, "guidanceEnd")
+    generation.add_control(
+        ControlUnit(
+            ModelReference(name),
+            weight=1.0 if weight is None else weight,
+            start=start or 0.0,
+            end=1.0 if end is None else end,
+        )
+    )
 
 
 # NovelAI
@@ -485,8 +550,10 @@ def _report_novelai(generation: Generation, fields: Fields) -> None:
         generation.report("SMEA has no counterpart.")
     if fields.flag("dynamic_thresholding"):
         generation.report("Decrisper (dynamic thresholding) has no counterpart.")
-    if "strength" in fields and fields.text("request_type").startswith(("Img2Img", "NativeInfill")):
-        generation.report_source_image(fields.get("strength"))
+    request = fields.text("request_type")
+    if request.startswith(("Img2Img", "NativeInfill")):
+        is_masked = request.startswith("NativeInfill")
+        generation.add_source_image(fields.get("strength"), is_masked=is_masked)
     if fields.items("reference_information_extracted_multiple") or fields.items(
         "director_reference_strengths"
     ):

@@ -1,195 +1,33 @@
 """Build a workflow of the usual nodes from the settings of an image.
 
-Models that the image names are found in the models folders, by hash or by name.
+The nodes have the names that the editor's page *Generate* gives them, so it can show the settings.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import NodegraphError
-from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.families.identification import LOAD_DENOISER
+from nodegraph.families.sampler_names import sampler_record
 from nodegraph.interop.comfyui.foreign_workflow import ModelFile, TranslationOutcome
 from nodegraph.interop.comfyui.importer import ImportedWorkflow
 from nodegraph.interop.image_metadata.generation import (
     MAX_SIDE,
+    DetailPass,
     Generation,
     HiresPass,
     LoraReference,
     ModelReference,
+    Refiner,
     shorten,
 )
+from nodegraph.interop.image_metadata.model_finder import ModelFinder, plain_name
 from nodegraph.interop.image_metadata.sampler_names import DEFAULT_SAMPLER, DEFAULT_SCHEDULE
-from nodegraph.models.model_hashes import ModelHashCache, find_by_hash
-from nodegraph.models.model_sources import (
-    KIND_FOLDERS,
-    FoundModel,
-    describe_model,
-    find_path,
-    model_files,
-)
-from nodegraph.weights.attached_models import find_remote_store
-from nodegraph.weights.file_kinds import HEADED, file_suffix
-
-_MAX_NAME = 200
-_ENDINGS = re.compile(r"\.(safetensors|sft|gguf|ckpt|pt|pth|bin)$", re.IGNORECASE)
-_PRECISION = re.compile(r"(_(f16|f32|bf16|fp16|fp32|q\dp|i8x|exact|svd))+$", re.IGNORECASE)
-"""What Draw Things appends to the names of models that it has converted."""
-_ALIASES = {
-    "r-esrgan 4x+": "RealESRGAN_x4plus",
-    "r-esrgan 4x+ anime6b": "RealESRGAN_x4plus_anime_6B",
-    "r-esrgan 2x+": "RealESRGAN_x2plus",
-    "r-esrgan general 4xv3": "realesr-general-x4v3",
-    "r-esrgan animevideo": "realesr-animevideov3",
-    "swinir 4x": "SwinIR_4x",
-    "esrgan_4x": "ESRGAN",
-}
-"""Names of upscalers in A1111, and of the published files."""
-
-
-class ModelFinder:
-    """Finds models in folders.
-
-    Args:
-        folders: The models folders; those of remote stores are searched by name only.
-        cache_folder: Where hashes are kept that were computed before. None keeps none.
-        budget: Bytes that may be read to find hashes, of all models together. None for any number.
-        on_read: Called with each file before it is read as a whole.
-    """
-
-    def __init__(
-        self,
-        folders: Sequence[Path],
-        cache_folder: Path | None,
-        *,
-        budget: int | None = None,
-        on_read: Callable[[Path], None] | None = None,
-    ) -> None:
-        self._folders = folders
-        self._cache = ModelHashCache(cache_folder)
-        self._budget = budget
-        self._on_read = on_read
-
-    def find(self, reference: ModelReference, folder: str = "") -> tuple[str, str]:
-        """Return the name of a model here, and what is to say about it.
-
-        A file whose hash is known counts before one of the same name. If there is none, the name is
-        that of the other tool.
-
-        Args:
-            folder: Folder of models of that kind, such as ``loras``. Of several files of one name,
-                one in such a folder counts.
-        """
-        name = plain_name(reference.name)
-        match = find_by_hash(reference.hashes, self._files.values(), self._cache, budget=0)
-        if match.path is not None:
-            return self._name(match.path), ""
-        by_name = self._by_name(name, folder) if name else ""
-        if by_name:
-            return by_name, self._difference(by_name, reference)
-        match = find_by_hash(
-            reference.hashes,
-            self._files.values(),
-            self._cache,
-            budget=self._budget,
-            on_read=self._note_reading,
-        )
-        if match.path is not None:
-            return self._name(match.path), ""
-        shown = name or (f"model {reference.hashes[0][:12]}" if reference.hashes else "")
-        if not reference.hashes:
-            return shown, ""
-        message = f"`{shorten(shown)}` is not here. Its hash is {reference.hashes[0][:12]}."
-        if match.unread:
-            message += (
-                f" {match.unread} model files were too large to search for it: `nodegraph import` "
-                "searches all."
-            )
-        return shown, message
-
-    def _note_reading(self, path: Path) -> None:
-        if self._budget is not None:
-            self._budget = max(0, self._budget - path.stat().st_size)
-        if self._on_read is not None:
-            self._on_read(path)
-
-    def part(self, name: str) -> FoundModel | None:
-        """Return what a file here is, if it is only the diffusion model of a whole one."""
-        path = self._files.get(name)
-        if path is None:
-            return None
-        model = describe_model(name, path, "checkpoint")
-        return model if model.node == LOAD_DENOISER else None
-
-    @cached_property
-    def _files(self) -> dict[str, Path]:
-        """Local files by their names."""
-        return {
-            path.relative_to(folder).as_posix(): path
-            for folder in reversed(self._folders)
-            if find_remote_store(folder) is None
-            for path in model_files(folder)
-        }
-
-    def _name(self, path: Path) -> str:
-        return next(name for name, file in self._files.items() if file == path)
-
-    def _by_name(self, name: str, folder: str) -> str:
-        """The name here of a model, without folders and endings; empty if there is none."""
-        plain = _ENDINGS.sub("", name)
-        wanted = {plain.lower(), _PRECISION.sub("", plain).lower()}
-        wanted.add(_ALIASES.get(plain.lower(), plain).lower())
-        matches = [
-            each
-            for each in self._files
-            if _ENDINGS.sub("", each).rpartition("/")[2].lower() in wanted
-        ]
-        exact = [each for each in matches if Path(each).name.lower() == name.lower()]
-        if matches:
-            return min(exact or matches, key=lambda each: _preference(each, folder))
-        if plain == EMBEDDED or plain.startswith(f"{EMBEDDED}/"):
-            return ""
-        try:
-            find_path(name, self._folders)  # a remote one, or a folder
-        except NodegraphError:
-            return ""
-        is_outside = Path(name).exists() and not any(
-            (folder / sub / name).exists()
-            for folder in self._folders
-            for sub in ("", *KIND_FOLDERS)
-        )
-        return "" if is_outside else name
-
-    def _difference(self, name: str, reference: ModelReference) -> str:
-        path = self._files.get(name)
-        known = None if path is None else self._cache.known(path)
-        if known is None or not reference.hashes or any(map(known.matches, reference.hashes)):
-            return ""
-        return (
-            f"`{shorten(name)}` has the name of the model in the image and another hash "
-            f"({known.autov2}, expected {reference.hashes[0][:12]})."
-        )
-
-
-def _preference(name: str, folder: str) -> tuple[bool, bool, int]:
-    """Files of the right kind come first, then those that cannot run code."""
-    path = Path(name)
-    return folder not in path.parts, file_suffix(path) not in HEADED, len(name)
-
-
-def plain_name(name: str) -> str:
-    """Return the last part of a file name of any system, in a form that names a model."""
-    text = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    text = re.sub(r"\s*\[[0-9a-fA-F]{8,12}\]$", "", text)  # A1111 appends the hash
-    return "".join(sign for sign in text if sign.isprintable())[:_MAX_NAME].strip().lstrip(".")
-
+from nodegraph.models.model_sources import FoundModel
 
 _LATENT_METHODS = {
     "bilinear": "bilinear",
@@ -209,6 +47,19 @@ _PIXEL_METHODS = {
     "bilinear": "bilinear",
     "area": "area",
 }
+_PREPROCESSORS = {
+    "canny": "CannyEdges",
+    "lineart_standard": "LineArt",
+    "softedge": "SoftEdges",
+    "scribble": "Scribble",
+    "tile": "TileHint",
+    "t2ia_color_grid": "ColorBlocks",
+}
+"""Preprocessors by the beginning of their name, and nodes that need no model."""
+Link = dict[str, str]
+Ports = dict[str, Link]
+"""Links of a sampler's model, prompts and latent, by the names of its inputs."""
+_SOFT_EDGE = 4.0
 _VAE_NAME = re.compile(r"(^|[^a-z])(vae|ae)([^a-z]|$)", re.IGNORECASE)
 
 
@@ -225,11 +76,12 @@ class _Builder:
     finder: ModelFinder
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, tuple[ModelFile, ...]] = field(default_factory=dict)
+    prompts: tuple[Link, Link] = ({}, {})
 
     def build(self) -> ImportedWorkflow:
+        generation = self.generation
         model, encoder, vae = self._load()
         model, encoder = self._adapt(model, encoder)
-        generation = self.generation
         positive = self._encode("positive", encoder, _positive(generation))
         negative = self._encode("negative", encoder, _negative(generation))
         if generation.guidance is not None:
@@ -239,21 +91,25 @@ class _Builder:
                 conditioning=positive,
                 guidance=generation.guidance,
             )
-        size = {"width": generation.width, "height": generation.height}
-        if generation.batch_size > 1:
-            size["batch_size"] = generation.batch_size
-        latent = self._add("size", "EmptyLatent", **size)
-        sampled = self._sample("sample", model, positive, negative, latent)
+        positive, negative = self._control(positive, negative)
+        self.prompts = (positive, negative)
+        latent = self._latent(vae)
+        ports = {"model": model, "positive": positive, "negative": negative, "latent": latent}
+        sampled = self._first_pass(ports)
         if generation.hires is not None:
             sampled = self._second_pass(generation.hires, sampled, model, encoder, vae)
         image = self._add("decode", "VAEDecode", vae=vae, latent=sampled)
+        if generation.source is not None and generation.source.is_masked:
+            image = self._keep_unmasked(image)
+        for number, detail in enumerate(generation.details):
+            image = self._detail(detail, numbered("{}", number), image, model, encoder, vae)
         self._add("save", "SaveImage", image=image)
         return self._imported()
 
     def _imported(self) -> ImportedWorkflow:
         generation = self.generation
         parameters = {"prompt": "positive.text", "negative prompt": "negative.text"}
-        parameters |= {"seed": "sample.seed"}
+        parameters |= {"seed": "noise.seed" if "noise" in self.nodes else "sample.seed"}
         document = {
             "format": "nodegraph/1",
             "description": f"Made from the metadata of an image of {generation.tool}.",
@@ -268,7 +124,7 @@ class _Builder:
         tool = generation.tool
         return ImportedWorkflow(workflow, tool, outcomes, tuple(generation.findings), tool)
 
-    def _add(self, name: str, node_type: str, /, **inputs: Any) -> dict[str, str]:
+    def _add(self, name: str, node_type: str, /, **inputs: Any) -> Link:
         """Add a node and return a link to its output; inputs that are None are left out."""
         written = {port: value for port, value in inputs.items() if value is not None}
         self.nodes[name] = {"type": node_type, "inputs": written}
@@ -284,7 +140,7 @@ class _Builder:
             self.files[node] = (*self.files.get(node, ()), *listed)
         return name
 
-    def _load(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    def _load(self) -> tuple[Link, Link, Link]:
         """Load the model: links to diffusion model, text encoder and VAE."""
         generation = self.generation
         name = self._model_name("load", generation.model, "checkpoints")
@@ -307,44 +163,40 @@ class _Builder:
                 )
         vae = generation.vae or ModelReference(vae_module)
         if not vae:
-            return *links, {"from": "load.vae" if part is None else "load_vae"}
-        self._add("load_vae", "LoadVae", vae=self._model_name("load_vae", vae, "vae"))
-        return *links, {"from": "load_vae"}
+            return *links, {"from": "load.vae" if part is None else "vae"}
+        self._add("vae", "LoadVae", vae=self._model_name("vae", vae, "vae"))
+        return *links, {"from": "vae"}
 
-    def _load_parts(
-        self, name: str, part: FoundModel, encoders: list[str]
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def _load_parts(self, name: str, part: FoundModel, encoders: list[str]) -> tuple[Link, Link]:
         """Load a diffusion model and text encoders of its family from separate files."""
         self._add("load", LOAD_DENOISER, model=name)
         names = [
-            self._model_name("load_encoder", ModelReference(each), "text_encoders")
+            self._model_name("encoder", ModelReference(each), "text_encoders")
             for each in encoders[:4]
         ]
         files = {f"file_{at}" if at > 1 else "file": each for at, each in enumerate(names, 1)}
-        self._add("load_encoder", "LoadTextEncoder", family=part.family, **files)
-        missing = [port for port in ("family", "file") if port not in self._inputs("load_encoder")]
+        self._add("encoder", "LoadTextEncoder", family=part.family, **files)
+        missing = [port for port in ("family", "file") if port not in self._inputs("encoder")]
         if missing:
-            self.nodes["load_encoder"]["unread"] = missing
+            self.nodes["encoder"]["unread"] = missing
         if not self.generation.vae and not any(map(_VAE_NAME.search, self.generation.modules)):
-            self._add("load_vae", "LoadVae")
-            self.nodes["load_vae"]["unread"] = ["vae"]
-        return {"from": "load"}, {"from": "load_encoder"}
+            self._add("vae", "LoadVae")
+            self.nodes["vae"]["unread"] = ["vae"]
+        return {"from": "load"}, {"from": "encoder"}
 
     def _inputs(self, name: str) -> dict[str, Any]:
         inputs: dict[str, Any] = self.nodes[name]["inputs"]
         return inputs
 
-    def _adapt(
-        self, model: dict[str, str], encoder: dict[str, str]
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def _adapt(self, model: Link, encoder: Link) -> tuple[Link, Link]:
         """Apply LoRAs, textual inversions and CLIP skip."""
         generation = self.generation
-        for number, lora in enumerate(generation.loras, 1):
-            name = f"lora_{number}"
+        for number, lora in enumerate(generation.loras):
+            name = numbered("lora", number)
             self._add_lora(name, lora, model, encoder)
             model, encoder = {"from": f"{name}.model"}, {"from": f"{name}.text_encoder"}
-        for number, reference in enumerate(generation.embeddings, 1):
-            name = f"embedding_{number}"
+        for number, reference in enumerate(generation.embeddings):
+            name = numbered("embedding", number)
             word = plain_name(reference.name)
             file = self._model_name(name, reference, "embeddings")
             encoder = self._add(
@@ -354,9 +206,7 @@ class _Builder:
             encoder = self._add("skip", "ClipSkip", encoder=encoder, skip=generation.clip_skip)
         return model, encoder
 
-    def _add_lora(
-        self, name: str, lora: LoraReference, model: dict[str, str], encoder: dict[str, str]
-    ) -> None:
+    def _add_lora(self, name: str, lora: LoraReference, model: Link, encoder: Link) -> None:
         self._add(
             name,
             "LoadLora",
@@ -369,29 +219,19 @@ class _Builder:
         if "lora" not in self._inputs(name):
             self.nodes[name]["unread"] = ["lora"]
 
-    def _encode(self, name: str, encoder: dict[str, str], text: str) -> dict[str, str]:
+    def _encode(self, name: str, encoder: Link, text: str) -> Link:
         return self._add(name, "EncodePrompt", encoder=encoder, text=text)
 
-    def _sample(
-        self,
-        name: str,
-        model: dict[str, str],
-        positive: dict[str, str],
-        negative: dict[str, str],
-        latent: dict[str, str],
-        **changed: Any,
-    ) -> dict[str, str]:
+    def _sample(self, name: str, ports: Ports, **changed: Any) -> Link:
         """Add a KSampler with the settings of the image, of which some are changed."""
+        inputs = self._settings()
+        inputs |= {port: value for port, value in changed.items() if value is not None}
+        return self._add(name, "KSampler", **ports, **inputs)
+
+    def _settings(self) -> dict[str, Any]:
+        """Inputs of KSampler with the settings of the image."""
         generation = self.generation
-        for title, value in (
-            ("seed", generation.seed),
-            ("steps", generation.steps),
-            ("guidance scale", generation.cfg),
-            ("sampler", generation.sampler or None),
-        ):
-            if value is None and name == "sample":
-                generation.report(f"The metadata do not have the {title}: the default is used.")
-        inputs: dict[str, Any] = {
+        return {
             "seed": generation.seed,
             "steps": generation.steps,
             "cfg": generation.cfg,
@@ -400,18 +240,248 @@ class _Builder:
             "draw": None if generation.draw == "per item" else generation.draw,
             "convention": None if generation.convention == "diffusers" else generation.convention,
         }
-        inputs |= {port: value for port, value in changed.items() if value is not None}
+
+    def _first_pass(self, ports: Ports) -> Link:
+        """Add the nodes that sample; which they are depends on what changes within the sampling."""
+        generation = self.generation
+        for title, value in (
+            ("seed", generation.seed),
+            ("steps", generation.steps),
+            ("guidance scale", generation.cfg),
+            ("sampler", generation.sampler or None),
+        ):
+            if value is None:
+                generation.report(f"The metadata do not have the {title}: the default is used.")
+        options = self._sampler_options()
+        source = generation.source
+        if generation.refiner is not None and source is None:
+            if generation.variation is not None or options:
+                generation.report(
+                    "The variation seed and the options of the sampler are left out, as a refiner "
+                    "takes over."
+                )
+            return self._refined(generation.refiner, ports)
+        if generation.refiner is not None:
+            generation.report("The refiner is left out, as the sampling starts from an image.")
+        denoise = None if source is None else source.strength
+        if generation.variation is not None or options:
+            return self._sample_custom(ports, options, denoise)
+        return self._sample("sample", ports, denoise=denoise)
+
+    def _sampler_options(self) -> dict[str, float]:
+        """Options that the sampler has; others are reported."""
+        generation = self.generation
+        record = sampler_record(generation.sampler or DEFAULT_SAMPLER)
+        known = {} if record is None else record["options"]
+        for name, value in generation.sampler_options.items():
+            if name not in known:
+                generation.report(f"`{generation.sampler}` has no option `{name}` ({value:g}).")
+        return {name: value for name, value in generation.sampler_options.items() if name in known}
+
+    def _refined(self, refiner: Refiner, ports: Ports) -> Link:
+        """Two nodes that share the steps: the model begins, the refiner ends."""
+        steps = self.generation.steps or 20
+        switch = min(steps, max(0, round(steps * refiner.switch)))
+        if switch >= steps:
+            return self._sample("sample", ports)
+        settings = self._settings()
+        second, encoder = self._load_other(refiner.model, "load_refiner")
+        texts = (_positive(self.generation), _negative(self.generation))
+        refined = [
+            self._encode(f"refiner_{name}", encoder, text)
+            for name, text in zip(("positive", "negative"), texts, strict=True)
+        ]
+        if switch:
+            ends = {"end_step": switch, "leave_noise": True}
+            latent = self._add("sample", "KSamplerAdvanced", **ports, **settings, **ends)
+        else:
+            latent = ports["latent"]
+        return self._add(
+            "refine" if switch else "sample",
+            "KSamplerAdvanced",
+            model=second,
+            positive=refined[0],
+            negative=refined[1],
+            latent=latent,
+            **settings,
+            start_step=switch or None,
+            add_noise=False if switch else None,
+        )
+
+    def _sample_custom(
+        self, ports: Ports, options: dict[str, float], denoise: float | None
+    ) -> Link:
+        """A sampling of parts, for noise and options that KSampler does not have."""
+        settings, variation = self._settings(), self.generation.variation
+        noise = self._add("noise", "RandomNoise", seed=settings["seed"], draw=settings["draw"])
+        if variation is not None:
+            # The tools turn from one noise to the other by an angle, MixNoise weighs the two.
+            ratio = math.tan(variation.strength * math.pi / 2)
+            share = 1.0 if variation.strength == 1 else ratio / (1 + ratio)
+            seed = variation.seed
+            noise = self._add("variation", "MixNoise", noise=noise, seed=seed, share=share)
+        prompts = {port: ports[port] for port in ("positive", "negative")}
+        self._add(
+            "sample",
+            "SampleCustom",
+            model=ports["model"],
+            noise=noise,
+            guider=self._add("guider", "CFGGuider", **prompts, cfg=settings["cfg"]),
+            sampler=self._add("sampler", "SelectSampler", sampler=settings["sampler"], **options),
+            schedule=self._add(
+                "schedule",
+                "BasicSchedule",
+                **{port: settings[port] for port in ("schedule", "steps")},
+                denoise=denoise,
+            ),
+            latent=ports["latent"],
+            convention=settings["convention"],
+        )
+        return {"from": "sample.latent"}
+
+    def _load_other(self, reference: ModelReference, node: str) -> tuple[Link, Link]:
+        """Load another model: links to it and its text encoder."""
+        self._add(node, "LoadModel", model=self._model_name(node, reference, "checkpoints") or None)
+        return {"from": f"{node}.model"}, {"from": f"{node}.text_encoder"}
+
+    def _control(self, positive: Link, negative: Link) -> tuple[Link, Link]:
+        """Apply ControlNets, whose images have to be chosen."""
+        for number, unit in enumerate(self.generation.controls):
+            loader = numbered("load_control", number)
+            name = self._model_name(loader, unit.model, "controlnet")
+            network = self._add(loader, "LoadControlNet", control_net=name or None)
+            if not name:
+                self.nodes[loader]["unread"] = ["control_net"]
+            image = self._waiting_image(numbered("control_image", number))
+            if unit.preprocessor:
+                image = self._preprocessed(unit.preprocessor, numbered("hint", number), image)
+            control = numbered("control", number)
+            self._add(
+                control,
+                "ApplyControlNet",
+                positive=positive,
+                negative=negative,
+                control_net=network,
+                image=image,
+                strength=None if unit.weight == 1 else unit.weight,
+                start=unit.start or None,
+                end=None if unit.end == 1 else unit.end,
+            )
+            positive, negative = {"from": f"{control}.positive"}, {"from": f"{control}.negative"}
+        return positive, negative
+
+    def _preprocessed(self, preprocessor: str, node: str, image: Link) -> Link:
+        plain = preprocessor.strip().lower().replace(" ", "_")
+        kind = next((each for name, each in _PREPROCESSORS.items() if plain.startswith(name)), "")
+        if not kind:
+            self.generation.report(
+                f"The preprocessor `{shorten(preprocessor)}` made the control image. It is left "
+                "out: choose an image that is processed, or add the node that does that."
+            )
+            return image
+        return self._add(node, kind, image=image)
+
+    def _waiting_image(self, node: str) -> Link:
+        """A node that loads an image, which has to be chosen first."""
+        self._add(node, "LoadImage")
+        self.nodes[node]["unread"] = ["path"]
+        return {"from": f"{node}.image"}
+
+    def _latent(self, vae: Link) -> Link:
+        """What the sampling starts from: noise of a size, or an image in that size."""
+        generation = self.generation
+        size = {"width": generation.width, "height": generation.height}
+        if generation.source is None:
+            if generation.batch_size > 1:
+                size["batch_size"] = generation.batch_size
+            return self._add("size", "EmptyLatent", **size)
+        image = self._waiting_image("picture")
+        image = self._add("fitted", "ResizeImage", image=image, **size, fit="crop")
+        latent = self._add("encode", "VAEEncode", vae=vae, image=image)
+        if not generation.source.is_masked:
+            return latent
+        mask = {"from": "picture.mask"}  # as an image, to cut it as the image is cut
+        mask = self._add("mask_image", "ResizeImage", image=mask, **size, fit="crop")
+        mask = self._add("mask", "MaskFromChannel", image=mask)
+        return self._add("masked", "SetNoiseMask", latent=latent, mask=mask)
+
+    def _keep_unmasked(self, image: Link) -> Link:
+        """All but the masked part as in the source image."""
+        mask = self._add(
+            "soft", "FeatherMask", mask={"from": "mask"}, radius=_SOFT_EDGE, side="inward"
+        )
+        base = {"from": "fitted"}
+        return self._add("result", "CompositeMasked", base=base, overlay=image, mask=mask)
+
+    def _detail(
+        self,
+        detail: DetailPass,
+        name: str,
+        image: Link,
+        model: Link,
+        encoder: Link,
+        vae: Link,
+    ) -> Link:
+        """Sample a detected part again at full size; without a detection model, muted.
+
+        Args:
+            name: Pattern of the nodes' names.
+        """
+        before = set(self.nodes)
+        detector = self._add(name.format("detector"), "LoadVisionModel")
+        self.nodes[name.format("detector")]["unread"] = ["model"]
+        self._add(
+            name.format("found"),
+            "DetectThings",
+            model=detector,
+            image=image,
+            labels=detail.labels,
+            threshold=detail.confidence,
+        )
+        mask = self._add(
+            name.format("grown"),
+            "GrowMask",
+            mask={"from": f"{name.format('found')}.mask"},
+            pixels=detail.grow,
+        )
+        crop = name.format("crop")
+        size = {"width": self.generation.width, "height": self.generation.height}
+        self._add(
+            crop,
+            "CropToMask",
+            image=image,
+            mask=mask,
+            margin=detail.margin,
+            **size,
+            empty="whole picture",
+        )
+        positive, negative = self.prompts
+        if detail.prompt:
+            positive = self._encode(name.format("detail_positive"), encoder, detail.prompt)
+        if detail.negative:
+            negative = self._encode(name.format("detail_negative"), encoder, detail.negative)
+        latent = self._add(
+            name.format("encode_detail"), "VAEEncode", vae=vae, image={"from": f"{crop}.image"}
+        )
         ports = {"model": model, "positive": positive, "negative": negative, "latent": latent}
-        return self._add(name, "KSampler", **ports, **inputs)
+        latent = self._sample(name.format("detail"), ports, denoise=detail.denoise)
+        part = self._add(name.format("decode_detail"), "VAEDecode", vae=vae, latent=latent)
+        for node in self.nodes.keys() - before:
+            self.nodes[node]["mode"] = "mute"
+        stitched = name.format("detailed")
+        region = {"from": f"{crop}.region"}
+        result = self._add(stitched, "StitchCrop", image=image, part=part, region=region)
+        self.nodes[stitched]["mode"] = "bypass"
+        return result
 
     def _second_pass(
         self,
         hires: HiresPass,
-        first: dict[str, str],
-        model: dict[str, str],
-        encoder: dict[str, str],
-        vae: dict[str, str],
-    ) -> dict[str, str]:
+        first: Link,
+        model: Link,
+        encoder: Link,
+        vae: Link,
+    ) -> Link:
         """Enlarge the latent or its image, and sample again."""
         name = hires.upscaler.strip()
         if hires.scale == 1:
@@ -420,18 +490,19 @@ class _Builder:
             latent = self._enlarge_latent(hires, name, first)
         else:
             latent = self._enlarge_image(hires, name, first, vae)
-        positive: dict[str, str] = {"from": "guidance" if "guidance" in self.nodes else "positive"}
-        negative: dict[str, str] = {"from": "negative"}
-        if hires.prompt and hires.prompt != self.generation.prompt:
-            positive = self._encode("hires_positive", encoder, hires.prompt)
-        if hires.negative and hires.negative != self.generation.negative:
-            negative = self._encode("hires_negative", encoder, hires.negative)
+        positive, negative = self.prompts
+        if hires.model:
+            model, encoder = self._load_other(hires.model, "load_again")
+        own = (hires.prompt or self.generation.prompt, hires.negative or self.generation.negative)
+        if hires.model or own[0] != self.generation.prompt:
+            text = hires.prompt or _positive(self.generation)
+            positive = self._encode("hires_positive", encoder, text)
+        if hires.model or own[1] != self.generation.negative:
+            text = hires.negative or _negative(self.generation)
+            negative = self._encode("hires_negative", encoder, text)
         return self._sample(
-            "sample_again",
-            model,
-            positive,
-            negative,
-            latent,
+            "redraw",
+            {"model": model, "positive": positive, "negative": negative, "latent": latent},
             steps=hires.steps,
             cfg=hires.cfg,
             sampler=hires.sampler or None,
@@ -455,7 +526,7 @@ class _Builder:
             for port, side in sides.items()
         }
 
-    def _enlarge_latent(self, hires: HiresPass, name: str, first: dict[str, str]) -> dict[str, str]:
+    def _enlarge_latent(self, hires: HiresPass, name: str, first: Link) -> Link:
         kind = name.lower().removeprefix("latent").strip(" ()")
         method = _LATENT_METHODS.get(kind or "bilinear", "")
         if not method:
@@ -464,25 +535,28 @@ class _Builder:
             )
         size = self._size(hires) or {"factor": hires.scale or 2.0}
         return self._add(
-            "enlarge", "ResizeLatent", latent=first, **size, method=method or "bilinear"
+            "larger_latent", "ResizeLatent", latent=first, **size, method=method or "bilinear"
         )
 
-    def _enlarge_image(
-        self, hires: HiresPass, name: str, first: dict[str, str], vae: dict[str, str]
-    ) -> dict[str, str]:
-        image = self._add("decode_small", "VAEDecode", vae=vae, latent=first)
+    def _enlarge_image(self, hires: HiresPass, name: str, first: Link, vae: Link) -> Link:
+        image = self._add("small", "VAEDecode", vae=vae, latent=first)
         method = _PIXEL_METHODS.get(name.lower(), "")
         if not method:
             reference = ModelReference(name)
-            model = self._model_name("load_upscaler", reference, "upscale_models")
-            loaded = self._add("load_upscaler", "LoadUpscaleModel", model=model)
-            image = self._add("upscale", "UpscaleImage", model=loaded, image=image)
+            model = self._model_name("upscaler", reference, "upscale_models")
+            loaded = self._add("upscaler", "LoadUpscaleModel", model=model)
+            image = self._add("larger", "UpscaleImage", model=loaded, image=image)
         size = self._size(hires)
         if size:
             image = self._add(
-                "resize", "ResizeImage", image=image, **size, method=method or "lanczos"
+                "larger_fitted", "ResizeImage", image=image, **size, method=method or "lanczos"
             )
-        return self._add("encode", "VAEEncode", vae=vae, image=image, crop=True)
+        return self._add("encode_larger", "VAEEncode", vae=vae, image=image, crop=True)
+
+
+def numbered(name: str, index: int) -> str:
+    """Return the name of one of several nodes: without a number for the first."""
+    return name if index == 0 else f"{name}_{index + 1}"
 
 
 def _positive(generation: Generation) -> str:

@@ -22,7 +22,7 @@ from nodegraph.interop.image_metadata.generation import (
     escape_markup,
 )
 from nodegraph.interop.image_metadata.infotext import format_infotext
-from nodegraph.interop.image_metadata.workflow_building import plain_name
+from nodegraph.interop.image_metadata.model_finder import plain_name
 
 HashOf = Callable[[str], str]
 """Returns the SHA-256 of a model file by its name in a workflow; empty if there is none."""

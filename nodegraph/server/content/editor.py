@@ -20,6 +20,8 @@ _ICON = "favicon.svg"
 _ASSETS = "assets"
 _ROOT = b'<meta name="root-path" content=""'
 """Where the page is told the path below which it is: see editor/src/api/rootPath.ts."""
+_START = b'<meta name="start-page" content="editor"'
+"""Where the page is told what it opens with: see editor/src/store/address.ts."""
 _TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -65,11 +67,13 @@ class Editor:
             leads out of it.
         root: Path below which a proxy offers the server. The page is told of it, and asks for all
             that it loads below it, also where its own address has no slash at its end.
+        start_page: What the address `/` opens with, where the browser has no choice of its own.
     """
 
-    def __init__(self, folder: Path = BUILT, root: str = "") -> None:
+    def __init__(self, folder: Path = BUILT, root: str = "", start_page: str = "editor") -> None:
         self._folder = folder
         self._root = root
+        self._start_page = start_page
         self._lock = Lock()
         self._stamp: _Stamp | None = None
         self._page: EditorFile | None = None
@@ -115,6 +119,8 @@ class Editor:
             root = self._root.encode()
             body = body.replace(b'="./', b'="' + root + b"/")
             body = body.replace(_ROOT, _ROOT.replace(b'""', b'"' + root + b'"'))
+        start = b'"' + self._start_page.encode() + b'"'
+        body = body.replace(_START, _START.replace(b'"editor"', start))
         return _file(body, ".html")
 
     def _stamped(self) -> _Stamp | None:

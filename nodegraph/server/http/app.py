@@ -165,7 +165,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "inputs", "node_types", "models", "model_downloads", "system"),
+    *("artifacts", "uploads", "inputs", "prompt_lists", "node_types"),
+    *("models", "model_downloads", "system"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
 OPEN_ROUTES = ("monitoring", "login", "editor")

@@ -28,7 +28,6 @@ from nodegraph.interop.comfyui.table import (
     image_edit,
     images,
     latents,
-    masks,
     text,
     values,
     vision,
@@ -108,7 +107,7 @@ def _given(signature: Signature) -> dict[str, Any]:
 
 
 _MODULES = (
-    *(images, image_edit, latents, masks, vision, finding),
+    *(images, image_edit, latents, vision, finding),
     *(curves, structured, values, logic, text, video, audio, packs, pack_media, preprocessors),
 )
 """Those of images, masks, values and so on."""

@@ -10,7 +10,6 @@ import pytest
 from nodegraph import Session
 from nodegraph.interop.comfyui.table import conditioning, control, loaders, patches, sampling
 from nodegraph.interop.comfyui.table import edit_prompts as editing
-from nodegraph.interop.comfyui.table import guiders as guiding
 from nodegraph.interop.comfyui.table import samplers_schedules as methods
 from nodegraph.interop.comfyui.table import samplers_schedules as schedules
 from tests.cases import case
@@ -22,7 +21,6 @@ MODULES = (
     editing,
     control,
     patches,
-    guiding,
     methods,
     schedules,
     sampling,

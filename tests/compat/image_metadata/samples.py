@@ -16,6 +16,15 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from nodegraph.interop.image_metadata.generation import (
+    ControlUnit,
+    DetailPass,
+    ModelReference,
+    Refiner,
+    SourceImage,
+    Variation,
+)
+
 EXIF_IFD, USER_COMMENT, MAKER_NOTE, MODEL = 0x8769, 0x9286, 0x927C, 0x0110
 Write = Callable[[Path], None]
 
@@ -217,6 +226,92 @@ def a1111() -> list[Sample]:
             "Odd setting",
         ),
         sample(
+            "refiner",
+            infotext(
+                "a fjord",
+                "",
+                f"{BASE}, Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8, "
+                "Version: v1.9.4",
+            ),
+            {
+                **PLAIN,
+                "refiner": Refiner(ModelReference("sd_xl_refiner_1.0", ("7440042bbd",)), 0.8),
+            },
+        ),
+        sample(
+            "variation",
+            infotext(
+                "a fjord",
+                "",
+                f"{BASE}, Variation seed: 4251137659, Variation seed strength: 0.25, Eta: 0.5, "
+                "Sigma churn: 2, ENSD: 31337, Version: v1.9.4",
+            ),
+            {
+                **PLAIN,
+                "variation": Variation(4251137659, 0.25),
+                "sampler_options": {"eta": 0.5, "s_churn": 2.0},
+            },
+            "31337",
+            "no option `s_churn`",
+        ),
+        sample(
+            "units",
+            infotext(
+                "a bridge",
+                "",
+                f'{BASE}, ControlNet 0: "Module: canny, Model: control_v11p_sd15_canny [d14c016b], '
+                "Weight: 0.8, Resize Mode: Crop and Resize, Processor Res: 512, Threshold A: 100, "
+                "Threshold B: 200, Guidance Start: 0.0, Guidance End: 0.9, Pixel Perfect: False, "
+                'Control Mode: Balanced", ControlNet 1: "preprocessor: depth_midas, model: '
+                "control_v11f1p_sd15_depth [cfd03158], weight: 1, starting/ending: (0.1, 0.75), "
+                "resize mode: Crop and Resize, pixel perfect: False, control mode: Balanced, "
+                'preprocessor params: (512, 64, 64)", ADetailer model: face_yolov8n.pt, ADetailer '
+                "confidence: 0.3, ADetailer dilate erode: 4, ADetailer mask blur: 4, ADetailer "
+                "denoising strength: 0.4, ADetailer inpaint only masked: True, ADetailer inpaint "
+                "padding: 32, ADetailer model 2nd: hand_yolov8n.pt, ADetailer prompt 2nd: a hand, "
+                "ADetailer version: 24.5.1, Version: v1.9.4",
+            ),
+            {
+                **PLAIN,
+                "controls": [
+                    ControlUnit(
+                        ModelReference("control_v11p_sd15_canny", ("d14c016b",)),
+                        "canny",
+                        0.8,
+                        0.0,
+                        0.9,
+                    ),
+                    ControlUnit(
+                        ModelReference("control_v11f1p_sd15_depth", ("cfd03158",)),
+                        "depth_midas",
+                        1.0,
+                        0.1,
+                        0.75,
+                    ),
+                ],
+                "details": [
+                    DetailPass("face_yolov8n.pt", "face"),
+                    DetailPass("hand_yolov8n.pt", "hand", "a hand"),
+                ],
+            },
+            "2 parts",
+            "`control_image_2`",
+            "depth_midas",
+        ),
+        sample(
+            "hires-model",
+            infotext(
+                "a fjord",
+                "",
+                f"{BASE}, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: Latent, Hires "
+                "checkpoint: other [0123456789], Version: v1.9.4",
+            ),
+            {
+                **PLAIN,
+                "hires": {"model": ModelReference("other", ("0123456789",)), "denoise": 0.4},
+            },
+        ),
+        sample(
             "templates",
             infotext("a red cat", "bad", f"{BASE}, Version: v1.6.0")
             + "\nTemplate: a {red|blue} cat\nNegative Template: __bad__",
@@ -227,9 +322,9 @@ def a1111() -> list[Sample]:
         sample(
             "from-image",
             infotext("sky", "", f"{BASE}, Denoising strength: 0.6, Mask blur: 4, Version: v1.6.0"),
-            {**PLAIN, "prompt": "sky", "hires": None},
+            {**PLAIN, "prompt": "sky", "hires": None, "source": SourceImage(0.6, "", True)},
             "another image",
-            "inpainted",
+            "Paint the mask",
         ),
         sample(
             "jpeg-japanese",
@@ -420,7 +515,11 @@ def fooocus() -> list[Sample]:
                 },
             },
         ),
-        own("refiner", {"refiner_model": "sd_xl_refiner_1.0"}, {}, "refiner `sd_xl_refiner_1.0`"),
+        own(
+            "refiner",
+            {"refiner_model": "sd_xl_refiner_1.0"},
+            {"refiner": Refiner(ModelReference("sd_xl_refiner_1.0"), 0.5)},
+        ),
         own("quotes", {"prompt": 'a "fox" \\ \n 狐'}, {"prompt": 'a "fox" \\ \n 狐'}),
         own("odd", {"steps": "many", "future": [1]}, {"steps": None}, "`steps`", "`future`"),
         Sample("fooocus-jpeg", "Fooocus", exif(document, scheme="fooocus"), expected, (), ".jpg"),
@@ -516,7 +615,27 @@ def swarmui() -> list[Sample]:
             {"hires": {"upscaler": "Latent (bislerp)", "scale": 2.0}},
         ),
         sample("flux", {"fluxguidancescale": 3.5, "cfgscale": 1}, {"guidance": 3.5, "cfg": 1.0}),
-        sample("init", {"initimagecreativity": 0.6}, {}, "another image"),
+        sample(
+            "init",
+            {"initimagecreativity": 0.6, "variationseed": 9, "variationseedstrength": 0.1},
+            {"source": SourceImage(0.6), "variation": Variation(9, 0.1)},
+            "another image",
+        ),
+        sample(
+            "swap",
+            {
+                "refinermodel": "sd_xl_refiner_1.0",
+                "refinermethod": "StepSwap",
+                "refinercontrolpercentage": 0.25,
+                "controlnetmodel": "canny-sdxl",
+                "controlnetstrength": 0.7,
+            },
+            {
+                "refiner": Refiner(ModelReference("sd_xl_refiner_1.0"), 0.75),
+                "controls": [ControlUnit(ModelReference("canny-sdxl"), "", 0.7)],
+                "hires": None,
+            },
+        ),
         sample(
             "tags",
             {
@@ -581,6 +700,17 @@ INVOKE: dict[str, Any] = {
     "positive_style_prompt": "",
     "negative_style_prompt": "",
 }
+
+
+def identifier(name: str, kind: str) -> dict[str, str]:
+    """A model as InvokeAI identifies it."""
+    return {
+        "key": name,
+        "hash": "blake3:" + "12" * 32,
+        "name": name,
+        "base": "sdxl",
+        "type": kind,
+    }
 
 
 def invokeai() -> list[Sample]:
@@ -658,14 +788,52 @@ def invokeai() -> list[Sample]:
             },
         ),
         sample(
-            "img2img", {"generation_mode": "sdxl_img2img", "strength": 0.5}, {}, "another image"
+            "img2img",
+            {
+                "generation_mode": "sdxl_inpaint",
+                "strength": 0.5,
+                "init_image": "f0e1.png",
+            },
+            {"source": SourceImage(0.5, "f0e1.png", True)},
+            "`f0e1.png`",
         ),
         sample(
             "controls",
-            {"controlnets": [{"control_model": {"name": "canny"}}], "refiner_model": {"name": "r"}},
-            {},
-            "ControlNet",
-            "refiner",
+            {
+                "controlnets": [
+                    {
+                        "image": {"image_name": "raw.png"},
+                        "processed_image": {"image_name": "edges.png"},
+                        "control_model": {
+                            "key": "2",
+                            "hash": "blake3:" + "ab" * 32,
+                            "name": "canny",
+                            "base": "sdxl",
+                            "type": "controlnet",
+                        },
+                        "control_weight": 0.6,
+                        "begin_step_percent": 0.1,
+                        "end_step_percent": 0.9,
+                    }
+                ],
+                "refiner_model": {
+                    "key": "3",
+                    "hash": "blake3:" + "ef" * 32,
+                    "name": "SDXL Refiner",
+                    "base": "sdxl-refiner",
+                    "type": "main",
+                },
+                "refiner_start": 0.7,
+            },
+            {
+                "controls": [
+                    ControlUnit(
+                        ModelReference("canny", ("ab" * 32,)), "", 0.6, 0.1, 0.9, "edges.png"
+                    )
+                ],
+                "refiner": Refiner(ModelReference("SDXL Refiner", ("ef" * 32,)), 0.7),
+            },
+            "`edges.png`",
         ),
         sample(
             "flux",
@@ -674,7 +842,13 @@ def invokeai() -> list[Sample]:
                 "guidance": 4.0,
                 "cfg_scale": None,
                 "scheduler": None,
-                "model": {"name": "FLUX Dev", "base": "flux", "hash": "random:1", "type": "main"},
+                "model": {
+                    "key": "4",
+                    "name": "FLUX Dev",
+                    "base": "flux",
+                    "hash": "random:1",
+                    "type": "main",
+                },
                 "t5_encoder": {"name": "t5_base"},
                 "positive_prompt": "a (ship)",
             },
@@ -689,6 +863,33 @@ def invokeai() -> list[Sample]:
                 "encoded_negative": "",
                 "modules": ("t5_base",),
             },
+        ),
+        sample(
+            "vae",
+            {"vae": identifier("sdxl-vae-fp16-fix", "vae"), "seed": 2**32 - 1},
+            {"vae": "sdxl-vae-fp16-fix", "seed": 2**32 - 1},
+        ),
+        sample(
+            "loras",
+            {
+                "loras": [
+                    {"model": identifier("ink", "lora"), "weight": -0.5},
+                    {"model": identifier("neon", "lora"), "weight": 1.25},
+                ],
+                "scheduler": "unipc",
+            },
+            {
+                "loras": {"ink": -0.5, "neon": 1.25},
+                "sampler": "uni_pc",
+                "schedule": "normal",
+            },
+        ),
+        sample(
+            "tiles",
+            {"seamless_x": True, "cfg_rescale_multiplier": 0.7, "scheduler": "euler_a"},
+            {"sampler": "euler_ancestral", "schedule": "normal"},
+            "Seamless",
+            "rescaled",
         ),
         sample(
             "and",
@@ -811,7 +1012,12 @@ def novelai() -> list[Sample]:
         sample("v4", v4, v4_expected, "2 characters", Source="NovelAI Diffusion V4.5 4BDE2A90"),
         sample("smea", {"sm": True, "dynamic_thresholding": True}, {}, "SMEA", "Decrisper"),
         sample("rescale", {"cfg_rescale": 0.2}, {}, "RescaleGuidance"),
-        sample("img2img", {"request_type": "Img2ImgRequest", "strength": 0.7}, {}, "another image"),
+        sample(
+            "img2img",
+            {"request_type": "Img2ImgRequest", "strength": 0.7},
+            {"source": SourceImage(0.7)},
+            "another image",
+        ),
         sample(
             "ddim",
             {"sampler": "ddim_v3", "noise_schedule": "native"},
@@ -927,7 +1133,11 @@ def draw_things() -> list[Sample]:
             },
         ),
         sample("upscaler", {"upscaler": "realesrgan_x2plus_f16.ckpt"}, {}, "realesrgan"),
-        sample("refiner", {"refiner": "sd_xl_refiner_1.0_f16.ckpt"}, {}, "refiner"),
+        sample(
+            "refiner",
+            {"refiner": "sd_xl_refiner_1.0_f16.ckpt", "refiner_start": 0.7},
+            {"refiner": Refiner(ModelReference("sd_xl_refiner_1.0_f16.ckpt"), 0.7)},
+        ),
     ]
 
 

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from nodegraph.interop.image_metadata import find_generation
 from nodegraph.interop.image_metadata.generation import ModelReference
-from nodegraph.interop.image_metadata.workflow_building import ModelFinder, import_generation
+from nodegraph.interop.image_metadata.model_finder import ModelFinder
+from nodegraph.interop.image_metadata.workflow_building import import_generation
 from nodegraph.models.model_hashes import ModelHashCache, compute_hashes, find_by_hash
 
 
@@ -191,7 +192,7 @@ def test_models_of_an_image_are_those_of_the_folders(models: Path, tmp_path: Pat
     nodes = import_generation(generation, ModelFinder((models,), tmp_path)).workflow.nodes
 
     assert nodes["load"].inputs["model"] == "checkpoints/sdxl/Dream Shaper.safetensors"
-    assert nodes["lora_1"].inputs["lora"] == "loras/detail.safetensors"
+    assert nodes["lora"].inputs["lora"] == "loras/detail.safetensors"
 
 
 def test_small_files_do_not_match_the_hash_of_nothing(tmp_path: Path) -> None:

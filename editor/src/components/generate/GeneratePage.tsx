@@ -2,9 +2,10 @@ import { type DragEvent, useEffect } from "react";
 import { storeServices, WidgetServicesProvider } from "@/components/widgets";
 import { pictureIn } from "@/components/widgets/useUpload";
 import { t } from "@/i18n";
-import { generateWorkflow } from "@/store/generate";
+import { generateWorkflow, loadStyles } from "@/store/generate";
 import { promptSources } from "@/store/promptSources";
-import { takeFile } from "./actions";
+import { loadTagLists } from "@/store/tagList";
+import { isParameters, offerParameters, takeFile } from "./actions";
 import { GenerateBar } from "./GenerateBar";
 import styles from "./GeneratePage.module.css";
 import { ImageSettings } from "./ImageSettings";
@@ -24,6 +25,8 @@ const services = {
 export default function GeneratePage() {
   useEffect(() => {
     document.addEventListener("paste", paste);
+    void loadStyles();
+    void loadTagLists().catch(() => undefined);
     return () => document.removeEventListener("paste", paste);
   }, []);
   return (
@@ -46,9 +49,14 @@ export default function GeneratePage() {
   );
 }
 
-/** An image that is pasted anywhere is one to start from; texts go where they are typed. */
+/** An image that is pasted anywhere is taken; texts go where they are typed, and may have settings. */
 function paste(event: ClipboardEvent): void {
   if (event.defaultPrevented || document.querySelector("dialog[open]") !== null) return;
+  const text = event.clipboardData?.getData("text/plain") ?? "";
+  if (isParameters(text)) {
+    offerParameters(text);
+    return;
+  }
   const file = pictureIn(event.clipboardData, "image");
   if (file === null) return;
   event.preventDefault();

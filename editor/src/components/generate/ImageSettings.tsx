@@ -14,6 +14,7 @@ import {
   seedFrom,
   sizeFor,
   sizesOf,
+  USUAL_HIRES,
   upscalerOf,
 } from "@/model/generate";
 import { drawSeed } from "@/model/seeds";
@@ -178,7 +179,7 @@ function Seed() {
 
 function Advanced() {
   const settings = useGenerate((page) => page.settings);
-  const { steps, cfg, sampler, schedule } = settings;
+  const { steps, cfg, sampler, schedule, clipSkip, guidance } = settings;
   const usual = DEFAULT_SETTINGS;
   return (
     <details className={styles.advanced}>
@@ -218,9 +219,58 @@ function Advanced() {
           value={schedule}
           onChange={(value) => choose({ schedule: String(value) })}
         />
+        <OptionalNumber
+          field="clipSkip"
+          value={clipSkip}
+          min={1}
+          max={24}
+          step={1}
+          onChange={(value) => choose({ clipSkip: value })}
+        />
+        <OptionalNumber
+          field="guidance"
+          value={guidance}
+          min={0}
+          max={100}
+          step={0.1}
+          onChange={(value) => choose({ guidance: value })}
+        />
       </div>
       <HiresField />
     </details>
+  );
+}
+
+interface OptionalNumberProps {
+  readonly field: "clipSkip" | "guidance";
+  readonly value: number | null;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  readonly onChange: (value: number | null) => void;
+}
+
+/** A number that most models need no value of: empty for their own. */
+function OptionalNumber({ field, value, min, max, step, onChange }: OptionalNumberProps) {
+  const id = `generate/${field}`;
+  return (
+    <Setting field={field} id={id} label={t(`generate.field.${field}`)}>
+      <TextField
+        id={id}
+        inputMode="decimal"
+        value={value === null ? "" : String(value)}
+        placeholder={t("generate.asModel")}
+        onChange={(text) => {
+          const plain = text.trim().replace(",", ".");
+          const next = Number(plain);
+          if (plain === "") onChange(null);
+          else if (Number.isFinite(next)) {
+            const whole = step === 1 ? Math.round(next) : next;
+            onChange(Math.min(max, Math.max(min, whole)));
+          }
+        }}
+      />
+    </Setting>
   );
 }
 
@@ -228,7 +278,7 @@ function Advanced() {
 function HiresField() {
   const { hires, start } = useGenerate((page) => page.settings);
   const models = useCatalogue((state) => state.models) ?? [];
-  const usual: Hires = { factor: 1.5, denoise: 0.5, upscaler: upscalerOf(models) ?? "" };
+  const usual: Hires = { ...USUAL_HIRES, upscaler: upscalerOf(models) ?? "" };
   const change = (part: Partial<Hires>) => choose({ hires: { ...(hires ?? usual), ...part } });
   const upscalers = loadedBy(models, "LoadUpscaleModel").map(({ name }) => ({
     value: name,

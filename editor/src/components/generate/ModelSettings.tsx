@@ -2,7 +2,7 @@ import { Plus, X } from "lucide-react";
 import { useMemo } from "react";
 import type { ModelEntry } from "@/api/schema";
 import type { Option } from "@/components/ui";
-import { Combobox, IconButton, NumberField, Slider } from "@/components/ui";
+import { Button, Combobox, IconButton, NumberField, Slider } from "@/components/ui";
 import { t } from "@/i18n";
 import { bytes } from "@/i18n/format";
 import {
@@ -29,7 +29,7 @@ function useModels(): readonly ModelEntry[] {
 export function ModelSettings() {
   const models = useModels();
   const types = useCatalogue((state) => state.types);
-  const { model } = useGenerate((page) => page.settings);
+  const { model, vae } = useGenerate((page) => page.settings);
   const usable = useMemo(
     () => (types ? models.filter((each) => isUsable(each, types)) : NO_MODELS),
     [models, types],
@@ -46,7 +46,7 @@ export function ModelSettings() {
           onChange={chooseModel}
         />
       </Setting>
-      {isInParts && <Parts models={models} />}
+      {isInParts ? <Parts models={models} /> : vae !== "" && <Vae models={models} />}
       <Loras models={models} />
     </div>
   );
@@ -65,9 +65,8 @@ function nameOf(name: string): string {
 
 /** The text encoder's files and the VAE of a diffusion model that comes without them. */
 function Parts({ models }: { readonly models: readonly ModelEntry[] }) {
-  const { encoders, vae } = useGenerate((page) => page.settings);
+  const { encoders } = useGenerate((page) => page.settings);
   const readers = loadedBy(models, "LoadTextEncoder") as readonly ModelEntry[];
-  const vaes = loadedBy(models, "LoadVae") as readonly ModelEntry[];
   const left = readers.filter(({ name }) => !encoders.includes(name));
   return (
     <>
@@ -99,16 +98,37 @@ function Parts({ models }: { readonly models: readonly ModelEntry[] }) {
           />
         )}
       </Setting>
-      <Setting field="vae" id="generate/vae" label={t("generate.field.vae")}>
-        <Combobox
-          id="generate/vae"
-          value={vae}
-          options={vaes.map(optionOf)}
-          placeholder={t(vaes.length > 0 ? "ui.choose" : "generate.noVae")}
-          onChange={(name) => choose({ vae: name })}
-        />
-      </Setting>
+      <Vae models={models} />
     </>
+  );
+}
+
+/** The VAE, of a file of its own; a whole model has one that can be taken again. */
+function Vae({ models }: { readonly models: readonly ModelEntry[] }) {
+  const { model, vae } = useGenerate((page) => page.settings);
+  const vaes = loadedBy(models, "LoadVae") as readonly ModelEntry[];
+  const isWhole = !comesInParts(modelNamed(models, model));
+  return (
+    <Setting
+      field="vae"
+      id="generate/vae"
+      label={t("generate.field.vae")}
+      end={
+        isWhole && (
+          <Button size="s" variant="ghost" onClick={() => choose({ vae: "" })}>
+            {t("generate.removeStart")}
+          </Button>
+        )
+      }
+    >
+      <Combobox
+        id="generate/vae"
+        value={vae}
+        options={vaes.map(optionOf)}
+        placeholder={t(vaes.length > 0 ? "ui.choose" : "generate.noVae")}
+        onChange={(name) => choose({ vae: name })}
+      />
+    </Setting>
   );
 }
 

@@ -1,5 +1,6 @@
 import { Clock, Palette, Tags, X } from "lucide-react";
 import { useMemo, useRef } from "react";
+import type { TagListEntry } from "@/api/client";
 import { download } from "@/components/shell/download";
 import { MenuButton, type MenuEntry, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -13,8 +14,9 @@ import {
 } from "@/model/generate";
 import type { EmbeddingSource, LoraSource } from "@/model/promptCompletion";
 import { addStyles, choose, removeStyle, useGenerate } from "@/store/generate";
+import { notifyFault } from "@/store/notices";
 import { forgetPrompts, keptPrompts } from "@/store/promptHistory";
-import { forgetTagList, useTagList } from "@/store/tagList";
+import { forgetTagList, leaveTagList, takeTagList, useTagList } from "@/store/tagList";
 import { askText, confirm } from "@/store/ui";
 import { importStyles, importTags } from "./actions";
 import { chooseFile } from "./chooseFile";
@@ -103,21 +105,41 @@ function HistoryMenu() {
 }
 
 function TagsMenu() {
-  const { name, count } = useTagList();
+  const { name, known } = useTagList();
   const pick = () => void chooseFile(".csv,text/csv").then((file) => file && importTags(file));
-  const items: readonly MenuEntry[] = [
-    {
-      heading:
-        name === null
-          ? t("generate.tagsHint")
-          : t("generate.tagList", { name, number: numeral(count), count }),
-    },
+  const titleOf = (list: TagListEntry) =>
+    t("generate.tagList", { name: list.name, number: numeral(list.tags), count: list.tags });
+  const items = (): readonly MenuEntry[] => [
+    { heading: t(known.length === 0 ? "generate.tagsHint" : "generate.tags") },
+    ...known.map((list) => ({
+      label: titleOf(list),
+      checked: list.name === name,
+      run: () => (list.name === name ? leaveTagList() : takeTagList(list)),
+    })),
     { label: t("generate.chooseTags"), run: pick },
-    ...(name === null
+    ...(known.length === 0
       ? []
-      : [{ label: t("generate.forgetTags"), danger: true, run: () => void forgetTagList() }]),
+      : [
+          {
+            label: t("generate.forgetTags"),
+            items: known.map((list) => ({
+              label: list.name,
+              danger: true,
+              run: () => void removeTags(list.name),
+            })),
+          },
+        ]),
   ];
   return <MenuButton icon={Tags} size="s" label={t("generate.tags")} items={items} />;
+}
+
+async function removeTags(name: string): Promise<void> {
+  const isSure = await confirm({
+    title: t("generate.deleteTags", { name }),
+    confirm: t("generate.delete"),
+    danger: true,
+  });
+  if (isSure) await forgetTagList(name).catch((fault) => notifyFault(fault));
 }
 
 function StylesMenu() {

@@ -1,17 +1,22 @@
 /** What can be done with an image of the page; faults are told, never thrown. */
-import { upload, uploadArtifact } from "@/api/client";
+import { upload, uploadArtifact, uploadTexts } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import {
+  workflowOf as buildWorkflow,
   CELL,
   DEFAULT_SETTINGS,
   type GenerateSettings,
   lackingFor,
+  nodesLeftOut,
   StylesFault,
   settingsOf,
   stylesOfCsv,
   type Task,
+  tagsOfCsv,
 } from "@/model/generate";
+import { literalOf } from "@/model/links";
+import type { Workflow } from "@/model/workflow";
 import { useDocuments } from "@/store/documents";
 import { workflowOf } from "@/store/gallery";
 import {
@@ -24,7 +29,7 @@ import {
 } from "@/store/generate";
 import { useJobs } from "@/store/jobs";
 import { notify, notifyFault } from "@/store/notices";
-import { chooseTagList } from "@/store/tagList";
+import { chooseTagList, LARGEST_LIST } from "@/store/tagList";
 import { useUi } from "@/store/ui";
 
 /** How far a variation goes from its image. */
@@ -118,39 +123,123 @@ export function openSettingsAsGraph(): void {
   useUi.getState().setView("graph");
 }
 
-/** A file that was dropped: settings of an image that the page made, an image to start from, a list. */
+/** A file that was dropped: settings of an image, an image to start from, or a list. */
 export async function takeFile(file: File): Promise<void> {
   await told(async () => {
     if (/\.csv$/i.test(file.name)) return takeTable(file);
-    const settings = await settingsIn(file);
-    if (settings !== null) {
-      choose({ ...settings, isRandom: false });
-      notify({ kind: "success", title: t("generate.reused"), key: "generate-reused" });
-      return;
-    }
+    const workflow = await workflowIn(file);
+    const settings = workflow && settingsOf(workflow);
+    if (settings) return takeSettings(settings);
     if (!file.type.startsWith("image/")) {
       notify({ kind: "warning", title: t("generate.notImage", { name: file.name }) });
       return;
     }
-    const { value } = await upload(file);
-    choose({ start: { value, isMasked: false } });
+    const { value, digest } = await upload(file);
+    const start = () => choose({ start: { value, isMasked: false } });
+    const texts = await textsOfTools(digest);
+    if (texts === null || !(await takeTexts(texts, file.name, start))) start();
   });
 }
 
-async function settingsIn(file: File): Promise<GenerateSettings | null> {
+function takeSettings(settings: GenerateSettings): void {
+  choose({ ...settings, isRandom: false });
+  notify({ kind: "success", title: t("generate.reused"), key: "generate-reused" });
+}
+
+async function workflowIn(file: File): Promise<Workflow | null> {
   const { workflowOfFile } = await import("@/model/pictures");
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    return settingsOf(workflowOfFile(bytes, file.name, file.type).workflow);
+    return workflowOfFile(bytes, file.name, file.type).workflow;
   } catch {
     // One without a workflow is an image like others.
     return null;
   }
 }
 
+type Texts = Readonly<Record<string, string>>;
+
+/** What another tool wrote into an image; null for nothing that is known. */
+async function textsOfTools(digest: string): Promise<Texts | null> {
+  const { settingsOfTools } = await import("@/model/comfyui");
+  return settingsOfTools(await uploadTexts(digest)) ?? null;
+}
+
+/** Whether a text is one of A1111, with settings below the prompts. */
+export function isParameters(text: string): boolean {
+  return /^\s*Steps: \d+,.*\b(Sampler|Seed|Size|CFG scale): /m.test(text);
+}
+
+/** Offer to take the settings of a text that was pasted. */
+export function offerParameters(text: string): void {
+  notify({
+    kind: "info",
+    title: t("generate.textHasSettings"),
+    key: "generate-parameters",
+    lasts: 15_000,
+    action: {
+      label: t("generate.useSettings"),
+      run: () =>
+        void told(async () => {
+          const name = t("generate.pastedText");
+          if (!(await takeTexts({ parameters: text }, name))) {
+            notify({ kind: "warning", title: t("generate.noSettings", { name }) });
+          }
+        }),
+    },
+  });
+}
+
+/**
+ * Choose what another tool's texts say, and tell what the page can't hold; false where they say
+ * nothing that it has.
+ *
+ * @param start Chooses the image to start from instead.
+ */
+async function takeTexts(texts: Texts, name: string, start?: () => void): Promise<boolean> {
+  const { tellTranslated, translated } = await import("@/components/files/importing");
+  const { workflow, report } = await translated(texts, name);
+  const settings = settingsOf(workflow);
+  const ground = generateGround();
+  if (settings === null || ground === null) return false;
+  const before = useGenerate.getState().settings;
+  const isNamed = literalOf(workflow.nodes.get("load")?.inputs.get("model")) !== undefined;
+  const model = isNamed ? settings.model : before.model;
+  choose({ ...settings, model, isRandom: false, count: 1 });
+  const action = start && { label: t("generate.startFrom"), run: start };
+  notify({ kind: "success", title: t("generate.reused"), key: "generate-reused", action });
+  const lost = nodesLeftOut(workflow, buildWorkflow({ ...settings, model }, ground));
+  const notes = [
+    ...(lost.length > 0 ? [t("generate.onlyInGraph", { nodes: lost.join(", ") })] : []),
+    ...report.differences.map(({ message }) => message),
+  ];
+  if (notes.length > 0) {
+    const open = () => {
+      const document = useDocuments.getState().open(workflow, { origin: "picture" });
+      useUi.getState().setView("graph");
+      tellTranslated({ name, document, report });
+    };
+    notify({
+      kind: "warning",
+      title: t(lost.length > 0 ? "generate.imageDiffers" : "generate.mayDiffer"),
+      detail: notes.slice(0, MOST_NOTES).join("\n"),
+      key: "generate-differs",
+      lasts: lost.length > 0 ? 20_000 : 9_000,
+      action: { label: t("generate.openGraph"), run: open },
+    });
+  }
+  return true;
+}
+
+const MOST_NOTES = 4;
+
 async function takeTable(file: File): Promise<void> {
-  if (await chooseTagList(file)) tellTags(file.name);
+  if (await isTagList(file)) await importTags(file);
   else await importStyles(file);
+}
+
+async function isTagList(file: File): Promise<boolean> {
+  return file.size <= LARGEST_LIST && tagsOfCsv(await file.text()) !== null;
 }
 
 /** Styles from a file of A1111. */
@@ -169,15 +258,14 @@ export async function importStyles(file: File): Promise<void> {
   }
 }
 
-/** A list of tags that prompts are completed with. */
+/** A list of tags that prompts are completed with; of a bad one, the row that is wrong is named. */
 export async function importTags(file: File): Promise<void> {
-  if (await chooseTagList(file)) tellTags(file.name);
-  else {
-    notify({
-      kind: "error",
-      title: t("generate.noTags", { name: file.name }),
-      detail: t("generate.noTagsDetail"),
-    });
+  const title = t("generate.noTags", { name: file.name });
+  try {
+    if (await chooseTagList(file)) tellTags(file.name);
+    else notify({ kind: "error", title, detail: t("generate.noTagsDetail") });
+  } catch (fault) {
+    notifyFault(fault, { title });
   }
 }
 

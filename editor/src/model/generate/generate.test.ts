@@ -28,6 +28,7 @@ import {
   usualOf,
   workflowOf,
 } from ".";
+import SIZES from "./familySizes.json";
 
 function model(name: string, more: Partial<InstalledModel> = {}): InstalledModel {
   const use = more.node === "LoadLora" ? "lora" : "model";
@@ -133,6 +134,10 @@ const anySettings: fc.Arbitrary<GenerateSettings> = fc.record({
   cfg: decimals(20),
   sampler: fc.constantFrom("euler", "dpmpp_2m", "lcm"),
   schedule: fc.constantFrom("karras", "simple"),
+  clipSkip: fc.constantFrom(null, 2),
+  guidance: fc.oneof(fc.constant(null), decimals(10)),
+  convention: fc.constantFrom("", "comfyui"),
+  draw: fc.constantFrom("", "per batch"),
   start: fc.oneof(
     fc.constant(null),
     fc.record({ value: fc.constantFrom("upload:1", "apple.png"), isMasked: fc.boolean() }),
@@ -144,6 +149,9 @@ const anySettings: fc.Arbitrary<GenerateSettings> = fc.record({
       factor: fc.constantFrom(1.5, 2),
       denoise: decimals(1),
       upscaler: fc.constantFrom("", "tiny/upscaler"),
+      method: fc.constant(""),
+      steps: fc.constant(null),
+      runsAll: fc.boolean(),
     }),
   ),
 });
@@ -165,6 +173,19 @@ describe("a workflow of settings", () => {
         expect(writeWorkflow(workflowOf(read, here))).toBe(writeWorkflow(made));
       }),
     );
+  });
+
+  // tests/diffusion/families/test_generate_page.py runs them with a model of each family.
+  const FAMILY_WORKFLOWS = "../../../../tests/diffusion/families/page_workflows.json";
+  test("is kept for a model of each family, as the server's tests run it", async () => {
+    const made = Object.keys(SIZES).map((family) => {
+      const whole = model("MODEL", { family });
+      const usual = usualOf(family === "tiny" ? "sd1" : family);
+      const some = settings({ model: "MODEL", ...usual, seed: "3", isRandom: false });
+      return [family, JSON.parse(writeWorkflow(workflowOf(some, ground([whole]))))];
+    });
+    const text = `${JSON.stringify(Object.fromEntries(made), null, 1)}\n`;
+    await expect(text).toMatchFileSnapshot(FAMILY_WORKFLOWS);
   });
 
   const START = { value: "apple.png", isMasked: false };

@@ -19,6 +19,7 @@ export {
   upscalerOf,
   usualOf,
 } from "./models";
+export { nodesLeftOut, settingsOf } from "./reading";
 export {
   type ChosenLora,
   DEFAULT_SETTINGS,
@@ -31,6 +32,7 @@ export {
   seedFrom,
   settingsFrom,
   styleFrom,
+  USUAL_HIRES,
 } from "./settings";
 export { CELL, type ImageSize, RATIOS, ratioOf, ratioOfSize, sizeFor } from "./sizes";
 export { csvOfStyles, merged, type Style, StylesFault, styled, stylesOfCsv } from "./styles";
@@ -40,6 +42,5 @@ export {
   type Field,
   fieldOf,
   promptsOf,
-  settingsOf,
   workflowOf,
 } from "./workflow";

@@ -21,7 +21,22 @@ export interface Hires {
   readonly denoise: number;
   /** The model that enlarges; "" enlarges the latent. */
   readonly upscaler: string;
+  /** How the latent is enlarged; "" as usual. */
+  readonly method: string;
+  /** Of the second pass; null for those of the first. */
+  readonly steps: number | null;
+  /** Whether all steps are run, and not the share that the strength is. */
+  readonly runsAll: boolean;
 }
+
+export const USUAL_HIRES: Hires = {
+  factor: 1.5,
+  denoise: 0.5,
+  upscaler: "",
+  method: "",
+  steps: null,
+  runsAll: false,
+};
 
 export interface GenerateSettings {
   readonly prompt: string;
@@ -47,6 +62,13 @@ export interface GenerateSettings {
   readonly cfg: number;
   readonly sampler: string;
   readonly schedule: string;
+  /** The layer of the text encoder, counted from the last; null for the model's own. */
+  readonly clipSkip: number | null;
+  /** What models read whose guidance is an input of theirs; null for none. */
+  readonly guidance: number | null;
+  /** Other tools' rules for noise, of an image that one of them made; "" as usual. */
+  readonly convention: string;
+  readonly draw: string;
   readonly start: StartImage | null;
   /** How far the start image is changed: 0 to 1. */
   readonly strength: number;
@@ -74,6 +96,10 @@ export const DEFAULT_SETTINGS: GenerateSettings = {
   cfg: 4,
   sampler: "dpmpp_2m",
   schedule: "karras",
+  clipSkip: null,
+  guidance: null,
+  convention: "",
+  draw: "",
   start: null,
   strength: 0.6,
   hires: null,
@@ -101,6 +127,10 @@ export function settingsFrom(stored: unknown): GenerateSettings {
     cfg: within(known.cfg, 0, 100, usual.cfg),
     sampler: text(known.sampler, usual.sampler),
     schedule: text(known.schedule, usual.schedule),
+    clipSkip: numberOrNull(known.clipSkip, 1, 24),
+    guidance: numberOrNull(known.guidance, 0, 100),
+    convention: text(known.convention, usual.convention),
+    draw: text(known.draw, usual.draw),
     start: startFrom(known.start),
     strength: within(known.strength, 0, 1, usual.strength),
     hires: hiresFrom(known.hires),
@@ -135,6 +165,10 @@ function within(value: unknown, least: number, most: number, usual: number): num
   return isGood ? Math.min(most, Math.max(least, value)) : usual;
 }
 
+function numberOrNull(value: unknown, least: number, most: number): number | null {
+  return typeof value === "number" ? within(value, least, most, least) : null;
+}
+
 function list<T>(value: unknown, read: (item: unknown) => T | null): readonly T[] {
   if (!Array.isArray(value)) return [];
   return value.map(read).filter((item): item is T => item !== null);
@@ -167,8 +201,11 @@ function hiresFrom(value: unknown): Hires | null {
   if (value === null || typeof value !== "object") return null;
   const known = recordOf(value);
   return {
-    factor: within(known.factor, 1, 8, 1.5),
-    denoise: within(known.denoise, 0, 1, 0.5),
+    factor: within(known.factor, 1, 8, USUAL_HIRES.factor),
+    denoise: within(known.denoise, 0, 1, USUAL_HIRES.denoise),
     upscaler: text(known.upscaler, ""),
+    method: text(known.method, ""),
+    steps: numberOrNull(known.steps, 1, 10_000),
+    runsAll: known.runsAll === true,
   };
 }

@@ -1,23 +1,14 @@
 /**
- * The graph of the page's settings, of the kind that the gallery has, and the settings of a graph.
+ * The graph of the page's settings, of the kind that the gallery has.
  *
- * The nodes' names are those of the gallery too: by them a graph is read again. What no node says,
+ * The nodes' names are those of the gallery too: by them a graph is read again, see reading.ts. What no node says,
  * such as the prompt before styles were put around it, is in the file's `ui.generate`.
  */
 import { shortLink } from "../edits";
-import {
-  floatJson,
-  fromPlain,
-  integerFromText,
-  isList,
-  isObject,
-  type Json,
-  numberOf,
-  toPlain,
-} from "../json";
-import { changeLayout, layoutOf } from "../layout";
+import { floatJson, fromPlain, integerFromText, type Json } from "../json";
+import { changeLayout } from "../layout";
 import type { Target } from "../links";
-import { linkJson, literalOf } from "../links";
+import { linkJson } from "../links";
 import { emptyNode, emptyWorkflow, type NodeEntry, type Workflow } from "../workflow";
 import {
   comesInParts,
@@ -28,7 +19,7 @@ import {
   type Task,
   upscalerOf,
 } from "./models";
-import { type GenerateSettings, seedFrom, settingsFrom } from "./settings";
+import { type GenerateSettings, USUAL_HIRES } from "./settings";
 import { styled } from "./styles";
 
 /** An output of another node. */
@@ -39,11 +30,11 @@ interface Of {
 
 type Value = Json | Of | undefined;
 
-const KEY = "generate";
+export const KEY = "generate";
 const SOFT_EDGE = 4;
 const FACE = { text: "face", grown: 12, margin: 32, denoise: 0.45 };
 const ENLARGED = 2;
-const FILES = ["file", "file_2", "file_3", "file_4"];
+export const FILES = ["file", "file_2", "file_3", "file_4"];
 const NAMES: Readonly<Record<Task, string>> = {
   image: "image",
   upscale: "upscaled",
@@ -174,11 +165,17 @@ function paintedOver(
 }
 
 function hiresNodes(builder: Builder, settings: GenerateSettings, model: ModelOutputs): string {
-  const { denoise, upscaler, ...by } = settings.hires ?? { factor: 1, denoise: 0, upscaler: "" };
-  const factor = floatJson(by.factor);
+  const hires = settings.hires ?? USUAL_HIRES;
+  const { denoise, upscaler } = hires;
+  const factor = floatJson(hires.factor);
   let latent = of("larger_latent", "latent");
   if (upscaler === "") {
-    builder.add("larger_latent", "ResizeLatent", { latent: of("sample", "latent"), factor });
+    const method = hires.method || undefined;
+    builder.add("larger_latent", "ResizeLatent", {
+      latent: of("sample", "latent"),
+      factor,
+      method,
+    });
   } else {
     const image = decodeNode(builder, "small", model, of("sample", "latent"));
     builder.add("upscaler", "LoadUpscaleModel", { model: upscaler });
@@ -187,7 +184,8 @@ function hiresNodes(builder: Builder, settings: GenerateSettings, model: ModelOu
     builder.add("encode_larger", "VAEEncode", { vae: model.vae, image: larger, crop: true });
     latent = of("encode_larger", "latent");
   }
-  sampleNode(builder, "redraw", settings, model, latent, denoise);
+  const again = { ...settings, steps: hires.steps ?? settings.steps };
+  sampleNode(builder, "redraw", again, model, latent, denoise, hires.runsAll);
   return "redraw";
 }
 
@@ -283,8 +281,18 @@ function modelNodes(builder: Builder, settings: GenerateSettings, ground: Ground
     builder.add(node, "LoadTextualInversion", { text_encoder: encoder, embedding });
     encoder = of(node, "text_encoder");
   }
+  if (settings.clipSkip !== null) {
+    builder.add("skip", "ClipSkip", { encoder, skip: settings.clipSkip });
+    encoder = of("skip", "text_encoder");
+  }
   const { positive, negative } = promptsOf(settings);
   builder.add("positive", "EncodePrompt", { encoder, text: positive });
+  if (settings.guidance !== null) {
+    builder.add("guidance", "GuidanceConditioning", {
+      conditioning: of("positive", "conditioning"),
+      guidance: floatJson(settings.guidance),
+    });
+  }
   // Families that need one have the empty prompt without it, and others leave guidance out.
   if (negative.trim() !== "") builder.add("negative", "EncodePrompt", { encoder, text: negative });
   return { ...loaded, model, encoder };
@@ -310,7 +318,7 @@ function loadNodes(builder: Builder, settings: GenerateSettings, ground: Ground)
   return { ...outputs, encoder: of("encoder", "text_encoder"), vae: of("vae", "vae") };
 }
 
-function numbered(name: string, index: number): string {
+export function numbered(name: string, index: number): string {
   return index === 0 ? name : `${name}_${index + 1}`;
 }
 
@@ -335,12 +343,14 @@ function sampleNode(
   { model }: ModelOutputs,
   latent: Of,
   denoise?: number,
+  runsAll = false,
 ): void {
-  const { seed, steps, cfg, sampler, schedule } = settings;
+  const { seed, steps, cfg, sampler, schedule, draw, convention } = settings;
+  const positive = builder.nodes.has("guidance") ? "guidance" : "positive";
   const hasNegative = builder.nodes.has("negative");
   builder.add(name, "KSampler", {
     model,
-    positive: of("positive", "conditioning"),
+    positive: of(positive, "conditioning"),
     negative: hasNegative ? of("negative", "conditioning") : undefined,
     latent,
     seed: integerFromText(seed) ?? 0,
@@ -349,6 +359,9 @@ function sampleNode(
     sampler,
     schedule,
     denoise: denoise === undefined ? undefined : floatJson(atLeastAStep(denoise, steps)),
+    denoise_steps: runsAll ? "all" : undefined,
+    draw: draw || undefined,
+    convention: convention || undefined,
   });
 }
 
@@ -397,123 +410,6 @@ function withNotes(workflow: Workflow, settings: GenerateSettings): Workflow {
   }));
 }
 
-/**
- * The settings by which the page makes a workflow's image; null for one that isn't of its kind.
- *
- * Of a workflow that somebody has edited since, it is what the page knows of it.
- */
-export function settingsOf(workflow: Workflow): GenerateSettings | null {
-  const reader = new Reader(workflow);
-  const isOfPage = reader.types("save", ["SaveImage"]);
-  const isSampled =
-    reader.types("sample", ["KSampler"]) && reader.types("positive", ["EncodePrompt"]);
-  const isLoaded = reader.types("load", ["LoadModel", "LoadDiffusionModel"]);
-  const start = startOf(reader);
-  if (!isOfPage || !(isSampled && isLoaded ? true : start !== null && !isSampled)) return null;
-  const size = reader.has("size") ? "size" : reader.has("fitted") ? "fitted" : "crop";
-  const known = {
-    ...promptsIn(reader, workflow),
-    model: reader.text("load", "model"),
-    encoders: FILES.map((port) => reader.text("encoder", port)).filter(
-      (file) => file !== undefined,
-    ),
-    vae: reader.text("vae", "vae"),
-    loras: reader.each("lora", (node) => ({
-      name: reader.text(node, "lora"),
-      strength: reader.number(node, "strength_model"),
-    })),
-    embeddings: reader.each("embedding", (node) => reader.text(node, "embedding")),
-    width: reader.number(size, "width"),
-    height: reader.number(size, "height"),
-    count: numberOf(notesOf(workflow).get("count")) ?? undefined,
-    seed: reader.digits("sample", "seed"),
-    isRandom: layoutOf(workflow, null).seeds.get("sample.seed") === "random",
-    steps: reader.number("sample", "steps"),
-    cfg: reader.number("sample", "cfg"),
-    sampler: reader.text("sample", "sampler"),
-    schedule: reader.text("sample", "schedule"),
-    start,
-    strength: reader.number("sample", "denoise"),
-    hires: hiresOf(reader),
-  };
-  return settingsFrom(known);
-}
-
-function startOf(reader: Reader) {
-  const value = reader.types("picture", ["LoadImage"]) ? reader.text("picture", "path") : undefined;
-  if (value === undefined) return null;
-  return { value, isMasked: reader.has("mask_image") };
-}
-
-function hiresOf(reader: Reader) {
-  if (!reader.has("redraw")) return null;
-  const upscaler = reader.text("upscaler", "model") ?? "";
-  const factor = reader.number(upscaler === "" ? "larger_latent" : "larger", "factor");
-  return { factor, denoise: reader.number("redraw", "denoise"), upscaler };
-}
-
-/** The prompts that somebody wrote, where the styles noted give what the nodes say. */
-function promptsIn(reader: Reader, workflow: Workflow) {
-  const said = {
-    positive: reader.text("positive", "text") ?? "",
-    negative: reader.text("negative", "text") ?? "",
-  };
-  const plain = toPlain(new Map(notesOf(workflow)));
-  const noted = settingsFrom(plain);
-  const made = promptsOf(noted);
-  const isSame = made.positive === said.positive && made.negative.trim() === said.negative.trim();
-  if (isSame || !reader.has("positive")) {
-    return { prompt: noted.prompt, negative: noted.negative, styles: noted.styles };
-  }
-  return { prompt: said.positive, negative: said.negative, styles: [] };
-}
-
-function notesOf(workflow: Workflow): ReadonlyMap<string, Json> {
-  const notes = workflow.ui.get(KEY);
-  return isObject(notes) ? notes : new Map();
-}
-
-/** Values of the nodes of a workflow by their names; undefined where one isn't there. */
-class Reader {
-  constructor(private readonly workflow: Workflow) {}
-
-  has(node: string): boolean {
-    return this.workflow.nodes.has(node);
-  }
-
-  types(node: string, known: readonly string[]): boolean {
-    return known.includes(this.workflow.nodes.get(node)?.type ?? "");
-  }
-
-  text(node: string, port: string): string | undefined {
-    const value = this.value(node, port);
-    return typeof value === "string" && value !== "" ? value : undefined;
-  }
-
-  number(node: string, port: string): number | undefined {
-    return numberOf(this.value(node, port)) ?? undefined;
-  }
-
-  digits(node: string, port: string): string | undefined {
-    const value = this.value(node, port);
-    if (value === undefined || value === null || isList(value) || isObject(value)) return undefined;
-    return seedFrom(String(value)) ?? undefined;
-  }
-
-  /** What the nodes of a name and its numbers give, in their order. */
-  each<T>(name: string, read: (node: string) => T): readonly T[] {
-    const found: T[] = [];
-    for (let index = 0; this.has(numbered(name, index)); index += 1) {
-      found.push(read(numbered(name, index)));
-    }
-    return found;
-  }
-
-  private value(node: string, port: string): Json | undefined {
-    return literalOf(this.workflow.nodes.get(node)?.inputs.get(port));
-  }
-}
-
 export const FIELDS = [
   "prompt",
   "negative",
@@ -531,6 +427,8 @@ export const FIELDS = [
   "start",
   "strength",
   "hires",
+  "clipSkip",
+  "guidance",
 ] as const;
 /** A field of the page. */
 export type Field = (typeof FIELDS)[number];
@@ -552,6 +450,8 @@ const FIELD_OF_NODE: Readonly<Record<string, Field>> = {
   larger: "hires",
   upscaler: "hires",
   encode_larger: "hires",
+  skip: "clipSkip",
+  guidance: "guidance",
 };
 const FIELD_OF_PORT: Readonly<Record<string, Field>> = {
   seed: "seed",

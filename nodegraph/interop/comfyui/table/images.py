@@ -1,16 +1,18 @@
-"""Images: load, save, preview, batch."""
+"""Images: load, save, preview, batch. Masks: create, combine, transform, preview."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
 from nodegraph.interop.comfyui.table.parts import (
     FILES,
     add_list,
     autogrow_inputs,
     color_number,
     color_of,
+    file_path,
     refuse_others,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
@@ -168,6 +170,156 @@ def _empty_back(node: Passage) -> None:
 
 _PREFIX = 'filename_prefix: STRING = "ComfyUI"'
 
+
+_OPERATIONS = {
+    "multiply": "multiply", "add": "add", "subtract": "subtract", "and": "intersect",
+    "or": "union", "xor": "xor",
+}  # fmt: skip
+_EDGES = ("left", "top", "right", "bottom")
+_ABOVE = 1e-6
+"""A mask counts there above a value, and here from it up."""
+
+
+def _as_image(node: Passage, mask: Any) -> MadeOutput:
+    return MadeOutput(node.add("MaskToImage", mask=mask), "image")
+
+
+def _as_mask(node: Passage, image: Any) -> MadeOutput:
+    return MadeOutput(node.add("MaskFromChannel", image=image, channel="red"), "mask")
+
+
+def _composite(node: Passage) -> None:
+    name = node.add(
+        "CombineMasks",
+        first=node.inputs["destination"],
+        second=node.inputs["source"],
+        how=_OPERATIONS.get(node.literal("operation"), "multiply"),
+        fit="place",
+        x=node.inputs["x"],
+        y=node.inputs["y"],
+    )
+    node.give("MASK", MadeOutput(name, "mask"))
+
+
+def _composite_back(node: Passage) -> None:
+    how = node.literal("how")
+    if node.inputs["fit"].content != "place":
+        node.tell("in ComfyUI the second mask must be as large as the first one")
+    name = node.add(
+        "MaskComposite",
+        destination=node.inputs["first"],
+        source=node.inputs["second"],
+        x=node.inputs["x"],
+        y=node.inputs["y"],
+        operation=next(their for their, our in _OPERATIONS.items() if our == how),
+    )
+    node.give("mask", MadeOutput(name, "MASK"))
+
+
+def _threshold(node: Passage) -> None:
+    value = node.literal("value")
+    node.keep(value=value)
+    name = node.add("ThresholdMask", mask=node.inputs["mask"], low=min(1.0, value + _ABOVE))
+    node.give("MASK", MadeOutput(name, "mask"))
+
+
+def _threshold_back(node: Passage) -> None:
+    refuse_others(node, {"high": 1.0})
+    low = node.literal("low")
+    value = node.kept.get("value", max(0.0, low - _ABOVE))
+    is_kept = abs(min(1.0, value + _ABOVE) - low) < _ABOVE / 10
+    name = node.add("ThresholdMask", mask=node.inputs["mask"], value=value if is_kept else low)
+    node.give("mask", MadeOutput(name, "MASK"))
+
+
+def _crop(node: Passage) -> None:
+    sizes = {name: node.inputs[name] for name in ("width", "height", "x", "y")}
+    image = _as_image(node, node.inputs["mask"])
+    name = node.add("CropImage", image=image, anchor="top left", **sizes)
+    node.give("MASK", _as_mask(node, MadeOutput(name, "image")))
+
+
+def _from_color(node: Passage) -> None:
+    color = color_of(node, "color")
+    name = node.add("MaskFromColor", image=node.inputs["image"], color=color, tolerance=0.0)
+    node.give("MASK", MadeOutput(name, "mask"))
+
+
+def _from_color_back(node: Passage) -> None:
+    refuse_others(node, {"tolerance": 0.0, "softness": 0.0})
+    color = color_number(node.literal("color"))
+    name = node.add("ImageColorToMask", image=node.inputs["image"], color=color)
+    node.give("mask", MadeOutput(name, "MASK"))
+
+
+def _preview_mask(node: Passage) -> None:
+    node.add("PreviewImage", image=_as_image(node, node.inputs["mask"]))
+    node.give("mask", node.inputs["mask"])
+
+
+def _load(node: Passage) -> None:
+    channel = node.literal("channel")
+    path = file_path(node.literal("image"))
+    ours = "transparency" if channel == "alpha" else channel
+    node.give("MASK", MadeOutput(node.add("LoadMask", path=path, channel=ours), "mask"))
+
+
+def _load_back(node: Passage) -> None:
+    channel = node.literal("channel")
+    ours = {"transparency": "alpha", "brightness": "red", "auto": "alpha"}.get(channel, channel)
+    if channel in ("brightness", "auto"):
+        node.tell(f"ComfyUI reads a mask from the channel {ours}, not from {channel}")
+    path = FILES.theirs(node.literal("path"))
+    name = node.add("LoadImageMask", image=path, channel=ours)
+    node.give("mask", MadeOutput(name, "MASK"))
+
+
+def _split_alpha(node: Passage) -> None:
+    image = node.inputs["image"]
+    parts = node.add("SplitChannels", image=image)
+    ports = ("first", "second", "third")
+    name = node.add("JoinChannels", **{port: MadeOutput(parts, port) for port in ports})
+    alpha = MadeOutput(node.add("MaskFromChannel", image=image, channel="alpha"), "mask")
+    node.give("IMAGE", MadeOutput(name, "image"))
+    node.give("MASK", MadeOutput(node.add("InvertMask", mask=alpha), "mask"))
+
+
+def _batch(node: Passage) -> None:
+    pictures = [_as_image(node, mask) for mask in autogrow_inputs(node, "masks")]
+    joined = node.add("JoinImages", images=add_list(node, pictures), fit="crop")
+    node.give("MASK", _as_mask(node, MadeOutput(joined, "image")))
+
+
+def _paint(node: Passage) -> None:
+    painted = str(node.literal("mask")).strip()
+    size: Any = {side: node.inputs[side] for side in ("width", "height")}
+    if "image" in node.inputs:
+        picture: Any = node.inputs["image"]
+    else:
+        color = node.inputs["bg_color"]
+        picture = MadeOutput(node.add("EmptyImage", **size, color=color), "image")
+    node.keep(mask=painted, bg_color=node.inputs["bg_color"].content)
+    if not painted:
+        mask = node.add("SolidMask", image=picture, value=0.0)
+        node.give("IMAGE", Signal(picture.content) if isinstance(picture, Signal) else picture)
+        node.give("MASK", MadeOutput(mask, "mask"))
+        return
+    strokes = node.add("LoadImage", path=file_path(painted))
+    inverted = node.add("InvertMask", mask=MadeOutput(strokes, "mask"))
+    mask = node.add("ResizeMask", mask=MadeOutput(inverted, "mask"), image=picture)
+    over = node.add(
+        "CompositeMasked",
+        base=picture,
+        overlay=MadeOutput(strokes, "image"),
+        mask=MadeOutput(mask, "mask"),
+    )
+    node.give("IMAGE", MadeOutput(over, "image"))
+    node.give("MASK", MadeOutput(mask, "mask"))
+
+
+_FEATHER = "left: INT = 0, top: INT = 0, right: INT = 0, bottom: INT = 0"
+
+
 ENTRIES: tuple[TableEntry, ...] = (
     same(
         'LoadImage(image: COMBO = "example.png" @upload) -> IMAGE, MASK',
@@ -222,5 +374,62 @@ ENTRIES: tuple[TableEntry, ...] = (
         _empty,
         "EmptyImage",
         _empty_back,
+    ),
+    same(
+        "SolidMask(value: FLOAT = 1.0, width: INT = 512, height: INT = 512) -> MASK",
+        "SolidMask",
+    ),
+    same("InvertMask(mask: MASK) -> MASK", "InvertMask"),
+    same(
+        "GrowMask(mask: MASK, expand: INT = 0, tapered_corners: BOOLEAN = true) -> MASK",
+        "GrowMask",
+        {"expand": "pixels", "tapered_corners": "corners"},
+        choices={"tapered_corners": Choice({True: "diamond", False: "square"})},
+    ),
+    same(f"FeatherMask(mask: MASK, {_FEATHER}) -> MASK", "FadeMaskBorders"),
+    entry(
+        "ThresholdMask(mask: MASK, value: FLOAT = 0.5) -> MASK",
+        _threshold,
+        "ThresholdMask",
+        _threshold_back,
+    ),
+    entry(
+        "MaskComposite(destination: MASK, source: MASK, x: INT = 0, y: INT = 0, "
+        'operation: COMBO = "multiply") -> MASK',
+        _composite,
+        "CombineMasks",
+        _composite_back,
+    ),
+    entry(
+        "CropMask(mask: MASK, x: INT = 0, y: INT = 0, width: INT = 512, height: INT = 512) -> MASK",
+        _crop,
+    ),
+    same("MaskToImage(mask: MASK) -> IMAGE", "MaskToImage"),
+    same('ImageToMask(image: IMAGE, channel: COMBO = "red") -> MASK', "MaskFromChannel"),
+    entry(
+        "ImageColorToMask(image: IMAGE, color: INT = 0) -> MASK",
+        _from_color,
+        "MaskFromColor",
+        _from_color_back,
+    ),
+    entry(
+        'LoadImageMask(image: COMBO = "" @upload, channel: COMBO = "alpha") -> MASK',
+        _load,
+        "LoadMask",
+        _load_back,
+    ),
+    entry("MaskPreview(mask: MASK) -> mask: MASK", _preview_mask),
+    same(
+        "JoinImageWithAlpha(image: IMAGE, alpha: MASK) -> IMAGE",
+        "SetAlpha",
+        {"alpha": "mask"},
+        fixed={"masked": "transparent"},
+    ),
+    entry("SplitImageWithAlpha(image: IMAGE) -> IMAGE, MASK", _split_alpha),
+    entry("BatchMasksNode(masks.*: MASK?) -> MASK", _batch),
+    entry(
+        'Painter(image: IMAGE?, mask: STRING = "", width: INT = 512, height: INT = 512, '
+        'bg_color: COLOR = "#000000") -> IMAGE, MASK',
+        _paint,
     ),
 )

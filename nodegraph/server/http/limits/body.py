@@ -103,6 +103,8 @@ class JsonGauge:
 UPLOADS = "/api/v1/uploads"
 _PICTURE = "/api/v1/models/picture"
 _PICTURE_BYTES = 32 << 20
+TAG_LISTS = "/api/v1/tag-lists"
+_TAG_LIST_BYTES = 64 << 20
 APPS = "/api/v1/apps"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
@@ -196,6 +198,8 @@ def _limit(head: Head, limits: BodyLimits) -> int:
         return limits.upload
     if head.path == _PICTURE:
         return min(limits.upload, max(limits.body, _PICTURE_BYTES))
+    if head.path.startswith(f"{TAG_LISTS}/"):
+        return max(limits.body, min(limits.upload, _TAG_LIST_BYTES))
     if head.path.startswith(f"{APPS}/") and is_form(head.header(b"content-type") or ""):
         # Its files are written as they come, and its texts counted, see `apps.form`.
         return limits.upload + limits.body

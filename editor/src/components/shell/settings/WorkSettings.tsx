@@ -3,13 +3,16 @@ import { Button, Field, Toggle } from "@/components/ui";
 import { t } from "@/i18n";
 import { forgetPrompts, keptPrompts } from "@/store/promptHistory";
 import { type Confirmations, setConfirmation, useSettings } from "@/store/settings";
-import { Section, ToggleRow } from "./rows";
+import { ChoiceRow, Section, ToggleRow } from "./rows";
 
 const QUESTIONS: readonly (keyof Confirmations)[] = ["closeUnsaved", "deleteResults", "clearQueue"];
 
 export function WorkSettings() {
   return (
     <>
+      <Section title={t("settings.opening")}>
+        <ChoiceRow name="startPage" help choices={["last", "editor", "generate"]} />
+      </Section>
       <Section title={t("settings.keeping")}>
         <ToggleRow name="autosave" help />
         <PromptsRow />

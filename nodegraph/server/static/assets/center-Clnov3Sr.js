@@ -1,1 +1,0 @@
-import{f as e}from"./controller-BA_UQiQv.js";import{n as t}from"./documents-BWfMIC-c.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

@@ -1,1 +1,0 @@
-import"./WidgetField-DAfqhj_i.js";import"./FileWidget-C7exLMUz.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-S7L-7SM0.js";import"./FileWidget-Dc990TBc.js";
