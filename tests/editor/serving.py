@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -99,16 +99,24 @@ class Server:
         home: Its home folder.
         pack: A node pack in it; empty for none.
         options: Others of the command.
+        environment: Variables of its process.
 
     Attributes:
         url: Where it answers, also after it has been started again.
         home: Its home folder.
     """
 
-    def __init__(self, home: Path, pack: str = PACK, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        pack: str = PACK,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self._pack = pack
         self._options = options
+        self._environment = environment
         self.url = ""
         self._stack = ExitStack()
         self._process: Process | None = None
@@ -146,7 +154,7 @@ class Server:
         """Start it: at first on any port, later on the one that it had."""
         port = self.url.rpartition(":")[2] or "0"
         options = ("--port", port, "--workers", "1", "--devices", "cpu", *self._options)
-        process = Process(self.home, *options)
+        process = Process(self.home, *options, environment=self._environment)
         self._process = self._stack.enter_context(process)
         self.url = process.ready().url
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -249,7 +249,13 @@ class Process:
         url: Where it answers.
     """
 
-    def __init__(self, home: Path, *arguments: str, command: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        command: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self._files = [home / "stdout.txt", home / "stderr.txt"]
         first = command or ("-m", "nodegraph", "--home", str(home), "serve", "--port", "0")
@@ -260,7 +266,12 @@ class Process:
                 stdout=streams[0],
                 stderr=streams[1],
                 stdin=subprocess.DEVNULL,
-                env={"NODEGRAPH_SERVER_WARM": "false", **os.environ, **_own(home)},
+                env={
+                    "NODEGRAPH_SERVER_WARM": "false",
+                    **os.environ,
+                    **_own(home),
+                    **(environment or {}),
+                },
                 cwd=Path(__file__).parents[2],
             )
         finally:

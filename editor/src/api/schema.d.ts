@@ -275,6 +275,8 @@ export interface DownloadRequest {
   name?: string | null;
   /** Also accept pickle files. Default: `false`. */
   allow_pickle?: boolean;
+  /** Digest that its one file must have. */
+  sha256?: string | null;
 }
 
 /** An event of a job. */
@@ -548,6 +550,30 @@ export interface LinkEntry {
   exact: boolean;
 }
 
+/** A folder of models of another program. */
+export interface LinkRequest {
+  /**
+   * Folder of ComfyUI, A1111, InvokeAI or other models on the server's machine, or ComfyUI's file
+   * `extra_model_paths.yaml`.
+   */
+  path: string;
+}
+
+/** A folder of models of another program, which is only read. */
+export interface LinkedFolderEntry {
+  folder: string;
+  /** Whether it is there. */
+  exists: boolean;
+  /** Number of models in it. */
+  models: number;
+}
+
+/** Linked folders of models of other programs. */
+export interface LinkedFolders {
+  items: LinkedFolderEntry[];
+  next: string | null;
+}
+
 /** Memory, in bytes. */
 export interface Memory {
   /** Memory of the machine. */
@@ -557,6 +583,45 @@ export interface Memory {
   server: number;
 }
 
+/** Models that a workflow names and the server lacks. */
+export interface MissingList {
+  items: MissingModelEntry[];
+  next: string | null;
+}
+
+/** A model that a workflow names and the server lacks. */
+export interface MissingModelEntry {
+  /** As the workflow names it; value for `name` of its download. */
+  name: string;
+  /** Reference for its download; None if the workflow does not state one. */
+  source: string | null;
+  /** Value for `kind` of its download. */
+  kind: string | null;
+  /** Digest that the workflow states. */
+  sha256: string | null;
+  /** Size of the download; None if it is not known. */
+  bytes: number | null;
+  license: string | null;
+  /** Address of the page with the license. */
+  license_url: string | null;
+  /** Whether its source asks for an accepted license and a token. */
+  is_gated: boolean;
+  /** Why it cannot be downloaded; None if it can. */
+  problem: string | null;
+  /** Name of a model here with the same bytes or file name. */
+  installed_as: string | null;
+}
+
+/** A workflow. */
+export interface MissingRequest {
+  /** The content of a workflow file, or the name of a saved workflow. */
+  workflow: SavedReference | Record<string, unknown>;
+  /** Values of the workflow's named parameters. */
+  parameters?: Record<string, unknown>;
+  /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
+  targets?: string[] | null;
+}
+
 /** A download of a model to the server. */
 export interface ModelDownloadEntry {
   id: string;
@@ -564,8 +629,11 @@ export interface ModelDownloadEntry {
   name: string;
   /** Reference of the model; empty for callers who are no admins. */
   source: string;
-  /** `queued`, `running`, `paused`, `failed` or `finished`. */
-  state: "queued" | "running" | "paused" | "failed" | "finished";
+  /**
+   * `queued`, `running`, `waiting` (for its source to answer again), `paused`, `failed` or
+   * `finished`.
+   */
+  state: "queued" | "running" | "waiting" | "paused" | "failed" | "finished";
   /** Size of all files; None if the source does not state it. */
   bytes: number | null;
   /** Number of bytes that are there. */
@@ -574,7 +642,7 @@ export interface ModelDownloadEntry {
   speed: number;
   /** Seconds until the end at this speed; None if they are not known. */
   seconds_left: number | null;
-  /** Why it failed; None if it did not. */
+  /** Why it failed, or what it waits for; None if neither. */
   error: string | null;
   /** Unix time at which it was added. */
   created: number;
@@ -607,8 +675,34 @@ export interface ModelEntry {
    * and sends `models.changed`.
    */
   is_looked_at: boolean;
-  /** Trigger words of a LoRA, from its file; None if the file has none. */
-  trigger_words: string | null;
+  /** Words that prompts should contain. */
+  trigger_words: string[];
+  title: string | null;
+  /** Reference of its download; None if it is not known. An address is shown only to admins. */
+  source: string | null;
+  license: string | null;
+  /** Model that it belongs to, in the words of its source. */
+  base_model: string | null;
+  /** As people have set them; 0 to 5 stars. */
+  notes: string | null;
+  /** As people have set them; 0 to 5 stars. */
+  tags: string[];
+  /** As people have set them; 0 to 5 stars. */
+  stars: number;
+  /** Unix time of the download; None if it is not known. */
+  added: number | null;
+  /** Unix time of the last job that names it; None if no job does. */
+  used: number | null;
+  /** Digest of a single file; None until the server has computed it. */
+  sha256: string | null;
+  /** Hashes by which Civitai and A1111 know a file; None until computed. */
+  autov2: string | null;
+  /** Hashes by which Civitai and A1111 know a file; None until computed. */
+  autov3: string | null;
+  /** Names of models with the same bytes. */
+  duplicates: string[];
+  /** Settings that suit it; None if nothing is known. */
+  suits: ModelSettingsEntry | null;
 }
 
 /** All models of the server. */
@@ -647,6 +741,40 @@ export interface ModelRecordEntry {
   sha256: Record<string, string>;
   /** Unix time of the download; None if it is not known. */
   added: number | null;
+}
+
+/** Settings that suit a model; null where nothing is known. */
+export interface ModelSettingsEntry {
+  /** Pixels of an image. */
+  width: number | null;
+  /** Pixels of an image. */
+  height: number | null;
+  /** Sampling steps. */
+  steps: number | null;
+  /** Guidance scale, `cfg` of samplers. */
+  guidance: number | null;
+  /** Names, as samplers take them. */
+  sampler: string | null;
+  /** Names, as samplers take them. */
+  schedule: string | null;
+}
+
+/** A newer version of a model. */
+export interface ModelUpdateEntry {
+  /** Reference of a newer version; None if there is none, as far as is known. */
+  source: string | null;
+  /** Address of its page. */
+  page: string | null;
+}
+
+/** What names a model. */
+export interface ModelUsesEntry {
+  /** Names of saved workflows that name it. */
+  saved: string[];
+  /** Number of the newest jobs that name it, of those that the queue keeps. */
+  jobs: number;
+  /** Unix time of the newest of them; None if there is none. */
+  last: number | null;
 }
 
 /** Words that a model's text encoder knows. */
@@ -1185,6 +1313,44 @@ export interface SourceList {
   next: string | null;
 }
 
+/** The starter catalogue. */
+export interface StarterList {
+  items: StarterModelEntry[];
+  next: string | null;
+}
+
+/** A model of the starter catalogue. */
+export interface StarterModelEntry {
+  id: string;
+  title: string;
+  description: string;
+  /** What it is for, such as `image`. */
+  purpose: string;
+  /** Model family that it belongs to. */
+  family: string | null;
+  license: string | null;
+  /** Address of its license. */
+  license_url: string | null;
+  /** Reference for a download. */
+  source: string;
+  /** Choice for this download; None for the usual one. */
+  variant: string | null;
+  /** Choice for this download; None for the usual one. */
+  kind: string | null;
+  /** Size of the download; None if the catalogue does not state it. */
+  bytes: number | null;
+  /** Memory in bytes that it needs; None if the catalogue does not state it. */
+  memory: number | null;
+  /** Settings that suit it. */
+  settings: ModelSettingsEntry;
+  /** Whether its source asks for an accepted license and a token. */
+  is_gated: boolean;
+  /** Whether the server's machine has this memory. */
+  fits: boolean;
+  /** Name of the model here; None if it is not here. */
+  installed: string | null;
+}
+
 /** Number of jobs in each state. */
 export interface StateCounts {
   queued: number;
@@ -1324,6 +1490,23 @@ export interface UploadList {
   items: UploadEntry[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
+}
+
+/** Result of the check of a model's file. */
+export interface VerifiedFileEntry {
+  /** Path within the model; its name for a single file. */
+  path: string;
+  /** Digest of its bytes; empty if the file is missing. */
+  sha256: string;
+  /** Digest that its source states; None if it is not known. */
+  expected: string | null;
+  /** Why it is damaged; None if it is not, as far as is known. */
+  problem: string | null;
+}
+
+/** Result of the check of a model. */
+export interface VerifiedFiles {
+  files: VerifiedFileEntry[];
 }
 
 /** Stored versions of a saved workflow, the newest first. */

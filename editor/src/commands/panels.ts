@@ -8,6 +8,7 @@ import {
   Image,
   Images,
   type LucideIcon,
+  Package,
   Puzzle,
   SkipBack,
   SkipForward,
@@ -89,6 +90,7 @@ async function showNewest(): Promise<void> {
 
 export const commands: readonly Command[] = [
   panel("palette", "left", ["alt+a"], Boxes),
+  panel("models", "left", ["alt+o"], Package),
   panel("history", "left", ["alt+h"], GitBranch),
   panel("inspector", "right", ["alt+i"], SlidersHorizontal),
   panel("queue", "bottom", ["alt+q"], Activity),

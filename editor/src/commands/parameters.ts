@@ -11,14 +11,24 @@ import {
 import type { Json } from "@/model/json";
 import { layoutOf } from "@/model/layout";
 import { linkOf } from "@/model/links";
+import { type Chosen, chooseModel } from "@/model/models";
 import { wireMask } from "@/model/recipes";
 import { nodesOf, type Scope } from "@/model/scope";
+import { inputOf, type NodeTypes, typeOf } from "@/model/spec";
+import { widgetOf } from "@/model/widgets";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import {
+  activeDocument,
+  currentScope,
+  currentWorkflow,
+  documentById,
+  useDocuments,
+} from "@/store/documents";
 import { markedOf, useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import type { Command } from "./registry";
+import { suitsOf, tellChosen, titleOf } from "./suits";
 
 /** An input of a node in the graph that is shown. */
 export interface Place {
@@ -68,12 +78,29 @@ function shownPlace(place: Place): FarPlace {
 /** Give an input a value; undefined takes what is written away, so that its default counts. */
 export function giveValue(place: Place | FarPlace, value: Json | undefined, merge?: string): void {
   const { node, port, document, scope } = "document" in place ? place : shownPlace(place);
-  useDocuments
-    .getState()
-    .change("parameters.change", (w) => setInput(w, scope, node, port, value), {
-      merge,
-      document,
-    });
+  const chosen = modelChoice({ node, port, document, scope }, value);
+  const edit = (workflow: Workflow) =>
+    chosen?.workflow ?? setInput(workflow, scope, node, port, value);
+  useDocuments.getState().change("parameters.change", edit, { merge, document });
+  if (chosen !== null) tellChosen(titleOf(String(value)), node, chosen);
+}
+
+/** A model that is named in an input, with what suits it; null where it is no input for models. */
+function modelChoice(place: FarPlace, value: Json | undefined): Chosen | null {
+  const { types } = useCatalogue.getState();
+  const document = documentById(place.document);
+  if (types === null || document === null || typeof value !== "string") return null;
+  const ground = { workflow: currentWorkflow(document), scope: place.scope, types };
+  if (!takesModel(types, ground.workflow, place.scope, place)) return null;
+  return chooseModel(ground, place, value, suitsOf);
+}
+
+function takesModel(types: NodeTypes, workflow: Workflow, scope: Scope, { node, port }: Place) {
+  const entry = nodesOf(workflow, scope).get(node);
+  const spec = entry && typeOf(types, workflow, entry);
+  const input = spec && inputOf(spec, port);
+  const widget = input && widgetOf(input);
+  return widget?.kind === "file" && widget.file === "model";
 }
 
 /** Give an input a picture with a painted mask, which is linked to where the graph wants it. */

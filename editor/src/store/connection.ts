@@ -75,6 +75,12 @@ export function mayRun(connection: Connection): boolean {
   return scopes === undefined || scopes.includes("run") || scopes.includes("admin");
 }
 
+/** Whether the caller may get, change and remove models; true until the server has said. */
+export function mayManageModels(connection: Connection): boolean {
+  const scopes = connection.caller?.scopes;
+  return scopes === undefined || scopes.includes("models") || scopes.includes("admin");
+}
+
 /** Go and log in; what is open is kept. */
 export function logIn(): void {
   window.location.assign(loginPlace());

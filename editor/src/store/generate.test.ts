@@ -3,6 +3,7 @@ import type { ModelEntry } from "@/api/schema";
 import { EventSocket } from "@/api/socket";
 import { builtInTypes } from "@/model/fixtures";
 import { DEFAULT_SETTINGS } from "@/model/generate";
+import { modelEntry } from "@/test/models";
 import { type Message, ScriptedServer } from "@/test/scriptedServer";
 import { useCatalogue } from "./catalogue";
 import { setSocket } from "./connection";
@@ -44,9 +45,7 @@ beforeEach(() => {
 afterEach(() => setSocket(null));
 
 function model(name: string, more: Partial<ModelEntry>): ModelEntry {
-  const known = { name, kind: "checkpoint", node: "LoadModel", use: "model", bytes: 1 } as const;
-  const rest = { problem: null, thumbnail: null, part: null, trigger_words: null, family: null };
-  return { ...known, ...rest, is_remote: false, is_looked_at: true, ...more };
+  return modelEntry(name, { bytes: 1, family: null, ...more });
 }
 
 async function answered(index: number, answer: (id: unknown) => void): Promise<Message> {

@@ -22,7 +22,8 @@ import {
   sizesOf,
   styleFrom,
   type Task,
-  usualOf,
+  usualFor,
+  usualInstead,
   workflowOf,
 } from "@/model/generate";
 import { drawSeed } from "@/model/seeds";
@@ -102,7 +103,7 @@ export function chooseModel(name: string): void {
   const all = models ?? [];
   const [model, before] = [modelNamed(all, name), modelNamed(all, settings.model)];
   const family = sizesOf(model, name);
-  const suits = family === sizesOf(before, settings.model) ? {} : usualOf(family);
+  const suits = usualInstead(usualFor(model, name), usualFor(before, settings.model));
   const parts = comesInParts(model) ? partsFor(all, family) : { encoders: [], vae: "" };
   choose({ model: name, ...parts, ...suits });
 }

@@ -133,6 +133,17 @@ function toldOfProblem(error: ApiProblem): Told {
   return { title, detail: sentences(error.detail, hint, more) };
 }
 
+/** What went wrong and what to do, in sentences, for where it is shown beside what was asked for. */
+export function faultText(error: unknown): string {
+  const told = toldOf(error);
+  if (told === null) return "";
+  const text =
+    error instanceof ApiProblem && told.detail !== ""
+      ? told.detail
+      : sentences(told.title, told.detail);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Tell people that something they asked for didn't work. */
 export function notifyFault(
   error: unknown,

@@ -121,6 +121,9 @@ export function startPlanning(wait = WAIT): () => void {
     useDocuments.subscribe(() => planning.look()),
     useCatalogue.subscribe((now, before) => {
       if (now.types !== before.types) planning.outdate();
+      // A model that came may be what was missing.
+      const hasOthers = before.models !== null && now.models !== before.models;
+      if (hasOthers && usePlan.getState().problems.length > 0) planning.outdate();
     }),
     useConnection.subscribe((now, before) => {
       if (now.state === "open" && before.state !== "open") planning.outdate();

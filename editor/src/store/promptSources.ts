@@ -32,7 +32,7 @@ export async function promptSources(
 function loras(): readonly LoraSource[] {
   const { models } = useCatalogue.getState();
   const usable = (models ?? []).filter(({ use, problem }) => use === "lora" && problem === null);
-  return usable.map(({ name, trigger_words: words }) => ({ name, words: words ?? "" }));
+  return usable.map(({ name, trigger_words: words }) => ({ name, words: words.join(", ") }));
 }
 
 function wordsOf(model: string): Promise<readonly string[]> {

@@ -1,6 +1,7 @@
 /** Everything that goes on by itself while the page is open. */
 import { startCatalogue } from "./catalogue";
 import { socket, startConnection } from "./connection";
+import { startDownloads } from "./downloads";
 import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
@@ -11,6 +12,7 @@ import { startForgettingViews } from "./valueViews";
 export function startServerStores(): () => void {
   const stops = [
     startCatalogue(),
+    startDownloads(),
     startJobs({ socket: socket() }),
     startJobNotices(),
     startGallery(),

@@ -55,6 +55,7 @@ import { LinkDialog } from "./LinkDialog";
 import { LinkEdge } from "./LinkEdge";
 import { linksNear } from "./linkPlaces";
 import { itemsFor, type MenuPlace } from "./menus";
+import { dragModel, dropModel } from "./modelDrop";
 import { NodeCard } from "./NodeCard";
 import { NoteCard } from "./NoteCard";
 import { Reroute } from "./Reroute";
@@ -369,7 +370,7 @@ function cardPlace({ clientX, clientY }: DragEvent): Point {
 }
 
 function dragType(event: DragEvent, scene: Scene): void {
-  if (dragResult(event)) return;
+  if (dragResult(event) || dragModel(event)) return;
   const type = draggedType(event);
   if (type === null) return;
   event.preventDefault();
@@ -382,7 +383,7 @@ function leaveWithType({ currentTarget, relatedTarget }: DragEvent): void {
 }
 
 function dropType(event: DragEvent, scene: Scene): void {
-  if (dropResult(event, scene)) return;
+  if (dropResult(event, scene) || dropModel(event)) return;
   const splice = endAim();
   const type = droppedType(event);
   if (type === null) return;

@@ -1,4 +1,4 @@
-import { Boxes, CircleCheck, Download, FileWarning, Puzzle, RefreshCw } from "lucide-react";
+import { Boxes, CircleCheck, FileWarning, Puzzle, RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { refreshPacks } from "@/api/client";
@@ -9,16 +9,15 @@ import { useActive } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
 import { usePlan } from "@/store/plan";
 import styles from "./MissingDialog.module.css";
+import { MissingModels } from "./MissingModels";
 import {
-  type MissingModel,
   type MissingPack,
   missingFiles,
   missingModels,
   missingPacks,
-  type NodePlace,
   placeholders,
 } from "./missing";
-import { ModelHelp, NodeButton, Section, showNode } from "./Section";
+import { NodeButton, PlaceButton, Section, showNode } from "./Section";
 
 interface Props {
   readonly onClose: () => void;
@@ -61,7 +60,9 @@ export default function MissingDialog({ onClose }: Props) {
             </Section>
           )}
           {packs.length > 0 && <Packs packs={packs} onFocus={focus} />}
-          {models.length > 0 && <Models models={models} onFocus={focus} />}
+          {models.length > 0 && (
+            <MissingModels workflow={workflow} models={models} onFocus={focus} />
+          )}
           {files.length > 0 && (
             <Section
               icon={FileWarning}
@@ -113,65 +114,6 @@ function Packs({ packs, onFocus }: PacksProps) {
       ))}
     </Section>
   );
-}
-
-interface ModelsProps {
-  readonly models: readonly MissingModel[];
-  readonly onFocus: (node: string) => void;
-}
-
-function Models({ models, onFocus }: ModelsProps) {
-  const folders = useCatalogue((catalogue) => catalogue.modelFolders);
-  const known = useCatalogue((catalogue) => catalogue.models);
-  return (
-    <Section
-      icon={Download}
-      title={t("files.missingModels")}
-      help={<ModelHelp folders={folders} />}
-    >
-      {models.map(({ model, places }) => (
-        <li key={model} className={styles.row}>
-          <span>
-            <strong>{model}</strong>
-            {known && known.length > 0 && (
-              <span className={styles.faint}>
-                {t("files.modelsThere", {
-                  names: known
-                    .map(({ name }) => name)
-                    .slice(0, 6)
-                    .join(", "),
-                })}
-              </span>
-            )}
-          </span>
-          <a
-            href={`https://huggingface.co/models?search=${encodeURIComponent(lastPart(model))}`}
-            target="_blank"
-            rel="noopener noreferrer"
-          >
-            {t("files.searchModel")}
-          </a>
-          <PlaceButton places={places} onFocus={onFocus} />
-        </li>
-      ))}
-    </Section>
-  );
-}
-
-/** The name without folders and ending, as people search for it. */
-function lastPart(model: string): string {
-  return (model.split(/[\\/]/).at(-1) ?? model).replace(/\.(safetensors|ckpt)$/i, "");
-}
-
-interface PlaceButtonProps {
-  readonly places: readonly NodePlace[];
-  readonly onFocus: (node: string) => void;
-}
-
-/** Shows the first node that needs it; one within a block has no one name in a run. */
-function PlaceButton({ places, onFocus }: PlaceButtonProps) {
-  const [first] = places;
-  return <NodeButton name={first?.scope === null ? first.node : ""} onFocus={onFocus} />;
 }
 
 /** Has the server look at its packs and models anew. */

@@ -8,20 +8,24 @@ import { activeDocument, useDocuments } from "@/store/documents";
 import { placeOf } from "@/store/places";
 import { useUi } from "@/store/ui";
 import styles from "./MissingDialog.module.css";
+import type { NodePlace } from "./missing";
 
 interface SectionProps {
   readonly icon: LucideIcon;
   readonly title: string;
+  /** Before the rows. */
+  readonly head?: ReactNode;
   readonly help?: ReactNode;
   readonly children: ReactNode;
 }
 
-export function Section({ icon: Icon, title, help, children }: SectionProps) {
+export function Section({ icon: Icon, title, head, help, children }: SectionProps) {
   return (
     <section className={styles.section}>
       <h3>
         <Icon aria-hidden size={16} /> {title}
       </h3>
+      {head}
       <ul>{children}</ul>
       {help && <div className={styles.help}>{help}</div>}
     </section>
@@ -41,6 +45,17 @@ export function NodeButton({ name, onFocus }: NodeButtonProps) {
       {t("files.showNode", { node: name })}
     </Button>
   );
+}
+
+interface PlaceButtonProps {
+  readonly places: readonly NodePlace[];
+  readonly onFocus: (node: string) => void;
+}
+
+/** Shows the first node that needs it; one within a block has no one name in a run. */
+export function PlaceButton({ places, onFocus }: PlaceButtonProps) {
+  const [first] = places;
+  return <NodeButton name={first?.scope === null ? first.node : ""} onFocus={onFocus} />;
 }
 
 interface ModelHelpProps {

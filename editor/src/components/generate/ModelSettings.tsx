@@ -169,7 +169,7 @@ function Loras({ models }: { readonly models: readonly ModelEntry[] }) {
 }
 
 function loraOption(model: ModelEntry): Option {
-  const hint = [model.trigger_words, bytes(model.bytes)].filter(Boolean).join(" · ");
+  const hint = [model.trigger_words.join(", "), bytes(model.bytes)].filter(Boolean).join(" · ");
   return { ...optionOf(model), label: loraTitle({ name: model.name, words: "" }), hint };
 }
 
@@ -184,7 +184,7 @@ const STRONGEST = 2;
 
 function LoraCard({ lora, model, onChange }: CardProps) {
   const title = loraTitle({ name: lora.name, words: "" });
-  const words = model?.trigger_words ?? "";
+  const words = model?.trigger_words.join(", ") ?? "";
   const set = (strength: number) => onChange({ ...lora, strength });
   return (
     <li className={styles.card}>

@@ -1,4 +1,13 @@
-import { CircleAlert, CircleCheck, Eye, Images, LoaderCircle, PlugZap, Zap } from "lucide-react";
+import {
+  CircleAlert,
+  CircleCheck,
+  Download,
+  Eye,
+  Images,
+  LoaderCircle,
+  PlugZap,
+  Zap,
+} from "lucide-react";
 import { useShallow } from "zustand/react/shallow";
 import { Button, cx, tip } from "@/components/ui";
 import { useCountdown } from "@/hooks/useCountdown";
@@ -8,7 +17,9 @@ import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
 import { isReadingPacks, useCatalogue } from "@/store/catalogue";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
+import { sumOf, useDownloads } from "@/store/downloads";
 import type { JobView } from "@/store/jobs";
+import { useModels } from "@/store/models";
 import { type Plan, unfinished, usePlan } from "@/store/plan";
 import { useRunOnChange } from "@/store/runOnChange";
 import { useUi } from "@/store/ui";
@@ -23,6 +34,7 @@ export function StatusBar() {
       <PacksState />
       <Summary />
       <OnChangeState />
+      <DownloadsState />
       <span className={styles.gap} />
       <Problems />
       <PanelButton name="gallery" />
@@ -171,6 +183,29 @@ function OnChangeState() {
       {t(`running.onChange.state.${state}`)}
     </span>
   );
+}
+
+/** What comes of models, all downloads together; leads to them. */
+function DownloadsState() {
+  const { count, done, total, secondsLeft } = useDownloads(useShallow(({ items }) => sumOf(items)));
+  if (count === 0) return null;
+  const parts = [t("models.comes", { count })];
+  if (total !== null && total > 0) parts.push(percent(done / total));
+  if (secondsLeft !== null) parts.push(t("shell.plan.left", { time: duration(secondsLeft) }));
+  const open = () => {
+    useModels.getState().showTab("get");
+    useUi.getState().showPanel("left", "models");
+  };
+  return (
+    <Button size="s" variant="ghost" icon={Download} onClick={open}>
+      {parts.join(" · ")}
+    </Button>
+  );
+}
+
+/** Rounded down: what isn't there yet is never at 100. */
+function percent(share: number): string {
+  return `${Math.floor(100 * Math.min(1, share))} %`;
 }
 
 function Problems() {

@@ -8,6 +8,7 @@ import {
   Image,
   Images,
   type LucideIcon,
+  Package,
   Puzzle,
   SlidersHorizontal,
   SquarePen,
@@ -37,6 +38,7 @@ function panel(name: string, side: Side, icon: LucideIcon, load: () => Loaded): 
 
 export const PANELS: readonly PanelInfo[] = [
   panel("palette", "left", Boxes, () => import("@/components/panels/PalettePanel")),
+  panel("models", "left", Package, () => import("@/components/panels/ModelsPanel")),
   panel("history", "left", GitBranch, () => import("@/components/panels/HistoryPanel")),
   panel(
     "inspector",

@@ -2,22 +2,10 @@ import { renderHook } from "@testing-library/react";
 import { afterEach, expect, test } from "vitest";
 import type { ModelEntry } from "@/api/schema";
 import { useCatalogue } from "@/store/catalogue";
+import { modelEntry } from "@/test/models";
 import { storeServices } from "./storeServices";
 
-const WHOLE: ModelEntry = {
-  name: "fruit.safetensors",
-  kind: "checkpoint",
-  family: "sd1",
-  bytes: 2e9,
-  problem: null,
-  thumbnail: null,
-  part: null,
-  node: "LoadModel",
-  use: "model",
-  is_remote: false,
-  is_looked_at: true,
-  trigger_words: null,
-};
+const WHOLE = modelEntry("fruit.safetensors");
 const MODELS: readonly ModelEntry[] = [
   WHOLE,
   { ...WHOLE, name: "ink.safetensors", family: null, part: "a LoRA", use: "lora" },

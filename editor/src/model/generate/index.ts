@@ -17,6 +17,8 @@ export {
   TASKS,
   type Task,
   upscalerOf,
+  usualFor,
+  usualInstead,
   usualOf,
 } from "./models";
 export { nodesLeftOut, settingsOf } from "./reading";

@@ -1,4 +1,5 @@
 /** Which of the server's models the page can use, what each needs besides, and what suits it. */
+import type { Suits } from "../models";
 import { inputOf, type NodeTypes } from "../spec";
 import { type ImageSize, knowsSizes, sizeFor } from "./sizes";
 
@@ -13,6 +14,8 @@ export interface InstalledModel {
   readonly part: string | null;
   readonly problem: string | null;
   readonly kind?: string;
+  /** What suits it, as far as the server knows. */
+  readonly suits?: Suits | null;
 }
 
 /** What the page builds graphs for. */
@@ -175,4 +178,34 @@ const OTHERS: Sampling = { ...FLOW, steps: 28, cfg: 4 };
 /** What suits a family; sizes that the editor doesn't know are those of a megapixel. */
 export function usualOf(family: string): Usual {
   return { ...(SAMPLINGS[family] ?? OTHERS), ...sizeFor(knowsSizes(family) ? family : "sdxl", 1) };
+}
+
+/** What suits a model: what the server knows of it before what its family usually has. */
+export function usualFor(model: InstalledModel | null, name: string): Usual {
+  const usual = usualOf(sizesOf(model, name));
+  const { width, height, steps, guidance, sampler, schedule } = model?.suits ?? NOTHING;
+  const size = width === null || height === null ? {} : { width, height };
+  return {
+    ...usual,
+    ...size,
+    steps: steps ?? usual.steps,
+    cfg: guidance ?? usual.cfg,
+    sampler: sampler ?? usual.sampler,
+    schedule: schedule ?? usual.schedule,
+  };
+}
+
+const NOTHING: Suits = {
+  width: null,
+  height: null,
+  steps: null,
+  guidance: null,
+  sampler: null,
+  schedule: null,
+};
+
+/** What suits another model otherwise than the one before; nothing where the same suits both. */
+export function usualInstead(usual: Usual, before: Usual): Partial<Usual> {
+  const keys = Object.keys(usual) as readonly (keyof Usual)[];
+  return keys.every((key) => usual[key] === before[key]) ? {} : usual;
 }

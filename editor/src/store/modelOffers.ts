@@ -1,0 +1,105 @@
+/** Models that can be got: the starter catalogue, what a search of other sites finds, and plans. */
+import { create } from "zustand";
+import { listStarters, type ModelSearch, planDownload, searchModels } from "@/api/models";
+import type {
+  DownloadOfferEntry,
+  DownloadRequest,
+  OfferedModelEntry,
+  StarterModelEntry,
+} from "@/api/schema";
+import { faultText } from "./notices";
+
+export interface PlanView {
+  readonly request: DownloadRequest;
+  readonly offer: DownloadOfferEntry | null;
+  /** Why it can't be planned, in words. */
+  readonly problem: string | null;
+}
+
+export interface ModelOffers {
+  /** Null until they are read. */
+  readonly starters: readonly StarterModelEntry[] | null;
+  readonly startersProblem: string | null;
+  readonly search: ModelSearch;
+  /** Null while nothing was searched. */
+  readonly hits: readonly OfferedModelEntry[] | null;
+  readonly isSearching: boolean;
+  readonly searchProblem: string | null;
+  /** What a download would bring, which is looked at before it starts; null for none. */
+  readonly plan: PlanView | null;
+  readonly loadStarters: () => Promise<void>;
+  /** Search other sites; an address is planned instead. */
+  readonly find: (search: ModelSearch) => Promise<void>;
+  readonly look: (request: DownloadRequest) => Promise<void>;
+  readonly closePlan: () => void;
+}
+
+let question = 0;
+let planned = 0;
+
+export const useModelOffers = create<ModelOffers>()((set, get) => ({
+  starters: null,
+  startersProblem: null,
+  search: { text: "" },
+  hits: null,
+  isSearching: false,
+  searchProblem: null,
+  plan: null,
+  loadStarters: async () => {
+    try {
+      set({ starters: await listStarters(), startersProblem: null });
+    } catch (fault) {
+      if (get().starters === null) set({ startersProblem: faultText(fault) });
+    }
+  },
+  find: async (search) => {
+    const mine = ++question;
+    set({ search, plan: null, searchProblem: null });
+    const text = search.text.trim();
+    if (text === "") {
+      set({ hits: null, isSearching: false });
+      return;
+    }
+    if (isReference(text)) {
+      set({ hits: null, isSearching: false });
+      await get().look({ source: text });
+      return;
+    }
+    set({ isSearching: true });
+    try {
+      const hits = await searchModels({ ...search, text });
+      if (mine === question) set({ hits, isSearching: false });
+    } catch (fault) {
+      if (mine === question)
+        set({ hits: null, isSearching: false, searchProblem: faultText(fault) });
+    }
+  },
+  look: async (request) => {
+    const mine = ++planned;
+    set({ plan: { request, offer: null, problem: null } });
+    try {
+      const offer = await planDownload(request);
+      if (mine === planned && get().plan !== null) set({ plan: { request, offer, problem: null } });
+    } catch (fault) {
+      if (mine === planned && get().plan !== null)
+        set({ plan: { request, offer: null, problem: faultText(fault) } });
+    }
+  },
+  closePlan: () => {
+    planned += 1;
+    set({ plan: null });
+  },
+}));
+
+const REFERENCES = [
+  /^https?:\/\/\S+$/i,
+  /^(civitai|hf|sha256):\S+$/i,
+  /^[0-9a-f]{64}$/i,
+  // A repository, with or without a file in it.
+  /^[\w.-]+\/[\w.-]+(@[\w./-]+)?([:/]\S+)?$/,
+];
+
+/** Whether a text names one model rather than words to search for. */
+export function isReference(text: string): boolean {
+  return REFERENCES.some((form) => form.test(text));
+}
