@@ -18,6 +18,8 @@ import type {
   AppList,
   ArtifactEntry,
   ArtifactList,
+  Board,
+  BoardList,
   CarriedTexts,
   Checked,
   Cleared,
@@ -27,6 +29,7 @@ import type {
   InputList,
   JobDetail,
   JobEntry,
+  JobGroup,
   JobList,
   ModelList,
   ModelWords,
@@ -42,6 +45,7 @@ import type {
   ServerSettings,
   SettingsChange,
   SystemEntry,
+  TagList,
   TemplateList,
   UploadEntry,
   UploadList,
@@ -137,6 +141,26 @@ export function deleteJobs(filter: JobFilter): Promise<Deleted> {
   return request("DELETE", "/jobs", { query: filter as Query });
 }
 
+/** The jobs of a table, one for each row. */
+export interface RowsRequest {
+  /** As its file has it. */
+  readonly workflow: string;
+  /** CSV, or a JSON object on each line. */
+  readonly rows: string;
+  readonly name: string;
+  readonly tags: readonly string[];
+}
+
+/** @param key Of the jobs: with the same one they are made once, however often it is sent. */
+export function submitRows({ workflow, ...others }: RowsRequest, key: string): Promise<JobGroup> {
+  // Its text, as JavaScript's own JSON would lose what seeds say exactly.
+  const rest = JSON.stringify(others).slice(1);
+  return request("POST", "/jobs/rows", {
+    text: `{"workflow": ${workflow}, ${rest}`,
+    headers: { "idempotency-key": key },
+  });
+}
+
 // The queue
 
 export function getQueue(limit = 100, { signal }: Abortable = {}): Promise<QueueEntry> {
@@ -228,6 +252,10 @@ export interface ArtifactFilter {
   readonly text?: string;
   /** Of several with the same bytes only the newest. */
   readonly distinct?: boolean;
+  /** Id of a board. */
+  readonly board?: string;
+  /** Those in the trash; only the others if not given. */
+  readonly trashed?: boolean;
 }
 
 export function listArtifacts(
@@ -239,6 +267,26 @@ export function listArtifacts(
 
 export function deleteArtifact(digest: string, job?: string): Promise<void> {
   return request("DELETE", `/artifacts/${encodeURIComponent(digest)}`, { query: { job } });
+}
+
+/** One labelled image of several results. */
+export interface GridRequest {
+  /** Digests, from the top; null for none. */
+  readonly rows: readonly (readonly (string | null)[])[];
+  readonly column_labels: readonly string[];
+  readonly row_labels: readonly string[];
+  readonly title?: string;
+  /** Pixels of a cell's side. */
+  readonly cell: number;
+  readonly format: "png" | "webp" | "jpeg";
+}
+
+export async function drawGrid(grid: GridRequest): Promise<Blob> {
+  const answer = await send("POST", "/artifacts/grid", {
+    body: grid,
+    headers: { accept: "*/*" },
+  });
+  return answer.blob();
 }
 
 export function artifactAddress(digest: string, options: { download?: boolean } = {}): string {
@@ -273,6 +321,59 @@ export function thumbnailAddress(
   size: 128 | 256 | 512 = 256,
 ): string | null {
   return artifact.thumbnail === null ? null : `${artifact.thumbnail}?size=${size}`;
+}
+
+// What people note of results
+
+export interface MarkChange {
+  /** 0 to 5. */
+  readonly stars?: number;
+  readonly add_tags?: readonly string[];
+  readonly remove_tags?: readonly string[];
+  readonly note?: string | null;
+  /** Id of a board; null takes them off theirs. */
+  readonly board?: string | null;
+}
+
+/** Digests that one request may name. */
+export const MOST_MARKED = 1000;
+
+export function markArtifacts(digests: readonly string[], change: MarkChange): Promise<unknown> {
+  return request("PATCH", "/library", { body: { digests, ...change } });
+}
+
+export function trashArtifacts(digests: readonly string[]): Promise<unknown> {
+  return request("POST", "/library/trash", { body: { digests } });
+}
+
+export function restoreArtifacts(digests: readonly string[]): Promise<unknown> {
+  return request("POST", "/library/restore", { body: { digests } });
+}
+
+export function emptyTrash(): Promise<unknown> {
+  return request("DELETE", "/library/trash");
+}
+
+/** The tags in use, and how many results have each. */
+export function listTags({ signal }: Abortable = {}): Promise<TagList> {
+  return request("GET", "/library/tags", { signal });
+}
+
+export function listBoards({ signal }: Abortable = {}): Promise<BoardList> {
+  return request("GET", "/library/boards", { signal });
+}
+
+export function addBoard(name: string): Promise<Board> {
+  return request("POST", "/library/boards", { body: { name } });
+}
+
+export function renameBoard(id: string, name: string): Promise<Board> {
+  return request("PATCH", `/library/boards/${encodeURIComponent(id)}`, { body: { name } });
+}
+
+/** Its results stay. */
+export function deleteBoard(id: string): Promise<void> {
+  return request("DELETE", `/library/boards/${encodeURIComponent(id)}`);
 }
 
 // Uploads
@@ -333,6 +434,13 @@ function parsed(text: string): unknown {
 /** Have what a job gave stand as an upload, so that workflows may read it: nothing is sent for that. */
 export function uploadArtifact(digest: string): Promise<UploadEntry> {
   return request("POST", `/uploads/artifacts/${encodeURIComponent(digest)}`);
+}
+
+/** A frame of a video, by the seconds at which it is shown or by its number, as an uploaded PNG. */
+export type FrameAt = { readonly time: number } | { readonly index: number };
+
+export function uploadFrame(digest: string, at: FrameAt): Promise<UploadEntry> {
+  return request("POST", `/artifacts/${encodeURIComponent(digest)}/frame`, { body: at });
 }
 
 export function listUploads(options: Page & Abortable = {}): Promise<UploadList> {

@@ -91,6 +91,16 @@ export interface ArtifactEntry {
    * longer stored or belongs to another client.
    */
   made_by: string | null;
+  /** 0 to 5. */
+  stars: number;
+  /** Tags in the library, in alphabetical order. */
+  tags: string[];
+  /** Note in the library; None if there is none. */
+  note: string | null;
+  /** Id of its board; None if it is on no board. */
+  board: string | null;
+  /** Unix time at which it was put into the trash; None if it is not there. */
+  trashed: number | null;
 }
 
 /** A page of artifacts, the newest first. */
@@ -98,6 +108,30 @@ export interface ArtifactList {
   items: ArtifactEntry[];
   /** Cursor of the next page; null on the last page. */
   next: string | null;
+}
+
+/** A board of results in the library. */
+export interface Board {
+  id: string;
+  name: string;
+  /** Client that owns the board. */
+  client: string;
+  /** Number of results on it, without those in the trash. */
+  count: number;
+  /** Digest of the newest result on it; None if there is none. */
+  cover: string | null;
+  /** Unix time. */
+  created: number;
+}
+
+/** All boards, in alphabetical order. */
+export interface BoardList {
+  items: Board[];
+}
+
+/** The name of a board. */
+export interface BoardName {
+  name: string;
 }
 
 /**
@@ -165,10 +199,21 @@ export interface Change {
   priority: number;
 }
 
+/** The number of results that the request changed. */
+export interface Changed {
+  changed: number;
+}
+
 /** Whether a workflow can run, with all its problems. */
 export interface Checked {
   valid: boolean;
   problems: Finding[];
+}
+
+/** Results, by the digests of their bytes. */
+export interface ChosenResults {
+  /** Of artifacts. */
+  digests: string[];
 }
 
 /** The number of cancelled jobs. */
@@ -277,6 +322,11 @@ export interface DownloadRequest {
   allow_pickle?: boolean;
   /** Digest that its one file must have. */
   sha256?: string | null;
+}
+
+/** The number of results that were deleted for good. */
+export interface Emptied {
+  deleted: number;
 }
 
 /** An event of a job. */
@@ -489,6 +539,14 @@ export interface JobFault {
   node: string | null;
 }
 
+/** The jobs of a table, one for each row. */
+export interface JobGroup {
+  /** Tag of all of them, to list and cancel them by. */
+  group: string;
+  /** Their ids, in the order of the rows. */
+  jobs: string[];
+}
+
 /** Paths of more data of a job on the server. */
 export interface JobLinks {
   self: string;
@@ -540,6 +598,19 @@ export interface JobWish {
   options?: RunOptions;
   /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
+}
+
+/** A change of what is noted about results. Omitted fields stay unchanged. */
+export interface LibraryChange {
+  /** Of artifacts. */
+  digests: string[];
+  stars?: number | null;
+  add_tags?: string[];
+  remove_tags?: string[];
+  /** Any text; null or empty removes it. */
+  note?: string | null;
+  /** Id of a board; null takes the results off their boards. */
+  board?: string | null;
 }
 
 /** A link to a page of another site. */
@@ -1094,6 +1165,11 @@ export interface Refreshed {
   problems: string[];
 }
 
+/** The number of results that the request took out of the trash. */
+export interface Restored {
+  restored: number;
+}
+
 /**
  * Limits for keeping ended jobs and uploads; null for no limit.
  *
@@ -1102,6 +1178,7 @@ export interface Refreshed {
  * failed_seconds, failed_count: The same limits for failed jobs.
  * upload_seconds: Seconds after which an unused upload is deleted.
  * upload_bytes: Bytes of all uploads together; the least recently used are deleted first.
+ * trash_days: Days after which results in the trash are deleted.
  * every: Seconds between two cleanups.
  */
 export interface Retention {
@@ -1111,6 +1188,7 @@ export interface Retention {
   failed_count: number | null;
   upload_seconds: number | null;
   upload_bytes: number;
+  trash_days: number | null;
   every: number;
 }
 
@@ -1120,6 +1198,33 @@ export interface RetentionChange {
   count?: number | null;
   failed_seconds?: number | null;
   failed_count?: number | null;
+}
+
+/** The request for a job per row of a table. */
+export interface RowsWish {
+  /** The content of a workflow file, or the name of a saved workflow. */
+  workflow: SavedReference | Record<string, unknown>;
+  /** Values of the workflow's named parameters. */
+  parameters?: Record<string, unknown>;
+  /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
+  targets?: string[] | null;
+  /** Display name; without one, the workflow's title. */
+  name?: string;
+  /** Tags to find the job by. */
+  tags?: string[];
+  /** Jobs with the highest priority run before all others. Default: `0`. */
+  priority?: number;
+  /** Hold the job until it is released. Default: `false`. */
+  held?: boolean;
+  options?: RunOptions;
+  /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
+  plan?: boolean;
+  /**
+   * The text of a CSV file with column names, or of a file with a JSON object per line; or the
+   * objects themselves. Columns are parameters of the workflow, or inputs such as `sampler.seed`.
+   * An empty cell or null leaves the value of the workflow.
+   */
+  rows: string | (Record<string, unknown>)[];
 }
 
 /** Options of a job's run. */
@@ -1388,6 +1493,18 @@ export interface SystemEntry {
   problems: string[];
 }
 
+/** A tag of the library. */
+export interface TagCount {
+  tag: string;
+  /** Number of results that have it, without those in the trash. */
+  count: number;
+}
+
+/** All tags, in alphabetical order. */
+export interface TagList {
+  items: TagCount[];
+}
+
 /** A workflow that ships with the server, as a starting point. */
 export interface TemplateItem {
   name: string;
@@ -1434,6 +1551,11 @@ export interface Translated {
   differences: Difference[];
   /** Other problems that prevent a run. */
   problems: Finding[];
+}
+
+/** The number of results that the request put into the trash. */
+export interface Trashed {
+  trashed: number;
 }
 
 /** A ComfyUI node without an equivalent, kept as a placeholder. */

@@ -13,6 +13,7 @@ export const GROUPS = [
   "panels",
   "tabs",
   "run",
+  "library",
   "parameters",
   "help",
 ];

@@ -4,6 +4,7 @@ import { t } from "@/i18n";
 import { useActive } from "@/store/documents";
 import { useGenerate } from "@/store/generate";
 import { shownJob, useJobs } from "@/store/jobs";
+import { useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
 import { useShownJob } from "./useNodeRun";
 
@@ -20,7 +21,9 @@ export function useTitle(): void {
   const job = isGenerate ? ofPage : ofDocument;
   const state = job?.state ?? null;
   const percent = state === "running" ? Math.floor(100 * (job?.progress ?? 0)) : 0;
-  const ended = useEndedUnseen(job?.id ?? null, state);
+  const isEndTold = useSettings(({ endTitle }) => endTitle);
+  const endedUnseen = useEndedUnseen(job?.id ?? null, state);
+  const ended = isEndTold ? endedUnseen : null;
   useEffect(() => {
     document.title = `${marked(title, state === "running" ? percent : null, ended)} – ${NAME}`;
   }, [title, state, percent, ended]);

@@ -67,6 +67,21 @@ export function sweepOf(tags: readonly string[]): string | null {
 /** Characters of a value in a title. */
 const LONGEST_TOLD = 24;
 
+const ROWS = /^rows-[\da-f]{6,}$/;
+
+/** The table that a job is a row of, by its tags; null for other jobs. */
+export function rowsOf(tags: readonly string[]): string | null {
+  return tags.find((tag) => ROWS.test(tag)) ?? null;
+}
+
+/** Whether a group of jobs are the rows of a table, and no sweep. */
+export function isRows(group: string): boolean {
+  return ROWS.test(group);
+}
+
+/** What the tags of all tables' jobs have. */
+export const ROWS_TAG = "rows-";
+
 /** The title of a workflow with the values that a job of a sweep has; as it is for other jobs. */
 export function titleWith(title: string, tags: readonly string[]): string {
   const { axes } = gridOf([{ id: "", tags }]);

@@ -26,7 +26,7 @@ function write(output: ArtifactEntry): void {
 const names = () => useGallery.getState().items.map(({ name }) => name);
 const [fresh, old] = [artifact(0), artifact(1)];
 
-let answers: ((items: readonly ArtifactEntry[]) => void)[];
+let answers: ((items: readonly ArtifactEntry[], next?: string) => void)[];
 let stop: () => void;
 
 beforeEach(() => {
@@ -35,11 +35,12 @@ beforeEach(() => {
     "fetch",
     () =>
       new Promise<Response>((resolve) => {
-        answers.push((items) => resolve(Response.json({ items, next: null })));
+        answers.push((items, next) => resolve(Response.json({ items, next: next ?? null })));
       }),
   );
   useJobs.setState(NO_JOBS);
   useGallery.setState({ items: [], next: null, state: "none", text: "", kind: null, job: null });
+  useGallery.setState({ board: null, isTrash: false, marked: new Set() });
   stop = startGallery();
 });
 
@@ -107,5 +108,36 @@ describe("the gallery", () => {
     await vi.waitFor(() => expect(useGallery.getState().state).toBe("ready"));
     expect(names()).toEqual([old.name]);
     expect(answers).toEqual([]);
+  });
+
+  it("loads more for whoever asks as soon as the list has grown", async () => {
+    useGallery.setState({ items: [fresh], next: "1", state: "ready" });
+    const stopAsking = useGallery.subscribe(({ next }) => {
+      if (next === "2") void useGallery.getState().loadMore();
+    });
+    const loading = useGallery.getState().loadMore();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    answers.shift()?.([old], "2");
+    await loading;
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    answers.shift()?.([artifact(2)]);
+    await vi.waitFor(() => expect(names()).toHaveLength(3));
+    stopAsking();
+  });
+
+  it("marks all that match, the ones that weren't loaded yet too", async () => {
+    useGallery.setState({ items: [fresh], next: "1", state: "ready" });
+    const marking = useGallery.getState().markAll();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    answers.shift()?.([old]);
+    await marking;
+    expect([...useGallery.getState().marked]).toEqual([fresh.digest, old.digest]);
+  });
+
+  it("doesn't show what is new among results of a board or in the trash", async () => {
+    useGallery.setState({ board: "b1" });
+    await load([old], () => undefined);
+    write(fresh);
+    expect(names()).toEqual([old.name]);
   });
 });

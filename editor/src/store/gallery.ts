@@ -13,7 +13,7 @@ import { readWorkflow, type Workflow } from "@/model/workflow";
 import { socket } from "./connection";
 import { type Jobs, useJobs } from "./jobs";
 import { jobsFollowing } from "./jobsFollowing";
-import { toldOf } from "./notices";
+import { type Told, toldOf } from "./notices";
 
 export interface Gallery {
   readonly items: readonly ArtifactEntry[];
@@ -21,17 +21,31 @@ export interface Gallery {
   readonly next: string | null;
   readonly state: "none" | "loading" | "ready" | "failed";
   /** What went wrong, in words. */
-  readonly problem: string | null;
+  readonly problem: Told | null;
   readonly text: string;
   /** Such as `image`; null for all. */
   readonly kind: string | null;
   readonly job: string | null;
+  /** Id of the board that is looked at; null for all results. */
+  readonly board: string | null;
+  /** Whether the trash is looked at. */
+  readonly isTrash: boolean;
+  /** Digests of those that are marked to do something with. */
+  readonly marked: ReadonlySet<string>;
   /** Load the first page, if that wasn't done. */
   readonly open: () => Promise<void>;
   readonly reload: () => Promise<void>;
   readonly loadMore: () => Promise<void>;
   readonly search: (text: string) => Promise<void>;
-  readonly filter: (by: { kind?: string | null; job?: string | null }) => Promise<void>;
+  readonly filter: (by: {
+    readonly kind?: string | null;
+    readonly job?: string | null;
+    readonly board?: string | null;
+    readonly isTrash?: boolean;
+  }) => Promise<void>;
+  readonly mark: (digests: Iterable<string>) => void;
+  /** Mark all that match, those that weren't looked through yet, too. */
+  readonly markAll: () => Promise<void>;
   /** Delete for good, from all jobs that gave it. */
   readonly remove: (artifact: ArtifactEntry) => Promise<void>;
 }
@@ -39,6 +53,8 @@ export interface Gallery {
 const PAGE = 60;
 /** That the server gives at once. */
 const LARGEST_PAGE = 1000;
+/** Results that are marked together. */
+const MOST_AT_ONCE = 20_000;
 let question = 0;
 let more: Promise<void> | null = null;
 /** What was written while the server was being asked: its answer may be from before. */
@@ -46,12 +62,14 @@ let meanwhile: ArtifactEntry[] = [];
 
 export const useGallery = create<Gallery>()((set, get) => {
   const asked = () => {
-    const { text, kind, job } = get();
+    const { text, kind, job, board, isTrash } = get();
     return {
       distinct: true,
       ...(text.trim() === "" ? {} : { text: text.trim() }),
       ...(kind === null ? {} : { kind }),
       ...(job === null ? {} : { job }),
+      ...(board === null ? {} : { board }),
+      ...(isTrash ? { trashed: true } : {}),
     };
   };
   const load = async (limit = PAGE) => {
@@ -61,18 +79,21 @@ export const useGallery = create<Gallery>()((set, get) => {
     try {
       const page = await listArtifacts({ ...asked(), limit });
       if (mine !== question) return;
-      set({ items: page.items, next: page.next, state: "ready" });
+      const marked = kept(get().marked, page.items);
+      set({ items: page.items, next: page.next, state: "ready", marked });
       if (meanwhile.length > 0) grow(meanwhile);
     } catch (error) {
-      if (mine === question) set({ state: "failed", problem: toldOf(error)?.title ?? null });
+      if (mine === question) set({ state: "failed", problem: toldOf(error) });
     }
   };
-  const loadNext = async () => {
+  const loadNext = async (limit = PAGE) => {
     const { next, items } = get();
     if (next === null) return;
     const mine = question;
-    const page = await listArtifacts({ ...asked(), limit: PAGE, cursor: next });
+    const page = await listArtifacts({ ...asked(), limit, cursor: next });
     if (mine !== question) return;
+    // Whoever sees the list grow may ask for more at once.
+    more = null;
     set({ items: [...get().items, ...without(page.items, items)], next: page.next });
   };
   return {
@@ -83,29 +104,42 @@ export const useGallery = create<Gallery>()((set, get) => {
     text: "",
     kind: null,
     job: null,
+    board: null,
+    isTrash: false,
+    marked: new Set(),
     open: async () => {
       if (get().state === "none" || get().state === "failed") await load();
     },
     // As far as it was looked through, so that nobody who scrolled loses the place.
     reload: () => load(Math.min(LARGEST_PAGE, Math.max(PAGE, get().items.length))),
     loadMore: () => {
-      more ??= loadNext().finally(() => {
-        more = null;
+      if (more !== null) return more;
+      const asking = loadNext().finally(() => {
+        if (more === asking) more = null;
       });
-      return more;
+      more = asking;
+      return asking;
     },
     search: (text) => {
       set({ text });
       return load();
     },
     filter: (by) => {
-      set(by);
+      set({ ...by, marked: new Set() });
       return load();
+    },
+    mark: (digests) => set({ marked: new Set(digests) }),
+    markAll: async () => {
+      const mine = question;
+      await more;
+      while (get().next !== null && get().items.length < MOST_AT_ONCE && mine === question)
+        await loadNext(LARGEST_PAGE);
+      if (mine === question) set({ marked: new Set(get().items.map(({ digest }) => digest)) });
     },
     remove: async (artifact) => {
       const job = artifact.jobs > 1 ? null : artifact.job;
       await deleteArtifact(artifact.digest, job ?? undefined);
-      set({ items: get().items.filter((each) => each.digest !== artifact.digest) });
+      dropFromGallery([artifact.digest]);
       jobsFollowing()?.dropOutput(artifact.digest, job);
     },
   };
@@ -170,8 +204,32 @@ export function withParameters(workflow: Workflow, values: JobDetail["parameters
   return found;
 }
 
+/** Those that are marked, in the order in which they are shown. */
+export function markedResults({ items, marked }: Pick<Gallery, "items" | "marked">) {
+  return items.filter(({ digest }) => marked.has(digest));
+}
+
+/** Show some no longer, as they were deleted, or aren't where one looks any more. */
+export function dropFromGallery(digests: Iterable<string>): void {
+  const gone = new Set(digests);
+  const { items, marked } = useGallery.getState();
+  useGallery.setState({
+    items: items.filter(({ digest }) => !gone.has(digest)),
+    marked: new Set([...marked].filter((digest) => !gone.has(digest))),
+  });
+}
+
+/** The marks of what is still listed. */
+function kept(marked: ReadonlySet<string>, items: readonly ArtifactEntry[]): ReadonlySet<string> {
+  if (marked.size === 0) return marked;
+  const listed = new Set(items.map(({ digest }) => digest));
+  return new Set([...marked].filter((digest) => listed.has(digest)));
+}
+
 function grow(found: readonly ArtifactEntry[]): void {
-  const { items, text, kind, job, reload } = useGallery.getState();
+  const { items, text, kind, job, board, isTrash, reload } = useGallery.getState();
+  // What is new is on no board and not in the trash.
+  if (board !== null || isTrash) return;
   // What fits a search is for the server to say.
   if (text.trim() !== "") return void reload();
   const fitting = found.filter(
@@ -196,7 +254,8 @@ function without(
   found: readonly ArtifactEntry[],
   known: readonly ArtifactEntry[],
 ): ArtifactEntry[] {
-  return found.filter((each) => !known.some((other) => other.digest === each.digest));
+  const digests = new Set(known.map(({ digest }) => digest));
+  return found.filter(({ digest }) => !digests.has(digest));
 }
 
 function isSame(a: ArtifactEntry, b: ArtifactEntry): boolean {

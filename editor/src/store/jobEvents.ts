@@ -1,7 +1,7 @@
 /** What an event says of its job. */
 import { type JobEvent, numberIn, textIn } from "@/api/events";
 import type { ArtifactEntry } from "@/api/schema";
-import { faultOf, type JobView, merged } from "./jobs";
+import { faultOf, type JobView, merged, UNMARKED } from "./jobs";
 
 /** A job after something happened to it. */
 export function afterEvent(job: JobView, event: JobEvent): JobView {
@@ -91,6 +91,7 @@ export function outputOf(event: JobEvent, job_name: string): ArtifactEntry | nul
     made_by: data.existed === true ? null : event.job,
     created: event.at ?? 0,
     thumbnail: textIn(data, "thumbnail"),
+    ...UNMARKED,
   };
 }
 

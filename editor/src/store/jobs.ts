@@ -233,8 +233,17 @@ export function mergedDetail(known: JobView | undefined, detail: JobDetail): Job
 function madeBy(job: JobEntry, file: OutputFile): ArtifactEntry {
   const created = job.finished ?? job.created;
   const made_by = file.existed ? null : job.id;
-  return { ...file, job: job.id, job_name: job.name, jobs: 1, created, made_by };
+  return { ...UNMARKED, ...file, job: job.id, job_name: job.name, jobs: 1, created, made_by };
 }
+
+/** What people noted of a file that they noted nothing of; jobs don't tell of it. */
+export const UNMARKED: Pick<ArtifactEntry, "stars" | "tags" | "note" | "board" | "trashed"> = {
+  stars: 0,
+  tags: [],
+  note: null,
+  board: null,
+  trashed: null,
+};
 
 /** With a file that it has just written; the same job if that is known. */
 export function withOutput(job: JobView, output: ArtifactEntry): JobView {

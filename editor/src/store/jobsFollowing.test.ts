@@ -4,7 +4,7 @@ import { ApiProblem } from "@/api/http";
 import type { ArtifactEntry, JobDetail, JobEntry, QueueEntry } from "@/api/schema";
 import type { Follower } from "@/api/socket";
 import { event } from "@/test/scriptedServer";
-import { jobsOfDocument, lastOutputs, NO_JOBS, shownJob, tagOf, useJobs } from "./jobs";
+import { jobsOfDocument, lastOutputs, NO_JOBS, shownJob, tagOf, UNMARKED, useJobs } from "./jobs";
 import { type JobsApi, JobsFollowing } from "./jobsFollowing";
 
 let jobs: JobEntry[];
@@ -201,7 +201,7 @@ test("what another window deleted is shown no more", async () => {
   jobs = [entry("job_1", { state: "finished", attempt: 1 })];
   details.set("job_1", { outputs: { ...OUTPUTS, files: [FILE, gone] } });
   await open();
-  const listed = { job: "job_1", job_name: "Apple", jobs: 1, made_by: "job_1" };
+  const listed = { job: "job_1", job_name: "Apple", jobs: 1, made_by: "job_1", ...UNMARKED };
   files = [{ ...FILE, ...listed, created: 100 }];
   tell({ kind: "artifacts.deleted" });
   await vi.advanceTimersByTimeAsync(500);
@@ -212,7 +212,7 @@ test("of what is deleted, older jobs keep what may stand on another page", async
   jobs = [entry("job_1", { state: "finished", attempt: 1, created: 50 })];
   details.set("job_1", { outputs: OUTPUTS });
   await open();
-  const listed = { job: "job_2", job_name: "", jobs: 1, made_by: "job_2" };
+  const listed = { job: "job_2", job_name: "", jobs: 1, made_by: "job_2", ...UNMARKED };
   const newer = { ...FILE, ...listed, digest: "f", created: 100 };
   vi.spyOn(api, "listArtifacts").mockResolvedValueOnce({ items: [newer], next: "more" });
   tell({ kind: "artifacts.deleted" });

@@ -9,6 +9,7 @@ import {
   pauseQueue as pauseAll,
   prioritizeJob,
   resumeQueue as resumeAll,
+  submitRows,
 } from "@/api/client";
 import { ApiProblem } from "@/api/http";
 import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
@@ -21,7 +22,7 @@ import { type Scope, scopesOf, withNode } from "@/model/scope";
 import { nextSeed, seedModeOf, withNextSeeds } from "@/model/seeds";
 import { typeOf } from "@/model/spec";
 import { type Place, placesOf, type Sweep, tagsAt, valueText } from "@/model/sweeps";
-import { type Workflow, workflowToJson } from "@/model/workflow";
+import { type Workflow, workflowToJson, writeWorkflow } from "@/model/workflow";
 import { focusNode } from "@/store/focus";
 import { useCatalogue } from "./catalogue";
 import { socket, useConnection } from "./connection";
@@ -66,6 +67,8 @@ export interface Running {
 
 export const MOST_AT_ONCE = 100;
 const FIRST_PRIORITY = 1;
+/** Characters of a job's name, with room for the number of its row. */
+const MOST_OF_NAME = 240;
 
 export const useRunning = create<Running>()((set) => ({
   submitting: new Map(),
@@ -330,6 +333,26 @@ function shortened(value: Json): string {
 }
 
 // Submitting
+
+/** Run a document once for each row of a table, CSV or JSON lines; gives the tag of its jobs. */
+export async function runRows(document: string, rows: string): Promise<string> {
+  count(document, 1);
+  try {
+    const workflow = withSeeds(document);
+    rememberPrompts(workflow);
+    const wish = {
+      workflow: writeWorkflow(workflow),
+      rows,
+      name: (workflow.title || t("running.untitled")).slice(0, MOST_OF_NAME),
+      tags: [tagOf(document)],
+    };
+    const { group, jobs } = await submitRows(wish, newKey());
+    notify({ kind: "success", title: t("library.rows.started", { count: jobs.length }) });
+    return group;
+  } finally {
+    count(document, -1);
+  }
+}
 
 /** Submit a workflow of no open document, whose jobs are known by an id as a document's are. */
 export function submit(id: string, workflow: Workflow, name: string): Promise<JobEntry> {

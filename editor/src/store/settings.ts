@@ -39,6 +39,10 @@ export interface Settings {
   readonly previews: boolean;
   /** Results shown in the nodes that made them. */
   readonly resultsInNodes: boolean;
+  /** How long work that ends while nobody looks at the page is told of; see `startWorkEnd`. */
+  readonly endNotification: boolean;
+  readonly endSound: boolean;
+  readonly endTitle: boolean;
   /** Each edit is kept in the browser; without it a closed tab forgets what wasn't saved. */
   readonly autosave: boolean;
   readonly confirmations: Confirmations;
@@ -61,6 +65,9 @@ export const DEFAULT_SETTINGS: Settings = {
   animations: true,
   previews: true,
   resultsInNodes: true,
+  endNotification: false,
+  endSound: true,
+  endTitle: true,
   autosave: true,
   confirmations: { closeUnsaved: true, deleteResults: true, clearQueue: true },
   keymap: {},

@@ -5,8 +5,10 @@ import { startDownloads } from "./downloads";
 import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
+import { startLibrary } from "./library";
 import { startPlanning } from "./plan";
 import { startForgettingViews } from "./valueViews";
+import { startWorkEnd } from "./workEnd";
 
 /** Connect to the server and follow it; gives what ends it. Once for a page. */
 export function startServerStores(): () => void {
@@ -15,7 +17,9 @@ export function startServerStores(): () => void {
     startDownloads(),
     startJobs({ socket: socket() }),
     startJobNotices(),
+    startWorkEnd(),
     startGallery(),
+    startLibrary(),
     startPlanning(),
     startForgettingViews(),
     // Last, so that all of them hear that it is open.

@@ -2,7 +2,7 @@
 import { create } from "zustand";
 import { listArtifacts, listJobs } from "@/api/client";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
-import { MOST_AXES, sweepOf, sweepTag } from "@/model/sweeps";
+import { MOST_AXES, ROWS_TAG, rowsOf, sweepOf, sweepTag } from "@/model/sweeps";
 import { newId } from "./documents";
 import { useJobs } from "./jobs";
 
@@ -16,7 +16,7 @@ export interface Marked {
 export interface Sweeps {
   /** By document; kept for as long as the page is open. */
   readonly marked: ReadonlyMap<string, readonly Marked[]>;
-  /** By job: the sweep that it is of, as far as that is known. */
+  /** By job: the sweep or table that it is of, as far as that is known. */
   readonly sweeps: ReadonlyMap<string, string>;
   readonly setMarked: (document: string, marked: readonly Marked[]) => void;
   /** Mark an input, or no longer; of more than there are axes the first one goes. */
@@ -48,9 +48,11 @@ export const useSweeps = create<Sweeps>()((set, get) => ({
     for (const id of unknown) asked.add(id);
     const here = unknown.flatMap((id) => jobs.get(id) ?? []);
     const elsewhere = unknown.some((id) => !jobs.has(id));
-    const listed = elsewhere ? await listJobs({ text: sweepTag(""), limit: MOST }) : { items: [] };
-    const found = [...here, ...listed.items].flatMap(({ id, tags }): [string, string][] => {
-      const sweep = sweepOf(tags);
+    const texts = elsewhere ? [sweepTag(""), ROWS_TAG] : [];
+    const listed = await Promise.all(texts.map((text) => listJobs({ text, limit: MOST })));
+    const listedJobs = listed.flatMap(({ items }) => items);
+    const found = [...here, ...listedJobs].flatMap(({ id, tags }): [string, string][] => {
+      const sweep = sweepOf(tags) ?? rowsOf(tags);
       return sweep === null ? [] : [[id, sweep]];
     });
     if (found.length > 0) set((state) => ({ sweeps: new Map([...state.sweeps, ...found]) }));

@@ -1,22 +1,26 @@
 /** The pictures and files that a node gave last, in its card. */
 import { File as FileIcon, History, Image as ImageIcon } from "lucide-react";
-import { memo, Suspense } from "react";
+import { memo, type ReactNode, Suspense } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { resultDrag } from "@/components/results/dragging";
 import { ResultButton } from "@/components/results/ResultButton";
+import { lazyPart } from "@/components/shell/lazyPart";
 import { tip } from "@/components/ui";
-import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
+import { sizeText, viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
 import { SmallPlot } from "@/components/viewers/live";
 import { useFoundFiles, useNodeOutputs, useNodePictures } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import type { FoundFiles } from "@/store/plan";
 import { useUi } from "@/store/ui";
+import type { PlayerProps } from "./CardPlayer";
 import styles from "./CardResults.module.css";
 import { CardText } from "./CardText";
 import { vars } from "./vars";
 import { usePlace } from "./view";
 
+/** Fetched with the first video or sound. */
+const CardPlayer = lazyPart<PlayerProps>(() => import("./CardPlayer"));
 /** More than these are behind the last one. */
 const MOST = 4;
 /** Pixels of the largest small pictures; what is drawn larger is shown itself. */
@@ -24,6 +28,8 @@ const LARGE = 512;
 /** How many times wider than high a place for pictures gets, and higher than wide. */
 const WIDEST = 3;
 const HIGHEST = 1.5;
+/** Of a sound its waveform is seen, or just its name. */
+const SOUND = 3;
 /** Several that are so many times wider than high lie below each other. */
 const STACKED = 2;
 
@@ -87,17 +93,22 @@ function Results({ name, title, width, found, last }: FilesProps) {
       )}
       {shown.map((artifact, index) => (
         <div key={`${artifact.job}/${artifact.name}/${artifact.digest}`} className={styles.held}>
-          <button
-            type="button"
-            className={`${styles.result} nodrag`}
-            tabIndex={-1}
-            aria-label={t("canvas.card.result", { file: artifact.name, name: title })}
-            onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
-            {...resultDrag(artifact, name)}
-          >
-            <Picture artifact={artifact} width={width / columns} />
-            {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
-          </button>
+          <Played artifact={artifact} node={name} width={width / columns}>
+            {(seen) => (
+              <button
+                type="button"
+                className={`${styles.result} nodrag`}
+                tabIndex={-1}
+                aria-label={t("canvas.card.result", { file: artifact.name, name: title })}
+                onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
+                {...resultDrag(artifact, name)}
+              >
+                {seen}
+                {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
+                <SizeLabel artifact={artifact} width={width / columns} />
+              </button>
+            )}
+          </Played>
           <ResultButton artifact={artifact} node={name} over tabIndex={-1} />
         </div>
       ))}
@@ -105,13 +116,43 @@ function Results({ name, title, width, found, last }: FilesProps) {
   );
 }
 
-function Picture({
-  artifact,
-  width,
-}: {
+interface PictureProps {
   readonly artifact: ArtifactEntry;
+  /** Pixels that it has in the card. */
   readonly width: number;
-}) {
+}
+
+interface PlayedProps extends PictureProps {
+  readonly node: string;
+  readonly children: (seen: ReactNode) => ReactNode;
+}
+
+/** A result as it is seen, with the controls of what plays. */
+function Played({ artifact, width, node, children }: PlayedProps) {
+  const kind = viewKind(artifact);
+  if (kind === "video" || kind === "sound") {
+    return (
+      <Suspense fallback={children(<Picture artifact={artifact} width={width} />)}>
+        <CardPlayer artifact={artifact} kind={kind} node={node}>
+          {children}
+        </CardPlayer>
+      </Suspense>
+    );
+  }
+  return children(<Picture artifact={artifact} width={width} />);
+}
+
+/** Pixels below which a size would cover what it is of. */
+const ROOM_FOR_SIZE = 110;
+
+function SizeLabel({ artifact, width }: PictureProps) {
+  const size = sizeText(artifact);
+  if (size === null || width < ROOM_FOR_SIZE) return null;
+  // Drawn by a style: what the button is called says what it does, and no more.
+  return <span className={styles.size} data-text={size} />;
+}
+
+function Picture({ artifact, width }: PictureProps) {
   const address = thumbnailAddress(artifact, width > LARGE / 2 ? LARGE : 256);
   if (artifact.media_type.startsWith("text/plain")) {
     return <CardText digest={artifact.digest} name={artifact.name} />;
@@ -137,6 +178,7 @@ function Picture({
 
 /** Width over height of what is shown, within what a card has room for. */
 function aspectOf(artifact: ArtifactEntry | undefined): number {
+  if (artifact && viewKind(artifact) === "sound") return SOUND;
   const { width, height } = artifact ?? { width: null, height: null };
   if (!width || !height) return 1;
   return Math.min(WIDEST, Math.max(1 / HIGHEST, width / height));

@@ -1,12 +1,16 @@
 /** A file of a job seen large: zoomed, compared with another one, with all that is known of it. */
-import { FileInput } from "lucide-react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { FileInput, SlidersHorizontal } from "lucide-react";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
+import { takeValues } from "@/components/results/values";
 import { Button, Dialog } from "@/components/ui";
 import { t } from "@/i18n";
+import { mark } from "@/store/library";
 import { download, openWorkflow } from "./gallery/actions";
 import { ArtifactFacts, CompareFacts } from "./gallery/Facts";
+import { ResultMarks } from "./gallery/Marks";
 import { type CompareMode, isZoomed, Stage } from "./gallery/Stage";
+import { STARS } from "./gallery/Stars";
 import { Strip } from "./gallery/Strip";
 import { useViewed } from "./gallery/useViewed";
 import { useZoom } from "./gallery/useZoom";
@@ -37,6 +41,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
   const zoom = useZoom(size);
   const digest = shown?.digest;
   const { fit } = zoom;
+  const alone = useMemo(() => (shown === undefined ? [] : [shown]), [shown]);
   const body = useRef<HTMLDivElement>(null);
   const isComparing = second !== null;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another picture is seen whole first
@@ -50,18 +55,25 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
   const openIts = async () => {
     if (await openWorkflow(shown)) onClose();
   };
+  const takeIts = async () => {
+    if (await takeValues(shown)) onClose();
+  };
   const turns: Keys = { ArrowLeft: () => go(-1), ArrowRight: () => go(1) };
   const zooms: Keys = {
     "+": () => zoom.step(1),
     "=": () => zoom.step(1),
     "-": () => zoom.step(-1),
-    "0": zoom.fit,
-    "1": zoom.actual,
     f: zoom.fit,
+    z: zoom.actual,
   };
+  const stars: Keys = Object.fromEntries(
+    [0, ...STARS].map((each) => [String(each), () => void mark([shown], { stars: each })]),
+  );
   const keys: Keys = {
     ...(items.length > 1 ? turns : {}),
     ...(canZoom ? zooms : {}),
+    ...stars,
+    v: () => void takeIts(),
     i: () => setFacts(!hasFacts),
     c: toggleCompare,
     x: swap,
@@ -119,6 +131,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
             onSize={(found) => setSizes((old) => new Map(old).set(shown.digest, found))}
             other={second}
             mode={mode}
+            onLeave={onClose}
           />
           {items.length > 1 && (
             <Strip items={items} index={index} other={other} onGo={go} onChoose={choose} />
@@ -129,6 +142,14 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
             <Button icon={FileInput} onClick={() => void openIts()}>
               {t("panels.gallery.openWorkflow")}
             </Button>
+            {second === null && (
+              <>
+                <Button icon={SlidersHorizontal} onClick={() => void takeIts()}>
+                  {t("library.takeValues")}
+                </Button>
+                <ResultMarks artifacts={alone} />
+              </>
+            )}
             {second === null ? (
               <ArtifactFacts artifact={shown} size={size} />
             ) : (

@@ -1,7 +1,6 @@
-import { act, fireEvent, render, screen, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { ArtifactEntry } from "@/api/schema";
 import { useGallery } from "@/store/gallery";
 import { type JobView, NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
@@ -23,7 +22,9 @@ beforeEach(() => {
 
 describe("GalleryPanel", () => {
   const items = Array.from({ length: 3000 }, (_, index) => artifact(index));
-  beforeEach(() => useGallery.setState({ items, next: null, state: "ready" }));
+  beforeEach(() =>
+    useGallery.setState({ items, next: null, state: "ready", marked: new Set(), isTrash: false }),
+  );
 
   it("makes only what is seen of thousands of results", () => {
     render(<GalleryPanel />);
@@ -71,43 +72,84 @@ describe("deleting in the GalleryPanel", () => {
   const items = [artifact(0), artifact(1), artifact(2)];
   const cell = (index: number) =>
     screen.getByRole("gridcell", { name: new RegExp(`^apple_${index}`) });
-  const remove = vi.fn(async (gone: ArtifactEntry) => {
-    useGallery.setState({ items: useGallery.getState().items.filter((each) => each !== gone) });
-  });
-  beforeEach(() => {
-    remove.mockClear();
-    useGallery.setState({ items, next: null, state: "ready", remove });
-  });
   const answer = (given: string | null) =>
     act(async () => useUi.getState().question?.answer(given));
+  const done = () => asked.filter((each) => /trash|DELETE/.test(each));
+  beforeEach(() => {
+    vi.stubGlobal("fetch", async (address: RequestInfo | URL, init?: RequestInit) => {
+      asked.push(`${init?.method ?? "GET"} ${String(address)}`);
+      return Response.json({ items: [], next: null });
+    });
+    useGallery.setState({ items, next: null, state: "ready", isTrash: false, marked: new Set() });
+  });
 
-  it("means the one that has the focus, and goes to the next one", async () => {
+  it("puts the one that has the focus into the trash, and goes to the next one", async () => {
     render(<GalleryPanel />);
     const user = userEvent.setup();
     act(() => cell(1).focus());
     await user.keyboard("{Delete}");
-    await answer("confirm");
-    expect(remove.mock.calls).toEqual([[items[1]]]);
-    expect(cell(2)).toHaveFocus();
+    await waitFor(() => expect(cell(2)).toHaveFocus());
+    expect(done()).toEqual(["POST /api/v1/library/trash"]);
+    expect(useUi.getState().question).toBeNull();
     await user.keyboard("{Delete}");
-    await answer("confirm");
-    expect(cell(0)).toHaveFocus();
+    await waitFor(() => expect(cell(0)).toHaveFocus());
   });
 
-  it("takes no focus away from elsewhere when a result comes after it was called off", async () => {
+  it("asks before it is for good", async () => {
     render(<GalleryPanel />);
     const user = userEvent.setup();
     act(() => cell(0).focus());
-    await user.keyboard("{Delete}");
+    await user.keyboard("{Shift>}{Delete}{/Shift}");
     await answer(null);
+    expect(done()).toEqual([]);
     const search = screen.getByRole("searchbox");
     search.focus();
     act(() => useGallery.setState({ items: [artifact(9), ...items] }));
     expect(search).toHaveFocus();
     act(() => cell(0).focus());
-    await user.keyboard("{Delete}");
+    await user.keyboard("{Shift>}{Delete}{/Shift}");
     await answer("confirm");
-    expect(remove.mock.calls).toEqual([[items[0]]]);
+    await waitFor(() => expect(done()).toHaveLength(1));
+    expect(done()[0]).toContain(`DELETE /api/v1/artifacts/${items[0]?.digest}`);
+  });
+
+  it("is for good in the trash, from where results come back", async () => {
+    useGallery.setState({ isTrash: true });
+    render(<GalleryPanel />);
+    const user = userEvent.setup();
+    act(() => cell(1).focus());
+    await user.keyboard(" ");
+    await user.click(screen.getByRole("button", { name: "Restore" }));
+    await waitFor(() => expect(screen.queryByText(/apple_1/)).toBeNull());
+    act(() => cell(0).focus());
+    await user.keyboard("{Delete}");
+    expect(useUi.getState().question?.danger).toBe(true);
+    await answer(null);
+  });
+});
+
+describe("noting in the GalleryPanel", () => {
+  const items = [artifact(0), artifact(1), artifact(2)];
+  beforeEach(() => {
+    vi.stubGlobal("fetch", async () => Response.json({ items: [], next: null }));
+    useGallery.setState({ items, next: null, state: "ready", isTrash: false, marked: new Set() });
+  });
+
+  it("stars by number keys what is selected, or the one that has the focus", async () => {
+    render(<GalleryPanel />);
+    const user = userEvent.setup();
+    act(() => screen.getByRole("gridcell", { name: /^apple_0/ }).focus());
+    await user.keyboard("4");
+    expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([4, 0, 0]);
+    expect(screen.getByRole("gridcell", { name: /^apple_0.*4 stars/ })).toBeInTheDocument();
+    await user.keyboard("{Control>}a{/Control}2");
+    await waitFor(() =>
+      expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([2, 2, 2]),
+    );
+    await user.click(screen.getByRole("button", { name: "5 stars" }));
+    expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([5, 5, 5]);
+    await user.keyboard("{Escape}");
+    expect(screen.getByRole("gridcell", { name: /^apple_0/ })).toHaveFocus();
   });
 });
 

@@ -101,6 +101,11 @@ export function artifact(index: number): ArtifactEntry {
     created: 1_700_000_000 - index,
     href: `/api/v1/artifacts/${digest}`,
     thumbnail: `/api/v1/artifacts/${digest}/thumbnail`,
+    stars: 0,
+    tags: [],
+    note: null,
+    board: null,
+    trashed: null,
   };
 }
 

@@ -1,7 +1,9 @@
-import { FileInput } from "lucide-react";
+import { FileInput, SlidersHorizontal, Tags, Trash2 } from "lucide-react";
 import { openWorkflow } from "@/components/panels/gallery/actions";
 import { ContextMenu } from "@/components/ui";
 import { t } from "@/i18n";
+import { trash } from "@/store/library";
+import { useUi } from "@/store/ui";
 import { closeResultMenu, useResultMenu } from "./menuState";
 import { resultItems } from "./resultItems";
 
@@ -15,10 +17,24 @@ export function ResultMenu() {
     icon: FileInput,
     run: () => void openWorkflow(artifact),
   };
+  const values = {
+    label: t("library.takeValues"),
+    icon: SlidersHorizontal,
+    run: () => void import("./values").then(({ takeValues }) => takeValues(artifact)),
+  };
+  const library = [
+    "separator" as const,
+    {
+      label: t("library.tags"),
+      icon: Tags,
+      run: () => useUi.getState().openDialog("organize", { artifacts: [artifact] }),
+    },
+    { label: t("library.toTrash"), icon: Trash2, run: () => void trash([artifact]) },
+  ];
   return (
     <ContextMenu
       at={at}
-      items={[...resultItems(artifact, { node }), "separator", open]}
+      items={[...resultItems(artifact, { node }), "separator", open, values, ...library]}
       label={t("results.menu", { name: artifact.name })}
       onClose={closeResultMenu}
     />

@@ -18,11 +18,13 @@ const MOST = 200;
 
 interface Props {
   readonly artifact: ArtifactEntry;
+  /** What LoadImage is given, where that is there already, as for a frame of a video. */
+  readonly value?: string;
   readonly onClose: () => void;
 }
 
 /** Opens a workflow, of another tab or a saved one, with a result as one of the pictures it reads. */
-export default function SendDialog({ artifact, onClose }: Props) {
+export default function SendDialog({ artifact, value: uploaded, onClose }: Props) {
   const places = usePlaces();
   const [chosen, setChosen] = useState<string | null>(null);
   const place = places?.find(({ value }) => value === chosen) ?? places?.[0];
@@ -35,7 +37,7 @@ export default function SendDialog({ artifact, onClose }: Props) {
   const send = async () => {
     if (!opened || !input) return;
     try {
-      const { value } = await uploadArtifact(artifact.digest);
+      const value = uploaded ?? (await uploadArtifact(artifact.digest)).value;
       open(opened, input.target, value);
       onClose();
     } catch (fault) {

@@ -6,9 +6,11 @@ import { isReadable } from "./kinds";
 import { openResultMenu } from "./menuState";
 
 const KIND = "application/x-nodegraph-result";
+const KINDS = "application/x-nodegraph-results";
 
 /** Browsers tell what a drag carries only when it is dropped. */
 let dragged: ArtifactEntry | null = null;
+let all: readonly ArtifactEntry[] = [];
 
 /** What makes an element one that a result is dragged from, and whose menu a right click opens. */
 export function resultDrag(artifact: ArtifactEntry, node: string | null = null) {
@@ -25,12 +27,19 @@ export function resultDrag(artifact: ArtifactEntry, node: string | null = null) 
   };
 }
 
-export function begin(event: DragEvent, artifact: ArtifactEntry): void {
+/** @param among Those that are dragged together, such as all that are marked. */
+export function begin(
+  event: DragEvent,
+  artifact: ArtifactEntry,
+  among: readonly ArtifactEntry[] = [artifact],
+): void {
   const { dataTransfer } = event;
   const address = new URL(artifactAddress(artifact.digest, { download: true }), location.href).href;
   // Cards and panels have drags of their own around it.
   event.stopPropagation();
   dragged = isReadable(artifact) ? artifact : null;
+  all = among;
+  dataTransfer.setData(KINDS, artifact.digest);
   if (dragged !== null) dataTransfer.setData(KIND, artifact.digest);
   dataTransfer.setData("DownloadURL", `${artifact.media_type}:${artifact.name}:${address}`);
   dataTransfer.setData("text/uri-list", address);
@@ -39,6 +48,7 @@ export function begin(event: DragEvent, artifact: ArtifactEntry): void {
 
 export function end(): void {
   dragged = null;
+  all = [];
 }
 
 /** The result of a drag that goes over something, or was dropped; null if it carries none. */
@@ -46,4 +56,11 @@ export function draggedResult({
   dataTransfer,
 }: Pick<DragEvent, "dataTransfer">): ArtifactEntry | null {
   return dataTransfer.types.includes(KIND) ? dragged : null;
+}
+
+/** All results of a drag, whatever they are; none if it carries none. */
+export function draggedResults({
+  dataTransfer,
+}: Pick<DragEvent, "dataTransfer">): readonly ArtifactEntry[] {
+  return dataTransfer.types.includes(KINDS) ? all : [];
 }

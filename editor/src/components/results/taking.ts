@@ -1,5 +1,5 @@
 /** Doing something with a picture that a workflow gave: nodes are added to the graph that made it. */
-import { getJob, upload, uploadArtifact } from "@/api/client";
+import { type FrameAt, getJob, upload, uploadArtifact, uploadFrame } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { change } from "@/commands/selection";
 import { canvas, freePlace, itemBoxes, showAdded } from "@/components/canvas/controller";
@@ -190,6 +190,30 @@ export async function takeLayers(
   });
   useUi.getState().setView("graph");
   show(names);
+}
+
+/** Have a frame of a video read by a node of the graph that is shown, or by another workflow. */
+export async function takeFrame(
+  action: "use" | "send",
+  video: ArtifactEntry,
+  at: FrameAt,
+  node: string | null,
+): Promise<void> {
+  const { types } = useCatalogue.getState();
+  if (types === null) return;
+  if (action === "use" && !canAdd("use", { types })) {
+    tellNoNodes();
+    return;
+  }
+  try {
+    const graph = shownGraph();
+    const { value, width, height } = await uploadFrame(video.digest, at);
+    const frame = { ...video, width, height };
+    if (action === "send") useUi.getState().openDialog("sendTo", { artifact: frame, value });
+    else await add("use", frame, value, node, graph);
+  } catch (fault) {
+    notifyFault(fault, { title: t("library.frame.failed") });
+  }
 }
 
 /** A node that loads a result, at a place of the graph that is shown; linked to an input. */

@@ -70,6 +70,7 @@ export const WAYS_TO_RUN = [
   "run-first",
   "run-to-here",
   "run-sweep",
+  "run-table",
   "-",
   "cancel-run",
   "cancel-document",

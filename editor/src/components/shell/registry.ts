@@ -90,6 +90,8 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   search: dialog(loadSearchBox),
   sweep: dialog(() => import("@/components/sweeps/SweepDialog")),
   grid: dialog(() => import("@/components/sweeps/GridDialog")),
+  organize: dialog(() => import("@/components/panels/gallery/OrganizeDialog")),
+  rows: dialog(() => import("@/components/sweeps/RowsDialog")),
   layers: dialog(() => import("@/components/layers/LayersDialog")),
   sendTo: dialog(() => import("@/components/results/SendDialog")),
   about: dialog(() => import("./AboutDialog")),

@@ -1,11 +1,22 @@
-import { Eye, FileWarning, Grid3x3, LoaderCircle, MoreHorizontal } from "lucide-react";
+import {
+  Eye,
+  FileWarning,
+  Grid3x3,
+  ImageDown,
+  LoaderCircle,
+  MoreHorizontal,
+  SlidersHorizontal,
+} from "lucide-react";
 import { type MouseEvent, useEffect, useMemo, useState } from "react";
+import { drawGrid } from "@/api/client";
 import { isAborted } from "@/api/http";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
 import { openWorkflow } from "@/components/panels/gallery/actions";
 import { Thumbnail } from "@/components/panels/gallery/Thumbnail";
 import { resultDrag } from "@/components/results/dragging";
 import { resultItems } from "@/components/results/resultItems";
+import { takeValues } from "@/components/results/values";
+import { download } from "@/components/shell/download";
 import {
   Button,
   ContextMenu,
@@ -20,7 +31,7 @@ import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
 import { type Grid, gridOf, type Place, placeKey, sweepTag } from "@/model/sweeps";
 import { type JobView, useJobs } from "@/store/jobs";
-import { toldOf } from "@/store/notices";
+import { notifyFault, toldOf } from "@/store/notices";
 import { loadSweep, type SweepJobs } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import { fittingSize, LEAST_SIZE, MOST_SIZE, SIZE_STEP } from "./cellSize";
@@ -44,6 +55,7 @@ export default function GridDialog({ sweep, onClose }: Props) {
   const { grid, cells, title } = useGrid(sweep, loaded);
   const [shown, setShown] = useState("0");
   const [chosen, setSize] = useState<number | null>(null);
+  const [isSaving, setSaving] = useState(false);
   const [x, y, z] = grid.axes;
   const total = [x, y, z].reduce((count, axis) => count * Math.max(1, axis?.labels.length ?? 1), 1);
   const fitting = fittingSize(x?.labels.length ?? 1, y?.labels.length ?? 1, {
@@ -52,6 +64,19 @@ export default function GridDialog({ sweep, onClose }: Props) {
   });
   const size = chosen ?? fitting;
   const done = [...cells.values()].filter(({ state }) => state === "finished").length;
+  const layer = z === undefined ? null : Number(shown);
+  const save = async () => {
+    setSaving(true);
+    try {
+      const name = (title || t("sweeps.grid")).replaceAll(/[\\/:*?"<>|]+/g, "_");
+      const image = await drawGrid(gridRequest(grid, cells, layer, title));
+      download(`${name}.png`, image, "image/png");
+    } catch (fault) {
+      notifyFault(fault, { title: t("library.grid.failed") });
+    }
+    setSaving(false);
+  };
+  const isEmpty = ![...cells.values()].some(({ files }) => files.some(isDrawn));
   const sheet = (layer: number | null) => (
     <Sheet grid={grid} cells={cells} layer={layer} size={size} onClose={onClose} />
   );
@@ -63,6 +88,15 @@ export default function GridDialog({ sweep, onClose }: Props) {
       actions={
         <div className={styles.actions}>
           <span role="status">{t("sweeps.gridDone", { done, count: total })}</span>
+          <Button
+            size="s"
+            icon={ImageDown}
+            busy={isSaving}
+            disabled={isEmpty}
+            onClick={() => void save()}
+          >
+            {t("library.grid.save")}
+          </Button>
           <Slider
             className={styles.size}
             label={t("sweeps.gridSize")}
@@ -106,6 +140,49 @@ function Nothing({ loaded, reload }: { readonly loaded: Loaded; readonly reload:
     );
   }
   return <EmptyState icon={Grid3x3} title={t("sweeps.gridGone")} />;
+}
+
+/** Pixels of a cell's side in an image of the grid: as large as its images, within what is sent. */
+const LARGEST_CELL = 1024;
+const LEAST_CELL = 256;
+/** Of the whole image. */
+const LARGEST_SIDE = 16_000;
+/** Characters that a label may have. */
+const LONGEST_LABEL = 500;
+
+function isDrawn({ media_type }: ArtifactEntry): boolean {
+  return media_type.startsWith("image/");
+}
+
+/** What the server draws: the grid of one layer, with the values that its rows and columns are of. */
+function gridRequest(
+  grid: Grid,
+  cells: ReadonlyMap<string, Cell>,
+  layer: number | null,
+  title: string,
+) {
+  const [x, y, z] = grid.axes;
+  const columns = x?.labels ?? [];
+  const rows = y?.labels ?? [""];
+  const imageAt = (column: number, row: number) => {
+    const place: Place = [column, ...(y ? [row] : []), ...(layer === null ? [] : [layer])];
+    return cells.get(placeKey(place))?.files.find(isDrawn) ?? null;
+  };
+  const images = rows.map((_, row) => columns.map((__, column) => imageAt(column, row)));
+  const sides = images.flat().map((image) => Math.max(image?.width ?? 0, image?.height ?? 0));
+  const room = Math.floor(LARGEST_SIDE / Math.max(1, columns.length, rows.length));
+  const cell = Math.min(LARGEST_CELL, room, Math.max(LEAST_CELL, ...sides));
+  const labeled = (target: string | undefined, label: string) =>
+    target === undefined ? "" : `${target} = ${label}`.slice(0, LONGEST_LABEL);
+  const third = z && layer !== null ? [labeled(z.target, z.labels[layer] ?? "")] : [];
+  return {
+    rows: images.map((line) => line.map((image) => image?.digest ?? null)),
+    column_labels: columns.map((label) => labeled(x?.target, label)),
+    row_labels: y ? y.labels.map((label) => labeled(y.target, label)) : [],
+    title: [...(title === "" ? [] : [title]), ...third].join(" · ").slice(0, LONGEST_LABEL),
+    cell,
+    format: "png" as const,
+  };
 }
 
 interface SheetProps {
@@ -193,6 +270,11 @@ function CellView({ cell, values, size, onClose }: CellProps) {
       label: t("sweeps.view"),
       icon: Eye,
       run: () => useUi.getState().openDialog("viewer", { artifact, list: cell.files }),
+    },
+    {
+      label: t("library.takeValues"),
+      icon: SlidersHorizontal,
+      run: () => void takeValues(artifact).then((isDone) => isDone && onClose()),
     },
     "separator",
     ...resultItems(artifact, { before: onClose }),

@@ -17,7 +17,7 @@ const VIEWS: Partial<Record<ViewKind, ReturnType<typeof lazyPart<ViewProps>>>> =
   text: lazyPart<ViewProps>(() => import("./TextFile")),
 };
 
-export function FileView({ artifact, onSize }: ViewProps) {
+export function FileView({ artifact, onSize, onLeave }: ViewProps) {
   const View = VIEWS[viewKind(artifact)];
   if (View === undefined) {
     return (
@@ -34,7 +34,7 @@ export function FileView({ artifact, onSize }: ViewProps) {
         </div>
       }
     >
-      <View key={artifact.digest} artifact={artifact} onSize={onSize} />
+      <View key={artifact.digest} artifact={artifact} onSize={onSize} onLeave={onLeave} />
     </Suspense>
   );
 }

@@ -27,6 +27,14 @@ export function viewKind({ name, kind, media_type }: Named): ViewKind {
   return media_type.startsWith("text/plain") ? "text" : "none";
 }
 
+/** Pixels across and down, "1024 × 1024"; null of what has no size. */
+export function sizeText({
+  width,
+  height,
+}: Pick<ArtifactEntry, "width" | "height">): string | null {
+  return width && height ? `${width} × ${height}` : null;
+}
+
 /** What follows the last dot, in small letters. */
 export function suffixOf(name: string): string {
   return /\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? "";

@@ -1,5 +1,16 @@
 /** The pictures as a grid under their days, walked by keyboard; only what is seen is made. */
-import { Check, Grid3x3 } from "lucide-react";
+import {
+  Check,
+  Grid3x3,
+  LayoutGrid,
+  RotateCcw,
+  SlidersHorizontal,
+  Star,
+  StickyNote,
+  Table2,
+  Tags,
+  Trash2,
+} from "lucide-react";
 import {
   type KeyboardEvent,
   type MouseEvent,
@@ -15,16 +26,23 @@ import { begin, end } from "@/components/results/dragging";
 import { isReadable } from "@/components/results/kinds";
 import { ResultButton } from "@/components/results/ResultButton";
 import { act, resultItems } from "@/components/results/resultItems";
+import { takeValues } from "@/components/results/values";
 import { ContextMenu, type MenuEntry, tip } from "@/components/ui";
+import { sizeText } from "@/components/viewers/kinds";
 import { t } from "@/i18n";
 import { dayLabel, dayOf, fullMoment } from "@/i18n/format";
+import { isRows } from "@/model/sweeps";
+import { markedResults, useGallery } from "@/store/gallery";
+import { mark, restore, trash } from "@/store/library";
+import { notifyFault } from "@/store/notices";
 import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import { GridCell, GridRow } from "../lib/grid";
 import { useVirtualRows } from "../lib/useVirtualRows";
-import { copyPicture, download, keyOf, openWorkflow, removeAll } from "./actions";
+import { boardItems, copyPicture, download, keyOf, openWorkflow, removeAll } from "./actions";
 import styles from "./GalleryGrid.module.css";
 import { gridRows, movedInGrid, rowOfItem } from "./grid";
+import { STARS } from "./Stars";
 import { Thumbnail } from "./Thumbnail";
 
 const GAP = 8;
@@ -34,12 +52,13 @@ interface Props {
   readonly items: readonly ArtifactEntry[];
   /** Pixels of a picture's side. */
   readonly size: number;
-  readonly marked: ReadonlySet<string>;
-  readonly onMark: (marked: ReadonlySet<string>) => void;
   readonly onEnd: () => void;
 }
 
-export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
+export function GalleryGrid({ items, size, onEnd }: Props) {
+  const marked = useGallery((gallery) => gallery.marked);
+  const isTrash = useGallery((gallery) => gallery.isTrash);
+  const { mark: onMark } = useGallery.getState();
   const [width, setWidth] = useState(800);
   const [activeKey, setActiveKey] = useState<string | null>(null);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
@@ -94,24 +113,24 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
     setAim({ key });
   };
   const range = (from: number, to: number) =>
-    items.slice(Math.min(from, to), Math.max(from, to) + 1).map(keyOf);
+    items.slice(Math.min(from, to), Math.max(from, to) + 1).map(({ digest }) => digest);
   const toggle = (index: number) => {
     const item = items[index];
     if (item === undefined) return;
     anchor.current = index;
     const next = new Set(marked);
-    if (!next.delete(keyOf(item))) next.add(keyOf(item));
+    if (!next.delete(item.digest)) next.add(item.digest);
     onMark(next);
   };
   /** Those that are marked, if the active one is among them; else that one alone. */
   const meant = (): readonly ArtifactEntry[] => {
     const item = items[active];
     if (item === undefined) return [];
-    return marked.has(keyOf(item)) ? items.filter((each) => marked.has(keyOf(each))) : [item];
+    return marked.has(item.digest) ? markedResults({ items, marked }) : [item];
   };
-  const removeMeant = async () => {
-    const gone = await removeAll(meant());
-    if (gone.length > 0) onMark(new Set());
+  /** Into the trash; from there, or if it is wanted so, for good. */
+  const removeMeant = async (forGood = isTrash) => {
+    const gone = forGood ? await removeAll(meant()) : await trash(meant());
     if (useUi.getState().dialog !== null) return;
     // The next one that is left; at the end, the one before.
     const isLeft = (item: ArtifactEntry) => !gone.includes(item);
@@ -126,17 +145,20 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
   const onKeyDown = (event: KeyboardEvent) => {
     const to = event.altKey ? null : movedInGrid(rows, active, event.key, items.length);
     if (to !== null) {
-      if (event.shiftKey) onMark(new Set([...marked, ...range(anchor.current, to)]));
+      if (event.shiftKey) onMark([...marked, ...range(anchor.current, to)]);
       else anchor.current = to;
       if (items[to]) goTo(items[to]);
-    } else if (event.key === "a" && (event.ctrlKey || event.metaKey))
-      onMark(new Set(items.map(keyOf)));
+    } else if (event.key === "a" && (event.ctrlKey || event.metaKey)) void markAll();
     // Ctrl+Enter runs the workflow here, too.
     else if (event.ctrlKey || event.metaKey || event.altKey) return;
     else if (event.key === "Enter") open(active);
     else if (event.key === " ") toggle(active);
-    else if (event.key === "Delete" || event.key === "Backspace") void removeMeant();
-    else if (event.key === "Escape" && marked.size > 0) onMark(new Set());
+    else if (event.key === "Delete" || event.key === "Backspace")
+      void removeMeant(isTrash || event.shiftKey);
+    else if (event.key === "Escape" && marked.size > 0) onMark([]);
+    else if (/^[0-5]$/.test(event.key)) void mark(meant(), { stars: Number(event.key) });
+    else if (event.key === "t") organize(meant());
+    else if (event.key === "v" && items[active]) void takeValues(items[active]);
     else if (event.key === "c" && marked.size > 1) open(active, true);
     else if (event.key === "d") download(meant());
     else if (event.key === "o" && items[active]) void openWorkflow(items[active]);
@@ -149,7 +171,7 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
     const item = items[index];
     if (item === undefined) return;
     setActiveKey(keyOf(item));
-    if (event.shiftKey) onMark(new Set([...marked, ...range(anchor.current, index)]));
+    if (event.shiftKey) onMark([...marked, ...range(anchor.current, index)]);
     else if (event.ctrlKey || event.metaKey) toggle(index);
     else open(index);
   };
@@ -197,7 +219,7 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
                   index={row.from + offset}
                   size={cell}
                   isActive={row.from + offset === active}
-                  isMarked={marked.has(keyOf(item))}
+                  isMarked={marked.has(item.digest)}
                   onClick={onClick}
                   onToggle={toggle}
                   onFocus={() => setActiveKey(keyOf(item))}
@@ -218,11 +240,10 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
         items={
           menu === null
             ? []
-            : entries(
-                meant(),
-                () => open(active),
-                () => void removeMeant(),
-              )
+            : entries(meant(), isTrash, {
+                open: () => open(active),
+                remove: (forGood) => void removeMeant(forGood),
+              })
         }
       />
     </div>
@@ -244,6 +265,7 @@ function useSweepsOf(items: readonly ArtifactEntry[]): ReadonlyMap<string, strin
 
 /** What a sweep varied, as the name of one of its jobs tells, and the way to its grid. */
 function SweepName({ sweep, job }: { readonly sweep: string; readonly job: string }) {
+  if (isRows(sweep)) return <TableName group={sweep} job={job} />;
   const [, ...values] = job.split(" · ");
   const targets = values.map((value) => value.split(" = ")[0] ?? "").filter(Boolean);
   const name =
@@ -259,6 +281,21 @@ function SweepName({ sweep, job }: { readonly sweep: string; readonly job: strin
     >
       <Grid3x3 aria-hidden size={13} />
       {name}
+    </button>
+  );
+}
+
+/** A table whose rows gave the results, and the way to all of them. */
+function TableName({ group, job }: { readonly group: string; readonly job: string }) {
+  return (
+    <button
+      type="button"
+      className={styles.sweep}
+      {...tip(t("library.rows.showAll"))}
+      onClick={() => void useGallery.getState().search(group)}
+    >
+      <Table2 aria-hidden size={13} />
+      {t("library.rows.group", { name: job })}
     </button>
   );
 }
@@ -291,10 +328,11 @@ const Cell = memo(function Cell(props: CellProps) {
         props.onMenu(event);
       }}
       draggable
-      onDragStart={(event) => begin(event, item)}
+      onDragStart={(event) => begin(event, item, draggedWith(item))}
       onDragEnd={end}
     >
       <Thumbnail artifact={item} size={thumbnailSize(size)} />
+      <Noted item={item} size={size} />
       <span className={styles.caption}>
         {item.name} {/* Of a sweep, it tells which value made it. */}
         {item.job_name && <small>{item.job_name}</small>}
@@ -322,11 +360,45 @@ const Cell = memo(function Cell(props: CellProps) {
   );
 });
 
+/** All that are marked, if it is one of them. */
+function draggedWith(item: ArtifactEntry): readonly ArtifactEntry[] {
+  const { items, marked } = useGallery.getState();
+  return marked.has(item.digest) ? markedResults({ items, marked }) : [item];
+}
+
+/** Pixels below which there is no room for the size of an image beside its stars. */
+const ROOM_FOR_SIZE = 112;
+
+/** What is noted of it, and its size, at its lower edge; its name says the same. */
+function Noted({ item, size }: { readonly item: ArtifactEntry; readonly size: number }) {
+  const pixels = size < ROOM_FOR_SIZE ? null : sizeText(item);
+  const { stars, tags, note } = item;
+  if (pixels === null && stars === 0 && tags.length === 0 && note === null) return null;
+  return (
+    <span className={styles.noted}>
+      {stars > 0 && (
+        <span className={styles.starred} data-text={stars}>
+          <Star aria-hidden size={11} />
+        </span>
+      )}
+      {tags.length > 0 && <Tags aria-hidden size={12} />}
+      {note !== null && <StickyNote aria-hidden size={12} />}
+      {pixels !== null && <span className={styles.pixels} data-text={pixels} />}
+    </span>
+  );
+}
+
+function organize(artifacts: readonly ArtifactEntry[]): void {
+  if (artifacts.length > 0) useUi.getState().openDialog("organize", { artifacts });
+}
+
 /** It begins with what is written on it, by which people call it who speak to the page. */
 function labelOf(item: ArtifactEntry): string {
   const count = item.jobs > 1 ? `×${item.jobs}` : "";
   const caption = [item.name, item.job_name, count].filter(Boolean).join(" ");
-  return [caption, fullMoment(item.created), jobsOf(item)].filter(Boolean).join(", ");
+  const stars = item.stars > 0 ? t("library.starCount", { count: item.stars }) : "";
+  const noted = [sizeText(item), stars, ...item.tags];
+  return [caption, fullMoment(item.created), jobsOf(item), ...noted].filter(Boolean).join(", ");
 }
 
 /** How many jobs gave it; nothing if it was only one. */
@@ -350,10 +422,23 @@ function further(artifact: ArtifactEntry): readonly MenuEntry[] {
   return use === undefined ? [] : [{ ...use, keys: "u" }, ...others, "separator"];
 }
 
+async function markAll(): Promise<void> {
+  try {
+    await useGallery.getState().markAll();
+  } catch (fault) {
+    notifyFault(fault, { key: "gallery-more" });
+  }
+}
+
+interface Doing {
+  readonly open: () => void;
+  readonly remove: (forGood: boolean) => void;
+}
+
 function entries(
   items: readonly ArtifactEntry[],
-  open: () => void,
-  remove: () => void,
+  isTrash: boolean,
+  { open, remove }: Doing,
 ): readonly MenuEntry[] {
   const [first, second] = items;
   if (first === undefined) return [];
@@ -373,14 +458,66 @@ function entries(
       disabled: !isOne,
       run: () => void openWorkflow(first),
     },
+    {
+      label: t("library.takeValues"),
+      icon: SlidersHorizontal,
+      keys: "v",
+      disabled: !isOne,
+      run: () => void takeValues(first),
+    },
     "separator",
     ...(isOne ? further(first) : []),
+    ...(isTrash ? [] : marking(items)),
     {
       label: t("panels.gallery.copy"),
       disabled: !isOne || !first.media_type.startsWith("image/"),
       run: () => void copyPicture(first),
     },
     { label: t("panels.gallery.download"), keys: "d", run: () => download(items) },
-    { label: t("panels.gallery.delete"), keys: "Delete", danger: true, run: remove },
+    ...(isTrash
+      ? [
+          { label: t("library.restore"), icon: RotateCcw, run: () => void restore(items) },
+          {
+            label: t("library.deleteForGood"),
+            icon: Trash2,
+            keys: "Delete",
+            danger: true,
+            run: () => remove(true),
+          },
+        ]
+      : [
+          {
+            label: t("library.toTrash"),
+            icon: Trash2,
+            keys: "Delete",
+            run: () => remove(false),
+          },
+          {
+            label: t("library.deleteForGood"),
+            keys: "shift+delete",
+            danger: true,
+            run: () => remove(true),
+          },
+        ]),
+  ];
+}
+
+/** What can be noted of results. */
+function marking(items: readonly ArtifactEntry[]): readonly MenuEntry[] {
+  const isAll = (stars: number) => items.every((item) => item.stars === stars);
+  return [
+    {
+      label: t("library.stars"),
+      icon: Star,
+      items: [0, ...STARS].map((stars) => ({
+        label: stars === 0 ? t("library.noStars") : "★".repeat(stars),
+        keys: String(stars),
+        checked: isAll(stars),
+        run: () => void mark(items, { stars }),
+      })),
+    },
+    { label: t("library.tags"), icon: Tags, keys: "t", run: () => organize(items) },
+    { label: t("library.toBoard"), icon: LayoutGrid, items: boardItems(items) },
+    "separator",
   ];
 }

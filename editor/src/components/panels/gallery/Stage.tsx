@@ -24,12 +24,14 @@ interface Props {
   /** What it is compared with. */
   readonly other: ArtifactEntry | null;
   readonly mode: CompareMode;
+  /** What it is in closes, as what is done with a file shows something else. */
+  readonly onLeave?: (() => void) | undefined;
 }
 
-export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
+export function Stage({ zoom, artifact, size, onSize, other, mode, onLeave }: Props) {
   const [place, setPlace] = useState(50);
   if (!isZoomed(artifact) || (other !== null && !isZoomed(other))) {
-    return <Views artifact={artifact} onSize={onSize} other={other} />;
+    return <Views artifact={artifact} onSize={onSize} other={other} onLeave={onLeave} />;
   }
   if (other === null) {
     return (
@@ -138,11 +140,13 @@ export function isZoomed(artifact: ArtifactEntry): boolean {
 }
 
 /** Files in the viewers of their kinds, side by side if there are two. */
-function Views({ artifact, onSize, other }: Pick<Props, "artifact" | "onSize" | "other">) {
+type ViewsProps = Pick<Props, "artifact" | "onSize" | "other" | "onLeave">;
+
+function Views({ artifact, onSize, other, onLeave }: ViewsProps) {
   if (other === null) {
     return (
       <div className={styles.view}>
-        <FileView artifact={artifact} onSize={onSize} />
+        <FileView artifact={artifact} onSize={onSize} onLeave={onLeave} />
       </div>
     );
   }
@@ -150,7 +154,7 @@ function Views({ artifact, onSize, other }: Pick<Props, "artifact" | "onSize" | 
     <div className={styles.beside}>
       {[artifact, other].map((each, at) => (
         <figure key={at} className={styles.view}>
-          <FileView artifact={each} onSize={at === 0 ? onSize : undefined} />
+          <FileView artifact={each} onSize={at === 0 ? onSize : undefined} onLeave={onLeave} />
           <figcaption>{each.name}</figcaption>
         </figure>
       ))}

@@ -96,12 +96,7 @@ export function ViewerBar(props: Props) {
         keys="d"
         onClick={() => download([artifact])}
       />
-      <IconButton
-        icon={Trash2}
-        label={t("panels.gallery.delete")}
-        keys="Delete"
-        onClick={onRemove}
-      />
+      <IconButton icon={Trash2} label={t("library.toTrash")} keys="Delete" onClick={onRemove} />
       <IconButton
         icon={Info}
         label={t("panels.viewer.facts")}
@@ -125,7 +120,7 @@ function ZoomButtons({ zoom }: { readonly zoom: Zoom }) {
       <button
         type="button"
         className={styles.scale}
-        {...tip(t("panels.viewer.actual"), "1")}
+        {...tip(t("panels.viewer.actual"), "z")}
         onClick={zoom.actual}
       >
         {Math.round(zoom.view.scale * 100)} %
@@ -136,7 +131,7 @@ function ZoomButtons({ zoom }: { readonly zoom: Zoom }) {
         keys="+"
         onClick={() => zoom.step(1)}
       />
-      <IconButton icon={Maximize} label={t("panels.viewer.fit")} keys="0" onClick={zoom.fit} />
+      <IconButton icon={Maximize} label={t("panels.viewer.fit")} keys="f" onClick={zoom.fit} />
       <span className={styles.gap} />
     </>
   );

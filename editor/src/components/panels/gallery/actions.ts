@@ -1,11 +1,13 @@
 /** What can be done with the files that jobs gave; faults are told, never thrown. */
 import { artifactAddress } from "@/api/client";
-import type { ArtifactEntry } from "@/api/schema";
+import type { ArtifactEntry, Board } from "@/api/schema";
+import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import { useDocuments } from "@/store/documents";
 import { useGallery, workflowOf } from "@/store/gallery";
+import { clearTrash, dropBoard, mark, nameBoard, newBoard, useLibrary } from "@/store/library";
 import { notify, notifyFault } from "@/store/notices";
-import { confirm } from "@/store/ui";
+import { askText, confirm } from "@/store/ui";
 
 /** One that can be told from all others: a job may give the same bytes twice. */
 export function keyOf(artifact: ArtifactEntry): string {
@@ -34,7 +36,7 @@ export function download(artifacts: readonly ArtifactEntry[]): void {
   }
 }
 
-/** Delete after asking; gives those that are gone. */
+/** Delete for good after asking; gives those that are gone. */
 export async function removeAll(
   artifacts: readonly ArtifactEntry[],
 ): Promise<readonly ArtifactEntry[]> {
@@ -78,4 +80,87 @@ export async function copyPicture(artifact: ArtifactEntry): Promise<void> {
       detail: t("panels.gallery.fault.copyMend"),
     });
   }
+}
+
+// The trash
+
+/** Delete for good what is in the trash, after asking. */
+export async function emptyTrash(): Promise<void> {
+  const isSure = await confirm({
+    title: t("library.emptyTitle"),
+    detail: t("library.emptyDetail"),
+    confirm: t("library.emptyTrash"),
+    danger: true,
+  });
+  if (isSure) await clearTrash();
+}
+
+// Boards
+
+const LONGEST_NAME = 100;
+
+/** What is wrong with the name of a board; null for one that can be had. */
+function nameFault(name: string, besides: string | null): string | null {
+  if (name === "") return t("library.nameNeeded");
+  if (name.length > LONGEST_NAME) return t("library.nameTooLong", { most: LONGEST_NAME });
+  const { boards } = useLibrary.getState();
+  const isTaken = boards.some((board) => board.name === name && board.id !== besides);
+  return isTaken ? t("library.nameTaken") : null;
+}
+
+function askName(title: string, confirmed: string, board: Board | null) {
+  return askText({
+    title,
+    confirm: confirmed,
+    text: {
+      label: t("library.boardName"),
+      value: board?.name ?? "",
+      check: (name) => nameFault(name, board?.id ?? null),
+    },
+  });
+}
+
+/** A board whose name is asked for, with some results on it. */
+export async function askNewBoard(artifacts: readonly ArtifactEntry[]): Promise<void> {
+  const name = await askName(t("library.newBoard"), t("library.create"), null);
+  if (name === null) return;
+  const board = await newBoard(name);
+  if (board !== null && artifacts.length > 0) await mark(artifacts, { board: board.id });
+}
+
+export async function renameBoard(board: Board): Promise<void> {
+  const name = await askName(t("library.renameTitle"), t("library.rename"), board);
+  if (name !== null && name !== board.name) await nameBoard(board.id, name);
+}
+
+export async function deleteBoard(board: Board): Promise<void> {
+  const isSure = await confirm({
+    title: t("library.deleteBoardTitle", { name: board.name }),
+    detail: t("library.deleteBoardDetail"),
+    confirm: t("library.deleteBoard"),
+    danger: true,
+  });
+  if (isSure) await dropBoard(board.id);
+}
+
+/** The boards that results can be put on, as entries of a menu. */
+export function boardItems(artifacts: readonly ArtifactEntry[]): readonly MenuEntry[] {
+  const { boards } = useLibrary.getState();
+  const [first] = artifacts;
+  const isOn = (board: string | null) =>
+    first !== undefined && artifacts.every((each) => each.board === board);
+  return [
+    ...boards.map(({ id, name }) => ({
+      label: name,
+      checked: isOn(id),
+      run: () => void mark(artifacts, { board: id }),
+    })),
+    {
+      label: t("library.noBoard"),
+      checked: isOn(null),
+      run: () => void mark(artifacts, { board: null }),
+    },
+    "separator",
+    { label: t("library.newBoard"), run: () => void askNewBoard(artifacts) },
+  ];
 }

@@ -1,14 +1,15 @@
 /** Which of several files is seen, and which one it is compared with. */
 import { useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
-import { keyOf, removeAll } from "./actions";
+import { trash } from "@/store/library";
+import { keyOf } from "./actions";
 
 interface Options {
   readonly list: readonly ArtifactEntry[];
   readonly artifact: ArtifactEntry;
   /** Begin by comparing it with the next one. */
   readonly compare: boolean;
-  /** The last one was deleted. */
+  /** The last one was put into the trash. */
   readonly onEmpty: () => void;
 }
 
@@ -40,7 +41,7 @@ export function useViewed({ list, artifact, compare, onEmpty }: Options) {
 
   const remove = async () => {
     if (shown === undefined) return;
-    const gone = await removeAll([shown]);
+    const gone = await trash([shown]);
     if (gone.length === 0) return;
     const left = items.filter((item) => !gone.includes(item));
     if (left.length === 0) return onEmpty();

@@ -1,8 +1,9 @@
 /** A video played, and looked through frame by frame. */
-import { Maximize, Repeat, Volume2, VolumeX } from "lucide-react";
+import { Maximize, Repeat, SquareArrowOutUpRight, Volume2, VolumeX } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { thumbnailAddress } from "@/api/client";
-import { IconButton, Select } from "@/components/ui";
+import { frameItems } from "@/components/results/frames";
+import { IconButton, MenuButton, Select } from "@/components/ui";
 import { t } from "@/i18n";
 import { FrameSteps, stepKeys, takeKey } from "../FrameSteps";
 import { clock, SPEEDS, speedOptions } from "../playing";
@@ -12,7 +13,7 @@ import { Unshown } from "../Waiting";
 import { useFrames } from "./useFrames";
 import styles from "./VideoPlayer.module.css";
 
-export default function VideoPlayer({ artifact, onSize }: ViewProps) {
+export default function VideoPlayer({ artifact, onSize, onLeave }: ViewProps) {
   const video = useRef<HTMLVideoElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const [seconds, setSeconds] = useState(0);
@@ -100,6 +101,16 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
             </span>
           )}
         </FrameSteps>
+        <MenuButton
+          icon={SquareArrowOutUpRight}
+          label={t("library.frame.use")}
+          align="end"
+          items={() =>
+            frameItems(artifact, () => (rate === null ? { time } : { index: frame }), {
+              before: onLeave,
+            })
+          }
+        />
         <IconButton
           icon={Repeat}
           label={t("viewers.loop")}
