@@ -72,8 +72,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "list": "List the models, and where to put more.",
         "search": "Search Hugging Face and Civitai for models.",
         "add": "Download models from Hugging Face, Civitai or any address.",
-        "starter": "List well-known models to start with: license, size, and whether this machine "
-        "has room.",
+        "starter": "List well-known models to start with, and which of them fit this machine.",
         "downloads": "List, pause, continue or cancel downloads, also those of a running server.",
         "info": "Show what is known about a model, here or at its source.",
         "verify": "Read models and compare them with the digests of their sources.",

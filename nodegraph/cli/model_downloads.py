@@ -132,7 +132,7 @@ def starter(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """List well-known models to start with: license, size, and whether this machine has room.
+    """List well-known models to start with, and which of them fit this machine.
 
     The first column is what `nodegraph models add` takes. Sizes are rounded; `add --dry-run`
     asks the source for the exact ones. The setting `model_catalogue` replaces the list.

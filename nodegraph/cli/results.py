@@ -40,7 +40,8 @@ ResultsArgument = Annotated[
 FindOption = Annotated[
     str | None,
     typer.Option(
-        metavar="TEXT", help="All results that this finds, such as 'red cat model:sdxl stars:3'."
+        metavar="TEXT",
+        help="All results that this finds, such as 'red cat stars:3'.",
     ),
 ]
 

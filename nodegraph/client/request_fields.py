@@ -165,7 +165,7 @@ class ArtifactFilter(TypedDict, total=False):
         kind: Only files of this kind, for example ``image``.
         text: Words that must all occur in the file's name, its node's name, its tags or note, or
             the name, tags, texts and parameters of its job. It may contain terms, such as
-            ``model:sdxl stars:3 size:512x512``.
+            ``model:dreamshaper stars:3 size:512x512``.
         created_after, created_before: Unix times; only the first is included.
         distinct: Only the newest of several files with the same bytes.
         stars: At least so many.

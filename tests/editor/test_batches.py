@@ -158,6 +158,22 @@ def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: 
     expect(grid.get_by_text("4 of 4 done")).to_be_visible()
     bring_axe(small)
     check(small, "the grid")
+    # The whole grid is one image.
+    with small.page.expect_download() as saved:
+        grid.get_by_role("button", name="Save as image").click()
+    assert saved.value.suggested_filename == "Prompted.png"
+    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+    # A cell's values go into the open workflow, and one step takes them back.
+    tabs = small.tabs.count()
+    cell.click(button="right")
+    small.page.get_by_role("menuitem", name="Use its values here").click()
+    expect(grid).to_have_count(0)
+    expect(small.field("sample", "Cfg")).to_have_value("4")
+    expect(small.field("sample", "Steps")).to_have_value("2")
+    expect(small.tabs).to_have_count(tabs)
+    expect(small.notice(re.compile("taken into the workflow"))).to_be_visible()
+    small.show("Results").get_by_role("button", name="Sweep of sample.steps × sample.cfg").click()
+    expect_picture(cell.locator("img"))
     cell.click()
     expect(grid).to_have_count(0)
     expect(small.field("sample", "Steps")).to_have_value("2")

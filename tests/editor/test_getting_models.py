@@ -194,7 +194,7 @@ def test_a_download_is_followed_held_and_survives_a_reload(
     editor.reload()
     expect(running).to_be_visible()
     running.click()
-    card = panel.get_by_role("region", name="Downloads").get_by_role("listitem")
+    card = panel.get_by_role("listitem").filter(has_text="Portraits")
     expect(card).to_contain_text(" of ")
     card.get_by_role("button", name="Pause the download of portraits").click()
     expect(card).to_contain_text("Paused")
@@ -234,7 +234,7 @@ def test_a_model_without_a_source_says_so(new_browser: NewBrowser, server: Serve
     editor = new_browser(server).open_link(text_to_image())
     editor.open_workflow(workflow)
     row = editor.dialog("What is missing").get_by_role("listitem")
-    expect(row).to_contain_text("the workflow does not state where to get it")
+    expect(row).to_contain_text("The workflow does not state where to get it")
     expect(row.get_by_role("link", name="Search on Hugging Face")).to_be_visible()
 
 

@@ -243,3 +243,13 @@ def test_the_editor_that_is_there_needs_nothing_that_its_policy_forbids(server: 
     assert all('src="./assets/' in script and script.endswith(">") for script in scripts)
     for part in page.split('"./assets/')[1:]:
         assert got(server, f"/assets/{part.partition(chr(34))[0]}").status_code == 200
+
+
+def test_the_page_is_told_what_it_opens_with(
+    server: Hosted, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(__file__).parents[2] / "editor" / "index.html"
+    built.joinpath("index.html").write_bytes(source.read_bytes())
+    for start in ("editor", "generate"):
+        monkeypatch.setattr(server.services, "editor", Editor(built, start_page=start))
+        assert f'<meta name="start-page" content="{start}"' in got(server, "/").text

@@ -45,7 +45,7 @@ import type {
   ServerSettings,
   SettingsChange,
   SystemEntry,
-  TagList,
+  TagCounts,
   TemplateList,
   UploadEntry,
   UploadList,
@@ -355,7 +355,7 @@ export function emptyTrash(): Promise<unknown> {
 }
 
 /** The tags in use, and how many results have each. */
-export function listTags({ signal }: Abortable = {}): Promise<TagList> {
+export function listTags({ signal }: Abortable = {}): Promise<TagCounts> {
   return request("GET", "/library/tags", { signal });
 }
 

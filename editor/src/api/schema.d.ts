@@ -385,6 +385,27 @@ export interface Finding {
   hint?: string | null;
 }
 
+/** A frame of a video: its time, or its number. */
+export interface FrameRequest {
+  /** Seconds from the beginning. */
+  time?: number | null;
+  /** Number of the frame, from 0. */
+  index?: number | null;
+}
+
+/** Images that are combined in rows and columns. */
+export interface GridRequest {
+  /** Digests of artifacts, row by row; null for an empty cell. */
+  rows: ((string | null)[])[];
+  column_labels?: string[];
+  row_labels?: string[];
+  title?: string;
+  /** Side of the square that each image fits into, in pixels. Default: `512`. */
+  cell?: number;
+  /** Default: `"png"`. */
+  format?: "png" | "webp" | "jpeg";
+}
+
 /** A ComfyUI workflow, or the metadata of an image or video with the settings of a tool. */
 export interface ImportWish {
   /** Content of the file: the API format, or the UI format of version 0.4 or 1.0. */
@@ -1166,7 +1187,7 @@ export interface Refreshed {
 }
 
 /** The number of results that the request took out of the trash. */
-export interface Restored {
+export interface RestoredResults {
   restored: number;
 }
 
@@ -1222,7 +1243,7 @@ export interface RowsWish {
   /**
    * The text of a CSV file with column names, or of a file with a JSON object per line; or the
    * objects themselves. Columns are parameters of the workflow, or inputs such as `sampler.seed`.
-   * An empty cell or null leaves the value of the workflow.
+   * An empty cell or null leaves the workflow's value.
    */
   rows: string | (Record<string, unknown>)[];
 }
@@ -1333,6 +1354,8 @@ export interface ScriptWish {
  * ``worker``, or one for each of `devices`.
  * root_path: Path below which a proxy serves the server, such as ``/studio``. The proxy may
  * remove the path from requests or not.
+ * start_page: What the address ``/`` opens: ``editor``, or ``generate`` for the page without a
+ * graph. Each browser may choose otherwise.
  * allowed_hosts: Host names of the server in addition to loopback names, for example those of
  * a reverse proxy. If there are any, a token is needed, too.
  * allowed_origins: Other sites that may use it, such as ``https://studio.example``.
@@ -1372,6 +1395,7 @@ export interface ServerSettings {
   cluster_idle_seconds: number;
   cluster_kinds: Record<string, ClusterKind>;
   root_path: string;
+  start_page: "editor" | "generate";
   allowed_hosts: string[];
   allowed_origins: string[];
   trusted_proxies: string[];
@@ -1467,6 +1491,18 @@ export interface StateCounts {
   held: number;
 }
 
+/** Pieces of text around the prompts. ``{prompt}`` in them stands for the prompt. */
+export interface StyleEntry {
+  name: string;
+  prompt?: string;
+  negative_prompt?: string;
+}
+
+/** Styles in their order. */
+export interface Styles {
+  items: StyleEntry[];
+}
+
 /** The server and the machine that it runs on. */
 export interface SystemEntry {
   /** Version of nodegraph. */
@@ -1501,8 +1537,23 @@ export interface TagCount {
 }
 
 /** All tags, in alphabetical order. */
-export interface TagList {
+export interface TagCounts {
   items: TagCount[];
+}
+
+/** A list of tags that prompts are completed with. */
+export interface TagListEntry {
+  name: string;
+  /** Number of tags. */
+  tags: number;
+  /** Size of the CSV. */
+  bytes: number;
+  href: string;
+}
+
+/** Tag lists, sorted by name. */
+export interface TagLists {
+  items: TagListEntry[];
 }
 
 /** A workflow that ships with the server, as a starting point. */
@@ -1554,7 +1605,7 @@ export interface Translated {
 }
 
 /** The number of results that the request put into the trash. */
-export interface Trashed {
+export interface TrashedResults {
   trashed: number;
 }
 

@@ -11,7 +11,9 @@ import type { DownloadRequest, ModelDownloadEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { useCatalogue } from "./catalogue";
 import { socket } from "./connection";
+import { useModels } from "./models";
 import { faultText, notify, notifyFault } from "./notices";
+import { useUi } from "./ui";
 
 export interface Downloads {
   /** The newest first. */
@@ -163,5 +165,14 @@ function plainNumbers(told: Told): Partial<ModelDownloadEntry> {
 }
 
 function tellFinished({ name }: ModelDownloadEntry): void {
-  notify({ kind: "success", title: t("models.downloaded", { name }), key: `download:${name}` });
+  const show = () => {
+    useModels.getState().show(name);
+    useUi.getState().showPanel("left", "models");
+  };
+  notify({
+    kind: "success",
+    title: t("models.downloaded", { name }),
+    action: { label: t("models.showDetails"), run: show },
+    key: `download:${name}`,
+  });
 }

@@ -19,7 +19,7 @@ from nodegraph.interop.image_metadata.generation import (
     HiresPass,
     ModelReference,
     Refiner,
-    Variation,
+    SeedVariation,
     parse_hashes,
     parse_json,
     parse_size,
@@ -320,7 +320,7 @@ def _read_noise(generation: Generation, fields: Fields) -> None:
     seed = fields.integer(0, MAX_SEED, "Variation seed")
     strength = fields.number(0, 1, "Variation seed strength")
     if seed is not None and strength:
-        generation.variation = Variation(seed, strength)
+        generation.variation = SeedVariation(seed, strength)
     for name, option in _OPTIONS.items():
         value = fields.number(0, 1000, name)
         if value is not None:

@@ -102,7 +102,7 @@ class Refiner:
 
 
 @dataclass(frozen=True)
-class Variation:
+class SeedVariation:
     """Noise of a second seed, mixed in as A1111 does: by an angle, 0 to 1 of a quarter turn."""
 
     seed: int
@@ -202,7 +202,7 @@ class Generation:
     embeddings: list[ModelReference] = field(default_factory=list)
     hires: HiresPass | None = None
     refiner: Refiner | None = None
-    variation: Variation | None = None
+    variation: SeedVariation | None = None
     source: SourceImage | None = None
     controls: list[ControlUnit] = field(default_factory=list)
     details: list[DetailPass] = field(default_factory=list)

@@ -17,7 +17,7 @@ from nodegraph.interop.image_metadata.generation import (
     HiresPass,
     ModelReference,
     Refiner,
-    Variation,
+    SeedVariation,
     escape_markup,
     escape_words,
     parse_hashes,
@@ -303,7 +303,7 @@ def _report_swarm(generation: Generation, fields: Fields) -> None:
     seed = fields.integer(0, MAX_SEED, "variationseed")
     strength = fields.number(0, 1, "variationseedstrength")
     if seed is not None and strength:
-        generation.variation = Variation(seed, strength)
+        generation.variation = SeedVariation(seed, strength)
     fields.skip("maskimage", "maskblur", "automaticvae", "swarm_version", "images")
     fields.skip(
         "date", "generation_time", "prep_time", "batchsize", "donotsave", "outputintermediateimages"

@@ -100,8 +100,10 @@ class PromptLists:
     def tag_lists(self, client: str) -> Sequence[TagList]:
         """Return the tag lists of a client, sorted by name."""
         names = self._folder.names(_key(client), _TAGS)
-        found = (self._entry(client, name.removesuffix(".csv")) for name in names if _is_list(name))
-        return [entry for entry in found if entry is not None]
+        entries = (
+            self._entry(client, name.removesuffix(".csv")) for name in names if _is_list(name)
+        )
+        return [entry for entry in entries if entry is not None]
 
     def _entry(self, client: str, name: str) -> TagList | None:
         try:

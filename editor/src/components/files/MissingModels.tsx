@@ -6,7 +6,7 @@ import { DownloadRow } from "@/components/panels/models/DownloadRow";
 import { Gated, License } from "@/components/panels/models/License";
 import { Button, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
-import { bytes } from "@/i18n/format";
+import { bytes, problemText } from "@/i18n/format";
 import { setInput } from "@/model/edits";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -140,7 +140,9 @@ function Row({ model, places, entry, allowed, onFocus }: RowProps) {
         {there !== null && (
           <span className={styles.faint}>{t("models.thereAs", { name: there })}</span>
         )}
-        {entry?.problem && <span className={styles.bad}>{entry.problem}</span>}
+        {entry?.problem && (
+          <span className={styles.bad}>{problemText({ message: entry.problem })}</span>
+        )}
         {!canGet && there === null && download === null && <Known />}
         {refused !== undefined && (
           <span className={styles.bad} role="alert">

@@ -208,7 +208,8 @@ describe("getting models", () => {
   });
 
   it("says why a download failed, and tries it again", async () => {
-    const failed = { ...DOWNLOAD, state: "failed" as const, error: "The disk is full. Free some." };
+    const error = "The disk is full. Free some.";
+    const failed = { ...DOWNLOAD, source: "b/other", state: "failed" as const, error };
     useDownloads.setState({ items: [failed] });
     render(<ModelsPanel />);
     const list = screen.getByRole("region", { name: "Downloads" });
@@ -258,7 +259,7 @@ describe("what a workflow lacks", () => {
     render(<MissingDialog onClose={() => undefined} />);
     const all = await screen.findByRole("button", { name: "Get it (2.0 GB)" });
     expect(screen.getByText("Licenses: mit")).toBeInTheDocument();
-    expect(screen.getByText("the workflow does not state where to get it")).toBeInTheDocument();
+    expect(screen.getByText("The workflow does not state where to get it.")).toBeInTheDocument();
     await userEvent.click(all);
     const started = asked.find(({ path, method }) => method === "POST" && /downloads$/.test(path));
     expect(started?.body).toMatchObject({ source: "a/xl", name: "a.safetensors" });

@@ -26,7 +26,7 @@ _LARGEST = (1 << 64) - 1
 _TERM = re.compile(r'([A-Za-z_]+):("[^"]*"|\S*)|"([^"]*)"|(\S+)')
 _SIZE = re.compile(r"(\d{1,6})[x\N{MULTIPLICATION SIGN}*](\d{1,6})", re.IGNORECASE)
 _EXAMPLES: Mapping[str, str] = {
-    "model": "model:sdxl",
+    "model": "model:dreamshaper",
     "seed": "seed:5",
     "size": "size:512x512",
     "width": "width:512",
@@ -139,7 +139,7 @@ def fold_case(parts: Iterable[str]) -> str:
 
 
 def parse_search(text: str) -> tuple[Term, ...]:
-    """The terms of a search, such as ``red cat model:sdxl stars:3 "on a mat"``.
+    """The terms of a search, such as ``red cat model:dreamshaper stars:3 "on a mat"``.
 
     Raises:
         InvalidValue: A term has another name, or no such value.

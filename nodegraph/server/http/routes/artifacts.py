@@ -422,7 +422,7 @@ class Emptied(BaseModel):
     deleted: int = Field(examples=[12])
 
 
-class TagList(BaseModel):
+class TagCounts(BaseModel):
     """All tags, in alphabetical order."""
 
     items: list[shapes.TagCount]
@@ -495,10 +495,10 @@ async def delete_trash(services: TheServices, caller: MayRun) -> Emptied:
 
 
 @library_router.get("/tags", summary="List the tags", responses=responses(401, 403, 503))
-async def list_tags(services: TheServices, caller: MayRead) -> TagList:
+async def list_tags(services: TheServices, caller: MayRead) -> TagCounts:
     """Return the tags of the results that the caller may see."""
     counts = await services.read_queue(services.artifacts.tag_counts, caller.only_client)
-    return TagList(items=[shapes.TagCount(tag, count) for tag, count in counts])
+    return TagCounts(items=[shapes.TagCount(tag, count) for tag, count in counts])
 
 
 @library_router.get("/boards", summary="List the boards", responses=responses(401, 403, 503))

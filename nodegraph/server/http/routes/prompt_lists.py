@@ -18,6 +18,7 @@ from nodegraph.server.content.prompt_lists import (
 )
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import TooLarge
+from nodegraph.server.http.file_responses import BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.http.responses import etag, is_not_modified
@@ -29,7 +30,10 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The list as CSV.", "content": _TEXT},
     304: {"description": "The client already has it, according to `If-None-Match`."},
 }
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _TEXT}}
+_BODY: dict[str, Any] = {
+    # Stands for any type: generators leave out a body of a type they do not know.
+    "requestBody": {"required": True, "content": {"application/octet-stream": BINARY}}
+}
 
 Name = Annotated[
     str, Path(description="A valid file name on every platform.", examples=["danbooru"])

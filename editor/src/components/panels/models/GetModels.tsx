@@ -1,7 +1,7 @@
 /** Where models come from: a catalogue to start with, a search of other sites, or an address. */
 import { ArrowLeft, ArrowRight, CircleAlert, Search } from "lucide-react";
 import { type FormEvent, useEffect, useId, useState } from "react";
-import type { OfferedModelEntry, StarterModelEntry } from "@/api/schema";
+import type { ModelDownloadEntry, OfferedModelEntry, StarterModelEntry } from "@/api/schema";
 import {
   Badge,
   Button,
@@ -35,7 +35,7 @@ export function GetModels() {
       {allowed ? <SearchForm /> : <p className={styles.unallowed}>{t("models.unallowedGet")}</p>}
       <div className={styles.scroll}>
         {plan !== null && <PlanCard plan={plan} />}
-        <DownloadList allowed={allowed} />
+        <DownloadList allowed={allowed} isWhole={hasSearched} />
         {hasSearched ? <Hits /> : <Starters />}
       </div>
     </div>
@@ -102,10 +102,19 @@ function SearchForm() {
   );
 }
 
-function DownloadList({ allowed }: { readonly allowed: boolean }) {
+interface DownloadListProps {
+  readonly allowed: boolean;
+  /** Otherwise those of the catalog are left out, as their own cards show them. */
+  readonly isWhole: boolean;
+}
+
+function DownloadList({ allowed, isWhole }: DownloadListProps) {
   const items = useDownloads((state) => state.items);
+  const starters = useModelOffers((state) => state.starters);
   const id = useId();
-  const shown = items.filter(({ state }) => state !== "finished");
+  const isOnCard = ({ source }: ModelDownloadEntry) =>
+    !isWhole && (starters ?? []).some((each) => each.source === source);
+  const shown = items.filter((each) => each.state !== "finished" && !isOnCard(each));
   if (shown.length === 0) return null;
   return (
     <section aria-labelledby={id} className={styles.section}>

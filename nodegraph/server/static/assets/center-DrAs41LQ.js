@@ -1,1 +1,0 @@
-import{f as e}from"./controller-yjIZgt5V.js";import{n as t}from"./documents-ppoi0j_V.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

@@ -1,0 +1,1 @@
+function e(e){return new Promise(t=>{let n=document.createElement(`input`);n.type=`file`,n.accept=e,n.onchange=()=>t(n.files?.[0]??null),n.oncancel=()=>t(null),n.click()})}export{e as t};

@@ -1,1 +1,0 @@
-var e=[`0.1`,`0.25`,`0.5`,`1`,`1.5`,`2`,`4`];function t(){return e.map(e=>({value:e,label:`${e} ×`}))}function n(e){if(!Number.isFinite(e))return`–`;let t=Math.round(e*100);return`${Math.floor(t/6e3)}:${(t%6e3/100).toFixed(2).padStart(5,`0`)}`}export{n,t as r,e as t};

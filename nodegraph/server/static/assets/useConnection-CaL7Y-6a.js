@@ -1,1 +1,0 @@
-import{a as e,n as t}from"./connection-VtXTSqqs.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

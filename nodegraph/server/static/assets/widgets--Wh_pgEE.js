@@ -1,0 +1,1 @@
+import"./WidgetField-Bjbk2Ir9.js";import"./FileWidget-C8XJhEpX.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-S7L-7SM0.js";import"./FileWidget-Dc990TBc.js";
