@@ -24,6 +24,7 @@ from nodegraph.models.remote.guarded_http import HostRules
 from nodegraph.models.remote.hubs import ModelHubs
 from nodegraph.models.remote.manifests import check_name
 from tests.cli.conftest import Cli
+from tests.compat.image_metadata.samples import png
 from tests.downloads.stand_in import LOOPBACK, Site, weights
 
 INK = weights(2_000)
@@ -266,6 +267,20 @@ def test_models_of_one_name_in_two_folders_are_both_declared() -> None:
         DeclaredModel("ink.safetensors", "https://x/vae", "vae"),
         DeclaredModel("ink.safetensors", "https://x/loras", "loras"),
     }
+
+
+def test_models_that_an_image_names_by_hash_come_from_civitai(
+    site: Site, home: Path, cli: Cli, tmp_path: Path
+) -> None:
+    site.add_version(5, "Ink Wash.safetensors", INK)
+    image = tmp_path / "civitai.png"
+    settings = "Steps: 2, Sampler: Euler, Seed: 1, Size: 64x64"
+    text = f"a boat\n{settings}, Model: ink, Model hash: {DIGEST[:10]}"
+    png({"parameters": text})(image)
+    workflow = tmp_path / "boat.json"
+    assert cli("import", image, "-o", workflow).code == 0
+    (plan,) = cli("plan", workflow, "--get", "--json").json["downloads"]
+    assert [file["sha256"] for file in plan["files"]] == [DIGEST]
 
 
 # Malformed answers of Civitai

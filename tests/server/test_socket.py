@@ -48,7 +48,7 @@ def test_welcome(server: Hosted, form: str) -> None:
         assert client.socket.subprotocol == form
         assert (welcome["type"], welcome["protocol"]) == ("welcome", "nodegraph.v1")
         assert welcome["version"] == VERSION
-        assert welcome["caller"] == {"name": "local", "scopes": ["admin", "read", "run"]}
+        assert welcome["caller"] == {"name": "local", "scopes": ["admin", "models", "read", "run"]}
         assert welcome["last"] == server.services.queue.newest_event()
         assert welcome["node_types"] == server.services.node_types.now.digest
 

@@ -60,6 +60,8 @@ Link = dict[str, str]
 Ports = dict[str, Link]
 """Links of a sampler's model, prompts and latent, by the names of its inputs."""
 _SOFT_EDGE = 4.0
+_LOOKED_UP = (10, 12, 64)
+"""Digits of the hashes by which Civitai knows files: AutoV2, AutoV3, SHA-256 and BLAKE3."""
 _VAE_NAME = re.compile(r"(^|[^a-z])(vae|ae)([^a-z]|$)", re.IGNORECASE)
 
 
@@ -76,6 +78,7 @@ class _Builder:
     finder: ModelFinder
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, tuple[ModelFile, ...]] = field(default_factory=dict)
+    models: list[dict[str, str]] = field(default_factory=list)
     prompts: tuple[Link, Link] = ({}, {})
 
     def build(self) -> ImportedWorkflow:
@@ -116,6 +119,8 @@ class _Builder:
             "parameters": parameters,
             "nodes": self.nodes,
         }
+        if self.models:
+            document["models"] = self.models
         outcomes = tuple(
             TranslationOutcome(name, entry["type"], name, models=self.files.get(name, ()))
             for name, entry in self.nodes.items()
@@ -138,6 +143,11 @@ class _Builder:
         if name:
             listed = (ModelFile(name, folder, reference.url),)
             self.files[node] = (*self.files.get(node, ()), *listed)
+        hashes = [each for each in reference.hashes if len(each) in _LOOKED_UP]
+        source = reference.url or max(hashes, key=len, default="")
+        declared = {"name": name, "directory": folder, "source": source}
+        if name and source and declared not in self.models:
+            self.models.append(declared)
         return name
 
     def _load(self) -> tuple[Link, Link, Link]:

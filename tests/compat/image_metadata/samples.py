@@ -21,8 +21,8 @@ from nodegraph.interop.image_metadata.generation import (
     DetailPass,
     ModelReference,
     Refiner,
+    SeedVariation,
     SourceImage,
-    Variation,
 )
 
 EXIF_IFD, USER_COMMENT, MAKER_NOTE, MODEL = 0x8769, 0x9286, 0x927C, 0x0110
@@ -248,7 +248,7 @@ def a1111() -> list[Sample]:
             ),
             {
                 **PLAIN,
-                "variation": Variation(4251137659, 0.25),
+                "variation": SeedVariation(4251137659, 0.25),
                 "sampler_options": {"eta": 0.5, "s_churn": 2.0},
             },
             "31337",
@@ -618,7 +618,7 @@ def swarmui() -> list[Sample]:
         sample(
             "init",
             {"initimagecreativity": 0.6, "variationseed": 9, "variationseedstrength": 0.1},
-            {"source": SourceImage(0.6), "variation": Variation(9, 0.1)},
+            {"source": SourceImage(0.6), "variation": SeedVariation(9, 0.1)},
             "another image",
         ),
         sample(

@@ -60,7 +60,7 @@ class ArtifactList(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
-@router.get("", summary="List the output files of jobs", responses=responses(401, 403, 422))
+@router.get("", summary="List the output files of jobs", responses=responses(401, 403, 404, 422))
 async def list_artifacts(
     services: TheServices,
     caller: MayRead,
