@@ -132,6 +132,7 @@ def _measured(results: int, home: Path) -> Iterator[Figure]:
                 ("tag", [AnnotationChange(add_tags=(f"keep{at}", "keep")) for at in range(5)]),
             ):
                 yield from _changes(artifacts, results, what, changes, baseline, against)
+            yield from _counts(artifacts, results, baseline, against)
             for text in _SEARCHES:
                 terms = parse_search(text)
                 seconds = _best(
@@ -160,6 +161,22 @@ def _changes(
     yield Figure(name, 1000 * changed, "ms", None, 1000 * baseline, against)
     name = f"  and have lists show it, {len(changes)} times"
     yield Figure(name, 1000 * copied, "ms", None, 1000 * baseline, against)
+
+
+def _counts(artifacts: Artifacts, results: int, baseline: float, against: str) -> Iterator[Figure]:
+    """What pages list beside the results, where each of them has a tag and is on a board."""
+    board = artifacts.library.add_board("local", "Covers")
+    change = AnnotationChange(add_tags=("all",), texts={"board": board.id})
+    for start in range(0, results, _CHANGED):
+        artifacts.annotate(
+            [_digest(number) for number in range(start, start + _CHANGED)], "local", change
+        )
+    artifacts.catch_up()
+    for what, listed in (("tags", artifacts.tag_counts), ("boards", artifacts.boards)):
+        seconds = _best(lambda listed=listed: listed("local"))
+        yield Figure(
+            f"count the {what} of {results:,}", 1000 * seconds, "ms", None, 1000 * baseline, against
+        )
 
 
 def main() -> None:

@@ -15,6 +15,17 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: "es2022",
     sourcemap: false,
+    rolldownOptions: {
+      output: {
+        // Small modules that many parts share would be a hundred files, each packed by itself.
+        codeSplitting: {
+          groups: [
+            { name: "icons", test: /node_modules\/lucide-react/, minShareCount: 3 },
+            { name: "shared", test: /\/src\//, minShareCount: 8 },
+          ],
+        },
+      },
+    },
   },
   server: {
     proxy: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -556,21 +557,22 @@ def link(
     Nothing is copied, and the folders are only read. Without a folder, the linked ones are
     listed.
     """
-    from nodegraph.models.model_library import linkable_folders, write_linked
+    from nodegraph.models.model_library import changing_links, linkable_folders, write_linked
     from nodegraph.session.settings import read_linked_folders
 
     settings = common.settings()
-    linked = list(read_linked_folders(settings.linked_models))
-    for each in folder or ():
-        path = Path(each).expanduser().absolute()
-        is_gone = remove and (path in linked or not path.exists())
-        for candidate in [path] if is_gone else linkable_folders(path):
-            if remove:
-                linked = [known for known in linked if known != candidate]
-            elif candidate not in settings.model_folders and candidate not in linked:
-                linked.append(candidate)
-    if folder:
-        write_linked(settings.linked_models, linked)
+    with changing_links(settings.linked_models) if folder else nullcontext():
+        linked = list(read_linked_folders(settings.linked_models))
+        for each in folder or ():
+            path = Path(each).expanduser().absolute()
+            is_gone = remove and (path in linked or not path.exists())
+            for candidate in [path] if is_gone else linkable_folders(path):
+                if remove:
+                    linked = [known for known in linked if known != candidate]
+                elif candidate not in settings.model_folders and candidate not in linked:
+                    linked.append(candidate)
+        if folder:
+            write_linked(settings.linked_models, linked)
     if json:
         print_json({"linked": linked})
         return 0

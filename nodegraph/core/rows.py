@@ -113,11 +113,11 @@ def _checked(source: str, rows: Iterable[Row]) -> list[Row]:
 
 
 def _csv_rows(source: str, text: str) -> Iterator[Row]:
-    head = text.partition("\n")[0]
+    head = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        columns = [name.strip() for name in next(reader, [])]
+        columns = [name.strip() for name in next(filter(any, reader), [])]
         if not all(columns) or len(set(columns)) < len(columns):
             raise _bad_table(source, "its first line does not name each column once")
         for cells in reader:

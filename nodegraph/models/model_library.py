@@ -13,9 +13,11 @@ import os
 import shutil
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from time import time
 from typing import Any
 
@@ -36,6 +38,7 @@ _LARGEST_SIDECAR = 4 << 20
 _LONGEST = 300
 _MOST_WORDS = 50
 _MOST_STARS = 5
+_RECORDS = Lock()
 
 OnBytes = Callable[[int], None]
 """Is called with the number of bytes that were just read."""
@@ -103,9 +106,10 @@ def change_record(model: Path, changes: Mapping[str, Any]) -> ModelRecord:
     Raises:
         OutputError: It cannot be written.
     """
-    former = _read_json(facts_file(model))
-    known = former if former.get("format") == _FORMAT else {"added": None}
-    write_file(facts_file(model), facts_document({**known, **changes}))
+    with _RECORDS:  # two changes at the same time are both kept
+        former = _read_json(facts_file(model))
+        known = former if former.get("format") == _FORMAT else {"added": None}
+        write_file(facts_file(model), facts_document({**known, **changes}))
     return read_facts(model)
 
 
@@ -209,8 +213,8 @@ def _most_common_tags(text: Any) -> tuple[str, ...]:
         for tags in frequencies.values():
             for tag, count in tags.items():
                 counts[tag] = counts.get(tag, 0) + int(count)
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return ()
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return ()  # also where a count is infinite
     most = max(counts.values(), default=0)
     return _words([tag for tag, count in counts.items() if count == most][:3])
 
@@ -222,8 +226,8 @@ def _sidecar(model: Path, ending: str) -> Path:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_SIDECAR:
-            return {}
+        if not path.is_file() or path.stat().st_size > _LARGEST_SIDECAR:
+            return {}  # a pipe would never end
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
@@ -385,8 +389,17 @@ def move_model(model: Path, folder: Path, name: str) -> Path:
         InvalidValue: The name is not safe, or there is a model of that name.
         OutputError: It cannot be moved.
     """
-    if not model.is_dir() and file_suffix(Path(name)) not in HEADED | PICKLES:
+    suffix = file_suffix(Path(name))
+    if not model.is_dir() and suffix not in HEADED | PICKLES:
         name += model.suffix
+    elif suffix != file_suffix(model) and not model.is_dir():
+        # Names decide how files are opened: safetensors named as a pickle would be refused.
+        raise InvalidValue(
+            "the new name has the ending of another format",
+            given=ascii(name[:80]),
+            expected=f"a name that ends with {model.suffix}",
+            hint="Leave the ending out of the name.",
+        )
     target = folder / check_name(name)
     pairs = [
         (path, target if path == model else target.parent / _renamed(path, model, target))
@@ -511,6 +524,21 @@ def with_links(linked: Sequence[Path], path: Path, folders: Sequence[Path]) -> l
     """
     known = {*folders, *linked}
     return [*linked, *(each for each in linkable_folders(path) if each not in known)]
+
+
+@contextmanager
+def changing_links(file: Path) -> Iterator[None]:
+    """Inside the `with`, no other thread or process changes the list of linked folders.
+
+    Args:
+        file: See `write_linked`.
+    Raises:
+        OutputError: Another process changes it for too long.
+    """
+    from nodegraph.store.claims import exclusive_lock
+
+    with exclusive_lock(file.with_name(f"{file.name}.lock"), "the linked folders"):
+        yield
 
 
 def write_linked(file: Path, folders: Sequence[Path]) -> None:

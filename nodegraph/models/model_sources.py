@@ -373,8 +373,14 @@ def model_files(folder: Path) -> Iterator[Path]:
             continue
         folders[:] = sorted(filter(_is_shown, folders))
         for name in sorted(filter(_is_shown, files)):
-            if file_suffix(Path(name)) in {*HEADED, *PICKLES}:
-                yield Path(root) / name
+            path = Path(root) / name
+            if file_suffix(path) in {*HEADED, *PICKLES} and not _is_special(path):
+                yield path
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe or a device, whose reading never ends."""
+    return path.exists() and not path.is_file()
 
 
 def _is_shown(name: str) -> bool:

@@ -8,6 +8,8 @@ download is planned.
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -143,8 +145,8 @@ def _read(path: Path, time: int, size: int) -> StarterCatalogue:
         )
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    ids = [entry.id for entry in entries]
-    twice = next((each for each in ids if ids.count(each) > 1), None)
+    ids = Counter(entry.id for entry in entries)
+    twice = next((each for each, count in ids.items() if count > 1), None)
     if twice is not None:
         raise _unreadable(path, f"it has two models with the id {twice}")
     return StarterCatalogue(entries, names, families)
@@ -180,6 +182,8 @@ def _record(kind: type[_R], values: Mapping[str, Any]) -> _R:
 def _is_of(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "bool"
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     known: dict[str, tuple[type, ...]] = {
         "str": (str,),
         "int": (int,),

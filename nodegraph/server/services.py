@@ -53,6 +53,7 @@ from nodegraph.server.content.files.shared_files import (
     FilesUnreachable,
     SharedFiles,
 )
+from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.prompt_lists import PromptLists
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
@@ -171,7 +172,7 @@ class Services:
         queue = self.server.queue
         self.places = path_redactor(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
-        self.prompt_lists = PromptLists(self.home / "prompt_lists")
+        self.prompt_lists = PromptLists(self.home / PROMPT_LISTS)
         self.editor = Editor(root=self.server.root_path, start_page=self.server.start_page)
 
     @property

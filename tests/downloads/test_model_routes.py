@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -228,6 +230,59 @@ def test_the_catalogue_ships_and_may_be_replaced(folder: Path, tmp_path: Path) -
                 client.model_downloads.starter()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        '{"format": "nodegraph-model-catalogue/1", "models": 5}',
+        '{"format": "nodegraph-model-catalogue/1", "families": {"sd1": {"guidance": NaN}}}',
+        '{"format": "nodegraph-model-catalogue/1", "families": {"sd1": {"guidance": 1e999}}}',
+    ],
+)
+def test_a_damaged_catalogue_does_not_take_the_models_away(
+    folder: Path, tmp_path: Path, text: str
+) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(text)
+    with serving(folder) as (server, client):
+        server.services.settings = Settings(home=folder.parent, model_catalogue=own)
+        assert listed(client)["tiny"].suits is None
+        with pytest.raises(InvalidFile, match="catalogue"):
+            client.model_downloads.starter()
+
+
+def test_a_model_keeps_its_format_when_it_is_moved(folder: Path) -> None:
+    with serving(folder) as (_, client):
+        for name in ("loras/ink.ckpt", "loras/ink.gguf"):
+            with pytest.raises(InvalidValue, match="ending"):
+                client.move_model(NAME, name)
+        assert client.move_model(NAME, "loras/new") == "loras/new.safetensors"
+
+
+def test_changes_at_the_same_time_are_all_kept(folder: Path, tmp_path: Path) -> None:
+    others = [tmp_path / str(number) for number in range(12)]
+    for other in others:
+        (other / "models/loras").mkdir(parents=True)
+    noted: list[dict[str, Any]] = [
+        {"stars": 3}, {"notes": "wet"}, {"tags": ["ink"]}, {"trigger_words": ["pen"]}
+    ]  # fmt: skip
+    with serving(folder) as (_, client), ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda other: client.link_models(str(other)), others))
+        assert {each.folder for each in client.model_links()} == {f"{o}/models" for o in others}
+        list(threads.map(lambda notes: client.change_model_record(NAME, **notes), noted))
+        ink = client.model_record(NAME)
+        assert (ink.stars, ink.notes, ink.tags, ink.trigger_words) == (3, "wet", ("ink",), ("pen",))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_in_a_models_folder_are_left_alone(folder: Path) -> None:
+    os.mkfifo(folder / "loras/pipe.safetensors")
+    os.mkfifo(folder / f"{NAME}.nodegraph.json")
+    with serving(folder) as (_, client):
+        assert NAME in listed(client)
+        assert "loras/pipe.safetensors" not in listed(client)
+
+
 def test_what_a_workflow_lacks_is_found_with_its_source(online: Site, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "packs").mkdir(parents=True)
@@ -287,9 +342,14 @@ def test_the_scope_models_is_enough_and_needed(online: Site, folder: Path) -> No
             assert client.model_downloads.plan("a/ink").source == "a/ink"
             assert client.change_model_record(NAME, stars=1).stars == 1
             assert client.model_uses(NAME).jobs == 0
-            assert client.model_links() == ()
-            with pytest.raises(Forbidden):
-                client.settings.get()
+            for ask in (
+                lambda: client.settings.get(),
+                lambda: client.model_links(),
+                lambda: client.link_models("/"),
+                lambda: client.unlink_models("/"),
+            ):
+                with pytest.raises(Forbidden):
+                    ask()
             with pytest.raises(Forbidden):
                 client.submit({"format": "nodegraph/1", "nodes": {}})
         with Client(server.url, texts["run"]) as client:
@@ -340,6 +400,7 @@ def test_metadata_that_is_huge_or_lies_is_cut_or_left_out(folder: Path) -> None:
     lora("long", **{"modelspec.title": "a" * 3_000_000, "modelspec.trigger_phrase": "b " * 9_000})
     lora("tags", ss_tag_frequency=nested)
     lora("counts", ss_tag_frequency=json.dumps({"x": {"a": "many", "b": None}}))
+    lora("infinite", ss_tag_frequency='{"x": {"a": 1e999}}')
     image = b64encode(picture(9, 9)).decode()
     lora("image", **{"modelspec.thumbnail": f"data:image/png;base64,{image}"})
     lora("broken", **{"modelspec.thumbnail": "data:image/png;base64,!!"})
@@ -355,7 +416,7 @@ def test_metadata_that_is_huge_or_lies_is_cut_or_left_out(folder: Path) -> None:
         models = {name.removesuffix(".safetensors"): each for name, each in listed(client).items()}
         long, beside = models["long"], models["beside"]
         assert (len(long.title), len(long.trigger_words[0])) == (300, 300)
-        assert models["tags"].trigger_words == models["counts"].trigger_words == ()
+        assert not any(models[name].trigger_words for name in ("tags", "counts", "infinite"))
         assert (beside.title, beside.stars, beside.notes, beside.added) == (None, 0, None, None)
         assert len(beside.tags) == 1
         shown = {name for name in models if models[name].thumbnail}

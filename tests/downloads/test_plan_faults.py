@@ -25,7 +25,7 @@ from nodegraph.models.remote.hubs import ModelHubs
 from nodegraph.models.remote.manifests import check_name
 from tests.cli.conftest import Cli
 from tests.compat.image_metadata.samples import png
-from tests.downloads.stand_in import LOOPBACK, Site, weights
+from tests.downloads.stand_in import LOOPBACK, Fault, Site, weights
 
 INK = weights(2_000)
 DIGEST = hashlib.sha256(INK).hexdigest()
@@ -312,6 +312,13 @@ def test_a_malformed_version_at_civitai_is_an_error_of_the_source(
     site.versions["5"].update(damage)
     with pytest.raises(DownloadError, match="malformed"):
         hubs.resolve("civitai:5")
+
+
+def test_a_size_of_thousands_of_digits_counts_as_none(site: Site, hubs: ModelHubs) -> None:
+    site.files["/f.safetensors"] = b""
+    headers = {"Content-Range": f"bytes 0-0/{'9' * 5_000}"}
+    site.faults["/f.safetensors"] = Fault(status=206, headers=headers, body=b"x", times=-1)
+    assert hubs.resolve(f"{site.cdn}/f.safetensors").bytes is None
 
 
 def test_a_search_skips_malformed_models(site: Site, hubs: ModelHubs) -> None:

@@ -144,7 +144,18 @@ def test_an_image_is_enlarged_painted_over_and_cut_out(page: Editor) -> None:
         assert kind in {entry["type"] for entry in nodes_of(page).values()}
     # What the server has no model for says what to do.
     more(page, "Face detail")
-    expect(page.page.get_by_text("It needs a vision model that finds faces")).to_be_visible()
+    lacking = page.dialog("Face detail")
+    expect(lacking.get_by_text("It needs a vision model that finds faces")).to_be_visible()
+    lacking.get_by_role("button", name="Close").last.click()
+    # What went into the trash stays there, until it is taken out.
+    more(page, "Move to trash")
+    expect(images(page)).to_have_count(4)
+    page.page.reload()
+    expect(images(page)).to_have_count(4)
+    digest = page.server.get("artifacts", trashed="true")["items"][0]["digest"]
+    page.server.client.post("library/restore", json={"digests": [digest]}).raise_for_status()
+    page.page.reload()
+    expect(images(page)).to_have_count(5)
 
     images(page).last.get_by_role("button", name="Inpaint").click()
     painter = page.dialog("Paint a mask")

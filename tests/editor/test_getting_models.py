@@ -13,14 +13,18 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from nodegraph.families.embedded_models import embedded_folder
-from tests.downloads.stand_in import LOOPBACK, Fault, Site, standing_in
+from tests.downloads.stand_in import LOOPBACK, Fault, Site, standing_in, weights
 from tests.editor.conftest import NewBrowser, knowing_home
 from tests.editor.editing import Editor
 from tests.editor.gates import text_to_image
 from tests.editor.graphs import written
 from tests.editor.serving import Server
+from tests.server.hosting import eventually
+from tests.vision.conftest import clipseg
 
 PORTRAITS = "a/portraits"
+FACES = "CIDAS/clipseg-rd64-refined"
+"""The model that the page to generate offers to find faces."""
 SETTINGS = {
     "width": 96,
     "height": 64,
@@ -40,17 +44,24 @@ TINY = {
 PHONE = {"width": 390, "height": 800}
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """The hub with a model of which the editor can really make images."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The hub with models of which the editor can really make images, and find things in them."""
     with standing_in() as site:
-        folder = embedded_folder()
-        site.repositories[PORTRAITS] = {
-            path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
+        site.repositories[PORTRAITS] = files_of(embedded_folder())
         site.cards[PORTRAITS] = {"license": "openrail++"}
+        folder = tmp_path_factory.mktemp("faces")
+        clipseg(folder)
+        site.repositories[FACES] = files_of(folder)
+        site.cards[FACES] = {"license": "apache-2.0"}
         yield site
 
 
@@ -235,7 +246,11 @@ def test_a_model_without_a_source_says_so(new_browser: NewBrowser, server: Serve
     editor.open_workflow(workflow)
     row = editor.dialog("What is missing").get_by_role("listitem")
     expect(row).to_contain_text("The workflow does not state where to get it")
-    expect(row.get_by_role("link", name="Search on Hugging Face")).to_be_visible()
+    # It is looked for where models are got.
+    row.get_by_role("button", name="Search").click()
+    panel = models_panel(editor)
+    expect(panel.get_by_label("Search, or paste an address")).to_have_value("portraits")
+    expect(panel.get_by_role("link", name=PORTRAITS)).to_be_visible()
 
 
 def test_an_address_is_planned_before_it_is_downloaded(
@@ -271,6 +286,9 @@ def test_the_library_is_walked_by_keys_and_noted_in(
     expect(cards.nth(1)).to_be_focused()
     editor.page.keyboard.press("Space")
     expect(panel.get_by_text("This model is built in")).to_be_visible()
+    # So nothing is offered that the server refuses.
+    expect(panel.get_by_role("button", name="4 stars")).to_have_count(0)
+    expect(panel.get_by_label("Notes")).to_have_count(0)
     panel.get_by_role("button", name="Back to all models").click()
     cards.first.focus()
     editor.page.keyboard.press("Enter")
@@ -289,3 +307,73 @@ def test_on_a_phone_the_graph_is_seen_once_a_model_is_in_it(
     panel.get_by_role("gridcell", name=re.compile("^tiny,")).tap()
     expect(panel).to_have_count(0)
     assert written(editor)["nodes"]["load"]["inputs"]["model"] == "tiny"
+
+
+def settings_of(editor: Editor) -> Locator:
+    """What is chosen at the page without a graph."""
+    return editor.page.get_by_role("region", name="Settings")
+
+
+@pytest.mark.slow
+def test_the_page_to_generate_gets_a_model_and_what_a_task_lacks(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    editor = new_browser(server)
+    page = editor.page
+    page.goto("/generate")
+    settings = settings_of(editor)
+    settings.get_by_label("Prompt", exact=True).fill("a red apple")
+    settings.get_by_role("button", name="Get models").click()
+    dialog = editor.dialog("Get models")
+    dialog.get_by_role("button", name="Get Portraits").click()
+    dialog.get_by_role("button", name="Use Portraits").click()
+    expect(dialog).to_have_count(0)
+    expect(settings.get_by_role("combobox", name="Model", exact=True)).to_have_text("portraits")
+    expect(settings.get_by_label("Width in pixels")).to_have_value("96")
+    page.keyboard.press("ControlOrMeta+Enter")
+    images = page.get_by_role("region", name="Images").get_by_role("figure")
+    expect(images).to_have_count(1)
+
+    images.get_by_role("button", name=re.compile("^More actions")).click()
+    page.get_by_role("menuitem", name="Face detail").click()
+    lacking = editor.dialog("Face detail")
+    expect(lacking).to_contain_text("It needs a vision model that finds faces")
+    expect(lacking).to_contain_text("apache-2.0")
+    lacking.get_by_role("button", name="Get CLIPSeg").click()
+    lacking.get_by_role("button", name="Face detail").click()
+    expect(lacking).to_have_count(0)
+    eventually(lambda: len(server.jobs()) == 2)
+    nodes = server.get(f"jobs/{server.jobs()[0]['id']}/workflow")["nodes"]
+    assert "SegmentByText" in {node["type"] for node in nodes.values()}
+    # The library names it by its folder, not by its file.
+    page.goto("/")
+    page.get_by_role("navigation").get_by_role("button", name="Models").click()
+    name = re.compile("^clipseg-rd64-refined, Vision model")
+    expect(models_panel(editor).get_by_role("gridcell", name=name)).to_be_visible()
+
+
+def test_folders_of_other_programs_are_used_where_they_are(
+    new_browser: NewBrowser, server: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ComfyUI" / "models"
+    (folder / "loras").mkdir(parents=True)
+    (folder / "loras" / "ink.safetensors").write_bytes(weights(2_000))
+    editor = new_browser(server).open_link(text_to_image())
+    panel = get_models(editor)
+    panel.get_by_text("Other folders").click()
+    path = panel.get_by_label("Folder on the server")
+    add = panel.get_by_role("button", name="Add", exact=True)
+    with editor.watch.allowing("422"):
+        path.fill(str(tmp_path / "nothing"))
+        add.click()
+        expect(panel.get_by_role("alert")).to_contain_text("no such folder")
+    path.fill(str(folder.parent))
+    path.press("Enter")
+    row = panel.get_by_role("list", name="Other folders").get_by_role("listitem")
+    expect(row).to_contain_text("1 model")
+    expect(path).to_have_value("")
+    assert [each["folder"] for each in server.get("models/links")["items"]] == [str(folder)]
+    row.get_by_role("button", name=re.compile("^Stop using")).click()
+    expect(row).to_have_count(0)
+    assert (folder / "loras" / "ink.safetensors").exists()
+    assert server.get("models/links")["items"] == []

@@ -529,6 +529,15 @@ def _(editor: Editor, press: Press) -> None:
     expect(editor.notice(re.compile("has no output yet"))).to_be_visible()
 
 
+@case("View", "Generate without a graph")
+def _(editor: Editor, press: Press) -> None:
+    settings = editor.page.get_by_role("region", name="Settings")
+    press()
+    expect(settings.get_by_label("Prompt", exact=True)).to_be_visible()
+    press()
+    expect(editor.card("save")).to_be_visible()
+
+
 @case("View", "Left panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Nodes")
@@ -582,6 +591,7 @@ def panel(name: str) -> Case:
 
 for _command, _panel in (
     ("Nodes panel", "Nodes"),
+    ("Models panel", "Models"),
     ("History panel", "History"),
     ("Inspector", "Inspector"),
     ("Queue", "Queue"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import rdkit
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.contact_sheets import AxisLabels, contact_sheet
+from nodegraph.media.images.contact_sheets import AxisLabels, contact_sheet, labeled_sheet
 from tests.messages import raises
 
 
@@ -104,3 +107,17 @@ def test_pictures_without_a_label_are_refused() -> None:
     assert contact_sheet([plain(0)], labels=AxisLabels(["a", "b"], ["x", "y"])).ndim == 4
     with raises(InvalidValue, port="images", given="2"):
         contact_sheet([plain(0)] * 2, labels=AxisLabels(["a"], ["x"]))
+
+
+def test_a_label_that_the_included_font_lacks_is_written_with_another() -> None:
+    font = str(Path(rdkit.__file__).parent / "Chem" / "Draw" / "FreeSans.ttf")
+    image = Image.new("RGB", (300, 60))
+
+    def sheet(label: str, *installed: str) -> bytes:
+        labels = AxisLabels([label], [label])
+        return labeled_sheet([[image]], labels, installed=installed).tobytes()
+
+    cat, mouse = "\N{CYRILLIC SMALL LETTER KA}" * 5, "\N{CYRILLIC SMALL LETTER ES}" * 5
+    assert sheet(cat) == sheet(mouse), "the included font has Cyrillic letters by now"
+    assert sheet(cat, "none.ttf", font) != sheet(mouse, "none.ttf", font)
+    assert sheet("cat", font) == sheet("cat")

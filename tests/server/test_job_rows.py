@@ -31,6 +31,7 @@ def parameters(server: Hosted, answer: httpx.Response) -> list[Any]:
         '{"b": 4}\n{"b": 5}\n',
         [{"b": 4}, {"b": "5"}],
         "\ufeffb\n4\n5\n",
+        "\n\r\nb\n4\n\n5\n",
     ],
 )
 def test_each_row_is_a_job(server: Hosted, table: Any) -> None:
@@ -103,3 +104,17 @@ def test_the_same_key_makes_the_jobs_once(server: Hosted) -> None:
     first = rows(server, "b\n4\n5\n", key="once").json()
     assert rows(server, "b\n4\n5\n", key="once").json() == first
     assert rows(server, "b\n4\n6\n", key="once").status_code == 422
+
+
+def test_rows_that_take_too_much_memory_are_refused(server: Hosted) -> None:
+    check = {"type": "sums:Checked", "inputs": {"path": "x"}}
+    large = workflow(check=check) | {"parameters": {"b": "sum.b", "path": "check.path"}}
+    body = {
+        "workflow": large,
+        "rows": [{"b": number} for number in range(300)],
+        "parameters": {"path": "x" * 1_000_000},
+    }
+    answer = server.client.post("/jobs/rows", json=body)
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "the jobs of all rows are too large"
+    assert server.services.queue.page(JobFilter()).jobs == ()

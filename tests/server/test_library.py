@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from nodegraph import Video
 from nodegraph.core.events import Event
 from nodegraph.media.videos.encoding import encode_video
+from nodegraph.server.content.artifacts import catalogue
 from tests.jobs.queue.support import claim, submit
 from tests.server.hosting import Hosted, hosted
 from tests.server.resources import digest_of, finished, opened, picture, written
@@ -111,6 +114,17 @@ def test_what_is_noted_is_found(server: Hosted, query: dict[str, Any], names: li
     assert listed(server, **query) == names
 
 
+def test_letters_are_found_in_either_spelling(server: Hosted) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    a, b = give(server, "a", name=apart), give(server, "b", name=composed)
+    board = server.client.post("/library/boards", json={"name": apart}).json()["id"]
+    change(server, [a], add_tags=[composed], board=board)
+    change(server, [b], add_tags=[apart], board=board)
+    for text in (composed, apart):
+        for query in ({"text": text}, {"text": f"tag:{text} board:{text}"}, {"tag": text}):
+            assert listed(server, **query) == ["b", "a"]
+
+
 def test_the_trash_can_be_undone(server: Hosted) -> None:
     a = give(server, "a")
     give(server, "b")
@@ -123,6 +137,27 @@ def test_the_trash_can_be_undone(server: Hosted) -> None:
     assert listed(server) == ["b", "a"]
     assert entry(server, a)["stars"] == 5
     assert server.client.get("/library/tags").json() == {"items": [{"tag": "cat", "count": 1}]}
+
+
+def test_what_was_made_again_goes_into_the_trash_unlisted(server: Hosted) -> None:
+    a = give(server, "a")
+    trash = {"digests": [a]}
+    assert server.client.post("/library/trash", json=trash).json() == {"trashed": 1}
+    give(server, "a")
+    assert server.client.post("/library/trash", json=trash).json() == {"trashed": 1}
+    assert listed(server) == []
+    assert listed(server, trashed="true") == ["a", "a"]
+
+
+def test_what_is_restored_while_the_trash_is_emptied_stays(server: Hosted) -> None:
+    a, b = give(server, "a"), give(server, "b")
+    server.client.post("/library/trash", json={"digests": [a, b]})
+    artifacts = server.services.artifacts
+    entries = artifacts.library.trashed(None)
+    assert server.client.post("/library/restore", json={"digests": [b]}).json() == {"restored": 1}
+    assert [noted.digest for noted, _ in artifacts.in_trash(entries)] == [a]
+    server.client.post("/library/trash", json={"digests": [b]})
+    assert [noted.digest for noted, _ in artifacts.in_trash(entries)] == [a]
 
 
 def test_an_emptied_trash_is_gone_for_good(server: Hosted) -> None:
@@ -176,6 +211,14 @@ def test_a_grid_is_one_labeled_image(server: Hosted, format: str) -> None:
     assert min(corner) > 250, "an empty cell shows the paper"
 
 
+def test_labels_of_the_rows_of_low_images_stand_apart(server: Hosted) -> None:
+    a = give(server, "a", size=(256, 2))
+    image = opened(grid(server, [[a], [a]], row_labels=["one", "two"]).content)
+    plain = opened(grid(server, [[a], [a]]).content)
+    assert plain.height == 2 + 4 + 2
+    assert image.height >= 2 * 14 + 4
+
+
 def test_a_grid_makes_images_smaller_and_keeps_their_colors(server: Hosted) -> None:
     a = give(server, "a", size=(256, 128))
     image = opened(grid(server, [[a]], cell=64).content)
@@ -191,6 +234,10 @@ def test_a_grid_makes_images_smaller_and_keeps_their_colors(server: Hosted) -> N
         ({"rows": [["DIGEST"]], "row_labels": ["a", "b"]}, "there are more labels than rows"),
         ({"rows": [["DIGEST"]], "column_labels": ["a", "b"]}, "there are more labels than columns"),
         ({"rows": [["0" * 64]]}, "there is no such artifact"),
+        (
+            {"rows": [[None], ["DIGEST", "BROKEN"]]},
+            "row 2, column 2: this is not an intact image",
+        ),
         ({"rows": [["DIGEST"]], "cell": 2000}, ""),
         ({"rows": [["DIGEST"]], "format": "gif"}, ""),
         ({"rows": []}, ""),
@@ -198,8 +245,11 @@ def test_a_grid_makes_images_smaller_and_keeps_their_colors(server: Hosted) -> N
     ],
 )
 def test_what_is_no_grid_is_refused(server: Hosted, fields: dict[str, Any], message: str) -> None:
-    a = give(server, "a")
-    rows = [[a if each == "DIGEST" else each for each in row] for row in fields["rows"]]
+    half = picture(64, 64)[:60]
+    file = written(server.services.outputs / "half.png", half)
+    finished(server.services.queue, [file], "local")
+    known = {"DIGEST": give(server, "a"), "BROKEN": digest_of(half)}
+    rows = [[known.get(str(each), each) for each in row] for row in fields["rows"]]
     answer = grid(server, rows, **{k: v for k, v in fields.items() if k != "rows"})
     assert answer.status_code in (404, 422)
     assert not message or answer.json()["detail"] == message
@@ -310,6 +360,9 @@ def test_a_result_has_so_many_tags_and_no_more(server: Hosted) -> None:
         ("stars:many", "the search term `stars:` has no such value"),
         ("size:big", "the search term `size:` has no such value"),
         ("seed:-1", "the search term `seed:` has no such value"),
+        (f"seed:{1 << 64}", "the search term `seed:` has no such value"),
+        (f"width:{1 << 63}", "the search term `width:` has no such value"),
+        (f"height:{'0' * 30}{'9' * 30}", "the search term `height:` has no such value"),
         ("before:yesterday", "the search term `before:` has no such value"),
         ("after:2026-13-01", "the search term `after:` has no such value"),
         ("modle:sdxl", "there is no search term `modle:`"),
@@ -465,3 +518,42 @@ def test_a_lost_catalogue_loses_nothing_that_was_noted(home: Path) -> None:
         path.unlink()
     with hosted(home) as server:
         assert listed(server, tag="cat", stars=5) == ["a"]
+
+
+def test_counts_take_no_longer_than_their_results_are_many(server: Hosted) -> None:
+    steps = {}
+    board = server.client.post("/library/boards", json={"name": "all"}).json()["id"]
+    made: list[str] = []
+    artifacts = server.services.artifacts
+    for count in (100, 400):
+        new = [f"{number:064x}" for number in range(len(made), count)]
+        files = [
+            {"path": f"/{each}", "node": "save", "digest": each, "size": 1, "kind": "image"}
+            for each in new
+        ]
+        finished(server.services.queue, files, "local")
+        made += new
+        assert change(server, new, add_tags=["cat"], board=board).json() == {"changed": len(new)}
+        artifacts.catch_up()
+        steps[count] = counted(server.services.home / "artifacts.sqlite")
+    assert artifacts.tag_counts("local") == [("cat", 400)]
+    assert steps[400] < 8 * steps[100]
+
+
+def counted(file: Path) -> int:
+    """Instructions of SQLite for the counts of tags and boards, in hundreds."""
+    steps: list[None] = []
+    with closing(sqlite3.connect(file)) as connection:
+        connection.set_progress_handler(lambda: steps.append(None), 100)
+        for query in (catalogue._TAG_COUNTS, catalogue._BOARD_COUNTS):
+            assert len(connection.execute(query, {"client": "local"}).fetchall()) == 1
+    return len(steps)
+
+
+def test_a_deletion_is_copied_by_the_index_of_digests(server: Hosted) -> None:
+    give(server, "a")
+    server.services.artifacts.catch_up()
+    with closing(sqlite3.connect(server.services.home / "artifacts.sqlite")) as connection:
+        values = ("local", 0.0, "0" * 64)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {catalogue._DELETED}", values).fetchall()
+    assert "uses_by_file" in str(plan), "it goes through all results of the client"

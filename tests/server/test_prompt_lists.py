@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from nodegraph.errors import InvalidFile
-from nodegraph.server.content.prompt_lists import read_styles, read_tags
+from nodegraph.errors import InvalidFile, OutputError
+from nodegraph.server.content.prompt_lists import (
+    FOLDER,
+    PromptLists,
+    Style,
+    read_styles,
+    read_tags,
+)
+from nodegraph.server.operations.backup import backup, restore
+from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted
 
 A1111 = """name,prompt,negative_prompt
@@ -125,3 +135,26 @@ def test_tables_are_read_as_written() -> None:
     assert [style.name for style in read_styles(b"prompt,name\r\np,n\r\n")] == ["n"]
     with pytest.raises(InvalidFile, match=r"t\.csv, row 1"):
         list(read_tags(b"just text\n", "t.csv"))
+
+
+def test_a_backup_has_them(home: Path, tmp_path: Path) -> None:
+    lists = PromptLists(home / FOLDER)
+    ink = Style("Ink", "{prompt}, ink")
+    lists.put_styles("ann", [ink])
+    lists.put_tag_list("ann", "animals", b"cat,0,5,\n")
+    backup(Settings(home=home), tmp_path / "b.zip")
+    restore(Settings(home=tmp_path / "restored"), tmp_path / "b.zip")
+    restored = PromptLists(tmp_path / "restored" / FOLDER)
+    assert restored.styles("ann") == [ink]
+    assert restored.tag_list("ann", "animals") == b"cat,0,5,\n"
+
+
+def test_styles_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path) -> None:
+    lists = PromptLists(tmp_path)
+    assert list(lists.styles("ann")) == []
+    lists.put_styles("ann", [Style("Ink", "ink")])
+    (folder,) = tmp_path.iterdir()
+    (folder / "styles.json").unlink()
+    (folder / "styles.json").mkdir()
+    with pytest.raises(OutputError, match="the styles cannot be read"):
+        lists.styles("ann")

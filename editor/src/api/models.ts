@@ -5,6 +5,8 @@ import type {
   DownloadList,
   DownloadOfferEntry,
   DownloadRequest,
+  LinkedFolderEntry,
+  LinkedFolders,
   MissingModelEntry,
   ModelDownloadEntry,
   ModelRecordEntry,
@@ -70,6 +72,24 @@ export function lookUpModel(name: string): Promise<ModelRecordEntry> {
 
 export function findModelUpdate(name: string): Promise<ModelUpdateEntry> {
   return request("GET", "/models/update", { query: { name } });
+}
+
+// Folders of other programs
+
+export async function listModelLinks({
+  signal,
+}: Abortable = {}): Promise<readonly LinkedFolderEntry[]> {
+  return (await request<LinkedFolders>("GET", "/models/links", { signal })).items;
+}
+
+/** Use the models of a folder where they are; gives all such folders. */
+export async function addModelLink(path: string): Promise<readonly LinkedFolderEntry[]> {
+  return (await request<LinkedFolders>("POST", "/models/links", { body: { path } })).items;
+}
+
+/** Use a folder no more; its files stay. */
+export function removeModelLink(folder: string): Promise<void> {
+  return request("DELETE", "/models/links", { query: { folder } });
 }
 
 // Where more come from

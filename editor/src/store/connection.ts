@@ -81,6 +81,11 @@ export function mayManageModels(connection: Connection): boolean {
   return scopes === undefined || scopes.includes("models") || scopes.includes("admin");
 }
 
+/** Whether the caller may decide on the server's own folders; false until the server has said. */
+export function isAdmin({ caller }: Connection): boolean {
+  return caller?.scopes.includes("admin") ?? false;
+}
+
 /** Go and log in; what is open is kept. */
 export function logIn(): void {
   window.location.assign(loginPlace());

@@ -166,13 +166,19 @@ function plainNumbers(told: Told): Partial<ModelDownloadEntry> {
 
 function tellFinished({ name }: ModelDownloadEntry): void {
   const show = () => {
+    const { view, openDialog, showPanel } = useUi.getState();
+    // The page without a graph has no panels.
+    if (view === "generate") return openDialog("getModels");
     useModels.getState().show(name);
-    useUi.getState().showPanel("left", "models");
+    showPanel("left", "models");
   };
   notify({
     kind: "success",
     title: t("models.downloaded", { name }),
-    action: { label: t("models.showDetails"), run: show },
+    action: {
+      label: t(useUi.getState().view === "generate" ? "models.get" : "models.showDetails"),
+      run: show,
+    },
     key: `download:${name}`,
   });
 }

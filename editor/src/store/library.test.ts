@@ -78,11 +78,13 @@ describe("the trash", () => {
     await trash([first]);
     expect(shown()).toEqual(items.slice(1));
     expect(useGallery.getState().marked.size).toBe(0);
+    expect(useLibrary.getState().trashed).toEqual(new Set([first.digest]));
     const notice = useNotices.getState().items[0];
     notice?.action?.run();
     await vi.waitFor(() =>
       expect(asked.map(({ what }) => what)).toContain("POST /library/restore"),
     );
+    await vi.waitFor(() => expect(useLibrary.getState().trashed.size).toBe(0));
   });
 
   it("leaves them where they are if it can't", async () => {

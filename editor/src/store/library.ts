@@ -31,6 +31,8 @@ export interface Library {
   readonly isLoaded: boolean;
   /** By digest: of results that the gallery doesn't show. */
   readonly marks: ReadonlyMap<string, Marks>;
+  /** Digests in the trash, for pages that show the results of jobs, which don't know of it. */
+  readonly trashed: ReadonlySet<string>;
 }
 
 export const useLibrary = create<Library>()(() => ({
@@ -38,6 +40,7 @@ export const useLibrary = create<Library>()(() => ({
   boards: [],
   isLoaded: false,
   marks: new Map(),
+  trashed: new Set(),
 }));
 
 /** Milliseconds in which several changes are read at once. */
@@ -51,6 +54,16 @@ export async function loadLibrary(): Promise<void> {
   const [tags, boards] = await Promise.all([listTags(), listBoards()]);
   if (mine === question)
     useLibrary.setState({ tags: tags.items, boards: boards.items, isLoaded: true });
+}
+
+let trashQuestion = 0;
+
+/** Read what is in the trash. */
+export async function loadTrashed(): Promise<void> {
+  const mine = ++trashQuestion;
+  const { items } = await listArtifacts({ trashed: true, limit: MOST_FILES });
+  if (mine === trashQuestion)
+    useLibrary.setState({ trashed: new Set(items.map(({ digest }) => digest)) });
 }
 
 /** Follow what other pages and programs note; gives what ends it. */
@@ -188,6 +201,7 @@ export async function trash(
     return [];
   }
   if (!useGallery.getState().isTrash) dropFromGallery(digests);
+  useLibrary.setState(({ trashed }) => ({ trashed: new Set([...trashed, ...digests]) }));
   notify({
     kind: "info",
     title: t("library.trashed", { count: digests.length }),
@@ -210,6 +224,10 @@ export async function restore(artifacts: readonly ArtifactEntry[]): Promise<bool
     notifyFault(fault, { title: t("library.fault.restore") });
     return false;
   }
+  const back = new Set(digests);
+  useLibrary.setState(({ trashed }) => ({
+    trashed: new Set([...trashed].filter((digest) => !back.has(digest))),
+  }));
   const { isTrash, state, reload } = useGallery.getState();
   if (isTrash) dropFromGallery(digests);
   else if (state === "ready") await reload();

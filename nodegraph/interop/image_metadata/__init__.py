@@ -130,7 +130,15 @@ def _user_comments(xmp: str) -> list[str]:
     except (ElementTree.ParseError, ValueError, RecursionError):
         return []
     names = "{http://ns.adobe.com/exif/1.0/}UserComment"
-    texts = ["".join(element.itertext()).strip() for element in root.iter(names)]
+    texts: list[str] = []
+    waiting = [root]
+    while waiting:
+        element = waiting.pop()
+        if element.tag == names:
+            # Not those within it, too: of many in each other, that takes their number squared.
+            texts.append("".join(element.itertext()).strip())
+        else:
+            waiting += reversed(element)
     return texts + [value for element in root.iter() if (value := element.get(names))]
 
 

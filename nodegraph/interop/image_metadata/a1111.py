@@ -288,13 +288,15 @@ def _hires(generation: Generation, fields: Fields) -> HiresPass | None:
     return hires
 
 
-_WITH_HASH = re.compile(r"(.*?)\s*\[([0-9a-fA-F]{8,64})\]\s*", re.DOTALL)
+_HASH_BEHIND = re.compile(r"\[([0-9a-fA-F]{8,64})\]\Z")
 
 
 def _named_reference(text: str) -> ModelReference:
     """A model whose hash follows its name, as in ``sd_xl_refiner_1.0 [7440042bbd]``."""
-    match = _WITH_HASH.fullmatch(text)
-    return ModelReference(match[1], parse_hashes(match[2])) if match else ModelReference(text)
+    match = _HASH_BEHIND.search(text.rstrip())
+    if match is None:
+        return ModelReference(text)
+    return ModelReference(text[: match.start()].rstrip(), parse_hashes(match[1]))
 
 
 def _read_refiner(generation: Generation, fields: Fields) -> None:

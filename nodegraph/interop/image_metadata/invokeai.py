@@ -272,7 +272,7 @@ def _convert(generation: Generation, prompt: str) -> str:
 
 
 _STRENGTH = re.compile(r"(\++|-+|[0-9]{0,3}\.[0-9]{1,4}|[0-9]{1,3}(?![0-9.]))")
-_WORD = re.compile(r"[^\s()\\,]+?(?=(\++|-+)(?:[\s,)]|$))")
+_WORD = re.compile(r"([^\s()\\,]+)(?=[\s,)]|$)")
 _MAX_DEPTH = 20
 
 
@@ -293,7 +293,8 @@ def _group(prompt: str, at: int, depth: int) -> tuple[str, int]:
         sign = prompt[at]
         if sign == ")" and depth:
             return "".join(parts), at
-        word = _WORD.match(prompt, at) if not parts or parts[-1][-1:] in (" ", ",", "\n") else None
+        is_start = not parts or parts[-1][-1:] in (" ", ",", "\n")
+        word = _weighted_word(prompt, at) if is_start else ""
         if sign == "\\" and at + 1 < len(prompt):
             parts.append(_plain(prompt[at + 1]))
             at += 2
@@ -310,12 +311,21 @@ def _group(prompt: str, at: int, depth: int) -> tuple[str, int]:
             weight, at = _weight(prompt, end + 1)
             parts.append(f"({inner}:{weight:g})" if weight != 1 else inner)
         elif word:
-            weight, at = _weight(prompt, word.end())
-            parts.append(f"({_plain(word[0])}:{weight:g})")
+            weight, at = _weight(prompt, at + len(word))
+            parts.append(f"({_plain(word)}:{weight:g})")
         else:
             parts.append(_plain(sign))
             at += 1
     return "".join(parts), at
+
+
+def _weighted_word(prompt: str, at: int) -> str:
+    """The word at a position, without the signs behind it; empty if there are none."""
+    match = _WORD.match(prompt, at)
+    sign = match[1][-1] if match is not None else ""
+    if match is None or sign not in ("+", "-") or len(match[1]) == 1:
+        return ""
+    return match[1].rstrip(sign) or sign
 
 
 def _weight(prompt: str, at: int) -> tuple[float, int]:

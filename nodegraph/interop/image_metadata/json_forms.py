@@ -452,10 +452,11 @@ def read_novelai(texts: Mapping[str, str]) -> Generation:
 
 def _novelai_model(source: str) -> ModelReference:
     """The model and the beginning of its hash, as in ``NovelAI Diffusion V3 4BDE2A90``."""
-    match = re.fullmatch(r"(.*?)\s+([0-9A-Fa-f]{8})", source.strip())
+    text = source.strip()
+    match = re.search(r"(?<=\s)[0-9A-Fa-f]{8}\Z", text)
     if match is None:
-        return ModelReference(source.strip() or "NovelAI Diffusion")
-    return ModelReference(match[1] or "NovelAI Diffusion", parse_hashes(match[2]))
+        return ModelReference(text or "NovelAI Diffusion")
+    return ModelReference(text[: match.start()].rstrip(), parse_hashes(match[0]))
 
 
 def _captions(prompt: object) -> Iterator[str]:

@@ -171,5 +171,5 @@ def _preference(name: str, folder: str) -> tuple[bool, bool, int]:
 def plain_name(name: str) -> str:
     """Return the last part of a file name of any system, in a form that names a model."""
     text = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    text = re.sub(r"\s*\[[0-9a-fA-F]{8,12}\]$", "", text)  # A1111 appends the hash
+    text = re.sub(r"\[[0-9a-fA-F]{8,12}\]$", "", text).rstrip()  # A1111 appends the hash
     return "".join(sign for sign in text if sign.isprintable())[:_MAX_NAME].strip().lstrip(".")

@@ -113,7 +113,7 @@ class _Builder:
         generation = self.generation
         parameters = {"prompt": "positive.text", "negative prompt": "negative.text"}
         parameters |= {"seed": "noise.seed" if "noise" in self.nodes else "sample.seed"}
-        document = {
+        document: dict[str, Any] = {
             "format": "nodegraph/1",
             "description": f"Made from the metadata of an image of {generation.tool}.",
             "parameters": parameters,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue, at_port
@@ -15,13 +16,28 @@ from nodegraph.media.images.memory_checks import check_memory, sheet_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
     from torch import Tensor
+
+    FontChoice = Callable[[str, float], FreeTypeFont]
+    """The font of a text, by its size in pixels."""
 
 MAX_PIXELS = 2**28
 MAX_CAPTION = 500
 """Letters of a caption that are looked at; more never fit."""
 SheetFormat = Literal["png", "webp", "jpeg"]
 PAPER, INK = "#ffffff", "#1f2328"
+_INSTALLED = (
+    # Linux
+    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "FreeSans.ttf", "NotoSansCJK-Regular.ttc"),
+    *("wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf"),
+    # macOS
+    *("Arial Unicode.ttf", "PingFang.ttc", "Hiragino Sans GB.ttc", "AppleSDGothicNeo.ttc"),
+    # Windows
+    *("segoeui.ttf", "msyh.ttc", "meiryo.ttc", "malgun.ttf", "Nirmala.ttf", "seguiemj.ttf"),
+)
+"""Files of fonts that machines have, those with most scripts first."""
+_NO_LETTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +123,17 @@ def contact_sheet(
 
 
 def labeled_sheet(
-    rows: Sequence[Sequence[Picture | None]], labels: AxisLabels, *, gap: int = 4
+    rows: Sequence[Sequence[Picture | None]],
+    labels: AxisLabels,
+    *,
+    gap: int = 4,
+    installed: Sequence[str] = _INSTALLED,
 ) -> Picture:
     """Arrange images in rows and columns with labels, without torch.
 
     Args:
         rows: Images, none where a cell is empty. There is at least one image.
+        installed: Files of fonts for labels with letters that the included font lacks.
     Raises:
         InvalidValue: The sheet is too large, or needs more memory than available.
     """
@@ -123,8 +144,13 @@ def labeled_sheet(
     cell = max(each.width for each in there), max(each.height for each in there)
     # Labels of wide, low images are as large as those of square ones.
     line = _line_height(max(cell))
-    layout = _Layout.of(len(pictures), cell, columns, gap, labels, has_captions=False, line=line)
-    return _draw(pictures, layout, cell, gap, (), labels, PAPER, INK)
+    if any(labels.rows):
+        cell = cell[0], max(cell[1], line)
+    font = partial(_covering_font, installed=tuple(installed))
+    layout = _Layout.of(
+        len(pictures), cell, columns, gap, labels, has_captions=False, line=line, font=font
+    )
+    return _draw(pictures, layout, cell, gap, (), labels, PAPER, INK, font)
 
 
 def _draw(
@@ -136,11 +162,13 @@ def _draw(
     labels: AxisLabels,
     paper: str,
     ink: str,
+    font: FontChoice | None = None,
 ) -> Picture:
     from PIL import Image, ImageDraw
 
     sheet = Image.new("RGB", layout.whole, _rgb(paper, "background"))
-    write = partial(_write, line=layout.line, ink=_rgb(ink, "text_color"))
+    choose = font or _included_font
+    write = partial(_write, line=layout.line, ink=_rgb(ink, "text_color"), choose=choose)
     draw = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
         left, top = layout.cell_corner(index)
@@ -197,12 +225,14 @@ class _Layout:
         *,
         has_captions: bool,
         line: int = 0,
+        font: FontChoice | None = None,
     ) -> _Layout:
         line = line or _line_height(cell[1])
         below = line if has_captions else 0
         columns = sheet_columns(pictures, columns or len(labels.columns))
         size = sheet_size(pictures, (cell[0], cell[1] + below), columns=columns, gap=gap)
-        room = _label_width(labels.rows, line, cell[0]) if any(labels.rows) else 0
+        choose = font or _included_font
+        room = _label_width(labels.rows, line, cell[0], choose) if any(labels.rows) else 0
         return cls(
             columns,
             math.ceil(pictures / columns),
@@ -234,12 +264,56 @@ def _rgb(color: str, port: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _label_width(labels: Sequence[str], line: int, cell: int) -> int:
+def _label_width(labels: Sequence[str], line: int, cell: int, choose: FontChoice) -> int:
     """Pixels for the texts before rows: what the longest takes, and no more than a cell."""
+    longest = max(choose(text, line * 0.7).getlength(text) for text in labels)
+    return min(cell, math.ceil(longest) + line // 2)
+
+
+@lru_cache(maxsize=32)
+def _font(file: str, size: float) -> FreeTypeFont | None:
+    """A font of the machine, or the included one for an empty name; None if there is none."""
     from PIL import ImageFont
 
-    font = ImageFont.load_default(line * 0.7)
-    return min(cell, math.ceil(max(map(font.getlength, labels))) + line // 2)
+    try:
+        font = ImageFont.truetype(file, size) if file else ImageFont.load_default(size)
+    except OSError:
+        return None
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _included_font(text: str, size: float) -> FreeTypeFont:
+    """The included font, so that an image is the same on all machines."""
+    font = _font("", size)
+    assert font is not None
+    return font
+
+
+def _covering_font(text: str, size: float, installed: Sequence[str]) -> FreeTypeFont:
+    """The first font with all letters of a text, else that which lacks the fewest."""
+    letters = {letter for letter in text if not letter.isspace()}
+    best, fewest = _included_font(text, size), len(letters) + 1
+    for file in chain([""], installed):
+        font = _font(file, size)
+        if font is None:
+            continue
+        missing = sum(_lacks(file, size, letter) for letter in letters)
+        if missing < fewest:
+            best, fewest = font, missing
+        if not missing:
+            break
+    return best
+
+
+@lru_cache(maxsize=10_000)
+def _lacks(file: str, size: float, letter: str) -> bool:
+    """Whether a font shows a letter as it shows one that no font has."""
+    font = _font(file, size)
+    if font is None:
+        return True
+    shown, box = font.getmask(letter), font.getmask(_NO_LETTER)
+    return shown.size == box.size and bytes(shown) == bytes(box)
 
 
 def sheet_columns(pictures: int, columns: int) -> int:
@@ -284,11 +358,10 @@ def _write(
     *,
     line: int,
     ink: tuple[int, int, int],
+    choose: FontChoice,
 ) -> None:
     """Write one line in the middle of a strip, cut short where it doesn't fit."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(line * 0.7)
+    font = choose(text, line * 0.7)
     if draw.textlength(text, font=font) > width:
         while text and draw.textlength(f"{text}…", font=font) > width:
             text = text[:-1]

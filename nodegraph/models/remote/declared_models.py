@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodegraph.errors import InvalidValue
 from nodegraph.models.model_sources import KIND_FOLDERS
@@ -86,26 +86,38 @@ def declarations_of(document: Any, names: Sequence[str]) -> dict[str, DeclaredMo
     Args:
         document: The workflow's file.
     """
-    models = declared_models(document)
-    return {name: model for name in names if (model := _declaration_of(name, models)) is not None}
+    by_file: dict[str, list[_Declaration]] = {}
+    for model in declared_models(document):
+        path = model.path
+        by_file.setdefault(path[-1] if path else "", []).append((path, model))
+    pairs = [(name, _parts(name)) for name in names]
+    declared = {
+        name: _declaration_of(parts, by_file.get(parts[-1], ())) for name, parts in pairs if parts
+    }
+    return {name: model for name, model in declared.items() if model is not None}
 
 
-def _declaration_of(name: str, models: Sequence[DeclaredModel]) -> DeclaredModel | None:
-    """The declared model whose path is that of a name; else the only one of its file name.
+_Declaration: TypeAlias = tuple[tuple[str, ...], DeclaredModel]
+"""A declared model behind its path."""
+
+
+def _declaration_of(parts: tuple[str, ...], models: Sequence[_Declaration]) -> DeclaredModel | None:
+    """The declared model whose path is that of a name; else the only one.
 
     Paths may leave out leading folders, as those of kinds are left out.
-    """
-    parts = _parts(name)
 
-    def shared(model: DeclaredModel) -> int:
-        count = min(len(parts), len(model.path))
-        return count if count and parts[-count:] == model.path[-count:] else 0
+    Args:
+        models: Those of the same file name.
+    """
+
+    def shared(model: _Declaration) -> int:
+        path = model[0]
+        count = min(len(parts), len(path))
+        return count if parts[-count:] == path[-count:] else 0
 
     best = max(models, key=shared, default=None)
-    if best is not None and shared(best):
-        return best
-    alike = [model for model in models if model.path[-1:] == parts[-1:] != ()]
-    return alike[0] if len(alike) == 1 else None
+    is_one = best is not None and (shared(best) > 0 or len(models) == 1)
+    return best[1] if best is not None and is_one else None
 
 
 def plans_of_missing(hubs: ModelHubs, missing: Mapping[str, DeclaredModel]) -> list[DownloadPlan]:

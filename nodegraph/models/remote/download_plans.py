@@ -49,6 +49,7 @@ _LICENSES = frozenset({"", ".md", ".txt"})
 _LARGEST_TEXT = 64 << 20
 _MOST_FILES = 2_000
 _LISTED = 12
+_LONGEST_COUNT = 18
 LONGEST_TITLE = 200
 """Characters of texts of a source that are kept."""
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
@@ -536,6 +537,11 @@ def name_from_url(url: str, disposition: str = "") -> str:
     if match:
         return unquote(match[1].strip().strip('"'))
     return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def parse_count(text: str) -> int | None:
+    """A number of bytes in a header; None of anything else, also of more than disks can have."""
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_COUNT else None
 
 
 def first_text(value: Any) -> str | None:

@@ -35,6 +35,7 @@ from nodegraph.models.remote.download_plans import (
     first_text,
     guess_kind,
     name_from_url,
+    parse_count,
     refused_pickle,
     target_name,
 )
@@ -422,7 +423,7 @@ class ModelHubs:
         kind = wanted.kind or guess_kind((), name)
         total = answer.get("Content-Range", "").rpartition("/")[2] if status == 206 else ""
         total = total or (answer.get("Content-Length", "") if status == 200 else "")
-        size = int(total) if total.isdecimal() else None
+        size = parse_count(total)
         planned = PlannedFile(url, PurePosixPath(check_name(name)).name, size, digest)
         return DownloadPlan(
             f"{url}{f'#sha256={digest}' if digest else ''}",

@@ -28,6 +28,7 @@ from nodegraph.models.remote.download_plans import (
     DownloadError,
     DownloadPlan,
     PlannedFile,
+    parse_count,
     refused_pickle,
 )
 from nodegraph.models.remote.guarded_http import UnknownHost, status_error
@@ -270,8 +271,7 @@ class FileTransfer:
         if response.status_code == 200 and at:
             self._restart()  # the file has changed, or the source knows no ranges
             at = 0
-        length = response.headers.get("Content-Length", "")
-        end = total = int(length) if length.isdecimal() else None
+        end = total = parse_count(response.headers.get("Content-Length", ""))
         if response.status_code == 206:
             start, end, total = _content_range(response)
             is_same = file.bytes is None or total in (None, file.bytes)
@@ -368,9 +368,10 @@ def _content_range(response: httpx.Response) -> tuple[int | None, int | None, in
     unit, _, text = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = text.partition("/")
     start, _, last = span.partition("-")
-    if unit != "bytes" or not (start.isdecimal() and last.isdecimal()):
+    first, end = parse_count(start), parse_count(last)
+    if unit != "bytes" or first is None or end is None:
         return None, None, None
-    return int(start), int(last) + 1, int(total) if total.isdecimal() else None
+    return first, end + 1, parse_count(total)
 
 
 def _with_start(chunks: Iterator[bytes]) -> Iterator[bytes]:

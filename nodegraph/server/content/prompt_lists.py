@@ -13,10 +13,12 @@ from threading import RLock
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import format_size
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.content.files.safe_files import ConfinedFolder, check_name
 from nodegraph.server.http.errors import NotFound, TooLarge
 
+FOLDER = "prompt_lists"
+"""In the home folder."""
 LARGEST_TAG_LIST = 64 << 20
 """Bytes. The largest published lists have a few megabytes."""
 LARGEST_STYLES = 4 << 20
@@ -69,11 +71,19 @@ class PromptLists:
         self._lock = RLock()
 
     def styles(self, client: str) -> Sequence[Style]:
-        """Return the styles of a client in their order; none of a damaged file."""
+        """Return the styles of a client in their order; none of a damaged file.
+
+        Raises:
+            OutputError: The file cannot be read now. Nobody takes that for no styles, and saves it.
+        """
         try:
             data = self._folder.read(_key(client), _STYLES, limit=2 * LARGEST_STYLES)
             return [Style(**each) for each in json.loads(data)]
-        except (OSError, ValueError, TypeError):
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise OutputError(f"the styles cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError):
             return ()
 
     def put_styles(self, client: str, styles: Sequence[Style]) -> Sequence[Style]:

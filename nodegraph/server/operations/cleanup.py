@@ -13,6 +13,7 @@ from itertools import chain
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import JobNotFound, RetentionRules, WrongState
 from nodegraph.server.content.artifacts import Artifact
+from nodegraph.server.content.artifacts.annotations import ResultAnnotation
 from nodegraph.server.rules import retention_rules
 from nodegraph.server.services import Services
 
@@ -55,17 +56,25 @@ async def empty_trash(services: Services, client: str | None, before: float | No
     entries = await services.read_queue(artifacts.library.trashed, client, before)
     for start in range(0, len(entries), _AT_ONCE):
         part = entries[start : start + _AT_ONCE]
-        listed = await services.read_queue(artifacts.in_trash, part)
-        forgotten = await asyncio.gather(*(_forgotten(services, each) for each in listed))
-        gone = [each for each, is_gone in zip(part, forgotten, strict=True) if is_gone]
-        files = [each for each, is_gone in zip(listed, forgotten, strict=True) if is_gone]
-        await services.run_file_task(artifacts.delete, [*chain.from_iterable(files)])
-        await services.read_queue(artifacts.leave_trash, gone)
-        deleted += len(gone)
+        # Who restores one meanwhile waits for a part, and keeps it if it is of a later one.
+        async with artifacts.emptying:
+            deleted += await _delete_trashed(services, part)
     if deleted:
         services.hub.notify("library.changed")
         services.hub.notify("artifacts.deleted")
     return deleted
+
+
+async def _delete_trashed(services: Services, part: Sequence[ResultAnnotation]) -> int:
+    """Delete some of what is in the trash; how many results that were."""
+    artifacts = services.artifacts
+    listed = await services.read_queue(artifacts.in_trash, part)
+    forgotten = await asyncio.gather(*(_forgotten(services, files) for _, files in listed))
+    gone = [each for each, is_gone in zip(listed, forgotten, strict=True) if is_gone]
+    files = chain.from_iterable(files for _, files in gone)
+    await services.run_file_task(artifacts.delete, [*files])
+    await services.read_queue(artifacts.leave_trash, [noted for noted, _ in gone])
+    return len(gone)
 
 
 async def _forgotten(services: Services, artifacts: Sequence[Artifact]) -> bool:

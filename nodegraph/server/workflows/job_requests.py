@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,7 +27,7 @@ from nodegraph.core.rows import (
     row_problems,
     rows_from_objects,
 )
-from nodegraph.core.text_format import to_well_formed
+from nodegraph.core.text_format import format_size, to_well_formed
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 from nodegraph.jobs.queue import Job, JobFilter, Submission, Submitted
@@ -36,7 +36,7 @@ from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.problems import limit_problems
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checks import (
@@ -369,6 +369,8 @@ async def submit(
 
 
 MOST_ROWS = 10_000
+_LARGEST_ROWS = 256 << 20
+"""Characters of the workflows and parameters of all rows, which are held until they are stored."""
 
 
 async def submit_rows(
@@ -389,11 +391,21 @@ async def submit_rows(
     name = "" if key is None else digest_bytes(f"{caller.name}\n{key}".encode())[:32]
     group = f"rows-{name[:16] or secrets.token_hex(8)}"
     submissions, problems = [], []
+    workflows: dict[str, str] = {}
+    size = 0
     for number, row in enumerate(rows, 1):
         try:
             row_request = await _row_request(services, base, workflow, row, group)
             row_key = f"{name}-{number}" if name else None
-            submissions.append(await _checked_submission(services, caller, row_request, row_key))
+            submission = await _checked_submission(services, caller, row_request, row_key)
+            text = str(submission.workflow)
+            # Rows that change only parameters share the workflow's text.
+            size += 0 if text in workflows else len(text)
+            size += len(_text([submission.parameters, submission.targets]))
+            if size > _LARGEST_ROWS:
+                raise _too_large_rows(number)
+            shared = workflows.setdefault(text, text)
+            submissions.append(replace(submission, workflow=shared))
         except InvalidWorkflow as error:
             problems += row_problems(number, error)
             if len(problems) >= MOST_PROBLEMS:
@@ -403,6 +415,15 @@ async def submit_rows(
         raise InvalidWorkflow(problems)
     jobs = await services.queue_reads.changed(services.dispatcher.submit_all(submissions))
     return shapes.JobGroup(group, tuple(each.job.id for each in jobs))
+
+
+def _too_large_rows(number: int) -> TooLarge:
+    return TooLarge(
+        "the jobs of all rows are too large",
+        given=f"more than {format_size(_LARGEST_ROWS)} with row {number:,}",
+        expected=f"at most {format_size(_LARGEST_ROWS)} of workflows and parameters",
+        hint="Submit fewer rows at a time, or make inputs that differ parameters of the workflow.",
+    )
 
 
 def _rows(rows: str | Sequence[Mapping[str, Any]]) -> list[Row]:

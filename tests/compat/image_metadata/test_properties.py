@@ -190,6 +190,23 @@ def test_prompts_of_thousands_of_brackets_take_no_time() -> None:
     assert parse_infotext("a" * 200_000 + ":" * 1000 + ", " * 20_000)
 
 
+def test_long_names_and_comments_in_comments_take_no_time() -> None:
+    """Each of these took minutes: a time that grows with the square of the length."""
+    name = f"a{' ' * 99_000}b"
+    for field in ("Refiner", "Model", "VAE"):
+        text = f"a cat\nSteps: 20, Sampler: Euler, Size: 64x64, {field}: {name}"
+        generation = find_generation({"parameters": text})
+        assert generation is not None
+        assert import_generation(generation, ModelFinder([], None)).workflow.nodes
+    novel = find_generation({"Software": "NovelAI", "Comment": "{}", "Source": name})
+    assert novel is not None
+    assert novel.model.name == name
+    assert convert_compel("+" * 99_000 + "x")
+    tag, space = "a:UserComment", 'xmlns:a="http://ns.adobe.com/exif/1.0/"'
+    nested = f"<{tag}>" * 100_000 + f"</{tag}>" * 100_000
+    assert find_generation({"xmp": f"<x {space}>{nested}</x>"}) is None
+
+
 @given(st.text(max_size=50))
 def test_names_of_models_lead_nowhere(name: str) -> None:
     plain = plain_name(name)

@@ -1,5 +1,5 @@
 /** The models that a workflow lacks: where each comes from, and a button that gets them all. */
-import { Download, Replace } from "lucide-react";
+import { Download, Replace, Search } from "lucide-react";
 import { useEffect, useRef } from "react";
 import type { MissingModelEntry } from "@/api/schema";
 import { DownloadRow } from "@/components/panels/models/DownloadRow";
@@ -21,6 +21,9 @@ import {
   missingKey,
   useMissingModels,
 } from "@/store/missingModels";
+import { useModelOffers } from "@/store/modelOffers";
+import { useModels } from "@/store/models";
+import { useUi } from "@/store/ui";
 import styles from "./MissingDialog.module.css";
 import type { MissingModel, NodePlace } from "./missing";
 import { ModelHelp, PlaceButton, Section } from "./Section";
@@ -166,7 +169,12 @@ function Row({ model, places, entry, allowed, onFocus }: RowProps) {
           {t("models.getIt")}
         </Button>
       )}
-      {!canGet && there === null && download === null && (
+      {allowed && !canGet && there === null && download === null && (
+        <Button size="s" icon={Search} onClick={() => searchFor(model)}>
+          {t("models.searchIt")}
+        </Button>
+      )}
+      {!allowed && there === null && download === null && (
         <a
           href={`https://huggingface.co/models?search=${encodeURIComponent(lastPart(model))}`}
           target="_blank"
@@ -221,6 +229,16 @@ function replaceAll(model: string, by: string, places: readonly NodePlace[]): vo
       }, workflow),
     { named: true },
   );
+}
+
+/** Look for it in the panel where models are got. */
+function searchFor(model: string): void {
+  const { closeDialog, showPanel } = useUi.getState();
+  closeDialog();
+  useModels.getState().showTab("get");
+  showPanel("left", "models");
+  const { find, search } = useModelOffers.getState();
+  void find({ ...search, text: lastPart(model) });
 }
 
 /** The name without folders and ending, as people search for it. */

@@ -14,7 +14,9 @@ import { t } from "@/i18n";
 import { problemWords } from "@/i18n/format";
 import { labelOf } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
+import { mayManageModels, useConnection } from "@/store/connection";
 import { useDocuments } from "@/store/documents";
+import { useUi } from "@/store/ui";
 import type { ToldTranslation } from "./importing";
 import styles from "./MissingDialog.module.css";
 import { ModelHelp, NodeButton, Section, showNode } from "./Section";
@@ -70,6 +72,11 @@ function Report({ told: { document, report }, onClose }: ReportProps) {
     requestAnimationFrame(() => showNode(node));
   };
   const folders = useCatalogue((catalogue) => catalogue.modelFolders);
+  const allowed = useConnection(mayManageModels);
+  const getAll = () => {
+    useDocuments.getState().activate(document);
+    useUi.getState().openDialog("missing");
+  };
   return (
     <>
       <p className={styles.summary}>
@@ -88,6 +95,13 @@ function Report({ told: { document, report }, onClose }: ReportProps) {
         icon={Download}
         title={t("files.neededModels")}
         help={<ModelHelp folders={folders} />}
+        head={
+          allowed && (
+            <Button size="s" icon={Download} onClick={getAll}>
+              {t("models.get")}
+            </Button>
+          )
+        }
         items={report.models}
       >
         {(each) => <Model key={`${each.folder}/${each.name}`} model={each} />}
@@ -127,14 +141,15 @@ interface ListProps<T> {
   readonly icon: typeof Puzzle;
   readonly title: string;
   readonly help?: ReactNode;
+  readonly head?: ReactNode;
   readonly items: readonly T[];
   readonly children: (item: T, at: number) => ReactNode;
 }
 
-function List<T>({ icon, title, help, items, children }: ListProps<T>) {
+function List<T>({ icon, title, help, head, items, children }: ListProps<T>) {
   if (items.length === 0) return null;
   return (
-    <Section icon={icon} title={title} help={help}>
+    <Section icon={icon} title={title} help={help} head={head}>
       {items.slice(0, MOST).map(children)}
       {items.length > MOST && <Row>{t("files.moreOf", { count: items.length - MOST })}</Row>}
     </Section>

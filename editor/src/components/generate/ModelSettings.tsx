@@ -1,4 +1,4 @@
-import { Plus, X } from "lucide-react";
+import { Download, Plus, X } from "lucide-react";
 import { useMemo } from "react";
 import type { ModelEntry } from "@/api/schema";
 import type { Option } from "@/components/ui";
@@ -16,6 +16,8 @@ import {
 import { loraTitle } from "@/model/promptCompletion";
 import { useCatalogue } from "@/store/catalogue";
 import { choose, chooseModel, useGenerate } from "@/store/generate";
+import { useModelOffers } from "@/store/modelOffers";
+import { useUi } from "@/store/ui";
 import styles from "./GeneratePage.module.css";
 import { Setting } from "./Setting";
 
@@ -37,7 +39,16 @@ export function ModelSettings() {
   const isInParts = comesInParts(modelNamed(models, model));
   return (
     <div className={styles.group}>
-      <Setting field="model" id="generate/model" label={t("generate.field.model")}>
+      <Setting
+        field="model"
+        id="generate/model"
+        label={t("generate.field.model")}
+        end={
+          <Button size="s" variant="ghost" icon={Download} onClick={() => getModels(model)}>
+            {t("models.get")}
+          </Button>
+        }
+      >
         <Combobox
           id="generate/model"
           value={model}
@@ -50,6 +61,15 @@ export function ModelSettings() {
       <Loras models={models} />
     </div>
   );
+}
+
+/** Look for the model that is chosen, where the server lacks it. */
+function getModels(model: string): void {
+  const { models } = useCatalogue.getState();
+  const isLacking = model !== "" && models !== null && modelNamed(models, model) === null;
+  const { find, search } = useModelOffers.getState();
+  if (isLacking) void find({ ...search, text: nameOf(model) });
+  useUi.getState().openDialog("getModels");
 }
 
 function optionOf(model: ModelEntry): Option {

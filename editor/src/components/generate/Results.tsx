@@ -10,13 +10,14 @@ import {
   Settings2,
   Shuffle,
   Smile,
+  Trash2,
   Workflow,
   X,
 } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
 import { artifactAddress, thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { download, removeAll } from "@/components/panels/gallery/actions";
+import { download } from "@/components/panels/gallery/actions";
 import { resultDrag } from "@/components/results/dragging";
 import { EmptyState, IconButton, MenuButton, type MenuEntry, Progress, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -26,6 +27,7 @@ import { mayRun, useConnection } from "@/store/connection";
 import { useGenerate } from "@/store/generate";
 import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { jobsFollowing } from "@/store/jobsFollowing";
+import { loadTrashed, trash, useLibrary } from "@/store/library";
 import { cancel, forget } from "@/store/running";
 import { useUi } from "@/store/ui";
 import { act, openGraph, paintOver, reuse, startFrom } from "./actions";
@@ -42,7 +44,14 @@ export function Results() {
   const jobs = useMemo(() => jobsOfDocument(all, id).slice(0, MOST_SHOWN), [all, id]);
   const place = useSeen(jobs);
   useLoaded(jobs);
-  const shown = jobs.filter((job) => !isEnded(job) || job.state === "failed" || holdsImages(job));
+  const trashed = useLibrary((library) => library.trashed);
+  useEffect(() => {
+    // Without it, images of the trash are shown too.
+    loadTrashed().catch(() => undefined);
+  }, []);
+  const shown = jobs.filter(
+    (job) => !isEnded(job) || job.state === "failed" || imagesOf(job, trashed).length > 0,
+  );
   return (
     <section ref={place} data-results className={styles.results} aria-label={t("generate.results")}>
       {shown.length === 0 ? (
@@ -54,7 +63,7 @@ export function Results() {
       ) : (
         <ul className={styles.grid}>
           {shown.map((job) => (
-            <JobTiles key={job.id} job={job} />
+            <JobTiles key={job.id} job={job} trashed={trashed} />
           ))}
         </ul>
       )}
@@ -90,17 +99,22 @@ function useLoaded(jobs: readonly JobView[]): void {
   }, [jobs]);
 }
 
-function imagesOf({ outputs }: JobView): readonly ArtifactEntry[] {
-  return outputs.filter(({ media_type }) => media_type.startsWith("image/"));
+type Digests = ReadonlySet<string>;
+
+function imagesOf({ outputs }: JobView, trashed: Digests): readonly ArtifactEntry[] {
+  return outputs.filter(
+    ({ media_type, digest }) => media_type.startsWith("image/") && !trashed.has(digest),
+  );
 }
 
-function holdsImages(job: JobView): boolean {
-  return imagesOf(job).length > 0;
+interface TilesProps {
+  readonly job: JobView;
+  readonly trashed: Digests;
 }
 
-function JobTiles({ job }: { readonly job: JobView }) {
+function JobTiles({ job, trashed }: TilesProps) {
   if (job.state === "failed") return <FailedTile job={job} />;
-  const images = imagesOf(job);
+  const images = imagesOf(job, trashed);
   if (!isEnded(job) && images.length === 0) return <OpenTile job={job} />;
   return images.map((artifact) => (
     <ImageTile key={`${artifact.node}/${artifact.digest}`} artifact={artifact} />
@@ -155,7 +169,8 @@ function FailedTile({ job }: { readonly job: JobView }) {
 /** Show an image in full, among all that the page shows. */
 function view(artifact: ArtifactEntry): void {
   const jobs = jobsOfDocument(useJobs.getState(), useGenerate.getState().id);
-  const list = jobs.slice(0, MOST_SHOWN).flatMap(imagesOf);
+  const { trashed } = useLibrary.getState();
+  const list = jobs.slice(0, MOST_SHOWN).flatMap((job) => imagesOf(job, trashed));
   useUi.getState().openDialog("viewer", { artifact, list });
 }
 
@@ -183,6 +198,11 @@ const ImageTile = memo(function ImageTile({ artifact }: { readonly artifact: Art
             decoding="async"
             draggable={false}
           />
+          {artifact.width !== null && (
+            <span className={styles.size}>
+              {artifact.width} × {artifact.height}
+            </span>
+          )}
         </button>
         <figcaption className={styles.actions}>
           <Action
@@ -268,11 +288,10 @@ function moreOf(artifact: ArtifactEntry, allowed: boolean): readonly MenuEntry[]
     "separator",
     { label: t("generate.download"), icon: Download, run: () => download([artifact]) },
     {
-      label: t("generate.deleteImage"),
-      icon: X,
-      danger: true,
+      label: t("library.toTrash"),
+      icon: Trash2,
       disabled: !allowed,
-      run: () => void removeAll([artifact]),
+      run: () => void trash([artifact]),
     },
   ];
 }

@@ -64,6 +64,10 @@ async function settingsFrom(
 export async function act(task: Task, artifact: ArtifactEntry): Promise<void> {
   const ground = generateGround();
   const lacks = ground && lackingFor(task, ground);
+  if (lacks === "detector" || lacks === "upscaler") {
+    useUi.getState().openDialog("lacking", { task, lacks, artifact });
+    return;
+  }
   if (lacks) {
     const name = t(`generate.task.${task}`);
     notify({

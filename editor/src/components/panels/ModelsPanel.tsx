@@ -3,6 +3,7 @@ import { Package } from "lucide-react";
 import { useEffect } from "react";
 import { EmptyState, Tabs } from "@/components/ui";
 import { t } from "@/i18n";
+import { modelIn } from "@/model/models";
 import { useCatalogue } from "@/store/catalogue";
 import { isUnderWay, useDownloads } from "@/store/downloads";
 import { type ModelsTab, useModels } from "@/store/models";
@@ -21,8 +22,8 @@ export default function ModelsPanel() {
     // What can't be read now is read when the server is there again.
     if (models === null) loadModels().catch(() => undefined);
   }, [models, loadModels]);
-  const model = models?.find(({ name }) => name === shown);
-  if (model !== undefined && models !== null)
+  const model = modelIn(models, shown);
+  if (model !== null && models !== null)
     return <ModelDetail key={model.name} model={model} models={models} />;
   return (
     <Tabs

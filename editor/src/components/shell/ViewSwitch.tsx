@@ -14,7 +14,7 @@ const VIEWS: readonly { readonly view: View; readonly icon: typeof Workflow }[] 
 export function ViewSwitch() {
   const view = useUi((ui) => ui.view);
   return (
-    <fieldset aria-label={t("shell.view")} className={styles.switch}>
+    <fieldset aria-label={t("shell.view")} data-view={view} className={styles.switch}>
       {VIEWS.map(({ view: name, icon: Icon }) => (
         <button
           key={name}

@@ -94,6 +94,8 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   rows: dialog(() => import("@/components/sweeps/RowsDialog")),
   layers: dialog(() => import("@/components/layers/LayersDialog")),
   sendTo: dialog(() => import("@/components/results/SendDialog")),
+  getModels: dialog(() => import("@/components/generate/GetModelsDialog")),
+  lacking: dialog(() => import("@/components/generate/LackingDialog")),
   about: dialog(() => import("./AboutDialog")),
 };
 

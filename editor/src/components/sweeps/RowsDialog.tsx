@@ -82,7 +82,7 @@ export default function RowsDialog({ onClose }: { readonly onClose: () => void }
             disabled={count === 0 || faults.length > 0}
             onClick={() => void start()}
           >
-            {count === 0 ? t("shell.run") : t("running.runTimes", { count })}
+            {count < 2 ? t("shell.run") : t("running.runTimes", { count })}
           </Button>
         </>
       }

@@ -57,7 +57,7 @@ export default function SweepDialog({ onClose }: { readonly onClose: () => void 
             disabled={count === 0 || isTooMany}
             onClick={() => void start()}
           >
-            {count === 0 ? t("shell.run") : t("running.runTimes", { count })}
+            {count < 2 ? t("shell.run") : t("running.runTimes", { count })}
           </Button>
         </>
       }

@@ -69,6 +69,11 @@ interface CardProps {
 
 function ToastCard({ item, onDismiss, onHold }: CardProps) {
   const Icon = ICONS[item.kind];
+  // What was asked for is done: the question goes.
+  const act = () => {
+    item.action?.run();
+    onDismiss();
+  };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: its role depends on the kind; the handlers only keep it there while it is read
     <div
@@ -87,7 +92,7 @@ function ToastCard({ item, onDismiss, onHold }: CardProps) {
           <Progress value={item.progress} label={item.title} className={styles.progress} />
         )}
         {item.action && (
-          <Button size="s" className={styles.action} onClick={item.action.run}>
+          <Button size="s" className={styles.action} onClick={act}>
             {item.action.label}
           </Button>
         )}

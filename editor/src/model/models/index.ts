@@ -10,6 +10,7 @@ export {
   type ModelFilter,
   type ModelKind,
   type ModelSort,
+  modelIn,
   modelKind,
   modelTitle,
   NO_FILTER,

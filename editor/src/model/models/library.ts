@@ -114,7 +114,24 @@ export function isFiltered(filter: ModelFilter): boolean {
 
 /** What a model is called: by its title, or else its file's name. */
 export function modelTitle({ name, title }: Pick<LibraryModel, "name" | "title">): string {
-  return title || name.slice(name.lastIndexOf("/") + 1).replace(/\.(safetensors|gguf)$/i, "");
+  const [file = "", folder] = name.split("/").reverse();
+  const stem = file.replace(/\.(safetensors|gguf)$/i, "");
+  // Such files are named by what they are, their folders by who they are.
+  return title || (isNameless(stem) && folder) || stem;
+}
+
+function isNameless(stem: string): boolean {
+  return /^((diffusion_)?pytorch_)?(model|lora_weights)$/i.test(stem);
+}
+
+/** The model of a name, or the one in the folder of that name. */
+export function modelIn<T extends Pick<LibraryModel, "name">>(
+  models: readonly T[] | null,
+  name: string | null,
+): T | null {
+  if (models === null || name === null) return null;
+  const named = models.find((model) => model.name === name);
+  return named ?? models.find((model) => model.name.startsWith(`${name}/`)) ?? null;
 }
 
 /** The models that fit a filter, in order. */

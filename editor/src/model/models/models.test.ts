@@ -8,6 +8,7 @@ import {
   chooseModel,
   facetsOf,
   libraryOf,
+  modelIn,
   modelInput,
   modelKind,
   modelTitle,
@@ -117,6 +118,21 @@ describe("the library", () => {
   const all = [vae, xl, ink];
   const names = (filter: object, sort: "name" | "added" | "used" | "size" = "name") =>
     libraryOf(all, { ...NO_FILTER, ...filter }, sort).map(modelTitle);
+
+  it("is called by its folder where its file has no name of its own", () => {
+    const title = (name: string) => modelTitle({ name, title: null });
+    expect(title("clipseg/model.safetensors")).toBe("clipseg");
+    expect(title("ink/pytorch_lora_weights.safetensors")).toBe("ink");
+    expect(title("sd/ink.safetensors")).toBe("ink");
+    expect(title("model.safetensors")).toBe("model");
+  });
+
+  it("is found by its folder", () => {
+    const models = [{ name: "ink.safetensors" }, { name: "clipseg/model.safetensors" }];
+    expect(modelIn(models, "clipseg")).toBe(models[1]);
+    expect(modelIn(models, "ink.safetensors")).toBe(models[0]);
+    expect(modelIn(models, "clip")).toBeNull();
+  });
 
   it("is searched by all words, in whatever is known", () => {
     expect(names({ text: "INK drawing" })).toEqual(["ink_v2"]);

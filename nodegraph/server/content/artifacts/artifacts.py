@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +43,7 @@ from nodegraph.server.content.artifacts.search import (
     ArtifactPage,
     JobWords,
     Term,
+    fold_case,
     job_words,
 )
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
@@ -92,6 +94,8 @@ class Artifacts:
         library: What people note about them.
         shared: What other servers of the queue share with this one; the catalogue is theirs, too,
             then, and none is kept in the file.
+    Attributes:
+        emptying: Held while results in the trash are deleted, and while some leave it.
     Raises:
         InvalidFile, OutputError: The catalogue can't be opened.
     """
@@ -116,6 +120,7 @@ class Artifacts:
         self._roots = tuple(roots)
         self.thumbnails = thumbnails
         self.library = library
+        self.emptying = asyncio.Lock()
         self._entering = Lock()
 
     def _opened(self) -> Catalogue:
@@ -311,11 +316,13 @@ class Artifacts:
             is_left = path in places and not remove_artifact(*places[path], self._roots)
             if is_left and self._shared is not None:
                 self._shared.request_removal(places[path][0], path)
+        gone: set[Digest] = set()
         for digest in digests:
             if not self._catalogue.locations(digest):
-                self.thumbnails.forget(digest)
+                gone.add(digest)
                 if self._shared is not None:
                     self._shared.remove(digest)
+        self.thumbnails.forget(gone)
 
     @_rebuilding
     def page(
@@ -398,7 +405,7 @@ class Artifacts:
                 chosen.append((kind, value))
                 continue
             boards = self.library.boards(client)
-            named = [each.id for each in boards if each.name.casefold() == value]
+            named = [each.id for each in boards if fold_case([each.name]) == value]
             if not named:
                 return None
             chosen.append(("board", " ".join(named)))
@@ -414,10 +421,9 @@ class Artifacts:
             NotFound: One of the digests is of none.
         """
         digests = list(dict.fromkeys(digests))
+        # A job may have made known bytes again, or another client's.
+        self.catch_up()
         keys = self._catalogue.keys(digests, client)
-        if len({digest for _, digest in keys}) < len(digests):
-            self.catch_up()
-            keys = self._catalogue.keys(digests, client)
         known = {digest for _, digest in keys}
         for digest in digests:
             if digest not in known:
@@ -473,17 +479,18 @@ class Artifacts:
         return self.library.change(keys, lambda each: replace(each, trashed=None))
 
     @_rebuilding
-    def in_trash(self, annotations: Sequence[ResultAnnotation]) -> list[list[Artifact]]:
-        """The artifacts of each of some annotations that are in the trash."""
+    def in_trash(
+        self, annotations: Sequence[ResultAnnotation]
+    ) -> list[tuple[ResultAnnotation, list[Artifact]]]:
+        """The annotations that are still in the trash as they were, each with its artifacts."""
         self.catch_up()
-        return [
-            [
-                artifact
-                for artifact in self._catalogue.find_for_job(each.digest, each.client, None)
-                if each.trashed is not None and artifact.at <= each.trashed
-            ]
-            for each in annotations
-        ]
+        current = self.library.get((each.client, each.digest) for each in annotations)
+        listed = []
+        for each in annotations:
+            if current[each.client, each.digest].trashed == each.trashed:
+                files = self._catalogue.find_for_job(each.digest, each.client, None)
+                listed.append((each, [file for file in files if file.trashed is not None]))
+        return listed
 
     def leave_trash(self, annotations: Sequence[ResultAnnotation]) -> None:
         """Note that nothing is left of results in the trash; newer ones of their bytes stay."""

@@ -170,7 +170,7 @@ INSERT INTO marks (client, digest, stars, tags, note, board, trashed, words)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DELETED = """
-DELETE FROM uses WHERE client = ? AND at <= ?
+DELETE FROM uses WHERE client || '' = ? AND at <= ?
     AND file IN (SELECT number FROM files WHERE digest = ?)
 """
 _ADD_TAG = "INSERT INTO mark_tags (tag, client, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -192,18 +192,19 @@ _KEYS = """
 SELECT uses.client, files.digest, max(uses.at) FROM files JOIN uses ON uses.file = files.number
 WHERE files.digest IN ({digests}) GROUP BY uses.client, files.digest
 """
-# Results, not files: bytes that several jobs gave count once.
+# Results, not files: bytes that several jobs gave count once. A client is compared as an
+# expression, as SQLite would else go through all of its rows for each mark.
 _SHOWN_MARKS = """
 FROM marks WHERE (CAST(:client AS TEXT) IS NULL OR marks.client = :client)
     AND EXISTS (SELECT 1 FROM files JOIN uses ON uses.file = files.number
-        WHERE files.digest = marks.digest AND uses.client = marks.client
+        WHERE files.digest = marks.digest AND uses.client || '' = marks.client
             AND (marks.trashed IS NULL OR uses.at > marks.trashed))
 """
 _TAG_COUNTS = f"SELECT tags, count(*) {_SHOWN_MARKS} AND tags <> '[]' GROUP BY tags"
 _BOARD_COUNTS = f"""
-SELECT board, count(*), (SELECT newest.digest FROM files AS newest
-        JOIN uses AS used ON used.file = newest.number
-        JOIN marks AS its ON its.client = used.client AND its.digest = newest.digest
+SELECT board, count(*), (SELECT its.digest FROM marks AS its
+        JOIN files AS newest ON newest.digest = its.digest
+        JOIN uses AS used ON used.file = newest.number AND used.client || '' = its.client
     WHERE its.board = marks.board AND (its.trashed IS NULL OR used.at > its.trashed)
     ORDER BY used.number DESC LIMIT 1)
 {_SHOWN_MARKS} AND board IS NOT NULL GROUP BY board
@@ -452,12 +453,17 @@ class Catalogue:
     def remove(self, artifacts: Iterable[Artifact]) -> list[str]:
         """Forget some artifacts; the paths that nothing in it names any more."""
         gone = list(artifacts)
-        paths = dict.fromkeys(artifact.path for artifact in gone)
+        paths = list(dict.fromkeys(artifact.path for artifact in gone))
         numbers = [(artifact.number,) for artifact in gone]
         with self._database.explaining(), self._database.writing() as connection:
             connection.executemany("DELETE FROM uses WHERE number = ?", numbers)
-            query = "SELECT 1 FROM files WHERE path = ?"
-            return [p for p in paths if connection.execute(query, (p,)).fetchone() is None]
+            named: set[str] = set()
+            # Paths have no index, so all rows are read: once for many of them.
+            for start in range(0, len(paths), _AT_ONCE):
+                part = paths[start : start + _AT_ONCE]
+                query = f"SELECT path FROM files WHERE path IN ({placeholders(part)})"  # noqa: S608
+                named.update(path for (path,) in connection.execute(query, part))
+        return [path for path in paths if path not in named]
 
     def _artifacts(self, which: str, limit: int, jobs: str = "1", **values: Any) -> list[Artifact]:
         query = _USES.format(which=which, limit=limit, jobs=jobs, maker=_MAKER)

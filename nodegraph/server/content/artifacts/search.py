@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ _MOST = 20_000
 _MOST_TERMS = 32
 """That are looked for at a time."""
 _LARGEST = (1 << 64) - 1
+_MOST_PIXELS = (1 << 31) - 1
 _TERM = re.compile(r'([A-Za-z_]+):("[^"]*"|\S*)|"([^"]*)"|(\S+)')
 _SIZE = re.compile(r"(\d{1,6})[x\N{MULTIPLICATION SIGN}*](\d{1,6})", re.IGNORECASE)
 _EXAMPLES: Mapping[str, str] = {
@@ -132,9 +134,9 @@ class ArtifactPage:
 
 
 def fold_case(parts: Iterable[str]) -> str:
-    """Texts in one, as they are compared: whatever the case of their letters."""
+    """Texts in one, as they are compared: whatever the case and the spelling of their letters."""
     text = "\n".join(parts)[:_MOST].replace("\0", " ").casefold()
-    well_formed: str = to_well_formed(text)
+    well_formed: str = to_well_formed(unicodedata.normalize("NFC", text))
     return well_formed
 
 
@@ -171,9 +173,11 @@ def _unknown_term(name: str, value: str) -> InvalidValue:
 
 
 def _number(key: str, value: str) -> list[Term]:
-    if not value.isascii() or not value.isdecimal() or int(value[:25]) > _LARGEST:
-        raise _bad_term(key, value, "a whole number")
-    return [(key, int(value))]
+    most = _LARGEST if key in ("seed", "steps") else _MOST_PIXELS
+    digits = value.lstrip("0") or "0"
+    if not value.isascii() or not value.isdecimal() or len(digits) > 20 or int(digits) > most:
+        raise _bad_term(key, value, f"a whole number up to {most}")
+    return [(key, int(digits))]
 
 
 def _stars(key: str, value: str) -> list[Term]:

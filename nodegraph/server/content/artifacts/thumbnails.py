@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -331,10 +331,10 @@ class Thumbnails:
 
         return await asyncio.wrap_future(self._pool.submit(client, work).future)
 
-    def forget(self, digest: Digest) -> None:
-        """Delete an image's thumbnails."""
-        for name in self._folder.names():
-            if name.startswith(f"{digest}-"):
+    def forget(self, digests: Set[Digest]) -> None:
+        """Delete the thumbnails of some files."""
+        for name in self._folder.names() if digests else ():
+            if name.partition("-")[0] in digests:
                 with suppress(OSError):
                     self._folder.remove(name)
 

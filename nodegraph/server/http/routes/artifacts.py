@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
+from nodegraph.errors import InvalidFile
 from nodegraph.media.images.contact_sheets import AxisLabels, SheetFormat
 from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.content.artifacts.annotations import (
@@ -25,7 +27,7 @@ from nodegraph.server.content.artifacts.annotations import (
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
 from nodegraph.server.content.artifacts.search import Term, fold_case, parse_search
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
-from nodegraph.server.http.errors import Unprocessable
+from nodegraph.server.http.errors import TooLarge, Unprocessable
 from nodegraph.server.http.file_responses import (
     BINARY,
     FILE_ANSWERS,
@@ -250,7 +252,8 @@ class GridRequest(BaseModel):
 async def make_grid(services: TheServices, caller: MayRead, grid: GridRequest) -> Response:
     """Return one image of up to 1,000 artifacts, with labels above the columns and before the rows.
 
-    Larger images are made smaller. Other files are shown as by their thumbnails.
+    Larger images are made smaller. Other files are shown as by their thumbnails. Labels in scripts
+    that the included font lacks need a font of the server's system.
     """
     columns = max(map(len, grid.rows))
     for what, labels, most in (
@@ -261,20 +264,29 @@ async def make_grid(services: TheServices, caller: MayRead, grid: GridRequest) -
             raise Unprocessable(
                 f"there are more labels than {what}", given=str(len(labels)), expected=str(most)
             )
-    digests = list(dict.fromkeys(each for row in grid.rows for each in row if each is not None))
-    if len(digests) > LARGEST_CHANGE:
+    positions: dict[str, str] = {}
+    for row_number, row in enumerate(grid.rows, 1):
+        for column, digest in enumerate(row, 1):
+            if digest is not None:
+                positions.setdefault(digest, f"row {row_number}, column {column}")
+    if len(positions) > LARGEST_CHANGE:
         raise Unprocessable(
             "the grid has too many images",
-            given=f"{len(digests):,}",
+            given=f"{len(positions):,}",
             expected=f"at most {LARGEST_CHANGE:,}",
         )
     cells: dict[str, bytes] = {}
-    for digest in digests:
+    for digest, position in positions.items():
         artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
         opened = partial(services.artifacts.open, artifact)
-        cells[digest] = await retry_until_shared(
-            partial(services.artifacts.thumbnails.cell, grid.cell, opened, caller.name)
-        )
+        try:
+            cells[digest] = await retry_until_shared(
+                partial(services.artifacts.thumbnails.cell, grid.cell, opened, caller.name)
+            )
+        except (InvalidFile, TooLarge) as error:
+            message = f"{position}: {error.problem.message}"
+            error.problem = replace(error.problem, message=message)
+            raise
     from nodegraph.server.content.files.pictures import labeled_grid  # imports Pillow
 
     axes = AxisLabels(grid.column_labels, grid.row_labels, grid.title)
@@ -479,9 +491,10 @@ async def restore_results(
     services: TheServices, caller: MayRun, chosen: ChosenResults
 ) -> RestoredResults:
     """Take results out of the trash, with their stars, tags, notes and boards."""
-    restored = await services.read_queue(
-        services.artifacts.restore, chosen.digests, caller.only_client
-    )
+    async with services.artifacts.emptying:
+        restored = await services.read_queue(
+            services.artifacts.restore, chosen.digests, caller.only_client
+        )
     return RestoredResults(restored=_noticed(services, restored))
 
 

@@ -1,6 +1,7 @@
 """Routes of models of other sites and programs: searches, downloads, links.
 
-Only routes for the scope `models` contact other sites.
+Only routes for the scope `models` contact other sites. Links need `admin`: they let clients use any
+folder of the server, and show its paths.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import build_shape
 from nodegraph.errors import NodegraphError
-from nodegraph.models.model_library import with_links, write_linked
+from nodegraph.models.model_library import changing_links, with_links, write_linked
 from nodegraph.models.model_sources import FoundModel, model_files
 from nodegraph.models.remote.declared_models import (
     DeclaredModel,
@@ -27,7 +28,7 @@ from nodegraph.models.remote.declared_models import (
 from nodegraph.models.remote.download_plans import DownloadStatus, Wanted
 from nodegraph.models.starter_catalogue import installed_names, read_catalogue
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.http.dependencies import MayModels, MayRead, TheServices
+from nodegraph.server.http.dependencies import MayAdmin, MayModels, MayRead, TheServices
 from nodegraph.server.http.errors import NotFound, Unprocessable
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
@@ -186,7 +187,7 @@ class LinkRequest(BaseModel):
 @links_router.get(
     "", summary="List the linked folders of other programs", responses=responses(401, 403)
 )
-async def list_links(services: TheServices, caller: MayModels) -> LinkedFolders:
+async def list_links(services: TheServices, caller: MayAdmin) -> LinkedFolders:
     """Return the folders of other programs whose models are used where they are."""
     return LinkedFolders(items=await services.run_in_thread(_links, services))
 
@@ -196,7 +197,7 @@ async def list_links(services: TheServices, caller: MayModels) -> LinkedFolders:
     summary="Use the models of another program",
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
-async def add_link(services: TheServices, caller: MayModels, request: LinkRequest) -> LinkedFolders:
+async def add_link(services: TheServices, caller: MayAdmin, request: LinkRequest) -> LinkedFolders:
     """Use the models of ComfyUI, A1111 or InvokeAI where they are. Nothing is copied or changed."""
     await services.run_in_thread(_add_link, services, request.path)
     return await _changed_links(services)
@@ -210,7 +211,7 @@ async def add_link(services: TheServices, caller: MayModels, request: LinkReques
 )
 async def delete_link(
     services: TheServices,
-    caller: MayModels,
+    caller: MayAdmin,
     folder: Annotated[str, Query(max_length=2_000, description="A folder that is listed.")],
 ) -> None:
     """End the use of a linked folder. Its files stay."""
@@ -222,16 +223,18 @@ def _add_link(services: Services, path: str) -> None:
     if not Path(path).is_absolute():
         raise Unprocessable("the path is not absolute", given=ascii(path[:80]))
     settings = services.settings
-    linked = read_linked_folders(settings.linked_models)
-    write_linked(settings.linked_models, with_links(linked, Path(path), settings.model_folders))
+    with changing_links(settings.linked_models):
+        linked = read_linked_folders(settings.linked_models)
+        write_linked(settings.linked_models, with_links(linked, Path(path), settings.model_folders))
 
 
 def _remove_link(services: Services, folder: str) -> None:
     file = services.settings.linked_models
-    linked = read_linked_folders(file)
-    if Path(folder) not in linked:
-        raise NotFound("this folder is not linked", given=ascii(folder[:80]))
-    write_linked(file, [each for each in linked if each != Path(folder)])
+    with changing_links(file):
+        linked = read_linked_folders(file)
+        if Path(folder) not in linked:
+            raise NotFound("this folder is not linked", given=ascii(folder[:80]))
+        write_linked(file, [each for each in linked if each != Path(folder)])
 
 
 async def _changed_links(services: Services) -> LinkedFolders:

@@ -35,7 +35,7 @@ from nodegraph.models.model_library import (
 )
 from nodegraph.models.model_sources import FoundModel
 from nodegraph.models.remote.declared_models import ModelNames
-from nodegraph.models.starter_catalogue import SuitableSettings, read_catalogue
+from nodegraph.models.starter_catalogue import StarterCatalogue, SuitableSettings, read_catalogue
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
 from nodegraph.server.http.dependencies import MayModels, MayRead, TheServices
 from nodegraph.server.http.errors import NotFound, Unprocessable
@@ -445,7 +445,7 @@ def _listed(services: Services, *, is_open: bool) -> list[shapes.Model]:
     models = services.listed_models()
     hashes = services.model_index.hashes(models)
     equal = duplicates(hashes)
-    catalogue = read_catalogue(services.settings.model_catalogue)
+    catalogue = _catalogue(services)
     used = services.model_index.last_uses()
     items = []
     for model in models:
@@ -454,6 +454,14 @@ def _listed(services: Services, *, is_open: bool) -> list[shapes.Model]:
         entry = _entry(model, record, known, suits, used.get(model.name), is_open=is_open)
         items.append(replace(entry, duplicates=equal.get(model.name, ())))
     return items
+
+
+def _catalogue(services: Services) -> StarterCatalogue:
+    """The starter catalogue, or an empty one: its file must not take the models away."""
+    try:
+        return read_catalogue(services.settings.model_catalogue)
+    except NodegraphError:
+        return StarterCatalogue()  # the route of the catalogue says what is wrong
 
 
 def _entry(

@@ -21,6 +21,7 @@ from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.content.artifacts.annotations import LIBRARY_FILE as LIBRARY
 from nodegraph.server.content.artifacts.annotations import library_format
+from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.uploads.index import uploads_format
 from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.store.database import Database, Format
@@ -77,7 +78,7 @@ CONFIG = "config.toml"
 OUTPUTS = "outputs"
 MODELS = "models"
 
-ALWAYS = (QUEUE, LIBRARY, UPLOADS, "workflows", "packs", "inputs", CONFIG)
+ALWAYS = (QUEUE, LIBRARY, UPLOADS, "workflows", PROMPT_LISTS, "packs", "inputs", CONFIG)
 """Names in the home folder that are in every backup."""
 PARTS = (*ALWAYS, OUTPUTS, TOKENS, MODELS)
 """All that may be in one, in the order in which they are written: what refers to files comes before

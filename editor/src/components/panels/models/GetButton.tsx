@@ -1,16 +1,23 @@
 /** The one button of what can be got: get it, follow it, then put it into the graph. */
-import { Download, SquarePlus } from "lucide-react";
-import type { DownloadRequest } from "@/api/schema";
+import { Check, Download, SquarePlus } from "lucide-react";
+import { createContext, useContext } from "react";
+import type { DownloadRequest, ModelEntry } from "@/api/schema";
 import { putModel } from "@/commands/models";
 import { useIsSmall } from "@/components/shell/useMedia";
 import { Button } from "@/components/ui";
 import { t } from "@/i18n";
+import { modelIn } from "@/model/models";
 import { useCatalogue } from "@/store/catalogue";
 import { mayManageModels, useConnection } from "@/store/connection";
 import { downloadFor, useDownloads } from "@/store/downloads";
 import { useUi } from "@/store/ui";
 import { DownloadRow } from "./DownloadRow";
 import styles from "./Get.module.css";
+
+type TakerOf = (model: ModelEntry) => (() => void) | null;
+
+/** What uses a model where there is no graph to put it into; null for one that can't be used. */
+export const TakerContext = createContext<TakerOf | undefined>(undefined);
 
 interface Props {
   /** What it is asked for by. */
@@ -29,7 +36,23 @@ export function GetButton({ id, title, request, installed, onGet }: Props) {
   const isStarting = useDownloads((state) => state.starting.has(id));
   const small = useIsSmall();
   const name = installed ?? (download?.state === "finished" ? download.name : null);
-  const model = useCatalogue(({ models }) => models?.find((each) => each.name === name) ?? null);
+  const model = useCatalogue(({ models }) => modelIn(models, name));
+  const takerOf = useContext(TakerContext);
+  if (model !== null && takerOf !== undefined) {
+    const take = takerOf(model);
+    if (take === null) return <p className={styles.description}>{t("models.state.finished")}</p>;
+    return (
+      <Button
+        size="s"
+        icon={Check}
+        className={styles.button}
+        aria-label={t("models.useNamed", { name: title })}
+        onClick={take}
+      >
+        {t("models.use")}
+      </Button>
+    );
+  }
   if (model !== null) {
     const put = () => {
       putModel(model);

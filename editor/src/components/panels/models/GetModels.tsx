@@ -14,10 +14,11 @@ import {
 import { hasText, t } from "@/i18n";
 import { bytes, numeral } from "@/i18n/format";
 import { familyName, offerKind } from "@/model/models";
-import { mayManageModels, useConnection } from "@/store/connection";
+import { isAdmin, mayManageModels, useConnection } from "@/store/connection";
 import { useDownloads } from "@/store/downloads";
 import { useModelOffers } from "@/store/modelOffers";
 import { DownloadRow } from "./DownloadRow";
+import { Folders } from "./Folders";
 import styles from "./Get.module.css";
 import { GetButton } from "./GetButton";
 import { Gated, License } from "./License";
@@ -25,6 +26,7 @@ import { PlanCard } from "./PlanCard";
 
 export function GetModels() {
   const allowed = useConnection(mayManageModels);
+  const admin = useConnection(isAdmin);
   const plan = useModelOffers((state) => state.plan);
   const hasSearched = useModelOffers(
     ({ hits, isSearching, searchProblem }) =>
@@ -36,6 +38,7 @@ export function GetModels() {
       <div className={styles.scroll}>
         {plan !== null && <PlanCard plan={plan} />}
         <DownloadList allowed={allowed} isWhole={hasSearched} />
+        {admin && !hasSearched && <Folders />}
         {hasSearched ? <Hits /> : <Starters />}
       </div>
     </div>
@@ -52,6 +55,8 @@ const SOURCES = [
 function SearchForm() {
   const search = useModelOffers((state) => state.search);
   const [text, setText] = useState(search.text);
+  // Something else may have asked.
+  useEffect(() => setText(search.text), [search.text]);
   const { find } = useModelOffers.getState();
   const submit = (event: FormEvent) => {
     event.preventDefault();

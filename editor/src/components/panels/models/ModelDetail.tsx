@@ -29,6 +29,8 @@ interface Props {
 
 export function ModelDetail({ model, models }: Props) {
   const allowed = useConnection(mayManageModels);
+  // What is built in has no folder that its notes could be in.
+  const editable = allowed && model.kind !== "embedded";
   const small = useIsSmall();
   const record = useRecord(model);
   const { show } = useModels.getState();
@@ -44,7 +46,7 @@ export function ModelDetail({ model, models }: Props) {
         <h3 className={styles.title}>{title}</h3>
       </header>
       <div className={styles.scroll}>
-        <Picture model={model} allowed={allowed} />
+        <Picture model={model} allowed={editable} />
         {model.problem !== null && (
           <p className={styles.problem} role="note">
             <CircleAlert aria-hidden size={14} /> {model.problem}
@@ -58,10 +60,10 @@ export function ModelDetail({ model, models }: Props) {
         >
           {t("models.putIn")}
         </Button>
-        <Stars model={model} allowed={allowed} />
-        <TriggerWords model={model} allowed={allowed} />
-        <Tags model={model} models={models} allowed={allowed} />
-        <Notes model={model} allowed={allowed} />
+        <Stars model={model} allowed={editable} />
+        <TriggerWords model={model} allowed={editable} />
+        <Tags model={model} models={models} allowed={editable} />
+        <Notes model={model} allowed={editable} />
         <Facts model={model} record={record} />
         <Hashes model={model} models={models} />
         {allowed ? (

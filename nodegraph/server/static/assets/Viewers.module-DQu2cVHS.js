@@ -1,1 +1,0 @@
-var e={waiting:`_waiting_1hweh_1`,viewer:`_viewer_1hweh_10`,stage:`_stage_1hweh_26`,controls:`_controls_1hweh_34`,place:`_place_1hweh_46`,told:`_told_1hweh_51`,gap:`_gap_1hweh_59`,speed:`_speed_1hweh_63`,volume:`_volume_1hweh_67`,text:`_text_1hweh_77`};export{e as t};

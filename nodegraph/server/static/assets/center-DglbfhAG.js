@@ -1,1 +1,0 @@
-import{f as e}from"./controller-Cc4kx-jH.js";import{n as t}from"./documents-XlCZCU7l.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

@@ -1,1 +1,0 @@
-import{r as e}from"./places-Crm9ySDL.js";var t=new Map;function n(e,t){return[e,...t].join(`/`)}function r(e,r,i){t.set(n(e,r),i)}function i(r,i,a,o){let s=e(i,a,o.at(-1)??null),c=o.map((e,i)=>t.get(n(r,o.slice(0,i+1)))??``).map(e=>`${e}/`).join(``);return s.includes(c)?c:s[0]??``}export{i as n,r as t};

@@ -1,1 +1,0 @@
-import{n as e,u as t}from"./documents-XlCZCU7l.js";import{s as n}from"./ui-BdinsgXr.js";function r(r){let i=t.getState(),a=r.document??i.active;if(!i.documents.some(e=>e.id===a))return;a!==i.active&&i.activate(a);let o=n.getState();o.view!==`graph`&&o.setView(`graph`);let s=r.path??e().path;o.requestFocus({document:a,path:s,node:r.node,port:r.port??null})}export{r as t};

@@ -1,1 +1,0 @@
-import{G as e}from"./ui-_OCEvfAX.js";var t=e(),n=`row`,r=`gridcell`;function i(e){return(0,t.jsx)(`div`,{...e,role:n})}function a(e){return(0,t.jsx)(`div`,{...e,role:r})}export{i as n,a as t};

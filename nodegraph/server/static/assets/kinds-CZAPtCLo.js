@@ -1,1 +1,0 @@
-var e=/^image\/(png|jpeg|webp|gif)$/;function t({media_type:t}){return e.test(t)}export{t};

@@ -1,1 +1,0 @@
-import{t as e}from"./changed-DQ3DuYLp.js";function t(t){let{node:n,workflow:r,found:i,last:a}=t,o=t=>t!==null&&!e(t,r)(n),s=i!==null&&o(i.workflow);if(i!==null&&(a.length===0||s&&!t.isChosen))return{files:i.files,isEarlier:!s};let c=new Set(s?i.files.map(({digest:e})=>e):[]);return{files:a,isEarlier:!(o(t.lastFor)||a.every(({digest:e})=>c.has(e)))}}export{t};

@@ -1,1 +1,0 @@
-import{o as e,r as t}from"./connection-CXhPMCVY.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

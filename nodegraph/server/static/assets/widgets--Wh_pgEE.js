@@ -1,1 +1,0 @@
-import"./WidgetField-Bjbk2Ir9.js";import"./FileWidget-C8XJhEpX.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-RhbvHm0m.js";import"./FileWidget-Cxh6KPVv.js";
