@@ -133,7 +133,10 @@ def _used_models(settings: Settings, names: Sequence[str]) -> dict[str, list[str
         names: Those of all models.
     """
     from nodegraph.models.remote.declared_models import ModelNames
+    from nodegraph.server.settings import load_server_settings
 
+    if (queue := load_server_settings(settings).queue) is not None:
+        warn(f"the jobs in {queue} are not searched: the Models panel of its server does that")
     finder, uses = ModelNames(names), dict[str, list[str]]()
     for title, document in _workflow_documents(settings):
         for name in finder.find(document):

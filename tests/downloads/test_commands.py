@@ -432,6 +432,9 @@ def test_models_that_nothing_names_and_equal_ones_are_listed(cli: Cli, home: Pat
     assert names("--unused") == ["copy.safetensors", "oil.safetensors"]
     assert names("--duplicates") == ["copy.safetensors", "loras/ink.safetensors"]
     assert names("--duplicates", "--unused") == ["copy.safetensors"]
+    (home / "config.toml").write_text('[server]\nqueue = "postgresql://ann@db.example/jobs"\n')
+    listed = cli("models", "list", "--unused").err
+    assert "jobs in postgresql://ann@db.example/jobs are not searched" in " ".join(listed.split())
     removed = cli("models", "remove", "loras/ink", "--yes")
     assert "saved workflows that use it: drawing" in removed.out
     gone = cli("models", "remove", "pen", "oil", "--yes", "--json").json
