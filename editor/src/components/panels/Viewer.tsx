@@ -10,12 +10,12 @@ import { download, openWorkflow } from "./gallery/actions";
 import { ArtifactFacts, CompareFacts } from "./gallery/Facts";
 import { ResultMarks } from "./gallery/Marks";
 import { type CompareMode, isZoomed, Stage } from "./gallery/Stage";
-import { STARS } from "./gallery/Stars";
 import { Strip } from "./gallery/Strip";
 import { useViewed } from "./gallery/useViewed";
 import { useZoom } from "./gallery/useZoom";
 import { ViewerBar } from "./gallery/ViewerBar";
 import type { Size } from "./gallery/zoom";
+import { STARS } from "./lib/Stars";
 import styles from "./Viewer.module.css";
 
 interface ViewerProps {

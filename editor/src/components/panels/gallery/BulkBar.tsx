@@ -18,9 +18,9 @@ import { mark, restore, trash } from "@/store/library";
 import { notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import panel from "../lib/Panel.module.css";
+import { Stars } from "../lib/Stars";
 import { boardItems, download, removeAll } from "./actions";
 import styles from "./BulkBar.module.css";
-import { Stars } from "./Stars";
 
 export function BulkBar({ items }: { readonly items: readonly ArtifactEntry[] }) {
   const isTrash = useGallery((gallery) => gallery.isTrash);
@@ -67,7 +67,7 @@ export function BulkBar({ items }: { readonly items: readonly ArtifactEntry[] })
         </>
       ) : (
         <>
-          <Stars value={stars} onChange={(next) => void mark(items, { stars: next })} />
+          <Stars hasKeys value={stars} onChange={(next) => void mark(items, { stars: next })} />
           <IconButton
             icon={Tags}
             label={t("library.tags")}

@@ -38,11 +38,11 @@ import { notifyFault } from "@/store/notices";
 import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import { GridCell, GridRow } from "../lib/grid";
+import { STARS } from "../lib/Stars";
 import { useVirtualRows } from "../lib/useVirtualRows";
 import { boardItems, copyPicture, download, keyOf, openWorkflow, removeAll } from "./actions";
 import styles from "./GalleryGrid.module.css";
 import { gridRows, movedInGrid, rowOfItem } from "./grid";
-import { STARS } from "./Stars";
 import { Thumbnail } from "./Thumbnail";
 
 const GAP = 8;

@@ -15,9 +15,9 @@ import {
 import { useCatalogue } from "@/store/catalogue";
 import { useGallery } from "@/store/gallery";
 import { loadLibrary, useLibrary } from "@/store/library";
+import { STARS } from "../lib/Stars";
 import { Completing } from "./Completing";
 import styles from "./LibrarySearch.module.css";
-import { STARS } from "./Stars";
 
 /** Milliseconds after which the server is asked for what was typed. */
 const PAUSE = 250;

@@ -14,9 +14,9 @@ import {
   newBoard,
   useLibrary,
 } from "@/store/library";
+import { Stars } from "../lib/Stars";
 import { Completing } from "./Completing";
 import styles from "./Marks.module.css";
-import { Stars } from "./Stars";
 
 interface Props {
   readonly artifacts: readonly ArtifactEntry[];
@@ -28,7 +28,7 @@ export function ResultMarks({ artifacts }: Props) {
   const stars = all.every((each) => each.stars === first?.stars) ? (first?.stars ?? 0) : 0;
   return (
     <div className={styles.marks}>
-      <Stars value={stars} onChange={(next) => void mark(artifacts, { stars: next })} />
+      <Stars hasKeys value={stars} onChange={(next) => void mark(artifacts, { stars: next })} />
       <TagField artifacts={artifacts} all={all} />
       <BoardField artifacts={artifacts} all={all} />
       {artifacts.length === 1 && <NoteField artifacts={artifacts} all={all} />}

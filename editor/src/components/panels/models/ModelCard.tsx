@@ -103,7 +103,7 @@ function labelOf(model: ModelEntry): string {
     modelTitle(model),
     t(`models.kind.${modelKind(model)}`),
     factsOf(model),
-    model.stars > 0 ? t("models.starsCount", { count: model.stars }) : "",
+    model.stars > 0 ? t("library.starCount", { count: model.stars }) : "",
     model.trigger_words.join(", "),
     model.problem ?? "",
   ];

@@ -20,7 +20,7 @@ import styles from "./Detail.module.css";
 import { Maintenance } from "./Maintenance";
 import { Facts, Hashes } from "./ModelFacts";
 import { ModelImage } from "./ModelImage";
-import { Notes, Stars, Tags, TriggerWords } from "./ModelNotes";
+import { ModelStars, Notes, Tags, TriggerWords } from "./ModelNotes";
 
 interface Props {
   readonly model: ModelEntry;
@@ -60,7 +60,7 @@ export function ModelDetail({ model, models }: Props) {
         >
           {t("models.putIn")}
         </Button>
-        <Stars model={model} allowed={editable} />
+        <ModelStars model={model} allowed={editable} />
         <TriggerWords model={model} allowed={editable} />
         <Tags model={model} models={models} allowed={editable} />
         <Notes model={model} allowed={editable} />

@@ -1,5 +1,5 @@
 /** What people note about a model: stars, tags, trigger words and notes. */
-import { Copy, Pencil, Star, X } from "lucide-react";
+import { Copy, Pencil, X } from "lucide-react";
 import { useId, useState } from "react";
 import type { ModelEntry } from "@/api/schema";
 import { putWords } from "@/commands/models";
@@ -7,6 +7,7 @@ import { copyText } from "@/components/shell/copyText";
 import { Button, IconButton, TextArea, TextField, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { notify } from "@/store/notices";
+import { Stars } from "../lib/Stars";
 import { change } from "./actions";
 import styles from "./Detail.module.css";
 
@@ -15,27 +16,16 @@ interface Props {
   readonly allowed: boolean;
 }
 
-const MOST = 5;
-
-/** Zero to five, as a group of choices; the chosen one again takes all away. */
-export function Stars({ model, allowed }: Props) {
+/** Zero to five; the chosen one again takes all away. */
+export function ModelStars({ model, allowed }: Props) {
   if (!allowed && model.stars === 0) return null;
   return (
-    <fieldset aria-label={t("models.stars")} className={styles.stars}>
-      {Array.from({ length: MOST }, (_, index) => index + 1).map((count) => (
-        <button
-          key={count}
-          type="button"
-          disabled={!allowed}
-          aria-pressed={model.stars >= count}
-          aria-label={t("models.starsCount", { count })}
-          className={styles.star}
-          onClick={() => void change(model, { stars: model.stars === count ? 0 : count })}
-        >
-          <Star aria-hidden size={16} fill={model.stars >= count ? "currentColor" : "none"} />
-        </button>
-      ))}
-    </fieldset>
+    <Stars
+      value={model.stars}
+      label={t("models.stars")}
+      disabled={!allowed}
+      onChange={(stars) => void change(model, { stars })}
+    />
   );
 }
 

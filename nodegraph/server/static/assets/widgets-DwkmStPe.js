@@ -1,0 +1,1 @@
+import"./WidgetField-Dwf75y3w.js";import"./FileWidget-CkJiDeL1.js";

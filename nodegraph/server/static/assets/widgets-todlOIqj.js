@@ -1,1 +1,0 @@
-import"./WidgetField-RhbvHm0m.js";import"./FileWidget-Cxh6KPVv.js";
