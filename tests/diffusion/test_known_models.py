@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_only_what_changed_is_read_again(tmp_path: Path, read: list[str]) -> Non
     def names_read() -> list[str]:
         listed = known.list([tmp_path])
         names = sorted(read)
-        assert listed == list_models([tmp_path])
+        assert [replace(each, record=None) for each in listed] == list_models([tmp_path])
         read.clear()
         return names
 
