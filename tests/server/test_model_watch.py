@@ -74,16 +74,24 @@ def test_what_comes_or_goes_is_told_of_once(
     assert watched.look(4) == 1
 
 
+def test_one_that_comes_and_goes_between_two_looks_is_told_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(folder, monkeypatch)
+    (folder / "short").mkdir()
+    (folder / "short" / "new.safetensors").write_bytes(b"new")
+    shutil.rmtree(folder / "short")  # somebody has listed it meanwhile, for another reason
+    assert watched.look(3) == 1
+
+
 def test_a_model_in_a_new_folder_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = Watched(tmp_path / "models", monkeypatch)
     (tmp_path / "models" / "flux").mkdir(parents=True)
-    assert watched.look(3) == 0  # there is nothing in it yet
-    os.utime(tmp_path / "models" / "flux", (1e9, 1e9))
-    assert watched.look(3) == 0
+    assert watched.look(3) == 1  # there is nothing in it yet, but may have been
     (tmp_path / "models" / "flux" / "new.safetensors").write_bytes(b"new")
-    assert watched.look() == 1
+    assert watched.look() == 2
 
 
 def test_one_that_grows_is_told_of_until_it_is_whole(

@@ -30,6 +30,7 @@ export interface Catalogue {
 
 let loading: Promise<void> | null = null;
 let isOutdated = false;
+let requests = 0;
 
 export const useCatalogue = create<Catalogue>()((set, get) => ({
   types: null,
@@ -50,8 +51,11 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
     return loading;
   },
   loadModels: async () => {
+    requests += 1;
+    const request = requests;
     const found = await listModels();
-    set({ models: found.items, modelFolders: found.folders });
+    // An older answer may come after a newer one.
+    if (request === requests) set({ models: found.items, modelFolders: found.folders });
   },
   loadTemplates: async () => {
     set({ templates: (await listTemplates()).items });

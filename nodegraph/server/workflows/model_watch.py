@@ -153,7 +153,8 @@ class ModelWatch:
         current = await self._off_loop(lambda: _scan(self._folders()))
         self._is_settled = current == former
         self._seen = current
-        if former is not None and current.files != former.files:
+        # Also where the files are the same: others were there in between, and may be in a list.
+        if former is not None and current != former:
             self._tell()
 
 

@@ -1,0 +1,1 @@
+import"./WidgetField-Cpz1HOQ2.js";import"./FileWidget-BRZdjeBw.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Dwf75y3w.js";import"./FileWidget-CkJiDeL1.js";
