@@ -19,7 +19,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _OWN = frozenset(
     {
         *("api", "assets", "packs", "login", "logout", "healthz", "readyz", "metrics"),
-        *("openapi.json", "favicon.svg", "favicon.ico"),
+        *("openapi.json", "favicon.svg", "favicon.ico", "editor", "comfyui", "v1", "sdapi", "mcp"),
     }
 )
 _CURRENT: ContextVar[str] = ContextVar("nodegraph_root_path", default="")

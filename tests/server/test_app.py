@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.server.access.head import PUBLIC
-from nodegraph.server.http.app import OPEN_ROUTES, ROUTES
+from nodegraph.server.http.app import OPEN_ROUTES, PROTOCOLS, ROUTES
 from nodegraph.server.http.dependencies import may_admin, may_models, may_read, may_run
 from nodegraph.server.http.errors import status_of
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
@@ -27,8 +27,9 @@ HARMLESS = {"validate_workflow", "plan_workflow", "import_workflow", "write_scri
 
 
 def routes() -> Iterator[APIRoute | APIWebSocketRoute]:
-    for name in (*ROUTES, *OPEN_ROUTES):
-        for route in import_module(f"nodegraph.server.http.routes.{name}").router.routes:
+    names = [f"http.routes.{name}" for name in (*ROUTES, *OPEN_ROUTES)]
+    for name in (*names, *(f"protocols.{name}" for name in PROTOCOLS)):
+        for route in import_module(f"nodegraph.server.{name}").router.routes:
             assert isinstance(route, (APIRoute, APIWebSocketRoute))
             yield route
 

@@ -171,6 +171,9 @@ ROUTES = (
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
 OPEN_ROUTES = ("monitoring", "login", "editor")
 """Modules whose routers lie at the root: for probes, monitoring and people."""
+PROTOCOLS: tuple[str, ...] = ()
+"""Modules of `nodegraph.server.protocols`. Their routers name their own paths, and are not in the
+description of this API: each protocol has a description elsewhere."""
 
 
 @asynccontextmanager
@@ -239,10 +242,13 @@ def _routes() -> tuple[BaseRoute, ...]:
         default_response_class=AsciiJsonResponse,
     )
     for name in ROUTES:
-        for router in _routers(name):
+        for router in _routers(f"http.routes.{name}"):
             made.include_router(router, prefix=API)
+    for name in PROTOCOLS:
+        for router in _routers(f"protocols.{name}"):
+            made.include_router(router, include_in_schema=False)
     for name in OPEN_ROUTES:
-        for router in _routers(name):
+        for router in _routers(f"http.routes.{name}"):
             made.include_router(router)
     made.include_router(openapi.router)
     return tuple(made.routes)
@@ -270,6 +276,6 @@ class _Application(FastAPI):
 
 def _routers(name: str) -> list[APIRouter]:
     """All of a module, its `router` first."""
-    module = import_module(f"nodegraph.server.http.routes.{name}")
+    module = import_module(f"nodegraph.server.{name}")
     routers = [value for value in vars(module).values() if isinstance(value, APIRouter)]
     return sorted(routers, key=lambda router: router is not module.router)

@@ -6,7 +6,7 @@ import json
 import logging
 import reprlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -32,7 +32,8 @@ from nodegraph.server.http.errors import (
     headers_of,
     status_of,
 )
-from nodegraph.server.root_path import public_path
+from nodegraph.server.http.responses import AsciiJsonResponse
+from nodegraph.server.root_path import public_path, root_path
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
@@ -61,6 +62,27 @@ class ProblemDetails(BaseModel):
     problems: list[Finding] = Field(description="All problems that were found, not only the first.")
 
 
+ErrorForm = Callable[[int, str, str, Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+"""Returns the JSON document of an error: takes its status, code, text and problems."""
+_FORMS: dict[str, ErrorForm] = {}
+
+
+def register_error_form(prefix: str, form: ErrorForm) -> None:
+    """Answer errors at paths of another tool's protocol as its clients read them.
+
+    Args:
+        prefix: Of the paths.
+        form: As `ErrorForm`.
+    """
+    _FORMS[prefix] = form
+
+
+def _error_form(path: str | None) -> ErrorForm | None:
+    """The form of errors at a path that clients see; None for the usual one."""
+    own = (path or "").removeprefix(root_path())
+    return next((form for start, form in _FORMS.items() if own.startswith(start)), None)
+
+
 class ProblemResponse(Response):
     """A response with a problem document."""
 
@@ -73,8 +95,8 @@ def problem_response(
     instance: str | None = None,
     status: int | None = None,
     places: PathRedactor | None = None,
-) -> ProblemResponse:
-    """An error as an answer.
+) -> Response:
+    """An error as an answer, in the form of the protocol that the path belongs to.
 
     Args:
         places: Where the error may speak of what is nobody else's business.
@@ -86,6 +108,10 @@ def problem_response(
         detail, problems = places.redact(detail), places.redact_json(problems)
     if isinstance(error, InvalidWorkflow) and len(error.problems) > 1:
         detail = f"the workflow has {len(error.problems)} problems"
+    form = _error_form(instance)
+    if form is not None:
+        document = form(status, code, detail, problems)
+        return AsciiJsonResponse(document, status, headers=headers_of(error))
     content = problem_content(status, code, title, detail, problems, instance)
     return ProblemResponse(content, status, headers=headers_of(error))
 
@@ -227,5 +253,8 @@ async def _disk(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the exception itself; clients get no details.
     code, detail = "server-error", "an error occurred in the server; its log shows the cause"
-    content = problem_content(500, code, TITLES[500], detail, (), public_path(request.url.path))
-    return ProblemResponse(content, 500)
+    path = public_path(request.url.path)
+    form = _error_form(path)
+    if form is not None:
+        return AsciiJsonResponse(form(500, code, detail, ()), 500)
+    return ProblemResponse(problem_content(500, code, TITLES[500], detail, (), path), 500)
