@@ -67,8 +67,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
             "flux hidream hunyuan lumina qwen sana zimage"
         ),
         "nodegraph/models/language/text_generation.py": "qwen",
-        "nodegraph/weights/single_files/language.py": "qwen",
-        "nodegraph/weights/single_files/t5.py": "wan",
+        "nodegraph/weights/single_files/language.py": "qwen wan",
     },
     "Names that other tools write into images": {
         "nodegraph/interop/image_metadata/invokeai.py": "flux qwen sd3 zimage",
@@ -89,7 +88,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/conditioning.py": "sdxl stablediffusion",
         "nodegraph/models/ip_adapters/image_prompts.py": "flux",
         "nodegraph/sampling/sigma_lists.py": "flux ltx",
-        "nodegraph/weights/single_files/image_encoders.py": "flux",
+        "nodegraph/weights/single_files/clip.py": "flux",
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
         "nodes/schedule_lists.py": "flux ltx",
     },

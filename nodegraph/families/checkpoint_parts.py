@@ -25,7 +25,7 @@ from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import FAMILIES, get_family, get_latent_format
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, select_prefix
-from nodegraph.weights.single_files.image_encoders import CLIP_VISION_PROJECTED, REDUX, SIGLIP
+from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED, REDUX, SIGLIP
 
 if TYPE_CHECKING:
     from torch import Tensor

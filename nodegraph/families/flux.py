@@ -57,8 +57,8 @@ from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.clip import clip_layout
 from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
+from nodegraph.weights.single_files.language import T5, T5_GGUF
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
-from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor

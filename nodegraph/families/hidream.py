@@ -22,9 +22,8 @@ from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.language import LLAMA3
+from nodegraph.weights.single_files.language import LLAMA3, T5, T5_GGUF
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, HEAD_WIDTH, denoiser_layout
-from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -31,9 +31,8 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
-from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
+from nodegraph.weights.single_files.language import BYT5, QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
-from nodegraph.weights.single_files.t5 import BYT5
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -25,7 +25,7 @@ from nodegraph.families.registry import (
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.autoencoders import half_name
 from nodegraph.weights.single_files.base import FileLayout, PrefixCache
-from nodegraph.weights.single_files.image_encoders import SIGLIP
+from nodegraph.weights.single_files.clip import SIGLIP
 from nodegraph.weights.single_files.renamed_layouts import PREFIXES
 
 LOAD_MODEL = "LoadModel"

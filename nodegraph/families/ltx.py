@@ -51,8 +51,8 @@ from nodegraph.weights.single_files.base import (
     count_of,
     select_prefix,
 )
+from nodegraph.weights.single_files.language import T5, T5_GGUF
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
-from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor

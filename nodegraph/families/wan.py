@@ -47,9 +47,9 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, OriginalNames, Table, count_of
-from nodegraph.weights.single_files.image_encoders import CLIP_VISION
+from nodegraph.weights.single_files.clip import CLIP_VISION
+from nodegraph.weights.single_files.language import UMT5, UMT5_GGUF, UMT5_ORIGINAL
 from nodegraph.weights.single_files.renamed_layouts import HEAD_WIDTH, denoiser_layout
-from nodegraph.weights.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -23,7 +23,7 @@ from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Shapes, read_header
-from nodegraph.weights.single_files.image_encoders import CLIP_VISION_PROJECTED
+from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED
 
 REDUX_ENCODER = ""
 """Stands for the eyes that lie in Redux's folder."""

@@ -1,10 +1,10 @@
-"""Language models in files, of which image models take what their layers say: Qwen 2.5-VL and 3,
-Gemma 2, Llama 3 and Mistral Small 3.
+"""Language models in files, whose layers image models read: T5, Qwen 2.5-VL and 3, Gemma 2, Llama 3
+and Mistral Small 3.
 
-They are laid out as transformers names them, with or without the head that writes, which isn't
-loaded: it would say for every token how likely each word is to follow. Widths and depths are read
-from the shapes; how wide a head is, and the numbers of rotary positions and norms, are published
-figures.
+They are laid out as transformers names them. The head that writes is not loaded: it would say for
+every token how likely each word is to follow. Widths and depths are read from the shapes; how wide
+a head is, and the numbers of rotary positions and norms, are published figures. Of T5 (1.1, UMT5,
+ByT5) the decoder is not loaded either, and UMT5 may also have the names of Wan's own code.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from nodegraph.weights.single_files.renamed_layouts import Names, renamed_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
 
 _LEVELS = (
     "model.language_model.",
@@ -281,3 +282,127 @@ Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``.
 """
 QWEN3_GGUF = renamed_layout("qwen3-gguf", QWEN3, _GGUF)
 QWEN25_GGUF = renamed_layout("qwen2.5-gguf", QWEN25, _GGUF)
+
+
+_T5_WORDS, _TIED_WORDS = "shared.weight", "encoder.embed_tokens.weight"
+_BLOCK = "encoder.block.{}.layer."
+_PLACES = _BLOCK + "0.SelfAttention.relative_attention_bias.weight"
+_T5_GATE = _BLOCK + "1.DenseReluDense.wi_0.weight"
+_MOST_BYTES = 2048
+"""Words of a vocabulary of bytes with some marks; others have tens of thousands."""
+_FARTHEST = 128
+"""Tokens apart, from where on all are equally far."""
+
+_T5_IGNORED = ("decoder.", "lm_head.")
+"""The other half of whole models."""
+_TOKENIZER = "spiece_model"
+"""A tensor of some files: the tokenizer, as SentencePiece has it."""
+
+
+def t5_matches(shapes: Shapes) -> bool:
+    """Whether it is a T5 1.1 with a vocabulary of words."""
+    return _is_t5(shapes) and _words(shapes)[0] > _MOST_BYTES and not _is_umt5(shapes)
+
+
+def byt5_matches(shapes: Shapes) -> bool:
+    """Whether it is one that reads bytes."""
+    return _is_t5(shapes) and _words(shapes)[0] <= _MOST_BYTES and not _is_umt5(shapes)
+
+
+def umt5_matches(shapes: Shapes) -> bool:
+    """Whether it is a UMT5: each block knows how far tokens are apart."""
+    return _is_t5(shapes) and _is_umt5(shapes)
+
+
+def _is_t5(shapes: Shapes) -> bool:
+    known = len(shapes.get(_T5_WORDS) or shapes.get(_TIED_WORDS) or ()) == 2
+    return known and _PLACES.format(0) in shapes and _T5_GATE.format(0) in shapes
+
+
+def _is_umt5(shapes: Shapes) -> bool:
+    return _PLACES.format(1) in shapes
+
+
+def _words(shapes: Shapes) -> tuple[int, ...]:
+    return shapes.get(_T5_WORDS) or shapes[_TIED_WORDS]
+
+
+def t5_config(shapes: Shapes) -> dict[str, Any]:
+    """The transformers configuration of an encoder.
+
+    Raises:
+        KeyError: A tensor that every such encoder has is missing.
+    """
+    words, width = _words(shapes)
+    buckets, heads = shapes[_PLACES.format(0)]
+    return {
+        "vocab_size": words,
+        "d_model": width,
+        "d_kv": shapes[_BLOCK.format(0) + "0.SelfAttention.q.weight"][0] // heads,
+        "d_ff": shapes[_T5_GATE.format(0)][0],
+        "num_layers": count_of(shapes, r"encoder\.block\.(\d+)\."),
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
+        "relative_attention_max_distance": _FARTHEST,
+        "feed_forward_proj": "gated-gelu",
+        "layer_norm_epsilon": 1e-6,
+        "tie_word_embeddings": False,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
+
+
+def convert_t5(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """An encoder's weights under the names of transformers' encoders alone."""
+    kept = {
+        name: item
+        for name, item in tensors.items()
+        if not name.startswith(_T5_IGNORED) and name != _TOKENIZER
+    }
+    tied = kept.pop(_TIED_WORDS, None)
+    return {_T5_WORDS: tied, **kept} if _T5_WORDS not in kept and tied is not None else kept
+
+
+_WAN: Names = (
+    (r"token_embedding\.", "shared."),
+    (r"norm\.", "encoder.final_layer_norm."),
+    (r"blocks\.(\d+)\.norm1\.", r"encoder.block.\1.layer.0.layer_norm."),
+    (r"blocks\.(\d+)\.norm2\.", r"encoder.block.\1.layer.1.layer_norm."),
+    (r"blocks\.(\d+)\.attn\.", r"encoder.block.\1.layer.0.SelfAttention."),
+    (
+        r"blocks\.(\d+)\.pos_embedding\.embedding\.",
+        r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias.",
+    ),
+    (r"blocks\.(\d+)\.ffn\.gate\.0\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_0."),
+    (r"blocks\.(\d+)\.ffn\.fc1\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_1."),
+    (r"blocks\.(\d+)\.ffn\.fc2\.", r"encoder.block.\1.layer.1.DenseReluDense.wo."),
+)
+"""Source: https://github.com/Wan-Video/Wan2.1, ``wan/modules/t5.py``."""
+
+_T5_NAMES: Names = (
+    (r"token_embd\.", "shared."),
+    (r"enc\.output_norm\.", "encoder.final_layer_norm."),
+    (r"enc\.blk\.(\d+)\.attn_norm\.", r"encoder.block.\1.layer.0.layer_norm."),
+    (r"enc\.blk\.(\d+)\.ffn_norm\.", r"encoder.block.\1.layer.1.layer_norm."),
+    (
+        r"enc\.blk\.(\d+)\.attn_rel_b\.",
+        r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias.",
+    ),
+    (r"enc\.blk\.(\d+)\.attn_([qkvo])\.", r"encoder.block.\1.layer.0.SelfAttention.\2."),
+    (r"enc\.blk\.(\d+)\.ffn_gate\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_0."),
+    (r"enc\.blk\.(\d+)\.ffn_up\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_1."),
+    (r"enc\.blk\.(\d+)\.ffn_down\.", r"encoder.block.\1.layer.1.DenseReluDense.wo."),
+)
+"""Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``."""
+
+
+def _layout(name: str, title: str, matches: Any, class_name: str, file: str) -> FileLayout:
+    return FileLayout(name, title, class_name, matches, t5_config, convert_t5, _prefixes(file))
+
+
+T5 = _layout("t5", "T5-XXL", t5_matches, "T5EncoderModel", "t5xxl")
+BYT5 = _layout("byt5", "ByT5", byt5_matches, "T5EncoderModel", "byt5")
+UMT5 = _layout("umt5", "UMT5-XXL", umt5_matches, "UMT5EncoderModel", "umt5xxl")
+T5_GGUF = renamed_layout("t5-gguf", T5, _T5_NAMES)
+UMT5_GGUF = renamed_layout("umt5-gguf", UMT5, _T5_NAMES)
+UMT5_ORIGINAL = renamed_layout("umt5-original", UMT5, _WAN)

@@ -24,8 +24,8 @@ from nodegraph.models.text_encoder_files import (
     text_encoder_bytes,
 )
 from nodegraph.residency import component_bytes
-from nodegraph.weights.single_files.image_encoders import CLIP_VISION
-from nodegraph.weights.single_files.t5 import UMT5_ORIGINAL
+from nodegraph.weights.single_files.clip import CLIP_VISION
+from nodegraph.weights.single_files.language import UMT5_ORIGINAL
 from tests.diffusion import ldm_export as ldm
 from tests.messages import raises
 
