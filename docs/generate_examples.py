@@ -111,7 +111,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     import torch
     from PIL import Image
 
-    from nodegraph.media.images.workflow_metadata import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_workflow
 
     shown = [file for file in result.files if file.kind != "weights"]
     found = looks(shown[-1].path)

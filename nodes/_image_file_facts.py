@@ -57,7 +57,7 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
     """Find folders and patterns without images."""
-    from nodegraph.media.images.picture_folders import find_pictures
+    from nodegraph.media.images.input_files import find_pictures
 
     path = inputs.literals.get("path")
     if path is not None:
@@ -75,7 +75,7 @@ def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
 
 def pictures_state(inputs: HookInputs) -> str:
     """Changes when one of the images changes, or when one is added."""
-    from nodegraph.media.images.picture_folders import find_pictures
+    from nodegraph.media.images.input_files import find_pictures
 
     paths = find_pictures(inputs.literals["path"], inputs.environment)
     return "\n".join(file_stamp(path) for path in paths)

@@ -78,7 +78,7 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
     Args:
         picture: float32 in 0..1, shape (1, height, width, 3).
     """
-    from nodegraph.media.images.workflow_metadata import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_workflow
 
     content = encode_with_workflow(
         picture[0], ctx.workflow, warn=lambda message: ctx.log(message, "warning")
@@ -88,8 +88,8 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
 
 def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
     """Save an animation of a shape next to it, with the workflow."""
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.images.images import encode_animation
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.rendering import turntable
 
     frames = turntable(shape, _TURNS, _SIDE, on_progress=lambda done: ctx.progress(done, _TURNS))

@@ -79,7 +79,7 @@ def SaveAudio(
     """
     from nodegraph.media.audio.codec import AUDIO_SUFFIXES, encode_audio
     from nodegraph.media.audio.visualization import waveform_image
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.images.embedded_texts import workflow_metadata
 
     total = audio.waveform.shape[-1]
     texts = workflow_metadata(ctx.workflow)

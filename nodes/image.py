@@ -141,8 +141,8 @@ def LoadImages(
         count: Maximum number of images. 0 loads all from the start.
         order: Sort by name, with numbers in numeric order, or by the file's modification time.
     """
-    from nodegraph.media.images.images import read_image
-    from nodegraph.media.images.picture_folders import check_folder_memory, find_pictures
+    from nodegraph.media.images.images import check_folder_memory, read_image
+    from nodegraph.media.images.input_files import find_pictures
 
     environment = ctx.environment
     most, names = environment.max_image_pixels, environment.readable is None
@@ -202,8 +202,8 @@ def SaveImage(
         infotext: Also write prompt, seed, sampler and model as text in the form of A1111, which
             other programs and sites show. auto follows the setting infotext, which is off.
     """
+    from nodegraph.media.images.embedded_texts import encode_with_workflow
     from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
-    from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
     def encoded(at: int) -> bytes:
         with at_port("image"):
@@ -247,8 +247,8 @@ def SaveAnimation(
         quality: Quality of WebP. 100 is lossless.
         loop: Repeat the animation forever.
     """
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.images.images import ANIMATION_SUFFIXES, GIF_FASTEST, encode_animation
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
 
     def encoded(at: int) -> bytes:
         texts = workflow_metadata(ctx.workflow)

@@ -479,7 +479,7 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
         mask: Each mask of the batch is saved to a file.
         name: Prefix of the file names. fruit/apple makes a sub-folder.
     """
-    from nodegraph.media.images.workflow_metadata import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_workflow
 
     from ._result_files import save_result
 

@@ -103,9 +103,8 @@ def SaveMolecule(
             SMILES cannot store a workflow.
         picture: Also save a drawing of the molecule.
     """
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
-    from nodegraph.media.molecules.chemistry import to_smiles
-    from nodegraph.media.molecules.depiction import MOST_DRAWN
+    from nodegraph.media.images.embedded_texts import workflow_metadata
+    from nodegraph.media.molecules.chemistry import MOST_DRAWN, to_smiles
     from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, encode_molecule
 
     texts = dict(workflow_metadata(ctx.workflow))
@@ -141,7 +140,7 @@ def DrawMolecule(
 
 
 def _drawn(molecule: Molecule, width: int, height: int) -> Image:
-    from nodegraph.media.molecules.depiction import MOST_DRAWN, atom_cloud, draw_molecule
+    from nodegraph.media.molecules.chemistry import MOST_DRAWN, atom_cloud, draw_molecule
     from nodegraph.media.shapes.rendering import draw_shape
 
     if len(molecule.elements) > MOST_DRAWN and len(molecule.coordinates):

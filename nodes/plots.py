@@ -51,7 +51,7 @@ def PlotValues(
         high: Upper end of the interval.
         note: Note below the plot, for example what the intervals mean.
     """
-    from nodegraph.media.plots.series import build_series
+    from nodegraph.media.plots.axes import build_series
 
     series = build_series(
         values,
@@ -81,7 +81,7 @@ def JoinPlots(
         title: Title. If empty, the title that all plots share.
         names: Name of each plot, to tell series with the same name apart.
     """
-    from nodegraph.media.plots.series import join_plots
+    from nodegraph.media.plots.axes import join_plots
 
     both = [*plots, *([] if last is None else [last])]
     return join_plots(both, title, names or ())
@@ -155,7 +155,7 @@ def SavePlot(
         height: Height of the image in pixels.
         picture: Also save the plot as PNG.
     """
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.plots.files import encode_plot
     from nodegraph.media.plots.rendering import plot_image
 

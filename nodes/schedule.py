@@ -54,8 +54,8 @@ def PlotBetas(
         width, height: Size of the plot, in pixels.
     """
     from nodegraph.families.noise import NoiseSchedule
+    from nodegraph.media.plots.axes import build_series
     from nodegraph.media.plots.rendering import plot_image
-    from nodegraph.media.plots.series import build_series
 
     config = {
         "beta_schedule": beta_schedule,
@@ -112,8 +112,8 @@ def PlotSchedule(
         denoise_steps: How steps are counted when denoise is below 1, as for KSampler.
         convention: As for KSampler.
     """
+    from nodegraph.media.plots.axes import build_series
     from nodegraph.media.plots.rendering import plot_image
-    from nodegraph.media.plots.series import build_series
     from nodegraph.sampling.samplers import SAMPLERS
 
     dropped = drops_a_level(sampler, convention)

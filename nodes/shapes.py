@@ -82,7 +82,7 @@ def SaveMesh(
         format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colors.
         picture: Also save an animation that shows the mesh from all sides.
     """
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
     content = encode_mesh(mesh, format, workflow_metadata(ctx.workflow))
@@ -114,7 +114,7 @@ def SavePointCloud(
         name: Prefix of the file names. scans/scan makes a sub-folder.
         picture: Also save an animation that shows the points from all sides.
     """
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.shapes.encoding import encode_points
 
     content = encode_points(point_cloud, workflow_metadata(ctx.workflow))

@@ -103,7 +103,7 @@ def SaveVideo(
             (FFV1) is lossless.
         quality: Quality of MP4 and WebM.
     """
-    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
 
     total, height, width, _ = video.frames.shape

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from nodegraph.core.graph import GraphNode
-    from nodegraph.media.images.pictures import Pictures
+    from nodegraph.media.images.pillow_conversion import Pictures
 
 JobStatus = Literal["ok", "failed", "cancelled"]
 NodeStatus = Literal["ran", "cached", "failed", "skipped", "cancelled"]
@@ -273,7 +273,7 @@ class RunResult(Mapping[str, Any]):
         return list(self._pictures(self._named(output)))
 
     def _pictures(self, output: str) -> Pictures:
-        from nodegraph.media.images.pictures import Pictures
+        from nodegraph.media.images.pillow_conversion import Pictures
 
         files = [file.path for file in self.files if file.node.partition("[")[0] == output]
         if files:
@@ -283,7 +283,7 @@ class RunResult(Mapping[str, Any]):
 
     def _value_with_pictures(self, output: str) -> Any:
         """Return the output's value; of several outputs, the only one that has images."""
-        from nodegraph.media.images.pictures import has_pictures
+        from nodegraph.media.images.pillow_conversion import has_pictures
 
         mine = self._ports_of(output)
         if len(mine) > 1:

@@ -39,7 +39,7 @@ def draw_molecules(items: Tensor) -> Tensor | None:
     """
     import torch
 
-    from nodegraph.media.molecules.depiction import draw_molecule
+    from nodegraph.media.molecules.chemistry import draw_molecule
     from nodegraph.media.molecules.molecule_sets import decode_molecules
 
     if find_spec("rdkit") is None:

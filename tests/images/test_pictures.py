@@ -11,7 +11,7 @@ import torch
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.images import to_pil
-from nodegraph.media.images.pictures import Pictures, has_pictures
+from nodegraph.media.images.pillow_conversion import Pictures, has_pictures
 from tests.messages import raises
 
 RED = torch.tensor([1.0, 0.0, 0.0]).expand(2, 4, 6, 3)

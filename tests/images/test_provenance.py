@@ -10,9 +10,8 @@ import torch
 
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.embedded_texts import read_metadata
+from nodegraph.media.images.embedded_texts import encode_with_workflow, read_metadata
 from nodegraph.media.images.images import ImageFormat
-from nodegraph.media.images.workflow_metadata import encode_with_workflow
 from tests.messages import raises
 
 WORKFLOW = {"format": "nodegraph/1", "nodes": {"p": {"inputs": {"text": "Fuchs 狐 \ud83e"}}}}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles
-from nodegraph.media.molecules.depiction import atom_cloud, draw_molecule
+from nodegraph.media.molecules.chemistry import (
+    atom_cloud,
+    draw_molecule,
+    embed_conformers,
+    molecule_from_smiles,
+)
 from tests.molecules.making import CAFFEINE
 
 

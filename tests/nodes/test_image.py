@@ -316,7 +316,7 @@ def test_folders_without_pictures_are_told_before_running(bench: Bench, path: st
 
 def test_only_what_may_be_read_is_found(tmp_path: Path) -> None:
     from nodegraph import Environment, InvalidFile
-    from nodegraph.media.images.picture_folders import find_pictures
+    from nodegraph.media.images.input_files import find_pictures
 
     inputs, secret = tmp_path / "inputs", tmp_path / "secret"
     for folder in (inputs, secret):

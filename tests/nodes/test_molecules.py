@@ -12,7 +12,7 @@ from nodegraph import Molecule
 from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.media.images.images import picture_size
 from nodegraph.media.molecules import chemistry
-from nodegraph.media.molecules import depiction as drawing
+from nodegraph.media.molecules import chemistry as drawing
 from nodegraph.media.molecules.chemistry import molecule_from_smiles, to_smiles
 from nodegraph.media.molecules.molecule_files import encode_molecule, molecule_texts, read_molecule
 from tests.molecules.making import ASPIRIN, CAFFEINE

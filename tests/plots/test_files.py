@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
+from nodegraph.media.plots.axes import build_series, join_plots
 from nodegraph.media.plots.files import check_plot, encode_plot, parse_plot_json, read_plot
-from nodegraph.media.plots.series import build_series, join_plots
 from tests.messages import raises
 from tests.properties import examples
 

@@ -15,8 +15,7 @@ from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.media.audio import visualization as drawing
 from nodegraph.media.audio.codec import encode_audio, read_audio
 from nodegraph.media.audio.visualization import draw_waveform_of_file, waveform_image
-from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.depiction import draw_molecule
+from nodegraph.media.molecules.chemistry import draw_molecule, molecule_from_smiles
 from nodegraph.media.molecules.molecule_files import encode_molecule
 from nodegraph.media.shapes.encoding import encode_mesh
 from nodegraph.media.shapes.reading import read_mesh, read_point_cloud

@@ -17,7 +17,7 @@ from PIL import Image
 from rdkit import Chem
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.workflow_metadata import workflow_metadata
+from nodegraph.media.images.embedded_texts import workflow_metadata
 from nodegraph.session.results import texts as module
 from nodegraph.session.results.texts import result_texts
 from tests.messages import raises

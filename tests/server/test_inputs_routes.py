@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.media.images.picture_folders import MEDIA_TYPES
+from nodegraph.media.images.input_files import MEDIA_TYPES
 from nodegraph.server.http.routes.inputs import media_type_of
 from tests.server.hosting import PATIENCE, Hosted, hosted
 from tests.server.resources import opened, picture

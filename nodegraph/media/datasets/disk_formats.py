@@ -40,11 +40,10 @@ from nodegraph.media.datasets.image_folder import (
     picture_bytes,
     resize_for_training,
 )
-from nodegraph.media.images.input_files import missing_file_error
+from nodegraph.media.images.input_files import MEDIA_TYPES, matching_paths, missing_file_error
 from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.media.images.output_files import check_inside
 from nodegraph.media.images.output_names import check_name
-from nodegraph.media.images.picture_folders import MEDIA_TYPES, matching_paths
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.image_folder import TableRow, find_split, read_rows, read_text
 from nodegraph.media.datasets.reading import example_file
-from nodegraph.media.images.picture_folders import MEDIA_TYPES, matching_paths
+from nodegraph.media.images.input_files import MEDIA_TYPES, matching_paths
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment

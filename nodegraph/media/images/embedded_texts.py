@@ -1,6 +1,7 @@
 """Texts that images carry: in text chunks, EXIF, XMP, comments, and in their transparency.
 
-nodegraph writes its own with `encode_image_file`. Other tools write theirs in these places:
+nodegraph writes its own, such as the workflow, with `encode_with_workflow`. Other tools write
+theirs in these places:
 
 - PNG text chunks: all of them.
 - The user comment of EXIF: A1111, Fooocus, SwarmUI and Civitai in JPEG, WebP and AVIF, returned as
@@ -14,24 +15,33 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from nodegraph.core.version import VERSION
+from nodegraph.errors import InvalidValue
 from nodegraph.media.images.images import (
     ASCII,
     DESCRIPTION,
     EXIF_IFD,
+    OPAQUE_HINT,
     PARAMETERS,
     USER_COMMENT,
+    ImageFormat,
     check_pixels,
+    encode_image_file,
+    is_transparent,
     open_image,
 )
 from nodegraph.media.images.pillow_files import DAMAGED, read_png_metadata
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 XMP = "xmp"
 """Name of an XMP packet."""
@@ -207,3 +217,54 @@ def _named_texts(text: str) -> dict[str, str]:
         str(name): value if isinstance(value, str) else json.dumps(value)
         for name, value in document.items()
     }
+
+
+WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
+"""Names of the texts in an image: the workflow as JSON, and nodegraph's version."""
+
+
+def encode_with_workflow(
+    image: Tensor,
+    workflow: Mapping[str, Any],
+    format: ImageFormat = "png",
+    quality: int = 95,
+    *,
+    bits: int = 8,
+    warn: Callable[[str], None] | None = None,
+    infotext: str = "",
+) -> bytes:
+    """An image as the bytes of a file that holds its workflow.
+
+    Args:
+        workflow: As it ran; left out if empty.
+        bits: Of each channel.
+        warn: Told what the format can't hold and so is left out: a workflow that is too long for
+            it, transparency.
+        infotext: The settings in A1111's form; left out if empty.
+    Raises:
+        InvalidValue: See `encode_image_file`.
+    """
+    if warn is not None and format == "jpeg" and is_transparent(image):
+        warn(f"JPEG has no transparency, so it is dropped. {OPAQUE_HINT}")
+    settings = {PARAMETERS: infotext} if infotext else {}
+    texts = {**workflow_metadata(workflow), **settings}
+    try:
+        return encode_image_file(image, format, texts, quality, bits=bits)
+    except InvalidValue as error:
+        data = encode_image_file(
+            image, format, {**workflow_metadata({}), **settings}, quality, bits=bits
+        )
+        if warn is not None:
+            warn(f"The image was saved without its workflow: {error}")
+        return data
+
+
+def workflow_metadata(workflow: Mapping[str, Any]) -> dict[str, str]:
+    """The texts that a file carries by which it can be made again, by name.
+
+    Args:
+        workflow: As it ran; left out if empty.
+    """
+    # In ASCII, with escapes, which every reader of PNG texts and EXIF understands.
+    text = {WORKFLOW: json.dumps(dict(workflow))} if workflow else {}
+    return {**text, VERSION_KEY: VERSION}

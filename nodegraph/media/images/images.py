@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
@@ -235,6 +235,23 @@ def picture_size(
         except DAMAGED as error:
             raise _damaged(path, error) from error
     return (height, width) if lies_on_its_side else (width, height)
+
+
+def check_folder_memory(files: Sequence[Path], *, max_pixels: int, names: bool = True) -> None:
+    """Refuse images that take more memory together than there is, before one is decoded.
+
+    Args:
+        max_pixels: Of each.
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: One is damaged, or no image.
+        InvalidValue: They are too large together.
+    """
+    sizes = [picture_size(file, max_pixels=max_pixels, names=names) for file in files]
+    pixels = sum(width * height for width, height in sizes)
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    # Three channels and the mask, as float32.
+    check_memory(width, height, len(sizes), 16 * pixels, port="path")
 
 
 def to_pil(image: Tensor) -> Image.Image:

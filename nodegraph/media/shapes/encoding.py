@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.media.shapes.arrays import srgb_to_linear, texture_colors
-from nodegraph.media.shapes.shape_files import ShapeFormat, comment_lines, glb_bytes
+from nodegraph.media.shapes.shape_files import (
+    ShapeFormat,
+    comment_lines,
+    glb_bytes,
+    srgb_to_linear,
+    texture_colors,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

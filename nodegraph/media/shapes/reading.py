@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Mesh, PointCloud
 from nodegraph.errors import InvalidFile
-from nodegraph.media.shapes.arrays import ShapeArrays, linear_to_srgb, texture_colors
 from nodegraph.media.shapes.shape_files import (
+    ShapeArrays,
     ShapeFormat,
     check_glb,
     check_pictures,
@@ -18,8 +18,10 @@ from nodegraph.media.shapes.shape_files import (
     glb_bytes,
     glb_json,
     join_continued_lines,
+    linear_to_srgb,
     name_materials,
     open_shape,
+    texture_colors,
 )
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph.core.values import Mesh, PointCloud
-from nodegraph.media.shapes.arrays import ShapeArrays, texture_colors
 from nodegraph.media.shapes.encoding import check_mesh, check_points
+from nodegraph.media.shapes.shape_files import ShapeArrays, texture_colors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

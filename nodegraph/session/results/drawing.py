@@ -71,10 +71,10 @@ def _drawn_molecule(path: Path, size: int) -> Image:
     """As chemists draw it; where it is large, a cloud of its atoms."""
     from PIL import Image
 
-    from nodegraph.media.molecules.depiction import MOST_DRAWN, atom_arrays, molecule_png
+    from nodegraph.media.molecules.chemistry import MOST_DRAWN, atom_arrays, molecule_png
     from nodegraph.media.molecules.molecule_files import parse_molecule_file
-    from nodegraph.media.shapes.arrays import ShapeArrays
     from nodegraph.media.shapes.rendering import shape_pixels
+    from nodegraph.media.shapes.shape_files import ShapeArrays
 
     molecule = parse_molecule_file(path)
     if molecule.GetNumAtoms() <= MOST_DRAWN or not molecule.GetNumConformers():

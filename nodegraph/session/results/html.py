@@ -24,7 +24,7 @@ from nodegraph.core.text_format import (
 from nodegraph.core.values import Audio, Latent, Mesh, Molecule, PointCloud, Video
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodegraphError
-from nodegraph.media.images.pictures import Pictures, is_image, is_mask
+from nodegraph.media.images.pillow_conversion import Pictures, is_image, is_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -255,7 +255,7 @@ def _shape(shape: Mesh | PointCloud) -> str:
 
 
 def _molecule(molecule: Molecule) -> str:
-    from nodegraph.media.molecules.depiction import draw_molecule
+    from nodegraph.media.molecules.chemistry import draw_molecule
 
     return pictures_html(Pictures("molecule", draw_molecule(molecule, MAX_SIDE)))
 

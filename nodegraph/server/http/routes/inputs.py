@@ -19,7 +19,7 @@ from nodegraph.client.shapes.schema import build_shape
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import is_readable
-from nodegraph.media.images.picture_folders import MEDIA_TYPES
+from nodegraph.media.images.input_files import MEDIA_TYPES
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
