@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.models.classifier_files import locate_classifier, read_classifier
+from nodegraph.models.helper_files import locate_classifier, read_classifier
 from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,
     PERTURBED,

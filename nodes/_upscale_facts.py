@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.media.images.tiles import Tiling, build_tiling
-from nodegraph.models.upscaler_files import locate_upscaler, upscaler_bytes, upscaler_scale
+from nodegraph.models.helper_files import locate_upscaler, upscaler_bytes, upscaler_scale
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import check_tiles, error_to_finding

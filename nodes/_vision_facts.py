@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.models.vision_classes import TASKS, Task
+from nodegraph.families.helper_networks import TASKS, Task
 from nodegraph.perception.vision.vision_model import (
     NODE_BY_TASK,
     class_labels,

@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.helper_recipes import LatentClassifier
-from nodegraph.models.classifier_files import BUNDLED_CLASSIFIER, locate_classifier, open_classifier
+from nodegraph.models.helper_files import BUNDLED_CLASSIFIER, locate_classifier, open_classifier
 from nodegraph.sampling.guiders.added_guidance import (
     Classified,
     FurtherNegative,

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Context, File, Image, Range, node
 from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.media.images.tiles import Tiling
-from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, open_upscaler
+from nodegraph.models.helper_files import BUNDLED_UPSCALER, open_upscaler
 
 from ._upscale_facts import (
     SMALL_TILE,

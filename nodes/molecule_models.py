@@ -49,7 +49,7 @@ def MoleculeConditioning(
         rings: Number of rings.
         atoms: Number of atoms, without hydrogen.
     """
-    from nodegraph.families.items.conditioning import item_conditioning
+    from nodegraph.families.item_family import item_conditioning
 
     return item_conditioning("molecules", numbers=(logp, qed, rings, atoms))
 

@@ -40,7 +40,7 @@ def ShapeConditioning(
         color: Color of the whole shape.
         proportion: Ratio of height to width: 2 is twice as tall as wide.
     """
-    from nodegraph.families.items.conditioning import item_conditioning
+    from nodegraph.families.item_family import item_conditioning
 
     categories = (
         None if solid is None else KINDS.index(solid),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry, Recipe
     from nodegraph.families.model_step import Batch, Moment
     from nodegraph.families.speed_options import StepCaching
-    from nodegraph.families.tiling import TileSize
+    from nodegraph.media.images.tiles import TileSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Autoencoder(Component):
 
     Attributes:
         tiled: Whether to process one tile of the image at a time, which takes less memory.
-        tiles: The size of the tiles. The default is that of `nodegraph.families.tiling.spans`.
+        tiles: The size of the tiles. The default is that of `nodegraph.media.images.tiles.spans`.
     """
 
     tiled: bool = False

@@ -1,4 +1,4 @@
-"""Families of items: latent formats, file layouts and previews. Imports no torch."""
+"""Families of items: latent formats, file layouts, previews and conditioning. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from math import isqrt
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
@@ -23,7 +24,7 @@ from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.core.values import Conditioning, ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
 
 _SIDE = 128
@@ -367,3 +368,49 @@ SHAPES = item_family(
     asked_by="ShapeConditioning",
 )
 """Solids as grids of signed distances."""
+
+
+OPEN_CLASS = -1
+OPEN_NUMBER = float("nan")
+
+
+def item_conditioning(
+    family: str,
+    classes: Sequence[int | None] = (),
+    numbers: Sequence[float | None] = (),
+    others: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Conditioning:
+    """A conditioning of a family of items; that in which all is left open stands in for a negative
+    one that isn't given.
+
+    Args:
+        family: Its name.
+        classes, numbers: In the order that its models were trained with; None is left open.
+        others: What else its models are led by, as of `ItemFamily.others`; never left open, so
+            that guidance leads away from nothing of it.
+    """
+    from nodegraph.core.values import Conditioning
+
+    return Conditioning(
+        (_open_entry(classes, numbers, others),),
+        family,
+        _open_entry([None] * len(classes), [None] * len(numbers), others),
+    )
+
+
+def _open_entry(
+    classes: Sequence[int | None], numbers: Sequence[float | None], others: Mapping[str, Tensor]
+) -> ConditioningEntry:
+    import torch
+
+    from nodegraph.core.values import ConditioningEntry
+
+    kinds = [OPEN_CLASS if item is None else item for item in classes]
+    values = [OPEN_NUMBER if item is None else item for item in numbers]
+    return ConditioningEntry(
+        {
+            CLASSES: torch.tensor([kinds], dtype=torch.int64),
+            NUMBERS: torch.tensor([values], dtype=torch.float32),
+            **others,
+        }
+    )

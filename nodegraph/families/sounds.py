@@ -49,7 +49,7 @@ def sound_conditioning(request: SoundRequest) -> Conditioning:
     """The conditioning of the model of sounds."""
     kind = None if request.kind is None else list(SOUND_KINDS).index(request.kind)
     octaves = None if request.pitch is None else math.log2(request.pitch)
-    from nodegraph.families.items.conditioning import item_conditioning
+    from nodegraph.families.item_family import item_conditioning
 
     return item_conditioning("sounds", (kind,), (octaves, request.seconds))
 

@@ -13,7 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, TextModel
 from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME, IMAGE_EMBEDS
-from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
     FORMAT,
     FRAMES,

@@ -59,15 +59,13 @@ from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
-from nodegraph.models.classifier_files import classifier_bytes
-from nodegraph.models.depth import load_depth
-from nodegraph.models.foreground_models import foreground_bytes, load_foreground
+from nodegraph.models.helper_files import classifier_bytes, upscaler_bytes
 from nodegraph.models.model_recipes import checking_digests, recipe_settings
 from nodegraph.models.noisy_classifier import load_classifier
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
-from nodegraph.models.upscaler_files import upscaler_bytes
 from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
+from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
 from nodegraph.weights.lazy import diffusers, transformers

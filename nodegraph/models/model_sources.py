@@ -389,7 +389,7 @@ def _is_shown(name: str) -> bool:
 
 def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
-    from nodegraph.models.vision_classes import vision_class_beside
+    from nodegraph.families.helper_networks import vision_class_beside
 
     size = _size(path)
     seeing = vision_class_beside(path) if path.is_file() else None

@@ -1,7 +1,7 @@
 """A classifier of noisy latents: the network, reading it, and classifying latents.
 
 After Dhariwal & Nichol 2021, arXiv:2105.05233, section 4. The scripts in ``training/`` train one
-for the embedded model; `nodegraph.models.classifier_files` describes its file.
+for the embedded model; `nodegraph.models.helper_files` describes its file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Component
 from nodegraph.families.helper_recipes import LatentClassifier
-from nodegraph.models.classifier_files import read_classifier
+from nodegraph.models.helper_files import read_classifier
 from nodegraph.weights.weight_files import check_weights_fit, read_tensors
 
 

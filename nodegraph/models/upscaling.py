@@ -14,8 +14,8 @@ from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.families.components import Component
 from nodegraph.families.helper_networks import CompactShape, compact_shape
 from nodegraph.families.helper_recipes import UpscaleModel
-from nodegraph.families.tiling import TileSize, tiled
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
+from nodegraph.media.images.tiles import TileSize, tiled
 from nodegraph.weights.weight_files import read_tensors
 
 

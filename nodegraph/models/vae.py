@@ -18,9 +18,9 @@ from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
-from nodegraph.families.tiling import TileSize, tiled
 from nodegraph.media.images.editing.pixel_formats import check_finite
 from nodegraph.media.images.memory_checks import ImageTooLarge, check_memory, vae_bytes
+from nodegraph.media.images.tiles import TileSize, tiled
 from nodegraph.models.attention import SlicedAttention
 
 _SHADE = 1 / 255

@@ -31,7 +31,7 @@ from nodegraph.diffusion import (
     sample,
     small_footprint,
 )
-from nodegraph.families.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
+from nodegraph.media.images.tiles import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
 from nodegraph.models.attention import SlicedAttention
 from nodegraph.models.offloading import offload_component
 from nodegraph.residency import ResidencyManager

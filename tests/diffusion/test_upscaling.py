@@ -13,8 +13,8 @@ from torch.nn import functional
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
 from nodegraph.families.helper_networks import CompactShape, compact_shape
 from nodegraph.families.identification import LOAD_UPSCALER
+from nodegraph.models.helper_files import BUNDLED_UPSCALER, locate_upscaler, open_upscaler
 from nodegraph.models.model_sources import list_models
-from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, locate_upscaler, open_upscaler
 from nodegraph.models.upscaling import (
     CompactUpscaler,
     PaddedNetwork,

@@ -17,9 +17,9 @@ from nodegraph.families.helper_networks import (
     u2net_shape,
 )
 from nodegraph.media.images.masks import as_rgb
-from nodegraph.models.foreground_models import has_colors_last
 from nodegraph.models.foreground_networks import deformable_convolution, patches
 from nodegraph.models.model_sources import list_models
+from nodegraph.models.vision_networks import has_colors_last
 from tests.nodes.conftest import Bench, link
 from tests.vision.foreground_files import (
     TINY,

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.models.classifier_files import FORMAT as FORMAT
+from nodegraph.models.helper_files import FORMAT as FORMAT
 from nodegraph.models.noisy_classifier import GuidanceClassifier as GuidanceClassifier
 from training.companions.latent_scenes import decode
 from training.models import SCALING_FACTOR, build_scheduler

@@ -13,11 +13,10 @@ from torch.nn import functional
 from nodegraph.core.context import Context
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.helper_networks import U2NET
+from nodegraph.families.helper_networks import U2NET, Task
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.mask_morphology import grow_mask
 from nodegraph.media.images.masks import as_rgb, mask_to_image, match_mask
-from nodegraph.models.vision_classes import Task
 from nodegraph.perception.vision.vision_model import NODE_BY_TASK, VisionModel
 
 

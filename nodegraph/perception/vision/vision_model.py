@@ -15,7 +15,14 @@ from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families import helper_networks as depth
-from nodegraph.families.helper_networks import foreground_class, published_preparation
+from nodegraph.families.helper_networks import (
+    NATIVE_CLASSES,
+    TASKS,
+    Task,
+    architecture,
+    foreground_class,
+    published_preparation,
+)
 from nodegraph.families.identification import identify_tensors
 from nodegraph.interop.pipelines.pipeline_recipes import LIBRARY
 from nodegraph.models.model_files import (
@@ -27,7 +34,6 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.models.model_sources import file_shapes
-from nodegraph.models.vision_classes import NATIVE_CLASSES, TASKS, Task, architecture
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import PartFiles, file_stamp
 from nodegraph.weights.safetensors_header import Shapes

@@ -12,7 +12,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.families.model_step import Side
 from nodegraph.families.registry import get_family
-from nodegraph.models.classifier_files import read_classifier
+from nodegraph.models.helper_files import read_classifier
 from nodegraph.sampling.guiders.base import AddedGuidance, AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,

@@ -21,7 +21,6 @@ from nodegraph.weights.single_files.unet import HEAD_WIDTH
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 PROJECTING = ("CLIPTextModelWithProjection",)
 """Classes of transformers that project the pooled prompt."""
 
@@ -309,7 +308,6 @@ CLIP_VISION_PROJECTED = FileLayout(
     _projected_config,
     _convert_projected,
 )
-
 
 _PROBE = LEVEL + "head.probe"
 _UP, _DOWN = "redux_up.weight", "redux_down.weight"

@@ -19,7 +19,6 @@ from nodegraph.weights.single_files.renamed_layouts import Names, renamed_layout
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 _LEVELS = (
     "model.language_model.",
     "language_model.model.",

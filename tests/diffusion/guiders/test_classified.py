@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import draw_noise
-from nodegraph.models.classifier_files import (
+from nodegraph.models.helper_files import (
     BUNDLED_CLASSIFIER,
     locate_classifier,
     open_classifier,

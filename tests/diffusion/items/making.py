@@ -8,7 +8,7 @@ import torch
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.families.components import Denoiser
-from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.transformer import MoleculeTransformer
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.loading import load_component

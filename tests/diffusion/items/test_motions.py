@@ -17,7 +17,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder, Denoiser
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
     FEATURES,
     PICTURE,

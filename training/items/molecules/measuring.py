@@ -15,8 +15,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.families.components import Denoiser
-from nodegraph.families.item_family import MOLECULE_PROPERTIES
-from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.item_family import MOLECULE_PROPERTIES, item_conditioning
 from nodegraph.families.items.latents import items_of
 from nodegraph.media.molecules.chemistry import properties_of
 from nodegraph.media.molecules.tables import items_to_tables, rows_to_molecule
