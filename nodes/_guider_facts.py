@@ -12,8 +12,8 @@ from nodegraph.sampling.guiders.checks import (
     SKIPPED,
     UNET_ATTENTION,
     check_interval,
+    layer_names,
 )
-from nodegraph.sampling.guiders.layers import layer_names
 from nodegraph.sampling.guiders.methods import GUIDER_NAMES
 from nodegraph.weights.file_kinds import file_stamp
 

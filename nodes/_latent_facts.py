@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.families.latent_formats import LEAST_CELL, scaled_size
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, sampling_bytes
 from nodegraph.sampling.latents.files import about_latent
-from nodegraph.sampling.latents.sizes import LEAST_CELL, scaled_size
 
 from ._facts import error_to_finding, input_path
 from ._sampling_facts import LATENT_FACTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.families.flow_shift import parse_numbers
 from nodegraph.families.schedule_checks import (
     LEVELS,
     TURBO,
@@ -15,7 +16,6 @@ from nodegraph.families.schedule_checks import (
 )
 from nodegraph.sampling.composed_schedules import listed_schedule
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
-from nodegraph.sampling.sigma_lists import parse_numbers
 
 from ._sampling_facts import check_findings
 

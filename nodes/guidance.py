@@ -27,7 +27,7 @@ from nodegraph.sampling.guiders.added_guidance import (
     WeakerModel,
 )
 from nodegraph.sampling.guiders.base import SCALE_LAWS, AddedGuidance, ChangingScale
-from nodegraph.sampling.guiders.layers import layer_names
+from nodegraph.sampling.guiders.checks import layer_names
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Choices, DiffusionModel, Range, node
-from nodegraph.families.scheduler_file import PREDICTION_TYPES
-from nodegraph.sampling.model_sampling import with_flow_shift, with_prediction, with_shift_by_size
+from nodegraph.families.scheduler_file import (
+    PREDICTION_TYPES,
+    with_flow_shift,
+    with_prediction,
+    with_shift_by_size,
+)
 
 from ._model_sampling_facts import check_flow, check_prediction, predicting_outputs, same_model
 from ._speed_facts import added_weights

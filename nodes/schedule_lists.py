@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Latent, Range, node
-from nodegraph.families.schedule_checks import MAX_STEPS
-from nodegraph.sampling.composed_schedules import Schedule, listed_schedule
-from nodegraph.sampling.sigma_lists import (
+from nodegraph.families.flow_shift import (
     LTX_TOKENS,
     flux2_levels,
     logit_normal_levels,
     ltx_levels,
 )
+from nodegraph.families.schedule_checks import MAX_STEPS
+from nodegraph.sampling.composed_schedules import Schedule, listed_schedule
 
 from ._part_facts import levels_facts
 

@@ -13,6 +13,7 @@ from nodegraph import (
     Range,
     node,
 )
+from nodegraph.families.flow_shift import parse_numbers
 from nodegraph.families.schedule_checks import (
     DENOISE_STEPS,
     MAX_STEPS,
@@ -27,7 +28,6 @@ from nodegraph.sampling.composed_schedules import (
     numbered_schedule,
 )
 from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplerChoice
-from nodegraph.sampling.sigma_lists import parse_numbers
 
 from ._part_facts import (
     beta_facts,

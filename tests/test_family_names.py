@@ -87,7 +87,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "Nodes of one model: its image prompts, its schedule": {
         "nodegraph/models/conditioning.py": "sdxl stablediffusion",
         "nodegraph/models/ip_adapters/image_prompts.py": "flux",
-        "nodegraph/sampling/sigma_lists.py": "flux ltx",
         "nodegraph/weights/single_files/clip.py": "flux",
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
         "nodes/schedule_lists.py": "flux ltx",

@@ -1,12 +1,14 @@
-"""A model's noise schedule, read from its files without its weights. Imports no torch.
+"""A model's noise schedule: read from its files without its weights, and overridden.
 
 It is read once, when the model is opened, and travels in the recipe: what samples with the recipe
-later doesn't look at the file again.
+later does not look at the file again. A recipe with another shift or prediction type shares its
+weights with the recipe that it was made of. Imports no torch.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -18,6 +20,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
+from nodegraph.families.flow_shift import line_mu
 from nodegraph.weights.safetensors_header import Header
 from nodegraph.weights.single_files import unet
 
@@ -414,3 +417,69 @@ def _wrong_class(origin: str, name: object, kinds: Collection[str]) -> InvalidFi
         expected=", ".join(known),
         hint=did_you_mean(str(name), known) or "Use the scheduler folder of the original model.",
     )
+
+
+PIXELS_A_TOKEN = 256
+"""Of the models whose shift goes by size: a patch of two by two cells of eight by eight pixels."""
+LINE_ENTRIES = 10_000
+"""Levels of ComfyUI's table where the shift goes by size."""
+MOST_SHIFT = 100.0
+
+
+def with_flow_shift(recipe: DiffusionModel, shift: float, entries: int = 1000) -> DiffusionModel:
+    """A flow model whose noise levels are shifted by a factor, whatever the size.
+
+    Args:
+        shift: On sigma / (1 - sigma): 1 shifts nothing, more takes more steps where there is much
+            noise. Above 0.
+        entries: See `nodegraph.families.scheduler_file.ENTRIES`.
+    Raises:
+        InvalidValue: It isn't trained by flow matching, or the shift is out of range; on port
+            ``shift``.
+    """
+    if not (math.isfinite(shift) and shift > 0):
+        raise InvalidValue(
+            "the shift is out of range", port="shift", given=f"{shift:g}", expected="above 0"
+        )
+    return _sampled_on(recipe, with_shift(scheduler_config(recipe), shift, entries))
+
+
+def with_shift_by_size(
+    recipe: DiffusionModel, width: int, height: int, base_shift: float, max_shift: float
+) -> DiffusionModel:
+    """A flow model shifted as images of a size need it.
+
+    Args:
+        width, height: In pixels.
+        base_shift, max_shift: Logarithms of the shift for 256 and for 4096 tokens.
+    Raises:
+        InvalidValue: As of `with_flow_shift`.
+    Source: Esser et al. 2024, arXiv:2403.03206, section 5.3.2, on the line of Flux.1.
+    """
+    return with_flow_shift(
+        recipe, shift_of_size(width, height, base_shift, max_shift), LINE_ENTRIES
+    )
+
+
+def shift_of_size(width: int, height: int, base_shift: float, max_shift: float) -> float:
+    """The shift that `with_shift_by_size` takes."""
+    line = {"base_shift": base_shift, "max_shift": max_shift}
+    tokens = width * height / PIXELS_A_TOKEN
+    return math.exp(line_mu(line, tokens, 0))
+
+
+def with_prediction(
+    recipe: DiffusionModel, prediction_type: str, zero_terminal_snr: str = "auto"
+) -> DiffusionModel:
+    """A model whose output is taken for something else than its files say.
+
+    Arguments and errors are those of `nodegraph.families.scheduler_file.override_schedule`.
+    """
+    config = override_schedule(scheduler_config(recipe), prediction_type, zero_terminal_snr)
+    return _sampled_on(recipe, config)
+
+
+def _sampled_on(recipe: DiffusionModel, config: dict[str, object]) -> DiffusionModel:
+    from nodegraph.families.speed_options import with_option  # imports values, which no check does
+
+    return with_option(recipe, SAMPLED_ON, scheduler_option(config)[1])

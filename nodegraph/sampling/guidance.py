@@ -14,11 +14,11 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
+from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
 from nodegraph.sampling.guiders.classifier_free import NormLimit, Rescaling
-from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice

@@ -21,12 +21,12 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser, TextModel
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.registry import get_family
 from nodegraph.families.text_encoders import ClipEncoder, word_token_indices
 from nodegraph.models.conditioning import encode_prompt
 from nodegraph.models.facts import ScaleOf, check_attention_support
 from nodegraph.sampling.guidance import Guidance
-from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from nodegraph.sampling.initial_latent import latent_shape
 from nodegraph.sampling.latent_noise import add_noise
 from nodegraph.sampling.sampling_parts import GuiderChoice

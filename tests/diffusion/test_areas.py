@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.families.components import Denoiser
 from nodegraph.families.conditionings import combine, with_area, with_mask, with_strength
+from nodegraph.families.noise import OutputArithmetic
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.guiders.added_guidance import (
     PerturbedAttention,
@@ -21,7 +22,6 @@ from nodegraph.sampling.guiders.added_guidance import (
     SmoothedEnergy,
 )
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
 from nodegraph.sampling.guiders.perturbed_networks import blur_cells
 from nodegraph.sampling.regions import Window, area_window
 from nodegraph.sampling.sampling_parts import GuiderChoice

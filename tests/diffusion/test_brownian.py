@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.sampling.brownian import BrownianTree
-from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.latent_noise import BrownianTree, draw_sampling_noise
 from nodegraph.sampling.sampling_parts import SamplingNoise
 
 SEED, LOW, HIGH = 2**64 - 1, 0.03, 14.5

@@ -21,8 +21,8 @@ from nodegraph.families.comfyui_sigmas import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.guiders.base import ChangingScale
+from nodegraph.sampling.latent_noise import BrownianTree
 from nodegraph.sampling.prompts import Prompt
 from nodegraph.sampling.samplers import make_sampler
 from nodegraph.sampling.schedules import NoiseLevels

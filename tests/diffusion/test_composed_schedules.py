@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
+from nodegraph.families.flow_shift import parse_numbers
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.families.schedule_checks import (
@@ -31,7 +32,6 @@ from nodegraph.sampling.composed_schedules import (
     numbered_schedule,
 )
 from nodegraph.sampling.schedules import levels_for, sigmas_for
-from nodegraph.sampling.sigma_lists import parse_numbers
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from tests.messages import raises
 

@@ -14,9 +14,13 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, model_noise, recipe_noise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.registry import get_family
-from nodegraph.families.scheduler_file import scheduler_option
+from nodegraph.families.scheduler_file import (
+    scheduler_option,
+    with_flow_shift,
+    with_prediction,
+    with_shift_by_size,
+)
 from nodegraph.models.speed.derived_components import derive
-from nodegraph.sampling.model_sampling import with_flow_shift, with_prediction, with_shift_by_size
 from nodegraph.sampling.schedules import sigmas_for
 from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet

@@ -30,7 +30,7 @@ class PerturbedAttention(AddedGuidance):
     Source: Ahn et al. 2024, arXiv:2403.17377; of transformers as diffusers' guiders.
 
     Attributes:
-        layers: As of `nodegraph.sampling.guiders.layers`.
+        layers: As of `nodegraph.sampling.guiders.checks`.
     """
 
     title: ClassVar[str] = "perturbed attention"
@@ -61,7 +61,7 @@ class SmoothedEnergy(AddedGuidance):
     Source: Hong 2024, arXiv:2408.00760.
 
     Attributes:
-        layers: As of `nodegraph.sampling.guiders.layers`.
+        layers: As of `nodegraph.sampling.guiders.checks`.
         blur: Standard deviation in cells of the layer.
     """
 
@@ -101,7 +101,7 @@ class SkippedLayers(AddedGuidance):
     Source: https://github.com/Stability-AI/sd3.5; Hyung et al. 2024, arXiv:2411.18664.
 
     Attributes:
-        layers: As of `nodegraph.sampling.guiders.layers`.
+        layers: As of `nodegraph.sampling.guiders.checks`.
         adds: Whether it is asked about the positive prompt besides, and led away from; else it
             answers for the negative one.
     """
@@ -317,7 +317,7 @@ class Classified(AddedGuidance):
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With the classifier in memory."""
-        from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
+        from nodegraph.families.noise import OutputArithmetic
         from nodegraph.sampling.guiders.terms import ClassifierTerm
 
         about = read_classifier(Path(self.classifier.files[0].path))
@@ -336,7 +336,7 @@ class Classified(AddedGuidance):
 
 @dataclass(frozen=True, slots=True)
 class Valences(AddedGuidance):
-    """See `nodegraph.sampling.guiders.valences.ValenceTerm`."""
+    """See `nodegraph.sampling.guiders.terms.ValenceTerm`."""
 
     title: ClassVar[str] = "valences"
 
@@ -353,6 +353,6 @@ class Valences(AddedGuidance):
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Without anything else in memory."""
-        from nodegraph.sampling.guiders.valences import ValenceTerm
+        from nodegraph.sampling.guiders.terms import ValenceTerm
 
         return ValenceTerm(self.scale, self.start, self.end)

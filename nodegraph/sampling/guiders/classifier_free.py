@@ -12,8 +12,8 @@ from torch import Tensor
 from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
+from nodegraph.families.noise import CleanArithmetic
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
-from nodegraph.sampling.guiders.output_conversions import CleanArithmetic
 
 
 @dataclass(frozen=True, slots=True)

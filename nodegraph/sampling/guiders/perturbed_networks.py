@@ -27,7 +27,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.layer_changes import structural_copy
-from nodegraph.sampling.guiders.layers import prefixes
+from nodegraph.sampling.guiders.checks import prefixes
 
 MEAN_BLUR = 9999.0
 """Standard deviation of a blur, from which on it is the mean."""
@@ -109,7 +109,7 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
     """A network whose self-attention is another one in some layers.
 
     Args:
-        layers: As of `nodegraph.sampling.guiders.layers`.
+        layers: As of `nodegraph.sampling.guiders.checks`.
     Raises:
         InvalidValue: On port ``guider``: there are no such.
     """
@@ -134,7 +134,7 @@ def without_layers(model: Denoiser, layers: Sequence[str]) -> Denoiser:
     """A network that some blocks hand on what they are given.
 
     Args:
-        layers: As of `nodegraph.sampling.guiders.layers`.
+        layers: As of `nodegraph.sampling.guiders.checks`.
     Raises:
         InvalidValue: On port ``guider``: there are no such, or they can't be left out.
     """

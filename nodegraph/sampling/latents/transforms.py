@@ -17,10 +17,9 @@ from torch.nn import functional
 
 from nodegraph.core.values import Latent, Leftover
 from nodegraph.errors import InvalidValue
-from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.latent_formats import LEAST_CELL, LatentFormat, scaled_size
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, sampling_bytes
-from nodegraph.sampling.latents.sizes import LEAST_CELL, scaled_size
 
 
 def cut_frames(latent: Latent, start: int, count: int) -> Latent:

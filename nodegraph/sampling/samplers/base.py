@@ -37,7 +37,7 @@ from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.sampler_names import SAMPLER_PLUGINS
-from nodegraph.sampling.brownian import BrownianTree
+from nodegraph.sampling.latent_noise import BrownianTree
 from nodegraph.sampling.sampler_options import ResolvedOptions, check_declared
 from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseLevel, NoiseSpace, S, Spaces
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid

@@ -14,7 +14,7 @@ from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Moment
-from nodegraph.families.noise import draw_noise
+from nodegraph.families.noise import OutputArithmetic, draw_noise
 from nodegraph.models.helper_files import (
     BUNDLED_CLASSIFIER,
     locate_classifier,
@@ -26,7 +26,6 @@ from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.added_guidance import Classified, WeakerModel
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,

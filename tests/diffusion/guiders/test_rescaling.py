@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.model_step import Moment
-from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.noise import NoiseSchedule, clean_arithmetic
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.guiders.classifier_free import Rescaling
-from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from tests.diffusion.guiders.test_shortening import MOMENT, drawn, kinds
 
 

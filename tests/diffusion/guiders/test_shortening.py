@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.guiders.base import ChangingScale
 from nodegraph.sampling.guiders.classifier_free import NormLimit
-from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from tests.diffusion.conftest import SD1_SCHEDULER
 
 AT = torch.tensor(400.0)

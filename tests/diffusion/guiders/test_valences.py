@@ -13,7 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.media.molecules.tables import tables_to_items
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.added_guidance import Valences
-from nodegraph.sampling.guiders.valences import bond_deficit, bond_excess, descent
+from nodegraph.sampling.guiders.terms import bond_deficit, bond_excess, descent
 from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts, build_sampling_parts
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.items.making import asked, molecule_model

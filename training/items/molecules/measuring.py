@@ -139,7 +139,7 @@ def _asked(model: Denoiser, wanted: Tensor, place: int, how: Sampling) -> Tensor
 def walked(model: Denoiser, numbers: Tensor, how: Sampling) -> Tensor:
     """Items of which each is asked for by numbers of its own, as a sampling has one prompt for all:
     the same steps in a plain loop."""
-    from nodegraph.sampling.guiders.valences import descent
+    from nodegraph.sampling.guiders.terms import descent
 
     shift, network = 2.0, model.module
     generator = torch.Generator().manual_seed(7)
