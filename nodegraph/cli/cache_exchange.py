@@ -186,7 +186,7 @@ def _planned(session: Session, workflow: Workflow) -> list[Key]:
 
 
 def _run_keys(session: Session, store: Store, name: str) -> list[Key]:
-    from nodegraph.store.run_records import Runs
+    from nodegraph.store.history import Runs
 
     if store.claims is None:
         raise store.read_only_error()

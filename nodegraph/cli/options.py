@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodegraph.packs.pack import Pack
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
-    from nodegraph.store.run_records import Runs
+    from nodegraph.store.history import Runs
     from nodegraph.store.store import Store
 
 
@@ -76,7 +76,7 @@ def open_runs(common: CommonOptions) -> Iterator[Runs]:
 def _runs_to_read(store: Store) -> Iterator[Runs]:
     """The records of runs in a store that can only be read."""
     from nodegraph.store.claims import Claims
-    from nodegraph.store.run_records import Runs
+    from nodegraph.store.history import Runs
 
     try:
         claims = Claims(store.folder / "claims")

@@ -27,7 +27,7 @@ from nodegraph.errors import InvalidValue, Problem
 
 if TYPE_CHECKING:
     from nodegraph.observe.record import Comparison, NodePair, RunDifference
-    from nodegraph.store.run_records import RunRecord, Runs, RunSummary
+    from nodegraph.store.history import RunRecord, Runs, RunSummary
 
 _LONGEST = 60
 """Characters of a value that are shown."""

@@ -22,8 +22,7 @@ from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_records import SinkFiles, StoredFileDigests
-from nodegraph.store.history import CodeModules
-from nodegraph.store.run_records import Runs
+from nodegraph.store.history import CodeModules, Runs
 from nodegraph.store.store import Store, open_store
 
 if TYPE_CHECKING:

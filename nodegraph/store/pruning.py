@@ -18,7 +18,7 @@ from nodegraph.errors import OutputError
 from nodegraph.store.artifacts import bytes_on_disk, is_unused
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.codec import MSGPACK, TensorReader
-from nodegraph.store.run_records import Runs
+from nodegraph.store.history import Runs
 from nodegraph.store.store import Store
 from nodegraph.store.writer import to_store_error
 

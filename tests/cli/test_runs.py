@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from nodegraph.store.claims import Claims
+from nodegraph.store.history import Runs
 from nodegraph.store.index import Index
-from nodegraph.store.run_records import Runs
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, saved
 
 

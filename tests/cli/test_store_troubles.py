@@ -108,7 +108,7 @@ def test_a_store_that_can_only_be_read_is_told(
 def test_a_run_that_can_not_be_noted_is_no_failure(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nodegraph.store.run_records import Runs
+    from nodegraph.store.history import Runs
 
     def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

@@ -14,8 +14,8 @@ from nodegraph.cli.cache_exchange import keys_of_run
 from nodegraph.errors import OutputError
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
+from nodegraph.store.history import Runs
 from nodegraph.store.pruning import PruneReport, preview_trim, prune
-from nodegraph.store.run_records import Runs
 from nodegraph.store.store import Store
 from tests.properties import examples
 from tests.store.support import key_of, put

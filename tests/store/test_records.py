@@ -11,8 +11,8 @@ import pytest
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.store.claims import Claims
+from nodegraph.store.history import KILLED, RUNNING, Runs
 from nodegraph.store.index import Index
-from nodegraph.store.run_records import KILLED, RUNNING, Runs
 from tests.messages import raises
 from tests.store.other_process import Other, other_process
 
@@ -38,7 +38,7 @@ def runs(index: Index, claims: Claims) -> Runs:
 def other(tmp_path: Path) -> Iterator[Other]:
     script = (
         "from pathlib import Path\nfrom nodegraph.store.claims import Claims\n"
-        "from nodegraph.store.run_records import Runs\nfrom nodegraph.store.index import Index\n"
+        "from nodegraph.store.history import Runs\nfrom nodegraph.store.index import Index\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "runs = Runs(Index(folder / 'index.sqlite'), Claims(folder / 'claims'))"
     )

@@ -13,7 +13,7 @@ import pytest
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
-from nodegraph.store.run_records import Runs
+from nodegraph.store.history import Runs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
 from tests.store.other_process import Other, other_processes
@@ -27,7 +27,7 @@ from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
 from nodegraph.store.entries import OutputGone, NewEntry, UnsavedOutput
-from nodegraph.store.run_records import Runs
+from nodegraph.store.history import Runs
 from nodegraph.store.file_records import SinkFiles
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify

@@ -18,9 +18,8 @@ from nodegraph.engine.planning.prediction import PlannedCall, may_run
 from nodegraph.engine.product import Product
 from nodegraph.engine.runtime import EngineState
 from nodegraph.errors import NodegraphError
-from nodegraph.store.history import CodeModules, History, StoredResult
+from nodegraph.store.history import CodeModules, History, Runs, StoredResult
 from nodegraph.store.index import Index
-from nodegraph.store.run_records import Runs
 
 
 def past_in(indexes: Sequence[Index], runs: Runs | None = None) -> RunHistory:
