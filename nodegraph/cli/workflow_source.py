@@ -252,7 +252,7 @@ def _parse_loosely(content: bytes, error: InvalidFile) -> Any:
 
 def _texts_in(path: Path) -> Mapping[str, str] | None:
     """The texts that a result carries; None of files that are no results."""
-    from nodegraph.session.results.texts import result_texts
+    from nodegraph.session.results.files import result_texts
 
     return result_texts(path)
 

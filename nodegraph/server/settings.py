@@ -29,8 +29,15 @@ from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
 from nodegraph.server.root_path import check_root_path
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
-from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, error_lines
-from nodegraph.session.settings_sources import iter_setting_paths, read_settings
+from nodegraph.session.settings_kinds import (
+    NUMBER,
+    Bytes,
+    Count,
+    Seconds,
+    error_lines,
+    iter_setting_paths,
+    read_settings,
+)
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")

@@ -406,7 +406,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     explicit.setdefault("home", None)
     try:
         if file.is_file() or variables:
-            from nodegraph.session.settings_sources import read_settings
+            from nodegraph.session.settings_kinds import read_settings
 
             others = (SERVER_TABLE,)
             validated = read_settings(model, explicit, file, variables, PREFIX, others=others)

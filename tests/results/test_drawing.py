@@ -20,7 +20,7 @@ from nodegraph.media.molecules.molecule_files import encode_molecule
 from nodegraph.media.shapes.encoding import encode_mesh
 from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
 from nodegraph.media.shapes.rendering import draw_shape
-from nodegraph.session.results.drawing import draw_result
+from nodegraph.session.results.files import draw_result
 from tests.audio.making import noise
 from tests.messages import raises
 from tests.results.making import MAKERS
@@ -104,8 +104,8 @@ def test_torch_is_not_needed(tmp_path: Path) -> None:
     for name in ("made.flac", "made.glb", "points.ply", "made.sdf", "made.json"):
         (tmp_path / name).write_bytes(MAKERS[name]({"workflow": "{}"}))
     code = (
-        "import sys, pathlib; from nodegraph.session.results.drawing import draw_result;"
-        "from nodegraph.session.results.texts import result_texts;"
+        "import sys, pathlib; from nodegraph.session.results.files import draw_result;"
+        "from nodegraph.session.results.files import result_texts;"
         f"files = sorted(pathlib.Path({str(tmp_path)!r}).iterdir());"
         "[draw_result(file, 64) for file in files];"
         "assert all(result_texts(file)['workflow'] == '{}' for file in files);"

@@ -18,8 +18,8 @@ from rdkit import Chem
 
 from nodegraph.errors import InvalidFile
 from nodegraph.media.images.embedded_texts import workflow_metadata
-from nodegraph.session.results import texts as module
-from nodegraph.session.results.texts import result_texts
+from nodegraph.session.results import files as module
+from nodegraph.session.results.files import result_texts
 from tests.messages import raises
 from tests.properties import examples
 from tests.results.making import MAKERS

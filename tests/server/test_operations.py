@@ -17,7 +17,7 @@ from nodegraph.jobs.supervisor.worker_status import WorkerStatus
 from nodegraph.server.operations.backup.archive import PARTS
 from nodegraph.server.operations.metrics import Metrics, ServerState
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
-from nodegraph.session.settings_sources import iter_setting_paths
+from nodegraph.session.settings_kinds import iter_setting_paths
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,7 +9,7 @@ import pytest
 from nodegraph.errors import InvalidFile
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings, load_settings
-from nodegraph.session.settings_sources import iter_setting_paths
+from nodegraph.session.settings_kinds import iter_setting_paths
 from tests.messages import raises
 
 

@@ -34,7 +34,7 @@ def find_generation(texts: Texts) -> Generation | None:
     """Return the settings in the texts of an image; None if no known tool wrote them.
 
     Args:
-        texts: By name, as `nodegraph.session.results.texts.result_texts` returns them.
+        texts: By name, as `nodegraph.session.results.files.result_texts` returns them.
     Raises:
         InvalidFile: A known tool's text is too long, or damaged.
     """

@@ -276,7 +276,7 @@ def _picture_of_file(path: Path) -> str:
     try:
         return image_html(Pictures(path.name, path).at(0), MAX_SIDE)
     except NodegraphError:
-        from nodegraph.session.results.drawing import draw_result
+        from nodegraph.session.results.files import draw_result
 
         try:
             return image_html(draw_result(path, MAX_SIDE), MAX_SIDE)

@@ -12,7 +12,7 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.core.version import VERSION
 from nodegraph.interop.image_metadata import find_generation
 from nodegraph.interop.image_metadata.workflow_settings import format_settings, read_settings
-from nodegraph.session.results.texts import result_texts
+from nodegraph.session.results.files import result_texts
 
 GRAPH: dict[str, Any] = {
     "format": "nodegraph/1",

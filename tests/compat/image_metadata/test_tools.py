@@ -16,7 +16,7 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.interop.image_metadata import Generation, find_generation
 from nodegraph.interop.image_metadata.model_finder import ModelFinder
 from nodegraph.interop.image_metadata.workflow_building import import_generation
-from nodegraph.session.results.texts import result_texts
+from nodegraph.session.results.files import result_texts
 from tests.compat.image_metadata.samples import SAMPLES, Sample
 
 APPLE = Path(__file__).parents[3] / "workflows" / "apple.png"

@@ -264,7 +264,7 @@ class Thumbnails:
     async def texts(
         self, suffix: str, opened: Callable[[], OpenFile], client: str = ""
     ) -> dict[str, str]:
-        """The texts that a file carries, by name; see `nodegraph.session.results.texts`.
+        """The texts that a file carries, by name; see `nodegraph.session.results.files`.
 
         Args:
             suffix: Of its name.

@@ -91,7 +91,7 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
 
 def _texts(data: bytes, path: Path) -> bytes:
     """The texts that a file carries, as JSON; none of what is no result."""
-    from nodegraph.session.results.texts import result_texts
+    from nodegraph.session.results.files import result_texts
 
     with _written(data, path):
         return json.dumps(dict(result_texts(path) or {})).encode()
@@ -99,7 +99,7 @@ def _texts(data: bytes, path: Path) -> bytes:
 
 def _drawn(data: bytes, side: int, path: Path) -> bytes:
     from nodegraph.media.shapes.shape_files import shape_counts
-    from nodegraph.session.results.drawing import draw_result
+    from nodegraph.session.results.files import draw_result
 
     with _written(data, path):
         counts = shape_counts(path)
