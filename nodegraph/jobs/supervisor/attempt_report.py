@@ -12,8 +12,8 @@ from typing import Any
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.jobs.queue import Death, JobNotFound, JobQueue, WrongState
-from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.messages import Ended
+from nodegraph.jobs.supervisor.worker_spec import DATABASE_FAULTS, Health, RetryDelay
 
 _NO_REASON = Problem("job-failed", "the job failed, and its worker gave no reason").as_dict()
 

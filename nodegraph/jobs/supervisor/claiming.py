@@ -14,11 +14,10 @@ from typing import Any, NamedTuple, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobCriteria, JobEvent, JobQueue
-from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.errors import FilesUnavailable
-from nodegraph.jobs.supervisor.placement import WorkerCandidate, rank_workers
+from nodegraph.jobs.supervisor.placement import JobPayload, WorkerCandidate, Workers, rank_workers
 from nodegraph.jobs.supervisor.queue_reads import QueueReads
-from nodegraph.jobs.supervisor.worker_jobs import JobPayload, Workers
+from nodegraph.jobs.supervisor.worker_spec import DATABASE_FAULTS, Health, RetryDelay
 
 _LOG = logging.getLogger(__name__)
 _READY = frozenset({"job.queued", "job.requeued", "job.retried", "job.unheld"})

@@ -29,14 +29,13 @@ from nodegraph.jobs.supervisor.attempt_report import (
     end_from_message,
     failed,
 )
-from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.claiming import JobClaimer
 from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
 from nodegraph.jobs.supervisor.errors import FilesUnavailable, ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
-from nodegraph.jobs.supervisor.placement import rank_workers
+from nodegraph.jobs.supervisor.placement import AssignedJob, JobPayload, Workers, rank_workers
 from nodegraph.jobs.supervisor.queue_reads import EventTail
-from nodegraph.jobs.supervisor.worker_jobs import AssignedJob, JobPayload, Workers
+from nodegraph.jobs.supervisor.worker_spec import DATABASE_FAULTS, Health, RetryDelay
 
 _EVERY = 30.0
 """Seconds between two looks."""

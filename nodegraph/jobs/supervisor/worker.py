@@ -9,12 +9,11 @@ from contextlib import suppress
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.attempts import Death
-from nodegraph.jobs.supervisor.backoff import Backoff
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
+from nodegraph.jobs.supervisor.placement import WorkerJobs
 from nodegraph.jobs.supervisor.starter import Starter
-from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from nodegraph.jobs.supervisor.worker_process import PlannerListener, SupervisedProcess
-from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.worker_spec import Backoff, SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerState, WorkerStatus
 
 _LOG = logging.getLogger(__name__)

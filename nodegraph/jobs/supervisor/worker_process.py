@@ -28,13 +28,17 @@ from nodegraph.jobs.supervisor.messages import (
     Shutdown,
     StopHelp,
 )
-from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerMemory
+from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerJobs, WorkerMemory
 from nodegraph.jobs.supervisor.protocol import Message
 from nodegraph.jobs.supervisor.starter import ProcessExit, ProcessListener, Starter, WorkerHandle
-from nodegraph.jobs.supervisor.worker_health import Blame, WorkerHealth, blame_of
-from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS, SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerState
+from nodegraph.jobs.supervisor.worker_status import (
+    Blame,
+    WorkerHealth,
+    WorkerObserver,
+    WorkerState,
+    blame_of,
+)
 
 _LOG = logging.getLogger(__name__)
 _HELP = ""

@@ -23,10 +23,9 @@ from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.messages import Help, HelpStatus, HelpUpdate, RunJob, StopHelp
 from nodegraph.jobs.supervisor.protocol import Message
-from nodegraph.jobs.worker.event_sender import EventSender, JobEvents, NoNotes
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.job_runner import JobRunner
-from nodegraph.jobs.worker.pipes import Outbox
+from nodegraph.jobs.worker.pipes import EventSender, JobEvents, NoNotes, Outbox
 from nodegraph.session.session import Session
 
 if TYPE_CHECKING:

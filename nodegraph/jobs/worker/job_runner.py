@@ -29,9 +29,8 @@ from nodegraph.jobs.supervisor.messages import (
 )
 from nodegraph.jobs.supervisor.protocol import Message
 from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
-from nodegraph.jobs.worker.event_sender import EventSender, JobEvents
 from nodegraph.jobs.worker.job import Assignment, Jobs
-from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
+from nodegraph.jobs.worker.pipes import EventSender, JobEvents, Outbox, call_threadsafe
 from nodegraph.session.session import Session
 
 _LOG = logging.getLogger(__name__)

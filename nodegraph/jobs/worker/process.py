@@ -28,8 +28,7 @@ from nodegraph.jobs.supervisor.messages import Heartbeat, Ready, Shutdown
 from nodegraph.jobs.supervisor.platforms import held_memory
 from nodegraph.jobs.supervisor.protocol import Message
 from nodegraph.jobs.supervisor.worker_spec import Launch
-from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.pipes import OrderReader, Outbox, Pipes
+from nodegraph.jobs.worker.pipes import EventSender, OrderReader, Outbox, Pipes
 
 if TYPE_CHECKING:
     from nodegraph.jobs.worker.planner import Role

@@ -19,9 +19,8 @@ from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.jobs.supervisor.worker_spec import Launch
 from nodegraph.jobs.worker.distributed_run import HelperRunner
-from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.job_runner import JobRunner
-from nodegraph.jobs.worker.pipes import Outbox
+from nodegraph.jobs.worker.pipes import EventSender, Outbox
 from nodegraph.jobs.worker.planner import Planner, PlannerAnswers, Role
 from nodegraph.session.devices import share_cores
 from nodegraph.session.session import Session

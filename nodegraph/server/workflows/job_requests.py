@@ -33,7 +33,7 @@ from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 from nodegraph.jobs.queue import Job, JobFilter, Submission, Submitted
 from nodegraph.jobs.queue.job import not_found
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from nodegraph.jobs.supervisor.worker_jobs import JobPayload
+from nodegraph.jobs.supervisor.placement import JobPayload
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.http.errors import NotFound, TooLarge

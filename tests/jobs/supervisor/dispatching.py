@@ -12,8 +12,8 @@ from typing import Any
 from nodegraph.jobs.queue import JobQueue, JobSummary
 from nodegraph.jobs.queue.events import LiveEvent
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.placement import JobPayload
 from nodegraph.jobs.supervisor.queue_reads import EventTail
-from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.scripted import ScriptedWorkers
 

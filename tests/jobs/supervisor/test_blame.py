@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.jobs.queue import Death
+from nodegraph.jobs.supervisor.placement import WorkerJobs
 from nodegraph.jobs.supervisor.starter import ProcessExit
-from nodegraph.jobs.supervisor.worker_health import Blame, WorkerHealth, blame_of
-from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from nodegraph.jobs.supervisor.worker_spec import SupervisionRules
+from nodegraph.jobs.supervisor.worker_status import Blame, WorkerHealth, blame_of
 from tests.jobs.supervisor.crew import run_of
 
 RULES = SupervisionRules(merge_jobs=3, cancel_seconds=10)

@@ -16,7 +16,7 @@ from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import BatchPartners, Death, Job, JobQueue, Limits
 from nodegraph.jobs.supervisor.dispatcher import Recovery
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.worker_jobs import JobPayload
+from nodegraph.jobs.supervisor.placement import JobPayload
 from tests.jobs.queue.support import claim, open_queue, submit, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, Dispatching, dispatching, run, until
 from tests.jobs.supervisor.scripted import event

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import BatchPartners
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.placement import WorkerJobs
 from nodegraph.jobs.supervisor.queue_reads import EventTail
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
 from tests.jobs.queue.support import open_queue
 from tests.jobs.supervisor.crew import PACK, alone, crew, run_of, sums

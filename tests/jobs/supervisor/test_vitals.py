@@ -11,9 +11,8 @@ import psutil
 import pytest
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.supervisor.backoff import Backoff
-from nodegraph.jobs.supervisor.worker_health import WorkerHealth
-from nodegraph.jobs.supervisor.worker_spec import SupervisionRules
+from nodegraph.jobs.supervisor.worker_spec import Backoff, SupervisionRules
+from nodegraph.jobs.supervisor.worker_status import WorkerHealth
 
 
 def event(kind: EventKind, node: str | None = "a", **data: Any) -> Event:

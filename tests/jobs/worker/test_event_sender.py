@@ -14,8 +14,7 @@ from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.supervisor import protocol as frames
 from nodegraph.jobs.supervisor.messages import RunEvents, read_report
 from nodegraph.jobs.supervisor.protocol import FrameReader
-from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.pipes import Outbox
+from nodegraph.jobs.worker.pipes import EventSender, Outbox
 
 PATIENCE = 60.0
 
