@@ -15,7 +15,7 @@ from nodegraph import Conditioning, ConditioningEntry, DiffusionModel, Latent, R
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.families.components import Denoiser
 from nodegraph.families.speed_options import SpeedOptions, StepCaching, with_caching, with_speed
-from nodegraph.models.speed.derived_components import derive
+from nodegraph.models.derived_components import derive
 from nodegraph.sampling.denoise import Denoising
 
 CFG = 4.0

@@ -190,7 +190,7 @@ def LoadLora(
         expert: For a model with two experts, for example Wan 2.2, the expert to change. The first
             denoises the high-noise steps, the second the low-noise steps.
     """
-    from nodegraph.models.adapters.adapted_modules import check_finite
+    from nodegraph.models.derived_components import check_finite
 
     opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
     with at_port("lora"):
@@ -239,7 +239,7 @@ def LoadTextualInversion(
         embedding: Name in a models folder or path of a .safetensors file.
         token: The word. If empty, the word in the file, or else the file name.
     """
-    from nodegraph.models.adapters.adapted_modules import check_finite
+    from nodegraph.models.derived_components import check_finite
 
     file = read_inversion(located_inversion(embedding, ctx.environment))
     with at_port("embedding"):

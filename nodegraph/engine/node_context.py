@@ -46,7 +46,7 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
     if isinstance(shown, Plot):
         return {"plot": plot_to_plain(shown, most=MOST_POINTS, digits=_DIGITS)}
     if is_tensor(shown) and shown.ndim == 4 and shown.numel():
-        from nodegraph.media.images.previews import picture_preview
+        from nodegraph.media.images.resizing import picture_preview
 
         return preview_parts(picture_preview(shown))
     raise InvalidValue(

@@ -21,7 +21,7 @@ from nodegraph.families.embedded_models import embedded_colours
 from nodegraph.families.latent_colours import Colour, Factors, latent_rgb
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import FAMILIES, get_latent_format
-from nodegraph.media.images.previews import fit_within, grid_preview, resize_planes
+from nodegraph.media.images.resizing import fit_within, grid_preview, resize_planes
 from nodegraph.models.vae_files import PreviewDecoder, find_preview_decoder
 from nodegraph.sampling.latents.combination import require_samples
 from nodegraph.sampling.latents.transforms import cell_side

@@ -43,7 +43,6 @@ from nodegraph.server.content.artifacts.annotations import (
 )
 from nodegraph.server.content.artifacts.artifact_files import ArtifactSharing, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.content.editor import Editor
 from nodegraph.server.content.files.shared_files import (
     SCHEMA_LOCK,
     SHARED_MIGRATIONS,
@@ -53,6 +52,7 @@ from nodegraph.server.content.files.shared_files import (
     FilesUnreachable,
     SharedFiles,
 )
+from nodegraph.server.content.pages import Editor
 from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.prompt_lists import PromptLists
 from nodegraph.server.content.saved import SavedWorkflows

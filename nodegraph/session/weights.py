@@ -244,7 +244,7 @@ def _move(component: Any, device: str) -> Any:
 
 
 def _derived(component: Any, recipe: Recipe) -> Any:
-    from nodegraph.models.speed.derived_components import derive
+    from nodegraph.models.derived_components import derive
 
     return derive(component, recipe)
 

@@ -27,7 +27,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.families.model_step import Lead
 from nodegraph.families.registry import get_family
-from nodegraph.sampling.samplers.consistency import SIGMA_DATA
+from nodegraph.sampling.samplers.ddim import SIGMA_DATA
 from nodegraph.training.denoising_task import (
     DenoisingTask,
     EncodedDataset,

@@ -20,7 +20,7 @@ from nodegraph.families.scheduler_file import (
     with_prediction,
     with_shift_by_size,
 )
-from nodegraph.models.speed.derived_components import derive
+from nodegraph.models.derived_components import derive
 from nodegraph.sampling.schedules import sigmas_for
 from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet

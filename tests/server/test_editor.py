@@ -11,7 +11,7 @@ import pytest
 
 from nodegraph.server.access.gate import PAGE_POLICY
 from nodegraph.server.access.tokens import TokenFile
-from nodegraph.server.content.editor import BUILT, Editor
+from nodegraph.server.content.pages import BUILT, Editor
 from tests.server.hosting import PATIENCE, Hosted, hosted
 
 SCRIPT = b"console.log('hello');\n" * 200

@@ -15,7 +15,7 @@ from nodegraph.client import Client
 from nodegraph.core.events import Event
 from nodegraph.server.access.authentication import safe_redirect_target
 from nodegraph.server.access.tokens import TokenFile
-from nodegraph.server.content.editor import Editor
+from nodegraph.server.content.pages import Editor
 from nodegraph.server.root_path import using_root_path
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.proxying import Proxy, proxied

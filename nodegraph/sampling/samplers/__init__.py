@@ -14,8 +14,6 @@ from nodegraph.families.flow_noise import ModelNoise
 from nodegraph.families.sampler_names import SAMPLER_PLUGINS, check_sampler
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers import (
-    cfg_pp,
-    consistency,
     ddim,
     dpmpp,
     euler,
@@ -56,11 +54,11 @@ _METHODS = (
     predictor_corrector.sa_solver,
     predictor_corrector.sa_solver_pece,
     euler.gradient_estimation,
-    cfg_pp.euler_cfg_pp,
-    cfg_pp.euler_ancestral_cfg_pp,
+    euler.euler_cfg_pp,
+    euler.euler_ancestral_cfg_pp,
     midpoint.dpmpp_2s_ancestral_cfg_pp,
-    cfg_pp.dpmpp_2m_cfg_pp,
-    cfg_pp.gradient_estimation_cfg_pp,
+    euler.dpmpp_2m_cfg_pp,
+    euler.gradient_estimation_cfg_pp,
     predictor_corrector.uni_pc,
     predictor_corrector.uni_pc_bh1,
     linear_multistep.deis,
@@ -70,8 +68,8 @@ _METHODS = (
     ddim.ddim,
     ddim.ddpm,
     ddim.pndm,
-    consistency.lcm,
-    consistency.tcd,
+    ddim.lcm,
+    ddim.tcd,
 )
 """In the order in which they are offered."""
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.adapted_modules import FUSED, adapt_modules
+from nodegraph.models.derived_components import FUSED, adapt_modules
 
 from . import files
 from .denoisers import build

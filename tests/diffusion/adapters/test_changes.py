@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.errors import InvalidFile
-from nodegraph.models.adapters.adapted_modules import adapt_modules
 from nodegraph.models.adapters.adapter_files import FUSED
+from nodegraph.models.derived_components import adapt_modules
 from tests.messages import raises
 
 from . import files

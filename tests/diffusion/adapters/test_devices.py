@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.adapted_modules import adapt_modules
+from nodegraph.models.derived_components import adapt_modules
 from nodegraph.models.offloading import offload_layers
 from tests.accelerator.card import Card
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion import open_model
 from nodegraph.families.patches import unpack_latents
-from nodegraph.models.adapters.adapted_modules import derive
 from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.derived_components import derive
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, Model, assert_same, stock
 from tests.diffusion.families.test_flux import flux

@@ -14,10 +14,10 @@ from nodegraph.core.values import TextEncoder
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import TextModel
 from nodegraph.families.prompts import escape_prompt
-from nodegraph.models.adapters.adapted_modules import derive
 from nodegraph.models.adapters.adapter_files import read_inversion
 from nodegraph.models.adapters.recipes import OpenedAdapter, with_inversion
 from nodegraph.models.conditioning import encode_prompt
+from nodegraph.models.derived_components import derive
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_recipes import open_model
 from tests.messages import raises

@@ -14,8 +14,8 @@ from torch import nn
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.adapted_modules import adapt_modules
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter
+from nodegraph.models.derived_components import adapt_modules
 from tests.messages import raises
 
 from . import files

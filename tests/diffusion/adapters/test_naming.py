@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.adapted_modules import FUSED, adapt_modules
 from nodegraph.models.adapters.adapter_files import read_adapter
 from nodegraph.models.adapters.layer_changes import layers_of
 from nodegraph.models.adapters.layer_matching import match, originals
+from nodegraph.models.derived_components import FUSED, adapt_modules
 from nodegraph.training.trained_weights import kohya_names
 
 from . import files

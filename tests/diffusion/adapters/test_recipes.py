@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from nodegraph.core.values import Latent, Recipe
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families.components import TextModel
-from nodegraph.models.adapters.adapted_modules import derive
 from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.models.adapters.layer_changes import layers_of
 from nodegraph.models.adapters.layer_matching import recipe_layers
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.conditioning import encode_prompt
+from nodegraph.models.derived_components import derive
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.residency import ResidencyManager

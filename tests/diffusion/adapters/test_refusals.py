@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidFile
-from nodegraph.models.adapters.adapted_modules import adapt_modules
 from nodegraph.models.adapters.adapter_files import read_adapter
+from nodegraph.models.derived_components import adapt_modules
 from tests.messages import raises
 
 from . import files

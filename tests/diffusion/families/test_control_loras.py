@@ -18,7 +18,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.patches import pack_latents
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.models.speed.derived_components import derive
+from nodegraph.models.derived_components import derive
 from nodegraph.sampling.inpainting import with_tensors
 from tests.diffusion.adapters import files
 from tests.messages import raises

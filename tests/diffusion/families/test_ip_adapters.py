@@ -21,6 +21,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.conditionings import combine, with_area, with_strength
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
+from nodegraph.models.derived_components import derive
 from nodegraph.models.ip_adapters.image_prompt_files import IPAdapterChoice, open_ip_adapter
 from nodegraph.models.ip_adapters.image_prompts import (
     embed_images,
@@ -28,7 +29,6 @@ from nodegraph.models.ip_adapters.image_prompts import (
     with_image_embeds,
     with_ip_adapter,
 )
-from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.messages import raises

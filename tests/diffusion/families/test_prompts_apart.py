@@ -14,10 +14,10 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.conditionings import concatenate
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.conditioning import encode_prompt, encode_prompts_per_encoder, with_sizes
+from nodegraph.models.derived_components import derive
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_recipes import open_model
 from nodegraph.models.prompt_preprocessing import READERS, with_clip_layer
-from nodegraph.models.speed.derived_components import derive
 from tests.diffusion.families.equality import Model, assert_same, stock
 from tests.diffusion.families.test_flux import ModelOf, chroma, flux, sd3
 from tests.diffusion.families.test_stable_diffusion import refiner, sd1, sdxl

@@ -25,9 +25,9 @@ from nodegraph.diffusion import (
     sample,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.adapted_modules import adapt_modules, derive
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.derived_components import adapt_modules, derive
 from nodegraph.models.facts import weight_bytes
 from nodegraph.models.loading import compact_bytes, estimate_bytes
 from nodegraph.models.model_sources import locate_model

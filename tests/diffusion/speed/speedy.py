@@ -21,7 +21,7 @@ from nodegraph.families.speed_options import (
     with_caching,
     with_speed,
 )
-from nodegraph.models.speed.derived_components import derive
+from nodegraph.models.derived_components import derive
 from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.families.equality import NEGATIVE, PROMPT, Model
 

@@ -23,9 +23,9 @@ from nodegraph.families.speed_options import (
     with_speed,
 )
 from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.derived_components import derive
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.offloading import offload_component
-from nodegraph.models.speed.derived_components import derive
 from nodegraph.residency import ResidencyManager
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files

@@ -15,7 +15,7 @@ from torch import Tensor
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.diffusion import open_model
 from nodegraph.errors import InvalidValue
-from nodegraph.models.speed.derived_components import apply_freeu, derive
+from nodegraph.models.derived_components import apply_freeu, derive
 from nodegraph.models.speed.speed_support import FreeUFactors, check_freeu, freeu_of, with_freeu
 from tests.diffusion.families.conftest import model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.test_stable_diffusion import sd1

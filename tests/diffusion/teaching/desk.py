@@ -19,8 +19,8 @@ from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.engine.options import CancelToken
 from nodegraph.families.components import Component
+from nodegraph.models.derived_components import derive
 from nodegraph.models.loading import load_component
-from nodegraph.models.speed.derived_components import derive
 from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
 from nodegraph.training.training_run import TrainingSetup
 from tests.nodes.sampling_graphs import Weights as SharedWeights

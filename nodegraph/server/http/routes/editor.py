@@ -13,9 +13,8 @@ from fastapi import APIRouter, Path, Request, Response
 from nodegraph.server.access.gate import PAGE_POLICY
 from nodegraph.server.access.head import ICONS
 from nodegraph.server.access.origins import EDITOR, GENERATE
-from nodegraph.server.content.editor import EditorFile
 from nodegraph.server.content.frames import FRAMES, frame_path, policy
-from nodegraph.server.content.pages import no_editor_page
+from nodegraph.server.content.pages import EditorFile, no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.responses import FOREVER, etag, is_not_modified, takes_gzip

@@ -1,4 +1,4 @@
-"""Read adapter tensors and apply a recipe's adapters to modules that share weights."""
+"""Components derived from others, whose weights they share: with adapters, and sped up."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.values import Adapter, Recipe
+from nodegraph.core.values import Adapter, DiffusionModel, Recipe
 from nodegraph.errors import InvalidFile
-from nodegraph.families.components import Component, TextModel
+from nodegraph.families.components import Component, Denoiser, TextModel
+from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
+from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read_speed_options
 from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, no_match_error, read_adapter
 from nodegraph.models.adapters.inversions import with_inversion_token
 from nodegraph.models.adapters.layer_changes import (
@@ -29,11 +33,14 @@ from nodegraph.models.adapters.layer_changes import (
     ReplacedWeight,
     layers_of,
     rows_of,
+    structural_copy,
     with_changes,
 )
 from nodegraph.models.adapters.layer_matching import Spans, match
 from nodegraph.models.adapters.tensor_names import LayerParts
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
+from nodegraph.models.prompt_preprocessing import clip_layer_of
+from nodegraph.models.speed.speed_support import FreeUFactors, compile_blocks, freeu_of
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.weight_files import read_tensors
 
@@ -176,13 +183,13 @@ _Changes = dict[str, dict[str, list[LayerChange]]]
 """By module and path."""
 
 
-def derive(component: Component, recipe: Recipe) -> Component:
+def _with_adapters(component: Component, recipe: Recipe) -> Component:
     """A component with a recipe's adapters on it, from the one without, whose weights it shares.
 
     Args:
         component: Of the recipe's base; it stays as it is.
     Raises:
-        InvalidFile: See `adapted`.
+        InvalidFile: See `adapt_modules`.
     """
     layered = [item for item in recipe.adapters if item.kind not in (INVERSION, IP_ADAPTER)]
     modules = adapt_modules(component.modules, layered, dtype=recipe.dtype)
@@ -297,3 +304,117 @@ def _check_digest(adapter: Adapter) -> None:
             expected="files that do not change while a run uses them",
             hint="Run again to use the new file.",
         )
+
+
+_LOW = 1
+"""Frequencies on both sides of none that count as low."""
+
+
+def apply_freeu(unet: Any, freeu: FreeUFactors) -> None:
+    """Let a UNet compute with FreeU.
+
+    Args:
+        unet: Of diffusers; its own blocks are changed, not its weights.
+    """
+    if freeu.version == "diffusers":
+        unet.enable_freeu(s1=freeu.s1, s2=freeu.s2, b1=freeu.b1, b2=freeu.b2)
+        return
+    first, *_, below = unet.config.block_out_channels
+    factors = {4 * first: (freeu.b1, freeu.s1), 2 * first: (freeu.b2, freeu.s2)}
+    for block in unet.up_blocks:
+        for layer in block.resnets:
+            if below in factors:
+                hook = partial(
+                    _freeu_features, below=below, by=factors[below], version=freeu.version
+                )
+                layer.register_forward_pre_hook(hook)
+            below = layer.out_channels
+
+
+def _freeu_features(
+    _: Any, arguments: tuple[Any, ...], *, below: int, by: tuple[float, float], version: str
+) -> tuple[Any, ...]:
+    """What a layer takes, with FreeU; it comes as features from below and from across in one.
+
+    Args:
+        below: Channels of those from below, which are the first.
+        by: Factors b and s.
+    """
+    features: Tensor = arguments[0]
+    from_below, across = features[:, :below], features[:, below:]
+    half = below // 2
+    factor = by[0] if version == "v1" else 1 + (by[0] - 1) * _feature_strength(from_below)
+    strengthened = (from_below[:, :half] * factor).to(features.dtype)
+    from diffusers.utils.torch_utils import fourier_filter  # FreeU alone needs it
+
+    filtered = fourier_filter(across, threshold=_LOW, scale=by[1])
+    return torch.cat((strengthened, from_below[:, half:], filtered), dim=1), *arguments[1:]
+
+
+def _feature_strength(features: Tensor) -> Tensor:
+    """Where features are strong, 0..1 in each item: their mean over the channels."""
+    mean = features.mean(1, keepdim=True)
+    low, high = mean.amin((1, 2, 3), keepdim=True), mean.amax((1, 2, 3), keepdim=True)
+    spread = high - low
+    return torch.where(spread > 0, (mean - low) / spread, torch.zeros_like(mean))
+
+
+_CONVOLUTION_AXES = 4
+
+
+def derive(component: Component, recipe: Recipe) -> Component:
+    """The component of a recipe with adapters or speed options, from that of its base.
+
+    Args:
+        component: Stays as it is.
+    Raises:
+        InvalidFile: See `adapt_modules`.
+    """
+    derived = _with_adapters(component, recipe) if recipe.adapters else component
+    if isinstance(derived, TextModel):
+        # An empty prompt, too, is another one of another layer.
+        return replace(derived, clip_layer=clip_layer_of(recipe), empty={})
+    if not isinstance(derived, Denoiser):
+        return derived
+    speed, freeu = read_speed_options(recipe), freeu_of(recipe)
+    config = derived.scheduler_config
+    if isinstance(recipe, DiffusionModel) and recipe.option(SAMPLED_ON):
+        config = scheduler_config(recipe)
+    return replace(
+        derived,
+        scheduler_config=config,
+        modules={
+            role: _with_speed_options(module, speed, freeu)
+            for role, module in derived.modules.items()
+        },
+        caching=find_step_cache(recipe),
+        attention=speed.attention,
+        compiled=speed.compiled,
+    )
+
+
+def _with_speed_options(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
+    """A network that computes so; the given one stays as it is, and shares its weights."""
+    if freeu is None and replace(speed, attention="auto").is_plain:
+        return module
+    twin = structural_copy(module)
+    if freeu is not None:
+        apply_freeu(twin, freeu)
+    if speed.fused:
+        # The given layers stay in it, as they are shared; what is fused are copies.
+        twin.fuse_qkv_projections()
+        twin.eval().requires_grad_(False)
+    if speed.channels_last:
+        _put_channels_last(twin)
+    if speed.compiled:
+        compile_blocks(twin)
+    return twin
+
+
+def _put_channels_last(module: nn.Module) -> None:
+    """Convolutions with weights of their own, in another order in memory."""
+    for layer in module.modules():
+        weight = layer._parameters.get("weight")
+        if weight is not None and weight.dim() == _CONVOLUTION_AXES:
+            moved = weight.detach().to(memory_format=torch.channels_last)
+            layer._parameters["weight"] = nn.Parameter(moved, requires_grad=False)
