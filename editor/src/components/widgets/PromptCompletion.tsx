@@ -1,6 +1,7 @@
 /** Proposals under a prompt while it is typed. */
 import { type KeyboardEvent, type RefObject, useId, useMemo, useState } from "react";
-import { Popover } from "@/components/ui";
+import { cx, Popover } from "@/components/ui";
+import proposals from "@/components/ui/Proposals.module.css";
 import { t } from "@/i18n";
 import { numeral } from "@/i18n/format";
 import {
@@ -149,7 +150,12 @@ interface ListProps {
 function ProposalList({ id, anchor, found, active, onTake, onClose }: ListProps) {
   return (
     <Popover anchor={anchor} label={t("widgets.proposals")} takesFocus={false} onClose={onClose}>
-      <div id={id} role="listbox" aria-label={t("widgets.proposals")} className={styles.list}>
+      <div
+        id={id}
+        role="listbox"
+        aria-label={t("widgets.proposals")}
+        className={cx(proposals.list, styles.steady)}
+      >
         {found.map((proposal, index) => (
           // biome-ignore lint/a11y/useFocusableInteractive: the field has the focus and moves through the options
           <div
@@ -157,17 +163,17 @@ function ProposalList({ id, anchor, found, active, onTake, onClose }: ListProps)
             id={`${id}-${index}`}
             role="option"
             aria-selected={index === active}
-            className={styles.option}
+            className={proposals.option}
             // The field keeps the focus.
             onPointerDown={(event) => {
               event.preventDefault();
               onTake(proposal);
             }}
           >
-            <span className={styles.text}>
+            <span className={proposals.text}>
               {proposal.lora ? loraTitle(proposal.lora) : proposal.text}
             </span>
-            <span className={styles.kind}>{kindOf(proposal)}</span>
+            <small>{kindOf(proposal)}</small>
           </div>
         ))}
       </div>

@@ -1,8 +1,8 @@
 /** A field with proposals under it, which arrows and Enter choose from. */
 import { type KeyboardEvent, useId, useRef, useState } from "react";
 import { Popover } from "@/components/ui";
+import styles from "@/components/ui/Proposals.module.css";
 import { t } from "@/i18n";
-import styles from "./Completing.module.css";
 
 export interface Proposal {
   readonly value: string;

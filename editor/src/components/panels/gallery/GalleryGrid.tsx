@@ -16,7 +16,6 @@ import {
   type MouseEvent,
   memo,
   useEffect,
-  useLayoutEffect,
   useMemo,
   useRef,
   useState,
@@ -37,7 +36,7 @@ import { mark, restore, trash } from "@/store/library";
 import { notifyFault } from "@/store/notices";
 import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
-import { GridCell, GridRow } from "../lib/grid";
+import { GridCell, GridRow, useAimedCell, useGridWidth } from "../lib/grid";
 import { STARS } from "../lib/Stars";
 import { useVirtualRows } from "../lib/useVirtualRows";
 import { boardItems, copyPicture, download, keyOf, openWorkflow, removeAll } from "./actions";
@@ -82,25 +81,10 @@ export function GalleryGrid({ items, size, onEnd }: Props) {
   );
   const activeRow = rowOfItem(rows, active);
   const virtual = useVirtualRows(rows.length, heights, activeRow);
-  const { ref, scrollTo } = virtual;
-
-  useLayoutEffect(() => {
-    const box = ref.current;
-    if (box === null || typeof ResizeObserver === "undefined") return;
-    const observer = new ResizeObserver(() => setWidth(box.clientWidth));
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [ref]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once each time that one is aimed at, so that a list that grows takes no focus away
-  useEffect(() => {
-    if (aim === null) return;
-    // With its day above it, if that is the row before.
-    if (rows[activeRow - 1]?.kind === "day") scrollTo(activeRow - 1);
-    scrollTo(activeRow);
-    ref.current
-      ?.querySelector<HTMLElement>(`[data-item="${active}"]`)
-      ?.focus({ preventScroll: true });
-  }, [aim]);
+  // With its day above it, if that is the row before.
+  const hasDay = rows[activeRow - 1]?.kind === "day";
+  useGridWidth(virtual.ref, setWidth);
+  useAimedCell(aim, active, hasDay ? [activeRow - 1, activeRow] : [activeRow], virtual);
   const isAtEnd = (virtual.rows.at(-1)?.index ?? -1) >= rows.length - 2;
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each length of the list
   useEffect(() => {
@@ -179,7 +163,7 @@ export function GalleryGrid({ items, size, onEnd }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a table can't leave out the rows that aren't seen
     <div
-      ref={ref}
+      ref={virtual.ref}
       role="grid"
       aria-label={t("panels.gallery.title")}
       aria-multiselectable

@@ -1,20 +1,12 @@
 /** Models as a grid of cards, walked by keyboard; only what is seen is made. */
 import { Copy, Info, SquarePlus, Trash2 } from "lucide-react";
-import {
-  type KeyboardEvent,
-  type MouseEvent,
-  useCallback,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useState,
-} from "react";
+import { type KeyboardEvent, type MouseEvent, useCallback, useMemo, useState } from "react";
 import type { ModelEntry } from "@/api/schema";
 import { copyText } from "@/components/shell/copyText";
 import { ContextMenu, type MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import { movedInGrid, rowOfItem } from "../gallery/grid";
-import { GridRow } from "../lib/grid";
+import { GridRow, useAimedCell, useGridWidth } from "../lib/grid";
 import { useVirtualRows } from "../lib/useVirtualRows";
 import { ModelCard } from "./ModelCard";
 import styles from "./ModelGrid.module.css";
@@ -46,23 +38,8 @@ export function ModelGrid({ models, onPut, onShow, onRemove }: Props) {
   const active = Math.max(found, 0);
   const activeRow = rowOfItem(rows, active);
   const virtual = useVirtualRows(rows.length, height, activeRow);
-  const { ref, scrollTo } = virtual;
-
-  useLayoutEffect(() => {
-    const box = ref.current;
-    if (box === null || typeof ResizeObserver === "undefined") return;
-    const observer = new ResizeObserver(() => setWidth(box.clientWidth));
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [ref]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once each time that one is aimed at
-  useEffect(() => {
-    if (aim === null) return;
-    scrollTo(activeRow);
-    ref.current
-      ?.querySelector<HTMLElement>(`[data-item="${active}"]`)
-      ?.focus({ preventScroll: true });
-  }, [aim]);
+  useGridWidth(virtual.ref, setWidth);
+  useAimedCell(aim, active, [activeRow], virtual);
 
   const goTo = (index: number) => {
     const model = models[index];
@@ -95,7 +72,7 @@ export function ModelGrid({ models, onPut, onShow, onRemove }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a table can't leave out the rows that aren't seen
     <div
-      ref={ref}
+      ref={virtual.ref}
       role="grid"
       aria-label={t("models.title")}
       aria-rowcount={rows.length}
