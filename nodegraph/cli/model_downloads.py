@@ -165,15 +165,25 @@ def starter(
     names = ("model", "title", "for", "download", "memory", "license", "here")
     heads: tuple[StyledText, ...] = tuple((name, "bold") for name in names)
     print_table([heads, *(_starter_row(each, installed.get(each.id)) for each in chosen)])
+    missing = [each for each in chosen if each.id not in installed]
+    if missing:
+        # One that fits, if there is one.
+        first = next((each for each in missing if each.fits), missing[0])
+        echo()
+        echo("Get one: ", (f"nodegraph models add {_reference(first)}", "bold"))
     return 0
+
+
+def _reference(entry: CatalogueEntry) -> str:
+    """What `nodegraph models add` takes for it."""
+    return f"{entry.source} --variant {entry.variant}" if entry.variant else entry.source
 
 
 def _starter_row(entry: CatalogueEntry, name: str | None) -> tuple[StyledText, ...]:
     memory = "" if entry.memory is None else format_size(entry.memory)
     need: StyledText = memory if entry.fits else (f"{memory}, more than here", "yellow")
-    variant = f" --variant {entry.variant}" if entry.variant else ""
     return (
-        f"{entry.source}{variant}",
+        _reference(entry),
         entry.title,
         entry.purpose,
         "" if entry.bytes is None else format_size(entry.bytes),

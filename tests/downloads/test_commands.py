@@ -462,6 +462,9 @@ def test_well_known_models_are_listed_with_what_is_here(
     shown = cli("models", "starter", "--purpose", "video").out
     assert "Wan" in shown
     assert "upscale" not in shown
+    *_, nothing, last = shown.splitlines()
+    assert (nothing, last.startswith("Get one: nodegraph models add ")) == ("", True), last
+    assert last.removeprefix("Get one: nodegraph models add ").split()[0] in shown[: -len(last)]
     wrong = cli("models", "starter", "--purpose", "smell")
     assert wrong.code == 2
     assert "image, video" in wrong.err
@@ -473,6 +476,7 @@ def test_well_known_models_are_listed_with_what_is_here(
     assert cli("models", "add", "a/ink").code == 0
     (ink,) = cli("models", "starter", "--json").json["models"]
     assert ink["installed"] == "checkpoints/ink.safetensors"
+    assert "Get one" not in cli("models", "starter").out
     own.unlink()
     missing = cli("models", "starter")
     assert (missing.code, "cannot read the catalogue" in missing.err) == (2, True)
