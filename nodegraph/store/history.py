@@ -5,14 +5,13 @@ They explain why a call is computed again.
 
 from __future__ import annotations
 
-import secrets
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -21,9 +20,11 @@ from nodegraph.core.keys import Key
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.store.claims import Claims
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack, unpack
+
+if TYPE_CHECKING:
+    from nodegraph.store.claims import Claims
 
 RUNNING = "running"
 KILLED = "killed"
@@ -98,6 +99,8 @@ class Runs:
         Returns:
             The run's id; hand it to `finish`, whatever happens.
         """
+        import secrets  # imports much, and whoever only reads needs none
+
         own = "" if self._owner else secrets.token_hex(32)
         if own:
             self._claims.try_claim(own)
@@ -215,6 +218,8 @@ class Runs:
 
 
 def _new_id(connection: Connection, started: float) -> str:
+    import secrets
+
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(started))
     while True:
         run = f"{moment}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
