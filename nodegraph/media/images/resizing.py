@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.core.context import Preview
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.colors import Color
-from nodegraph.media.images.editing.transforms import pad
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nodegraph.media.images.colors import Color
 
 Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
 FitMode = Literal["stretch", "crop", "pad", "inside", "outside"]
@@ -61,6 +61,8 @@ def resize_image(
     result = _scaled(image, scaled, method, _box(before, size) if fit == "crop" else None)
     if fit != "pad":
         return result
+    from nodegraph.media.images.editing.transforms import pad  # previews need none of it
+
     left, top = (size[0] - scaled[0]) // 2, (size[1] - scaled[1]) // 2
     right, bottom = size[0] - scaled[0] - left, size[1] - scaled[1] - top
     return pad(result, left, top, right, bottom, "color", fill)
