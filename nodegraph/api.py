@@ -11,14 +11,29 @@ from nodegraph.core.hints import (
     MultipleOf,
     Panel,
     Range,
+    Secret,
     Seed,
     Widget,
 )
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
-from nodegraph.core.links import Expand, Value
+from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.node import node
 from nodegraph.core.plots import Plot, Series
-from nodegraph.core.ports import BLOCKED, Image, Lazy, Mask, PortType, Subgraph, port_type
+from nodegraph.core.ports import (
+    BLOCKED,
+    Blocked,
+    Image,
+    Lazy,
+    Mask,
+    NodeId,
+    PortType,
+    RawLink,
+    RunGraph,
+    Subgraph,
+    WorkflowDocument,
+    WorkflowMetadata,
+    port_type,
+)
 from nodegraph.core.training_values import (
     Augmentation,
     Dataset,
@@ -67,6 +82,7 @@ __all__ = [
     "AtomSites",
     "Audio",
     "Augmentation",
+    "Blocked",
     "Body",
     "Cancelled",
     "Checkpoint",
@@ -100,6 +116,8 @@ __all__ = [
     "Molecule",
     "Multiline",
     "MultipleOf",
+    "NodeId",
+    "NodeOutput",
     "NodegraphError",
     "OutputError",
     "Panel",
@@ -109,8 +127,11 @@ __all__ = [
     "Preprocessor",
     "Preview",
     "Range",
+    "RawLink",
     "Recipe",
     "RecipeFile",
+    "RunGraph",
+    "Secret",
     "Seed",
     "Series",
     "StepSpan",
@@ -122,6 +143,8 @@ __all__ = [
     "Value",
     "Video",
     "Widget",
+    "WorkflowDocument",
+    "WorkflowMetadata",
     "node",
     "port_type",
 ]

@@ -18,9 +18,12 @@ from nodegraph.core.hooks import (
     Finding,
     HookInputs,
     OutputFacts,
+    deferred_validations,
     family_problems,
     hook_findings,
+    keep_validations,
     output_facts,
+    settle_validations,
 )
 from nodegraph.core.input_checker import InputChecker, Inputs
 from nodegraph.core.links import Link, parse_link
@@ -239,7 +242,8 @@ def analyse(
             nothing is a problem; if not given, all sinks are, and everything is.
     """
     bodies = Bodies(workflow, catalog, partial(_check_nodes, environment))
-    looked = _check_nodes(environment, workflow, catalog, bodies)
+    with deferred_validations() as pending:
+        looked = _check_nodes(environment, workflow, catalog, bodies)
     flat, nodes = looked.flat, looked.nodes
     names, target_problems = find_targets(flat, catalog, targets)
     problems = [
@@ -249,7 +253,11 @@ def analyse(
         *(looked.problems if not targets else looked.problems_of(all_needed(flat, names))),
         *target_problems,
     ]
-    warnings = _deprecated(flat)
+    if pending and targets:
+        keep_validations(pending, all_needed(flat, names))
+    awaited, more = settle_validations(pending)
+    problems += awaited
+    warnings = [*_deprecated(flat), *more]
     warnings += [warning for node in flat.in_file_order for warning in node.warnings]
     if not problems:
         warnings += _unused(flat, nodes, names)

@@ -21,12 +21,22 @@ from nodegraph.core.hints import (
     Multiline,
     MultipleOf,
     Range,
+    Secret,
     Seed,
     Widget,
     script_name,
 )
 from nodegraph.core.plots import Plot
-from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
+from nodegraph.core.ports import (
+    PORT_ATTRIBUTE,
+    Blocked,
+    Image,
+    Lazy,
+    Mask,
+    PortType,
+    RawLink,
+    Subgraph,
+)
 from nodegraph.core.spec import OF_PACK, BodySpec
 from nodegraph.core.training_values import Dataset, Example, TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named_type, union_of
@@ -134,7 +144,7 @@ def is_of_type(value: Any, expr: TypeExpr) -> bool:
 
     A blocked output may be of any.
     """
-    if value is BLOCKED:
+    if type(value) is Blocked:
         return True
     if expr.kind == "union":
         return any(is_of_type(value, member) for member in expr.members)
@@ -202,6 +212,7 @@ class Annotation:
         expr: The port type.
         nullable: None is allowed.
         lazy: It was wrapped in `Lazy`.
+        raw_link: It was wrapped in `RawLink`.
         json_schema: Schema of a literal; None if the type can only be linked.
         hints: The `Annotated` hints.
         enum: The Enum class that literals are turned into.
@@ -211,6 +222,7 @@ class Annotation:
     expr: TypeExpr
     nullable: bool = False
     lazy: bool = False
+    raw_link: bool = False
     json_schema: dict[str, Any] | None = None
     hints: tuple[Hint, ...] = ()
     enum: type[Enum] | None = None
@@ -228,6 +240,10 @@ def read_annotation(annotation: Any) -> Annotation:
         return _annotated(*get_args(annotation))
     if origin is Lazy:
         return replace(read_annotation(get_args(annotation)[0]), lazy=True)
+    if origin is RawLink:
+        # Only a link: there is no literal to pass.
+        inner = read_annotation(get_args(annotation)[0])
+        return replace(inner, raw_link=True, json_schema=None, enum=None)
     if origin in (typing.Union, python_types.UnionType):
         return _union(get_args(annotation))
     if origin is Literal:
@@ -260,6 +276,7 @@ _KINDS: Mapping[type, tuple[str, frozenset[str]]] = {
     MultipleOf: ("a number", frozenset({"int", "float"})),
     Seed: ("a whole number", frozenset({"int"})),
     Multiline: ("a text", frozenset({"str"})),
+    Secret: ("a text", frozenset({"str"})),
     File: ("a text or a path", frozenset({"str", "Path"})),
     Choices: ("a text or a number", frozenset({"str", "int", "float"})),
 }
@@ -302,6 +319,7 @@ def _union(members: tuple[Any, ...]) -> Annotation:
         union_of(member.expr for member in read),
         nullable=_NONE in members or any(member.nullable for member in read),
         lazy=any(member.lazy for member in read),
+        raw_link=any(member.raw_link for member in read),
         json_schema=joined,
         hints=tuple(hint for member in read for hint in member.hints),
         enum=next((member.enum for member in read if member.enum), None),
@@ -392,6 +410,8 @@ def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
             shown["step"] = hint.step
         elif isinstance(hint, Multiline):
             shown["widget"] = "multiline"
+        elif isinstance(hint, Secret):
+            shown["widget"] = "secret"
         elif isinstance(hint, Seed):
             shown["widget"] = "seed"
         elif isinstance(hint, File):

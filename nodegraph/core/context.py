@@ -140,6 +140,22 @@ size."""
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceAccess:
+    """Hosted services that nodes may call.
+
+    Attributes:
+        hosts: Hosts, with ``*`` for any characters, addresses and ranges; each may end with a port.
+            None for the default, empty for no service at all.
+        secrets: File with the secrets that nodes name.
+        descriptions: Folder with descriptions of image services.
+    """
+
+    hosts: tuple[str, ...] | None = ()
+    secrets: Path | None = None
+    descriptions: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Folders and permissions of a run.
 
@@ -160,6 +176,7 @@ class Environment:
         max_image_pixels: Largest width times height of an image file. Larger files are refused.
         infotext: Whether SaveImage also writes its settings as text in A1111's form by default.
         cache: Folder of data that can be made again. None keeps none.
+        services: Hosted services that nodes may call.
     """
 
     models: tuple[Path, ...]
@@ -175,6 +192,7 @@ class Environment:
     max_image_pixels: int = MAX_IMAGE_PIXELS
     infotext: bool = False
     cache: Path | None = None
+    services: ServiceAccess = ServiceAccess()
 
     def with_granted(self, files: Collection[Path]) -> Environment:
         """Return a copy for a run that may read some of the uploads."""

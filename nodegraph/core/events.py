@@ -102,7 +102,9 @@ class EventStream:
             self._send_cached()
             self._send(kind, node, data)
 
-    def emit_cached(self, node: str, source: str, saved: float) -> None:
+    def emit_cached(
+        self, node: str, source: str, saved: float, ui: Mapping[str, Any] | None = None
+    ) -> None:
         """Record that a node's result came from a cache.
 
         Consecutive nodes with the same source become one event, as there may be thousands. It is
@@ -111,6 +113,7 @@ class EventStream:
         Args:
             source: Cache that held the result.
             saved: Seconds that computing the result took.
+            ui: What clients show for it, by the name of the node: it may have returned a graph.
         """
         if self._listener is None:
             return
@@ -120,6 +123,9 @@ class EventStream:
             self._source = source
             self._cached.append(node)
             self._saved += saved
+            if ui:
+                # Ends the event, so that each stays small.
+                self._send_cached(ui=ui)
 
     def flush(self) -> None:
         """Emit the cached nodes that are recorded but not yet emitted."""
@@ -127,10 +133,11 @@ class EventStream:
             with self._lock:
                 self._send_cached()
 
-    def _send_cached(self) -> None:
+    def _send_cached(self, **more: Any) -> None:
         if not self._cached:
             return
         data = {"nodes": self._cached, "source": self._source, "saved": round(self._saved, 6)}
+        data |= more
         self._cached, self._saved = [], 0.0
         self._send("nodes.cached", None, data)
 

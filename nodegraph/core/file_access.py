@@ -34,7 +34,7 @@ def file_links_to_check(
 
     Even before a result that is known: it may be that of a file which belongs to somebody else.
     """
-    if environment.readable is None or not spec.file_ports:
+    if not spec.file_ports or (environment.readable is None and not _secrets(environment)):
         return ()
     return tuple(port for port in spec.file_ports if port in linked)
 
@@ -61,10 +61,11 @@ def path_problems(
     Args:
         values: Of the node's inputs, as far as they are known.
     """
-    if environment.readable is None:
+    is_free = environment.readable is None
+    if is_free and not _secrets(environment):
         return
     for port in spec.file_ports:
-        is_model = spec.inputs_by_name[port].is_model_file
+        is_model = spec.inputs_by_name[port].is_model_file and not is_free
         for name in _names(values.get(port)):
             if _escapes_folder(name) if is_model else not is_readable(name, environment):
                 yield Problem(
@@ -102,10 +103,12 @@ def _escapes_folder(name: str) -> bool:
 
 def is_readable(name: str, environment: Environment) -> bool:
     """Whether a file lies in a folder that may be read, wherever links on its way lead."""
-    if environment.readable is None:
-        return True
     try:
         resolved = (environment.inputs / Path(name).expanduser()).resolve()
+        if any(_is_same_file(resolved, secrets) for secrets in _secrets(environment)):
+            return False  # a workflow of somebody else could send it to a service
+        if environment.readable is None:
+            return True
         if any(resolved == file.resolve() for file in environment.granted):
             return True
         roots = [root.resolve() for root in environment.readable]
@@ -113,7 +116,19 @@ def is_readable(name: str, environment: Environment) -> bool:
             resolved, environment.uploads
         )
     except (OSError, RuntimeError, ValueError):
-        return False  # a loop of links, nobody's home, a zero byte
+        # A loop of links, nobody's home, a zero byte: whoever reads it reports that.
+        return environment.readable is None
+
+
+def _secrets(environment: Environment) -> tuple[Path, ...]:
+    """The file with the secrets, if there is one."""
+    path = environment.services.secrets
+    return (path,) if path is not None and path.exists() else ()
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file, also by a hard link."""
+    return first.exists() and first.samefile(second)
 
 
 def _is_upload(file: Path, uploads: Path | None) -> bool:

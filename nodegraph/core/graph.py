@@ -54,11 +54,17 @@ class GraphNode:
     @property
     def lazy_links(self) -> frozenset[str]:
         """Linked inputs that are evaluated on demand; one that is mapped over never is."""
-        ports = self.spec.inputs_by_name
+        ports = self.spec.lazy_ports
+        if not ports:
+            return ports
         links = self.links.items()
-        return frozenset(
-            [at for at, source in links if ports[at].lazy and not source.fit.map_depth]
-        )
+        return frozenset([at for at, source in links if at in ports and not source.fit.map_depth])
+
+    @property
+    def raw_links(self) -> dict[str, LinkSource]:
+        """Linked inputs that the function receives as links; nothing is evaluated for them."""
+        ports = self.spec.raw_ports
+        return {port: self.links[port] for port in ports if port in self.links} if ports else {}
 
     @property
     def is_repeatable(self) -> bool:

@@ -311,6 +311,15 @@ class File:
 
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """Marker of an input that names a secret of the installation.
+
+    The value of the secret is never part of a workflow.
+    """
+
+
+@_checks_arguments
+@dataclass(frozen=True, slots=True)
 class Widget:
     """Custom widget of the node's pack that editors use for an input.
 
@@ -361,4 +370,16 @@ class Body:
     outputs: Mapping[str, Sequence[str]]
 
 
-Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Widget | Advanced | Group | Body
+Hint = (
+    Range
+    | MultipleOf
+    | Choices
+    | Multiline
+    | Seed
+    | File
+    | Secret
+    | Widget
+    | Advanced
+    | Group
+    | Body
+)

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,8 +138,9 @@ class Estimate:
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]
 """Hook that returns the facts of each output."""
-ValidateHook = Callable[[HookInputs], Iterable[Finding]]
-"""Hook that returns the problems of a node's inputs."""
+AsyncFindings = Awaitable[Iterable[Finding]] | AsyncIterable[Finding]
+ValidateHook = Callable[[HookInputs], Iterable[Finding] | AsyncFindings]
+"""Hook that returns the problems of a node's inputs; ``async def`` and ``yield`` are allowed."""
 FingerprintHook = Callable[[HookInputs], str]
 """Hook that returns a text that changes when something outside the inputs changes, such as the
 content of a file."""
@@ -188,18 +200,126 @@ def hook_findings(
     try:
         hook = catalog.hook(spec.type, "validate")
         with watch_hook(node, spec.type, "validate"):
-            findings = list(hook(inputs) or ()) if hook else []
-        problems, warnings = (
-            [
-                finding_problem(finding, node, spec.type)
-                for finding in findings
-                if finding.is_warning is is_warning
-            ]
-            for is_warning in (False, True)
-        )
+            findings: Any = hook(inputs) if hook else ()
+            if hasattr(findings, "__await__") or hasattr(findings, "__aiter__"):
+                return _defer(Validation(node, spec, findings))
+            findings = list(findings or ())
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
         return hook_problems(error, "validate", node, spec), []
+    return _split(findings, node, spec)
+
+
+def _split(
+    findings: Iterable[Finding], node: str, spec: NodeSpec
+) -> tuple[list[Problem], list[Problem]]:
+    """Problems, and warnings."""
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    for finding in findings:
+        to = warnings if finding.is_warning else problems
+        to.append(finding_problem(finding, node, spec.type))
     return problems, warnings
+
+
+VALIDATION_LIMIT = 60.0
+"""Seconds that an async validate hook may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What an async validate hook returned, which is still to be awaited."""
+
+    node: str
+    spec: NodeSpec
+    findings: AsyncFindings
+
+    def close(self) -> None:
+        """Never await it."""
+        close = getattr(self.findings, "close", None)  # a coroutine that nobody awaits complains
+        if close is not None:
+            close()
+
+    async def result(self) -> tuple[list[Problem], list[Problem]]:
+        """Problems and warnings, as of `hook_findings`."""
+        import asyncio  # most checks have no use for it
+
+        try:
+            findings = await asyncio.wait_for(self._listed(), VALIDATION_LIMIT)
+        except asyncio.TimeoutError:
+            text = f"its type's validate function did not end within {VALIDATION_LIMIT:g} s"
+            hint = "Try again later, or remove the node."
+            return [Problem("hook-failed", text, self.node, self.spec.type, hint=hint)], []
+        except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
+            return hook_problems(error, "validate", self.node, self.spec), []
+        return _split(findings, self.node, self.spec)
+
+    async def _listed(self) -> list[Finding]:
+        if isinstance(self.findings, AsyncIterable):
+            return [finding async for finding in self.findings]
+        return list(await self.findings or ())
+
+
+Validations = dict[str, Validation]
+"""Validations that are still to be awaited, by node."""
+_DEFERRED: ContextVar[Validations | None] = ContextVar("deferred_validations", default=None)
+
+
+@contextmanager
+def deferred_validations() -> Iterator[Validations]:
+    """Collect async validations in the `with`, for the caller to await; none if it raises."""
+    pending: Validations = {}
+    token = _DEFERRED.set(pending)
+    try:
+        yield pending
+    except BaseException:
+        keep_validations(pending, ())
+        raise
+    finally:
+        _DEFERRED.reset(token)
+
+
+def keep_validations(pending: Validations, nodes: Container[str]) -> None:
+    """Drop the validations of all nodes except these."""
+    for name in [name for name in pending if name not in nodes]:
+        pending.pop(name).close()
+
+
+def settle_validations(pending: Validations) -> tuple[list[Problem], list[Problem]]:
+    """Problems and warnings of validations; empty if whoever asked for the check awaits them."""
+    outer = _DEFERRED.get()
+    if outer is not None:
+        for name, validation in pending.items():
+            if name in outer:  # one that was asked twice
+                outer.pop(name).close()
+            outer[name] = validation
+        return [], []
+    return run_validations(pending) if pending else ([], [])
+
+
+def _defer(validation: Validation) -> tuple[list[Problem], list[Problem]]:
+    return settle_validations({validation.node: validation})
+
+
+async def await_validations(pending: Validations) -> tuple[list[Problem], list[Problem]]:
+    """Problems and warnings of validations, which run at the same time."""
+    if not pending:
+        return [], []
+    import asyncio
+
+    results = await asyncio.gather(*(each.result() for each in pending.values()))
+    return [each for problems, _ in results for each in problems], [
+        each for _, warnings in results for each in warnings
+    ]
+
+
+def run_validations(pending: Validations) -> tuple[list[Problem], list[Problem]]:
+    """The same for callers that are not async; also in the thread of an event loop."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        run = copy_context().run
+        return pool.submit(run, asyncio.run, await_validations(pending)).result()
 
 
 def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:

@@ -323,6 +323,8 @@ class _NodeCheck:
             self._mismatch(port.name, port.expr, link, node, output, location)
         elif fitted.map_depth > DEEPEST:
             self._report(_too_deep(port.name, fitted.map_depth), None)
+        elif port.raw_link:
+            self._found.links[port.name] = LinkSource(node, output.name)
         else:
             self._found.links[port.name] = LinkSource(node, output.name, fitted)
             self._found.map_depth = max(self._found.map_depth, fitted.map_depth)

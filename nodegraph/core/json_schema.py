@@ -54,6 +54,10 @@ def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
                     "description": "What the dtype auto is on a CPU, instead of the setting.",
                 },
                 "ui": {"type": "object", "description": "Data of the editor."},
+                "metadata": {
+                    "type": "object",
+                    "description": "Data of a client, kept in files that nodes write.",
+                },
             },
             required=["format", "nodes"],
         ),

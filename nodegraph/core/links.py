@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 
 if TYPE_CHECKING:
+    from nodegraph.core.ports import RawLink
     from nodegraph.core.types import TypeExpr
 
     _AnyOutputs: TypeAlias = Any
@@ -239,10 +240,10 @@ class Value:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the value is `BLOCKED`. The value is not read from disk for this."""
-        from nodegraph.core.ports import BLOCKED  # which knows this class
+        """Whether the value is blocked. The value is not read from disk for this."""
+        from nodegraph.core.ports import Blocked  # which knows this class
 
-        return self._value is BLOCKED
+        return type(self._value) is Blocked
 
     @property
     def text(self) -> str:
@@ -477,8 +478,26 @@ def _batch(count: int) -> str:
     return f", {count} of them" if count > 1 else ""
 
 
-OutputSource: TypeAlias = "str | Value | Sequence[OutputSource]"
-"""Source of an output: ``"node.port"`` of a fragment, a `Value`, or a list of these."""
+@dataclass(frozen=True)
+class NodeOutput(_AnyOutputs):  # type: ignore[misc] # what it stands for has any type
+    """Values that a node returns together with a JSON object that clients show for it.
+
+    Type checkers accept it for any declared return type of a node.
+
+    Attributes:
+        values: What the node would return without it: a value, a tuple of several, or an `Expand`.
+        ui: What to show, as plain JSON: names with values of any form, such as
+            ``{"text": ["a red apple"]}``. It is stored with the outputs, so that a cached run gives
+            it again. 256 KiB of JSON at most.
+    """
+
+    values: Any = None
+    ui: Mapping[str, Any] = field(default_factory=dict)
+
+
+OutputSource: TypeAlias = "str | Value | RawLink[Any] | Sequence[OutputSource]"
+"""Source of an output: ``"node.port"`` of a fragment, a `Value`, a link to a node of the run, or a
+list of these."""
 
 
 @dataclass(frozen=True)
@@ -490,9 +509,10 @@ class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any ty
     Attributes:
         nodes: Nodes as in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An
             input is a literal, a link ``{"from": "other.port"}`` inside the fragment, or a value
-            in memory such as a tensor, which may be wrapped in a `Value`.
-        outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
-            of these.
+            in memory such as a tensor, which may be wrapped in a `Value`, or a `RawLink` to a node
+            that comes before the expanding one. ``"origin"`` names the node that it is a copy of.
+        outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, a
+            `RawLink`, or a list of these.
         subgraphs: Definitions of subgraphs, as in a workflow file, that `nodes` may use as types.
         then: Function for expansions in several steps. It is called with `outputs` after the
             fragment has run; the names in `outputs` may then be chosen freely. Like the node's

@@ -21,10 +21,18 @@ from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, Valid
 from nodegraph.core.literals import check_literal
 from nodegraph.core.pack_faults import is_lenient, skip_function
 from nodegraph.core.parts import in_words
-from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
-from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
+from nodegraph.core.ports import PORT_ATTRIBUTE, Blocked, PortType, run_fact
+from nodegraph.core.spec import (
+    HookName,
+    HookRef,
+    InputSpec,
+    LaneName,
+    NodeSpec,
+    OutputSpec,
+    RunFact,
+)
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.text_format import snake_case
+from nodegraph.core.text_format import read_docstring, snake_case
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -70,8 +78,8 @@ class NodeDefinition:
         count = len(self.spec.outputs)
         if count == 0:
             return ()
-        if result is BLOCKED:
-            return (BLOCKED,) * count
+        if type(result) is Blocked:
+            return (result,) * count
         if self.returns_one:
             if isinstance(result, tuple) and len(result) == 1:
                 return tuple(result)
@@ -217,8 +225,8 @@ def _define(
     name = options.get("id") or function.__name__
     _check_options(name, options)
     hints = _type_hints(function, name, scope)
-    summary, help_text, about = _docstring(function)
-    context, inputs, read = _inputs(function, name, hints, about)
+    summary, help_text, about = read_docstring(inspect.getdoc(function) or "")
+    context, hidden, inputs, read = _inputs(function, name, hints, about)
     outputs, output_ports = _outputs(name, hints.get("return", _MISSING))
     is_async = inspect.iscoroutinefunction(function)
     if is_async and options.get("lane") == "gpu":
@@ -249,6 +257,7 @@ def _define(
         help=help_text,
         inputs=tuple(inputs),
         outputs=tuple(outputs),
+        hidden=hidden,
         is_async=is_async,
         facts=facts,
         hooks={
@@ -403,8 +412,9 @@ def _faulty(function: Callable[..., Any], scope: dict[str, Any]) -> str:
 
 def _inputs(
     function: Callable[..., Any], name: str, hints: dict[str, Any], about: dict[str, str]
-) -> tuple[str | None, list[InputSpec], dict[str, Annotation]]:
+) -> tuple[str | None, dict[str, RunFact], list[InputSpec], dict[str, Annotation]]:
     context = None
+    hidden: dict[str, RunFact] = {}
     inputs: list[InputSpec] = []
     read: dict[str, Annotation] = {}
     for parameter in inspect.signature(function).parameters.values():
@@ -421,11 +431,14 @@ def _inputs(
         if hints[parameter.name] is Context:
             context = parameter.name
             continue
+        if fact := run_fact(hints[parameter.name]):
+            hidden[parameter.name] = fact
+            continue
         annotation = _read(name, parameter.name, hints[parameter.name])
         read[parameter.name] = annotation
         inputs.append(_input(name, parameter, annotation, about.get(parameter.name, "")))
         _check_default(name, inputs[-1])
-    return context, inputs, read
+    return context, hidden, inputs, read
 
 
 def _passing_on(node_name: str, name: str, inputs: list[InputSpec]) -> list[InputSpec]:
@@ -460,6 +473,7 @@ def _input(
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
+        raw_link=annotation.raw_link,
         default=as_json(owner, "its default", default),
         json_schema=as_json(owner, "what it takes", annotation.json_schema),
         help=about,
@@ -559,32 +573,3 @@ def _output_name(type_text: str) -> str:
 
 def _label(name: str) -> str:
     return snake_case(name).replace("_", " ").capitalize()
-
-
-_ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")
-
-
-def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
-    """Return the summary, the text without the ``Args:`` section, and the help of each input."""
-    text = inspect.getdoc(function) or ""
-    summary = text.split("\n\n")[0].replace("\n", " ").strip()
-    about: dict[str, str] = {}
-    inside = False
-    current: list[str] = []
-    kept: list[str] = []
-    for line in text.splitlines():
-        is_title = re.match(r"^\w+:\s*$", line) is not None
-        if is_title:
-            inside = line.startswith("Args")
-        if not inside:
-            kept.append(line)
-        if is_title:
-            continue
-        match = _ARGUMENT.match(line) if inside else None
-        if match and len(line) - len(line.lstrip()) == 4:
-            current = [part.strip() for part in match[1].split(",")]
-            about.update(dict.fromkeys(current, match[2].strip()))
-        elif inside and line.strip():
-            for key in current:
-                about[key] = f"{about[key]} {line.strip()}".strip()
-    return summary, "\n".join(kept).strip(), about

@@ -17,6 +17,8 @@ from nodegraph.core.types import TypeExpr, parse_type
 R = TypeVar("R")
 LaneName = Literal["gpu", "cpu", "io"]
 HookName = Literal["infer", "validate", "fingerprint", "estimate"]
+RunFact = Literal["node", "workflow", "metadata", "graph"]
+"""What a node may ask of the run around it; see `core.ports.run_fact`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class InputSpec:
         required: Whether it must be linked or given.
         nullable: Whether ``null`` is allowed, which means "not given".
         lazy: Whether it is evaluated only if the node requests it.
+        raw_link: Whether the node receives the link itself, a `core.ports.RawLink`, not its value.
         default: Value if none is given.
         json_schema: JSON Schema of a literal; None for types that can only be linked.
         widget: Widget in an editor: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for the
@@ -69,6 +72,7 @@ class InputSpec:
     required: bool = True
     nullable: bool = False
     lazy: bool = False
+    raw_link: bool = False
     default: Any = None
     json_schema: dict[str, Any] | None = None
     widget: str = ""
@@ -144,6 +148,8 @@ class NodeSpec:
             saved state of a call that differs only in these inputs.
         facts: Facts of outputs copied from inputs, by output: ``{"latent": {"width": "width"}}``
             takes the literal `width`, ``"latent.width"`` a fact of the linked `latent`.
+        hidden: What the function receives of the run around it, by parameter. It is part of the
+            cache key.
         hooks: Functions of the pack for rules that plain data cannot express.
         module, qualname: Location of the function.
     """
@@ -168,6 +174,7 @@ class NodeSpec:
     experimental: bool = False
     tags: tuple[str, ...] = ()
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
+    hidden: dict[str, RunFact] = field(default_factory=dict)
     hooks: dict[HookName, HookRef] = field(default_factory=dict)
     module: str = ""
     qualname: str = ""
@@ -185,6 +192,21 @@ class NodeSpec:
     def file_ports(self) -> tuple[str, ...]:
         """Inputs that name files."""
         return tuple(port.name for port in self.inputs if port.widget.startswith("file:"))
+
+    @cached_property
+    def lazy_ports(self) -> frozenset[str]:
+        """Inputs that are evaluated only if the node requests them."""
+        return frozenset([port.name for port in self.inputs if port.lazy])
+
+    @cached_property
+    def raw_ports(self) -> frozenset[str]:
+        """Inputs that the function receives as a link."""
+        return frozenset([port.name for port in self.inputs if port.raw_link])
+
+    @cached_property
+    def reads_graph(self) -> bool:
+        """Whether the function may read the graph of the run, or return links into it."""
+        return bool(self.raw_ports) or "graph" in self.hidden.values()
 
     @cached_property
     def plugin_ports(self) -> dict[str, tuple[str, frozenset[str]]]:

@@ -6,7 +6,7 @@ types and, besides its own, those inputs of it that it doesn't give itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -400,3 +400,51 @@ def _output(name: str, text: str, specs: dict[str, NodeSpec | None]) -> OutputSp
     first = spec.outputs[0] if len(spec.outputs) == 1 else None
     inner = spec.outputs_by_name.get(port) if port else first
     return OutputSpec(name=name, type=inner.type if inner else "Any")
+
+
+def with_changed_seeds(
+    workflow: Workflow, catalog: Catalog, change: Callable[[int], int]
+) -> tuple[Workflow, dict[str, int]]:
+    """A workflow with other seeds, and these seeds by ``node.input``.
+
+    Seeds are literals or defaults. Those inside of subgraphs are called ``subgraph/node.input``.
+
+    Args:
+        change: Gives a seed for the one that is there.
+    """
+    # Only what holds inputs is copied: the rest is shared with the workflow.
+    blocks = {
+        name: replace(block, nodes=_copied(block.nodes))
+        for name, block in workflow.subgraphs.items()
+    }
+    varied = replace(workflow, nodes=_copied(workflow.nodes), subgraphs=blocks)
+    seeds = {}
+    for name, node, port, seed in _find_seeds(varied, catalog):
+        node.inputs[port] = seeds[f"{name}.{port}"] = change(seed)
+    return varied, seeds
+
+
+def _copied(nodes: dict[str, NodeEntry]) -> dict[str, NodeEntry]:
+    return {name: replace(node) for name, node in nodes.items()}
+
+
+def _find_seeds(workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, NodeEntry, str, int]]:
+    for name, node in workflow.nodes.items():
+        for port, seed in _seeds(node, workflow, catalog):
+            yield name, node, port, seed
+    for block_name, block in workflow.subgraphs.items():
+        fed = {target for outer in block.inputs.values() for target in outer.to}
+        for name, node in block.nodes.items():
+            for port, seed in _seeds(node, workflow, catalog):
+                if f"{name}.{port}" not in fed:
+                    yield f"{block_name}/{name}", node, port, seed
+
+
+def _seeds(node: NodeEntry, workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, int]]:
+    spec = node_spec(node, workflow, catalog)
+    for port in spec.inputs if spec else ():
+        if port.widget == "seed":
+            written = node.inputs.get(port.name, port.default)
+            value = None if is_link(written) else read_literal(written)
+            if isinstance(value, int):
+                yield port.name, value

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_tensor
-from nodegraph.core.ports import BLOCKED, Subgraph
+from nodegraph.core.ports import Blocked, Subgraph
 
 _LONGEST = 60
 _SMALL = 64
@@ -35,8 +35,8 @@ def summarize_list(count: int, first: str, kind: str = "list") -> str:
 
 
 def _summary(value: Any) -> str:
-    if value is BLOCKED:
-        return "blocked"
+    if type(value) is Blocked:
+        return f"blocked: {value.message}" if value.message else "blocked"
     if isinstance(value, Subgraph):
         return f"subgraph {value.name!r}"
     if is_tensor(value):

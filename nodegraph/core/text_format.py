@@ -198,3 +198,31 @@ def format_path(path: Path) -> str:
 def snake_case(name: str) -> str:
     """``LoadModel`` as ``load_model``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+_ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")
+
+
+def read_docstring(text: str) -> tuple[str, str, dict[str, str]]:
+    """The summary, the text without its ``Args:`` section, and the help of each argument."""
+    summary = text.split("\n\n")[0].replace("\n", " ").strip()
+    about: dict[str, str] = {}
+    inside = False
+    current: list[str] = []
+    kept: list[str] = []
+    for line in text.splitlines():
+        is_title = re.match(r"^\w+:\s*$", line) is not None
+        if is_title:
+            inside = line.startswith("Args")
+        if not inside:
+            kept.append(line)
+        if is_title:
+            continue
+        match = _ARGUMENT.match(line) if inside else None
+        if match and len(line) - len(line.lstrip()) == 4:
+            current = [part.strip() for part in match[1].split(",")]
+            about.update(dict.fromkeys(current, match[2].strip()))
+        elif inside and line.strip():
+            for key in current:
+                about[key] = f"{about[key]} {line.strip()}".strip()
+    return summary, "\n".join(kept).strip(), about

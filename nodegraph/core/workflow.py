@@ -72,6 +72,8 @@ class Workflow(WorkflowPart):
         subgraphs: Reusable subgraphs by name. A subgraph hides a node type of the same name.
         requires: Version specifiers of the required packs, by pack.
         ui: Data of the editor. The engine never reads it.
+        metadata: Data that a client sends to be kept in files. Only nodes that ask for it, by
+            `WorkflowMetadata` or `WorkflowDocument`, depend on it.
         cpu_precision: What the dtype ``auto`` is on a CPU: one of `PRECISIONS`, as results note it;
             the setting counts if it is empty.
     """
@@ -88,6 +90,7 @@ class Workflow(WorkflowPart):
     subgraphs: dict[str, Subgraph] = field(default_factory=dict, metadata=parts_by_name(Subgraph))
     requires: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
     ui: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
+    metadata: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
     cpu_precision: str = field(default="", metadata=key(_precision))
 
     @classmethod

@@ -16,16 +16,17 @@ from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked
 from nodegraph.core.node import NodeDefinition
-from nodegraph.core.ports import Lazy
-from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.ports import Lazy, NodeId, RawLink
+from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
 from nodegraph.core.types import TypeExpr
 from nodegraph.engine.call_records import estimate_of, names_others, remember_written
-from nodegraph.engine.external_reads import extend_key
+from nodegraph.engine.external_reads import GRAPH, extend_key
 from nodegraph.engine.lanes import ANY_BATCH
 from nodegraph.engine.mutation import InputGuard
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.product import as_pictures
 from nodegraph.engine.result import WrittenFile
+from nodegraph.engine.run_graph import NodesBefore, raw_digests
 from nodegraph.engine.runtime import RunScheduler
 from nodegraph.engine.states import Call
 
@@ -37,6 +38,7 @@ def arguments(
     linked: Mapping[str, Any],
     lazy: Mapping[str, Lazy[Any]],
     context: Context | None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments: literals in their Python types, linked values, the context.
 
@@ -44,6 +46,7 @@ def arguments(
         spec: Of the node: its type's, or that with the inputs of the subgraph that it runs.
         lazy: Linked inputs that the function may ask for.
         context: None if the function takes none.
+        more: Links that it receives as such, and what it asks of the run.
     Raises:
         InvalidValue: What is linked is beyond its input's range, none of its choices, or no image
             where one is taken.
@@ -65,6 +68,8 @@ def arguments(
             keywords[name] = _ready(keywords[name])
     if definition.context is not None:
         keywords[definition.context] = context
+    if more:
+        keywords.update(more)
     return keywords
 
 
@@ -192,7 +197,27 @@ class Attempt:
         literals = self._call.state.node.literals
         context = self._context(footprint) if self._definition.context is not None else None
         spec = self._call.state.node.spec
-        return arguments(self._definition, spec, literals, linked, lazy, context)
+        more = self._run_facts(spec) if spec.hidden or spec.raw_ports else None
+        return arguments(self._definition, spec, literals, linked, lazy, context, more)
+
+    def _run_facts(self, spec: NodeSpec) -> dict[str, Any]:
+        """Links that the function receives as such, and what it asks of the run."""
+        node = self._call.state.node
+        facts: dict[RunFact, Callable[[], Any]] = {
+            "node": lambda: NodeId(node.name),
+            "workflow": lambda: container_copy(dict(self._workflow)),
+            "metadata": lambda: container_copy(dict(self._workflow.get("metadata", {}))),
+            "graph": self._graph,
+        }
+        links: dict[str, Any] = {
+            port: RawLink(each.node, each.port) for port, each in node.raw_links.items()
+        }
+        return links | {parameter: facts[fact]() for parameter, fact in spec.hidden.items()}
+
+    def _graph(self) -> NodesBefore:
+        readings, inputs = self._call.readings, self._shared.environment.inputs
+        note = partial(readings.graph, GRAPH, inputs)
+        return NodesBefore(self._call.state, self._run.states, note)
 
     def run(self) -> Any:
         """Call a plain function; in a lane's thread.
@@ -399,10 +424,12 @@ class Attempt:
         key = work_key(
             node.spec,
             node.literals,
-            {port: product.digest for port, product in self._call.inputs.items()},
+            {port: product.digest for port, product in self._call.inputs.items()}
+            | raw_digests(node),
             code=identity.code,
             profile=identity.profile,
             digesters=self._shared.registry.digesters,
             fingerprint=self._call.fingerprint,
         )
+        key = extend_key(key, self._shared.facts_of(node)) if node.spec.hidden else key
         return extend_key(key, self._call.readings.steps)

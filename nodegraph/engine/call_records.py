@@ -421,7 +421,7 @@ class CallRecorder:
             code=identity.code,
             profile=identity.profile,
             fingerprint=call.fingerprint,
-            readings=dict(call.readings.steps),
+            readings=dict([*self._shared.facts_of(call.state.node), *call.readings.steps]),
         )
 
 

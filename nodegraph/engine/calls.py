@@ -11,6 +11,7 @@ from typing import Any
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_access import file_links_to_check
 from nodegraph.core.keys import Key, call_key
+from nodegraph.core.ports import BLOCKED
 from nodegraph.engine.cache import CallOutputs, is_in_memory
 from nodegraph.engine.call_records import (
     CallRecorder,
@@ -24,12 +25,13 @@ from nodegraph.engine.external_reads import ExternalReads, look_up
 from nodegraph.engine.external_results import ComputedElsewhere, Fetching, RemoteLookups, Waiting
 from nodegraph.engine.invocation import Invoker, answer_lazily, run_lazily
 from nodegraph.engine.lanes import ANY_BATCH, Priority
-from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
+from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked, find_blocker
 from nodegraph.engine.result import CacheSource
+from nodegraph.engine.run_graph import raw_digests
 from nodegraph.engine.runtime import FunctionResult, RunScheduler
-from nodegraph.engine.states import Call, NodeState, node_failure, usable
+from nodegraph.engine.states import Call, NodeState, did_not_run, node_failure, usable
 from nodegraph.errors import Cancelled
-from nodegraph.store.entries import CallWarning, OutputGone
+from nodegraph.store.entries import UI, CallWarning, OutputGone
 
 
 class Calls:
@@ -64,7 +66,7 @@ class Calls:
         spec = state.node.spec
         digests = {port: product.digest for port, product in call.inputs.items()}
         if BLOCKED_DIGEST in digests.values():
-            self.complete(call, tuple(blocked() for _ in spec.outputs), source="memory")
+            self._block(call)
             return
         if "fingerprint" in spec.hooks or file_links_to_check(
             spec, call.inputs, self._shared.environment
@@ -81,6 +83,9 @@ class Calls:
         if call.key:  # it is begun anew
             call.readings = ExternalReads()
             call.warnings.clear()
+        if spec.reads_graph:
+            call.readings.local = self._run.reads_of(state)
+            digests |= raw_digests(state.node)
         call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.
@@ -93,11 +98,21 @@ class Calls:
             call.is_shared = True
             self._far.look_up(call)
 
+    def _block(self, call: Call) -> None:
+        """Complete a call of a mapped node whose item is blocked: so is what comes of it."""
+        blocker = find_blocker(call.inputs.values()) or BLOCKED
+        outputs = call.state.node.spec.outputs
+        if blocker.message and call.state.node.spec.output:
+            text = did_not_run(blocker.message)
+            call.warn(text, "warning")
+            self._run.events.emit("log", call.name, message=text, level="warning")
+        self.complete(call, tuple(blocked(blocker) for _ in outputs), source="memory")
+
     def _start_lazily(self, call: Call) -> None:
-        self._spawn(call, answer_lazily(self._run, call, self._run_lazily))
+        self.spawn(call, answer_lazily(self._run, call, self._run_lazily))
 
     def _run_lazily(self, call: Call) -> None:
-        self._spawn(call, run_lazily(self._run, self._invoker, self._keeping, call))
+        self.spawn(call, run_lazily(self._run, self._invoker, self._keeping, call))
 
     def _answered(self, call: Call) -> bool:
         if self.answer_from_cache(call):
@@ -117,7 +132,8 @@ class Calls:
         """
         passed: list[Key] = []
         inputs = self._shared.environment.inputs
-        key, cached = look_up(call.key, self._shared.cache.get, inputs, passed)
+        get = self._shared.cache.get
+        key, cached = look_up(call.key, get, inputs, passed, call.readings.local)
         entry = usable(cached, call.state)
         if entry is None:
             return False
@@ -138,7 +154,9 @@ class Calls:
     def _warn_again(self, call: Call, warnings: Iterable[CallWarning]) -> None:
         """Tell what was said of a result when it was computed, once for each node of the run."""
         for warning in warnings:
-            if call.warn_again(warning):
+            if warning.level == UI:
+                call.warnings[warning] = None  # goes with the end of the node
+            elif call.warn_again(warning):
                 name = f"{call.name}{warning.inner}"
                 self._run.events.emit("log", name, message=warning.message, level=warning.level)
 
@@ -163,7 +181,7 @@ class Calls:
         """An equal call that this one waited for has ended."""
         del self._following[call]
         with self._run.end_on_fault():
-            if isinstance(error, Cancelled) or not self._is_common(leader, error):
+            if isinstance(error, Cancelled) or not self._is_common(call, leader, error):
                 self.begin(call)  # this one still wants a result, of its own
             elif error is not None:
                 self.fail(call, error)
@@ -173,11 +191,12 @@ class Calls:
                 self._warn_again(call, leader.kept_warnings)
                 self.complete(call, leader.outputs, source="shared")
 
-    def _is_common(self, leader: Call, error: BaseException | None) -> bool:
+    def _is_common(self, call: Call, leader: Call, error: BaseException | None) -> bool:
         """Whether how a call has ended is what equal ones that began later would come to."""
         if error is not None:
             return leader.readings.are_unchanged(self._shared.environment.inputs)
-        return leader.is_repeatable and leader.is_sound
+        is_same = leader.is_repeatable and leader.is_sound
+        return is_same and leader.readings.hold_for(call.readings.local)
 
     # Values of inputs
 
@@ -230,7 +249,7 @@ class Calls:
             if self._run.cancel.is_paused:
                 self._held.append(call)
             else:
-                self._spawn(call, self._await(call))
+                self.spawn(call, self._await(call))
             return
         work = partial(self._invoker.invoke, call)
         done = partial(self._returned, call)
@@ -311,7 +330,8 @@ class Calls:
             if not self._goes_on(call, error):
                 self.fail(call, error)
 
-    def _spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a part of a call as a task, which ends with the run."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(partial(self._task_ended, call))

@@ -100,6 +100,8 @@ class Engine:
         try:
             precision = (workflow or {}).get(CPU_PRECISION, "")
             shared = self.shared.for_run(options.granted, precision, measures=True)
+            if workflow:
+                shared = shared.with_document(lambda: workflow)
             shared.identify(graph, is_growing=bool((workflow or {}).get("subgraphs")))
             return await Run(shared, graph, options, workflow or {}, run_id).execute()
         finally:

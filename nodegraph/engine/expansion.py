@@ -15,9 +15,17 @@ from time import monotonic
 from typing import Any
 
 from nodegraph.core.graph import GraphNode
+from nodegraph.core.hooks import (
+    Validations,
+    await_validations,
+    deferred_validations,
+    keep_validations,
+)
 from nodegraph.core.links import Expand, Value
 from nodegraph.core.plugins import in_scope
+from nodegraph.core.ports import Blocked, RawLink
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
+from nodegraph.engine.external_reads import OUTPUT
 from nodegraph.engine.fragments import (
     Carried,
     Fragment,
@@ -25,11 +33,12 @@ from nodegraph.engine.fragments import (
     InnerOutput,
     build_fragment,
 )
-from nodegraph.engine.invocation import is_sound
+from nodegraph.engine.invocation import is_sound, values_of
 from nodegraph.engine.product import Product, blocked, listed, product_of, unnamed_digest
+from nodegraph.engine.run_graph import nodes_before
 from nodegraph.engine.runtime import FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.store.entries import OutputGone
 
 DEEPEST = 64
@@ -80,6 +89,7 @@ class _Expansion:
         self._before: _Step | None = None
         self._values: list[NodeState] = []
         self._waiting = 0
+        self._before_it: dict[str, None] | None = None
 
     # A step
 
@@ -89,26 +99,97 @@ class _Expansion:
         Raises:
             NodegraphError: It is invalid.
         """
-        run, prefix = self._run, f"{self._call.name}/"
-        shared = run.shared
-        fragment = build_fragment(
-            expansion, prefix, self._steps, shared.registry, shared.environment
-        )
+        prefix, shared = f"{self._call.name}/", self._run.shared
+        with deferred_validations() as pending:
+            fragment = build_fragment(
+                expansion, prefix, self._steps, shared.registry, shared.environment, self._type_of
+            )
         for value in fragment.values.values():
             if isinstance(value, Carried) and not value.product.is_there:
+                keep_validations(pending, ())
                 raise OutputGone("the output of a step is no longer in memory")
+        if not pending:
+            self._start(expansion, fragment)
+            return
+        keep_validations(pending, [name.removeprefix(prefix) for name in fragment.graph.nodes])
+        self._run.calls.spawn(self._call, self._validate(pending, expansion, fragment))
+
+    async def _validate(self, pending: Validations, expansion: Expand, fragment: Fragment) -> None:
+        """Start a fragment once the async validate hooks of its nodes have agreed."""
+        with self._run.calls.failing(self._call):
+            problems, _ = await await_validations(pending)
+            if problems:
+                self._let_go(None)
+                raise InvalidWorkflow(problems)
+            self._start(expansion, fragment)
+
+    def _start(self, expansion: Expand, fragment: Fragment) -> None:
+        """Take a checked fragment into the run, and wait for it."""
+        run, prefix = self._run, f"{self._call.name}/"
         self._steps += 1
         if expansion.then is None:
             self._check_outputs(fragment.outputs)
         graph = fragment.graph
         if graph.nodes:
             run.add(graph, within=self._call.state)
-            run.events.emit("node.expanded", self._call.name, nodes=list(graph.nodes))
+            origins = self._note_origins(expansion, prefix)
+            run.events.emit("node.expanded", self._call.name, nodes=list(graph.nodes), **origins)
         targets = [run.states[name] for name in graph.targets]
+        for end in _leaves(fragment.outputs.values()):
+            if end.is_outer and end.source is not None:
+                state = run.states[end.source.node]
+                state.consumers += 1
+                targets.append(state)
         self._give(fragment.values)
         step = _Step(expansion, fragment, targets)
         self._let_go(step)
         self._wait(targets, partial(self._ended, step))
+
+    def _type_of(self, link: RawLink[Any]) -> TypeExpr:
+        """The type of an output of the run that the fragment is linked to.
+
+        Raises:
+            InvalidValue: It isn't before the expanding node, so it may wait for that.
+        """
+        own = self._call.state
+        if self._before_it is None:
+            self._before_it = nodes_before(own.node.name, lambda name: self._run.states[name].node)
+        state = self._run.states.get(link.node)
+        if link.node not in self._before_it or state is None:
+            raise InvalidValue(
+                f"the expansion is linked to `{link.node}`, which is not a node before this one",
+                given=str(link),
+                hint="Link it to nodes that this node is linked from, at any distance.",
+            )
+        port = state.node.spec.outputs_by_name.get(link.port)
+        if port is None:
+            raise InvalidValue(
+                f"the expansion is linked to an output that `{link.node}` does not have",
+                given=str(link),
+                expected=" or ".join(state.node.spec.outputs_by_name) or None,
+            )
+        expr = port.expr
+        for _ in range(state.node.map_depth):
+            expr = list_of(expr)
+        return expr
+
+    def _note_origins(self, expansion: Expand, prefix: str) -> dict[str, dict[str, str]]:
+        """Note which nodes of the workflow the fragment's nodes are copies of."""
+        origins = {
+            f"{prefix}{name}": str(item["origin"])
+            for name, item in expansion.nodes.items()
+            if "origin" in item and f"{prefix}{name}" in self._run.states
+        }
+        for name, origin in origins.items():
+            self._run.states[name].origin = origin
+        return {"origins": origins} if origins else {}
+
+    def _note_outer(self, step: _Step) -> None:
+        """What the fragment was linked to counts in the call's key, by its value."""
+        inputs = self._run.shared.environment.inputs
+        for link in step.fragment.outer:
+            if self._run.states[link.node].has_outputs:
+                self._call.readings.graph(f"{OUTPUT}{link}", inputs)
 
     def _let_go(self, step: _Step | None) -> None:
         """Let go of what the step before gave; the next one, if any, holds on to what it needs."""
@@ -154,6 +235,7 @@ class _Expansion:
             self._run.calls.abandon(self._call)
             return
         self._note_warnings(step)
+        self._note_outer(step)
         nodes = step.fragment.graph.nodes.values()
         self._is_repeatable = self._is_repeatable and all(map(self._may_be_kept, nodes))
         if step.expansion.then is not None:
@@ -199,7 +281,8 @@ class _Expansion:
         state = self._run.states[item.name]
         is_repeatable = item.is_repeatable and state.is_repeatable
         # The state of the world that it reads is no part of the expanding node's key.
-        return is_repeatable and state.is_closed and "fingerprint" not in item.spec.hooks
+        is_closed = state.is_closed and not item.spec.hidden
+        return is_repeatable and is_closed and "fingerprint" not in item.spec.hooks
 
     def _complete(self, products: tuple[Product, ...]) -> None:
         self._let_go(None)
@@ -220,7 +303,7 @@ class _Expansion:
 
     def _ask(self, then: Callable[[Mapping[str, Value]], Any], values: Mapping[str, Value]) -> Any:
         start = monotonic()
-        result = then(values)
+        result = values_of(self._call, then(values))
         if not isinstance(result, Expand):
             result = self._products(result)
         self._seconds += monotonic() - start
@@ -291,7 +374,9 @@ class _Expansion:
         if end.source is None:
             return blocked()
         state = self._run.states[end.source.node]
-        return state.output(end.source.port) if state.has_outputs else blocked()
+        return (
+            state.output(end.source.port) if state.has_outputs else blocked(Blocked(state.blocker))
+        )
 
     def _carried(self, ends: FragmentOutput, port: str) -> Carried:
         if isinstance(ends, Carried):

@@ -1,5 +1,5 @@
-"""Files and variables that nodes read by `ctx.file` and `ctx.env`, and the plugins that their
-inputs name, such as samplers of packs, with their fingerprints.
+"""Files and variables that nodes read by `ctx.file` and `ctx.env`, the plugins that their inputs
+name, such as samplers of packs, and what they read of the run around them, with fingerprints.
 
 A deterministic function that is given the same inputs reads the same thing first; given what that
 holds, the same second one, and so on. So the cache keeps each step, as it does for lazy inputs: a
@@ -26,22 +26,42 @@ from nodegraph.engine.cache import AskedPort, Entry
 from nodegraph.errors import InvalidFile, PackError
 
 _FILE, _VARIABLE, _PLUGIN = "file:", "variable:", "plugin:"
+GRAPH, OUTPUT = "graph:", "output:"
+"""Reads of the run's graph: of all nodes before a node, and of one output, by ``node.port``."""
+UNKNOWN = "unknown"
+"""Fingerprint of what can't be told here, or not yet: it is never noted as that of a read."""
+_PREFIXES = (_FILE, _VARIABLE, _PLUGIN, GRAPH, OUTPUT)
+_RUN = "run:"
+IN_RUN = (GRAPH, OUTPUT, _RUN)
+"""How names of reads begin that say nothing outside of a run."""
+_FACTS: Mapping[str, str] = {
+    "node": "the name of the node",
+    "workflow": "the workflow",
+    "metadata": "the metadata of the workflow",
+}
+LocalReads = Callable[[str], Digest]
+"""Fingerprints of what one node reads of its run's graph."""
 _UNSET = "none"
 _SHOWN = 200
 """Letters of a path in an error."""
 
 
 class ExternalReads:
-    """What one call has read, in order, with a fingerprint of each; from any thread."""
+    """What one call has read, in order, with a fingerprint of each; from any thread.
+
+    Attributes:
+        local: Fingerprints of the graph of its run; None if its function can't read that.
+    """
 
     # Most calls read nothing, so that costs next to nothing.
-    __slots__ = ("_lock", "_passed", "_read", "_stamps")
+    __slots__ = ("_lock", "_passed", "_read", "_stamps", "local")
 
     def __init__(self) -> None:
         self._read: dict[str, Digest] = {}
         self._stamps: dict[Path, FileStamp | None] = {}
         self._passed = 0
         self._lock = Lock()
+        self.local: LocalReads | None = None
 
     def file(self, path: str | Path, inputs: Path) -> Path:
         """Note that a file is about to be read.
@@ -76,7 +96,20 @@ class ExternalReads:
     def _note(self, name: str, inputs: Path) -> None:
         with self._lock:
             if name not in self._read:
-                self._read[name] = fingerprint(name, inputs)
+                self._read[name] = fingerprint(name, inputs, self.local)
+
+    def graph(self, read: str, inputs: Path) -> None:
+        """Note that the graph of the run is about to be read, or was used.
+
+        Args:
+            read: `GRAPH`, or `OUTPUT` with a name.
+        """
+        self._note(read, inputs)
+
+    def hold_for(self, local: LocalReads | None) -> bool:
+        """Whether another node of the run reads the same in its graph."""
+        reads = [step for step in self.steps if step[0].startswith((GRAPH, OUTPUT))]
+        return all(local is not None and local(name) == digest for name, digest in reads)
 
     @property
     def steps(self) -> tuple[tuple[str, Digest], ...]:
@@ -102,7 +135,7 @@ class ExternalReads:
         with self._lock:
             stamps = tuple(self._stamps.items())
         return all(_stamp(path) == stamp for path, stamp in stamps) and all(
-            fingerprint(name, inputs) == digest for name, digest in self.steps
+            fingerprint(name, inputs, self.local) == digest for name, digest in self.steps
         )
 
 
@@ -145,8 +178,14 @@ def _stamp(path: Path) -> FileStamp | None:
         return None
 
 
-def fingerprint(name: str, inputs: Path) -> Digest:
-    """Changes with what a step's name stands for, and with where that is."""
+def fingerprint(name: str, inputs: Path, local: LocalReads | None = None) -> Digest:
+    """Changes with what a step's name stands for, and with where that is.
+
+    Args:
+        local: For what is read of the graph of a run.
+    """
+    if name.startswith((GRAPH, OUTPUT)):
+        return UNKNOWN if local is None else local(name)
     if name.startswith(_VARIABLE):
         value = os.environ.get(name.removeprefix(_VARIABLE))
         return _UNSET if value is None else digest_bytes(os.fsencode(value))
@@ -183,12 +222,23 @@ def read_label(name: str) -> str:
     if name.startswith(_PLUGIN):
         group, _, plugin = name.removeprefix(_PLUGIN).partition(":")
         return f"code of the {PluginGroup.word_of(group)} {plugin}"
+    if name.startswith(OUTPUT):
+        return f"output {name.removeprefix(OUTPUT)}"
+    if name == GRAPH:
+        return "nodes before it"
+    if name.startswith(_RUN):
+        return _FACTS[name.removeprefix(_RUN)]
     return f"file {name.removeprefix(_FILE)}"
+
+
+def fact_read(fact: str) -> str:
+    """Names what a node asks of its run, in key parts and messages."""
+    return f"{_RUN}{fact}"
 
 
 def is_external_read(entry: Entry | None) -> bool:
     """Whether an entry says what a node read next."""
-    return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE, _PLUGIN))
+    return isinstance(entry, AskedPort) and entry.port.startswith(_PREFIXES)
 
 
 def extend_key(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
@@ -199,18 +249,23 @@ def extend_key(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
 
 
 def look_up(
-    key: Key, get: Callable[[Key], Entry | None], inputs: Path, passed: list[Key] | None = None
+    key: Key,
+    get: Callable[[Key], Entry | None],
+    inputs: Path,
+    passed: list[Key] | None = None,
+    local: LocalReads | None = None,
 ) -> tuple[Key, Entry | None]:
     """What a key leads to with all that is read outside as it is now, and the key of that.
 
     Args:
         inputs: The folder that names of files start from.
         passed: Is given the keys on the way there.
+        local: See `ExternalReads`.
     """
     entry = get(key)
     while isinstance(entry, AskedPort) and is_external_read(entry):
         if passed is not None:
             passed.append(key)
-        key = lazy_key(key, entry.port, fingerprint(entry.port, inputs))
+        key = lazy_key(key, entry.port, fingerprint(entry.port, inputs, local))
         entry = get(key)
     return key, entry

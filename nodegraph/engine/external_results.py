@@ -140,7 +140,8 @@ def claim(shared: EngineState, call: Call) -> None:
     if not claims.try_claim(call.key):
         raise ComputedElsewhere
     call.is_claimed = True
-    _, entry = look_up(call.key, shared.cache.get, shared.environment.inputs)
+    inputs, local = shared.environment.inputs, call.readings.local
+    _, entry = look_up(call.key, shared.cache.get, inputs, local=local)
     if usable(entry, call.state) is not None:
         raise ComputedElsewhere
 
@@ -213,7 +214,8 @@ class RemoteLookups:
 
     def _is_known(self, call: Call) -> bool:
         shared = self._run.shared
-        _, entry = look_up(call.key, shared.cache.find_remote, shared.environment.inputs)
+        inputs, local = shared.environment.inputs, call.readings.local
+        _, entry = look_up(call.key, shared.cache.find_remote, inputs, local=local)
         return usable(entry, call.state) is not None
 
     def _looked(self, call: Call, is_known: Any, error: BaseException | None) -> None:

@@ -20,6 +20,7 @@ from nodegraph.core.flat_workflow import VALUE, Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
 from nodegraph.core.hooks import Facts
 from nodegraph.core.links import Expand, OutputSource, Value, is_live, parse_link, unwrap_live
+from nodegraph.core.ports import RawLink
 from nodegraph.core.spec import HookName, HookRef, NodeSpec, OutputSpec
 from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
 from nodegraph.core.values import Recipe
@@ -27,6 +28,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
+from nodegraph.store.entries import UNLOADED
 
 OUTPUT = "value"
 """Name of their output."""
@@ -120,7 +122,7 @@ def value_facts(value: Any) -> Facts:
 
 
 class Carried(Value):
-    """What a step of an expansion gave, for the next one.
+    """What a step of an expansion gave, for the next one, or what a link into the run leads to.
 
     Attributes:
         source: The inner node that gave it, if it is just one output of one node.
@@ -148,17 +150,19 @@ class Carried(Value):
 
 @dataclass(frozen=True, slots=True)
 class InnerOutput:
-    """An inner output that stands for an output of the fragment.
+    """An inner output, or one of the run around it, that stands for an output of the fragment.
 
     Attributes:
         source: The inner node and its port; None if it is left out, as something is muted.
         expr: The type of what it gives.
         text: As the fragment names it.
+        is_outer: Whether it is one of the run around the fragment.
     """
 
     source: LinkSource | None
     expr: TypeExpr
     text: str
+    is_outer: bool = False
 
 
 FragmentOutput = InnerOutput | Value | list["FragmentOutput"]
@@ -173,21 +177,29 @@ class Fragment:
         graph: Its nodes, by their names in the run.
         values: Those that stand for live values.
         outputs: Its outputs.
+        outer: Outputs of the run around it that it is linked to.
     """
 
     graph: CheckedGraph
     values: Mapping[str, Value]
     outputs: Mapping[str, FragmentOutput]
+    outer: tuple[RawLink[Any], ...] = ()
 
 
 def build_fragment(
-    expansion: Expand, prefix: str, step: int, registry: Registry, environment: Environment
+    expansion: Expand,
+    prefix: str,
+    step: int,
+    registry: Registry,
+    environment: Environment,
+    type_of: Callable[[RawLink[Any]], TypeExpr],
 ) -> Fragment:
     """Check a fragment, and find the nodes that it needs to run.
 
     Args:
         prefix: Of its nodes' names in the run.
         step: Keeps the nodes that stand for values apart from those of other steps.
+        type_of: The type of an output of the run around it; raises if it can't be linked to.
     Raises:
         NodegraphError: It is invalid.
     """
@@ -198,17 +210,25 @@ def build_fragment(
                     f"the expansion's output `{port}` does not name a node of the expansion",
                     given=output,
                 )
-    names: dict[int, str] = {}
+    names: dict[object, str] = {}
+    outer: dict[RawLink[Any], None] = {}
     stand_ins = ValueNodes()
     nodes: dict[str, Any] = {}
     for name, item in expansion.nodes.items():
         inputs = dict(item.get("inputs", {}))
         for port, port_value in inputs.items():
             if is_live(port_value):
-                stand_in = names.setdefault(id(port_value), f"__value_{step}_{len(names)}__")
-                value = (
-                    port_value if isinstance(port_value, Value) else Value(unwrap_live(port_value))
-                )
+                link = raw_link(port_value)
+                key = id(port_value) if link is None else link
+                stand_in = names.setdefault(key, f"__value_{step}_{len(names)}__")
+                if link is not None:
+                    outer[link] = None
+                    source = LinkSource(link.node, link.port)
+                    value: Value = Carried(_NOT_YET, source, type_of(link))
+                elif isinstance(port_value, Value):
+                    value = port_value
+                else:
+                    value = Value(unwrap_live(port_value))
                 expr = value.expr if isinstance(value, Carried) else named_type(ANY)
                 # What a step gave may lie on disk: nothing is read to tell more of it.
                 inputs[port] = stand_ins.link(stand_in, value, expr, {})
@@ -224,23 +244,37 @@ def build_fragment(
     if analysis.problems:
         raise InvalidWorkflow(analysis.problems)
     ends = {
-        port: _ends(analysis, port, port_value) for port, port_value in expansion.outputs.items()
+        port: _ends(analysis, port, port_value, type_of)
+        for port, port_value in expansion.outputs.items()
     }
-    targets = dict.fromkeys(
-        end.source.node for port_value in ends.values() for end in _leaves(port_value) if end.source
-    )
+    targets: dict[str, None] = {}
+    for end in (end for port_value in ends.values() for end in _leaves(port_value)):
+        if end.is_outer and end.source is not None:
+            outer[RawLink(end.source.node, end.source.port)] = None
+        elif end.source is not None:
+            targets[end.source.node] = None
     targets.update(
         dict.fromkeys(
             name for name, node in analysis.flat.nodes.items() if node.spec and node.spec.output
         )
     )
-    return _moved(analysis.nodes, tuple(targets), values, ends, prefix)
+    fragment = _moved(analysis.nodes, tuple(targets), values, ends, prefix)
+    return replace(fragment, outer=tuple(outer))
+
+
+_NOT_YET = Product(UNLOADED, "", 0)
+
+
+def raw_link(written: Any) -> RawLink[Any] | None:
+    """The link that an input or an output of a fragment is, wrapped in a `Value` or not."""
+    value = written.value if type(written) is Value else written
+    return value if isinstance(value, RawLink) else None
 
 
 def _texts(ending: OutputSource) -> Iterator[str]:
     if isinstance(ending, str):
         yield ending
-    elif not isinstance(ending, Value):
+    elif not isinstance(ending, (Value, RawLink)):
         for item in ending:
             yield from _texts(item)
 
@@ -253,11 +287,19 @@ def _leaves(ends: FragmentOutput) -> Iterator[InnerOutput]:
             yield from _leaves(item)
 
 
-def _ends(analysis: Analysis, port: str, ending: OutputSource) -> FragmentOutput:
-    if isinstance(ending, Value):
-        return ending
+def _ends(
+    analysis: Analysis,
+    port: str,
+    ending: OutputSource,
+    type_of: Callable[[RawLink[Any]], TypeExpr],
+) -> FragmentOutput:
+    link = raw_link(ending)
+    if link is not None:
+        return InnerOutput(LinkSource(link.node, link.port), type_of(link), str(link), True)
+    if isinstance(ending, (Value, RawLink)):  # the latter is seen above
+        return ending  # type: ignore[return-value]
     if not isinstance(ending, str):
-        return [_ends(analysis, port, item) for item in ending]
+        return [_ends(analysis, port, item, type_of) for item in ending]
     flat = analysis.flat
     try:
         output = flat.output(parse_link(ending))
@@ -302,7 +344,7 @@ def _moved(
     def end(output_end: FragmentOutput) -> FragmentOutput:
         if isinstance(output_end, list):
             return [end(item) for item in output_end]
-        if isinstance(output_end, Value) or output_end.source is None:
+        if isinstance(output_end, Value) or output_end.source is None or output_end.is_outer:
             return output_end
         return replace(output_end, source=source(output_end.source))
 

@@ -17,7 +17,7 @@ from nodegraph.core.context import Weights
 from nodegraph.core.file_access import check_paths, file_links_to_check
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, lazy_key
-from nodegraph.core.links import Expand
+from nodegraph.core.links import Expand, NodeOutput
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.plugins import in_scope
 from nodegraph.core.ports import Lazy
@@ -78,7 +78,8 @@ async def _from_cache(run: RunScheduler, call: Call) -> bool:
     key = call.key
     while True:
         passed: list[Key] = []
-        key, entry = look_up(key, run.shared.cache.get, run.shared.environment.inputs, passed)
+        inputs, local = run.shared.environment.inputs, call.readings.local
+        key, entry = look_up(key, run.shared.cache.get, inputs, passed, local)
         call.was_open |= bool(passed)
         if entry is None:
             return False
@@ -185,9 +186,13 @@ async def evaluate_input(run: RunScheduler, state: NodeState, port: str) -> Prod
     if upstream.status == "cancelled":
         raise Cancelled("the run was cancelled")
     if not upstream.has_outputs:
+        if upstream.blocker:
+            state.block(upstream.blocker)
         raise UpstreamEnded
     product = run.linked(state, port)
     if product.is_blocked:
+        if product.blocker.message:
+            state.block(product.blocker.message)
         raise UpstreamEnded
     state.depends_on(upstream)
     return product
@@ -263,7 +268,8 @@ class Invoker:
         """What a node will be given for certain, as far as it is known."""
         for port, source in state.node.links.items():
             upstream = self._run.states.get(source.node)
-            if port not in state.lazy_ports and upstream is not None and upstream.has_outputs:
+            is_known = upstream is not None and upstream.has_outputs
+            if is_known and upstream is not None and port not in state.deferred_ports:
                 yield upstream.output(source.port)
 
     def _prefetch(self, state: NodeState, inputs: Iterable[Product]) -> None:
@@ -282,9 +288,9 @@ class Invoker:
         )
 
     def _check_paths(self, call: Call) -> None:
-        environment = self._shared.environment
-        if environment.readable is not None:
-            check_paths(call.name, call.state.node.spec, _input_values(call), environment)
+        spec = call.state.node.spec
+        if spec.file_ports:
+            check_paths(call.name, spec, _input_values(call), self._shared.environment)
 
     def _note_plugins(self, call: Call) -> None:
         """Have the call's key contain the releases of the plugins that its inputs name."""
@@ -304,7 +310,7 @@ class Invoker:
         attempt.started()
         result: Any = None
         try:
-            result = attempt.run()
+            result = values_of(call, attempt.run())
             return self._answer(definition, call, result, attempt)
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
@@ -328,7 +334,7 @@ class Invoker:
         try:
             keywords = attempt.arguments(lazy, "full")
             with attempt.watching():
-                result = await definition.function(**keywords)
+                result = values_of(call, await definition.function(**keywords))
             finish = partial(self._answer, definition, call, result, attempt)
             return await loop.run_in_executor(None, in_scope(finish))
         finally:
@@ -359,6 +365,18 @@ class Invoker:
         expr = named_type(ANY) if value is None and port.nullable else port.expr
         unnamed = unnamed_digest(call.result_key, port.name, deterministic=by_key)
         return product_of(value, expr, self._shared.registry.digesters, unnamed)
+
+
+def values_of(call: Call, result: Any) -> Any:
+    """What a function returned as values; what it shows with them is noted.
+
+    Raises:
+        InvalidValue: That can't be shown.
+    """
+    if not isinstance(result, NodeOutput):
+        return result
+    call.show(result.ui)
+    return result.values
 
 
 def is_sound(shared: EngineState, call: Call) -> bool:

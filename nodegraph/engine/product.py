@@ -14,7 +14,7 @@ from nodegraph.core.copies import MutationMarks, isolated_output, mutation_marks
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.links import is_array, plain_number
-from nodegraph.core.ports import BLOCKED
+from nodegraph.core.ports import BLOCKED, Blocked
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr, convert
 from nodegraph.errors import InvalidValue
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Digesters = Mapping[type, Callable[[Any], str]]
 
 BLOCKED_DIGEST = digest_value(BLOCKED)
-PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+PLAIN = frozenset({str, int, float, bool, bytes, type(None), Blocked})
 _SMALL = 4096
 """Bytes; a plain value that can't be brought back stays in memory up to this size."""
 
@@ -154,6 +154,15 @@ class Product:
         """Whether it stands for a blocked output."""
         return self.digest == BLOCKED_DIGEST
 
+    @property
+    def blocker(self) -> Blocked:
+        """What it holds if it is blocked; silent if that is no longer stored."""
+        try:
+            value = self.value
+        except OutputGone:
+            return BLOCKED  # type: ignore[no-any-return]
+        return value if type(value) is Blocked else BLOCKED
+
     def set_loader(self, loader: Loader) -> None:
         """Note where the value can be had once it has left memory, unless that is known."""
         if self.loader is None and self.base is None and self.items is None:
@@ -223,9 +232,15 @@ class Product:
         return listed(items)
 
 
-def blocked() -> Product:
+def blocked(blocker: Blocked = BLOCKED) -> Product:
     """The product of a blocked output."""
-    return Product(BLOCKED, BLOCKED_DIGEST, 0)
+    return Product(blocker, BLOCKED_DIGEST, 0)
+
+
+def find_blocker(products: Iterable[Product]) -> Blocked | None:
+    """What blocks a call with these inputs: the first with a message, else a silent one, if any."""
+    blockers = [product.blocker for product in products if product.is_blocked]
+    return next((each for each in blockers if each.message), blockers[0] if blockers else None)
 
 
 def listed(items: Sequence[Product]) -> Product:
@@ -296,8 +311,8 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     Raises:
         WrongOutput: The value is not of that type.
     """
-    if value is BLOCKED:
-        return blocked()
+    if type(value) is Blocked:
+        return blocked(value)
     if not is_of_type(value, expr):
         value = _as_declared(value, expr)
     if expr.is_list:

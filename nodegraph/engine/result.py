@@ -72,6 +72,8 @@ class NodeReport:
         key: Cache key of its call; empty if it had several calls or none.
         outputs: Digests of its outputs, by port.
         warnings: Warnings about its results from ``ctx.log``, those of cached results included.
+        ui: JSON objects that it returned as `NodeOutput.ui`, by node: its own and, if it returned
+            a graph, those of the nodes in it.
     """
 
     status: NodeStatus
@@ -86,6 +88,7 @@ class NodeReport:
     outputs: Mapping[str, Digest] = field(default_factory=dict)
     type: str = ""
     warnings: tuple[str, ...] = ()
+    ui: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Reporting(Protocol):

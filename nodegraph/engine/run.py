@@ -20,10 +20,12 @@ from typing import Any
 from uuid import uuid4
 
 from nodegraph.core.context import NESTING
+from nodegraph.core.digests import Digest
 from nodegraph.core.events import EventStream
 from nodegraph.core.garbage_collection import PausedGC
-from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.engine.calls import Calls
+from nodegraph.engine.external_reads import LocalReads
 from nodegraph.engine.external_results import TargetValues
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import CancelToken, RunOptions
@@ -37,8 +39,9 @@ from nodegraph.engine.result import (
     RunResult,
     WrittenFile,
 )
-from nodegraph.engine.runtime import EngineState
-from nodegraph.engine.states import Call, Nested, NodeState, gather, node_failure, spread
+from nodegraph.engine.run_graph import GraphReads, nodes_before
+from nodegraph.engine.runtime import EngineState, FaultGuard, Pumping
+from nodegraph.engine.states import Call, Nested, NodeState, gather_calls, node_failure, spread
 from nodegraph.errors import InvalidValue, NodeFailed
 
 _UNKNOWN = 0.001
@@ -80,7 +83,7 @@ class Run:
         self.states: dict[str, NodeState] = {}
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._no_hanging = _NoHanging(self._over)
+        self._fault_guard = FaultGuard(self._over)
         self.calls = Calls(self, workflow, self._loop)
         self._deadline = options.deadline
         self._targets = graph.targets
@@ -175,6 +178,9 @@ class Run:
                 state.depends_on(within)
                 if not item.spec.deterministic:
                     within.mark_nondeterministic()
+            if item.spec.hidden and "graph" in item.spec.hidden.values():
+                # What it returns may be linked to any of them: they keep their values until then.
+                state.sources = tuple(nodes_before(name, self._node))
         kept = frozenset(graph.targets)
         if within is not None and within.needs_values:
             for name in kept:
@@ -187,6 +193,23 @@ class Run:
                 upstream = self.states[source]
                 upstream.consumers += 1
                 upstream.depth = max(upstream.depth, state.depth)
+                if within is not None and upstream.is_nondeterministic:
+                    within.mark_nondeterministic()
+
+    def _node(self, name: str) -> GraphNode:
+        return self.states[name].node
+
+    def reads_of(self, state: NodeState) -> LocalReads | None:
+        """Fingerprints of what a node reads of the graph; None if its function can't read it."""
+        if not state.node.spec.reads_graph:
+            return None
+        return GraphReads(
+            state.node.name, self._node, self._output_digest, self.shared.registry.digesters
+        )
+
+    def _output_digest(self, name: str, port: str) -> Digest | None:
+        state = self.states.get(name)
+        return state.output(port).digest if state is not None and state.has_outputs else None
 
     def _stand_in(self, name: str, product: Product) -> None:
         """Settle a node that stands for a live value: it has given that, and never runs."""
@@ -257,9 +280,9 @@ class Run:
             self._pump_planned = True
             self._loop.call_soon(self.pump)
 
-    def pumping(self) -> _Pumping:
+    def pumping(self) -> Pumping:
         """What becomes ready inside the `with` begins at its end, in this turn of the loop."""
-        return _Pumping(self)
+        return Pumping(self)
 
     def plan_pump(self) -> bool:
         """Note that a pump is to come; whether none was planned yet."""
@@ -288,9 +311,9 @@ class Run:
             if not number % _AT_ONCE and monotonic() > end:
                 return
 
-    def end_on_fault(self) -> _NoHanging:
+    def end_on_fault(self) -> FaultGuard:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
-        return self._no_hanging
+        return self._fault_guard
 
     def _start(self, state: NodeState) -> None:
         if self.cancel.is_set:
@@ -298,16 +321,16 @@ class Run:
             return
         inputs: dict[str, Product] = {}
         for port, source in state.node.links.items():
-            if port in state.lazy_ports:
+            if port in state.deferred_ports:
                 continue
             if not self.states[source.node].has_outputs:
                 if not self._waits_again(state):
-                    self.end(state, "skipped")
+                    self._skip(state)
                 return
             inputs[port] = product = self.linked(state, port)
             if product.is_blocked:
                 state.is_blocked = True
-                self.end(state, "skipped")
+                self._skip(state)
                 return
             state.depends_on(self.states[source.node])
         try:
@@ -317,6 +340,21 @@ class Run:
             self._fail(state, node_failure(Call(state, state.node.name, inputs), error))
             return
         self._begin_calls(state, state.calls)
+
+    def _skip(self, state: NodeState) -> None:
+        """End a node that lacks an input; the first message of why one is blocked goes on."""
+        sources = [self.states[name] for name in state.eager_sources]
+        messages = [source.blocker for source in sources]
+        messages += [
+            self.linked(state, port).blocker.message
+            for port, source in state.node.links.items()
+            if port not in state.deferred_ports
+            and self.states[source.node].has_outputs
+            and self.linked(state, port).is_blocked
+        ]
+        if message := next(filter(None, messages), ""):
+            state.block(message)
+        self.end(state, "skipped")
 
     def _waits_again(self, state: NodeState) -> bool:
         """Whether a node must wait for sources that had ended and are computed once more."""
@@ -353,7 +391,7 @@ class Run:
     def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
         state = call.state
-        ports = [port for port in state.node.links if port not in state.lazy_ports]
+        ports = [port for port in state.node.links if port not in state.deferred_ports]
         sources = [self.states[state.node.links[port].node].products for port in ports]
         if state.relinked is None or not all(map(is_, state.relinked[0], sources)):
             # Kept, as each call of a long list asks once.
@@ -420,7 +458,7 @@ class Run:
         elif any(call.outputs is None for call in calls):
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
-            state.products = gather(_outputs(state.calls), len(state.node.spec.outputs))
+            state.products = gather_calls(state.calls, len(state.node.spec.outputs))
             is_repeatable, is_closed, is_cached = True, True, bool(calls)
             for call in calls:
                 is_repeatable = is_repeatable and call.is_repeatable
@@ -467,10 +505,12 @@ class Run:
             return
         name = state.node.name
         if status == "cached":
-            self.events.emit_cached(name, state.source, state.saved)
+            ui = state.ui() if state.warnings else None
+            self.events.emit_cached(name, state.source, state.saved, ui)
             # At its end it is told, should nothing else be before.
             self._plan_turn()
         elif status == "ran":
+            ui = state.ui().get(name) if state.warnings else None
             self.events.emit(
                 "node.finished",
                 name,
@@ -478,13 +518,18 @@ class Run:
                 loading=round(state.loading, 6),
                 calls=state.call_count,
                 cached=state.cached_count,
+                **({} if ui is None else {"ui": ui}),
             )
         elif status == "failed":
             assert state.error is not None
-            self.events.emit("node.failed", name, **state.error.problem.about_node())
+            origin = {"origin": state.origin} if state.origin else {}
+            self.events.emit("node.failed", name, **state.error.problem.about_node(), **origin)
         else:
             reason = "blocked" if state.is_blocked else status
-            self.events.emit("node.skipped", name, reason=reason)
+            details = {"message": state.blocker} if state.blocker and state.node.spec.output else {}
+            for warning in state.warnings if details else ():
+                self.events.emit("log", name, message=warning.message, level=warning.level)
+            self.events.emit("node.skipped", name, reason=reason, **details)
 
     def _release(self, state: NodeState) -> None:
         """Let go of what this node was the last to use, and of branches that nobody took."""
@@ -537,48 +582,3 @@ class Run:
         if "cancelled" in statuses:
             return "cancelled"
         return "failed" if "failed" in statuses else "ok"
-
-
-class _Pumping:
-    """See `Run.pumping`; entered for each call, so it is no generator."""
-
-    __slots__ = ("_is_outermost", "_run")
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        self._is_outermost = self._run.plan_pump()
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._is_outermost and error is None:
-            self._run.pump()
-
-
-class _NoHanging:
-    """See `Run.end_on_fault`; entered for each call, so it is no generator."""
-
-    __slots__ = ("_over",)
-
-    def __init__(self, over: asyncio.Future[None]) -> None:
-        self._over = over
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        if not self._over.done():
-            self._over.set_exception(error)
-        return True
-
-
-def _outputs(calls: Nested[Call]) -> Nested[tuple[Product, ...]]:
-    if calls.branches is not None:
-        return Nested(branches=tuple(_outputs(branch) for branch in calls.branches))
-    assert calls.leaf is not None
-    assert calls.leaf.outputs is not None
-    return Nested(calls.leaf.outputs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import msgpack
 
 from nodegraph.core.context import Environment, Merging, Nesting, Numerics, Weights
-from nodegraph.core.digests import Digest
+from nodegraph.core.digests import Digest, digest_value
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key, base_key
@@ -19,6 +20,7 @@ from nodegraph.core.links import Expand
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache, CallOutputs
 from nodegraph.engine.checkpointing import Saver
+from nodegraph.engine.external_reads import LocalReads, extend_key, fact_read
 from nodegraph.engine.lanes import Lanes, Share
 from nodegraph.engine.options import CancelToken
 from nodegraph.engine.product import Product
@@ -93,6 +95,9 @@ class RunCalls(Protocol):
     def abandon(self, call: Call) -> None:
         """A call ends without outputs, as something that it needs has none."""
 
+    def spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a part of a call as a task, which ends with the run."""
+
     def failing(self, call: Call) -> AbstractContextManager[None]:
         """What an async node raises inside the `with` is its call's failure."""
 
@@ -135,6 +140,9 @@ class RunScheduler(Protocol):
     def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
 
+    def reads_of(self, state: NodeState) -> LocalReads | None:
+        """Fingerprints of what a node reads of the graph; None if its function can't read it."""
+
     def release_outputs(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
 
@@ -146,6 +154,53 @@ class RunScheduler(Protocol):
 
     def end_on_fault(self) -> AbstractContextManager[None]:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
+
+
+class PumpedRun(Protocol):
+    """What `Pumping` needs of a run."""
+
+    def plan_pump(self) -> bool:
+        """Note that a pump is to come; whether none was planned yet."""
+
+    def pump(self) -> None:
+        """Begin what is ready, for as long as a turn may last."""
+
+
+class Pumping:
+    """See `RunScheduler.pumping`; entered for each call, so it is no generator."""
+
+    __slots__ = ("_is_outermost", "_run")
+
+    def __init__(self, run: PumpedRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._is_outermost = self._run.plan_pump()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._is_outermost and error is None:
+            self._run.pump()
+
+
+class FaultGuard:
+    """See `RunScheduler.end_on_fault`; entered for each call, so it is no generator."""
+
+    __slots__ = ("_over",)
+
+    def __init__(self, over: asyncio.Future[None]) -> None:
+        self._over = over
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if not self._over.done():
+            self._over.set_exception(error)
+        return True
 
 
 _MOST_BASES = 1 << 14
@@ -173,6 +228,7 @@ class EngineState:
 
     Attributes:
         in_flight: Calls that are running, by key: an equal one waits for its result.
+        document: Makes the document of the run, for nodes whose keys contain it.
     """
 
     registry: Registry
@@ -188,6 +244,8 @@ class EngineState:
     saver: Saver = field(default_factory=Saver)
     merging: Merging | None = None
     in_flight: dict[Key, Call] = field(default_factory=dict)
+    document: Callable[[], Mapping[str, Any]] = dict
+    _facts: dict[str, Digest] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
@@ -204,8 +262,14 @@ class EngineState:
         environment = environment.with_precision(precision, measures=measures)
         return self if environment is self.environment else replace(self, environment=environment)
 
+    def with_document(self, document: Callable[[], Mapping[str, Any]]) -> EngineState:
+        """The same for one run of a document, which is made if a key contains it."""
+        return replace(self, document=document, _facts={})
+
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""
+        if node.spec.hidden:
+            return extend_key(self._base(node, self.identity(node.spec)), self.facts_of(node))
         identity = self.identity(node.spec)
         known = node.memo.get("base")
         if known is not None and known[0] == identity:
@@ -214,6 +278,20 @@ class EngineState:
         base = self._base(node, identity)
         node.memo["base"] = (identity, base)
         return base
+
+    def facts_of(self, node: GraphNode) -> tuple[tuple[str, Digest], ...]:
+        """What a node asks of its run and what is known before that, with digests."""
+        facts = sorted({fact for fact in node.spec.hidden.values() if fact != "graph"})
+        return tuple([(fact_read(fact), self._fact_digest(fact, node)) for fact in facts])
+
+    def _fact_digest(self, fact: str, node: GraphNode) -> Digest:
+        if fact == "node":
+            return digest_value(node.name)
+        if fact not in self._facts:
+            document = self.document()
+            content = document if fact == "workflow" else document.get("metadata", {})
+            self._facts[fact] = digest_value(dict(content), self.registry.digesters)
+        return self._facts[fact]
 
     def _base(self, node: GraphNode, identity: Identity) -> Digest:
         """The same, remembered for graphs that are built again with most of them unchanged."""

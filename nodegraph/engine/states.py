@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
+from nodegraph.core.links import plain_value
 from nodegraph.core.summary import summarize
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.engine.cache import CallOutputs, Entry, get_tier
@@ -19,8 +22,8 @@ from nodegraph.engine.external_reads import ExternalReads, extend_key
 from nodegraph.engine.mutation import InputGuard
 from nodegraph.engine.product import Product, listed
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
-from nodegraph.errors import NodeFailed, NodegraphError
-from nodegraph.store.entries import CallWarning
+from nodegraph.errors import InvalidValue, NodeFailed, NodegraphError
+from nodegraph.store.entries import UI, CallWarning
 
 T = TypeVar("T")
 
@@ -79,6 +82,19 @@ def gather(outputs: Nested[tuple[Product, ...]], count: int) -> tuple[Product, .
     return tuple(listed([column[port] for column in columns]) for port in range(count))
 
 
+def gather_calls(calls: Nested[Call], count: int) -> tuple[Product, ...]:
+    """The same of calls that all have outputs."""
+    return gather(_outputs(calls), count)
+
+
+def _outputs(calls: Nested[Call]) -> Nested[tuple[Product, ...]]:
+    if calls.branches is not None:
+        return Nested(branches=tuple(_outputs(branch) for branch in calls.branches))
+    assert calls.leaf is not None
+    assert calls.leaf.outputs is not None
+    return Nested(calls.leaf.outputs)
+
+
 _ENGINE = str(Path(__file__).parent)
 
 
@@ -126,9 +142,12 @@ class NodeState:
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
         within: The node that expanded into it.
+        origin: The node of the workflow that it is a copy of, if it is one.
         is_repeatable: False if it expanded into something that must run each time.
         is_closed: See `Call.is_closed`; of all its calls.
         is_blocked: It was skipped, as an input stood for a blocked output.
+        blocker: The message of that output, which may be one that an earlier node got; empty for a
+            silent one.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
         is_released: Nobody needs it any more, and what it would have used was told so.
         is_nondeterministic: It stands behind something that differs from run to run, or holds it.
@@ -138,8 +157,10 @@ class NodeState:
         told: Warnings that were told in this run, and whether that was of a result in the cache.
         warnings: What its calls said of their results.
         queue: Calls that begin once the one before has ended.
-        sources: Names of all nodes that it is linked from.
+        sources: Names of all nodes that it is linked from; of all nodes before it, if it may read
+            the graph: what it returns may be linked to any.
         lazy_ports: Linked inputs that are evaluated on demand; one that is mapped over never is.
+        deferred_ports: These, and inputs that are received as links.
         eager_sources: Names of the nodes that must have ended before this one starts.
     """
 
@@ -147,6 +168,7 @@ class NodeState:
     depth: float = 0.0
     level: int = 0
     within: NodeState | None = None
+    origin: str = ""
     demanded: bool = False
     waiting: int = 0
     consumers: int = 0
@@ -169,6 +191,7 @@ class NodeState:
     is_repeatable: bool = True
     is_closed: bool = True
     is_blocked: bool = False
+    blocker: str = ""
     needs_values: bool = False
     is_released: bool = False
     is_nondeterministic: bool = False
@@ -180,16 +203,21 @@ class NodeState:
 
     sources: tuple[str, ...] = field(init=False)
     lazy_ports: frozenset[str] = field(init=False)
+    deferred_ports: frozenset[str] = field(init=False)
     eager_sources: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         links = self.node.links
         lazy = self.node.lazy_links
         self.sources = tuple(dict.fromkeys([source.node for source in links.values()]))
-        self.lazy_ports = lazy
+        self.lazy_ports = self.deferred_ports = lazy
         self.eager_sources = self.sources
-        if lazy:
-            eager = [source.node for port, source in links.items() if port not in lazy]
+        if raw := self.node.spec.raw_ports:
+            self.deferred_ports = deferred = lazy | raw
+        else:
+            deferred = lazy
+        if deferred:
+            eager = [source.node for port, source in links.items() if port not in deferred]
             self.eager_sources = tuple(dict.fromkeys(eager))
 
     def output(self, port: str) -> Product:
@@ -215,13 +243,17 @@ class NodeState:
         self.status = None
         self.calls = None
         self.error = None
-        self.is_blocked = False
+        self.is_blocked, self.blocker = False, ""
         self.needs_values = True
 
     @property
     def has_outputs(self) -> bool:
         """Whether it ended well and others may use what it gave."""
         return self.status in ("ran", "cached")
+
+    def block(self, message: str) -> None:
+        """Take note that it won't run, as an input stands for a blocked output."""
+        self.is_blocked, self.blocker = True, message
 
     def depends_on(self, source: NodeState) -> None:
         """Take note of what stands before it.
@@ -265,6 +297,8 @@ class NodeState:
             # The lane's thread may hold on to the call a moment longer than the run does.
             call.inputs, call.outputs, call.input_guard = {}, None, None
         self.key = calls[0].result_key if len(calls) == 1 else ""
+        if self.blocker and self.node.spec.output:
+            self.warnings = (CallWarning(did_not_run(self.blocker)),)
 
     def report(self) -> NodeReport:
         """How it fared, for the run's result."""
@@ -281,8 +315,79 @@ class NodeState:
             self.key,
             {port.name: out.digest for port, out in zip(ports, self.products or (), strict=False)},
             self.node.spec.type,
-            tuple(dict.fromkeys(warning.message for warning in self.warnings)),
+            tuple(dict.fromkeys(each.message for each in self.warnings if each.level != UI)),
+            self.ui(),
         )
+
+    def ui(self) -> dict[str, dict[str, Any]]:
+        """What clients show for it, and for nodes that it expanded into, by their names."""
+        return merged_ui(self.node.name, self.warnings) if self.warnings else {}
+
+
+def did_not_run(message: str) -> str:
+    """What a sink reports that is blocked with a message."""
+    return f"did not run: {message}"
+
+
+_LARGEST_UI = 256 << 10
+"""Bytes of JSON."""
+_MOST_UI = 4 * _LARGEST_UI
+"""Bytes that are kept with one result, those of nodes that it expanded into included."""
+_INDICES = re.compile(r"(\[\d+\])+$")
+
+
+def ui_text(ui: object) -> str:
+    """What a node shows as JSON.
+
+    Raises:
+        InvalidValue: It is no JSON object, or a large one.
+    """
+    expected = "a JSON object: a dictionary of texts, finite numbers, lists and dictionaries"
+    plain = plain_value(dict(ui)) if isinstance(ui, Mapping) else None
+    if plain is None:
+        raise InvalidValue("its `ui` is no object", given=summarize(ui), expected=expected)
+    try:
+        text: str = to_well_formed(json.dumps(plain, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(
+            f"its `ui` is not JSON: {error}",
+            given=summarize(ui),
+            expected=expected,
+            hint="Return other values as outputs, or write them into a file.",
+        ) from error
+    size = len(text.encode())
+    if size > _LARGEST_UI:
+        raise InvalidValue(
+            "its `ui` is too large",
+            given=f"{size / 1024:.0f} KiB of JSON",
+            expected=f"{_LARGEST_UI >> 10} KiB at most",
+            hint="Write large data into a file, and show its name.",
+        )
+    return text
+
+
+def first_ui(shown: Sequence[CallWarning]) -> Iterator[CallWarning]:
+    """As much as may be kept with one result."""
+    size = 0
+    for each in shown:
+        size += len(each.message)
+        if size <= _MOST_UI:
+            yield each
+
+
+def merged_ui(node: str, warnings: Iterable[CallWarning]) -> dict[str, dict[str, Any]]:
+    """What clients show for a node and those that it expanded into, by their names.
+
+    Lists that several calls of a mapped node show under one key are joined.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for warning in warnings:
+        if warning.level == UI:
+            shown = merged.setdefault(node + _INDICES.sub("", warning.inner), {})
+            for key, value in json.loads(warning.message).items():
+                is_joined = isinstance(value, list) and isinstance(shown.get(key), list)
+                shown[key] = [*shown[key], *value] if is_joined else value
+    return merged
 
 
 MOST_WARNINGS = 50
@@ -358,6 +463,14 @@ class Call:
         self.warnings[warning] = None
         return not self.state.emitted_warnings.setdefault(warning, False)
 
+    def show(self, ui: object) -> None:
+        """Note what clients are to show for its node; from any thread.
+
+        Raises:
+            InvalidValue: It is no JSON object, or a large one.
+        """
+        self.warnings[CallWarning(ui_text(ui), UI)] = None
+
     def warn_again(self, warning: CallWarning) -> bool:
         """Note what was said of its result when that was computed.
 
@@ -373,11 +486,14 @@ class Call:
     @property
     def kept_warnings(self) -> tuple[CallWarning, ...]:
         """What is said again wherever the result is used."""
-        warnings = tuple(self.warnings) if self.warnings else ()
-        if len(warnings) <= MOST_WARNINGS:
-            return warnings
-        more = f"{len(warnings) - MOST_WARNINGS + 1} more warnings, shown when it was computed"
-        return (*warnings[: MOST_WARNINGS - 1], CallWarning(more))
+        if not self.warnings:
+            return ()
+        warnings = tuple([each for each in self.warnings if each.level != UI])
+        ui = tuple(first_ui([each for each in self.warnings if each.level == UI]))
+        if len(warnings) > MOST_WARNINGS:
+            more = f"{len(warnings) - MOST_WARNINGS + 1} more warnings, shown when it was computed"
+            warnings = (*warnings[: MOST_WARNINGS - 1], CallWarning(more))
+        return (*warnings, *ui)
 
     @property
     def result_key(self) -> Key:

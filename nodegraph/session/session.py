@@ -20,7 +20,7 @@ from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.session.devices import default_device, matmul_seconds, resolve_device, share_cores
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
-from nodegraph.session.workflow_checker import CheckedWorkflow, Checker
+from nodegraph.session.workflow_checker import CheckedWorkflow, Checker, validated
 
 if TYPE_CHECKING:
     import asyncio
@@ -364,8 +364,7 @@ class Session:
 
         Args:
             options: Options; see `nodegraph.engine.options.RunOptions`.
-            keywords: Options as keywords, which override `options`: parameters, targets, listener,
-                cancel, deadline, check_mutation, values, share, previews, granted.
+            keywords: Options as keywords, which override `options`; see `RunKeywords`.
         Raises:
             InvalidWorkflow: The workflow was not run; lists all its problems.
             InvalidValue: An option has a wrong value, or a node of the session calls this.
@@ -375,7 +374,8 @@ class Session:
         options = options.with_changes(**keywords)
         with self._types.scope.entered():
             self.refresh()
-            return await self._run_checked(self._checked(workflow, options), options)
+            checked = await validated(self._checked, workflow, options)
+            return await self._run_checked(checked, options)
 
     def _checked(
         self, workflow: WorkflowOrDict, options: RunOptions, shared: SharedValues | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +16,11 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import may_contain_uploads, with_upload_references
 from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.hooks import await_validations, deferred_validations, keep_validations
 from nodegraph.core.json_text import write_json
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunOptions
-from nodegraph.errors import Problem
+from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
     from nodegraph.core.graph_builder import GraphCache
@@ -38,6 +39,26 @@ class CheckedWorkflow(NamedTuple):
     graph: CheckedGraph
     document: dict[str, Any]
     embedded_document: Mapping[str, Any]
+
+
+async def validated(
+    check: Callable[[WorkflowOrDict, RunOptions], CheckedWorkflow],
+    workflow: WorkflowOrDict,
+    options: RunOptions,
+) -> CheckedWorkflow:
+    """Check a workflow; what its async validate hooks wait for holds up nothing else.
+
+    Raises:
+        InvalidWorkflow: Lists all that is wrong with it.
+    """
+    with deferred_validations() as pending:
+        checked = check(workflow, options)
+    if pending and options.targets is not None:
+        keep_validations(pending, checked.graph.nodes)
+    problems, _ = await await_validations(pending)
+    if problems:
+        raise InvalidWorkflow(problems)
+    return checked
 
 
 @dataclass(frozen=True, slots=True)

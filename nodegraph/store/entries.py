@@ -149,11 +149,15 @@ UNLOADED = _Unloaded()
 noted."""
 
 
+UI = "ui"
+"""Level of what a node shows beside its outputs; its message is a JSON object."""
+
+
 class CallWarning(NamedTuple):
     """What a node said of its result, to be said again wherever the result is used.
 
     Attributes:
-        level: ``warning`` or ``error``.
+        level: ``warning`` or ``error``; `UI` for what clients show for the node.
         inner: What follows the call's name in that of the node which said it: ``/load`` of a node
             that the call expanded into.
     """

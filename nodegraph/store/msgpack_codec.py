@@ -40,7 +40,7 @@ from nodegraph.core.digests import (
     is_tensor,
     type_name,
 )
-from nodegraph.core.ports import BLOCKED, Blocked, Serializer
+from nodegraph.core.ports import Blocked, Serializer
 
 _MARK = ":"
 """Between module and class; what packs declare has none in its name."""
@@ -180,7 +180,13 @@ _KNOWN: Serializers = {
         values.Recipe,
         values.RecipeFile,
     )
-} | {Blocked: Serializer("nodegraph.Blocked", lambda _: b"", lambda _: BLOCKED)}
+} | {
+    Blocked: Serializer(
+        "nodegraph.Blocked",
+        lambda each: each.message.encode("utf-8", "surrogatepass"),
+        lambda data: Blocked(data.decode("utf-8", "surrogatepass")),
+    )
+}
 _DEEPEST = 40
 """Extensions within extensions. Each is read by a call of msgpack's own within the one before,
 which takes 40 kB of a thread's stack, and the system ends a process that has none left."""

@@ -154,3 +154,35 @@ def test_a_name_that_is_known_only_while_it_runs_is_refused_as_well(tmp_path: Pa
 
 def test_a_file_that_may_be_read_is_read(tmp_path: Path) -> None:
     assert run(tmp_path, ("read", "Read", {"path": "inner/fine.txt"})) == ("ok", [])
+
+
+def test_no_workflow_reads_the_secrets(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "secrets.json").write_text(SECRET)
+    (tmp_path / "hard").hardlink_to(home / "secrets.json")
+    (tmp_path / "soft").symlink_to(home / "secrets.json")
+    settings = Settings(home=home, device="cpu", memory_cache=0)
+    names = ("home/secrets.json", "home/../home/secrets.json", "hard", "soft")
+    with Session(settings, nodes=[Read, Name], inputs=tmp_path) as session:
+        for name in (*names, str(home / "secrets.json")):
+            plain = Workflow.from_dict(
+                {
+                    "format": "nodegraph/1",
+                    "nodes": {"read": {"type": "Read", "inputs": {"path": name}}},
+                }
+            )
+            [problem] = session.check(plain)
+            assert (problem.code, problem.port) == ("path-outside", "path")
+            linked = Workflow.from_dict(
+                {
+                    "format": "nodegraph/1",
+                    "nodes": {
+                        "name": {"type": "Name", "inputs": {"text": name}},
+                        "read": {"type": "Read", "inputs": {"path": {"from": "name"}}},
+                    },
+                }
+            )
+            [error] = session.run(linked).errors
+            assert error.problem.code == "path-outside"
+            assert SECRET not in str(error)

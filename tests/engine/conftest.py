@@ -51,16 +51,20 @@ class Bench:
         *targets: str,
         cancel: CancelToken | None = None,
         engine: Engine | None = None,
+        metadata: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> RunResult:
         engine = engine or self.engine
-        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
+        document = {"format": "nodegraph/1", "nodes": dict(nodes), "metadata": metadata or {}}
+        workflow = Workflow.from_dict(document)
         graph = build_graph(
             workflow, engine.shared.registry, self.environment, targets=targets or list(nodes)[-1:]
         )
         self.events = []
         return await engine.run(
-            graph, RunOptions(listener=self.events.append, cancel=cancel, **options)
+            graph,
+            RunOptions(listener=self.events.append, cancel=cancel, **options),
+            workflow=workflow.to_dict(),
         )
 
     def run(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:

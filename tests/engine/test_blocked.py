@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from nodegraph.api import BLOCKED, Lazy, node
+from nodegraph.api import BLOCKED, Blocked, Expand, Lazy, node
 from nodegraph.core.digests import digest_value
 from nodegraph.core.summary import summarize
+from nodegraph.engine.cache import Cache, MemoryCache
+from nodegraph.store.store import Store
 from tests.engine.conftest import Bench, link
 
 runs: list[tuple[str, Any]] = []
@@ -209,3 +212,149 @@ def test_it_has_a_digest_of_its_own_that_stays() -> None:
 def test_it_is_told_in_a_word() -> None:
     assert summarize(BLOCKED) == "blocked"
     assert summarize([BLOCKED, 1]) == "list of 2 (blocked, …)"
+
+
+# With a message
+
+
+@node
+def Judge(a: int) -> Sorted:
+    """A number at one output; the other says why it has none."""
+    reason = Blocked(f"{a} has no such half")
+    return Sorted(reason, a) if a % 2 else Sorted(a, reason)
+
+
+@node
+def Refuse(a: int) -> Sorted:
+    """Neither output, with a reason."""
+    return Blocked("refused")
+
+
+@node
+def Judged(count: int) -> list[int]:
+    """The odd ones below; the others say why not."""
+    return [at if at % 2 else Blocked(f"{at} is even") for at in range(count)]
+
+
+@node
+def Hand(a: int) -> Sorted:
+    """Expand into one that blocks, through a node that doesn't run."""
+    nodes = {
+        "judge": {"type": "Judge", "inputs": {"a": a}},
+        "even": {"type": "Negate", "inputs": {"a": link("judge.even")}},
+        "odd": {"type": "Negate", "inputs": {"a": link("judge.odd")}},
+    }
+    return Expand(nodes, {"even": "even", "odd": "odd"})
+
+
+@pytest.fixture(autouse=True)
+def talking(bench: Bench) -> None:
+    bench.add(Judge, Refuse, Judged, Hand)
+
+
+def skips(bench: Bench) -> dict[str | None, dict[str, Any]]:
+    return {each.node: dict(each.data) for each in bench.events if each.kind == "node.skipped"}
+
+
+def behind(kind: str, port: str, sink: str = "Keep") -> dict[str, Any]:
+    return {
+        "judge": {"type": kind, "inputs": {"a": 3}},
+        "first": {"type": "Negate", "inputs": {"a": link(f"judge.{port}")}},
+        "second": {"type": "Negate", "inputs": {"a": link("first")}},
+        "keep": {"type": sink, "inputs": {"a": link("second")}},
+    }
+
+
+@pytest.mark.parametrize("kind", ["Judge", "Hand", "Refuse"])
+def test_a_sink_reports_why_it_did_not_run(bench: Bench, kind: str) -> None:
+    message = "refused" if kind == "Refuse" else "3 has no such half"
+    nodes = {**behind(kind, "even"), "other": {"type": "Keep", "inputs": {"a": 1}}}
+    for _ in range(2):
+        runs.clear()
+        result = bench.run(nodes, "keep", "other")
+        assert result.status == "ok"
+        assert ("Keep", 1) in runs
+        assert ("Keep", 3) not in runs
+        assert result.nodes["keep"].status == "skipped"
+        assert result.nodes["keep"].warnings == (f"did not run: {message}",)
+        assert result.nodes["first"].warnings == result.nodes["second"].warnings == ()
+        assert skips(bench)["keep"] == {"reason": "blocked", "message": message}
+        assert "message" not in skips(bench)["second"]
+        logs = [(each.node, each.data["message"]) for each in bench.events if each.kind == "log"]
+        assert logs == [("keep", f"did not run: {message}")]
+
+
+def test_a_silent_blocker_stays_silent(bench: Bench) -> None:
+    result = bench.run(behind("Sort", "even"), "keep")
+    assert result.nodes["keep"].warnings == ()
+    assert "message" not in skips(bench)["keep"]
+    assert bench.kinds("log") == []
+
+
+def test_each_item_of_a_list_reports_its_own_reason(bench: Bench) -> None:
+    nodes = {
+        "n": {"type": "Judged", "inputs": {"count": 4}},
+        "negate": {"type": "Negate", "inputs": {"a": link("n")}},
+        "keep": {"type": "Keep", "inputs": {"a": link("negate")}},
+        "total": {"type": "Total", "inputs": {"numbers": link("negate")}},
+    }
+    for _ in range(2):
+        result = bench.run(nodes, "keep", "total")
+        assert result["total"] == -4
+        warned = result.nodes["keep"].warnings
+        assert warned == ("did not run: 0 is even", "did not run: 2 is even")
+        assert bench.kinds("log") == ["keep[0]", "keep[2]"]
+
+
+def test_a_lazy_input_that_is_asked_for_hands_its_reason_on(bench: Bench) -> None:
+    nodes = {
+        **behind("Judge", "even"),
+        "pick": {"type": "Pick", "inputs": {"first": True, "a": link("second"), "b": 1}},
+        "last": {"type": "Keep", "inputs": {"a": link("pick")}},
+    }
+    assert bench.run(nodes, "last").nodes["last"].warnings == ("did not run: 3 has no such half",)
+    nodes["pick"]["inputs"]["first"] = False
+    assert bench.run(nodes, "last").nodes["last"].status == "ran"
+
+
+def test_the_reason_is_stored_as_a_value_is(bench: Bench, tmp_path: Path) -> None:
+    nodes = behind("Judge", "even")
+    for status in ("ran", "cached"):
+        with Store(tmp_path / "store") as store:
+            bench.cache = Cache(MemoryCache(), store)
+            engine = bench.new_engine()
+            result = bench.run(nodes, "keep", engine=engine)
+            assert result.nodes["judge"].status == status
+            assert result.nodes["keep"].warnings == ("did not run: 3 has no such half",)
+            store.flush()
+            engine.close()
+
+
+def test_a_blocker_is_the_same_content_whatever_its_message() -> None:
+    said = Blocked("because")
+    assert digest_value(said) == digest_value(BLOCKED)
+    assert copy.deepcopy(said) == pickle.loads(pickle.dumps(said)) == said != BLOCKED
+    assert Blocked() is BLOCKED is copy.deepcopy(BLOCKED) is pickle.loads(pickle.dumps(BLOCKED))
+    assert summarize(said) == "blocked: because"
+    assert len(Blocked("x" * 9000).message) == 2000
+    with pytest.raises(TypeError, match="is a text"):
+        Blocked(5)  # type: ignore[arg-type]
+
+
+def test_reasons_in_a_list_are_stored_each(bench: Bench, tmp_path: Path) -> None:
+    nodes = {
+        "n": {"type": "Judged", "inputs": {"count": 4}},
+        "keep": {"type": "Keep", "inputs": {"a": link("n")}},
+    }
+    for status in ("ran", "cached"):
+        with Store(tmp_path / "store") as store:
+            bench.cache = Cache(MemoryCache(), store)
+            engine = bench.new_engine()
+            result = bench.run(nodes, "keep", engine=engine)
+            assert result.nodes["n"].status == status
+            assert result.nodes["keep"].warnings == (
+                "did not run: 0 is even",
+                "did not run: 2 is even",
+            )
+            store.flush()
+            engine.close()

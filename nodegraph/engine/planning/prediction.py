@@ -20,6 +20,7 @@ from nodegraph.core.keys import Key, call_key, lazy_key
 from nodegraph.engine.cache import AskedPort, CallOutputs, get_tier
 from nodegraph.engine.external_reads import look_up
 from nodegraph.engine.product import Product, blocked, leaves, listed
+from nodegraph.engine.run_graph import GraphReads, raw_digests
 from nodegraph.engine.runtime import EngineState
 from nodegraph.engine.states import Nested, spread
 
@@ -261,7 +262,7 @@ class _Forwards:
 
     def planned(self, node: GraphNode) -> PlannedNode:
         """What a node would do if it were asked for."""
-        lazy = node.lazy_links
+        lazy = node.lazy_links | node.raw_links.keys()
         planned_node = PlannedNode(node, lazy)
         inputs = {port: self._linked(node, port) for port in node.links if port not in lazy}
         if any(self._is_blocked(node, port, value) for port, value in inputs.items()):
@@ -358,7 +359,7 @@ class _Forwards:
                 call.reason = "state"
             return
         call.fingerprint = fingerprint
-        call.key = call_key(base, digests, fingerprint)
+        call.key = call_key(base, digests | raw_digests(node), fingerprint)
         self._look_up(call, lazy)
 
     def _look_up(self, call: PlannedCall, lazy: frozenset[str]) -> None:
@@ -366,7 +367,8 @@ class _Forwards:
         inputs = self._shared.environment.inputs
         assert call.key is not None
         call.passed.clear()
-        call.key, entry = look_up(call.key, get, inputs, call.passed)
+        local = self._reads_of(node) if node.spec.reads_graph else None
+        call.key, entry = look_up(call.key, get, inputs, call.passed, local)
         while isinstance(entry, AskedPort) and entry.port in lazy:
             value = self._linked(node, entry.port)
             call.inputs[entry.port] = value
@@ -378,7 +380,7 @@ class _Forwards:
                 return
             call.passed.append(call.key)
             key = lazy_key(call.key, entry.port, value.digest)
-            call.key, entry = look_up(key, get, inputs, call.passed)
+            call.key, entry = look_up(key, get, inputs, call.passed, local)
         if isinstance(entry, CallOutputs):
             call.entry = entry
             call.asks_more = False
@@ -391,6 +393,21 @@ class _Forwards:
             call.verdict, call.reason, call.outputs = "hit", "kept", call.entry.products
         else:
             call.verdict, call.reason = "run", "new"
+
+    def _reads_of(self, node: GraphNode) -> GraphReads:
+        """Fingerprints of what a node reads of the graph, as far as they are known."""
+
+        def digest_of(name: str, port: str) -> Digest | None:
+            upstream = self._nodes.get(name)
+            if upstream is None:
+                return None
+            value = upstream.outputs[upstream.node.spec.output_indices[port]]
+            return None if isinstance(value, UnknownValue) else value.digest
+
+        def node_of(name: str) -> GraphNode:
+            return node if name == node.name else self._nodes[name].node
+
+        return GraphReads(node.name, node_of, digest_of, self._shared.registry.digesters)
 
     def _fingerprint(self, call: PlannedCall) -> str | None:
         """What it reads outside, by its own word; None if that can't be told yet."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key
-from nodegraph.engine.external_reads import fingerprint
+from nodegraph.engine.external_reads import IN_RUN, fingerprint
 from nodegraph.engine.key_parts import Difference, Parts, compare_parts, key_parts
 from nodegraph.engine.planning.plan import NodePlan, Plan
 from nodegraph.engine.planning.prediction import PlannedCall, may_run
@@ -378,7 +378,13 @@ class _Explained:
             return [], None, ["no earlier result to compare with"] if known else []
         read = nearest.parts.get("readings", {})
         inputs = self._shared.environment.inputs
-        now = {**now, "readings": {name: fingerprint(name, inputs) for name in read}}
+        # What is read of the graph can't be told apart here: it would be the key that differs.
+        facts = {**read, **dict(self._shared.facts_of(node))}
+        readings = {
+            name: facts[name] if name.startswith(IN_RUN) else fingerprint(name, inputs)
+            for name in read
+        }
+        now = {**now, "readings": readings}
         changes = compare_parts(nearest.parts, now, unknown, self._modules(node))
         words = []
         if not changes and key is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from nodegraph.core.analysis import Analysis, analyse, needed_by
-from nodegraph.core.declarations import KnowsPacks
+from nodegraph.core.declarations import KnowsPacks, to_versioned_dict
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.live_values import LiveWorkflow
@@ -47,6 +47,7 @@ def plan_workflow(
         problems: What is known to be wrong beside what is wrong with the workflow itself.
         is_resident, needs_targets, is_known, room_of: See `nodegraph.engine.planning.plan.plan`.
     """
+    shared = _with_document(workflow, shared)
     live = LiveWorkflow.of(workflow, shared.registry)
     if live is None:
         analysis = analyse(workflow, shared.registry, shared.environment, targets=targets)
@@ -85,6 +86,7 @@ def why_workflow(
     Args:
         node: Tell of this one, or of those of this block, and of the nodes before that make it run.
     """
+    shared = _with_document(workflow, shared)
     made = partial(
         plan_workflow, workflow, shared, needs_targets=needs_targets, is_known=past.is_known
     )
@@ -95,6 +97,11 @@ def why_workflow(
         planned = made(targets=[node])
         names = _meant(planned, node)
     return why(planned.plan, planned.graph, shared, past, nodes=names if node is not None else None)
+
+
+def _with_document(workflow: Workflow, shared: EngineState) -> EngineState:
+    """What the runs of an engine share, with the document that a run would have."""
+    return shared.with_document(partial(to_versioned_dict, workflow, shared.registry))
 
 
 def _meant(planned: PlannedWorkflow, node: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import mimetypes
 import os
@@ -30,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 _MOST_WORKFLOWS = 16
 _RUN_OPTIONS = ("deadline", "check_mutation")
 """What the options of a job say of its run; the rest is for the supervisor."""
-_SAYING = frozenset({"node.failed", "node.retried", "log"})
+_SAYING = frozenset({"node.failed", "node.retried", "node.skipped", "log"})
 """Kinds of events that pass on what a node says, in words of its own."""
 StoppedAs = Literal["cancelled", "released"]
 _UNKNOWN = "application/octet-stream"
@@ -51,6 +52,8 @@ _MEDIA_TYPES = {
 """Not every system knows them."""
 MOST_WARNINGS = 100
 """Of all nodes of a job, that are kept with it; each was told by an event, too."""
+MOST_UI = 8 << 20
+"""Bytes of JSON that its nodes show, and that are kept with it."""
 _AT_ONCE = 64 << 20
 """Bytes that are digested while others wait to tell something; larger files wait for the end."""
 
@@ -73,9 +76,24 @@ def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
         },
         "nodes": {"ran": statuses.count("ran"), "cached": statuses.count("cached")},
         "warnings": _warnings(reports),
+        "ui": _ui(reports),
         "seconds": round(result.seconds, 6),
         "run": result.run,
     }
+
+
+def _ui(reports: Mapping[str, NodeReport]) -> dict[str, Any]:
+    """What clients show for the nodes, by their names; the first ones, if it is very much."""
+    shown: dict[str, Any] = {}
+    size = 0
+    for report in reports.values():
+        for name, ui in report.ui.items():
+            if name not in shown:
+                size += len(json.dumps(ui))
+                if size > MOST_UI:
+                    return shown
+                shown[name] = ui
+    return shown
 
 
 def _warnings(reports: Mapping[str, NodeReport]) -> list[dict[str, Any]]:
@@ -155,7 +173,7 @@ class Jobs:
         """A listener that isn't told where things lie on this machine, in words of nodes."""
 
         def tell(event: Event) -> None:
-            if event.kind in _SAYING:
+            if event.kind in _SAYING or "ui" in event.data:
                 event = replace(event, data=self._places.redact_json(event.data))
             listener(event)
 
@@ -214,7 +232,8 @@ class Jobs:
             if result.files
             else outputs_of(result, files)
         )
-        return {**outputs, "warnings": self._places.redact_json(outputs["warnings"])}
+        spoken = {name: self._places.redact_json(outputs[name]) for name in ("warnings", "ui")}
+        return outputs | spoken
 
     def _keep(self) -> None:
         """See to it that what a job has computed is there for its next attempt, here or elsewhere.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,12 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.planning.device_memory import DeviceMemory, RemoteMemory
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError, Problem
-from nodegraph.interop.comfyui.importer import ImportedWorkflow, import_document, node_table
+from nodegraph.interop.comfyui.importer import (
+    ImportedWorkflow,
+    NodeTable,
+    import_document,
+    node_table,
+)
 from nodegraph.interop.comfyui.reading import find_embedded_workflow
 from nodegraph.interop.comfyui.report import import_report
 from nodegraph.jobs.supervisor.errors import ProtocolFault, error_from_problems, error_to_dict
@@ -22,6 +28,7 @@ from nodegraph.jobs.supervisor.protocol import Message
 from nodegraph.jobs.worker.job_runner import StoreFlusher
 from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
 from nodegraph.models.model_sources import find_path
+from nodegraph.packs.registry import Registry
 from nodegraph.session.session import Session
 from nodegraph.session.settings import path_redactor
 
@@ -93,21 +100,23 @@ class Planner:
             return Answer(ask.id, error=places.redact_json(error_to_dict(error)))
 
 
-def translated(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def translated(
+    session: Session, arguments: Mapping[str, Any], table: Callable[[], NodeTable]
+) -> dict[str, Any]:
     """What another tool's workflow is here, ``workflow``, and ``report``: what came of it.
 
     Args:
         arguments: `document`, or the `texts` that a file carries.
+        table: Returns the table of ComfyUI's node types.
     Raises:
         InvalidFile, InvalidWorkflow: It can't be translated, or is no other tool's.
     """
-    session.refresh()
     texts = arguments.get("texts")
     document = arguments.get("document") if texts is None else find_embedded_workflow(texts)
     if document is None:
         imported = _import_settings(session, texts or {})
     else:
-        imported = import_document(document, node_table(session.registry.packs))
+        imported = import_document(document, table())
     return {"workflow": imported.workflow.to_dict(), "report": _report(session, imported)}
 
 
@@ -153,8 +162,11 @@ class PlannerAnswers:
         self._upkeep = StoreFlusher(self._session)
         self._places = path_redactor(self._session.settings)
         self._stock = RemoteMemory()
+        self._table: tuple[Registry, NodeTable] | None = None
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "check": self._check,
+            "comfyui_prompt": self._comfyui_prompt,
+            "comfyui_types": self._comfyui_types,
             "import": self._import,
             "node_types": self._node_types,
             "plan": self._plan,
@@ -200,8 +212,47 @@ class PlannerAnswers:
 
     def _import(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `translating.translated`, which is imported here as few ask for it."""
-        translation = translated(self._session, arguments)
+        self._session.refresh()
+        translation = translated(self._session, arguments, self._node_table)
         return {**translation, "report": self._places.redact_json(translation["report"])}
+
+    def _comfyui_prompt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A ComfyUI client's `prompt` as `CheckedPrompt.as_dict`; or ``error`` and
+        ``node_errors``, in ComfyUI's form. `targets` may be left out."""
+        from nodegraph.interop.comfyui.prompt_check import InvalidPrompt, check_prompt
+
+        session, prompt = self._session, arguments["prompt"]
+        session.refresh()
+        granted = self._granted({"workflow": json.dumps(prompt)})
+        try:
+            checked = check_prompt(
+                prompt,
+                self._node_table(),
+                session.registry,
+                session.environment.with_granted(granted),
+                arguments.get("targets"),
+            )
+        except InvalidPrompt as invalid:
+            answer = {"error": dict(invalid.error), "node_errors": dict(invalid.node_errors)}
+            return dict(self._places.redact_json(answer))
+        errors = self._places.redact_json(dict(checked.node_errors))
+        return {**checked.as_dict(), "node_errors": errors}
+
+    def _comfyui_types(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """ComfyUI's node types that packs translate: each its ``signature`` and ``native`` type."""
+        self._session.refresh()
+        return [
+            {"signature": asdict(entry.signature), "native": entry.native}
+            for entry in self._node_table().entries.values()
+            if not entry.is_built_in
+        ]
+
+    def _node_table(self) -> NodeTable:
+        """The table of ComfyUI's node types; made once for a registry, as that takes a while."""
+        registry = self._session.registry
+        if self._table is None or self._table[0] is not registry:
+            self._table = registry, node_table(registry.packs)
+        return self._table[1]
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""

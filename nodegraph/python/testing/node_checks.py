@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.core.digests import Undigestable, digest_value
 from nodegraph.core.events import Event
-from nodegraph.core.ports import BLOCKED
+from nodegraph.core.ports import BLOCKED, Blocked
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.summary import summarize
 from nodegraph.core.types import TypeExpr
@@ -237,7 +237,7 @@ class _TrialCheck:
         for name in self._trial.nodes:
             for port in self._spec.outputs:
                 value = result.outputs.get(f"{name}.{port.name}", BLOCKED)
-                if value is not BLOCKED:
+                if type(value) is not Blocked:
                     yield port.name, value
 
     def _digest(self, value: Any) -> str | None:
@@ -345,7 +345,7 @@ def _inner(expr: TypeExpr) -> TypeExpr:
 
 def _fault(value: Any, expr: TypeExpr, classes: Mapping[str, type]) -> tuple[str, str, str] | None:
     """Return the given value, the expected value and how to fix it."""
-    if value is BLOCKED:
+    if type(value) is Blocked:
         return None
     kind = classes.get(expr.name)
     if kind is not None and not isinstance(value, kind):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nodegraph import Context, node
+from nodegraph import Blocked, Context, NodeOutput, node
+from nodegraph.core.events import Event
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.worker.job import MOST_WARNINGS, Assignment, Jobs
 from nodegraph.session.session import Session
@@ -91,3 +92,42 @@ def test_of_very_many_warnings_the_first_are_told_and_how_many_more_there_are(
         found = outputs(session, 40, nodes=4)["warnings"]
     assert len(found) == MOST_WARNINGS + 1
     assert found[-1] == {"node": None, "message": f"{160 - MOST_WARNINGS} more warnings"}
+
+
+@node
+def Present(value: int) -> int:
+    """Shows a number and a path."""
+    return NodeOutput(value, ui={"text": [f"{value} in {Path.home()}"], "value": value})
+
+
+@node
+def Refuse(value: int) -> int:
+    """Has no value."""
+    return Blocked("nothing to see")
+
+
+def test_what_nodes_show_and_why_sinks_did_not_run_stand_in_its_outputs(tmp_path: Path) -> None:
+    nodes = {
+        "present": {"type": "Present", "inputs": {"value": 3}},
+        "refuse": {"type": "Refuse", "inputs": {"value": {"from": "present"}}},
+        "kept": {"type": "Show", "inputs": {"value": {"from": "present"}}},
+        "left": {"type": "Show", "inputs": {"value": {"from": "refuse"}}},
+    }
+    text = json.dumps({"format": "nodegraph/1", "nodes": nodes})
+    home = Settings(home=tmp_path / "home", device="cpu")
+    with Session(home, nodes=[Show, Present, Refuse]) as session:
+        for kind in ("node.finished", "nodes.cached"):
+            events: list[Event] = []
+            assignment = Assignment(RunJob("job", 1, text))
+            found = asyncio.run(Jobs(session).run(assignment, events.append)).outputs
+            assert found is not None
+            assert found["ui"]["present"]["value"] == 3
+            assert found["warnings"] == [{"node": "left", "message": "did not run: nothing to see"}]
+            (event,) = [each for each in events if "ui" in each.data]
+            assert event.kind == kind
+            shown = event.data["ui"]
+            assert found["ui"] == (shown if kind == "nodes.cached" else {"present": shown})
+            (skipped,) = [
+                each for each in events if each.kind == "node.skipped" and each.node == "left"
+            ]
+            assert skipped.data["message"] == "nothing to see"
