@@ -52,6 +52,8 @@ def state_part(job: JobSummary) -> StyledText:
     notes: list[str] = [job.state]
     if job.held:
         notes.append("held")
+    if job.not_before is not None:
+        notes.append(f"not before {format_time(job.not_before)}")
     if job.wanted:
         notes.append(_REQUESTED.get(job.wanted, job.wanted))
     text = ", ".join(notes)

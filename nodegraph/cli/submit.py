@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -58,7 +59,15 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
 if TYPE_CHECKING:
-    from nodegraph.client import Client, Job, JobFields, JobGroup, JobSummary, NodeTypes
+    from nodegraph.client import (
+        Client,
+        Job,
+        JobFields,
+        JobGroup,
+        JobSummary,
+        NodeTypes,
+        WebhookFields,
+    )
 
 _HELP = {"-h", "--help"}
 _SAVED = "--saved"
@@ -287,6 +296,32 @@ DeadlineOption = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Cancel the job if it runs longer than this."),
 ]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Start the job no sooner: 02:00 is the next time of this hour here, 2026-12-01T02:00 "
+        "a local time.",
+    ),
+]
+InOption = Annotated[
+    str | None, typer.Option("--in", metavar="PERIOD", help="Start the job after 90m, 2h or 1d.")
+]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Send events of the job there; none: not even to the webhook of the token.",
+    ),
+]
+WebhookEventsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="EVENT",
+        help="Event for --webhook, such as job.started; may be repeated  [default: those that end "
+        "the job]",
+    ),
+]
 KeyOption = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Submitting again with the same key returns the same job."),
@@ -319,6 +354,10 @@ def submit(
     priority: PriorityOption = 0,
     hold: HoldOption = False,
     deadline: DeadlineOption = None,
+    at: AtOption = None,
+    in_: InOption = None,
+    webhook: WebhookOption = None,
+    webhook_event: WebhookEventsOption = None,
     key: KeyOption = None,
     watch: WatchOption = False,
     out: BringOption = None,
@@ -335,6 +374,10 @@ def submit(
     """
     check_outputs(json=json, events=events)
     about = _about(name, tag, priority, hold, deadline)
+    if at is not None or in_ is not None:
+        about["not_before"] = _start_time(at, in_)
+    if webhook is not None or webhook_event:
+        about["webhook"] = _webhook(webhook, webhook_event)
     with open_client(server) as client:
         remote = get_remote(client, workflow, more, is_saved=saved)
         texts = parameter_texts(remote.opened.workflow, more.values)
@@ -398,6 +441,24 @@ def _about(
     if deadline is not None:
         about["options"] = {"deadline": deadline}
     return about
+
+
+def _start_time(at: str | None, in_: str | None) -> float:
+    """Unix time before which a job does not start."""
+    from nodegraph.jobs.queue.schedules import parse_clock_time, parse_period
+
+    if at is not None and in_ is not None:
+        raise InvalidValue("--at and --in cannot be combined", expected="one of them")
+    return time() + parse_period(in_) if in_ is not None else parse_clock_time(at or "", time())
+
+
+def _webhook(url: str | None, events: list[str] | None) -> WebhookFields | Literal["none"]:
+    """Where events of a job are sent."""
+    if url is None or (events and url == "none"):
+        raise InvalidValue("--webhook-event needs an address", expected="--webhook URL")
+    if url == "none":
+        return "none"
+    return {"url": url, "events": events} if events else {"url": url}
 
 
 def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:

@@ -46,6 +46,46 @@ def rotate(
     return 0
 
 
+def webhook(
+    common: CommonOptions,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")],
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="Address of the receiver; none to unset it.")
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Set the webhook of a token's jobs.
+
+    The server sends it events of each job of the token, unless the job names another webhook, or
+    none. Without URL, it shows the webhook.
+    """
+    tokens = token_file(common)
+    if url is None:
+        records = [token for token in tokens.read() if token.name == name]
+        if not records:
+            raise InvalidValue("there is no token of that name", given=name)
+    else:
+        if url != "none":
+            _check_address(url)
+        records = tokens.set_webhook(name, None if url == "none" else url)
+    if json:
+        print_json({"tokens": [token_document(token) for token in records]})
+    else:
+        echo(records[-1].webhook or "No webhook.")
+    return 0
+
+
+def _check_address(url: str) -> None:
+    """See that an address can be that of a webhook.
+
+    Raises:
+        InvalidValue: It can't.
+    """
+    from nodegraph.jobs.queue.webhooks import host_of
+
+    host_of(url)
+
+
 def revoke(
     common: CommonOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the token.")],
@@ -105,6 +145,7 @@ def token_document(token: TokenRecord) -> dict[str, Any]:
         "scopes": sorted(token.scopes),
         "created": token.created,
         "expires": token.expires,
+        "webhook": token.webhook,
     }
 
 
@@ -150,6 +191,10 @@ def add(
             "--from", metavar="FILE", help="Use the token in this file instead of creating one."
         ),
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send events of its jobs there, unless a job says else."),
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Make a token.
@@ -168,11 +213,13 @@ def add(
                 "there is no such scope", given=scope_name, hint=did_you_mean(scope_name, SCOPES)
             )
     scopes = [each for each in SCOPES if each in (scope or ["run"])]
+    if webhook is not None:
+        _check_address(webhook)
     if source is not None:
-        return _add_token(common, name, scopes, source, days, json)
+        return _add_token(common, name, scopes, source, days, webhook, json)
     lasting = None if days is None else days * DAY
     tokens = token_file(common)
-    print_new(tokens.add(name, scopes, lifetime=lasting), json)
+    print_new(tokens.add(name, scopes, lifetime=lasting, webhook=webhook), json)
     _warn_of_no_admin(tokens)
     return 0
 
@@ -194,6 +241,7 @@ def _add_token(
     scopes: Sequence[Scope],
     source: str,
     days: float | None,
+    webhook: str | None,
     json: bool,
 ) -> int:
     if days is not None:
@@ -205,7 +253,7 @@ def _add_token(
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     tokens = token_file(common)
-    token = tokens.put(name, scopes, text)
+    token = tokens.put(name, scopes, text, webhook)
     if json:
         print_json(token_document(token))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,10 +19,8 @@ from nodegraph.cli.output import (
     pluralize,
 )
 from nodegraph.core.hints import Seed
-from nodegraph.core.links import is_link, read_literal
-from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.rows import MOST_PROBLEMS, MOST_ROWS, Row, check_columns, row_problems
-from nodegraph.core.subgraphs import node_spec
+from nodegraph.core.subgraphs import with_changed_seeds
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed
 
@@ -96,7 +94,7 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
     Raises:
         InvalidValue: It has no seed to set.
     """
-    if not any(True for _ in _find_seeds(workflow, catalog)):
+    if not with_changed_seeds(workflow, catalog, lambda seed: seed)[1]:
         raise InvalidValue(
             "--seeds: no node of the workflow has a seed to set",
             hint="Linked seeds come from another node.",
@@ -105,54 +103,7 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
 
 
 def _variation(workflow: Workflow, catalog: Catalog, change: Callable[[int], int]) -> Variation:
-    # Only what holds inputs is copied: the rest is shared by all variations.
-    varied = replace(workflow, nodes=_copied(workflow.nodes), subgraphs=_blocks(workflow))
-    seeds = {}
-    for name, node, port, seed in _find_seeds(varied, catalog):
-        node.inputs[port] = seeds[f"{name}.{port}"] = change(seed)
-    return Variation(varied, seeds)
-
-
-def _copied(nodes: dict[str, NodeEntry]) -> dict[str, NodeEntry]:
-    return {name: replace(node) for name, node in nodes.items()}
-
-
-def _blocks(workflow: Workflow) -> dict[str, Subgraph]:
-    return {
-        name: replace(block, nodes=_copied(block.nodes))
-        for name, block in workflow.subgraphs.items()
-    }
-
-
-def _find_seeds(workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, NodeEntry, str, int]]:
-    """Seeds that are literals or defaults: name and entry of the node, the input, the seed.
-
-    Those inside of subgraphs are among them; they are called ``subgraph/node.input``.
-    """
-    for name, node in workflow.nodes.items():
-        for port, seed in _seeds(node, workflow, catalog):
-            yield name, node, port, seed
-    for block_name, block in workflow.subgraphs.items():
-        fed = {target for outer in block.inputs.values() for target in outer.to}
-        for name, node in block.nodes.items():
-            for port, seed in _seeds(node, workflow, catalog):
-                if f"{name}.{port}" not in fed:
-                    yield f"{block_name}/{name}", node, port, seed
-
-
-def _seeds(node: NodeEntry, workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, int]]:
-    spec = node_spec(node, workflow, catalog)
-    for port in spec.inputs if spec else ():
-        if port.widget != "seed":
-            continue
-        value = _written(node, port.name, port.default)
-        if isinstance(value, int):
-            yield port.name, value
-
-
-def _written(node: NodeEntry, port: str, default: Any) -> Any:
-    written = node.inputs.get(port, default)
-    return None if is_link(written) else read_literal(written)
+    return Variation(*with_changed_seeds(workflow, catalog, change))
 
 
 Prepared = TypeVar("Prepared")

@@ -37,7 +37,9 @@ from nodegraph.client.request_fields import (
     RetentionChange,
     RunOptions,
     Saved,
+    ScheduleFields,
     SettingsChange,
+    WebhookFields,
     WishFields,
 )
 from nodegraph.client.requests import NEVER, Retries
@@ -49,6 +51,7 @@ from nodegraph.client.shapes import (
     Board,
     CarriedTexts,
     Checked,
+    Delivery,
     Difference,
     DownloadFile,
     DownloadOffer,
@@ -76,6 +79,7 @@ from nodegraph.client.shapes import (
     Refreshed,
     SavedItem,
     SavedVersion,
+    Schedule,
     Source,
     SourceLink,
     StarterModel,
@@ -87,7 +91,9 @@ from nodegraph.client.shapes import (
     UntranslatedNode,
     Upload,
     VerifiedFile,
+    WebhookTest,
 )
+from nodegraph.client.webhooks import InvalidSignature, verify_webhook
 
 if TYPE_CHECKING:
     from nodegraph.client.asynchronous.client import AsyncClient
@@ -107,6 +113,7 @@ __all__ = [
     "Client",
     "Conflict",
     "ConnectionLost",
+    "Delivery",
     "Difference",
     "DownloadChoice",
     "DownloadFile",
@@ -117,6 +124,7 @@ __all__ = [
     "Forbidden",
     "GridFields",
     "InputFile",
+    "InvalidSignature",
     "Job",
     "JobFailed",
     "JobFields",
@@ -152,6 +160,8 @@ __all__ = [
     "Saved",
     "SavedItem",
     "SavedVersion",
+    "Schedule",
+    "ScheduleFields",
     "ServerError",
     "SettingsChange",
     "Source",
@@ -169,8 +179,11 @@ __all__ = [
     "UntranslatedNode",
     "Upload",
     "VerifiedFile",
+    "WebhookFields",
+    "WebhookTest",
     "WishFields",
     "WrongDigest",
+    "verify_webhook",
 ]
 
 

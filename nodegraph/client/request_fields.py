@@ -73,6 +73,20 @@ class RunOptions(TypedDict, total=False):
     stall_seconds: float | Mapping[str, float]
 
 
+class WebhookFields(TypedDict, total=False):
+    """Where events of a job are sent.
+
+    Attributes:
+        url: Address of the receiver.
+        events: Kinds of events; by default those that end the job.
+        secret: Secret that signs the deliveries of this job; by default that of the client.
+    """
+
+    url: str
+    events: Sequence[str]
+    secret: str
+
+
 class JobFields(WishFields, total=False):
     """Fields of a new job.
 
@@ -83,6 +97,9 @@ class JobFields(WishFields, total=False):
         held: Hold the job until it is released.
         options: Options of the run.
         plan: Plan the job first, and store the plan with it. This takes longer.
+        not_before: Time before which the job does not start: Unix time, or ISO 8601.
+        webhook: Where the job's events are sent; ``none`` for nowhere. By default the webhook of
+            the token.
     """
 
     name: str
@@ -91,6 +108,31 @@ class JobFields(WishFields, total=False):
     held: bool
     options: RunOptions
     plan: bool
+    not_before: float | str | None
+    webhook: WebhookFields | Literal["none"] | None
+
+
+class ScheduleFields(TypedDict, total=False):
+    """Fields of a new schedule.
+
+    Attributes:
+        name: Display name of the schedule and of its jobs.
+        zone: Time zone of days and hours, such as ``Europe/Berlin``; that of the server if not
+            given.
+        seeds: Seeds of each job: ``random`` ones if not given, those of the last job plus one, or
+            the same.
+        missed: If its time passed while no server ran: one job at the next start if not given, or
+            none (``skip``).
+        until: Time after which it fires no more: Unix time, or ISO 8601.
+        count: Number of jobs after which it ends.
+    """
+
+    name: str
+    zone: str
+    seeds: Literal["random", "increment", "same"]
+    missed: Literal["once", "skip"]
+    until: float | str | None
+    count: int | None
 
 
 class DownloadChoice(TypedDict, total=False):

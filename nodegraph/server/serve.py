@@ -26,7 +26,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.events.sockets.protocol import websocket_protocol
-from nodegraph.server.http.app import create_app
+from nodegraph.server.http.app import background_tasks, create_app
 from nodegraph.server.http.limits.connections import SPARE, ConnectionLimiter, http_protocol
 from nodegraph.server.operations.logs import redact_foreign_loggers
 from nodegraph.server.services import Services
@@ -104,14 +104,18 @@ class _ServerRun:
                     raise
                 return
             try:
-                serving = asyncio.create_task(self._server.serve([self._listening]))
-                while not self._server.started and not serving.done():
-                    await asyncio.sleep(0.01)
-                if not serving.done():
-                    self._ready()
-                await serving
+                async with background_tasks(self._services):
+                    await self._serve()
             finally:
                 await self._services.close()
+
+    async def _serve(self) -> None:
+        serving = asyncio.create_task(self._server.serve([self._listening]))
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if not serving.done():
+            self._ready()
+        await serving
 
     def _stop(self) -> None:
         self._signals += 1

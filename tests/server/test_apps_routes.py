@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
 from io import BytesIO
+from mimetypes import guess_type
 from typing import Any
 
 import httpx
@@ -72,7 +73,10 @@ def worker(
             if error is not None:
                 queue.fail(job.id, job.attempt, error).result()
                 continue
-            listed = [written(server.services.outputs / name, data) for name, data in files]
+            listed = [
+                written(server.services.outputs / name, data, guess_type(name)[0] or "image/png")
+                for name, data in files
+            ]
             queue.finish(job.id, job.attempt, {"files": listed}).result()
 
     thread = threading.Thread(target=work)

@@ -24,6 +24,7 @@ from nodegraph.cli.serve import reachable
 from nodegraph.jobs.queue import QueueReader
 from nodegraph.server.access.tokens import TokenFile
 from tests.server.hosting import PATIENCE, Process, eventually, sent, status, workflow
+from tests.server.test_webhooks import receiving
 
 pytestmark = pytest.mark.slow
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -401,3 +402,32 @@ def test_nothing_is_left_when_the_server_is_killed(serving: Process) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in children):
         assert time.monotonic() < end, "a worker lives on"
         time.sleep(0.05)
+
+
+def test_old_jobs_are_deleted_while_it_runs(home: Path) -> None:
+    (home / "config.toml").write_text("[server.retention]\nseconds = 0.01\nevery = 0.1\n")
+    with Process(home, "--workers", "0") as serving:
+        serving.ready()
+        job = asked(serving, "/jobs", json={"workflow": workflow()}).json()["id"]
+        asked(serving, f"/jobs/{job}/cancel", json={})
+        eventually(lambda: asked(serving, f"/jobs/{job}").status_code == 404)
+
+
+def test_a_webhook_is_sent_although_the_server_was_killed(home: Path) -> None:
+    (home / "config.toml").write_text('[server]\nwebhook_hosts = ["127.0.0.1"]\n')
+    with receiving() as receiver:
+        receiver.answers.append((503, {}))
+        webhook = {"url": receiver.url, "events": ["job.queued"]}
+        with Process(home, "--workers", "0") as serving:
+            serving.ready()
+            asked(serving, "/jobs", json={"workflow": workflow(), "webhook": webhook})
+            eventually(lambda: asked(serving, "/webhooks").json()["items"][0]["status"] == 503)
+            serving.stop(signal.SIGKILL)
+        with Process(home, "--workers", "0") as again:
+            again.ready()
+            # Once the pause after the first attempt is over.
+            eventually(lambda: len(receiver.requests) == 2)
+            eventually(lambda: asked(again, "/webhooks").json()["items"][0]["state"] == "delivered")
+        ids = {headers["webhook-id"] for _, headers, _ in receiver.requests}
+        assert len(ids) == 1
+        assert {json.loads(body)["type"] for _, _, body in receiver.requests} == {"job.queued"}

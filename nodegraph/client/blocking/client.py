@@ -1,11 +1,12 @@
 # Made from ../asynchronous/client.py by docs/generate_blocking_client.py: don't edit.
-"""Client and its parts for the server, queue, settings, workflows, apps and library."""
+"""Client and its parts for the server, queue, schedules, webhooks, workflows and apps."""
 
 from __future__ import annotations
 
 import secrets
 import ssl
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.client.answers import (
@@ -15,23 +16,24 @@ from nodegraph.client.answers import (
     page,
     parse_answer,
     picture,
-    raw,
     read_node_type,
     read_node_types,
 )
 from nodegraph.client.blocking.jobs import FileMethods, JobMethods
-from nodegraph.client.blocking.models import ModelDownloads, ModelMethods
+from nodegraph.client.blocking.models import (
+    Library,
+    ModelDownloads,
+    ModelMethods,
+)
 from nodegraph.client.blocking.transport import ClientPart, Transport
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.request_fields import (
-    AnyResults,
     AnyWorkflow,
     AsDocument,
-    GridFields,
-    LibraryChange,
+    JobFields,
+    ScheduleFields,
     SettingsChange,
     WishFields,
-    digests_of,
     workflow_document,
 )
 from nodegraph.client.request_fields import request_body as wished
@@ -48,157 +50,31 @@ from nodegraph.client.shapes import (
     App,
     AppItem,
     AppRun,
-    Board,
     Checked,
-    OutputFile,
+    Delivery,
+    JobSummary,
     Plan,
     QueueState,
     Refreshed,
     SavedItem,
     SavedVersion,
+    Schedule,
+    SecretInfo,
+    SecretList,
     Source,
     System,
-    TagCount,
     Template,
     Translated,
-    Upload,
+    WebhookTest,
 )
+from nodegraph.client.shapes.jobs import id_of
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_LIBRARY, _BOARDS, _TRASH = "/library", "/library/boards", "/library/trash"
-_AT_ONCE = 1_000
-
-
-class Library(ClientPart):
-    """What people note about results. Results are given as output files or by their digests.
-
-    Lists of files have it, too: see `artifacts` and `Artifact`.
-    """
-
-    def change(self, results: AnyResults, **change: Unpack[LibraryChange]) -> int:
-        """Change what is noted about results. Up to 1,000 are changed together, or not at all.
-
-        Args:
-            change: See `LibraryChange`. Omitted fields stay unchanged.
-        Returns:
-            Number of results that differ now.
-        Raises:
-            NotFound: There is no such result, or no such board.
-        """
-        return self._post("PATCH", _LIBRARY, "changed", results, dict(change))
-
-    def trash(self, results: AnyResults) -> int:
-        """Put results into the trash, where they stay for 30 days unless the server says otherwise.
-
-        Returns:
-            Number of results that were not there.
-        """
-        return self._post("POST", _TRASH, "trashed", results, {})
-
-    def restore(self, results: AnyResults) -> int:
-        """Take results out of the trash, with all that was noted.
-
-        Returns:
-            Number of results that were there.
-        """
-        return self._post("POST", f"{_LIBRARY}/restore", "restored", results, {})
-
-    def empty_trash(self) -> int:
-        """Delete all results in the trash for good, with their files. Return their number."""
-        request = Request("DELETE", _TRASH, extra_seconds=PLAN_SECONDS, is_repeatable=False)
-        return count("deleted", self._channel.send(request))
-
-    def _post(
-        self, method: str, path: str, name: str, results: AnyResults, fields: dict[str, object]
-    ) -> int:
-        digests, changed = digests_of(results), 0
-        for start in range(0, len(digests), _AT_ONCE):
-            body = {"digests": digests[start : start + _AT_ONCE], **fields}
-            # Sent again, it would say that nothing changed.
-            request = json_request(method, path, body, seconds=PLAN_SECONDS, is_repeatable=False)
-            changed += count(name, self._channel.send(request))
-        return changed
-
-    def tags(self) -> tuple[TagCount, ...]:
-        """Return all tags in alphabetical order, each with the number of its results."""
-        return page(TagCount, self._channel.send(Request("GET", f"{_LIBRARY}/tags"))).items
-
-    def boards(self) -> tuple[Board, ...]:
-        """Return all boards in alphabetical order."""
-        return page(Board, self._channel.send(Request("GET", _BOARDS))).items
-
-    def add_board(self, name: str) -> Board:
-        """Make an empty board.
-
-        Raises:
-            Conflict: There is a board of this name.
-        """
-        request = json_request("POST", _BOARDS, {"name": name}, is_repeatable=False)
-        return parse_answer(Board, self._channel.send(request))
-
-    def rename_board(self, board: Board | str, name: str) -> Board:
-        """Give a board another name.
-
-        Args:
-            board: The board, or its id.
-        """
-        request = json_request("PATCH", _BOARDS + url_path(_id(board)), {"name": name})
-        return parse_answer(Board, self._channel.send(request))
-
-    def delete_board(self, board: Board | str) -> None:
-        """Delete a board. The results on it stay.
-
-        Args:
-            board: The board, or its id.
-        """
-        path = _BOARDS + url_path(_id(board))
-        self._channel.send(Request("DELETE", path, already_done_status=404))
-
-    def grid(
-        self, rows: Sequence[Sequence[OutputFile | str | None]], **fields: Unpack[GridFields]
-    ) -> bytes:
-        """Return the bytes of one labeled image of several results.
-
-        Args:
-            rows: Output files or digests, row by row; None for an empty cell.
-            fields: See `GridFields`.
-        """
-        cells = [[None if each is None else _digest(each) for each in row] for row in rows]
-        body = {"rows": cells, **fields}
-        request = json_request("POST", "/artifacts/grid", body, seconds=PLAN_SECONDS)
-        return raw(self._channel.send(request), "image/")
-
-    def frame(
-        self, video: OutputFile | str, *, time: float | None = None, index: int | None = None
-    ) -> Upload:
-        """Copy a frame of a video to the uploads, for inputs of workflows.
-
-        Args:
-            video: The output file, or its digest.
-            time: Seconds from the beginning.
-            index: Number of the frame, from 0, instead of a time.
-        Raises:
-            NotFound: There is no such file.
-            InvalidFile: It is no video, or has no such frame.
-        """
-        body = {"time": time} if index is None else {"index": index}
-        path = f"/artifacts{url_path(_digest(video), 'frame')}"
-        request = json_request("POST", path, body, seconds=PLAN_SECONDS)
-        return parse_answer(Upload, self._channel.send(request))
-
-
-def _digest(file: OutputFile | str) -> str:
-    return file if isinstance(file, str) else file.digest
-
-
-def _id(board: Board | str) -> str:
-    return board if isinstance(board, str) else board.id
-
-
 _WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
+_SCHEDULES, _WEBHOOKS = "/schedules", "/webhooks"
 
 
 class Workflows(ClientPart):
@@ -314,6 +190,8 @@ class Apps(ClientPart):
         *,
         wait: int = 0,
         key: str | None = None,
+        webhook: str | None = None,
+        not_before: str | None = None,
     ) -> AppRun:
         """Run an app.
 
@@ -323,6 +201,9 @@ class Apps(ClientPart):
                 be awaited as a job.
             key: Idempotency key: a second run with the same key returns the same job. By default
                 a new key.
+            webhook: Address that is sent the end of the job, or ``none``. By default the webhook of
+                the token.
+            not_before: Time before which the job does not start, as ISO 8601.
         Raises:
             JobFailed: The run failed during the wait.
         """
@@ -334,10 +215,11 @@ class Apps(ClientPart):
         request = json_request(
             "POST", _APPS + url_path(name), dict(values or {}), headers=headers, seconds=float(wait)
         )
+        request = replace(request, query=query(webhook=webhook, not_before=not_before))
         return parse_answer(AppRun, self._channel.send(request))
 
 
-_QUEUE, _SETTINGS = "/queue", "/settings"
+_QUEUE, _SETTINGS, _SECRETS = "/queue", "/settings", "/secrets"
 
 
 class ServerMethods(ClientPart):
@@ -462,6 +344,151 @@ class Settings(ClientPart):
         return mapping(self._channel.send(json_request("PATCH", _SETTINGS, change)))
 
 
+class Schedules(ClientPart):
+    """Requests that become jobs at times. Schedules may be given by their ids."""
+
+    def add(
+        self,
+        rule: str,
+        workflow: AnyWorkflow,
+        *,
+        job: JobFields | None = None,
+        **options: Unpack[ScheduleFields],
+    ) -> Schedule:
+        """Add a schedule.
+
+        Args:
+            rule: ``every 90m``, ``daily 02:00``, ``weekdays 08:30``, ``mon,thu 18:00``, or
+                ``endless``: the next job starts when the last has ended.
+            workflow: See `submit`.
+            job: Fields of its jobs.
+            options: See `ScheduleFields`.
+        Raises:
+            InvalidWorkflow: The workflow cannot run; lists all its problems.
+            InvalidValue: The rule is none.
+        """
+        body = {"rule": rule, "job": wished(workflow, job or {}), **options}
+        # Sent again, it would be a second schedule.
+        request = json_request("POST", _SCHEDULES, body, is_repeatable=False)
+        return parse_answer(Schedule, self._channel.send(request))
+
+    def list(self) -> tuple[Schedule, ...]:
+        """Return the schedules, the oldest first."""
+        return page(Schedule, self._channel.send(Request("GET", _SCHEDULES))).items
+
+    def get(self, schedule: Schedule | str) -> Schedule:
+        """Return a schedule.
+
+        Raises:
+            NotFound: There is no schedule of this id.
+        """
+        request = Request("GET", _SCHEDULES + url_path(_id_of(schedule)))
+        return parse_answer(Schedule, self._channel.send(request))
+
+    def pause(self, schedule: Schedule | str) -> Schedule:
+        """Have a schedule submit no more jobs until it is resumed."""
+        request = Request("POST", _SCHEDULES + url_path(_id_of(schedule), "pause"))
+        return parse_answer(Schedule, self._channel.send(request))
+
+    def resume(self, schedule: Schedule | str) -> Schedule:
+        """Have a paused schedule fire again, from its next time on."""
+        request = Request("POST", _SCHEDULES + url_path(_id_of(schedule), "resume"))
+        return parse_answer(Schedule, self._channel.send(request))
+
+    def run(self, schedule: Schedule | str) -> JobSummary:
+        """Submit the next job of a schedule now, also of one that is paused."""
+        path = _SCHEDULES + url_path(_id_of(schedule), "run")
+        request = Request("POST", path, is_repeatable=False)
+        return parse_answer(JobSummary, self._channel.send(request))
+
+    def remove(self, schedule: Schedule | str) -> None:
+        """Remove a schedule. Its jobs stay."""
+        path = _SCHEDULES + url_path(_id_of(schedule))
+        self._channel.send(Request("DELETE", path, already_done_status=404))
+
+
+class Webhooks(ClientPart):
+    """Deliveries of jobs' events to webhooks. Deliveries may be given by their ids."""
+
+    def list(
+        self,
+        *,
+        state: str | None = None,
+        job: JobSummary | str | None = None,
+        most: int | None = None,
+    ) -> Generator[Delivery, None, None]:
+        """Iterate over deliveries, the newest first. Pages are requested as needed.
+
+        Args:
+            state: Only those that are ``pending``, ``delivered`` or ``failed``.
+            job: Only those of this job.
+            most: Largest number of deliveries.
+        """
+        which = query(state=state, job=None if job is None else id_of(job))
+        return self._channel.items(Delivery, _WEBHOOKS, which, most)
+
+    def get(self, delivery: Delivery | str) -> Delivery:
+        """Return what became of a delivery.
+
+        Raises:
+            NotFound: There is no delivery of this id.
+        """
+        request = Request("GET", _WEBHOOKS + url_path(_id_of(delivery)))
+        return parse_answer(Delivery, self._channel.send(request))
+
+    def replay(self, delivery: Delivery | str) -> Delivery:
+        """Deliver once more, from now on, under the same id."""
+        request = Request("POST", _WEBHOOKS + url_path(_id_of(delivery), "replay"))
+        return parse_answer(Delivery, self._channel.send(request))
+
+    def test(self, url: str | None = None) -> WebhookTest:
+        """Send an event of the kind ``webhook.test`` now, and return how it went.
+
+        Args:
+            url: Address of the receiver; the webhook of the token if not given.
+        """
+        request = json_request("POST", f"{_WEBHOOKS}/test", {"url": url}, seconds=PLAN_SECONDS)
+        return parse_answer(WebhookTest, self._channel.send(request))
+
+    def new_secret(self, *, hours: float = 24.0) -> str:
+        """Make a new secret for the deliveries of your jobs, and return it, this once.
+
+        Args:
+            hours: Hours for which the former secret signs deliveries as well.
+        """
+        body = {"hours": hours}
+        # Sent again, it would replace the one that was just made.
+        request = json_request("POST", f"{_WEBHOOKS}/secret", body, is_repeatable=False)
+        return str(mapping(self._channel.send(request)).get("secret", ""))
+
+
+def _id_of(item: Schedule | Delivery | str) -> str:
+    return item if isinstance(item, str) else item.id
+
+
+class Secrets(ClientPart):
+    """Keys of hosted services that nodes use by name. Values are never returned."""
+
+    def list(self) -> tuple[SecretInfo, ...]:
+        """Return the names and hosts of the secrets."""
+        answer = self._channel.send(Request("GET", _SECRETS))
+        return parse_answer(SecretList, answer).secrets
+
+    def set(self, name: str, value: str, hosts: Sequence[str]) -> SecretInfo:
+        """Store or replace a secret. It needs an admin token.
+
+        Args:
+            hosts: Hosts that it may be sent to, such as ``api.openai.com``.
+        """
+        body = {"value": value, "hosts": [*hosts]}
+        request = json_request("PUT", f"{_SECRETS}{url_path(name)}", body)
+        return parse_answer(SecretInfo, self._channel.send(request))
+
+    def remove(self, name: str) -> None:
+        """Remove a secret. It needs an admin token."""
+        self._channel.send(Request("DELETE", f"{_SECRETS}{url_path(name)}"))
+
+
 class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
     """A client of one server, safe to use from several threads. Close it, or use it with `with`.
 
@@ -485,8 +512,11 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         apps: Saved workflows that are run by their names.
         queue: Job queue.
         settings: Settings of the server.
+        secrets: Keys of hosted services.
         model_downloads: Models of other sites, and their downloads to the server.
         library: Stars, tags, notes and boards of results, and the trash.
+        schedules: Requests that become jobs at times.
+        webhooks: Deliveries of jobs' events.
     """
 
     def __init__(
@@ -507,8 +537,11 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         self.apps = Apps(channel)
         self.queue = Queue(channel)
         self.settings = Settings(channel)
+        self.secrets = Secrets(channel)
         self.model_downloads = ModelDownloads(channel)
         self.library = Library(channel)
+        self.schedules = Schedules(channel)
+        self.webhooks = Webhooks(channel)
 
     def __enter__(self) -> Client:
         return self

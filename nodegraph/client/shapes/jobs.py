@@ -258,6 +258,7 @@ class Outputs:
         run: Id of its record in the server's store, for `nodegraph runs`.
         warnings: Warnings of nodes about their results, those of cached results included. Only the
             first ones are kept if there are very many.
+        ui: JSON objects that nodes returned to be shown, by node, those of cached results included.
     """
 
     __pydantic_config__ = described("JobOutputs", is_open=True, is_whole=False)
@@ -270,6 +271,9 @@ class Outputs:
     seconds: Annotated[float, example(2.7)] = 0.0
     run: str = ""
     warnings: tuple[NodeWarning, ...] = ()
+    ui: Annotated[Mapping[str, Any], example({"show": {"text": ["a red apple"]}})] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,7 @@ class JobSummary:
         deaths: Number of times that its worker died.
         worker: Worker that runs it or ran it last.
         fault: Why it failed, if it did.
+        not_before: Unix time until which it waits; None if it waits for no time.
     """
 
     __pydantic_config__ = described("JobEntry", is_open=False)
@@ -333,6 +338,7 @@ class JobSummary:
     worker: Annotated[str | None, example("worker-1")]
     tags: Annotated[tuple[str, ...], example(["apples"])]
     fault: Fault | None = field(default=None, kw_only=True)
+    not_before: Annotated[float | None, example(1.76e9)] = field(default=None, kw_only=True)
     links: JobLinks = field(default=JobLinks(), kw_only=True)
 
     @property
@@ -398,6 +404,105 @@ class Job(JobSummary):
             word = "it was cancelled" if self.state == "cancelled" else "it failed"
             raise JobFailed(self.id, self.problems, word)
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of the delivery of an event to a webhook.
+
+    Attributes:
+        id: Id of the delivery, the same for all attempts.
+        job: Id of the job.
+        client: Client that owns the job.
+        event: Kind of the event.
+        url: Address of the receiver.
+        state: ``pending``, ``delivered`` or ``failed``.
+        created: Unix time of the event.
+        attempts: Number of attempts.
+        due: Unix time of the next attempt; None if there is none.
+        status: Status of the last answer; None without one.
+        error: Why the last attempt failed; None if it did not.
+        ended: Unix time at which it was delivered or given up.
+    """
+
+    __pydantic_config__ = described("DeliveryEntry", is_open=False)
+
+    id: Annotated[str, example(f"{JOB_ID}-57")]
+    job: Annotated[str, example(JOB_ID)]
+    client: Annotated[str, example("studio")]
+    event: Annotated[str, example("job.finished")]
+    url: Annotated[str, example("https://example.org/hooks")]
+    state: Annotated[str, one_of("pending", "delivered", "failed")]
+    created: Annotated[float, example(1.76e9)]
+    attempts: Annotated[int, example(1)]
+    due: float | None
+    status: Annotated[int | None, example(204)]
+    error: str | None
+    ended: Annotated[float | None, example(1.76e9)]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTest:
+    """How a test of a webhook went.
+
+    Attributes:
+        url: Address of the receiver.
+        delivered: Whether the receiver took it.
+        status: Status of the answer; None without one.
+        error: Why it failed; None if it did not.
+    """
+
+    __pydantic_config__ = described("WebhookTest", is_open=False)
+
+    url: Annotated[str, example("https://example.org/hooks")]
+    delivered: bool
+    status: Annotated[int | None, example(204)]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A request that becomes jobs at times, or one after the other until it is stopped.
+
+    Attributes:
+        client: Client that owns the schedule and its jobs.
+        name: Display name.
+        rule: When it fires, such as ``every 90m``, ``daily 02:00`` or ``endless``.
+        zone: Time zone of days and hours; empty for that of the server.
+        seeds: What happens to seeds with each job: ``random``, ``increment`` or ``same``.
+        missed: What happens if its time passed while no server ran: one job (``once``), or none
+            (``skip``).
+        until: Unix time after which it fires no more.
+        count: Number of jobs after which it ends; None for any number.
+        state: ``active``, ``paused`` or ``ended``.
+        created: Unix time.
+        due: Unix time of the next firing; None if it waits for its job to end, or fires no more.
+        fired: Number of jobs that it has submitted.
+        skipped: Number of times at which it submitted none.
+        job: Id of its last job.
+        tag: Tag of its jobs, to list them by.
+        error: Why the last time came to nothing; None if it did not.
+    """
+
+    __pydantic_config__ = described("ScheduleEntry", is_open=False)
+
+    id: Annotated[str, example("sch_01hzy3m7q8r9s0t1v2w3x4y5z6")]
+    client: Annotated[str, example("studio")]
+    name: Annotated[str, example("Apples by night")]
+    rule: Annotated[str, example("daily 02:00")]
+    zone: Annotated[str, example("Europe/Berlin")]
+    seeds: Annotated[str, one_of("random", "increment", "same")]
+    missed: Annotated[str, one_of("once", "skip")]
+    until: float | None
+    count: int | None
+    state: Annotated[str, one_of("active", "paused", "ended")]
+    created: Annotated[float, example(1.76e9)]
+    due: Annotated[float | None, example(1.76e9)]
+    fired: Annotated[int, example(3)]
+    skipped: Annotated[int, example(0)]
+    job: Annotated[str | None, example(JOB_ID)]
+    tag: Annotated[str, example("schedule:sch_01hzy3m7q8r9s0t1v2w3x4y5z6")]
+    error: str | None
 
 
 def id_of(job: JobSummary | str) -> str:

@@ -199,6 +199,38 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """A secret of the server, without its value.
+
+    Attributes:
+        name: Name that nodes use.
+        hosts: Hosts that it may be sent to.
+        source: ``file``, or ``environment`` for one from a variable.
+        changed: Unix time of its last change; null for one from a variable.
+    """
+
+    __pydantic_config__ = described("SecretInfo")
+
+    name: Annotated[str, example("openai")]
+    hosts: Annotated[tuple[str, ...], example(["api.openai.com"])]
+    source: Annotated[str, example("file")]
+    changed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretList:
+    """The secrets of the server, without their values.
+
+    Attributes:
+        secrets: Sorted by name.
+    """
+
+    __pydantic_config__ = described("SecretList")
+
+    secrets: tuple[SecretInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refreshed:
     """Result of a reload of the node packs.
 

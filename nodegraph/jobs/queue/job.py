@@ -182,24 +182,29 @@ def describe_state(state: State, *, held: bool, wanted: Interruption | None) -> 
     return state if wanted is None else f"{state}, to be {_PARTICIPLES[wanted]}"
 
 
+HELD, TIMED = 1, 2
+"""Values of the column `held`; 0 for a job that may be claimed."""
+
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none easily taken for another
 _PREFIX = "job_"
+SCHEDULE_PREFIX = "sch_"
 _LENGTH = 26
 _RANDOM_BITS = 80
 _LARGEST_TIME = (1 << 48) - 1
 
 
-def new_id(now: float) -> str:
+def new_id(now: float, prefix: str = _PREFIX) -> str:
     """A name that no other job has.
 
     Args:
         now: Unix time; what is before 1970 counts as 1970.
+        prefix: Of what else it is a name of.
     Returns:
-        "job_" and 26 letters and digits: 48 bits of milliseconds, then 80 random ones.
+        The prefix and 26 letters and digits: 48 bits of milliseconds, then 80 random ones.
     """
     milliseconds = min(max(int(now * 1000), 0), _LARGEST_TIME)
     number = milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-    return _PREFIX + "".join(_LETTERS[number >> 5 * at & 31] for at in reversed(range(_LENGTH)))
+    return prefix + "".join(_LETTERS[number >> 5 * at & 31] for at in reversed(range(_LENGTH)))
 
 
 def is_id(text: str) -> bool:
@@ -210,7 +215,7 @@ def is_id(text: str) -> bool:
 
 _COLUMNS = (
     *("number", "id", "client", "name", "state", "held", "wanted", "priority", "created"),
-    *("started", "finished", "attempt", "deaths", "worker", "tags"),
+    *("started", "finished", "attempt", "deaths", "worker", "tags", "not_before"),
 )
 _FAULT = ("$.code", "$.message", "$.node")
 _FAULTS = ", ".join(f"json_extract(error, '{path}')" for path in _FAULT)
@@ -259,6 +264,7 @@ class JobSummary:
         deaths: How often its worker died since it was last asked for.
         worker: That has it or had it last.
         fault: Why it failed, if it did.
+        not_before: Unix time until which it waits; None if it waits for no time.
     """
 
     number: int
@@ -277,6 +283,12 @@ class JobSummary:
     worker: str | None
     tags: tuple[str, ...]
     fault: Fault | None
+    not_before: float | None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it waits for its time, and for nothing else."""
+        return self.not_before is not None and self.state == "queued" and not self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +323,7 @@ class Job(JobSummary):
 def _fields(row: Sequence[Any]) -> dict[str, Any]:
     """The attributes of a summary."""
     attributes = dict(zip(_COLUMNS, row, strict=False))
-    attributes["held"] = bool(attributes["held"])
+    attributes["held"] = attributes["held"] == HELD
     attributes["tags"] = () if attributes["tags"] is None else tuple(json.loads(attributes["tags"]))
     code, message, node = row[len(_COLUMNS) : _SUMMED]
     attributes["fault"] = None if code is None else Fault(str(code), str(message or ""), node)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from nodegraph.jobs.queue.backend import Connection, placeholders
 from nodegraph.jobs.queue.job import (
-    Action,
+    HELD,
+    TIMED,
     Interruption,
     JobSummary,
     append_queue_event,
@@ -16,15 +17,14 @@ from nodegraph.jobs.queue.job import (
     setting,
     summary,
 )
-from nodegraph.jobs.queue.job_order import Limits
+from nodegraph.jobs.queue.job_order import Limits, put_last
 from nodegraph.jobs.queue.job_queries import JobFilter, condition
-from nodegraph.jobs.queue.positions import put_last
 from nodegraph.jobs.queue.submission import check_room
 from nodegraph.store.packing import pack
 
 _WAITING = "SELECT number FROM jobs WHERE state = 'queued' AND {which} ORDER BY number"
 _CANCEL = """
-UPDATE jobs SET state = 'cancelled', held = 0, finished = ?
+UPDATE jobs SET state = 'cancelled', held = 0, not_before = NULL, finished = ?
 WHERE state = 'queued' AND number IN ({numbers})
 """
 _CLEARED = pack({"data": {"reason": "cleared"}})
@@ -44,7 +44,8 @@ def cancel(connection: Connection, id: str, now: float) -> JobSummary:
     job = summary(connection, id)
     if job.state == "running":
         return _want(connection, job, "cancel", "job.cancelling", now)
-    apply_transition(connection, "cancel", id, {"held": 0, "finished": now})
+    columns = {"held": 0, "not_before": None, "finished": now}
+    apply_transition(connection, "cancel", id, columns)
     append_queue_event(connection, id, "job.cancelled", now)
     return summary(connection, id)
 
@@ -60,11 +61,17 @@ def hold(connection: Connection, id: str, now: float) -> JobSummary:
         if job.wanted == "cancel":
             raise refusal(connection, "hold", id, None)
         return _want(connection, job, "pause", "job.pausing", now)
-    return _hold(connection, job, "hold", True, now)
+    if job.held:
+        return job
+    apply_transition(connection, "hold", id, {"held": HELD})
+    append_queue_event(connection, id, "job.held", now)
+    return summary(connection, id)
 
 
 def unhold(connection: Connection, id: str, now: float) -> JobSummary:
     """Let a job go that was held; of a running one, take back what was asked.
+
+    One that was held before its time waits for it again. One that waits for its time waits no more.
 
     Raises:
         JobNotFound, WrongState: It has ended, or is being cancelled.
@@ -74,7 +81,13 @@ def unhold(connection: Connection, id: str, now: float) -> JobSummary:
         if job.wanted == "cancel":
             raise refusal(connection, "unhold", id, None)
         return _want(connection, job, None, "job.unheld", now)
-    return _hold(connection, job, "unhold", False, now)
+    if job.state == "queued" and not (job.held or job.is_timed):
+        return job
+    waits = job.held and job.not_before is not None and job.not_before > now
+    columns = {"held": TIMED} if waits else {"held": 0, "not_before": None}
+    apply_transition(connection, "unhold", id, columns)
+    append_queue_event(connection, id, "job.unheld", now)
+    return summary(connection, id)
 
 
 def _want(
@@ -84,16 +97,6 @@ def _want(
         return job
     apply_transition(connection, "interrupt", job.id, {"wanted": wanted})
     append_queue_event(connection, job.id, kind, now)
-    return summary(connection, job.id)
-
-
-def _hold(
-    connection: Connection, job: JobSummary, action: Action, is_held: bool, now: float
-) -> JobSummary:
-    if job.state == "queued" and job.held is is_held:
-        return job
-    apply_transition(connection, action, job.id, {"held": int(is_held)})
-    append_queue_event(connection, job.id, "job.held" if is_held else "job.unheld", now)
     return summary(connection, job.id)
 
 

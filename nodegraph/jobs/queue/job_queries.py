@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs.queue.backend import Connection
+from nodegraph.jobs.queue.backend import Connection, placeholders
 from nodegraph.jobs.queue.job import STATES, JobSummary, State, summaries
 
 Order = Literal["newest", "oldest"]
@@ -152,6 +152,15 @@ def condition(which: JobFilter) -> tuple[str, list[Any]]:
             parts.append(part)
             values.append(value)
     return " AND ".join(parts), values
+
+
+def count(connection: Connection, which: JobFilter) -> int:
+    """The number of jobs that match."""
+    text, values = condition(which)
+    states = list(dict.fromkeys(which.states)) or STATES
+    query = f"SELECT count(*) FROM jobs WHERE state IN ({placeholders(states)}) AND {text}"  # noqa: S608
+    (number,) = connection.execute(query, (*states, *values)).fetchone()
+    return int(number)
 
 
 def _cursor(number: int, which: JobFilter, order: Order) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import attempts as working
-from nodegraph.jobs.queue import events, positions, retention
+from nodegraph.jobs.queue import events, job_order, retention, schedules, webhooks
 from nodegraph.jobs.queue import events as outputs
 from nodegraph.jobs.queue import job_control as steering
 from nodegraph.jobs.queue import submission as submitting
@@ -26,6 +26,7 @@ from nodegraph.jobs.queue.job_order import ANY_JOB, JobCriteria, Limits
 from nodegraph.jobs.queue.job_queries import JobFilter
 from nodegraph.jobs.queue.reader import QueueLocation, QueueView, open_to_write
 from nodegraph.jobs.queue.retention import AT_ONCE, RetentionRules
+from nodegraph.jobs.queue.schedules import JobSchedule, NewSchedule, ScheduleState
 from nodegraph.jobs.queue.submission import (
     Submission,
     Submitted,
@@ -33,6 +34,7 @@ from nodegraph.jobs.queue.submission import (
     json_text,
     prepare_submission,
 )
+from nodegraph.jobs.queue.webhooks import ClaimedDelivery, Delivery
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
 
 T = TypeVar("T")
@@ -233,13 +235,13 @@ class JobQueue(QueueView):
             lambda connection: steering.prioritize(connection, id, priority, self._clock())
         )
 
-    def move(self, id: str, to: positions.QueueEnd) -> Future[None]:
+    def move(self, id: str, to: job_order.QueueEnd) -> Future[None]:
         """Put a waiting job before or behind all others of its client and priority.
 
         Raises:
             JobNotFound, WrongState: It doesn't wait.
         """
-        return self._put(lambda connection: positions.move(connection, id, to, self._clock()))
+        return self._put(lambda connection: job_order.move(connection, id, to, self._clock()))
 
     def move_before(self, id: str, other: str) -> Future[None]:
         """Put a waiting job right before another one of the same client and priority.
@@ -249,7 +251,7 @@ class JobQueue(QueueView):
             InvalidValue: They are of two clients or priorities.
         """
         return self._put(
-            lambda connection: positions.move_before(connection, id, other, self._clock())
+            lambda connection: job_order.move_before(connection, id, other, self._clock())
         )
 
     def clear(self, which: JobFilter | None = None) -> int:
@@ -367,6 +369,11 @@ class JobQueue(QueueView):
         )
 
     @property
+    def now(self) -> float:
+        """Unix time of the queue's clock."""
+        return self._clock()
+
+    @property
     def most_deaths(self) -> int:
         """Workers that may die over one job before it is failed."""
         return self._most_deaths
@@ -402,6 +409,101 @@ class JobQueue(QueueView):
         """Write what changes nothing; it fails if whatever else is written now would, too."""
         return self._put(
             lambda connection: self._database.still_open(connection, self._server), synced=False
+        )
+
+    # What happens at times.
+
+    def release_due(self) -> Future[int]:
+        """Let jobs go whose time has come; how many. More may be due if it is a few hundred."""
+        return self._put(lambda connection: schedules.release_due(connection, self._clock()))
+
+    def add_schedule(self, wanted: NewSchedule) -> Future[JobSchedule]:
+        """Keep a schedule.
+
+        Raises:
+            TooManySchedules: Its client has too many.
+            InvalidValue: It would never fire.
+        """
+        return self._put(lambda connection: schedules.add(connection, wanted, self._clock()))
+
+    def pause_schedule(self, id: str, is_paused: bool) -> Future[JobSchedule]:
+        """Have a schedule fire no more, or fire again from its next time on.
+
+        Raises:
+            ScheduleNotFound, WrongState: It has ended.
+        """
+        return self._put(
+            lambda connection: schedules.set_paused(connection, id, is_paused, self._clock())
+        )
+
+    def remove_schedule(self, id: str) -> Future[None]:
+        """Delete a schedule; its jobs stay.
+
+        Raises:
+            ScheduleNotFound: There is none.
+        """
+        return self._put(lambda connection: schedules.remove(connection, id))
+
+    def settle_schedule(
+        self,
+        schedule: JobSchedule,
+        *,
+        job: str | None,
+        error: str | None,
+        due: float | None,
+        state: ScheduleState,
+    ) -> Future[JobSchedule | None]:
+        """Keep what came of a firing; see `nodegraph.jobs.queue.schedules.settle`."""
+        return self._put(
+            lambda connection: schedules.settle(
+                connection, schedule, job=job, error=error, due=due, state=state
+            )
+        )
+
+    # Webhooks.
+
+    def claim_deliveries(
+        self, most: int, per_host: int, busy: Mapping[str, int]
+    ) -> Future[list[ClaimedDelivery]]:
+        """Deliveries to attempt now; see `nodegraph.jobs.queue.webhooks.claim`."""
+        return self._put(
+            lambda connection: webhooks.claim(connection, most, per_host, busy, self._clock()),
+            synced=False,
+        )
+
+    def settle_delivery(
+        self,
+        delivery: Delivery,
+        *,
+        status: int | None,
+        error: str | None,
+        wait: float | None = None,
+        jitter: Callable[[], float] = lambda: 1.0,
+    ) -> Future[Delivery | None]:
+        """Keep how an attempt went; see `nodegraph.jobs.queue.webhooks.settle`."""
+        return self._put(
+            lambda connection: webhooks.settle(
+                connection, delivery, status, error, wait, jitter, self._clock()
+            ),
+            synced=False,
+        )
+
+    def replay_delivery(self, id: str) -> Future[Delivery]:
+        """Deliver once more, from now on, under the same id.
+
+        Raises:
+            DeliveryNotFound: There is none.
+        """
+        return self._put(lambda connection: webhooks.replay(connection, id, self._clock()))
+
+    def rotate_webhook_secret(self, client: str, grace: float) -> Future[str]:
+        """A new secret for the deliveries of a client.
+
+        Args:
+            grace: Seconds for which deliveries are signed with the former one as well.
+        """
+        return self._put(
+            lambda connection: webhooks.rotate_secret(connection, client, grace, self._clock())
         )
 
     # The history.

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph.errors import OutputError
-from nodegraph.jobs.queue import events, job, job_order, job_queries
+from nodegraph.jobs.queue import events, job, job_order, job_queries, schedules, webhooks
 from nodegraph.jobs.queue.backend import Connection, QueueBackend, Tables
 from nodegraph.jobs.queue.events import EventPage, OutputsPage
 from nodegraph.jobs.queue.job import Job, JobSummary, setting
@@ -22,7 +22,9 @@ from nodegraph.jobs.queue.job_queries import (
     SubmittedRequest,
 )
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.schedules import JobSchedule
 from nodegraph.jobs.queue.sqlite_queue import Ownership, QueueFile
+from nodegraph.jobs.queue.webhooks import Delivery
 
 QueueLocation = Path | PostgresAddress
 """A file, which one process at a time may change, or a database, which several may."""
@@ -175,6 +177,11 @@ class QueueView:
         with self._reading() as connection:
             return job_queries.page(connection, which or JobFilter(), order, limit, cursor)
 
+    def count(self, which: JobFilter) -> int:
+        """The number of jobs that match."""
+        with self._reading() as connection:
+            return job_queries.count(connection, which)
+
     def counts(self, client: str | None = None) -> Counts:
         """How many jobs there are in each state, of one client or of all."""
         with self._reading() as connection:
@@ -233,6 +240,67 @@ class QueueView:
         """
         with self._reading() as connection:
             return events.get_outputs_after(connection, seq, limit)
+
+    def next_moment(self) -> float | None:
+        """Unix time at which a job or a schedule is due next; None for none."""
+        with self._reading() as connection:
+            return schedules.next_moment(connection)
+
+    def due_schedules(self, now: float) -> list[JobSchedule]:
+        """The schedules that fire at a moment."""
+        with self._reading() as connection:
+            return schedules.due_now(connection, now)
+
+    def schedules(self, client: str | None = None) -> list[JobSchedule]:
+        """The schedules of a client or of all, the oldest first."""
+        with self._reading() as connection:
+            return schedules.listed(connection, client)
+
+    def schedule(self, id: str) -> JobSchedule:
+        """A schedule.
+
+        Raises:
+            ScheduleNotFound: There is none of that id.
+        """
+        with self._reading() as connection:
+            return schedules.get(connection, id)
+
+    def next_delivery(self) -> float | None:
+        """Unix time of the next attempt at a delivery; None if there is nothing to deliver."""
+        with self._reading() as connection:
+            return webhooks.next_due(connection)
+
+    def deliveries(
+        self,
+        client: str | None = None,
+        *,
+        state: str | None = None,
+        job: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Delivery]:
+        """Some deliveries, the newest first.
+
+        Args:
+            client, state, job: Only those.
+            before: Only of events before this one.
+        """
+        with self._reading() as connection:
+            return webhooks.page(connection, client, state, job, before, limit)
+
+    def delivery(self, id: str) -> Delivery:
+        """A delivery.
+
+        Raises:
+            DeliveryNotFound: There is none of that id.
+        """
+        with self._reading() as connection:
+            return webhooks.get(connection, id)
+
+    def webhook_secrets(self, client: str, now: float) -> tuple[str, ...]:
+        """What deliveries of a client are signed with."""
+        with self._reading() as connection:
+            return webhooks.secrets_of(connection, client, now)
 
     def newest_event(self) -> int:
         """The number of the last event, to see what comes from now on."""

@@ -22,7 +22,7 @@ CREATE TABLE jobs (
     client TEXT NOT NULL,
     name TEXT NOT NULL,
     state TEXT NOT NULL,
-    held INTEGER NOT NULL,         -- 1: waits until it is let go
+    held INTEGER NOT NULL,         -- 1: waits until it is let go; 2: until `not_before`
     wanted TEXT,                   -- of a running one: 'cancel' or 'pause'
     priority INTEGER NOT NULL,
     position INTEGER NOT NULL,     -- among the client's jobs of its priority, lowest first
@@ -156,7 +156,96 @@ ALTER TABLE jobs ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;  -- how often it 
 CREATE INDEX jobs_by_need ON jobs (gpu, client, priority, position) WHERE finished IS NULL;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SIZES, _SERVERS, _PLACEMENT)
+TIMES_AND_WEBHOOKS = """
+-- Unix time until which it waits; NULL if it waits for no time.
+ALTER TABLE jobs ADD COLUMN not_before REAL;
+CREATE INDEX jobs_by_time ON jobs (not_before) WHERE held = 2;
+
+-- Addresses that are told of jobs' events.
+CREATE TABLE webhooks (
+    job INTEGER PRIMARY KEY,
+    url TEXT NOT NULL,
+    host TEXT NOT NULL,
+    events TEXT NOT NULL,          -- kinds, parted by spaces
+    secret TEXT                    -- of this job alone; NULL for that of its client
+);
+
+-- One for each such event, made by the commit that makes the event.
+CREATE TABLE deliveries (
+    event INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    client TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    url TEXT NOT NULL,
+    host TEXT NOT NULL,
+    state TEXT NOT NULL,           -- 'pending', 'delivered', 'failed'
+    created REAL NOT NULL,
+    due REAL,                      -- of the next attempt; NULL once it is over
+    attempts INTEGER NOT NULL,
+    status INTEGER,                -- of the last answer, if there was one
+    error TEXT,                    -- of the last attempt, if it failed
+    ended REAL
+);
+CREATE INDEX deliveries_due ON deliveries (due) WHERE state = 'pending';
+CREATE INDEX deliveries_by_job ON deliveries (job);
+CREATE INDEX deliveries_by_client ON deliveries (client, event);
+
+-- What a client's deliveries are signed with, and what they were signed with before.
+CREATE TABLE webhook_secrets (
+    client TEXT PRIMARY KEY,
+    secret TEXT NOT NULL,
+    created REAL NOT NULL,
+    former TEXT,
+    former_until REAL
+);
+
+-- Requests that become jobs again and again.
+CREATE TABLE schedules (
+    id TEXT PRIMARY KEY,
+    client TEXT NOT NULL,
+    name TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    zone TEXT NOT NULL,            -- IANA name; '' for the server's
+    request TEXT NOT NULL,         -- JSON
+    seeds TEXT NOT NULL,           -- 'random', 'increment', 'same'
+    missed TEXT NOT NULL,          -- 'once', 'skip'
+    until REAL,
+    most INTEGER,                  -- jobs that it submits; NULL for any number
+    state TEXT NOT NULL,           -- 'active', 'paused', 'ended'
+    created REAL NOT NULL,
+    due REAL,                      -- NULL while it waits for its job to end, or fires no more
+    fired INTEGER NOT NULL,        -- jobs that it has submitted
+    skipped INTEGER NOT NULL,
+    job TEXT,                      -- the last
+    error TEXT                     -- why the last time came to nothing
+);
+CREATE INDEX schedules_by_client ON schedules (client);
+"""
+"""What the file and the database write alike."""
+
+_KINDS = "'job.queued', 'job.started', 'job.finished', 'job.failed', 'job.cancelled'"
+DELIVERY_OF_EVENT = """
+INSERT INTO deliveries
+SELECT NEW.seq, NEW.job, jobs.client, NEW.kind, url, host, 'pending', NEW.at, NEW.at, 0,
+    NULL, NULL, NULL
+FROM webhooks JOIN jobs ON jobs.number = webhooks.job
+WHERE webhooks.job = NEW.job AND instr(webhooks.events, NEW.kind) > 0;
+"""
+DELIVERED_KINDS = f"NEW.kind IN ({_KINDS})"
+"""Few of a run's events, so that the others cost no look at another table."""
+
+_WEBHOOKS = f"""
+{TIMES_AND_WEBHOOKS}
+CREATE TRIGGER event_added AFTER INSERT ON events WHEN {DELIVERED_KINDS} BEGIN
+    {DELIVERY_OF_EVENT}
+END;
+CREATE TRIGGER webhook_removed AFTER DELETE ON jobs BEGIN
+    DELETE FROM webhooks WHERE job = OLD.number;
+    DELETE FROM deliveries WHERE job = OLD.number;
+END;
+"""  # noqa: S608 - nothing of it comes from outside
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SIZES, _SERVERS, _PLACEMENT, _WEBHOOKS)
 """Step `n` leads a queue of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E676A71

@@ -13,8 +13,10 @@ from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue.backend import Connection
 from nodegraph.jobs.queue.errors import KeyReused, QueueFull, TooMuchKept
 from nodegraph.jobs.queue.job import JobSummary, append_queue_event, new_id, summary
-from nodegraph.jobs.queue.job_order import Limits
-from nodegraph.jobs.queue.positions import initial_position
+from nodegraph.jobs.queue.job_order import Limits, initial_position
+from nodegraph.jobs.queue.schedules import initial_hold, parse_moment
+from nodegraph.jobs.queue.webhooks import Webhook, check_webhook
+from nodegraph.jobs.queue.webhooks import add as add_webhook
 
 _BY_KEY = "SELECT id, request FROM jobs WHERE client = ? AND key = ?"
 _WAITING = (
@@ -25,8 +27,8 @@ _LAST = "SELECT value FROM counters WHERE name = 'jobs'"
 _INSERT = """
 INSERT INTO jobs (
     number, id, client, name, state, held, priority, position, cost, created, attempt, deaths,
-    workflow, tags, key, request, size, gpu, models
-) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?)
+    workflow, tags, key, request, size, gpu, models, not_before
+) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SIZE = "SELECT coalesce(sum(bytes), 0) FROM sizes WHERE client = ?"
 _ADD = "INSERT INTO workflows (digest, content) VALUES (?, ?) RETURNING number"
@@ -113,6 +115,7 @@ def _check_size(connection: Connection, client: str, limit: int) -> None:
 def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> JobSummary:
     submission = wanted.submission
     last = connection.execute(_LAST).fetchone()
+    hold, not_before = initial_hold(submission.held, submission.not_before, now)
     job = JobSummary(
         number=1 if last is None else last[0] + 1,
         id=new_id(now),
@@ -130,8 +133,9 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
         worker=None,
         tags=wanted.tags,
         fault=None,
+        not_before=not_before,
     )
-    about = (job.number, job.id, job.client, job.name, int(job.held), job.priority)
+    about = (job.number, job.id, job.client, job.name, hold, job.priority)
     position, (workflow, size) = initial_position(job.number), _workflow(connection, wanted)
     size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
@@ -143,13 +147,16 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
         size if size > _SMALL else 0,
     )
     models = json_text(list(submission.models), "models") if submission.models else None
-    needs = int(submission.gpu), models
+    needs = int(submission.gpu), models, not_before
     connection.execute(_INSERT, (*about, position, wanted.cost, now, *request_columns, *needs))
     connection.execute("INSERT INTO requests VALUES (?, ?)", (job.number, wanted.request))
     if tags:
         rows = [(tag, job.number) for tag in job.tags]
         connection.executemany("INSERT INTO tags VALUES (?, ?)", rows)
-    append_queue_event(connection, job.id, "job.queued", now)
+    if submission.webhook is not None:
+        add_webhook(connection, job.number, job.client, submission.webhook, now)
+    data = {} if not_before is None else {"not_before": not_before}
+    append_queue_event(connection, job.id, "job.queued", now, **data)
     return job
 
 
@@ -187,6 +194,8 @@ class Submission:
         models: Whose weights it needs, by names that say the same for the same weights.
         sampling: Says the same for jobs with the same models whose samplings may share batches;
             empty if it shares none.
+        not_before: Unix time until which it waits; None if it waits for no time.
+        webhook: Where its events are sent.
     """
 
     client: str
@@ -204,6 +213,8 @@ class Submission:
     gpu: bool = True
     models: Sequence[str] = ()
     sampling: str = ""
+    not_before: float | None = None
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,10 @@ def prepare_submission(submission: Submission) -> PreparedSubmission:
     tags = list(dict.fromkeys(submission.tags))
     _check_tags(tags)
     checked_priority(submission.priority)
+    if submission.not_before is not None:
+        parse_moment(submission.not_before)
+    if submission.webhook is not None:
+        check_webhook(submission.webhook)
     text = submission.workflow
     if not isinstance(text, str):
         text = json_text(text, "workflow")
@@ -287,6 +302,11 @@ def _request_digest(submission: Submission, workflow: Digest, tags: list[str]) -
         "priority": submission.priority,
         "held": submission.held,
     }
+    # Only where they are given, so that keys of earlier versions stay good.
+    if submission.not_before is not None:
+        request["not_before"] = submission.not_before
+    if submission.webhook is not None:
+        request["webhook"] = [submission.webhook.url, *submission.webhook.events]
     return digest_bytes(json.dumps(request, sort_keys=True).encode())
 
 

@@ -206,7 +206,7 @@ class Dispatcher:
             InvalidValue: See `JobQueue.submit`, whose future is returned.
         """
         submitted = self._queue.submit(submission)
-        if not submission.held:
+        if not (submission.held or submission.not_before):
             self._claims.claim_submitted()
         return submitted
 
@@ -217,7 +217,7 @@ class Dispatcher:
             InvalidValue: See `JobQueue.submit_all`, whose future is returned.
         """
         submitted = self._queue.submit_all(submissions)
-        if any(not each.held for each in submissions):
+        if any(not (each.held or each.not_before) for each in submissions):
             self._claims.claim_submitted()
         return submitted
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ _AT_ONCE = 500
 """Records after which it is told at the latest."""
 _PATIENCE = 2.0
 """Seconds that the end of the process waits for a reader who doesn't read."""
+RECENT: deque[tuple[float, str]] = deque(maxlen=300)
+"""Unix time and text of the last lines of the process, without secrets."""
 
 
 class LineWriter(QueueHandler):
@@ -162,6 +165,7 @@ class LineWriter(QueueHandler):
     def _write(self, record: logging.LogRecord) -> None:
         self._written += 1
         lines = [self._line(record)]
+        RECENT.append((record.created, lines[0]))
         if self._left_out and (self._waiting.empty() or self._written % _AT_ONCE == 0):
             left_out, self._left_out = self._left_out, 0
             text = f"{left_out} lines are not shown here: there were too many to write"

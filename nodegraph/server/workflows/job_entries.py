@@ -73,6 +73,7 @@ def job_entry(job: JobSummary) -> dict[str, Any]:
         "worker": job.worker,
         "tags": list(job.tags),
         "fault": None if job.fault is None else asdict(job.fault),
+        "not_before": job.not_before,
         "links": {"self": path, "workflow": f"{path}/workflow", "events": f"{path}/events"},
     }
 
@@ -97,8 +98,8 @@ def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
 def public_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the outputs of a job, with addresses instead of local paths."""
     files = [_file(each) for each in outputs.get("files", ())]
-    # Jobs of earlier versions have no warnings.
-    return {"warnings": [], **outputs, "files": files}
+    # Jobs of earlier versions have neither.
+    return {"warnings": [], "ui": {}, **outputs, "files": files}
 
 
 def _file(output: Mapping[str, Any]) -> dict[str, Any]:

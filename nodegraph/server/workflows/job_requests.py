@@ -32,12 +32,14 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 from nodegraph.jobs.queue import Job, JobFilter, Submission, Submitted
 from nodegraph.jobs.queue.job import not_found
+from nodegraph.jobs.queue.schedules import parse_moment
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.jobs.supervisor.placement import JobPayload
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.problems import limit_problems
+from nodegraph.server.operations.webhooks import WebhookWish, resolve_webhook
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checks import (
     JobNeeds,
@@ -134,6 +136,17 @@ class JobWish(WorkflowWish):
         default=0, description="Jobs with the highest priority run before all others."
     )
     held: bool = Field(default=False, description="Hold the job until it is released.")
+    not_before: Annotated[float, NUMBER] | Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Time before which the job does not start: Unix time, or ISO 8601. Without an "
+        "offset it is the server's local time.",
+        examples=["2026-12-01T02:00:00+01:00"],
+    )
+    webhook: WebhookWish | Literal["none"] | None = Field(
+        default=None,
+        description="Where the job's events are sent. By default the webhook of the token; `none` "
+        "for nowhere.",
+    )
     options: RunOptions = RunOptions()
     plan: bool = Field(
         default=False,
@@ -319,7 +332,7 @@ async def resolve_request(
         NotFound: There is no such saved workflow.
         InvalidWorkflow: There is no such upload, or it is named by its path.
     """
-    document: Any = await _document(services, request)
+    document: Any = await load_document(services, request)
     parameters: Any = request.parameters
     is_small = isinstance(document, dict) and _is_small(document)
     text = _text(document) if is_small else await services.run_in_thread(_text, document)
@@ -336,8 +349,8 @@ async def resolve_request(
     return ResolvedWorkflow(document, text, parameters, granted, original)
 
 
-async def _document(services: Services, request: WorkflowWish) -> Mapping[str, Any]:
-    """The workflow file that a request has or names.
+async def load_document(services: Services, request: WorkflowWish) -> Mapping[str, Any]:
+    """Return the workflow file that a request has or names.
 
     Raises:
         NotFound: There is no such saved workflow.
@@ -364,7 +377,7 @@ async def submit(
     Raises:
         NodegraphError: The job is refused; see `nodegraph.server.http.problems` for the kinds.
     """
-    submission = await _checked_submission(services, caller, request, key)
+    submission = await prepare_submission(services, caller, request, key)
     return await services.queue_reads.changed(services.dispatcher.submit(submission))
 
 
@@ -384,7 +397,7 @@ async def submit_rows(
         NodegraphError: As `submit`; problems name their rows.
     """
     rows = await services.run_in_thread(_rows, request.rows)
-    document = await _document(services, request)
+    document = await load_document(services, request)
     base = request.model_copy(update={"workflow": document})
     workflow = await services.run_in_thread(parse_workflow, document, services.server.limits.nodes)
     check_columns(rows, workflow)
@@ -397,7 +410,7 @@ async def submit_rows(
         try:
             row_request = await _row_request(services, base, workflow, row, group)
             row_key = f"{name}-{number}" if name else None
-            submission = await _checked_submission(services, caller, row_request, row_key)
+            submission = await prepare_submission(services, caller, row_request, row_key)
             text = str(submission.workflow)
             # Rows that change only parameters share the workflow's text.
             size += 0 if text in workflows else len(text)
@@ -458,15 +471,17 @@ async def _row_request(
         for name, value in request.parameters.items()
         if name not in workflow.parameters or workflow.parameters[name].input not in inputs
     }
-    fields = request.model_dump(include=set(JobWish.model_fields) - {"workflow", "options"})
+    # Parts stay what they are, as nothing is validated again.
+    parts: dict[str, Any] = {"options": request.options, "webhook": request.webhook}
+    fields = request.model_dump(include=set(JobWish.model_fields) - {"workflow", *parts})
     fields |= {"parameters": parameters | values, "tags": [*request.tags, group]}
-    return JobWish.model_construct(workflow=document, options=request.options, **fields)
+    return JobWish.model_construct(workflow=document, **parts, **fields)
 
 
-async def _checked_submission(
+async def prepare_submission(
     services: Services, caller: Caller, request: JobWish, key: str | None
 ) -> Submission:
-    """What is put into the queue for a request.
+    """Return what is put into the queue for a request.
 
     Raises:
         NodegraphError: See `submit`.
@@ -485,6 +500,7 @@ async def _checked_submission(
     if found_by_packs := await services.pack_checks.problems(workflow.document, question, types):
         raise InvalidWorkflow(found_by_packs)
     plan = await ask_planner(services, "plan", workflow, request) if request.plan else None
+    not_before = None if request.not_before is None else parse_moment(request.not_before)
     # Other servers have other folders.
     is_shared = services.uploads.is_shared
     text, parameters = workflow.original if is_shared else (workflow.text, workflow.parameters)
@@ -504,6 +520,8 @@ async def _checked_submission(
         needs.gpu,
         needs.models,
         _sampling(needs, request),
+        not_before,
+        resolve_webhook(services.server, caller, request.webhook),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.jobs.queue import positions as positions_module
+from nodegraph.jobs.queue import job_order as positions_module
 from tests.jobs.queue.support import claimed, open_queue, submit
 from tests.messages import raises
 from tests.properties import examples

@@ -30,6 +30,8 @@ from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres import database as neighbours
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.connections import Connections
+from nodegraph.jobs.queue.schedules import NewSchedule, parse_rule
+from nodegraph.jobs.queue.webhooks import Webhook
 from tests.databases.postgres import PostgresServer
 from tests.jobs.queue.support import claim, event, open_queue, submit, told, wanted
 from tests.messages import raises
@@ -463,3 +465,19 @@ def test_connections_that_break_at_any_moment_lose_and_double_nothing(
     assert len({(each.job, each.attempt) for each in told(pair[1]) if each.number == 1}) == sum(
         each.number == 1 for each in told(pair[1])
     )
+
+
+def test_each_delivery_and_each_firing_is_of_one_server(pair: tuple[JobQueue, JobQueue]) -> None:
+    webhook = Webhook("https://example.org/", ("job.queued",))
+    for _ in range(40):
+        submit(pair[0], webhook=webhook)
+    claims = [queue.claim_deliveries(8, 100, {}) for _ in range(4) for queue in pair]
+    numbers = [each.delivery.number for batch in claims for each in batch.result()]
+    assert len(numbers) == len(set(numbers)) == 40
+    timed = NewSchedule("ann", "s", parse_rule("every 1h"), "UTC", "{}")
+    schedule = pair[0].add_schedule(timed).result()
+    settled = [
+        queue.settle_schedule(schedule, job="x", error=None, due=None, state="active")
+        for queue in pair
+    ]
+    assert sorted(each.result() is None for each in settled) == [False, True]

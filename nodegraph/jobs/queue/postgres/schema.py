@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nodegraph.jobs.queue.schema import DELIVERED_KINDS, DELIVERY_OF_EVENT, TIMES_AND_WEBHOOKS
+
 SCHEMA = "nodegraph"
 """In which all of it lies, so that a database may hold other things, too."""
 
@@ -194,5 +196,40 @@ CREATE INDEX live_by_server ON live (server, seq);
 CREATE TABLE followers (server TEXT PRIMARY KEY);
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _LIVE.replace(" TEXT", ' TEXT COLLATE "C"'))
+_WEBHOOKS = f"""
+CREATE FUNCTION event_added() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    {DELIVERY_OF_EVENT}
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER event_added AFTER INSERT ON events FOR EACH ROW WHEN ({DELIVERED_KINDS})
+EXECUTE FUNCTION event_added();
+
+CREATE FUNCTION webhook_removed() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM webhooks WHERE job = OLD.number;
+    DELETE FROM deliveries WHERE job = OLD.number;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER webhook_removed AFTER DELETE ON jobs
+FOR EACH ROW EXECUTE FUNCTION webhook_removed();
+"""  # noqa: S608 - nothing of it comes from outside
+
+_TYPES = {" TEXT": ' TEXT COLLATE "C"', " REAL": " DOUBLE PRECISION", " INTEGER": " BIGINT"}
+
+
+def _translated(tables: str) -> str:
+    """Tables of the file, with the database's types."""
+    for name, own in _TYPES.items():
+        tables = tables.replace(name, own)
+    return tables
+
+
+MIGRATIONS: Sequence[str] = (
+    _FIRST,
+    _LIVE.replace(" TEXT", ' TEXT COLLATE "C"'),
+    _translated(TIMES_AND_WEBHOOKS) + _WEBHOOKS,
+)
 """Step `n` leads a queue of version `n` to version `n + 1`; no tables are version 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -152,6 +153,23 @@ async def run_app(
     idempotency_key: Annotated[
         str | None, Header(min_length=1, max_length=256, description="See the submission of jobs.")
     ] = None,
+    webhook: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=2_048,
+            description="Address that is sent the end of the job; `none` for not even the webhook "
+            "of the token.",
+        ),
+    ] = None,
+    not_before: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=64,
+            description="Time before which the job does not start, as ISO 8601.",
+        ),
+    ] = None,
 ) -> Response:
     """Run a saved workflow with values of its named parameters.
 
@@ -167,7 +185,8 @@ async def run_app(
         else:
             texts = await read_texts(request, app, services, caller)
             values = parse_values(app, texts)
-        job = await _submitted(services, caller, app, values, idempotency_key)
+        timed = {"webhook": webhook, "not_before": not_before}
+        job = await _submitted(services, caller, app, values, timed, idempotency_key)
     except (InvalidWorkflow, Refused) as error:
         if form != "html":
             raise
@@ -222,12 +241,28 @@ async def _app(services: Services, name: str) -> App:
 
 
 async def _submitted(
-    services: Services, caller: Caller, app: App, values: dict[str, Any], key: str | None
+    services: Services,
+    caller: Caller,
+    app: App,
+    values: dict[str, Any],
+    timed: Mapping[str, str | None],
+    key: str | None,
 ) -> str:
-    """Id of the job that runs an app."""
+    """Id of the job that runs an app.
+
+    Args:
+        timed: Its webhook and the time before which it does not start.
+    """
     saved = {"saved": app.name, "version": app.version}
+    url, not_before = timed["webhook"], timed["not_before"]
     job_request = JobWish.model_validate(
-        {"workflow": saved, "parameters": values, "name": app.name}
+        {
+            "workflow": saved,
+            "parameters": values,
+            "name": app.name,
+            "webhook": url if url in (None, "none") else {"url": url},
+            "not_before": not_before,
+        }
     )
     return (await submit(services, caller, job_request, key)).job.id
 

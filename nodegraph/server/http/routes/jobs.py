@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nodegraph.client import shapes
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.queue import Job, JobFilter, State
+from nodegraph.jobs.queue.job_order import QueueEnd
 from nodegraph.jobs.queue.job_queries import Order
-from nodegraph.jobs.queue.positions import QueueEnd
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices, may_run

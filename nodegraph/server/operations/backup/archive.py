@@ -23,6 +23,7 @@ from nodegraph.server.content.artifacts.annotations import LIBRARY_FILE as LIBRA
 from nodegraph.server.content.artifacts.annotations import library_format
 from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.uploads.index import uploads_format
+from nodegraph.server.content.user_files import FOLDER as USER_FILES
 from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.store.database import Database, Format
 from nodegraph.store.zip_reader import ZipReader, is_safe, opened_zip
@@ -78,7 +79,9 @@ CONFIG = "config.toml"
 OUTPUTS = "outputs"
 MODELS = "models"
 
-ALWAYS = (QUEUE, LIBRARY, UPLOADS, "workflows", PROMPT_LISTS, "packs", "inputs", CONFIG)
+ALWAYS = (
+    *(QUEUE, LIBRARY, UPLOADS, "workflows", PROMPT_LISTS, USER_FILES, "packs", "inputs", CONFIG),
+)
 """Names in the home folder that are in every backup."""
 PARTS = (*ALWAYS, OUTPUTS, TOKENS, MODELS)
 """All that may be in one, in the order in which they are written: what refers to files comes before
