@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
 from nodegraph.perception.language_model import (
+    DEFAULT_ADDRESSES,
     LanguageFolder,
     find_language_folder,
     language_bytes,
     language_stamp,
+    parse_request_options,
 )
+from nodegraph.store.secrets import PUBLIC_HOSTS, check_address, check_secret
 
 from ._facts import check_dtype, error_to_finding, loading_device
 
@@ -53,3 +56,37 @@ def language_weights(inputs: HookInputs) -> Estimate:
         # `check_language_model` reports it.
         return Estimate()
     return Estimate(memory=0, weights={} if folder is None else {_PORT: language_bytes(folder)})
+
+
+def check_connection(inputs: HookInputs) -> Iterator[Finding]:
+    """Find addresses that may not be called, secrets that are missing or not for the address."""
+    literals, access = inputs.literals, inputs.environment.services
+    if not str(literals.get("model", "-")).strip():
+        yield Finding("model", "no model is named", expected="a name such as qwen3:4b")
+    try:
+        parse_request_options(literals.get("options") or "")
+    except NodegraphError as error:
+        yield error_to_finding("options", error)
+    address, kind = literals.get("address"), literals.get("kind")
+    default = DEFAULT_ADDRESSES.get(kind) if kind is not None else None
+    if address is None or default is None:
+        return
+    try:
+        checked = check_address(access, address.strip() or default)
+    except NodegraphError as error:
+        yield error_to_finding("address", error)
+        return
+    if (secret := literals.get("secret")) is not None:
+        try:
+            is_needed = kind == "openai" and checked.host in PUBLIC_HOSTS
+            check_secret(access, secret.strip(), checked, is_needed=is_needed)
+        except NodegraphError as error:
+            yield error_to_finding("secret", error)
+
+
+def check_schema(inputs: HookInputs) -> Iterator[Finding]:
+    """Find schemas that are no JSON objects."""
+    try:
+        parse_request_options(inputs.literals.get("schema") or "", "schema")
+    except NodegraphError as error:
+        yield error_to_finding("schema", error)

@@ -8,8 +8,11 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.helper_networks import TASKS, Task
 from nodegraph.perception.vision.vision_model import (
     NODE_BY_TASK,
+    check_runtime,
     class_labels,
+    find_tagger,
     find_vision_folder,
+    tagger_stamp,
     vision_bytes,
     vision_stamp,
 )
@@ -134,3 +137,24 @@ def check_pose(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task, and texts that are not boxes."""
     yield from _check(inputs, "pose")
     yield from check_points(inputs)
+
+
+def check_captions(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for another task."""
+    yield from _check(inputs, "captions")
+
+
+def check_tagger(inputs: HookInputs) -> Iterator[Finding]:
+    """Find missing taggers, damaged folders, and a missing package."""
+    name, environment = inputs.literals.get("model"), inputs.environment
+    if name is not None:
+        try:
+            find_tagger(name, environment.models)
+            check_runtime()
+        except NodegraphError as error:
+            yield error_to_finding("model", error)
+
+
+def tagger_state(inputs: HookInputs) -> str:
+    """A stamp that changes when a file of the tagger changes."""
+    return tagger_stamp(inputs.literals["model"], inputs.environment.models)

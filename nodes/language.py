@@ -1,28 +1,40 @@
-"""Text generation with language models."""
+"""Text generation with language models, local ones and those of servers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from nodegraph import (
     Advanced,
     Choices,
     Context,
+    Expand,
     File,
     Image,
+    InvalidValue,
     Multiline,
     Range,
+    Secret,
     Seed,
     TextEncoder,
+    Value,
     node,
 )
+from nodegraph.core.values import PipelineComponent
 from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.perception.language_model import LanguageModel
 
 from ._facts import log_precision
-from ._language_facts import check_language_model, language_state, language_weights
+from ._language_facts import (
+    check_connection,
+    check_language_model,
+    check_schema,
+    language_state,
+    language_weights,
+)
 from ._memory import prompt_estimate
+from ._prompt_enhancement import enhancement_instructions, join_syntax, split_syntax
 from ._prompt_facts import check_writing
 
 
@@ -56,8 +68,126 @@ def LoadLanguageModel(
         device=environment.device,
         allow_pickle=environment.allow_pickle,
     )
+    assert isinstance(language_model.model, PipelineComponent)
     log_precision(ctx, dtype, language_model.model)
     return language_model
+
+
+@node(
+    category="models",
+    lane="io",
+    validate=check_connection,
+    tags=(
+        *("LLM", "OpenAI", "Ollama", "API", "chat", "hosted", "server", "vLLM", "llama.cpp"),
+        *("LM Studio", "OpenRouter", "VLM", "remote"),
+    ),
+)
+def ConnectLanguageModel(
+    kind: Literal["ollama", "openai"] = "ollama",
+    model: str = "qwen3:4b",
+    address: str = "",
+    secret: Annotated[str, Secret()] = "",
+    options: Annotated[str, Multiline(), Advanced()] = "",
+) -> LanguageModel:
+    """Connect a language model on a server: Ollama, OpenAI, or a server that speaks as OpenAI does.
+
+    Use it wherever a node takes a language model. Only hosts that the setting service_hosts allows
+    are called.
+
+    Args:
+        kind: Protocol of the server: Ollama, or OpenAI's chat completions, which vLLM, llama.cpp,
+            LM Studio, OpenRouter and others speak.
+        model: Name of the model on the server.
+        address: Base address of the server. Empty for Ollama on this machine, or for OpenAI.
+        secret: Name of the stored secret with the key. Never write the key itself.
+        options: Further fields of requests as JSON, for example {"top_k": 20}. null removes a
+            field.
+    """
+    from nodegraph.perception.language_model import (
+        DEFAULT_ADDRESSES,
+        HostedModel,
+        parse_request_options,
+    )
+
+    parse_request_options(options)
+    base = (address.strip() or DEFAULT_ADDRESSES[kind]).rstrip("/")
+    return LanguageModel(HostedModel(kind, base, model.strip(), secret.strip(), options.strip()))
+
+
+@node(
+    category="text",
+    lane="io",
+    validate=check_schema,
+    tags=("LLM", "chat", "OpenAI", "Ollama", "VLM", "JSON", "structured output"),
+)
+def GenerateHostedText(
+    ctx: Context,
+    model: LanguageModel,
+    prompt: Annotated[str, Multiline()] = "",
+    images: list[Image] | None = None,
+    system: Annotated[str, Multiline()] = "",
+    max_tokens: Annotated[int, Range(1, 32768)] = 512,
+    sampling: bool = True,
+    seed: Annotated[int, Seed()] = 0,
+    schema: Annotated[str, Multiline()] = "",
+    temperature: Annotated[float, Range(0.01, 10, step=0.05), Advanced()] = 0.7,
+    top_k: Annotated[int, Range(0, 1000), Advanced()] = 64,
+    top_p: Annotated[float, Range(0.01, 1, step=0.01), Advanced()] = 0.95,
+    min_p: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.05,
+    repetition_penalty: Annotated[float, Range(0.01, 10, step=0.01), Advanced()] = 1.05,
+    presence_penalty: Annotated[float, Range(0, 5, step=0.1), Advanced()] = 0.0,
+    thinking: Annotated[bool, Advanced()] = False,
+    chat: Annotated[bool, Advanced()] = True,
+    timeout: Annotated[float, Range(1, 86400), Advanced()] = 600.0,
+) -> str:
+    """Generate text with a language model on a server. The text is shown while it comes.
+
+    GenerateText uses this node for models on servers. Equal inputs are answered from the cache.
+
+    Args:
+        model: From ConnectLanguageModel.
+        prompt: The prompt for the language model.
+        images: Images for the model to look at, if it can. A batch counts as several images.
+        system: System prompt: how the model should answer.
+        max_tokens: Maximum number of tokens of the answer.
+        sampling: Sample each token by its probability. If off, the temperature is 0.
+        seed: Seed of the sampling. Servers may ignore it.
+        schema: JSON Schema that the answer follows.
+        temperature: Low values prefer likely tokens. High values give more varied text.
+        top_k: Sample from this many of the most likely tokens. For Ollama.
+        top_p: Sample from the most likely tokens whose probabilities add up to this value.
+        min_p: Leave out tokens whose probability is below this share of the highest one. For
+            Ollama.
+        repetition_penalty: Penalty on tokens that already occur. 1 is none. For Ollama.
+        presence_penalty: Constant penalty on tokens that already occur in the answer. 0 is none.
+        thinking: Let the model think first. The answer does not include these thoughts.
+        chat: Must be on. Servers apply the chat template of the model.
+        timeout: Time limit in seconds.
+    """
+    from nodegraph.models.language.text_generation import Question
+    from nodegraph.models.language.token_sampling import TokenSampling
+    from nodegraph.perception.language_answers import hosted_answer, parse_schema
+
+    if model.hosted is None:
+        raise InvalidValue(
+            "this language model is not on a server",
+            port="model",
+            expected="a model of ConnectLanguageModel",
+            hint="Use GenerateText.",
+        )
+    pictures = [picture[..., :3] for image in images or () for picture in image]
+    drawing = TokenSampling(
+        temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, seed
+    )
+    return hosted_answer(
+        ctx,
+        model.hosted,
+        Question(prompt, system, pictures, is_chat=chat, thinks=thinking),
+        max_new_tokens=max_tokens,
+        sampling=drawing if sampling else None,
+        schema=parse_schema(schema),
+        seconds=timeout,
+    )
 
 
 @node(
@@ -88,16 +218,19 @@ def GenerateText(
     presence_penalty: Annotated[float, Range(0, 5, step=0.1), Advanced()] = 0.0,
     thinking: Annotated[bool, Advanced()] = False,
     chat: Annotated[bool, Advanced()] = True,
+    schema: Annotated[str, Multiline(), Advanced()] = "",
 ) -> str:
     """Generate text with a language model: an answer, a better prompt, or an image description.
 
-    Use it with LoadLanguageModel, or with the text encoder of Qwen-Image, Z-Image, Flux.2, Lumina
-    2, Sana, HiDream or HunyuanImage if its file includes the language model head.
+    Use it with LoadLanguageModel, with ConnectLanguageModel for a model on a server, or with the
+    text encoder of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage if its file
+    includes the language model head.
 
     Args:
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL and models on servers. A batch
+            counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -111,8 +244,36 @@ def GenerateText(
         thinking: Let the model think first, as Qwen 3 can. The answer does not include these
             thoughts.
         chat: Apply the chat template of the model to the prompt. If off, the model continues the
-            text.
+            text. Models on servers always apply it.
+        schema: JSON Schema that the answer follows, for models on servers.
     """
+    if isinstance(encoder, LanguageModel) and encoder.hosted is not None:
+        inputs = {
+            "model": Value(encoder),
+            "prompt": prompt,
+            "images": Value(list(images or ())),
+            "system": system,
+            "max_tokens": max_tokens,
+            "sampling": sampling,
+            "seed": seed,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "repetition_penalty": repetition_penalty,
+            "presence_penalty": presence_penalty,
+            "thinking": thinking,
+            "chat": chat,
+            "schema": schema,
+        }
+        # It waits for a server, so it must not occupy the compute device.
+        return Expand({"ask": {"type": "GenerateHostedText", "inputs": inputs}}, {"text": "ask"})
+    if schema.strip():
+        raise InvalidValue(
+            "a local language model cannot follow a JSON Schema",
+            port="schema",
+            expected="a model of ConnectLanguageModel",
+        )
     from nodegraph.models.language.text_generation import Question, generate_answer
     from nodegraph.models.language.token_sampling import TokenSampling
     from nodegraph.perception.language_answers import answer
@@ -131,3 +292,54 @@ def GenerateText(
         return answer(ctx, encoder, question, **how)
     with ctx.weights(encoder) as text_model:
         return generate_answer(text_model, encoder, question, **how)
+
+
+@node(
+    category="text",
+    validate=check_writing,
+    tags=(
+        *("prompt upsampling", "expand prompt", "improve prompt", "magic prompt", "LLM"),
+        *("prompt generator", "rewrite"),
+    ),
+)
+def EnhancePrompt(
+    model: LanguageModel | TextEncoder,
+    prompt: Annotated[str, Multiline()],
+    style: Literal["detailed", "photo", "tags", "short", "video"] = "detailed",
+    instructions: Annotated[str, Multiline()] = "",
+    images: list[Image] | None = None,
+    seed: Annotated[int, Seed()] = 0,
+    temperature: Annotated[float, Range(0.01, 10, step=0.05), Advanced()] = 0.7,
+    max_tokens: Annotated[int, Range(16, 4096), Advanced()] = 300,
+) -> str:
+    """Rewrite a short prompt into a better one, with a language model.
+
+    LoRAs, embeddings and wildcards of the prompt are kept: the model does not see them, and they
+    follow the new text. The model sees weighted text, such as (cat:1.2), without weights.
+
+    Args:
+        model: From LoadLanguageModel or ConnectLanguageModel, or a text encoder that can write.
+        prompt: The short prompt.
+        style: Sentences with details, a description of a photo, comma-separated tags, one
+            sentence, or a shot of a video.
+        instructions: Further instructions for the model, for example: keep the colors.
+        images: Images for the model to look at, if it can.
+        seed: Seed of the sampling. Another seed gives another text.
+        temperature: Low values stay closer to usual wording.
+        max_tokens: Maximum number of tokens of the new prompt.
+    """
+    text, kept = split_syntax(prompt)
+    inputs = {
+        "encoder": Value(model),
+        "prompt": text,
+        "images": Value(list(images or ())),
+        "system": enhancement_instructions(style, instructions),
+        "seed": seed,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+    }
+    return Expand(
+        {"write": {"type": "GenerateText", "inputs": inputs}},
+        {"text": "write"},
+        then=lambda written: join_syntax(written["text"].value, text, kept),
+    )

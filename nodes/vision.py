@@ -1,25 +1,42 @@
-"""Vision models: segmentation, matting, detection, depth and pose."""
+"""Vision models: segmentation, matting, detection, depth, pose, captions and tags."""
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Advanced, Choices, Context, File, Image, Mask, Range, node
+from nodegraph import (
+    Advanced,
+    Choices,
+    Context,
+    Expand,
+    File,
+    Image,
+    Mask,
+    Multiline,
+    Range,
+    TextEncoder,
+    Value,
+    node,
+)
 from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
+from nodegraph.perception.language_model import LanguageModel
 from nodegraph.perception.vision.vision_model import VisionModel
 
 from ._mask_facts import IMAGE_TO_MASK, SAME_SIZE_RGB
 from ._vision_facts import (
     check_anything,
+    check_captions,
     check_classes,
     check_depth,
     check_foreground,
     check_matting,
     check_pose,
+    check_tagger,
     check_text,
     check_things,
     check_vision_model,
+    tagger_state,
     vision_outputs,
     vision_state,
     vision_weights,
@@ -48,6 +65,8 @@ _CATEGORY = "mask/segment"
         "RMBG",
         "rembg",
         "LoadBackgroundRemovalModel",
+        "blip",
+        "florence",
         "load",
         "segmenter",
     ),
@@ -57,11 +76,12 @@ def LoadVisionModel(
     model: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> VisionModel:
-    """Load a vision model for segmentation, matting, detection, depth or pose.
+    """Load a vision model for segmentation, matting, detection, depth, pose or captions.
 
     Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
     CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
-    Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS.
+    Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS. Captions: BLIP
+    and Florence-2.
 
     Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
     Anything V2. Custom code in a folder is not run.
@@ -391,3 +411,124 @@ def EstimatePose(
 
     size = image.shape[2], image.shape[1]
     return draw_poses(ctx, model, image, _boxes(boxes, size, unit), threshold, thickness)
+
+
+class Captions(NamedTuple):
+    """The caption of the first image, and those of all images of the batch."""
+
+    caption: str
+    captions: list[str]
+
+
+_QUESTIONS = {
+    "short": "Describe this image in one short sentence.",
+    "detailed": "Describe this image in two or three sentences.",
+    "long": "Describe this image in one detailed paragraph.",
+}
+
+
+@node(
+    category="text",
+    lane="gpu",
+    numerics=True,
+    validate=check_captions,
+    tags=("caption", "describe", "interrogate", "blip", "florence", "VLM", "image to text"),
+)
+def CaptionImage(
+    ctx: Context,
+    model: VisionModel | LanguageModel | TextEncoder,
+    image: Image,
+    detail: Literal["short", "detailed", "long"] = "detailed",
+    prompt: Annotated[str, Multiline()] = "",
+    max_tokens: Annotated[int, Range(1, 4096), Advanced()] = 256,
+    beams: Annotated[int, Range(1, 16), Advanced()] = 3,
+) -> Captions:
+    """Describe images, with Florence-2, BLIP, or a language model that sees images.
+
+    Args:
+        model: Florence-2 or BLIP from LoadVisionModel, a model of ConnectLanguageModel that sees
+            images, or the text encoder of Qwen-Image.
+        image: Any image. Each image of a batch gets a caption.
+        detail: Length of the caption. BLIP writes short ones only.
+        prompt: Start of the caption for BLIP; question for language models. Florence-2 takes none.
+        max_tokens: Maximum number of tokens of a caption.
+        beams: Candidates that BLIP and Florence-2 compare at each word.
+    """
+    if not isinstance(model, VisionModel):
+        nodes = {
+            str(at): {
+                "type": "GenerateText",
+                "inputs": {
+                    "encoder": Value(model),
+                    "images": Value([image[at : at + 1]]),
+                    "prompt": prompt.strip() or _QUESTIONS[detail],
+                    "sampling": False,
+                    "max_tokens": max_tokens,
+                },
+            }
+            for at in range(len(image))
+        }
+        return Expand(nodes, {"caption": "0", "captions": list(nodes)})
+    from nodegraph.perception.vision.captions import caption_images
+
+    captions = caption_images(ctx, model, image, detail, prompt.strip(), max_tokens, beams)
+    return Captions(captions[0], captions)
+
+
+class Tagged(NamedTuple):
+    """Tags of the first image, those of all images, and the rating of the first."""
+
+    tags: str
+    all_tags: list[str]
+    rating: str
+
+
+@node(
+    category="text",
+    lane="gpu",
+    numerics=True,
+    validate=check_tagger,
+    fingerprint=tagger_state,
+    tags=("wd14", "tagger", "danbooru", "booru", "interrogate", "deepdanbooru", "caption"),
+)
+def TagImage(
+    ctx: Context,
+    model: Annotated[str, File("model")],
+    image: Image,
+    general: Annotated[float, Range(0, 1, step=0.01)] = 0.35,
+    character: Annotated[float, Range(0, 1, step=0.01)] = 0.85,
+    excluded: str = "",
+    underscores: bool = False,
+    escape: Annotated[bool, Advanced()] = False,
+    add_rating: Annotated[bool, Advanced()] = False,
+    separator: Annotated[str, Advanced()] = ", ",
+) -> Tagged:
+    """Tag images in the form of Danbooru, with a tagger of the WD14 kind.
+
+    It needs the package onnxruntime: pip install 'nodegraph[tag]'.
+
+    Args:
+        model: Folder with model.onnx and selected_tags.csv in a models folder, for example
+            taggers/wd-vit-tagger-v3.
+        image: Any image. Each image of a batch gets its tags.
+        general: Minimum confidence of a general tag.
+        character: Minimum confidence of a character.
+        excluded: Tags to leave out, separated by commas.
+        underscores: Write long_hair instead of long hair.
+        escape: Write backslashes before parentheses, so that prompts do not read them as weights.
+        add_rating: Add the rating, such as general or explicit, as the first tag.
+        separator: Text between two tags.
+    """
+    from nodegraph.perception.vision.captions import TagForm, tag_images
+
+    form = TagForm(
+        general=general,
+        character=character,
+        excluded=frozenset(excluded.split(",")),
+        has_underscores=underscores,
+        escapes=escape,
+        has_rating=add_rating,
+        separator=separator,
+    )
+    tags, ratings = tag_images(ctx, model, image, form)
+    return Tagged(tags[0], tags, ratings[0])

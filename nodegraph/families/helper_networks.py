@@ -305,10 +305,12 @@ def is_depth(shapes: Shapes) -> bool:
     return depth_shape(shapes) is not None
 
 
-Task = Literal["points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes"]
+Task = Literal[
+    "points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes", "captions"
+]
 """What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
 a mask, how near things are, what stands before the background, people's poses,
-or boxes round things."""
+boxes round things, or texts about images."""
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -334,6 +336,8 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "RTDetrV2ForObjectDetection": "boxes",
         "DFineForObjectDetection": "boxes",
         "YolosForObjectDetection": "boxes",
+        "BlipForConditionalGeneration": "captions",
+        "Florence2ForConditionalGeneration": "captions",
         BIREFNET: "foreground",
         U2NET: "foreground",
     }

@@ -1,11 +1,13 @@
-"""Find and open language models in folders of transformers. No torch, no weights read."""
+"""Find and open language models: in folders of transformers, and hosted. No weights are read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS
@@ -26,6 +28,31 @@ from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import PartFiles, file_stamp
 
+HostedKind = Literal["openai", "ollama"]
+DEFAULT_ADDRESSES: Mapping[HostedKind, str] = MappingProxyType(
+    {"openai": "https://api.openai.com/v1", "ollama": "http://127.0.0.1:11434"}
+)
+"""Addresses of hosted models, by protocol, if none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedModel:
+    """A language model of a server.
+
+    Attributes:
+        kind: Protocol: OpenAI's chat completions, or Ollama's own.
+        address: Base address of the server, without a slash at the end.
+        name: Name of the model there.
+        secret: Name of the secret with its key; empty for none. The value is never part of it.
+        options: Further fields of each request, as a JSON object.
+    """
+
+    kind: HostedKind
+    address: str
+    name: str
+    secret: str = ""
+    options: str = ""
+
 
 @port_type(color="#a3b86c")
 @dataclass(frozen=True, slots=True)
@@ -33,12 +60,39 @@ class LanguageModel:
     """A language model by itself: what it is made of, not its weights.
 
     Attributes:
-        model: Recipe of its weights; the family is its class in transformers.
-        tokenizer: Of its words.
+        model: Recipe of its weights; the family is its class in transformers. Or the server that
+            hosts it.
+        tokenizer: Of its words. None for a hosted model.
     """
 
-    model: PipelineComponent
-    tokenizer: PipelineComponent
+    model: PipelineComponent | HostedModel
+    tokenizer: PipelineComponent | None = None
+
+    @property
+    def hosted(self) -> HostedModel | None:
+        """The server of the model; None for a local one."""
+        return self.model if isinstance(self.model, HostedModel) else None
+
+
+def parse_request_options(text: str, port: str = "options") -> dict[str, Any]:
+    """Return further fields of requests.
+
+    Raises:
+        InvalidValue: The text is not a JSON object.
+    """
+    if not text.strip():
+        return {}
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise InvalidValue(
+            f"this is not JSON: {error}", port=port, expected='an object such as {"top_k": 20}'
+        ) from None
+    if not isinstance(options, dict):
+        raise InvalidValue(
+            "this is not a JSON object", port=port, expected='an object such as {"top_k": 20}'
+        )
+    return options
 
 
 _WRITING = ("ForCausalLM", "ForConditionalGeneration")

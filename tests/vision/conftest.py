@@ -237,10 +237,75 @@ def rtdetr(folder: Path) -> Any:
     return model
 
 
+def _caption_words(marks: list[str]) -> Any:
+    """A tokenizer of bytes with the marks of a model."""
+    from tests.diffusion.families.words import byte_characters
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", *marks, *byte_characters()]
+    vocabulary = {word: place for place, word in enumerate(words)}
+    tokenizer = tf.RobertaTokenizer(vocab=vocabulary, merges=[], pad_token="<pad>")
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    return tokenizer
+
+
+def blip(folder: Path) -> Any:
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "[DEC]",
+        "[ENC]",
+        "a",
+        "red",
+        "cat",
+        "of",
+    ]
+    tokenizer = tf.BertTokenizer(vocab={word: place for place, word in enumerate(words)})
+    tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    config = tf.BlipConfig(
+        text_config={
+            **small, "num_hidden_layers": 1, "vocab_size": len(tokenizer), "bos_token_id": 5,
+            "eos_token_id": 2, "sep_token_id": 3, "pad_token_id": 0, "encoder_hidden_size": 16,
+            "projection_dim": 16, "max_position_embeddings": 64,
+        },
+        vision_config={**small, "num_hidden_layers": 1, "image_size": SIDE, "patch_size": 16},
+        projection_dim=16, image_text_hidden_size=16,
+    )  # fmt: skip
+    model = _saved(tf.BlipForConditionalGeneration(config), folder, scale=4.0)
+    tokenizer.save_pretrained(folder)
+    _preparation(folder, "BlipImageProcessor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
+def florence(folder: Path) -> Any:
+    tokenizer = _caption_words(["<image>"])
+    vision = {
+        "depths": [1, 1], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1],
+        "patch_prenorm": [False, True], "embed_dim": [16, 16], "num_heads": [2, 2],
+        "num_groups": [2, 2], "window_size": 4, "projection_dim": 16, "drop_path_rate": 0.0,
+    }  # fmt: skip
+    text = {
+        "model_type": "bart", "d_model": 16, "encoder_layers": 1, "decoder_layers": 1,
+        "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16,
+        "decoder_ffn_dim": 16, "vocab_size": len(tokenizer), "max_position_embeddings": 256,
+        "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2,
+    }  # fmt: skip
+    mark = tokenizer.convert_tokens_to_ids("<image>")
+    config = tf.Florence2Config(vision_config=vision, text_config=text, image_token_id=mark)
+    model = _saved(tf.Florence2ForConditionalGeneration(config), folder, scale=4.0)
+    tokenizer.save_pretrained(folder)
+    size = {"height": SIDE, "width": SIDE}
+    _preparation(folder, "CLIPImageProcessor", size=size, crop_size=size)
+    return model
+
+
 MAKERS: dict[str, Save] = {
     "sam": sam, "sam2": sam2, "clipseg": clipseg, "sam3": sam3, "segformer": segformer,
     "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
-    "vitpose": vitpose, "yolos": yolos, "rtdetr": rtdetr,
+    "vitpose": vitpose, "yolos": yolos, "rtdetr": rtdetr, "blip": blip, "florence": florence,
 }  # fmt: skip
 
 

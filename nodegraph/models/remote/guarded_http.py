@@ -55,17 +55,27 @@ class HostRules:
         hosts: Host names in lower case; ``*`` stands for any characters.
         networks: Address ranges that are allowed although they are private or loopback, and which
             may be reached without TLS.
+        setting: The setting that they come from, for messages.
+        purpose: What is not allowed with other hosts, for messages.
     """
 
     hosts: tuple[str, ...] = HOSTS
     networks: tuple[Network, ...] = ()
+    setting: str = "download_hosts"
+    purpose: str = "downloads from"
 
     @classmethod
-    def parse(cls, entries: Sequence[str] | None) -> HostRules:
-        """Read the setting `download_hosts`: host names, addresses and address ranges.
+    def parse(
+        cls,
+        entries: Sequence[str] | None,
+        setting: str = "download_hosts",
+        purpose: str = "downloads from",
+    ) -> HostRules:
+        """Read a setting such as `download_hosts`: host names, addresses and address ranges.
 
         Args:
             entries: None for the default, `HOSTS`.
+            setting, purpose: See the attributes.
 
         Raises:
             InvalidValue: An entry is neither.
@@ -81,13 +91,13 @@ class HostRules:
                 host = entry.lower()
                 if not _PATTERN.fullmatch(host):
                     raise InvalidValue(
-                        "an entry of `download_hosts` is no host",
+                        f"an entry of `{setting}` is no host",
                         given=entry,
                         expected="a host name such as *.example.org, or an address range such as "
                         "10.0.0.0/8",
                     ) from None
                 hosts.append(host)
-        return cls(tuple(hosts), tuple(networks))
+        return cls(tuple(hosts), tuple(networks), setting, purpose)
 
     def with_any_host(self) -> HostRules:
         """The same rules, with all public hosts."""
@@ -100,39 +110,56 @@ class HostRules:
             BlockedAddress: The scheme, the host, or all of its addresses are not allowed.
             UnknownHost: The host has no address.
         """
-        if scheme not in _PORTS:
-            raise _blocked(f"the scheme of {scheme}://{host} is not allowed", scheme, "https")
-        literal = _parse_address(host)
-        if literal is None and not any(fnmatchcase(host.lower(), each) for each in self.hosts):
-            raise _blocked(
-                f"downloads from {host} are not allowed", host, ", ".join(self.hosts) or "no host"
-            )
-        if literal is not None and not self._is_listed(literal) and ANY_HOST not in self.hosts:
-            raise _blocked(f"downloads from {host} are not allowed", host, "a listed host")
+        literal = self.check_name(scheme, host)
         resolved = [literal] if literal is not None else _resolve(host, port or _PORTS[scheme])
         allowed = [each for each in resolved if self._is_listed(each) or _is_public(each)]
         if not allowed:
-            raise _blocked(
+            raise self._blocked(
                 f"{host} leads into a private network", str(resolved[0]), "a public address"
             )
         if scheme == "http" and not all(map(self._is_listed, allowed)):
-            raise _blocked(f"{host} is addressed without TLS", f"http://{host}", f"https://{host}")
+            raise self._without_tls(host)
         return [str(each) for each in allowed]
+
+    def check_name(self, scheme: str, host: str) -> Address | None:
+        """The address that a host's name is; None for a name that must be resolved.
+
+        Raises:
+            BlockedAddress: The scheme, the name or the address is not allowed. A name that is
+                allowed may still lead to an address that is not.
+        """
+        if scheme not in _PORTS:
+            raise self._blocked(f"the scheme of {scheme}://{host} is not allowed", scheme, "https")
+        literal = _parse_address(host)
+        if literal is None and not any(fnmatchcase(host.lower(), each) for each in self.hosts):
+            raise self._blocked(
+                f"{self.purpose} {host} are not allowed", host, ", ".join(self.hosts) or "no host"
+            )
+        if literal is not None and not self._is_listed(literal) and ANY_HOST not in self.hosts:
+            raise self._blocked(f"{self.purpose} {host} are not allowed", host, "a listed host")
+        is_refused = literal is not None and not self._is_listed(literal)
+        if scheme == "http" and (is_refused or not self.networks):
+            raise self._without_tls(host)
+        return literal
+
+    def _without_tls(self, host: str) -> BlockedAddress:
+        return self._blocked(
+            f"{host} is addressed without TLS", f"http://{host}", f"https://{host}"
+        )
+
+    def _blocked(self, message: str, value: str, expected: str) -> BlockedAddress:
+        return BlockedAddress(
+            message,
+            given=value,
+            expected=expected,
+            hint=f"An administrator can allow it with the setting `{self.setting}`.",
+        )
 
     def _is_listed(self, address: Address) -> bool:
         inner = _unwrapped(address)
         return any(
             inner.version == network.version and inner in network for network in self.networks
         )
-
-
-def _blocked(message: str, value: str, expected: str) -> BlockedAddress:
-    return BlockedAddress(
-        message,
-        given=value,
-        expected=expected,
-        hint="Whoever runs nodegraph may allow it by the setting `download_hosts`.",
-    )
 
 
 def _parse_address(host: str) -> Address | None:

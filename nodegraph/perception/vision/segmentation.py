@@ -75,6 +75,8 @@ _USUAL: Mapping[str, str] = {
     "RTDetrV2ForObjectDetection": "RTDetrImageProcessor",
     "DFineForObjectDetection": "RTDetrImageProcessor",
     "YolosForObjectDetection": "YolosImageProcessor",
+    "BlipForConditionalGeneration": "BlipImageProcessor",
+    "Florence2ForConditionalGeneration": "CLIPImageProcessor",
 }
 """Classes of transformers that prepare images, where the folder doesn't say."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ from nodegraph.families.helper_networks import (
     published_preparation,
 )
 from nodegraph.families.identification import identify_tensors
-from nodegraph.interop.pipelines.pipeline_recipes import LIBRARY
+from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.models.model_files import (
     folder_part_files,
     lacks_float16,
@@ -48,6 +49,7 @@ NODE_BY_TASK: Mapping[Task, str] = MappingProxyType(
         "foreground": "ForegroundMask",
         "pose": "EstimatePose",
         "boxes": "DetectThings",
+        "captions": "CaptionImage",
     }
 )
 """Nodes, by what they need."""
@@ -133,8 +135,9 @@ def unsupported_file_error(path: Path, shapes: Shapes, expected: str, where: str
 
 
 PREPROCESSOR_FILE = "preprocessor_config.json"
-_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-          "special_tokens_map.json")  # fmt: skip
+PROCESSOR_FILE = "processor_config.json"
+_WORDS = ("vocab.json", "vocab.txt", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+          "special_tokens_map.json", "added_tokens.json")  # fmt: skip
 _ROLE = "model"
 _WHERE = (
     "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) "
@@ -165,9 +168,10 @@ class VisionFolder:
     @property
     def all_files(self) -> list[Path]:
         """All that is read of it."""
-        preparation = self.path / PREPROCESSOR_FILE
-        preparations = [preparation] if not self.is_file and preparation.is_file() else []
-        return sorted({*self.files.files, *self.tokenizer_files, *preparations})
+        further = (PREPROCESSOR_FILE, PROCESSOR_FILE, GENERATION)
+        optional = [self.path / name for name in further if not self.is_file]
+        existing = [path for path in optional if path.is_file()]
+        return sorted({*self.files.files, *self.tokenizer_files, *existing})
 
 
 def find_vision_folder(
@@ -220,6 +224,12 @@ def _own_network(weights: Sequence[Path]) -> str:
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
     class_name = architecture(config)
     if class_name in TASKS:
+        if class_name.startswith("Florence2") and config.get("auto_map"):
+            raise InvalidFile(
+                f"{path} has the weights of Florence-2 with the tensor names of its authors",
+                expected="a folder for transformers",
+                hint="Get florence-community/Florence-2-base as a folder, and choose that.",
+            )
         return class_name
     if config.get("auto_map"):
         raise InvalidFile(
@@ -262,6 +272,11 @@ def open_vision_model(
     words = None
     if TASKS[folder.class_name] == "text":
         words = _component("CLIPTokenizer", "tokenizer", folder.tokenizer_files, "float32", known)
+    elif TASKS[folder.class_name] == "captions":
+        if not folder.tokenizer_files:
+            raise InvalidFile(f"{folder.path} has no tokenizer", expected=_WORDS[0], hint=_WHERE)
+        files = [folder.path / layout.CONFIG, *folder.tokenizer_files]
+        words = _component("AutoTokenizer", "tokenizer", files, "float32", known)
     return VisionModel(model, _preparation(folder), words, class_labels(folder.config))
 
 
@@ -269,17 +284,22 @@ def _network(
     folder: VisionFolder, dtype: str, digests: FileDigests
 ) -> PipelineComponent | VisionNetwork:
     if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
-        return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
+        generation = folder.path / GENERATION
+        files = [*folder.files.files, *([generation] if generation.is_file() else [])]
+        return _component(folder.class_name, _ROLE, files, dtype, digests)
     # A network is told by its tensors: what else lies beside them is of no effect.
     weights = sorted(folder.files.weights)
-    files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
+    recipe_files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
     options = options_from_name(folder.class_name, weights[0])
-    return VisionNetwork(folder.class_name, tuple(files), dtype, options)
+    return VisionNetwork(folder.class_name, tuple(recipe_files), dtype, options)
 
 
 def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
     path = folder.path / PREPROCESSOR_FILE
     settings = layout.read_config(path) if not folder.is_file and path.is_file() else {}
+    whole = folder.path / PROCESSOR_FILE
+    if not settings and not folder.is_file and whole.is_file():
+        settings = layout.read_config(whole).get("image_processor") or {}
     if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
         return settings
     shapes = file_shapes(folder.files.weights[0], True)
@@ -329,3 +349,44 @@ def vision_bytes(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     except NodegraphError:
         return None
     return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)
+
+
+TAGGER_FILE, TAGS_FILE = "model.onnx", "selected_tags.csv"
+_TAGGER = (
+    f"Copy the tagger's folder ({TAGGER_FILE} and {TAGS_FILE}) into a models folder, for example "
+    "models/taggers/wd-vit-tagger-v3, and choose it by that name."
+)
+
+
+def find_tagger(name: str, folders: Sequence[Path]) -> Path:
+    """The folder of a tagger of the WD14 kind.
+
+    Raises:
+        ModelNotFound: There is nothing of that name.
+        InvalidFile: A file is missing.
+    """
+    path = locate_transformers_model(name, folders, where=_TAGGER)
+    folder = path if path.is_dir() else path.parent
+    for file in (TAGGER_FILE, TAGS_FILE):
+        if not (folder / file).is_file():
+            raise InvalidFile(f"{folder} has no {file}", expected="a tagger", hint=_TAGGER)
+    return folder
+
+
+def check_runtime() -> None:
+    """Check that the package that runs taggers is installed.
+
+    Raises:
+        InvalidValue: It is not.
+    """
+    if find_spec("onnxruntime") is None:
+        raise InvalidValue(
+            "taggers need the package onnxruntime, which is not installed",
+            hint="Run `pip install 'nodegraph[tag]'`, which includes it.",
+        )
+
+
+def tagger_stamp(name: str, folders: Sequence[Path]) -> str:
+    """Text that changes when a file of a tagger does."""
+    folder = find_tagger(name, folders)
+    return digest_value([file_stamp(folder / file) for file in (TAGGER_FILE, TAGS_FILE)])
