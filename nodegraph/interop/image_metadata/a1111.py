@@ -28,6 +28,7 @@ from nodegraph.interop.image_metadata.generation import (
     to_number,
 )
 from nodegraph.interop.image_metadata.infotext import (
+    Infotext,
     parse_fields,
     parse_infotext,
     split_network_tags,
@@ -71,7 +72,11 @@ def read_a1111(text: str, tool: str = "") -> Generation:
     Raises:
         InvalidFile: It has more text than any prompt.
     """
-    infotext = parse_infotext(text)
+    return read_settings(parse_infotext(text), tool)
+
+
+def read_settings(infotext: Infotext, tool: str = "") -> Generation:
+    """Return the settings in a parsed text; see `read_a1111`."""
     generation = Generation(tool or _tool(infotext.fields))
     fields = Fields({**infotext.fields, "prompt": infotext.prompt}, generation)
     generation.prompt = fields.text("prompt")

@@ -110,6 +110,30 @@ class SeedVariation:
 
 
 @dataclass(frozen=True)
+class SourceMask:
+    """A mask that a request brings: white is sampled.
+
+    Attributes:
+        path: Reference of the mask's file.
+        channel: The channel of the file that is the mask, as in MaskFromChannel.
+        is_inverted: Whether black is sampled instead.
+        blur: Pixels over which the result fades into the source image.
+        fill: What the masked part starts from: ``original``, ``blurred``, ``noise``, ``empty``.
+        margin: Pixels around the mask if only its surroundings are sampled, at full size. None if
+            the whole image is.
+        has_source_size: Whether it is as large as the source image.
+    """
+
+    path: str
+    channel: str = "luminance"
+    is_inverted: bool = False
+    blur: float = 4.0
+    fill: str = "original"
+    margin: int | None = None
+    has_source_size: bool = True
+
+
+@dataclass(frozen=True)
 class SourceImage:
     """An image that the sampling started from. Metadata never contain the image.
 
@@ -117,11 +141,22 @@ class SourceImage:
         strength: Share of the sampling that was run. None if it is not known.
         name: File name; empty if it is not known.
         is_masked: Whether only the masked part was sampled.
+        path: Reference of the image's file; empty if it has to be chosen.
+        fit: How it is brought to size, as in ResizeImage.
+        is_latent_resized: Whether its latent is resized instead of the image.
+        width, height: Its size in pixels; 0 if it is not known.
+        mask: The mask, if it has a file of its own.
     """
 
     strength: float | None = None
     name: str = ""
     is_masked: bool = False
+    path: str = ""
+    fit: str = "crop"
+    is_latent_resized: bool = False
+    width: int = 0
+    height: int = 0
+    mask: SourceMask | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +167,13 @@ class ControlUnit:
         preprocessor: Of the control image, as the tool names it; empty for none.
         start, end: Share of the sampling that was controlled.
         image: File name of the control image; empty if it is not known.
+        path, mask: References of the control image and of a mask of what is controlled; empty if
+            the image has to be chosen, and if there is no mask.
+        thresholds: Options of the preprocessor, as A1111's extension has them.
+        resolution: Shorter side at which the preprocessor works. 0 for the image's own.
+        fit: How the hint is brought to size, as in ResizeImage; empty to leave that to the node.
+        is_guess: Whether the ControlNet counts more than the prompt.
+        detector: Vision model for preprocessors that need one.
     """
 
     model: ModelReference
@@ -140,6 +182,13 @@ class ControlUnit:
     start: float = 0.0
     end: float = 1.0
     image: str = ""
+    path: str = ""
+    mask: str = ""
+    thresholds: tuple[float | None, float | None] = (None, None)
+    resolution: int = 0
+    fit: str = ""
+    is_guess: bool = False
+    detector: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +199,10 @@ class DetailPass:
         detector: File name of the detection model.
         labels: What it detects.
         grow, margin: Pixels around the mask: that are sampled, and that the model sees.
+        model: Vision model that detects; empty if it has to be chosen.
+        is_by_text: Whether that model masks what a text describes, rather than known classes.
+        steps, cfg: Of the sampling; None for those of the image.
+        blur: Pixels over which the part fades into the image; None for the usual ones.
     """
 
     detector: str
@@ -160,6 +213,11 @@ class DetailPass:
     denoise: float = 0.4
     grow: int = 4
     margin: int = 32
+    model: str = ""
+    is_by_text: bool = False
+    steps: int | None = None
+    cfg: float | None = None
+    blur: float | None = None
 
 
 @dataclass

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +23,8 @@ _FEWEST = 3
 """Fields of a line that counts as settings, if it does not begin with the steps; as in A1111."""
 _MAX_FIELDS = 500
 _DECODER = json.JSONDecoder()
+_PNG_HEAD = 33
+"""Bytes of a PNG file up to the end of its first chunk."""
 
 
 @dataclass
@@ -140,6 +144,26 @@ def format_infotext(prompt: str, negative: str, fields: Mapping[str, object]) ->
 def _quote(text: str) -> str:
     is_plain = not re.search(r'[,:\n\r"]', text) and text == text.strip()
     return text if is_plain else json.dumps(text, ensure_ascii=False)
+
+
+def with_parameters(png: bytes, text: str) -> bytes:
+    """Return a PNG file with a text `parameters`, in place of one that it may have."""
+    try:
+        chunk = _chunk(b"tEXt", b"parameters\0" + text.encode("latin-1"))
+    except UnicodeEncodeError:
+        chunk = _chunk(b"iTXt", b"parameters\0\0\0\0\0" + text.encode())
+    parts = [png[:_PNG_HEAD], chunk]
+    at = _PNG_HEAD
+    while at < len(png):
+        end = at + int.from_bytes(png[at : at + 4], "big") + 12
+        if not png[at + 4 : end].startswith((b"tEXtparameters\0", b"iTXtparameters\0")):
+            parts.append(png[at:end])
+        at = end
+    return b"".join(parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 _TAG = re.compile(r"<(\w{1,20}):([^<>\n]{1,300})>")

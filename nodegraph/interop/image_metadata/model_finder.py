@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from nodegraph.errors import NodegraphError
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families.embedded_models import EMBEDDED
-from nodegraph.families.identification import LOAD_DENOISER
+from nodegraph.families.identification import (
+    LOAD_CONTROL,
+    LOAD_DENOISER,
+    LOAD_ENCODER,
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_MODEL,
+    LOAD_UPSCALER,
+    LOAD_VAE,
+    LOAD_VISION,
+)
 from nodegraph.interop.image_metadata.generation import ModelReference, shorten
 from nodegraph.models.model_hashes import ModelHashCache, find_by_hash
 from nodegraph.models.model_sources import (
@@ -23,10 +34,10 @@ from nodegraph.weights.attached_models import find_remote_store
 from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 _MAX_NAME = 200
-_ENDINGS = re.compile(r"\.(safetensors|sft|gguf|ckpt|pt|pth|bin)$", re.IGNORECASE)
+MODEL_ENDINGS = re.compile(r"\.(safetensors|sft|gguf|ckpt|pt|pth|bin)$", re.IGNORECASE)
 _PRECISION = re.compile(r"(_(f16|f32|bf16|fp16|fp32|q\dp|i8x|exact|svd))+$", re.IGNORECASE)
 """What Draw Things appends to the names of models that it has converted."""
-_ALIASES = {
+UPSCALER_FILES = {
     "r-esrgan 4x+": "RealESRGAN_x4plus",
     "r-esrgan 4x+ anime6b": "RealESRGAN_x4plus_anime_6B",
     "r-esrgan 2x+": "RealESRGAN_x2plus",
@@ -127,13 +138,13 @@ class ModelFinder:
 
     def _by_name(self, name: str, folder: str) -> str:
         """The name here of a model, without folders and endings; empty if there is none."""
-        plain = _ENDINGS.sub("", name)
+        plain = MODEL_ENDINGS.sub("", name)
         wanted = {plain.lower(), _PRECISION.sub("", plain).lower()}
-        wanted.add(_ALIASES.get(plain.lower(), plain).lower())
+        wanted.add(UPSCALER_FILES.get(plain.lower(), plain).lower())
         matches = [
             each
             for each in self._files
-            if _ENDINGS.sub("", each).rpartition("/")[2].lower() in wanted
+            if MODEL_ENDINGS.sub("", each).rpartition("/")[2].lower() in wanted
         ]
         exact = [each for each in matches if Path(each).name.lower() == name.lower()]
         if matches:
@@ -173,3 +184,119 @@ def plain_name(name: str) -> str:
     text = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     text = re.sub(r"\[[0-9a-fA-F]{8,12}\]$", "", text).rstrip()  # A1111 appends the hash
     return "".join(sign for sign in text if sign.isprintable())[:_MAX_NAME].strip().lstrip(".")
+
+
+_FEWEST_DIGITS = 6
+_LOADERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "checkpoints": ("model", (LOAD_MODEL, LOAD_DENOISER)),
+    "loras": ("LoRA", (LOAD_LORA,)),
+    "vae": ("VAE", (LOAD_VAE,)),
+    "text_encoders": ("text encoder", (LOAD_ENCODER,)),
+    "controlnet": ("ControlNet", (LOAD_CONTROL,)),
+    "upscale_models": ("upscale model", (LOAD_UPSCALER,)),
+    "embeddings": ("textual inversion", (LOAD_INVERSION,)),
+}
+"""Folders of models: what is in them, and the nodes that load it."""
+_HASH = re.compile(r"\s*\[([0-9a-fA-F]{6,64})\]\s*\Z")
+
+
+class ListedModels:
+    """Finds models by the names that A1111's API gives them: titles, names, hashes.
+
+    Args:
+        models: All models of the server.
+        hashes: SHA-256 by name, as far as it is known.
+    """
+
+    def __init__(self, models: Sequence[FoundModel], hashes: Mapping[str, str]) -> None:
+        # Embedded models without text encoders make no images.
+        self._models = {
+            model.name: model
+            for model in models
+            if model.problem is None and (model.kind, model.node) != ("embedded", LOAD_DENOISER)
+        }
+        self._hashes = hashes
+
+    def of(self, folder: str) -> list[FoundModel]:
+        """Return the models of a kind, by its folder."""
+        _, nodes = _LOADERS[folder]
+        return [model for model in self._models.values() if model.node in nodes]
+
+    def vision(self, pattern: re.Pattern[str]) -> FoundModel | None:
+        """Return the first vision model whose kind fits a pattern; None if there is none."""
+        fitting = (
+            model
+            for model in self._models.values()
+            if model.node == LOAD_VISION and pattern.search(model.part or "")
+        )
+        return next(fitting, None)
+
+    def default(self) -> str:
+        """Return the name of the model that is used if none is chosen."""
+        names = [
+            model.name
+            for model in self.of("checkpoints")
+            if model.node == LOAD_MODEL and model.name != EMBEDDED
+        ]
+        return names[0] if names else EMBEDDED
+
+    def sha256(self, name: str) -> str:
+        """Return the hash of a model; empty if it is not known."""
+        return self._hashes.get(name, "")
+
+    def hash10(self, name: str) -> str:
+        """Return the short hash of a model; empty if it is not known."""
+        return self.sha256(name)[:10]
+
+    def title(self, name: str) -> str:
+        """Return the title of a model in A1111's API."""
+        short = self.hash10(name)
+        return f"{name} [{short}]" if short else name
+
+    def find(self, reference: ModelReference, folder: str = "") -> tuple[str, str]:
+        """Return the name of a model.
+
+        Raises:
+            InvalidValue: There is none of that name.
+        """
+        kind, _ = _LOADERS[folder]
+        models = [model.name for model in self.of(folder)]
+        match = next(iter(self._matches(reference, models)), None)
+        if match is None:
+            names = [stem(name) for name in models]
+            raise InvalidValue(
+                f"there is no {kind} of this name",
+                given=shorten(reference.name),
+                expected=None if names else f"a {kind} in the models folder",
+                hint=did_you_mean(reference.name, names) if names else None,
+            )
+        return match, ""
+
+    def has(self, name: str, folder: str) -> bool:
+        """Return whether there is a model of a name among those of a kind."""
+        models = [model.name for model in self.of(folder)]
+        return next(self._matches(ModelReference(name), models), None) is not None
+
+    def part(self, name: str) -> FoundModel | None:
+        """Return what a model is, if it is only the diffusion model of a whole one."""
+        model = self._models.get(name)
+        return model if model is not None and model.node == LOAD_DENOISER else None
+
+    def _matches(self, reference: ModelReference, names: Sequence[str]) -> Iterator[str]:
+        text = reference.name.strip().replace("\\", "/")
+        digits = [match[1].lower()] if (match := _HASH.search(text)) else []
+        digits += [each for each in reference.hashes if each]
+        plain = _HASH.sub("", text).strip()
+        yield from (name for name in names if name == plain)
+        hashes = [each for each in digits if len(each) >= _FEWEST_DIGITS]
+        for name in names:
+            if any(self._hashes.get(name, "").startswith(each) for each in hashes):
+                yield name
+        wanted = stem(plain).lower()
+        alias = UPSCALER_FILES.get(wanted, wanted).lower()
+        yield from (name for name in names if stem(name).lower() in (wanted, alias))
+
+
+def stem(name: str) -> str:
+    """Return the name of a model without folders and file ending."""
+    return MODEL_ENDINGS.sub("", plain_name(name))

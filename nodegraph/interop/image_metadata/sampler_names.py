@@ -82,7 +82,7 @@ def read_sampler(
         if schedule:
             return "", read_schedule(generation, schedule)
         return "", ""
-    match = _match(name, is_comfyui=is_comfyui)
+    match = match_sampler(name, is_comfyui=is_comfyui)
     if match is None:
         reason = missing_sampler_reason(name)
         plain = name.strip().lower().replace(" ", "_")
@@ -98,7 +98,8 @@ def read_sampler(
     return sampler, own
 
 
-def _match(name: str, *, is_comfyui: bool) -> tuple[str, str] | None:
+def match_sampler(name: str, *, is_comfyui: bool = False) -> tuple[str, str] | None:
+    """Return sampler and schedule here for a name of another tool; None if there is none."""
     plain = name.strip()
     if is_comfyui:
         sampler = comfyui_sampler(plain, SAMPLER_NAMES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.families.identification import LOAD_DENOISER
@@ -25,8 +25,9 @@ from nodegraph.interop.image_metadata.generation import (
     Refiner,
     shorten,
 )
-from nodegraph.interop.image_metadata.model_finder import ModelFinder, plain_name
+from nodegraph.interop.image_metadata.model_finder import plain_name
 from nodegraph.interop.image_metadata.sampler_names import DEFAULT_SAMPLER, DEFAULT_SCHEDULE
+from nodegraph.interop.image_metadata.source_images import ImageNodes, Link, Ports
 from nodegraph.models.model_sources import FoundModel
 
 _LATENT_METHODS = {
@@ -47,36 +48,31 @@ _PIXEL_METHODS = {
     "bilinear": "bilinear",
     "area": "area",
 }
-_PREPROCESSORS = {
-    "canny": "CannyEdges",
-    "lineart_standard": "LineArt",
-    "softedge": "SoftEdges",
-    "scribble": "Scribble",
-    "tile": "TileHint",
-    "t2ia_color_grid": "ColorBlocks",
-}
-"""Preprocessors by the beginning of their name, and nodes that need no model."""
-Link = dict[str, str]
-Ports = dict[str, Link]
-"""Links of a sampler's model, prompts and latent, by the names of its inputs."""
-_SOFT_EDGE = 4.0
 _LOOKED_UP = (10, 12, 64)
 """Digits of the hashes by which Civitai knows files: AutoV2, AutoV3, SHA-256 and BLAKE3."""
 _VAE_NAME = re.compile(r"(^|[^a-z])(vae|ae)([^a-z]|$)", re.IGNORECASE)
 
 
-def import_generation(generation: Generation, finder: ModelFinder) -> ImportedWorkflow:
+class Finder(Protocol):
+    """Finds models by their names in another tool, as `ModelFinder` does."""
+
+    def find(self, reference: ModelReference, folder: str = "") -> tuple[str, str]:
+        """Return the name of a model here, and what is to say about it."""
+
+    def part(self, name: str) -> FoundModel | None:
+        """Return what a file here is, if it is only the diffusion model of a whole one."""
+
+
+def import_generation(generation: Generation, finder: Finder) -> ImportedWorkflow:
     """Return the workflow that makes an image with some settings, and what differs."""
-    return _Builder(generation, finder).build()
+    return _Builder(generation, finder=finder).build()
 
 
 @dataclass
-class _Builder:
+class _Builder(ImageNodes):
     """The nodes of one workflow, in order."""
 
-    generation: Generation
-    finder: ModelFinder
-    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    finder: Finder = field(kw_only=True)
     files: dict[str, tuple[ModelFile, ...]] = field(default_factory=dict)
     models: list[dict[str, str]] = field(default_factory=list)
     prompts: tuple[Link, Link] = ({}, {})
@@ -88,7 +84,7 @@ class _Builder:
         positive = self._encode("positive", encoder, _positive(generation))
         negative = self._encode("negative", encoder, _negative(generation))
         if generation.guidance is not None:
-            positive = self._add(
+            positive = self.add(
                 "guidance",
                 "GuidanceConditioning",
                 conditioning=positive,
@@ -96,17 +92,17 @@ class _Builder:
             )
         positive, negative = self._control(positive, negative)
         self.prompts = (positive, negative)
-        latent = self._latent(vae)
+        latent = self.start_latent(vae)
         ports = {"model": model, "positive": positive, "negative": negative, "latent": latent}
         sampled = self._first_pass(ports)
         if generation.hires is not None:
             sampled = self._second_pass(generation.hires, sampled, model, encoder, vae)
-        image = self._add("decode", "VAEDecode", vae=vae, latent=sampled)
+        image = self.add("decode", "VAEDecode", vae=vae, latent=sampled)
         if generation.source is not None and generation.source.is_masked:
-            image = self._keep_unmasked(image)
+            image = self.keep_unmasked(image)
         for number, detail in enumerate(generation.details):
             image = self._detail(detail, numbered("{}", number), image, model, encoder, vae)
-        self._add("save", "SaveImage", image=image)
+        self.add("save", "SaveImage", image=image)
         return self._imported()
 
     def _imported(self) -> ImportedWorkflow:
@@ -128,12 +124,6 @@ class _Builder:
         workflow = Workflow.from_dict(document)
         tool = generation.tool
         return ImportedWorkflow(workflow, tool, outcomes, tuple(generation.findings), tool)
-
-    def _add(self, name: str, node_type: str, /, **inputs: Any) -> Link:
-        """Add a node and return a link to its output; inputs that are None are left out."""
-        written = {port: value for port, value in inputs.items() if value is not None}
-        self.nodes[name] = {"type": node_type, "inputs": written}
-        return {"from": name}
 
     def _model_name(self, node: str, reference: ModelReference, folder: str) -> str:
         """The name of a model here; it is among the files of the node in case it is missing."""
@@ -161,7 +151,7 @@ class _Builder:
         if part is not None:
             links = self._load_parts(name, part, encoders)
         else:
-            self._add("load", "LoadModel", model=name or None)
+            self.add("load", "LoadModel", model=name or None)
             links = {"from": "load.model"}, {"from": "load.text_encoder"}
             if not name:
                 self.nodes["load"]["unread"] = ["model"]
@@ -174,23 +164,23 @@ class _Builder:
         vae = generation.vae or ModelReference(vae_module)
         if not vae:
             return *links, {"from": "load.vae" if part is None else "vae"}
-        self._add("vae", "LoadVae", vae=self._model_name("vae", vae, "vae"))
+        self.add("vae", "LoadVae", vae=self._model_name("vae", vae, "vae"))
         return *links, {"from": "vae"}
 
     def _load_parts(self, name: str, part: FoundModel, encoders: list[str]) -> tuple[Link, Link]:
         """Load a diffusion model and text encoders of its family from separate files."""
-        self._add("load", LOAD_DENOISER, model=name)
+        self.add("load", LOAD_DENOISER, model=name)
         names = [
             self._model_name("encoder", ModelReference(each), "text_encoders")
             for each in encoders[:4]
         ]
         files = {f"file_{at}" if at > 1 else "file": each for at, each in enumerate(names, 1)}
-        self._add("encoder", "LoadTextEncoder", family=part.family, **files)
+        self.add("encoder", "LoadTextEncoder", family=part.family, **files)
         missing = [port for port in ("family", "file") if port not in self._inputs("encoder")]
         if missing:
             self.nodes["encoder"]["unread"] = missing
         if not self.generation.vae and not any(map(_VAE_NAME.search, self.generation.modules)):
-            self._add("vae", "LoadVae")
+            self.add("vae", "LoadVae")
             self.nodes["vae"]["unread"] = ["vae"]
         return {"from": "load"}, {"from": "encoder"}
 
@@ -209,15 +199,15 @@ class _Builder:
             name = numbered("embedding", number)
             word = plain_name(reference.name)
             file = self._model_name(name, reference, "embeddings")
-            encoder = self._add(
+            encoder = self.add(
                 name, "LoadTextualInversion", text_encoder=encoder, embedding=file, token=word
             )
         if generation.clip_skip is not None:
-            encoder = self._add("skip", "ClipSkip", encoder=encoder, skip=generation.clip_skip)
+            encoder = self.add("skip", "ClipSkip", encoder=encoder, skip=generation.clip_skip)
         return model, encoder
 
     def _add_lora(self, name: str, lora: LoraReference, model: Link, encoder: Link) -> None:
-        self._add(
+        self.add(
             name,
             "LoadLora",
             model=model,
@@ -230,13 +220,13 @@ class _Builder:
             self.nodes[name]["unread"] = ["lora"]
 
     def _encode(self, name: str, encoder: Link, text: str) -> Link:
-        return self._add(name, "EncodePrompt", encoder=encoder, text=text)
+        return self.add(name, "EncodePrompt", encoder=encoder, text=text)
 
     def _sample(self, name: str, ports: Ports, **changed: Any) -> Link:
         """Add a KSampler with the settings of the image, of which some are changed."""
         inputs = self._settings()
         inputs |= {port: value for port, value in changed.items() if value is not None}
-        return self._add(name, "KSampler", **ports, **inputs)
+        return self.add(name, "KSampler", **ports, **inputs)
 
     def _settings(self) -> dict[str, Any]:
         """Inputs of KSampler with the settings of the image."""
@@ -303,10 +293,10 @@ class _Builder:
         ]
         if switch:
             ends = {"end_step": switch, "leave_noise": True}
-            latent = self._add("sample", "KSamplerAdvanced", **ports, **settings, **ends)
+            latent = self.add("sample", "KSamplerAdvanced", **ports, **settings, **ends)
         else:
             latent = ports["latent"]
-        return self._add(
+        return self.add(
             "refine" if switch else "sample",
             "KSamplerAdvanced",
             model=second,
@@ -323,22 +313,22 @@ class _Builder:
     ) -> Link:
         """A sampling of parts, for noise and options that KSampler does not have."""
         settings, variation = self._settings(), self.generation.variation
-        noise = self._add("noise", "RandomNoise", seed=settings["seed"], draw=settings["draw"])
+        noise = self.add("noise", "RandomNoise", seed=settings["seed"], draw=settings["draw"])
         if variation is not None:
             # The tools turn from one noise to the other by an angle, MixNoise weighs the two.
             ratio = math.tan(variation.strength * math.pi / 2)
             share = 1.0 if variation.strength == 1 else ratio / (1 + ratio)
             seed = variation.seed
-            noise = self._add("variation", "MixNoise", noise=noise, seed=seed, share=share)
+            noise = self.add("variation", "MixNoise", noise=noise, seed=seed, share=share)
         prompts = {port: ports[port] for port in ("positive", "negative")}
-        self._add(
+        self.add(
             "sample",
             "SampleCustom",
             model=ports["model"],
             noise=noise,
-            guider=self._add("guider", "CFGGuider", **prompts, cfg=settings["cfg"]),
-            sampler=self._add("sampler", "SelectSampler", sampler=settings["sampler"], **options),
-            schedule=self._add(
+            guider=self.add("guider", "CFGGuider", **prompts, cfg=settings["cfg"]),
+            sampler=self.add("sampler", "SelectSampler", sampler=settings["sampler"], **options),
+            schedule=self.add(
                 "schedule",
                 "BasicSchedule",
                 **{port: settings[port] for port in ("schedule", "steps")},
@@ -351,77 +341,36 @@ class _Builder:
 
     def _load_other(self, reference: ModelReference, node: str) -> tuple[Link, Link]:
         """Load another model: links to it and its text encoder."""
-        self._add(node, "LoadModel", model=self._model_name(node, reference, "checkpoints") or None)
+        self.add(node, "LoadModel", model=self._model_name(node, reference, "checkpoints") or None)
         return {"from": f"{node}.model"}, {"from": f"{node}.text_encoder"}
 
     def _control(self, positive: Link, negative: Link) -> tuple[Link, Link]:
-        """Apply ControlNets, whose images have to be chosen."""
+        """Apply ControlNets, whose images may have to be chosen."""
         for number, unit in enumerate(self.generation.controls):
             loader = numbered("load_control", number)
             name = self._model_name(loader, unit.model, "controlnet")
-            network = self._add(loader, "LoadControlNet", control_net=name or None)
+            network = self.add(loader, "LoadControlNet", control_net=name or None)
             if not name:
                 self.nodes[loader]["unread"] = ["control_net"]
-            image = self._waiting_image(numbered("control_image", number))
-            if unit.preprocessor:
-                image = self._preprocessed(unit.preprocessor, numbered("hint", number), image)
+            node = numbered("control_image", number)
+            image = self.control_hint(unit, node, numbered("hint", number))
+            mask = self.control_mask(unit, numbered("control_area", number))
             control = numbered("control", number)
-            self._add(
+            self.add(
                 control,
                 "ApplyControlNet",
                 positive=positive,
                 negative=negative,
                 control_net=network,
                 image=image,
+                mask=mask,
                 strength=None if unit.weight == 1 else unit.weight,
                 start=unit.start or None,
                 end=None if unit.end == 1 else unit.end,
+                guess=unit.is_guess or None,
             )
             positive, negative = {"from": f"{control}.positive"}, {"from": f"{control}.negative"}
         return positive, negative
-
-    def _preprocessed(self, preprocessor: str, node: str, image: Link) -> Link:
-        plain = preprocessor.strip().lower().replace(" ", "_")
-        kind = next((each for name, each in _PREPROCESSORS.items() if plain.startswith(name)), "")
-        if not kind:
-            self.generation.report(
-                f"The preprocessor `{shorten(preprocessor)}` made the control image. It is left "
-                "out: choose an image that is processed, or add the node that does that."
-            )
-            return image
-        return self._add(node, kind, image=image)
-
-    def _waiting_image(self, node: str) -> Link:
-        """A node that loads an image, which has to be chosen first."""
-        self._add(node, "LoadImage")
-        self.nodes[node]["unread"] = ["path"]
-        return {"from": f"{node}.image"}
-
-    def _latent(self, vae: Link) -> Link:
-        """What the sampling starts from: noise of a size, or an image in that size."""
-        generation = self.generation
-        size = {"width": generation.width, "height": generation.height}
-        if generation.source is None:
-            if generation.batch_size > 1:
-                size["batch_size"] = generation.batch_size
-            return self._add("size", "EmptyLatent", **size)
-        image = self._waiting_image("picture")
-        image = self._add("fitted", "ResizeImage", image=image, **size, fit="crop")
-        latent = self._add("encode", "VAEEncode", vae=vae, image=image)
-        if not generation.source.is_masked:
-            return latent
-        mask = {"from": "picture.mask"}  # as an image, to cut it as the image is cut
-        mask = self._add("mask_image", "ResizeImage", image=mask, **size, fit="crop")
-        mask = self._add("mask", "MaskFromChannel", image=mask)
-        return self._add("masked", "SetNoiseMask", latent=latent, mask=mask)
-
-    def _keep_unmasked(self, image: Link) -> Link:
-        """All but the masked part as in the source image."""
-        mask = self._add(
-            "soft", "FeatherMask", mask={"from": "mask"}, radius=_SOFT_EDGE, side="inward"
-        )
-        base = {"from": "fitted"}
-        return self._add("result", "CompositeMasked", base=base, overlay=image, mask=mask)
 
     def _detail(
         self,
@@ -438,17 +387,19 @@ class _Builder:
             name: Pattern of the nodes' names.
         """
         before = set(self.nodes)
-        detector = self._add(name.format("detector"), "LoadVisionModel")
-        self.nodes[name.format("detector")]["unread"] = ["model"]
-        self._add(
+        loader = name.format("detector")
+        detector = self.add(loader, "LoadVisionModel", model=detail.model or None)
+        if not detail.model:
+            self.nodes[loader]["unread"] = ["model"]
+        self.add(
             name.format("found"),
-            "DetectThings",
+            "SegmentByText" if detail.is_by_text else "DetectThings",
             model=detector,
             image=image,
-            labels=detail.labels,
             threshold=detail.confidence,
+            **{"text" if detail.is_by_text else "labels": detail.labels},
         )
-        mask = self._add(
+        mask = self.add(
             name.format("grown"),
             "GrowMask",
             mask={"from": f"{name.format('found')}.mask"},
@@ -456,7 +407,7 @@ class _Builder:
         )
         crop = name.format("crop")
         size = {"width": self.generation.width, "height": self.generation.height}
-        self._add(
+        self.add(
             crop,
             "CropToMask",
             image=image,
@@ -470,18 +421,28 @@ class _Builder:
             positive = self._encode(name.format("detail_positive"), encoder, detail.prompt)
         if detail.negative:
             negative = self._encode(name.format("detail_negative"), encoder, detail.negative)
-        latent = self._add(
+        latent = self.add(
             name.format("encode_detail"), "VAEEncode", vae=vae, image={"from": f"{crop}.image"}
         )
         ports = {"model": model, "positive": positive, "negative": negative, "latent": latent}
-        latent = self._sample(name.format("detail"), ports, denoise=detail.denoise)
-        part = self._add(name.format("decode_detail"), "VAEDecode", vae=vae, latent=latent)
-        for node in self.nodes.keys() - before:
-            self.nodes[node]["mode"] = "mute"
+        latent = self._sample(
+            name.format("detail"),
+            ports,
+            denoise=detail.denoise,
+            steps=detail.steps,
+            cfg=detail.cfg,
+        )
+        part = self.add(name.format("decode_detail"), "VAEDecode", vae=vae, latent=latent)
+        made = self.nodes.keys() - before
         stitched = name.format("detailed")
         region = {"from": f"{crop}.region"}
-        result = self._add(stitched, "StitchCrop", image=image, part=part, region=region)
-        self.nodes[stitched]["mode"] = "bypass"
+        result = self.add(
+            stitched, "StitchCrop", image=image, part=part, region=region, feather=detail.blur
+        )
+        if not detail.model:
+            for node in made:
+                self.nodes[node]["mode"] = "mute"
+            self.nodes[stitched]["mode"] = "bypass"
         return result
 
     def _second_pass(
@@ -522,7 +483,7 @@ class _Builder:
             denoise_steps=None if hires.steps_are_share else "all",
         )
 
-    def _size(self, hires: HiresPass) -> dict[str, Any]:
+    def _hires_size(self, hires: HiresPass) -> dict[str, Any]:
         """The larger size, in whole cells; empty if only its factor is known."""
         width, height = self.generation.width, self.generation.height
         if hires.width or hires.height:
@@ -543,25 +504,25 @@ class _Builder:
             self.generation.report(
                 f"Latents were enlarged with `{shorten(name)}`: `bilinear` is used."
             )
-        size = self._size(hires) or {"factor": hires.scale or 2.0}
-        return self._add(
+        size = self._hires_size(hires) or {"factor": hires.scale or 2.0}
+        return self.add(
             "larger_latent", "ResizeLatent", latent=first, **size, method=method or "bilinear"
         )
 
     def _enlarge_image(self, hires: HiresPass, name: str, first: Link, vae: Link) -> Link:
-        image = self._add("small", "VAEDecode", vae=vae, latent=first)
+        image = self.add("small", "VAEDecode", vae=vae, latent=first)
         method = _PIXEL_METHODS.get(name.lower(), "")
         if not method:
             reference = ModelReference(name)
             model = self._model_name("upscaler", reference, "upscale_models")
-            loaded = self._add("upscaler", "LoadUpscaleModel", model=model)
-            image = self._add("larger", "UpscaleImage", model=loaded, image=image)
-        size = self._size(hires)
+            loaded = self.add("upscaler", "LoadUpscaleModel", model=model)
+            image = self.add("larger", "UpscaleImage", model=loaded, image=image)
+        size = self._hires_size(hires)
         if size:
-            image = self._add(
+            image = self.add(
                 "larger_fitted", "ResizeImage", image=image, **size, method=method or "lanczos"
             )
-        return self._add("encode_larger", "VAEEncode", vae=vae, image=image, crop=True)
+        return self.add("encode_larger", "VAEEncode", vae=vae, image=image, crop=True)
 
 
 def numbered(name: str, index: int) -> str:

@@ -13,7 +13,7 @@ from nodegraph.core.links import is_link, read_link, read_literal
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.version import VERSION
 from nodegraph.core.workflow import Workflow
-from nodegraph.families.sampler_names import ELSEWHERE
+from nodegraph.families.sampler_names import ELSEWHERE, SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.interop.image_metadata.generation import (
     Generation,
     HiresPass,
@@ -229,6 +229,16 @@ def _schedule(name: str) -> str:
 
 def _sampler(name: str) -> str:
     return _SAMPLERS.get(name) or _PLAIN_SAMPLERS.get(name, name)
+
+
+def sampler_titles() -> dict[str, str]:
+    """Return A1111's names of the samplers, by the name here."""
+    return {name: _sampler(name) for name in SAMPLER_NAMES}
+
+
+def schedule_titles() -> dict[str, str]:
+    """Return A1111's names of the schedules, by the name here."""
+    return {name: _schedule(name) for name in SCHEDULE_NAMES}
 
 
 def _fields(generation: Generation, sha256_of: HashOf) -> Iterator[tuple[str, object]]:
