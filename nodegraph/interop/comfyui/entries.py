@@ -300,6 +300,18 @@ class TableEntry:
         return self.written.type
 
     @property
+    def renames(self) -> Mapping[str, str]:
+        """Native inputs by the type's own, of a type that is a native one but for names."""
+        owner = getattr(self.forward, "__self__", None)
+        return owner.inputs if isinstance(owner, _Renames) else {}
+
+    @property
+    def choices(self) -> Mapping[str, Choice]:
+        """How the values of such a type's inputs are called in both programs."""
+        owner = getattr(self.forward, "__self__", None)
+        return owner.choices if isinstance(owner, _Renames) else {}
+
+    @property
     def is_end(self) -> bool:
         """Whether ComfyUI runs such nodes for themselves, as far as is known here."""
         is_known = self.is_built_in and bool(self.signature.outputs)

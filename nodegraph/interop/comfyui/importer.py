@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.parts import NodeEntry
@@ -126,6 +126,7 @@ class ImportedWorkflow:
         outcomes: What became of each of its nodes, blocks' nodes beside them.
         warnings: What the reading of the file had to say.
         tool: The tool that made an image with these settings; empty for ComfyUI.
+        origins: Id of the node that each native node outside of blocks was made of.
     """
 
     workflow: Workflow
@@ -133,6 +134,7 @@ class ImportedWorkflow:
     outcomes: tuple[TranslationOutcome, ...] = ()
     warnings: tuple[str, ...] = ()
     tool: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def placeholders(self) -> tuple[TranslationOutcome, ...]:
@@ -228,14 +230,16 @@ def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> 
         subgraphs={name: imported.subgraph for name, imported in used.items()},
         ui=_ui(made, used, foreign),
     )
+    makers = _makers(made, foreign.graph)
     inner = [fate.within(name) for name, imported in used.items() for fate in imported.outcomes]
     imported = ImportedWorkflow(
         restore_metadata(workflow, foreign),
         foreign.format,
         (*walk.outcomes, *inner),
         foreign.warnings,
+        origins={name: str(path[0]) for name, (path, _) in makers.items() if path},
     )
-    return _Translated(imported.workflow, _makers(made, foreign.graph), imported)
+    return _Translated(imported.workflow, makers, imported)
 
 
 def _makers(made: GraphBuilder, graph: ForeignGraph) -> dict[str, Maker]:

@@ -42,7 +42,11 @@ def pack_document(document: object) -> str:
 def unpack_original(workflow: Workflow) -> Any:
     """The document that a workflow keeps; None if it keeps none, or one that can't be read."""
     kept = workflow.ui.get("comfyui")
-    written = kept.get("original") if isinstance(kept, dict) else None
+    return unpack_document(kept.get("original") if isinstance(kept, dict) else None)
+
+
+def unpack_document(written: object) -> Any:
+    """Return the document that `pack_document` packed; None if it cannot be read."""
     if not isinstance(written, str):
         return None
     try:

@@ -45,7 +45,7 @@ _NONE = frozenset(
 _ONLY_HERE = frozenset(("restart", "dpmpp_2s", "dpmpp_3m", "pndm", "tcd"))
 _OTHERWISE = frozenset(("uni_pc", "uni_pc_bh1"))
 """Names that are another sampler's there."""
-_SCHEDULERS = (
+SCHEDULERS = (
     "simple",
     "sgm_uniform",
     "karras",
@@ -57,6 +57,15 @@ _SCHEDULERS = (
     "kl_optimal",
 )
 """All of ComfyUI's own."""
+COMFYUI_SAMPLERS = tuple(
+    dict.fromkeys(
+        (
+            *(name for name in SAMPLER_NAMES if name not in {*_ONLY_HERE, *_OTHERWISE}),
+            *SAMPLERS.names,
+        )
+    )
+)
+"""ComfyUI's names of the samplers that there are here."""
 
 
 def native_sampler(node: Passage, name: str = "sampler_name") -> Any:
@@ -109,10 +118,10 @@ def exported_sampler(node: Passage) -> Any:
 def exported_schedule(node: Passage) -> Signal:
     """The schedule's name, which is the same there; tells people if ComfyUI has none of it."""
     schedule = node.inputs["schedule"]
-    if not schedule.is_link and schedule.content not in _SCHEDULERS:
+    if not schedule.is_link and schedule.content not in SCHEDULERS:
         node.tell(
             f"ComfyUI has no scheduler {schedule.content}: choose another one there "
-            f"({', '.join(_SCHEDULERS)}), or install a pack that has it"
+            f"({', '.join(SCHEDULERS)}), or install a pack that has it"
         )
     return schedule
 
