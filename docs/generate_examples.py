@@ -34,7 +34,13 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "Sav
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
+        "CallImageAPI",
+        "CaptionImage",
+        "ConnectLanguageModel",
         "DetectThings",
+        "EnhancePrompt",
+        "GenerateHostedText",
+        "TagImage",
         "CutLatentFrames",
         "DistilledGuider",
         "GenerateText",

@@ -109,7 +109,7 @@ LINES = list(
 
 
 NOT_RUN = {
-    r"(serve|submit|jobs|queue|watch|cancel|pull|cluster)\b": "needs a server",
+    r"(serve|submit|jobs|queue|watch|cancel|pull|cluster|schedules|webhooks)\b": "needs a server",
     r".* --cluster ": "needs a cluster",
     r"models (search|add|link)\b": "asks another site, or needs another program",
     r".* --(remote|push)\b": "needs a remote store",

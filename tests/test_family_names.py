@@ -40,6 +40,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "Error messages and examples of the API name models that work": {
         "nodegraph/client/shapes/models.py": "flux sd1 sdxl stablediffusion",
+        "nodes/_language_facts.py": "qwen",
         "nodegraph/models/adapters/recipes.py": "wan",
         "nodegraph/models/facts.py": "stablediffusion",
         "nodegraph/models/image_to_video.py": "ltx wan",
@@ -58,6 +59,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/cli/model_downloads.py": "sd1 sdxl",
         "nodegraph/models/model_library.py": "stablediffusion",
         "nodegraph/models/model_sources.py": "stablediffusion",
+        "nodegraph/server/protocols/comfyui/node_info.py": "stablediffusion",
         "nodegraph/models/remote/download_plans.py": (
             "flux qwen sd1 sd3 sdxl stablediffusion wan zimage"
         ),

@@ -40,12 +40,16 @@ COMMANDS: Mapping[str, str] = {
     "pack": "Start a pack of nodes, and test one.",
     "import": "Import ComfyUI workflows, and images of other tools.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
+    "mcp": "Offer apps and workflows to MCP clients as tools, over standard input and output.",
     "token": "Manage the tokens that give access to the server.",
+    "secret": "Manage the keys of hosted services, which nodes use by name.",
     "backup": "Back up the home folder into one file, also while a server runs.",
     "restore": "Restore a backup into the home folder.",
     "submit": "Run a workflow on a server.",
     "jobs": "List, show and control the jobs of a server.",
     "queue": "Show and control the queue of a server.",
+    "schedules": "Run workflows at times, or again and again, on a server.",
+    "webhooks": "Show and test what a server sends to webhooks.",
     "results": "List, sort and find the results of a server.",
     "cluster": "Show the workers of a server and their machines.",
     "watch": "Watch a job of a server until it ends.",
@@ -89,6 +93,12 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "list": "List the tokens.",
         "revoke": "Revoke a token.",
         "rotate": "Replace a token with a new one.",
+        "webhook": "Set the webhook of a token's jobs.",
+    },
+    "secret": {
+        "set": "Store a secret, such as the key of a service.",
+        "list": "List the names and hosts of the secrets. Values are never shown.",
+        "remove": "Remove a secret.",
     },
     "jobs": {
         "list": "List the jobs of a server, the newest first.",
@@ -104,6 +114,21 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "pause": "Start no more jobs.",
         "resume": "Start jobs again.",
         "clear": "Cancel all jobs that wait.",
+    },
+    "schedules": {
+        "add": "Run a workflow again and again: at times, or without end.",
+        "list": "List the schedules of a server.",
+        "pause": "Have schedules start no more jobs.",
+        "resume": "Have paused schedules start jobs again, from their next time on.",
+        "remove": "Remove schedules. Their jobs stay.",
+        "run": "Start the next job of schedules now.",
+    },
+    "webhooks": {
+        "list": "List deliveries to webhooks, the newest first.",
+        "show": "Show what became of a delivery.",
+        "replay": "Deliver once more, from now on.",
+        "test": "Send a test event to a webhook now, and show how it went.",
+        "secret": "Make a new secret for your webhooks, and show it once.",
     },
     "results": {
         "list": "List the results of a server, the newest first.",
@@ -129,15 +154,18 @@ DEFAULT_COMMANDS: Mapping[str, str] = {
     "cache": "info",
     "models": "list",
     "token": "list",
+    "secret": "list",
     "jobs": "list",
     "queue": "show",
+    "schedules": "list",
+    "webhooks": "list",
     "results": "list",
     "cluster": "status",
     "runs": "list",
 }
 """What those do that are asked for most, where none of their commands is named."""
 
-_PYTHON_WORDS = ("list", "import")
+_PYTHON_WORDS = ("list", "import", "set")
 """Words of Python's own: the module and function of such a command end in an underscore."""
 
 _MODULES = {
@@ -150,12 +178,25 @@ _MODULES = {
     "models downloads": "model_downloads",
     "cancel": "jobs",
     "cluster status": "queue",
+    "webhooks list": "schedules",
+    "webhooks show": "schedules",
+    "webhooks replay": "schedules",
+    "webhooks test": "schedules",
+    "webhooks secret": "schedules",
     "version": "options",
+    "mcp": "serve",
     "pull": "jobs",
     "schema": "nodes",
     "stubs": "nodes",
 }
 """The modules of commands that lie beside what belongs to them."""
+
+_FUNCTIONS = {
+    "webhooks list": "list_deliveries",
+    "webhooks show": "show_delivery",
+    "webhooks test": "send_test",
+}
+"""The functions of commands whose module has another one of their name."""
 
 
 def command_names() -> list[str]:
@@ -174,7 +215,9 @@ def summary(name: str) -> str:
 
 def command_function(name: str) -> CommandFunction:
     """The function behind a command; imports its module."""
-    function: CommandFunction = getattr(_module(name), _python_name(name.rpartition(" ")[2]))
+    function: CommandFunction = getattr(
+        _module(name), _FUNCTIONS.get(name) or _python_name(name.rpartition(" ")[2])
+    )
     return function
 
 

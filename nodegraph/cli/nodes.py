@@ -168,6 +168,8 @@ def _details(port: InputSpec) -> str:
         notes.append("Can be null.")
     if port.lazy:
         notes.append("Evaluated only if it is needed.")
+    if port.raw_link:
+        notes.append("Receives the link.")
     if port.advanced:
         notes.append("(advanced)")
     return " ".join(note for note in notes if note)

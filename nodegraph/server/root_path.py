@@ -16,12 +16,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 # Below one of these a request that still has the path couldn't be told from one that hasn't.
-_OWN = frozenset(
+OWN = frozenset(
     {
         *("api", "assets", "packs", "login", "logout", "healthz", "readyz", "metrics"),
         *("openapi.json", "favicon.svg", "favicon.ico", "editor", "comfyui", "v1", "sdapi", "mcp"),
     }
 )
+"""First parts of the server's own paths."""
+COMFYUI = frozenset(
+    {
+        *("prompt", "queue", "interrupt", "free", "history", "view", "upload", "ws"),
+        *("object_info", "settings", "userdata", "v2", "users", "extensions", "embeddings"),
+        *("models", "experiment", "view_metadata", "system_stats", "features", "i18n"),
+        *("node_replacements", "global_subgraphs", "workflow_templates", "templates", "internal"),
+        *("scripts", "fonts", "cursor", "docs"),
+    }
+)
+"""First parts of ComfyUI's paths."""
 _CURRENT: ContextVar[str] = ContextVar("nodegraph_root_path", default="")
 """Of the task or thread; code that is handed to a thread takes it along."""
 
@@ -41,7 +52,7 @@ def check_root_path(path: str) -> str:
             "digits, dots, dashes, underscores and tildes"
         )
     first = path.split("/")[1]
-    if first in _OWN:
+    if first in OWN:
         raise ValueError(
             f"the server itself uses `/{first}`: choose another path, such as `/studio`"
         )
@@ -74,11 +85,13 @@ class RootPathMiddleware:
     Args:
         app: What answers.
         root: As `check_root_path` gives it.
+        prefix: What requests have before their own path; the root if not given.
     """
 
-    def __init__(self, app: ASGIApp, root: str) -> None:
+    def __init__(self, app: ASGIApp, root: str, prefix: str | None = None) -> None:
         self._app = app
         self._root = root
+        self._prefix = root if prefix is None else prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -88,10 +101,10 @@ class RootPathMiddleware:
             await self._app(self._own(scope), receive, send)
 
     def _own(self, scope: Scope) -> Scope:
-        path = _without(self._root, scope["path"])
+        path = _without(self._prefix, scope["path"])
         if path is None:
             return scope
-        raw = _without(self._root, (scope.get("raw_path") or b"").decode("latin-1"))
+        raw = _without(self._prefix, (scope.get("raw_path") or b"").decode("latin-1"))
         # Sent with the root itself escaped, it is told as it is read.
         raw_path = path.encode() if raw is None else raw.encode("latin-1")
         return {**scope, "path": path, "raw_path": raw_path}

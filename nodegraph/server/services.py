@@ -43,6 +43,7 @@ from nodegraph.server.content.artifacts.annotations import (
 )
 from nodegraph.server.content.artifacts.artifact_files import ArtifactSharing, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.content.files.shared_files import (
     SCHEMA_LOCK,
     SHARED_MIGRATIONS,
@@ -52,12 +53,14 @@ from nodegraph.server.content.files.shared_files import (
     FilesUnreachable,
     SharedFiles,
 )
-from nodegraph.server.content.pages import Editor
+from nodegraph.server.content.pages import Editor, open_front_end
 from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.prompt_lists import PromptLists
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
+from nodegraph.server.content.user_files import FOLDER as USER_FILES
+from nodegraph.server.content.user_files import UserFiles
 from nodegraph.server.events.hub import EventHub
 from nodegraph.server.events.hub.hub import EventRelay
 from nodegraph.server.operations.backup.restorer import finish_restore
@@ -78,6 +81,7 @@ from nodegraph.server.workflows.model_watch import ModelIndex, ModelWatch, Remot
 from nodegraph.server.workflows.node_types import DeclaredTypes, NodeTypeCache
 from nodegraph.session.settings import Settings, path_redactor
 from nodegraph.store.remote.object_storage import open_storage
+from nodegraph.store.secrets import PUBLIC_HOSTS
 from nodegraph.weights.attached_models import find_remote_store
 
 if TYPE_CHECKING:
@@ -109,11 +113,12 @@ class Services:
         queue_reads: At the queue.
         tokens: Who may come in.
         access: Finds out who does, and who has logged in.
+        tail: Of the queue's events.
         hub: What happens, for whoever follows it.
         live_relay: Is told progress and previews.
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
-        artifacts, uploads, workflows, prompt_lists: What is kept for clients.
+        artifacts, uploads, workflows, prompt_lists, user_files: What is kept for clients.
         places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
@@ -121,6 +126,7 @@ class Services:
         model_downloads: Of models to the models folder.
         model_index: Hashes and last uses of the models.
         editor: Its files.
+        front_end: Files of ComfyUI's page; None without the setting.
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
         metrics: Figures for monitoring.
@@ -140,6 +146,7 @@ class Services:
     node_types: NodeTypeCache = field(init=False)
     queue: JobQueue = field(init=False)
     queue_reads: QueueReads = field(init=False)
+    tail: EventTail = field(init=False)
     hub: EventHub = field(init=False)
     live_relay: EventRelay = field(init=False)
     supervisor: Supervisor = field(init=False)
@@ -148,6 +155,7 @@ class Services:
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
     prompt_lists: PromptLists = field(init=False)
+    user_files: UserFiles = field(init=False)
     places: PathRedactor = field(init=False)
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
@@ -155,6 +163,7 @@ class Services:
     model_downloads: ModelDownloads = field(init=False)
     model_index: ModelIndex = field(init=False)
     editor: Editor = field(init=False)
+    front_end: ConfinedFolder | None = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
     throughput: Throughput = field(init=False)
@@ -173,7 +182,10 @@ class Services:
         self.places = path_redactor(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
         self.prompt_lists = PromptLists(self.home / PROMPT_LISTS)
-        self.editor = Editor(root=self.server.root_path, start_page=self.server.start_page)
+        self.user_files = UserFiles(self.home / USER_FILES)
+        own = "/editor" if self.server.comfyui else ""
+        self.editor = Editor(root=self.server.root_path + own, start_page=self.server.start_page)
+        self.front_end = open_front_end(self.server.comfyui_frontend)
 
     @property
     def home(self) -> Path:
@@ -205,11 +217,16 @@ class Services:
         """The settings of the installation as workers have them."""
         inputs = self.settings.inputs or self.home / "inputs"
         readable = self.settings.readable or (inputs,)
+        hosts = self.settings.service_hosts
+        if hosts is None and not (self.server.is_private and not self.tokens.are_any):
+            # A local server of this machine is not for others who may run workflows here.
+            hosts = PUBLIC_HOSTS
         return replace(
             self.settings,
             outputs=self.outputs,
             inputs=inputs,
             readable=tuple(readable),
+            service_hosts=hosts,
             uploads=files_folder(self.uploads_folder),
         )
 
@@ -314,7 +331,7 @@ class Services:
         self.workflows = await self.run_in_thread(SavedWorkflows, self.home / "workflows")
 
     async def _open_workers(self, opened: AsyncExitStack) -> None:
-        tail = EventTail(self.queue)
+        tail = self.tail = EventTail(self.queue)
         opened.callback(tail.close)
         self.metrics.follow(tail, self.queue)
         tail.listen(JobLog().handle_events)

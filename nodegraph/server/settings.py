@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +28,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
-from nodegraph.server.root_path import check_root_path
+from nodegraph.server.root_path import COMFYUI, check_root_path
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 from nodegraph.session.settings_kinds import (
     NUMBER,
@@ -52,7 +53,8 @@ class BodyLimits(_Part):
     """Limits of requests and connections.
 
     Attributes:
-        body: Largest body of a request in bytes, except uploads.
+        body: Largest body of a request in bytes, except uploads and requests of other tools'
+            protocols that contain images.
         upload: Largest uploaded file in bytes.
         pixels: Largest number of pixels of an uploaded image.
         json_depth: Largest depth of nested lists and objects.
@@ -178,6 +180,16 @@ def _upload_types(value: object) -> object:
     return names
 
 
+def _check_public_url(url: str) -> str:
+    """Return an address without a slash at its end."""
+    parts = urlsplit(url)
+    is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    # The path below which a proxy serves it is `root_path`.
+    if not is_address or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("an address without a path such as `https://studio.example` is expected")
+    return url.rstrip("/")
+
+
 class UploadLimits(_Part):
     """Limits of uploads.
 
@@ -213,6 +225,21 @@ class ClusterKind(_Part):
     max_workers: Count | None = None
 
 
+class OpenAIModel(_Part):
+    """A model of OpenAI's images API.
+
+    Attributes:
+        app: Name of the saved workflow that generates images; ``nodegraph`` for the built-in app.
+        edits: Name of the saved workflow that edits images; the same one if not given.
+        parameters: The app's parameters by field of a request, such as ``{"prompt": "text"}``, if
+            their names do not tell. An empty name ignores the field.
+    """
+
+    app: str
+    edits: str = ""
+    parameters: dict[str, str] = {}
+
+
 class ServerSettings(_Part):
     """Settings of one server.
 
@@ -238,6 +265,10 @@ class ServerSettings(_Part):
             remove the path from requests or not.
         start_page: What the address ``/`` opens: ``editor``, or ``generate`` for the page without a
             graph. Each browser may choose otherwise.
+        comfyui: Whether ComfyUI's routes are also at their own paths, such as ``/prompt`` and
+            ``/api/prompt``. They are always below ``/comfyui``. The editor moves to ``/editor``.
+        comfyui_frontend: Folder of ComfyUI's page, or ``auto`` for that of the installed package
+            ``comfyui-frontend-package``. The server has none itself.
         allowed_hosts: Host names of the server in addition to loopback names, for example those of
             a reverse proxy. If there are any, a token is needed, too.
         allowed_origins: Other sites that may use it, such as ``https://studio.example``.
@@ -247,6 +278,11 @@ class ServerSettings(_Part):
             in the home folder.
         shared_files: URL of a bucket or mounted folder for uploads and output files, which servers
             of one queue on several machines share. By default the home folder.
+        public_url: Address of the server for other machines, such as ``https://studio.example``.
+            Webhooks send links below it.
+        webhook_hosts: Hosts that webhooks may reach, ``*`` for any characters, and address ranges
+            that they may reach although they are private, also without TLS. By default all public
+            hosts.
         most_waiting: Largest number of waiting jobs in total.
         stall_seconds: Seconds without an event of a running node after which its worker is
             restarted; null for no limit.
@@ -257,6 +293,9 @@ class ServerSettings(_Part):
         merge_jobs: Jobs that a worker may run at once if their samplings share batches, which the
             setting `merge_steps` must allow; 1 runs them one after the other.
         shutdown_seconds: Seconds for running jobs to reach their next checkpoint.
+        openai_models: Models of OpenAI's images API by name, in addition to saved workflows; ``*``
+            for all other names.
+        longest_wait: Seconds that a request of OpenAI's images API or MCP may wait for its job.
         least_free: Bytes of free disk space below which the server is not ready.
         session_seconds: Seconds after which a browser must log in again.
         open_metrics: Whether all clients that can reach the server may read the metrics; otherwise
@@ -278,6 +317,8 @@ class ServerSettings(_Part):
     cluster_kinds: Annotated[dict[str, ClusterKind], BeforeValidator(_table)] = {}
     root_path: RootPath = ""
     start_page: Literal["editor", "generate"] = "editor"
+    comfyui: bool = False
+    comfyui_frontend: str | None = None
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
     trusted_proxies: Names = ()
@@ -288,17 +329,32 @@ class ServerSettings(_Part):
     clients: ClientLimits = ClientLimits()
     queue: QueueAddress | None = None
     shared_files: str | None = None
+    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
+    webhook_hosts: Names | None = None
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
     cancel_seconds: Annotated[float, NUMBER, Field(ge=0)] = 10.0
     worker_memory: Bytes | None = None
     merge_jobs: Annotated[int, NUMBER, Field(ge=1, le=MOST_JOBS)] = 1
     shutdown_seconds: Seconds = 30.0
+    openai_models: Annotated[dict[str, OpenAIModel], BeforeValidator(_table)] = {}
+    longest_wait: Seconds = 600.0
     least_free: Bytes = 256 << 20
     session_seconds: Seconds = 7 * _DAY
     open_metrics: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("comfyui")
+    @classmethod
+    def _is_clear(cls, comfyui: bool, info: ValidationInfo) -> bool:
+        first = info.data.get("root_path", "").partition("/")[2].partition("/")[0]
+        if comfyui and first in COMFYUI:
+            raise ValueError(
+                f"`root_path` begins with `/{first}`, which ComfyUI itself uses: choose another "
+                "one, such as `/studio`"
+            )
+        return comfyui
 
     @field_validator("shared_files")
     @classmethod

@@ -13,7 +13,13 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from nodegraph.core.context import MAX_IMAGE_PIXELS, CpuDevice, CpuPrecision, Environment
+from nodegraph.core.context import (
+    MAX_IMAGE_PIXELS,
+    CpuDevice,
+    CpuPrecision,
+    Environment,
+    ServiceAccess,
+)
 from nodegraph.core.file_access import PathRedactor
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -23,6 +29,8 @@ LEAVE_OUT = f"{PREFIX}LEAVE_OUT"
 SERVER_TABLE = "server"
 """Table of the config file with the settings of the server, which reads them itself."""
 SERVER_PREFIX = f"{PREFIX}SERVER_"
+SECRET_PREFIX = f"{PREFIX}SECRET_"
+"""Of variables with secrets, which `nodegraph.store.secrets` reads."""
 NODE_CACHE = f"{PREFIX}NODE_CACHE"
 """Variable of a cluster's node: its own cache folder instead of the workers' setting."""
 _NO_SETTINGS = (HOME, NODE_CACHE, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
@@ -101,6 +109,10 @@ class Settings:
         download_hosts: Hosts that models are downloaded from, such as ``*.example.org``; those of
             Hugging Face and Civitai if not set. Private and loopback addresses are refused unless
             a range such as ``10.0.0.0/8`` contains them.
+        service_hosts: Hosts of language models and image services that nodes may call, such as
+            ``api.openai.com``, ``*.fal.run`` or ``192.168.1.5:11434``. If not set, well-known
+            services, and for local users also the usual ports of local servers such as Ollama.
+            Empty allows none.
         model_catalogue: File with the starter catalogue of models; the one that ships with
             nodegraph if not set.
         checkpoint_seconds: Seconds between two checkpoints of a node that saves its state; 0 saves
@@ -152,6 +164,7 @@ class Settings:
     model_cache: FolderPath | None = None
     model_cache_budget: Bytes = 100 << 30
     download_hosts: Names | None = None
+    service_hosts: Names | None = None
     model_catalogue: FilePath | None = None
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
@@ -272,6 +285,11 @@ class Settings:
             max_image_pixels=self.max_image_pixels,
             infotext=self.infotext,
             cache=self.cache_folder,
+            services=ServiceAccess(
+                self.service_hosts,
+                self.data_folder / "secrets.json",
+                self.data_folder / "services",
+            ),
         )
 
     def _run_device(self, device: str) -> str:
@@ -393,7 +411,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         for name in os.environ
         if name.startswith(PREFIX)
         and name not in _NO_SETTINGS
-        and not name.startswith(SERVER_PREFIX)
+        and not name.startswith((SERVER_PREFIX, SECRET_PREFIX))
     }
     if not (file.is_file() or variables) and _is_plain(explicit):
         return Settings(**explicit)

@@ -169,6 +169,8 @@ class Hosted:
                 queue.finish(job_id, attempt, {}).result(PATIENCE)
             queue.delete_matching(JobFilter())
             services.artifacts.tidy()
+        for schedule in queue.schedules():
+            queue.remove_schedule(schedule.id).result(PATIENCE)
         for upload in services.uploads.page(None, limit=500).uploads:
             services.uploads.delete(upload.digest, None)
         kept = ("packs", "cache", "uploads")
@@ -204,7 +206,8 @@ def hosted(
     It reaches no other site, unless hosts are named.
     """
     installation = Settings(home=home, remote_models=remote_models, download_hosts=download_hosts)
-    services = Services(installation, ServerSettings(**settings), has_workers=False)
+    server_settings = ServerSettings(**{"webhook_hosts": (), **settings})
+    services = Services(installation, server_settings, has_workers=False)
     services.tokens.refresh_seconds = 0.0  # what a test does to tokens counts at once
     config = uvicorn.Config(
         create_app(services),

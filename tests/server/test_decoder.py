@@ -53,6 +53,30 @@ def test_one_process_makes_many_and_tells_faults_as_this_one_would(decoder: File
     assert process(decoder) == first
 
 
+def test_an_image_is_written_in_another_format(decoder: FileDecoder) -> None:
+    made = BytesIO()
+    Image.new("RGBA", (128, 64), (255, 0, 0, 0)).save(made, "PNG")
+    data = decoder.convert(
+        opened(made.getvalue()), {"format": "webp", "quality": 90, "side": 32, "pixels": PIXELS}
+    )
+    with Image.open(BytesIO(data)) as shown:
+        assert (shown.format, shown.size, shown.has_transparency_data) == ("WEBP", (32, 16), True)
+    data = decoder.convert(
+        opened(made.getvalue()), {"format": "jpeg", "quality": 90, "side": None, "pixels": PIXELS}
+    )
+    with Image.open(BytesIO(data)) as shown:
+        assert (shown.format, shown.size) == ("JPEG", (128, 64))
+        assert shown.getpixel((0, 0)) == (255, 255, 255)
+    with raises(InvalidFile):
+        decoder.convert(
+            opened(b"no image"), {"format": "png", "quality": 90, "side": None, "pixels": PIXELS}
+        )
+    with raises(TooLarge, given="128 \u00d7 64"):
+        decoder.convert(
+            opened(made.getvalue()), {"format": "png", "quality": 90, "side": None, "pixels": 100}
+        )
+
+
 def test_a_process_that_died_is_replaced(decoder: FileDecoder) -> None:
     thumbnail(decoder, picture(8, 8))
     assert decoder._process is not None

@@ -147,3 +147,13 @@ def test_jobs_go_where_their_model_is(home: Path) -> None:
 
 def workers(api: Api) -> list[dict[str, Any]]:
     return [each for each in api.get("/system").json()["workers"] if each["role"] == "worker"]
+
+
+def test_a_job_of_some_targets_is_not_refused_for_what_others_lack(server: Hosted) -> None:
+    document = workflow()
+    document["nodes"]["bad"] = {"type": "PreviewImage"}
+    good = [name for name in document["nodes"] if name != "bad"][-1]
+    refused = server.client.post("/jobs", json={"workflow": document})
+    assert refused.status_code == 422
+    assert [each["node"] for each in refused.json()["problems"]] == ["bad"]
+    assert submitted(server, document, targets=[good]).targets == [good]

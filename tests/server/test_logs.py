@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from nodegraph.server.operations.logs import (
     CURRENT,
+    RECENT,
     CurrentRequest,
     JsonLines,
     LineWriter,
@@ -116,6 +117,17 @@ def logging_to(handler: logging.Handler, level: int = logging.INFO) -> Iterator[
     finally:
         handler.close()
         logger.propagate, logger.handlers = True, []
+
+
+def test_the_last_lines_are_kept_without_secrets() -> None:
+    writer = LineWriter(io.StringIO())
+    writer.setFormatter(TextLines())
+    writer.handle(record("a token: ng_0a1b2c_%s", SECRET))
+    writer.close()
+    moment, line = RECENT[-1]
+    assert moment == pytest.approx(time.time(), abs=PATIENCE)
+    assert "a token" in line
+    assert SECRET not in line
 
 
 def test_lines_are_written_in_order_as_they_were_when_they_were_logged() -> None:

@@ -612,6 +612,15 @@ export function refreshPacks(): Promise<Refreshed> {
   return request("POST", "/system/refresh");
 }
 
+interface SecretNames {
+  readonly secrets: readonly { readonly name: string; readonly hosts: readonly string[] }[];
+}
+
+/** Names and hosts of the keys that nodes can use; values stay on the server. */
+export function listSecrets({ signal }: Abortable = {}): Promise<SecretNames> {
+  return request("GET", "/secrets", { signal });
+}
+
 export function getSettings({ signal }: Abortable = {}): Promise<ServerSettings> {
   return request("GET", "/settings", { signal });
 }

@@ -138,7 +138,8 @@ export interface BoardName {
  * Limits of requests and connections.
  *
  * Attributes:
- * body: Largest body of a request in bytes, except uploads.
+ * body: Largest body of a request in bytes, except uploads and requests of other tools'
+ * protocols that contain images.
  * upload: Largest uploaded file in bytes.
  * pixels: Largest number of pixels of an uploaded image.
  * json_depth: Largest depth of nested lists and objects.
@@ -253,6 +254,41 @@ export interface ClusterKind {
 /** The number of deleted jobs. */
 export interface Deleted {
   deleted: number;
+}
+
+/** What became of the delivery of an event to a webhook. */
+export interface DeliveryEntry {
+  /** Id of the delivery, the same for all attempts. */
+  id: string;
+  /** Id of the job. */
+  job: string;
+  /** Client that owns the job. */
+  client: string;
+  /** Kind of the event. */
+  event: string;
+  /** Address of the receiver. */
+  url: string;
+  /** `pending`, `delivered` or `failed`. */
+  state: "pending" | "delivered" | "failed";
+  /** Unix time of the event. */
+  created: number;
+  /** Number of attempts. */
+  attempts: number;
+  /** Unix time of the next attempt; None if there is none. */
+  due: number | null;
+  /** Status of the last answer; None without one. */
+  status: number | null;
+  /** Why the last attempt failed; None if it did not. */
+  error: string | null;
+  /** Unix time at which it was delivered or given up. */
+  ended: number | null;
+}
+
+/** A page of deliveries, the newest first. */
+export interface DeliveryList {
+  items: DeliveryEntry[];
+  /** Cursor of the next page; null on the last page. */
+  next: string | null;
 }
 
 /** A difference between the translated workflow and ComfyUI. */
@@ -447,6 +483,7 @@ export interface InputList {
  * required: Whether it must be linked or given.
  * nullable: Whether ``null`` is allowed, which means "not given".
  * lazy: Whether it is evaluated only if the node requests it.
+ * raw_link: Whether the node receives the link itself, a `core.ports.RawLink`, not its value.
  * default: Value if none is given.
  * json_schema: JSON Schema of a literal; None for types that can only be linked.
  * widget: Widget in an editor: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for the
@@ -464,6 +501,7 @@ export interface InputSpec {
   required: boolean;
   nullable: boolean;
   lazy: boolean;
+  raw_link: boolean;
   default: unknown;
   json_schema: Record<string, unknown> | null;
   widget: string;
@@ -518,6 +556,8 @@ export interface JobDetail {
   error: Record<string, unknown> | null;
   /** Why it failed, if it did. */
   fault: JobFault | null;
+  /** Unix time until which it waits; None if it waits for no time. */
+  not_before: number | null;
   links: JobLinks;
 }
 
@@ -549,6 +589,8 @@ export interface JobEntry {
   tags: string[];
   /** Why it failed, if it did. */
   fault: JobFault | null;
+  /** Unix time until which it waits; None if it waits for no time. */
+  not_before: number | null;
   links: JobLinks;
 }
 
@@ -597,6 +639,8 @@ export interface JobOutputs {
    * are kept if there are very many.
    */
   warnings: NodeWarning[];
+  /** JSON objects that nodes returned to be shown, by node, those of cached results included. */
+  ui: Record<string, unknown>;
   [more: string]: unknown;
 }
 
@@ -616,6 +660,13 @@ export interface JobWish {
   priority?: number;
   /** Hold the job until it is released. Default: `false`. */
   held?: boolean;
+  /**
+   * Time before which the job does not start: Unix time, or ISO 8601. Without an offset it is the
+   * server's local time.
+   */
+  not_before?: number | string | null;
+  /** Where the job's events are sent. By default the webhook of the token; `none` for nowhere. */
+  webhook?: WebhookWish | "none" | null;
   options?: RunOptions;
   /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
@@ -922,6 +973,7 @@ export interface NodeType {
   experimental: boolean;
   tags: string[];
   facts: Record<string, Record<string, string>>;
+  hidden: Record<string, "node" | "workflow" | "metadata" | "graph">;
   /** Example workflow of the node type; null if there is none. */
   example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
@@ -1033,6 +1085,21 @@ export interface OfferedModelEntry {
   trigger_words: string[];
   /** Address of its page. */
   page: string;
+}
+
+/**
+ * A model of OpenAI's images API.
+ *
+ * Attributes:
+ * app: Name of the saved workflow that generates images; ``nodegraph`` for the built-in app.
+ * edits: Name of the saved workflow that edits images; the same one if not given.
+ * parameters: The app's parameters by field of a request, such as ``{"prompt": "text"}``, if
+ * their names do not tell. An empty name ignores the field.
+ */
+export interface OpenAIModel {
+  app: string;
+  edits: string;
+  parameters: Record<string, string>;
 }
 
 /** An output file of a job. */
@@ -1237,6 +1304,13 @@ export interface RowsWish {
   priority?: number;
   /** Hold the job until it is released. Default: `false`. */
   held?: boolean;
+  /**
+   * Time before which the job does not start: Unix time, or ISO 8601. Without an offset it is the
+   * server's local time.
+   */
+  not_before?: number | string | null;
+  /** Where the job's events are sent. By default the webhook of the token; `none` for nowhere. */
+  webhook?: WebhookWish | "none" | null;
   options?: RunOptions;
   /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
@@ -1325,10 +1399,109 @@ export interface SavedVersion {
   href: string;
 }
 
+/** A request that becomes jobs at times, or one after the other until it is stopped. */
+export interface ScheduleEntry {
+  id: string;
+  /** Client that owns the schedule and its jobs. */
+  client: string;
+  /** Display name. */
+  name: string;
+  /** When it fires, such as `every 90m`, `daily 02:00` or `endless`. */
+  rule: string;
+  /** Time zone of days and hours; empty for that of the server. */
+  zone: string;
+  /** What happens to seeds with each job: `random`, `increment` or `same`. */
+  seeds: "random" | "increment" | "same";
+  /** What happens if its time passed while no server ran: one job (`once`), or none (`skip`). */
+  missed: "once" | "skip";
+  /** Unix time after which it fires no more. */
+  until: number | null;
+  /** Number of jobs after which it ends; None for any number. */
+  count: number | null;
+  /** `active`, `paused` or `ended`. */
+  state: "active" | "paused" | "ended";
+  /** Unix time. */
+  created: number;
+  /** Unix time of the next firing; None if it waits for its job to end, or fires no more. */
+  due: number | null;
+  /** Number of jobs that it has submitted. */
+  fired: number;
+  /** Number of times at which it submitted none. */
+  skipped: number;
+  /** Id of its last job. */
+  job: string | null;
+  /** Tag of its jobs, to list them by. */
+  tag: string;
+  /** Why the last time came to nothing; None if it did not. */
+  error: string | null;
+}
+
+/** Schedules, the oldest first. */
+export interface ScheduleList {
+  items: ScheduleEntry[];
+}
+
+/** The request for a new schedule. */
+export interface ScheduleWish {
+  /**
+   * When jobs start: `every 90m`, `daily 02:00`, `weekdays 08:30`, `mon,thu 18:00`; or `endless`:
+   * the next one when the last has ended.
+   */
+  rule: string;
+  job: JobWish;
+  /** Display name of the schedule and of its jobs. */
+  name?: string;
+  /** Time zone of days and hours; empty for that of the server. */
+  zone?: string;
+  /**
+   * Seeds of each job: new random ones, those of the last job plus one, or the same. Default:
+   * `"random"`.
+   */
+  seeds?: "random" | "increment" | "same";
+  /** If its time passed while no server ran: one job at the next start, or none. Default: `"once"`. */
+  missed?: "once" | "skip";
+  /** Time after which it fires no more: Unix time, or ISO 8601. */
+  until?: number | string | null;
+  /** Number of jobs after which it ends. */
+  count?: number | null;
+}
+
 /** The workflow that the script builds. */
 export interface ScriptWish {
   /** The content of a workflow file. */
   workflow: Record<string, unknown>;
+}
+
+/** A secret of the server, without its value. */
+export interface SecretInfo {
+  /** Name that nodes use. */
+  name: string;
+  /** Hosts that it may be sent to. */
+  hosts: string[];
+  /** `file`, or `environment` for one from a variable. */
+  source: string;
+  /** Unix time of its last change; null for one from a variable. */
+  changed: number | null;
+}
+
+/** The secrets of the server, without their values. */
+export interface SecretList {
+  /** Sorted by name. */
+  secrets: SecretInfo[];
+}
+
+/** A secret to store. Its value is never returned. */
+export interface SecretValue {
+  /** The value: 4 to 4096 printable characters without spaces. */
+  value: string;
+  /** Hosts that it may be sent to, such as `api.openai.com`. */
+  hosts: string[];
+}
+
+/** The request for a new secret. */
+export interface SecretWish {
+  /** Hours for which the former secret signs deliveries as well. Default: `24.0`. */
+  hours?: number;
 }
 
 /**
@@ -1356,6 +1529,10 @@ export interface ScriptWish {
  * remove the path from requests or not.
  * start_page: What the address ``/`` opens: ``editor``, or ``generate`` for the page without a
  * graph. Each browser may choose otherwise.
+ * comfyui: Whether ComfyUI's routes are also at their own paths, such as ``/prompt`` and
+ * ``/api/prompt``. They are always below ``/comfyui``. The editor moves to ``/editor``.
+ * comfyui_frontend: Folder of ComfyUI's page, or ``auto`` for that of the installed package
+ * ``comfyui-frontend-package``. The server has none itself.
  * allowed_hosts: Host names of the server in addition to loopback names, for example those of
  * a reverse proxy. If there are any, a token is needed, too.
  * allowed_origins: Other sites that may use it, such as ``https://studio.example``.
@@ -1365,6 +1542,11 @@ export interface ScriptWish {
  * in the home folder.
  * shared_files: URL of a bucket or mounted folder for uploads and output files, which servers
  * of one queue on several machines share. By default the home folder.
+ * public_url: Address of the server for other machines, such as ``https://studio.example``.
+ * Webhooks send links below it.
+ * webhook_hosts: Hosts that webhooks may reach, ``*`` for any characters, and address ranges
+ * that they may reach although they are private, also without TLS. By default all public
+ * hosts.
  * most_waiting: Largest number of waiting jobs in total.
  * stall_seconds: Seconds without an event of a running node after which its worker is
  * restarted; null for no limit.
@@ -1375,6 +1557,9 @@ export interface ScriptWish {
  * merge_jobs: Jobs that a worker may run at once if their samplings share batches, which the
  * setting `merge_steps` must allow; 1 runs them one after the other.
  * shutdown_seconds: Seconds for running jobs to reach their next checkpoint.
+ * openai_models: Models of OpenAI's images API by name, in addition to saved workflows; ``*``
+ * for all other names.
+ * longest_wait: Seconds that a request of OpenAI's images API or MCP may wait for its job.
  * least_free: Bytes of free disk space below which the server is not ready.
  * session_seconds: Seconds after which a browser must log in again.
  * open_metrics: Whether all clients that can reach the server may read the metrics; otherwise
@@ -1396,6 +1581,8 @@ export interface ServerSettings {
   cluster_kinds: Record<string, ClusterKind>;
   root_path: string;
   start_page: "editor" | "generate";
+  comfyui: boolean;
+  comfyui_frontend: string | null;
   allowed_hosts: string[];
   allowed_origins: string[];
   trusted_proxies: string[];
@@ -1406,12 +1593,16 @@ export interface ServerSettings {
   clients: ClientLimits;
   queue: string | null;
   shared_files: string | null;
+  public_url: string | null;
+  webhook_hosts: string[] | null;
   most_waiting: number;
   stall_seconds: number | null;
   cancel_seconds: number;
   worker_memory: number | null;
   merge_jobs: number;
   shutdown_seconds: number;
+  openai_models: Record<string, OpenAIModel>;
+  longest_wait: number;
   least_free: number;
   session_seconds: number;
   open_metrics: boolean;
@@ -1686,6 +1877,42 @@ export interface VerifiedFiles {
 export interface VersionList {
   items: SavedVersion[];
   next: string | null;
+}
+
+/** A new secret, which is shown only in this answer. */
+export interface WebhookSecret {
+  secret: string;
+}
+
+/** How a test of a webhook went. */
+export interface WebhookTest {
+  /** Address of the receiver. */
+  url: string;
+  /** Whether the receiver took it. */
+  delivered: boolean;
+  /** Status of the answer; None without one. */
+  status: number | null;
+  /** Why it failed; None if it did not. */
+  error: string | null;
+}
+
+/** The request for a test of a webhook. */
+export interface WebhookTestWish {
+  /** Address of the receiver. By default the webhook of the token. */
+  url?: string | null;
+}
+
+/** An address that is sent events of a job. */
+export interface WebhookWish {
+  /** Address of the receiver. https, unless the server allows otherwise. */
+  url: string;
+  /** Kinds of events to send. Default: `["job.finished", "job.failed", "job.cancelled"]`. */
+  events?: ("job.queued" | "job.started" | "job.finished" | "job.failed" | "job.cancelled")[];
+  /**
+   * Secret that signs the deliveries of this job: `whsec_` and base64. By default the secret of the
+   * client. It is never shown.
+   */
+  secret?: string | null;
 }
 
 /** A worker process. */

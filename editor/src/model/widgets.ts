@@ -37,6 +37,8 @@ export type Widget =
   | { readonly kind: "color" }
   | { readonly kind: "file"; readonly file: FileKind }
   | { readonly kind: "subgraph" }
+  /** The name of a secret; its value is never here. */
+  | { readonly kind: "secret" }
   /** The pack's own; without an address it isn't there. */
   | { readonly kind: "pack"; readonly name: string; readonly href: string | null }
   | { readonly kind: "json" };
@@ -52,6 +54,7 @@ function declaredWidget(input: InputSpec): Widget | null {
   if (name === "pack") return { kind: "pack", name: detail, href: input.frame ?? null };
   if (name === "seed") return { kind: "seed" };
   if (name === "subgraph") return { kind: "subgraph" };
+  if (name === "secret") return { kind: "secret" };
   if (name === "color" || name === "colour") return { kind: "color" };
   if (name === "file") {
     const file = FILE_KINDS.find((kind) => kind === detail) ?? "any";

@@ -103,6 +103,7 @@ export function placeholder(event: JobEvent): JobView {
     name: "",
     state: event.attempt > 0 ? "running" : "queued",
     held: false,
+    not_before: null,
     wanted: null,
     priority: 0,
     created: event.at ?? Date.now() / 1000,

@@ -81,6 +81,7 @@ function entry(id: string, more: Partial<JobEntry> = {}): JobEntry {
     name: "Apple",
     state: "queued",
     held: false,
+    not_before: null,
     wanted: null,
     priority: 0,
     created: 100,
@@ -114,7 +115,15 @@ const FILE = {
   thumbnail: "/api/v1/artifacts/d/thumbnail",
   existed: false,
 };
-const OUTPUTS = { files: [FILE], outputs: {}, nodes: {}, seconds: 1, run: "r", warnings: [] };
+const OUTPUTS = {
+  files: [FILE],
+  outputs: {},
+  nodes: {},
+  seconds: 1,
+  run: "r",
+  ui: {},
+  warnings: [],
+};
 
 async function open(isNew = true): Promise<void> {
   follower.onOpen?.(isNew);

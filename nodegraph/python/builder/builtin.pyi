@@ -317,9 +317,21 @@ class _Calculate(OneOutput[float]):
     @property
     def number(self) -> Out[float]: ...
 
+class _CallImageAPI(BuiltNode):
+    @property
+    def image(self) -> Out[Image]: ...
+    @property
+    def cost(self) -> Out[str]: ...
+
 class _CannyEdges(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _CaptionImage(BuiltNode):
+    @property
+    def caption(self) -> Out[str]: ...
+    @property
+    def captions(self) -> Out[list[str]]: ...
 
 class _ChangeCase(OneOutput[str]):
     @property
@@ -468,6 +480,10 @@ class _CompositeMasked(OneOutput[Image]):
 class _ConcatenateConditioning(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
+
+class _ConnectLanguageModel(OneOutput[LanguageModel]):
+    @property
+    def language_model(self) -> Out[LanguageModel]: ...
 
 class _CropImage(OneOutput[Image]):
     @property
@@ -669,6 +685,10 @@ class _EncodePromptApart(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
 
+class _EnhancePrompt(OneOutput[str]):
+    @property
+    def text(self) -> Out[str]: ...
+
 class _EstimateDepth(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
@@ -790,6 +810,10 @@ class _FrequencyGuider(OneOutput[Guider]):
 class _Gate(OneOutput[Any]):
     @property
     def output(self) -> Out[Any]: ...
+
+class _GenerateHostedText(OneOutput[str]):
+    @property
+    def text(self) -> Out[str]: ...
 
 class _GenerateText(OneOutput[str]):
     @property
@@ -1819,6 +1843,14 @@ class _Switch(OneOutput[Any]):
     @property
     def output(self) -> Out[Any]: ...
 
+class _TagImage(BuiltNode):
+    @property
+    def tags(self) -> Out[str]: ...
+    @property
+    def all_tags(self) -> Out[list[str]]: ...
+    @property
+    def rating(self) -> Out[str]: ...
+
 class _TakeExamples(OneOutput[Dataset]):
     @property
     def dataset(self) -> Out[Dataset]: ...
@@ -2661,6 +2693,51 @@ class BuiltinNodes:
         b: Right operand.
         """
 
+    def CallImageAPI(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        prompt: str | Link[str],
+        service: str | Link[str] = 'openai',
+        model: str | Link[str] = '',
+        secret: str | Link[str] = '',
+        image: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        negative: str | Link[str] = '',
+        width: int | Link[int] = 1024,
+        height: int | Link[int] = 1024,
+        count: int | Link[int] = 1,
+        seed: int | Link[int] = 0,
+        strength: float | Link[float] | None = None,
+        options: str | Link[str] = '',
+        address: str | Link[str] = '',
+        description: str | Link[str] = '',
+        timeout: float | Link[float] = 600.0,
+    ) -> _CallImageAPI:
+        """Make or edit images with a hosted service: OpenAI, fal, Replicate, or one that you describe.
+
+        Only hosts that the setting service_hosts allows are called. Equal inputs are answered from the
+        cache, so they cost nothing again. Change the seed for other images.
+
+        prompt: The prompt.
+        service: openai, fal, replicate, or the name of a JSON file in the folder services of the home folder.
+        model: Name of the model at the service, for example gpt-image-1 or fal-ai/flux/dev.
+        secret: Name of the stored secret with the key. Never write the key itself.
+        image: Images to edit.
+        mask: What to change in the image, white.
+        negative: What the images should not show, if the service supports it.
+        width: Width in pixels. 0 leaves the size to the service.
+        height: Height in pixels. 0 leaves the size to the service.
+        count: Number of images.
+        seed: Seed, if the service supports one.
+        strength: How much an image is changed, if the service supports it.
+        options: Further fields of the request as JSON. null removes a field.
+        address: Base address instead of the usual one, for servers that speak the same protocol.
+        description: Description of a service as JSON, used instead of its name.
+        timeout: Time limit in seconds.
+        """
+
     def CannyEdges(
         self,
         _name: str | None = None,
@@ -2677,6 +2754,28 @@ class BuiltinNodes:
         image: Any image.
         low: Low threshold: minimum gradient per pixel to continue an edge. Lower values find more edges.
         high: High threshold: minimum gradient per pixel to start an edge.
+        """
+
+    def CaptionImage(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[VisionModel] | Link[LanguageModel] | Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        detail: Literal['short', 'detailed', 'long'] | Link[str] = 'detailed',
+        prompt: str | Link[str] = '',
+        max_tokens: int | Link[int] = 256,
+        beams: int | Link[int] = 3,
+    ) -> _CaptionImage:
+        """Describe images, with Florence-2, BLIP, or a language model that sees images.
+
+        model: Florence-2 or BLIP from LoadVisionModel, a model of ConnectLanguageModel that sees images, or the text encoder of Qwen-Image.
+        image: Any image. Each image of a batch gets a caption.
+        detail: Length of the caption. BLIP writes short ones only.
+        prompt: Start of the caption for BLIP; question for language models. Florence-2 takes none.
+        max_tokens: Maximum number of tokens of a caption.
+        beams: Candidates that BLIP and Florence-2 compare at each word.
         """
 
     def ChangeCase(
@@ -3166,6 +3265,29 @@ class BuiltinNodes:
 
         first: The first prompt. Its pooled embedding and other data are kept.
         second: The prompt whose tokens are appended.
+        """
+
+    def ConnectLanguageModel(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        kind: Literal['ollama', 'openai'] | Link[str] = 'ollama',
+        model: str | Link[str] = 'qwen3:4b',
+        address: str | Link[str] = '',
+        secret: str | Link[str] = '',
+        options: str | Link[str] = '',
+    ) -> _ConnectLanguageModel:
+        """Connect a language model on a server: Ollama, OpenAI, or a server that speaks as OpenAI does.
+
+        Use it wherever a node takes a language model. Only hosts that the setting service_hosts allows
+        are called.
+
+        kind: Protocol of the server: Ollama, or OpenAI's chat completions, which vLLM, llama.cpp, LM Studio, OpenRouter and others speak.
+        model: Name of the model on the server.
+        address: Base address of the server. Empty for Ollama on this machine, or for OpenAI.
+        secret: Name of the stored secret with the key. Never write the key itself.
+        options: Further fields of requests as JSON, for example {"top_k": 20}. null removes a field.
         """
 
     def CropImage(
@@ -4032,6 +4154,35 @@ class BuiltinNodes:
         syntax: As for EncodePrompt, except for AND.
         """
 
+    def EnhancePrompt(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[LanguageModel] | Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        prompt: str | Link[str],
+        style: Literal['detailed', 'photo', 'tags', 'short', 'video'] | Link[str] = 'detailed',
+        instructions: str | Link[str] = '',
+        images: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
+        seed: int | Link[int] = 0,
+        temperature: float | Link[float] = 0.7,
+        max_tokens: int | Link[int] = 300,
+    ) -> _EnhancePrompt:
+        """Rewrite a short prompt into a better one, with a language model.
+
+        LoRAs, embeddings and wildcards of the prompt are kept: the model does not see them, and they
+        follow the new text. The model sees weighted text, such as (cat:1.2), without weights.
+
+        model: From LoadLanguageModel or ConnectLanguageModel, or a text encoder that can write.
+        prompt: The short prompt.
+        style: Sentences with details, a description of a photo, comma-separated tags, one sentence, or a shot of a video.
+        instructions: Further instructions for the model, for example: keep the colors.
+        images: Images for the model to look at, if it can.
+        seed: Seed of the sampling. Another seed gives another text.
+        temperature: Low values stay closer to usual wording.
+        max_tokens: Maximum number of tokens of the new prompt.
+        """
+
     def EstimateDepth(
         self,
         _name: str | None = None,
@@ -4551,6 +4702,52 @@ class BuiltinNodes:
         open: Pass the value on.
         """
 
+    def GenerateHostedText(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[LanguageModel],
+        prompt: str | Link[str] = '',
+        images: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
+        system: str | Link[str] = '',
+        max_tokens: int | Link[int] = 512,
+        sampling: bool | Link[bool] = True,
+        seed: int | Link[int] = 0,
+        schema: str | Link[str] = '',
+        temperature: float | Link[float] = 0.7,
+        top_k: int | Link[int] = 64,
+        top_p: float | Link[float] = 0.95,
+        min_p: float | Link[float] = 0.05,
+        repetition_penalty: float | Link[float] = 1.05,
+        presence_penalty: float | Link[float] = 0.0,
+        thinking: bool | Link[bool] = False,
+        chat: bool | Link[bool] = True,
+        timeout: float | Link[float] = 600.0,
+    ) -> _GenerateHostedText:
+        """Generate text with a language model on a server. The text is shown while it comes.
+
+        GenerateText uses this node for models on servers. Equal inputs are answered from the cache.
+
+        model: From ConnectLanguageModel.
+        prompt: The prompt for the language model.
+        images: Images for the model to look at, if it can. A batch counts as several images.
+        system: System prompt: how the model should answer.
+        max_tokens: Maximum number of tokens of the answer.
+        sampling: Sample each token by its probability. If off, the temperature is 0.
+        seed: Seed of the sampling. Servers may ignore it.
+        schema: JSON Schema that the answer follows.
+        temperature: Low values prefer likely tokens. High values give more varied text.
+        top_k: Sample from this many of the most likely tokens. For Ollama.
+        top_p: Sample from the most likely tokens whose probabilities add up to this value.
+        min_p: Leave out tokens whose probability is below this share of the highest one. For Ollama.
+        repetition_penalty: Penalty on tokens that already occur. 1 is none. For Ollama.
+        presence_penalty: Constant penalty on tokens that already occur in the answer. 0 is none.
+        thinking: Let the model think first. The answer does not include these thoughts.
+        chat: Must be on. Servers apply the chat template of the model.
+        timeout: Time limit in seconds.
+        """
+
     def GenerateText(
         self,
         _name: str | None = None,
@@ -4571,15 +4768,17 @@ class BuiltinNodes:
         presence_penalty: float | Link[float] = 0.0,
         thinking: bool | Link[bool] = False,
         chat: bool | Link[bool] = True,
+        schema: str | Link[str] = '',
     ) -> _GenerateText:
         """Generate text with a language model: an answer, a better prompt, or an image description.
 
-        Use it with LoadLanguageModel, or with the text encoder of Qwen-Image, Z-Image, Flux.2, Lumina
-        2, Sana, HiDream or HunyuanImage if its file includes the language model head.
+        Use it with LoadLanguageModel, with ConnectLanguageModel for a model on a server, or with the
+        text encoder of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage if its file
+        includes the language model head.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL and models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -4591,7 +4790,8 @@ class BuiltinNodes:
         repetition_penalty: Penalty on tokens that already occur. 1 is none.
         presence_penalty: Constant penalty on tokens that already occur in the answer. 0 is none.
         thinking: Let the model think first, as Qwen 3 can. The answer does not include these thoughts.
-        chat: Apply the chat template of the model to the prompt. If off, the model continues the text.
+        chat: Apply the chat template of the model to the prompt. If off, the model continues the text. Models on servers always apply it.
+        schema: JSON Schema that the answer follows, for models on servers.
         """
 
     def GlowImage(
@@ -6063,11 +6263,12 @@ class BuiltinNodes:
         model: str | Link[str],
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
     ) -> _LoadVisionModel:
-        """Load a vision model for segmentation, matting, detection, depth or pose.
+        """Load a vision model for segmentation, matting, detection, depth, pose or captions.
 
         Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
         CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
-        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS.
+        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS. Captions: BLIP
+        and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
         Anything V2. Custom code in a folder is not run.
@@ -8930,6 +9131,36 @@ class BuiltinNodes:
         condition: True chooses on_true, false on_false.
         on_true: The two values. If the chosen one is not linked, nodes that depend on this node are skipped.
         on_false: The two values. If the chosen one is not linked, nodes that depend on this node are skipped.
+        """
+
+    def TagImage(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: str | Link[str],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        general: float | Link[float] = 0.35,
+        character: float | Link[float] = 0.85,
+        excluded: str | Link[str] = '',
+        underscores: bool | Link[bool] = False,
+        escape: bool | Link[bool] = False,
+        add_rating: bool | Link[bool] = False,
+        separator: str | Link[str] = ', ',
+    ) -> _TagImage:
+        """Tag images in the form of Danbooru, with a tagger of the WD14 kind.
+
+        It needs the package onnxruntime: pip install 'nodegraph[tag]'.
+
+        model: Folder with model.onnx and selected_tags.csv in a models folder, for example taggers/wd-vit-tagger-v3.
+        image: Any image. Each image of a batch gets its tags.
+        general: Minimum confidence of a general tag.
+        character: Minimum confidence of a character.
+        excluded: Tags to leave out, separated by commas.
+        underscores: Write long_hair instead of long hair.
+        escape: Write backslashes before parentheses, so that prompts do not read them as weights.
+        add_rating: Add the rating, such as general or explicit, as the first tag.
+        separator: Text between two tags.
         """
 
     def TakeExamples(

@@ -6,6 +6,8 @@ import ipaddress
 import re
 import secrets
 import time
+from base64 import b64decode
+from binascii import Error as Base64Error
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +20,12 @@ from starlette.types import Receive, Send
 from nodegraph.server.access.caller import LOCAL, Caller
 from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.access.tokens import Tokens
-from nodegraph.server.http.errors import Refused, TooManyRequests, Unauthenticated
+from nodegraph.server.http.errors import (
+    PasswordNeeded,
+    Refused,
+    TooManyRequests,
+    Unauthenticated,
+)
 from nodegraph.server.http.limits.body import drain
 from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.settings import ServerSettings, is_loopback
@@ -230,6 +237,8 @@ def _address(head: Head) -> str:
 
 SUBPROTOCOL = "nodegraph.token."
 """Before a token among a websocket's subprotocols: a browser can't set its headers."""
+_KEYED = "/v1/"
+"""Paths of OpenAI's API, whose clients send a key in any case."""
 _PROXIES = re.compile(
     rb"(?:x-)?(?:forwarded|client-ip|cluster-client|proxy|envoy|azure|appengine).*"
     rb"|x-(?:original|real|remote|arr|host)\b.*|(?:cf|cdn|fastly|fly|akamai|incap|sucuri)-.+"
@@ -266,26 +275,32 @@ class Authenticator:
             Unauthenticated: They have a token that isn't good.
             TooManyRequests: And had too many of that kind.
         """
-        token = _token(head)
-        if token is not None:
-            return self.authenticate_token(token, head.remote)
+        takes_password = accepts_password(head.path)
+        # A browser sends a password again by itself, also for pages elsewhere: like a session, it
+        # isn't theirs to use.
+        token = _token(head, takes_password=takes_password and not is_foreign)
+        if token is not None and not self._is_placeholder(token, head):
+            return self.authenticate_token(token, head.remote, takes_password=takes_password)
         # A session that has ended is none: a page that is still open asks on, and guesses nothing.
         secret = None if is_foreign else session_secret(head)
         session_caller = None if secret is None else self.sessions.caller(secret)
         return session_caller or (LOCAL if self._is_open(head) else None)
 
-    def authenticate_token(self, token: str, address: str) -> Caller:
+    def authenticate_token(
+        self, token: str, address: str, *, takes_password: bool = False
+    ) -> Caller:
         """Whose a token is.
 
         Args:
             address: From which it came; wrong ones are counted by it.
+            takes_password: Whether it may have been a password.
         Raises:
             Unauthenticated: It isn't good.
             TooManyRequests: And there were too many of that kind.
         """
         caller = self._tokens.caller(token)
         if caller is None:
-            raise self._failure(address)
+            raise self._failure(address, takes_password)
         return caller
 
     def is_good(self, caller: Caller) -> bool:
@@ -304,11 +319,17 @@ class Authenticator:
         is_here = is_loopback(head.local) and is_loopback(head.remote)
         return is_here and not is_forwarded(head)
 
-    def _failure(self, address: str) -> Refused:
+    def _is_placeholder(self, token: str, head: Head) -> bool:
+        """Whether a client had to send some key, and none is needed here."""
+        is_own = token.startswith("ng_")
+        return not is_own and head.path.startswith(_KEYED) and self._is_open(head)
+
+    def _failure(self, address: str, takes_password: bool) -> Refused:
         wait = self._failures.acquire(network(address))
         if wait:
             return TooManyRequests("too many wrong tokens came from this address", seconds=wait)
-        return Unauthenticated("this token is not valid", hint="It may be revoked or expired.")
+        kind = PasswordNeeded if takes_password else Unauthenticated
+        return kind("this token is not valid", hint="It may be revoked or expired.")
 
 
 def is_forwarded(head: Head) -> bool:
@@ -322,22 +343,60 @@ def is_forwarded(head: Head) -> bool:
     )
 
 
-def _token(head: Head) -> str | None:
+_OWN_API = "/api/v1"
+PASSWORD_PATHS = (
+    *("/sdapi", "/controlnet", "/internal", "/app_id", "/user", "/login_check"),
+    *("/v1", "/mcp", "/comfyui"),
+)
+"""Paths of other tools' protocols, whose clients know HTTP Basic authentication."""
+_LONGEST_PASSWORD = 1_000
+
+
+def accepts_password(path: str) -> bool:
+    """Whether a token may come as a password there: in protocols of other tools, never in the
+    server's own API, of which browsers show nothing by a password that they remember.
+
+    Args:
+        path: As the gate sees it: one of the server's own.
+    """
+    if path == _OWN_API or path.startswith(f"{_OWN_API}/"):
+        return False
+    return any(path == each or path.startswith(f"{each}/") for each in PASSWORD_PATHS)
+
+
+def _token(head: Head, *, takes_password: bool) -> str | None:
     """The token that came along; None without one.
 
+    Args:
+        takes_password: Whether it may be a password.
     Raises:
         Unauthenticated: The credentials are of another kind.
     """
     authorization = head.header(b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
+        if takes_password and scheme.lower() == "basic":
+            return _password(token.strip())
         if scheme.lower() != "bearer":
-            raise Unauthenticated(
-                "only tokens are accepted", expected="Authorization: Bearer <token>"
-            )
+            kind = PasswordNeeded if takes_password else Unauthenticated
+            raise kind("only tokens are accepted", expected="Authorization: Bearer <token>")
         return token.strip()
     if head.is_websocket:
         for offered in (head.header(b"sec-websocket-protocol") or "").split(","):
             if offered.strip().startswith(SUBPROTOCOL):
                 return offered.strip().removeprefix(SUBPROTOCOL)
     return None
+
+
+def _password(credentials: str) -> str:
+    """The token in a user name and password: the password, or the id and the secret of both.
+
+    What is none is a wrong token, and counted as one.
+    """
+    if len(credentials) > _LONGEST_PASSWORD:
+        return ""
+    try:
+        user, _, password = b64decode(credentials, validate=True).decode().partition(":")
+    except (Base64Error, ValueError):
+        return ""
+    return password if password.startswith("ng_") else f"ng_{user}_{password}"

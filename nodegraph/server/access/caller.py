@@ -35,12 +35,15 @@ class Caller:
         scopes: What they may do, what that implies included.
         token: Id of the token that they came with; empty without one.
         session: Of a browser that logged in with that token; empty for others.
+        webhook: Where events of their jobs are sent, unless a job says otherwise; empty for
+            nowhere.
     """
 
     name: str
     scopes: frozenset[Scope]
     token: str = ""
     session: str = ""
+    webhook: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether they have a scope."""

@@ -14,6 +14,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.server.access.authentication import (
     Authenticator,
     RateLimiter,
+    accepts_password,
     network,
     redirect_to_login,
     wants_login_page,
@@ -292,7 +293,7 @@ class Gate:
         if wait:
             raise TooManyRequests("too many requests", seconds=wait)
         if caller is None and head.path not in PUBLIC:
-            raise no_caller()
+            raise no_caller(takes_password=accepts_password(head.path))
         return caller
 
     async def _pass(

@@ -32,8 +32,8 @@ _OWN_SITES = ("same-origin", "none")
 """``none`` is what the user does: an address typed in, a bookmark."""
 EDITOR, GENERATE = "/", "/generate"
 """Addresses of the editor's page: with the graph, and for those who want none."""
-_LINKED = frozenset({EDITOR, GENERATE, LOGIN})
-"""Pages that links elsewhere may lead to; to the last one where the others need a login."""
+_LINKED = frozenset({EDITOR, GENERATE, LOGIN, "/comfyui/"})
+"""Pages that links elsewhere may lead to; to the one for logging in where the others need that."""
 
 
 class WrongHost(Refused):

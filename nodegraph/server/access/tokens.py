@@ -41,6 +41,7 @@ class TokenRecord(BaseModel):
         sha256: Of its secret part. That is 192 random bits: guessing is out of the question, so a
             slow hash would protect nothing.
         created, expires: Unix times; None for a token that stays.
+        webhook: Address that is sent the events of its jobs, unless a job says otherwise.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class TokenRecord(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     created: float
     expires: float | None = None
+    webhook: Annotated[str, Field(max_length=2_048)] | None = None
 
     def is_expired(self, now: float) -> bool:
         """Whether it is of no use any more."""
@@ -170,12 +172,18 @@ class TokenFile:
             ) from None
 
     def add(
-        self, name: str, scopes: Sequence[Scope], *, lifetime: float | None = None
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        *,
+        lifetime: float | None = None,
+        webhook: str | None = None,
     ) -> tuple[str, TokenRecord]:
         """A new token, and what is kept of it.
 
         Args:
             lifetime: Seconds after which it is of no use; None for one that stays.
+            webhook: See `TokenRecord`.
         Raises:
             InvalidValue: The name is taken, or none.
             InvalidFile, OutputError: The file can't be read or written.
@@ -194,11 +202,14 @@ class TokenFile:
                     if name != LOCAL.name
                     else "Choose another name.",
                 )
-            made = _create_token(name, frozenset(scopes), now, lifetime)
-            tokens.append(made[1])
-        return made
+            text, record = _create_token(name, frozenset(scopes), now, lifetime)
+            record = record.model_copy(update={"webhook": webhook})
+            tokens.append(record)
+        return text, record
 
-    def put(self, name: str, scopes: Sequence[Scope], text: str) -> TokenRecord:
+    def put(
+        self, name: str, scopes: Sequence[Scope], text: str, webhook: str | None = None
+    ) -> TokenRecord:
         """Have a token that was made elsewhere stand for a name, in place of any other of it.
 
         Nothing changes if it does so already, so that this can be done at each start.
@@ -229,6 +240,7 @@ class TokenFile:
                 made = _checked(
                     name, record_of, public, secret, name, frozenset(scopes), self._clock()
                 )
+            made = made.model_copy(update={"webhook": webhook})
             tokens[:] = [*(token for token in tokens if token.name != name), made]
         return made
 
@@ -247,7 +259,7 @@ class TokenFile:
         return gone
 
     def rotate(self, name: str, *, grace: float = 0.0) -> tuple[str, TokenRecord]:
-        """A new token in place of the one of a name, with its scopes and its end.
+        """A new token in place of the one of a name, with its scopes, its webhook and its end.
 
         Args:
             grace: Seconds for which the old one is still good.
@@ -264,12 +276,29 @@ class TokenFile:
                 raise _unknown(name, tokens)
             last = max(current, key=lambda token: token.created)
             lasting = None if last.expires is None else last.expires - now
-            made = _create_token(name, last.scopes, now, lasting)
+            text, record = _create_token(name, last.scopes, now, lasting)
+            record = record.model_copy(update={"webhook": last.webhook})
             kept = [token for token in tokens if token.name != name]
             if grace > 0:
                 kept += [_ending(token, now + grace) for token in current]
-            tokens[:] = [*kept, made[1]]
-        return made
+            tokens[:] = [*kept, record]
+        return text, record
+
+    def set_webhook(self, name: str, webhook: str | None) -> list[TokenRecord]:
+        """Have the events of a name's jobs sent to another address, or to none; its tokens.
+
+        Raises:
+            InvalidValue: There is no token of that name.
+            InvalidFile, OutputError: The file can't be read or written.
+        """
+        with self._changing() as tokens:
+            if not any(token.name == name for token in tokens):
+                raise _unknown(name, tokens)
+            tokens[:] = [
+                token.model_copy(update={"webhook": webhook}) if token.name == name else token
+                for token in tokens
+            ]
+            return [token for token in tokens if token.name == name]
 
     @contextmanager
     def _changing(self) -> Iterator[list[TokenRecord]]:
@@ -290,7 +319,9 @@ class TokenFile:
             yield tokens
             now = self._clock()
             document = _Document(tokens=[each for each in tokens if not each.is_expired(now)])
-            write_file(self.path, document.model_dump_json(indent=2).encode(), private=True)
+            # Without what is not there, so that earlier versions read it.
+            text = document.model_dump_json(indent=2, exclude_none=True)
+            write_file(self.path, text.encode(), private=True)
 
 
 def _create_token(
@@ -381,6 +412,19 @@ class Tokens:
         record, who = self._known.get(id, (NOBODY, None))
         return None if record.is_expired(self._clock()) else who
 
+    def owner(self, name: str) -> Caller | None:
+        """Who acts for a name while nobody asks, as schedules do; None if its tokens are gone."""
+        self._refresh()
+        if name == LOCAL.name and not (self.are_any or self.is_unreadable):
+            return LOCAL
+        now = self._clock()
+        callers = [
+            caller
+            for record, caller in self._known.values()
+            if record.name == name and not record.is_expired(now)
+        ]
+        return max(callers, key=lambda caller: len(caller.scopes), default=None)
+
     def is_good(self, id: str) -> bool:
         """Whether whoever came with the token of an id may stay; without one they may."""
         return not id or self.caller_by_id(id) is not None
@@ -416,11 +460,13 @@ class Tokens:
             self._known, self._mark, self._fault = {}, None, str(error)
             return
         self._fault = None
-        self._known = {
-            record.id: (record, Caller(record.name, implied(record.scopes), record.id))
-            for record in records
-        }
+        self._known = {record.id: (record, _caller(record)) for record in records}
         self._mark = mark
+
+
+def _caller(record: TokenRecord) -> Caller:
+    scopes = implied(record.scopes)
+    return Caller(record.name, scopes, record.id, webhook=record.webhook or "")
 
 
 def _mark(path: Path) -> tuple[int, ...]:

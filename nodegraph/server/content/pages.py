@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -16,8 +17,10 @@ from blake3 import blake3
 from fastapi.responses import HTMLResponse
 
 from nodegraph.core.text_format import to_well_formed
+from nodegraph.errors import InvalidValue
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.head import ICON, LOGOUT
+from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.media_types import ANY
 from nodegraph.server.root_path import public_path
 
@@ -204,6 +207,8 @@ def no_editor_page() -> HTMLResponse:
 BUILT = Path(__file__).parents[1] / "static"
 """Where the editor's build puts it: see editor/vite.config.ts."""
 _PAGE = "index.html"
+AUTO = "auto"
+"""Stands for the folder of an installed package."""
 _ICON = "favicon.svg"
 _ASSETS = "assets"
 _ROOT = b'<meta name="root-path" content=""'
@@ -338,3 +343,35 @@ def _file(body: bytes, suffix: str) -> EditorFile:
         packed=packed if len(packed) < len(body) * _WORTHWHILE else None,
         digest=blake3(body).hexdigest(),
     )
+
+
+_PACKAGE = "comfyui-frontend-package"
+_STATIC = "comfyui_frontend_package/static"
+
+
+def open_front_end(setting: str | None) -> ConfinedFolder | None:
+    """Return the folder of ComfyUI's page; None if there is to be none.
+
+    Args:
+        setting: A folder, or ``auto`` for that of the installed package, which is not imported.
+    Raises:
+        InvalidValue: There is no such package or page.
+    """
+    if not setting:
+        return None
+    folder = Path(setting).expanduser()
+    if setting == AUTO:
+        try:
+            folder = Path(str(distribution(_PACKAGE).locate_file(_STATIC)))
+        except PackageNotFoundError:
+            raise InvalidValue(
+                f"`comfyui_frontend` is `{AUTO}`, and {_PACKAGE} is not installed",
+                hint=f"Install it with `pip install {_PACKAGE}`, or name the folder of the page.",
+            ) from None
+    if not (folder / _PAGE).is_file():
+        raise InvalidValue(
+            "`comfyui_frontend` has no page",
+            given=str(folder),
+            expected=f"a folder with {_PAGE}",
+        )
+    return ConfinedFolder(folder)

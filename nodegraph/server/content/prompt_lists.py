@@ -1,14 +1,15 @@
-"""Styles and lists of tags for prompts: those of each client, kept under the home folder."""
+"""What each client keeps for prompts: styles, lists of tags, options; under the home folder."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
@@ -29,6 +30,8 @@ _LONGEST_NAME = 200
 _LONGEST_PIECE = 20_000
 _STYLES = "styles.json"
 _TAGS = "tags"
+_OPTIONS = "options.json"
+_LARGEST_OPTIONS = 1 << 20
 _PROMPT = ("prompt", "text")
 _NEGATIVE = ("negative_prompt", "negative prompt", "negative")
 _SHOWN = 60
@@ -106,6 +109,28 @@ class PromptLists:
         with self._lock:
             self._folder.write(data, _key(client), _STYLES)
         return kept
+
+    def options(self, client: str) -> Mapping[str, Any]:
+        """Return the options that a client keeps for AUTOMATIC1111's API; none of a damaged file.
+
+        Raises:
+            OutputError: The file cannot be read now.
+        """
+        try:
+            options = json.loads(self._folder.read(_key(client), _OPTIONS, limit=_LARGEST_OPTIONS))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise OutputError(f"the options cannot be read: {error.strerror or error}") from error
+        except ValueError:
+            return {}
+        return options if isinstance(options, dict) else {}
+
+    def change_options(self, client: str, changes: Mapping[str, Any]) -> None:
+        """Change some options of a client."""
+        with self._lock:
+            options = {**self.options(client), **changes}
+            self._folder.write(json.dumps(options).encode(), _key(client), _OPTIONS)
 
     def tag_lists(self, client: str) -> Sequence[TagList]:
         """Return the tag lists of a client, sorted by name."""

@@ -29,8 +29,11 @@ from nodegraph.server.http.routes.monitoring import Readiness
 from nodegraph.server.operations.cleanup import Cleanup
 from nodegraph.server.operations.logs import CURRENT, CurrentRequest
 from nodegraph.server.operations.metrics.metrics import RequestMetrics
+from nodegraph.server.operations.webhooks import WebhookSender
+from nodegraph.server.protocols.comfyui.paths import ComfyPaths
 from nodegraph.server.root_path import RootPathMiddleware
 from nodegraph.server.services import Services, cancel_and_wait
+from nodegraph.server.workflows.schedules import Timetable
 
 _LOG = logging.getLogger("nodegraph.server.requests")
 _ID = b"x-request-id"
@@ -166,28 +169,45 @@ API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
     *("artifacts", "uploads", "inputs", "prompt_lists", "node_types"),
-    *("models", "model_downloads", "system"),
+    *("models", "model_downloads", "system", "schedules"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
-OPEN_ROUTES = ("monitoring", "login", "editor")
+OPEN_ROUTES = ("monitoring", "pages")
 """Modules whose routers lie at the root: for probes, monitoring and people."""
-PROTOCOLS: tuple[str, ...] = ()
+PROTOCOLS: tuple[str, ...] = (
+    *("comfyui.prompts", "comfyui.files", "comfyui.socket"),
+    *("comfyui.node_info", "comfyui.front_end"),
+    *("a1111", "a1111_lists", "openai_images", "mcp_server"),
+)
 """Modules of `nodegraph.server.protocols`. Their routers name their own paths, and are not in the
 description of this API: each protocol has a description elsewhere."""
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the services and look after what they keep; then close them."""
+    """Open the services and do what goes on beside requests; then close them."""
     services: Services = app.state.services
     await services.open()
-    upkeep = asyncio.create_task(Cleanup(services).run(), name="upkeep")
     try:
-        with _signals_forwarded(services.begin_shutdown):
-            yield
+        async with background_tasks(services):
+            with _signals_forwarded(services.begin_shutdown):
+                yield
     finally:
-        await cancel_and_wait(upkeep)
         await services.close()
+
+
+@asynccontextmanager
+async def background_tasks(services: Services) -> AsyncIterator[None]:
+    """Inside, an open server does what no request asks for: cleanup, webhooks, timed jobs."""
+    tasks = [
+        asyncio.create_task(each.run(), name=f"nodegraph-{type(each).__name__}")
+        for each in (Cleanup(services), WebhookSender(services), Timetable(services))
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            await cancel_and_wait(task)
 
 
 @contextmanager
@@ -263,10 +283,9 @@ class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         services: Services = self.state.services
         gate = Gate(super().build_middleware_stack(), services.server, services.access)
-        return RootPathMiddleware(
-            InstrumentationMiddleware(gate, services.metrics.requests, API),
-            services.server.root_path,
-        )
+        measured = InstrumentationMiddleware(gate, services.metrics.requests, API)
+        server = services.server
+        return RootPathMiddleware(ComfyPaths(measured, server.comfyui), server.root_path)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -20,6 +20,8 @@ from nodegraph.errors import (
 )
 from nodegraph.jobs.queue import JobNotFound, KeyReused, QueueFull, TooMuchKept, WrongState
 from nodegraph.jobs.queue.errors import QueueUnreachable
+from nodegraph.jobs.queue.schedules import ScheduleNotFound, TooManySchedules
+from nodegraph.jobs.queue.webhooks import DeliveryNotFound
 from nodegraph.jobs.supervisor.errors import NoAnswer, QuestionFailed
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -27,6 +29,9 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 # The first that an error is an instance of counts.
 _KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
     (JobNotFound, 404, "No such job"),
+    (ScheduleNotFound, 404, "No such schedule"),
+    (DeliveryNotFound, 404, "No such delivery"),
+    (TooManySchedules, 429, "Too many schedules"),
     (WrongState, 409, "Not possible in the job's state"),
     (KeyReused, 422, "Idempotency key already used"),
     (QueueFull, 429, "The queue is full"),
@@ -59,7 +64,9 @@ TITLES: Mapping[int, str] = {
     422: "Invalid request",
     429: "Too many requests",
     500: "The server failed",
+    501: "Not installed",
     503: "Not available now",
+    504: "The result takes too long",
 }
 
 
@@ -90,8 +97,26 @@ class Unauthenticated(Refused):
         return {"WWW-Authenticate": 'Bearer realm="nodegraph"'}
 
 
-def no_caller() -> Unauthenticated:
-    """Nobody known asks for what not everybody may."""
+class PasswordNeeded(Unauthenticated):
+    """The same where clients of other tools may send the token as a password."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        basic = 'Basic realm="nodegraph", charset="UTF-8"'
+        return {"WWW-Authenticate": f'Bearer realm="nodegraph", {basic}'}
+
+
+def no_caller(*, takes_password: bool = False) -> Unauthenticated:
+    """Nobody known asks for what not everybody may.
+
+    Args:
+        takes_password: Whether the token may come as a password, by HTTP Basic authentication.
+    """
+    if takes_password:
+        return PasswordNeeded(
+            "a token is needed",
+            hint="Send it as the password of any user name; `nodegraph token add` creates one.",
+        )
     return Unauthenticated(
         "a token is needed",
         hint="Send `Authorization: Bearer <token>`; `nodegraph token add` creates one.",

@@ -7,6 +7,7 @@ import logging
 import reprlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -41,6 +42,8 @@ MAX_PROBLEMS = 1_000
 """Largest number of problems in one answer."""
 _LONGEST_VALUE = 200
 """Largest number of characters of a wrong value in an answer."""
+_CONFIDENTIAL = "/api/v1/secrets"
+"""Path of requests that errors do not repeat, because they hold secrets."""
 
 _REFUSALS: Mapping[int, type[Refused]] = {
     kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedType, TooLarge)
@@ -184,7 +187,10 @@ async def _nodegraph(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _answer(request, InvalidRequest([_finding(each) for each in error.errors()]))
+    findings = [_finding(each) for each in error.errors()]
+    if request.scope["path"].startswith(_CONFIDENTIAL):
+        findings = [replace(each, given=None) for each in findings]
+    return await _answer(request, InvalidRequest(findings))
 
 
 def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> Problem:

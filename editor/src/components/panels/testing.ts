@@ -66,6 +66,7 @@ export function job(id: string, changes: Partial<JobView>): JobView {
     name: id,
     state: "queued" as const,
     held: false,
+    not_before: null,
     wanted: null,
     priority: 0,
     created: 1_700_000_000,

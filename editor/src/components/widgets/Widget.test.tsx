@@ -40,6 +40,7 @@ const services: WidgetServices = {
     { value: "big", name: "big", detail: "sdxl", picture: null, problem: "it is damaged" },
   ],
   useSubgraphs: () => ["repaint"],
+  secrets: async () => [{ name: "openai", hosts: ["api.openai.com"] }],
   recentFiles: async () => [
     { value: "upload:1/cat.png", name: "cat.png", detail: "4 × 4", picture: null },
   ],
@@ -398,6 +399,15 @@ describe("other values", () => {
       expect(last()).toBe(JSON.stringify(name));
     },
   );
+
+  it("a secret is picked by its name", async () => {
+    const { last } = show(inputOf({ widget: "secret" }), "");
+    await userEvent.click(screen.getByLabelText("Field"));
+    const option = await screen.findByRole("option", { name: /openai/ });
+    expect(option).toHaveTextContent("api.openai.com");
+    await userEvent.click(option);
+    expect(last()).toBe('"openai"');
+  });
 
   it("an input that takes links only has no widget", () => {
     show(inputOf({ type: "Image", json_schema: null }));

@@ -7,6 +7,7 @@ import { JsonWidget } from "./JsonWidget";
 import { ModelWidget } from "./ModelWidget";
 import { NumberWidget } from "./NumberWidget";
 import { PackWidget } from "./PackWidget";
+import { SecretWidget } from "./SecretWidget";
 import { SeedWidget } from "./SeedWidget";
 import { SubgraphWidget } from "./SubgraphWidget";
 import { TextWidget } from "./TextWidget";
@@ -35,6 +36,8 @@ export function Widget(props: WidgetProps) {
       ) : (
         <FileWidget {...props} file={widget.file} />
       );
+    case "secret":
+      return <SecretWidget {...props} />;
     case "subgraph":
       return <SubgraphWidget {...props} />;
     case "pack":

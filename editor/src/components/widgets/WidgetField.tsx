@@ -36,7 +36,13 @@ export interface WidgetFieldProps {
 }
 
 /** Fields that are as high as those of dialogs; all others are lower. */
-const HIGH: readonly (Kind["kind"] | undefined)[] = ["choice", "text", "file", "subgraph"];
+const HIGH: readonly (Kind["kind"] | undefined)[] = [
+  "choice",
+  "text",
+  "file",
+  "subgraph",
+  "secret",
+];
 
 /** One input of a node: its label, its menu, and its widget, or where its link comes from. */
 export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {

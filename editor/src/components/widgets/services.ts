@@ -27,6 +27,12 @@ export interface ModelChoice extends FileChoice {
   readonly problem: string | null;
 }
 
+export interface SecretChoice {
+  readonly name: string;
+  /** Hosts that it may be sent to. */
+  readonly hosts: readonly string[];
+}
+
 /**
  * What widgets need of the world around them. The editor makes it from its stores, a test by hand.
  * Those called use… are hooks, so that only the widgets that need them follow their changes.
@@ -35,6 +41,8 @@ export interface WidgetServices {
   /** Null while they are read. */
   readonly useModels: (kind: string) => readonly ModelChoice[] | null;
   readonly useSubgraphs: () => readonly string[];
+  /** Names of the server's secrets, never their values. */
+  readonly secrets: () => Promise<readonly SecretChoice[]>;
   readonly recentFiles: (kind: string) => Promise<readonly FileChoice[]>;
   /** What lies in the server's inputs folder. */
   readonly inputFiles: (kind: string) => Promise<readonly FileChoice[]>;
@@ -55,6 +63,7 @@ export interface WidgetServices {
 const NOTHING: WidgetServices = {
   useModels: () => [],
   useSubgraphs: () => [],
+  secrets: () => Promise.resolve([]),
   recentFiles: () => Promise.resolve([]),
   inputFiles: () => Promise.resolve([]),
   results: () => Promise.resolve([]),

@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import {
   inputPicture,
   listArtifacts,
+  listSecrets,
   listUploads,
   pictureOf,
   thumbnailAddress,
@@ -41,6 +42,7 @@ export const storeServices: WidgetServices = {
     return models === null ? null : choicesOf(models, kind);
   },
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),
+  secrets: async () => (await listSecrets()).secrets,
   recentFiles: async (kind) => {
     const { items } = await listUploads({ limit: MOST_FILES });
     return items.filter((item) => fits(item, kind)).map(fileOf);

@@ -183,17 +183,17 @@ async def _read_parts(
         if not isinstance(event, PartBegins):
             continue
         if event.filename is None:
-            text = await _text(events)
+            text = await part_text(events)
             left -= len(text)
             if left < 0:
                 raise TooLarge("the fields are too long", expected="less text in all fields")
             texts.setdefault(event.name, []).append(text)
         elif event.filename == "":
-            await _text(events)  # a field for a file in which none was chosen
+            await part_text(events)  # a field for a file in which none was chosen
         else:
             _check_takes_file(app, event.name)
             upload, _ = await services.uploads.receive(
-                _content(events), event.filename, caller.name
+                part_content(events), event.filename, caller.name
             )
             files.setdefault(event.name, []).append(upload.reference)
     return texts | files
@@ -215,7 +215,7 @@ def _check_takes_file(app: App, name: str) -> None:
         )
 
 
-async def _content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
+async def part_content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
     """The bytes of the part that has begun."""
     async for event in events:
         if isinstance(event, bytes):
@@ -226,9 +226,14 @@ async def _content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
             return
 
 
-async def _text(events: AsyncIterator[FormEvent]) -> str:
+async def part_text(events: AsyncIterator[FormEvent]) -> str:
+    """The text of the part that has begun.
+
+    Raises:
+        TooLarge, BadForm: It is too long, or no UTF-8.
+    """
     content = bytearray()
-    async for piece in _content(events):
+    async for piece in part_content(events):
         content += piece
         if len(content) > _LONGEST_TEXT:
             raise TooLarge("a field is too long", expected=f"at most {format_size(_LONGEST_TEXT)}")

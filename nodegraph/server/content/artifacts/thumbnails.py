@@ -13,16 +13,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
+from nodegraph.media.images.contact_sheets import SheetFormat
 from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TakesTooLong
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.responses import OpenFile
+
+if TYPE_CHECKING:
+    from nodegraph.server.content.files.pictures import Channel
 
 T = TypeVar("T")
 
@@ -311,6 +316,45 @@ class Thumbnails:
             opened,
             lambda decoder, file: decoder.frame(file, index=index, time=time, pixels=self._pixels),
         )
+
+    async def converted(
+        self,
+        opened: Callable[[], OpenFile],
+        client: str,
+        *,
+        format: SheetFormat,
+        quality: int,
+        side: int | None = None,
+        channel: Channel = "rgba",
+        keeps_alpha: bool = False,
+    ) -> bytes:
+        """An image in another format or with other channels; it isn't kept.
+
+        Args:
+            opened, client: See `texts`.
+            format, quality, side, channel, keeps_alpha: See `convert_picture`.
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+        options = {"format": format, "quality": quality, "side": side, "channel": channel}
+        options |= {"keeps_alpha": keeps_alpha, "pixels": self._pixels}
+        return await self._decoded(
+            client, opened, lambda decoder, file: decoder.convert(file, options)
+        )
+
+    async def with_alpha(self, opened: Callable[[], OpenFile], mask: bytes, client: str) -> bytes:
+        """An image with the transparency of another, as PNG; see `replace_alpha`.
+
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+
+        def both(decoder: FileDecoder, file: OpenFile) -> bytes:
+            data = file.file.read()
+            joined = OpenFile(BytesIO(data + mask), len(data) + len(mask), "")
+            return decoder.convert(joined, {"first": len(data), "pixels": self._pixels})
+
+        return await self._decoded(client, opened, both)
 
     async def _decoded(
         self,

@@ -78,6 +78,15 @@ class FileDecoder:
         question = {"asks": "frame", "index": index, "time": time, "pixels": pixels}
         return self._request(video, question)
 
+    def convert(self, picture: OpenFile, options: Mapping[str, Any]) -> bytes:
+        """An image in another form: see `convert_picture`; with ``first``, `replace_alpha` of the
+        two images that the file is made of, the first with so many bytes.
+
+        Raises:
+            InvalidFile, TooLarge: See `thumbnail`.
+        """
+        return self._request(picture, {"asks": "picture", **options})
+
     def texts(self, file: OpenFile, suffix: str) -> dict[str, str]:
         """The texts that a file carries, by name; see `result_texts`.
 

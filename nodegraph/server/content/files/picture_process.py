@@ -20,9 +20,11 @@ from nodegraph.errors import NodegraphError
 from nodegraph.media.images.pillow_files import DAMAGED
 from nodegraph.server.content.files.pictures import (
     begins_like_picture,
+    convert_picture,
     encode_png,
     encode_thumbnail,
     make_thumbnail,
+    replace_alpha,
     video_frame,
 )
 from nodegraph.server.http.errors import TooLarge
@@ -70,6 +72,8 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
     try:
         if question["asks"] == "texts":
             return {}, _texts(data, folder / f"file{question['suffix']}")
+        if question["asks"] == "picture":
+            return {}, _converted(data, question)
         if question["asks"] == "frame":
             at = {name: question[name] for name in ("index", "time", "pixels")}
             return {}, encode_png(video_frame(BytesIO(data), **at))
@@ -87,6 +91,16 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
         return _problem("too-large", "opening this file takes too much memory"), b""
     except DAMAGED:
         return _problem("invalid-file", "this file is damaged"), b""
+
+
+def _converted(data: bytes, question: dict[str, Any]) -> bytes:
+    pixels = question["pixels"]
+    if "first" in question:
+        size = question["first"]
+        return replace_alpha(BytesIO(data[:size]), BytesIO(data[size:]), pixels=pixels)
+    names = ("format", "quality", "side", "channel", "keeps_alpha", "pixels")
+    options = {name: question[name] for name in names if name in question}
+    return convert_picture(BytesIO(data), **options)
 
 
 def _texts(data: bytes, path: Path) -> bytes:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.contact_sheets import AxisLabels, SheetFormat, labeled_sheet
@@ -115,10 +116,76 @@ def encode_thumbnail(picture: Image.Image, size: int, is_lossless: bool = False)
     return made.getvalue()
 
 
+Channel = Literal["rgba", "rgb", "a"]
+
+
+def convert_picture(
+    file: BinaryIO,
+    *,
+    format: SheetFormat,
+    quality: int,
+    side: int | None = None,
+    channel: Channel = "rgba",
+    keeps_alpha: bool = False,
+    pixels: int,
+) -> bytes:
+    """An image in another format, upright; of an animation the first.
+
+    Args:
+        quality: Of JPEG and WebP, 0 to 100. Transparent pixels are on white in a JPEG.
+        side: Of the square that it is made to fit into, in pixels; None keeps its size.
+        channel: ``rgba`` for all, ``rgb`` without transparency, ``a`` for the transparency alone.
+        keeps_alpha: Whether an image with transparency becomes WebP where JPEG was asked for.
+    Raises:
+        InvalidFile: It is no image, or damaged.
+        TooLarge: It has more pixels.
+    """
+    with _opened(file, pixels) as picture:
+        shown = exif_transpose(_colors(picture))
+        if channel == "a":
+            alpha = shown.getchannel("A") if shown.mode == "RGBA" else None
+            shown = Image.new("RGBA", shown.size, (0, 0, 0, 255))
+            if alpha is not None:
+                shown.putalpha(alpha)
+        elif channel == "rgb":
+            shown = shown.convert("RGB")
+        if side is not None:
+            shown.thumbnail((side, side))
+        has_alpha = shown.mode == "RGBA"
+        chosen: SheetFormat = "webp" if format == "jpeg" and has_alpha and keeps_alpha else format
+        if chosen == "jpeg" and has_alpha:
+            ground = Image.new("RGB", shown.size, "white")
+            ground.paste(shown, mask=shown)
+            shown = ground
+        made = BytesIO()
+        options = _SAVED[chosen] if chosen == "png" else {**_SAVED[chosen], "quality": quality}
+        shown.save(made, chosen.upper(), **options)
+        return made.getvalue()
+
+
 def encode_png(picture: Image.Image) -> bytes:
     """An image as PNG."""
     made = BytesIO()
     picture.save(made, "PNG", compress_level=4)
+    return made.getvalue()
+
+
+def replace_alpha(file: BinaryIO, mask: BinaryIO, *, pixels: int) -> bytes:
+    """An image with the transparency of another one, as PNG; texts in its metadata stay.
+
+    Raises:
+        InvalidFile, TooLarge: See `convert_picture`.
+    """
+    with _opened(mask, pixels) as opened:
+        alpha = _colors(opened).convert("RGBA").getchannel("A")
+    with _opened(file, pixels) as opened:
+        picture = _colors(opened).convert("RGBA")
+        texts = PngInfo()
+        for name, text in getattr(opened, "text", {}).items():
+            texts.add_text(name, text)
+    picture.putalpha(alpha.resize(picture.size))
+    made = BytesIO()
+    picture.save(made, "PNG", compress_level=4, pnginfo=texts)
     return made.getvalue()
 
 

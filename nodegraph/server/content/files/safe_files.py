@@ -260,6 +260,21 @@ class ConfinedFolder:
         except FileNotFoundError:
             return []
 
+    def entries(self, *parts: str) -> list[tuple[str, os.stat_result]]:
+        """Names and states of what is in a folder, sorted; a link's own state.
+
+        Raises:
+            OSError: There is no such folder.
+        """
+        with self._opened_folder(parts) as folder:
+            where = folder.prefix or "." if folder.descriptor is None else folder.descriptor
+            states = []
+            with os.scandir(where) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # it was removed meanwhile
+                        states.append((entry.name, entry.stat(follow_symlinks=False)))
+            return sorted(states, key=lambda item: item[0])
+
     def status(self, *parts: str) -> os.stat_result | None:
         """What is known of a file; None if there is no file proper."""
         try:

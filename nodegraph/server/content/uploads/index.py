@@ -144,6 +144,14 @@ class UploadIndex:
         which = "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
         return self._uploads(which, "number DESC", _ALL, digest=digest, client=client)
 
+    def find_named(self, names: Sequence[str], client: str | None) -> Upload | None:
+        """The upload that was last used of those with one of some names; see `find`."""
+        named = ", ".join(f":name{at}" for at in range(len(names)))
+        which = f"name IN ({named}) AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+        values = {f"name{at}": name for at, name in enumerate(names)}
+        uploads = self._uploads(which, "used DESC, number DESC", 1, client=client, **values)
+        return next(iter(uploads), None)
+
     def before(self, number: int | None, client: str | None, limit: int) -> list[Upload]:
         """The uploads before one, the newest first."""
         # PostgreSQL wants to know the type of each value that may be none.

@@ -371,6 +371,10 @@ class Uploads:
             )
         return uploads[0]
 
+    def find_named(self, names: Sequence[str], client: str | None) -> Upload | None:
+        """The upload with one of some names that was last used; None if there is none."""
+        return self._index.find_named(names, client)
+
     @property
     def files(self) -> Path:
         """The folder of the files."""

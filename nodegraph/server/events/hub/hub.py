@@ -161,6 +161,14 @@ class EventHub:
         """Whether anybody is given notices."""
         return bool(self._listeners)
 
+    def is_followed(self, job: str) -> bool:
+        """Whether somebody follows this very job."""
+        return bool(self._of_job.get(job))
+
+    def current_messages(self, job: str) -> list[HubMessage]:
+        """Progress and previews that were shown last of each node of a job that runs."""
+        return self._live.current_messages(job)
+
     def publish_live(self, live_event: LiveEvent) -> None:
         """Show progress or a preview, once what came before it was."""
         self._live.add(live_event)

@@ -106,6 +106,13 @@ _PICTURE_BYTES = 32 << 20
 TAG_LISTS = "/api/v1/tag-lists"
 _TAG_LIST_BYTES = 64 << 20
 APPS = "/api/v1/apps"
+_WITH_IMAGES = ("/sdapi/", "/controlnet/")
+"""Beginnings of paths of protocols whose JSON has images in base64."""
+_WITH_IMAGES_BYTES = 64 << 20
+IMAGE_EDITS = "/v1/images/edits"
+COMFYUI_UPLOADS = frozenset({"/comfyui/upload/image", "/comfyui/upload/mask"})
+_USER_FILES = "/comfyui/userdata/"
+_USER_FILE_BYTES = 32 << 20
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
 """Whoever logs in is nobody known as yet."""
@@ -196,11 +203,18 @@ def _limit(head: Head, limits: BodyLimits) -> int:
         return min(limits.body, _LOGIN_BYTES)
     if head.path == UPLOADS or head.path.startswith(f"{UPLOADS}/"):
         return limits.upload
+    if head.path.startswith(_WITH_IMAGES):
+        return max(limits.body, min(limits.upload, _WITH_IMAGES_BYTES))
     if head.path == _PICTURE:
         return min(limits.upload, max(limits.body, _PICTURE_BYTES))
+    if head.path.startswith(_USER_FILES):
+        return max(limits.body, min(limits.upload, _USER_FILE_BYTES))
     if head.path.startswith(f"{TAG_LISTS}/"):
         return max(limits.body, min(limits.upload, _TAG_LIST_BYTES))
-    if head.path.startswith(f"{APPS}/") and is_form(head.header(b"content-type") or ""):
+    if head.path in COMFYUI_UPLOADS:
+        return limits.upload + limits.body
+    takes_files = head.path == IMAGE_EDITS or head.path.startswith(f"{APPS}/")
+    if takes_files and is_form(head.header(b"content-type") or ""):
         # Its files are written as they come, and its texts counted, see `apps.form`.
         return limits.upload + limits.body
     return limits.body

@@ -6,22 +6,24 @@ import platform
 import shutil
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import psutil
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from nodegraph.client import shapes
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.services import Services
 from nodegraph.server.settings import Retention, ServerSettings
 from nodegraph.session.settings_kinds import Count, Seconds
+from nodegraph.store.secrets import SECRETS_FILE, SecretStore, StoredSecret
 
 settings_router = APIRouter(prefix="/settings", tags=["system"], route_class=JsonRoute)
 
@@ -68,6 +70,60 @@ async def change_settings(
         update = {"retention": Retention.model_validate(kept)}
         services.server = services.server.model_copy(update=update)
     return services.server
+
+
+secrets_router = APIRouter(prefix="/secrets", tags=["system"], route_class=JsonRoute)
+
+
+class SecretValue(BaseModel):
+    """A secret to store. Its value is never returned."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    value: Annotated[
+        SecretStr, Field(description="The value: 4 to 4096 printable characters without spaces.")
+    ]
+    hosts: Annotated[
+        list[str],
+        Field(description="Hosts that it may be sent to, such as `api.openai.com`.", max_length=64),
+    ]
+
+
+def _secrets(services: Services) -> SecretStore:
+    return SecretStore(services.home / SECRETS_FILE)
+
+
+def _secret_info(secret: StoredSecret) -> shapes.SecretInfo:
+    return shapes.SecretInfo(
+        name=secret.name, hosts=secret.hosts, source=secret.source, changed=secret.changed
+    )
+
+
+@secrets_router.get("", summary="List the secrets", responses=responses(401, 403))
+async def list_secrets(services: TheServices, caller: MayRun) -> shapes.SecretList:
+    """Return the names and hosts of the secrets that nodes can name. Values are never returned."""
+    secrets = await services.run_in_thread(_secrets(services).list)
+    return shapes.SecretList(secrets=tuple(map(_secret_info, secrets)))
+
+
+@secrets_router.put(
+    "/{name}", summary="Store a secret", responses=responses(400, 401, 403, 413, 415, 422)
+)
+async def set_secret(
+    services: TheServices, caller: MayAdmin, name: str, secret: SecretValue
+) -> shapes.SecretInfo:
+    """Store or replace a secret. It is sent to the hosts in `hosts` and to no others."""
+    store, value = _secrets(services), secret.value.get_secret_value()
+    stored = await services.run_in_thread(partial(store.set, name, value, secret.hosts))
+    return _secret_info(stored)
+
+
+@secrets_router.delete(
+    "/{name}", status_code=204, summary="Remove a secret", responses=responses(401, 403, 422)
+)
+async def remove_secret(services: TheServices, caller: MayAdmin, name: str) -> None:
+    """Remove a secret. Jobs that name it fail from then on."""
+    await services.run_in_thread(partial(_secrets(services).remove, name))
 
 
 router = APIRouter(prefix="/system", tags=["system"])

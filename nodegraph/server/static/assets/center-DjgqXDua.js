@@ -1,1 +1,0 @@
-import{Nc as e,zi as t}from"./shared-oX2Ul48M.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

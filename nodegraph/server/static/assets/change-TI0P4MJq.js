@@ -1,1 +1,0 @@
-import{Bi as e,Ja as t,au as n,mc as r,qi as i,zi as a}from"./shared-oX2Ul48M.js";function o(o,s,c={}){let l=e(a());try{return i.getState().change(n(o),e=>s(e,l),c),!0}catch(e){if(!(e instanceof r))throw e;return t({kind:`warning`,title:n(`panels.fault.${e.code}`,{names:e.names.join(`, `)})}),!1}}export{o as t};

@@ -1,1 +1,0 @@
-import{Ta as e}from"./shared-oX2Ul48M.js";var t=e(),n=`row`,r=`gridcell`;function i(e){return(0,t.jsx)(`div`,{...e,role:n})}function a(e){return(0,t.jsx)(`div`,{...e,role:r})}export{i as n,a as t};

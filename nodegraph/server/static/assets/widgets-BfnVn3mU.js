@@ -1,1 +1,0 @@
-import"./WidgetField-Cpz1HOQ2.js";import"./FileWidget-BRZdjeBw.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-DSJOJnaO.js";import"./FileWidget-De4db730.js";
