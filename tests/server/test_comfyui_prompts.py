@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
+from nodegraph.media.images.embedded_texts import read_metadata
 from nodegraph.server.access.caller import Scope
 from nodegraph.server.access.tokens import TokenFile
 from tests.server.comfyui_prompts import (
@@ -136,6 +138,45 @@ def test_cached_outputs_are_listed_again(comfy: Comfy) -> None:
     image = comfy.image(item)
     assert image.headers["content-type"] == "image/png"
     assert struct.unpack(">II", image.content[16:24]) == (32, 16)
+
+
+def test_images_carry_the_prompt_and_the_drawing_as_those_of_comfyui_do(
+    comfy: Comfy, tmp_path: Path
+) -> None:
+    prompt = plain_prompt(0x445566)
+    drawing = {"nodes": [], "links": [], "version": 0.4}
+    extra = {"extra_pnginfo": {"workflow": drawing, "bad name\n": 1}}
+    (item,) = comfy.ended(comfy.submit(prompt, extra_data=extra))["outputs"]["3"]["images"]
+    path = tmp_path / "image.png"
+    path.write_bytes(comfy.image(item).content)
+    with Image.open(path) as opened:
+        chunks = dict(opened.text)  # type: ignore[attr-defined]
+    assert json.loads(chunks["prompt"]) == prompt
+    assert json.loads(chunks["workflow"]) == drawing
+    assert "bad name\n" not in chunks
+    # nodegraph's own is what is opened here.
+    own = json.loads(read_metadata(path)["workflow"])
+    assert own["format"] == "nodegraph/1"
+    assert own["metadata"]["prompt"] == prompt
+
+
+def test_the_log_is_sent_to_who_subscribes(comfy: Comfy) -> None:
+    def subscribe(client_id: str, enabled: bool) -> None:
+        body = {"clientId": client_id, "enabled": enabled}
+        assert comfy.http.patch("/internal/logs/subscribe", json=body).status_code == 200
+
+    subscribe("nobody", True)
+    with comfy.listening("reader") as listener, comfy.listening("other") as other:
+        subscribe("reader", True)
+        while not any(each["type"] == "logs" for each in listener.messages):
+            comfy.http.get("/prompt")  # each request is a line
+            listener.next()
+        found = next(each["data"] for each in listener.messages if each["type"] == "logs")
+        assert all({"t", "m"} == entry.keys() for entry in found["entries"])
+        prompt_id = comfy.submit(numbers(130), client_id="other")
+        other.until_end(prompt_id)
+        assert not any(each["type"] == "logs" for each in other.messages)
+        subscribe("reader", False)
 
 
 def test_a_node_that_is_several_here_is_one_in_messages(comfy: Comfy) -> None:

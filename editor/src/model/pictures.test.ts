@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { zlibSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { ExactNumber } from "./json";
-import { mayHoldWorkflow, PictureFault, workflowOfFile } from "./pictures";
+import { mayHoldWorkflow, PictureFault, workflowOfFile, workflowOfTexts } from "./pictures";
 
 function picture(name: string): Uint8Array {
   return new Uint8Array(readFileSync(resolve(import.meta.dirname, "fixtures/pictures", name)));
@@ -70,6 +70,18 @@ test("a plot is JSON that carries its workflow", () => {
   const found = workflowOfFile(plot(`, "workflow": ${workflow}, "nodegraph": "0.1"`), "a.json");
   expect([found.workflow.title, found.texts.get("nodegraph")]).toEqual(["P", "0.1"]);
   expect(faultOf(plot(""), "a.json")).toBe("no-workflow");
+});
+
+test("of a picture that a client of ComfyUI made, nodegraph's own workflow is opened", () => {
+  const texts = new Map([
+    ["prompt", '{"1": {"class_type": "SaveImage", "inputs": {}}}'],
+    ["workflow", '{"nodes": [], "links": [], "version": 0.4}'],
+    ["nodegraph_workflow", '{"format": "nodegraph/1", "title": "Own"}'],
+    ["nodegraph", "0.1"],
+  ]);
+  const found = workflowOfTexts(texts, "a.png");
+  expect(found.workflow.title).toBe("Own");
+  expect([...found.texts.keys()]).toEqual(["prompt", "nodegraph"]);
 });
 
 test("a picture whose text unpacks to gigabytes is refused", () => {

@@ -33,6 +33,8 @@ export interface FoundWorkflow {
 }
 
 const WORKFLOW = "workflow";
+/** Where nodegraph's is in pictures that a client of ComfyUI made, whose own is at `workflow`. */
+const OWN_WORKFLOW = "nodegraph_workflow";
 /** Characters of all texts in a file; a small file can claim any size. */
 const LARGEST = 64 * 1024 * 1024;
 
@@ -48,10 +50,10 @@ export function workflowOfFile(bytes: Uint8Array, name: string, mime = ""): Foun
 
 /** The workflow among the texts that a file carries. Throws as `workflowOfFile`. */
 export function workflowOfTexts(texts: ReadonlyMap<string, string>, name: string): FoundWorkflow {
-  const text = texts.get(WORKFLOW);
+  const text = texts.get(OWN_WORKFLOW) ?? texts.get(WORKFLOW);
   const json = text === undefined ? undefined : ownJson(text);
   if (json === undefined) throw noWorkflow(texts, name);
-  const rest = new Map([...texts].filter(([key]) => key !== WORKFLOW));
+  const rest = new Map([...texts].filter(([key]) => key !== WORKFLOW && key !== OWN_WORKFLOW));
   return { workflow: workflowFromJson(json), texts: rest };
 }
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -77,6 +78,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         except DAMAGED:
             # A foreign comment is no fault of the image.
             return {}
+    if OWN_WORKFLOW in texts:
+        texts[WORKFLOW] = texts.pop(OWN_WORKFLOW)
     return texts
 
 
@@ -221,6 +224,9 @@ def _named_texts(text: str) -> dict[str, str]:
 
 WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
 """Names of the texts in an image: the workflow as JSON, and nodegraph's version."""
+OWN_WORKFLOW = "nodegraph_workflow"
+"""Name of the workflow in an image made for a client of ComfyUI, whose own is at `WORKFLOW`."""
+_CHUNK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 
 
 def encode_with_workflow(
@@ -248,6 +254,8 @@ def encode_with_workflow(
         warn(f"JPEG has no transparency, so it is dropped. {OPAQUE_HINT}")
     settings = {PARAMETERS: infotext} if infotext else {}
     texts = {**workflow_metadata(workflow), **settings}
+    if format == "png":
+        texts = _with_client_texts(texts, workflow.get("metadata"))
     try:
         return encode_image_file(image, format, texts, quality, bits=bits)
     except InvalidValue as error:
@@ -257,6 +265,22 @@ def encode_with_workflow(
         if warn is not None:
             warn(f"The image was saved without its workflow: {error}")
         return data
+
+
+def _with_client_texts(texts: Mapping[str, str], metadata: object) -> dict[str, str]:
+    """The texts of an image, with those that a client sent to be kept in files.
+
+    Other tools open the image by these, such as ComfyUI's page.
+    """
+    client_texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in (metadata.items() if isinstance(metadata, Mapping) else ())
+        if isinstance(name, str) and _CHUNK_NAME.fullmatch(name)
+    }
+    own = dict(texts)
+    if WORKFLOW in client_texts and WORKFLOW in own:
+        own[OWN_WORKFLOW] = own.pop(WORKFLOW)
+    return {**client_texts, **own}
 
 
 def workflow_metadata(workflow: Mapping[str, Any]) -> dict[str, str]:

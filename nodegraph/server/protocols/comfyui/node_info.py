@@ -7,7 +7,7 @@ import json
 import platform
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import PurePath
@@ -360,17 +360,16 @@ async def get_log(services: TheServices, caller: MayAdmin) -> Response:
 @router.get("/internal/logs/raw")
 async def get_log_lines(services: TheServices, caller: MayAdmin) -> Response:
     """Return the last lines of the server's log."""
+    return AsciiJsonResponse(log_document(RECENT))
+
+
+def log_document(lines: Iterable[tuple[float, str]]) -> dict[str, Any]:
+    """Return lines of the log as ComfyUI's page reads them."""
     entries = [
         {"t": datetime.fromtimestamp(at, timezone.utc).isoformat(), "m": f"{text}\n"}
-        for at, text in RECENT
+        for at, text in list(lines)
     ]
-    return AsciiJsonResponse({"entries": entries, "size": {"cols": 120, "rows": 30}})
-
-
-@router.patch("/internal/logs/subscribe")
-async def subscribe_to_log(services: TheServices, caller: MayAdmin) -> Response:
-    """Accept a subscription; the log is not sent by websocket."""
-    return Response(status_code=200)
+    return {"entries": entries, "size": {"cols": 120, "rows": 30}}
 
 
 @router.get("/internal/folder_paths")

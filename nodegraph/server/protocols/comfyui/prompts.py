@@ -161,8 +161,11 @@ async def _submitted(
         "extra_data": submission.extra,
         "outputs": list(checked["outputs"]),
     }
+    info = submission.extra.get("extra_pnginfo")
+    # Images have them as those that ComfyUI saves do, so that its page opens them.
+    metadata = {"prompt": submission.prompt, **(info if isinstance(info, dict) else {})}
     request = JobWish.model_construct(
-        workflow=checked["workflow"],
+        workflow={**checked["workflow"], "metadata": metadata},
         targets=checked["targets"],
         tags=tags,
         options=PromptOptions(comfyui=kept),

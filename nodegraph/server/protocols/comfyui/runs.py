@@ -379,6 +379,8 @@ class PromptRuns:
         """Translated prompts by digest."""
         self.sockets: dict[tuple[str, str], object] = {}
         """The newest websocket of each caller and client id."""
+        self.log_readers: dict[tuple[str, str], object] = {}
+        """The last line of the log that was sent, or was there, of those who follow it."""
 
     def filter(self, caller: Caller, states: Sequence[Any] = (), tag: str = TAG) -> JobFilter:
         """Return the filter of the caller's prompts."""

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import msgpack
-from fastapi import WebSocket
+from fastapi import Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from nodegraph.errors import NodegraphError
@@ -23,8 +23,10 @@ from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.queue.job import ENDED
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.events.hub import HubClosed, HubMessage, SlowConsumer
-from nodegraph.server.http.dependencies import MayRead, TheServices
-from nodegraph.server.protocols.comfyui.node_info import features
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
+from nodegraph.server.http.request_bodies import read_document
+from nodegraph.server.operations.logs import RECENT
+from nodegraph.server.protocols.comfyui.node_info import features, log_document
 from nodegraph.server.protocols.comfyui.paths import comfyui_router
 from nodegraph.server.protocols.comfyui.runs import (
     Message,
@@ -40,6 +42,8 @@ router = comfyui_router()
 _LONGEST_ID = 200
 _BEATS = 30.0
 """Seconds after which it is checked that the client may still listen."""
+_LOG_SECONDS = 0.5
+"""Between two looks at the log."""
 _CLOSED, _NOT_ALLOWED = 1001, 1008
 _QUEUE_CHANGES = frozenset(
     {"job.queued", "job.claimed", "job.requeued", "job.finished", "job.failed", "job.cancelled"}
@@ -63,6 +67,21 @@ async def follow(socket: WebSocket, services: TheServices, caller: MayRead, runs
     """Serve one client."""
     client_id = socket.query_params.get("clientId", "")[:_LONGEST_ID] or uuid4().hex
     await ClientSocket(socket, services, caller, runs, client_id).run()
+
+
+@router.patch("/internal/logs/subscribe")
+async def subscribe_to_log(
+    request: Request, services: TheServices, caller: MayAdmin, runs: TheRuns
+) -> Response:
+    """Send new lines of the log to a client's websocket, or no more."""
+    document = read_document(await request.body())
+    fields = document if isinstance(document, dict) else {}
+    key = caller.name, str(fields.get("clientId", ""))[:_LONGEST_ID]
+    if fields.get("enabled") is True and key in runs.sockets:
+        runs.log_readers[key] = RECENT[-1] if RECENT else None
+    else:
+        runs.log_readers.pop(key, None)
+    return Response(status_code=200)
 
 
 class ClientSocket:
@@ -93,9 +112,10 @@ class ClientSocket:
         with suppress(WebSocketDisconnect, OSError, RuntimeError):
             await self._socket.accept()
             sockets = self._runs.sockets
-            key = self._caller.name, self._client_id
+            key = self._key
             sockets[key] = self
-            tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._follow())]
+            ways = (self._read(), self._follow(), self._follow_log())
+            tasks = [asyncio.create_task(way) for way in ways]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -104,13 +124,31 @@ class ClientSocket:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 if sockets.get(key) is self:
                     del sockets[key]
+                    self._runs.log_readers.pop(key, None)
             for task in done:
                 task.result()
 
     @property
+    def _key(self) -> tuple[str, str]:
+        return self._caller.name, self._client_id
+
+    @property
     def _is_current(self) -> bool:
         """Whether no newer socket has this one's name."""
-        return self._runs.sockets.get((self._caller.name, self._client_id)) is self
+        return self._runs.sockets.get(self._key) is self
+
+    async def _follow_log(self) -> None:
+        """Send new lines of the log, as long as they are wanted."""
+        readers = self._runs.log_readers
+        while True:
+            await asyncio.sleep(_LOG_SECONDS)
+            if self._key not in readers or not self._services.access.is_good(self._caller):
+                continue
+            lines, last = list(RECENT), readers[self._key]
+            known = next((at for at, line in enumerate(lines) if line is last), -1)
+            if new := lines[known + 1 :]:
+                readers[self._key] = new[-1]
+                await self._send("logs", log_document(new))
 
     async def _read(self) -> None:
         is_first = True
