@@ -26,8 +26,8 @@ RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 `plan` and `why` have no others.
 """
 _SUBMIT_OPTIONS = """
-    bypass deadline device events help hold home json key models mute name no-color out pack
-    priority quiet rows saved server set tag to watch
+    at bypass deadline device events help hold home in json key models mute name no-color out pack
+    priority quiet rows saved server set tag to watch webhook webhook-event
 """
 SUBMIT_OPTIONS = frozenset(f"--{name}" for name in _SUBMIT_OPTIONS.split())
 """What `submit` has itself, likewise."""

@@ -270,14 +270,24 @@ PRIVATE = (
     "https://169.254.169.254/latest/meta-data",
     "https://[::ffff:127.0.0.1]/",
     "https://[fe80::1]/",
-    "https://localhost/",
+    "http://10.1.2.3/",
 )
 
 
 @pytest.mark.parametrize("url", PRIVATE)
-def test_private_addresses_are_reached_by_no_delivery(home: Path, url: str) -> None:
+def test_private_addresses_are_refused_with_the_job(home: Path, url: str) -> None:
+    async def test() -> None:
+        async with opened(home, Clock(), webhook_hosts=None) as (services, _):
+            with raises(InvalidValue):
+                await submitted(services, {"url": url, "events": ["job.queued"]})
+
+    run(test())
+
+
+def test_names_of_private_addresses_are_reached_by_no_delivery(home: Path) -> None:
     async def test() -> None:
         async with opened(home, Clock(), webhook_hosts=None) as (services, sender):
+            url = "https://localhost/"
             await submitted(services, {"url": url, "events": ["job.queued"]})
             await sent(sender)
             (delivery,) = services.queue.deliveries()

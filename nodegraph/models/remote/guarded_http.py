@@ -114,9 +114,7 @@ class HostRules:
         resolved = [literal] if literal is not None else _resolve(host, port or _PORTS[scheme])
         allowed = [each for each in resolved if self._is_listed(each) or _is_public(each)]
         if not allowed:
-            raise self._blocked(
-                f"{host} leads into a private network", str(resolved[0]), "a public address"
-            )
+            raise self._private(host, resolved[0])
         if scheme == "http" and not all(map(self._is_listed, allowed)):
             raise self._without_tls(host)
         return [str(each) for each in allowed]
@@ -138,9 +136,16 @@ class HostRules:
         if literal is not None and not self._is_listed(literal) and ANY_HOST not in self.hosts:
             raise self._blocked(f"{self.purpose} {host} are not allowed", host, "a listed host")
         is_refused = literal is not None and not self._is_listed(literal)
+        if is_refused and literal is not None and not _is_public(literal):
+            raise self._private(host, literal)
         if scheme == "http" and (is_refused or not self.networks):
             raise self._without_tls(host)
         return literal
+
+    def _private(self, host: str, address: Address) -> BlockedAddress:
+        return self._blocked(
+            f"{host} leads into a private network", str(address), "a public address"
+        )
 
     def _without_tls(self, host: str) -> BlockedAddress:
         return self._blocked(
