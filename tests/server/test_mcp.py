@@ -272,6 +272,43 @@ def test_names_of_tools_are_those_that_clients_accept(server: Hosted) -> None:
     )
 
 
+def test_no_app_gets_the_name_of_another_ones_tool(server: Hosted) -> None:
+    for name in ("a b", "a.b"):
+        save(server, name)
+    before = talk(server, names) - READS - RUNS
+    for tool in before:
+        save(server, tool.removeprefix("app_"))
+    assert len(talk(server, names) - READS - RUNS) == 4
+    assert before < talk(server, names)
+
+
+def test_a_client_with_many_sessions_takes_none_from_others(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodegraph.server.protocols.mcp_server._MOST_SESSIONS", 2)
+    start = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    accepts = {"Accept": "application/json, text/event-stream"}
+    one, other = own_server.token("one", "read"), own_server.token("other", "read")
+
+    def begin(token: dict[str, str]) -> int:
+        url, headers = f"{own_server.url}/mcp", {**accepts, **token}
+        return httpx.post(
+            url, json=start, headers=headers, timeout=PATIENCE, trust_env=False
+        ).status_code
+
+    assert [begin(one) for _ in range(3)] == [200, 200, 503]
+    assert begin(other) == 200
+
+
 def test_a_long_list_of_apps_comes_in_pages(server: Hosted) -> None:
     for number in range(103):
         save(server, f"app {number:03}")

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 router = APIRouter()
 PATH = "/mcp"
-_MOST_SESSIONS = 1_000
+_MOST_SESSIONS = 200
+"""Of a client: one that opens more takes none from others."""
 _MOST_PROBLEMS = 10
 _MOST_SHOWN = 8
 """Images of a job that an answer contains; links lead to the others."""
@@ -372,26 +373,30 @@ class McpEndpoint:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._manager: asyncio.Future[StreamableHTTPSessionManager] | None = None
+        self._managers: dict[str, asyncio.Future[StreamableHTTPSessionManager]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def manager(self) -> StreamableHTTPSessionManager:
-        """What answers requests; started with the first one.
+    async def manager(self, client: str) -> StreamableHTTPSessionManager:
+        """What answers a client's requests; started with the first one.
 
         Raises:
             NotInstalled: The package is missing.
         """
-        if self._manager is None:
-            self._manager = asyncio.get_running_loop().create_future()
-            self._task = asyncio.create_task(self._run(self._manager), name="mcp")
-        return await asyncio.shield(self._manager)
+        if client not in self._managers:
+            self._managers[client] = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._run(client), name="mcp")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(self._managers[client])
 
-    async def _run(self, started: asyncio.Future[StreamableHTTPSessionManager]) -> None:
+    async def _run(self, client: str) -> None:
+        started = self._managers[client]
         try:
             from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
             server = build_server(_whose)
         except ImportError:
-            self._manager = None  # it may be installed by the next request
+            del self._managers[client]  # it may be installed by the next request
             started.set_exception(missing_package())
             return
         manager = StreamableHTTPSessionManager(
@@ -446,4 +451,4 @@ async def exchange_messages(request: Request, services: TheServices, caller: May
     if not hasattr(state, "mcp"):
         state.mcp = McpEndpoint(services)
     endpoint: McpEndpoint = state.mcp
-    return _Exchange(await endpoint.manager(), caller)
+    return _Exchange(await endpoint.manager(caller.name), caller)

@@ -56,6 +56,7 @@ _APP = "app"
 _LONGEST_NAME = 50
 """Characters of an app's name in its tool's: clients accept 64 of a tool's name."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_WITH_DIGEST = re.compile(r"(?:^|_)[0-9a-f]{6}$")
 _CHECKED = TypeAdapter(shapes.Checked)
 
 
@@ -425,7 +426,8 @@ TOOLS: Mapping[str, ServerTool] = {
 def tool_names(apps: Sequence[str]) -> dict[str, str]:
     """The apps by the names of their tools, which have no other characters than clients accept.
 
-    Of apps whose names would become equal, all but one with exactly that name have a digest.
+    Of apps whose names would become equal, all but one with exactly that name have a digest. So
+    have those whose own name ends like one: no app gets the name of another one's tool.
     """
     plain = {app: _UNSAFE.sub("_", app).strip("_")[:_LONGEST_NAME] for app in apps}
     counts: dict[str, int] = {}
@@ -433,7 +435,8 @@ def tool_names(apps: Sequence[str]) -> dict[str, str]:
         counts[name] = counts.get(name, 0) + 1
     names = {}
     for app, name in plain.items():
-        is_clear = name == app or (name and counts[name] == 1)
+        is_unique = name == app or (name and counts[name] == 1)
+        is_clear = is_unique and not _WITH_DIGEST.search(name)
         digest = "" if is_clear else digest_bytes(app.encode())[:6]
         names["_".join(filter(None, (_APP, name, digest)))] = app
     return names
