@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +20,9 @@ from PIL import Image, PngImagePlugin
 from nodegraph.server.access.authentication import accepts_password
 from nodegraph.server.content.prompt_lists import Style
 from nodegraph.server.protocols.a1111 import TAG
+from nodegraph.server.protocols.a1111_lists import API
 from tests.jobs.queue.support import claim
-from tests.server.hosting import PATIENCE, Hosted, eventually, sent, status, workflow
+from tests.server.hosting import PATIENCE, Hosted, Process, eventually, sent, status, workflow
 from tests.server.resources import picture
 from tests.server.talking import talk
 
@@ -249,6 +253,44 @@ def test_a_large_image_comes_through_and_a_huge_body_is_refused(client: httpx.Cl
     huge = {"image": "a" * (65 << 20)}
     answer = client.post("/sdapi/v1/png-info", json=huge)
     assert (answer.status_code, answer.json()["error"]) == (413, "too-large")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it reads /proc")
+def test_a_mask_is_not_decoded_in_the_memory_of_the_server(home: Path) -> None:
+    made = BytesIO()
+    Image.new("LA", (7999, 7999)).save(made, "PNG")
+    body = {
+        "init_images": [base64_picture()],
+        "mask": base64.b64encode(made.getvalue()).decode(),
+        "sampler_name": "no such sampler",
+    }
+    with Process(home, "--workers", "1") as server:
+        server.ready()
+        before = _peak_memory(server.pid)
+        asked = httpx.post(
+            f"{server.url}{API}/img2img", json=body, timeout=PATIENCE, trust_env=False
+        )
+        assert asked.status_code == 422, asked.text
+        # Decoded, it takes 256 MB.
+        assert _peak_memory(server.pid) - before < 150 << 10
+
+
+def _peak_memory(pid: int) -> int:
+    """Most KiB that a process had in memory."""
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(line)
+
+
+def test_the_seed_that_is_too_large_is_shown(client: httpx.Client) -> None:
+    asked = client.post(f"{API}/txt2img", json={**TINY, "subseed": 2**64 - 1})
+    assert asked.status_code == 422
+    assert f"given: {2**64 - 1}" in asked.json()["detail"]
+
+
+def test_a_prompt_may_have_any_character(server: Hosted) -> None:
+    with asking(server, f"{API}/txt2img", {**TINY, "prompt": "a\0pear"}):
+        (job,) = jobs_of(server, "queued")
+        assert job.name == "a pear"
 
 
 def test_texts_of_an_image_are_read(client: httpx.Client) -> None:

@@ -165,3 +165,17 @@ def test_a_process_that_ended_for_want_of_work_is_replaced(
     monkeypatch.setattr(idle, "poll", lambda: None)  # it isn't noticed in time
     assert max(thumbnail(decoder, data)) == 64
     assert decoder._process is not idle
+
+
+def test_transparent_pixels_are_found_in_images_of_any_kind(decoder: FileDecoder) -> None:
+    def is_transparent(mode: str, color: object, **options: object) -> bool:
+        made = BytesIO()
+        Image.new(mode, (8, 8), color).save(made, "PNG", **options)  # type: ignore[arg-type]
+        return decoder.is_transparent(opened(made.getvalue()), pixels=PIXELS)
+
+    assert is_transparent("RGBA", (0, 0, 0, 254))
+    assert is_transparent("LA", (0, 0))
+    assert is_transparent("P", 0, transparency=0)
+    assert not is_transparent("RGBA", (0, 0, 0, 255))
+    assert not is_transparent("RGB", "white")
+    assert not is_transparent("I;16", 0)

@@ -254,9 +254,9 @@ class _Planner:
             secrets.randbelow(2**32 - MAX_IMAGES) if value < 0 else value
             for value in (request["seed"], request["subseed"])
         )
-        if max(seed, subseed) > MAX_SEED - count:
+        if (largest := max(seed, subseed)) > MAX_SEED - count:
             raise InvalidValue(
-                "the seed is too large", given=str(seed), expected=f"at most {MAX_SEED - count}"
+                "the seed is too large", given=str(largest), expected=f"at most {MAX_SEED - count}"
             )
         # What is the same for a whole batch in the workflow differs from image to image here.
         has_own = request["subseed_strength"] > 0 or self.scripts.details

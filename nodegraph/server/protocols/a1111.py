@@ -20,7 +20,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.interop.image_metadata.infotext import with_parameters
 from nodegraph.interop.image_metadata.webui_fields import (
     DetectFields,
@@ -171,7 +171,12 @@ async def _brought_images(
     mask_image = None
     if mask:
         upload = await upload_image(services, caller, mask, "mask")
-        is_alpha = await services.run_file_task(_has_alpha, services, upload)
+        # Then the opaque parts are the mask, as in A1111.
+        opened = partial(services.uploads.open, upload)
+        try:
+            is_alpha = await services.artifacts.thumbnails.is_transparent(opened, caller.name)
+        except InvalidFile as error:
+            raise InvalidValue("`mask` is damaged", given=error.problem.message) from error
         mask_image = _image_of(upload, is_alpha=is_alpha)
     controls = [
         (
@@ -187,24 +192,6 @@ def _image_of(upload: Upload, *, is_alpha: bool = False) -> BroughtImage:
     from nodegraph.interop.image_metadata.source_images import BroughtImage
 
     return BroughtImage(upload.reference, upload.width or 0, upload.height or 0, is_alpha)
-
-
-def _has_alpha(services: Services, upload: Upload) -> bool:
-    """Whether an image has transparent parts: then the opaque ones are a mask, as in A1111.
-
-    Raises:
-        InvalidValue: It is damaged.
-    """
-    from PIL import Image
-
-    with services.uploads.open(upload).file as file:
-        try:
-            with Image.open(file) as image:
-                if "A" not in image.getbands() and "transparency" not in image.info:
-                    return False
-                return image.convert("RGBA").getchannel("A").getextrema()[0] != 255
-        except Exception as error:  # what Pillow raises for damaged files has many kinds
-            raise InvalidValue("`mask` is damaged", given=type(error).__name__) from error
 
 
 def _set_output(document: dict[str, Any], *, is_saved: bool) -> None:
@@ -234,7 +221,7 @@ async def _run(
         Unavailable: The server stops.
     """
     group = f"{TAG}-{secrets.token_hex(8)}"
-    line = " ".join(name.split())[:_NAME] or "AUTOMATIC1111's API"
+    line = " ".join(name.replace("\0", " ").split())[:_NAME] or "AUTOMATIC1111's API"
     ids: list[str] = []
     async with _cancelled_at_the_end(services, ids):
         for document in documents:

@@ -342,6 +342,16 @@ class Thumbnails:
             client, opened, lambda decoder, file: decoder.convert(file, options)
         )
 
+    async def is_transparent(self, opened: Callable[[], OpenFile], client: str) -> bool:
+        """Whether some pixel of an image is not opaque.
+
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+        return await self._decoded(
+            client, opened, lambda decoder, file: decoder.is_transparent(file, pixels=self._pixels)
+        )
+
     async def with_alpha(self, opened: Callable[[], OpenFile], mask: bytes, client: str) -> bytes:
         """An image with the transparency of another, as PNG; see `replace_alpha`.
 

@@ -87,6 +87,14 @@ class FileDecoder:
         """
         return self._request(picture, {"asks": "picture", **options})
 
+    def is_transparent(self, picture: OpenFile, *, pixels: int) -> bool:
+        """Whether some pixel of an image is not opaque.
+
+        Raises:
+            InvalidFile, TooLarge: See `thumbnail`.
+        """
+        return bool(self._request(picture, {"asks": "transparency", "pixels": pixels}))
+
     def texts(self, file: OpenFile, suffix: str) -> dict[str, str]:
         """The texts that a file carries, by name; see `result_texts`.
 

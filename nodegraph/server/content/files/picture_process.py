@@ -23,6 +23,7 @@ from nodegraph.server.content.files.pictures import (
     convert_picture,
     encode_png,
     encode_thumbnail,
+    is_transparent,
     make_thumbnail,
     replace_alpha,
     video_frame,
@@ -74,6 +75,8 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
             return {}, _texts(data, folder / f"file{question['suffix']}")
         if question["asks"] == "picture":
             return {}, _converted(data, question)
+        if question["asks"] == "transparency":
+            return {}, b"yes" * is_transparent(BytesIO(data), pixels=question["pixels"])
         if question["asks"] == "frame":
             at = {name: question[name] for name in ("index", "time", "pixels")}
             return {}, encode_png(video_frame(BytesIO(data), **at))

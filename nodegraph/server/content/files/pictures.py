@@ -163,6 +163,17 @@ def convert_picture(
         return made.getvalue()
 
 
+def is_transparent(file: BinaryIO, *, pixels: int) -> bool:
+    """Whether some pixel of an image is not opaque.
+
+    Raises:
+        InvalidFile, TooLarge: See `convert_picture`.
+    """
+    with _opened(file, pixels) as picture:
+        shown = _colors(picture)
+        return shown.mode == "RGBA" and shown.getchannel("A").getextrema()[0] != 255
+
+
 def encode_png(picture: Image.Image) -> bytes:
     """An image as PNG."""
     made = BytesIO()
