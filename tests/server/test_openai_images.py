@@ -63,6 +63,12 @@ def post(server: Hosted, path: str, **sent: Any) -> httpx.Response:
     return httpx.post(f"{server.url}{path}", timeout=PATIENCE, trust_env=False, **sent)
 
 
+def upload(server: Hosted) -> str:
+    """The reference of an uploaded image."""
+    uploaded = server.client.post("/uploads?name=a.png", content=png())
+    return str(uploaded.json()["value"])
+
+
 def error(answer: httpx.Response) -> tuple[int, str, str | None]:
     """Status, code and field of an error, which has OpenAI's form."""
     document = answer.json()
@@ -275,6 +281,89 @@ def test_a_repeated_request_with_its_key_is_the_same_job(hosting: Callable[..., 
             key = {"Idempotency-Key": "one"}
             assert post(server, IMAGES, json={"prompt": "a lemon"}, headers=key).status_code == 504
         assert len(server.services.queue.page(limit=9).jobs) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_may_return_with_its_key(server: Hosted, stream: bool) -> None:
+    queue, hub = server.services.queue, server.services.hub
+    body = json.dumps({"prompt": "a lemon", "stream": stream}).encode()
+    head = (
+        f"POST {IMAGES} HTTP/1.1\r\nHost: {server.host}\r\nContent-Type: application/json\r\n"
+        f"Idempotency-Key: one\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode() + body)
+        eventually(lambda: queue.page(limit=1).jobs)
+        (job,) = queue.page(limit=1).jobs
+        eventually(lambda: hub.is_followed(job.id))
+    eventually(lambda: not hub.is_followed(job.id))
+    # What is written later is written after a cancellation.
+    assert server.client.post("/jobs", json={"workflow": workflow()}).status_code == 202
+    assert queue.get(job.id).state == "queued"
+
+
+def numbers(path: str = "a.png") -> dict[str, Any]:
+    """A workflow whose parameters have other names than the fields."""
+    nodes = painter()["nodes"]
+    nodes["load"]["inputs"] = {"path": path}
+    return {
+        "format": "nodegraph/1",
+        "parameters": {
+            "text": "save.name",
+            "noise_seed": "paint.width",
+            "batch": "paint.height",
+        },
+        "nodes": nodes,
+    }
+
+
+def test_jobs_of_a_request_are_accepted_all_or_none(hosting: Callable[..., Any]) -> None:
+    with hosting(most_waiting=1, longest_wait=0.05) as server:
+        document = numbers(upload(server))
+        del document["parameters"]["batch"]
+        save(server, document=document)
+        fields = {"prompt": "a lemon", "n": 2, "seed": 9, "model": "painter"}
+        key = {"Idempotency-Key": "one"}
+        assert error(post(server, IMAGES, json=fields, headers=key))[0] == 429
+        # A job that was begun and cancelled would be the key's.
+        assert server.services.queue.page(limit=9).jobs == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"text": "a plum"}, "text"),
+        ({"seed": 9, "noise_seed": 10}, "seed"),
+        ({"n": 2, "batch": 3}, "n"),
+    ],
+)
+def test_two_fields_for_one_parameter_are_refused(
+    server: Hosted, fields: dict[str, Any], refused: str
+) -> None:
+    save(server, document=numbers())
+    asked = post(server, IMAGES, json={"prompt": "a lemon", "model": "painter", **fields})
+    assert error(asked) == (400, "invalid_value", refused)
+
+
+def test_a_seed_and_a_count_may_have_the_names_of_the_parameters(
+    hosting: Callable[..., Any],
+) -> None:
+    with hosting(longest_wait=0.05) as server:
+        save(server, document=numbers(upload(server)))
+        fields = {"prompt": "a lemon", "model": "painter", "noise_seed": 12, "batch": 3}
+        assert post(server, IMAGES, json=fields).status_code == 504
+        (job,) = server.services.queue.page(limit=9).jobs
+        parameters = server.services.queue.get(job.id).parameters
+        assert parameters == {"text": "a lemon", "noise_seed": 12, "batch": 3}
+
+
+def test_addresses_begin_with_that_of_the_server_for_others(hosting: Callable[..., Any]) -> None:
+    with hosting(public_url="https://studio.example") as server:
+        save(server, document=numbers(upload(server)))
+        fields = {"prompt": "a lemon", "model": "painter", "seed": 8, "response_format": "url"}
+        with worker(server, ("a_00001.png", png())):
+            (image,) = post(server, IMAGES, json=fields).json()["data"]
+        assert image["url"].startswith("https://studio.example/api/v1/artifacts/")
 
 
 def test_tokens_scopes_and_limits_are_those_of_every_route(own_server: Hosted) -> None:

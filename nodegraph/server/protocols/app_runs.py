@@ -31,12 +31,14 @@ from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.file_responses import retry_until_shared
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import public_outputs
-from nodegraph.server.workflows.job_requests import JobWish, submit
+from nodegraph.server.workflows.job_requests import JobWish, prepare_submission
 from nodegraph.session.examples import template
 
 T = TypeVar("T")
 BUILT_IN = "nodegraph"
 """Name of the app that every server has: it makes and edits images with the embedded model."""
+_LEFT = (asyncio.CancelledError, GeneratorExit, ClientDisconnect)
+"""What ends a wait whose client is gone."""
 _ENDS = frozenset(f"job.{state}" for state in ENDED)
 _LOOK_SECONDS = 15.0
 """Without an event, after which jobs are looked at: one may have been deleted."""
@@ -138,36 +140,50 @@ def _built_in_workflow(*, has_image: bool, has_mask: bool) -> dict[str, Any]:
     return document
 
 
-async def submit_app(
+async def submit_runs(
     services: Services,
     caller: Caller,
     target: RunnableApp,
-    values: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]],
     key: str | None = None,
-) -> str:
-    """Add a job that runs an app; its id.
+) -> list[str]:
+    """Add a job for each run of an app, all or none; their ids.
 
     Args:
-        key: Idempotency key.
+        runs: Values of the app's parameters for each run.
+        key: Idempotency key of them all.
     Raises:
         NodegraphError: See `submit`.
     """
-    fields = {"workflow": target.workflow, "parameters": values, "name": target.app.name}
-    return (await submit(services, caller, JobWish.model_validate(fields), key)).job.id
+    submissions = []
+    for number, values in enumerate(runs):
+        fields = {"workflow": target.workflow, "parameters": values, "name": target.app.name}
+        own_key = None if key is None else f"{key}-{number}"
+        request = JobWish.model_validate(fields)
+        submissions.append(await prepare_submission(services, caller, request, own_key))
+    submitted = await services.queue_reads.changed(services.dispatcher.submit_all(submissions))
+    return [each.job.id for each in submitted]
 
 
 @asynccontextmanager
-async def cancelled_on_leave(services: Services, jobs: Sequence[str]) -> AsyncIterator[None]:
+async def cancelled_on_leave(
+    services: Services, jobs: Sequence[str], *, may_return: bool = False
+) -> AsyncIterator[None]:
     """Cancel jobs if the `with` is left early, because its client is gone or one has failed.
 
     Jobs that others follow by their ids continue. All continue after `WaitedTooLong`, and where
     the server stops: it continues them after its start.
+
+    Args:
+        may_return: Whether a client that is gone may ask for the same jobs again.
     """
     try:
         yield
     except (WaitedTooLong, HubClosed):
         raise
-    except BaseException:
+    except BaseException as error:
+        if may_return and isinstance(error, _LEFT):
+            raise
         # Nothing is awaited, as whoever is cancelled may not wait. Ended jobs refuse.
         for job in jobs if not services.stopping.is_set() else ():
             if not services.hub.is_followed(job):

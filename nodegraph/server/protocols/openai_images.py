@@ -35,7 +35,7 @@ from nodegraph.server.protocols.app_runs import (
     job_images,
     read_file,
     saved_app,
-    submit_app,
+    submit_runs,
     until_gone,
 )
 from nodegraph.server.protocols.openai_requests import (
@@ -54,7 +54,6 @@ from nodegraph.server.protocols.openai_requests import (
     form_body,
     json_body,
     referenced_files,
-    unknown_field,
 )
 from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
@@ -124,9 +123,9 @@ async def generate_images(
     with bad_requests():
         checked = checked_request(await json_body(request, services))
     model = await _model(services, checked.model)
-    run = ImageRun("image_generation", checked, model)
+    run = ImageRun("image_generation", checked, model, idempotency_key)
     with bad_requests(model):
-        await _start(services, caller, run, app_values(run), idempotency_key)
+        await _start(services, caller, run, app_values(run))
     return await _answer(request, services, caller, run)
 
 
@@ -151,10 +150,10 @@ async def edit_images(
         expected = f"at most {MOST_IMAGES} images and one mask"
         raise bad_field("there are too many images", "image", given=counts, expected=expected)
     model = await _model(services, checked.model, has_image=True, has_mask=bool(masks))
-    run = ImageRun("image_edit", checked, model)
+    run = ImageRun("image_edit", checked, model, idempotency_key)
     with bad_requests(model):
         values = app_values(run, has_texts=has_texts) | file_values(model, images, masks)
-        await _start(services, caller, run, values, idempotency_key)
+        await _start(services, caller, run, values)
     return await _answer(request, services, caller, run)
 
 
@@ -195,7 +194,7 @@ async def _is_saved(services: Services, name: str) -> bool:
 
 
 async def _start(
-    services: Services, caller: Caller, run: ImageRun, values: dict[str, Any], key: str | None
+    services: Services, caller: Caller, run: ImageRun, values: Mapping[str, Any]
 ) -> None:
     """Submit the jobs: one with a batch, or one for each image with seeds that count up.
 
@@ -203,25 +202,27 @@ async def _start(
     """
     count, seeds = run.request.n or 1, run.model.parameter("seed")
     jobs = 1 if run.model.parameter("n") is not None else count
-    if seeds is None and run.request.seed is not None:
-        raise unknown_field(run.model, "seed")
     if seeds is None and jobs > 1:
         hint = "Give the app a parameter `seed` or `n`."
         raise bad_field(
             "the model makes the same image each time", "n", given=str(count), hint=hint
         )
+    runs = [dict(values) for _ in range(jobs)]
     if seeds is not None:
-        kept = None if key is None else int(digest_bytes(key.encode())[:8], 16)
-        chosen = run.request.seed
-        run.seed = (
-            chosen if chosen is not None else secrets.randbelow(_SEEDS) if kept is None else kept
-        )
-    async with cancelled_on_leave(services, run.jobs):
-        for number in range(jobs):
-            if seeds is not None and run.seed is not None:
-                values[seeds.name] = (run.seed + number) % (1 << 64)
-            own_key = None if key is None else f"{key}-{number}"
-            run.jobs.append(await submit_app(services, caller, run.model.target, values, own_key))
+        chosen = values.get(seeds.name)
+        if chosen is None:
+            key = run.key
+            chosen = (
+                secrets.randbelow(_SEEDS)
+                if key is None
+                else int(digest_bytes(key.encode())[:8], 16)
+            )
+        for number, each in enumerate(runs):
+            # What is no number is refused with the job.
+            is_number = isinstance(chosen, int)
+            each[seeds.name] = (chosen + number) % (1 << 64) if is_number else chosen
+        run.seed = runs[0][seeds.name]
+    run.jobs += await submit_runs(services, caller, run.model.target, runs, run.key)
 
 
 async def _answer(request: Request, services: Services, caller: Caller, run: ImageRun) -> Response:
@@ -230,7 +231,7 @@ async def _answer(request: Request, services: Services, caller: Caller, run: Ima
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
     jobs = await until_gone(request, _finished(services, run))
-    base = f"{request.url.scheme}://{request.headers['host']}"
+    base = services.server.public_url or f"{request.url.scheme}://{request.headers['host']}"
     files = [file for job in jobs for file in job_images(job)]
     if not files:
         hint = "The app of a model needs a node that saves images, such as SaveImage."
@@ -256,7 +257,7 @@ async def _finished(services: Services, run: ImageRun) -> list[Job]:
     """
     ended: dict[str, Job] = {}
     async with (
-        cancelled_on_leave(services, run.jobs),
+        cancelled_on_leave(services, run.jobs, may_return=run.key is not None),
         aclosing(follow(services, run.jobs)) as events,
     ):
         async for event in events:
@@ -330,7 +331,10 @@ async def _events(services: Services, caller: Caller, run: ImageRun) -> AsyncIte
     chooser = PreviewChooser(partials)
     following = follow(services, run.jobs, live=partials > 0, previews=partials > 0)
     try:
-        async with cancelled_on_leave(services, run.jobs), aclosing(following) as events:
+        async with (
+            cancelled_on_leave(services, run.jobs, may_return=run.key is not None),
+            aclosing(following) as events,
+        ):
             async for event in events:
                 if isinstance(event, Job):
                     for file in job_images(_successful(event)):

@@ -153,6 +153,7 @@ class ImageRun:
 
     Attributes:
         kind: Prefix of its events.
+        key: Idempotency key; its jobs continue without their client, which may ask again.
         seed: Of the first image; None if the app takes none.
         warnings: What was ignored.
     """
@@ -160,6 +161,7 @@ class ImageRun:
     kind: Kind
     request: ImageRequest
     model: ImageModel
+    key: str | None = None
     jobs: list[str] = field(default_factory=list)
     seed: int | None = None
     warnings: list[str] = field(default_factory=list)
@@ -270,15 +272,27 @@ def app_values(run: ImageRun, *, has_texts: bool = False) -> dict[str, Any]:
     """
     request, model = run.request, run.model
     values: dict[str, Any] = {}
-    fields: dict[str, Any] = {"prompt": request.prompt, **request.extra}
-    fields |= {"n": request.n or 1}
+    fields: list[tuple[str, Any]] = [("prompt", request.prompt), *request.extra.items()]
+    if request.seed is not None:
+        fields.append(("seed", request.seed))
     if request.size not in (None, "auto"):
-        fields |= _size_fields(model, str(request.size))
+        fields += _size_fields(model, str(request.size)).items()
     if request.background not in (None, "auto"):
-        fields["background"] = request.background
-    for name, value in fields.items():
+        fields.append(("background", request.background))
+    count = model.parameter("n")
+    if request.n is not None or count is None or count.name not in dict(fields):
+        fields.append(("n", request.n or 1))
+    for name, value in fields:
         parameter = model.parameter(name)
         if parameter is not None:
+            if parameter.name in values:
+                # Such as `prompt` and `text`, or `size` and `width`.
+                raise bad_field(
+                    f"`{name}` and another field stand for one parameter of the model",
+                    name,
+                    given=parameter.name,
+                    hint="Send one of them.",
+                )
             is_text = has_texts and name in request.extra and isinstance(value, str)
             values[parameter.name] = parse_literal(value, parameter.port) if is_text else value
         elif model.is_ignored(name):
