@@ -275,6 +275,13 @@ def test_a_wait_that_is_too_long_is_said_and_the_job_continues(hosting: Callable
         assert job.id in answer.json()["error"]["message"]
 
 
+def test_the_built_in_model_edits_images_of_any_size(hosting: Callable[..., Any]) -> None:
+    with hosting(longest_wait=0.05) as server:
+        files = {"image": ("odd.png", png(side=33), "image/png")}
+        edited = post(server, "/v1/images/edits", data={"prompt": "a lemon"}, files=files)
+        assert error(edited)[0] == 504, edited.text  # its job waits
+
+
 def test_a_repeated_request_with_its_key_is_the_same_job(hosting: Callable[..., Any]) -> None:
     with hosting(longest_wait=0.05) as server:
         for _ in range(2):

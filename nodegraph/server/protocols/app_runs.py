@@ -126,6 +126,12 @@ def _built_in_workflow(*, has_image: bool, has_mask: bool) -> dict[str, Any]:
     nodes["negative"] = {"type": "EncodePrompt", "inputs": {"encoder": encoder, "text": ""}}
     sampling = nodes["sample"]["inputs"]
     sampling["negative"] = {"from": "negative"}
+    if has_image:
+        # Images of clients have any size, latents have cells of 8 pixels.
+        image = nodes["encode"]["inputs"]["image"]
+        inputs = {"image": image, "like": image, "multiple_of": 8}
+        nodes["fitted"] = {"type": "ResizeImage", "inputs": inputs}
+        nodes["encode"]["inputs"]["image"] = {"from": "fitted"}
     if has_mask:
         document["parameters"]["mask"] = "mask.path"
         nodes["mask"] = {"type": "LoadMask", "inputs": {"path": "mask.png"}}
