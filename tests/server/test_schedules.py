@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nodegraph.errors import InvalidValue, InvalidWorkflow
-from nodegraph.jobs.queue import JobSummary
+from nodegraph.jobs.queue import JobSummary, WrongState
 from nodegraph.jobs.queue.schedules import JobSchedule, NewSchedule, parse_rule
 from nodegraph.server.access.caller import LOCAL
 from nodegraph.server.access.tokens import TOKENS_FILE, TokenFile
@@ -311,6 +312,50 @@ def test_it_can_be_run_at_once(home: Path) -> None:
             job = await submit_now(services, LOCAL, paused)
             now = services.queue.schedule(schedule.id)
             assert (now.state, now.fired, now.job) == ("paused", 1, job.id)
+
+    run(test())
+
+
+def test_it_ends_after_so_many_jobs_however_they_started(home: Path) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, timetable):
+            schedule = await added(services, most=2)
+            for _ in range(2):
+                await submit_now(services, LOCAL, services.queue.schedule(schedule.id))
+                finish(services)
+            last = services.queue.schedule(schedule.id)
+            assert (last.state, last.due, last.fired) == ("ended", None, 2)
+            clock.now += HOUR
+            await timetable.round()
+            with raises(WrongState):
+                await submit_now(services, LOCAL, last)
+            assert len(jobs(services)) == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "state"),
+    [("zone", "Mars/Olympus", "paused"), ("request", '{"x": 1}', "active")],
+)
+def test_one_that_cannot_fire_keeps_no_other_waiting(
+    home: Path, column: str, value: str, state: str
+) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, timetable):
+            schedule, other = await added(services), await added(services)
+            # As after a move to another machine, or from another version.
+            with closing(sqlite3.connect(home / "queue.sqlite")) as database, database:
+                change = f"UPDATE schedules SET {column} = ? WHERE id = ?"
+                database.execute(change, (value, schedule.id))
+            clock.now += HOUR
+            await timetable.round()
+            now = services.queue.schedule(schedule.id)
+            assert (now.state, now.fired) == (state, 0)
+            assert now.error is not None
+            assert services.queue.schedule(other.id).fired == 1
 
     run(test())
 

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
+
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.hints import Seed
 from nodegraph.core.subgraphs import with_changed_seeds
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, NodegraphError
-from nodegraph.jobs.queue import JobEvent, JobNotFound, JobSummary, KeyReused
+from nodegraph.jobs.queue import JobEvent, JobNotFound, JobSummary, KeyReused, WrongState
 from nodegraph.jobs.queue.schedules import (
     ENDLESS,
     LATE_SECONDS,
@@ -81,13 +83,21 @@ async def submit_now(services: Services, caller: Caller, schedule: JobSchedule) 
     """Submit a job of a schedule now, also of one that is paused; its times stay.
 
     Raises:
+        WrongState: It has ended.
         NodegraphError: The job is refused.
     """
+    if schedule.state == "ended":
+        raise WrongState(
+            "this schedule starts no more jobs",
+            given="ended",
+            expected="active or paused",
+            hint="Add a new schedule instead.",
+        )
     job = await _submitted(services, caller, schedule)
-    due = None if schedule.rule == ENDLESS else schedule.due
-    change = services.queue.settle_schedule(
-        schedule, job=job.id, error=None, due=due, state=schedule.state
-    )
+    state, due = schedule.state, None if schedule.rule == ENDLESS else schedule.due
+    if _is_last(schedule):
+        state, due = "ended", None
+    change = services.queue.settle_schedule(schedule, job=job.id, error=None, due=due, state=state)
     await services.queue_reads.changed(change)
     return job
 
@@ -98,7 +108,13 @@ async def _submitted(services: Services, caller: Caller, schedule: JobSchedule) 
     Raises:
         NodegraphError: The job is refused.
     """
-    request = JobWish.model_validate_json(schedule.request)
+    try:
+        request = JobWish.model_validate_json(schedule.request)
+    except ValidationError:
+        raise InvalidValue(
+            "this version cannot read the request of the schedule",
+            hint="Remove the schedule, and add it again.",
+        ) from None
     request = await _with_seeds(services, request, schedule)
     request.tags = [*request.tags[:31], f"{TAG}{schedule.id}"]
     request.name = request.name or schedule.name
@@ -108,6 +124,11 @@ async def _submitted(services: Services, caller: Caller, schedule: JobSchedule) 
         # Another server was first, from a saved workflow that has changed since.
         return await services.queue_reads.run(services.queue.get, error.job)
     return submitted.job
+
+
+def _is_last(schedule: JobSchedule) -> bool:
+    """Whether it ends with its next job."""
+    return schedule.most is not None and _number(schedule) >= schedule.most
 
 
 def _number(schedule: JobSchedule) -> int:
@@ -171,6 +192,9 @@ class Timetable:
                 except NodegraphError as error:
                     _LOG.warning("timed jobs cannot be started now: %s", error)
                     wait = _AGAIN_SECONDS
+                except Exception:  # noqa: BLE001 - the others start all the same
+                    _LOG.exception("timed jobs cannot be started now")
+                    wait = _AGAIN_SECONDS
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), wait)
                 await asyncio.sleep(_TOGETHER_SECONDS)
@@ -219,13 +243,15 @@ class Timetable:
             else:
                 caller = self._owner(schedule)
                 job = (await _submitted(services, caller, schedule)).id
-        except NodegraphError as refusal:
-            error = services.places.redact(refusal.problem.message)
-            due, state = _following(schedule, now)
-            if schedule.rule == ENDLESS:
-                due = now + _PAUSE_SECONDS
+        except Exception as refusal:  # noqa: BLE001 - schedules that are due later do not wait
+            error = "an unexpected error, which the server's log has"
+            if isinstance(refusal, NodegraphError):
+                error = services.places.redact(refusal.problem.message)
+            else:
+                _LOG.exception("%s of %s fails", schedule.id, schedule.client)
+            due, state = _following_refusal(schedule, now)
             _LOG.warning("%s of %s submits no job: %s", schedule.id, schedule.client, error)
-        if schedule.most is not None and schedule.fired + (job is not None) >= schedule.most:
+        if job is not None and _is_last(schedule):
             state, due = "ended", None
         change = services.queue.settle_schedule(
             schedule, job=job, error=error, due=None if state != "active" else due, state=state
@@ -266,6 +292,16 @@ def _following(schedule: JobSchedule, now: float) -> tuple[float | None, Schedul
         return None, "ended"
     # An endless one waits for the end of its job.
     return None if schedule.rule == ENDLESS else due, schedule.state
+
+
+def _following_refusal(schedule: JobSchedule, now: float) -> tuple[float | None, ScheduleState]:
+    """When a schedule tries again whose job was refused; paused if nobody knows."""
+    if schedule.rule == ENDLESS:
+        return now + _PAUSE_SECONDS, schedule.state
+    try:
+        return _following(schedule, now)
+    except InvalidValue:  # its time zone is there no more
+        return None, "paused"
 
 
 def _is_missed(schedule: JobSchedule, now: float) -> bool:
