@@ -18,6 +18,7 @@ from nodegraph.client import InvalidSignature, verify_webhook
 from nodegraph.client.webhooks import sign, signed_headers
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobSummary
+from nodegraph.jobs.queue.webhooks import PAUSES
 from nodegraph.server.access.caller import LOCAL, Caller, implied
 from nodegraph.server.operations.webhooks import WebhookSender, host_rules
 from nodegraph.server.services import Services
@@ -245,6 +246,51 @@ def test_one_that_is_gone_is_told_so(home: Path, receiver: Receiver) -> None:
             (delivery,) = services.queue.deliveries()
             assert (delivery.state, delivery.status) == ("failed", 410)
             assert delivery.error == "the receiver is gone: 410"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 2027 9999999999999999:00:00 GMT"],
+)
+def test_a_receiver_may_ask_for_a_date_of_no_calendar(
+    home: Path, receiver: Receiver, moment: str
+) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, sender):
+            receiver.answers += [(503, {"Retry-After": moment})]
+            await submitted(services, {"url": receiver.url, "events": ["job.queued"]})
+            await sent(sender)
+            (delivery,) = services.queue.deliveries()
+            assert (delivery.status, delivery.due) == (503, clock.now + PAUSES[0])
+
+    run(test())
+
+
+@pytest.mark.parametrize("host", ["xn--", "xn--a", "xn--zzzzzzzzzzzz--"])
+def test_a_host_whose_name_has_no_international_form_fails(home: Path, host: str) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock, webhook_hosts=None) as (services, sender):
+            await submitted(services, {"url": f"https://{host}/", "events": ["job.queued"]})
+            await sent(sender)
+            (delivery,) = services.queue.deliveries()
+            assert (delivery.state, delivery.due) == ("pending", clock.now + PAUSES[0])
+            assert host in str(delivery.error)
+
+    run(test())
+
+
+def test_no_receiver_gets_cookies_of_another(home: Path, receiver: Receiver) -> None:
+    async def test() -> None:
+        async with opened(home, Clock()) as (services, sender):
+            receiver.answers += [(204, {"Set-Cookie": "name=value"})]
+            for _ in range(2):
+                await submitted(services, {"url": receiver.url, "events": ["job.queued"]})
+                await sent(sender)
+            assert [headers.get("Cookie") for _, headers, _ in receiver.requests] == [None, None]
 
     run(test())
 

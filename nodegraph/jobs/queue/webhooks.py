@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -32,6 +34,8 @@ LEASE_SECONDS = 60.0
 """Seconds after which a claimed delivery may be claimed again; attempts end long before."""
 SECRET_PREFIX = "whsec_"  # noqa: S105
 _LONGEST_URL = 2_048
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]%]+)\]|(?P<name>[\w.-]+))(?::\d*)?")
+_NUMBERS = re.compile(r"[\d.]+")
 _LONGEST_ERROR = 300
 _SECRET_BYTES = 24, 64
 GONE = 410
@@ -137,7 +141,7 @@ def host_of(url: str) -> str:
     except ValueError:
         raise InvalidValue("this is not the address of a webhook", expected=expected) from None
     is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    is_whole = parts.scheme in ("https", "http") and bool(parts.hostname)
+    is_whole = parts.scheme in ("https", "http") and _is_host(parts.netloc)
     # What is before an @ is a secret, and would be listed.
     if not (is_plain and is_whole) or "@" in parts.netloc or parts.fragment:
         shown = url[:200] if "@" not in url else None
@@ -149,6 +153,21 @@ def host_of(url: str) -> str:
             expected=f"at most {_LONGEST_URL}",
         )
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _is_host(netloc: str) -> bool:
+    """Whether an address leads to a host, with or without a port."""
+    host = _HOST_AND_PORT.fullmatch(netloc)
+    if host is None:
+        return False
+    if host["name"] and not _NUMBERS.fullmatch(host["name"]):
+        return True
+    # What looks like an address and is none would be read as one in several ways.
+    try:
+        ip_address(host["name"] or host["ipv6"])
+    except ValueError:
+        return False
+    return True
 
 
 def _check_secret(secret: str) -> None:

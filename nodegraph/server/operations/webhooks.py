@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -179,16 +180,23 @@ class WebhookClient:
             return AttemptOutcome(None, f"no answer within {_SECONDS:g} s")
         except NodegraphError as error:
             return AttemptOutcome(None, str(error.problem.message))
+        except ValueError as error:  # such as a host's name that has no international form
+            return AttemptOutcome(None, f"cannot send to {host_of(url)}: {error}")
 
     async def _sent(self, url: str, headers: Mapping[str, str], body: bytes) -> AttemptOutcome:
         import httpx
 
         if self._client is None:
             self._client = await asyncio.to_thread(_new_client)
-        parts = httpx.URL(url)
+        try:
+            parts = httpx.URL(url)
+        except httpx.InvalidURL as failure:
+            return AttemptOutcome(None, f"this is not the address of a webhook: {failure}")
+        # As it is written: a name in its international form may stand for another one here.
+        host = parts.raw_host.decode("ascii")
         loop = asyncio.get_running_loop()
         addresses = await loop.run_in_executor(
-            self._threads, self._rules.addresses, parts.scheme, parts.host, parts.port
+            self._threads, self._rules.addresses, parts.scheme, host, parts.port
         )
         error: Exception | None = None
         for address in addresses:
@@ -198,7 +206,7 @@ class WebhookClient:
                 parts.copy_with(host=address),
                 content=body,
                 headers={**headers, "Host": parts.netloc.decode("ascii")},
-                extensions={"sni_hostname": parts.host},
+                extensions={"sni_hostname": host},
             )
             try:
                 response = await self._client.send(request, stream=True)
@@ -210,7 +218,7 @@ class WebhookClient:
                 break
             await response.aclose()
             return _answer(response.status_code, response.headers.get("retry-after"))
-        return AttemptOutcome(None, f"cannot reach {parts.host}: {error or type(error).__name__}")
+        return AttemptOutcome(None, f"cannot reach {host}: {error or type(error).__name__}")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -226,7 +234,9 @@ def _new_client() -> httpx.AsyncClient:
     # environment's proxies would resolve names themselves.
     limits = httpx.Limits(max_keepalive_connections=0)
     timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
-    return httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
+    # Cookies are kept by address as well: one receiver's would go to others.
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False, cookies=cookies)
 
 
 def _answer(status: int, retry_after: str | None) -> AttemptOutcome:
@@ -248,7 +258,7 @@ def _seconds(retry_after: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(retry_after)
         return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # dates of no calendar
         return None
 
 
@@ -311,6 +321,9 @@ class WebhookSender:
                     wait = await self.round()
                 except NodegraphError as error:
                     _LOG.warning("webhooks cannot be sent now: %s", error)
+                    wait = _AGAIN_SECONDS
+                except Exception:  # noqa: BLE001 - the others are sent all the same
+                    _LOG.exception("webhooks cannot be sent now")
                     wait = _AGAIN_SECONDS
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), wait)
