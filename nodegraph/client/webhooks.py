@@ -22,6 +22,7 @@ ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature
 """Names of the headers."""
 _VERSION = "v1"
 _TOLERANCE = 300.0
+_LEAST_BYTES, _LONGEST_MOMENT = 24, 15
 
 
 class InvalidSignature(InvalidValue):
@@ -43,11 +44,21 @@ def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
+        key = b""
+    if len(key) < _LEAST_BYTES:  # with an empty secret, everybody could sign
         raise InvalidValue(
-            "this is not the secret of a webhook", expected=f"{_PREFIX} and base64"
-        ) from None
-    digest = hmac.new(key, b".".join((id.encode(), str(timestamp).encode(), body)), sha256)
+            "this is not the secret of a webhook",
+            expected=f"{_PREFIX} and at least {_LEAST_BYTES} bytes in base64",
+            hint="`nodegraph webhooks secret` makes one.",
+        )
+    signed = b".".join((_bytes(id), str(timestamp).encode(), body))
+    digest = hmac.new(key, signed, sha256)
     return f"{_VERSION},{base64.b64encode(digest.digest()).decode()}"
+
+
+def _bytes(text: str) -> bytes:
+    """What a header has, in which frameworks leave anything."""
+    return text.encode(errors="surrogatepass")
 
 
 def signed_headers(secrets: Iterable[str], id: str, timestamp: int, body: bytes) -> dict[str, str]:
@@ -85,7 +96,8 @@ def verify_webhook(
             "this delivery is not signed", given=f"no {missing[0]}", expected=SIGNATURE
         )
     written = named[TIMESTAMP]
-    moment = int(written) if written.isascii() and written.isdecimal() else None
+    is_moment = written.isascii() and written.isdecimal() and len(written) <= _LONGEST_MOMENT
+    moment = int(written) if is_moment else None
     if moment is None or abs((time() if now is None else now) - moment) > tolerance:
         raise InvalidSignature(
             "this delivery was not sent just now",
@@ -99,7 +111,7 @@ def verify_webhook(
     ]
     # All are compared, so that the time tells nothing of which one fits.
     matches = [
-        hmac.compare_digest(each.encode(), sent.encode())
+        hmac.compare_digest(each.encode(), _bytes(sent))
         for each in expected
         for sent in named[SIGNATURE].split()
     ]

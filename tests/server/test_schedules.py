@@ -143,6 +143,66 @@ def test_a_server_that_dies_after_a_submission_submits_no_second_job(home: Path)
     run(test())
 
 
+def test_a_job_before_a_time_that_was_missed_takes_no_other_time(home: Path) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, timetable):
+            schedule = await added(services, missed="skip")
+            clock.now += HOUR
+            first = await _submitted(services, LOCAL, schedule)
+            finish(services)
+        clock.now += 600
+        async with opened(home, clock) as (services, timetable):
+            await timetable.round()
+            clock.now = START + 2 * HOUR
+            await timetable.round()
+            assert len(jobs(services)) == 2
+            assert services.queue.schedule(schedule.id).job != first.id
+
+    run(test())
+
+
+@pytest.mark.parametrize("rule", ["every 1h", "daily 18:00", "endless"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_was_far_ahead_stops_no_schedule(
+    home: Path, rule: str, is_restarted: bool
+) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, timetable):
+            schedule = await added(services, rule)
+            clock.now += 365 * 24 * HOUR
+            await timetable.round()
+            job = services.queue.claim("worker").result()
+            assert job is not None
+            services.queue.fail(job.id, job.attempt, {"code": "x", "message": "x"}).result()
+            await timetable.round()
+            clock.now = START + HOUR
+            await (Timetable(services) if is_restarted else timetable).round()
+            clock.now += 24 * HOUR
+            await timetable.round()
+            assert services.queue.schedule(schedule.id).fired == 2
+
+    run(test())
+
+
+def test_a_clock_that_is_put_back_a_little_fires_no_time_twice(home: Path) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with opened(home, clock) as (services, timetable):
+            schedule = await added(services, "daily 18:00")
+            due = clock.now = schedule.due or 0.0
+            await timetable.round()
+            finish(services)
+            clock.now = due - HOUR
+            await timetable.round()
+            clock.now = due
+            await timetable.round()
+            assert services.queue.schedule(schedule.id).fired == 1
+
+    run(test())
+
+
 def test_two_servers_fire_once(home: Path) -> None:
     async def test() -> None:
         clock = Clock()

@@ -18,7 +18,7 @@ from nodegraph.client import InvalidSignature, verify_webhook
 from nodegraph.client.webhooks import sign, signed_headers
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobSummary
-from nodegraph.jobs.queue.webhooks import PAUSES
+from nodegraph.jobs.queue.webhooks import PAUSES, new_secret
 from nodegraph.server.access.caller import LOCAL, Caller, implied
 from nodegraph.server.operations.webhooks import WebhookSender, host_rules
 from nodegraph.server.services import Services
@@ -415,3 +415,25 @@ def test_a_signature_is_of_one_secret_body_and_time() -> None:
             verify_webhook(secret, changed, content, now=now)
     with raises(InvalidValue):
         verify_webhook("whsec_?", headers, body, now=moment)
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        {"webhook-timestamp": "9" * 5_000},
+        {"webhook-timestamp": "9" * 400},
+        {"webhook-signature": "v1,\udcff"},
+        {"webhook-id": "\ud800"},
+    ],
+)
+def test_wild_headers_are_no_signature(wild: dict[str, str]) -> None:
+    headers = {**signed_headers([new_secret()], "id", 1_000, b"{}"), **wild}
+    with pytest.raises(InvalidSignature):
+        verify_webhook(new_secret(), headers, b"{}", now=1_000.0)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ="])
+def test_no_delivery_is_verified_with_an_empty_secret(secret: str) -> None:
+    headers = signed_headers([new_secret()], "id", 1_000, b"{}")
+    with raises(InvalidValue):
+        verify_webhook(secret, headers, b"{}", now=1_000.0)

@@ -417,6 +417,10 @@ class JobQueue(QueueView):
         """Let jobs go whose time has come; how many. More may be due if it is a few hundred."""
         return self._put(lambda connection: schedules.release_due(connection, self._clock()))
 
+    def check_schedules(self) -> Future[int]:
+        """Give schedules another time whose next one is later than it can be; how many."""
+        return self._put(lambda connection: schedules.check_due(connection, self._clock()))
+
     def add_schedule(self, wanted: NewSchedule) -> Future[JobSchedule]:
         """Keep a schedule.
 

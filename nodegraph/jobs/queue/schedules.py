@@ -338,6 +338,7 @@ _DUE = f"""
 ) ORDER BY due, id
 """
 _NEXT_DUE = "SELECT min(due) FROM schedules WHERE state = 'active'"
+_LATER = f"{_SELECT} WHERE state = 'active' AND due > ?"
 _INSERT = f"INSERT INTO schedules ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608
 
 
@@ -434,6 +435,26 @@ def set_paused(connection: Connection, id: str, is_paused: bool, now: float) -> 
         due = None if schedule.rule == ENDLESS else due
         _change(connection, id, state=state, due=due, error=None)
     return get(connection, id)
+
+
+def check_due(connection: Connection, now: float) -> int:
+    """Give schedules another time whose next one is later than it can be; how many.
+
+    So none waits for years that fired while the clock was far ahead. One whose last firing is later
+    than now, by less than a period, keeps its time.
+    """
+    changed = 0
+    for row in connection.execute(_LATER, (now,)).fetchall():
+        schedule = JobSchedule(*row)
+        try:
+            rule, zone = parse_rule(schedule.rule), find_zone(schedule.zone)
+        except InvalidValue:
+            continue  # the firing tells why
+        following = now + LATE_SECONDS if rule.is_endless else rule.next_after(now, zone)
+        if schedule.due is not None and schedule.due > rule.next_after(following, zone):
+            _change(connection, schedule.id, due=None if rule.is_endless else following)
+            changed += 1
+    return changed
 
 
 def due_now(connection: Connection, now: float) -> list[JobSchedule]:

@@ -128,12 +128,12 @@ async def _submitted(services: Services, caller: Caller, schedule: JobSchedule) 
 
 def _is_last(schedule: JobSchedule) -> bool:
     """Whether it ends with its next job."""
-    return schedule.most is not None and _number(schedule) >= schedule.most
+    return schedule.most is not None and schedule.fired + 1 >= schedule.most
 
 
 def _number(schedule: JobSchedule) -> int:
-    """The number of its next job, from 1."""
-    return schedule.fired + 1
+    """The number of its next firing, from 1."""
+    return schedule.fired + schedule.skipped + 1
 
 
 async def _with_seeds(services: Services, request: JobWish, schedule: JobSchedule) -> JobWish:
@@ -181,6 +181,7 @@ class Timetable:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._wake = asyncio.Event()
+        self._last_round: float | None = None
 
     async def run(self) -> None:
         """Do so until it is cancelled."""
@@ -210,6 +211,10 @@ class Timetable:
     async def round(self) -> float:
         """Do what is due; seconds until it is worth to look again."""
         services, queue = self._services, self._services.queue
+        now = queue.now
+        if self._last_round is None or now < self._last_round:
+            await services.queue_reads.changed(queue.check_schedules())
+        self._last_round = now
         moment = await services.read_queue(queue.next_moment)
         if moment is not None and moment <= queue.now:
             released = await services.queue_reads.changed(queue.release_due())
@@ -310,7 +315,9 @@ def _is_missed(schedule: JobSchedule, now: float) -> bool:
 
 
 def _is_over(schedule: JobSchedule, now: float) -> bool:
-    """Whether its end has passed, for a timed one while no server ran."""
+    """Whether it has all its jobs, or its end has passed, for a timed one while no server ran."""
+    if schedule.most is not None and schedule.fired >= schedule.most:
+        return True
     late = 0.0 if schedule.rule == ENDLESS else LATE_SECONDS
     return schedule.until is not None and now - schedule.until > late
 
