@@ -136,6 +136,24 @@ def test_what_is_no_webhook_is_refused(open_server: Hosted, webhook: Any) -> Non
     assert open_server.client.get("/jobs").json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"secret": f"whsec_hidden{'x' * 300}"},
+        {"Secret": "whsec_hidden"},
+        {"secret": ["whsec_hidden"]},
+    ],
+)
+def test_no_refusal_shows_a_secret(server: Hosted, fields: dict[str, Any]) -> None:
+    webhook = {"url": "https://example.org/", **fields}
+    for refused in (
+        submit(server, webhook=webhook),
+        schedule(server, job={"workflow": workflow(), "webhook": webhook}),
+    ):
+        assert refused.status_code == 422
+        assert "hidden" not in refused.text
+
+
 def test_schedules_are_added_listed_changed_and_removed(own_server: Hosted) -> None:
     client = own_server.client
     answer = schedule(own_server, name="night", zone="UTC", count=3, seeds="same")

@@ -201,14 +201,21 @@ def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> 
         where: Part of the request, if it is not the body, with a space before it.
     """
     value = error.get("input")
+    if isinstance(value, dict):
+        value = {key: "…" if _is_secret(str(key)) else each for key, each in value.items()}
     # Only the beginning of a long value is read.
     text = reprlib.repr(value) if isinstance(value, (dict, list)) else repr(value)
-    is_missing = error["type"] == "missing"
-    literal = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
+    is_hidden = error["type"] == "missing" or _is_secret(name.rpartition(".")[2])
+    literal = "" if is_hidden else text.encode("ascii", "backslashreplace").decode()
     shown = literal if len(literal) <= _LONGEST_VALUE else f"{literal[:_LONGEST_VALUE]}…"
     hint = "There is no such field." if error["type"] == "extra_forbidden" else None
     message = f"`{name}`{where}: {validation_text(error['msg'])}"
     return Problem("invalid-request", message, given=shown or None, hint=hint)
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a field holds a secret, also if its name is misspelled."""
+    return "secret" in name.lower()
 
 
 class InvalidRequest(Unprocessable):
