@@ -420,6 +420,17 @@ def test_one_that_cannot_fire_keeps_no_other_waiting(
     run(test())
 
 
+@pytest.mark.parametrize("wish", [{"name": "\0"}, {"tags": ["\0"]}])
+def test_what_the_queue_would_refuse_is_refused_at_once(home: Path, wish: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with opened(home, Clock()) as (services, _):
+            with raises(InvalidValue):
+                await added(services, wish=wish)
+            assert services.queue.schedules() == []
+
+    run(test())
+
+
 def test_a_schedule_of_a_faulty_request_is_refused(home: Path) -> None:
     async def test() -> None:
         async with opened(home, Clock()) as (services, _):

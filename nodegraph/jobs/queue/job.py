@@ -207,6 +207,12 @@ def new_id(now: float, prefix: str = _PREFIX) -> str:
     return prefix + "".join(_LETTERS[number >> 5 * at & 31] for at in reversed(range(_LENGTH)))
 
 
+def storable(text: str) -> str:
+    """A text of whatever origin, without what a database has no letters for."""
+    well_formed: str = to_well_formed(text)
+    return well_formed.replace("\0", "\ufffd")
+
+
 def is_id(text: str) -> bool:
     """Whether a text could be the name of a job."""
     letters = text[len(_PREFIX) :]

@@ -23,6 +23,7 @@ from nodegraph.jobs.queue.job import (
     append_queue_event,
     apply_transition,
     new_id,
+    storable,
 )
 
 ENDLESS = "endless"
@@ -493,7 +494,7 @@ def settle(
         "new": int(job is not None),
         "none": int(job is None),
         "job": job if job is not None else schedule.job,
-        "error": error,
+        "error": None if error is None else storable(error),
         "due": due,
         "state": state,
         "before": schedule.state,

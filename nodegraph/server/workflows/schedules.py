@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +28,7 @@ from nodegraph.jobs.queue.schedules import (
     SeedChange,
     not_found,
 )
+from nodegraph.jobs.queue.submission import prepare_submission as check_submission
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checks import parse_workflow
@@ -63,7 +65,9 @@ async def add_checked_schedule(
             given="held" if request.held else "not_before",
             expected="a rule of the schedule, which says when jobs start",
         )
-    await prepare_submission(services, caller, request, None)
+    submission = await prepare_submission(services, caller, request, None)
+    for name in dict.fromkeys((submission.name, wanted.name)):
+        check_submission(replace(submission, name=name))
     return await services.queue_reads.changed(services.queue.add_schedule(wanted))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -239,6 +240,15 @@ def test_one_firing_is_settled_once(queue: JobQueue) -> None:
     assert first is not None
     assert (first.fired, first.due, first.job) == (1, START + 7_200, "job_x")
     assert queue.settle_schedule(added, **options).result() is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_whatever_a_refusal_says_is_kept(queue: JobQueue, text: str) -> None:
+    added = queue.add_schedule(schedule()).result()
+    options: dict[str, Any] = {"job": None, "due": added.due, "state": "active"}
+    settled = queue.settle_schedule(added, error=text, **options).result()
+    assert settled is not None
+    assert settled.error == "a\ufffdb"
 
 
 def test_a_pause_during_a_firing_stays(queue: JobQueue) -> None:

@@ -217,6 +217,11 @@ def test_they_are_listed_by_client_state_and_job(queue: JobQueue) -> None:
     assert [each.job for each in queue.deliveries(before=newest.number)] == [mine.id]
 
 
+def test_no_job_has_an_id_that_is_none(queue: JobQueue) -> None:
+    submit(queue, webhook=ALL)
+    assert queue.deliveries(job="job_\0") == []
+
+
 def test_secrets_are_of_a_client_and_overlap(queue: JobQueue, clock: Clock) -> None:
     submit(queue, "ann", webhook=ALL)
     submit(queue, "bob", webhook=ALL)
