@@ -190,7 +190,7 @@ def test_what_was_not_delivered_is_after_a_restart(home: Path, receiver: Receive
         clock = Clock()
         async with opened(home, clock) as (services, _):
             await submitted(services, {"url": receiver.url, "events": ["job.queued"]})
-            services.queue.claim_deliveries(9, 9, {}).result()  # and then it was killed
+            services.queue.claim_deliveries(9, 9, {}, 9, {}).result()  # and then it was killed
         clock.now += 60
         async with opened(home, clock) as (services, sender):
             await sent(sender)

@@ -467,12 +467,17 @@ class JobQueue(QueueView):
     # Webhooks.
 
     def claim_deliveries(
-        self, most: int, per_host: int, busy: Mapping[str, int]
+        self,
+        most: int,
+        per_host: int,
+        busy: Mapping[str, int],
+        per_client: int,
+        busy_clients: Mapping[str, int],
     ) -> Future[list[ClaimedDelivery]]:
         """Deliveries to attempt now; see `nodegraph.jobs.queue.webhooks.claim`."""
+        limits = most, per_host, busy, per_client, busy_clients
         return self._put(
-            lambda connection: webhooks.claim(connection, most, per_host, busy, self._clock()),
-            synced=False,
+            lambda connection: webhooks.claim(connection, *limits, self._clock()), synced=False
         )
 
     def settle_delivery(

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -277,28 +278,43 @@ def next_due(connection: Connection) -> float | None:
 
 
 def claim(
-    connection: Connection, most: int, per_host: int, busy: Mapping[str, int], now: float
+    connection: Connection,
+    most: int,
+    per_host: int,
+    busy: Mapping[str, int],
+    per_client: int,
+    busy_clients: Mapping[str, int],
+    now: float,
 ) -> list[ClaimedDelivery]:
     """Deliveries to attempt now, the oldest first.
 
     Args:
         most: How many at most.
-        per_host: How many attempts at one host may go on at a time.
-        busy: How many go on, by host.
+        per_host, per_client: How many attempts at one host, or of one client, may go on at a time.
+        busy, busy_clients: How many go on, by host and by client.
     """
-    full = [host for host, count in busy.items() if count >= per_host]
-    names = {f"host{at}": host for at, host in enumerate(full)}
-    apart = f"AND host NOT IN ({', '.join(f':{name}' for name in names)})" if names else ""
+    names: dict[str, str] = {}
+    apart = ""
+    for column, limit, going_on in (
+        ("host", per_host, busy),
+        ("deliveries.client", per_client, busy_clients),
+    ):
+        full = [each for each, count in going_on.items() if count >= limit]
+        added = {f"full{len(names) + at}": each for at, each in enumerate(full)}
+        if added:
+            apart += f" AND {column} NOT IN ({', '.join(f':{name}' for name in added)})"
+        names |= added
     # More than are taken, as many may be of one host; the others come with the next claim.
     query = f"{_SELECT} WHERE {_DUE} {apart} ORDER BY due, event LIMIT :limit"
     values = {"now": now, "latest": latest_due(now), "limit": 8 * most, **names}
-    counts, claimed = dict(busy), []
+    hosts, clients, claimed = Counter(busy), Counter(busy_clients), []
     for row in connection.execute(query, values).fetchall():
         delivery = _delivery(row)
         host = str(connection.execute(_HOST, (delivery.number,)).fetchone()[0])
-        if counts.get(host, 0) >= per_host:
+        if hosts[host] >= per_host or clients[delivery.client] >= per_client:
             continue
-        counts[host] = counts.get(host, 0) + 1
+        hosts[host] += 1
+        clients[delivery.client] += 1
         connection.execute(_CLAIM, (now + LEASE_SECONDS, delivery.number))
         (own,) = connection.execute(_OWN_SIGNER, (delivery.number,)).fetchone()
         signers = (own,) if own else secrets_of(connection, delivery.client, now)

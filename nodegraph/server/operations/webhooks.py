@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from nodegraph.models.remote.guarded_http import HostRules
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE, _PER_HOST, _RESOLVERS = 32, 2, 8
+_AT_ONCE, _PER_HOST, _PER_CLIENT, _RESOLVERS = 32, 2, 8, 8
 _SECONDS = 20.0
 """For an attempt in all: name, connection, answer."""
 _CONNECT_SECONDS = 10.0
@@ -292,7 +292,7 @@ def webhook_client(server: ServerSettings) -> WebhookClient:
 
 
 class WebhookSender:
-    """Attempts the deliveries that are due, a few at a time of each receiver.
+    """Attempts the deliveries that are due, a few at a time of each receiver and client.
 
     Args:
         services: Of the server.
@@ -311,6 +311,7 @@ class WebhookSender:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
+        self._clients: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Do so until it is cancelled; an attempt that goes on then is made again later."""
@@ -351,7 +352,9 @@ class WebhookSender:
         # No attempt is due so late, unless the clock was put back.
         if (due <= now or due > latest_due(now)) and free > 0:
             claimed = await self._services.queue_reads.changed(
-                queue.claim_deliveries(free, _PER_HOST, dict(self._hosts))
+                queue.claim_deliveries(
+                    free, _PER_HOST, dict(self._hosts), _PER_CLIENT, dict(self._clients)
+                )
             )
             for each in claimed:
                 self._begin(each)
@@ -365,13 +368,16 @@ class WebhookSender:
             await asyncio.wait(set(self._tasks))
 
     def _begin(self, claimed: ClaimedDelivery) -> None:
+        client = claimed.delivery.client
         self._hosts[claimed.host] += 1
+        self._clients[client] += 1
         task = asyncio.create_task(self._attempt(claimed), name="nodegraph-webhook")
         self._tasks.add(task)
 
         def over(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             self._hosts -= Counter([claimed.host])
+            self._clients -= Counter([client])
             self._wake.set()
 
         task.add_done_callback(over)

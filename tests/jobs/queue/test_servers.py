@@ -471,7 +471,7 @@ def test_each_delivery_and_each_firing_is_of_one_server(pair: tuple[JobQueue, Jo
     webhook = Webhook("https://example.org/", ("job.queued",))
     for _ in range(40):
         submit(pair[0], webhook=webhook)
-    claims = [queue.claim_deliveries(8, 100, {}) for _ in range(4) for queue in pair]
+    claims = [queue.claim_deliveries(8, 100, {}, 100, {}) for _ in range(4) for queue in pair]
     numbers = [each.delivery.number for batch in claims for each in batch.result()]
     assert len(numbers) == len(set(numbers)) == 40
     timed = NewSchedule("ann", "s", parse_rule("every 1h"), "UTC", "{}")

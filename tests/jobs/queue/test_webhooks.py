@@ -40,7 +40,7 @@ def queue(tmp_path: Path, clock: Clock) -> Iterator[JobQueue]:
 
 
 def due(queue: JobQueue, most: int = 100, per_host: int = 100) -> list[ClaimedDelivery]:
-    return queue.claim_deliveries(most, per_host, {}).result()
+    return queue.claim_deliveries(most, per_host, {}, 100, {}).result()
 
 
 def kinds(queue: JobQueue) -> list[str]:
@@ -175,7 +175,17 @@ def test_a_slow_receiver_keeps_no_other_waiting(queue: JobQueue) -> None:
     submit(queue, webhook=Webhook("https://other.example/", WEBHOOK_EVENTS))
     hosts = [each.host for each in due(queue, per_host=2)]
     assert hosts == ["example.org:443", "example.org:443", "other.example:443"]
-    assert queue.claim_deliveries(9, 2, {"example.org:443": 2}).result() == []
+    assert queue.claim_deliveries(9, 2, {"example.org:443": 2}, 9, {}).result() == []
+
+
+def test_slow_receivers_of_one_client_keep_no_other_client_waiting(queue: JobQueue) -> None:
+    for at in range(300):
+        submit(queue, "eve", webhook=Webhook(f"https://{at}.example.org/", ("job.queued",)))
+    submit(queue, "ann", webhook=Webhook(URL, ("job.queued",)))
+    first = queue.claim_deliveries(32, 2, {}, 8, {}).result()
+    assert [each.delivery.client for each in first] == ["eve"] * 8
+    then = queue.claim_deliveries(24, 2, {}, 8, {"eve": 8}).result()
+    assert [each.delivery.client for each in then] == ["ann"]
 
 
 def test_a_clock_that_is_put_back_stops_no_delivery(queue: JobQueue, clock: Clock) -> None:
