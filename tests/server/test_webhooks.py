@@ -237,6 +237,28 @@ def test_the_name_of_a_host_stays_while_the_checked_address_is_reached(
     run(test())
 
 
+def test_what_is_no_http_is_not_shown(home: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH_9.6 hidden\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def test() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with opened(home, Clock()) as (services, sender):
+                url = f"http://127.0.0.1:{port}/"
+                await submitted(services, {"url": url, "events": ["job.queued"]})
+                await sent(sender)
+                (delivery,) = services.queue.deliveries()
+                assert delivery.state == "pending"
+                assert "does not speak HTTP" in str(delivery.error)
+                assert "hidden" not in str(delivery.error)
+
+    run(test())
+
+
 def test_one_that_is_gone_is_told_so(home: Path, receiver: Receiver) -> None:
     async def test() -> None:
         async with opened(home, Clock()) as (services, sender):

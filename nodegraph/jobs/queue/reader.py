@@ -247,12 +247,12 @@ class QueueView:
             return schedules.next_moment(connection)
 
     def due_schedules(self, now: float) -> list[JobSchedule]:
-        """The schedules that fire at a moment."""
+        """The schedules that fire at a moment, without their requests."""
         with self._reading() as connection:
             return schedules.due_now(connection, now)
 
     def schedules(self, client: str | None = None) -> list[JobSchedule]:
-        """The schedules of a client or of all, the oldest first."""
+        """The schedules of a client or of all, the oldest first, without their requests."""
         with self._reading() as connection:
             return schedules.listed(connection, client)
 

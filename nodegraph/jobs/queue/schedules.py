@@ -329,17 +329,18 @@ _COLUMNS = (
     "fired, skipped, job, error"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM schedules"  # noqa: S608
+# Requests may be large, and many at once need much memory.
+_SELECT_SHORT = _SELECT.replace("request", "'' AS request")
 _LAST_HAS_ENDED = (
     "NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = schedules.job AND finished IS NULL)"
 )
 _DUE = f"""
-{_SELECT} WHERE state = 'active' AND (
-    rule <> 'endless' AND due <= :now
-    OR rule = 'endless' AND (due IS NULL OR due <= :now) AND {_LAST_HAS_ENDED}
-) ORDER BY due, id
+{_SELECT_SHORT} WHERE state = 'active' AND (due <= :now OR due IS NULL)
+    AND (rule <> 'endless' AND due IS NOT NULL OR rule = 'endless' AND {_LAST_HAS_ENDED})
+ORDER BY due, id
 """
 _NEXT_DUE = "SELECT min(due) FROM schedules WHERE state = 'active'"
-_LATER = f"{_SELECT} WHERE state = 'active' AND due > ?"
+_LATER = f"{_SELECT_SHORT} WHERE state = 'active' AND due > ?"
 _INSERT = f"INSERT INTO schedules ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608
 
 
@@ -394,9 +395,9 @@ def not_found(id: str) -> ScheduleNotFound:
 
 
 def listed(connection: Connection, client: str | None) -> list[JobSchedule]:
-    """The schedules of a client or of all, the oldest first."""
+    """The schedules of a client or of all, the oldest first, without their requests."""
     where, values = ("", ()) if client is None else (" WHERE client = ?", (client,))
-    rows = connection.execute(f"{_SELECT}{where} ORDER BY id", values)
+    rows = connection.execute(f"{_SELECT_SHORT}{where} ORDER BY id", values)
     return [JobSchedule(*row) for row in rows]
 
 
@@ -459,7 +460,7 @@ def check_due(connection: Connection, now: float) -> int:
 
 
 def due_now(connection: Connection, now: float) -> list[JobSchedule]:
-    """The schedules that fire at a moment."""
+    """The schedules that fire at a moment, without their requests."""
     return [JobSchedule(*row) for row in connection.execute(_DUE, {"now": now})]
 
 

@@ -220,6 +220,8 @@ CREATE TABLE schedules (
     error TEXT                     -- why the last time came to nothing
 );
 CREATE INDEX schedules_by_client ON schedules (client);
+-- Has all that tells which are due: their requests may be large, and lie before it in a row.
+CREATE INDEX schedules_due ON schedules (due, rule, job) WHERE state = 'active';
 """
 """What the file and the database write alike."""
 

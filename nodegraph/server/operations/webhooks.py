@@ -213,12 +213,15 @@ class WebhookClient:
             except (httpx.ConnectError, httpx.ConnectTimeout) as failure:
                 error = failure
                 continue
+            except httpx.RemoteProtocolError:
+                # Its message quotes what came, which is not the client's to read.
+                return AttemptOutcome(None, f"{host} closes the connection or does not speak HTTP")
             except (httpx.HTTPError, httpx.InvalidURL) as failure:
                 error = failure
                 break
             await response.aclose()
             return _answer(response.status_code, response.headers.get("retry-after"))
-        return AttemptOutcome(None, f"cannot reach {host}: {error or type(error).__name__}")
+        return AttemptOutcome(None, f"cannot reach {host}: {str(error) or type(error).__name__}")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,6 +24,7 @@ from nodegraph.jobs.queue.schedules import (
     TAG,
     JobSchedule,
     NewSchedule,
+    ScheduleNotFound,
     ScheduleState,
     SeedChange,
     not_found,
@@ -224,8 +225,11 @@ class Timetable:
             released = await services.queue_reads.changed(queue.release_due())
             if released >= _RELEASED_AT_ONCE:
                 return _LEAST_WAIT
-        for schedule in await services.read_queue(queue.due_schedules, queue.now):
-            await self._fire(schedule)
+        for each in await services.read_queue(queue.due_schedules, queue.now):
+            with suppress(ScheduleNotFound):  # removed meanwhile
+                schedule = await services.read_queue(queue.schedule, each.id)
+                if replace(schedule, request="") == each:
+                    await self._fire(schedule)
         moment = await services.read_queue(queue.next_moment)
         wait = _LOOK_SECONDS if moment is None else moment - queue.now
         return min(max(wait, _LEAST_WAIT), _LOOK_SECONDS)
