@@ -53,7 +53,7 @@ def test_what_is_no_time_is_refused(server: Hosted, moment: Any) -> None:
 
 def test_a_websocket_takes_them_too(server: Hosted) -> None:
     with talk(server) as client:
-        fields = {"type": "submit", "workflow": workflow(), "not_before": START}
+        fields: dict[str, Any] = {"type": "submit", "workflow": workflow(), "not_before": START}
         answer = client.ask(**fields)
         assert answer["job"]["not_before"] == 1_893_459_600.0
         refused = client.answered(**fields, webhook={"url": "https://example.org/"})

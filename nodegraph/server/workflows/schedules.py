@@ -99,7 +99,8 @@ async def submit_now(services: Services, caller: Caller, schedule: JobSchedule) 
             hint="Add a new schedule instead.",
         )
     job = await _submitted(services, caller, schedule)
-    state, due = schedule.state, None if schedule.rule == ENDLESS else schedule.due
+    state: ScheduleState = schedule.state
+    due = None if schedule.rule == ENDLESS else schedule.due
     if _is_last(schedule):
         state, due = "ended", None
     change = services.queue.settle_schedule(schedule, job=job.id, error=None, due=due, state=state)
