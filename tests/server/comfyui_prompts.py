@@ -18,7 +18,7 @@ from tests.server.hosting import PATIENCE, Process
 ENVIRONMENT = {"NODEGRAPH_SERVER_COMFYUI": "true"}
 NODES = '''
 import time
-from nodegraph import Context, Preview, node
+from nodegraph import Context, Expand, NodeOutput, Preview, node
 
 @node
 def Count(number: int = 1) -> int:
@@ -37,6 +37,17 @@ def Show(ctx: Context, number: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(str(number))
     ctx.wrote(path, kind="text")
+
+@node
+def Note(number: int) -> int:
+    """Shows its number beside it."""
+    return NodeOutput(number, ui={"text": [f"note {number}"], "number": number})
+
+@node
+def Notes(number: int) -> int:
+    """Shows what it does, and what a node that it returns does."""
+    nodes = {"inner": {"type": "trial:Note", "inputs": {"number": number}}}
+    return NodeOutput(Expand(nodes, {"number": "inner"}), ui={"text": ["outer"]})
 
 @node(output=True)
 def Fail(ctx: Context, number: int) -> None:
@@ -64,6 +75,8 @@ ENTRIES = (
     same("Count(number: INT = 1) -> INT", "trial:Count"),
     same("Pair(a: INT, b: INT) -> INT", "trial:Pair"),
     same("Show(number: INT)", "trial:Show"),
+    same("Note(number: INT) -> INT", "trial:Note"),
+    same("Notes(number: INT) -> INT", "trial:Notes"),
     same("Fail(number: INT)", "trial:Fail"),
     same("Wait(number: INT, steps: INT = 100000) -> INT", "trial:Wait"),
     entry("Twice(number: INT) -> INT", twice),

@@ -179,6 +179,29 @@ def test_the_log_is_sent_to_who_subscribes(comfy: Comfy) -> None:
         subscribe("reader", False)
 
 
+def test_what_nodes_show_is_listed_from_the_cache_as_well(comfy: Comfy) -> None:
+    prompt = {
+        "1": node("Note", number=115),
+        "2": node("Notes", number=["1", 0]),
+        "3": node("Show", number=["2", 0]),
+    }
+    runs = []
+    for _ in range(2):
+        with comfy.listening("notes") as listener:
+            prompt_id = comfy.submit(prompt, client_id="notes")
+            listener.until_end(prompt_id)
+        told = [m["data"] for m in listener.of(prompt_id) if m["type"] == "executed"]
+        executed = {each["node"]: each["output"] for each in told}
+        assert len(told) == 3
+        assert comfy.ended(prompt_id)["outputs"] == executed
+        assert comfy.http.get(f"/api/jobs/{prompt_id}").json()["outputs"] == executed
+        runs.append(executed)
+    assert runs[0] == runs[1]
+    assert runs[0]["1"] == {"text": ["note 115"], "number": 115}
+    assert runs[0]["2"] == {"text": ["outer", "note 115"], "number": 115}
+    assert runs[0]["3"]["text"] == ["115"]
+
+
 def test_a_node_that_is_several_here_is_one_in_messages(comfy: Comfy) -> None:
     prompt = {
         "a": node("Count", number=120),

@@ -150,7 +150,7 @@ class RunMessages:
         self._running: dict[str, None] = {}
         self._changed: dict[str, None] = {}
         self._files: dict[str, list[Mapping[str, Any]]] = {}
-        self._ui: dict[str, Mapping[str, Any]] = {}
+        self._ui: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._is_cached_told = False
         self._failure: tuple[str, Mapping[str, Any]] | None = None
 
@@ -174,6 +174,8 @@ class RunMessages:
         elif kind == "job.requeued":
             self._reset()
         elif kind == "nodes.cached":
+            for name, ui in (data.get("ui") or {}).items():
+                self._show(name, ui)
             yield from self._cached(data.get("nodes", ()))
         elif kind in ("job.finished", "job.failed", "job.cancelled"):
             yield from self._ended(kind, data, at)
@@ -184,6 +186,8 @@ class RunMessages:
         self, kind: str, node: str, node_id: str, data: Mapping[str, Any], at: float
     ) -> Iterator[Message]:
         is_inner = _outer(node) != node
+        if kind == "node.finished":
+            self._show(node, data.get("ui"))
         if kind == "node.wrote":
             self._files.setdefault(node_id, []).append(data)
         elif kind == "node.progress":
@@ -199,8 +203,6 @@ class RunMessages:
                 yield "executing", {"node": node_id, "display_node": node_id, **self._id}
         elif kind == "node.finished":
             yield from self._tell_cached(at)
-            if isinstance(ui := data.get("ui"), Mapping):
-                self._ui[node_id] = {**self._ui.get(node_id, {}), **ui}
             self._done.add(node)
             yield from self._completed(node_id)
         elif kind == "node.failed":
@@ -250,6 +252,12 @@ class RunMessages:
             yield from self._progress_state(node_id)
             yield "progress", {"value": value, "max": most, **self._id, "node": node_id}
 
+    def _show(self, node: str, ui: object) -> None:
+        """Keep what a node shows until the node that it was made of has ended."""
+        node_id = self._run.origins.get(_outer(node))
+        if node_id is not None and isinstance(ui, Mapping):
+            self._ui.setdefault(node_id, {})[node] = ui
+
     def _cached(self, natives: Iterable[str]) -> Iterator[Message]:
         ids: dict[str, None] = {}
         for name in natives:
@@ -282,7 +290,7 @@ class RunMessages:
         yield from self._progress_state(node_id)
 
     def _executed(self, node_id: str) -> Iterator[Message]:
-        listed = {**self._lists.of(self._files.pop(node_id, ())), **self._ui.pop(node_id, {})}
+        listed = _listed(self._lists, self._files.pop(node_id, ()), self._ui.pop(node_id, {}))
         if listed:
             self.outputs[node_id] = listed
             yield (
@@ -297,7 +305,7 @@ class RunMessages:
             self.has_begun = True
             yield "execution_start", self._timed(at)
         yield from self._tell_cached(at)
-        for node_id in [*self._files, *self._ui]:
+        for node_id in dict.fromkeys([*self._files, *self._ui]):
             yield from self._executed(node_id)
         current = self.current
         for node_id in self._running:
@@ -330,6 +338,24 @@ class RunMessages:
             "current_inputs": {name: [str(value)] for name, value in values.items()},
             "current_outputs": sorted(outputs),
         }
+
+
+def _listed(
+    lists: FileLists, files: Iterable[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what is listed of a node of a prompt.
+
+    Args:
+        files: That its native nodes wrote.
+        shown: Objects that these show, by name. Lists under one key are joined, by the nodes'
+            names: the results of a cache come in another order than those of a run.
+    """
+    listed: dict[str, Any] = {}
+    for _, ui in sorted(shown.items()):
+        for key, value in ui.items():
+            is_joined = isinstance(value, list) and isinstance(listed.get(key), list)
+            listed[key] = [*listed[key], *value] if is_joined else value
+    return {**lists.of(files), **listed}
 
 
 def _outer(node: str) -> str:
@@ -512,7 +538,15 @@ class PromptRuns:
             node_id = run.origins.get(_outer(str(file.get("node", ""))))
             if node_id is not None:
                 files.setdefault(node_id, []).append(file)
-        return {node_id: self.lists.of(each) for node_id, each in files.items()}
+        shown: dict[str, dict[str, Any]] = {}
+        for name, ui in ((run.job.outputs or {}).get("ui") or {}).items():
+            node_id = run.origins.get(_outer(name))
+            if node_id is not None:
+                shown.setdefault(node_id, {})[name] = ui
+        return {
+            node_id: _listed(self.lists, files.get(node_id, ()), shown.get(node_id, {}))
+            for node_id in dict.fromkeys([*files, *shown])
+        }
 
 
 async def prompt_runs(request: HTTPConnection) -> PromptRuns:
