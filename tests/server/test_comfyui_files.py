@@ -84,6 +84,29 @@ def test_names_are_free_or_those_of_the_same_bytes(comfy: Comfy) -> None:
     assert seen(comfy, "a.png", type="input").content == one
 
 
+@pytest.mark.parametrize("name", ["n" * 150, "\ufdfa" * 20, "n" * 99])
+def test_long_names_are_different_files(comfy: Comfy, name: str) -> None:
+    one, two, three = (picture((0, level, 0)) for level in (10, 20, 30))
+    names = [uploaded(comfy, f"{name}.png", data)["name"] for data in (one, two, three)]
+    assert len(set(names)) == 3
+    for each, data in zip(names, (one, two, three), strict=True):
+        assert seen(comfy, each, type="input").content == data
+        assert uploaded(comfy, each, data)["name"] == each
+    assert seen(comfy, f"{name}.png", type="input").content == one
+    other = uploaded(comfy, f"{name}b.png", two, overwrite="1")["name"]
+    assert seen(comfy, other, type="input").content == two
+    assert seen(comfy, names[0], type="input").content == one
+
+
+def test_long_folders_are_different_folders(comfy: Comfy) -> None:
+    one, two = picture((0, 1, 10)), picture((0, 1, 20))
+    for folder, data in (("x", one), ("y", two)):
+        uploaded(comfy, "f.png", data, subfolder=f"{'b' * 100}/{folder}", overwrite="1")
+    for folder, data in (("x", one), ("y", two)):
+        query = {"type": "input", "subfolder": f"{'b' * 100}/{folder}"}
+        assert seen(comfy, "f.png", **query).content == data
+
+
 def test_folders_and_types_are_parts_of_a_name(comfy: Comfy) -> None:
     data, other = picture((1, 2, 3)), picture((3, 2, 1))
     answer = uploaded(comfy, "b.png", data, subfolder="pasted/today")

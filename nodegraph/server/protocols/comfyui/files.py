@@ -66,6 +66,9 @@ _PREVIEW = re.compile(r"(webp|jpeg)(?:;(\d{1,3}))?")
 UPLOAD_PARTS = "__"
 """Between the parts of a path in the name of an upload."""
 _LONGEST_STEM = 100
+"""Bytes."""
+_DIGITS = 16
+"""Of the digest of a longer one."""
 
 
 class FileLists:
@@ -184,7 +187,7 @@ class FileName:
         kind = [] if self.kind == "input" else [self.kind]
         stem = self.path.stem if len(self.path.suffix) > 1 else self.path.name
         parts = [*kind, *(part for part in self.path.parent.parts if part != "."), stem]
-        return safe_name(UPLOAD_PARTS.join(parts), longest=_LONGEST_STEM)
+        return _short_stem(UPLOAD_PARTS.join([*parts[:-1], _short_stem(stem)]))
 
     def with_name(self, name: str) -> FileName:
         """Return another file in its folder."""
@@ -195,15 +198,30 @@ class FileName:
     def listed(self, upload: Upload) -> dict[str, str]:
         """Return what a client is told of its upload."""
         folder = str(self.path.parent)
-        stem = safe_name(self.path.stem, longest=_LONGEST_STEM)
-        name = f"{stem}{PurePath(upload.name).suffix}"
+        name = f"{_short_stem(self.path.stem)}{PurePath(upload.name).suffix}"
         return {"name": name, "subfolder": "" if folder == "." else folder, "type": self.kind}
 
 
+def _short_stem(stem: str) -> str:
+    """Return a safe name for a stem. The digest of a long one stands for what is cut off.
+
+    A name that this returned stays as it is.
+    """
+    safe = safe_name(stem)
+    if len(safe.encode()) <= _LONGEST_STEM:
+        return safe
+    digest = digest_bytes(stem.encode(errors="replace"))[:_DIGITS]
+    return f"{safe_name(stem, longest=_LONGEST_STEM - _DIGITS - 1)}_{digest}"
+
+
 def _find_upload(services: Services, caller: Caller, file: FileName) -> Upload | None:
+    """Return the caller's upload of a name; for an admin who has none, another client's."""
     suffixes = dict.fromkeys((file.path.suffix, *SUFFIXES.values()))
     names = [f"{file.flat}{suffix}" for suffix in suffixes]
-    return services.uploads.find_named(names, caller.only_client)
+    for client in dict.fromkeys((caller.name, caller.only_client)):
+        if upload := services.uploads.find_named(names, client):
+            return upload
+    return None
 
 
 def _find_artifact(services: Services, caller: Caller, file: FileName) -> Artifact | None:
