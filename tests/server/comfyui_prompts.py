@@ -50,6 +50,11 @@ def Notes(number: int) -> int:
     return NodeOutput(Expand(nodes, {"number": "inner"}), ui={"text": ["outer"]})
 
 @node(output=True)
+def Break(number: int = 1) -> None:
+    """Fails, whatever it gets."""
+    raise ValueError("it is broken on purpose")
+
+@node(output=True)
 def Fail(ctx: Context, number: int) -> None:
     """Fails."""
     raise ValueError(f"{number} is refused on purpose")
@@ -77,6 +82,7 @@ ENTRIES = (
     same("Show(number: INT)", "trial:Show"),
     same("Note(number: INT) -> INT", "trial:Note"),
     same("Notes(number: INT) -> INT", "trial:Notes"),
+    same("Break(number: INT = 1)", "trial:Break"),
     same("Fail(number: INT)", "trial:Fail"),
     same("Wait(number: INT, steps: INT = 100000) -> INT", "trial:Wait"),
     entry("Twice(number: INT) -> INT", twice),

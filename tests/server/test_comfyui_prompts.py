@@ -6,7 +6,8 @@ import json
 import struct
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.server.comfyui_prompts import (
     plain_prompt,
     write_trial_pack,
 )
-from tests.server.hosting import Process, eventually, prepared_home
+from tests.server.hosting import PATIENCE, Process, eventually, prepared_home
 
 FLAGS = {"supports_preview_metadata": True}
 
@@ -228,10 +229,11 @@ def test_a_node_that_is_several_here_is_one_in_messages(comfy: Comfy) -> None:
         (FLAGS, "latent2rgb", 4),
         (FLAGS, "none", 0),
         (None, None, 0),
+        (FLAGS, ["auto"], 0),
     ],
 )
 def test_previews_come_to_those_who_ask(
-    comfy: Comfy, flags: dict[str, Any] | None, method: str | None, event: int
+    comfy: Comfy, flags: dict[str, Any] | None, method: Any, event: int
 ) -> None:
     number = 1000 + 10 * event + len(method or "") + (flags is None)
     extra = {} if method is None else {"preview_method": method}
@@ -335,6 +337,16 @@ def test_a_node_that_fails_is_told_with_its_id(comfy: Comfy) -> None:
     assert job["execution_error"] == error
 
 
+def test_a_node_without_inputs_may_fail(comfy: Comfy) -> None:
+    for inputs in ({}, {"inputs": None}):
+        with comfy.listening("breaks") as listener:
+            prompt_id = comfy.submit({"1": {"class_type": "Break", **inputs}}, client_id="breaks")
+            listener.until_end(prompt_id)
+        error = next(m["data"] for m in listener.of(prompt_id) if m["type"] == "execution_error")
+        assert (error["node_id"], error["current_inputs"]) == ("1", {})
+        assert comfy.ended(prompt_id)["status"]["messages"][-1] == ["execution_error", error]
+
+
 def test_an_interrupted_prompt_is_an_error_in_the_history(comfy: Comfy) -> None:
     with comfy.listening("stop") as listener:
         prompt_id = comfy.submit(waiting(190), client_id="stop")
@@ -400,9 +412,10 @@ def test_numbers_and_front_order_the_queue(comfy: Comfy, held: str) -> None:
     early = comfy.http.post("/prompt", json={"prompt": numbers(223), "number": -0.5}).json()
     assert early["number"] == -0.5
     late = comfy.submit(numbers(224), number=1 << 40)
+    plain = comfy.submit(numbers(225))
     between = {item[1]: item[0] for item in comfy.http.get("/queue").json()["queue_pending"]}
     ordered = sorted(between.keys() - set(fillers), key=between.__getitem__)
-    assert ordered == [answer["prompt_id"], early["prompt_id"], first, second, late]
+    assert ordered == [answer["prompt_id"], early["prompt_id"], first, second, plain, late]
     comfy.http.post("/interrupt")
     for each in (*fillers, *ordered):
         comfy.ended(each)
@@ -539,6 +552,42 @@ def test_a_bad_output_beside_a_good_one_runs_the_good_one(comfy: Comfy) -> None:
     assert entry["prompt"][2] == prompt
 
 
+def test_what_was_missing_may_come(comfy: Comfy) -> None:
+    loads = {
+        "8": node("LoadImage", image="later.png"),
+        "9": node("SaveImage", filename_prefix="later", images=["8", 0]),
+    }
+    prompt = numbers(275, **loads)
+    body = {"prompt": prompt}
+    assert set(comfy.http.post("/prompt", json=body).json()["node_errors"]) == {"8"}
+    inputs = comfy.process.home / "inputs"
+    inputs.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(inputs / "later.png")
+    answer = comfy.http.post("/prompt", json=body).json()
+    assert answer["node_errors"] == {}
+    assert set(comfy.ended(answer["prompt_id"])["outputs"]) == {"3", "9"}
+
+
+def test_answers_to_large_prompts_stay_small(comfy: Comfy) -> None:
+    count = 2_000
+    chain = {str(at): node("Pair", a=[str(at - 1), 0], b=1) for at in range(1, count)}
+    shows = {f"s{at}": node("Show", number=[str(at), 0]) for at in range(count)}
+    wrong = comfy.refused({"0": node("Count", number="x"), **chain, **shows})
+    assert list(wrong["node_errors"]) == ["0"]
+    incomplete = {key: node("Pair", a=each["inputs"]["a"]) for key, each in chain.items()}
+    wrong = comfy.refused({"0": node("Pair", a=1), **incomplete, **shows})
+    assert len(wrong["node_errors"]) == 256
+    assert len(json.dumps(wrong)) < 2_000_000
+    circles = {
+        str(at): node("Pair", a=[str((at + 1) % count), 0], b=[str(at // 2), 0])
+        for at in range(count)
+    }
+    wrong = comfy.refused({**circles, **shows})
+    assert len(json.dumps(wrong)) < 2_000_000
+    reasons = [each for found in wrong["node_errors"].values() for each in found["errors"]]
+    assert {each["type"] for each in reasons} == {"dependency_cycle"}
+
+
 def test_targets_choose_outputs(comfy: Comfy) -> None:
     prompt = numbers(280, **{"4": node("Show", number=["1", 0])})
     prompt_id = comfy.submit(prompt, partial_execution_targets=["4", "1", "nothing"])
@@ -564,7 +613,7 @@ def test_whole_prompts_are_refused_with_their_reason(comfy: Comfy) -> None:
         assert comfy.refused(wrong)["error"]["type"] == "invalid_prompt"
     for wrong in ("x", 5, str(uuid.uuid4()).upper(), "0" * 32):
         assert comfy.refused(numbers(1), prompt_id=wrong)["error"]["type"] == "invalid_prompt_id"
-    for wrong in ("x", True, [], 1e300):
+    for wrong in ("x", True, [], 1e300, 10**400):
         assert comfy.refused(numbers(1), number=wrong)["error"]["type"] == "invalid_prompt"
     assert comfy.refused(numbers(1), partial_execution_targets=5)["error"]["type"]
     answer = comfy.http.post("/prompt", json={"client_id": "x"})
@@ -589,6 +638,14 @@ def test_all_forms_of_a_path_are_one(comfy: Comfy) -> None:
             assert listener.messages[0]["type"] == "status"
     assert comfy.http.get("/api/v1/queue").json()["counts"]["running"] == 0
     assert comfy.http.get("/api/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET"])
+def test_a_request_without_a_path_is_refused(comfy: Comfy, method: str) -> None:
+    connection = HTTPConnection(comfy.process.host, timeout=PATIENCE)
+    with closing(connection):
+        connection.request(method, "*")
+        assert 400 <= connection.getresponse().status < 500
 
 
 def test_content_types_do_not_matter(comfy: Comfy) -> None:

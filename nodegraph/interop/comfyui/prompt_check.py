@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from nodegraph.core.analysis import analyse
@@ -43,6 +45,14 @@ _MESSAGES: Mapping[str, str] = {
     "dependency_cycle": "Nodes depend on each other in a circle",
     _OTHER_REASON: "Custom validation failed for node",
 }
+_MOST_INVALID = 256
+"""Nodes that an answer names."""
+_MOST_REASONS = 64
+"""Reasons for one node."""
+_MOST_OUTPUTS = 256
+"""Outputs that are named as dependent on one node."""
+_MOST_OF_CYCLE = 64
+"""Nodes that are named of a circle."""
 _NUMBERS: Mapping[str, type] = {"INT": int, "FLOAT": float}
 
 
@@ -171,12 +181,12 @@ class PromptCheck:
             for name, value in values.items():
                 if signature.find_input(name) is None and is_link(value):
                     self._check_source(node_id, name, value)
-        for cycle in self._cycles(ids):
-            shown = " -> ".join(
-                f"{node_id} ({self.prompt[node_id]['class_type']})" for node_id in cycle
-            )
-            extra = {"node_id": cycle[0], "cycle_nodes": cycle[:-1]}
-            self.add(cycle[0], "dependency_cycle", shown, extra)
+        for first, cycle in self._cycles(ids).items():
+            cut = cycle[:_MOST_OF_CYCLE]
+            shown = [f"{node_id} ({self.prompt[node_id]['class_type']})" for node_id in cut]
+            shown += ["..."] if len(cut) < len(cycle) else []
+            extra = {"node_id": first, "cycle_nodes": cut}
+            self.add(first, "dependency_cycle", " -> ".join([*shown, shown[0]]), extra)
 
     def _check_value(self, node_id: str, port: InputSignature, value: Any) -> None:
         config = [port.type, {} if port.default is None else {"default": port.default}]
@@ -228,12 +238,15 @@ class PromptCheck:
             and each["extra_info"].get("input_name", details) == extra.get("input_name", details)
             for each in listed
         )
-        if not is_known:
+        if not is_known and len(listed) < _MOST_REASONS:
             listed.append(reason)
 
-    def _cycles(self, ids: Iterable[str]) -> list[list[str]]:
-        """Return circles of links, each with its first node at both ends."""
-        cycles: list[list[str]] = []
+    def _cycles(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return a circle of links for each node that one is found to begin at, by that node.
+
+        A node that is part of many circles is invalid for one of them.
+        """
+        cycles: dict[str, list[str]] = {}
         done: set[str] = set()
         for first in ids:
             path = {} if first in done else {first: self._sources(first)}
@@ -243,9 +256,12 @@ class PromptCheck:
                 if source is None:
                     del path[node_id]
                     done.add(node_id)
+                elif source in cycles:
+                    continue
                 elif source in path:
                     members = list(path)
-                    cycles.append([*members[members.index(source) :], source])
+                    at = members.index(source)
+                    cycles[source] = members[at : at + _MOST_OF_CYCLE + 1]
                 elif source not in done:
                     path[source] = self._sources(source)
         return cycles
@@ -256,21 +272,44 @@ class PromptCheck:
 
     def valid(self, ends: Iterable[str]) -> list[str]:
         """Return the outputs of which nothing that they depend on is invalid."""
-        if not self.reasons:
-            return list(ends)
-        return [end for end in ends if not self.reasons.keys() & self.needed([end]).keys()]
+        invalid = self._dependents(self.reasons) if self.reasons else set()
+        return [end for end in ends if end not in invalid]
+
+    def _dependents(self, ids: Iterable[str]) -> set[str]:
+        """Return nodes with all that depend on them."""
+        found: set[str] = set()
+        waiting = list(ids)
+        while waiting:
+            node_id = waiting.pop()
+            if node_id not in found:
+                found.add(node_id)
+                waiting += self._users.get(node_id, ())
+        return found
+
+    @cached_property
+    def _users(self) -> Mapping[str, Sequence[str]]:
+        """Nodes with a link to a node, by that node."""
+        users: dict[str, list[str]] = {}
+        for node_id in self.prompt:
+            for source in self._sources(node_id):
+                users.setdefault(source, []).append(node_id)
+        return users
 
     def node_errors(self, ends: Sequence[str]) -> dict[str, Any]:
-        """Return the reasons by node, with the outputs that depend on it."""
-        needed = {end: self.needed([end]) for end in ends} if self.reasons else {}
-        return {
-            node_id: {
+        """Return the reasons by node, with the outputs that depend on it; the first ones.
+
+        All of a prompt of thousands of nodes would be the square of it.
+        """
+        errors: dict[str, Any] = {}
+        for node_id, reasons in islice(self.reasons.items(), _MOST_INVALID):
+            dependents = self._dependents([node_id])
+            outputs = (end for end in ends if end in dependents)
+            errors[node_id] = {
                 "errors": reasons,
-                "dependent_outputs": [end for end in ends if node_id in needed[end]],
+                "dependent_outputs": list(islice(outputs, _MOST_OUTPUTS)),
                 "class_type": self.prompt[node_id]["class_type"],
             }
-            for node_id, reasons in self.reasons.items()
-        }
+        return errors
 
     def add_problem(self, problem: Problem, node_id: str, written: Mapping[str, Any]) -> None:
         """Add a problem of a native node as a reason for the node that it was made of.

@@ -52,7 +52,9 @@ def declared_path(path: str, is_main: bool) -> str | None:
     """
     if _is_below(path, PREFIX):
         own = path.removeprefix(PREFIX)
-    elif not is_main or _is_below(path, _OURS) or path.split("/", 2)[1] in _KEPT:
+    elif not is_main or not path.startswith("/") or _is_below(path, _OURS):
+        return None  # `OPTIONS *` has no path at all
+    elif path.split("/", 2)[1] in _KEPT:
         return None
     else:
         own = path

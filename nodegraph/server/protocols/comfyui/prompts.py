@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from fastapi import Header, Query, Request, Response
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError
-from nodegraph.jobs.queue import JobSummary
+from nodegraph.jobs.queue import JobFilter, JobSummary
 from nodegraph.jobs.queue.job import ENDED
 from nodegraph.jobs.supervisor.errors import QuestionFailed
 from nodegraph.server.access.caller import Caller
@@ -24,6 +23,7 @@ from nodegraph.server.protocols.comfyui.files import find_inputs
 from nodegraph.server.protocols.comfyui.paths import comfyui_router, json_body, prompt_error
 from nodegraph.server.protocols.comfyui.runs import (
     FRONT_TAG,
+    NUMBERED_TAG,
     TAG,
     UUID,
     PromptOptions,
@@ -45,6 +45,7 @@ _SECONDS = 60.0
 _SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
 """Keys of a prompt's extra data that are neither kept nor listed."""
 _LONGEST_ID = 200
+_LARGEST_NUMBER = 1 << 53
 _MOST_IDS = 1_000
 _MOST_ENTRIES = 256
 """Entries of the history for a client that does not say how many it wants."""
@@ -129,7 +130,7 @@ def _number(value: object) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and abs(value) < 1 << 53:  # type: ignore[arg-type]
+    if is_number and -_LARGEST_NUMBER < value < _LARGEST_NUMBER:  # type: ignore[operator]
         return value  # type: ignore[return-value]
     details = f"given: {ascii(value)[:80]}; expected: a number; the smallest runs first"
     raise _refused("invalid_prompt", "The `number` of the prompt is not a number", details)
@@ -153,7 +154,8 @@ async def _submitted(
 ) -> dict[str, Any]:
     checked = await _checked(services, caller, runs, submission)
     tags = [TAG, prompt_tag(submission.prompt_id)]
-    tags += [number_tag(submission.number)] if submission.number is not None else []
+    if submission.number is not None:
+        tags += [NUMBERED_TAG, number_tag(submission.number)]
     tags += [FRONT_TAG] if submission.is_front else []
     kept = {
         "prompt_id": submission.prompt_id,
@@ -209,7 +211,9 @@ async def _checked(
         workflow = with_prompt(shown["workflow"], submission.prompt, shown["origins"])
         return {**shown, "workflow": workflow}
 
-    return runs.checked.put(digest, await services.run_in_thread(keeping))
+    checked = await services.run_in_thread(keeping)
+    # What is wrong may be mended outside of the prompt: a file that was missing may come.
+    return checked if checked["node_errors"] else runs.checked.put(digest, checked)
 
 
 def _invalid_outputs(
@@ -232,11 +236,12 @@ def _invalid_outputs(
 
 
 async def _move(services: Services, caller: Caller, job: JobSummary) -> None:
-    """Move a prompt with a number of its own before those with larger numbers."""
-    number = number_of(job)
+    """Move a prompt before those with larger numbers."""
+    number, queue = number_of(job), services.queue
     if number == job.number:
-        return
-    queue = services.queue
+        numbered = JobFilter(("queued",), caller.name, NUMBERED_TAG)
+        if not await services.read_queue(queue.count, numbered):
+            return  # all others that wait have smaller numbers
     waiting = await services.read_queue(queue.upcoming, _UPCOMING, caller.name)
     others = (each for each in waiting if TAG in each.tags and each.id != job.id)
     first = next((each for each in others if number_of(each) > number), None)

@@ -26,6 +26,8 @@ from nodegraph.server.workflows.job_requests import RunOptions
 TAG = "comfyui"
 """Of all jobs that are prompts."""
 _NUMBER_TAG = "comfyui-number:"
+NUMBERED_TAG = "comfyui-numbered"
+"""Of all prompts whose client gave a number."""
 FRONT_TAG = "comfyui-front"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_LISTED = 10_000
@@ -326,7 +328,8 @@ class RunMessages:
 
     def _error(self, data: Mapping[str, Any]) -> dict[str, Any]:
         node_id, failure = self._failure or (None, self._run.job.error or data)
-        values = self._run.prompt.get(node_id or "", {}).get("inputs", {})
+        inputs = self._run.prompt.get(node_id or "", {}).get("inputs")
+        values = inputs if isinstance(inputs, dict) else {}
         parts = [failure.get("message") or "the run failed", failure.get("hint")]
         outputs = {node_id for node_id, names in self._natives.items() if names <= self._done}
         return {
@@ -413,9 +416,9 @@ class PromptRuns:
         return JobFilter(states, caller.only_client, tag)
 
     def list(self, caller: Caller, *states: Any) -> Sequence[JobSummary]:
-        """Return the caller's prompts, the oldest first."""
+        """Return the caller's newest prompts, the oldest of them first."""
         which = self.filter(caller, states)
-        return self.services.queue.page(which, order="oldest", limit=MOST_LISTED).jobs
+        return self.services.queue.page(which, limit=MOST_LISTED).jobs[::-1]
 
     def count(self, caller: Caller) -> int:
         """Return the number of the caller's prompts that wait or run."""

@@ -284,7 +284,7 @@ class ClientSocket:
     def _frame(self, followed: _Followed, node: str, data: Mapping[str, Any]) -> bytes | None:
         """Return the frame of a preview; None if this client did not ask for it."""
         run = followed.run
-        wanted = run.extra_data.get("preview_method") or "default"
+        wanted = str(run.extra_data.get("preview_method") or "default")  # clients send anything
         has_metadata = self._flags.get("supports_preview_metadata") is True
         if wanted not in _PREVIEWED and not (wanted == "default" and has_metadata):
             return None
