@@ -210,6 +210,15 @@ def test_the_log_and_folders_are_for_admins(own_server: Hosted) -> None:
             assert change.status_code == expected
 
 
+@pytest.mark.parametrize("damaged", ['{"a": NaN}', "[]", "{", '{"a": 1, "a": 2}', "\xff"])
+def test_damaged_settings_are_none(client: httpx.Client, damaged: str) -> None:
+    body = damaged.encode("latin-1")
+    assert client.post("/userdata/comfy.settings.json", content=body).status_code == 200
+    assert "a" not in client.get("/settings").json()
+    assert client.post("/settings/b", json=5).status_code == 200
+    assert client.get("/settings/b").json() == 5
+
+
 def test_settings_are_kept_and_merged(server: Hosted, client: httpx.Client) -> None:
     defaults = client.get("/settings").json()
     assert client.post("/settings", json={"a": 1, "b": {"c": [2]}}).status_code == 200

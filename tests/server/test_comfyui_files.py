@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ def test_names_are_free_or_those_of_the_same_bytes(comfy: Comfy) -> None:
     assert seen(comfy, "a.png", type="input").content == one
 
 
+def test_uploads_at_once_have_names_of_their_own(comfy: Comfy) -> None:
+    images = [picture((0, 2, level)) for level in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda data: uploaded(comfy, "at once.png", data), images))
+    for answer, data in zip(answers, images, strict=True):
+        assert seen(comfy, answer["name"], type="input").content == data
+
+
 @pytest.mark.parametrize("name", ["n" * 150, "\ufdfa" * 20, "n" * 99])
 def test_long_names_are_different_files(comfy: Comfy, name: str) -> None:
     one, two, three = (picture((0, level, 0)) for level in (10, 20, 30))
@@ -155,6 +164,11 @@ def test_a_file_that_is_not_there_is_refused(comfy: Comfy) -> None:
     assert reason["extra_info"]["input_name"] == "image"
     assert "nowhere.png" in reason["details"]
     assert errors["1"]["dependent_outputs"] == ["2"]
+    # Their names here are others than those in the prompt.
+    prompt["1"]["inputs"]["image"] = "nowhere.png [output]"
+    (reason,) = comfy.refused(prompt)["node_errors"]["1"]["errors"]
+    assert reason["extra_info"]["input_name"] == "image"
+    assert reason["extra_info"]["received_value"] == "nowhere.png [output]"
 
 
 def test_images_are_seen_in_other_formats_and_channels(comfy: Comfy) -> None:

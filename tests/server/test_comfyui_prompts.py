@@ -347,6 +347,22 @@ def test_a_node_without_inputs_may_fail(comfy: Comfy) -> None:
         assert comfy.ended(prompt_id)["status"]["messages"][-1] == ["execution_error", error]
 
 
+def test_a_prompt_that_is_tried_again_is_followed_again(comfy: Comfy) -> None:
+    with comfy.listening("again") as listener:
+        prompt_id = comfy.submit({"1": node("Break", number=185)}, client_id="again")
+        for _ in range(2):
+            listener.messages.clear()
+            listener.until_end(prompt_id)
+            kinds = types(listener, prompt_id)
+            assert kinds[0] == "execution_start"
+            assert kinds[-2:] == ["execution_error", "executing"]
+            told = [kind for kind, _ in comfy.ended(prompt_id)["status"]["messages"]]
+            assert told == ["execution_start", "execution_cached", "execution_error"]
+            job = comfy.http.get("/api/v1/jobs").json()["items"][0]["id"]
+            assert comfy.http.post(f"/api/v1/jobs/{job}/retry").is_success
+        listener.until_end(prompt_id)
+
+
 def test_an_interrupted_prompt_is_an_error_in_the_history(comfy: Comfy) -> None:
     with comfy.listening("stop") as listener:
         prompt_id = comfy.submit(waiting(190), client_id="stop")

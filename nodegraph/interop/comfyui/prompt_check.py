@@ -366,7 +366,12 @@ def _input_name(port: str, values: Mapping[str, Any], written: Mapping[str, Any]
         return port
     # Names of files are written otherwise here, all other values alike.
     same = [name for name, value in values.items() if value == written[port]]
-    return same[0] if same else port
+    others = [
+        name
+        for name, value in values.items()
+        if name not in written and not is_link(value) and value not in written.values()
+    ]
+    return same[0] if same else others[0] if len(others) == 1 else port
 
 
 @dataclass(frozen=True)

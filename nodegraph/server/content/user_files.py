@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.core.json_text import read_json
 from nodegraph.core.text_format import format_size
-from nodegraph.errors import OutputError
+from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.content.files.safe_files import ConfinedFolder, UnsafePath, is_name
 from nodegraph.server.http.errors import Conflict, Forbidden, NotFound, Refused, TooLarge
 
@@ -172,8 +173,8 @@ class UserFiles:
     def settings(self, client: str) -> dict[str, Any]:
         """Return a client's settings; none of a damaged file."""
         try:
-            document = json.loads(self.read(client, SETTINGS_FILE))
-        except (NotFound, ValueError, RecursionError):
+            document = read_json(self.read(client, SETTINGS_FILE).decode())
+        except (NotFound, InvalidFile, UnicodeDecodeError):
             return {}
         return document if isinstance(document, dict) else {}
 

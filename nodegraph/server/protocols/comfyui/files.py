@@ -391,6 +391,15 @@ class _Form:
             raise BadFile(error.problem.message, given=error.problem.given) from None
 
 
+def _naming(request: Request, caller: Caller) -> asyncio.Lock:
+    """Return what lets one upload of a client find a name: two would find the same one free."""
+    state = request.app.state
+    if not hasattr(state, "comfyui_naming"):
+        state.comfyui_naming = {}
+    locks: dict[str, asyncio.Lock] = state.comfyui_naming
+    return locks.setdefault(caller.name, asyncio.Lock())
+
+
 async def _keep(
     services: Services,
     caller: Caller,
@@ -421,7 +430,8 @@ async def upload_image(request: Request, services: TheServices, caller: MayRun) 
     with form.file:
         await form.read(request, services.uploads.rules.bytes)
         digest = form.hasher.hexdigest()
-        return await _keep(services, caller, form, form.name, digest, form.chunks())
+        async with _naming(request, caller):
+            return await _keep(services, caller, form, form.name, digest, form.chunks())
 
 
 @router.post("/upload/mask")
@@ -440,7 +450,8 @@ async def upload_mask(request: Request, services: TheServices, caller: MayRun) -
     opened, _ = await services.run_file_task(_open, services, caller, original)
     merged = await services.artifacts.thumbnails.with_alpha(lambda: opened, mask, caller.name)
     digest = blake3(merged).hexdigest()
-    return await _keep(services, caller, form, form.name, digest, _once(merged))
+    async with _naming(request, caller):
+        return await _keep(services, caller, form, form.name, digest, _once(merged))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -173,7 +173,7 @@ class RunMessages:
             self._reset()
             self.has_begun = True
             yield "execution_start", self._timed(at)
-        elif kind == "job.requeued":
+        elif kind in ("job.requeued", "job.retried"):
             self._reset()
         elif kind == "nodes.cached":
             for name, ui in (data.get("ui") or {}).items():
@@ -512,6 +512,8 @@ class PromptRuns:
         with suppress(JobNotFound):
             for event in self.events(run.job.id):
                 for message in translated.handle(event.kind, event.node, event.data, event.at):
+                    if message[0] == "execution_start":
+                        messages.clear()  # those of an attempt that was given up
                     if message[0].startswith("execution_"):
                         messages.append(list(message))
         is_good = run.job.state == "finished"

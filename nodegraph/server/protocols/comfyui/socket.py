@@ -46,7 +46,8 @@ _LOG_SECONDS = 0.5
 """Between two looks at the log."""
 _CLOSED, _NOT_ALLOWED = 1001, 1008
 _QUEUE_CHANGES = frozenset(
-    {"job.queued", "job.claimed", "job.requeued", "job.finished", "job.failed", "job.cancelled"}
+    {"job.queued", "job.claimed", "job.requeued", "job.retried"}
+    | {"job.finished", "job.failed", "job.cancelled"}
 )
 _ENDS = frozenset(f"job.{state}" for state in ENDED)
 _QUICK = 20
@@ -105,7 +106,8 @@ class ClientSocket:
         self._runs = runs
         self._client_id = client_id
         self._flags: Mapping[str, Any] = {}
-        self._followed: dict[str, _Followed | None] = {}
+        self._followed: dict[str, _Followed | int | None] = {}
+        """By job; of one that has ended, the number of this event: it may be tried again."""
 
     async def run(self) -> None:
         """Accept the connection, and serve it until one side has enough."""
@@ -216,13 +218,17 @@ class ClientSocket:
         return {"status": {"exec_info": {"queue_remaining": remaining}}}
 
     def _find(self, job: str) -> _Followed | None:
-        if job not in self._followed:
+        known = self._followed.get(job)
+        if job not in self._followed or isinstance(known, int):
             if len(self._followed) >= _MOST_UNRELATED:
                 followed = self._followed.items()
-                self._followed = {name: each for name, each in followed if each is not None}
+                self._followed = {
+                    name: each for name, each in followed if isinstance(each, _Followed)
+                }
             run = self._runs.read(job)
-            self._followed[job] = None if run is None else _Followed(run, self._runs)
-        return self._followed[job]
+            known = None if run is None else _Followed(run, self._runs, known or 0)
+            self._followed[job] = known
+        return known
 
     def _prepare(self, messages: Sequence[HubMessage]) -> dict[str, Any] | None:
         """Read what some events are about, and what they say in full.
@@ -248,7 +254,7 @@ class ClientSocket:
         touched: dict[str, _Followed] = {}
         for message in messages:
             followed = self._followed.get(message.job)
-            if followed is None:
+            if not isinstance(followed, _Followed):
                 continue
             is_change = message.kind in _QUEUE_CHANGES
             if followed.concerns(self._client_id):
@@ -265,7 +271,7 @@ class ClientSocket:
                 if followed.is_for(self._client_id) and followed.messages.has_begun:
                     end = {"node": None, "prompt_id": followed.run.prompt_id}
                     await self._send("executing", end)
-                self._followed[message.job] = None
+                self._followed[message.job] = message.seq
         for followed in touched.values():
             await self._send_all(followed, list(followed.messages.flush()))
         if status is not None and not touched:
@@ -317,12 +323,12 @@ class ClientSocket:
 
 
 class _Followed:
-    """A prompt whose events are followed."""
+    """A prompt whose events after one are followed."""
 
-    def __init__(self, run: PromptRun, runs: PromptRuns) -> None:
+    def __init__(self, run: PromptRun, runs: PromptRuns, after: int) -> None:
         self.run = run
         self.messages = RunMessages(run, runs.lists)
-        self._last = 0
+        self._last = after
         self._unread: deque[JobEvent] = deque()
 
     def is_for(self, client_id: str) -> bool:
