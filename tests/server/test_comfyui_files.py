@@ -85,6 +85,19 @@ def test_names_are_free_or_those_of_the_same_bytes(comfy: Comfy) -> None:
     assert seen(comfy, "a.png", type="input").content == one
 
 
+def test_a_name_stands_for_what_was_brought_last_not_used_last(comfy: Comfy) -> None:
+    cat, dog = picture((0, 3, 10)), picture((0, 3, 20))
+    uploaded(comfy, "cat.png", cat)
+    uploaded(comfy, "input.png", cat)
+    uploaded(comfy, "input.png", dog, overwrite="1")
+    prompt = {
+        "1": node("LoadImage", image="cat.png"),
+        "2": node("SaveImage", filename_prefix="cat", images=["1", 0]),
+    }
+    assert comfy.ended(comfy.submit(prompt))["status"]["completed"]
+    assert seen(comfy, "input.png", type="input").content == dog
+
+
 def test_uploads_at_once_have_names_of_their_own(comfy: Comfy) -> None:
     images = [picture((0, 2, level)) for level in range(8)]
     with ThreadPoolExecutor(8) as threads:

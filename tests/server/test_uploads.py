@@ -359,7 +359,7 @@ def test_the_same_file_brought_twice_is_one(uploads: Uploads, clock: Clock) -> N
     clock.now += 10
     second, is_new = receive(uploads, PICTURE)
     assert not is_new
-    assert (second.number, second.created, second.used) == (first.number, 1e9, 1e9 + 10)
+    assert (second.number, second.created, second.used) == (first.number, 1e9 + 10, 1e9 + 10)
 
 
 def test_equal_files_of_two_clients_take_their_space_once_and_are_seen_apart(

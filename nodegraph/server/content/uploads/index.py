@@ -24,8 +24,8 @@ CREATE TABLE uploads (
     size INTEGER NOT NULL,
     width INTEGER,
     height INTEGER,
-    created REAL NOT NULL,         -- Unix time, as the next
-    used REAL NOT NULL,            -- when it was brought again, or a job was submitted with it
+    created REAL NOT NULL,         -- Unix time when it was brought last
+    used REAL NOT NULL,            -- the same, or when a job was submitted with it
     UNIQUE (digest, client, name)
 );
 CREATE INDEX uploads_by_client ON uploads (client, number);
@@ -40,7 +40,7 @@ _COLUMNS = "number, digest, client, name, media_type, size, width, height, creat
 _ADD = """
 INSERT INTO uploads (digest, client, name, media_type, size, width, height, created, used)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (digest, client, name) DO UPDATE SET used = excluded.used
+ON CONFLICT (digest, client, name) DO UPDATE SET created = excluded.created, used = excluded.used
 """
 _HELD = """
 SELECT coalesce(sum(size), 0) FROM (SELECT max(size) AS size FROM uploads GROUP BY digest) AS files
@@ -74,7 +74,7 @@ class Upload:
         name: Safe as a file's.
         size: Bytes.
         width, height: Of an image, in pixels.
-        created, used: Unix times: when it was brought, and when it was last needed.
+        created, used: Unix times: when it was last brought, and when it was last needed.
     """
 
     number: int
@@ -145,11 +145,11 @@ class UploadIndex:
         return self._uploads(which, "number DESC", _ALL, digest=digest, client=client)
 
     def find_named(self, names: Sequence[str], client: str | None) -> Upload | None:
-        """The upload that was last used of those with one of some names; see `find`."""
+        """The upload that was brought last of those with one of some names; see `find`."""
         named = ", ".join(f":name{at}" for at in range(len(names)))
         which = f"name IN ({named}) AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
         values = {f"name{at}": name for at, name in enumerate(names)}
-        uploads = self._uploads(which, "used DESC, number DESC", 1, client=client, **values)
+        uploads = self._uploads(which, "created DESC, number DESC", 1, client=client, **values)
         return next(iter(uploads), None)
 
     def before(self, number: int | None, client: str | None, limit: int) -> list[Upload]:

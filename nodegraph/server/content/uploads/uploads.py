@@ -372,7 +372,7 @@ class Uploads:
         return uploads[0]
 
     def find_named(self, names: Sequence[str], client: str | None) -> Upload | None:
-        """The upload with one of some names that was last used; None if there is none."""
+        """The upload with one of some names that was brought last; None if there is none."""
         return self._index.find_named(names, client)
 
     @property
