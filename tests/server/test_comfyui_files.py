@@ -85,6 +85,17 @@ def test_names_are_free_or_those_of_the_same_bytes(comfy: Comfy) -> None:
     assert seen(comfy, "a.png", type="input").content == one
 
 
+def test_a_form_with_two_files_is_refused(comfy: Comfy) -> None:
+    parts = [
+        ("image", (name, picture((0, 4, level)), "image/png"))
+        for level, name in enumerate(("one of two.png", "two of two.png"))
+    ]
+    answer = comfy.http.post("/upload/image", files=parts)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "the form has several files"
+    assert seen(comfy, "two of two.png", type="input").status_code == 404
+
+
 def test_a_name_stands_for_what_was_brought_last_not_used_last(comfy: Comfy) -> None:
     cat, dog = picture((0, 3, 10)), picture((0, 3, 20))
     uploaded(comfy, "cat.png", cat)

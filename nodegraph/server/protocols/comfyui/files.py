@@ -353,6 +353,8 @@ class _Form:
             if isinstance(event, PartBegins):
                 part, field = event, bytearray()
                 if self._is_file(part):
+                    if self.is_complete:
+                        raise BadFile("the form has several files", expected="one part `image`")
                     self.filename = part.filename or ""
             elif isinstance(event, PartEnds):
                 if part is not None and self._is_file(part):

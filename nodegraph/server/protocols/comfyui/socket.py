@@ -226,7 +226,8 @@ class ClientSocket:
                     name: each for name, each in followed if isinstance(each, _Followed)
                 }
             run = self._runs.read(job)
-            known = None if run is None else _Followed(run, self._runs, known or 0)
+            after = known if isinstance(known, int) else 0
+            known = None if run is None else _Followed(run, self._runs, after)
             self._followed[job] = known
         return known
 
