@@ -277,14 +277,14 @@ class PromptCheck:
 
     def _dependents(self, ids: Iterable[str]) -> set[str]:
         """Return nodes with all that depend on them."""
-        found: set[str] = set()
+        dependents: set[str] = set()
         waiting = list(ids)
         while waiting:
             node_id = waiting.pop()
-            if node_id not in found:
-                found.add(node_id)
+            if node_id not in dependents:
+                dependents.add(node_id)
                 waiting += self._users.get(node_id, ())
-        return found
+        return dependents
 
     @cached_property
     def _users(self) -> Mapping[str, Sequence[str]]:
