@@ -1,0 +1,1 @@
+import"./WidgetField-BSm4eIeD.js";import"./FileWidget-De4db730.js";

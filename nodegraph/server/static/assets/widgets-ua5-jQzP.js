@@ -1,1 +1,0 @@
-import"./WidgetField-DSJOJnaO.js";import"./FileWidget-De4db730.js";
