@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from textwrap import wrap
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -100,6 +100,7 @@ def _eos_token_ids(module: Any) -> list[int]:
     return list(ends) if isinstance(ends, (list, tuple)) else [] if ends is None else [ends]
 
 
+_T = TypeVar("_T")
 _SEEDS = 1 << 31
 """Seeds of servers are signed, and of 32 bits in some."""
 _PREVIEW_LINES, _PREVIEW_COLUMNS, _LINE_PIXELS = 16, 64, 18
@@ -144,12 +145,12 @@ def hosted_answer(
         body = _openai_request(model, question, max_new_tokens, sampling, schema)
         headers = {"Authorization": f"Bearer {SECRET_MARK}"}
         lines = calls.lines(f"{model.address}/chat/completions", headers=headers, body=body)
-        parts = _openai_parts(lines, calls.address.host)
+        parts = _openai_parts(lines, calls)
     else:
         body = _ollama_request(model, question, max_new_tokens, sampling, schema)
         headers = {"Authorization": f"Bearer {SECRET_MARK}"}
         lines = calls.lines(f"{model.address}/api/chat", headers=headers, body=body)
-        parts = _ollama_parts(lines, calls.address.host)
+        parts = _ollama_parts(lines, calls)
     text, end = "", ""
     for number, part in enumerate(parts):
         text += part.text
@@ -284,7 +285,7 @@ def _png(image: Any) -> str:
     return b64encode(encode_pil(to_pil(image))).decode()
 
 
-def _openai_parts(lines: Iterable[str], host: str) -> Iterator[_Part]:
+def _openai_parts(lines: Iterable[str], calls: ServiceCalls) -> Iterator[_Part]:
     """Yield the parts of server-sent events; a whole answer without a stream is one part."""
     plain: list[str] = []
     ended = False
@@ -299,52 +300,80 @@ def _openai_parts(lines: Iterable[str], host: str) -> Iterator[_Part]:
             if not ended:
                 yield _Part("", "stop")
             return
-        for part in _openai_choices(_parsed(data, host), host):
+        for part in _openai_choices(data, calls):
             ended = ended or bool(part.end)
             yield part
     if plain:
-        yield from _openai_choices(_parsed("\n".join(plain), host), host)
+        yield from _openai_choices("\n".join(plain), calls)
 
 
-def _openai_choices(document: Any, host: str) -> Iterator[_Part]:
-    error = document.get("error")
+def _openai_choices(text: str, calls: ServiceCalls) -> Iterator[_Part]:
+    document = _Fields.parse(text, calls)
+    error = document.values.get("error")
     if error:
-        raise _failure(host, error.get("message") if isinstance(error, dict) else error)
-    for choice in document.get("choices") or ():
-        message = choice.get("delta") or choice.get("message") or {}
-        if message.get("refusal"):
-            raise _failure(host, message["refusal"])
-        yield _Part(message.get("content") or "", choice.get("finish_reason") or "")
+        raise _failure(calls, error.get("message") if isinstance(error, dict) else error)
+    for item in document.get("choices", list):
+        choice = document.inner(item)
+        message = choice.inner(choice.get("delta", dict) or choice.get("message", dict))
+        if refusal := message.get("refusal", str):
+            raise _failure(calls, refusal)
+        yield _Part(message.get("content", str), choice.get("finish_reason", str))
 
 
-def _ollama_parts(lines: Iterable[str], host: str) -> Iterator[_Part]:
+def _ollama_parts(lines: Iterable[str], calls: ServiceCalls) -> Iterator[_Part]:
     for line in lines:
         if not line.strip():
             continue
-        document = _parsed(line, host)
-        if document.get("error"):
-            raise _failure(host, document["error"])
-        text = (document.get("message") or {}).get("content") or ""
-        end = (document.get("done_reason") or "stop") if document.get("done") else ""
-        yield _Part(text, end)
+        document = _Fields.parse(line, calls)
+        if document.values.get("error"):
+            raise _failure(calls, document.values["error"])
+        text = document.inner(document.get("message", dict)).get("content", str)
+        is_done = document.values.get("done")
+        yield _Part(text, (document.get("done_reason", str) or "stop") if is_done else "")
 
 
-def _parsed(text: str, host: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise ServiceError(
-            f"{host} answers in another form than expected",
-            given=text[:80],
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """A JSON object of a server's answer, whose fields have the expected types or are missing."""
+
+    values: Mapping[str, Any]
+    host: str
+    text: str
+
+    @classmethod
+    def parse(cls, text: str, calls: ServiceCalls) -> _Fields:
+        shown = calls.redact(text)
+        try:
+            document = calls.parse(text)
+            shown = json.dumps(document)
+        except (ValueError, RecursionError):
+            document = None
+        return cls({}, calls.address.host, shown).inner(document)
+
+    def inner(self, value: object) -> _Fields:
+        if not isinstance(value, dict):
+            raise self._wrong_form()
+        return _Fields(value, self.host, self.text)
+
+    def get(self, name: str, kind: type[_T]) -> _T:
+        value = self.values.get(name)
+        if value is None:
+            return kind()
+        if not isinstance(value, kind):
+            raise self._wrong_form()
+        return value
+
+    def _wrong_form(self) -> ServiceError:
+        return ServiceError(
+            f"{self.host} answers in another form than expected",
+            given=self.text[:80],
             hint="Check the address and the kind of the server.",
         )
-    return document
 
 
-def _failure(host: str, reason: object) -> ServiceError:
-    return ServiceError(f"{host} refuses: {str(reason)[:300]}", hint="Check the model and prompt.")
+def _failure(calls: ServiceCalls, reason: object) -> ServiceError:
+    message = f"{calls.address.host} refuses: {str(reason)[:300]}"
+    return ServiceError(message, hint="Check the model and prompt.")
 
 
 def text_preview(text: str) -> Preview:

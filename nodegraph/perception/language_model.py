@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.json_text import read_json
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -83,10 +83,12 @@ def parse_request_options(text: str, port: str = "options") -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        options = json.loads(text)
-    except ValueError as error:
+        options = read_json(text)
+    except InvalidFile as error:
         raise InvalidValue(
-            f"this is not JSON: {error}", port=port, expected='an object such as {"top_k": 20}'
+            f"this is not JSON: {error.problem.message}",
+            port=port,
+            expected='an object such as {"top_k": 20}',
         ) from None
     if not isinstance(options, dict):
         raise InvalidValue(

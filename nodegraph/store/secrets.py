@@ -77,7 +77,9 @@ class StoredSecret:
     def redact(self, text: str) -> str:
         """Replace its value in a text, also where JSON or a shell escaped a part of it."""
         escaped = json.dumps(self.value)[1:-1]
-        return text.replace(self.value, _MASK).replace(escaped, _MASK)
+        for form in (self.value, escaped, escaped.replace("/", "\\/")):
+            text = text.replace(form, _MASK)
+        return text
 
 
 def matches_host(pattern: str, host: str, port: int) -> bool:
@@ -176,7 +178,9 @@ def check_address(access: ServiceAccess, address: str) -> ServiceAddress:
     except ValueError:
         parts, port = urlsplit(""), 0
     host = (parts.hostname or "").lower()
-    if not host or not port or parts.username is not None or parts.password is not None:
+    has_user = parts.username is not None or parts.password is not None
+    is_address = parts.scheme in _PORTS and address.strip().isprintable()
+    if not host or not port or has_user or not is_address:
         # The address is not repeated: it may hold a password.
         raise InvalidValue(
             "this is not the address of a service",
@@ -227,6 +231,24 @@ def check_secret(
     return secret
 
 
+def _check_value(value: str, message: str, *, hint: str | None = None) -> None:
+    # A shorter one would occur in ordinary answers, where stars replace it.
+    if not _VALUE.fullmatch(value):
+        expected = "4 to 4096 printable ASCII characters without spaces"
+        raise InvalidValue(message, expected=expected, hint=hint)
+
+
+def _check_patterns(patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not _HOST.fullmatch(pattern) or not split_port(pattern)[0].strip("*."):
+            raise InvalidValue(
+                "this is not a host that a secret can be bound to",
+                given=pattern,
+                expected="a host such as api.openai.com, *.example.org or 127.0.0.1:11434",
+                hint="A secret cannot be bound to all hosts.",
+            )
+
+
 def is_secret_name(name: str) -> bool:
     """Return whether a text can name a secret. A value that was pasted by mistake cannot."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(_HOSTS.lower())
@@ -258,16 +280,26 @@ class SecretStore:
             if is_secret_name(name):
                 hosts = self._environment.get(f"{variable}{_HOSTS}", "")
                 listed = tuple(item.lower() for item in re.split(r"[\s,]+", hosts) if item)
-                known[name] = StoredSecret(name, listed, value, "environment")
+                known[name] = StoredSecret(name, listed, value.strip(), "environment")
         return sorted(known.values(), key=lambda secret: secret.name)
 
     def get(self, name: str) -> StoredSecret:
         """Return a secret.
 
         Raises:
-            InvalidValue: There is no secret of this name. The error never repeats a text that can
-                be a value.
+            InvalidValue: There is no secret of this name, or the variable that it comes from is
+                invalid. The error never repeats a text that can be a value.
         """
+        secret = self._find(name)
+        _check_value(
+            secret.value,
+            f"the secret {name} has an invalid value",
+            hint=f"Set {VARIABLES}{name.upper()} again." if secret.source != "file" else _STORE,
+        )
+        _check_patterns(secret.hosts)
+        return secret
+
+    def _find(self, name: str) -> StoredSecret:
         if not is_secret_name(name):
             raise InvalidValue(
                 "this is not the name of a secret",
@@ -299,25 +331,14 @@ class SecretStore:
         """
         if not is_secret_name(name):
             raise InvalidValue("this cannot be the name of a secret", expected=NAME_RULE)
-        if not _VALUE.fullmatch(value):
-            raise InvalidValue(
-                "this cannot be the value of a secret",
-                expected="4 to 4096 printable ASCII characters without spaces",
-            )
+        _check_value(value, "this cannot be the value of a secret")
         patterns = tuple(dict.fromkeys(host.strip().lower() for host in hosts if host.strip()))
         if not patterns:
             raise InvalidValue(
                 "a secret needs the hosts that it may be sent to",
                 expected="a host such as api.openai.com",
             )
-        for pattern in patterns:
-            if not _HOST.fullmatch(pattern) or not split_port(pattern)[0].strip("*."):
-                raise InvalidValue(
-                    "this is not a host that a secret can be bound to",
-                    given=pattern,
-                    expected="a host such as api.openai.com, *.example.org or 127.0.0.1:11434",
-                    hint="A secret cannot be bound to all hosts.",
-                )
+        _check_patterns(patterns)
         secret = StoredSecret(name, patterns, value, changed=time.time())
         with self._changing() as known:
             known[name] = secret
@@ -330,7 +351,7 @@ class SecretStore:
             InvalidValue: There is none of this name, or it comes from a variable.
             OutputError: The file cannot be written.
         """
-        if self.get(name).source == "environment":
+        if self._find(name).source == "environment":
             raise InvalidValue(
                 f"the secret {name} comes from a variable",
                 hint=f"Unset {VARIABLES}{name.upper()} where nodegraph is started.",

@@ -54,6 +54,8 @@ class Service:
         held: If set, answers wait until it is.
         requires_key: Whether requests without the key are refused.
         location: Where images lie, instead of here.
+        raw: Body of all answers instead, with its headers `raw_headers` and `raw_status`.
+        trickles: Whether the answer to a cancellation never ends.
     """
 
     url: str = ""
@@ -65,6 +67,10 @@ class Service:
     held: Event | None = None
     requires_key: bool = False
     location: str = ""
+    raw: bytes | None = None
+    raw_headers: dict[str, str] = field(default_factory=dict)
+    raw_status: int = 200
+    trickles: bool = False
     image: bytes = field(default_factory=png)
     finish: str = "stop"
     cancelled: Event = field(default_factory=Event)
@@ -97,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
         service.seen.append(Seen(self.command, self.path, headers, body))
         if self.path.endswith(".png"):
             self._send(200, service.image, "image/png")
+            return
+        if service.raw is not None:
+            self._send(service.raw_status, service.raw, "text/plain", service.raw_headers)
             return
         if service.refusals:
             status, more, document = service.refusals.pop(0)
@@ -169,6 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"status": state})
         elif self.path.endswith("/cancel"):
             self.service.cancelled.set()
+            if self.service.trickles:
+                self._begin("text/plain")
+                while True:
+                    self._part(b"." * 1024)
             self._json({"status": "CANCELLATION_REQUESTED"}, 202)
         else:
             self._json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from base64 import b64decode
 from collections.abc import Iterator
@@ -301,3 +302,86 @@ def test_a_local_model_takes_no_schema(local: Bench, writer: str) -> None:
         },
     }
     assert local.failure(nodes, "ask").problem.port == "schema"
+
+
+WILD = {
+    "openai": [
+        b'data: {"choices": 5}',
+        b'data: {"choices": [5]}',
+        b'data: {"choices": [{"delta": "x"}]}',
+        b'data: {"choices": [{"delta": {"content": [1]}}]}',
+        b'data: {"choices": [{"delta": {}, "finish_reason": 3}]}',
+        b"data: " + b"[" * 100_000,
+    ],
+    "ollama": [
+        b'{"message": "x"}',
+        b'{"message": {"content": 5}}',
+        b'{"done": true, "done_reason": 5}',
+        b"[" * 100_000,
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+def test_answers_in_another_form_are_told(local: Bench, service: Service, kind: str) -> None:
+    for service.raw in WILD[kind]:
+        problem = local.failure(connected(service, kind), "ask").problem
+        assert problem.code == "service-failed"
+        assert "another form" in problem.message
+
+
+SLASHED = 'sk/with"quotes+0123456789/abcdef'
+
+
+def escaped(value: object) -> bytes:
+    """JSON as PHP writes it."""
+    return json.dumps(value).replace("/", "\\/").encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"data: " + escaped({"error": {"message": f"wrong key {SLASHED}"}})),
+        (200, b"data: " + escaped({"choices": [{"delta": {}, "finish_reason": SLASHED}]})),
+        (200, b"data: " + escaped([f"wrong key {SLASHED}"])),
+        (400, escaped({"error": {"message": f"wrong key {SLASHED}"}})),
+        (400, escaped({"error": {"message": "x" * 290 + SLASHED}})),
+        (400, ("x" * 290 + SLASHED).encode()),
+    ],
+)
+def test_a_repeated_secret_is_not_shown(
+    local: Bench, service: Service, status: int, body: bytes
+) -> None:
+    path = local.session.environment.services.secrets
+    assert path is not None
+    SecretStore(path).set("mine", SLASHED, ["127.0.0.1"])
+    service.raw, service.raw_status = body, status
+    result = local.run(connected(service, secret="mine"), "ask")
+    shown = [str(error.problem) for error in result.errors]
+    shown += [str(event.data) for event in local.events]
+    assert not any(part in text for part in ("sk/w", "quotes", "0123456") for text in shown)
+    assert any("***" in text or "xxxxx" in text for text in shown)
+
+
+def test_answers_are_not_unpacked_without_limit(local: Bench, service: Service) -> None:
+    answer = json.dumps({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
+    service.raw = gzip.compress(answer.encode())
+    service.raw_headers = {"Content-Encoding": "gzip"}
+    assert local.value(connected(service), "ask.text") == "hi"
+    assert service.seen[0].headers["accept-encoding"] == "identity"
+    service.raw = gzip.compress(b" " * (65 << 20))
+    problem = local.failure(connected(service, prompt="large"), "ask").problem
+    assert "too large" in problem.message
+    # Two layers would unpack a thousand times a thousand bytes of each.
+    service.raw = gzip.compress(gzip.compress(b"x"))
+    service.raw_headers = {"Content-Encoding": "gzip, gzip"}
+    problem = local.failure(connected(service, prompt="twice"), "ask").problem
+    assert "compressed" in problem.message
+
+
+@pytest.mark.parametrize("options", ['{"a": NaN}', "[" * 100_000, '{"a": 1e999}'])
+def test_options_that_cannot_be_sent_are_told_before_the_run(
+    local: Bench, service: Service, options: str
+) -> None:
+    [problem] = local.problems(connected(service, options=options), "ask")
+    assert (problem.code, problem.port) == ("invalid-value", "options")

@@ -230,7 +230,8 @@ def test_services_are_checked_before_the_run(local: Bench, bench_without: Bench)
     assert problem(bench_without).port == "secret"
     assert problem(bench_without, secret="mine").port == "secret"
     assert problem(bench_without, address="https://example.org").port == "address"
-    for wrong in ('{"address": "https://a.b"}', "{", '{"adress": 1}'):
+    assert problem(local, address="ftp://127.0.0.1:21/").port == "address"
+    for wrong in ('{"address": "https://a.b"}', "{", '{"adress": 1}', "[" * 60_000, '{"a": NaN}'):
         assert problem(local, description=wrong).port == "description"
     known = {"address": "http://127.0.0.1/v1", "options": "[]"}
     assert problem(local, **known).port == "options"
@@ -268,6 +269,7 @@ def test_people_add_services_by_files(local: Bench, service: Service) -> None:
     [
         ({"headers": {"Host": "x"}}, "Host"),
         ({"headers": {"X-Key": "{prompt}"}}, "X-Key"),
+        ({"headers": {"X-Key": " {secret}"}}, "X-Key"),
         ({"create": {"url": "{address}/{secret}"}}, "secret"),
         ({"create": {"url": "{address}", "method": "TRACE"}}, "method"),
         ({"create": {"url": "{address}", "json": {"a": "{promt}"}}}, "prompt"),
@@ -281,6 +283,55 @@ def test_wrong_descriptions_name_the_field(change: dict[str, Any], part: str) ->
     document = {**json.loads(SHIPPED.read_bytes())["openai"], **change}
     with pytest.raises(InvalidValue, match=part):
         parse_service(document, "it")
+
+
+def test_a_cancelled_run_does_not_wait_for_the_cancellation(local: Bench, service: Service) -> None:
+    service.polls, service.trickles = 1_000_000, True
+    problem = local.failure(calling(service, "fal", timeout=1), "call").problem
+    assert "in time" in problem.message
+    service.refusals = [
+        (200, {}, {"status_url": f"{service.url}/fal/", "cancel_url": "http://a/\1"})
+    ]
+    problem = local.failure(calling(service, "fal", timeout=1, prompt="other"), "call").problem
+    assert "in time" in problem.message
+
+
+@pytest.mark.parametrize("name", ["x-cost", "body"])
+def test_a_repeated_secret_is_not_a_cost(local: Bench, service: Service, name: str) -> None:
+    image = b64encode(service.image).decode()
+    answer = {"data": [{"b64_json": image}], "usage": {"total_tokens": KEY}}
+    # The key in another form of JSON.
+    service.raw = json.dumps(answer).replace("very", "\\u0076ery").encode()
+    service.raw_headers = {"X-Cost": KEY}
+    cost = {"header": name} if name == "x-cost" else {"path": "usage.total_tokens"}
+    nodes = calling(service, "openai", description=quick("openai", cost=[cost]))
+    assert local.value(nodes, "call.cost") == "***"
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({"options_at": "prompt"}, '{"a": 1}', "options_at leads to prompt"),
+        ({"options_at": "n.x"}, '{"a": 1}', "options_at leads to n"),
+        ({"create": {"url": "{address}/\n", "json": {}}}, "", "cannot be written"),
+        (
+            {"create": {"url": "{address}/images/generations", "form": {"f": "{mask_file}"}}},
+            '{"a": {"b": 1}}',
+            "cannot be written",
+        ),
+    ],
+)
+def test_requests_that_cannot_be_written_are_told(
+    local: Bench, service: Service, change: dict[str, Any], options: str, words: str
+) -> None:
+    nodes = calling(service, "openai", description=quick("openai", **change), options=options)
+    if "mask_file" in str(change):
+        nodes["picture"] = {"type": "Picture"}
+        nodes["mask"] = {"type": "MaskFromChannel", "inputs": {"image": link("picture")}}
+        nodes["call"]["inputs"]["mask"] = link("mask")
+    problem = local.failure(nodes, "call").problem
+    assert problem.code in ("service-failed", "invalid-value")
+    assert words in problem.message
 
 
 JSON = st.recursive(

@@ -56,6 +56,20 @@ def test_variables_replace_the_file(store: SecretStore) -> None:
         both.remove("openai")
 
 
+@pytest.mark.parametrize("value", ["abc", "two words", "kéy-0123456789", "a\r\nHost: b.c"])
+def test_variables_hold_what_the_file_may_hold(store: SecretStore, value: str) -> None:
+    """A short value would be replaced in ordinary texts, and no header holds the others."""
+    both = SecretStore(store.path, {"NODEGRAPH_SECRET_A": value, "NODEGRAPH_SECRET_A_HOSTS": "a.b"})
+    with pytest.raises(InvalidValue, match="the secret a has an invalid value") as caught:
+        both.get("a")
+    assert value not in str(caught.value)
+    lines = {"NODEGRAPH_SECRET_A": f"{VALUE}\n", "NODEGRAPH_SECRET_A_HOSTS": "*"}
+    with pytest.raises(InvalidValue, match="bound to"):
+        SecretStore(store.path, lines).get("a")
+    lines["NODEGRAPH_SECRET_A_HOSTS"] = "a.b"
+    assert SecretStore(store.path, lines).get("a").value == VALUE
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

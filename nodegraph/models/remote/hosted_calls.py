@@ -8,6 +8,7 @@ thread, so that a cancelled run does not wait for the service.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ _CANCEL_SECONDS = 5.0
 _MOST_HOPS = 5
 _CONNECT_ATTEMPTS = 3
 _LARGEST_ANSWER = 64 << 20
+_PIECE = 1 << 20
 _LONGEST_REASON = 300
 RETRIES = RetryPolicy(attempts=5, most_seconds=30.0)
 
@@ -99,6 +101,28 @@ class ServiceCalls:
         """Replace the secret in a text of the service."""
         return text if self._secret is None else self._secret.redact(text)
 
+    def parse(self, text: str) -> Any:
+        r"""Return the JSON of a text of the service, without the secret.
+
+        JSON has many forms of one text, such as ``\/`` for a slash, so its values are searched.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        try:
+            return self._redacted(json.loads(text))
+        except RecursionError:
+            raise ValueError("the JSON is nested too deeply") from None
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, list):
+            return [self._redacted(item) for item in value]
+        if isinstance(value, dict):
+            return {self.redact(name): self._redacted(item) for name, item in value.items()}
+        return value
+
     def call(
         self,
         method: str,
@@ -123,11 +147,11 @@ class ServiceCalls:
         with self._answer(method, url, headers, content) as answer:
             text = answer.whole(_LARGEST_ANSWER).decode("utf-8", "replace")
         try:
-            document = json.loads(self.redact(text))
-        except ValueError as error:
+            document = self.parse(text)
+        except ValueError:
             raise ServiceError(
                 f"{self.address.host} does not answer with JSON", hint="Check the address."
-            ) from error
+            ) from None
         return ServiceReply(document, answer.headers)
 
     def lines(
@@ -169,16 +193,23 @@ class ServiceCalls:
 
     def cancel(self, method: str, url: str, *, headers: Mapping[str, str]) -> None:
         """Ask the service to stop. Errors are ignored, because the run has ended anyway."""
-        with suppress(NodegraphError, httpx.HTTPError), ExitStack() as opened:
-            address = self._checked(url)
-            client = opened.enter_context(open_client(self._rules(address)))
-            client.request(
-                method,
-                url,
-                headers=self._filled(headers, address),
-                follow_redirects=False,
-                timeout=_CANCEL_SECONDS,
-            )
+
+        def send() -> None:
+            with suppress(NodegraphError, httpx.HTTPError, httpx.InvalidURL):
+                address = self._checked(url)
+                sent = self._filled(headers, address)
+                # The answer is not read: it may never end.
+                with (
+                    open_client(self._rules(address)) as client,
+                    client.stream(
+                        method, url, headers=sent, follow_redirects=False, timeout=_CANCEL_SECONDS
+                    ),
+                ):
+                    pass
+
+        thread = Thread(target=send, name="nodegraph-service-cancel", daemon=True)
+        thread.start()
+        thread.join(_CANCEL_SECONDS)
 
     def wait(self, seconds: float) -> None:
         """Wait, and raise an error as soon as the run is cancelled or the time is over."""
@@ -258,14 +289,20 @@ class ServiceCalls:
         sent = headers if is_download else self._filled(headers, address)
         answer = _Answer(self, client)
         opened.callback(answer.close)
-        request = client.build_request(
-            method,
-            url,
-            headers=dict(sent),
-            timeout=httpx.Timeout(self._seconds, connect=15.0),
-            extensions={"trace": answer.trace},
-            **content,
-        )
+        try:
+            request = client.build_request(
+                method,
+                url,
+                headers={"Accept-Encoding": "identity", **sent},
+                timeout=httpx.Timeout(self._seconds, connect=15.0),
+                extensions={"trace": answer.trace},
+                **content,
+            )
+        except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
+            raise ServiceError(
+                f"the request to {address.host} cannot be written: {error}",
+                hint="Check the address, the options and the description.",
+            ) from None
         answer.begin(request)
         return answer
 
@@ -307,7 +344,7 @@ class ServiceCalls:
     def _refusal(self, answer: _Answer, address: ServiceAddress) -> ServiceError:
         """Return the error for a status, with the reason of the service."""
         status = answer.status
-        reason = self.redact(_reason(answer.whole(1 << 20, is_cut=True)))
+        reason = self._reason(answer.whole(1 << 20, is_cut=True))
         message = f"{address.host} refuses: {reason}" if reason else f"{address.host} refuses"
         hints = {
             400: "Check the model, the prompt and the options.",
@@ -324,26 +361,26 @@ class ServiceCalls:
             hint = hints.get(status, "Try again later." if status >= 500 else "Check the request.")
         return ServiceError(message, given=f"HTTP status {status}", hint=hint)
 
+    def _reason(self, body: bytes) -> str:
+        """Return the message in an error's JSON, or the start of its text."""
+        # Cut last: a part of a secret would not be recognized.
+        text = self.redact(body.decode("utf-8", "replace").strip())
+        try:
+            document = self.parse(text)
+        except ValueError:
+            return "" if text.startswith("<") else text[:_LONGEST_REASON]
+        for name in ("error", "detail", "message", "title"):
+            if isinstance(document, Mapping) and document.get(name):
+                inner = document[name]
+                if isinstance(inner, Mapping):
+                    inner = inner.get("message") or inner.get("type") or json.dumps(inner)
+                return (inner if isinstance(inner, str) else json.dumps(inner))[:_LONGEST_REASON]
+        return text[:_LONGEST_REASON]
+
     def _too_large(self, most: int) -> ServiceError:
         return ServiceError(
             f"the answer of {self.address.host} is too large", expected=f"at most {most:,} bytes"
         )
-
-
-def _reason(body: bytes) -> str:
-    """Return the message in an error's JSON, or the start of its text."""
-    text = body.decode("utf-8", "replace").strip()
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return "" if text.startswith("<") else text[:_LONGEST_REASON]
-    for name in ("error", "detail", "message", "title"):
-        if isinstance(document, Mapping) and document.get(name):
-            inner = document[name]
-            if isinstance(inner, Mapping):
-                inner = inner.get("message") or inner.get("type") or json.dumps(inner)
-            return (inner if isinstance(inner, str) else json.dumps(inner))[:_LONGEST_REASON]
-    return text[:_LONGEST_REASON]
 
 
 class _Answer:
@@ -369,7 +406,8 @@ class _Answer:
         assert isinstance(response, httpx.Response)
         self.response = response
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        redact = self._calls.redact
+        self.headers = {name.lower(): redact(value) for name, value in response.headers.items()}
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
@@ -420,13 +458,36 @@ class _Answer:
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
             self._put(response)
-            for chunk in response.iter_bytes():
+            for chunk in self._pieces(response):
                 if self._stopped.is_set():
                     break
                 self._put(chunk)
             self._put(None)
         except Exception as error:  # noqa: BLE001 - raised by the node's thread
             self._put(error)
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the body in small pieces.
+
+        httpx would decompress all that a chunk holds, which can be a thousand times its size for
+        each layer of compression.
+        """
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding == "identity":
+            yield from response.iter_raw()
+            return
+        if encoding != "gzip":
+            raise ServiceError(
+                f"the answer of {self._calls.address.host} is compressed, although no compression "
+                "was asked for",
+                given=encoding[:40],
+                expected="identity or gzip",
+            )
+        unzip = zlib.decompressobj(wbits=31)
+        for data in response.iter_raw():
+            yield unzip.decompress(data, _PIECE)
+            while unzip.unconsumed_tail:
+                yield unzip.decompress(unzip.unconsumed_tail, _PIECE)
 
     def _put(self, item: Any) -> None:
         while not self._stopped.is_set():

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nodegraph.core.context import ServiceAccess
+from nodegraph.core.json_text import read_json
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.store.secrets import contains_host
@@ -147,6 +148,8 @@ def parse_service(document: Any, what: str) -> ImageService:
             raise _invalid(f"{what}.headers", f"the header {name} is not allowed")
         if not value.isascii() or not value.isprintable() or _placeholders(value) - {"secret"}:
             raise _invalid(f"{what}.headers.{name}", "may only contain ASCII and {secret}")
+        if value != value.strip():
+            raise _invalid(f"{what}.headers.{name}", "begins or ends with a space")
     for name in ("create", "edit", "result", "cancel", "poll"):
         request = getattr(service, name)
         if request is not None:
@@ -270,9 +273,10 @@ def known_services(access: ServiceAccess) -> dict[str, Any]:
         if not _NAME.fullmatch(path.stem) or path.stat().st_size > _LARGEST:
             continue
         try:
-            services[path.stem] = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise InvalidFile(f"the description {path} is not JSON: {error}") from None
+            services[path.stem] = read_json(path.read_bytes().decode())
+        except (InvalidFile, UnicodeError) as error:
+            reason = error.problem.message if isinstance(error, InvalidFile) else str(error)
+            raise InvalidFile(f"the description {path} is not JSON: {reason}") from None
     return services
 
 
@@ -291,9 +295,9 @@ def find_service(access: ServiceAccess, name: str, description: str = "") -> Ima
         if len(description) > _LARGEST:
             raise _invalid("it", f"is longer than {_LARGEST} characters")
         try:
-            document = json.loads(description)
-        except ValueError as error:
-            raise _invalid("it", f"is not JSON: {error}") from None
+            document = read_json(description)
+        except InvalidFile as error:
+            raise _invalid("it", f"is not JSON: {error.problem.message}") from None
         return parse_service(document, "it")
     services = known_services(access)
     if name not in services:
@@ -369,10 +373,16 @@ def fill_text(template: str, values: Mapping[str, Any]) -> str | None:
 
 
 def merge_options(body: dict[str, Any], at: str, options: Mapping[str, Any]) -> None:
-    """Merge the node's options into the object at a path; null removes a field."""
+    """Merge the node's options into the object at a path; null removes a field.
+
+    Raises:
+        InvalidValue: There is something else than an object at the path.
+    """
     target = body
     for name in filter(None, at.split(".")):
         target = target.setdefault(name, {})
+        if not isinstance(target, dict):
+            raise _invalid("options_at", f"leads to {name}, which is not an object")
     for name, value in options.items():
         if value is None:
             target.pop(name, None)
