@@ -6,7 +6,7 @@ type, which declares the value's type.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from nodegraph.core.flat_workflow import VALUE, Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
 from nodegraph.core.hooks import Facts
 from nodegraph.core.links import Expand, OutputSource, Value, is_live, parse_link, unwrap_live
-from nodegraph.core.ports import RawLink
+from nodegraph.core.ports import Blocked, RawLink
 from nodegraph.core.spec import HookName, HookRef, NodeSpec, OutputSpec
+from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
 from nodegraph.core.values import Recipe
 from nodegraph.core.workflow import Workflow
@@ -274,7 +275,7 @@ def raw_link(written: Any) -> RawLink[Any] | None:
 def _texts(ending: OutputSource) -> Iterator[str]:
     if isinstance(ending, str):
         yield ending
-    elif not isinstance(ending, (Value, RawLink)):
+    elif isinstance(ending, Sequence):
         for item in ending:
             yield from _texts(item)
 
@@ -298,6 +299,15 @@ def _ends(
         return InnerOutput(LinkSource(link.node, link.port), type_of(link), str(link), True)
     if isinstance(ending, (Value, RawLink)):  # the latter is seen above
         return ending  # type: ignore[return-value]
+    if type(ending) is Blocked:
+        return Value(ending)
+    if not isinstance(ending, Sequence):
+        raise InvalidValue(
+            f"the expansion's output `{port}` is neither an output nor a value",
+            given=summarize(ending),
+            expected="a text such as blur.image, a Value, a RawLink, or a list of these",
+            hint="Wrap values in `Value`.",
+        )
     if not isinstance(ending, str):
         return [_ends(analysis, port, item, type_of) for item in ending]
     flat = analysis.flat

@@ -332,7 +332,8 @@ def did_not_run(message: str) -> str:
 _LARGEST_UI = 256 << 10
 """Bytes of JSON."""
 _MOST_UI = 4 * _LARGEST_UI
-"""Bytes that are kept with one result, those of nodes that it expanded into included."""
+"""Bytes that are kept with one result, those of nodes that it expanded into included, and that one
+node of a run shows in all of its calls."""
 _INDICES = re.compile(r"(\[\d+\])+$")
 
 
@@ -378,15 +379,16 @@ def first_ui(shown: Sequence[CallWarning]) -> Iterator[CallWarning]:
 def merged_ui(node: str, warnings: Iterable[CallWarning]) -> dict[str, dict[str, Any]]:
     """What clients show for a node and those that it expanded into, by their names.
 
-    Lists that several calls of a mapped node show under one key are joined.
+    Lists that several calls of a mapped node show under one key are joined, up to `_MOST_UI`.
     """
     merged: dict[str, dict[str, Any]] = {}
-    for warning in warnings:
-        if warning.level == UI:
-            shown = merged.setdefault(node + _INDICES.sub("", warning.inner), {})
-            for key, value in json.loads(warning.message).items():
-                is_joined = isinstance(value, list) and isinstance(shown.get(key), list)
-                shown[key] = [*shown[key], *value] if is_joined else value
+    for warning in first_ui([each for each in warnings if each.level == UI]):
+        shown = merged.setdefault(node + _INDICES.sub("", warning.inner), {})
+        for key, value in json.loads(warning.message).items():
+            if isinstance(value, list) and isinstance(shown.get(key), list):
+                shown[key] += value
+            else:
+                shown[key] = value
     return merged
 
 

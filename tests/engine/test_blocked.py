@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from nodegraph.api import BLOCKED, Blocked, Expand, Lazy, node
+from nodegraph.api import BLOCKED, Blocked, Expand, Lazy, Value, node
 from nodegraph.core.digests import digest_value
 from nodegraph.core.summary import summarize
 from nodegraph.engine.cache import Cache, MemoryCache
@@ -358,3 +358,25 @@ def test_reasons_in_a_list_are_stored_each(bench: Bench, tmp_path: Path) -> None
             )
             store.flush()
             engine.close()
+
+
+@node
+def Expanded(kind: str) -> Sorted:
+    """A graph with an output that is not one of its nodes."""
+    wrong = {"blocked": Blocked("no face"), "number": 5}[kind]
+    return Expand({}, {"even": wrong, "odd": Value(1)})
+
+
+def test_a_graph_may_have_blocked_outputs(bench: Bench) -> None:
+    bench.add(Expanded)
+    nodes = {
+        "e": {"type": "Expanded", "inputs": {"kind": "blocked"}},
+        "keep": {"type": "Keep", "inputs": {"a": link("e.even")}},
+    }
+    for _ in range(2):
+        result = bench.run(nodes)
+        assert (result.status, result.nodes["keep"].status) == ("ok", "skipped")
+        assert result.nodes["keep"].warnings == ("did not run: no face",)
+    nodes["e"]["inputs"] = {"kind": "number"}
+    [error] = bench.run(nodes).errors
+    assert "output `even` is neither an output nor a value" in error.problem.message

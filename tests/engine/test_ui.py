@@ -73,9 +73,15 @@ def Wild(kind: str) -> int:
     return NodeOutput(1, ui=shown[kind])
 
 
+@node
+def Large(a: int) -> int:
+    """Show nearly as much as one call may."""
+    return NodeOutput(a, ui={"text": ["x" * (200 << 10)]})
+
+
 @pytest.fixture(autouse=True)
 def nodes(bench: Bench) -> None:
-    bench.add(Show, Numbers, Outer, Stepwise, Sink, Write, Wild)
+    bench.add(Show, Numbers, Outer, Stepwise, Sink, Write, Wild, Large)
 
 
 def shown(bench: Bench) -> dict[str, Any]:
@@ -120,6 +126,17 @@ def test_items_of_a_list_show_together(bench: Bench) -> None:
     for _ in range(2):
         bench.run(nodes)
         assert shown(bench) == {"s": {"text": ["0", "1", "2"]}}
+
+
+def test_a_mapped_node_shows_no_more_than_a_limit(bench: Bench) -> None:
+    nodes = {
+        "n": {"type": "Numbers", "inputs": {"count": 20}},
+        "s": {"type": "Large", "inputs": {"a": link("n")}},
+    }
+    for _ in range(2):
+        result = bench.run(nodes)
+        assert len(result["s"]) == 20
+        assert len(shown(bench)["s"]["text"]) == 5
 
 
 def test_a_graph_that_was_returned_shows_again_from_the_cache(bench: Bench) -> None:
