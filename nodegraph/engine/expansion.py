@@ -185,11 +185,19 @@ class _Expansion:
         return {"origins": origins} if origins else {}
 
     def _note_outer(self, step: _Step) -> None:
-        """What the fragment was linked to counts in the call's key, by its value."""
+        """What the fragment was linked to counts in the call's key, by its value.
+
+        If that is blocked, the result is not kept: a skipped node has no value that could count,
+        and the message of a blocker counts in no key.
+        """
         inputs = self._run.shared.environment.inputs
         for link in step.fragment.outer:
-            if self._run.states[link.node].has_outputs:
+            state = self._run.states[link.node]
+            if state.has_outputs:
                 self._call.readings.graph(f"{OUTPUT}{link}", inputs)
+                self._is_repeatable &= not state.output(link.port).is_blocked
+            elif state.status is not None:
+                self._is_repeatable = False
 
     def _let_go(self, step: _Step | None) -> None:
         """Let go of what the step before gave; the next one, if any, holds on to what it needs."""

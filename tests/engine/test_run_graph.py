@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import (
+    Blocked,
     Context,
     Expand,
     Lazy,
@@ -404,6 +405,32 @@ def test_a_handed_on_link_keys_by_its_value(bench: Bench) -> None:
 
     for a in (3, 4, 3):
         assert bench.run(graph(a))["all"] == 3 * (a + 1)
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_a_link_to_a_blocked_node_is_no_stale_result(bench: Bench, passed: bool) -> None:
+    @node
+    def Even(a: int, why: str = "odd") -> int:
+        """The number, if it is even."""
+        return Blocked(why) if a % 2 else a
+
+    bench.add(Even)
+
+    def graph(a: int, why: str = "odd") -> dict[str, Any]:
+        return {
+            "even": {"type": "Even", "inputs": {"a": a, "why": why}},
+            "add": {"type": "Add", "inputs": {"a": link("even")}},
+            "hand": {"type": "Hand", "inputs": {"image": link("add" if passed else "even")}},
+            "copy": {"type": "HandTwice", "inputs": {"image": link("add" if passed else "even")}},
+        }
+
+    for a, why in ((3, "odd"), (4, "odd"), (3, "other"), (4, "odd")):
+        result = bench.run(graph(a, why), "hand", "copy")
+        if a == 3:
+            assert result["hand"].message == why
+            assert result["copy"].message == why
+        else:
+            assert (result["hand"], result["copy"]) == ((5, 10) if passed else (4, 8))
 
 
 def test_a_list_is_one_link(bench: Bench) -> None:
