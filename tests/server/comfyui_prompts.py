@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi.routing import APIRoute
 from websockets.sync.client import ClientConnection, connect
 
 from tests.server.hosting import PATIENCE, Process
@@ -235,3 +237,14 @@ def comfy_server(process: Process) -> Iterator[Comfy]:
     process.ready()
     with httpx.Client(base_url=process.url, timeout=PATIENCE, trust_env=False) as client:
         yield Comfy(process, client)
+
+
+def comfyui_routes(*modules: str) -> list[tuple[str, str]]:
+    """The methods and paths of modules of the protocol; no websockets."""
+    found = []
+    for name in modules:
+        module = import_module(f"nodegraph.server.protocols.comfyui.{name}")
+        for route in module.router.routes:
+            if isinstance(route, APIRoute):
+                found += [(method, route.path) for method in sorted(route.methods or ())]
+    return found

@@ -6,17 +6,15 @@ import json
 import logging
 import string
 from http.client import HTTPConnection
-from importlib import import_module
 from urllib.parse import quote
 
 import pytest
-from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.server.comfyui_prompts import comfyui_routes
 from tests.server.hosting import PATIENCE, Hosted
 
-MODULES = ("node_info", "front_end")
 TEXTS = st.one_of(
     st.text(max_size=30),
     st.sampled_from(
@@ -56,17 +54,7 @@ QUERIES = st.dictionaries(
 )
 
 
-def routes() -> list[tuple[str, str]]:
-    found = []
-    for name in MODULES:
-        module = import_module(f"nodegraph.server.protocols.comfyui.{name}")
-        for route in module.router.routes:
-            assert isinstance(route, APIRoute)
-            found += [(method, route.path) for method in sorted(route.methods or ())]
-    return found
-
-
-ROUTES = routes()
+ROUTES = comfyui_routes("node_info", "front_end")
 
 
 @st.composite

@@ -6,13 +6,11 @@ import json
 import string
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +18,13 @@ from tests.server.comfyui_prompts import (
     ENVIRONMENT,
     Comfy,
     comfy_server,
+    comfyui_routes,
     node,
     plain_prompt,
     write_trial_pack,
 )
 from tests.server.hosting import PATIENCE, Process, prepared_home
 
-MODULES = ("prompts", "files")
 IDS = st.sampled_from(["1", "2", "3", "4", "", "12:7", "\u202e", "x" * 300])
 TYPES = st.sampled_from(
     ["Count", "Pair", "Show", "Fail", "Twice", "SaveImage", "LoadImage", "KSampler", "NoSuch", ""]
@@ -105,17 +103,7 @@ HEADERS = st.dictionaries(
 )
 
 
-def routes() -> list[tuple[str, str]]:
-    found = []
-    for name in MODULES:
-        module = import_module(f"nodegraph.server.protocols.comfyui.{name}")
-        for route in module.router.routes:
-            assert isinstance(route, APIRoute)
-            found += [(method, route.path) for method in sorted(route.methods or ())]
-    return found
-
-
-ROUTES = routes()
+ROUTES = comfyui_routes("prompts", "files", "socket")
 
 
 @st.composite

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -22,6 +23,9 @@ _PAGE = 500
 """Events that are read at once; others get their turn on the event loop in between."""
 _AGAIN = 0.5
 """Seconds after which a queue that couldn't be read is read again."""
+_ROUND_AGAIN_SECONDS = 5.0
+_TOGETHER_SECONDS = 0.05
+"""Between two rounds, so that many jobs that end at once are one reason for a round."""
 
 
 class EventTail:
@@ -65,6 +69,44 @@ class EventTail:
             self._listeners = [each for each in self._listeners if each is not listener]
 
         return end
+
+    async def run_rounds(
+        self,
+        run_round: Callable[[], Awaitable[float]],
+        is_of_interest: Callable[[JobEvent], bool],
+        wake: asyncio.Event,
+        problem: str,
+    ) -> None:
+        """Do something again and again: after events, and at times. Ends when it is cancelled.
+
+        Args:
+            run_round: Does it, and returns the seconds after which it is due again at the latest.
+            is_of_interest: Whether an event is a reason. A commit without events is one as well.
+            wake: Is set for another reason.
+            problem: Is logged if it fails, such as ``webhooks cannot be sent now``. It is then
+                tried again.
+        """
+
+        def note(events: Sequence[JobEvent]) -> None:
+            if not events or any(is_of_interest(event) for event in events):
+                wake.set()
+
+        end = self.listen(note)
+        try:
+            while True:
+                wait = _ROUND_AGAIN_SECONDS
+                try:
+                    wait = await run_round()
+                except NodegraphError as error:
+                    _LOG.warning("%s: %s", problem, error)
+                except Exception:  # noqa: BLE001 - the next round is another one
+                    _LOG.exception("%s", problem)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(wake.wait(), wait)
+                await asyncio.sleep(_TOGETHER_SECONDS)
+                wake.clear()
+        finally:
+            end()
 
     def close(self) -> None:
         """Follow the queue no more."""

@@ -9,7 +9,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -23,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from nodegraph.client.webhooks import signed_headers
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue, NodegraphError
-from nodegraph.jobs.queue import JobEvent, JobNotFound
+from nodegraph.jobs.queue import JobNotFound
 from nodegraph.jobs.queue.webhooks import (
     DEFAULT_EVENTS,
     GONE,
@@ -54,9 +53,6 @@ _SECONDS = 20.0
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 30.0
 """Seconds between two looks for what no event tells, such as a clock that was put forward."""
-_TOGETHER_SECONDS = 0.05
-"""Between two looks, so that many jobs that end at once are one reason for a look."""
-_AGAIN_SECONDS = 5.0
 _SETTING = "webhook_hosts"
 _JITTER = 0.2
 TEST_EVENT = "webhook.test"
@@ -318,31 +314,17 @@ class WebhookSender:
 
     async def run(self) -> None:
         """Do so until it is cancelled; an attempt that goes on then is made again later."""
-        end = self._services.tail.listen(self._note)
         try:
-            while True:
-                try:
-                    wait = await self.round()
-                except NodegraphError as error:
-                    _LOG.warning("webhooks cannot be sent now: %s", error)
-                    wait = _AGAIN_SECONDS
-                except Exception:  # noqa: BLE001 - the others are sent all the same
-                    _LOG.exception("webhooks cannot be sent now")
-                    wait = _AGAIN_SECONDS
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait)
-                await asyncio.sleep(_TOGETHER_SECONDS)
-                self._wake.clear()
+            await self._services.tail.run_rounds(
+                self.round,
+                lambda event: event.kind in WEBHOOK_EVENTS,
+                self._wake,
+                "webhooks cannot be sent now",
+            )
         finally:
-            end()
             for task in list(self._tasks):
                 await cancel_and_wait(task)
             await self._client.close()
-
-    def _note(self, events: Sequence[JobEvent]) -> None:
-        # A commit without an event may be one that replays a delivery.
-        if not events or any(event.kind in WEBHOOK_EVENTS for event in events):
-            self._wake.set()
 
     async def round(self) -> float:
         """Begin the attempts that are due; seconds until it is worth to look again."""

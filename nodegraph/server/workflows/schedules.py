@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -43,10 +42,8 @@ from nodegraph.server.workflows.job_requests import (
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 10.0
 """Seconds between two looks at most, as the machine's clock may be put forward."""
-_LEAST_WAIT, _AGAIN_SECONDS = 0.05, 5.0
+_LEAST_WAIT = 0.05
 _ENDS = frozenset({"job.finished", "job.failed", "job.cancelled"})
-_TOGETHER_SECONDS = 0.05
-"""Between two looks, so that many jobs that end at once are one reason for a look."""
 _PAUSE_SECONDS = 30.0
 """Until an endless schedule tries again whose job failed, or was refused."""
 _RELEASED_AT_ONCE = 200
@@ -191,28 +188,8 @@ class Timetable:
 
     async def run(self) -> None:
         """Do so until it is cancelled."""
-        end = self._services.tail.listen(self._note)
-        try:
-            while True:
-                try:
-                    wait = await self.round()
-                except NodegraphError as error:
-                    _LOG.warning("timed jobs cannot be started now: %s", error)
-                    wait = _AGAIN_SECONDS
-                except Exception:  # noqa: BLE001 - the others start all the same
-                    _LOG.exception("timed jobs cannot be started now")
-                    wait = _AGAIN_SECONDS
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait)
-                await asyncio.sleep(_TOGETHER_SECONDS)
-                self._wake.clear()
-        finally:
-            end()
-
-    def _note(self, events: Sequence[JobEvent]) -> None:
-        # A commit without an event may be one that changes a schedule.
-        if not events or any(_is_of_interest(event) for event in events):
-            self._wake.set()
+        tail, problem = self._services.tail, "timed jobs cannot be started now"
+        await tail.run_rounds(self.round, _is_of_interest, self._wake, problem)
 
     async def round(self) -> float:
         """Do what is due; seconds until it is worth to look again."""
