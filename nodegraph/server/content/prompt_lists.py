@@ -15,7 +15,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.server.content.files.safe_files import ConfinedFolder, check_name
+from nodegraph.server.content.files.safe_files import ConfinedFolder, check_name, client_folder
 from nodegraph.server.http.errors import NotFound, TooLarge
 
 FOLDER = "prompt_lists"
@@ -80,7 +80,7 @@ class PromptLists:
             OutputError: The file cannot be read now. Nobody takes that for no styles, and saves it.
         """
         try:
-            data = self._folder.read(_key(client), _STYLES, limit=2 * LARGEST_STYLES)
+            data = self._folder.read(client_folder(client), _STYLES, limit=2 * LARGEST_STYLES)
             return [Style(**each) for each in json.loads(data)]
         except FileNotFoundError:
             return ()
@@ -107,7 +107,7 @@ class PromptLists:
                 expected=f"at most {MOST_STYLES:,}, and {format_size(LARGEST_STYLES)}",
             )
         with self._lock:
-            self._folder.write(data, _key(client), _STYLES)
+            self._folder.write(data, client_folder(client), _STYLES)
         return kept
 
     def options(self, client: str) -> Mapping[str, Any]:
@@ -117,7 +117,9 @@ class PromptLists:
             OutputError: The file cannot be read now.
         """
         try:
-            options = json.loads(self._folder.read(_key(client), _OPTIONS, limit=_LARGEST_OPTIONS))
+            options = json.loads(
+                self._folder.read(client_folder(client), _OPTIONS, limit=_LARGEST_OPTIONS)
+            )
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -130,11 +132,11 @@ class PromptLists:
         """Change some options of a client."""
         with self._lock:
             options = {**self.options(client), **changes}
-            self._folder.write(json.dumps(options).encode(), _key(client), _OPTIONS)
+            self._folder.write(json.dumps(options).encode(), client_folder(client), _OPTIONS)
 
     def tag_lists(self, client: str) -> Sequence[TagList]:
         """Return the tag lists of a client, sorted by name."""
-        names = self._folder.names(_key(client), _TAGS)
+        names = self._folder.names(client_folder(client), _TAGS)
         entries = (
             self._entry(client, name.removesuffix(".csv")) for name in names if _is_list(name)
         )
@@ -142,7 +144,9 @@ class PromptLists:
 
     def _entry(self, client: str, name: str) -> TagList | None:
         try:
-            data = self._folder.read(_key(client), _TAGS, f"{name}.csv", limit=LARGEST_TAG_LIST)
+            data = self._folder.read(
+                client_folder(client), _TAGS, f"{name}.csv", limit=LARGEST_TAG_LIST
+            )
         except OSError:
             return None
         # Checked when it was saved, so a line is a tag or the titles.
@@ -157,7 +161,9 @@ class PromptLists:
         """
         check_name(name)
         try:
-            return self._folder.read(_key(client), _TAGS, f"{name}.csv", limit=LARGEST_TAG_LIST)
+            return self._folder.read(
+                client_folder(client), _TAGS, f"{name}.csv", limit=LARGEST_TAG_LIST
+            )
         except OSError:
             names = [entry.name for entry in self.tag_lists(client)]
             raise NotFound(
@@ -177,7 +183,7 @@ class PromptLists:
         check_name(name)
         tags = list(read_tags(data, name))
         with self._lock:
-            names = self._folder.names(_key(client), _TAGS)
+            names = self._folder.names(client_folder(client), _TAGS)
             if f"{name}.csv" not in names and len(names) >= MOST_TAG_LISTS:
                 raise TooLarge(
                     "there are too many tag lists",
@@ -188,7 +194,7 @@ class PromptLists:
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(tags)
             written = text.getvalue().encode()
-            self._folder.write(written, _key(client), _TAGS, f"{name}.csv")
+            self._folder.write(written, client_folder(client), _TAGS, f"{name}.csv")
         return TagList(name, len(tags), len(written), str(digest_bytes(written)))
 
     def delete_tag_list(self, client: str, name: str) -> None:
@@ -199,11 +205,7 @@ class PromptLists:
         """
         self.tag_list(client, name)
         with self._lock:
-            self._folder.remove(_key(client), _TAGS, f"{name}.csv")
-
-
-def _key(client: str) -> str:
-    return str(digest_bytes(client.encode("utf-8", "surrogatepass")))[:32]
+            self._folder.remove(client_folder(client), _TAGS, f"{name}.csv")
 
 
 def _is_list(name: str) -> bool:

@@ -16,11 +16,15 @@ from threading import RLock
 from typing import Any
 from urllib.parse import quote, unquote
 
-from nodegraph.core.digests import digest_bytes
 from nodegraph.core.json_text import read_json
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.server.content.files.safe_files import ConfinedFolder, UnsafePath, is_name
+from nodegraph.server.content.files.safe_files import (
+    ConfinedFolder,
+    UnsafePath,
+    client_folder,
+    is_name,
+)
 from nodegraph.server.http.errors import Conflict, Forbidden, NotFound, Refused, TooLarge
 
 FOLDER = "user_files"
@@ -260,7 +264,7 @@ def _stored(client: str, path: str, *, is_folder: bool = False) -> list[str]:
     Raises:
         BadFilePath: It isn't a path of a file or folder within the client's folder.
     """
-    key = str(digest_bytes(client.encode("utf-8", "surrogatepass")))[:32]
+    key = client_folder(client)
     if is_folder and not path.strip("/"):
         return [key]
     parts = path.strip("/").split("/") if is_folder else path.split("/")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidValue, OutputError
 
 LONGEST = 200
@@ -34,6 +35,11 @@ _DEVICES = frozenset(
     | {f"{port}{number}" for port in ("COM", "LPT") for number in range(10)}
 )
 """Windows opens a device instead of a file of that name, whatever its suffix."""
+
+
+def client_folder(client: str) -> str:
+    """The name of a client's own folder: a digest, as names of clients may be any."""
+    return str(digest_bytes(client.encode("utf-8", "surrogatepass")))[:32]
 
 
 def check_name(name: str) -> None:

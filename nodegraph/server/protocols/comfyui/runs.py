@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import OrderedDict
@@ -410,6 +411,14 @@ class PromptRuns:
         """The newest websocket of each caller and client id."""
         self.log_readers: dict[tuple[str, str], object] = {}
         """The last line of the log that was sent, or was there, of those who follow it."""
+        self.is_log_read = asyncio.Event()
+        """Set while anybody follows the log, so that websockets look at it then alone."""
+
+    def forget_log_reader(self, key: tuple[str, str]) -> None:
+        """Send lines of the log to a websocket no more."""
+        self.log_readers.pop(key, None)
+        if not self.log_readers:
+            self.is_log_read.clear()
 
     def filter(self, caller: Caller, states: Sequence[Any] = (), tag: str = TAG) -> JobFilter:
         """Return the filter of the caller's prompts."""

@@ -80,8 +80,9 @@ async def subscribe_to_log(
     key = caller.name, str(fields.get("clientId", ""))[:_LONGEST_ID]
     if fields.get("enabled") is True and key in runs.sockets:
         runs.log_readers[key] = RECENT[-1] if RECENT else None
+        runs.is_log_read.set()
     else:
-        runs.log_readers.pop(key, None)
+        runs.forget_log_reader(key)
     return Response(status_code=200)
 
 
@@ -126,7 +127,7 @@ class ClientSocket:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 if sockets.get(key) is self:
                     del sockets[key]
-                    self._runs.log_readers.pop(key, None)
+                    self._runs.forget_log_reader(key)
             for task in done:
                 task.result()
 
@@ -143,6 +144,7 @@ class ClientSocket:
         """Send new lines of the log, as long as they are wanted."""
         readers = self._runs.log_readers
         while True:
+            await self._runs.is_log_read.wait()
             await asyncio.sleep(_LOG_SECONDS)
             if self._key not in readers or not self._services.access.is_good(self._caller):
                 continue
