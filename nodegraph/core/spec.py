@@ -151,6 +151,8 @@ class NodeSpec:
         hidden: What the function receives of the run around it, by parameter. It is part of the
             cache key.
         hooks: Functions of the pack for rules that plain data cannot express.
+        foreign: Declaration in the form of another tool, for node types that come from its packs.
+            JSON values.
         module, qualname: Location of the function.
     """
 
@@ -176,6 +178,7 @@ class NodeSpec:
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     hidden: dict[str, RunFact] = field(default_factory=dict)
     hooks: dict[HookName, HookRef] = field(default_factory=dict)
+    foreign: dict[str, Any] = field(default_factory=dict)
     module: str = ""
     qualname: str = ""
 

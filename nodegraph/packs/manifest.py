@@ -25,6 +25,7 @@ from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.import_timeouts import ImportTimeouts
 from nodegraph.packs.importer import is_foreign
 from nodegraph.packs.pack import Pack, points_stamp
+from nodegraph.packs.pack_host import PackHost
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class SpecLines(Mapping[str, NodeSpec]):
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 9
+FORMAT = 10
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 _READ: dict[tuple[str, Path], Manifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
@@ -255,9 +256,11 @@ class ManifestCache:
 
     Args:
         folder: Where they lie; None reads packs anew each time.
+        host: Runs the code of isolated packs.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, host: PackHost | None = None) -> None:
+        self._host = host
         self.import_timeouts = ImportTimeouts(folder)
         self._folder = folder
         self._own = _READ_HERE if folder is not None else {}
@@ -297,6 +300,16 @@ class ManifestCache:
         from nodegraph.packs.declarations import external_files, read_pack  # see `sources`
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
+        if pack.isolation is not None:
+            declarations, also = self.host_of(pack).declarations(pack, snapshot)
+            return Manifest(
+                stamp=snapshot.listing.text(also),
+                digest=_digest(snapshot, also),
+                also=also,
+                data=dict(snapshot.data),
+                made_of=made_of,
+                **declarations._asdict(),
+            )
         declarations = read_pack(pack, snapshot)
         declaring = {spec.module for spec in declarations.specs}
         declaring |= {plugin.module for plugin in declarations.plugins}
@@ -311,13 +324,26 @@ class ManifestCache:
             **declarations._asdict(),
         )
 
+    def host_of(self, pack: Pack) -> PackHost:
+        """The host of an isolated pack.
+
+        Raises:
+            PackError: There is none here.
+        """
+        if self._host is None:
+            raise PackError(
+                f"pack `{pack.name}` has an environment of its own, and nothing runs it here",
+                hint="Open a session: it starts the process of the pack.",
+            )
+        return self._host
+
     def is_valid(self, manifest: Manifest, pack: Pack) -> bool:
         """Whether a manifest counts as long as the pack's own files stay as they are."""
         if manifest.points != self._points(manifest.points):
             return False
         # A module that failed to import may fail for reasons outside the pack: it is tried again.
         # Of a pack that is made of packages it is known what those reasons are.
-        if not (manifest.made_of or pack.is_generated):
+        if not (manifest.made_of or pack.is_generated or pack.isolation):
             return not manifest.problems
         has_any = bool(manifest.by_type() or manifest.plugins) or not manifest.problems
         return has_any and manifest.made_of == pack.made_of()

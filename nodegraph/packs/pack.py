@@ -15,12 +15,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import package_files, write_file
@@ -53,7 +53,9 @@ def remembered_packs(file: Path) -> list[Pack]:
         packs = installed_packs()
         _LAST.clear()
         _LAST[stamp] = packs
-    rows = [[str(part) for part in astuple(pack)] for pack in packs]
+    rows = [
+        [pack.name, pack.package, str(pack.root), pack.version, pack.distribution] for pack in packs
+    ]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         data = json.dumps({"stamp": stamp, "packs": rows}).encode()
@@ -216,6 +218,37 @@ BUILT_IN = "builtin"
 """The one pack of our own distribution whose node types need no prefix."""
 
 
+PackKind = Literal["native", "comfyui"]
+"""Form of a pack's declarations: functions with ``@node``, or classes as ComfyUI's packs have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """The process that runs a pack's code.
+
+    Attributes:
+        python: Interpreter of the pack's environment.
+        lock: Digest of everything that is installed there. It enters the keys of the pack's nodes.
+        kind: Form of the pack's declarations.
+        trusted: Whether the process has the rights of the user; else it runs in a sandbox.
+        search_path: Folders at the beginning of ``sys.path`` there.
+        allowed: Scripts of the pack that may run, such as ``prestartup_script.py``.
+    """
+
+    python: str
+    lock: str
+    kind: PackKind = "native"
+    trusted: bool = True
+    search_path: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the environment or the way of running in it does."""
+        text = f"{self.kind} {self.python} {self.lock} {self.trusted} {self.search_path}"
+        return f"{text} {self.allowed}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """A source of node types.
@@ -226,6 +259,7 @@ class Pack:
         root: Its folder or file.
         version: Of its distribution; empty for folders and files, which have none.
         distribution: That installed it.
+        isolation: The process that runs its code; None for this process.
     """
 
     name: str
@@ -233,6 +267,7 @@ class Pack:
     root: Path
     version: str = ""
     distribution: str = ""
+    isolation: Isolation | None = None
 
     def modules(self) -> Iterator[str]:
         """Import names of the modules that may declare nodes, the package itself first.
@@ -284,13 +319,15 @@ class Pack:
 
         It is read only once one of them is asked for, or a list of all.
         """
-        return bool(packages_of(self.root))
+        return self.isolation is None and bool(packages_of(self.root))
 
     def made_of(self) -> str:
         """Changes when one of the packages comes, goes or is replaced that it is made of; cheap.
 
-        Empty for a pack that is made of none.
+        Empty for a pack that is made of none. The environment of an isolated pack counts here, too.
         """
+        if self.isolation is not None:
+            return self.isolation.stamp
         return stamp_of_packages(packages_of(self.root))
 
     def import_module(self, module: str, snapshot: Snapshot | None = None) -> ModuleType:

@@ -59,7 +59,7 @@ class Registry:
     Args:
         packs: Where node types come from. One that can't be read is left out and told of in
             `problems`; it hurts no other.
-        manifests: Cache of what packs declare.
+        manifests: Cache of what packs declare. Its `host` runs the code of isolated packs.
     """
 
     def __init__(
@@ -288,6 +288,9 @@ class Registry:
         ref = spec.hooks.get(name)
         if ref is None:
             return None
+        pack = self._packs.get(node_type)
+        if pack is not None and pack.isolation is not None:
+            return self._manifests.host_of(pack).hook(pack, self._snapshots[pack], spec, name)
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
         resolved: Any = self._module(self._packs[node_type], ref.module)
@@ -345,7 +348,11 @@ class Registry:
         spec = self.spec(node_type)
         if spec is None or node_type not in self._packs:
             raise PackError(f"there is no node type `{node_type}`")
-        module = self._module(self._packs[node_type], spec.module)
+        pack = self._packs[node_type]
+        if pack.isolation is not None:
+            host = self._manifests.host_of(pack)
+            return self._take(node_type, host.definition(pack, self._snapshots[pack], spec))
+        module = self._module(pack, spec.module)
         definition = definition_in(module, spec)
         if definition is not None:
             return self._take(node_type, definition)
@@ -467,6 +474,8 @@ class Registry:
         used = self._followed_by.get(node_type)
         if used is None:
             return self._functions.is_as_digested(node_type)
+        if self._packs[node_type].isolation is not None:
+            return True  # its host runs no other files than those of the snapshot
         if not all(map(is_active, self._followed)):
             files = self._code.files(self._known(node_type).module)
             owners = {
@@ -518,15 +527,29 @@ class Registry:
                 waiting.append(text)
         return digests
 
+    def _is_native(self, node_type: str) -> bool:
+        """Whether the imports of the code behind a node type can be followed."""
+        isolation = self._packs[node_type].isolation
+        return isolation is None or isolation.kind == "native"
+
     def _expandable_types(self, node_type: str) -> Collection[str]:
         """Texts that may name node types that one adds to a run."""
+        if node_type in self._packs and not self._is_native(node_type):
+            return ()  # the whole pack counts anyway
         if node_type in self._followed_by:
             return self._code.expandable_types(self._known(node_type).module)
         return () if node_type in self._packs else self._functions.expandable_types(node_type)
 
     def _own_code(self, node_type: str) -> Digest:
         if node_type in self._packs:
-            return self._code.digest(self._known(node_type).module)
+            pack, module = self._packs[node_type], self._known(node_type).module
+            if pack.isolation is None:
+                return self._code.digest(module)
+            # What is installed counts for isolated packs: it is known exactly, and nobody updates
+            # it in passing. Imports of packs of other tools cannot be followed: all files count.
+            is_native = pack.isolation.kind == "native"
+            code = self._code.digest(module) if is_native else self._snapshots[pack].digest()
+            return digest_bytes(f"{code} {pack.isolation.lock} {pack.isolation.kind}".encode())
         digest = self._functions.digest(node_type, self._definitions[node_type].function)
         from nodegraph.packs.code_digests import API_VERSION
 
@@ -583,6 +606,6 @@ class Registry:
         A function that was added by hand stands for itself.
         """
         spec = self._known(node_type)
-        if node_type in self._packs:
+        if node_type in self._packs and self._is_native(node_type):
             return self._code.parts(spec.module)
         return {f"{spec.module}.{spec.qualname}": self.code_digest(node_type)}

@@ -1,0 +1,40 @@
+"""Interface of the processes that run the code of isolated packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.packs.pack import Pack
+from nodegraph.packs.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from nodegraph.core.node import NodeDefinition
+    from nodegraph.packs.declarations import Declarations
+
+
+class PackHost(Protocol):
+    """Runs the code of isolated packs in processes of their environments.
+
+    The registry asks it for everything that needs a pack's code. Files that a snapshot contains are
+    the ones that run: a host refuses to run others.
+    """
+
+    def declarations(self, pack: Pack, snapshot: Snapshot) -> tuple[Declarations, tuple[str, ...]]:
+        """Import a pack in its process.
+
+        Returns:
+            What it declares, and files and folders outside the pack that the declarations depend
+            on, such as a folder of models that an input lists.
+        Raises:
+            PackError: The process does not start, or ends.
+        """
+
+    def definition(self, pack: Pack, snapshot: Snapshot, spec: NodeSpec) -> NodeDefinition:
+        """Return a node type whose function runs in the pack's process; starts no process."""
+
+    def hook(
+        self, pack: Pack, snapshot: Snapshot, spec: NodeSpec, name: HookName
+    ) -> Callable[..., Any]:
+        """Return a hook of a node type, which runs in the pack's process; starts no process."""
