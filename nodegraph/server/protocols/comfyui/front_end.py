@@ -1,4 +1,4 @@
-"""ComfyUI's page: a client's files and settings there, its templates, and the page itself.
+"""ComfyUI's page: a client's files and settings there, its templates, scripts of packs, itself.
 
 The page is another project's, and neither shipped nor imported: its files are sent as they are, if
 the settings name their folder. Its scripts and styles come from this server alone; its policy lets
@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from mimetypes import guess_type
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
 from starlette.responses import RedirectResponse
 
 from nodegraph.errors import NodegraphError
+from nodegraph.packs.pack import Pack
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.content.user_files import UserFile
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -55,6 +56,9 @@ _SIMPLEST = "text_to_image"
 _FIRST = "-1"
 """Ends the name of a template's first image."""
 _LARGEST_PAGE = 4 << 20
+_MOST_SCRIPTS = 2_000
+_TEMPLATE_FOLDERS = ("example_workflows", "example", "examples", "workflow", "workflows")
+_TEMPLATE_FILES = (".json", ".jpg", ".jpeg", ".png", ".webp")
 _REVALIDATED = "no-cache"
 _SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _POLICY = (
@@ -307,6 +311,141 @@ def _index(listed: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, document in sorted(listed.items(), key=lambda item: item[0] != _SIMPLEST)
     ]
     return [{"moduleName": "default", "title": "nodegraph", "type": "image", "templates": entries}]
+
+
+# What packs of ComfyUI add to the page. Their scripts run with the rights of whoever opens it, so
+# those of packs without trust are left out. Routes that packs add to ComfyUI's server do not exist.
+
+
+@router.get("/extensions")
+async def get_extensions(services: TheServices, caller: MayRead) -> Response:
+    """Return the paths of the scripts that packs add to the page."""
+    types = await services.node_types.current()
+    return AsciiJsonResponse(await services.run_in_thread(_scripts, types))
+
+
+@router.get("/extensions/{pack}/{path:path}")
+async def get_extension(
+    pack: str, path: str, request: Request, services: TheServices, caller: MayRead
+) -> Response:
+    """Return a file of a pack's folder for the page."""
+    types = await services.node_types.current()
+    folder = _web_folders(types).get(pack)
+    if folder is None:
+        raise NotFound("there is no such pack with files for this page", given=ascii(pack[:80]))
+    return await services.run_in_thread(_file, request, folder, path)
+
+
+@router.get("/i18n")
+async def get_words(services: TheServices, caller: MayRead) -> Response:
+    """Return the translations of packs by language."""
+    types = await services.node_types.current()
+    return AsciiJsonResponse(await services.run_in_thread(_words, types))
+
+
+@router.get("/workflow_templates")
+async def list_pack_templates(services: TheServices, caller: MayRead) -> Response:
+    """Return the names of the example workflows of packs."""
+    types = await services.node_types.current()
+    return AsciiJsonResponse(await services.run_in_thread(_pack_templates, types))
+
+
+@router.get("/workflow_templates/{pack}/{name}")
+async def get_pack_template(
+    pack: str, name: str, request: Request, services: TheServices, caller: MayRead
+) -> Response:
+    """Return an example workflow of a pack, or its image."""
+    types = await services.node_types.current()
+    owner = next((each for each in types.comfyui_packs if _folder_name(each) == pack), None)
+    if owner is None or PurePosixPath(name).suffix not in _TEMPLATE_FILES:
+        raise NotFound("there is no such template", given=ascii(name[:80]))
+    return await services.run_in_thread(_template_file, request, owner, name)
+
+
+def _folder_name(pack: Pack) -> str:
+    """Name of a pack's folder, by which its scripts name themselves."""
+    return pack.root.stem if pack.root.suffix == ".py" else pack.root.name
+
+
+def _trusted_packs(types: DeclaredTypes) -> list[Pack]:
+    return [pack for pack in types.comfyui_packs if pack.isolation and pack.isolation.trusted]
+
+
+def _web_folders(types: DeclaredTypes) -> dict[str, ConfinedFolder]:
+    """Folders of packs with files for the page, by the names of the packs' folders."""
+    webs = {
+        spec.pack: str(spec.foreign["web_directory"])
+        for spec in types.specs.values()
+        if "web_directory" in spec.foreign
+    }
+    folders = {}
+    for pack in _trusted_packs(types):
+        parts = [each for each in webs.get(pack.name, "").split("/") if each not in ("", ".")]
+        # The pack's own files, such as its code, are not for the page.
+        if parts and ".." not in parts and pack.root.is_dir():
+            folders[_folder_name(pack)] = ConfinedFolder(pack.root.joinpath(*parts))
+    return folders
+
+
+def _scripts(types: DeclaredTypes) -> list[str]:
+    paths = []
+    for pack, folder in sorted(_web_folders(types).items()):
+        for parent, folders, names in os.walk(folder.root):
+            folders.sort()
+            inner = Path(parent).relative_to(folder.root)
+            paths += [
+                f"/extensions/{quote(pack)}/{quote((inner / name).as_posix())}"
+                for name in sorted(names)
+                if name.endswith(".js") and not Path(parent, name).is_symlink()
+            ]
+    return paths[:_MOST_SCRIPTS]
+
+
+def _words(types: DeclaredTypes) -> dict[str, Any]:
+    words: dict[str, Any] = {}
+    for pack in _trusted_packs(types):
+        folder = ConfinedFolder(pack.root)
+        for language in _names(pack.root / "locales"):
+            for part in ("main", "nodeDefs", "commands", "settings"):
+                document = _document(folder, "locales", language, f"{part}.json")
+                known = words.setdefault(language, {}) if document else {}
+                if part != "main":
+                    known = known.setdefault(part, {}) if document else {}
+                known.update(document)
+    return words
+
+
+def _pack_templates(types: DeclaredTypes) -> dict[str, list[str]]:
+    templates_of: dict[str, list[str]] = {}
+    for pack in types.comfyui_packs:
+        names = [name for folder in _TEMPLATE_FOLDERS for name in _names(pack.root / folder)]
+        workflows = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+        if workflows:
+            templates_of[_folder_name(pack)] = workflows[:_MOST_SCRIPTS]
+    return templates_of
+
+
+def _template_file(request: Request, pack: Pack, name: str) -> Response:
+    for folder in _TEMPLATE_FOLDERS:
+        with suppress(NotFound):
+            return _file(request, ConfinedFolder(pack.root), f"{folder}/{name}")
+    raise NotFound("there is no such template", given=ascii(name[:80]))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(each.name for each in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _document(folder: ConfinedFolder, *parts: str) -> dict[str, Any]:
+    """A JSON object of a pack; empty if there is none."""
+    try:
+        document = json.loads(folder.read(*parts, limit=_LARGEST_PAGE))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 @router.get("/{path:path}")

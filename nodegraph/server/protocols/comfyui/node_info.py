@@ -54,6 +54,8 @@ _INFO = "comfyui.object_info"
 _PACK_TYPES = "comfyui.pack_types"
 _SECONDS = 10.0
 """That the types of packs are waited for."""
+_OWN_KEYS = ("native_names", "web_directory")
+"""Of `NodeSpec.foreign`: not ComfyUI's."""
 _MOST_FILES = 500
 _OTHER_UPLOADS = (f"temp{UPLOAD_PARTS}", f"output{UPLOAD_PARTS}")
 _FOLDERS: Mapping[str, str] = {
@@ -190,11 +192,24 @@ def _description(
     digest = str(digest_bytes(contents.encode("utf-8", "replace")))
     cached = types.response_cache.get(_INFO)
     if cached is None or not cached.startswith(digest.encode()):
-        entries = [pack_entry(**each) for each in json.loads(brought)]
-        info = object_info(types.specs, {**lists, INPUT_FILES: files}, entries)
+        foreign = _foreign_types(types)
+        # The import translates these classes, too, but only their packs know all options.
+        others = [each for each in json.loads(brought) if each["signature"]["type"] not in foreign]
+        entries = [pack_entry(**each) for each in others]
+        info = {**foreign, **object_info(types.specs, {**lists, INPUT_FILES: files}, entries)}
         body = json.dumps(info, separators=(",", ":"), allow_nan=False).encode()
         types.response_cache[_INFO] = cached = digest.encode() + body
     return digest, cached[len(digest) :]
+
+
+def _foreign_types(types: DeclaredTypes) -> dict[str, Any]:
+    """Descriptions of the classes of installed ComfyUI packs, as the packs gave them."""
+    declared = (spec.foreign for spec in types.specs.values() if "output" in spec.foreign)
+    return {
+        str(each["name"]): {key: value for key, value in each.items() if key not in _OWN_KEYS}
+        for each in declared
+        if "name" in each and "input" in each
+    }
 
 
 @router.get("/object_info")
@@ -336,18 +351,10 @@ def _device(name: str) -> dict[str, Any]:
     }
 
 
-@router.get("/extensions")
-async def get_extensions(services: TheServices, caller: MayRead) -> Response:
-    """Return scripts for the page: none, as packs of nodegraph have none for it."""
-    return AsciiJsonResponse([])
-
-
-@router.get("/i18n")
 @router.get("/node_replacements")
 @router.get("/global_subgraphs")
-@router.get("/workflow_templates")
 async def get_nothing(services: TheServices, caller: MayRead) -> Response:
-    """Return what packs of ComfyUI add: translations, replacements, blocks, templates."""
+    """Return replacements and blocks of packs: none."""
     return AsciiJsonResponse({})
 
 

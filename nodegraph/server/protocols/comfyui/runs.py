@@ -16,6 +16,7 @@ from fastapi import Depends
 from pydantic import Field
 from starlette.requests import HTTPConnection
 
+from nodegraph.errors import Cancelled
 from nodegraph.interop.comfyui.original_document import pack_document, unpack_document
 from nodegraph.jobs.queue import Job, JobEvent, JobFilter, JobNotFound, JobSummary
 from nodegraph.jobs.queue.job import ENDED
@@ -318,9 +319,12 @@ class RunMessages:
         self._running = {}
         yield from self.flush()
         done = [node_id for node_id, names in self._natives.items() if names <= self._done]
+        failed, failure = self._failure or (None, {})
+        has_interrupted = failure.get("code") == Cancelled.code
         if kind == "job.finished":
             yield "execution_success", self._timed(at)
-        elif kind == "job.cancelled":
+        elif kind == "job.cancelled" or has_interrupted:
+            current = failed if has_interrupted else current
             node_type = self._run.type_of(current or "") or None
             about = {"node_id": current, "node_type": node_type, "executed": done}
             yield "execution_interrupted", {**self._timed(at), **about}

@@ -1,0 +1,1 @@
+"""ComfyUI's node packs, run in processes with environments of their own."""

@@ -1,0 +1,272 @@
+"""Services of the main worker that sample, at once or step by step; see `services`."""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.context import Context
+from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.previews import Previews
+    from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
+
+
+@dataclass(slots=True)
+class _Sampling:
+    """A sampling that a pack's process runs step by step."""
+
+    context: Context
+    model: DiffusionModel
+    denoising: Denoising
+    previews: Previews
+    stack: ExitStack
+    denoised: Any = None
+
+
+@dataclass(slots=True)
+class _Samplings:
+    """Samplings that are under way, by token. A call that ends closes its own."""
+
+    running: dict[str, _Sampling] = field(default_factory=dict)
+
+    def add(self, sampling: _Sampling) -> str:
+        token = uuid.uuid4().hex
+        self.running[token] = sampling
+        weakref.finalize(sampling.context, self.close, token)
+        return token
+
+    def close(self, token: str) -> None:
+        sampling = self.running.pop(token, None)
+        if sampling is not None:
+            sampling.stack.close()
+
+
+_SAMPLINGS = _Samplings()
+
+
+def _guided(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
+    """A guider with one of ComfyUI's patches of guidance."""
+    from nodegraph.sampling.guiders import added_guidance, base, methods
+
+    added: base.AddedGuidance
+    match kind:
+        case "RescaleCFG":
+            return replace(choice, rescale=numbers["multiplier"], rescales_velocity=True)
+        case "CFGNorm":
+            return replace(choice, norm=numbers["strength"])
+        case "CFGZeroStar":
+            return replace(choice, method=methods.ZeroStar(0))
+        case "TCFG":
+            return replace(choice, method=methods.Tangential())
+        case "APG":
+            return replace(choice, method=methods.Projected(**numbers))
+        case "CFGOverride":
+            span = numbers["start"], numbers["end"]
+            return replace(choice, changing=base.ChangingScale(numbers["cfg"], "within", *span))
+        case "PerturbedAttentionGuidance":
+            added = added_guidance.PerturbedAttention(numbers["scale"], 0.0, 1.0)
+        case "SelfAttentionGuidance":
+            added = added_guidance.SelfAttention(numbers["scale"], 0.0, 1.0, numbers["blur"])
+        case _:
+            raise InvalidValue("no guider knows this patch of a model", given=kind)
+    return replace(choice, added=(*choice.added, added))
+
+
+GUIDANCE = (
+    *("RescaleCFG", "CFGNorm", "CFGZeroStar", "TCFG", "APG", "CFGOverride"),
+    *("PerturbedAttentionGuidance", "SelfAttentionGuidance"),
+)
+"""Patches of guidance that guiders here know."""
+
+
+def _choice(guider: Mapping[str, Any], guidance: Sequence[Any]) -> GuiderChoice:
+    from nodegraph.sampling.guiders.methods import Dual
+    from nodegraph.sampling.sampling_parts import GuiderChoice
+
+    choice = GuiderChoice(guider["positive"], guider.get("negative"), guider.get("cfg", 1.0))
+    if guider.get("second") is not None:
+        choice = replace(choice, method=Dual(guider["second"], guider["second_cfg"]))
+    for kind, numbers in guidance:
+        choice = _guided(choice, kind, numbers)
+    return choice
+
+
+def _parts(
+    guidance: Sequence[Any],
+    guider: Mapping[str, Any],
+    noise: Mapping[str, Any],
+    sampler: Mapping[str, Any],
+    schedule: Mapping[str, Any],
+) -> SamplingParts:
+    from nodegraph.sampling.composed_schedules import listed_schedule, named_schedule
+    from nodegraph.sampling.sampler_options import SamplerOptions
+    from nodegraph.sampling.sampling_parts import (
+        SamplerChoice,
+        SamplingNoise,
+        SamplingParts,
+        drops_a_level,
+    )
+
+    if "sigmas" in schedule:
+        levels = listed_schedule(schedule["sigmas"])
+    else:
+        dropped = drops_a_level(sampler["name"], "comfyui")
+        named = schedule["name"], schedule["steps"], schedule["denoise"]
+        levels = named_schedule(*named, "all", dropped=dropped)
+        if "start" in schedule:
+            levels = levels.part(schedule["start"], schedule["end"])
+        levels = levels.closed() if schedule.get("closed") else levels
+    options = SamplerOptions(**sampler["options"])
+    return SamplingParts(
+        SamplingNoise(draw="per batch", **noise),
+        _choice(guider, guidance),
+        SamplerChoice(sampler["name"], options),
+        levels,
+        "comfyui",
+    )
+
+
+@contextmanager
+def _live_model(context: Context, model: DiffusionModel, parts: SamplingParts) -> Iterator[Any]:
+    """The loaded model with the control networks of its prompts."""
+    from nodegraph.sampling.controls.control_conditioning import controls_in
+
+    with ExitStack() as stack:
+        denoiser = stack.enter_context(context.weights(model, calls_only=True))
+        networks = {
+            recipe: stack.enter_context(context.weights(recipe, calls_only=True))
+            for recipe in controls_in(*parts.guider.prompts.values())
+        }
+        yield replace(denoiser, controls=networks) if networks else denoiser
+
+
+def _begin(
+    context: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
+) -> _Sampling:
+    """Load the model and prepare a sampling. No checkpoints: a pack's node may sample repeatedly,
+    and is not resumed in its middle."""
+    from nodegraph.media.images.memory_checks import check_sampling_memory
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.preflight import plan_levels
+    from nodegraph.sampling.previews import Previews
+
+    size, is_guided = (latent.width, latent.height), parts.guider.is_guided
+    check_sampling_memory(
+        size, latent.batch_size, context.device, is_guided=is_guided, port="latent"
+    )
+    plan_levels(model, latent, parts)
+    stack = ExitStack()
+    try:
+        denoiser = stack.enter_context(_live_model(context, model, parts))
+        extra = {
+            recipe: stack.enter_context(
+                context.weights(recipe, calls_only=isinstance(recipe, DiffusionModel))
+            )
+            for recipe in parts.guider.recipes
+        }
+        denoising = Denoising(denoiser, latent, parts, extra)
+    except BaseException:
+        stack.close()
+        raise
+    return _Sampling(context, model, denoising, Previews(context, model), stack)
+
+
+def _advance(sampling: _Sampling) -> Mapping[str, Any]:
+    context, denoising = sampling.context, sampling.denoising
+    info = denoising.advance(partial(context.check_cancelled, waits=False))
+    if info.step == info.total:
+        sampling.denoised = denoising.denoised(info)
+    context.progress(info.step, info.total, preview=sampling.previews.of(info.denoised))
+    return {
+        "step": info.step,
+        "total": info.total,
+        "x": info.latent.to("cpu").float(),
+        "denoised": info.denoised.to("cpu").float(),
+        "sigma": info.sigma,
+    }
+
+
+def _fitted(latent: Latent, noise: Mapping[str, Any], model: DiffusionModel) -> dict[str, Any]:
+    """The noise of a pack in the shape that latents of the model have here."""
+    from nodegraph.families.registry import get_family
+
+    tensor = noise.get("tensor")
+    if tensor is not None and tensor.ndim == 5 and not get_family(model.family).latent.temporal:
+        tensor = tensor.squeeze(2)
+    return {**noise, "tensor": tensor}
+
+
+def sample(
+    context: Context,
+    *,
+    model: DiffusionModel,
+    latent: Latent,
+    noise: Mapping[str, Any],
+    guider: Mapping[str, Any],
+    sampler: Mapping[str, Any],
+    schedule: Mapping[str, Any],
+    guidance: Sequence[Any] = (),
+) -> dict[str, Latent]:
+    """Sample a latent, with progress and previews of the node.
+
+    Args:
+        noise: Fields of `SamplingNoise`.
+        guider: ``positive``, ``negative``, ``cfg``, and for two prompts ``second``, ``second_cfg``.
+        sampler: ``name`` and ``options``.
+        schedule: ``sigmas``, or ``name``, ``steps``, ``denoise``, ``start``, ``end``, ``closed``.
+        guidance: Kinds and numbers of `GUIDANCE`.
+    Returns:
+        ``latent`` and ``denoised``, the prediction of the last step.
+    """
+    parts = _parts(guidance, guider, _fitted(latent, noise, model), sampler, schedule)
+    sampling = _begin(context, model, latent, parts)
+    with sampling.stack:
+        while sampling.denoising.step < sampling.denoising.total:
+            _advance(sampling)
+        return {"latent": sampling.denoising.result(), "denoised": sampling.denoised}
+
+
+def begin_sampling(
+    context: Context,
+    *,
+    model: DiffusionModel,
+    latent: Latent,
+    noise: Mapping[str, Any],
+    guidance: Sequence[Any] = (),
+    **parts: Any,
+) -> str:
+    """Begin a sampling that the pack's process runs step by step; see `sample`.
+
+    Returns:
+        A token for `step_sampling` and `end_sampling`.
+    """
+    sampling_parts = _parts(guidance, noise=_fitted(latent, noise, model), **parts)
+    return _SAMPLINGS.add(_begin(context, model, latent, sampling_parts))
+
+
+def step_sampling(context: Context, *, token: str) -> Mapping[str, Any]:
+    """Run a step: its number, the noisy latent after it, and the prediction of the clean one."""
+    return _advance(_SAMPLINGS.running[token])
+
+
+def end_sampling(context: Context, *, token: str) -> dict[str, Latent]:
+    """End a sampling, and return its result as `sample` does."""
+    sampling = _SAMPLINGS.running[token]
+    try:
+        return {"latent": sampling.denoising.result(), "denoised": sampling.denoised}
+    finally:
+        _SAMPLINGS.close(token)
+
+
+def cancel_sampling(context: Context, *, token: str) -> None:
+    """Give up a sampling: the pack's callback raised an error."""
+    _SAMPLINGS.close(token)

@@ -1,0 +1,1 @@
+"""Packs of ComfyUI, run in processes of their own."""

@@ -1,0 +1,3 @@
+"""Does not import."""
+
+from .missing_part import NODE_CLASS_MAPPINGS
