@@ -31,6 +31,28 @@ def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     """Find missing files, files without a LoRA, and LoRAs for another model family."""
+    yield from _check_file(inputs, "model")
+
+
+def check_encoder_lora(inputs: HookInputs) -> Iterator[Finding]:
+    """Do the same for a LoRA of a text encoder alone."""
+    yield from _check_file(inputs, "text_encoder")
+
+
+def check_prompt_lora(inputs: HookInputs) -> Iterator[Finding]:
+    """Do the same for a LoRA of a prompt, and find schedules that cannot be read."""
+    from nodegraph.sampling.prompt_adapters import parse_keyframes
+
+    yield from _check_file(inputs, "conditioning")
+    schedule = inputs.literals.get("schedule")
+    if schedule:
+        try:
+            parse_keyframes(schedule)
+        except NodegraphError as error:
+            yield error_to_finding("schedule", error)
+
+
+def _check_file(inputs: HookInputs, port: str) -> Iterator[Finding]:
     name = inputs.literals.get("lora")
     if name is None:
         return
@@ -39,7 +61,7 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError as error:
         yield error_to_finding("lora", error)
         return
-    model_family, guessed = inputs.fact("model", "family"), guess_target(file.parts)
+    model_family, guessed = inputs.fact(port, "family"), guess_target(file.parts)
     family = FAMILIES.get(model_family) if model_family is not None else None
     if guessed is None or family is None:
         return
@@ -73,6 +95,14 @@ def lora_weights(inputs: HookInputs) -> Estimate:
         return Estimate()
     byte_counts = {port: file.bytes(of_encoders=port == "text_encoder") for port in _PORTS}
     return Estimate(memory=0, weights=byte_counts, shares={port: port for port in _PORTS})
+
+
+def encoder_lora_weights(inputs: HookInputs) -> Estimate:
+    """Memory that a LoRA of a text encoder alone adds to it."""
+    both = lora_weights(inputs)
+    port = "text_encoder"
+    weights = {name: size for name, size in both.weights.items() if name == port}
+    return Estimate(memory=0, weights=weights, shares={port: port})
 
 
 def word_weights(inputs: HookInputs) -> Estimate:

@@ -62,22 +62,35 @@ def plan_noise_levels(
 
 @contextmanager
 def live_model(
-    ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
+    ctx: Context,
+    model: DiffusionModel,
+    parts: SamplingParts,
+    latent: Latent,
+    noise_levels: NoiseLevels,
 ) -> Iterator[Denoiser]:
-    """The loaded model with its ControlNets."""
+    """The loaded model with its ControlNets and the LoRAs of its prompts."""
     from nodegraph.sampling.controls.control_conditioning import controls_in, scaling_messages
+    from nodegraph.sampling.prompt_adapters import adapted_recipes
 
     for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)
+    steps = range(noise_levels.first, noise_levels.end)
+    begun = [noise_levels.point(step)[-1] for step in steps]
+    recipes = adapted_recipes(model, parts.guider.prompts.values(), begun)
     with ExitStack() as held:
         denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
         networks = {
             recipe: held.enter_context(ctx.weights(recipe, calls_only=True))
             for recipe in controls_in(*parts.guider.prompts.values())
         }
+        adapted = {
+            adapters: held.enter_context(ctx.weights(recipe, calls_only=True))
+            for adapters, recipe in recipes.items()
+        }
         seat = held.enter_context(ctx.seat())
-        is_usual = not networks and seat is None
-        yield denoiser if is_usual else replace(denoiser, controls=networks, seat=seat)
+        is_usual = not networks and not adapted and seat is None
+        more = {"controls": networks, "adapted": adapted, "seat": seat}
+        yield denoiser if is_usual else replace(denoiser, **more)
 
 
 def undenoised_latent(
@@ -119,9 +132,9 @@ def sample_latent(
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
-    plan_noise_levels(ctx, model, latent, parts)
+    noise_levels = plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts, latent) as denoiser:
+    with live_model(ctx, model, parts, latent, noise_levels) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
@@ -158,7 +171,7 @@ def sample_with_parts(
     )
     previews = Previews(ctx, model)
     with (
-        live_model(ctx, model, parts, latent) as denoiser,
+        live_model(ctx, model, parts, latent, noise_levels) as denoiser,
         _load_extra_models(ctx, parts) as extra_models,
         _at_ports(ports),
     ):

@@ -68,7 +68,7 @@ def vision_weights(inputs: HookInputs) -> Estimate:
     return Estimate(memory=0, weights={} if byte_count is None else {_PORT: byte_count})
 
 
-def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
+def check_task(inputs: HookInputs, task: Task) -> Iterator[Finding]:
     """Find models for another task."""
     model_task = inputs.fact("model", "task")
     if model_task is not None and model_task != task:
@@ -82,7 +82,7 @@ def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
 
 def check_anything(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task, and texts that are not points or boxes."""
-    yield from _check(inputs, "points")
+    yield from check_task(inputs, "points")
     yield from check_points(inputs)
     texts = [inputs.literals.get(port, "linked") for port in ("points", "boxes")]
     if not any(text.strip() for text in texts):
@@ -91,18 +91,18 @@ def check_anything(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_text(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task."""
-    yield from _check(inputs, "text")
+    yield from check_task(inputs, "text")
 
 
 def check_classes(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task, and classes that the model does not have."""
-    yield from _check(inputs, "classes")
+    yield from check_task(inputs, "classes")
     yield from _check_labels(inputs)
 
 
 def check_things(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task, and classes that the model does not have."""
-    yield from _check(inputs, "boxes")
+    yield from check_task(inputs, "boxes")
     yield from _check_labels(inputs)
 
 
@@ -120,28 +120,28 @@ def _check_labels(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_matting(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task."""
-    yield from _check(inputs, "matting")
+    yield from check_task(inputs, "matting")
 
 
 def check_foreground(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task."""
-    yield from _check(inputs, "foreground")
+    yield from check_task(inputs, "foreground")
 
 
 def check_depth(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task."""
-    yield from _check(inputs, "depth")
+    yield from check_task(inputs, "depth")
 
 
 def check_pose(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task, and texts that are not boxes."""
-    yield from _check(inputs, "pose")
+    yield from check_task(inputs, "pose")
     yield from check_points(inputs)
 
 
 def check_captions(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for another task."""
-    yield from _check(inputs, "captions")
+    yield from check_task(inputs, "captions")
 
 
 def check_tagger(inputs: HookInputs) -> Iterator[Finding]:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from nodegraph import Advanced, Area, Conditioning, Mask, Range, node
+from nodegraph import (
+    Adapter,
+    Advanced,
+    Area,
+    Conditioning,
+    Context,
+    File,
+    Mask,
+    Multiline,
+    Range,
+    node,
+)
+from nodegraph.errors import at_port
 
 from ._conditioning_facts import check_area, check_concatenated, check_span
+from ._lora import check_prompt_lora, lora_state
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 _FIRST = {"conditioning": {"family": "first.family"}}
@@ -227,3 +240,68 @@ def ZeroOutConditioning(conditioning: Conditioning) -> Conditioning:
     from nodegraph.families.conditionings import zero_out
 
     return zero_out(conditioning)
+
+
+@node(
+    category=_CATEGORY,
+    label="LoRA for prompt",
+    lane="io",
+    facts=_FAMILY,
+    validate=check_prompt_lora,
+    fingerprint=lora_state,
+    tags=("hook", "CreateHookLora", "regional", "schedule", "keyframes", "couple"),
+)
+def LoraConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    lora: Annotated[str, File("lora")],
+    strength: Annotated[float, Range(-20, 20, step=0.05)] = 1.0,
+    schedule: Annotated[str, Multiline(), Advanced()] = "",
+) -> Conditioning:
+    """Apply a LoRA to the model only while it evaluates this prompt.
+
+    So each of several prompts can have its own LoRAs, in its own area of the image, and a LoRA can
+    change its strength during the sampling. The weights of the model are shared. Prompts with
+    different LoRAs are evaluated one after the other. Chain several of these nodes to combine
+    LoRAs. Link the node to the negative prompt, too, if the LoRA should change the image and not
+    only the difference of the prompts.
+
+    The text encoder is not changed: load the LoRA with LoadEncoderLora before EncodePrompt.
+
+    Args:
+        conditioning: The prompt.
+        lora: Name in a models folder or path of a .safetensors file.
+        strength: Strength on the model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of
+            the strength from half of the sampling on. Before the first line, its factor counts.
+    """
+    from nodegraph.core.file_digests import FILE_DIGESTS
+    from nodegraph.models.adapters.adapter_files import PLAIN, locate_adapter
+    from nodegraph.models.derived_components import check_finite
+    from nodegraph.sampling.prompt_adapters import parse_keyframes, with_adapter
+
+    path = locate_adapter(lora, ctx.environment.models)
+    with at_port("lora"):
+        check_finite(path)
+    adapter = Adapter(PLAIN, str(path), FILE_DIGESTS.digest(path), strength)
+    return with_adapter(conditioning, adapter, parse_keyframes(schedule))
+
+
+@node(
+    category=_CATEGORY,
+    label="Prompt for the rest",
+    facts=_FAMILY,
+    tags=("ConditioningSetDefaultCombine", "default", "background", "regional"),
+)
+def FallbackConditioning(conditioning: Conditioning) -> Conditioning:
+    """Let a prompt apply only where and when other prompts do not, instead of the empty prompt.
+
+    Its weight is what the weights of the others leave to 1: nothing where one applies fully, half
+    where a soft mask is 0.5. Join it with the others by CombineConditioning.
+
+    Args:
+        conditioning: The prompt for the rest of the image and of the sampling.
+    """
+    from nodegraph.families.conditionings import as_fallback
+
+    return as_fallback(conditioning)

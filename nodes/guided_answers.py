@@ -7,6 +7,7 @@ from typing import Annotated
 
 from nodegraph import DiffusionModel, Range, node
 from nodegraph.sampling.guiders.added_guidance import OtherNegative
+from nodegraph.sampling.guiders.base import Sharpening, ToneMapping
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import guider_facts, negative_model_estimate
@@ -49,3 +50,43 @@ def NormGuidance(
         strength: Additional factor for the predicted latent. 1 has no effect.
     """
     return replace(guider, norm=strength)
+
+
+@node(
+    category="sampling/guider",
+    infer=guider_facts,
+    tags=("LatentApplyOperationCFG", "tonemap", "Reinhard", "overexposure", "contrast"),
+)
+def ToneMapGuidance(
+    guider: GuiderChoice, multiplier: Annotated[float, Range(0.01, 100, step=0.01)] = 1.0
+) -> GuiderChoice:
+    """Tone-map what separates the positive from the negative prediction, so that high scales do not
+    overexpose.
+
+    Args:
+        guider: The guider to change.
+        multiplier: Larger values change less. See ToneMapLatent.
+    """
+    return replace(guider, operations=(*guider.operations, ToneMapping(multiplier)))
+
+
+@node(
+    category="sampling/guider",
+    infer=guider_facts,
+    tags=("LatentApplyOperationCFG", "LatentOperationSharpen", "details"),
+)
+def SharpenGuidance(
+    guider: GuiderChoice,
+    radius: Annotated[int, Range(1, 31)] = 9,
+    sigma: Annotated[float, Range(0.1, 10, step=0.1)] = 1.0,
+    amount: Annotated[float, Range(0, 5, step=0.01)] = 0.1,
+) -> GuiderChoice:
+    """Sharpen what separates the positive from the negative prediction, for more details.
+
+    Args:
+        guider: The guider to change.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening. See SharpenLatent.
+    """
+    return replace(guider, operations=(*guider.operations, Sharpening(radius, sigma, amount)))

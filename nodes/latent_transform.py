@@ -112,3 +112,46 @@ def ResizeLatent(
     from nodegraph.sampling.latents.transforms import resize_latent
 
     return resize_latent(latent, width, height, factor, method)
+
+
+@node(
+    category="latent/transform",
+    facts={"latent": KEPT},
+    tags=("LatentApplyOperation", "LatentOperationTonemapReinhard", "contrast", "Reinhard"),
+)
+def ToneMapLatent(
+    latent: Latent, multiplier: Annotated[float, Range(0.01, 100, step=0.01)] = 1.0
+) -> Latent:
+    """Reduce the contrast of a latent by Reinhard's curve: strong cells are weakened most.
+
+    Args:
+        latent: A latent with content. An empty one stays empty.
+        multiplier: Larger values change less.
+    """
+    from nodegraph.sampling.latents.transforms import tone_map, with_samples
+
+    return with_samples(latent, lambda samples: tone_map(samples, multiplier))
+
+
+@node(
+    category="latent/transform",
+    facts={"latent": KEPT},
+    tags=("LatentApplyOperation", "LatentOperationSharpen", "unsharp mask", "details"),
+)
+def SharpenLatent(
+    latent: Latent,
+    radius: Annotated[int, Range(1, 31)] = 9,
+    sigma: Annotated[float, Range(0.1, 10, step=0.1)] = 1.0,
+    amount: Annotated[float, Range(0, 5, step=0.01)] = 0.1,
+) -> Latent:
+    """Sharpen a latent: the strengths of its cells, by an unsharp mask.
+
+    Args:
+        latent: A latent with content. An empty one stays empty.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening.
+    """
+    from nodegraph.sampling.latents.transforms import sharpen_lengths, with_samples
+
+    return with_samples(latent, lambda samples: sharpen_lengths(samples, radius, sigma, amount))

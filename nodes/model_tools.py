@@ -16,6 +16,7 @@ from nodegraph import (
     node,
 )
 
+from ._facts import check_result_name
 from ._model_tool_facts import (
     check_families,
     check_merge,
@@ -26,6 +27,7 @@ from ._model_tool_facts import (
 from ._result_files import result_name
 
 Weight = Annotated[float, Range(-10, 10, step=0.05)]
+FirstWeight = Annotated[float | None, Range(-10, 10, step=0.05), Advanced()]
 
 
 class MergedModel(NamedTuple):
@@ -49,6 +51,7 @@ def MergeModels(
     *,
     weight: Weight = 0.5,
     blocks: Annotated[str, Multiline(), Advanced()] = "",
+    first_weight: FirstWeight = None,
 ) -> MergedModel:
     """Merge two models of one family into a new one.
 
@@ -67,12 +70,17 @@ def MergeModels(
         blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`,
             `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names
             IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in
-            this order, as block-weighted merges of other tools have it.
+            this order, as block-weighted merges of other tools have it. A `?` after a name allows
+            models without that block.
+        first_weight: Weight of the first model, in place of 1 - weight (or of 1, with a base). With
+            1 and weight 1, the models are added; with 1 and -1, the result is their difference,
+            which samples nothing by itself and can be added to another model.
     """
     from nodegraph.training.merge_weights import parse_blocks
     from nodegraph.training.model_merging import merge_models
 
-    return MergedModel(merge_models(ctx, model, second, base, weight, parse_blocks(blocks)))
+    rules = parse_blocks(blocks)
+    return MergedModel(merge_models(ctx, model, second, base, weight, rules, first_weight))
 
 
 class MergedTextEncoder(NamedTuple):
@@ -95,6 +103,7 @@ def MergeTextEncoders(
     base: TextEncoder | None = None,
     *,
     weight: Weight = 0.5,
+    first_weight: FirstWeight = None,
 ) -> MergedTextEncoder:
     """Merge the text encoders of two models, as MergeModels does for diffusion models.
 
@@ -103,10 +112,13 @@ def MergeTextEncoders(
         second: The text encoder to merge into it.
         base: The original text encoder of `second`, to add only the difference.
         weight: Weight of the second text encoder.
+        first_weight: Weight of the first text encoder, in place of 1 - weight (or of 1, with a
+            base).
     """
     from nodegraph.training.model_merging import merge_text_encoders
 
-    return MergedTextEncoder(merge_text_encoders(ctx, text_encoder, second, base, weight))
+    merged = merge_text_encoders(ctx, text_encoder, second, base, weight, first_weight)
+    return MergedTextEncoder(merged)
 
 
 class ExtractedLora(NamedTuple):
@@ -206,3 +218,58 @@ def SaveModel(
     metadata = {f"modelspec.{key}": text for key, text in texts.items() if text}
     saved = save_single_file(ctx, parts, file_name, dtype, metadata)
     ctx.wrote(saved.path, kind="weights", existed=saved.existed)
+
+
+Dtype = Annotated[Literal["auto", "float16", "bfloat16", "float32"], Advanced()]
+
+
+@node(
+    category="models",
+    label="Save text encoder",
+    output="files",
+    lane="cpu",
+    validate=check_result_name,
+    tags=("clip", "safetensors", "export", "CLIPSave"),
+)
+def SaveTextEncoder(
+    ctx: Context, text_encoder: TextEncoder, *, name: str = "text_encoder", dtype: Dtype = "auto"
+) -> None:
+    """Save a text encoder alone: a .safetensors file for each of its networks.
+
+    LoRAs are merged into it. LoadTextEncoder and ComfyUI read the files. The names end with part of
+    a digest of the content.
+
+    Args:
+        text_encoder: The text encoder.
+        name: Beginning of the file names. If there are several networks, the name of each follows.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+    """
+    from nodegraph.training.model_export import save_component
+
+    file_name = result_name(ctx, name)
+    for saved in save_component(ctx, text_encoder, "text_encoder", file_name, dtype):
+        ctx.wrote(saved.path, kind="weights", existed=saved.existed)
+
+
+@node(
+    category="models",
+    label="Save VAE",
+    output="files",
+    lane="cpu",
+    validate=check_result_name,
+    tags=("autoencoder", "safetensors", "export", "VAESave"),
+)
+def SaveVae(ctx: Context, vae: Vae, *, name: str = "vae", dtype: Dtype = "auto") -> None:
+    """Save a VAE alone as a .safetensors file, which LoadVae and ComfyUI read.
+
+    The name ends with part of a digest of the content.
+
+    Args:
+        vae: The VAE.
+        name: Beginning of the file name.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+    """
+    from nodegraph.training.model_export import save_component
+
+    for saved in save_component(ctx, vae, "vae", result_name(ctx, name), dtype):
+        ctx.wrote(saved.path, kind="weights", existed=saved.existed)

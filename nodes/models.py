@@ -30,8 +30,10 @@ from nodegraph.weights.precision.storage import STORAGES
 
 from ._facts import check_model, log_precision, model_outputs, model_state, model_weights
 from ._lora import (
+    check_encoder_lora,
     check_inversion,
     check_lora,
+    encoder_lora_weights,
     inversion_state,
     located_inversion,
     lora_messages,
@@ -211,6 +213,41 @@ def LoadLora(
     ):
         ctx.log(message, level)
     return LoadedLora(put_on.recipe, encoder)
+
+
+@node(
+    category="models",
+    label="Load LoRA for text encoder",
+    lane="io",
+    facts={"text_encoder": {"family": "text_encoder.family"}},
+    validate=check_encoder_lora,
+    fingerprint=lora_state,
+    estimate=encoder_lora_weights,
+    tags=("lora", "clip", "SetClipHooks"),
+)
+def LoadEncoderLora(
+    ctx: Context,
+    text_encoder: TextEncoder,
+    lora: Annotated[str, File("lora")],
+    strength: Annotated[float, Range(-20, 20, step=0.05)] = 1.0,
+) -> TextEncoder:
+    """Apply a LoRA to a text encoder alone. LoadLora applies it to the model as well.
+
+    Args:
+        text_encoder: The text encoder to change. The weights are shared with other uses.
+        lora: Name in a models folder or path of a .safetensors file. A file without layers for the
+            text encoder changes nothing.
+        strength: Strength on the text encoder.
+    """
+    from nodegraph.models.derived_components import check_finite
+
+    opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models))
+    with at_port("lora"):
+        check_finite(opened.file.path)
+    adapted = opened.apply_to(text_encoder, strength)
+    for message, level in lora_messages(lora, "text encoder", adapted.matched):
+        ctx.log(message, level)
+    return adapted.recipe
 
 
 @node(

@@ -330,9 +330,9 @@ def DenoisingSteps(
         draw=draw,
         convention=convention,
     )
-    plan_noise_levels(ctx, model, latent, parts)
+    noise_levels = plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts, latent) as denoiser:
+    with live_model(ctx, model, parts, latent, noise_levels) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         denoised_latents = []
         for info in denoising.steps(partial(ctx.check_cancelled, waits=False)):

@@ -61,6 +61,9 @@ _CATEGORY = "mask/segment"
         "vitmatte",
         "depth anything",
         "vitpose",
+        "yolo",
+        "ultralytics",
+        "SAMLoader",
         "BiRefNet",
         "RMBG",
         "rembg",
@@ -80,11 +83,12 @@ def LoadVisionModel(
 
     Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
     CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
-    Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS. Captions: BLIP
-    and Florence-2.
+    Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE, YOLOS and DETR. Captions:
+    BLIP and Florence-2.
 
     Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-    Anything V2. Custom code in a folder is not run.
+    Anything V2. YOLO detectors are ONNX files, which need the package onnxruntime: pip install
+    "nodegraph[onnx]". Custom code in a folder is not run.
 
     Args:
         model: Name in a models folder, for example segment/sam2-hiera-tiny or
@@ -343,7 +347,7 @@ def DetectThings(
     Link the boxes to SegmentAnything, EstimatePose or MaskFromBoxes.
 
     Args:
-        model: RT-DETR, D-FINE or YOLOS, from LoadVisionModel.
+        model: RT-DETR, D-FINE, YOLOS, DETR, or a YOLO model as an ONNX file, from LoadVisionModel.
         image: Any image. For a batch, boxes and number are those of the first image. Masks are made
             for each image.
         labels: Class names, separated by commas. Empty for all classes of the model.
@@ -351,11 +355,17 @@ def DetectThings(
         most: Maximum number of boxes per image, the most confident first.
         unit: Unit of the returned boxes: shares of the image's sides, 0 to 1, or pixels.
     """
-    from nodegraph.perception.vision.detection import boxes_text, detect_objects
+    from nodegraph.perception.vision.detection import (
+        boxes_text,
+        detect_objects,
+        detection_boxes,
+        detections_mask,
+    )
 
-    boxes, mask = detect_objects(ctx, model, image, labels, threshold, most)
-    first = boxes_text(boxes[0], image.shape[2], image.shape[1], unit)
-    return Detected(first, mask, len(boxes[0]))
+    detections = detect_objects(ctx, model, image, labels, threshold, most)
+    boxes = detection_boxes(detections[0])
+    first = boxes_text(boxes, image.shape[2], image.shape[1], unit)
+    return Detected(first, detections_mask(detections, image), len(boxes))
 
 
 @node(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from nodegraph.core.values import ConditioningEntry, Recipe
+    from nodegraph.core.values import Adapter, ConditioningEntry, Recipe
     from nodegraph.families.model_step import Batch, Moment
     from nodegraph.families.speed_options import StepCaching
     from nodegraph.media.images.tiles import TileSize
@@ -74,6 +74,7 @@ class Denoiser(Component):
         compiled: Whether its blocks are compiled.
         is_own: Whether its modules belong to one use and are not shared.
         controls: Its control networks, by their recipes.
+        adapted: The same model with adapters of prompts in addition, by these.
         seat: The slot in which its steps are batched with those of other uses. None if there are no
             others.
     """
@@ -86,6 +87,7 @@ class Denoiser(Component):
     compiled: bool = False
     is_own: bool = False
     controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
+    adapted: Mapping[tuple[Adapter, ...], Denoiser] = field(default_factory=dict)
     seat: StepMerger | None = field(default=None, compare=False, repr=False)
 
 

@@ -176,6 +176,11 @@ def with_strength(conditioning: Conditioning, strength: float) -> Conditioning:
     return _each(conditioning, lambda entry: replace(entry, strength=entry.strength * strength))
 
 
+def as_fallback(conditioning: Conditioning) -> Conditioning:
+    """Prompts that apply only as far as the others of their side leave weight."""
+    return _each(conditioning, lambda entry: replace(entry, is_fallback=True))
+
+
 def with_guidance(conditioning: Conditioning, guidance: float) -> Conditioning:
     """Prompts that tell a model which was distilled from guidance how strongly they lead.
 

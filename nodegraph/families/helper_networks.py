@@ -83,6 +83,8 @@ def _number(name: str) -> int | None:
 
 Shapes = Mapping[str, Sequence[int]]
 BIREFNET, U2NET = "BiRefNet", "U2Net"
+ONNX_DETECTOR = "OnnxDetector"
+"""Detectors of the YOLO kind in ONNX files."""
 STAGES = ("1", "2", "3", "4", "5", "6", "5d", "4d", "3d", "2d", "1d")
 """Of a U²-Net: down, and up again."""
 
@@ -336,14 +338,18 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "RTDetrV2ForObjectDetection": "boxes",
         "DFineForObjectDetection": "boxes",
         "YolosForObjectDetection": "boxes",
+        "DetrForObjectDetection": "boxes",
+        "ConditionalDetrForObjectDetection": "boxes",
+        "DeformableDetrForObjectDetection": "boxes",
         "BlipForConditionalGeneration": "captions",
         "Florence2ForConditionalGeneration": "captions",
         BIREFNET: "foreground",
         U2NET: "foreground",
+        ONNX_DETECTOR: "boxes",
     }
 )
 """By classes of transformers, and of networks that are built here."""
-NATIVE_CLASSES = frozenset({BIREFNET, U2NET})
+NATIVE_CLASSES = frozenset({BIREFNET, U2NET, ONNX_DETECTOR})
 _SAME = {
     "Sam2VideoModel": "Sam2Model",
     "Sam3VideoModel": "Sam3Model",

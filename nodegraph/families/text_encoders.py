@@ -330,6 +330,27 @@ def _windows(clip: ClipEncoder, text: str) -> list[Window]:
     return windows or [[]]
 
 
+def token_windows(model: Any, tokenizer: Any, prompt: str, text: str) -> list[Window]:
+    """The tokens that an encoder reads of a prompt in ComfyUI's form, with their weights.
+
+    Args:
+        model: The encoder.
+        prompt: Prompt with weights, for CLIP.
+        text: The prompt as it was written, for other encoders, which read it whole.
+    Returns:
+        For CLIP, windows with their begin and end token and padding; else one window.
+    """
+    if "CLIP" not in type(model).__name__:
+        return [[(token, 1.0) for token in tokenizer(text, verbose=False)["input_ids"]]]
+    clip = ClipEncoder(model, tokenizer, 1, comfyui_windows=True)
+    begin, end, padding = (
+        (token, 1.0)
+        for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    )
+    whole = [[begin, *window, end] for window in _windows(clip, prompt)]
+    return [window + [padding] * (clip.length - len(window)) for window in whole]
+
+
 def _cut(words: Iterator[Window], room: int, most: int) -> list[Window]:
     windows: list[Window] = [[]]
     for word in words:

@@ -54,7 +54,10 @@ DEVIATION_22 = (
     0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
 )
 # fmt: on
-_FIGURES = {len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_22, DEVIATION_22))}
+LATENT_STATISTICS = {
+    len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_22, DEVIATION_22))
+}
+"""Mean and standard deviation of each channel, by number of channels."""
 
 _TEMPORAL = 4
 _PIXELS = ((3,), (12,))
@@ -114,7 +117,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     widths, layers, timed, is_residual = _levels(named)
     base, taken = named["encoder.conv_in.weight"][:2]
     out_channels, decoder_base = named["decoder.conv_out.weight"][:2]
-    mean, deviation = _FIGURES[named[_LATENTS][0]]
+    mean, deviation = LATENT_STATISTICS[named[_LATENTS][0]]
     # 2.2 takes the four pixels of a patch for channels.
     patch = 2 if is_residual else None
     check_downscale(2 ** len(timed), 8)

@@ -290,7 +290,8 @@ KIND_FOLDERS = (
     *("checkpoints", "diffusion_models", "unet", "text_encoders", "clip", "vae", "loras"),
     *("controlnet", "model_patches", "clip_vision", "style_models", "upscale_models"),
     *("embeddings", "ipadapter", "latent_upscale_models", "vae_approx", "background_removal"),
-    *("audio_encoders", "geometry_estimation", "detection"),
+    *("audio_encoders", "geometry_estimation", "detection", "sams", "onnx"),
+    *("ultralytics", "ultralytics/bbox", "ultralytics/segm"),
     *("Stable-diffusion", "Lora", "VAE", "ControlNet", "ESRGAN"),
 )
 """Folders of models, one for each kind, as ComfyUI and A1111 have them: names leave them out."""

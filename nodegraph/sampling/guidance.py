@@ -18,7 +18,7 @@ from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
-from nodegraph.sampling.guiders.classifier_free import NormLimit, Rescaling
+from nodegraph.sampling.guiders.classifier_free import NormLimit, OperatedDirection, Rescaling
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
@@ -35,6 +35,7 @@ class ComposedGuider:
         start, end: As of `GuiderChoice`.
         shortening: What is done last.
         positive_only: Whether the positive prompt leads alone at a step within its part.
+        operating: What is done to the positive side first.
     """
 
     guider: Guider | None
@@ -44,6 +45,7 @@ class ComposedGuider:
     end: float = 1.0
     shortening: NormLimit | None = None
     positive_only: Callable[[Moment], bool] = lambda moment: False
+    operating: OperatedDirection | None = None
 
     def _guiding(self, moment: Moment) -> Guider | None:
         applies = moment.is_within(self.start, self.end) and not self.positive_only(moment)
@@ -73,6 +75,8 @@ class ComposedGuider:
         Args:
             x: The latent as the model takes it.
         """
+        if self.operating is not None:
+            outputs = {**outputs, "positive": self.operating.positive(x, outputs, moment)}
         guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
         guided = towards if guider is None else guider.combine(outputs, moment)
         for term in adding:
@@ -218,6 +222,7 @@ class Guidance:
             choice.end,
             self._shortening(model, choice),
             self._resting(guided_model, choice),
+            self._operating(model, choice),
         )
 
     def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:
@@ -231,6 +236,12 @@ class Guidance:
         if choice.norm is None:
             return None
         return NormLimit(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
+
+    def _operating(self, model: Denoiser, choice: GuiderChoice) -> OperatedDirection | None:
+        if not choice.operations:
+            return None
+        arithmetic = clean_arithmetic(model.scheduler_config, self._family)
+        return OperatedDirection(arithmetic, choice.operations)
 
     def _resting(self, guided_model: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
         """Whether the scale has come to where the negative side makes no difference."""

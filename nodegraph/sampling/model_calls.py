@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.components import Denoiser
 from nodegraph.families.family_plugins import check_prediction
@@ -18,6 +19,7 @@ from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
 from nodegraph.models.attention import SlicedAttention, using_attention
 from nodegraph.sampling.controls.control_residuals import ActiveControls
+from nodegraph.sampling.prompt_adapters import AdapterSet, active_adapters
 from nodegraph.sampling.prompts import Prompt, Prompts, mean_of
 from nodegraph.sampling.regions import Window
 
@@ -71,13 +73,43 @@ class ModelEvaluator:
             if window is not None:
                 shown = window.crop(x).contiguous()
                 here = [_cropped(prompt, window, x) for prompt in here]
-            for group in self.family.groups([prompt.tensors for prompt in here]):
-                output = self._evaluated(shown, moment, [here[at] for at in group])
+            for model, group in self._groups(here, moment):
+                output = self._evaluated(model, shown, moment, [here[at] for at in group])
                 whole = output if window is None else window.paste(output, x)
                 outputs_by_index |= zip(
                     [places[at] for at in group], whole.chunk(len(group)), strict=True
                 )
         return [outputs_by_index[index] for index in range(len(prompts))]
+
+    def _groups(
+        self, prompts: Sequence[Prompt], moment: Moment
+    ) -> Iterator[tuple[Denoiser, list[int]]]:
+        """Positions of prompts that are evaluated in one batch, with the model for each batch."""
+        positions: dict[AdapterSet, list[int]] = {}
+        for position, prompt in enumerate(prompts):
+            adapters = active_adapters(prompt.adapters, moment.begun)
+            positions.setdefault(adapters, []).append(position)
+        for adapters, members in positions.items():
+            model = self._adapted(adapters, prompts[members[0]])
+            for group in self.family.groups([prompts[member].tensors for member in members]):
+                yield model, [members[at] for at in group]
+
+    def _adapted(self, adapters: AdapterSet, prompt: Prompt) -> Denoiser:
+        """The model with adapters of a prompt.
+
+        Raises:
+            InvalidValue: The caller has not loaded it.
+        """
+        if not adapters:
+            return self.model
+        if adapters not in self.model.adapted:
+            raise InvalidValue(
+                "the LoRA of a prompt is not loaded here",
+                port=prompt.name.partition(" ")[0],
+                hint="Sample with a node of a workflow, or put the LoRA on the model by LoadLora.",
+            )
+        # It computes without a step cache: what the model cached is not for it.
+        return replace(self.model.adapted[adapters], caching=None, seat=self.model.seat)
 
     @property
     def is_savable(self) -> bool:
@@ -102,14 +134,19 @@ class ModelEvaluator:
         if self._steps is not None:
             self._steps.restore(state)
 
-    def _evaluated(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> Tensor:
-        if not self.model.one_by_one:
+    def _evaluated(
+        self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
+    ) -> Tensor:
+        if not model.one_by_one:
             xs = torch.cat([x] * len(prompts))
-            return self._forward(xs, moment, prompts, "+".join(item.name for item in prompts))
+            name = "+".join(item.name for item in prompts)
+            return self._forward(model, xs, moment, prompts, name)
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
-                self._forward(item[None], moment, [prompt], f"{prompt.name} of {index}", index)
+                self._forward(
+                    model, item[None], moment, [prompt], f"{prompt.name} of {index}", index
+                )
                 for prompt in prompts
                 for index, item in enumerate(x)
             ]
@@ -117,6 +154,7 @@ class ModelEvaluator:
 
     def _forward(
         self,
+        model: Denoiser,
         xs: Tensor,
         moment: Moment,
         prompts: Sequence[Prompt],
@@ -131,13 +169,15 @@ class ModelEvaluator:
         """
         tensors = [prompt.tensors for prompt in prompts]
         batch = self.family.join(tensors, len(xs) // len(prompts))
-        keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
-        with using_attention(self.model.attention):
+        keeping: AbstractContextManager[object] = nullcontext()
+        if self._steps is not None and model is self.model:
+            keeping = self._steps.call(name, moment)
+        with using_attention(model.attention):
             batch = self.controls.with_residuals(batch, xs, moment, prompts, item)
-        with using_attention(self.model.attention), keeping:
-            if self.model.seat is not None:
-                return self.model.seat.ask(self.model, xs, moment, batch)
-            output = self.family.predict(self.model, xs, moment, batch)
+        with using_attention(model.attention), keeping:
+            if model.seat is not None:
+                return model.seat.ask(model, xs, moment, batch)
+            output = self.family.predict(model, xs, moment, batch)
         return check_prediction(self.family, output, xs)
 
 

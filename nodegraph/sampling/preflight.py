@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.flow_noise import recipe_noise
 from nodegraph.families.registry import get_family
 from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.guiders.checks import check_negative
 from nodegraph.sampling.initial_latent import check_initial_latent
+from nodegraph.sampling.prompt_adapters import schedules_of
 from nodegraph.sampling.prompts import Prompt, Prompts, entries_of, weight_of
 from nodegraph.sampling.sampler_options import resolve_options
 from nodegraph.sampling.samplers import SAMPLERS
@@ -42,10 +44,28 @@ def plan_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) ->
     tokens = tokens_of(family, latent)
     for added in parts.guider.added:
         added.check(recipe)
+    _check_prompt_adapters(parts.guider)
     noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
     points = map(noise_levels.point, range(noise_levels.first, noise_levels.end))
     check_prompt_coverage(family, parts.guider, latent, points, sampler.name)
     return noise_levels
+
+
+def _check_prompt_adapters(choice: GuiderChoice) -> None:
+    """Refuse prompts with adapters of their own if another model evaluates prompts.
+
+    Raises:
+        InvalidValue: On port ``guider``.
+    """
+    is_alone = not any(isinstance(recipe, DiffusionModel) for recipe in choice.recipes)
+    if is_alone or not schedules_of(choice.prompts.values()):
+        return
+    raise InvalidValue(
+        "prompts with LoRAs cannot be evaluated by another model of the guider",
+        port="guider",
+        given=choice.description,
+        hint="Load the LoRA with LoadLora on the models, or remove the other model.",
+    )
 
 
 def tokens_of(family: Family, latent: Latent) -> int:
@@ -88,6 +108,7 @@ def check_prompt_coverage(
             entry.start,
             entry.end,
             steps=entry.steps,
+            is_fallback=entry.is_fallback,
         )
         for entry in entries_of("positive", choice.positive)
     ]

@@ -11,7 +11,13 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import SPAN_TOLERANCE, Conditioning, ConditioningEntry, StepSpan
+from nodegraph.core.values import (
+    SPAN_TOLERANCE,
+    Conditioning,
+    ConditioningEntry,
+    ScheduledAdapter,
+    StepSpan,
+)
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE, GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
@@ -95,7 +101,18 @@ class PromptFitter:
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
         named = f"{side} {name}"
-        return Prompt(placed, weight, entry.start, entry.end, named, entry.steps, controls, window)
+        return Prompt(
+            placed,
+            weight,
+            entry.start,
+            entry.end,
+            named,
+            entry.steps,
+            controls,
+            window,
+            entry.adapters,
+            entry.is_fallback,
+        )
 
     def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
         sizes = (self.shape, self.width, self.height)
@@ -154,6 +171,8 @@ class Prompt:
         steps: Steps it applies at, besides; None: any.
         controls: Places of the images that lead beside it; see `controls.leading.ActiveControls`.
         window: What the model is shown of the latent, if that isn't all of it.
+        adapters: As of `ConditioningEntry`.
+        is_fallback: As of `ConditioningEntry`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -164,6 +183,8 @@ class Prompt:
     steps: StepSpan | None = None
     controls: tuple[int, ...] = ()
     window: Window | None = None
+    adapters: tuple[ScheduledAdapter, ...] = ()
+    is_fallback: bool = False
 
     def applies(self, progress: float, step: int, begun: float | None = None) -> bool:
         """Whether it takes part at a point of the sampling.
@@ -206,7 +227,8 @@ class Prompts:
             self._covers[applying] = self._cover(list(compress(self.prompts, applying)))
         return self._covers[applying]
 
-    def _cover(self, prompts: list[Prompt]) -> list[Prompt]:
+    def _cover(self, applying: list[Prompt]) -> list[Prompt]:
+        prompts = _with_fallbacks(applying)
         if not prompts:
             return [self._empty_prompt(torch.tensor(1.0))]
         bare = _total([prompt.weight for prompt in prompts]) <= 0
@@ -221,6 +243,26 @@ class Prompts:
                 hint="Link an EncodePrompt; its text may be empty.",
             )
         return replace(self.empty, weight=weight)
+
+
+def _with_fallbacks(applying: list[Prompt]) -> list[Prompt]:
+    """The prompts that apply; those for the rest with the weight that the others leave, if any.
+
+    Source: ComfyUI's default conditioning, whose weight is max(0, 1 - sum of the others).
+    """
+    own = [prompt for prompt in applying if not prompt.is_fallback]
+    if len(own) == len(applying):
+        return own
+    remaining = torch.tensor(1.0)
+    if own:
+        remaining = (1 - _total([prompt.weight for prompt in own])).clamp(min=0)
+    if not remaining.any():
+        return own
+    return own + [
+        replace(prompt, weight=prompt.weight * remaining)
+        for prompt in applying
+        if prompt.is_fallback
+    ]
 
 
 def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height: int) -> Tensor:

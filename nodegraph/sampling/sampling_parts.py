@@ -12,7 +12,12 @@ from nodegraph.core.ports import port_type
 from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.errors import InvalidValue
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
-from nodegraph.sampling.guiders.base import AddedGuidance, ChangingScale, GuidanceMethod
+from nodegraph.sampling.guiders.base import (
+    AddedGuidance,
+    ChangingScale,
+    GuidanceMethod,
+    LatentOperation,
+)
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
 from nodegraph.sampling.guiders.methods import DefaultGuidance
 from nodegraph.sampling.sampler_options import SamplerOptions
@@ -76,6 +81,8 @@ class GuiderChoice:
         added: Guidance on top of that, in this order.
         embedded: The scale given to a model that was distilled from guidance; its family's
             own where None. It is guided besides where `cfg` says so.
+        operations: What is done, in this order, to the difference of the positive and the negative
+            prediction before anything else.
     """
 
     positive: Conditioning
@@ -90,6 +97,7 @@ class GuiderChoice:
     added: tuple[AddedGuidance, ...] = ()
     embedded: float | None = None
     rescales_velocity: bool = False
+    operations: tuple[LatentOperation, ...] = ()
 
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)

@@ -2,7 +2,8 @@
 
 Blocks are named by beginnings of layer names, as diffusers has them. Those of a UNet may also be
 named as in other tools: IN00 to IN11, MID and OUT00 to OUT11 for Stable Diffusion 1.x and 2.x, and
-up to 08 for SDXL. A list of numbers alone is for all of these blocks, in this order.
+up to 08 for SDXL. A list of numbers alone is for all of these blocks, in this order. A question
+mark behind a name is for blocks that not every model of a family has.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from nodegraph.weights.single_files.unet import unet_blocks
 PORT = "blocks"
 LOWEST, HIGHEST = -10.0, 10.0
 """Of a weight. Those outside 0..1 extrapolate."""
-_RULE = re.compile(r"\s*([\w.]+?)(?:\s*-\s*([\w.]+))?\s*[:=]\s*([^\s:=]+)\s*")
+_RULE = re.compile(r"\s*([\w.]+?)(?:\s*-\s*([\w.]+))?(\?)?\s*[:=]\s*([^\s:=]+)\s*")
 _INDEX = re.compile(r"(.*?)(\d{1,4})")
 _EXPECTED = "lines such as `down_blocks.0: 0.3`, `IN00-IN05: 0.2` or `MID: 1`"
 _SHOWN = 12
@@ -44,7 +45,22 @@ class BlockWeights:
 
 
 def _is_in(name: str, block: str) -> bool:
-    return name.startswith(f"{block}.")
+    return name == block or name.startswith(f"{block}.")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRange:
+    """One rule: the weight of a block, or of several with consecutive numbers.
+
+    Attributes:
+        first, last: Names of the first and the last block, equal for one block.
+        is_optional: Whether the model may have no such block.
+    """
+
+    first: str
+    last: str
+    weight: float
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +68,11 @@ class BlockRules:
     """Weights of blocks as a user wrote them.
 
     Attributes:
-        ranges: First and last block of each rule, which are equal for one block, and its weight.
+        ranges: The rules, in order.
         listed: Weights of all blocks of a UNet, in order; empty if there are rules.
     """
 
-    ranges: tuple[tuple[str, str, float], ...] = ()
+    ranges: tuple[BlockRange, ...] = ()
     listed: tuple[float, ...] = ()
 
     def resolve(
@@ -77,12 +93,13 @@ class BlockRules:
         if self.listed:
             return BlockWeights(default, self._of_list(short))
         rules: dict[str, float] = {}
-        for first, last, weight in self.ranges:
-            for block in _blocks(first, last):
+        for each in self.ranges:
+            for block in _blocks(each.first, each.last):
                 for beginning in short.get(block.upper(), (block,)):
-                    if not any(_is_in(name, beginning) for name in names):
+                    if any(_is_in(name, beginning) for name in names):
+                        rules[beginning] = each.weight
+                    elif not each.is_optional:
                         raise _unknown_block(block, names, short)
-                    rules[beginning] = weight
         return BlockWeights(default, rules)
 
     def _of_list(self, short: Mapping[str, Sequence[str]]) -> dict[str, float]:
@@ -117,7 +134,7 @@ def parse_blocks(text: str) -> BlockRules:
             raise _unreadable(part)
         first, last = match[1], match[2] or match[1]
         _blocks(first, last)
-        ranges.append((first, last, _weight(match[3])))
+        ranges.append(BlockRange(first, last, _weight(match[4]), match[3] is not None))
     return BlockRules(tuple(ranges))
 
 

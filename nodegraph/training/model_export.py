@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -84,14 +84,23 @@ class ModelParts:
         """
         check_same_model(self.model, self.text_encoder, self.vae)
         for port, recipe in self.recipes():
-            check_full_weights(recipe, port)
-            for kind, title in ((IP_ADAPTER, "an IP-Adapter"), (INVERSION, "a textual inversion")):
-                if any(item.kind == kind for item in recipe.adapters):
-                    raise InvalidValue(
-                        f"{title} cannot be saved as part of a model",
-                        port=port,
-                        hint="Link the model from before it was applied, and use its own file.",
-                    )
+            _check_savable(recipe, port)
+
+
+def _check_savable(recipe: Recipe, port: str) -> None:
+    """Refuse quantized weights, and adapters that are no weights.
+
+    Raises:
+        InvalidValue: Names the port.
+    """
+    check_full_weights(recipe, port)
+    for kind, title in ((IP_ADAPTER, "an IP-Adapter"), (INVERSION, "a textual inversion")):
+        if any(item.kind == kind for item in recipe.adapters):
+            raise InvalidValue(
+                f"{title} cannot be saved as part of a model",
+                port=port,
+                hint="Link the model from before it was applied, and use its own file.",
+            )
 
 
 def save_single_file(
@@ -152,6 +161,41 @@ def save_single_file(
         path = folder / "model.safetensors"
         save_file(_without_shared(tensors), path, metadata=ordered)
         return _moved(path, target, ".safetensors")
+
+
+def save_component(
+    ctx: Context, recipe: Recipe, port: str, name: str, dtype: str
+) -> list[SavedFile]:
+    """Write a text encoder or VAE alone: one file per module, without its configuration.
+
+    A VAE of Stable Diffusion has the names of the original code, everything else those of its
+    library.
+
+    Args:
+        port: The port of the recipe, which errors name.
+        name: Beginning of the file names. The role follows if there are several modules.
+        dtype: As for `save_single_file`.
+    Raises:
+        InvalidValue: The weights are quantized, or an adapter is not part of the weights.
+        OutputError: A file cannot be written.
+    """
+    _check_savable(recipe, port)
+    precision = PRECISIONS[_precision(dtype, recipe)]
+    saved = []
+    with ctx.weights(recipe) as component:
+        for role, module in component.modules.items():
+            named = dict(merged_tensors(module))
+            if isinstance(module, diffusers.AutoencoderKL):
+                # Others, such as Flux.2's, have layers that the original code does not name.
+                with suppress(KeyError):
+                    named = vae_to_original(named, module.config)
+            tensors = {key: _stored(item, precision) for key, item in named.items()}
+            own = name if len(component.modules) == 1 else f"{name}_{role}"
+            with _temporary_folder(ctx, own) as (target, folder):
+                path = folder / "part.safetensors"
+                save_file(_without_shared(tensors), path, metadata={"format": "pt"})
+                saved.append(_moved(path, target, ".safetensors"))
+    return saved
 
 
 def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[SavedFile]:

@@ -7,8 +7,9 @@ quantized and saved like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,11 +42,13 @@ def merge_models(
     base: DiffusionModel | None,
     weight: float,
     rules: BlockRules,
+    first_weight: float | None = None,
 ) -> DiffusionModel:
     """Return first + weight · (second − base), or first + weight · (second − first) without a base.
 
-    Only the leading input channels are merged if the first model has more than the others. So the
-    difference of a fine-tuned model can be added to an inpainting model.
+    With `first_weight`, the result is first_weight · first + weight · (second − base), where a
+    missing base counts as 0. Only the leading input channels are merged if the first model has more
+    than the others. So the difference of a fine-tuned model can be added to an inpainting model.
 
     Raises:
         InvalidValue: The models are of different families, quantized, or have other layers, or a
@@ -59,8 +62,10 @@ def merge_models(
             port="model",
             hint="Merge first, and apply the IP-Adapter to the merged model.",
         )
-    plain = None if base is None else without_speed(base)
-    files = _merged_files(ctx, without_speed(first), without_speed(second), plain, weight, rules)
+    recipes = _Recipes(
+        without_speed(first), without_speed(second), None if base is None else without_speed(base)
+    )
+    files = _merged_files(ctx, recipes, _Weights(weight, rules, first_weight))
     return replace(first, files=files, adapters=())
 
 
@@ -70,6 +75,7 @@ def merge_text_encoders(
     second: TextEncoder,
     base: TextEncoder | None,
     weight: float,
+    first_weight: float | None = None,
 ) -> TextEncoder:
     """Return the merged text encoders of a model; see `merge_models`.
 
@@ -80,9 +86,12 @@ def merge_text_encoders(
     """
     check_mergeable(_inputs("text_encoder", first, second, base))
     words = tuple(item for item in first.adapters if item.kind == INVERSION)
-    plain = None if base is None else _without_words(base)
-    whole = _without_words(first), _without_words(second), plain
-    files = _merged_files(ctx, *whole, weight, BlockRules())
+    recipes = _Recipes(
+        _without_words(first),
+        _without_words(second),
+        None if base is None else _without_words(base),
+    )
+    files = _merged_files(ctx, recipes, _Weights(weight, BlockRules(), first_weight))
     roles = {part.role for part in get_family(first.family).tokenizers}
     tokenizers = tuple(file for file in first.files if file.role in roles)
     return replace(first, files=(*files, *tokenizers), adapters=words)
@@ -157,15 +166,39 @@ def module_config(module: Any) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name != "_name_or_path"}
 
 
-def _merged_files(
-    ctx: Context,
-    first: Recipe,
-    second: Recipe,
-    base: Recipe | None,
-    weight: float,
-    rules: BlockRules,
-) -> tuple[RecipeFile, ...]:
+@dataclass(frozen=True, slots=True)
+class _Recipes:
+    """The models of a merge."""
+
+    first: Recipe
+    second: Recipe
+    base: Recipe | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """The weights of a merge.
+
+    Attributes:
+        second: Of the second model.
+        rules: Other weights for some blocks.
+        first: Of the first model; None for what is missing to 1, or 1 with a base.
+    """
+
+    second: float
+    rules: BlockRules
+    first: float | None
+
+    def of_first(self, weight: float, *, is_difference: bool) -> float:
+        """The weight of the first model where the second has `weight`."""
+        if self.first is not None:
+            return self.first
+        return 1.0 if is_difference else 1 - weight
+
+
+def _merged_files(ctx: Context, recipes: _Recipes, weights: _Weights) -> tuple[RecipeFile, ...]:
     """The files of the merged modules, one role after the other."""
+    first, second, base = recipes.first, recipes.second, recipes.base
     total = 2 + (base is not None)
     with ctx.weights(second) as component:
         others = {role: _Tensors(module) for role, module in component.modules.items()}
@@ -180,11 +213,12 @@ def _merged_files(
     with ctx.weights(first) as component:
         for role, module in component.modules.items():
             config, other = module_config(module), others.pop(role)
-            weights = rules.resolve(weight, other.by_name, config)
+            blocks = weights.rules.resolve(weights.second, other.by_name, config)
+            of_first = partial(weights.of_first, is_difference=base is not None)
             files += write_trained(
                 ctx.environment,
                 role,
-                other.merge_into(module, weights, precision, is_difference=base is not None),
+                other.merge_into(module, blocks, of_first, precision),
                 name=DIFFUSERS_WEIGHTS if "_class_name" in config else TRANSFORMERS_WEIGHTS,
                 configs={CONFIG: config},
             )
@@ -218,14 +252,14 @@ class _Tensors:
         self,
         module: nn.Module,
         weights: BlockWeights,
+        of_first: Callable[[float], float],
         precision: torch.dtype,
-        *,
-        is_difference: bool,
     ) -> dict[str, Tensor]:
         """The weights of a module, merged with these.
 
         Args:
-            is_difference: Whether these are added to the module's, instead of replacing a part.
+            weights: The weights of these.
+            of_first: Returns the weight of the module's own for a weight of these.
         Raises:
             InvalidValue: It has other layers.
         """
@@ -239,9 +273,7 @@ class _Tensors:
             whole = tensor.detach().to("cpu", torch.float32, copy=True)
             own = _leading_channels(name, whole, other)
             # At weight 0 and 1 the result is one of the two, bit for bit, unlike with `lerp`.
-            own.copy_(
-                own + other * weight if is_difference else own * (1 - weight) + other * weight
-            )
+            own.copy_(own * of_first(weight) + other * weight)
             merged[name] = whole.to(precision).contiguous()
         return merged
 

@@ -86,6 +86,34 @@ def test_an_added_difference(models: Bench) -> None:
     assert all(torch.equal(nothing[name], item) for name, item in one.items())
 
 
+def test_both_models_may_have_weights(models: Bench) -> None:
+    one, two, three = (weights(models, name) for name in ("one", "two", "three"))
+    nodes = loaded("one", "two", "three")
+    difference = nodes | merge(first_weight=0.5, weight=-0.5)
+    for name, tensor in merged(models, difference).items():
+        torch.testing.assert_close(tensor, 0.5 * (one[name] - two[name]))
+    parts = {"model": link("three.model"), "second": link("merge.model")}
+    added = {"type": "MergeModels", "inputs": {**parts, "first_weight": 1, "weight": 1}}
+    for name, tensor in merged(models, difference | {"add": added}, "add.model").items():
+        torch.testing.assert_close(tensor, three[name] + 0.5 * (one[name] - two[name]))
+
+
+def test_text_encoders_are_added(models: Bench) -> None:
+    one, two = (weights(models, name, "text_encoder") for name in ("one", "two"))
+    inputs = {"text_encoder": link("one.text_encoder"), "second": link("two.text_encoder")}
+    node = {"type": "MergeTextEncoders", "inputs": {**inputs, "first_weight": 1, "weight": 0.5}}
+    made = merged(models, loaded("one", "two") | {"merge": node}, "merge.text_encoder")
+    for name, tensor in made.items():
+        torch.testing.assert_close(tensor, one[name] + 0.5 * two[name])
+
+
+def test_a_question_mark_allows_models_without_a_block(models: Bench) -> None:
+    plain = merged(models, loaded("one", "two") | merge(blocks="mid_block: 1"))
+    rules = "add_embedding?: 0.1, mid_block?: 1"
+    made = merged(models, loaded("one", "two") | merge(blocks=rules))
+    assert all(torch.equal(made[name], item) for name, item in plain.items())
+
+
 def test_blocks_have_weights_of_their_own(models: Bench) -> None:
     one, two = weights(models, "one"), weights(models, "two")
     rules = "down_blocks: 1\ndown_blocks.0.resnets = 0, MID: 0.5"
@@ -517,3 +545,31 @@ def test_a_saved_folder_that_lost_a_file_is_completed(models: Bench) -> None:
     again = models.run(nodes | {"save": {**nodes["save"], "inputs": nodes["save"]["inputs"]}})
     assert lost.read_bytes() == content
     assert [file.path for file in again.files if not file.existed] == [lost]
+
+
+def test_a_vae_is_saved_alone_under_its_original_names(bench: Bench) -> None:
+    torch.manual_seed(0)
+    parts, encoders = sd1()
+    original = ldm.pictures(parts["unet"], parts["vae"]) | encoders
+    (bench.folder / "models").mkdir()
+    tensors = {key: item.detach().clone().contiguous() for key, item in original.items()}
+    save_file(tensors, bench.folder / "models" / "whole.safetensors")
+    save = {"type": "SaveVae", "inputs": {"vae": link("load.vae")}}
+    [file] = bench.run(load("whole.safetensors") | {"save": save}).files
+    prefix = "first_stage_model."
+    own = {key.removeprefix(prefix): item for key, item in tensors.items() if prefix in key}
+    alone = load_file(file.path)
+    assert alone.keys() == own.keys()
+    assert all(torch.equal(alone[key], item) for key, item in own.items())
+    loaded_again = {"vae": {"type": "LoadVae", "inputs": {"vae": str(file.path), "latents": "sd"}}}
+    assert bench.value(loaded_again, "vae.vae").family == "sd"
+
+
+def test_a_text_encoder_is_saved_alone_as_transformers_names_it(models: Bench) -> None:
+    inputs = {"text_encoder": link("one.text_encoder"), "dtype": "float16"}
+    save = {"type": "SaveTextEncoder", "inputs": inputs}
+    [file] = models.run(loaded("one") | {"save": save}).files
+    own = weights(models, "one", "text_encoder")
+    alone = load_file(file.path)
+    assert alone.keys() == own.keys()
+    assert all(torch.equal(alone[name], item.half()) for name, item in own.items())

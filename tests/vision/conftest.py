@@ -237,6 +237,22 @@ def rtdetr(folder: Path) -> Any:
     return model
 
 
+def detr(folder: Path) -> Any:
+    backbone = tf.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage4"],
+    )  # fmt: skip
+    config = tf.DetrConfig(
+        backbone_config=backbone, use_timm_backbone=False, use_pretrained_backbone=False,
+        backbone=None, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=6,
+        id2label=NAMES,
+    )  # fmt: skip
+    model = _saved(tf.DetrForObjectDetection(config), folder, scale=1.0)
+    _preparation(folder, "DetrImageProcessor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
 def _caption_words(marks: list[str]) -> Any:
     """A tokenizer of bytes with the marks of a model."""
     from tests.diffusion.families.words import byte_characters
@@ -305,7 +321,8 @@ def florence(folder: Path) -> Any:
 MAKERS: dict[str, Save] = {
     "sam": sam, "sam2": sam2, "clipseg": clipseg, "sam3": sam3, "segformer": segformer,
     "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
-    "vitpose": vitpose, "yolos": yolos, "rtdetr": rtdetr, "blip": blip, "florence": florence,
+    "vitpose": vitpose, "yolos": yolos, "rtdetr": rtdetr, "detr": detr, "blip": blip,
+    "florence": florence,
 }  # fmt: skip
 
 

@@ -17,7 +17,11 @@ from tests.nodes.conftest import Bench, link
 
 Models = Callable[[str], Any]
 WIDTH, HEIGHT, SIDE = 60, 44, 64
-PROCESSORS = {"yolos": "YolosImageProcessorPil", "rtdetr": "RTDetrImageProcessorPil"}
+PROCESSORS = {
+    "yolos": "YolosImageProcessorPil",
+    "rtdetr": "RTDetrImageProcessorPil",
+    "detr": "DetrImageProcessorPil",
+}
 
 
 def detected(model: str, batch: int = 1, **inputs: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@
   output is ``TYPE`` or ``name: TYPE``.
 - ``@control`` marks a seed widget that is followed by another widget, which says how the seed
   changes after a run; ``@upload`` a widget that is followed by a button, which is stored as a
-  value too; ``@prompt`` a text from which ComfyUI's page removes comments and draws ``{a|b}``.
+  value too; ``@prompt`` a text from which ComfyUI's page removes comments and draws ``{a|b}``;
+  ``@socket`` an input that shows no widget, whatever its type.
 - ``resize.width: INT = 512 @when(scale dimensions|scale width)`` is there only while ``resize`` has
   one of these values.
 - ``images.*: IMAGE?`` stands for the inputs ``images.image0``, ``images.image1`` and so on of a
@@ -21,10 +22,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, Protocol
 
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -34,7 +35,7 @@ WIDGETS = frozenset(("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR"))
 _LINE = re.compile(r"(?P<type>[^(]+)\((?P<inputs>.*)\)\s*(?:->\s*(?P<outputs>.*))?", re.DOTALL)
 _INPUT = re.compile(
     r"(?P<name>[^:]+):\s*(?P<type>[A-Z0-9_*|]+)(?P<optional>\?)?"
-    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload|prompt))?"
+    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload|prompt|socket))?"
     r"(?:\s*@when\((?P<when>[^)]*)\))?",
     re.DOTALL,
 )
@@ -47,7 +48,8 @@ class InputSignature:
     Attributes:
         default: Of a widget; None where there is none.
         extra: ``control`` or ``upload`` if one more value follows in lists of widgets' values;
-            ``prompt`` of a text that ComfyUI's page reads for comments and choices.
+            ``prompt`` of a text that ComfyUI's page reads for comments and choices; ``socket`` of
+            an input that only links give a value.
         when: Values of what stands before the last dot of its name, of which one lets it be there;
             empty for an input that is always there.
     """
@@ -61,7 +63,7 @@ class InputSignature:
 
     @property
     def is_widget(self) -> bool:
-        return self.type in WIDGETS
+        return self.type in WIDGETS and self.extra != "socket"
 
     @property
     def parent(self) -> str:
@@ -160,16 +162,32 @@ def _output(text: str) -> tuple[str, str]:
     return name, type_name or name
 
 
-class WrittenSignature:
-    """A signature that is parsed once it is asked for: a workflow has few of all the types."""
+class LazySignature(Protocol):
+    """A signature that is made once it is asked for."""
 
-    def __init__(self, line: str) -> None:
-        self.type = line.partition("(")[0].strip()
+    @property
+    def type(self) -> str:
+        """The node type."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+
+
+class WrittenSignature:
+    """A signature that is parsed once it is asked for: a workflow has few of all the types.
+
+    Args:
+        node_type: Of a type whose name has brackets, which a line can't have.
+    """
+
+    def __init__(self, line: str, node_type: str = "") -> None:
+        self.type = node_type or line.partition("(")[0].strip()
         self._line = line
 
     @cached_property
     def signature(self) -> Signature:
-        return parse_signature(self._line)
+        return replace(parse_signature(self._line), type=self.type)
 
 
 class Signatures(Mapping[str, Signature]):
@@ -244,6 +262,9 @@ def _named(code: CodeType) -> Iterator[str]:
 
 _ENDS = (
     "Save", "Preview", "MaskPreview", "ShowText", "Display", "ImageHistogram", "VHS_VideoCombine",
+    "SEGSPreview",
+    "easy kSampler", "easy fullkSampler", "easy showAnything", "KSampler (Efficient)",
+    "KSampler Adv. (Efficient)", "KSampler SDXL (Eff.)", "ImageAndMaskPreview", "Text to Console",
 )  # fmt: skip
 """What types begin with that hand on what they save or show."""
 
@@ -266,15 +287,17 @@ class TableEntry:
         is_built_in: Whether the entry isn't a pack's.
         neutral: Inputs that change no result.
         unused: Inputs that nothing here stands for, though they change something there.
+        is_output: Whether ComfyUI runs such nodes for themselves; None if it is not known.
     """
 
-    written: Signature | WrittenSignature
+    written: Signature | LazySignature
     forward: Translate
     native: str = ""
     backward: Translate | None = None
     is_built_in: bool = False
     neutral: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    is_output: bool | None = None
 
     def is_idle(self, name: str) -> bool:
         """Whether nothing here depends on an input."""
@@ -314,6 +337,8 @@ class TableEntry:
     @property
     def is_end(self) -> bool:
         """Whether ComfyUI runs such nodes for themselves, as far as is known here."""
+        if self.is_output is not None:
+            return self.is_output
         is_known = self.is_built_in and bool(self.signature.outputs)
         return not is_known or self.type.startswith(_ENDS)
 
@@ -340,6 +365,18 @@ def entry(
 ) -> TableEntry:
     """An entry that says both ways by functions."""
     return TableEntry(WrittenSignature(line), forward, native, backward)
+
+
+def type_entry(
+    node_type: str, line: str, forward: Translate, neutral: tuple[str, ...] = ()
+) -> TableEntry:
+    """An entry of a pack's type that nothing goes back to, by its name and the rest of its line.
+
+    Args:
+        line: Its inputs and outputs, from the bracket on.
+        neutral: Inputs that change no result.
+    """
+    return TableEntry(WrittenSignature(f"X{line}", node_type), forward, neutral=neutral)
 
 
 def same(

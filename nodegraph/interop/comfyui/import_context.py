@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import fields, is_dataclass
+from itertools import chain
 from typing import Any
 
 from nodegraph.core.parts import PLACEHOLDER, Mode
-from nodegraph.interop.comfyui.entries import Signature
+from nodegraph.interop.comfyui.entries import Signature, TableEntry
 from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode, Names, to_snake_case
 from nodegraph.interop.comfyui.known_packs import pack_of
 from nodegraph.interop.comfyui.literal_tags import Tag, with_tag
 from nodegraph.interop.comfyui.round_trip import read_native_notes
-from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _ANY = ("", "*")
 
@@ -150,9 +153,7 @@ class ImportContext:
         ask_block: FindBlockValue,
     ) -> None:
         self.type = node.type
-        self.defaults: Mapping[str, Any] = {
-            taken.name: taken.default for taken in signature.inputs if taken.default is not None
-        }
+        self.defaults: Mapping[str, Any] = _defaults(signature)
         open_inputs = OptionalInputs(_with_defaults(signature, inputs, node))
         self.inputs: Mapping[str, Signal] = open_inputs
         self.open_inputs = open_inputs.missing
@@ -238,6 +239,23 @@ class ImportContext:
                 carried[key] = value
         return carried
 
+    def inner(self, signature: Signature, inputs: Mapping[str, Signal]) -> ImportContext:
+        """The same node as one of another type: what that becomes, this one does."""
+        part = copy(self)
+        part.type, part._signature = signature.type, signature
+        part.defaults = _defaults(signature)
+        values = {name: signal.content for name, signal in inputs.items()}
+        usual = {
+            taken.name: Signal(taken.default)
+            for taken in signature.active_widgets(values)
+            if taken.name not in inputs and taken.default is not None and not taken.is_autogrow
+        }
+        taken_inputs = OptionalInputs({**inputs, **usual})
+        taken_inputs.missing = self.open_inputs
+        part.inputs = taken_inputs
+        part.output_signals, part._kept = {}, {}
+        return part
+
     def keep(self, **values: Any) -> None:
         # A link is drawn again from where it is linked.
         literals = {key: each for key, each in values.items() if not isinstance(each, MadeOutput)}
@@ -260,6 +278,9 @@ class ImportContext:
         """
         giving = {output: _node_of(signal) for output, signal in self.output_signals.items()}
         wanted = {name for output, name in giving.items() if output in used}
+        for output, signal in self.output_signals.items():
+            if output in used:
+                wanted |= set(_carried_nodes(signal.carried))
         if not wanted & set(self.node_names):
             ends = set(self.node_names) - self._taken() - set(giving.values())
             wanted |= set(self.node_names[:1]) if ends else set(self.node_names)
@@ -294,6 +315,35 @@ class ImportContext:
         return self._kept
 
 
+def compose(
+    node: Passage, entry: TableEntry, /, inputs: Mapping[str, Signal | Any]
+) -> Mapping[str, Signal]:
+    """Translate a part of a node as another type of node; returns what its outputs give.
+
+    Many nodes of packs do what several nodes do one after the other. So do their translations.
+
+    Args:
+        inputs: Of the other type, links or literals; those that are None are left out.
+    Raises:
+        Untranslatable: That type can't be translated with these inputs.
+        TypeError: The node isn't one of ComfyUI on its way here.
+    """
+    if not isinstance(node, ImportContext):
+        raise TypeError(f"{node.type} is not imported")
+    signals = {
+        name: value if isinstance(value, Signal) else Signal(value)
+        for name, value in inputs.items()
+        if _bare(value) is not None or (isinstance(value, Signal) and value.carried)
+    }
+    part = node.inner(entry.signature, signals)
+    entry.forward(part)
+    return part.output_signals
+
+
+def _defaults(signature: Signature) -> dict[str, Any]:
+    return {taken.name: taken.default for taken in signature.inputs if taken.default is not None}
+
+
 def _with_defaults(
     signature: Signature, inputs: Mapping[str, Signal], node: ForeignNode
 ) -> dict[str, Signal]:
@@ -313,6 +363,21 @@ def _with_defaults(
 
 def _node_of(signal: Signal) -> str:
     return signal.content.node if isinstance(signal.content, MadeOutput) else ""
+
+
+def _carried_nodes(value: Any) -> Iterator[str]:
+    """Nodes that what goes along with an output comes from."""
+    if isinstance(value, MadeOutput):
+        yield value.node
+    elif isinstance(value, CarriedValues):
+        yield from _carried_nodes(value.held)  # without being told that somebody read it
+    elif isinstance(value, Mapping):
+        yield from chain.from_iterable(map(_carried_nodes, value.values()))
+    elif isinstance(value, (list, tuple)):
+        yield from chain.from_iterable(map(_carried_nodes, value))
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from _carried_nodes(getattr(value, each.name))
 
 
 def _bare(value: Any) -> Any:

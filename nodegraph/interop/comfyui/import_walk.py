@@ -219,7 +219,7 @@ class ImportWalk:
     def _is_known_end(self, name: str) -> bool:
         node = self.graph.nodes.get(name)
         entry = self._table.get(node.type) if node is not None else None
-        return entry is not None and entry.is_built_in
+        return entry is not None and (entry.is_built_in or bool(entry.is_output))
 
     def _is_end(self, node: ForeignNode) -> bool:
         """Whether a node is run for itself, as far as can be told."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.entries import Signatures, TableEntry
 from nodegraph.interop.comfyui.foreign_workflow import (
@@ -22,6 +23,7 @@ from nodegraph.interop.comfyui.foreign_workflow import (
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder
 from nodegraph.interop.comfyui.import_walk import TO_GIVE, ImportWalk
 from nodegraph.interop.comfyui.original_document import pack_document
+from nodegraph.interop.comfyui.packs.import_entries import pack_entries
 from nodegraph.interop.comfyui.reading import read_workflow, ui_document
 from nodegraph.interop.comfyui.round_trip import restore_metadata
 from nodegraph.interop.comfyui.similar_nodes import unreadable_widgets
@@ -35,6 +37,7 @@ from nodegraph.interop.comfyui.unread_values import (
     foreign_graphs,
 )
 from nodegraph.packs.pack import Pack
+from nodegraph.packs.registry import Registry
 
 GROUP = "nodegraph.comfyui"
 MODULE = "comfyui"
@@ -57,14 +60,16 @@ class NodeTable:
         return Signatures(self.entries)
 
 
-def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
+def node_table(packs: Iterable[Pack] = (), registry: Registry | None = None) -> NodeTable:
     """What stands for ComfyUI's node types.
 
     An entry for a type that is there already is left out and told of, and so is what can't be
-    imported; it hurts nothing else.
+    imported; it hurts nothing else. Node types of ComfyUI's packs stand for themselves, if no entry
+    stands for them.
 
     Args:
         packs: Of which those that aren't installed are looked into.
+        registry: Knows the node types of ComfyUI's packs.
     """
     entries: dict[str, TableEntry] = {}
     for entry in built_in():
@@ -83,7 +88,17 @@ def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
                 owners[entry.type] = owner
         except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs the pack's code
             problems.append(f"{owner}: its entries for ComfyUI cannot be used: {error}")
+    if registry is not None:
+        for entry in pack_entries(_specs_of_comfyui(registry)):
+            entries.setdefault(entry.type, entry)
     return NodeTable(entries, tuple(problems))
+
+
+def _specs_of_comfyui(registry: Registry) -> Iterator[NodeSpec]:
+    for pack in registry.packs:
+        if pack.isolation is not None and pack.isolation.kind == "comfyui":
+            specs = (registry.spec(node_type) for node_type in registry.types_of(pack.name))
+            yield from (spec for spec in specs if spec is not None)
 
 
 def _installed() -> Iterator[tuple[str, Any]]:

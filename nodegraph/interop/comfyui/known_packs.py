@@ -115,6 +115,7 @@ cg-use-everywhere: Anything Everywhere, Anything Everywhere3, Anything Everywher
   Everywhere, Seed Everywhere, Simple String
 sd-dynamic-thresholding: DynamicThresholdingFull, DynamicThresholdingSimple
 comfyui-wd14-tagger: WD14Tagger|pysssss
+comfyui-mxtoolkit: mxReroute, mxSeed, mxSlider, mxSlider2D, mxStop
 comfyui_segment_anything: GroundingDinoModelLoader (segment anything), GroundingDinoSAMSegment
   (segment anything), InvertMask (segment anything), SAMModelLoader (segment anything)
 comfyui-logic: Bool-🔬, Float-🔬, If ANY execute A else B, Int-🔬, String-🔬

@@ -18,6 +18,14 @@ from nodegraph.interop.comfyui.families import ENCODER_FAMILIES
 from nodegraph.interop.comfyui.known_packs import pack_of
 from nodegraph.interop.comfyui.table import MODULES, built_in
 from nodegraph.interop.comfyui.table.samplers_schedules import COMFYUI_SAMPLERS, SCHEDULERS
+from nodegraph.interop.comfyui.widget_choices import (
+    CHOICES,
+    LARGEST_FLOAT,
+    LARGEST_INT,
+    LARGEST_SEED,
+    OTHER_TYPES,
+    RANGES,
+)
 
 INPUT_FILES = "input"
 """Name of the list of files that loaders of images, videos and sounds offer."""
@@ -37,11 +45,17 @@ MODEL_LISTS: Mapping[str, str] = {
     "model_name": "upscale_models",
     "LoadDA3Model.model_name": "geometry_estimation",
     "LoadMoGeModel.model_name": "geometry_estimation",
+    "UltralyticsDetectorProvider.model_name": "ultralytics",
+    "ONNXDetectorProvider.model_name": "onnx",
+    "SAMLoader.model_name": "sams",
     "ModelPatchLoader.name": "model_patches",
     "ipadapter_file": "ipadapter",
     "bg_removal_name": "background_removal",
 }
 """Folders whose models an input offers."""
+_NO_FILE = ("None", "Baked VAE")
+"""What is chosen of packs' loaders where no file is."""
+_NUMBER = re.compile(r"_\d+")
 _FILES = frozenset(
     (
         *("LoadImage.image", "LoadImageOutput.image", "LoadImageMask.image", "LoadVideo.file"),
@@ -54,162 +68,19 @@ _UNLISTED = frozenset(
         # ComfyUI's page has these itself.
         *("PrimitiveNode", "Reroute", "Note", "MarkdownNote"),
         # Known to the table only to say why they have no counterpart.
-        *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask"),
+        *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask", "XY Plot"),
+        *("GLIGENLoader", "GLIGENTextBoxApply"),
+        *("CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly", "ImageOnlyCheckpointSave"),
+        *("BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced"),
+        *("PixelTiledKSampleUpscalerProvider", "PixelTiledKSampleUpscalerProviderPipe"),
     )
 )
 
-_SCALING = "nearest-exact|bilinear|area|bicubic"
-_SWITCH = "enable|disable"
-_CHOICES: Mapping[str, str] = {
-    "add_noise": _SWITCH,
-    "aspect_ratio": "1:1 (Square)|3:2 (Photo)|4:3 (Standard)|16:9 (Widescreen)|21:9 (Ultrawide)"
-    "|2:3 (Portrait Photo)|3:4 (Portrait Standard)|9:16 (Portrait Widescreen)",
-    "backend": "inductor|cudagraphs",
-    "blend_mode": "normal|multiply|screen|overlay|soft_light|difference",
-    "channel": "red|green|blue|alpha",
-    "LoadImageMask.channel": "alpha|red|green|blue",
-    "coarse": "disable|enable",
-    "config_name": "v1-inference.yaml|v1-inference_clip_skip_2.yaml|v1-inpainting-inference.yaml"
-    "|v2-inference.yaml|v2-inference-v.yaml|anything_v3.yaml",
-    "combine_embeds": "concat|add|subtract|average|norm average",
-    "condition": "always|downscale if bigger|upscale if smaller|if bigger area|if smaller area",
-    "crop": "disabled|center",
-    "CLIPVisionEncode.crop": "center|none",
-    "crop_position": "center|top|bottom|left|right",
-    "detect_body": _SWITCH,
-    "detect_face": _SWITCH,
-    "detect_hand": _SWITCH,
-    "device": "default|cpu",
-    "ImageResizeKJv2.device": "cpu|gpu",
-    "dim": "t",
-    "direction": "right|down|left|up",
-    "AudioConcat.direction": "after|before",
-    "dither": "none|floyd-steinberg|bayer-2|bayer-4|bayer-8|bayer-16",
-    "embeds_scaling": "V only|K+V|K+V w/ C penalty|K+mean(V) w/ C penalty",
-    "empty_padding": "none|empty_prompt",
-    "flip_method": "x-axis: vertically|y-axis: horizontally",
-    "format.bit_depth": "8-bit|16-bit",
-    "SaveAudioAdvanced.format": "flac|mp3|opus",
-    "SaveImageAdvanced.format": "png|exr",
-    "SaveText.format": "txt|csv|md|json",
-    "SaveVideo.format": "auto|mp4|mkv|webm",
-    "SaveVideo.codec": "auto|h264",
-    "SaveVideo.format.codec": "auto|h264",
-    "SaveWEBM.codec": "vp9|av1",
-    "VHS_VideoCombine.format": "image/gif|image/webp|video/h264-mp4|video/h265-mp4|video/webm",
-    "interpolation": f"{_SCALING}|lanczos",
-    "ImageResize+.interpolation": "nearest|bilinear|bicubic|area|nearest-exact|lanczos",
-    "keep_proportion": "stretch|resize|pad|pad_edge|crop",
-    "merge_method": "add|mean",
-    "SaveAnimatedWEBP.method": "default|fastest|slowest",
-    "ColorTransfer.method": "reinhard_lab|mkl_lab|histogram",
-    "ImageResize+.method": "stretch|keep proportion|fill / crop|pad",
-    "StringTrim.mode": "Both|Left|Right",
-    "RegexExtract.mode": "First Match|All Matches|First Group|All Groups",
-    "StringCompare.mode": "Starts With|Ends With|Equal",
-    "CaseConverter.mode": "UPPERCASE|lowercase|Capitalize|Title Case",
-    "MoGeRender.output": "depth|depth_colored|normal_opengl|normal_directx|mask",
-    "model_type": "SD1|SDXL",
-    "noise_device": "gpu|cpu",
-    "operation": "multiply|add|subtract|and|or|xor",
-    "padding_color": "white|black",
-    "SaveAudioMP3.quality": "V0|128k|320k",
-    "SaveAudioOpus.quality": "64k|96k|128k|192k|320k",
-    "format.quality": "V0|128k|320k",
-    "reference_latents_method": "offset|index|uxo/uno|index_timestep_zero",
-    "resize_type": "scale dimensions|scale by multiplier|scale longer dimension"
-    "|scale shorter dimension|scale width|scale height|scale total pixels|match size"
-    "|scale to multiple",
-    "resize_type.crop": "disabled|center",
-    "return_with_leftover_noise": "disable|enable",
-    "rotation": "none|90 degrees|180 degrees|270 degrees",
-    "safe": _SWITCH,
-    "ModelSamplingDiscrete.sampling": "eps|v_prediction|lcm|x0",
-    "sampling_mode": "on|off",
-    "scale_stick_for_xinsr_cn": "disable|enable",
-    "set_cond_area": "default|mask bounds",
-    "SamplerDPMPP_2M_SDE.solver_type": "midpoint|heun",
-    "SamplerER_SDE.solver_type": "ER-SDE|Reverse-time SDE|ODE",
-    "spacing_color": "white|black|red|green|blue",
-    "strength_type": "multiply|attn_bias",
-    "BuildJsonPromptIdeogram.style": "none|photo|art_style",
-    "system_prompt": "superior|alignment",
-    "SetUnionControlNetType.type": "auto|openpose|depth|hed/pidi/scribble/ted"
-    "|canny/lineart/anime_lineart/mlsd|normal|segment|tile|repaint",
-    "weight_dtype": "default|fp8_e4m3fn|fp8_e4m3fn_fast|fp8_e5m2",
-    "LoadDA3Model.weight_dtype": "default|fp16|bf16|fp32",
-    "weight_type": "linear|ease in|ease out|ease in-out|style transfer|composition",
-    "IPAdapter.weight_type": "standard|prompt is more important|style transfer",
-    "upscale_method": f"{_SCALING}|lanczos",
-    "scale_method": f"{_SCALING}|lanczos",
-    "LatentUpscale.upscale_method": f"{_SCALING}|bislerp",
-    "LatentUpscaleBy.upscale_method": f"{_SCALING}|bislerp",
-}
-_OTHER_TYPES: Mapping[str, str] = {
-    "ImageCropV2.crop_region": "BOUNDING_BOX",
-    "CreateBoundingBoxes.editor_state": "BOUNDING_BOXES",
-    "CurveEditor.curve": "CURVE",
-    "BuildJsonPromptIdeogram.color_palette": "COLORS",
-}
-"""Inputs whose value is none of a list; the table has them as widgets only."""
-
-_SIZE, _PART, _STEPS = (0, 16384, 8), (0.0, 1.0, 0.01), (1, 10_000, 1)
-_RANGES: Mapping[tuple[str, str], tuple[float, float, float]] = {
-    ("width", "INT"): _SIZE,
-    ("height", "INT"): _SIZE,
-    ("x", "INT"): _SIZE,
-    ("y", "INT"): _SIZE,
-    ("batch_size", "INT"): (1, 4096, 1),
-    ("length", "INT"): (1, 16384, 1),
-    ("steps", "INT"): _STEPS,
-    ("start_at_step", "INT"): (0, 10_000, 1),
-    ("end_at_step", "INT"): (0, 10_000, 1),
-    ("step", "INT"): (0, 10_000, 1),
-    ("stop_at_clip_layer", "INT"): (-24, -1, 1),
-    ("color", "INT"): (0, 0xFFFFFF, 1),
-    ("batch_index", "INT"): (-16384, 16384, 1),
-    ("expand", "INT"): (-16384, 16384, 1),
-    ("index", "INT"): (-16384, 16384, 1),
-    ("tile_size", "INT"): (64, 4096, 32),
-    ("overlap", "INT"): (0, 4096, 32),
-    ("temporal_size", "INT"): (8, 4096, 4),
-    ("temporal_overlap", "INT"): (4, 4096, 4),
-    ("cfg", "FLOAT"): (0.0, 100.0, 0.1),
-    ("cfg_conds", "FLOAT"): (0.0, 100.0, 0.1),
-    ("cfg_cond2_negative", "FLOAT"): (0.0, 100.0, 0.1),
-    ("guidance", "FLOAT"): (0.0, 100.0, 0.1),
-    ("denoise", "FLOAT"): _PART,
-    ("start", "FLOAT"): _PART,
-    ("end", "FLOAT"): _PART,
-    ("start_percent", "FLOAT"): (0.0, 1.0, 0.001),
-    ("end_percent", "FLOAT"): (0.0, 1.0, 0.001),
-    ("start_at", "FLOAT"): (0.0, 1.0, 0.001),
-    ("end_at", "FLOAT"): (0.0, 1.0, 0.001),
-    ("blend_factor", "FLOAT"): _PART,
-    ("conditioning_to_strength", "FLOAT"): _PART,
-    ("noise_augmentation", "FLOAT"): _PART,
-    ("width", "FLOAT"): _PART,
-    ("height", "FLOAT"): _PART,
-    ("x", "FLOAT"): _PART,
-    ("y", "FLOAT"): _PART,
-    ("threshold", "FLOAT"): _PART,
-    ("strength", "FLOAT"): (-10.0, 100.0, 0.01),
-    ("strength_model", "FLOAT"): (-100.0, 100.0, 0.01),
-    ("strength_clip", "FLOAT"): (-100.0, 100.0, 0.01),
-    ("shift", "FLOAT"): (0.0, 100.0, 0.01),
-    ("scale_by", "FLOAT"): (0.01, 8.0, 0.01),
-    ("megapixels", "FLOAT"): (0.01, 16.0, 0.01),
-    ("sigma_max", "FLOAT"): (0.0, 5000.0, 0.01),
-    ("sigma_min", "FLOAT"): (0.0, 5000.0, 0.01),
-    ("scale", "FLOAT"): (-2.0, 100.0, 0.01),
-    ("fps", "FLOAT"): (0.01, 1000.0, 0.01),
-}
-_LARGEST_INT, _LARGEST_FLOAT = 1 << 31, 1e6
-"""Limits of numbers that nothing else limits: without any, ComfyUI's page stops at 2048."""
-_LARGEST_SEED = (1 << 64) - 1
 
 _CATEGORIES: Mapping[str, str] = {
     "loaders": "loaders",
+    "model_merging": "model/merging",
+    "hooks": "conditioning/hooks",
     "conditioning": "conditioning",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
@@ -223,7 +94,10 @@ _CATEGORIES: Mapping[str, str] = {
     "values": "utils",
     "text": "utils/string",
     "audio_video": "video",
-    "pack_nodes": "packs",
+    **dict.fromkeys(("pack_nodes", "pack_images", "pipes", "efficiency", "easy_use"), "packs"),
+    "regions": "ImpactPack/SEGS",
+    "detailers": "ImpactPack/Detailer",
+    "upscaling": "ImpactPack/Upscale",
 }
 """By the table's module."""
 _DISPLAY_NAMES: Mapping[str, str] = {
@@ -304,6 +178,20 @@ def object_info(
     }
 
 
+def describe_type(node_type: str, lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return ComfyUI's description of one type of its own, without help of native node types.
+
+    Args:
+        lists: As for `object_info`; only those that the type offers are read.
+    Raises:
+        KeyError: The table has no such type.
+    """
+    for entry, category in listed_entries():
+        if entry.type == node_type:
+            return _Description(entry, category, None, lists).document()
+    raise KeyError(node_type)
+
+
 @dataclass(frozen=True)
 class _Description:
     """One type's description.
@@ -368,7 +256,7 @@ class _Description:
         """Whether only old files have the input: an optional choice without choices."""
         is_choice = taken.type == "COMBO" and taken.is_optional
         full = f"{self.entry.type}.{taken.name}"
-        return is_choice and full not in _OTHER_TYPES and not self._choices(taken, None)
+        return is_choice and full not in OTHER_TYPES and not self._choices(taken, None)
 
     def _config(self, taken: InputSignature) -> list[Any]:
         """An input's type and options."""
@@ -403,7 +291,10 @@ class _Description:
     def _typed(
         self, taken: InputSignature, port: InputSpec | None, options: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
-        kind = _OTHER_TYPES.get(f"{self.entry.type}.{taken.name}", taken.type)
+        kind = OTHER_TYPES.get(f"{self.entry.type}.{taken.name}", taken.type)
+        if kind == "COMBO" and isinstance(taken.default, bool):
+            # A choice in older files, whose values had names.
+            return "BOOLEAN", {"default": taken.default, **options}
         if not taken.is_widget or kind != taken.type:
             return kind, options
         if taken.default is None and kind != "COMBO":
@@ -437,11 +328,13 @@ class _Description:
         full = f"{self.entry.type}.{taken.name}"
         if full in _FILES:
             return list(self.lists.get(INPUT_FILES, ()))
-        folder = MODEL_LISTS.get(full) or MODEL_LISTS.get(taken.name)
-        if folder and not taken.default:
-            return list(self.lists.get(folder, ()))
+        plain = _NUMBER.sub("", taken.name)
+        folder = MODEL_LISTS.get(full) or MODEL_LISTS.get(taken.name) or MODEL_LISTS.get(plain)
+        if folder and taken.default in (None, *_NO_FILE):
+            none = [taken.default] if taken.default else []
+            return [*none, *self.lists.get(folder, ())]
         words = [taken.default] if isinstance(taken.default, str) and taken.default else []
-        written = _CHOICES.get(full) or _CHOICES.get(taken.name)
+        written = CHOICES.get(full) or CHOICES.get(taken.name)
         if written is not None:
             return written.split("|")
         if taken.name == "preprocessor":
@@ -489,11 +382,11 @@ def _template(taken: InputSignature) -> dict[str, Any]:
 def _range(taken: InputSignature, port: InputSpec | None) -> dict[str, Any]:
     """The limits and step of a number."""
     if taken.extra == "control":
-        return {"min": 0, "max": _LARGEST_SEED, "control_after_generate": True}
+        return {"min": 0, "max": LARGEST_SEED, "control_after_generate": True}
     is_whole = taken.type == "INT"
-    largest = _LARGEST_INT if is_whole else _LARGEST_FLOAT
+    largest = LARGEST_INT if is_whole else LARGEST_FLOAT
     usual = taken.default
-    own = _RANGES.get((taken.name.rpartition(".")[2], taken.type))
+    own = RANGES.get((taken.name.rpartition(".")[2], taken.type))
     least, most, step = own or (min(0, usual), largest, 1 if is_whole else 0.01)
     schema = _number_schema(port, is_whole)
     if own is None and schema:

@@ -148,7 +148,7 @@ class PromptCheck:
         return ends
 
     def _is_output(self, entry: TableEntry) -> bool:
-        if entry.is_built_in or self.catalog is None:
+        if entry.is_built_in or self.catalog is None or entry.is_output is not None:
             return entry.is_end
         spec = self.catalog.spec(entry.native) if entry.native else None
         return not entry.signature.outputs or (spec is not None and spec.output)

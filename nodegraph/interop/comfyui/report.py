@@ -254,8 +254,10 @@ class ImportTotals:
         whole: Files that import without a placeholder.
         valid: Those of them that only files of models or images keep from running.
         complete: Those of them that nothing keeps from running.
+        nodes: How many all files have, and how many of these are translated.
         types: Node types that lack, with how many files each keeps from being whole.
         packs: What brings these types, of those of which it is known.
+        missing_packs: Packs whose types lack, likewise.
         families: Kinds of models that aren't known, likewise.
         models: Models that lack, likewise.
         problems: Codes of problems, with the files that have such.
@@ -266,8 +268,10 @@ class ImportTotals:
     whole: int
     valid: int
     complete: int
+    nodes: tuple[int, int]
     types: Mapping[str, int]
     packs: Mapping[str, str]
+    missing_packs: Mapping[str, int]
     models: Mapping[str, int]
     families: Mapping[str, int]
     problems: Mapping[str, int]
@@ -279,8 +283,11 @@ class ImportTotals:
             "without_placeholder": self.whole,
             "valid": self.valid,
             "complete": self.complete,
+            "nodes": self.nodes[0],
+            "translated": self.nodes[1],
             "missing_types": dict(self.types),
             "packs_of_types": dict(self.packs),
+            "missing_packs": dict(self.missing_packs),
             "missing_models": dict(self.models),
             "unknown_families": dict(self.families),
             "problems": dict(self.problems),
@@ -295,6 +302,10 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
         sum(report.is_whole for report in reports),
         sum(report.is_valid for report in reports),
         sum(report.is_valid and not report.models and not report.files for report in reports),
+        (
+            sum(report.nodes for report in reports),
+            sum(report.nodes - len(report.types) for report in reports),
+        ),
         _counted({lacking.type for lacking in report.types} for report in reports),
         {
             lacking.type: lacking.pack
@@ -302,6 +313,7 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
             for lacking in report.types
             if lacking.pack
         },
+        _counted({each.pack for each in report.types if each.pack} for report in reports),
         _counted({model.name for model in report.models} for report in reports),
         _counted(set(report.families) for report in reports),
         _counted({problem.code for problem in report.problems} for report in reports),
@@ -322,7 +334,8 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
         (
             f"{sums.files} files: {sums.whole} import without a placeholder, {sums.valid} of "
             f"them run once their files are there, {sums.complete} have them all; "
-            f"{sums.unreadable} cannot be read."
+            f"{sums.unreadable} cannot be read. {sums.nodes[1]} of {sums.nodes[0]} nodes are "
+            "translated."
         ),
         "",
         "| file | nodes | placeholders | valid | unknown families | missing models | differs |",
@@ -336,6 +349,7 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
             for name, count in sums.types.items()
         ]
     for title, counts in (
+        ("Missing packs", sums.missing_packs),
         ("Missing models", sums.models),
         ("Unknown families", sums.families),
         ("Other problems", sums.problems),

@@ -1,7 +1,9 @@
-"""Image preparation for inpainting: crop to a mask, stitch back, pad for outpainting."""
+"""Image preparation for inpainting: crop to a mask or region, paste back, pad for outpainting."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -9,7 +11,13 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import color_levels
-from nodegraph.media.images.mask_morphology import feather_mask
+from nodegraph.media.images.mask_morphology import (
+    dilate_mask,
+    feather_mask,
+    fill_holes,
+    label_components,
+    soften_mask,
+)
 from nodegraph.media.images.masks import (
     EmptyMask,
     alpha_blend,
@@ -19,7 +27,14 @@ from nodegraph.media.images.masks import (
     match_mask,
     resize_mask,
 )
-from nodegraph.media.images.regions import Rectangle, Region, expand_box, fit_box
+from nodegraph.media.images.regions import (
+    Box,
+    Rectangle,
+    Region,
+    enlarge_box,
+    expand_box,
+    fit_box,
+)
 from nodegraph.media.images.resizing import resize_image
 
 Fill = Literal["edge", "mirror", "color", "noise"]
@@ -179,3 +194,224 @@ def _overlap(start: int, side: int, picture: int) -> tuple[slice, slice]:
     """What of a side lies in the image: there, and in the part."""
     first, last = max(0, start), min(picture, start + side)
     return slice(first, last), slice(first - start, last - start)
+
+
+def region_around(
+    mask: Tensor, box: Box, factor: float, label: str = "", confidence: float = 1.0
+) -> Region:
+    """The region of an object: its box enlarged about its middle, and the mask in it.
+
+    Args:
+        mask: (height, width), of the whole image.
+        factor: Of the sides of the box.
+    """
+    height, width = mask.shape
+    x, y, wide, high = enlarge_box(box, factor, (width, height))
+    part = mask[y : y + high, x : x + wide].float().contiguous().clone()
+    return Region(x, y, wide, high, width, height, part[None], label, confidence, box)
+
+
+def tile_region(
+    tile: Rectangle, padding: int, proportions: tuple[int, int], picture: tuple[int, int]
+) -> Region:
+    """A region that masks a tile, with padding around it, moved into the image if it fits.
+
+    Args:
+        proportions: Width and height to whose proportions it is brought.
+        picture: Width and height.
+    """
+    crop, _ = fit_box(expand_box(tile, padding, picture), proportions, 1, picture)
+    x, y, width, height = crop
+    mask = torch.zeros(1, height, width)
+    left, top = tile[0] - x, tile[1] - y
+    mask[:, top : top + tile[3], left : left + tile[2]] = 1
+    return Region(*crop, *picture, mask, box=tile)
+
+
+def box_pixels(box: Box, size: tuple[int, int]) -> Tensor:
+    """A mask of all pixels that a box touches, (height, width).
+
+    Args:
+        size: Width and height.
+    """
+    mask = torch.zeros(size[1], size[0])
+    left, top = max(0, int(box[0])), max(0, int(box[1]))
+    mask[top : int(box[1] + box[3]) + 1, left : int(box[0] + box[2]) + 1] = 1
+    return mask
+
+
+def regions_from_mask(
+    mask: Tensor,
+    factor: float,
+    smallest: int,
+    *,
+    joined: bool = False,
+    boxes: bool = False,
+    filled: bool = False,
+    from_bottom: bool = False,
+) -> list[Region]:
+    """A region for each connected part of a mask.
+
+    Args:
+        mask: (batch, height, width).
+        factor: Of the sides of each part's box.
+        smallest: Parts whose width or height is not above it are left out.
+        joined: All parts of a mask are one region, of any size.
+        boxes: The mask of a region is its whole box.
+        filled: Holes of parts are filled.
+        from_bottom: The parts that begin lowest come first.
+    """
+    regions: list[Region] = []
+    for plane in mask:
+        levels = (plane * 255).int() > 0
+        labels = torch.from_numpy(label_components(levels.numpy()))
+        parts = [labels > 0] if joined else [labels == n for n in range(1, int(labels.max()) + 1)]
+        for part in reversed(parts) if from_bottom else parts:
+            if not part.any():
+                continue
+            x, y, width, height = mask_box(part[None].float())
+            if not joined and min(width, height) <= smallest:
+                continue
+            shape = fill_holes(part[None].float())[0] if filled else plane * part
+            if boxes:
+                shape = shape.clone()
+                shape[y : y + height, x : x + width] = 1
+            shape = shape if joined else (shape >= _FAINT).float()
+            regions.append(region_around(shape, (x, y, width, height), factor))
+    return regions
+
+
+_FAINT = 0.1
+"""Pixels of a part below it do not belong to its region."""
+
+
+def region_masks(regions: Sequence[Region]) -> list[Tensor]:
+    """The mask of each region in its image, (1, height, width)."""
+    return [regions_mask([region], None) for region in regions]
+
+
+def regions_mask(regions: Sequence[Region], size: tuple[int, int] | None) -> Tensor:
+    """What all regions together mask, (1, height, width).
+
+    Args:
+        size: Width and height of the mask where there is no region.
+    Raises:
+        InvalidValue: There is neither a region nor a size.
+    """
+    if regions:
+        size = regions[0].picture_width, regions[0].picture_height
+    if size is None:
+        raise InvalidValue(
+            "there is no region, so the size of the mask is not known",
+            port="image",
+            hint="Link the image in which the regions were detected.",
+        )
+    mask = torch.zeros(1, size[1], size[0])
+    for region in regions:
+        _write_maximum(mask, fit_region(region, size))
+    return mask
+
+
+def _write_maximum(mask: Tensor, region: Region) -> None:
+    rows, inner_rows = _overlap(region.y, region.height, mask.shape[1])
+    columns, inner_columns = _overlap(region.x, region.width, mask.shape[2])
+    part = region.mask.amax(0)[inner_rows, inner_columns]
+    mask[0, rows, columns] = torch.maximum(mask[0, rows, columns], part)
+
+
+def mask_regions(
+    regions: Sequence[Region], mask: Tensor, *, inverted: bool = False
+) -> list[Region]:
+    """Regions whose masks lie within another mask, or without it.
+
+    Args:
+        mask: (1 or regions, height, width): for all of them, or one for each.
+        inverted: Keep what lies outside the mask.
+    Raises:
+        InvalidValue: There are more regions than masks.
+    """
+    if len(mask) not in (1, len(regions)) and regions:
+        raise InvalidValue(
+            "the number of masks and regions differs",
+            port="mask",
+            given=str(len(mask)),
+            expected=f"1 or {len(regions)}",
+        )
+    changed = []
+    for at, region in enumerate(regions):
+        plane = mask[at if len(mask) > 1 else 0]
+        whole = resize_mask(plane[None], region.picture_width, region.picture_height)
+        part = _cut((1 - whole if inverted else whole)[..., None], region.rectangle)[..., 0]
+        changed.append(replace(region, mask=torch.minimum(region.mask, part)))
+    return changed
+
+
+def grow_regions(regions: Sequence[Region], side: int) -> list[Region]:
+    """Regions whose masks are grown by a square within the region, or shrunk below 0."""
+    return [replace(region, mask=dilate_mask(region.mask, side)) for region in regions]
+
+
+def fit_region(region: Region, size: tuple[int, int]) -> Region:
+    """A region of an image, in the same image of another size.
+
+    Args:
+        size: Width and height.
+    """
+    if size == (region.picture_width, region.picture_height):
+        return region
+    across, down = size[0] / region.picture_width, size[1] / region.picture_height
+    x, y = int(region.x * across), int(region.y * down)
+    width = max(1, int((region.x + region.width) * across) - x)
+    height = max(1, int((region.y + region.height) * down) - y)
+    box = region.box
+    if box is not None:
+        box = box[0] * across, box[1] * down, box[2] * across, box[3] * down
+    mask = resize_mask(region.mask, width, height)
+    return Region(x, y, width, height, *size, mask, region.label, region.confidence, box)
+
+
+def cut_region(image: Tensor, region: Region) -> tuple[Tensor, Tensor]:
+    """The part of images in a region, and its mask, both of the region's size.
+
+    Args:
+        image: (batch, height, width, channels).
+    """
+    fitted = fit_region(region, (image.shape[2], image.shape[1]))
+    return _cut(image, fitted.rectangle), fitted.mask
+
+
+def paste_regions(
+    image: Tensor,
+    regions: Sequence[Region],
+    parts: Sequence[Tensor],
+    feather: int,
+    softness: float,
+    opacity: float = 1.0,
+) -> Tensor:
+    """Images with parts pasted one after the other where the masks of regions are.
+
+    All pixels that no softened mask reaches keep their bits.
+
+    Args:
+        image: (batch, height, width, channels).
+        parts: One for each region, (batch, height, width, channels), of any size.
+        feather, softness: Reach and deviation of the Gaussian that softens the masks, in pixels.
+        opacity: Factor of the masks.
+    Raises:
+        InvalidValue: The number of parts and regions differs.
+    """
+    if len(parts) != len(regions):
+        raise InvalidValue(
+            "the number of parts and regions differs",
+            port="parts",
+            given=str(len(parts)),
+            expected=str(len(regions)),
+        )
+    for region, part in zip(regions, parts, strict=True):
+        fitted = fit_region(region, (image.shape[2], image.shape[1]))
+        is_fitting = part.shape[1:3] == (fitted.height, fitted.width)
+        layer = part if is_fitting else resize_image(part, fitted.width, fitted.height)
+        image, layer = broadcast_batches(image, layer, "parts")
+        mask = soften_mask(fitted.mask, feather, softness) * opacity
+        image = _pasted(image, *broadcast_batches(layer, mask, "regions"), fitted)
+    return image

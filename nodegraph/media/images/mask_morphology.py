@@ -150,6 +150,24 @@ def grow_mask(mask: Tensor, pixels: int, corners: Corners = "round") -> Tensor:
     return _window_maximum(mask, halves, pixels)
 
 
+def dilate_mask(mask: Tensor, side: int) -> Tensor:
+    """A mask grown by a square, or shrunk where `side` is negative, as OpenCV does it.
+
+    An even square reaches one pixel further to the right and downwards.
+
+    Args:
+        mask: (batch, height, width).
+        side: Of the square, in pixels.
+    """
+    if side < 0:
+        return 1 - dilate_mask(1 - mask, -side)
+    if side <= 1 or not mask.numel():
+        return mask
+    before, after = side // 2, side - 1 - side // 2
+    padded = functional.pad(mask, (before, after, before, after))
+    return functional.max_pool2d(padded[:, None], side, stride=1)[:, 0]
+
+
 def _window_maximum(mask: Tensor, halves: list[int], reach: int) -> Tensor:
     """The largest value in a window that reaches `halves[n]` to the left and right, a row each.
 
@@ -220,6 +238,28 @@ def feather_mask(
 def blur_mask(mask: Tensor, radius: float) -> Tensor:
     """A Gaussian blur that reaches `radius` pixels; the image's border fades nothing."""
     return gaussian_blur(mask, radius / 2, ceil(radius)).clamp(0, 1)
+
+
+def soften_mask(mask: Tensor, reach: int, deviation: float) -> Tensor:
+    """A mask blurred by a Gaussian that is cut off; small masks get a smaller one, or none.
+
+    Args:
+        mask: (batch, height, width).
+        reach: Pixels after which the Gaussian is cut off. It is at most a quarter of the shorter
+            side.
+        deviation: In pixels.
+    """
+    shortest = min(mask.shape[1:], default=0)
+    if 2 * reach + 1 >= shortest:
+        # The largest odd window that is no longer than half of the side, or one more.
+        reach = (shortest // 2) // 2
+    if reach < 1 or deviation <= 0:
+        return mask
+    places = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    weights = torch.exp(-0.5 * (places / deviation).square())
+    row = (weights / weights.sum()).view(1, 1, 1, -1)
+    planes = functional.pad(mask[:, None], (reach,) * 4, mode="reflect")
+    return functional.conv2d(functional.conv2d(planes, row), row.mT)[:, 0].clamp(0, 1)
 
 
 def gaussian_blur(planes: Tensor, deviation: float, reach: int = 0) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.ports import port_type
 from nodegraph.errors import InvalidValue
@@ -110,6 +111,8 @@ def _flat(read: Any) -> list[float]:
 
 Rectangle = tuple[int, int, int, int]
 """Left and upper edge, width and height, in pixels."""
+Box = tuple[float, float, float, float]
+"""The same with fractions of pixels, as detectors return them."""
 
 
 @port_type(color="#c7a25b")
@@ -122,6 +125,9 @@ class Region:
         width, height: In the image, in pixels; it may reach over the image's edges.
         picture_width, picture_height: Of the image.
         mask: float32 in 0..1, shape (batch, height, width) in the image's pixels.
+        label: Class of the object in it, as its detector names it. Empty if it is not known.
+        confidence: Of the detector, 0..1.
+        box: Box of the object in the image. None for the whole region.
     """
 
     x: int
@@ -131,6 +137,112 @@ class Region:
     picture_width: int
     picture_height: int
     mask: Tensor
+    label: str = ""
+    confidence: float = 1.0
+    box: Box | None = None
+
+    @property
+    def rectangle(self) -> Rectangle:
+        return self.x, self.y, self.width, self.height
+
+    @property
+    def object_box(self) -> Box:
+        """Box of the object, or the whole region."""
+        return self.rectangle if self.box is None else self.box
+
+
+Measure = Literal[
+    "area", "width", "height", "left", "top", "right", "bottom", "elongation", "confidence"
+]
+
+
+def measure_region(region: Region, measure: Measure, of: str = "box") -> float:
+    """A number to filter or sort regions by.
+
+    Args:
+        measure: Pixels or square pixels. elongation is the longer side in percent of the shorter
+            one. confidence is that of the detector, 0..1.
+        of: box of the object, or the whole crop.
+    """
+    if measure == "confidence":
+        return region.confidence
+    x, y, width, height = region.rectangle if of == "crop" else region.object_box
+    if measure == "area":
+        return width * height
+    if measure == "elongation":
+        shorter, longer = sorted((width, height))
+        return 100 * longer / shorter if shorter else math.inf
+    edges = {"left": x, "top": y, "right": x + width, "bottom": y + height}
+    return {"width": width, "height": height, **edges}[measure]
+
+
+def filter_regions(
+    regions: Sequence[Region],
+    labels: str,
+    measure: Measure,
+    least: float,
+    most: float,
+    *,
+    of: str = "box",
+) -> tuple[list[Region], list[Region]]:
+    """Regions of some labels whose measure lies within bounds, and the others.
+
+    Args:
+        labels: Separated by commas; upper and lower case are the same. Empty for all.
+        least, most: Both included.
+    """
+    wanted = {name.strip().lower() for name in labels.split(",") if name.strip()}
+    kept: list[Region] = []
+    others: list[Region] = []
+    for region in regions:
+        is_named = not wanted or region.label.lower() in wanted
+        fits = is_named and least <= measure_region(region, measure, of) <= most
+        (kept if fits else others).append(region)
+    return kept, others
+
+
+def enlarge_box(box: Box, factor: float, picture: tuple[int, int]) -> Rectangle:
+    """A box enlarged about its middle, moved into the image, and cut to whole pixels.
+
+    Args:
+        factor: Of its sides.
+        picture: Width and height.
+    """
+    x, width = _enlarged(box[0], box[2], factor, picture[0])
+    y, height = _enlarged(box[1], box[3], factor, picture[1])
+    return x, y, width, height
+
+
+def _enlarged(start: float, side: float, factor: float, limit: int) -> tuple[int, int]:
+    wanted = side * factor
+    first = int(start + side / 2 - wanted / 2)
+    if first < 0:
+        first, last = 0, int(min(limit, wanted))
+    elif first + wanted > limit:
+        first, last = int(max(0, limit - wanted)), limit
+    else:
+        last = int(first + wanted)
+    return first, max(1, last - first)
+
+
+def tile_boxes(
+    picture: tuple[int, int], tile: tuple[int, int], order: Literal["rows", "checkerboard"]
+) -> list[Rectangle]:
+    """Tiles that cover an image without overlap; those of the last column and row are cut.
+
+    Args:
+        picture, tile: Width and height.
+        order: Row by row; or first every second tile, then those between them.
+    """
+    columns, rows = ceil(picture[0] / tile[0]), ceil(picture[1] / tile[1])
+    cells = [(column, row) for row in range(rows) for column in range(columns)]
+    if order == "checkerboard":
+        cells.sort(key=lambda cell: sum(cell) % 2)
+    boxes = []
+    for column, row in cells:
+        x, y = column * tile[0], row * tile[1]
+        boxes.append((x, y, min(tile[0], picture[0] - x), min(tile[1], picture[1] - y)))
+    return boxes
 
 
 def expand_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectangle:

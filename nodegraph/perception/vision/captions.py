@@ -22,6 +22,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.masks import as_rgb
+from nodegraph.perception.vision.onnx_detection import open_session
 from nodegraph.perception.vision.segmentation import check_task, preprocess
 from nodegraph.perception.vision.vision_model import (
     TAGGER_FILE,
@@ -212,17 +213,7 @@ def _tagger(folder: Path, device: str) -> _Tagger:
 
 
 def _load_tagger(network: Path, table: Path, device: str) -> _Tagger:
-    import onnxruntime
-
-    providers = ["CPUExecutionProvider"]
-    if device.startswith("cuda") and "CUDA" in "".join(onnxruntime.get_available_providers()):
-        providers.insert(0, "CUDAExecutionProvider")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(network, options, providers=providers)
-    except Exception as error:  # the runtime has no common base of its errors
-        raise InvalidFile(f"cannot read {network}: {error}") from error
+    session = open_session(network, device)
     shape = session.get_inputs()[0].shape
     tags = _read_tags(table)
     outputs = session.get_outputs()[0].shape[-1]

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
+from nodegraph.families.helper_networks import ONNX_DETECTOR
+from nodegraph.media.images.inpainting import box_pixels, region_around
+from nodegraph.media.images.mask_morphology import dilate_mask
 from nodegraph.media.images.masks import boxes_mask
+from nodegraph.media.images.regions import Region
+from nodegraph.perception.vision.onnx_detection import Detection, detect_with_onnx
 from nodegraph.perception.vision.segmentation import (
     Boxes,
     check_task,
@@ -271,35 +276,107 @@ def _size(picture: Tensor) -> tuple[int, int]:
 @torch.inference_mode()
 def detect_objects(
     ctx: Context, model: VisionModel, image: Tensor, labels: str, threshold: float, max_boxes: int
-) -> tuple[list[Boxes], Tensor]:
-    """Where things of some classes are; by RT-DETR, D-FINE and YOLOS.
+) -> list[list[Detection]]:
+    """Objects of some classes; by RT-DETR, D-FINE, YOLOS, DETR, and YOLO models in ONNX files.
 
     Args:
         image: (batch, height, width, channels).
         labels: Names of classes that the model knows, with commas between them; empty for all.
-        threshold: How sure it is to be of each, 0..1.
-        max_boxes: Boxes in an image, at most.
+        threshold: Minimum confidence, 0..1.
+        max_boxes: Objects in an image, at most.
     Returns:
-        For each image x, y, width and height in pixels of each thing, the surest first; and what
-        is in these boxes, 0..1, (batch, height, width).
+        Objects of each image, the surest first.
     Raises:
         InvalidValue: The model is for something else, or doesn't know a class.
     """
     check_task(model, "boxes")
-    wanted = torch.tensor(label_indices(model, labels)) if labels.strip() else None
-    boxes_by_picture: list[Boxes] = []
-    masks = []
+    wanted = label_indices(model, labels) if labels.strip() else None
+    if model.model.family == ONNX_DETECTOR:
+        names = None if wanted is None else {model.labels[index] for index in wanted}
+        detections = []
+        for at, picture in enumerate(image):
+            every = detect_with_onnx(model, picture, ctx.device, threshold)
+            detections.append([each for each in every if names is None or each.label in names])
+            ctx.progress(at + 1, len(image))
+        return [each[:max_boxes] for each in detections]
+    detections = []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
             answer = _answer(component.module, model, picture, threshold)
-            boxes = _select_boxes(answer, wanted, max_boxes, picture)
-            boxes_by_picture.append(boxes)
-            size = picture.shape[1], picture.shape[0]
-            masks.append(
-                boxes_mask(size, boxes, each=False)[0] if boxes else torch.zeros(size[::-1])
-            )
+            detections.append(_select_objects(answer, wanted, max_boxes, picture, model.labels))
             ctx.progress(at + 1, len(image))
-    return boxes_by_picture, torch.stack(masks)
+    return detections
+
+
+def detection_boxes(detections: Sequence[Detection]) -> Boxes:
+    """Boxes of objects: x, y, width and height in pixels."""
+    return [detection.box for detection in detections]
+
+
+def detections_mask(detections: Sequence[Sequence[Detection]], image: Tensor) -> Tensor:
+    """What is in the boxes of objects, 0..1, (batch, height, width)."""
+    height, width = image.shape[1:3]
+    masks = [
+        boxes_mask((width, height), detection_boxes(each), each=False)[0]
+        if each
+        else torch.zeros(height, width)
+        for each in detections
+    ]
+    return torch.stack(masks)
+
+
+def detect_regions(
+    ctx: Context,
+    model: VisionModel,
+    image: Tensor,
+    labels: str,
+    threshold: float,
+    max_boxes: int,
+    *,
+    grow: int,
+    factor: float,
+    smallest: int,
+) -> tuple[list[Region], Tensor]:
+    """Regions around the objects in one image, and a mask of all of them, (1, height, width).
+
+    Args:
+        image: (1, height, width, channels).
+        grow: Side of the square in pixels by which masks are grown, or shrunk below 0.
+        factor: Of the sides of an object's box; the region is so large.
+        smallest: Objects whose box has a width or height that is not above it are left out.
+    Raises:
+        InvalidValue: See `detect_objects`; or there are several images.
+    """
+    check_single_image(image)
+    [detections] = detect_objects(ctx, model, image, labels, threshold, max_boxes)
+    size = image.shape[2], image.shape[1]
+    regions, joined = [], torch.zeros(1, *image.shape[1:3])
+    for detection in detections:
+        if min(detection.box[2:]) <= smallest:
+            continue
+        mask = detection.mask if detection.mask is not None else box_pixels(detection.box, size)
+        grown = dilate_mask(mask[None], grow)
+        joined = torch.maximum(joined, grown)
+        regions.append(
+            region_around(grown[0], detection.box, factor, detection.label, detection.score)
+        )
+    return regions, joined
+
+
+def check_single_image(image: Tensor) -> None:
+    """Refuse batches.
+
+    Raises:
+        InvalidValue: It is one of several images.
+    """
+    if len(image) != 1:
+        raise InvalidValue(
+            "regions belong to one image",
+            port="image",
+            given=f"a batch of {len(image)}",
+            expected="one image, or a list of images",
+            hint="Take one image with ImageFromBatch, or use ForEach.",
+        )
 
 
 def _answer(
@@ -319,18 +396,26 @@ def _answer(
     return things
 
 
-def _select_boxes(
-    things: dict[str, Tensor], wanted: Tensor | None, most: int, picture: Tensor
-) -> list[tuple[float, float, float, float]]:
+def _select_objects(
+    things: dict[str, Tensor],
+    wanted: Sequence[int] | None,
+    most: int,
+    picture: Tensor,
+    labels: Sequence[str],
+) -> list[Detection]:
     order = things["scores"].argsort(descending=True, stable=True)
     if wanted is not None:
-        order = order[torch.isin(things["labels"][order], wanted)]
+        order = order[torch.isin(things["labels"][order], torch.tensor(wanted))]
     sides = torch.tensor([picture.shape[1], picture.shape[0]] * 2)
     corners = things["boxes"][order].clamp(min=0).minimum(sides)
     extents = corners[:, 2:] - corners[:, :2]
     kept = (extents > 0).all(1)
     boxes = torch.cat((corners[:, :2], extents), 1)[kept][:most].tolist()
-    return [(x, y, width, height) for x, y, width, height in boxes]
+    scores, classes = things["scores"][order][kept].tolist(), things["labels"][order][kept].tolist()
+    return [
+        Detection((x, y, width, height), score, labels[n] if n < len(labels) else str(n))
+        for (x, y, width, height), score, n in zip(boxes, scores, classes, strict=False)
+    ]
 
 
 def boxes_text(boxes: Boxes, width: int, height: int, unit: str = "shares") -> str:

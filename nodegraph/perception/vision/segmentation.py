@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -17,6 +17,7 @@ from nodegraph.families.helper_networks import U2NET, Task
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.mask_morphology import grow_mask
 from nodegraph.media.images.masks import as_rgb, mask_to_image, match_mask
+from nodegraph.media.images.regions import Box, Region
 from nodegraph.perception.vision.vision_model import NODE_BY_TASK, VisionModel
 
 
@@ -75,6 +76,9 @@ _USUAL: Mapping[str, str] = {
     "RTDetrV2ForObjectDetection": "RTDetrImageProcessor",
     "DFineForObjectDetection": "RTDetrImageProcessor",
     "YolosForObjectDetection": "YolosImageProcessor",
+    "DetrForObjectDetection": "DetrImageProcessor",
+    "ConditionalDetrForObjectDetection": "ConditionalDetrImageProcessor",
+    "DeformableDetrForObjectDetection": "DeformableDetrImageProcessor",
     "BlipForConditionalGeneration": "BlipImageProcessor",
     "Florence2ForConditionalGeneration": "CLIPImageProcessor",
 }
@@ -228,6 +232,97 @@ def _things(
         mask = torch.maximum(mask, (whole > 0).float())
         sure = min(sure, float(scores[best].clamp(0, 1)))
     return mask, sure
+
+
+Hint = Literal["center", "horizontal", "vertical", "rectangle", "diamond", "mask", "none"]
+"""Points in a region that belong to its object, besides its box."""
+_THIRDS = (1 / 3, 2 / 3)
+_HINTS: Mapping[str, Points] = {
+    "center": [(0.5, 0.5)],
+    "horizontal": [(share, 0.5) for share in _THIRDS],
+    "vertical": [(0.5, share) for share in _THIRDS],
+    "rectangle": [*((share, 0.5) for share in _THIRDS), *((0.5, share) for share in _THIRDS)],
+    "diamond": [(x, y) for y in _THIRDS for x in _THIRDS],
+    "none": [],
+}
+"""In shares of the box."""
+_MASK_POINTS, _LEAST_STEP = 20, 3
+"""Points of a mask along each side, and pixels between them at the least."""
+
+
+@torch.inference_mode()
+def segment_regions(
+    ctx: Context,
+    model: VisionModel,
+    image: Tensor,
+    regions: Sequence[Region],
+    *,
+    hint: Hint,
+    threshold: float,
+    expand: int,
+    mask_threshold: float,
+) -> Tensor:
+    """Masks of the objects in regions; by SAM, SAM-HQ or SAM 2.
+
+    A model offers three masks for each region. All of them with at least the threshold count
+    together; if there is none, the surest one.
+
+    Args:
+        image: (1, height, width, channels).
+        hint: Points that are on the object.
+        threshold: Confidence, 0..1.
+        expand: Pixels by which boxes are enlarged on each side.
+        mask_threshold: Values of the region's mask above it are points for the hint mask.
+    Returns:
+        0 or 1, (regions, height, width).
+    """
+    check_task(model, "points")
+    height, width = image.shape[1:3]
+    masks: list[Tensor] = []
+    with ctx.weights(model.model) as component:
+        module = component.module
+        pixels, scale, restore = _picture_inputs(model, image[0])
+        for at, region in enumerate(regions):
+            box = _expanded(region.object_box, expand, (width, height))
+            points = _hint_points(region, box, hint, mask_threshold)
+            prompts = {"pixel_values": pixels.to(module.dtype), **_prompts(points, box, scale)}
+            inputs = {name: value.to(module.device) for name, value in prompts.items()}
+            answer = module(**inputs, multimask_output=True)
+            scores, logits = answer.iou_scores[0, 0], answer.pred_masks[0, 0]
+            sure = scores >= min(threshold, float(scores.max()))
+            own = [restore(each.float().cpu(), (height, width)) > 0 for each in logits[sure]]
+            masks.append(torch.stack(own).any(0).float())
+            ctx.progress(at + 1, len(regions))
+    return torch.stack(masks) if masks else torch.zeros(0, height, width)
+
+
+def _expanded(box: Box, pixels: int, size: tuple[int, int]) -> Box:
+    left, top = max(0.0, box[0] - pixels), max(0.0, box[1] - pixels)
+    right = min(float(size[0]), box[0] + box[2] + pixels)
+    bottom = min(float(size[1]), box[1] + box[3] + pixels)
+    return left, top, right - left, bottom - top
+
+
+def _hint_points(region: Region, box: Box, hint: Hint, threshold: float) -> Points:
+    """Points on a region's object, in pixels of the image."""
+    if hint != "mask":
+        return [(box[0] + x * box[2], box[1] + y * box[3]) for x, y in _HINTS[hint]]
+    mask = region.mask.amax(0)
+    rows, columns = (max(_LEAST_STEP, side // _MASK_POINTS) for side in mask.shape)
+    inside = (mask[::rows, ::columns] > threshold).nonzero().tolist()
+    return [(region.x + column * columns, region.y + row * rows) for row, column in inside]
+
+
+def _prompts(points: Points, box: Box, scale: tuple[float, float]) -> dict[str, Tensor]:
+    """A box and points in the pixels that a model sees."""
+    x, y, width, height = box
+    corners = torch.tensor([[x, y, x + width, y + height]]) * torch.tensor((*scale, *scale))
+    prompts = {"input_boxes": corners[None]}
+    if points:
+        places = torch.tensor(points) * torch.tensor(scale)
+        prompts["input_points"] = places[None, None].float()
+        prompts["input_labels"] = torch.ones(1, 1, len(points), dtype=torch.long)
+    return prompts
 
 
 def _picture_inputs(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, float], Any]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
-from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families import helper_networks as depth
 from nodegraph.families.helper_networks import (
     NATIVE_CLASSES,
+    ONNX_DETECTOR,
     TASKS,
     Task,
     architecture,
@@ -79,7 +82,7 @@ class VisionModel:
         return TASKS[self.model.family]
 
 
-KINDS = "a file of BiRefNet, RMBG, ISNet, U²-Net or Depth Anything V2"
+KINDS = "a file of BiRefNet, RMBG, ISNet, U²-Net or Depth Anything V2, an ONNX file of a detector"
 _ELSEWHERE = {
     "pretrained.": (
         "a Depth Anything of another kind",
@@ -184,7 +187,7 @@ def find_vision_folder(
         InvalidFile: It is no such model, brings code of its own, or is incomplete.
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
-    path = locate_transformers_model(name, folders, where=_WHERE)
+    path = _locate(name, folders)
     if path.is_file():
         alone = _alone(path, allow_pickle)
         if alone is not None:
@@ -198,8 +201,42 @@ def find_vision_folder(
     return VisionFolder(path, name, config, files)
 
 
+ONNX = ".onnx"
+_CHECKPOINT = ".pt"
+
+
+def _locate(name: str, folders: Sequence[Path]) -> Path:
+    """The folder or file that a name means; of a detector that is not exported, how to do that."""
+    try:
+        return locate_transformers_model(name, folders, where=_WHERE)
+    except ModelNotFound:
+        if name.endswith(ONNX):
+            checkpoint = name.removesuffix(ONNX) + _CHECKPOINT
+            try:
+                path = locate_transformers_model(checkpoint, folders, where=_WHERE)
+            except ModelNotFound:
+                pass  # then the first error tells what lacks
+            else:
+                raise _not_exported(path) from None
+        raise
+
+
+def _not_exported(path: Path) -> InvalidFile:
+    return InvalidFile(
+        f"{path} is a checkpoint of PyTorch, which contains code of the package it was made with",
+        expected=f"the same detector as an ONNX file, {path.with_suffix(ONNX).name}",
+        hint=f"If it is a YOLO model, run `yolo export model={path.name} format=onnx` where the "
+        "package ultralytics is installed, and put the file next to it.",
+    )
+
+
 def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
     """What is in a file that needs no configuration."""
+    if path.suffix == _CHECKPOINT:
+        raise _not_exported(path)
+    if path.suffix == ONNX:
+        files = PartFiles(_ROLE, [path], [path])
+        return VisionFolder(path.parent, ONNX_DETECTOR, _onnx_config(path), files, is_file=True)
     shapes = file_shapes(path, allow_pickle)
     name = class_from_shapes(shapes)
     if name is not None:
@@ -302,6 +339,8 @@ def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
         settings = layout.read_config(whole).get("image_processor") or {}
     if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
         return settings
+    if folder.class_name == ONNX_DETECTOR:
+        return {}
     shapes = file_shapes(folder.files.weights[0], True)
     return {**published_preprocessing(folder.class_name, shapes), **settings}
 
@@ -373,17 +412,112 @@ def find_tagger(name: str, folders: Sequence[Path]) -> Path:
     return folder
 
 
-def check_runtime() -> None:
-    """Check that the package that runs taggers is installed.
+def check_runtime(extra: str = "tag") -> None:
+    """Check that the package that runs ONNX files is installed.
 
+    Args:
+        extra: Of nodegraph, which brings it.
     Raises:
         InvalidValue: It is not.
     """
     if find_spec("onnxruntime") is None:
         raise InvalidValue(
-            "taggers need the package onnxruntime, which is not installed",
-            hint="Run `pip install 'nodegraph[tag]'`, which includes it.",
+            "ONNX files need the package onnxruntime, which is not installed",
+            hint=f"Run `pip install 'nodegraph[{extra}]'`, which includes it.",
         )
+
+
+_METADATA, _KEY, _TEXT = 14, 1, 2
+_LONGEST_METADATA = 1 << 20
+
+
+def _onnx_config(path: Path) -> Mapping[str, Any]:
+    """Names of the classes that an ONNX file holds, as ``id2label``.
+
+    Raises:
+        InvalidFile: It is no ONNX file, or its detector does not return upright boxes.
+    """
+    try:
+        with path.open("rb") as file:
+            pairs = dict(_onnx_metadata(file, path.stat().st_size))
+    except (OSError, ValueError, IndexError) as error:
+        raise InvalidFile(f"cannot read {path}: {error}", expected="an ONNX file") from error
+    if pairs.get("task", "detect") not in ("detect", "segment", "pose"):
+        raise InvalidFile(
+            f"{path} is a model for the task {pairs['task']}",
+            expected="a model for detection or segmentation",
+        )
+    try:
+        names = ast.literal_eval(pairs.get("names", "{}"))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        names = {}
+    return {"id2label": {str(index): name for index, name in enumerate(_class_names(names))}}
+
+
+_MOST_CLASSES = 10_000
+
+
+def _class_names(names: object) -> list[str]:
+    """Names of classes by number. A class without a name has its number.
+
+    Args:
+        names: What the file says: a dictionary or a list. Anything else says nothing.
+    """
+    if isinstance(names, (list, tuple)):
+        return [str(name) for name in names[:_MOST_CLASSES]]
+    if not isinstance(names, dict):
+        return []
+    numbered = {
+        int(key): str(name)
+        for key, name in names.items()
+        if str(key).isdecimal() and len(str(key)) < 9 and int(key) < _MOST_CLASSES
+    }
+    return [numbered.get(index, str(index)) for index in range(max(numbered, default=-1) + 1)]
+
+
+def _onnx_metadata(file: BinaryIO, end: int) -> Iterator[tuple[str, str]]:
+    """Metadata of an ONNX file: keys and values. The network itself is skipped.
+
+    Source: the format of protocol buffers, and the message of a model in onnx.proto.
+    """
+    while file.tell() < end:
+        tag = _varint(file)
+        field_number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            _varint(file)
+        elif wire in (1, 5):
+            file.seek(8 if wire == 1 else 4, 1)
+        elif wire == 2:
+            length = _varint(file)
+            if length > end - file.tell():
+                raise ValueError("the file is truncated")
+            if field_number == _METADATA and length <= _LONGEST_METADATA:
+                yield _entry(file.read(length))
+            else:
+                file.seek(length, 1)
+        else:
+            raise ValueError("it is not a message of protocol buffers")
+
+
+def _entry(message: bytes) -> tuple[str, str]:
+    texts = {_KEY: "", _TEXT: ""}
+    file = BytesIO(message)
+    while file.tell() < len(message):
+        tag = _varint(file)
+        texts[tag >> 3] = file.read(_varint(file)).decode(errors="replace")
+    return texts[_KEY], texts[_TEXT]
+
+
+def _varint(file: BinaryIO) -> int:
+    value = shift = 0
+    while True:
+        byte = file.read(1)[0]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value
+        if shift > 63:
+            raise ValueError("it is not a message of protocol buffers")
 
 
 def tagger_stamp(name: str, folders: Sequence[Path]) -> str:

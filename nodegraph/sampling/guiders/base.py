@@ -70,6 +70,38 @@ class ChangingScale:
         return min(1.0, max(0.0, (walked - self.begins) / (self.ends - self.begins)))
 
 
+@dataclass(frozen=True, slots=True)
+class ToneMapping:
+    """Tone mapping of a latent; see `nodegraph.sampling.latents.transforms.tone_map`."""
+
+    multiplier: float = 1.0
+
+    def apply(self, samples: Tensor) -> Tensor:
+        """Return the mapped latent, of the same shape."""
+        from nodegraph.sampling.latents.transforms import tone_map
+
+        return tone_map(samples, self.multiplier)
+
+
+@dataclass(frozen=True, slots=True)
+class Sharpening:
+    """Sharpening of a latent; see `nodegraph.sampling.latents.transforms.sharpen_lengths`."""
+
+    radius: int = 9
+    sigma: float = 1.0
+    amount: float = 0.1
+
+    def apply(self, samples: Tensor) -> Tensor:
+        """Return the sharpened latent, of the same shape."""
+        from nodegraph.sampling.latents.transforms import sharpen_lengths
+
+        return sharpen_lengths(samples, self.radius, self.sigma, self.amount)
+
+
+LatentOperation = ToneMapping | Sharpening
+"""Operation on what separates the positive from the negative prediction."""
+
+
 class StatelessGuider:
     """Base class of guiders that keep no state between steps."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.families.noise import CleanArithmetic
-from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
+from nodegraph.sampling.guiders.base import GuidedModel, LatentOperation, StatelessGuider
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,37 @@ class NormLimit:
         longest, length = (item.norm(dim=1, keepdim=True) for item in (wanted, clean))
         clean = clean * (longest / length.clamp(min=1e-8)).clamp(max=1) * self.strength
         return self.arithmetic.from_clean(x32, clean, moment).to(guided.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatedDirection:
+    """Operations on the clean latent of the positive side, as seen from the negative one.
+
+    Source: ComfyUI's LatentApplyOperationCFG.
+
+    Attributes:
+        arithmetic: Of the model.
+        operations: Applied in this order.
+    """
+
+    arithmetic: CleanArithmetic
+    operations: Sequence[LatentOperation]
+
+    def positive(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """The positive output with the operations applied; float32 in between.
+
+        Args:
+            x: The latent as the model takes it.
+            outputs: Of the evaluated sides. Without a negative one, the latent itself is changed.
+        """
+        x32, output = x.float(), outputs["positive"]
+        clean = self.arithmetic.to_clean(x32, output.float(), moment)
+        away = torch.zeros_like(clean)
+        if "negative" in outputs:
+            away = self.arithmetic.to_clean(x32, outputs["negative"].float(), moment)
+        for operation in self.operations:
+            clean = operation.apply(clean - away) + away
+        return self.arithmetic.from_clean(x32, clean, moment).to(output.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,11 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
                 raise _missing(twin, stacks, prefix if layers else "")
     if model.is_own:
         modules = {role: _Switched(module, switch) for role, module in modules.items()}
-    return replace(model, modules=modules, caching=None, compiled=False, is_own=True)
+    # Prompts with adapters of their own are evaluated by the same networks with these.
+    adapted = {key: _changed(other, layers, change) for key, other in model.adapted.items()}
+    return replace(
+        model, modules=modules, caching=None, compiled=False, is_own=True, adapted=adapted
+    )
 
 
 def _stacks(module: nn.Module, named: tuple[str, ...]) -> list[str]:

@@ -127,7 +127,7 @@ def resize_latent(
 
     def scale(item: Tensor) -> Tensor:
         shape = round(item.shape[-2] * rows), round(item.shape[-1] * columns)
-        return _of_mask(item, shape) if item.ndim == 3 else _of_cells(item, shape, method)
+        return _of_mask(item, shape) if item.ndim == 3 else resize_cells(item, shape, method)
 
     return transform_latent(latent, scale, *size)
 
@@ -137,9 +137,15 @@ def _of_mask(mask: Tensor, shape: tuple[int, int]) -> Tensor:
     return functional.interpolate(mask[:, None].float(), size=shape, mode="nearest")[:, 0]
 
 
-def _of_cells(samples: Tensor, shape: tuple[int, int], method: ScalingMethod) -> Tensor:
+def resize_cells(samples: Tensor, shape: tuple[int, int], method: ScalingMethod) -> Tensor:
+    """Latents of another size.
+
+    Args:
+        samples: Shape (batch, channels, height, width), or with frames before the height.
+        shape: New height and width in cells.
+    """
     if samples.ndim == 5:
-        frames = [_of_cells(frame, shape, method) for frame in samples.unbind(2)]
+        frames = [resize_cells(frame, shape, method) for frame in samples.unbind(2)]
         return torch.stack(frames, 2)
     if tuple(samples.shape[-2:]) == shape:
         return samples
@@ -308,3 +314,61 @@ def with_samples(latent: Latent, change: Callable[[Tensor], Tensor]) -> Latent:
     if left is not None and left.original is not None:
         left = Leftover(left.sigma, left.form, change(left.original))
     return replace(latent, samples=change(latent.samples), leftover=left)
+
+
+_LEAST_LENGTH = 1e-10
+"""Added to lengths, so that cells of zeros stay zeros."""
+_DEVIATIONS = 5
+"""Standard deviations above the mean length that tone mapping takes for the brightest."""
+
+
+def tone_map(samples: Tensor, multiplier: float = 1.0) -> Tensor:
+    """Shorten the vectors of cells by Reinhard's curve, the long ones most.
+
+    Source: ComfyUI's LatentOperationTonemapReinhard; the curve is of Reinhard et al. 2002,
+    https://doi.org/10.1145/566654.566575, equation 3.
+
+    Args:
+        samples: Shape (batch, channels, …, height, width).
+        multiplier: Factor of the length that is mapped to half of itself.
+    """
+    lengths = torch.linalg.vector_norm(samples, dim=1, keepdim=True) + _LEAST_LENGTH
+    axes = list(range(1, samples.ndim))
+    mean, deviation = (of(lengths, dim=axes, keepdim=True) for of in (torch.mean, torch.std))
+    top = (deviation * _DEVIATIONS + mean) * multiplier
+    mapped = lengths / top
+    toned: Tensor = samples / lengths * (mapped / (mapped + 1) * top)
+    return toned
+
+
+def sharpen_lengths(samples: Tensor, radius: int, sigma: float, amount: float) -> Tensor:
+    """Sharpen the lengths of the vectors of cells; their directions stay.
+
+    Source: ComfyUI's LatentOperationSharpen.
+
+    Args:
+        samples: Shape (batch, channels, …, height, width).
+        radius: Cells that the blur covers to each side. Near borders, the latent is mirrored.
+        sigma: Standard deviation of the blur, as a share of `radius`.
+        amount: 10 times this is the factor of the difference to the blurred lengths.
+    Raises:
+        InvalidValue: The radius is not smaller than the sides of the latent.
+    """
+    if radius >= min(samples.shape[-2:]):
+        raise InvalidValue(
+            "the radius is too large for the latent",
+            port="radius",
+            given=str(radius),
+            expected=f"below {min(samples.shape[-2:])} cells",
+        )
+    lengths = torch.linalg.vector_norm(samples, dim=1, keepdim=True) + 1e-6
+    places = torch.linspace(-1, 1, 2 * radius + 1, dtype=samples.dtype, device=samples.device)
+    kernel = torch.exp(-(places[:, None] ** 2 + places**2) / (2 * sigma**2))
+    kernel = -10 * amount * kernel / kernel.sum()
+    kernel[radius, radius] += 1 - kernel.sum()
+    # Frames of a video are sharpened one by one.
+    pictures = lengths.reshape(-1, 1, *lengths.shape[-2:])
+    padded = functional.pad(pictures, (radius,) * 4, mode="reflect")
+    sharpened = functional.conv2d(padded, kernel[None, None]).reshape(lengths.shape)
+    result: Tensor = samples / lengths * sharpened
+    return result

@@ -35,6 +35,17 @@ TABLE = entries_by_type(
 )
 LED = {"model": Source("CheckpointLoaderSimple", 0)}
 LED |= {"positive": Source("CLIPTextEncode", 0), "negative": Source("CLIPTextEncode", 0)}
+BUNDLED = {**LED, "clip": Source("CheckpointLoaderSimple", 1)}
+BUNDLED |= {"vae": Source("CheckpointLoaderSimple", 2)}
+PAIR = {
+    f"{side}_{name}": source
+    for side in ("base", "refiner")
+    for name, source in BUNDLED.items()
+    if name != "vae"
+}
+DETECTOR = Source("UltralyticsDetectorProvider", 0)
+REFUSED = frozenset({"refiner_basic_pipe_opt", "custom_sampler", "custom_sigmas"})
+"""Inputs that nothing here stands for: nodes in which they are connected are not translated."""
 SUPPLIERS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "MODEL": ("CheckpointLoaderSimple", 0, {"ckpt_name": "tiny"}),
     "CLIP": ("CheckpointLoaderSimple", 1, {"ckpt_name": "tiny"}),
@@ -56,7 +67,29 @@ SUPPLIERS: dict[str, tuple[str, int, dict[str, Any]]] = {
     ),
     "STYLE_MODEL": ("StyleModelLoader", 0, {"style_model_name": "none.safetensors"}),
     "IPADAPTER": ("IPAdapterModelLoader", 0, {"ipadapter_file": "none.safetensors"}),
+    "HOOKS": ("CreateHookLora", 0, {"lora_name": "tiny/style_lora"}),
+    "HOOK_KEYFRAMES": ("CreateHookKeyframe", 0, {"strength_mult": 0.5}),
+    "TIMESTEPS_RANGE": ("ConditioningTimestepsRange", 0, {"end_percent": 0.5}),
+    "LATENT_OPERATION": ("LatentOperationTonemapReinhard", 0, {"multiplier": 0.5}),
     "MODEL_PATCH": ("ModelPatchLoader", 0, {"name": "none.safetensors"}),
+    "BASIC_PIPE": ("ToBasicPipe", 0, BUNDLED),
+    "DETAILER_PIPE": ("ToDetailerPipe", 0, {**BUNDLED, "bbox_detector": DETECTOR}),
+    "BBOX_DETECTOR": ("UltralyticsDetectorProvider", 0, {}),
+    "SEGM_DETECTOR": ("UltralyticsDetectorProvider", 1, {}),
+    "SAM_MODEL": ("SAMLoader", 0, {}),
+    "SEGS": ("BboxDetectorSEGS", 0, {"bbox_detector": DETECTOR, "image": Source("AnImage", 0)}),
+    "PK_HOOK": ("CfgScheduleHookProvider", 0, {}),
+    "UPSCALER": ("PixelKSampleUpscalerProvider", 0, BUNDLED),
+    "RGTHREE_CONTEXT": ("Context (rgthree)", 0, BUNDLED),
+    "SDXL_TUPLE": ("Pack SDXL Tuple", 0, PAIR),
+    "a loader's pipe": ("easy comfyLoader", 0, {"ckpt_name": "tiny"}),
+    "PIPE_LINE": ("easy preSampling", 0, {"pipe": Source("easy comfyLoader", 0)}),
+    "LORA_STACK": ("LoRA Stacker", 0, {"lora_name_1": "none.safetensors"}),
+    "CONTROL_NET_STACK": (
+        "Control Net Stacker",
+        0,
+        {"control_net": Source("ControlNetLoader", 0), "image": Source("AnImage", 0)},
+    ),
 }
 """What gives something of a type: a node type, its output, and inputs of its own."""
 
@@ -90,7 +123,7 @@ def with_sampler(graph: ForeignGraph) -> ForeignGraph:
 
 
 def _value(taken: InputSignature) -> Any:
-    if taken.type in SUPPLIERS:
+    if taken.type in SUPPLIERS and taken.name not in REFUSED:
         there, slot, _ = SUPPLIERS[taken.type]
         return Source(there, slot)
     if taken.type == "COMBO" and taken.default is None:

@@ -26,10 +26,14 @@ LISTS[INPUT_FILES] = ["example.png", "clip.mp4"]
 LINKS: Mapping[str, Mapping[str, Any]] = {
     "ConvertArrayToString": {"array": Source("AnImage", 0)},
     "ConvertDictionaryToString": {"dictionary": Source("AnImage", 0)},
+    "CreateHookKeyframesFromFloats": {"floats_strength": [1.0, 0.5]},
+    "LoraSave": {"model_diff": Source("less", 0), "text_encoder_diff": None},
     "ImpactSwitch": {"input1": Source("AnImage", 0)},
     "TextGenerate": {"video": None},
 }
 """What else has to be linked, or must not be."""
+LESS = supplied(TABLE["ModelMergeSubtract"]).nodes["node"]
+"""A difference of two models, which `LINKS` names."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,8 @@ def refused(node_type: str, values: Mapping[str, Any]) -> str:
     graph = with_sampler(supplied(TABLE[node_type], **values, **LINKS.get(node_type, {})))
     node = graph.nodes["node"]
     inputs = {name: value for name, value in node.inputs.items() if value is not None}
-    graph = ForeignGraph({**graph.nodes, "node": replace(node, inputs=inputs)})
+    less = {"less": replace(LESS, id="less")} if node_type == "LoraSave" else {}
+    graph = ForeignGraph({**graph.nodes, **less, "node": replace(node, inputs=inputs)})
     outcomes = (each for each in imported(graph).placeholders if each.type == node_type)
     return next((each.untranslated_reason for each in outcomes), "")
 

@@ -33,9 +33,8 @@ from nodegraph.interop.comfyui.table import (
     vision,
 )
 from nodegraph.interop.comfyui.table import image_edit as curves
-from nodegraph.interop.comfyui.table import pack_nodes as pack_media
+from nodegraph.interop.comfyui.table import pack_images as pack_media
 from nodegraph.interop.comfyui.table import pack_nodes as packs
-from nodegraph.interop.comfyui.table import pack_nodes as preprocessors
 from nodegraph.interop.comfyui.table import values as logic
 from nodegraph.interop.comfyui.table import vision as finding
 from nodegraph.interop.comfyui.table import vision as structured
@@ -51,7 +50,15 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "VAE": ("LoadModel", "vae", {}),
     "MODEL": ("LoadModel", "model", {"model": "tiny"}),
     "CLIP": ("LoadTextEncoder", "text_encoder", {"family": "qwen-image", "file": "a"}),
+    "CONDITIONING": (
+        "EncodePrompt",
+        "conditioning",
+        {"encoder": ("LoadTextEncoder", "text_encoder", {"family": "qwen-image", "file": "a"})},
+    ),
     "FLOAT": ("Number", "number", {}),
+    "NUMBER": ("Number", "number", {}),
+    "BOOLEAN": ("Boolean", "value", {}),
+    "STRING": ("Text", "text", {}),
     "AUDIO": ("LoadAudio", "audio", {"path": "a.wav"}),
     "VIDEO": ("LoadVideo", "video", {"path": "a.mp4"}),
     "UPSCALE_MODEL": ("LoadUpscaleModel", "model", {}),
@@ -69,17 +76,25 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
 """What stands for an input of a type that has to be linked."""
 HERE = Path(__file__).parent
 _ABSENT = frozenset(("invalid-file", "model-not-found"))
-_NEVER = frozenset(("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect"))
-"""What is in the table to tell why it can't be translated."""
-_FILLED = {"choice": "a", "option1": "a", "dim": "t"}
+_FILLED = {"choice": "a", "option1": "a", "dim": "t", "expression": "1 + 2"}
+_CHOSEN = ("input1", "latent1", "value0", "text0", "text1", "cond0")
+"""What a switch of many optional inputs chooses by its default."""
+_NEVER = frozenset(
+    ("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect", "LatentApplyOperation")
+)
+"""What is in the table to tell why it can't be translated, or needs another node of it."""
 
 
 def _source(type_name: str) -> TableEntry:
-    native, port, inputs = _SOURCES[type_name]
+    def made(node: Passage, native: str, port: str, inputs: dict[str, Any]) -> MadeOutput:
+        linked = {
+            name: made(node, *value) if isinstance(value, tuple) else value
+            for name, value in inputs.items()
+        }
+        return MadeOutput(node.add(native, **linked), port)
 
     def forward(node: Passage) -> None:
-        made = node.add(native, **inputs)
-        node.give("OUT", MadeOutput(made, port))
+        node.give("OUT", made(node, *_SOURCES[type_name]))
 
     return entry(f"Source {type_name}() -> OUT: {type_name}", forward)
 
@@ -101,14 +116,18 @@ def _given(signature: Signature) -> dict[str, Any]:
         if taken.is_widget and not taken.is_autogrow:
             if taken.name in _FILLED:
                 found[name] = _FILLED[taken.name]
-        elif not taken.is_optional or taken.is_autogrow or taken.name.startswith(("image", "mask")):
+        elif (
+            not taken.is_optional
+            or taken.is_autogrow
+            or taken.name.startswith(("image", "mask", *_CHOSEN))
+        ):
             found[name] = Source("IMAGE" if taken.name == "input" else taken.type, 0)
     return found
 
 
 _MODULES = (
     *(images, image_edit, latents, vision, finding),
-    *(curves, structured, values, logic, text, video, audio, packs, pack_media, preprocessors),
+    *(curves, structured, values, logic, text, video, audio, packs, pack_media),
 )
 """Those of images, masks, values and so on."""
 

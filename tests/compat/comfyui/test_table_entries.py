@@ -8,7 +8,18 @@ from types import ModuleType
 import pytest
 
 from nodegraph import Session
-from nodegraph.interop.comfyui.table import conditioning, control, loaders, patches, sampling
+from nodegraph.interop.comfyui.table import (
+    conditioning,
+    control,
+    easy_use,
+    efficiency,
+    hooks,
+    loaders,
+    model_merging,
+    patches,
+    pipes,
+    sampling,
+)
 from nodegraph.interop.comfyui.table import edit_prompts as editing
 from nodegraph.interop.comfyui.table import samplers_schedules as methods
 from nodegraph.interop.comfyui.table import samplers_schedules as schedules
@@ -17,16 +28,23 @@ from tests.compat.comfyui.supplied import imported, problems, supplied, with_sam
 
 MODULES = (
     loaders,
+    model_merging,
     conditioning,
+    hooks,
     editing,
     control,
     patches,
     methods,
     schedules,
     sampling,
+    pipes,
+    efficiency,
+    easy_use,
 )
-NONE_HERE = {"HiDreamO1ReferenceImages"}
-"""Types that are known, and told to have no counterpart."""
+NONE_HERE = {"HiDreamO1ReferenceImages", "XY Plot", "ImageOnlyCheckpointSave", "LoraSave"}
+NONE_HERE |= {"CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly"}
+NONE_HERE |= {"CreateHookKeyframesFromFloats", "GLIGENLoader", "GLIGENTextBoxApply"}
+"""Types that are known, and told to have no counterpart; or none for plain models."""
 
 FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value", "wrong-size"}
 """What it is told that has a model of another kind, or files that aren't there."""

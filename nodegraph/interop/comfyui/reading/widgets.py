@@ -194,6 +194,8 @@ def _by_signature(
         if taken.extra == "control" and at < len(written) and is_control(written[at]):
             node_values.control[taken.name] = written[at]
             at += 1
+        elif taken.extra == "control" and _is_pack_button(written[at:], taken, signature, sockets):
+            at += 1
         elif taken.extra == "control":
             seed = taken
         elif taken.extra == "upload":
@@ -208,6 +210,15 @@ def _by_signature(
     node_values.fits = all(map(_is_surplus, written[at:]))
     node_values.surplus = 0 if node_values.fits else len(written) - at
     return node_values
+
+
+def _is_pack_button(
+    following: Sequence[Any], seed: InputSignature, signature: Signature, sockets: Collection[str]
+) -> bool:
+    """Whether a pack's page puts a button behind a seed, which has no value."""
+    later = signature.widgets[signature.widgets.index(seed) + 1 :]
+    count = sum(not (each.is_autogrow or each.name in sockets) for each in later)
+    return len(following) > count and following[0] is None
 
 
 def _is_number(value: Any) -> bool:

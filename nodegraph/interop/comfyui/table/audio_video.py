@@ -227,6 +227,68 @@ def _separate(node: Passage) -> None:
     node.give("video_latent", node.inputs["av_latent"])
 
 
+_CODECS = {"h264": "mp4", "h265": "mp4", "webm": "webm"}
+_ANIMATIONS = {"image/gif": "gif", "image/webp": "webp"}
+
+
+def _combine_video(node: Passage) -> None:
+    form, images = str(node.literal("format")), node.inputs["images"]
+    if node.inputs["pingpong"].content is True:
+        node.tell("nodegraph does not repeat images in reverse order: use ReorderList for this")
+    names = ("loop_count", "pingpong", "save_output", "format")
+    node.keep(
+        **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
+    )
+    rate: Any = node.inputs["frame_rate"]
+    if form in _ANIMATIONS:
+        taken = {"name": name_of(node), "format": _ANIMATIONS[form]}
+        node.add("SaveAnimation", image=images, rate=rate, **taken)
+        return
+    kind = next((ours for theirs, ours in _CODECS.items() if theirs in form), "mp4")
+    made = node.add("VideoFromImages", images=images, rate=rate, audio=node.inputs.get("audio"))
+    node.add("SaveVideo", video=MadeOutput(made, "video"), name=name_of(node), format=kind)
+
+
+def _load_pack_video(node: Passage) -> None:
+    file = node.inputs["video"]
+    taken = {
+        "first": "skip_first_frames",
+        "count": "frame_load_cap",
+        "every": "select_every_nth",
+        "rate": "force_rate",
+    }
+    name = node.add(
+        "LoadVideo",
+        path=file if file.is_link else FILES.ours(file.content),
+        **{our: node.inputs[their] for our, their in taken.items()},
+    )
+    parts = node.add("ImagesFromVideo", video=MadeOutput(name, "video"))
+    image = MadeOutput(parts, "image")
+    size = {side: node.inputs[f"custom_{side}"] for side in ("width", "height")}
+    if any(signal.content for signal in size.values()):
+        image = MadeOutput(node.add("ResizeImage", image=image, **size), "image")
+    node.give("IMAGE", image)
+    node.give("audio", MadeOutput(parts, "audio"))
+    node.give("frame_count", MadeOutput(node.add("ImageSize", image=image), "batch"))
+
+
+PACK_VIDEO_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "VHS_VideoCombine(images: IMAGE, audio: AUDIO?, meta_batch: VHS_BATCH?, vae: VAE?, "
+        "frame_rate: FLOAT = 8.0, loop_count: INT = 0, "
+        'filename_prefix: STRING = "AnimateDiff", format: COMBO = "image/gif", '
+        "pingpong: BOOLEAN = false, save_output: BOOLEAN = true) -> Filenames: VHS_FILENAMES",
+        _combine_video,
+    ),
+    entry(
+        'VHS_LoadVideo(video: COMBO = "" @upload, force_rate: FLOAT = 0.0, '
+        "custom_width: INT = 0, custom_height: INT = 0, frame_load_cap: INT = 0, "
+        "skip_first_frames: INT = 0, select_every_nth: INT = 1, meta_batch: VHS_BATCH?, "
+        "vae: VAE?) -> IMAGE, frame_count: INT, audio: AUDIO, video_info: VHS_VIDEOINFO",
+        _load_pack_video,
+    ),
+)
+
 ENTRIES: tuple[TableEntry, ...] = (
     same(
         'LoadVideo(file: COMBO = "" @upload) -> VIDEO',
@@ -271,4 +333,5 @@ ENTRIES: tuple[TableEntry, ...] = (
         _separate,
     ),
     *AUDIO_ENTRIES,
+    *PACK_VIDEO_ENTRIES,
 )

@@ -221,8 +221,34 @@ def guider(node: Passage, leads: PatchedModel, cfg: Any) -> MadeOutput:
                     f"{model_patch.type} cannot be combined with another such patch"
                 )
             kind, values = _GUIDERS[model_patch.type](model_patch)
-    made = node.add(kind, positive=leads.positive, negative=leads.negative, cfg=cfg, **values)
-    return wrapped(node, MadeOutput(made, "guider"), leads)
+    apart = [item for item in leads.patches if item.type == "PerpNeg"]
+    negative = apart[-1].inputs["empty_conditioning"] if apart else leads.negative
+    name = node.add(kind, positive=leads.positive, negative=negative, cfg=cfg, **values)
+    made = MadeOutput(name, "guider")
+    if apart:
+        made = _perpendicular(node, made, leads.negative, cfg, apart[-1])
+    return wrapped(node, made, leads)
+
+
+def _perpendicular(
+    node: Passage, made: MadeOutput, negative: Any, cfg: Any, model_patch: Patch
+) -> MadeOutput:
+    """A guider away from a negative prompt, of a patch that brings the empty prompt.
+
+    Raises:
+        Untranslatable: The scale is linked.
+    """
+    content = cfg.content if isinstance(cfg, Signal) else cfg
+    if not isinstance(content, int | float):
+        raise Untranslatable("`cfg` is linked, and PerpNeg needs its value")
+    name = node.add(
+        "AddNegative",
+        guider=made,
+        negative=negative,
+        scale=float(content) * float(model_patch.value("neg_scale")),
+        perpendicular=True,
+    )
+    return MadeOutput(name, "guider")
 
 
 def wrapped(node: Passage, made: MadeOutput, leads: PatchedModel) -> MadeOutput:
@@ -332,7 +358,43 @@ def _rescaling(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutpu
     return MadeOutput(name, "guider")
 
 
+OPERATION = "operation"
+"""What a LATENT_OPERATION carries: a `CarriedOperation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOperation:
+    """An operation on latents.
+
+    Attributes:
+        name: What native nodes for it begin with: ``ToneMap`` or ``Sharpen``.
+        inputs: Of these nodes.
+    """
+
+    name: str
+    inputs: Mapping[str, Any]
+
+
+def operation_of(signal: Signal) -> CarriedOperation:
+    """The operation that an input is linked to.
+
+    Raises:
+        Untranslatable: It is of a node that is none of ComfyUI's own.
+    """
+    operation = signal.carried.get(OPERATION)
+    if not isinstance(operation, CarriedOperation):
+        raise Untranslatable("the linked operation on latents is not known")
+    return operation
+
+
+def _operated(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
+    operation = operation_of(model_patch.inputs["operation"])
+    name = model_patch.home.add(f"{operation.name}Guidance", guider=made, **operation.inputs)
+    return MadeOutput(name, "guider")
+
+
 _WRAPS: Mapping[str, Wrap] = {
+    "LatentApplyOperationCFG": _operated,
     "CFGNorm": _norm,
     "RescaleCFG": _rescaling,
     "CFGOverride": _within,

@@ -10,6 +10,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.foreign_workflow import DrawnText
 from nodegraph.interop.comfyui.table.carried_values import ENCODER, only_back, refuse_unsupported
+from nodegraph.interop.comfyui.table.hooks import give_prompt
 from nodegraph.interop.comfyui.table.parts import CROP
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 from nodegraph.sampling import comfyui_prompts, wildcards
@@ -40,10 +41,11 @@ def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
     return encoder
 
 
-def _prompt(node: Passage) -> None:
+def encode_prompt(node: Passage, markup: Mapping[str, str] = SYNTAX) -> None:
+    """The way here of a prompt, which is read as the markup says."""
     text = node.inputs["text"]
-    name = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
-    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+    name = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **markup)
+    give_prompt(node, "CONDITIONING", MadeOutput(name, "conditioning"))
 
 
 def _prompt_back(node: Passage) -> None:
@@ -139,7 +141,7 @@ def _sdxl(node: Passage) -> None:
         target_width="target_width",
         target_height="target_height",
     )
-    node.give("CONDITIONING", sized)
+    give_prompt(node, "CONDITIONING", sized)
 
 
 def _refiner(node: Passage) -> None:
@@ -147,21 +149,27 @@ def _refiner(node: Passage) -> None:
     made = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
     prompt = MadeOutput(made, "conditioning")
     names = {"original_width": "width", "original_height": "height", "score": "ascore"}
-    node.give("CONDITIONING", _sizes(node, prompt, **names))
+    give_prompt(node, "CONDITIONING", _sizes(node, prompt, **names))
 
 
 def _flux(node: Passage) -> None:
     made = _apart(node, clip_l="clip_l", t5="t5xxl")
     guidance = node.inputs["guidance"]
     name = node.add("GuidanceConditioning", conditioning=made, guidance=guidance)
-    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+    give_prompt(node, "CONDITIONING", MadeOutput(name, "conditioning"))
 
 
 def _sd3(node: Passage) -> None:
     texts = {name: node.inputs[name].content for name in ("clip_l", "clip_g", "t5xxl")}
     if node.literal("empty_padding") == "none" and "" in texts.values():
         node.tell("nodegraph uses the empty prompt for encoders without a text")
-    node.give("CONDITIONING", _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl"))
+    made = _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl")
+    give_prompt(node, "CONDITIONING", made)
+
+
+def _hidream(node: Passage) -> None:
+    made = _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl", llama="llama")
+    give_prompt(node, "CONDITIONING", made)
 
 
 _READERS: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {
@@ -191,7 +199,7 @@ def _system_prompt(node: Passage) -> None:
     node.keep(system_prompt=node.inputs["system_prompt"].content)
     node.tell("nodegraph puts the model's own system prompt before the prompt")
     name = node.add("EncodePrompt", encoder=node.inputs["clip"], text=text, **SYNTAX)
-    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+    give_prompt(node, "CONDITIONING", MadeOutput(name, "conditioning"))
 
 
 def _clip_skip(node: Passage) -> None:
@@ -420,7 +428,7 @@ _LATENT = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
 _PROMPTS = (
     entry(
         'CLIPTextEncode(text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
-        _prompt,
+        encode_prompt,
         "EncodePrompt",
         _prompt_back,
     ),
@@ -447,6 +455,17 @@ _PROMPTS = (
         'CLIPTextEncodeSD3(clip: CLIP, clip_l: STRING = "" @prompt, clip_g: STRING = "" @prompt, '
         't5xxl: STRING = "" @prompt, empty_padding: COMBO = "none") -> CONDITIONING',
         _sd3,
+    ),
+    entry(
+        'CLIPTextEncodeHiDream(clip: CLIP, clip_l: STRING = "" @prompt, '
+        'clip_g: STRING = "" @prompt, t5xxl: STRING = "" @prompt, llama: STRING = "" @prompt)'
+        " -> CONDITIONING",
+        _hidream,
+    ),
+    entry(
+        "CLIPTextEncodePixArtAlpha(width: INT = 1024, height: INT = 1024, "
+        'text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
+        encode_prompt,
     ),
     entry(
         'CLIPTextEncodeLumina2(system_prompt: COMBO = "superior", '

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
+from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.parts import (
     FILES,
     add_list,
@@ -80,6 +80,11 @@ def _save_advanced_back(node: Passage) -> None:
 def _preview(node: Passage) -> None:
     node.add("PreviewImage", image=node.inputs["images"])
     node.give("images", node.inputs["images"])
+
+
+def _preview_alone(node: Passage) -> None:
+    """An image that ComfyUI sends to its clients; here, previews are sent."""
+    node.add("PreviewImage", image=node.inputs["images"])
 
 
 def _preview_back(node: Passage) -> None:
@@ -320,7 +325,23 @@ def _paint(node: Passage) -> None:
 _FEATHER = "left: INT = 0, top: INT = 0, right: INT = 0, bottom: INT = 0"
 
 
+def _combined_masks(how: str) -> Translate:
+    def forward(node: Passage) -> None:
+        first, second = node.inputs["mask1"], node.inputs["mask2"]
+        if how != "add":
+            node.tell("soft parts of the masks are combined in another way")
+        name = node.add("CombineMasks", first=first, second=second, how=how)
+        node.give("MASK", MadeOutput(name, "mask"))
+
+    return forward
+
+
+_MASKS = "mask1: MASK, mask2: MASK"
+
 ENTRIES: tuple[TableEntry, ...] = (
+    entry(f"BitwiseAndMask({_MASKS}) -> MASK", _combined_masks("intersect")),
+    entry(f"SubtractMask({_MASKS}) -> MASK", _combined_masks("subtract")),
+    entry(f"AddMask({_MASKS}) -> MASK", _combined_masks("add")),
     same(
         'LoadImage(image: COMBO = "example.png" @upload) -> IMAGE, MASK',
         "LoadImage",
@@ -343,6 +364,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         _save_advanced_back,
     ),
     entry("PreviewImage(images: IMAGE) -> images: IMAGE", _preview, "PreviewImage", _preview_back),
+    entry("SaveImageWebsocket(images: IMAGE)", _preview_alone),
     entry("ImageCompare(image_a: IMAGE?, image_b: IMAGE?)", _compare),
     entry(
         f"SaveAnimatedWEBP(images: IMAGE, {_PREFIX}, fps: FLOAT = 6.0, lossless: BOOLEAN = true, "

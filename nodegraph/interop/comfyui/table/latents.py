@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
+from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, entry, same
+from nodegraph.interop.comfyui.table.carried_values import (
+    OPERATION,
+    CarriedOperation,
+    operation_of,
+)
 from nodegraph.interop.comfyui.table.image_edit import degrees
 from nodegraph.interop.comfyui.table.images import name_of, prefix_of
 from nodegraph.interop.comfyui.table.parts import (
@@ -13,7 +18,7 @@ from nodegraph.interop.comfyui.table.parts import (
     compute_number,
     refuse_others,
 )
-from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _LATENT = {"LATENT": "latent"}
 _MOST = 16384
@@ -214,12 +219,67 @@ _SAMPLES = {"samples": "latent"}
 _METHOD = 'upscale_method: COMBO = "nearest-exact"'
 _PAIR = "samples1: LATENT, samples2: LATENT"
 
+
+def _operation(name: str, **names: str) -> Translate:
+    """An operation on latents, which the node applies that it is linked to.
+
+    Args:
+        names: Its inputs here, and what they are called there.
+    """
+
+    def forward(node: Passage) -> None:
+        inputs = {our: node.inputs[their] for our, their in names.items()}
+        node.give("LATENT_OPERATION", Signal(None, {OPERATION: CarriedOperation(name, inputs)}))
+
+    return forward
+
+
+def _operated(node: Passage) -> None:
+    operation = operation_of(node.inputs["operation"])
+    name = node.add(f"{operation.name}Latent", latent=node.inputs["samples"], **operation.inputs)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _operated_back(there: str, **names: str) -> Translate:
+    def backward(node: Passage) -> None:
+        operation = node.imply(there, **{their: node.inputs[our] for our, their in names.items()})
+        made = MadeOutput(operation, "LATENT_OPERATION")
+        name = node.add("LatentApplyOperation", samples=node.inputs["latent"], operation=made)
+        node.give("latent", MadeOutput(name, "LATENT"))
+
+    return backward
+
+
+_TONE_MAP = {"multiplier": "multiplier"}
+_SHARPEN = {"radius": "sharpen_radius", "sigma": "sigma", "amount": "alpha"}
+_OPERATIONS = (
+    entry(
+        "LatentOperationTonemapReinhard(multiplier: FLOAT = 1.0) -> LATENT_OPERATION",
+        _operation("ToneMap", **_TONE_MAP),
+    ),
+    entry(
+        "LatentOperationSharpen(sharpen_radius: INT = 9, sigma: FLOAT = 1.0, alpha: FLOAT = 0.1)"
+        " -> LATENT_OPERATION",
+        _operation("Sharpen", **_SHARPEN),
+        "SharpenLatent",
+        _operated_back("LatentOperationSharpen", **_SHARPEN),
+    ),
+    entry(
+        "LatentApplyOperation(samples: LATENT, operation: LATENT_OPERATION) -> LATENT",
+        _operated,
+        "ToneMapLatent",
+        _operated_back("LatentOperationTonemapReinhard", **_TONE_MAP),
+    ),
+)
+
 ENTRIES: tuple[TableEntry, ...] = (
+    *_OPERATIONS,
     _empty("EmptyLatentImage", 512),
     _empty("EmptySD3LatentImage", 1024),
     _empty("EmptyFlux2LatentImage", 1024, 16),
     _empty("EmptyChromaRadianceLatentImage", 1024),
     _empty("EmptyHiDreamO1LatentImage", 2048),
+    _empty("EmptyHunyuanImageLatent", 2048, 32),
     _empty_video("EmptyHunyuanLatentVideo", 848, 480, 25),
     _empty_video("EmptyHunyuanVideo15Latent", 848, 480, 25),
     _empty_video("EmptyLTXVLatentVideo", 768, 512, 97),

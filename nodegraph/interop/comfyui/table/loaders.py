@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
     encoder_family,
@@ -14,7 +14,7 @@ from nodegraph.interop.comfyui.families import (
     model_family,
 )
 from nodegraph.interop.comfyui.table.carried_values import refuse_unsupported
-from nodegraph.interop.comfyui.table.parts import Turned, file_input, model_file_name
+from nodegraph.interop.comfyui.table.parts import file_input, model_file_name
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _STORAGES = {
@@ -181,6 +181,19 @@ def _vae_back(node: Passage) -> None:
     node.give("vae", MadeOutput(name, "VAE"))
 
 
+def _folder(node: Passage) -> None:
+    """A folder in the layout of diffusers."""
+    name = node.add("LoadModel", model=file_input(node, "model_path"))
+    for their, our in _CHECKPOINT.items():
+        node.give(their, MadeOutput(name, our))
+
+
+def _gligen(node: Passage) -> None:
+    raise Untranslatable(
+        "nodegraph has no GLIGEN: limit a prompt to a box with AreaConditioning in its place"
+    )
+
+
 _CONFIG = re.compile(r"(?:v1|v2)-(?:inpainting-)?inference|anything_v3")
 _PENULTIMATE = ("clip_skip_2", "anything_v3")
 
@@ -250,30 +263,7 @@ def _without_file(output: str, key: str, file: str) -> Translate:
 _KIND = ', type: COMBO = "stable_diffusion"'
 _LORA = "model: MODEL, {clip}lora_name: COMBO, strength_model: FLOAT = 1.0"
 
-_SHARE = Turned(to=lambda share: 1 - share, back=lambda weight: 1 - weight)
-"""ComfyUI has the share of the first model, and nodegraph the weight of the second."""
-
 ENTRIES: tuple[TableEntry, ...] = (
-    same(
-        "ModelMergeSimple(model1: MODEL, model2: MODEL, ratio: FLOAT = 1.0) -> MODEL",
-        "MergeModels",
-        {"model1": "model", "model2": "second", "ratio": "weight"},
-        choices={"ratio": _SHARE},
-        fixed={"blocks": ""},
-    ),
-    same(
-        "CLIPMergeSimple(clip1: CLIP, clip2: CLIP, ratio: FLOAT = 1.0) -> CLIP",
-        "MergeTextEncoders",
-        {"clip1": "text_encoder", "clip2": "second", "ratio": "weight"},
-        choices={"ratio": _SHARE},
-    ),
-    same(
-        "CheckpointSave(model: MODEL, clip: CLIP, vae: VAE, "
-        'filename_prefix: STRING = "checkpoints/ComfyUI")',
-        "SaveModel",
-        {"clip": "text_encoder", "filename_prefix": "name"},
-        fixed={"layout": "single file"},
-    ),
     entry(
         "CheckpointLoaderSimple(ckpt_name: COMBO) -> MODEL, CLIP, VAE",
         *file_loader("LoadModel", {"ckpt_name": "model"}, _CHECKPOINT),
@@ -281,6 +271,14 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "CheckpointLoader(config_name: COMBO, ckpt_name: COMBO) -> MODEL, CLIP, VAE",
         _configured,
+    ),
+    entry("DiffusersLoader(model_path: COMBO) -> MODEL, CLIP, VAE", _folder),
+    entry("GLIGENLoader(gligen_name: COMBO) -> GLIGEN", _gligen),
+    entry(
+        "GLIGENTextBoxApply(conditioning_to: CONDITIONING, clip: CLIP, "
+        'gligen_textbox_model: GLIGEN, text: STRING = "", width: INT = 64, height: INT = 64, '
+        "x: INT = 0, y: INT = 0) -> CONDITIONING",
+        _gligen,
     ),
     entry(
         "unCLIPCheckpointLoader(ckpt_name: COMBO) -> MODEL, CLIP, VAE, CLIP_VISION",

@@ -164,3 +164,18 @@ def file_name(path: Any) -> Any:
 
 
 FILES = Turned(to=file_path, back=file_name)
+
+
+_ON = ("enable", "enabled", "True", "true", "bbox", "mask bbox", "masked only")
+
+
+def flag(node: Passage, name: str) -> Any:
+    """A truth value; older files name its two choices."""
+    signal = node.inputs[name]
+    return signal.content in _ON if isinstance(signal.content, str) else signal
+
+
+def literal_flag(node: Passage, name: str) -> bool:
+    """A truth value that has to be known."""
+    value = flag(node, name)
+    return bool(node.literal(name)) if isinstance(value, Signal) else bool(value)

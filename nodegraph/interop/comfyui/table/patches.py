@@ -45,6 +45,22 @@ def _rescale_back(node: Passage) -> None:
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
+def _operation_back(there: str, **names: str) -> Translate:
+    """The way back of an operation on the difference of two predictions.
+
+    Args:
+        names: Inputs of the operation there, and what they are called here.
+    """
+
+    def backward(node: Passage) -> None:
+        operation = node.imply(there, **{their: node.inputs[our] for their, our in names.items()})
+        made = MadeOutput(operation, "LATENT_OPERATION")
+        guide = guide_of(node).patched(node, "LatentApplyOperationCFG", operation=made)
+        node.give("guider", Signal(None, {GUIDE: guide}))
+
+    return backward
+
+
 def _changing_back(node: Passage) -> None:
     if node.literal("law") != "within":
         raise Untranslatable("ComfyUI has no scale that changes from step to step")
@@ -264,6 +280,11 @@ _NODES = (
         _compiled_back,
     ),
     entry(
+        f"LazyCache({_MODEL}, reuse_threshold: FLOAT = 0.2, start_percent: FLOAT = 0.15, "
+        "end_percent: FLOAT = 0.95, verbose: BOOLEAN = false) -> MODEL",
+        _easy_cache,
+    ),
+    entry(
         f"EasyCache({_MODEL}, reuse_threshold: FLOAT = 0.2, start_percent: FLOAT = 0.15, "
         "end_percent: FLOAT = 0.95, verbose: BOOLEAN = false) -> MODEL",
         _easy_cache,
@@ -337,6 +358,22 @@ _GUIDING = (
         "ScaleNoise",
         _along_back("noise", NOISE_SCALE, "strength", "noise"),
     ),
+    entry(
+        f"LatentApplyOperationCFG({_MODEL}, operation: LATENT_OPERATION) -> MODEL",
+        patch(),
+        "ToneMapGuidance",
+        _operation_back("LatentOperationTonemapReinhard", multiplier="multiplier"),
+    ),
+    only_back(
+        "SharpenGuidance",
+        _operation_back(
+            "LatentOperationSharpen", sharpen_radius="radius", sigma="sigma", alpha="amount"
+        ),
+    ),
+    entry(
+        f"PerpNeg({_MODEL}, empty_conditioning: CONDITIONING, neg_scale: FLOAT = 1.0) -> MODEL",
+        patch(),
+    ),
     only_back("LimitGuidance", _limit_back),
 )
 
@@ -362,6 +399,19 @@ _PASSED = (
             ("min_padding", 0),
             ("min_length", 0),
             output="CLIP",
+        ),
+    ),
+    entry(
+        f'ModelComputeDtype({_MODEL}, dtype: COMBO = "default") -> MODEL',
+        _passed(
+            "nodegraph computes in the precision that the loader chooses: set its dtype",
+            ("dtype", "default"),
+        ),
+    ),
+    entry(
+        f"TomePatchModel({_MODEL}, ratio: FLOAT = 0.3) -> MODEL",
+        _passed(
+            "nodegraph does not merge tokens: it is slower, and details may differ", ("ratio", 0)
         ),
     ),
     entry(

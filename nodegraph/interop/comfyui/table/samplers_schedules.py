@@ -154,6 +154,12 @@ def _dpmpp_2m_sde(node: Passage) -> None:
     _select(native, eta="eta", s_noise="s_noise")(node)
 
 
+def _euler_cfg_pp(node: Passage) -> None:
+    if (version := node.literal("version")) != "regular":
+        raise Untranslatable(f"nodegraph has no {version} form of euler_cfg_pp")
+    _select("euler_cfg_pp")(node)
+
+
 def _er_sde(node: Passage) -> None:
     kind = node.literal("solver_type")
     if kind != "ER-SDE":
@@ -236,6 +242,7 @@ SAMPLER_ENTRIES: tuple[TableEntry, ...] = (
         _select("dpmpp_sde", eta="eta", s_noise="s_noise"),
     ),
     entry("SamplerLMS(order: INT = 4) -> SAMPLER", _select("lms", order="order")),
+    entry('SamplerEulerCFGpp(version: COMBO = "regular") -> SAMPLER', _euler_cfg_pp),
     entry(
         "SamplerLCM(s_noise: FLOAT = 1.0, s_noise_end: FLOAT = 1.0, noise_clip_std: FLOAT = 0.0)"
         " -> SAMPLER",

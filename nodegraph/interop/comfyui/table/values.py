@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.parts import (
     add_list,
     autogrow_inputs,
@@ -172,14 +174,45 @@ def _names(expression: str) -> set[str]:
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
-def checked_expression(expression: str) -> str:
-    """An expression that means the same here.
+_FUNCTIONS = frozenset(
+    ("abs", "min", "max", "clamp", "round", "int", "float", "pow", "floor", "ceil", "sqrt", "exp")
+) | {"log", "log2", "log10", "sin", "cos", "tan", "pi", "tau", "e", "true", "false"}
+"""Names that a formula knows besides its letters."""
 
+
+def _with_sizes(
+    node: Passage, expression: str, letters: Mapping[str, Signal]
+) -> tuple[str, dict[str, Signal | MadeOutput]]:
+    """An expression that means the same here, and values of its letters.
+
+    Packs' expressions may read the sizes of images: ``a.width``. Here these are letters, too.
+
+    Args:
+        letters: What the letters of the expression are there.
     Raises:
-        Untranslatable: It doesn't, or can't be read.
+        Untranslatable: It has another meaning here, can't be read, or has too many values.
     """
-    _names(expression)
-    return expression
+    names = _names(expression)
+    values: dict[str, Signal | MadeOutput] = {}
+    sizes = _SIZE.findall(expression)
+    for name, side in dict.fromkeys(sizes):
+        if name not in letters or side not in ("width", "height"):
+            raise Untranslatable(f"its expression reads `{name}.{side}`, which is not known here")
+        size = node.add("ImageSize", image=letters[name])
+        free = next((each for each in _LETTERS if each not in {*names, *values}), None)
+        if free is None:
+            raise Untranslatable(f"Formula has {len(_LETTERS)} variables, and this needs more")
+        values[free] = MadeOutput(size, side)
+        expression = re.sub(rf"\b{name}\s*\.\s*{side}\b", free, expression)
+    for name in sorted(_names(expression) - set(values)):
+        if name in letters:
+            values[name] = letters[name]
+        elif name in "abc" or name not in _FUNCTIONS:
+            raise Untranslatable(f"its expression has `{name}`, which is not connected or known")
+    return expression, values
+
+
+_SIZE = re.compile(r"\b([A-Za-z_]\w*)\s*\.\s*([A-Za-z_]\w*)")
 
 
 def _lettered(used: set[str]) -> dict[str, str]:
@@ -252,6 +285,169 @@ def _color(node: Passage) -> None:
     node.give("alpha", Signal(int(text[7:9] or "ff", 16) / 255))
 
 
+_OPERATIONS = {
+    "add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b",
+    "modulo": "a % b", "power": "a ** b", "addition": "a + b", "subtraction": "a - b",
+    "multiplication": "a * b", "division": "a / b", "floor division": "a // b",
+    "exponentiation": "a ** b", "modulus": "a % b", "greater-than": "a > b",
+    "greater-than or equals": "a >= b", "less-than": "a < b", "less-than or equals": "a <= b",
+    "equals": "a == b", "does not equal": "a != b",
+}  # fmt: skip
+"""Operations of packs' nodes, as a formula says them."""
+
+
+def _operated(a: str, b: str, outputs: dict[str, str], operation: str = "operation") -> Translate:
+    """The way here of a node that computes with two numbers.
+
+    Args:
+        outputs: Its outputs, and those of a formula.
+    """
+
+    def forward(node: Passage) -> None:
+        how = str(node.literal(operation))
+        if how not in _OPERATIONS:
+            raise Untranslatable(f"nodegraph has no operation {how!r}")
+        numbers = {"a": node.inputs[a], "b": node.inputs[b]}
+        made = node.add("Formula", expression=_OPERATIONS[how], whole="cut off", **numbers)
+        for their, our in outputs.items():
+            node.give(their, MadeOutput(made, our))
+
+    return forward
+
+
+def _formula(port: str, outputs: dict[str, str]) -> Translate:
+    """The way here of a formula of the letters a, b and c, or of sizes of what these are."""
+
+    def forward(node: Passage) -> None:
+        letters = {name: node.inputs[name] for name in "abc" if name in node.inputs}
+        expression, values = _with_sizes(node, str(node.literal(port)), letters)
+        made = node.add("Formula", expression=expression, whole="cut off", **values)
+        for their, our in outputs.items():
+            node.give(their, MadeOutput(made, our))
+
+    return forward
+
+
+def _extreme(node: Passage) -> None:
+    function = "max" if node.literal("mode") else "min"
+    numbers = {name: node.inputs[name] for name in "ab"}
+    made = node.add("Formula", expression=f"{function}(a, b)", whole="cut off", **numbers)
+    node.give("INT", MadeOutput(made, "integer"))
+
+
+def _slider(*axes: str) -> Translate:
+    """The way here of sliders, which hold a whole number and a fraction each."""
+
+    def forward(node: Passage) -> None:
+        for axis in axes:
+            kind = "f" if node.literal(f"isfloat{axis}") else "i"
+            value = node.inputs[f"{axis}{kind}"]
+            native = "Number" if kind == "f" else "Integer"
+            node.give(axis, MadeOutput(node.add(native, value=value), "number"))
+
+    return forward
+
+
+def _typed_number(node: Passage) -> None:
+    """One number in three kinds; that of the pack's own is a number here."""
+    kind = str(node.literal("number_type"))
+    native = {"integer": "Integer", "float": "Number", "bool": "Integer"}.get(kind)
+    if native is None:
+        raise Untranslatable(f"nodegraph has no number of the type {kind!r}")
+    value: Any = node.inputs["number"]
+    if kind == "integer":
+        value = compute_number(node, "int(a)", _whole, a=value)
+    elif kind == "bool":
+        value = compute_number(node, "a > 0", lambda a: int(a > 0), a=value)
+    made = MadeOutput(node.add(native, value=value), "number")
+    for output in ("NUMBER", "FLOAT", "INT"):
+        node.give(output, made)
+
+
+def _whole(a: float) -> int:
+    return int(a)
+
+
+def _number_as(output: str, native: str) -> Translate:
+    def forward(node: Passage) -> None:
+        whole = {"whole": "cut off"} if native == "ToInteger" else {}
+        made = node.add(native, value=node.inputs["number"], **whole)
+        node.give(output, MadeOutput(made, "number"))
+
+    return forward
+
+
+def _sizes(*kinds: str) -> Translate:
+    """The way here of a node that gives an image's sides, in several kinds of numbers."""
+
+    def forward(node: Passage) -> None:
+        made = node.add("ImageSize", image=node.inputs["image"])
+        for side in ("width", "height"):
+            for kind in kinds:
+                node.give(f"{side}{kind}", MadeOutput(made, side))
+
+    return forward
+
+
+def _passing_sizes(node: Passage) -> None:
+    made = node.add("ImageSize", image=node.inputs["image"])
+    node.give("image", node.inputs["image"])
+    for output, port in (("width", "width"), ("height", "height"), ("count", "batch")):
+        node.give(output, MadeOutput(made, port))
+
+
+NUMBERS = "a: FLOAT @socket, b: FLOAT @socket"
+_BOTH = 'a: INT = 0, b: INT = 0, operation: COMBO = "add"'
+
+NUMBER_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "ImpactMinMax(mode: BOOLEAN = true, a: FLOAT @socket, b: FLOAT @socket) -> INT", _extreme
+    ),
+    entry(f"easy mathInt({_BOTH}) -> INT", _operated("a", "b", {"INT": "integer"})),
+    entry(
+        f"easy mathFloat({_BOTH.replace('INT = 0', 'FLOAT = 0.0')}) -> FLOAT",
+        _operated("a", "b", {"FLOAT": "number"}),
+    ),
+    entry(
+        'Number Operation(number_a: NUMBER, number_b: NUMBER, operation: COMBO = "addition") '
+        "-> NUMBER, FLOAT, INT",
+        _operated(
+            "number_a", "number_b", {"NUMBER": "number", "FLOAT": "number", "INT": "integer"}
+        ),
+    ),
+    entry(
+        'Constant Number(number_type: COMBO = "integer", number: FLOAT = 0.0) '
+        "-> NUMBER, FLOAT, INT",
+        _typed_number,
+    ),
+    entry("Number to Int(number: NUMBER) -> INT", _number_as("INT", "ToInteger")),
+    entry("Number to Float(number: NUMBER) -> FLOAT", _number_as("FLOAT", "ToNumber")),
+    entry("mxSlider(Xi: INT = 20, Xf: FLOAT = 20.0, isfloatX: INT = 0) -> X: *", _slider("X")),
+    entry(
+        "mxSlider2D(Xi: INT = 512, Xf: FLOAT = 512.0, Yi: INT = 512, Yf: FLOAT = 512.0, "
+        "isfloatX: INT = 0, isfloatY: INT = 0) -> X: *, Y: *",
+        _slider("X", "Y"),
+    ),
+    entry(
+        'MathExpression|pysssss(expression: STRING = "0", a: *?, b: *?, c: *?) -> INT, FLOAT',
+        _formula("expression", {"INT": "integer", "FLOAT": "number"}),
+    ),
+    entry(
+        'SimpleMath+(value: STRING = "0", a: *?, b: *?, c: *?) -> INT, FLOAT',
+        _formula("value", {"INT": "integer", "FLOAT": "number"}),
+    ),
+    entry(
+        "Image Size to Number(image: IMAGE) -> width_num: NUMBER, height_num: NUMBER, "
+        "width_float: FLOAT, height_float: FLOAT, width_int: INT, height_int: INT",
+        _sizes("_num", "_float", "_int"),
+    ),
+    entry("easy imageSize(image: IMAGE) -> width_int: INT, height_int: INT", _sizes("_int")),
+    entry(
+        "GetImageSizeAndCount(image: IMAGE) -> image: IMAGE, width: INT, height: INT, count: INT",
+        _passing_sizes,
+    ),
+)
+
 ENTRIES: tuple[TableEntry, ...] = (
     same("PrimitiveInt(value: INT = 0 @control) -> INT", "Integer", outputs={"INT": "number"}),
     same("PrimitiveFloat(value: FLOAT = 0.0) -> FLOAT", "Number", outputs={"FLOAT": "number"}),
@@ -296,4 +492,5 @@ ENTRIES: tuple[TableEntry, ...] = (
         _color,
     ),
     *LOGIC_ENTRIES,
+    *NUMBER_ENTRIES,
 )

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.table.parts import refuse_others
-from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+from nodegraph.interop.comfyui.table.parts import model_file_name, refuse_others
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _SHARES = 1000
 """Places in these prompts are thousandths of an image's sides."""
@@ -204,7 +204,74 @@ def _create_boxes(node: Passage) -> None:
     node.give("elements", MadeOutput(elements_node, "text"))
 
 
+BY_TEXT = "by_text"
+"""What a detector that reads a text is told, along with its link."""
+_CLIPSEG = "CIDAS/clipseg-rd64-refined"
+_SAM_FOLDERS = {
+    "sam_hq_vit_b": "syscv-community/sam-hq-vit-base",
+    "sam_hq_vit_l": "syscv-community/sam-hq-vit-large",
+    "sam_hq_vit_h": "syscv-community/sam-hq-vit-huge",
+    "sam_vit_b": "facebook/sam-vit-base",
+    "sam_vit_l": "facebook/sam-vit-large",
+    "sam_vit_h": "facebook/sam-vit-huge",
+}
+"""By parts of the names of its authors' files, which have the same weights."""
+
+
+def _detector_model(node: Passage) -> None:
+    name = model_file_name(node, "model_name")
+    if name.endswith((".pt", ".pth")):
+        exported = f"{name.rpartition('.')[0]}.onnx"
+        node.tell(
+            f"nodegraph reads detectors from ONNX files: export {name} to {exported} with "
+            f"`yolo export model={name.rpartition('/')[2]} format=onnx`"
+        )
+        name = exported
+    model = MadeOutput(node.add("LoadVisionModel", model=name), "vision_model")
+    node.keep(model_name=node.inputs["model_name"].content)
+    for output in ("BBOX_DETECTOR", "SEGM_DETECTOR", "ONNX_DETECTOR"):
+        node.give(output, Signal(model))
+
+
+def _text_detector(node: Passage) -> None:
+    model = MadeOutput(node.add("LoadVisionModel", model=_CLIPSEG), "vision_model")
+    node.keep(blur=node.inputs["blur"].content)
+    node.tell("nodegraph does not blur the result of CLIPSeg")
+    names = ("text", "threshold", "dilation_factor")
+    by_text = {name: node.inputs[name] for name in names}
+    node.give("BBOX_DETECTOR", Signal(model, {BY_TEXT: by_text}))
+
+
+def _sam_model(node: Passage) -> None:
+    name = model_file_name(node, "model_name")
+    if name == "ESAM":
+        raise Untranslatable("nodegraph has no Efficient SAM: use a folder of SAM or SAM 2")
+    folder = next((own for part, own in _SAM_FOLDERS.items() if part in name), None)
+    if folder is not None and name.endswith((".pth", ".pt", ".safetensors")):
+        node.tell(f"nodegraph reads {folder}, a folder of transformers, which holds {name}")
+        node.keep(model_name=name)
+        name = folder
+    model = node.add("LoadVisionModel", model=name)
+    node.give("SAM_MODEL", MadeOutput(model, "vision_model"))
+
+
 DETECTION_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        'UltralyticsDetectorProvider(model_name: COMBO = "bbox/face_yolov8m.pt") '
+        "-> BBOX_DETECTOR, SEGM_DETECTOR",
+        _detector_model,
+    ),
+    entry('ONNXDetectorProvider(model_name: COMBO = "") -> BBOX_DETECTOR', _detector_model),
+    entry(
+        'CLIPSegDetectorProvider(text: STRING = "", blur: FLOAT = 7.0, threshold: FLOAT = 0.4, '
+        "dilation_factor: INT = 4) -> BBOX_DETECTOR",
+        _text_detector,
+    ),
+    entry(
+        'SAMLoader(model_name: COMBO = "sam_vit_b_01ec64.pth", device_mode: COMBO = "AUTO") '
+        "-> SAM_MODEL",
+        _sam_model,
+    ),
     entry(
         "SAM3_Detect(model: MODEL, image: IMAGE, conditioning: CONDITIONING?, "
         "bboxes: BOUNDING_BOX?, positive_coords: *?, negative_coords: *?, "
