@@ -17,9 +17,11 @@ from nodegraph.cli.output import FAILED, FINE, echo, format_size, pluralize, pri
 from nodegraph.core.host_memory import host_memory
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.isolation.sandbox import enforcement, sandbox_modes
 from nodegraph.weights.numerics import FASTER, cpu_has_bfloat16, noted_speedup
 
 if TYPE_CHECKING:
+    from nodegraph.isolation.processes import ProcessState
     from nodegraph.packs.registry import Registry
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
@@ -75,6 +77,9 @@ class Diagnosis:
 
     Attributes:
         cpu_precision: What the dtype `auto` is on the CPU, in words.
+        sandbox: Rules for untrusted packs, and how this system enforces them; empty if it has no
+            sandbox, and untrusted packs do not run.
+        processes: Environment of each pack that has a process of its own, and what that does.
         problems: What keeps nodegraph from working.
         warnings: What may be worth a look.
         faults: How many of these are of packs and of model families that packages bring.
@@ -91,6 +96,8 @@ class Diagnosis:
     cpu_precision: str = ""
     folders: list[Folder] = field(default_factory=list)
     packs: dict[str, str] = field(default_factory=dict)
+    sandbox: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, str] = field(default_factory=dict)
     node_types: int = 0
     models: int = 0
     usable_models: int = 0
@@ -116,6 +123,8 @@ def diagnose(session: Session) -> Diagnosis:
     diagnosis.cpu_precision = _cpu_precision(session.settings)
     _diagnose_folders(diagnosis, session.settings)
     _diagnose_packs(diagnosis, session)
+    if sandbox_modes():
+        diagnosis.sandbox = {rule.what: rule.how or "not enforced" for rule in enforcement()}
     _diagnose_models(diagnosis, session.settings)
     return diagnosis
 
@@ -344,11 +353,26 @@ def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
         return
     diagnosis.node_types = len(registry.node_types())
     diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
+    states = {state.pack: state for state in session.node_types.isolated.states()}
+    diagnosis.processes = {
+        pack.name: f"{pack.isolation.python}: {_in_words(states.get(pack.name))}"
+        for pack in registry.packs
+        if pack.isolation is not None
+    }
     if "built in" not in diagnosis.packs:
         diagnosis.problems.append("the built-in nodes cannot be loaded")
     faults = [*registry.problems, *_script_problems(registry), *rejected_families()]
     diagnosis.warnings += faults
     diagnosis.faults = len(faults)
+
+
+def _in_words(state: ProcessState | None) -> str:
+    """What the process of a pack does."""
+    if state is None:
+        return "not needed yet"
+    running = f"process {state.number}, {state.calls} calls" if state.number else "not running"
+    crashes = f"; failed {state.crashes} times" if state.crashes else ""
+    return f"{running}{crashes}{'; ' if state.problem else ''}{state.problem}"
 
 
 def _script_problems(registry: Registry) -> Iterator[str]:
@@ -409,6 +433,10 @@ def _print(diagnosis: Diagnosis) -> None:
     _print_section("Devices", [*devices, ("precision on the CPU", diagnosis.cpu_precision)])
     _print_section("Folders", [(item.role, item.path, _state(item)) for item in diagnosis.folders])
     _print_section("Packs", list(diagnosis.packs.items()))
+    no_sandbox = [("none", "they do not run: install bubblewrap, or trust them")]
+    _print_section("Sandbox of untrusted packs", list(diagnosis.sandbox.items()) or no_sandbox)
+    if diagnosis.processes:
+        _print_section("Packs with a process of their own", list(diagnosis.processes.items()))
     unusable = diagnosis.models - diagnosis.usable_models
     echo()
     echo(

@@ -87,7 +87,7 @@ def _for_comfyui(
     from nodegraph.interop.comfyui.exporter import export_documents
     from nodegraph.interop.comfyui.importer import node_table
 
-    table = node_table(common.pack_list())
+    table = node_table(common.pack_list(), common.session().registry)
     exported, written = export_documents(
         workflow, table.entries.values(), common.session().registry
     )

@@ -80,7 +80,7 @@ def import_(
     names = list(_expand_files(wanted))
     targets = {} if report is not None else _targets(names, out, force=force)
     session = common.session()
-    table = node_table(common.pack_list())
+    table = node_table(common.pack_list(), session.registry)
     if not json:
         print_warnings((*session.registry.problems, *table.problems))
     reports: list[ImportReport] = []

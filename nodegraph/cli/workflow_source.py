@@ -176,7 +176,7 @@ def translate_workflow(
         return import_image_settings(document, common.settings())
     from nodegraph.interop.comfyui.importer import import_document, node_table
 
-    table = node_table(common.pack_list())
+    table = node_table(common.pack_list(), common.session().registry)
     print_warnings(table.problems)
     return import_document(document, table, name="" if name == STDIN else name)
 

@@ -158,6 +158,33 @@ class KnowsFaults(Protocol):
         """What of a pack was left out, and why."""
 
 
+class PackFinder(Protocol):
+    """Finds the commands that install packs which a workflow lacks."""
+
+    def pack_command(self, name: str, wanted: str = "") -> str | None:
+        """The command that installs or updates a pack; None if it is not known.
+
+        Args:
+            wanted: Versions that suit, such as ``>=1.2``.
+        """
+
+    def type_command(self, node_type: str) -> str | None:
+        """The command that installs the pack of a node type; None if it is not known."""
+
+
+@runtime_checkable
+class FindsPacks(Protocol):
+    """A catalog that knows where more packs are."""
+
+    @property
+    def pack_finder(self) -> PackFinder | None: ...
+
+
+def pack_finder_of(catalog: Catalog) -> PackFinder | None:
+    """What finds packs that a catalog lacks; None if nothing does."""
+    return catalog.pack_finder if isinstance(catalog, FindsPacks) else None
+
+
 @runtime_checkable
 class LazyCatalog(Protocol):
     """A catalog of which some packs are read only once somebody asks for them."""
@@ -238,6 +265,10 @@ class ExtendedCatalog:
     def faults(self, pack: str) -> Sequence[str]:
         """As `KnowsFaults` says; empty where the catalog doesn't know."""
         return self._catalog.faults(pack) if isinstance(self._catalog, KnowsFaults) else ()
+
+    @property
+    def pack_finder(self) -> PackFinder | None:
+        return pack_finder_of(self._catalog)
 
     def code_digest(self, node_type: str) -> str:
         """As `KnowsCode` says; empty where the catalog doesn't know."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, pack_finder_of
 from nodegraph.core.links import is_link, parse_target, read_link, read_literal
 from nodegraph.core.literals import parse_literal
 from nodegraph.core.spec import InputSpec
@@ -168,8 +168,20 @@ def check_requirements(workflow: Workflow, catalog: Catalog) -> list[Problem]:
     if not workflow.requires or not isinstance(catalog, KnowsPacks):
         return []
     installed = catalog.pack_versions()
-    problems = [_requirement(pack, wanted, installed) for pack, wanted in workflow.requires.items()]
-    return [problem for problem in problems if problem is not None]
+    return [
+        _with_command(problem, pack, wanted, catalog)
+        for pack, wanted in workflow.requires.items()
+        if (problem := _requirement(pack, wanted, installed)) is not None
+    ]
+
+
+def _with_command(problem: Problem, pack: str, wanted: str, catalog: Catalog) -> Problem:
+    """The problem with the command that solves it, if the catalog knows one."""
+    finder = pack_finder_of(catalog)
+    if problem.code == "bad-requirement" or finder is None:
+        return problem
+    command = finder.pack_command(pack, wanted)
+    return problem if command is None else replace(problem, hint=f"Run `{command}`.")
 
 
 def _requirement(pack: str, wanted: str, installed: Mapping[str, str]) -> Problem | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.bodies import Bodies
-from nodegraph.core.catalog import Catalog, KnowsFaults, loaded_node_types
+from nodegraph.core.catalog import Catalog, KnowsFaults, loaded_node_types, pack_finder_of
 from nodegraph.core.flat_workflow import (
     NOTHING_TO_PASS,
     REPORTED_AT_OUTERMOST,
@@ -26,7 +26,7 @@ from nodegraph.core.migrations import NodeMigration, migrate_inputs
 from nodegraph.core.pack_faults import hook_problems, watch_hook
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.subgraphs import declared_type, inlinable_subgraphs
+from nodegraph.core.subgraphs import declared_type, inlinable_subgraphs, with_more_inputs
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.suggestions import NodeAliases
 from nodegraph.core.workflow import Workflow
@@ -181,6 +181,7 @@ class _Flattener:
             node.inputs = self._read(node, prefix, inputs)
             if definition is None:
                 self._with_body(node, fed.get(name))
+                self._with_more(node, fed.get(name))
             elif entry.mode is not None:
                 # Not inlined: just its ports count.
                 node.spec = self._bodies.specs.subgraph(entry.type)
@@ -204,6 +205,11 @@ class _Flattener:
         body_input = (fed.inputs.get(port.name) if fed else None) or node.inputs.get(port.name)
         if body_input is not None and isinstance(body_input.literal, str):
             node.spec = self._bodies.extended_spec(node, node.spec, body_input.literal)
+
+    def _with_more(self, node: FlatNode, fed: _BlockInputs | None) -> None:
+        """Give a node whose type takes undeclared inputs those that it has."""
+        if node.spec is not None and node.spec.takes_more:
+            node.spec = with_more_inputs(node.spec, [*node.inputs, *(fed.inputs if fed else ())])
 
     def _take(self, node: FlatNode, fed: _BlockInputs) -> None:
         """Give an inner node what its block's inputs bring."""
@@ -277,7 +283,9 @@ class _Flattener:
         # The pack that its prefix names has been read by now.
         names = [*loaded_node_types(self._catalog), *self._workflow.subgraphs]
         if node_type.startswith(PLACEHOLDER):
-            return self._replacement_hint(self._aliases.of(node_type)) or _LEAVE_OUT
+            command = self._command(node_type.removeprefix(PLACEHOLDER))
+            hint = f"{command} Then import the workflow again." if command else ""
+            return hint or self._replacement_hint(self._aliases.of(node_type)) or _LEAVE_OUT
         pack, colon, own_name = node_type.rpartition(":")
         is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
         catalog = self._catalog
@@ -287,6 +295,9 @@ class _Flattener:
             return f"It was left out: {refused[0]}"
         if faults:
             return f"Only a part of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
+        command = self._command(node_type) if is_missing or not colon else ""
+        if command:
+            return command
         if not is_missing:
             return self._aliases.hint(node_type, self._workflow.subgraphs)
         replacements = self._aliases.of(node_type)
@@ -295,6 +306,12 @@ class _Flattener:
         # A similar node type is no help to a user who has the pack.
         same = [name for name in replacements if name.rpartition(":")[2] == own_name]
         return f"{_missing_pack(pack)} {self._replacement_hint(same)}".strip()
+
+    def _command(self, node_type: str) -> str:
+        """A sentence with the command that installs the pack of a node type; empty if not known."""
+        finder = pack_finder_of(self._catalog)
+        known = None if finder is None else finder.type_command(node_type)
+        return f"Run `{known}`." if known else ""
 
     @staticmethod
     def _replacement_hint(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from nodegraph.core.flat_workflow import FlatWorkflow, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import ValidNames, did_you_mean, split_words
-from nodegraph.core.types import ANY, TypeExpr, fit, is_recipe, named_type
+from nodegraph.core.types import ANY, ANY_ITEM, TypeExpr, fit, is_recipe, named_type
 
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Usage
@@ -400,7 +400,7 @@ class NodeTypeSuggestions:
                 fitted is not None
                 and not fitted.conversions
                 and not fitted.map_depth
-                and ANY not in {*source.type_names(), *target.type_names()}
+                and not {ANY, ANY_ITEM} & {*source.type_names(), *target.type_names()}
             )
         return self._plain[key]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli.doctor import TorchBuild, find_cards, torch_advice
+from nodegraph.isolation.sandbox import enforcement, sandbox_modes
 from tests.cli.conftest import Cli
 
 
@@ -31,6 +32,14 @@ def test_it_is_readable(cli: Cli) -> None:
     for title in ("Libraries", "Devices", "Folders", "Packs"):
         assert f"\n{title}\n" in shown.out
     assert shown.out.endswith("All required parts work.\n")
+
+
+def test_it_lists_what_the_sandbox_of_untrusted_packs_enforces(cli: Cli) -> None:
+    rules = cli("doctor", "--json").json["sandbox"]
+    assert rules == {
+        rule.what: rule.how or "not enforced" for rule in enforcement() if sandbox_modes()
+    }
+    assert "Sandbox of untrusted packs" in cli("doctor").out
 
 
 def test_what_goes_beside_models_is_none_that_cannot_be_used(cli: Cli) -> None:

@@ -175,6 +175,9 @@ def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     assert "| NobodysNode |  | 1 |" in told
     assert "| FaceDetailer | comfyui-impact-pack | 1 |" in told
     assert totals["packs_of_types"] == {"FaceDetailer": "comfyui-impact-pack"}
+    assert totals["missing_packs"] == {"comfyui-impact-pack": 1}
+    assert totals["nodes"] - totals["translated"] == 2
+    assert f"{totals['translated']} of {totals['nodes']} nodes are translated" in told
     assert not list(Path("files").glob("*.nodegraph.json"))
     assert cli("import", "--report", "files", "--pack", loud, "--json").json["totals"] == totals
     assert Path("files/import.md").exists()

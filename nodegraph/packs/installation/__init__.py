@@ -1,0 +1,1 @@
+"""Installed packs: sources, environments, locks, and the index that names them."""
