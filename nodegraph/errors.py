@@ -297,3 +297,6 @@ class Cancelled(NodegraphError):
     """A cancelled run; raised inside a node at its next progress report."""
 
     code = "cancelled"
+
+    def __init__(self, message: str = "the run was cancelled", **where: str | None) -> None:
+        super().__init__(message, **where)

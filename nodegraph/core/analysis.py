@@ -464,13 +464,24 @@ class _Pass:
             return {}  # and no hook looks at such a file
         # Gone through for hooks alone, and once for all of them.
         nodes = self._checker.bodies.written_inputs if "validate" in spec.hooks else {}
-        known = HookInputs(inputs.literals, linked, self._environment, nodes)
+        types = self._linked_types(inputs) if "validate" in spec.hooks else {}
+        known = HookInputs(inputs.literals, linked, self._environment, nodes, types)
         problems = family_problems(node.name, spec, inputs.links, known)
         wrong, node.warnings = hook_findings(node.name, spec, known, self._catalog)
         problems += wrong
         facts, more = output_facts(node.name, spec, known, self._catalog)
         node.problems += problems + more
         return {} if problems or more else facts
+
+    def _linked_types(self, inputs: Inputs) -> dict[str, str]:
+        """Types of what inputs are linked to, by input."""
+        types: dict[str, str] = {}
+        for port, source in inputs.links.items():
+            spec = self._flat.nodes[source.node].spec
+            output = spec.outputs_by_name.get(source.port) if spec else None
+            if output is not None:
+                types[port] = str(self._checker.type_of(source.node, output))
+        return types
 
 
 def check_workflow(

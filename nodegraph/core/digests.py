@@ -271,6 +271,8 @@ def _structured(
     if is_named_tuple(kind):
         items = _items(value, digesters)
         return _tagged(_NAMED_TUPLE, [_class_name(kind, digesters), kind._fields, items])  # type: ignore[attr-defined]
+    if isinstance(getattr(kind, "is_opaque", None), property) and value.is_opaque:
+        raise Undigestable(f"a {type_name(kind)} without the digest of its content")
     if is_dataclass(kind) and not isinstance(value, _CONTAINERS):
         names = _whole(value, content_fields(kind))
         parts = [[name, canonical(getattr(value, name), digesters)] for name in names]

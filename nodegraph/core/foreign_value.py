@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from nodegraph.core.values import NOT_CONTENT
+
+ENDED: set[str] = set()
+"""Processes of packs that have ended: values of their tokens are gone."""
+
+
+class _Referable:
+    """Base of classes with slots that weak references may refer to."""
+
+    __slots__ = ("__weakref__",)
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignValue:
+class ForeignValue(_Referable):
     """Value on a link between nodes of isolated packs, as bytes that only these packs read.
 
-    Other nodes pass it on. It is identified by its content and kept in memory only: the store does
-    not write it, because only the pack's own code can read it.
+    Other nodes pass it on. It is kept in memory only: the store does not write it, because only the
+    pack's own code can read it.
 
     Attributes:
         type: Name of the port type.
         pack: Name of the pack whose process wrote it.
         data: Encoded value, or a token for a value that only lives in that process.
         process: Identifies the process that holds the value of a token. Empty for an encoded value.
+        digest: Digest of its content. Empty if it is identified by the computation that made it, as
+            other values without a content digest.
     """
 
     type: str
     pack: str
-    data: bytes
-    process: str = ""
+    data: bytes = field(metadata=NOT_CONTENT, repr=False)
+    process: str = field(default="", metadata=NOT_CONTENT)
+    digest: str = ""
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether its content is not known, so that it has no digest."""
+        return not self.digest
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process that held it has ended."""
+        return self.process in ENDED

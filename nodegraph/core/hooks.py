@@ -43,17 +43,20 @@ class HookInputs:
 
     Attributes:
         literals: Values of the inputs that are not linked, defaults included.
-        facts: Facts of the linked inputs, by input name.
+        facts: Facts of the linked inputs, by input name. Each linked input is in it, also one of
+            which nothing is known.
         environment: Folders and permissions of the run.
         nodes: Inputs of all nodes of the workflow, by node, for a validate hook that checks
             placeholders such as ``%sample.seed%`` in file names. The values are plain; None for an
             input that is linked or not set. Empty for other hooks.
+        types: Types of what is linked, by input name, for a validate hook. Empty for other hooks.
     """
 
     literals: Mapping[str, Any]
     facts: Mapping[str, Facts]
     environment: Environment
     nodes: WrittenInputs = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A hook that changes what it is given must not change the graph.

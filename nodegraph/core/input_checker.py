@@ -17,7 +17,7 @@ from nodegraph.core.literals import check_literal, convert_literal, describe, li
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import nearest, port_hint, port_synonym
 from nodegraph.core.suggestions import LinkSuggestions, OpenInput
-from nodegraph.core.types import Fit, TypeExpr, fit, list_of
+from nodegraph.core.types import Fit, TypeExpr, fit
 from nodegraph.errors import Problem
 
 DEEPEST = 8
@@ -60,7 +60,7 @@ class InputChecker:
         self.mends = LinkSuggestions(flat, catalog)
         self._types = catalog.types
         self._depths: dict[str, int] = {}
-        self._fits: dict[tuple[TypeExpr, TypeExpr, int], Fit | None] = {}
+        self._fits: dict[tuple[TypeExpr, TypeExpr], Fit | None] = {}
 
     def check(self, node: FlatNode, spec: NodeSpec) -> Inputs:
         """A node's inputs against its spec."""
@@ -70,16 +70,13 @@ class InputChecker:
 
     def type_of(self, node: str, port: OutputSpec) -> TypeExpr:
         """What an output gives: a list for each level that its node is mapped over."""
-        expr = port.expr
-        for _ in range(self._depths.get(node, 0)):
-            expr = list_of(expr)
-        return expr
+        return port.mapped(self._depths.get(node, 0))
 
     def fit(self, node: str, port: OutputSpec, target: TypeExpr) -> Fit | None:
         """How an output fits an input."""
-        key = (port.expr, target, self._depths.get(node, 0))
+        key = (self.type_of(node, port), target)
         if key not in self._fits:
-            self._fits[key] = fit(self.type_of(node, port), target, self._types)
+            self._fits[key] = fit(*key, self._types)
         return self._fits[key]
 
 

@@ -533,3 +533,10 @@ def _convert(value: Any, schema: Schema) -> Any:
     if kind == "array" and isinstance(value, (list, tuple)):
         return [_convert(item, schema.get("items", {})) for item in value]
     return str(value) if isinstance(value, PurePath) else value
+
+
+def members(enum: type[Enum], value: Any) -> Any:
+    """A choice as the Enum's member; each item of a list."""
+    if isinstance(value, (list, tuple)):
+        return [members(enum, item) for item in value]
+    return value if value is None or isinstance(value, Enum) else enum(value)

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, TypeVar
 
-from nodegraph.core.types import TypeExpr, parse_type
+from nodegraph.core.types import TypeExpr, list_of, parse_type
 
 R = TypeVar("R")
 LaneName = Literal["gpu", "cpu", "io"]
@@ -107,17 +107,27 @@ class OutputSpec:
 
     Attributes:
         nullable: Whether the value may be None.
+        is_joined: Whether the lists of a mapped node's calls are joined to one list; else there is
+            a list of lists.
     """
 
     name: str
     type: str
     nullable: bool = False
+    is_joined: bool = False
     help: str = ""
 
     @cached_property
     def expr(self) -> TypeExpr:
         """The type, parsed."""
         return parse_type(self.type)
+
+    def mapped(self, depth: int) -> TypeExpr:
+        """The type of what the output gives if its node is mapped over levels of lists."""
+        expr = self.expr
+        for _ in range(depth - 1 if self.is_joined and depth else depth):
+            expr = list_of(expr)
+        return expr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +156,9 @@ class NodeSpec:
             version.
         continues: Inputs that only set where to stop. A call with a later stop continues from the
             saved state of a call that differs only in these inputs.
+        skips_blocked: Whether blocked items are left out of lists that the function receives as
+            such; else one blocks the call.
+        takes_more: Whether the function takes inputs that are not declared, of any type.
         facts: Facts of outputs copied from inputs, by output: ``{"latent": {"width": "width"}}``
             takes the literal `width`, ``"latent.width"`` a fact of the linked `latent`.
         hidden: What the function receives of the run around it, by parameter. It is part of the
@@ -175,6 +188,8 @@ class NodeSpec:
     deprecated: str = ""
     experimental: bool = False
     tags: tuple[str, ...] = ()
+    skips_blocked: bool = True
+    takes_more: bool = False
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     hidden: dict[str, RunFact] = field(default_factory=dict)
     hooks: dict[HookName, HookRef] = field(default_factory=dict)

@@ -6,7 +6,7 @@ types and, besides its own, those inputs of it that it doesn't give itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import (
     ANY,
+    ANY_ITEM,
     MAX_LIST_DEPTH,
     TypeExpr,
     TypeTable,
@@ -234,6 +235,8 @@ def input_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Colle
     if spec is None:
         return None
     known = {*spec.inputs_by_name}
+    if spec.takes_more:
+        return {*known, *entry.inputs}
     if spec.body is not None and spec.body.body is not None and spec.body.body.passes_on:
         body = workflow.subgraphs.get(body_name(spec, entry.inputs))
         if body is None:
@@ -275,6 +278,8 @@ class SpecResolver:
         if entry.type in self._workflow.subgraphs:
             return self.subgraph(entry.type, level)
         spec = self._catalog.spec(entry.type)
+        if spec is not None and spec.takes_more:
+            return with_more_inputs(spec, entry.inputs)
         return spec and self.with_body(spec, body_name(spec, entry.inputs), level)
 
     def subgraph(self, name: str, level: int = 0) -> NodeSpec | None:
@@ -317,6 +322,19 @@ class SpecResolver:
                 replace(port, passed_on=True) for port in inner.inputs if port.name not in known
             ]
         return replace(spec, inputs=tuple(inputs))
+
+
+def with_more_inputs(spec: NodeSpec, names: Iterable[str]) -> NodeSpec:
+    """Return a node type that takes undeclared inputs with those that a node has."""
+    more = [name for name in dict.fromkeys(names) if name not in spec.inputs_by_name]
+    if not more:
+        return spec
+    expr = f"list[{ANY}]" if any(port.expr.is_list for port in spec.inputs) else ANY_ITEM
+    ports = [
+        InputSpec(name=name, type=expr, required=False, nullable=True, json_schema={})
+        for name in more
+    ]
+    return replace(spec, inputs=(*spec.inputs, *ports))
 
 
 def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:

@@ -41,6 +41,8 @@ def _convert_one(value: Any, name: str) -> Any:
 
 
 ANY = "Any"
+ANY_ITEM = "AnyItem"
+"""Type of inputs that take anything except a list: the node is mapped over that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class TypeInfo:
 
 BUILT_IN = (
     TypeInfo("Any", "#9aa0a6", (), "Anything."),
+    TypeInfo("AnyItem", "#9aa0a6", (), "Anything except a list, whose items come one by one."),
     TypeInfo("int", "#7aa2f7", (), "A whole number."),
     TypeInfo("float", "#7dcfff", (), "A number."),
     TypeInfo("bool", "#bb9af7", (), "True or false."),
@@ -320,6 +323,8 @@ def is_assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
         return any(is_assignable(source, member, types) for member in target.members)
     if target == named_type(ANY) or source == named_type(ANY):
         return True
+    if target == named_type(ANY_ITEM):
+        return source.kind == "name"
     if source.kind == "list" and target.kind == "list":
         return is_assignable(source.item, target.item, types)
     if source.kind == "name" and target.kind == "name":

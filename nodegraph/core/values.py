@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.recipe_options import SPEED_PREFIX
@@ -321,6 +321,9 @@ class ConditioningEntry:
         steps: Steps at which it applies, in addition to `start` and `end`. None for all steps.
         areas: Areas in which it applies, in addition to `mask`. It applies only where all of them
             overlap.
+        adapters: Adapters that the model has, in addition to its own, while it is evaluated.
+        is_fallback: Whether it applies only as far as the other entries of its side leave weight:
+            its weight is multiplied by 1 minus the sum of theirs, at least 0.
     """
 
     tensors: Mapping[str, Tensor]
@@ -332,6 +335,8 @@ class ConditioningEntry:
     references: tuple[Tensor, ...] = ()
     steps: StepSpan | None = None
     areas: tuple[Area, ...] = ()
+    adapters: tuple[ScheduledAdapter, ...] = ()
+    is_fallback: bool = False
 
     @property
     def embeddings(self) -> Tensor:
@@ -374,6 +379,39 @@ class Adapter:
     strength: float = 1.0
     modules: tuple[str, ...] = ()
     token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledAdapter:
+    """Adapter whose strength changes during a sampling.
+
+    Attributes:
+        adapter: The adapter.
+        keyframes: Start and factor of each keyframe, sorted by start. A start is a fraction of the
+            sampling, 0 (first step) to 1 (last step). The adapter's strength is multiplied by the
+            factor of the last keyframe that has begun, or of the first one before that. Empty for
+            a constant strength.
+    """
+
+    MOST_FACTOR: ClassVar[float] = 20.0
+    """Largest factor, in either direction."""
+
+    adapter: Adapter
+    keyframes: tuple[tuple[float, float], ...] = ()
+
+    def at(self, begun: float) -> Adapter:
+        """Return the adapter at its strength at a step.
+
+        Args:
+            begun: Completed fraction of the sampling, 0 to 1.
+        """
+        if not self.keyframes:
+            return self.adapter
+        factor = self.keyframes[0][1]
+        for start, value in self.keyframes:
+            if start - SPAN_TOLERANCE <= begun:
+                factor = value
+        return replace(self.adapter, strength=self.adapter.strength * factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from nodegraph.core.context import NESTING, PROGRESS_CALLBACK, Context, Footprin
 from nodegraph.core.copies import container_copy
 from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.keys import Key, work_key
-from nodegraph.core.literals import check_linked
+from nodegraph.core.literals import check_linked, members
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy, NodeId, RawLink
 from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
@@ -121,13 +121,6 @@ def _paths(expr: TypeExpr, value: Any) -> Any:
         return [_paths(expr.item, item) for item in value]
     is_path = isinstance(value, str) and "Path" in names and "str" not in names
     return Path(value) if is_path else value
-
-
-def members(enum: type[Enum], value: Any) -> Any:
-    """A choice as the Enum's member; each item of a list."""
-    if isinstance(value, (list, tuple)):
-        return [members(enum, item) for item in value]
-    return value if value is None or isinstance(value, Enum) else enum(value)
 
 
 class _Lack(NamedTuple):

@@ -43,6 +43,10 @@ from nodegraph.store.entries import OutputGone
 
 DEEPEST = 64
 """Expansions within expansions; more is taken for a node that expands without end."""
+_NESTED = 16
+"""Expansions that end within each other on one stack."""
+_DEEPEST_LOOP = 1024
+"""The same for node types of other tools, whose loops expand once more for each iteration."""
 
 
 def expand(run: RunScheduler, call: Call, answer: FunctionResult) -> None:
@@ -52,9 +56,10 @@ def expand(run: RunScheduler, call: Call, answer: FunctionResult) -> None:
         NodegraphError: The fragment is invalid, or expansions don't end.
     """
     assert answer.expansion is not None
-    if call.state.level >= DEEPEST:
+    most = _DEEPEST_LOOP if call.state.node.spec.foreign else DEEPEST
+    if call.state.level >= most:
         raise InvalidValue(
-            f"expands within itself more than {DEEPEST} times",
+            f"expands within itself more than {most} times",
             hint="Make the node return plain outputs at some depth.",
         )
     _Expansion(run, call, answer.seconds).begin(answer.expansion)
@@ -168,10 +173,7 @@ class _Expansion:
                 given=str(link),
                 expected=" or ".join(state.node.spec.outputs_by_name) or None,
             )
-        expr = port.expr
-        for _ in range(state.node.map_depth):
-            expr = list_of(expr)
-        return expr
+        return port.mapped(state.node.map_depth)
 
     def _note_origins(self, expansion: Expand, prefix: str) -> dict[str, dict[str, str]]:
         """Note which nodes of the workflow the fragment's nodes are copies of."""
@@ -232,9 +234,17 @@ class _Expansion:
 
     def _one_ended(self, then: Callable[[], None]) -> None:
         self._waiting -= 1
-        if not self._waiting:
-            with self._run.calls.failing(self._call):
-                then()
+        if self._waiting:
+            return
+        if self._call.state.level % _NESTED == _NESTED - 1:
+            # Expansions in expansions end within each other: a loop's would exceed Python's stack.
+            asyncio.get_running_loop().call_soon(self._proceed, then)
+        else:
+            self._proceed(then)
+
+    def _proceed(self, then: Callable[[], None]) -> None:
+        with self._run.end_on_fault(), self._run.calls.failing(self._call):
+            then()
 
     def _ended(self, step: _Step) -> None:
         """A fragment's targets have ended."""

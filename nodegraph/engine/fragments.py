@@ -23,7 +23,7 @@ from nodegraph.core.links import Expand, OutputSource, Value, is_live, parse_lin
 from nodegraph.core.ports import Blocked, RawLink
 from nodegraph.core.spec import HookName, HookRef, NodeSpec, OutputSpec
 from nodegraph.core.summary import summarize
-from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
+from nodegraph.core.types import ANY, TypeExpr, named_type
 from nodegraph.core.values import Recipe
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Product
@@ -326,8 +326,7 @@ def _ends(
     expr = output.port.expr
     if output.node in flat.excluded:
         return InnerOutput(None, expr, ending)
-    for _ in range(analysis.nodes[output.node].map_depth):
-        expr = list_of(expr)
+    expr = output.port.mapped(analysis.nodes[output.node].map_depth)
     return InnerOutput(LinkSource(output.node, output.port.name), expr, ending)
 
 

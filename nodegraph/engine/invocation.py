@@ -15,7 +15,7 @@ from typing import Any
 
 from nodegraph.core.context import Weights
 from nodegraph.core.file_access import check_paths, file_links_to_check
-from nodegraph.core.hooks import HookInputs
+from nodegraph.core.hooks import Facts, HookInputs
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.links import Expand, NodeOutput
 from nodegraph.core.node import NodeDefinition
@@ -236,7 +236,9 @@ class Invoker:
         if hook is None:
             return ""
         input_values = _input_values(call)
-        return str(hook(HookInputs(input_values, {}, self._shared.environment)))
+        # No facts are told by now, but which inputs are linked.
+        linked: dict[str, Facts] = {port: {} for port in call.inputs}
+        return str(hook(HookInputs(input_values, linked, self._shared.environment)))
 
     def _is_unchanged(self, call: Call) -> bool:
         """Whether the outside world is as it was when the call began: it may have waited since."""

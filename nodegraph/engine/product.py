@@ -12,6 +12,7 @@ from uuid import uuid4
 from nodegraph.core.annotations import describe_type, is_of_type
 from nodegraph.core.copies import MutationMarks, isolated_output, mutation_marks
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
+from nodegraph.core.foreign_value import ForeignValue
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.links import is_array, plain_number
 from nodegraph.core.ports import BLOCKED, Blocked
@@ -97,11 +98,19 @@ class Product:
             return convert(self.base.value, self._conversions)
         if self.items is not None:
             return [item.value for item in self.items]
-        value = self._value
+        value = self._present
         if value is UNLOADED:
             value = self._loaded()
             self.marks = mutation_marks(value)
             self._value = value
+        return value
+
+    @property
+    def _present(self) -> Any:
+        """The value if it is in memory; one that the process of a pack held has left with that."""
+        value = self._value
+        if type(value) is ForeignValue and value.is_gone:
+            value = self._value = UNLOADED
         return value
 
     def load(self) -> None:
@@ -120,7 +129,7 @@ class Product:
     @property
     def is_loaded(self) -> bool:
         """Whether the value is in memory, or is made at once from what is."""
-        if self._value is not UNLOADED:
+        if self._present is not UNLOADED:
             return True
         if self.base is not None:
             return self.base.is_loaded
@@ -134,7 +143,7 @@ class Product:
     @property
     def is_there(self) -> bool:
         """Whether the value is in memory or stored."""
-        if self._value is not UNLOADED:
+        if self._present is not UNLOADED:
             return True
         if self.base is not None:
             return self.base.is_there
@@ -222,10 +231,17 @@ class Product:
         converted_product.base, converted_product._conversions = self, conversions
         return converted_product
 
-    def without_blocked(self) -> Product:
-        """A list without its blocked items, and without those of the lists in it."""
+    def without_blocked(self, *, skips: bool = True) -> Product:
+        """A list without its blocked items, and without those of the lists in it.
+
+        Args:
+            skips: Whether items are left out; if not, one blocks the list.
+        """
         if self.items is None:
             return self
+        if not skips:
+            blocker = find_blocker(leaves((self,)))
+            return self if blocker is None else blocked(blocker)
         items = [item.without_blocked() for item in self.items if not item.is_blocked]
         if len(items) == len(self.items) and all(map(is_, items, self.items)):
             return self

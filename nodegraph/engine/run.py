@@ -386,7 +386,8 @@ class Run:
         product = self.states[source.node].output(source.port)
         if source.fit.map_depth:
             return product
-        return product.without_blocked().converted(source.fit.conversions)
+        product = product.without_blocked(skips=state.node.spec.skips_blocked)
+        return product.converted(source.fit.conversions)
 
     def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
@@ -421,9 +422,9 @@ class Run:
             ]
             return Nested(branches=tuple(branches))
         assert nested.leaf is not None
-        links = state.node.links
+        links, skips = state.node.links, state.node.spec.skips_blocked
         inputs = {
-            port: product.without_blocked().converted(links[port].fit.conversions)
+            port: product.without_blocked(skips=skips).converted(links[port].fit.conversions)
             if links[port].fit.map_depth
             else product
             for port, product in nested.leaf.items()
@@ -458,7 +459,7 @@ class Run:
         elif any(call.outputs is None for call in calls):
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
-            state.products = gather_calls(state.calls, len(state.node.spec.outputs))
+            state.products = gather_calls(state.calls, state.node.spec.outputs)
             is_repeatable, is_closed, is_cached = True, True, bool(calls)
             for call in calls:
                 is_repeatable = is_repeatable and call.is_repeatable

@@ -15,6 +15,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.core.links import plain_value
+from nodegraph.core.spec import OutputSpec
 from nodegraph.core.summary import summarize
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.engine.cache import CallOutputs, Entry, get_tier
@@ -73,18 +74,35 @@ def _items(product: Product) -> tuple[Product, ...]:
     return product.items
 
 
-def gather(outputs: Nested[tuple[Product, ...]], count: int) -> tuple[Product, ...]:
-    """One product for each of `count` output ports: lists in the shape of the calls."""
+def gather(
+    outputs: Nested[tuple[Product, ...]], ports: Sequence[OutputSpec]
+) -> tuple[Product, ...]:
+    """One product for each output: lists in the shape of the calls, or the calls' own joined."""
     if outputs.branches is None:
         assert outputs.leaf is not None
         return outputs.leaf
-    columns = [gather(branch, count) for branch in outputs.branches]
-    return tuple(listed([column[port] for column in columns]) for port in range(count))
+    columns = [gather(branch, ports) for branch in outputs.branches]
+    is_last = all(branch.branches is None for branch in outputs.branches)
+    return tuple(
+        listed(_joined([column[at] for column in columns], is_joined=is_last and port.is_joined))
+        for at, port in enumerate(ports)
+    )
 
 
-def gather_calls(calls: Nested[Call], count: int) -> tuple[Product, ...]:
+def _joined(products: Sequence[Product], *, is_joined: bool) -> list[Product]:
+    """Products, or the items of those that are lists: a call that is blocked gives one item."""
+    if not is_joined:
+        return list(products)
+    return [item for product in products for item in _items_of(product)]
+
+
+def _items_of(product: Product) -> tuple[Product, ...]:
+    return (product,) if product.items is None else product.items
+
+
+def gather_calls(calls: Nested[Call], ports: Sequence[OutputSpec]) -> tuple[Product, ...]:
     """The same of calls that all have outputs."""
-    return gather(_outputs(calls), count)
+    return gather(_outputs(calls), ports)
 
 
 def _outputs(calls: Nested[Call]) -> Nested[tuple[Product, ...]]:
@@ -125,6 +143,9 @@ def _summary_of(product: Product) -> str:
 
 def _trace(error: BaseException) -> str:
     """The traceback from the pack's first frame on."""
+    elsewhere: str = getattr(error, "pack_trace", "")  # of a pack in a process of its own
+    if elsewhere:
+        return elsewhere
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
     return "".join(traceback.format_list(own))

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import importlib
+import pickle
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
+from io import BytesIO
+from itertools import count
+from operator import is_
 from typing import Any, Protocol, TypeAlias
 
+import msgpack
+
 from nodegraph.core.context import Context
+from nodegraph.core.digests import (
+    LEAVES,
+    Undigestable,
+    digest_bytes,
+    digest_value,
+    is_named_tuple,
+    tensor_kind,
+    type_name,
+)
+from nodegraph.core.foreign_value import ForeignValue
+from nodegraph.core.ports import PORT_ATTRIBUTE, Blocked, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.core.types import TypeExpr
+from nodegraph.errors import InvalidValue
 from nodegraph.packs.declarations import Declarations
-from nodegraph.packs.pack import Pack, PackKind
+from nodegraph.packs.pack import Pack
+from nodegraph.store.codec import decode_inline
+from nodegraph.store.codec import encode as encode_value
+from nodegraph.store.msgpack_codec import Undecodable, Unstorable
+from nodegraph.store.msgpack_codec import pack as pack_value
 
 CONTEXT_PARAMETER = "nodegraph_context"
 """Parameter of a proxy's function that takes the context: no port can have this name in a pack."""
-
-RUNNERS: Mapping[PackKind, str] = {
-    "native": "nodegraph.isolation.native_runner:NativeRunner",
-    "comfyui": "nodegraph.interop.comfyui.packs.runner:ComfyRunner",
-}
-"""Class of the runner of each kind of pack, as ``module:Class``. By name, because those of other
-tools are in packages above this one."""
 
 
 class CallContext(Context, Protocol):
@@ -45,6 +64,9 @@ class CallContext(Context, Protocol):
     def lazy(self, port: str) -> Awaitable[Any]:
         """Evaluate a lazy input. On the event loop of an async function."""
 
+    def when_cancelled(self, callback: Callable[[], object]) -> None:
+        """Have a function called, in another thread, once the run is cancelled."""
+
 
 Inputs: TypeAlias = Mapping[str, Any]
 """Values by port, and what the node asks of its run by parameter (`NodeSpec.hidden`). Lazy inputs
@@ -54,8 +76,8 @@ are absent."""
 class PackRunner(Protocol):
     """Runs the code of one pack in this process.
 
-    It is created once per process, as ``PackRunner(pack, environment)``: the pack as the main process
-    describes it, and the folders of its session (`nodegraph.core.context.Environment`).
+    It is created once per process, as ``PackRunner(pack, environment)``: the pack as the main
+    process describes it, and the folders of its session (`nodegraph.core.context.Environment`).
     """
 
     pack: Pack
@@ -83,3 +105,234 @@ class PackRunner(Protocol):
 
     def migrate(self, spec: NodeSpec, version: int, inputs: dict[str, Any]) -> dict[str, Any]:
         """Convert the inputs of an older version of a node type to those of the next."""
+
+
+class Outputs(tuple[Any, ...]):
+    """What a runner may return of a call: one value for each output, in order."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldValue:
+    """A `nodegraph.core.links.Value` in a message."""
+
+    value: Any
+
+
+class Portable(dict[type, Serializer]):
+    """How values are written for another process, which has none of the classes that only one has.
+
+    Classes of nodegraph are known at both ends, others at one.
+    """
+
+    def get(self, kind: type, default: Any = None) -> Any:
+        known = super().get(kind)
+        if known is not None:
+            return known
+        is_own = is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, Enum)
+        if is_own and not kind.__module__.startswith("nodegraph."):
+            raise Unstorable(f"the class {type_name(kind)} is not known there")
+        return default
+
+
+MOST_PICKLED = 64 << 20
+"""Bytes of a pickled value. What is larger, such as a network, stays where it is."""
+
+
+class ForeignValues:
+    """Values of classes that only this process knows, on their way to the main process and back.
+
+    Args:
+        pack: Name of the pack.
+        process: Identifies this process.
+        code: Digest of the pack's code, which enters those of the values.
+    """
+
+    def __init__(self, pack: str, process: str, code: str) -> None:
+        self._pack, self._process, self._code = pack, process, code
+        self._held: dict[bytes, Any] = {}
+        self._numbers = count(1)
+        self._portable = Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})
+
+    def outward(self, value: Any, expr: TypeExpr) -> Any:
+        """A value as it leaves: itself, or a `ForeignValue`; the items of a list one by one."""
+        if type(value) in LEAVES or type(value) in (Blocked, ForeignValue):
+            return value
+        if expr.is_list and isinstance(value, (list, tuple)):
+            return [self.outward(item, expr.item) for item in value]
+        value = _without_subclass(value)
+        return value if self._is_portable(value) else self.encode(value, str(expr))
+
+    def _is_portable(self, value: Any) -> bool:
+        try:
+            pack_value(value, self._portable, _NoTensors())
+        except Unstorable:
+            return False
+        return True
+
+    def inward(self, value: Any) -> Any:
+        """A value as it comes in, with the objects that `ForeignValue`s in it stand for."""
+        if type(value) is ForeignValue:
+            return self.decode(value)
+        if type(value) in (list, tuple):
+            items = [self.inward(item) for item in value]
+            is_same = all(map(is_, items, value))
+            return value if is_same else type(value)(items)
+        if type(value) is dict:
+            return {name: self.inward(item) for name, item in value.items()}
+        return value
+
+    def encode(self, value: Any, declared: str) -> ForeignValue:
+        """An object as bytes that this pack reads, or as a token.
+
+        Args:
+            declared: Type of the port that it leaves by.
+        """
+        port = getattr(type(value), PORT_ATTRIBUTE, None)
+        name = declared if port is None else port.info.name
+        classes = _Classes()
+        try:
+            payload = encode_value(value, classes).inline()
+            data = _packed("parts", classes.names, payload)
+            return ForeignValue(name, self._pack, data, digest=self._digest(value))
+        except Unstorable:
+            pickled = _pickled(value)
+        if pickled is not None:
+            return ForeignValue(name, self._pack, _packed("pickle", [], pickled))
+        token = str(next(self._numbers)).encode()
+        self._held[token] = value
+        return ForeignValue(name, self._pack, token, self._process)
+
+    def _digest(self, value: Any) -> str:
+        try:
+            content = digest_value(value, _PortDigesters())
+        except (Undigestable, RecursionError):
+            return ""
+        return digest_bytes(f"{self._code} {content}".encode())
+
+    def decode(self, value: ForeignValue) -> Any:
+        """The object that a value stands for.
+
+        The main process passes on values of other packs only if these are trusted.
+
+        Raises:
+            InvalidValue: Another process holds it, or this one lacks its class.
+        """
+        if value.process == self._process and value.data in self._held:
+            return self._held[value.data]
+        if value.process:
+            raise InvalidValue(
+                f"this `{value.type}` lies in the process of pack `{value.pack}`, and pack "
+                f"`{self._pack}` cannot read it",
+                hint="Link it to a node of the same pack.",
+            )
+        form, names, payload = msgpack.unpackb(value.data)
+        try:
+            if form == "pickle":
+                return pickle.loads(payload)  # noqa: S301 - a process of a pack wrote it for itself
+            return decode_inline(payload, _loaded_classes(names))
+        except (Undecodable, ImportError, AttributeError, pickle.UnpicklingError) as error:
+            raise InvalidValue(
+                f"pack `{self._pack}` cannot read this `{value.type}` of pack `{value.pack}`: "
+                f"{error}",
+                hint="Link it to a node of the same pack.",
+            ) from error
+
+    def release(self, token: bytes) -> None:
+        """Let go of a value that nobody outside refers to any more."""
+        self._held.pop(token, None)
+
+    @property
+    def held(self) -> int:
+        """How many values are held for tokens."""
+        return len(self._held)
+
+
+def _without_subclass(value: Any) -> Any:
+    """A text, number or bytes of a derived class, such as `NodeId`, as one of the plain class."""
+    if isinstance(value, Enum) or hasattr(type(value), PORT_ATTRIBUTE):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float) and type(value).__module__ != "numpy":
+        return float.__float__(value)
+    return bytes.__add__(value, b"") if isinstance(value, bytes) else value
+
+
+class _NoTensors:
+    """Takes no tensors: it is only asked whether a value can be written."""
+
+    def add(self, tensor: Any) -> list[Any]:
+        if tensor_kind(tensor) is None:
+            raise Unstorable("a tensor that holds more than plain numbers")
+        return []
+
+    def add_array(self, array: Any) -> list[Any]:
+        return []
+
+
+class _Classes(dict[type, Serializer]):
+    """How port types of packs are written, by their classes; notes which there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[list[str]] = []
+
+    def get(self, kind: type, default: Any = None) -> Any:
+        if is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, Enum):
+            self.names.append([kind.__module__, kind.__qualname__])
+        port = kind.__dict__.get(PORT_ATTRIBUTE)
+        if port is None or port.serializer is None:
+            return default
+        self.names.append([kind.__module__, kind.__qualname__])
+        return port.serializer
+
+
+def _loaded_classes(names: Sequence[Sequence[str]]) -> dict[type, Serializer]:
+    """The port types of some classes, by class, with their modules imported."""
+    serializers = {}
+    for module, qualname in names:
+        kind: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            kind = getattr(kind, part)
+        port = kind.__dict__.get(PORT_ATTRIBUTE)
+        if port is not None and port.serializer is not None:
+            serializers[kind] = port.serializer
+    return serializers
+
+
+class _PortDigesters(dict[type, Callable[[Any], str]]):
+    """Digest functions of port types, by their classes."""
+
+    def __contains__(self, kind: object) -> bool:
+        port = getattr(kind, "__dict__", {}).get(PORT_ATTRIBUTE)
+        return port is not None and port.digest is not None
+
+    def __getitem__(self, kind: type) -> Callable[[Any], str]:
+        digest: Callable[[Any], str] = kind.__dict__[PORT_ATTRIBUTE].digest
+        return digest
+
+
+def _packed(form: str, classes: list[list[str]], payload: bytes) -> bytes:
+    data: bytes = msgpack.packb([form, classes, payload])
+    return data
+
+
+class _Bounded(BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > MOST_PICKLED:
+            raise pickle.PicklingError("too large")
+        return super().write(data)
+
+
+def _pickled(value: Any) -> bytes | None:
+    """A value as pickle writes it; None if it cannot, or it would be too large."""
+    file = _Bounded()
+    try:
+        pickle.Pickler(file, protocol=5).dump(value)
+    except Exception:  # noqa: BLE001 - a class may raise anything when it is pickled
+        return None
+    return file.getvalue()

@@ -10,10 +10,10 @@ import builtins
 import importlib
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import resolve_name, spec_from_file_location
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,7 @@ from types import CodeType, ModuleType
 from typing import Any
 from weakref import ref
 
+from nodegraph.errors import PackError
 from nodegraph.packs.snapshot import Snapshot
 
 LOOSE = "nodegraph_packs"
@@ -155,6 +156,53 @@ def is_outdated(name: str, packages: Collection[str], variables: Collection[str]
     return any(_CHANGED.get(package, 0) > loader.began for package in packages) or any(
         loader.environ.get(variable) != os.environ.get(variable) for variable in variables
     )
+
+
+class OutdatedModules:
+    """Finds modules that hold on to what other packs, or variables, were.
+
+    Args:
+        code: Returns the `CodeDigests` that read what modules import.
+        owner: Returns the snapshot that a file belongs to.
+    """
+
+    def __init__(self, code: Callable[[], Any], owner: Callable[[Path], Snapshot | None]) -> None:
+        self._code, self._owner = code, owner
+        # By module, the packages and variables that it may hold on to.
+        self._holds: dict[str, tuple[set[str], set[str]]] = {}
+
+    def unload(self, followed: Collection[Snapshot]) -> None:
+        """Have such modules imported anew.
+
+        A registry lets go of what it sees change, but the last one may be of another session, or
+        have ended before.
+        """
+        while outdated := {
+            snapshot
+            for snapshot, modules in loaded_modules(followed).items()
+            if any(map(self._is_outdated, modules))
+        }:
+            unload(outdated)
+
+    def _is_outdated(self, module: str) -> bool:
+        if module not in self._holds:
+            code = self._code()
+            try:
+                self._holds[module] = code.packages(module), code.variables(module)
+            except PackError:
+                return True
+        return is_outdated(module, *self._holds[module])
+
+    def depends(self, module: str, changed: Collection[int], variables: set[str]) -> bool:
+        """Whether a module depends on snapshots, by their ids, or on variables."""
+        code = self._code()
+        try:
+            files, used = code.files(module), code.variables(module)
+        except PackError:
+            return True
+        return not variables.isdisjoint(used) or any(
+            id(self._owner(path)) in changed for path in files
+        )
 
 
 def is_foreign(snapshot: Snapshot) -> bool:
@@ -323,7 +371,24 @@ class _Finder:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None:
                 return _exact(spec)
-        return None
+        snapshot = None if path else _ACTIVE.get(fullname)
+        return None if snapshot is None else _spec_beside_path(fullname, snapshot)
+
+
+def find_outside_packs(module: str) -> ModuleSpec | None:
+    """Find a top-level module as Python does where no pack is loaded."""
+    specs = (
+        finder.find_spec(module, None, None)
+        for finder in sys.meta_path
+        if not isinstance(finder, _Finder)
+    )
+    return next((spec for spec in specs if spec is not None), None)
+
+
+def _spec_beside_path(package: str, snapshot: Snapshot) -> ModuleSpec | None:
+    """Find the package of an installed pack that is in no folder of the import path."""
+    spec = PathFinder.find_spec(package, [str(snapshot.code.parent)])
+    return None if spec is None else _exact(spec)
 
 
 def _exact(spec: ModuleSpec) -> ModuleSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,11 +25,11 @@ from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.import_timeouts import ImportTimeouts
 from nodegraph.packs.importer import is_foreign
 from nodegraph.packs.pack import Pack, points_stamp
-from nodegraph.packs.pack_host import PackHost
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 
 if TYPE_CHECKING:
     from nodegraph.core.hints import Panel
+    from nodegraph.packs.pack_host import PackHost
     from nodegraph.packs.source_files import SourceFiles
 
 _WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -256,10 +256,10 @@ class ManifestCache:
 
     Args:
         folder: Where they lie; None reads packs anew each time.
-        host: Runs the code of isolated packs.
+        host: Returns what runs the code of isolated packs. Called when there is one.
     """
 
-    def __init__(self, folder: Path | None, host: PackHost | None = None) -> None:
+    def __init__(self, folder: Path | None, host: Callable[[], PackHost] | None = None) -> None:
         self._host = host
         self.import_timeouts = ImportTimeouts(folder)
         self._folder = folder
@@ -335,7 +335,7 @@ class ManifestCache:
                 f"pack `{pack.name}` has an environment of its own, and nothing runs it here",
                 hint="Open a session: it starts the process of the pack.",
             )
-        return self._host
+        return self._host()
 
     def is_valid(self, manifest: Manifest, pack: Pack) -> bool:
         """Whether a manifest counts as long as the pack's own files stay as they are."""

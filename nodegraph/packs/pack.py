@@ -233,6 +233,8 @@ class Isolation:
         trusted: Whether the process has the rights of the user; else it runs in a sandbox.
         search_path: Folders at the beginning of ``sys.path`` there.
         allowed: Scripts of the pack that may run, such as ``prestartup_script.py``.
+        weights: Where weights of models are loaded: ``own`` process, or only in the ``main`` one,
+            which the pack then asks to compute with them.
     """
 
     python: str
@@ -241,12 +243,13 @@ class Isolation:
     trusted: bool = True
     search_path: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    weights: Literal["own", "main"] = "own"
 
     @property
     def stamp(self) -> str:
         """Changes when the environment or the way of running in it does."""
         text = f"{self.kind} {self.python} {self.lock} {self.trusted} {self.search_path}"
-        return f"{text} {self.allowed}"
+        return f"{text} {self.allowed} {self.weights}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,10 @@ from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.function_digests import FunctionDigests
 from nodegraph.packs.importer import (
+    OutdatedModules,
     importing,
     is_active,
     is_foreign,
-    is_outdated,
-    loaded_modules,
     retire,
     snapshot_of,
     unload,
@@ -44,7 +43,7 @@ from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
-    from nodegraph.core.catalog import OtherNames, Usage
+    from nodegraph.core.catalog import OtherNames, PackFinder, Usage
     from nodegraph.core.hints import Panel
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.ports import PortType, Serializer
@@ -81,8 +80,9 @@ class Registry:
         self._definitions: dict[str, NodeDefinition] = {}
         self._functions = FunctionDigests(self._meet_classes)
         self._lock = RLock()
-        # By module, the packages and variables that it may hold on to.
-        self._holds: dict[str, tuple[set[str], set[str]]] = {}
+        self._outdated = OutdatedModules(lambda: self._code, self._owner)
+        self.pack_finder: PackFinder | None = None
+        """Knows how to install packs that are not here."""
         self._kept_modules: dict[str, ModuleType] = {}
         """Those of packs that are never imported anew, which were looked at then."""
         self._manifests = manifests = manifests or ManifestCache(None)
@@ -96,7 +96,7 @@ class Registry:
         self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         with importing(self._followed):
             retire(roots)
-            self._forget_outdated()
+            self._outdated.unload(self._followed)
             for pack in packs:
                 if pack.is_generated and pack.name not in self._waiting:
                     self._waiting[pack.name] = pack
@@ -368,7 +368,7 @@ class Registry:
             return known
         activity = f"pack `{pack.name or pack.package}`: importing {name}"
         with WATCHDOG.watch_import(activity, pack.root), importing(self._followed):
-            self._forget_outdated()
+            self._outdated.unload(self._followed)
             module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_reloadable and not self._is_code_current():
             raise PackError(
@@ -429,39 +429,8 @@ class Registry:
             {
                 followed[pack]
                 for pack, names in modules.items()
-                if any(self._depends(name, changed, variables) for name in names)
+                if any(self._outdated.depends(name, changed, variables) for name in names)
             }
-        )
-
-    def _forget_outdated(self) -> None:
-        """Have modules imported anew that hold on to what other packs, or variables, were.
-
-        A registry lets go of what it sees change, but the last one may be of another session, or
-        have ended before.
-        """
-        followed = self._followed
-        while outdated := {
-            snapshot
-            for snapshot, modules in loaded_modules(followed).items()
-            if any(map(self._is_outdated, modules))
-        }:
-            unload(outdated)
-
-    def _is_outdated(self, module: str) -> bool:
-        if module not in self._holds:
-            try:
-                self._holds[module] = self._code.packages(module), self._code.variables(module)
-            except PackError:
-                return True
-        return is_outdated(module, *self._holds[module])
-
-    def _depends(self, module: str, changed: set[int], variables: set[str]) -> bool:
-        try:
-            files, used = self._code.files(module), self._code.variables(module)
-        except PackError:
-            return True
-        return not variables.isdisjoint(used) or any(
-            id(self._owner(path)) in changed for path in files
         )
 
     def is_as_digested(self, node_type: str) -> bool:

@@ -82,16 +82,32 @@ class Listing(NamedTuple):
         """Changes whenever a file is added, removed or written.
 
         Args:
-            also: Files elsewhere that count too.
+            also: Files elsewhere that count too, and folders, which count with the names in them.
         """
         parts = [f"{path} {tuple(stamp)}" for path, stamp in self.files.items()]
-        parts += [f"{path} {tuple(stamp_of(path) or ())}" for path in also]
+        for path in also:
+            names = names_in(path)
+            parts.append(f"{path} {tuple(stamp_of(path) or ()) if names is None else names}")
         return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
     @property
     def is_settled(self) -> bool:
         """Whether the stamps tell of any later change."""
         return all(stamp.is_settled for stamp in self.files.values())
+
+
+def names_in(folder: str | Path) -> str | None:
+    """Changes when a file comes to a folder or leaves it, at any depth; None for what is no folder.
+
+    As of a folder of models that an input lists.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - see `stamp_of`
+        return None
+    lines = []
+    for parent, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        lines += [os.path.join(parent, name) for name in sorted(names)]  # noqa: PTH118
+    return digest_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def list_files(root: Path) -> Listing:
@@ -237,7 +253,7 @@ class Snapshot:
             f"{Path(path).relative_to(self.base)} {digest_bytes(self.text(path))}" for path in code
         ]
         parts += [f"{name} {digest}" for name, digest in self.data.items()]
-        parts += [digest_bytes(Path(path).read_bytes()) for path in also]
+        parts += [names_in(path) or digest_bytes(Path(path).read_bytes()) for path in also]
         return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
     def is_current(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from operator import is_not
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from nodegraph.core.plugins import PackPlugins, PluginScope
@@ -14,6 +15,13 @@ from nodegraph.packs.pack import Pack, packs_in, remembered_packs
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import stamp_of
 from nodegraph.session.settings import Settings
+
+if TYPE_CHECKING:
+    from nodegraph.core.catalog import PackFinder
+    from nodegraph.isolation.proxies import IsolatedPacks
+
+INSTALLED = "installed.json"
+"""List of installed packs in the home's folder of packs; see `nodegraph.packs.installation`."""
 
 
 def specs_folder(settings: Settings) -> Path:
@@ -25,22 +33,56 @@ def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
     """The packs that are installed and not left out, those in the settings' folders, and more.
 
     Raises:
-        PackError: Two installed ones have one name.
+        PackError: Two installed ones have one name, or the list of installed ones is damaged.
     """
     installed = remembered_packs(specs_folder(settings) / "installed.json")
+    if (settings.data_folder / "packs" / INSTALLED).exists():
+        from nodegraph.packs.installation.installed import installed_here  # most homes have none
+
+        installed += installed_here(settings.data_folder)
     installed = [pack for pack in installed if pack.name not in settings.leave_out]
     return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
+
+
+def pack_finder(settings: Settings) -> PackFinder | None:
+    """Finds packs that are missing; None without an index and installed packs."""
+    folder = settings.data_folder / "packs"
+    if not settings.pack_index and not (folder / INSTALLED).exists():
+        return None
+    from nodegraph.packs.installation.index import PackCommands, PackIndexes
+    from nodegraph.packs.installation.installed import PackFolder
+
+    return PackCommands(PackIndexes(settings.pack_index, PackFolder(folder)))
 
 
 class PackFolders:
     """The settings' folders of packs as they are now, to see later whether packs came or went."""
 
     def __init__(self, settings: Settings) -> None:
-        self._stamps = {folder: stamp_of(folder) for folder in settings.pack_folders}
+        paths = [*settings.pack_folders, settings.data_folder / "packs" / INSTALLED]
+        self._stamps = {path: stamp_of(path) for path in paths}
 
     def is_unchanged(self) -> bool:
-        """Whether none has come or gone since; cheap."""
-        return all(stamp_of(folder) == stamp for folder, stamp in self._stamps.items())
+        """Whether none has come or gone since, and none was installed or removed; cheap."""
+        return all(stamp_of(path) == stamp for path, stamp in self._stamps.items())
+
+
+class _ComfyServices(Mapping[str, Callable[..., Any]]):
+    """Services for ComfyUI's packs. Imported on first use: most sessions have no such pack."""
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        return self._services()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._services()
+
+    def __len__(self) -> int:
+        return len(self._services())
+
+    def _services(self) -> Mapping[str, Callable[..., Any]]:
+        from nodegraph.interop.comfyui.packs.services import COMFY_SERVICES
+
+        return COMFY_SERVICES
 
 
 class NodeTypes:
@@ -60,12 +102,24 @@ class NodeTypes:
         self._settings = settings
         self._packs = packs
         self.functions = functions
-        self._manifests = ManifestCache(specs_folder(settings))
+        self._manifests = ManifestCache(specs_folder(settings), lambda: self.isolated)
         self._registry: Registry | None = None
         self._offered: WeakSet[PackPlugins] = WeakSet()
         self.scope = PluginScope()
         self._folders = PackFolders(settings)
         self._has_other_functions = False
+
+    @cached_property
+    def isolated(self) -> IsolatedPacks:
+        """Host of the packs with processes of their own, with the services that they may call."""
+        from nodegraph.isolation.proxies import IsolatedPacks  # most sessions have no such pack
+
+        return IsolatedPacks(
+            self._settings.environment,
+            _ComfyServices(),
+            idle_seconds=self._settings.pack_idle_seconds,
+            import_seconds=self._settings.import_seconds,
+        )
 
     @property
     def registry(self) -> Registry:
@@ -96,6 +150,7 @@ class NodeTypes:
     def _read(self) -> None:
         self._folders = PackFolders(self._settings)
         registry = Registry(all_packs(self._settings, self._packs), manifests=self._manifests)
+        registry.pack_finder = pack_finder(self._settings)
         if self.functions:
             registry.add(*self.functions)
         self._registry = registry
@@ -104,7 +159,9 @@ class NodeTypes:
         self._has_other_functions = False
 
     def close(self) -> None:
-        """Have the plugins of the packs found no more, also those of earlier looks."""
+        """End the processes of packs, and have no plugins of packs found any more."""
+        if "isolated" in vars(self):
+            self.isolated.close()
         for plugins in self._offered:
             plugins.withdraw()
         self.scope.plugins = None

@@ -67,7 +67,7 @@ class Session:
         check_kinds(settings, packs, nodes)
         self.settings = settings or load_settings()
         opened_packs = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
-        self._types = NodeTypes(self.settings, opened_packs, nodes)
+        self.node_types = NodeTypes(self.settings, opened_packs, nodes)
         self._inputs = input_folder(inputs)
         self._use_cache = use_cache
         self.problems: list[str] = []
@@ -93,7 +93,7 @@ class Session:
     @property
     def registry(self) -> Registry:
         """Node types of all packs, as of the start of the last job."""
-        return self._types.registry
+        return self.node_types.registry
 
     def refresh(self) -> None:
         """Load changed packs and find new links, unless a run is in progress, which keeps the old.
@@ -104,8 +104,8 @@ class Session:
         if engine is not None and engine.is_running:
             return
         if self.settings.searched_models != self.environment.models:
-            self.take(nodes=self._types.functions, inputs=self._inputs)
-        if self._types.refresh() and engine is not None:
+            self.take(nodes=self.node_types.functions, inputs=self._inputs)
+        if self.node_types.refresh() and engine is not None:
             if self.store is not None:
                 self.store.flush()
             engine.replace_registry(self.registry)
@@ -116,7 +116,7 @@ class Session:
         Args:
             nodes, inputs: See the arguments of `Session`.
         """
-        self._types.set_functions(nodes)
+        self.node_types.set_functions(nodes)
         self._inputs = inputs
         self.__dict__.pop("environment", None)
         if "engine" in self.__dict__:
@@ -237,7 +237,7 @@ class Session:
         Args:
             granted: See `RunOptions`.
         """
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             return self._checker(granted).problems(Workflow.of(workflow), targets)
 
@@ -258,7 +258,7 @@ class Session:
         Raises:
             InvalidWorkflow: Lists all problems of the workflow.
         """
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             return self._checker(granted).graph(Workflow.of(workflow), targets)
 
     def plan(
@@ -284,7 +284,7 @@ class Session:
         from nodegraph.engine.planning.workflow_plan import plan_workflow
         from nodegraph.residency import resident_name
 
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             self.engine.look_at_code_anew()
             kept = self.persistence
@@ -341,7 +341,7 @@ class Session:
         from nodegraph.engine.planning.why import RunHistory, past_in
         from nodegraph.engine.planning.workflow_plan import why_workflow
 
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             self.engine.look_at_code_anew()
             kept = self.persistence
@@ -372,7 +372,7 @@ class Session:
         """
         self._refuse_nested_use()
         options = options.with_changes(**keywords)
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             checked = await validated(self._checked, workflow, options)
             return await self._run_checked(checked, options)
@@ -489,9 +489,8 @@ class Session:
         from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
         with self._turn():
-            return wait_for(
-                self._run_many(workflows, options or [DEFAULT_OPTIONS] * len(workflows))
-            )
+            every = options or [DEFAULT_OPTIONS] * len(workflows)
+            return wait_for(self._run_many(workflows, every))
 
     def begin_many(
         self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
@@ -506,7 +505,7 @@ class Session:
         from nodegraph.engine.live_values import SharedValues
 
         self._refuse_nested_use()
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             shared = SharedValues()
             checked = [
@@ -559,7 +558,7 @@ class Session:
         from nodegraph.residency import resident_name
         from nodegraph.session.weights import load_components, recipe_nodes, used_recipes
 
-        with self._types.scope.entered():
+        with self.node_types.scope.entered():
             self.refresh()
             options = DEFAULT_OPTIONS.with_changes(**keywords)
             ready = Workflow.of(workflow).with_parameters(options.parameters or {})
@@ -583,7 +582,7 @@ class Session:
         if self._detach_models is not None:
             self._detach_models()
             self._detach_models = None
-        self._types.close()
+        self.node_types.close()
         if (kept := self.__dict__.get("persistence")) is not None:
             kept.close()
         if "engine" in self.__dict__:

@@ -81,6 +81,8 @@ class Settings:
         home: Folder of all data of nodegraph; the default folders of the platform if not set.
         models: Folders searched for models; the first match is used.
         packs: Folders whose sub-folders and files are node packs.
+        pack_index: Indexes that `nodegraph pack add NAME` looks in: addresses of JSON files, or
+            folders. No other address is contacted.
         leave_out: Names of installed packs that are not loaded, such as ``diffusers``.
         outputs: Folder that sinks write to; ``output`` in the current folder if not set.
         inputs: Folder for relative paths of input files; the workflow's folder if not set.
@@ -122,8 +124,10 @@ class Settings:
             `host_weights_budget`.
         host_weights_budget: Bytes of weights kept in the host's memory; six tenths of it if not
             set. A memory limit of a container or service counts as the memory.
-        import_seconds: Seconds that the import of a pack may take in a process of a server. After
-            that the process ends, and the pack is not loaded.
+        import_seconds: Seconds that the import of a pack may take in a process of a server, or in
+            the pack's own. After that the process ends, and the pack is not loaded.
+        pack_idle_seconds: Seconds without work after which the process of a pack with an
+            environment of its own ends; the next call starts it again.
         cpu_threads: Threads for CPU work in addition to the compute device. If not set, the number
             of cores, but at least 8.
         max_image_pixels: Largest width times height of images that are read; larger files are
@@ -146,6 +150,7 @@ class Settings:
     home: FolderPath | None = None
     models: Folders = ()
     packs: Folders = ()
+    pack_index: Names = ()
     leave_out: Names = field(default_factory=_excluded_packs)
     outputs: FolderPath | None = None
     inputs: FolderPath | None = None
@@ -168,6 +173,7 @@ class Settings:
     model_catalogue: FilePath | None = None
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
+    pack_idle_seconds: Seconds = 300.0
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None

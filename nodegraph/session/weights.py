@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.context import Footprint
+from nodegraph.core.context import Environment, Footprint
 from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.host_memory import host_weights_budget
 from nodegraph.core.values import PipelineComponent, Recipe
@@ -113,6 +113,27 @@ def attach_remote_models(settings: Settings) -> Callable[[], None]:
     )
     attach(remote)
     return partial(detach, remote)
+
+
+_PACK_SHARE = 4
+"""The process of an isolated pack keeps weights in one part in this many of the host's budget."""
+
+
+def pack_weights(environment: Environment, device: str) -> ResidencyManager:
+    """Weights in memory of the process of an isolated pack, which loads them itself.
+
+    Args:
+        environment: Of the session that it belongs to.
+        device: That its nodes compute on.
+    """
+    most = host_weights_budget()
+    settings = Settings(
+        models=environment.models,
+        cache=environment.cache,
+        allow_pickle=environment.allow_pickle,
+        host_weights_budget=None if most is None else most // _PACK_SHARE,
+    )
+    return residency_manager(settings, device)
 
 
 _WORK_SHARE = 0.125

@@ -108,7 +108,7 @@ class TensorWriter:
                 list(tensor.shape),
                 tensor.numel() * width,
                 width,
-                partial(_bytes_of, tensor),
+                partial(tensor_bytes, tensor),
             )
         )
         return [number, _name(tensor), list(tensor.shape), str(tensor.device), kind]
@@ -173,7 +173,8 @@ def _chunks(header: bytes, parts: Sequence[_Part], tail: bytes) -> Iterator[byte
         yield tail
 
 
-def _bytes_of(tensor: Tensor) -> memoryview:
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """The bytes of a tensor, in rows; a view of its own memory where it lies so."""
     import torch
 
     flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
@@ -223,7 +224,7 @@ class TensorReader:
             ).reshape(shape)
         if device != "cpu":
             tensor = _moved(tensor, device)
-        return _of_kind(tensor, kind[0]) if kind else tensor
+        return tensor_of_kind(tensor, kind[0]) if kind else tensor
 
     def array(self, reference: list[Any]) -> Any:
         """The array of which `TensorWriter.add_array` gave this."""
@@ -240,7 +241,8 @@ class TensorReader:
         return array if array.flags.aligned else array.copy()
 
 
-def _of_kind(tensor: Tensor, kind: str) -> Tensor:
+def tensor_of_kind(tensor: Tensor, kind: str) -> Tensor:
+    """A tensor as a parameter, or one that asks for gradients; see `tensor_kind`."""
     import torch
 
     name, _, grad = kind.partition("+")

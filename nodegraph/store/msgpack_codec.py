@@ -40,6 +40,7 @@ from nodegraph.core.digests import (
     is_tensor,
     type_name,
 )
+from nodegraph.core.foreign_value import ForeignValue
 from nodegraph.core.ports import Blocked, Serializer
 
 _MARK = ":"
@@ -167,6 +168,7 @@ _KNOWN: Serializers = {
         dataset_values.Dataset,
         values.Area,
         values.StepSpan,
+        values.ScheduledAdapter,
         values.ConditioningEntry,
         values.Control,
         values.Conditioning,
@@ -345,6 +347,8 @@ def _by_name(kind: type) -> Serializer:
     Raises:
         Unstorable: It couldn't be found again, or its values aren't just their parts.
     """
+    if kind is ForeignValue:
+        raise Unstorable("only the process of a pack can read it")
     name = loaded_name(kind)
     if name is None:
         raise Unstorable(f"no serializer for {type_name(kind)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.api import (
@@ -18,6 +19,7 @@ from nodegraph.api import (
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.catalog import Usage
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggestions import NodeTypeSuggestions
 from nodegraph.core.types import named_type
 from nodegraph.core.workflow import Workflow
@@ -219,6 +221,22 @@ def test_a_node_of_another_family_is_not_put_between() -> None:
     assert catalog.converter(image, conditioning) == "ADescriber"
     assert catalog.converter(image, conditioning, "video") == "ADescriber"
     assert catalog.converter(image, conditioning, "sd1") is None
+
+
+class Loose(Functions):
+    """Node types of which one takes anything."""
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        spec = super().spec(node_type)
+        if spec is None or node_type != "ADescriber":
+            return spec
+        inputs = (replace(each, type="AnyItem") for each in spec.inputs if each.name == "image")
+        return replace(spec, inputs=tuple(inputs))
+
+
+def test_a_node_that_takes_anything_is_not_put_between() -> None:
+    catalog = NodeTypeSuggestions(Loose(*NODES, ADescriber))
+    assert catalog.converter(named_type("Image"), named_type("Conditioning")) is None
 
 
 class TwoFamilies(Functions):

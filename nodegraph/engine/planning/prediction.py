@@ -17,6 +17,7 @@ from nodegraph.core.file_access import check_paths, file_links_to_check
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
+from nodegraph.core.spec import OutputSpec
 from nodegraph.engine.cache import AskedPort, CallOutputs, get_tier
 from nodegraph.engine.external_reads import look_up
 from nodegraph.engine.product import Product, blocked, leaves, listed
@@ -48,10 +49,13 @@ class UnknownValue:
         each = tuple(name.removeprefix("each:") for name in conversions)
         return UnknownValue(tuple(item.converted(each) for item in self.items))
 
-    def without_blocked(self) -> PredictedValue:
-        """A list without its blocked items."""
+    def without_blocked(self, *, skips: bool = True) -> PredictedValue:
+        """A list without its blocked items; see `Product.without_blocked`."""
         if self.items is None:
             return self
+        if not skips:
+            is_blocked = any(item.is_blocked for item in self.items)
+            return blocked() if is_blocked else self
         return UnknownValue(tuple(item for item in self.items if not item.is_blocked))
 
 
@@ -281,7 +285,7 @@ class _Forwards:
             self._foresee(call, base, lazy)
             if not node.map_depth and call.reason == "blocked":
                 return self._skipped(planned_node)
-        planned_node.outputs = _gathered(planned_node.calls, len(node.spec.outputs))
+        planned_node.outputs = _gathered(planned_node.calls, node.spec.outputs)
         return planned_node
 
     def _linked(self, node: GraphNode, port: str) -> PredictedValue:
@@ -292,7 +296,8 @@ class _Forwards:
         value = upstream.outputs[names.index(source.port)]
         if source.fit.map_depth:
             return value
-        return value.without_blocked().converted(source.fit.conversions)
+        value = value.without_blocked(skips=node.spec.skips_blocked)
+        return value.converted(source.fit.conversions)
 
     def _is_blocked(self, node: GraphNode, port: str, value: PredictedValue) -> bool:
         return value.is_blocked or self._nodes[node.links[port].node].is_skipped
@@ -431,7 +436,15 @@ class _Forwards:
             return (
                 ""
                 if hook is None
-                else str(hook(HookInputs(input_values, {}, self._shared.environment)))
+                else str(
+                    hook(
+                        HookInputs(
+                            input_values,
+                            {port: {} for port in call.inputs},
+                            self._shared.environment,
+                        )
+                    )
+                )
             )
         except Exception:  # noqa: BLE001 - the pack's code may raise anything, and the run tells it
             return None
@@ -448,13 +461,34 @@ def _each_time(node: GraphNode) -> Reason:
     return "sink" if node.spec.output else "random"
 
 
-def _gathered(calls: Nested[PlannedCall], count: int) -> tuple[PredictedValue, ...]:
-    """What is known of each of `count` outputs; lists in the shape of the calls."""
+def _gathered(
+    calls: Nested[PlannedCall], ports: Sequence[OutputSpec]
+) -> tuple[PredictedValue, ...]:
+    """What is known of each output; lists in the shape of the calls, see `states.gather`."""
     if calls.branches is None:
         assert calls.leaf is not None
         return calls.leaf.outputs
-    columns = [_gathered(branch, count) for branch in calls.branches]
-    return tuple(foreseen_list([column[at] for column in columns]) for at in range(count))
+    columns = [_gathered(branch, ports) for branch in calls.branches]
+    is_last = all(branch.branches is None for branch in calls.branches)
+    return tuple(
+        _joined([column[at] for column in columns])
+        if is_last and port.is_joined
+        else foreseen_list([column[at] for column in columns])
+        for at, port in enumerate(ports)
+    )
+
+
+def _joined(values: Sequence[PredictedValue]) -> PredictedValue:
+    """What is known of the lists of several calls as one list."""
+    if any(value.items is None and not value.is_blocked for value in values):
+        return UNKNOWN
+    return foreseen_list(
+        [
+            item
+            for value in values
+            for item in (value.items if value.items is not None else (value,))
+        ]
+    )
 
 
 class _Backwards:

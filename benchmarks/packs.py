@@ -1,0 +1,211 @@
+"""What it costs that a pack has a process of its own.
+
+    python benchmarks/packs.py [--json] [--quick]
+
+Calls of one pack in this process and in its own, by turns: a number, and a float32 picture of 12 MB
+there and back. Then the time from the save of an isolated pack to the end of the next run, and the
+time to register 1,000 node types of isolated packs whose declarations are known, and the time to
+install a pack of plain Python: whose needs are here, and with one that comes from pip's index.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Figure, options, show
+
+from nodegraph import Session, Settings, Workflow
+from nodegraph.errors import PackError
+from nodegraph.packs.installation.index import PackIndexes
+from nodegraph.packs.installation.installed import PackFolder
+from nodegraph.packs.installation.operations import PackOperations
+from nodegraph.packs.pack import Isolation, Pack, pack_at
+
+_PACK = '''
+from nodegraph import Image, node
+
+@node
+def Number(value: int = 1) -> int:
+    """Count."""
+    return value + {by}
+
+@node
+def Negative(image: Image) -> Image:
+    """Invert it."""
+    return 1 - image
+'''
+_NODE = '''
+@node
+def Node{number}(value: int = 1, factor: float = 0.5, text: str = "a") -> int:
+    """A node."""
+    return value
+'''
+_PROJECT = """
+[project]
+name = "pure"
+version = "1.0"
+license = "MIT"
+dependencies = {needs}
+
+[project.entry-points."nodegraph.nodes"]
+pure = "pure"
+"""
+PACKS = 10
+NODES = 100
+SIDE = 1024
+"""Pixels: a float32 picture of so many squared has 12 MB."""
+
+
+class _Context:
+    """What a call needs of its context, outside of a run."""
+
+    node, device, footprint = "a", "cpu", "full"
+
+    def __init__(self, session: Session) -> None:
+        self.environment = session.environment
+
+    def check_cancelled(self, *, waits: bool = True) -> None:
+        return
+
+
+def write(folder: Path, name: str, text: str, *, is_isolated: bool) -> Pack:
+    """Write a pack of one file."""
+    root = folder / name
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "__init__.py").write_text(text)
+    isolation = Isolation(sys.executable, "lock") if is_isolated else None
+    return replace(pack_at(root), isolation=isolation)
+
+
+def by_turns(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Best seconds of each action."""
+    best = dict.fromkeys(actions, float("inf"))
+    for _ in range(rounds):
+        for name, action in actions.items():
+            since = time.perf_counter()
+            action()
+            best[name] = min(best[name], time.perf_counter() - since)
+    return best
+
+
+def calls(rounds: int) -> dict[str, float]:
+    """Seconds of calls: ``number`` and ``picture`` in this process, and ``far`` in its own."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        packs = [
+            write(folder, "near", _PACK.format(by=1), is_isolated=False),
+            write(folder, "far", _PACK.format(by=1), is_isolated=True),
+        ]
+        with Session(Settings(home=folder / "home"), packs=packs) as session:
+            context, picture = _Context(session), torch.rand(1, SIDE, SIDE, 3)
+
+            def call(node_type: str, **inputs: Any) -> Callable[[], Any]:
+                definition = session.registry.definition(node_type)
+                more = {} if definition.context is None else {definition.context: context}
+                return lambda: definition.function(**inputs, **more)
+
+            inside = call("far:Negative", image=picture)()[0]
+            return by_turns(
+                {
+                    "number": call("near:Number", value=1),
+                    "number far": call("far:Number", value=1),
+                    "picture": call("near:Negative", image=picture),
+                    "picture far": call("far:Negative", image=picture),
+                    "picture onwards": call("far:Negative", image=inside),
+                },
+                rounds,
+            )
+
+
+def edits(rounds: int) -> float:
+    """Median seconds from the save of an isolated pack to the end of the next run."""
+    workflow = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"a": {"type": "far:Number", "inputs": {"value": 1}}}}
+    )
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        pack = write(folder, "far", _PACK.format(by=1), is_isolated=True)
+        with Session(Settings(home=folder / "home"), packs=[pack]) as session:
+            session.run(workflow, targets=["a"])
+            seconds = []
+            for by in range(2, rounds + 2):
+                write(folder, "far", _PACK.format(by=by), is_isolated=True)
+                since = time.perf_counter()
+                result = session.run(workflow, targets=["a"])
+                seconds.append(time.perf_counter() - since)
+                assert result.outputs["a.number"] == 1 + by
+    return statistics.median(seconds)
+
+
+def registering(rounds: int) -> float:
+    """Best seconds to register 1,000 node types of isolated packs that were read before."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        text = "from nodegraph import node\n" + "".join(
+            _NODE.format(number=number) for number in range(NODES)
+        )
+        packs = [write(folder, f"pack{number}", text, is_isolated=True) for number in range(PACKS)]
+        best = float("inf")
+        for _ in range(rounds + 1):
+            settings = Settings(home=folder / "home", leave_out=("diffusers",))
+            with Session(settings, packs=packs) as session:
+                since = time.perf_counter()
+                types = session.registry.node_types()
+                best = min(best, time.perf_counter() - since)
+                assert sum(":Node" in name for name in types) == PACKS * NODES
+    return best
+
+
+def installing(rounds: int, needs: Sequence[str] = ()) -> float:
+    """Median seconds of `pack add` of a pack without compiled code.
+
+    Raises:
+        PackError: What it needs cannot be had.
+    """
+    seconds = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            root = folder / "pure"
+            (root / "src" / "pure").mkdir(parents=True)
+            (root / "pyproject.toml").write_text(_PROJECT.format(needs=list(needs)))
+            (root / "src" / "pure" / "__init__.py").write_text(_PACK.format(by=1))
+            home = PackFolder(folder / "packs")
+            since = time.perf_counter()
+            PackOperations(home, PackIndexes((), home)).add(str(root))
+            seconds.append(time.perf_counter() - since)
+    return statistics.median(seconds)
+
+
+def figures(*, is_quick: bool) -> Iterator[Figure]:
+    """All figures."""
+    found = {name: 1000 * each for name, each in calls(20 if is_quick else 200).items()}
+    near, here = found["picture"], "this process"
+    yield Figure("call of an isolated pack", found["number far"], "ms", 1.0)
+    yield Figure("picture of 12 MB, there and back", found["picture far"], "ms", None, near, here)
+    yield Figure("… more than in this process", found["picture far"] - near, "ms", 4.0)
+    yield Figure("… of one that the pack made", found["picture onwards"] - near, "ms", 4.0)
+    yield Figure("an edit of an isolated pack, live", edits(3 if is_quick else 9), "s", 2.0)
+    warm = registering(2 if is_quick else 5)
+    yield Figure("1,000 node types registered, warm", 1000 * warm, "ms", 150)
+    rounds = 1 if is_quick else 3
+    yield Figure("`pack add` of a pure pack", installing(rounds), "s", 3.0)
+    try:
+        seconds = installing(rounds, ["einops"])
+    except PackError as error:
+        print(f"`pack add` of one with a need is not measured: {error}", file=sys.stderr)
+    else:
+        yield Figure("… with a need of its own", seconds, "s", 3.0)
+
+
+if __name__ == "__main__":
+    arguments = options(__doc__)
+    show(figures(is_quick=arguments.quick), as_json=arguments.json)

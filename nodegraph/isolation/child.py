@@ -1,0 +1,571 @@
+"""The main loop of a pack's process: ``python -m nodegraph.isolation.child``.
+
+What the pack prints goes to standard error, so that it never gets among the messages. The process
+ends with its connection, and on Linux also with the main process, whatever ends that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from nodegraph.core.context import (
+    PROGRESS_CALLBACK,
+    Checkpoint,
+    Environment,
+    Footprint,
+    LogSubject,
+    Weights,
+)
+from nodegraph.core.foreign_value import ForeignValue
+from nodegraph.core.hooks import HookInputs
+from nodegraph.core.links import Expand, NodeOutput, Value
+from nodegraph.core.node import NodeDefinition
+from nodegraph.core.ports import (
+    GraphCopy,
+    NodeId,
+    RawLink,
+    RunGraph,
+    RunNode,
+    Serializer,
+)
+from nodegraph.core.spec import HookName, NodeSpec, to_document
+from nodegraph.core.types import ANY, named_type
+from nodegraph.core.values import Recipe
+from nodegraph.errors import Cancelled, InvalidValue, PackError
+from nodegraph.isolation.channel import NOTICE, Channel, ChannelMessage
+from nodegraph.isolation.runner import (
+    CallContext,
+    ForeignValues,
+    HeldValue,
+    Outputs,
+    PackRunner,
+    Portable,
+)
+from nodegraph.isolation.sandbox import SANDBOX
+from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory
+from nodegraph.packs.pack import Pack, PackKind
+
+if TYPE_CHECKING:
+    from nodegraph.core.context import Shown
+
+RUNNERS: Mapping[PackKind, str] = {
+    "native": "nodegraph.isolation.native_runner:NativeRunner",
+    "comfyui": "nodegraph.interop.comfyui.packs.runner:ComfyRunner",
+}
+"""Class of the runner of each kind of pack, as ``module:Class``. By name, because those of other
+tools are in packages above this one."""
+
+WEIGHTS = "nodegraph.session.weights:pack_weights"
+"""Function that makes the residency manager of a pack's process, as ``module:function``."""
+_MOST_THREADS = 64
+
+
+def main(options: Mapping[str, Any] | None = None) -> None:
+    """Serve the main process until it is gone."""
+    reader, writer = _take_streams()
+    # A forked process must not answer as this one, nor hold its connection open.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(_close, reader, writer))
+    _end_with_parent((options or {}).get("parent"))
+    server = _Server()
+    files = (options or {}).get("memory")
+    memory = SharedMemory(OwnPool(files[1]), OtherPool(files[0])) if files else None
+    channel = Channel(
+        reader,
+        writer,
+        server.serve,
+        first=2,
+        serializers=_serializers(),
+        memory=memory,
+        closed=_end,
+    )
+    server.channel = channel
+    channel.read()
+
+
+def _serializers() -> Portable:
+    return Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})
+
+
+def _end() -> None:
+    os._exit(0)  # threads of the pack may run on, and nobody waits for them
+
+
+def _close(*streams: BinaryIO) -> None:
+    for stream in streams:
+        stream.close()
+
+
+def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """The streams to the main process; what the pack prints goes to standard error from now on."""
+    reader = os.fdopen(os.dup(0), "rb", buffering=0)
+    writer = os.fdopen(os.dup(1), "wb", buffering=0)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return cast(BinaryIO, reader), cast(BinaryIO, writer)
+
+
+def _end_with_parent(parent: int | None) -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if parent is not None and os.getppid() not in (parent, 1, 0):
+        return  # a sandbox stands between them and sees to it
+    if parent is not None and os.getppid() == 1 and parent != 1:
+        os._exit(0)  # it was gone before
+
+
+def _read_environment(data: bytes) -> Environment:
+    """The folders of a session, with what a sandbox allows of them."""
+    # Only the main process, which is trusted, sends requests.
+    environment: Environment = pickle.loads(data)  # noqa: S301
+    folder = os.environ.get(SANDBOX)
+    if folder is None:
+        return environment
+    return replace(environment, temporary=Path(folder), cache=None)
+
+
+class _Server:
+    """Answers what the main process asks."""
+
+    def __init__(self) -> None:
+        self.channel: Channel = cast(Channel, None)
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="call")
+        self._specs: dict[str, NodeSpec] = {}
+        self._runner: PackRunner | None = None
+        self._values: ForeignValues | None = None
+        self._environment: tuple[bytes, Environment] | None = None
+        self._calls: dict[int, RemoteContext] = {}
+        self._then: dict[int, Callable[[Mapping[str, Value]], Any]] = {}
+        self._lock = Lock()
+        self._weights: _LoadedWeights = _LoadedWeights()
+
+    def serve(self, frame: ChannelMessage) -> None:
+        """Take a message that belongs to no other."""
+        if frame.kind == NOTICE:
+            self._notice(frame.name, self.channel.value(frame))
+        else:
+            self._threads.submit(self.channel.respond, frame, self._answer)
+
+    def _notice(self, name: str, value: Any) -> None:
+        if name == "cancel":
+            context = self._calls.get(value)
+            if context is not None:
+                # Callbacks are the pack's, and whoever reads messages must not wait for them.
+                self._threads.submit(context.cancel)
+        elif name == "release" and self._values is not None:
+            self._values.release(value)
+        elif name == "forget":
+            self._then.pop(value, None)
+
+    def _answer(self, name: str, value: Any, number: int) -> Any:
+        return getattr(self, f"_do_{name}")(number, **value)
+
+    # What can be asked
+
+    def _do_open(
+        self, number: int, pack: Pack, environment: bytes, digest: str, process: str
+    ) -> dict[str, Any]:
+        """Check that the pack's files are those of the digest, and make its runner."""
+        own = pack.snapshot().digest()
+        if own != digest:
+            raise PackError(
+                f"the files of pack `{pack.name}` have changed since they were read",
+                hint="Run it again: the next job uses the new files.",
+            )
+        assert pack.isolation is not None
+        own_environment = self._environment_of(environment)
+        self._values = ForeignValues(pack.name, process, own)
+        module, _, runner = RUNNERS[pack.isolation.kind].partition(":")
+        make = getattr(import_module(module), runner)
+        self._runner = make(pack, own_environment)
+        return {"process": os.getpid()}
+
+    def _do_declare(self, number: int) -> dict[str, Any]:
+        declared, also = self._running().declare()
+        return {
+            "specs": [to_document(spec) for spec in declared.specs],
+            "types": [to_document(info) for info in declared.types],
+            "panels": [to_document(panel) for panel in declared.panels],
+            "problems": list(declared.problems),
+            "also": list(also),
+        }
+
+    def _do_call(
+        self,
+        number: int,
+        type: str,
+        inputs: dict[str, Any],
+        facts: dict[str, Any],
+        environment: bytes,
+        spec: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        known = self._spec(type, spec)
+        context = RemoteContext(self, number, self._environment_of(environment), **facts)
+        self._calls[number] = context
+        try:
+            ready = self._inputs(known, inputs, context)
+            reporting = PROGRESS_CALLBACK.set(context.report)
+            try:
+                result = self._running().call(known, ready, context)
+            finally:
+                PROGRESS_CALLBACK.reset(reporting)
+            return self._result(known, result)
+        finally:
+            self._calls.pop(number, None)
+
+    def _do_then(self, number: int, then: int, type: str, outputs: dict[str, Any]) -> Any:
+        values = {name: Value.own(self.inward(value)) for name, value in outputs.items()}
+        return self._result(self._specs[type], self._then[then](values))
+
+    def _do_hook(
+        self,
+        number: int,
+        type: str,
+        name: HookName,
+        inputs: dict[str, Any],
+        environment: bytes,
+        spec: dict[str, Any] | None = None,
+    ) -> Any:
+        known = self._spec(type, spec)
+        own = HookInputs(environment=self._environment_of(environment), **inputs)
+        return self._running().hook(known, name, own)
+
+    def _do_migrate(
+        self,
+        number: int,
+        type: str,
+        version: int,
+        inputs: dict[str, Any],
+        spec: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        return self._running().migrate(self._spec(type, spec), version, inputs)
+
+    def _do_state(self, number: int) -> dict[str, Any]:
+        return {"held": 0 if self._values is None else self._values.held}
+
+    # Values
+
+    def _environment_of(self, data: bytes) -> Environment:
+        """An environment, which is mostly the one of the request before."""
+        known = self._environment
+        if known is None or known[0] != data:
+            known = self._environment = data, _read_environment(data)
+        return known[1]
+
+    def _running(self) -> PackRunner:
+        assert self._runner is not None, "the main process opens a pack first"
+        return self._runner
+
+    def _spec(self, node_type: str, document: dict[str, Any] | None) -> NodeSpec:
+        if document is not None:
+            self._specs[node_type] = NodeSpec.from_dict(document)
+        return self._specs[node_type]
+
+    def inward(self, value: Any) -> Any:
+        """A value of the main process as the pack's code gets it."""
+        assert self._values is not None
+        return self._values.inward(value)
+
+    def _inputs(
+        self, spec: NodeSpec, inputs: dict[str, Any], context: RemoteContext
+    ) -> dict[str, Any]:
+        ready = {name: self.inward(value) for name, value in inputs.items()}
+        for parameter, fact in spec.hidden.items():
+            if fact == "node":
+                ready[parameter] = NodeId(ready[parameter])
+            elif fact == "graph":
+                ready[parameter] = _RemoteGraph(context)
+        return ready
+
+    def _result(self, spec: NodeSpec, result: Any) -> dict[str, Any]:
+        """What a call returned, for a message."""
+        ui: Mapping[str, Any] = {}
+        if isinstance(result, NodeOutput):
+            ui, result = result.ui, result.values
+        form = self._expansion(spec, result) if isinstance(result, Expand) else None
+        if form is not None:
+            return {"expand": form, "ui": dict(ui)}
+        assert self._values is not None
+        outputs = [
+            self._values.outward(value, port.expr)
+            for value, port in zip(split_outputs(spec, result), spec.outputs, strict=True)
+        ]
+        return {"outputs": outputs, "ui": dict(ui)}
+
+    def _expansion(self, spec: NodeSpec, expansion: Expand) -> dict[str, Any]:
+        then = 0
+        if expansion.then is not None:
+            with self._lock:
+                then = max(self._then, default=0) + 1
+                self._then[then] = expansion.then
+        return {
+            "nodes": written(expansion.nodes, self._leaf),
+            "outputs": written(expansion.outputs, self._leaf),
+            "subgraphs": written(expansion.subgraphs),
+            "then": then,
+        }
+
+    def _leaf(self, value: Any) -> Any:
+        assert self._values is not None
+        return self._values.outward(value, named_type(ANY))
+
+    def weights(self, environment: Environment, recipe: Recipe, **options: Any) -> Any:
+        """The loaded modules of a recipe, in this process.
+
+        Raises:
+            InvalidValue: The pack says that its process loads none.
+        """
+        isolation = self._running().pack.isolation
+        if isolation is not None and isolation.weights == "main":
+            raise InvalidValue(
+                "this pack's process loads no weights",
+                given='weights = "main"',
+                hint='Say `weights = "own"` under [tool.nodegraph] in its pyproject.toml.',
+            )
+        return self._weights.use(environment, recipe, **options)
+
+
+def split_outputs(spec: NodeSpec, result: Any) -> tuple[Any, ...]:
+    """What a call returned, one value for each output.
+
+    Raises:
+        TypeError: It is not what the node type declares.
+    """
+    if isinstance(result, Outputs) and len(result) == len(spec.outputs):
+        return tuple(result)
+    plain = NodeDefinition(spec, split_outputs, None, {}, (), {}, {})
+    return plain.outputs_of(result)
+
+
+def written(value: Any, outward: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A part of a graph for a message: values in memory become `HeldValue`s.
+
+    Args:
+        outward: Gives the form of what is no list, mapping or link.
+    """
+    if isinstance(value, Value):
+        return HeldValue(outward(value.value))
+    if isinstance(value, (list, tuple)):
+        return [written(item, outward) for item in value]
+    if isinstance(value, Mapping):
+        return {name: written(item, outward) for name, item in value.items()}
+    return value if isinstance(value, RawLink) else outward(value)
+
+
+@dataclass(eq=False)
+class RemoteContext:
+    """Context of one call; its methods ask the main process, where the run is.
+
+    Args:
+        server: Of this process.
+        number: Of the call.
+    """
+
+    server: _Server
+    number: int
+    environment: Environment
+    node: str
+    device: str
+    footprint: Footprint
+    callbacks: list[Callable[[], object]] = field(default_factory=list)
+    is_cancelled: bool = False
+    _state: Callable[[], Mapping[str, Any]] | None = None
+
+    @property
+    def workflow(self) -> Mapping[str, Any]:
+        workflow: Mapping[str, Any] = self._ask("workflow")
+        return workflow
+
+    def _ask(
+        self, request: str, serve: Callable[[str, Any, int], Any] | None = None, **values: Any
+    ) -> Any:
+        if self.is_cancelled:
+            raise Cancelled("the run was cancelled")
+        return self.server.channel.request(request, values, within=self.number, serve=serve)
+
+    def _tell(self, notice: str, **values: Any) -> None:
+        if self.is_cancelled:
+            raise Cancelled("the run was cancelled")
+        self.server.channel.notify(notice, values, self.number)
+
+    def cancel(self) -> None:
+        """Have the next call of a method raise, and interrupt what waits."""
+        self.is_cancelled = True
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def when_cancelled(self, callback: Callable[[], object]) -> None:
+        if self.is_cancelled:
+            callback()
+        else:
+            self.callbacks.append(callback)
+
+    def progress(
+        self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
+    ) -> None:
+        serve = partial(self._serve, preview)
+        self._ask("progress", serve, step=int(step), total=int(total), preview=preview is not None)
+
+    def _serve(
+        self, preview: Callable[[], Shown | None] | None, name: str, value: Any, number: int
+    ) -> Any:
+        """Answer what the main process asks while it handles a request of this call."""
+        if name == "preview" and preview is not None:
+            return preview()
+        if name == "state" and self._state is not None:
+            return dict(self._state())
+        raise InvalidValue(f"nothing here gives a `{name}`")
+
+    def report(self, step: int, total: int) -> None:
+        """Progress of what is called without a context."""
+        self._ask("report", step=int(step), total=int(total))
+
+    def check_cancelled(self, *, waits: bool = True) -> None:
+        self._ask("check_cancelled", waits=waits)
+
+    def checkpoint(
+        self, step: int, total: int, state: Callable[[], Mapping[str, Any]], *, keep: bool = False
+    ) -> None:
+        self._state = state
+        serve = partial(self._serve, None)
+        self._ask("checkpoint", serve, step=int(step), total=int(total), keep=keep)
+
+    def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
+        restored: Checkpoint | None = self._ask("restored", up_to=up_to)
+        return restored
+
+    def preview(self, *shown: Shown) -> None:
+        self._ask("preview", shown=list(shown))
+
+    def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
+        self._tell("log", message=str(message), level=level, about=about)
+
+    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
+        self._tell("wrote", path=Path(path), kind=kind, existed=existed)
+
+    def file(self, path: str | Path) -> Path:
+        file: Path = self._ask("file", path=path)
+        return file
+
+    def env(self, name: str, default: str | None = None) -> str | None:
+        variable: str | None = self._ask("env", name=name)
+        return default if variable is None else variable
+
+    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
+        options = {"footprint": self.footprint, "calls_only": calls_only, "tell": self.log}
+        using: AbstractContextManager[Any] = self.server.weights(
+            self.environment, recipe, device=self.device, **options
+        )
+        return using
+
+    def seat(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def ask(self, service: str, **values: Any) -> Any:
+        return self._ask("service", service=service, values=values)
+
+    def lazy_value(self, port: str) -> Any:
+        return self.server.inward(self._ask("lazy", port=port))
+
+    def lazy(self, port: str) -> Awaitable[Any]:
+        return asyncio.to_thread(self.lazy_value, port)
+
+    def graph(self, method: str, **values: Any) -> Any:
+        """Ask the graph of the run; see `RunGraph`."""
+        return self._ask("graph", method=method, values=values)
+
+
+class _RemoteGraph(RunGraph):
+    """The graph of the run, which is in the main process."""
+
+    def __init__(self, context: RemoteContext) -> None:
+        self._context = context
+        self._names: list[str] | None = None
+
+    @property
+    def node(self) -> str:
+        node: str = self._context.graph("node")
+        return node
+
+    def __getitem__(self, name: str) -> RunNode:
+        row = self._context.graph("get", name=name)
+        if row is None:
+            raise KeyError(name)
+        return RunNode(**{**row, "inputs": read(row["inputs"])})
+
+    def _all(self) -> list[str]:
+        if self._names is None:
+            self._names = self._context.graph("names")
+        return self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def between(self, first: str) -> tuple[str, ...]:
+        return tuple(self._context.graph("between", first=first))
+
+    def copy(self, names: Iterable[str], suffix: str = "") -> GraphCopy:
+        nodes, new_names, subgraphs = self._context.graph("copy", names=list(names), suffix=suffix)
+        return GraphCopy(read(nodes), new_names, subgraphs)
+
+
+def read(value: Any) -> Any:
+    """A part of a graph from a message, with its values in memory; see `written`."""
+    if isinstance(value, HeldValue):
+        return Value.own(value.value)
+    if isinstance(value, list):
+        return [read(item) for item in value]
+    if isinstance(value, dict):
+        return {name: read(item) for name, item in value.items()}
+    return value
+
+
+class _LoadedWeights:
+    """Modules of recipes that this process has loaded, by a residency manager of its own."""
+
+    def __init__(self) -> None:
+        self._manager: Weights | None = None
+        self._lock = Lock()
+
+    def use(
+        self, environment: Environment, recipe: Recipe, *, device: str, **options: Any
+    ) -> AbstractContextManager[Any]:
+        with self._lock:
+            if self._manager is None:
+                module, _, function = WEIGHTS.partition(":")
+                self._manager = getattr(import_module(module), function)(environment, device)
+        footprint = options.pop("footprint")
+        using: AbstractContextManager[Any] = self._manager.use(recipe, device, footprint, **options)
+        return using
+
+
+if TYPE_CHECKING:
+
+    def _satisfies(context: RemoteContext) -> CallContext:
+        return context
+
+
+if __name__ == "__main__":
+    main()

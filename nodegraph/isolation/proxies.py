@@ -1,0 +1,583 @@
+"""Isolated packs as the registry and the engine see them: declarations, definitions, hooks.
+
+A definition's function sends its call to the pack's process and waits. Meanwhile it serves what
+the call asks of its context, in the thread that the engine gave it: what holds for a node's context
+in this process holds there, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any, TypeAlias
+from weakref import finalize
+
+from nodegraph.core.context import Context, Environment, report_progress
+from nodegraph.core.foreign_value import ENDED, ForeignValue
+from nodegraph.core.hints import Panel
+from nodegraph.core.hooks import HookInputs
+from nodegraph.core.links import Expand, NodeOutput, Value
+from nodegraph.core.node import MIGRATE, NodeDefinition
+from nodegraph.core.pack_faults import WATCHDOG
+from nodegraph.core.ports import RunGraph
+from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
+from nodegraph.core.types import TypeInfo
+from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
+from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
+from nodegraph.isolation.child import read, written
+from nodegraph.isolation.process import PackProcess
+from nodegraph.isolation.processes import (
+    IDLE_SECONDS,
+    IMPORT_SECONDS,
+    PackProcessEnded,
+    PackProcesses,
+    ProcessState,
+)
+from nodegraph.isolation.runner import CONTEXT_PARAMETER
+from nodegraph.packs.declarations import Declarations
+from nodegraph.packs.pack import Pack
+from nodegraph.packs.pack_host import PackHost
+from nodegraph.packs.snapshot import Snapshot
+from nodegraph.store.entries import OutputGone
+from nodegraph.store.msgpack_codec import Unstorable
+
+Services: TypeAlias = Mapping[str, Callable[..., Any]]
+"""Functions that packs may call in this process, by name: they get the context of the call, and
+the values by name."""
+_GRACE = 5.0
+"""Seconds that a cancelled call has to end, before its process is ended."""
+
+
+class IsolatedPacks:
+    """Runs the code of isolated packs in their processes; satisfies `PackHost`.
+
+    Args:
+        environment: Returns the folders and permissions of the session.
+        services: What packs may call in this process.
+        idle_seconds: Seconds without work after which a process ends.
+        import_seconds: Seconds that the import of a pack may take.
+
+    Attributes:
+        processes: Those of the packs.
+    """
+
+    def __init__(
+        self,
+        environment: Callable[[], Environment],
+        services: Services | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+        import_seconds: float = IMPORT_SECONDS,
+    ) -> None:
+        self._import_seconds = import_seconds
+        self.processes = PackProcesses(environment, self.pickled, idle_seconds)
+        self.services: Services = services if services is not None else {}
+        self._sent: dict[str, set[str]] = {}
+        self._pickled: tuple[Environment, bytes] | None = None
+
+    # What the registry asks
+
+    def declarations(self, pack: Pack, snapshot: Snapshot) -> tuple[Declarations, tuple[str, ...]]:
+        """Import a pack in its process; see `PackHost.declarations`."""
+        # Unlike this one, a pack's process can be ended, so that others' nodes run.
+        seconds = min(WATCHDOG.import_limit, self._import_seconds) * 0.8
+        with self.processes.counting_crashes(pack, snapshot):
+            form = self.request(pack, snapshot, "importing it", "declare", {}, seconds=seconds)
+        specs = [replace(NodeSpec.from_dict(spec), pack=pack.name) for spec in form["specs"]]
+        declared = Declarations(
+            # A pack cannot take the names of others, whatever its process says.
+            specs=tuple(spec for spec in specs if spec.type.startswith(f"{pack.name}:")),
+            types=tuple(from_document(TypeInfo, info, "parents") for info in form["types"]),
+            panels=tuple(Panel(**panel) for panel in form["panels"]),
+            plugins=(),
+            problems=tuple(form["problems"]),
+        )
+        return declared, tuple(form["also"])
+
+    def definition(self, pack: Pack, snapshot: Snapshot, spec: NodeSpec) -> NodeDefinition:
+        """A node type whose function runs in the pack's process."""
+        proxy = _Proxy(self, pack, snapshot, spec)
+        migrations: Mapping[int, MIGRATE] = {
+            version: partial(proxy.migrate, version) for version in range(1, spec.version)
+        }
+        function: Callable[..., Any] = proxy.call
+        if spec.is_async:
+            function = proxy.call_async
+        is_one = len(spec.outputs) == 1
+        return NodeDefinition(spec, function, CONTEXT_PARAMETER, {}, (), {}, migrations, is_one)
+
+    def hook(
+        self, pack: Pack, snapshot: Snapshot, spec: NodeSpec, name: HookName
+    ) -> Callable[..., Any]:
+        """A hook that runs in the pack's process."""
+        return partial(_Proxy(self, pack, snapshot, spec).hook, name)
+
+    def states(self) -> list[ProcessState]:
+        """What is known of the processes that were started."""
+        return self.processes.states()
+
+    def close(self) -> None:
+        """End all processes."""
+        self.processes.close()
+
+    def request(
+        self,
+        pack: Pack,
+        snapshot: Snapshot,
+        doing: str,
+        name: str,
+        value: dict[str, Any],
+        *,
+        spec: NodeSpec | None = None,
+        seconds: float = float("inf"),
+    ) -> Any:
+        """Ask a pack's process for something that has no context.
+
+        Args:
+            doing: What it does, for errors.
+            name, value: The request.
+            spec: The node type that it is about.
+            seconds: After which the process is ended.
+        Raises:
+            PackError: The process does not start, or ends.
+        """
+        began = monotonic()
+
+        def look(_: int) -> None:
+            if monotonic() - began > seconds:
+                process.kill(f"it took longer than {seconds:.0f} s")
+
+        with self.processes.using(pack, snapshot, doing) as process:
+            value = self.with_spec(process, spec, value)
+            assert process.channel is not None
+            answer = process.channel.request(name, value, look=look)
+            self.note_sent(process, spec)
+            return answer
+
+    def with_spec(
+        self, process: PackProcess, spec: NodeSpec | None, value: dict[str, Any]
+    ) -> dict[str, Any]:
+        """A request's value with the node type, and its spec the first time."""
+        if spec is None:
+            return value
+        is_known = spec.type in self._sent.get(process.id, ())
+        document = {} if is_known else {"spec": to_document(spec)}
+        return {"type": spec.type, **document, **value}
+
+    def note_sent(self, process: PackProcess, spec: NodeSpec | None) -> None:
+        """Note that a process has the spec of a node type."""
+        if spec is not None:
+            self._sent.setdefault(process.id, set()).add(spec.type)
+
+    def pickled(self, environment: Environment) -> bytes:
+        """An environment for a process."""
+        if self._pickled is None or self._pickled[0] is not environment:
+            self._pickled = environment, pickle.dumps(environment)
+        return self._pickled[1]
+
+    def check(self, process: PackProcess, value: Any) -> None:
+        """Refuse what may not go to a pack's process.
+
+        Raises:
+            InvalidValue: A pack without trust wrote bytes that this one would read.
+            OutputGone: The process that held it has ended.
+        """
+        pack = process.pack
+        if type(value) is ForeignValue:
+            if value.pack == pack.name and value.process not in ("", process.id):
+                ENDED.add(value.process)
+                raise OutputGone("the process that held it has ended")
+            if value.pack in self.processes.untrusted and value.pack != pack.name:
+                raise InvalidValue(
+                    f"pack `{pack.name}` does not read a `{value.type}` of pack `{value.pack}`, "
+                    "which is not trusted",
+                    hint="Link it to a node of the same pack.",
+                )
+        elif type(value) in (list, tuple):
+            for item in value:
+                self.check(process, item)
+        elif type(value) is dict:
+            for item in value.values():
+                self.check(process, item)
+
+    def service(self, name: str) -> Callable[..., Any]:
+        """What packs may call by a name.
+
+        Raises:
+            InvalidValue: Nothing.
+        """
+        function = self.services.get(name)
+        if function is None:
+            offered = ", ".join(sorted(self.services)) or "none"
+            raise InvalidValue("there is no such service here", given=name, expected=offered)
+        return function
+
+
+class _Proxy:
+    """One node type of an isolated pack."""
+
+    def __init__(
+        self, packs: IsolatedPacks, pack: Pack, snapshot: Snapshot, spec: NodeSpec
+    ) -> None:
+        self._packs, self._pack, self._snapshot, self._spec = packs, pack, snapshot, spec
+        self._graph_parameters = [name for name, fact in spec.hidden.items() if fact == "graph"]
+        self._doing = f"running {spec.type}"
+
+    def hook(self, name: HookName, inputs: HookInputs) -> Any:
+        """Call a hook and return what it gives."""
+        facts = {port: dict(known) for port, known in inputs.facts.items()}
+        nodes = {node: dict(values) for node, values in inputs.nodes.items()}
+        form = {"literals": dict(inputs.literals), "facts": facts, "nodes": nodes}
+        environment = self._packs.pickled(inputs.environment)
+        value = {"name": name, "inputs": form, "environment": environment}
+        doing = f"running the {name} hook of {self._spec.type}"
+        return self._packs.request(
+            self._pack, self._snapshot, doing, "hook", value, spec=self._spec
+        )
+
+    def migrate(self, version: int, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Convert the inputs of a version to those of the next."""
+        value = {"version": version, "inputs": inputs}
+        doing = f"converting inputs of {self._spec.type}"
+        migrated: dict[str, Any] = self._packs.request(
+            self._pack, self._snapshot, doing, "migrate", value, spec=self._spec
+        )
+        return migrated
+
+    def call(self, **keywords: Any) -> Any:
+        """Run the node and wait for it.
+
+        If the process ends while it runs several, which one ended it is not known: each runs once
+        more, one at a time, so that those that did no harm have their results.
+        """
+        context: Context = keywords.pop(CONTEXT_PARAMETER)
+        try:
+            return self._call(dict(keywords), context)
+        except PackProcessEnded as error:
+            if not error.is_shared:
+                raise
+            with self._packs.processes.alone(self._pack):
+                return self._call(dict(keywords), context)
+
+    def _call(self, keywords: dict[str, Any], context: Context) -> Any:
+        with self._packs.processes.using(self._pack, self._snapshot, self._doing) as process:
+            call = _Call(self._packs, process, self._spec, context, self._graphs(keywords))
+            assert process.channel is not None
+            value = self._value(process, keywords, context)
+            try:
+                form = process.channel.request("call", value, serve=call.serve, look=call.look)
+            except Unstorable as error:
+                raise self._unportable(keywords, error) from error
+            except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
+                raise (call.reason or error) from (None if call.reason else error.__cause__)
+            return self._result(process, form)
+
+    async def call_async(self, **keywords: Any) -> Any:
+        """Run the node on the running event loop; see `call`."""
+        context: Context = keywords.pop(CONTEXT_PARAMETER)
+        try:
+            return await self._call_async(dict(keywords), context)
+        except PackProcessEnded as error:
+            if not error.is_shared:
+                raise
+            lock = self._packs.processes.alone(self._pack)
+            await asyncio.to_thread(lock.acquire)
+            try:
+                return await self._call_async(dict(keywords), context)
+            finally:
+                lock.release()
+
+    async def _call_async(self, keywords: dict[str, Any], context: Context) -> Any:
+        lazy = {port: keywords.pop(port) for port in self._spec.lazy_ports if port in keywords}
+        manager = self._packs.processes.using(self._pack, self._snapshot, self._doing)
+        process = await asyncio.to_thread(manager.__enter__)
+        try:
+            form = await self._awaited(process, keywords, context, lazy)
+        except ProcessEnded as error:
+            raise await asyncio.to_thread(
+                self._packs.processes.ended, process, self._doing
+            ) from error
+        finally:
+            process.finish()
+        return self._result(process, form)
+
+    async def _awaited(
+        self,
+        process: PackProcess,
+        keywords: dict[str, Any],
+        context: Context,
+        lazy: Mapping[str, Any],
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
+        call = _Call(self._packs, process, self._spec, context, self._graphs(keywords))
+        channel = process.channel
+        assert channel is not None
+
+        def put(frame: ChannelMessage | ProcessEnded) -> None:
+            loop.call_soon_threadsafe(frames.put_nowait, frame)
+
+        value = self._value(process, keywords, context)
+        try:
+            number = await asyncio.to_thread(channel.begin, "call", value, put)
+        except Unstorable as error:
+            raise self._unportable(keywords, error) from error
+        requests: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                frame = await frames.get()
+                if isinstance(frame, ProcessEnded):
+                    raise call.reason or frame
+                if frame.kind in (ANSWER, ERROR):
+                    return await asyncio.to_thread(channel.result, frame)
+                task = loop.create_task(call.serve_async(frame, lazy))
+                requests.add(task)
+                task.add_done_callback(requests.discard)
+        except asyncio.CancelledError:
+            call.cancel(number)
+            Thread(target=call.end_later, args=(number,), daemon=True).start()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
+            raise (call.reason or error) from (None if call.reason else error.__cause__)
+        finally:
+            for task in requests:
+                task.cancel()
+
+    def _graphs(self, keywords: dict[str, Any]) -> RunGraph | None:
+        graphs = [keywords.pop(name) for name in self._graph_parameters if name in keywords]
+        return graphs[0] if graphs else None
+
+    def _value(
+        self, process: PackProcess, keywords: Mapping[str, Any], context: Context
+    ) -> dict[str, Any]:
+        inputs = {
+            name: str(value) if self._spec.hidden.get(name) == "node" else value
+            for name, value in keywords.items()
+        }
+        for value in inputs.values():
+            self._packs.check(process, value)
+        facts = {
+            "node": context.node,
+            "device": str(context.device),
+            "footprint": context.footprint,
+        }
+        environment = self._packs.pickled(context.environment)
+        form = {"inputs": inputs, "facts": facts, "environment": environment}
+        return self._packs.with_spec(process, self._spec, form)
+
+    def _unportable(self, keywords: Mapping[str, Any], error: Unstorable) -> InvalidValue:
+        return InvalidValue(
+            f"an input of `{self._spec.type}` cannot go to the process of pack "
+            f"`{self._pack.name}`: {error}",
+            given=", ".join(keywords),
+            expected="numbers, texts, images and other values of nodegraph",
+        )
+
+    def _result(self, process: PackProcess, form: Mapping[str, Any]) -> Any:
+        """What the function returns, of the form that the process gave."""
+        self._packs.note_sent(process, self._spec)
+        result: Any
+        if "expand" in form:
+            part = form["expand"]
+            then = _Then(self, process, part["then"]) if part["then"] else None
+            nodes, outputs = read(part["nodes"]), read(part["outputs"])
+            result = Expand(nodes, outputs, read(part["subgraphs"]), then)
+        else:
+            result = tuple(form["outputs"])
+            for value in result:
+                self._watch(process, value)
+        ui = form["ui"]
+        return NodeOutput(result, ui) if ui else result
+
+    def _watch(self, process: PackProcess, value: Any) -> None:
+        """Have the process let go of a value once nobody here refers to it."""
+        if type(value) is list:
+            for item in value:
+                self._watch(process, item)
+        elif type(value) is ForeignValue and value.process:
+            finalize(value, _release, process, "release", value.data).atexit = False
+
+    def go_on(self, process: PackProcess, then: int, outputs: Mapping[str, Value]) -> Any:
+        """The next step of an expansion."""
+        values = {name: value.value for name, value in outputs.items()}
+        request = {"then": then, "type": self._spec.type, "outputs": values}
+        if not process.begin():
+            raise process.error(self._doing)
+        try:
+            assert process.channel is not None
+            return self._result(process, process.channel.request("then", request))
+        except ProcessEnded as error:
+            raise self._packs.processes.ended(process, self._doing) from error
+        finally:
+            process.finish()
+
+
+def _release(process: PackProcess, name: str, value: Any) -> None:
+    if process.is_alive and process.channel is not None:
+        try:
+            process.channel.notify(name, value)
+        except ProcessEnded:
+            return
+
+
+class _Then:
+    """`Expand.then` of an expansion whose function is in the pack's process."""
+
+    def __init__(self, proxy: _Proxy, process: PackProcess, number: int) -> None:
+        self._proxy, self._process, self._number = proxy, process, number
+        finalize(self, _release, process, "forget", number).atexit = False
+
+    def __call__(self, outputs: Mapping[str, Value]) -> Any:
+        return self._proxy.go_on(self._process, self._number, outputs)
+
+
+class _Call:
+    """One call of a node: serves what it asks of its context.
+
+    Attributes:
+        reason: Why it is not to go on, as the engine is to see it.
+    """
+
+    def __init__(
+        self,
+        packs: IsolatedPacks,
+        process: PackProcess,
+        spec: NodeSpec,
+        context: Context,
+        graph: RunGraph | None,
+    ) -> None:
+        self._packs, self._process, self._spec = packs, process, spec
+        self._context, self._graph = context, graph
+        self._serving = 0
+        self._cancelled_at: float | None = None
+        self.reason: BaseException | None = None
+
+    def look(self, number: int) -> None:
+        """See whether the run was cancelled; end a process that does not react to that."""
+        if self._cancelled_at is not None:
+            if monotonic() - self._cancelled_at > _GRACE:
+                self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
+            return
+        try:
+            self._context.check_cancelled(waits=False)
+        except Cancelled as error:
+            self.reason = error
+            self.cancel(number)
+
+    def cancel(self, number: int) -> None:
+        """Tell the process that the call is not wanted any more."""
+        self._cancelled_at = monotonic()
+        _release(self._process, "cancel", number)
+
+    def end_later(self, number: int) -> None:
+        """End the process if the call has not ended by then."""
+        channel = self._process.channel
+        assert channel is not None
+        if not channel.wait_for_end(number, _GRACE):
+            self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
+
+    def serve(self, name: str, value: Mapping[str, Any], number: int) -> Any:
+        """Answer a request of the call."""
+        outer, self._serving = self._serving, number
+        try:
+            return getattr(self, f"_do_{name}")(**value)
+        except Exception as error:
+            if not isinstance(error, NodegraphError) or isinstance(error, Cancelled):
+                self.reason = self.reason or (error if isinstance(error, Cancelled) else None)
+            raise
+        except BaseException as error:
+            self.reason = self.reason or error
+            raise
+        finally:
+            self._serving = outer
+
+    async def serve_async(self, frame: ChannelMessage, lazy: Mapping[str, Any]) -> None:
+        """Answer a request of an async call, on the event loop."""
+        channel = self._process.channel
+        assert channel is not None
+        if frame.name == "lazy":
+            try:
+                answer = await lazy[channel.value(frame)["port"]]()
+            except BaseException as error:  # noqa: BLE001 - the call is told of each of them
+                if not isinstance(error, Exception):
+                    self.reason = self.reason or error
+                channel.fail(frame.number, error)
+            else:
+                channel.answer(frame.number, answer)
+        elif frame.kind == NOTICE:
+            channel.respond(frame, self.serve)
+        else:
+            await asyncio.to_thread(channel.respond, frame, self.serve)
+
+    def _ask(self, name: str) -> Any:
+        channel = self._process.channel
+        assert channel is not None
+        return channel.request(name, {}, within=self._serving)
+
+    def _do_workflow(self) -> Any:
+        return dict(self._context.workflow)
+
+    def _do_progress(self, step: int, total: int, preview: bool) -> None:
+        shown = partial(self._ask, "preview") if preview else None
+        self._context.progress(step, total, preview=shown)
+
+    def _do_report(self, step: int, total: int) -> None:
+        report_progress(step, total)
+
+    def _do_check_cancelled(self, waits: bool) -> None:
+        self._context.check_cancelled(waits=waits)
+
+    def _do_checkpoint(self, step: int, total: int, keep: bool) -> None:
+        self._context.checkpoint(step, total, partial(self._ask, "state"), keep=keep)
+
+    def _do_restored(self, up_to: int | None) -> Any:
+        restored = self._context.restored(up_to=up_to)
+        return None if restored is None else replace(restored, state=dict(restored.state))
+
+    def _do_preview(self, shown: Sequence[Any]) -> None:
+        self._context.preview(*shown)
+
+    def _do_log(self, message: str, level: str, about: Any) -> None:
+        self._context.log(message, level, about=about)
+
+    def _do_wrote(self, path: Path, kind: str, existed: bool) -> None:
+        self._process.check_report(path)
+        self._context.wrote(path, kind=kind, existed=existed)
+
+    def _do_file(self, path: str | Path) -> Path:
+        return self._context.file(path)
+
+    def _do_env(self, name: str) -> str | None:
+        self._process.check_variable(name)
+        return self._context.env(name)
+
+    def _do_service(self, service: str, values: Mapping[str, Any]) -> Any:
+        return self._packs.service(service)(self._context, **values)
+
+    def _do_lazy(self, port: str) -> Any:
+        raise InvalidValue(f"input `{port}` is not lazy")
+
+    def _do_graph(self, method: str, values: Mapping[str, Any]) -> Any:
+        graph = self._graph
+        if graph is None:
+            raise InvalidValue(f"{self._spec.type} does not ask for the graph of its run")
+        if method == "node":
+            return graph.node
+        if method == "names":
+            return list(graph)
+        if method == "get":
+            row = graph.get(values["name"])
+            return None if row is None else {**row._asdict(), "inputs": written(row.inputs)}
+        if method == "between":
+            return list(graph.between(values["first"]))
+        copy = graph.copy(values["names"], values["suffix"])
+        return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
+
+
+def _satisfies(packs: IsolatedPacks) -> PackHost:
+    return packs
