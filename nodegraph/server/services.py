@@ -68,6 +68,7 @@ from nodegraph.server.operations.logs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.operations.metrics.counters import Throughput
 from nodegraph.server.operations.model_downloads import ModelDownloads, download_progress
+from nodegraph.server.operations.packs import PackManager, change_progress
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -124,6 +125,7 @@ class Services:
         model_watch: Notices when they have changed.
         remote_watch: Looks at remote ones; None where there is no place of them.
         model_downloads: Of models to the models folder.
+        pack_manager: Installs, updates and removes packs.
         model_index: Hashes and last uses of the models.
         editor: Its files.
         front_end: Files of ComfyUI's page; None without the setting.
@@ -161,6 +163,7 @@ class Services:
     model_watch: ModelWatch = field(init=False)
     remote_watch: RemoteModelWatch | None = field(init=False, default=None)
     model_downloads: ModelDownloads = field(init=False)
+    pack_manager: PackManager = field(init=False)
     model_index: ModelIndex = field(init=False)
     editor: Editor = field(init=False)
     front_end: ConfinedFolder | None = field(init=False)
@@ -378,6 +381,13 @@ class Services:
             lambda status: self.hub.notify("models.download", **download_progress(status)),
         )
         opened.push_async_callback(self.run_in_thread, self.model_downloads.close)
+        self.pack_manager = PackManager(
+            self.settings,
+            self.places,
+            self.refresh_node_types,
+            lambda change: self.hub.notify("packs.changed", **change_progress(change)),
+        )
+        opened.push_async_callback(self.pack_manager.close)
         self.model_index = ModelIndex(
             self.listed_models,
             ModelHashCache(self.settings.cache_folder),

@@ -17,7 +17,7 @@ from tests.editor.graphs import middle, written
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
-TONES = Path(__file__).parents[2] / "examples" / "tones" / "src" / "tones"
+TONES = Path(__file__).parents[2] / "examples" / "packs" / "tones" / "src" / "tones"
 BROKEN = '''
 from typing import Annotated
 from nodegraph import Widget, node

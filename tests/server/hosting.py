@@ -199,13 +199,19 @@ def hosted(
     *,
     remote_models: str = "",
     download_hosts: tuple[str, ...] = (),
+    pack_index: tuple[str, ...] = (),
     **settings: Any,
 ) -> Iterator[Hosted]:
     """A server without workers; its settings are those of `ServerSettings`.
 
     It reaches no other site, unless hosts are named.
     """
-    installation = Settings(home=home, remote_models=remote_models, download_hosts=download_hosts)
+    installation = Settings(
+        home=home,
+        remote_models=remote_models,
+        download_hosts=download_hosts,
+        pack_index=pack_index,
+    )
     server_settings = ServerSettings(**{"webhook_hosts": (), **settings})
     services = Services(installation, server_settings, has_workers=False)
     services.tokens.refresh_seconds = 0.0  # what a test does to tokens counts at once

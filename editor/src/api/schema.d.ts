@@ -110,6 +110,30 @@ export interface ArtifactList {
   next: string | null;
 }
 
+/** The newest version of a pack in an index. */
+export interface AvailablePack {
+  name: string;
+  version: string;
+  kind: "native" | "comfyui";
+  summary: string;
+  license: string;
+  index: string;
+  /** Packages that it needs, for a listing. */
+  requires: string[];
+  /** As far as the index lists them. */
+  node_types: string[];
+  /** The installed version; null if it is not installed. */
+  installed: string | null;
+}
+
+/** Packs of the indexes. */
+export interface AvailablePacks {
+  items: AvailablePack[];
+  /** Why an index could not be read anew. */
+  problem: string | null;
+  next: string | null;
+}
+
 /** A board of results in the library. */
 export interface Board {
   id: string;
@@ -972,8 +996,11 @@ export interface NodeType {
   deprecated: string;
   experimental: boolean;
   tags: string[];
+  skips_blocked: boolean;
+  takes_more: boolean;
   facts: Record<string, Record<string, string>>;
   hidden: Record<string, "node" | "workflow" | "metadata" | "graph">;
+  foreign: Record<string, unknown>;
   /** Example workflow of the node type; null if there is none. */
   example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
@@ -1131,12 +1158,65 @@ export interface OutputFile {
  *
  * Attributes:
  * nullable: Whether the value may be None.
+ * is_joined: Whether the lists of a mapped node's calls are joined to one list; else there is
+ * a list of lists.
  */
 export interface OutputSpec {
   name: string;
   type: string;
   nullable: boolean;
+  is_joined: boolean;
   help: string;
+}
+
+/** A change of the server's packs: an installation, for example. One runs at a time. */
+export interface PackChange {
+  /** Name of the pack. */
+  name: string;
+  action: "install" | "update" | "rollback" | "enable" | "disable" | "remove";
+  /** `running`, `done` or `failed`. It is `stopped` if somebody must agree to `costs` first. */
+  state: "running" | "done" | "failed" | "stopped";
+  /** What happens now. */
+  step: string;
+  /** What to agree to, such as a second torch of several GB. */
+  costs: string[];
+  /** What else to know. */
+  notes: string[];
+  /** Why it failed. */
+  error: string | null;
+  /** Unix time. */
+  started: number;
+}
+
+/** An installed pack. */
+export interface PackEntry {
+  /** Prefix of its node types. */
+  name: string;
+  version: string;
+  /** `native` or `comfyui`. */
+  kind: "native" | "comfyui";
+  /** Folder, git address, wheel or package that it comes from. */
+  source: string;
+  /** The index that named it; empty if a person gave the source. */
+  index: string;
+  summary: string;
+  license: string;
+  /** Whether its node types are offered. */
+  enabled: boolean;
+  /** Whether its code has the rights of the server's user; else it runs in a sandbox. */
+  trusted: boolean;
+  /** Whether it runs in a process of its own. */
+  isolated: boolean;
+  /** Name of its own environment; empty if it uses the packages of nodegraph. */
+  environment: string;
+  /** Number of its node types. */
+  node_types: number;
+  /** Earlier versions, the newest first. The first is the one of a rollback. */
+  earlier: string[];
+  /** A newer version in the index. */
+  newer: string | null;
+  /** Reasons why it may not run. */
+  problems: string[];
 }
 
 /** A widget or panel that a pack adds to the editor. */
@@ -1149,6 +1229,25 @@ export interface PackFrame {
   help: string;
   /** Page for a sandboxed frame without an origin. Its path changes with the pack's file. */
   href: string;
+}
+
+/** The installed packs, and the change that runs or ran last. */
+export interface PackList {
+  items: PackEntry[];
+  /** Whether the settings name an index, from which packs can be installed. */
+  has_index: boolean;
+  change: PackChange | null;
+  next: string | null;
+}
+
+/** A pack to install. Only packs of the configured indexes can be installed. */
+export interface PackRequest {
+  /** Name of the pack in the index. */
+  name: string;
+  /** Such as `>=1.2`; the newest one by default. */
+  version?: string;
+  /** Accept the costs that an earlier attempt returned. Default: `false`. */
+  agree?: boolean;
 }
 
 /** Plan of a run. */

@@ -1,5 +1,6 @@
 /** Opening, saving, sharing and exporting workflows. */
 import {
+  Boxes,
   Compass,
   FileCode,
   FileJson,
@@ -14,6 +15,7 @@ import {
   Share2,
 } from "lucide-react";
 import { emptyWorkflow } from "@/model/workflow";
+import { isAdmin, useConnection } from "@/store/connection";
 import { documentById, useDocuments } from "@/store/documents";
 import { useUi } from "@/store/ui";
 import type { Command } from "./registry";
@@ -124,6 +126,14 @@ export const commands: readonly Command[] = [
     group: "file",
     icon: PackageSearch,
     run: () => openDialog("missing"),
+  },
+  {
+    id: "file.packs",
+    label: "packs.command",
+    group: "file",
+    icon: Boxes,
+    when: () => isAdmin(useConnection.getState()),
+    run: () => openDialog("packs"),
   },
   {
     id: "help.tour",

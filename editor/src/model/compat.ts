@@ -7,7 +7,16 @@
 import { t } from "@/i18n";
 import { keptIn } from "./kept";
 import { labelOf, type NodeSpec, type NodeTypes } from "./spec";
-import { ANY, isAny, namesIn, type PortTypes, parseType, type TypeExpr, typeText } from "./types";
+import {
+  ANY,
+  ANY_ITEM,
+  isAny,
+  namesIn,
+  type PortTypes,
+  parseType,
+  type TypeExpr,
+  typeText,
+} from "./types";
 import { inputUses, linkUses, outputUses, pointsOfLink, type UsedPort } from "./usage";
 
 /** Whether a link is possible, and what happens to the value on its way. */
@@ -129,7 +138,7 @@ function plainly(from: string, to: string, types: NodeTypes): boolean {
 
 function isLoose(type: string): boolean {
   const expr = parseType(type);
-  return expr === null || [...namesIn(expr)].includes(ANY);
+  return expr === null || [...namesIn(expr)].some((name) => name === ANY || name === ANY_ITEM);
 }
 
 function reaches(from: string, to: string, types: NodeTypes): boolean {
@@ -284,6 +293,7 @@ function isAssignable(source: TypeExpr, target: TypeExpr, portTypes: PortTypes):
     return target.members.some((member) => isAssignable(source, member, portTypes));
   }
   if (isAny(source) || isAny(target)) return true;
+  if (target.kind === "name" && target.name === ANY_ITEM) return source.kind === "name";
   if (source.kind === "list" && target.kind === "list") {
     return isAssignable(source.item, target.item, portTypes);
   }

@@ -4,7 +4,7 @@ import { upstream } from "./graph";
 import { literalOf } from "./links";
 import { nodeOf, nodesOf, type Scope } from "./scope";
 import { labelOf, type NodeSpec, type NodeTypes, outputOf, subgraphType, typeOf } from "./spec";
-import { ANY } from "./types";
+import { ANY, ANY_ITEM } from "./types";
 import { pointsOfLink, pointsOfType, type UsedPort } from "./usage";
 import type { Workflow } from "./workflow";
 
@@ -159,7 +159,7 @@ export function portsFor(
 function closeness(found: Fit, from: string, to: string): number {
   if (!found.fits) return 0;
   if (from === to) return 20;
-  if (from === ANY || to === ANY || to === `list[${ANY}]`) return 2;
+  if (from === ANY || to === ANY || to === ANY_ITEM || to === `list[${ANY}]`) return 2;
   return found.maps ? 6 : found.conversion === null ? 16 : 8;
 }
 

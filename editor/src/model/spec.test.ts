@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
+import { input, spec } from "./fixtures/specs";
 import { defaultOf, inputOf, outputOf, subgraphType, typeOf, withLabels } from "./spec";
 import { type NodeEntry, readWorkflow, type Workflow } from "./workflow";
 
@@ -102,4 +103,30 @@ test.each([
   ["Did you mean `KSampler`?", "Did you mean `KSampler`?"],
 ])("advice calls node types as searches do: %s", (told, said) => {
   expect(withLabels(told, builtInTypes())).toContain(said);
+});
+
+describe("a node type that takes more inputs than it declares", () => {
+  const type = spec("more:Loop", { takes_more: true, inputs: [input("count", "int")] });
+  const types = builtInTypes();
+  const known = { ...types, byName: new Map([...types.byName, [type.type, type]]) };
+  const workflow = readWorkflow(
+    JSON.stringify({
+      format: "nodegraph/1",
+      nodes: {
+        few: { type: "more:Loop" },
+        many: { type: "more:Loop", inputs: { count: 2, value3: { from: "few" } } },
+      },
+    }),
+  );
+  const inputsOf = (name: string) =>
+    typeOf(known, workflow, workflow.nodes.get(name) as NodeEntry)?.inputs;
+
+  test("has those that a node has", () => {
+    expect(inputsOf("few")).toBe(type.inputs);
+    expect(inputsOf("many")?.map((port) => [port.name, port.type, port.required])).toEqual([
+      ["count", "int", true],
+      ["value3", "AnyItem", false],
+    ]);
+    expect(inputsOf("many")).toBe(inputsOf("many"));
+  });
 });

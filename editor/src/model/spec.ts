@@ -11,11 +11,13 @@ import { linkOf, literalOf, parseLink, targetOf } from "./links";
 import { frameOf, OF_PACK, type PackFrame } from "./packFrames";
 import {
   ANY,
+  ANY_ITEM,
   declaredType,
   fillIn,
   type JsonSchema,
   type PortType,
   type PortTypes,
+  parseType,
   schemaOfType,
 } from "./types";
 import { NO_USAGE, type Usage } from "./usage";
@@ -90,6 +92,8 @@ export interface NodeSpec {
   readonly deprecated: string;
   readonly experimental: boolean;
   readonly tags: readonly string[];
+  /** Whether it takes inputs that it doesn't declare, of any type. */
+  readonly takes_more?: boolean;
   readonly facts: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly example: NodeExample | null;
 }
@@ -212,7 +216,7 @@ function specsOf(types: NodeTypes, workflow: Workflow): Specs {
 /** What the nodes of a workflow declare; what is found once is remembered. */
 class Specs {
   private readonly blockSpecs = new Map<string, NodeSpec | null>();
-  private readonly bodySpecs = new Map<string, NodeSpec>();
+  private readonly extendedSpecs = new Map<string, NodeSpec>();
   private readonly usable: ReadonlySet<string>;
 
   constructor(
@@ -226,6 +230,7 @@ class Specs {
     if (this.blocks.has(entry.type)) return this.subgraph(entry.type, level);
     const spec = this.types.byName.get(entry.type);
     if (!spec) return null;
+    if (spec.takes_more) return this.withMore(spec, entry);
     return this.withBody(spec, bodyNameOf(spec, entry.inputs), level);
   }
 
@@ -252,15 +257,40 @@ class Specs {
     return { ...NO_TRAITS, type: name, label: name, inputs, outputs, output };
   }
 
+  private withMore(spec: NodeSpec, entry: NodeEntry): NodeSpec {
+    const declared = new Set(spec.inputs.map(({ name }) => name));
+    const more = [...entry.inputs.keys()].filter((name) => !declared.has(name));
+    if (more.length === 0) return spec;
+    const key = [spec.type, ...more].join("\n");
+    const found = this.extendedSpecs.get(key) ?? withInputs(spec, more);
+    this.extendedSpecs.set(key, found);
+    return found;
+  }
+
   private withBody(spec: NodeSpec, name: string, level: number): NodeSpec {
     const body = spec.inputs.find((port) => port.body !== null)?.body;
     const inner = body && name ? this.subgraph(name, level + 1) : null;
     if (!body || !inner) return spec;
     const key = `${spec.type}\n${name}`;
-    const found = this.bodySpecs.get(key) ?? extended(spec, body, inner);
-    this.bodySpecs.set(key, found);
+    const found = this.extendedSpecs.get(key) ?? extended(spec, body, inner);
+    this.extendedSpecs.set(key, found);
     return found;
   }
+}
+
+/** A node type with inputs that it takes without having declared them; nodegraph/core does the same. */
+function withInputs(spec: NodeSpec, names: readonly string[]): NodeSpec {
+  const takesLists = spec.inputs.some((port) => parseType(port.type)?.kind === "list");
+  const type = takesLists ? `list[${ANY}]` : ANY_ITEM;
+  const more = names.map((name) => ({
+    ...ANY_INPUT,
+    name,
+    type,
+    required: false,
+    nullable: true,
+    json_schema: {},
+  }));
+  return { ...spec, inputs: [...spec.inputs, ...more] };
 }
 
 /** What a node type is that says nothing of itself but its ports. */

@@ -21,6 +21,8 @@ export type TypeExpr =
   | { readonly kind: "union"; readonly members: readonly TypeExpr[] };
 
 export const ANY = "Any";
+/** Anything except a list, whose items come one by one. */
+export const ANY_ITEM = "AnyItem";
 const MOST_LISTS = 16;
 
 export function isAny(expr: TypeExpr): boolean {
@@ -157,7 +159,7 @@ function schemaOf(expr: TypeExpr): JsonSchema | null {
     const anyOf = expr.members.map(schemaOf).filter((schema) => schema !== null);
     return anyOf.length > 0 ? { anyOf } : null;
   }
-  if (expr.name === ANY) return {};
+  if (expr.name === ANY || expr.name === ANY_ITEM) return {};
   const type = SCHEMAS.get(expr.name);
   return type === undefined ? null : { type };
 }

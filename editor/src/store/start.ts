@@ -6,6 +6,7 @@ import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
 import { startLibrary } from "./library";
+import { startPacks } from "./packs";
 import { startPlanning } from "./plan";
 import { startForgettingViews } from "./valueViews";
 import { startWorkEnd } from "./workEnd";
@@ -15,6 +16,7 @@ export function startServerStores(): () => void {
   const stops = [
     startCatalogue(),
     startDownloads(),
+    startPacks(),
     startJobs({ socket: socket() }),
     startJobNotices(),
     startWorkEnd(),

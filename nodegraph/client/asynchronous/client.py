@@ -23,6 +23,7 @@ from nodegraph.client.asynchronous.models import (
     AsyncLibrary,
     AsyncModelDownloads,
     AsyncModelMethods,
+    AsyncPacks,
 )
 from nodegraph.client.asynchronous.transport import AsyncClientPart, AsyncTransport
 from nodegraph.client.connection import SECONDS, connection_to
@@ -518,6 +519,7 @@ class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncModelMethods, AsyncSer
         queue: Job queue.
         settings: Settings of the server.
         secrets: Keys of hosted services.
+        packs: Packs of the server and of its index.
         model_downloads: Models of other sites, and their downloads to the server.
         library: Stars, tags, notes and boards of results, and the trash.
         schedules: Requests that become jobs at times.
@@ -543,6 +545,7 @@ class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncModelMethods, AsyncSer
         self.queue = AsyncQueue(channel)
         self.settings = AsyncSettings(channel)
         self.secrets = AsyncSecrets(channel)
+        self.packs = AsyncPacks(channel)
         self.model_downloads = AsyncModelDownloads(channel)
         self.library = AsyncLibrary(channel)
         self.schedules = AsyncSchedules(channel)

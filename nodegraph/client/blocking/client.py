@@ -24,6 +24,7 @@ from nodegraph.client.blocking.models import (
     Library,
     ModelDownloads,
     ModelMethods,
+    Packs,
 )
 from nodegraph.client.blocking.transport import ClientPart, Transport
 from nodegraph.client.connection import SECONDS, connection_to
@@ -513,6 +514,7 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         queue: Job queue.
         settings: Settings of the server.
         secrets: Keys of hosted services.
+        packs: Packs of the server and of its index.
         model_downloads: Models of other sites, and their downloads to the server.
         library: Stars, tags, notes and boards of results, and the trash.
         schedules: Requests that become jobs at times.
@@ -538,6 +540,7 @@ class Client(JobMethods, FileMethods, ModelMethods, ServerMethods):
         self.queue = Queue(channel)
         self.settings = Settings(channel)
         self.secrets = Secrets(channel)
+        self.packs = Packs(channel)
         self.model_downloads = ModelDownloads(channel)
         self.library = Library(channel)
         self.schedules = Schedules(channel)

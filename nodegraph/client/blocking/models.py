@@ -1,5 +1,5 @@
 # Made from ../asynchronous/models.py by docs/generate_blocking_client.py: don't edit.
-"""Methods of Client for models, here and on other sites, and for the library of results."""
+"""Methods of Client for models, here and on other sites, packs, and the library of results."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nodegraph.client.request_fields import (
 )
 from nodegraph.client.requests import PLAN_SECONDS, Request, json_request, query, url_path
 from nodegraph.client.shapes import (
+    AvailablePacks,
     Board,
     DownloadOffer,
     LinkedFolder,
@@ -33,6 +34,9 @@ from nodegraph.client.shapes import (
     ModelUses,
     OfferedModel,
     OutputFile,
+    PackChange,
+    PackEntry,
+    PackList,
     StarterModel,
     TagCount,
     Upload,
@@ -42,7 +46,7 @@ from nodegraph.client.shapes import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_DOWNLOADS, _LINKS = "/models/downloads", "/models/links"
+_DOWNLOADS, _LINKS, _PACKS = "/models/downloads", "/models/links", "/packs"
 _READ_SECONDS = 600.0
 """Seconds for reading a large model."""
 
@@ -270,6 +274,68 @@ class ModelDownloads(ClientPart):
 
 _LIBRARY, _BOARDS, _TRASH = "/library", "/library/boards", "/library/trash"
 _AT_ONCE = 1_000
+
+
+class Packs(ClientPart):
+    """Packs that are installed on the server, and those of its index; for tokens with the scope
+    `admin`."""
+
+    def list(self) -> PackList:
+        """Return the installed packs, and the change that runs or ran last."""
+        return parse_answer(PackList, self._channel.send(Request("GET", _PACKS)))
+
+    def available(
+        self, search: str = "", *, node_types: Sequence[str] = (), names: Sequence[str] = ()
+    ) -> AvailablePacks:
+        """Return packs of the index.
+
+        Args:
+            search: Words of a name, a summary or a node type.
+            node_types: Only packs that have one of these node types.
+            names: Only packs of these names.
+        """
+        parameters = query(search=search, node_type=[*node_types], name=[*names])
+        request = Request("GET", f"{_PACKS}/available", parameters, extra_seconds=PLAN_SECONDS)
+        return parse_answer(AvailablePacks, self._channel.send(request))
+
+    def install(self, name: str, version: str = "", *, agree: bool = False) -> PackChange:
+        """Start the installation of a pack of the index; `list` returns its state.
+
+        Args:
+            version: Such as ``>=1.2``; the newest one by default.
+            agree: Accept the costs that an earlier attempt returned.
+        """
+        body = {"name": name, "version": version, "agree": agree}
+        request = json_request("POST", _PACKS, body, is_repeatable=False)
+        return parse_answer(PackChange, self._channel.send(request))
+
+    def update(self, name: str) -> PackChange:
+        """Start an update of a pack to the newest version."""
+        request = Request("POST", _PACKS + url_path(name, "update"), is_repeatable=False)
+        return parse_answer(PackChange, self._channel.send(request))
+
+    def rollback(self, name: str) -> PackEntry:
+        """Use the earlier version of a pack again."""
+        return self._change(name, "rollback")
+
+    def enable(self, name: str) -> PackEntry:
+        """Offer the node types of a pack again."""
+        return self._change(name, "enable")
+
+    def disable(self, name: str) -> PackEntry:
+        """Offer the node types of a pack no more. Its files stay."""
+        return self._change(name, "disable")
+
+    def _change(self, name: str, action: str) -> PackEntry:
+        path = _PACKS + url_path(name, action)
+        request = Request("POST", path, extra_seconds=PLAN_SECONDS, is_repeatable=False)
+        return parse_answer(PackEntry, self._channel.send(request))
+
+    def remove(self, name: str) -> None:
+        """Remove a pack and its environment."""
+        path = _PACKS + url_path(name)
+        request = Request("DELETE", path, extra_seconds=PLAN_SECONDS, already_done_status=404)
+        self._channel.send(request)
 
 
 class Library(ClientPart):

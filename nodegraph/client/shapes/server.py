@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -228,6 +228,128 @@ class SecretList:
     __pydantic_config__ = described("SecretList")
 
     secrets: tuple[SecretInfo, ...]
+
+
+PackAction = Literal["install", "update", "rollback", "enable", "disable", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackChange:
+    """A change of the server's packs: an installation, for example. One runs at a time.
+
+    Attributes:
+        name: Name of the pack.
+        state: ``running``, ``done`` or ``failed``. It is ``stopped`` if somebody must agree to
+            `costs` first.
+        step: What happens now.
+        costs: What to agree to, such as a second torch of several GB.
+        notes: What else to know.
+        error: Why it failed.
+        started: Unix time.
+    """
+
+    __pydantic_config__ = described("PackChange")
+
+    name: Annotated[str, example("blur_tools")]
+    action: PackAction
+    state: Annotated[str, one_of("running", "done", "failed", "stopped")]
+    step: str = ""
+    costs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    started: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PackEntry:
+    """An installed pack.
+
+    Attributes:
+        name: Prefix of its node types.
+        kind: ``native`` or ``comfyui``.
+        source: Folder, git address, wheel or package that it comes from.
+        index: The index that named it; empty if a person gave the source.
+        enabled: Whether its node types are offered.
+        trusted: Whether its code has the rights of the server's user; else it runs in a sandbox.
+        isolated: Whether it runs in a process of its own.
+        environment: Name of its own environment; empty if it uses the packages of nodegraph.
+        node_types: Number of its node types.
+        earlier: Earlier versions, the newest first. The first is the one of a rollback.
+        newer: A newer version in the index.
+        problems: Reasons why it may not run.
+    """
+
+    __pydantic_config__ = described("PackEntry")
+
+    name: Annotated[str, example("blur_tools")]
+    version: Annotated[str, example("1.2.0")]
+    kind: Annotated[str, one_of("native", "comfyui")]
+    source: str
+    index: str
+    summary: str
+    license: str
+    enabled: bool
+    trusted: bool
+    isolated: bool
+    environment: str
+    node_types: int
+    earlier: tuple[str, ...] = ()
+    newer: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackList:
+    """The installed packs, and the change that runs or ran last.
+
+    Attributes:
+        has_index: Whether the settings name an index, from which packs can be installed.
+    """
+
+    __pydantic_config__ = described("PackList")
+
+    items: tuple[PackEntry, ...]
+    has_index: bool
+    change: PackChange | None = None
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AvailablePack:
+    """The newest version of a pack in an index.
+
+    Attributes:
+        requires: Packages that it needs, for a listing.
+        node_types: As far as the index lists them.
+        installed: The installed version; null if it is not installed.
+    """
+
+    __pydantic_config__ = described("AvailablePack")
+
+    name: Annotated[str, example("blur_tools")]
+    version: Annotated[str, example("1.2.0")]
+    kind: Annotated[str, one_of("native", "comfyui")]
+    summary: str
+    license: str
+    index: str
+    requires: tuple[str, ...] = ()
+    node_types: tuple[str, ...] = ()
+    installed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AvailablePacks:
+    """Packs of the indexes.
+
+    Attributes:
+        problem: Why an index could not be read anew.
+    """
+
+    __pydantic_config__ = described("AvailablePacks")
+
+    items: tuple[AvailablePack, ...]
+    problem: str | None = None
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

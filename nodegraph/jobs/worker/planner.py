@@ -251,7 +251,7 @@ class PlannerAnswers:
         """The table of ComfyUI's node types; made once for a registry, as that takes a while."""
         registry = self._session.registry
         if self._table is None or self._table[0] is not registry:
-            self._table = registry, node_table(registry.packs)
+            self._table = registry, node_table(registry.packs, registry)
         return self._table[1]
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
     *("artifacts", "uploads", "inputs", "prompt_lists", "node_types"),
-    *("models", "model_downloads", "system", "schedules"),
+    *("models", "model_downloads", "packs", "system", "schedules"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
 OPEN_ROUTES = ("monitoring", "pages")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nodegraph.core.catalog import NO_USAGE, OtherNames, Usage
+from nodegraph.core.catalog import NO_USAGE, OtherNames, PackFinder, Usage
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeInfo, TypeTable
@@ -22,7 +22,7 @@ from nodegraph.packs.registry import Registry
 from nodegraph.server.content.frames import NO_FRAMES, FrameDocuments, documents
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.session.examples import NodeExample, examples
-from nodegraph.session.node_types import PackFolders, all_packs, specs_folder
+from nodegraph.session.node_types import PackFolders, all_packs, pack_finder, specs_folder
 from nodegraph.session.settings import Settings
 
 
@@ -45,6 +45,8 @@ class DeclaredTypes:
         frames: Pages with what packs bring into the editor.
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
         other_names: What other programs' node types are here.
+        comfyui_packs: The enabled packs of ComfyUI.
+        pack_finder: Finds packs that workflows lack; None without an index.
         response_cache: What was made of them for an answer, by a name of it: hundreds take their
             time.
     """
@@ -61,6 +63,8 @@ class DeclaredTypes:
     frames: FrameDocuments = NO_FRAMES
     usage: Usage = NO_USAGE
     other_names: OtherNames = field(default_factory=dict)
+    comfyui_packs: tuple[Pack, ...] = ()
+    pack_finder: PackFinder | None = field(default=None, compare=False)
     response_cache: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
@@ -176,6 +180,7 @@ def load_declared_types(
         frames,
         registry.usage,
         registry.other_names,
+        tuple(pack for pack in packs if pack.isolation and pack.isolation.kind == "comfyui"),
     )
 
 
@@ -334,7 +339,8 @@ class NodeTypeCache:
             packs = all_packs(self._settings, more)
         except NodegraphError as error:
             return DeclaredTypes(problems=(str(error),), is_unchanged=folders.is_unchanged)
-        return load_declared_types(packs, specs_folder(self._settings), folders.is_unchanged)
+        types = load_declared_types(packs, specs_folder(self._settings), folders.is_unchanged)
+        return replace(types, pack_finder=pack_finder(self._settings))
 
 
 def _are_different(types: DeclaredTypes, others: DeclaredTypes) -> bool:

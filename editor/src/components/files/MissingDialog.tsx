@@ -8,6 +8,7 @@ import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
 import { usePlan } from "@/store/plan";
+import { InstallPack } from "./InstallPack";
 import styles from "./MissingDialog.module.css";
 import { MissingModels } from "./MissingModels";
 import {
@@ -97,7 +98,7 @@ function Packs({ packs, onFocus }: PacksProps) {
         <ol>
           <li>{t("files.packHelpAsk")}</li>
           <li>
-            {t("files.packHelpInstall")} <code>pip install …</code>
+            {t("files.packHelpInstall")} <code>nodegraph pack add …</code>
           </li>
           <li>{t("files.packHelpAgain")}</li>
         </ol>
@@ -109,6 +110,7 @@ function Packs({ packs, onFocus }: PacksProps) {
             <strong>{pack || t("files.noPack")}</strong> {versions && <Badge>{versions}</Badge>}
             {types.length > 0 && <span className={styles.faint}>{types.join(", ")}</span>}
           </span>
+          <InstallPack names={pack ? [pack] : []} types={types} />
           <PlaceButton places={places} onFocus={onFocus} />
         </li>
       ))}

@@ -2,6 +2,7 @@
 import { CircleAlert, CircleCheck, FileText, PackageX, TriangleAlert, Wrench } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
+import { InstallPack } from "@/components/files/InstallPack";
 import { Button, EmptyState } from "@/components/ui";
 import { useProblems } from "@/hooks/useProblems";
 import { t } from "@/i18n";
@@ -90,6 +91,8 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
   const { finding, origin, isWarning } = problem;
   const Icon = isWarning && origin !== "pack" ? TriangleAlert : ICONS[origin];
   const mends = useMemo(() => mendsHere(finding, types, workflow), [finding, types, workflow]);
+  const packs = usePlan((plan) => plan.missing.packs);
+  const lacking = useMemo(() => lackingIn(finding, packs), [finding, packs]);
   const place = [finding.node, finding.port].filter(Boolean).join(".");
   return (
     <GridCell
@@ -124,6 +127,7 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
             {t("panels.failure.details")}
           </Button>
         )}
+        <InstallPack {...lacking} tabIndex={active ? 0 : -1} />
         {mends.slice(0, 2).map((mend, index) => (
           <Button
             key={mend.label + Object.values(mend.values).join()}
@@ -142,6 +146,13 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
       </div>
     </GridCell>
   );
+}
+
+/** What a problem says that isn't there: a pack that the workflow requires, or a node's type. */
+function lackingIn({ code, message, node_type: type }: Finding, packs: readonly string[]) {
+  if (code === "missing-pack")
+    return { names: packs.filter((pack) => message.includes(`\`${pack}\``)) };
+  return { types: code === "unknown-node-type" && type ? [type] : [] };
 }
 
 /** Show what the run told of it, besides the message. */

@@ -79,6 +79,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   saveAs: dialog(() => import("@/components/files/SaveAsDialog")),
   share: dialog(() => import("@/components/files/ShareDialog")),
   missing: dialog(() => import("@/components/files/MissingDialog")),
+  packs: dialog(() => import("@/components/files/PacksDialog")),
   translated: dialog(() => import("@/components/files/TranslatedDialog")),
   tour: dialog(() => import("@/components/files/Tour")),
   mask: dialog(() => import("@/components/mask/MaskDialog")),

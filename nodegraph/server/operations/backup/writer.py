@@ -90,6 +90,9 @@ Progress = Callable[[int, int], None]
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _PACKED = (".sqlite", ".json", ".toml", ".py", ".txt", ".md")
 """Ends of names of files that get smaller by being packed; images and weights don't."""
+_REBUILT = ("packs/environments", "packs/indexes")
+"""Folders that are made again: `nodegraph pack update` builds environments from their locks."""
+
 _PASSES = 2
 """Over all bytes: they are written, and read again to see that they were."""
 
@@ -237,7 +240,7 @@ class _Writing:
     def _below(self, name: str, folder: Path) -> Iterator[tuple[str, Path]]:
         for entry in sorted(_listed(folder), key=lambda entry: entry.name):
             inner = f"{name}/{entry.name}"
-            if is_passing(entry.name) or _is_database(inner):
+            if is_passing(entry.name) or _is_database(inner) or inner in _REBUILT:
                 continue
             if not _is_text(entry.name) or entry.is_symlink():
                 self._left_out.append(ascii(inner)[1:-1])

@@ -1,0 +1,198 @@
+/** The installed packs, with what can be done to each, and those of the index. */
+import { Boxes, PackagePlus, RefreshCw, Trash2, Undo2 } from "lucide-react";
+import { useEffect, useState } from "react";
+import type { AvailablePack, PackEntry } from "@/api/schema";
+import {
+  Badge,
+  Button,
+  Dialog,
+  EmptyState,
+  IconButton,
+  SearchField,
+  Spinner,
+  Toggle,
+} from "@/components/ui";
+import { t } from "@/i18n";
+import { runningChange, stepOf, usePacks } from "@/store/packs";
+import { confirm } from "@/store/ui";
+import styles from "./PacksDialog.module.css";
+
+interface Props {
+  readonly onClose: () => void;
+}
+
+export default function PacksDialog({ onClose }: Props) {
+  const items = usePacks((packs) => packs.items);
+  const hasIndex = usePacks((packs) => packs.hasIndex);
+  const problem = usePacks((packs) => packs.problem);
+  const change = usePacks((packs) => packs.change);
+  useEffect(() => void usePacks.getState().load(), []);
+  return (
+    <Dialog title={t("packs.title")} size="m" onClose={onClose}>
+      {problem !== null && (
+        <p className={styles.fault} role="alert">
+          {problem}
+        </p>
+      )}
+      {change?.state === "failed" && change.error !== null && (
+        <p className={styles.fault} role="alert">
+          {t("packs.failedWhy", { name: change.name, error: change.error })}
+        </p>
+      )}
+      <h3 className={styles.heading}>{t("packs.here")}</h3>
+      {items === null ? (
+        <Spinner label={t("packs.loading")} />
+      ) : items.length === 0 ? (
+        <EmptyState icon={Boxes} title={t("packs.none")} />
+      ) : (
+        <ul className={styles.list} aria-label={t("packs.here")}>
+          {items.map((pack) => (
+            <Installed key={pack.name} pack={pack} />
+          ))}
+        </ul>
+      )}
+      <h3 className={styles.heading}>{t("packs.more")}</h3>
+      {hasIndex ? <Offers /> : <p className={styles.faint}>{t("packs.noIndex")}</p>}
+    </Dialog>
+  );
+}
+
+function Installed({ pack }: { readonly pack: PackEntry }) {
+  const busy = usePacks(({ change }) => change?.state === "running");
+  const running = usePacks((packs) => runningChange(packs, pack.name));
+  const { act } = usePacks.getState();
+  const { name } = pack;
+  const remove = async () => {
+    const sure = await confirm({
+      title: t("packs.removeAsk", { name }),
+      detail: t("packs.removeDetail"),
+      confirm: t("packs.remove"),
+      danger: true,
+    });
+    if (sure) await act(name, "remove");
+  };
+  return (
+    <li className={styles.row}>
+      <div className={styles.names}>
+        <span className={styles.line}>
+          <strong>{name}</strong> {pack.version}
+          {pack.kind === "comfyui" && <Badge>ComfyUI</Badge>}
+          {!pack.trusted && <Badge tone="info">{t("packs.untrusted")}</Badge>}
+          {running !== null && <Spinner size={14} label={stepOf(running)} />}
+        </span>
+        <span className={styles.faint}>
+          {[t("packs.types", { count: pack.node_types }), pack.summary].filter(Boolean).join(" · ")}
+        </span>
+        {pack.problems.map((each) => (
+          <span key={each} className={styles.bad}>
+            {each}
+          </span>
+        ))}
+      </div>
+      <Toggle
+        checked={pack.enabled}
+        disabled={busy}
+        label={t("packs.enabled", { name })}
+        onChange={(enabled) => void act(name, enabled ? "enable" : "disable")}
+      />
+      {pack.newer !== null && (
+        <Button size="s" icon={RefreshCw} disabled={busy} onClick={() => void act(name, "update")}>
+          {t("packs.update", { version: pack.newer })}
+        </Button>
+      )}
+      {pack.earlier.length > 0 && (
+        <IconButton
+          size="s"
+          icon={Undo2}
+          disabled={busy}
+          label={t("packs.rollback", { name, version: pack.earlier[0] })}
+          onClick={() => void act(name, "rollback")}
+        />
+      )}
+      <IconButton
+        size="s"
+        icon={Trash2}
+        disabled={busy}
+        label={t("packs.removeNamed", { name })}
+        onClick={() => void remove()}
+      />
+    </li>
+  );
+}
+
+const PAUSE = 250;
+
+function Offers() {
+  const [words, setWords] = useState("");
+  const offers = usePacks((packs) => packs.offers);
+  useEffect(() => {
+    const timer = setTimeout(() => void usePacks.getState().search(words), words ? PAUSE : 0);
+    return () => clearTimeout(timer);
+  }, [words]);
+  return (
+    <>
+      <div className={styles.search}>
+        <SearchField value={words} onChange={setWords} label={t("packs.search")} />
+      </div>
+      {offers === null ? (
+        <Spinner label={t("packs.loading")} />
+      ) : (
+        <ul className={styles.list} aria-label={t("packs.more")}>
+          {offers.map((offer) => (
+            <Offer key={offer.name} offer={offer} />
+          ))}
+          {offers.length === 0 && <li className={styles.row}>{t("packs.nothing")}</li>}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function Offer({ offer }: { readonly offer: AvailablePack }) {
+  const { name, version, summary, license, requires } = offer;
+  const change = usePacks((packs) => (packs.change?.name === name ? packs.change : null));
+  const busy = usePacks((packs) => packs.change?.state === "running");
+  const running = usePacks((packs) => runningChange(packs, name));
+  const isHere = usePacks(({ items }) => items?.some((each) => each.name === name) ?? false);
+  const costs = change?.state === "stopped" && !isHere ? change.costs : [];
+  return (
+    <li className={styles.row}>
+      <div className={styles.names}>
+        <span className={styles.line}>
+          <strong>{name}</strong> {version} {offer.kind === "comfyui" && <Badge>ComfyUI</Badge>}
+        </span>
+        <span className={styles.faint}>{[summary, license].filter(Boolean).join(" · ")}</span>
+        {requires.length > 0 && (
+          <span className={styles.faint}>
+            {t("packs.requires", { names: requires.join(", ") })}
+          </span>
+        )}
+        {costs.map((cost) => (
+          <span key={cost} className={styles.bad}>
+            {cost}
+          </span>
+        ))}
+      </div>
+      {isHere ? (
+        <Badge tone="good">{t("packs.isHere")}</Badge>
+      ) : (
+        <Button
+          size="s"
+          icon={PackagePlus}
+          busy={running !== null}
+          disabled={busy}
+          aria-label={
+            running === null
+              ? t(costs.length > 0 ? "packs.installAnyway" : "packs.installNamed", { name })
+              : undefined
+          }
+          onClick={() => void usePacks.getState().install(name, costs.length > 0)}
+        >
+          {running === null
+            ? t(costs.length > 0 ? "packs.anyway" : "packs.install")
+            : stepOf(running)}
+        </Button>
+      )}
+    </li>
+  );
+}

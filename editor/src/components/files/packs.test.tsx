@@ -1,0 +1,103 @@
+import { render, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { AvailablePack, PackEntry } from "@/api/schema";
+import { useConnection } from "@/store/connection";
+import { usePacks } from "@/store/packs";
+import { InstallPack } from "./InstallPack";
+import PacksDialog from "./PacksDialog";
+
+const OFFER: AvailablePack = {
+  name: "blur",
+  version: "2.0",
+  kind: "comfyui",
+  summary: "Blurs",
+  license: "MIT",
+  index: "/srv/index",
+  requires: ["scipy"],
+  node_types: ["blur:Blur"],
+  installed: null,
+};
+const PACK: PackEntry = {
+  name: "soft",
+  version: "2.0",
+  kind: "native",
+  source: "/srv/soft",
+  index: "",
+  summary: "Soft things",
+  license: "",
+  enabled: true,
+  trusted: false,
+  isolated: true,
+  environment: "",
+  node_types: 3,
+  earlier: ["1.0"],
+  newer: "3.0",
+  problems: ["its environment is gone"],
+};
+
+let asked: string[];
+let change: object | null;
+
+beforeEach(() => {
+  [asked, change] = [[], null];
+  const admin = { name: "me", scopes: ["read", "run", "models", "admin"] };
+  useConnection.setState({ caller: admin });
+  usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
+  vi.stubGlobal("fetch", async (path: string, { method = "GET" }: RequestInit = {}) => {
+    const place = path.replace(/^.*\/api\/v1/, "");
+    asked.push(`${method} ${place}`);
+    if (place.startsWith("/packs/available"))
+      return Response.json({ items: [OFFER], problem: null, next: null });
+    if (method === "GET" && place === "/packs")
+      return Response.json({ items: [PACK], has_index: true, change, next: null });
+    if (method === "DELETE") return new Response(null, { status: 204 });
+    return Response.json(
+      { name: "blur", action: "install", state: "running", step: "files", costs: [], notes: [] },
+      { status: 202 },
+    );
+  });
+});
+
+test("what lacks has a button for admins that installs its pack", async () => {
+  render(<InstallPack types={["blur:Blur"]} />);
+  await userEvent.click(await screen.findByRole("button", { name: "Install blur" }));
+  expect(asked).toContain("POST /packs");
+  expect(await screen.findByRole("button", { name: "Fetching files…" })).toBeVisible();
+});
+
+test("others have none", async () => {
+  useConnection.setState({ caller: { name: "me", scopes: ["read", "run"] } });
+  render(<InstallPack types={["blur:Blur"]} />);
+  expect(screen.queryByRole("button")).toBeNull();
+  expect(asked).toEqual([]);
+});
+
+test("costs are agreed to first", async () => {
+  render(<InstallPack names={["blur"]} />);
+  await screen.findByRole("button", { name: "Install blur" });
+  usePacks.setState({
+    change: { name: "blur", action: "install", state: "stopped", costs: ["a torch"] } as never,
+  });
+  expect(await screen.findByRole("button", { name: "Install blur anyway" })).toBeVisible();
+});
+
+test("the dialog lists packs and changes them", async () => {
+  render(<PacksDialog onClose={vi.fn()} />);
+  expect(await screen.findByText("its environment is gone")).toBeVisible();
+  expect(screen.getByText("in a sandbox")).toBeVisible();
+  expect(screen.getByText(/3 node types/)).toBeVisible();
+  await userEvent.click(screen.getByLabelText("Offer the nodes of soft"));
+  await waitFor(() => expect(asked).toContain("POST /packs/soft/disable"));
+  await userEvent.click(screen.getByRole("button", { name: "Update to 3.0" }));
+  expect(asked).toContain("POST /packs/soft/update");
+  expect(screen.getByLabelText("Offer the nodes of soft")).toBeDisabled();
+  expect(await screen.findByText("Needs scipy")).toBeVisible();
+});
+
+test("an installation shows its step at its pack, and nothing else can be changed", async () => {
+  change = { name: "blur", action: "install", state: "running", step: "packages", costs: [] };
+  render(<PacksDialog onClose={vi.fn()} />);
+  expect(await screen.findByRole("button", { name: "Installing packages…" })).toBeDisabled();
+  expect(screen.getByRole("button", { name: "Remove soft" })).toBeDisabled();
+});

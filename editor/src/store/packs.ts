@@ -1,0 +1,146 @@
+/** Packs of the server: what is installed, what an index offers, and the change that runs. */
+import { create } from "zustand";
+import { changePack, findPacks, installPack, listPacks, removePack, updatePack } from "@/api/packs";
+import type { AvailablePack, PackChange, PackEntry } from "@/api/schema";
+import { t } from "@/i18n";
+import { useCatalogue } from "./catalogue";
+import { socket } from "./connection";
+import { faultText, notify, notifyFault } from "./notices";
+
+export type PackAction = PackChange["action"];
+
+export interface Packs {
+  /** Null until they are read. */
+  readonly items: readonly PackEntry[] | null;
+  readonly hasIndex: boolean;
+  /** The change that runs or ran last. */
+  readonly change: PackChange | null;
+  /** What the index offers for the last search; null until it is read. */
+  readonly offers: readonly AvailablePack[] | null;
+  /** Why it could not be read, in words. */
+  readonly problem: string | null;
+  /** Packs of the index by what lacks: a pack's name or a node type; null if there is none. */
+  readonly providers: ReadonlyMap<string, AvailablePack | null>;
+  readonly load: () => Promise<void>;
+  readonly search: (words: string) => Promise<void>;
+  /** Ask which packs of the index bring what lacks; what was asked before isn't asked again. */
+  readonly provide: (names: readonly string[], types: readonly string[]) => Promise<void>;
+  readonly install: (name: string, agree?: boolean) => Promise<void>;
+  readonly act: (name: string, action: Exclude<PackAction, "install">) => Promise<void>;
+}
+
+let question = 0;
+
+export const usePacks = create<Packs>()((set, get) => ({
+  items: null,
+  hasIndex: false,
+  change: null,
+  offers: null,
+  problem: null,
+  providers: new Map(),
+  load: async () => {
+    try {
+      const { items, has_index: hasIndex, change } = await listPacks();
+      set({ items, hasIndex, change, problem: null });
+    } catch (fault) {
+      set({ problem: faultText(fault) || null });
+    }
+  },
+  search: async (words) => {
+    const mine = ++question;
+    try {
+      const { items: offers, problem } = await findPacks({ search: words.trim() });
+      if (mine === question) set({ offers, problem });
+    } catch (fault) {
+      if (mine === question) set({ problem: faultText(fault) || null });
+    }
+  },
+  provide: async (names, types) => {
+    const { providers } = get();
+    const left = [...names, ...types].filter((each) => !providers.has(each));
+    if (left.length === 0) return;
+    // Noted before the answer: what is asked meanwhile is asked once.
+    set({ providers: new Map([...providers, ...left.map((each) => [each, null] as const)]) });
+    try {
+      const { items } = await findPacks({
+        names: names.filter((each) => left.includes(each)),
+        types: types.filter((each) => left.includes(each)),
+      });
+      const known = left.map((each) => [each, providerOf(items, each)] as const);
+      set({ providers: new Map([...get().providers, ...known]) });
+    } catch {
+      // The problem itself is shown anyway; without an answer it has no button.
+    }
+  },
+  install: async (name, agree = false) => {
+    await begun(set, () => installPack(name, agree));
+  },
+  act: async (name, action) => {
+    if (action === "update") {
+      await begun(set, () => updatePack(name));
+      return;
+    }
+    try {
+      await (action === "remove" ? removePack(name) : changePack(name, action));
+    } catch (fault) {
+      notifyFault(fault, { title: t("packs.failed", { name }), key: "packs" });
+    }
+    await get().load();
+  },
+}));
+
+async function begun(
+  set: (state: Partial<Packs>) => void,
+  start: () => Promise<PackChange>,
+): Promise<void> {
+  try {
+    set({ change: await start() });
+  } catch (fault) {
+    notifyFault(fault, { title: t("packs.notStarted"), key: "packs" });
+  }
+}
+
+function providerOf(items: readonly AvailablePack[], lacking: string): AvailablePack | null {
+  const prefix = lacking.includes(":") ? lacking.slice(0, lacking.lastIndexOf(":")) : lacking;
+  return (
+    items.find(({ name }) => name === prefix) ??
+    items.find(({ node_types: types }) => types.includes(lacking)) ??
+    null
+  );
+}
+
+/** The change of a pack that runs; null if there is none. */
+export function runningChange({ change }: Packs, name: string): PackChange | null {
+  return change?.name === name && change.state === "running" ? change : null;
+}
+
+/** The words for what happens. */
+export function stepOf(change: PackChange): string {
+  return change.step === "" ? t("packs.step.files") : t(`packs.step.${change.step.split(" ")[0]}`);
+}
+
+/** Follow the server's changes of packs; gives what ends it. */
+export function startPacks(): () => void {
+  return socket().on("notice", ({ kind, data }) => {
+    if (kind === "packs.changed") void follow(data as Told);
+  });
+}
+
+type Told = Pick<PackChange, "name" | "action" | "state" | "step">;
+
+async function follow(told: Told): Promise<void> {
+  const { change, items, load } = usePacks.getState();
+  const isKnown = change?.name === told.name && change.action === told.action;
+  if (isKnown) usePacks.setState({ change: { ...change, ...told } });
+  if (told.state === "running") return;
+  const isWatched = isKnown || items !== null;
+  if (!isWatched) return;
+  await load();
+  if (told.state !== "done") return;
+  usePacks.setState({ providers: new Map() });
+  await useCatalogue.getState().load();
+  if (isKnown && (told.action === "install" || told.action === "update")) {
+    const key = told.action === "install" ? "packs.installed" : "packs.updated";
+    notify({ kind: "success", title: t(key, { name: told.name }), key: "packs" });
+  }
+}

@@ -1,1 +1,0 @@
-import{Bi as e,Ja as t,hc as n,ou as r,qi as i,zi as a}from"./shared-lDZPs80M.js";function o(o,s,c={}){let l=e(a());try{return i.getState().change(r(o),e=>s(e,l),c),!0}catch(e){if(!(e instanceof n))throw e;return t({kind:`warning`,title:r(`panels.fault.${e.code}`,{names:e.names.join(`, `)})}),!1}}export{o as t};

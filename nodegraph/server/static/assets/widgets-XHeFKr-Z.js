@@ -1,0 +1,1 @@
+import"./WidgetField--zLH42ZL.js";import"./FileWidget-JzcLIS1C.js";

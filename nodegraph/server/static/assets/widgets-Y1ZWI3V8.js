@@ -1,1 +1,0 @@
-import"./WidgetField-BSm4eIeD.js";import"./FileWidget-De4db730.js";
