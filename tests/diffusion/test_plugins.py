@@ -553,7 +553,7 @@ def test_a_node_that_uses_another_session_leaves_the_rest_of_its_run_alone(
             assert session.graph(given, targets=["sample"]).targets == ("sample",)
 
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "steps"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "packs" / "steps"
 
 
 def test_the_example_pack_makes_a_picture_by_the_name_of_its_sampler(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Film grain for images."""

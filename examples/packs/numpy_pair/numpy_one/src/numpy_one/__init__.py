@@ -1,0 +1,1 @@
+"""Image statistics with numpy 1."""

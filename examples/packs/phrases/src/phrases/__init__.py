@@ -1,0 +1,1 @@
+"""Prompts with correct plurals and articles."""

@@ -1,0 +1,1 @@
+"""Steps: a sampler and a guider for nodegraph."""

@@ -1,1 +1,0 @@
-"""Steps: a sampler for nodegraph."""
