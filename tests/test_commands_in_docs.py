@@ -112,6 +112,7 @@ NOT_RUN = {
     r"(serve|submit|jobs|queue|watch|cancel|pull|cluster|schedules|webhooks)\b": "needs a server",
     r".* --cluster ": "needs a cluster",
     r"models (search|add|link)\b": "asks another site, or needs another program",
+    r"pack (add|info|search|rollback|disable|enable|remove|sync|index)\b": "needs a pack",
     r".* --(remote|push)\b": "needs a remote store",
     r"restore studio\.zip$": "needs an empty home folder",
     r"(--home|backup) /": "writes outside of the folder",

@@ -17,6 +17,9 @@ _T = TypeVar("_T")
 Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
 """An output that fits an input: one of a list has the node run for each item."""
 
+class AnyItem:
+    """Anything except a list, whose items come one by one."""
+
 class Audio:
     """float32 [channels, samples] in -1..1, and their rate."""
 
@@ -129,6 +132,8 @@ _anchor: TypeAlias = Literal['top left', 'top', 'top right', 'left', 'center', '
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
+
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
 _family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow']
@@ -149,7 +154,9 @@ _family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigm
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
-_by: TypeAlias = Literal['factor', 'longer side', 'shorter side', 'width', 'height', 'megapixels']
+_by_: TypeAlias = Literal['factor', 'longer side', 'shorter side', 'width', 'height', 'megapixels']
+
+_hint: TypeAlias = Literal['center', 'horizontal', 'vertical', 'rectangle', 'diamond', 'mask', 'none']
 
 _kind: TypeAlias = Literal['canny edges', 'soft edges', 'line art', 'scribble', 'tile', 'color blocks', 'blur', 'posterize', 'normal map']
 
@@ -493,6 +500,12 @@ class _CropLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _CropRegion(BuiltNode):
+    @property
+    def image(self) -> Out[Image]: ...
+    @property
+    def mask(self) -> Out[Mask]: ...
+
 class _CropToMask(BuiltNode):
     @property
     def image(self) -> Out[Image]: ...
@@ -566,6 +579,20 @@ class _DecodeSound(OneOutput[list[Audio]]):
 class _DenoisingSteps(OneOutput[list[Latent]]):
     @property
     def latents(self) -> Out[list[Latent]]: ...
+
+class _DetailRegions(BuiltNode):
+    @property
+    def image(self) -> Out[Image]: ...
+    @property
+    def parts(self) -> Out[list[Image]]: ...
+
+class _DetectRegions(BuiltNode):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
+    @property
+    def mask(self) -> Out[Mask]: ...
+    @property
+    def number(self) -> Out[int]: ...
 
 class _DetectThings(BuiltNode):
     @property
@@ -709,6 +736,10 @@ class _FadeMaskBorders(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _FallbackConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _FeatherMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
@@ -726,6 +757,12 @@ class _FilterDataset(BuiltNode):
 class _FilterMolecules(OneOutput[list[Molecule]]):
     @property
     def molecules(self) -> Out[list[Molecule]]: ...
+
+class _FilterRegions(BuiltNode):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
+    @property
+    def others(self) -> Out[list[Region]]: ...
 
 class _FindEdges(OneOutput[Image]):
     @property
@@ -852,6 +889,10 @@ class _GridSweep(BuiltNode):
 class _GrowMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
+
+class _GrowRegions(OneOutput[list[Region]]):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
 
 class _GuidanceConditioning(OneOutput[Conditioning]):
     @property
@@ -1097,6 +1138,10 @@ class _LoadDiffusionModel(OneOutput[DiffusionModel]):
     @property
     def model(self) -> Out[DiffusionModel]: ...
 
+class _LoadEncoderLora(OneOutput[TextEncoder]):
+    @property
+    def text_encoder(self) -> Out[TextEncoder]: ...
+
 class _LoadIPAdapter(OneOutput[IPAdapter]):
     @property
     def ip_adapter(self) -> Out[IPAdapter]: ...
@@ -1209,6 +1254,10 @@ class _LogitNormalSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _LoraConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _MagCache(OneOutput[DiffusionModel]):
     @property
     def model(self) -> Out[DiffusionModel]: ...
@@ -1252,6 +1301,10 @@ class _MaskFromColor(OneOutput[Mask]):
 class _MaskOverlay(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _MaskRegions(OneOutput[list[Region]]):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
 
 class _MaskToImage(OneOutput[Image]):
     @property
@@ -1354,6 +1407,10 @@ class _PadForOutpaint(BuiltNode):
     def mask(self) -> Out[Mask]: ...
 
 class _PadImage(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
+
+class _PasteRegions(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
@@ -1464,6 +1521,16 @@ class _ReferenceLatents(OneOutput[Conditioning]):
 class _RefineMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
+
+class _RegionsFromMask(OneOutput[list[Region]]):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
+
+class _RegionsMask(BuiltNode):
+    @property
+    def mask(self) -> Out[Mask]: ...
+    @property
+    def masks(self) -> Out[list[Mask]]: ...
 
 class _RemoveBackground(BuiltNode):
     @property
@@ -1595,6 +1662,10 @@ class _SavePointCloud(BuiltNode): ...
 
 class _SaveText(BuiltNode): ...
 
+class _SaveTextEncoder(BuiltNode): ...
+
+class _SaveVae(BuiltNode): ...
+
 class _SaveVideo(BuiltNode): ...
 
 class _SaveWeights(BuiltNode): ...
@@ -1652,6 +1723,12 @@ class _SegmentByText(OneOutput[Mask]):
 class _SegmentClass(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
+
+class _SegmentRegions(BuiltNode):
+    @property
+    def mask(self) -> Out[Mask]: ...
+    @property
+    def masks(self) -> Out[Mask]: ...
 
 class _Select(OneOutput[Any]):
     @property
@@ -1733,9 +1810,17 @@ class _ShapeMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _SharpenGuidance(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
+
 class _SharpenImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _SharpenLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _ShiftImage(OneOutput[Image]):
     @property
@@ -1770,6 +1855,12 @@ class _SoftEdges(OneOutput[Image]):
 class _SolidMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
+
+class _SortRegions(BuiltNode):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
+    @property
+    def others(self) -> Out[list[Region]]: ...
 
 class _SoundConditioning(OneOutput[Conditioning]):
     @property
@@ -1899,6 +1990,10 @@ class _TileImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _TileRegions(OneOutput[list[Region]]):
+    @property
+    def regions(self) -> Out[list[Region]]: ...
+
 class _Timesteps(OneOutput[list[int]]):
     @property
     def numbers(self) -> Out[list[int]]: ...
@@ -1918,6 +2013,14 @@ class _ToText(OneOutput[str]):
 class _Today(OneOutput[str]):
     @property
     def text(self) -> Out[str]: ...
+
+class _ToneMapGuidance(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
+
+class _ToneMapLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _TrainClassifier(BuiltNode):
     @property
@@ -3332,6 +3435,20 @@ class BuiltinNodes:
         height: Size of the crop, in pixels.
         """
 
+    def CropRegion(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        region: Link[Region],
+    ) -> _CropRegion:
+        """Crop an image to a region. A list of regions gives a list of images.
+
+        image: The image in which the region was detected, of any size.
+        region: A region.
+        """
+
     def CropToMask(
         self,
         _name: str | None = None,
@@ -3593,6 +3710,110 @@ class BuiltinNodes:
         convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
         """
 
+    def DetailRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        regions: Link[Region] | Sequence[Out[Region]],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        guider: Link[Guider] | None = None,
+        seed: int | Link[int] = 0,
+        steps: int | Link[int] = 20,
+        cfg: float | Link[float] = 7.0,
+        sampler: _reference_sampler | Link[str] = 'dpmpp_2m',
+        schedule: _schedule | Link[str] = 'karras',
+        denoise: float | Link[float] = 0.5,
+        size: float | Link[float] = 512.0,
+        size_of: Literal['box', 'crop'] | Link[str] = 'box',
+        largest: float | Link[float] = 1024.0,
+        width: int | Link[int] = 0,
+        height: int | Link[int] = 0,
+        large: Literal['paint', 'skip'] | Link[str] = 'paint',
+        feather: int | Link[int] = 5,
+        softness: float | Link[float] = 10.0,
+        masked: bool | Link[bool] = True,
+        mask_feather: int | Link[int] = 0,
+        inpainting: bool | Link[bool] = False,
+        cycles: int | Link[int] = 1,
+        seeds: Literal['next', 'same'] | Link[str] = 'next',
+        paste: bool | Link[bool] = True,
+        tile: int | Link[int] = 0,
+        denoise_steps: Literal['share', 'all'] | Link[str] = 'share',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
+        convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
+    ) -> _DetailRegions:
+        """Paint regions of an image at full size, one after the other, for example faces.
+
+        Each region is cropped, enlarged, sampled with its mask, and pasted back. Later regions see what
+        was painted before. All pixels that no softened mask reaches stay bit-identical.
+
+        model: The diffusion model.
+        vae: VAE of the model.
+        image: One image.
+        regions: Regions from DetectRegions, RegionsFromMask or TileRegions.
+        positive: The prompt: what the regions should show.
+        negative: The negative prompt. If not linked, the empty prompt is used.
+        guider: A guider that is used instead of the prompts and of cfg.
+        seed: Seed of the first region.
+        steps: As for KSampler.
+        cfg: As for KSampler.
+        sampler: As for KSampler.
+        schedule: As for KSampler.
+        denoise: As for KSampler.
+        size: Length in pixels to which the shorter side is enlarged.
+        size_of: Whether this is the side of the object's box, or of the whole region.
+        largest: Longest side of an enlarged region in pixels.
+        width: Fixed size at which all regions are painted. 0 follows from size.
+        height: Fixed size at which all regions are painted. 0 follows from size.
+        large: Whether to paint regions, without a change of their size, that are larger than size, or to skip them.
+        feather: Pixels over which the edge of the mask fades when the part is pasted back.
+        softness: Deviation of the Gaussian that softens this edge, in pixels.
+        masked: Keep what lies outside the mask while sampling. If off, the whole region is sampled.
+        mask_feather: Pixels over which the edge of the mask fades for sampling, in which softer parts change later (GradualMask).
+        inpainting: The model is an inpainting model, see InpaintConditioning.
+        cycles: How often each region is sampled, each time with the next seed.
+        seeds: Whether each region has the next seed, or all have the same.
+        paste: Paste the parts. If off, the image stays, and all parts are made of it.
+        tile: Tile size of the VAE in pixels, as for VAEDecode.
+        denoise_steps: As for KSampler.
+        draw: As for KSampler.
+        convention: As for KSampler.
+        """
+
+    def DetectRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[VisionModel],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        labels: str | Link[str] = '',
+        threshold: float | Link[float] = 0.5,
+        crop: float | Link[float] = 3.0,
+        grow: int | Link[int] = 0,
+        smallest: int | Link[int] = 10,
+        most: int | Link[int] = 100,
+    ) -> _DetectRegions:
+        """Detect objects, for example faces, and return a region around each.
+
+        Link the regions to DetailRegions, which paints each of them at full size. A model that
+        segments, such as YOLO for segmentation, masks the objects; others mask their boxes.
+
+        model: RT-DETR, D-FINE, YOLOS, DETR, or a YOLO model as an ONNX file, from LoadVisionModel.
+        image: One image.
+        labels: Class names, separated by commas. Empty for all classes of the model.
+        threshold: Minimum confidence.
+        crop: Size of a region, as a multiple of the object's box.
+        grow: Side in pixels of a square by which the masks grow. Negative values shrink them.
+        smallest: Objects whose width or height in pixels is not above this are left out.
+        most: Maximum number of regions, the most confident first.
+        """
+
     def DetectThings(
         self,
         _name: str | None = None,
@@ -3609,7 +3830,7 @@ class BuiltinNodes:
 
         Link the boxes to SegmentAnything, EstimatePose or MaskFromBoxes.
 
-        model: RT-DETR, D-FINE or YOLOS, from LoadVisionModel.
+        model: RT-DETR, D-FINE, YOLOS, DETR, or a YOLO model as an ONNX file, from LoadVisionModel.
         image: Any image. For a batch, boxes and number are those of the first image. Masks are made for each image.
         labels: Class names, separated by commas. Empty for all classes of the model.
         threshold: Minimum confidence.
@@ -4281,6 +4502,21 @@ class BuiltinNodes:
         bottom: Width of the fade in pixels. 0 leaves that side unchanged.
         """
 
+    def FallbackConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+    ) -> _FallbackConditioning:
+        """Let a prompt apply only where and when other prompts do not, instead of the empty prompt.
+
+        Its weight is what the weights of the others leave to 1: nothing where one applies fully, half
+        where a soft mask is 0.5. Join it with the others by CombineConditioning.
+
+        conditioning: The prompt for the rest of the image and of the sampling.
+        """
+
     def FeatherMask(
         self,
         _name: str | None = None,
@@ -4359,6 +4595,28 @@ class BuiltinNodes:
         property: Property to check.
         low: Minimum value.
         high: Maximum value.
+        """
+
+    def FilterRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        regions: Link[Region] | Sequence[Out[Region]],
+        labels: str | Link[str] = '',
+        by: _by | Link[str] = 'area',
+        least: float | Link[float] = 0.0,
+        most: float | Link[float] = 1000000000000.0,
+        of: Literal['box', 'crop'] | Link[str] = 'box',
+    ) -> _FilterRegions:
+        """Select regions by their label and by a measure.
+
+        regions: The regions.
+        labels: Class names, separated by commas. Empty for all.
+        by: What is measured, in pixels. elongation is the longer side in percent of the shorter one. confidence is that of the detector, 0 to 1.
+        least: The smallest and largest value to select.
+        most: The smallest and largest value to select.
+        of: Measure the box of the object, or the whole crop.
         """
 
     def FindEdges(
@@ -4946,6 +5204,20 @@ class BuiltinNodes:
         mask: Any mask. Soft edges keep their softness.
         pixels: Distance in pixels. Negative values shrink the mask.
         corners: Shape of the neighborhood: a circle with this radius, a square, or this many steps along rows and columns.
+        """
+
+    def GrowRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        regions: Link[Region] | Sequence[Out[Region]],
+        pixels: int | Link[int] = 10,
+    ) -> _GrowRegions:
+        """Grow the masks of regions within their crop, or shrink them with a negative number.
+
+        regions: The regions.
+        pixels: Side of the square by which they grow.
         """
 
     def GuidanceConditioning(
@@ -5899,6 +6171,22 @@ class BuiltinNodes:
         storage: Storage format of the weights, as for LoadModel.
         """
 
+    def LoadEncoderLora(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        lora: str | Link[str],
+        strength: float | Link[float] = 1.0,
+    ) -> _LoadEncoderLora:
+        """Apply a LoRA to a text encoder alone. LoadLora applies it to the model as well.
+
+        text_encoder: The text encoder to change. The weights are shared with other uses.
+        lora: Name in a models folder or path of a .safetensors file. A file without layers for the text encoder changes nothing.
+        strength: Strength on the text encoder.
+        """
+
     def LoadIPAdapter(
         self,
         _name: str | None = None,
@@ -6267,11 +6555,12 @@ class BuiltinNodes:
 
         Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
         CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
-        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS. Captions: BLIP
-        and Florence-2.
+        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE, YOLOS and DETR. Captions:
+        BLIP and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-        Anything V2. Custom code in a folder is not run.
+        Anything V2. YOLO detectors are ONNX files, which need the package onnxruntime: pip install
+        "nodegraph[onnx]". Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
@@ -6311,6 +6600,32 @@ class BuiltinNodes:
         height: Size of the image, in pixels. A larger image gets higher noise levels.
         mu: Mean of the logits of the levels, for 512 x 512.
         std: Standard deviation of the logits of the levels.
+        """
+
+    def LoraConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        lora: str | Link[str],
+        strength: float | Link[float] = 1.0,
+        schedule: str | Link[str] = '',
+    ) -> _LoraConditioning:
+        """Apply a LoRA to the model only while it evaluates this prompt.
+
+        So each of several prompts can have its own LoRAs, in its own area of the image, and a LoRA can
+        change its strength during the sampling. The weights of the model are shared. Prompts with
+        different LoRAs are evaluated one after the other. Chain several of these nodes to combine
+        LoRAs. Link the node to the negative prompt, too, if the LoRA should change the image and not
+        only the difference of the prompts.
+
+        The text encoder is not changed: load the LoRA with LoadEncoderLora before EncodePrompt.
+
+        conditioning: The prompt.
+        lora: Name in a models folder or path of a .safetensors file.
+        strength: Strength on the model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of the strength from half of the sampling on. Before the first line, its factor counts.
         """
 
     def MagCache(
@@ -6483,6 +6798,22 @@ class BuiltinNodes:
         opacity: Opacity of the overlay.
         """
 
+    def MaskRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        regions: Link[Region] | Sequence[Out[Region]],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
+        keep: Literal['inside', 'outside'] | Link[str] = 'inside',
+    ) -> _MaskRegions:
+        """Limit the masks of regions by another mask. The size of the regions stays.
+
+        regions: The regions.
+        mask: A mask for all of them, or a batch with one for each. It is scaled to the image.
+        keep: The part of the regions' masks that stays.
+        """
+
     def MaskToImage(
         self,
         _name: str | None = None,
@@ -6523,6 +6854,7 @@ class BuiltinNodes:
         base: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
         weight: float | Link[float] = 0.5,
         blocks: str | Link[str] = '',
+        first_weight: float | Link[float] | None = None,
     ) -> _MergeModels:
         """Merge two models of one family into a new one.
 
@@ -6535,7 +6867,8 @@ class BuiltinNodes:
         second: The model to merge into it.
         base: The original model of `second`. Only what `second` has learned since then is added.
         weight: Weight of the second model. 0 is the first model, 1 the second.
-        blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`, `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in this order, as block-weighted merges of other tools have it.
+        blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`, `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in this order, as block-weighted merges of other tools have it. A `?` after a name allows models without that block.
+        first_weight: Weight of the first model, in place of 1 - weight (or of 1, with a base). With 1 and weight 1, the models are added; with 1 and -1, the result is their difference, which samples nothing by itself and can be added to another model.
         """
 
     def MergeTextEncoders(
@@ -6547,6 +6880,7 @@ class BuiltinNodes:
         second: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         base: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
         weight: float | Link[float] = 0.5,
+        first_weight: float | Link[float] | None = None,
     ) -> _MergeTextEncoders:
         """Merge the text encoders of two models, as MergeModels does for diffusion models.
 
@@ -6554,6 +6888,7 @@ class BuiltinNodes:
         second: The text encoder to merge into it.
         base: The original text encoder of `second`, to add only the difference.
         weight: Weight of the second text encoder.
+        first_weight: Weight of the first text encoder, in place of 1 - weight (or of 1, with a base).
         """
 
     def MeshTurntable(
@@ -6876,6 +7211,30 @@ class BuiltinNodes:
         bottom: Pixels to add on each side.
         border: Content of the border: a color, the edge pixels, the mirrored image, or the repeated image.
         color: Border color. A transparent color like #00000000 gives images with alpha.
+        """
+
+    def PasteRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        regions: Link[Region] | Sequence[Out[Region]],
+        parts: Link[Image] | Sequence[Out[Image] | _Picture],
+        feather: int | Link[int] = 5,
+        softness: float | Link[float] = 10.0,
+        opacity: float | Link[float] = 1.0,
+    ) -> _PasteRegions:
+        """Paste parts into an image where the masks of regions are.
+
+        All pixels that no softened mask reaches stay bit-identical.
+
+        image: The image.
+        regions: The regions.
+        parts: An image for each region, scaled to its size.
+        feather: Pixels over which the edges of the masks fade, to both sides.
+        softness: Deviation of the Gaussian that softens the edges, in pixels.
+        opacity: Opacity of the parts.
         """
 
     def PathParts(
@@ -7328,6 +7687,44 @@ class BuiltinNodes:
         image: Any image.
         mask: A mask that is correct except at its edge. It is scaled to the size of the image.
         width: Width in pixels on both sides of the edge that is computed anew.
+        """
+
+    def RegionsFromMask(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
+        crop: float | Link[float] = 3.0,
+        smallest: int | Link[int] = 10,
+        joined: bool | Link[bool] = False,
+        boxes: bool | Link[bool] = False,
+        fill_holes: bool | Link[bool] = False,
+        order: Literal['from the top', 'from the bottom'] | Link[str] = 'from the top',
+    ) -> _RegionsFromMask:
+        """Make a region around each connected part of a mask.
+
+        mask: The mask. Each mask of a batch has its own regions.
+        crop: Size of a region, as a multiple of the part's box.
+        smallest: Parts whose width or height in pixels is not above this are left out.
+        joined: Make one region of all parts of a mask.
+        boxes: Mask the whole box of each part.
+        fill_holes: Mask the holes of each part, too.
+        order: Which parts come first.
+        """
+
+    def RegionsMask(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        regions: Link[Region] | Sequence[Out[Region]],
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+    ) -> _RegionsMask:
+        """Join the masks of regions into one mask of the image.
+
+        regions: The regions.
+        image: An image of the size of the mask, for the case that there is no region.
         """
 
     def RemoveBackground(
@@ -8033,6 +8430,43 @@ class BuiltinNodes:
         format: File name extension.
         """
 
+    def SaveTextEncoder(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        name: str | Link[str] = 'text_encoder',
+        dtype: Literal['auto', 'float16', 'bfloat16', 'float32'] | Link[str] = 'auto',
+    ) -> _SaveTextEncoder:
+        """Save a text encoder alone: a .safetensors file for each of its networks.
+
+        LoRAs are merged into it. LoadTextEncoder and ComfyUI read the files. The names end with part of
+        a digest of the content.
+
+        text_encoder: The text encoder.
+        name: Beginning of the file names. If there are several networks, the name of each follows.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+        """
+
+    def SaveVae(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        name: str | Link[str] = 'vae',
+        dtype: Literal['auto', 'float16', 'bfloat16', 'float32'] | Link[str] = 'auto',
+    ) -> _SaveVae:
+        """Save a VAE alone as a .safetensors file, which LoadVae and ComfyUI read.
+
+        The name ends with part of a digest of the content.
+
+        vae: The VAE.
+        name: Beginning of the file name.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+        """
+
     def SaveVideo(
         self,
         _name: str | None = None,
@@ -8086,7 +8520,7 @@ class BuiltinNodes:
         /,
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
-        by: _by | Link[str] = 'factor',
+        by: _by_ | Link[str] = 'factor',
         amount: float | Link[float] = 2.0,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] | Link[str] = 'lanczos',
         multiple_of: int | Link[int] = 1,
@@ -8296,6 +8730,34 @@ class BuiltinNodes:
         model: A segmentation model with classes, from LoadVisionModel.
         image: Any image.
         labels: Class names, separated by commas.
+        """
+
+    def SegmentRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[VisionModel],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        regions: Link[Region] | Sequence[Out[Region]],
+        hint: _hint | Link[str] = 'center',
+        threshold: float | Link[float] = 0.93,
+        expand: int | Link[int] = 0,
+        grow: int | Link[int] = 0,
+        mask_threshold: float | Link[float] = 0.7,
+    ) -> _SegmentRegions:
+        """Mask the objects in regions with SAM.
+
+        MaskRegions limits the regions to these masks.
+
+        model: SAM, SAM-HQ or SAM 2, from LoadVisionModel.
+        image: One image.
+        regions: Regions of the image.
+        hint: Points on the object, besides its box: in the middle, two or four of them, or all over the mask of the region.
+        threshold: Confidence from which on masks of the model count. If none has it, the surest one counts.
+        expand: Pixels by which the boxes are enlarged on each side.
+        grow: Side in pixels of a square by which the masks grow. Negative values shrink them.
+        mask_threshold: With the hint mask: minimum value of the mask at a point.
         """
 
     def Select(
@@ -8676,6 +9138,24 @@ class BuiltinNodes:
         angle: Clockwise rotation about the center, in degrees.
         """
 
+    def SharpenGuidance(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        guider: Link[Guider],
+        radius: int | Link[int] = 9,
+        sigma: float | Link[float] = 1.0,
+        amount: float | Link[float] = 0.1,
+    ) -> _SharpenGuidance:
+        """Sharpen what separates the positive from the negative prediction, for more details.
+
+        guider: The guider to change.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening. See SharpenLatent.
+        """
+
     def SharpenImage(
         self,
         _name: str | None = None,
@@ -8692,6 +9172,24 @@ class BuiltinNodes:
         amount: Strength. 0 has no effect.
         radius: Size of the sharpened details in pixels.
         threshold: Differences below this value are not sharpened, so that noise is not amplified.
+        """
+
+    def SharpenLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        radius: int | Link[int] = 9,
+        sigma: float | Link[float] = 1.0,
+        amount: float | Link[float] = 0.1,
+    ) -> _SharpenLatent:
+        """Sharpen a latent: the strengths of its cells, by an unsharp mask.
+
+        latent: A latent with content. An empty one stays empty.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening.
         """
 
     def ShiftImage(
@@ -8860,6 +9358,28 @@ class BuiltinNodes:
         width: Size in pixels, if no image is linked.
         height: Size in pixels, if no image is linked.
         value: 1 masks everything, 0 masks nothing.
+        """
+
+    def SortRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        regions: Link[Region] | Sequence[Out[Region]],
+        by: _by | Link[str] = 'area',
+        descending: bool | Link[bool] = True,
+        first: int | Link[int] = 0,
+        count: int | Link[int] = 1000,
+        of: Literal['box', 'crop'] | Link[str] = 'box',
+    ) -> _SortRegions:
+        """Sort regions, and select some of them, for example the largest face.
+
+        regions: The regions.
+        by: What is measured, as for FilterRegions.
+        descending: The largest value comes first.
+        first: How many to leave out at the beginning.
+        count: How many to select from there.
+        of: Measure the box of the object, or the whole crop.
         """
 
     def SoundConditioning(
@@ -9372,6 +9892,28 @@ class BuiltinNodes:
         mirror: Mirror every second tile, so that edges match.
         """
 
+    def TileRegions(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        tile_width: int | Link[int] = 512,
+        tile_height: int | Link[int] = 512,
+        padding: int | Link[int] = 32,
+        order: Literal['rows', 'checkerboard'] | Link[str] = 'rows',
+    ) -> _TileRegions:
+        """Divide an image into tiles, as regions for DetailRegions.
+
+        Each tile is painted with the surroundings that the tiles before it have got.
+
+        image: Any image.
+        tile_width: Size of the tiles in pixels.
+        tile_height: Size of the tiles in pixels.
+        padding: Pixels around a tile that the model sees, and into which its edge fades.
+        order: Row by row, or first every second tile, and then those between them.
+        """
+
     def Timesteps(
         self,
         _name: str | None = None,
@@ -9442,6 +9984,35 @@ class BuiltinNodes:
         """The current date or time as text. Nodes that depend on it rerun when the text changes.
 
         format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month name, %j day of the year, %V week.
+        """
+
+    def ToneMapGuidance(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        guider: Link[Guider],
+        multiplier: float | Link[float] = 1.0,
+    ) -> _ToneMapGuidance:
+        """Tone-map what separates the positive from the negative prediction, so that high scales do not
+        overexpose.
+
+        guider: The guider to change.
+        multiplier: Larger values change less. See ToneMapLatent.
+        """
+
+    def ToneMapLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        multiplier: float | Link[float] = 1.0,
+    ) -> _ToneMapLatent:
+        """Reduce the contrast of a latent by Reinhard's curve: strong cells are weakened most.
+
+        latent: A latent with content. An empty one stays empty.
+        multiplier: Larger values change less.
         """
 
     def TrainClassifier(

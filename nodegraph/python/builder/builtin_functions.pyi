@@ -41,6 +41,8 @@ _anchor: TypeAlias = Literal['top left', 'top', 'top right', 'left', 'center', '
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
+
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
 _family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow']
@@ -61,7 +63,9 @@ _family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigm
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
-_by: TypeAlias = Literal['factor', 'longer side', 'shorter side', 'width', 'height', 'megapixels']
+_by_: TypeAlias = Literal['factor', 'longer side', 'shorter side', 'width', 'height', 'megapixels']
+
+_hint: TypeAlias = Literal['center', 'horizontal', 'vertical', 'rectangle', 'diamond', 'mask', 'none']
 
 _kind: TypeAlias = Literal['canny edges', 'soft edges', 'line art', 'scribble', 'tile', 'color blocks', 'blur', 'posterize', 'normal map']
 
@@ -159,6 +163,10 @@ class _CompareSets(NamedTuple):
     plot: Plot
     report: str
 
+class _CropRegion(NamedTuple):
+    image: Tensor
+    mask: Tensor
+
 class _CropToMask(NamedTuple):
     image: Tensor
     mask: Tensor
@@ -185,6 +193,15 @@ class _DecodeMolecules(NamedTuple):
     valid: int
     sampled: int
 
+class _DetailRegions(NamedTuple):
+    image: Tensor
+    parts: list[Tensor]
+
+class _DetectRegions(NamedTuple):
+    regions: list[Any]
+    mask: Tensor
+    number: int
+
 class _DetectThings(NamedTuple):
     boxes: str
     mask: Tensor
@@ -209,6 +226,10 @@ class _DreamBooth(NamedTuple):
 class _FilterDataset(NamedTuple):
     matching: Dataset
     others: Dataset
+
+class _FilterRegions(NamedTuple):
+    regions: list[Any]
+    others: list[Any]
 
 class _FineTune(NamedTuple):
     model: DiffusionModel
@@ -346,6 +367,10 @@ class _RandomNumber(NamedTuple):
     number: float
     integer: int
 
+class _RegionsMask(NamedTuple):
+    mask: Tensor
+    masks: list[Tensor]
+
 class _RemoveBackground(NamedTuple):
     image: Tensor
     mask: Tensor
@@ -371,6 +396,14 @@ class _SampleCustom(NamedTuple):
 class _SegmentAnything(NamedTuple):
     mask: Tensor
     score: float
+
+class _SegmentRegions(NamedTuple):
+    mask: Tensor
+    masks: Tensor
+
+class _SortRegions(NamedTuple):
+    regions: list[Any]
+    others: list[Any]
 
 class _SplitChannels(NamedTuple):
     first: Tensor
@@ -1602,6 +1635,18 @@ class BuiltinFunctions:
         height: Size of the crop, in pixels.
         """
 
+    def CropRegion(
+        self,
+        *,
+        image: Picture,
+        region: Any,
+    ) -> _CropRegion:
+        """Crop an image to a region. A list of regions gives a list of images.
+
+        image: The image in which the region was detected, of any size.
+        region: A region.
+        """
+
     def CropToMask(
         self,
         *,
@@ -1837,6 +1882,106 @@ class BuiltinFunctions:
         convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
         """
 
+    def DetailRegions(
+        self,
+        *,
+        model: DiffusionModel,
+        vae: Vae,
+        image: Picture,
+        regions: Sequence[Any],
+        positive: Conditioning | None = None,
+        negative: Conditioning | None = None,
+        guider: Any = None,
+        seed: int = 0,
+        steps: int = 20,
+        cfg: float = 7.0,
+        sampler: _reference_sampler = 'dpmpp_2m',
+        schedule: _schedule = 'karras',
+        denoise: float = 0.5,
+        size: float = 512.0,
+        size_of: Literal['box', 'crop'] = 'box',
+        largest: float = 1024.0,
+        width: int = 0,
+        height: int = 0,
+        large: Literal['paint', 'skip'] = 'paint',
+        feather: int = 5,
+        softness: float = 10.0,
+        masked: bool = True,
+        mask_feather: int = 0,
+        inpainting: bool = False,
+        cycles: int = 1,
+        seeds: Literal['next', 'same'] = 'next',
+        paste: bool = True,
+        tile: int = 0,
+        denoise_steps: Literal['share', 'all'] = 'share',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
+        convention: Literal['diffusers', 'comfyui'] = 'diffusers',
+    ) -> _DetailRegions:
+        """Paint regions of an image at full size, one after the other, for example faces.
+
+        Each region is cropped, enlarged, sampled with its mask, and pasted back. Later regions see what
+        was painted before. All pixels that no softened mask reaches stay bit-identical.
+
+        model: The diffusion model.
+        vae: VAE of the model.
+        image: One image.
+        regions: Regions from DetectRegions, RegionsFromMask or TileRegions.
+        positive: The prompt: what the regions should show.
+        negative: The negative prompt. If not linked, the empty prompt is used.
+        guider: A guider that is used instead of the prompts and of cfg.
+        seed: Seed of the first region.
+        steps: As for KSampler.
+        cfg: As for KSampler.
+        sampler: As for KSampler.
+        schedule: As for KSampler.
+        denoise: As for KSampler.
+        size: Length in pixels to which the shorter side is enlarged.
+        size_of: Whether this is the side of the object's box, or of the whole region.
+        largest: Longest side of an enlarged region in pixels.
+        width: Fixed size at which all regions are painted. 0 follows from size.
+        height: Fixed size at which all regions are painted. 0 follows from size.
+        large: Whether to paint regions, without a change of their size, that are larger than size, or to skip them.
+        feather: Pixels over which the edge of the mask fades when the part is pasted back.
+        softness: Deviation of the Gaussian that softens this edge, in pixels.
+        masked: Keep what lies outside the mask while sampling. If off, the whole region is sampled.
+        mask_feather: Pixels over which the edge of the mask fades for sampling, in which softer parts change later (GradualMask).
+        inpainting: The model is an inpainting model, see InpaintConditioning.
+        cycles: How often each region is sampled, each time with the next seed.
+        seeds: Whether each region has the next seed, or all have the same.
+        paste: Paste the parts. If off, the image stays, and all parts are made of it.
+        tile: Tile size of the VAE in pixels, as for VAEDecode.
+        denoise_steps: As for KSampler.
+        draw: As for KSampler.
+        convention: As for KSampler.
+        """
+
+    def DetectRegions(
+        self,
+        *,
+        model: Any,
+        image: Picture,
+        labels: str = '',
+        threshold: float = 0.5,
+        crop: float = 3.0,
+        grow: int = 0,
+        smallest: int = 10,
+        most: int = 100,
+    ) -> _DetectRegions:
+        """Detect objects, for example faces, and return a region around each.
+
+        Link the regions to DetailRegions, which paints each of them at full size. A model that
+        segments, such as YOLO for segmentation, masks the objects; others mask their boxes.
+
+        model: RT-DETR, D-FINE, YOLOS, DETR, or a YOLO model as an ONNX file, from LoadVisionModel.
+        image: One image.
+        labels: Class names, separated by commas. Empty for all classes of the model.
+        threshold: Minimum confidence.
+        crop: Size of a region, as a multiple of the object's box.
+        grow: Side in pixels of a square by which the masks grow. Negative values shrink them.
+        smallest: Objects whose width or height in pixels is not above this are left out.
+        most: Maximum number of regions, the most confident first.
+        """
+
     def DetectThings(
         self,
         *,
@@ -1851,7 +1996,7 @@ class BuiltinFunctions:
 
         Link the boxes to SegmentAnything, EstimatePose or MaskFromBoxes.
 
-        model: RT-DETR, D-FINE or YOLOS, from LoadVisionModel.
+        model: RT-DETR, D-FINE, YOLOS, DETR, or a YOLO model as an ONNX file, from LoadVisionModel.
         image: Any image. For a batch, boxes and number are those of the first image. Masks are made for each image.
         labels: Class names, separated by commas. Empty for all classes of the model.
         threshold: Minimum confidence.
@@ -2463,6 +2608,19 @@ class BuiltinFunctions:
         bottom: Width of the fade in pixels. 0 leaves that side unchanged.
         """
 
+    def FallbackConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+    ) -> Conditioning:
+        """Let a prompt apply only where and when other prompts do not, instead of the empty prompt.
+
+        Its weight is what the weights of the others leave to 1: nothing where one applies fully, half
+        where a soft mask is 0.5. Join it with the others by CombineConditioning.
+
+        conditioning: The prompt for the rest of the image and of the sampling.
+        """
+
     def FeatherMask(
         self,
         *,
@@ -2533,6 +2691,26 @@ class BuiltinFunctions:
         property: Property to check.
         low: Minimum value.
         high: Maximum value.
+        """
+
+    def FilterRegions(
+        self,
+        *,
+        regions: Sequence[Any],
+        labels: str = '',
+        by: _by = 'area',
+        least: float = 0.0,
+        most: float = 1000000000000.0,
+        of: Literal['box', 'crop'] = 'box',
+    ) -> _FilterRegions:
+        """Select regions by their label and by a measure.
+
+        regions: The regions.
+        labels: Class names, separated by commas. Empty for all.
+        by: What is measured, in pixels. elongation is the longer side in percent of the shorter one. confidence is that of the detector, 0 to 1.
+        least: The smallest and largest value to select.
+        most: The smallest and largest value to select.
+        of: Measure the box of the object, or the whole crop.
         """
 
     def FindEdges(
@@ -3064,6 +3242,18 @@ class BuiltinFunctions:
         mask: Any mask. Soft edges keep their softness.
         pixels: Distance in pixels. Negative values shrink the mask.
         corners: Shape of the neighborhood: a circle with this radius, a square, or this many steps along rows and columns.
+        """
+
+    def GrowRegions(
+        self,
+        *,
+        regions: Sequence[Any],
+        pixels: int = 10,
+    ) -> list[Any]:
+        """Grow the masks of regions within their crop, or shrink them with a negative number.
+
+        regions: The regions.
+        pixels: Side of the square by which they grow.
         """
 
     def GuidanceConditioning(
@@ -3915,6 +4105,20 @@ class BuiltinFunctions:
         storage: Storage format of the weights, as for LoadModel.
         """
 
+    def LoadEncoderLora(
+        self,
+        *,
+        text_encoder: TextEncoder,
+        lora: str,
+        strength: float = 1.0,
+    ) -> TextEncoder:
+        """Apply a LoRA to a text encoder alone. LoadLora applies it to the model as well.
+
+        text_encoder: The text encoder to change. The weights are shared with other uses.
+        lora: Name in a models folder or path of a .safetensors file. A file without layers for the text encoder changes nothing.
+        strength: Strength on the text encoder.
+        """
+
     def LoadIPAdapter(
         self,
         *,
@@ -4239,11 +4443,12 @@ class BuiltinFunctions:
 
         Folders in the transformers layout are supported. Segmentation: SAM, SAM-HQ, SAM 2, SAM 3,
         CLIPSeg, SegFormer, Mask2Former and other models with classes. Matting: ViTMatte. Depth: Depth
-        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE and YOLOS. Captions: BLIP
-        and Florence-2.
+        Anything, DPT and GLPN. Pose: ViTPose. Detection: RT-DETR, D-FINE, YOLOS and DETR. Captions:
+        BLIP and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-        Anything V2. Custom code in a folder is not run.
+        Anything V2. YOLO detectors are ONNX files, which need the package onnxruntime: pip install
+        "nodegraph[onnx]". Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
@@ -4279,6 +4484,30 @@ class BuiltinFunctions:
         height: Size of the image, in pixels. A larger image gets higher noise levels.
         mu: Mean of the logits of the levels, for 512 x 512.
         std: Standard deviation of the logits of the levels.
+        """
+
+    def LoraConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        lora: str,
+        strength: float = 1.0,
+        schedule: str = '',
+    ) -> Conditioning:
+        """Apply a LoRA to the model only while it evaluates this prompt.
+
+        So each of several prompts can have its own LoRAs, in its own area of the image, and a LoRA can
+        change its strength during the sampling. The weights of the model are shared. Prompts with
+        different LoRAs are evaluated one after the other. Chain several of these nodes to combine
+        LoRAs. Link the node to the negative prompt, too, if the LoRA should change the image and not
+        only the difference of the prompts.
+
+        The text encoder is not changed: load the LoRA with LoadEncoderLora before EncodePrompt.
+
+        conditioning: The prompt.
+        lora: Name in a models folder or path of a .safetensors file.
+        strength: Strength on the model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of the strength from half of the sampling on. Before the first line, its factor counts.
         """
 
     def MagCache(
@@ -4433,6 +4662,20 @@ class BuiltinFunctions:
         opacity: Opacity of the overlay.
         """
 
+    def MaskRegions(
+        self,
+        *,
+        regions: Sequence[Any],
+        mask: Picture,
+        keep: Literal['inside', 'outside'] = 'inside',
+    ) -> list[Any]:
+        """Limit the masks of regions by another mask. The size of the regions stays.
+
+        regions: The regions.
+        mask: A mask for all of them, or a batch with one for each. It is scaled to the image.
+        keep: The part of the regions' masks that stays.
+        """
+
     def MaskToImage(
         self,
         *,
@@ -4467,6 +4710,7 @@ class BuiltinFunctions:
         base: DiffusionModel | None = None,
         weight: float = 0.5,
         blocks: str = '',
+        first_weight: float | None = None,
     ) -> DiffusionModel:
         """Merge two models of one family into a new one.
 
@@ -4479,7 +4723,8 @@ class BuiltinFunctions:
         second: The model to merge into it.
         base: The original model of `second`. Only what `second` has learned since then is added.
         weight: Weight of the second model. 0 is the first model, 1 the second.
-        blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`, `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in this order, as block-weighted merges of other tools have it.
+        blocks: Other weights for some blocks, one per line, for example `down_blocks.0: 0.3`, `mid_block: 1` or `transformer_blocks.0-9: 0.2`. Blocks of UNets also have the names IN00 to IN11, MID and OUT00 to OUT11. A list of numbers alone is for all these blocks in this order, as block-weighted merges of other tools have it. A `?` after a name allows models without that block.
+        first_weight: Weight of the first model, in place of 1 - weight (or of 1, with a base). With 1 and weight 1, the models are added; with 1 and -1, the result is their difference, which samples nothing by itself and can be added to another model.
         """
 
     def MergeTextEncoders(
@@ -4489,6 +4734,7 @@ class BuiltinFunctions:
         second: TextEncoder,
         base: TextEncoder | None = None,
         weight: float = 0.5,
+        first_weight: float | None = None,
     ) -> TextEncoder:
         """Merge the text encoders of two models, as MergeModels does for diffusion models.
 
@@ -4496,6 +4742,7 @@ class BuiltinFunctions:
         second: The text encoder to merge into it.
         base: The original text encoder of `second`, to add only the difference.
         weight: Weight of the second text encoder.
+        first_weight: Weight of the first text encoder, in place of 1 - weight (or of 1, with a base).
         """
 
     def MeshTurntable(
@@ -4782,6 +5029,28 @@ class BuiltinFunctions:
         bottom: Pixels to add on each side.
         border: Content of the border: a color, the edge pixels, the mirrored image, or the repeated image.
         color: Border color. A transparent color like #00000000 gives images with alpha.
+        """
+
+    def PasteRegions(
+        self,
+        *,
+        image: Picture,
+        regions: Sequence[Any],
+        parts: Sequence[Picture],
+        feather: int = 5,
+        softness: float = 10.0,
+        opacity: float = 1.0,
+    ) -> Tensor:
+        """Paste parts into an image where the masks of regions are.
+
+        All pixels that no softened mask reaches stay bit-identical.
+
+        image: The image.
+        regions: The regions.
+        parts: An image for each region, scaled to its size.
+        feather: Pixels over which the edges of the masks fade, to both sides.
+        softness: Deviation of the Gaussian that softens the edges, in pixels.
+        opacity: Opacity of the parts.
         """
 
     def PathParts(
@@ -5186,6 +5455,40 @@ class BuiltinFunctions:
         image: Any image.
         mask: A mask that is correct except at its edge. It is scaled to the size of the image.
         width: Width in pixels on both sides of the edge that is computed anew.
+        """
+
+    def RegionsFromMask(
+        self,
+        *,
+        mask: Picture,
+        crop: float = 3.0,
+        smallest: int = 10,
+        joined: bool = False,
+        boxes: bool = False,
+        fill_holes: bool = False,
+        order: Literal['from the top', 'from the bottom'] = 'from the top',
+    ) -> list[Any]:
+        """Make a region around each connected part of a mask.
+
+        mask: The mask. Each mask of a batch has its own regions.
+        crop: Size of a region, as a multiple of the part's box.
+        smallest: Parts whose width or height in pixels is not above this are left out.
+        joined: Make one region of all parts of a mask.
+        boxes: Mask the whole box of each part.
+        fill_holes: Mask the holes of each part, too.
+        order: Which parts come first.
+        """
+
+    def RegionsMask(
+        self,
+        *,
+        regions: Sequence[Any],
+        image: Picture | None = None,
+    ) -> _RegionsMask:
+        """Join the masks of regions into one mask of the image.
+
+        regions: The regions.
+        image: An image of the size of the mask, for the case that there is no region.
         """
 
     def RemoveBackground(
@@ -5821,6 +6124,39 @@ class BuiltinFunctions:
         format: File name extension.
         """
 
+    def SaveTextEncoder(
+        self,
+        *,
+        text_encoder: TextEncoder,
+        name: str = 'text_encoder',
+        dtype: Literal['auto', 'float16', 'bfloat16', 'float32'] = 'auto',
+    ) -> list[Path]:
+        """Save a text encoder alone: a .safetensors file for each of its networks.
+
+        LoRAs are merged into it. LoadTextEncoder and ComfyUI read the files. The names end with part of
+        a digest of the content.
+
+        text_encoder: The text encoder.
+        name: Beginning of the file names. If there are several networks, the name of each follows.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+        """
+
+    def SaveVae(
+        self,
+        *,
+        vae: Vae,
+        name: str = 'vae',
+        dtype: Literal['auto', 'float16', 'bfloat16', 'float32'] = 'auto',
+    ) -> list[Path]:
+        """Save a VAE alone as a .safetensors file, which LoadVae and ComfyUI read.
+
+        The name ends with part of a digest of the content.
+
+        vae: The VAE.
+        name: Beginning of the file name.
+        dtype: Precision of the weights. auto is the precision of the model's files.
+        """
+
     def SaveVideo(
         self,
         *,
@@ -5868,7 +6204,7 @@ class BuiltinFunctions:
         self,
         *,
         image: Picture,
-        by: _by = 'factor',
+        by: _by_ = 'factor',
         amount: float = 2.0,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] = 'lanczos',
         multiple_of: int = 1,
@@ -6054,6 +6390,32 @@ class BuiltinFunctions:
         model: A segmentation model with classes, from LoadVisionModel.
         image: Any image.
         labels: Class names, separated by commas.
+        """
+
+    def SegmentRegions(
+        self,
+        *,
+        model: Any,
+        image: Picture,
+        regions: Sequence[Any],
+        hint: _hint = 'center',
+        threshold: float = 0.93,
+        expand: int = 0,
+        grow: int = 0,
+        mask_threshold: float = 0.7,
+    ) -> _SegmentRegions:
+        """Mask the objects in regions with SAM.
+
+        MaskRegions limits the regions to these masks.
+
+        model: SAM, SAM-HQ or SAM 2, from LoadVisionModel.
+        image: One image.
+        regions: Regions of the image.
+        hint: Points on the object, besides its box: in the middle, two or four of them, or all over the mask of the region.
+        threshold: Confidence from which on masks of the model count. If none has it, the surest one counts.
+        expand: Pixels by which the boxes are enlarged on each side.
+        grow: Side in pixels of a square by which the masks grow. Negative values shrink them.
+        mask_threshold: With the hint mask: minimum value of the mask at a point.
         """
 
     def Select(
@@ -6394,6 +6756,22 @@ class BuiltinFunctions:
         angle: Clockwise rotation about the center, in degrees.
         """
 
+    def SharpenGuidance(
+        self,
+        *,
+        guider: Any,
+        radius: int = 9,
+        sigma: float = 1.0,
+        amount: float = 0.1,
+    ) -> Any:
+        """Sharpen what separates the positive from the negative prediction, for more details.
+
+        guider: The guider to change.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening. See SharpenLatent.
+        """
+
     def SharpenImage(
         self,
         *,
@@ -6408,6 +6786,22 @@ class BuiltinFunctions:
         amount: Strength. 0 has no effect.
         radius: Size of the sharpened details in pixels.
         threshold: Differences below this value are not sharpened, so that noise is not amplified.
+        """
+
+    def SharpenLatent(
+        self,
+        *,
+        latent: Latent,
+        radius: int = 9,
+        sigma: float = 1.0,
+        amount: float = 0.1,
+    ) -> Latent:
+        """Sharpen a latent: the strengths of its cells, by an unsharp mask.
+
+        latent: A latent with content. An empty one stays empty.
+        radius: Cells that the blur covers to each side. It must be below the sides of the latent.
+        sigma: Standard deviation of the blur, as a share of the radius.
+        amount: Strength of the sharpening.
         """
 
     def ShiftImage(
@@ -6558,6 +6952,26 @@ class BuiltinFunctions:
         width: Size in pixels, if no image is linked.
         height: Size in pixels, if no image is linked.
         value: 1 masks everything, 0 masks nothing.
+        """
+
+    def SortRegions(
+        self,
+        *,
+        regions: Sequence[Any],
+        by: _by = 'area',
+        descending: bool = True,
+        first: int = 0,
+        count: int = 1000,
+        of: Literal['box', 'crop'] = 'box',
+    ) -> _SortRegions:
+        """Sort regions, and select some of them, for example the largest face.
+
+        regions: The regions.
+        by: What is measured, as for FilterRegions.
+        descending: The largest value comes first.
+        first: How many to leave out at the beginning.
+        count: How many to select from there.
+        of: Measure the box of the object, or the whole crop.
         """
 
     def SoundConditioning(
@@ -7016,6 +7430,26 @@ class BuiltinFunctions:
         mirror: Mirror every second tile, so that edges match.
         """
 
+    def TileRegions(
+        self,
+        *,
+        image: Picture,
+        tile_width: int = 512,
+        tile_height: int = 512,
+        padding: int = 32,
+        order: Literal['rows', 'checkerboard'] = 'rows',
+    ) -> list[Any]:
+        """Divide an image into tiles, as regions for DetailRegions.
+
+        Each tile is painted with the surroundings that the tiles before it have got.
+
+        image: Any image.
+        tile_width: Size of the tiles in pixels.
+        tile_height: Size of the tiles in pixels.
+        padding: Pixels around a tile that the model sees, and into which its edge fades.
+        order: Row by row, or first every second tile, and then those between them.
+        """
+
     def Timesteps(
         self,
         *,
@@ -7076,6 +7510,31 @@ class BuiltinFunctions:
         """The current date or time as text. Nodes that depend on it rerun when the text changes.
 
         format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month name, %j day of the year, %V week.
+        """
+
+    def ToneMapGuidance(
+        self,
+        *,
+        guider: Any,
+        multiplier: float = 1.0,
+    ) -> Any:
+        """Tone-map what separates the positive from the negative prediction, so that high scales do not
+        overexpose.
+
+        guider: The guider to change.
+        multiplier: Larger values change less. See ToneMapLatent.
+        """
+
+    def ToneMapLatent(
+        self,
+        *,
+        latent: Latent,
+        multiplier: float = 1.0,
+    ) -> Latent:
+        """Reduce the contrast of a latent by Reinhard's curve: strong cells are weakened most.
+
+        latent: A latent with content. An empty one stays empty.
+        multiplier: Larger values change less.
         """
 
     def TrainClassifier(
