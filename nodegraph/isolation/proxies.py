@@ -232,7 +232,8 @@ class _Proxy:
         """Call a hook and return what it gives."""
         facts = {port: dict(known) for port, known in inputs.facts.items()}
         nodes = {node: dict(values) for node, values in inputs.nodes.items()}
-        form = {"literals": dict(inputs.literals), "facts": facts, "nodes": nodes}
+        types = dict(inputs.types)
+        form = {"literals": dict(inputs.literals), "facts": facts, "nodes": nodes, "types": types}
         environment = self._packs.pickled(inputs.environment)
         value = {"name": name, "inputs": form, "environment": environment}
         doing = f"running the {name} hook of {self._spec.type}"
