@@ -250,7 +250,7 @@ class PackProcesses:
                 ProcessState(
                     name,
                     "" if isolation is None else isolation.python,
-                    None if process is None else process.number,
+                    process.number if process is not None and process.is_alive else None,
                     0 if process is None else process.calls,
                     max(
                         (n for (pack, _), (n, _) in self._crashes.items() if pack == name),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import psutil
@@ -235,6 +236,8 @@ def test_values_that_a_process_held_are_made_again(session: Session) -> None:
     nodes = {"a": ("far:Hold", {}), "b": ("far:Look", {"held": {"from": "a.held"}, "value": 1})}
     first = run(session, nodes).outputs["b.number"]
     os.kill(number_of(session), signal.SIGKILL)
+    while any(state.number for state in session.node_types.isolated.states()):
+        sleep(0.01)  # until the session knows; a call before that fails with the process
     nodes["b"] = ("far:Look", {"held": {"from": "a.held"}, "value": 2})
     assert run(session, nodes).outputs["b.number"] == first + 1
 
