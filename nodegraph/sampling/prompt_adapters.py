@@ -103,6 +103,8 @@ def adapted_recipes(
         active_adapters(scheduled, point) for scheduled in schedules_of(prompts) for point in begun
     )
     needed = [adapters for adapters in sets if adapters]
+    if not needed:
+        return {}  # most samplings: the model's files need not be opened
     if len(needed) > MOST_SETS:
         raise InvalidValue(
             "the LoRAs of the prompts have too many different strengths",
