@@ -54,7 +54,7 @@ class _WarmSession(Session):
     def __init__(self, settings: Settings, nodes: Sequence[Callable[..., Any]] = ()) -> None:
         super().__init__(settings, nodes=nodes)
         if not any("<locals>" in function.__qualname__ for function in nodes):
-            self._types = self._known.setdefault(tuple(nodes), self._types)
+            self.node_types = self._known.setdefault(tuple(nodes), self.node_types)
 
     @cached_property
     def _weights(self) -> ResidencyManager:
@@ -62,7 +62,7 @@ class _WarmSession(Session):
 
     def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
         assert "engine" not in vars(self), "it has the node types that others keep"
-        self._types = NodeTypes(self.settings)
+        self.node_types = NodeTypes(self.settings)
         super().take(nodes=nodes, inputs=inputs)
 
     def close(self) -> None:
