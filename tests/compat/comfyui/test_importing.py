@@ -488,9 +488,11 @@ def test_what_counts_with_another_value_alone_is_said(table: NodeTable) -> None:
     assert {"group", "most"} <= unread(found)["find_text"]
 
 
-def test_a_color_that_counts_with_one_way_to_fit_alone_is_said(table: NodeTable) -> None:
-    found = with_values(table, "ImageResizeKJv2", width={"no": "value"}, pad_color="255, 0, 0")
-    assert {"fit", "fill"} <= unread(found)["resize_image"]
+def test_a_choice_that_decides_about_nodes_and_is_not_read_leaves_a_placeholder(
+    table: NodeTable,
+) -> None:
+    result = with_values(table, "ImageResizeKJv2", width={"no": "value"}, pad_color="255, 0, 0")
+    assert [fate.type for fate in result.placeholders] == ["ImageResizeKJv2"]
 
 
 @pytest.mark.parametrize("node_type", ["TextEncodeMageFlowEdit", "TextEncodeFibo2"])
