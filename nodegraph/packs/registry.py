@@ -516,8 +516,8 @@ class Registry:
                 return self._code.digest(module)
             # What is installed counts for isolated packs: it is known exactly, and nobody updates
             # it in passing. Imports of packs of other tools cannot be followed: all files count.
-            is_native = pack.isolation.kind == "native"
-            code = self._code.digest(module) if is_native else self._snapshots[pack].digest()
+            is_followed = self._is_native(node_type)
+            code = self._code.digest(module) if is_followed else self._snapshots[pack].digest()
             return digest_bytes(f"{code} {pack.isolation.lock} {pack.isolation.kind}".encode())
         digest = self._functions.digest(node_type, self._definitions[node_type].function)
         from nodegraph.packs.code_digests import API_VERSION
