@@ -59,6 +59,7 @@ NEED_MODELS = frozenset(
         "ImageToVideoConditioning",
         "InpaintConditioning",
         "LatentFramesToBatch",
+        "LoadEncoderLora",
         "LoadIPAdapter",
         "LoadImageEncoder",
         "LoadLanguageModel",

@@ -211,8 +211,9 @@ def scene(tmp_path: Path, victim: tuple[int, int]) -> Iterator[dict[str, Any]]:
     ):
         tcp.bind(("127.0.0.1", 0))
         udp.bind(("127.0.0.1", 0))
-        os.chdir(tmp_path)  # the name of a socket may have 107 bytes
-        unix.bind("socket")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)  # the name of a socket may have 107 bytes
+            unix.bind("socket")
         abstract.bind(f"\0{name}")
         for listener in (tcp, unix, abstract):
             listener.listen()

@@ -38,6 +38,8 @@ from tests.packs.installing import (
 
 __all__ = ["wheels"]
 
+ROOT = Path(__file__).parents[2]
+
 PRINT = """
 import json, sys
 import iniconfig_toy, nodegraph
@@ -385,7 +387,9 @@ home.add(sys.argv[2], InstallOptions(copy=True))
 def test_an_installation_that_is_killed_leaves_the_packs_as_they_were(tmp_path: Path) -> None:
     home, root = tmp_path / "home", project(tmp_path, "speaker_killed")
     operations(home).add(str(project(tmp_path, "speaker_there")))
-    code = subprocess.run([sys.executable, "-c", KILLED, home, root], check=False).returncode
+    code = subprocess.run(
+        [sys.executable, "-c", KILLED, home, root], check=False, cwd=ROOT
+    ).returncode
     assert code == 9
     assert [pack.name for pack in installed_here(home)] == ["speaker_there"]
     operations(home).add(str(root))
