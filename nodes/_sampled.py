@@ -75,8 +75,10 @@ def live_model(
     for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)
     steps = range(noise_levels.first, noise_levels.end)
-    begun = [noise_levels.point(step)[-1] for step in steps]
-    recipes = adapted_recipes(model, parts.guider.prompts.values(), begun)
+    spans = [
+        (noise_levels.point(step)[-1], noise_levels.progress_after_step(step)) for step in steps
+    ]
+    recipes = adapted_recipes(model, parts.guider.prompts.values(), spans)
     with ExitStack() as held:
         denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
         networks = {

@@ -324,6 +324,7 @@ class ConditioningEntry:
         adapters: Adapters that the model has, in addition to its own, while it is evaluated.
         is_fallback: Whether it applies only as far as the other entries of its side leave weight:
             its weight is multiplied by 1 minus the sum of theirs, at least 0.
+        grounding: Phrases in boxes of the image, for GLIGEN. None for none.
     """
 
     tensors: Mapping[str, Tensor]
@@ -337,6 +338,7 @@ class ConditioningEntry:
     areas: tuple[Area, ...] = ()
     adapters: tuple[ScheduledAdapter, ...] = ()
     is_fallback: bool = False
+    grounding: Grounding | None = None
 
     @property
     def embeddings(self) -> Tensor:
@@ -391,6 +393,8 @@ class ScheduledAdapter:
             sampling, 0 (first step) to 1 (last step). The adapter's strength is multiplied by the
             factor of the last keyframe that has begun, or of the first one before that. Empty for
             a constant strength.
+        end: Fraction of the sampling, 0 to 1, that the adapter is limited to. A step counts if it
+            lies completely inside.
     """
 
     MOST_FACTOR: ClassVar[float] = 20.0
@@ -398,13 +402,17 @@ class ScheduledAdapter:
 
     adapter: Adapter
     keyframes: tuple[tuple[float, float], ...] = ()
+    end: float = 1.0
 
-    def at(self, begun: float) -> Adapter:
+    def at(self, begun: float, after: float = 0.0) -> Adapter:
         """Return the adapter at its strength at a step.
 
         Args:
-            begun: Completed fraction of the sampling, 0 to 1.
+            begun, after: Completed fraction of the sampling at the begin and the end of the step,
+                0 to 1.
         """
+        if after > self.end + SPAN_TOLERANCE:
+            return replace(self.adapter, strength=0.0)
         if not self.keyframes:
             return self.adapter
         factor = self.keyframes[0][1]
@@ -412,6 +420,36 @@ class ScheduledAdapter:
             if start - SPAN_TOLERANCE <= begun:
                 factor = value
         return replace(self.adapter, strength=self.adapter.strength * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class TextBox:
+    """Phrase and the rectangle of an image that shows it.
+
+    Attributes:
+        area: The rectangle. A part outside the image is ignored, and so is `Area.feather`.
+        embedding: Pooled embedding of the phrase, float32, shape (1, width).
+    """
+
+    area: Area
+    embedding: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """Text boxes of a prompt, and the GLIGEN layers that read them.
+
+    Attributes:
+        layers: The layers, an adapter of kind ``gligen``, and the part of the sampling in which
+            the model has them.
+        boxes: The text boxes, up to `MOST_BOXES`.
+    """
+
+    MOST_BOXES: ClassVar[int] = 30
+    """Boxes that GLIGEN was trained with."""
+
+    layers: ScheduledAdapter
+    boxes: tuple[TextBox, ...]
 
 
 @dataclass(frozen=True, slots=True)

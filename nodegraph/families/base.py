@@ -280,6 +280,7 @@ class Family(ABC):
         clip_layer: CLIP layer that prompts are taken from, counted from the last, 1. 0 if the
             family has no CLIP layer to choose.
         tells_sizes: Whether its models have size and crop conditioning.
+        takes_text_boxes: Whether its models take GLIGEN layers for phrases in boxes.
         follows_unscaled: Whether models with a control image receive its latent unscaled, as
             the VAE returns it.
         accepts_prompts_of: Names of other families whose prompts also work with its models.
@@ -334,6 +335,7 @@ class Family(ABC):
     readers: tuple[str, ...] = ()
     clip_layer: int = 0
     tells_sizes: bool = False
+    takes_text_boxes: bool = False
     follows_unscaled: bool = False
     accepts_prompts_of: tuple[str, ...] = ()
     speedups: frozenset[str] = ATTENTION_CACHES

@@ -39,6 +39,7 @@ class StableDiffusion(UNetFamily):
     """
 
     is_second: bool = False
+    takes_text_boxes: bool = True
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         problem = super().mismatch(configs)

@@ -300,6 +300,29 @@ def encode_windows(
     return torch.cat(embeddings, dim=-1), pooled
 
 
+def pooled_phrase(clip: ClipEncoder, text: str) -> Tensor:
+    """The pooled prompt of a phrase without padding, and without weights; float32, (1, width).
+
+    diffusers pads phrases to the longest one of a call, so these are the bits of a phrase alone.
+
+    Raises:
+        InvalidValue: It is longer than one window.
+    """
+    windows = _windows(clip, text)
+    if len(windows) > 1:
+        raise InvalidValue(
+            "the phrase is too long",
+            port="text",
+            given=f"{sum(map(len, windows))} tokens",
+            expected=f"up to {clip.length - 2} tokens",
+        )
+    words = [token for token, _ in windows[0]]
+    tokens = [clip.tokenizer.bos_token_id, *words, clip.tokenizer.eos_token_id]
+    ids = torch.tensor([tokens], device=clip.model.device)
+    pooled: Tensor = clip.model(ids, attention_mask=torch.ones_like(ids)).pooler_output
+    return pooled.to("cpu", torch.float32)
+
+
 def _encode_window(clip: ClipEncoder, window: Window) -> Encoded:
     embeddings, pooled = clip.embed([token for token, _ in window])
     weights = _pad_weights(window, clip.length)

@@ -106,6 +106,9 @@ def _features(question: ControlNetCall) -> Residuals:
     return {FEATURES: [question.repeat(item) for item in question.cache[FEATURES]]}
 
 
+BOXES, PHRASES, USED_BOXES = "boxes", "phrases", "used boxes"
+"""Tensors of a prompt with text boxes; see `nodegraph.models.gligen.box_tensors`."""
+
 LENGTHENED = 2
 """Times the longest prompt of a step: up to here all are brought to one length for one batch."""
 
@@ -203,6 +206,9 @@ class UNetFamily(Family):
             INPAINT_MASK,
             MASKED_IMAGE,
             CONTROL_IMAGE,
+            BOXES,
+            PHRASES,
+            USED_BOXES,
         )
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -214,13 +220,23 @@ class UNetFamily(Family):
             name for name in (INPAINT_MASK, MASKED_IMAGE, CONTROL_IMAGE) if name in batch
         )
         model_input = torch.cat([x, *(batch[name] for name in extra_inputs)], 1)
+        attention_options: dict[str, Any] = {}
+        if any_mask(masks):
+            attention_options["ip_adapter_masks"] = masks
+        # Without its gated layers, as after their part of the sampling, it reads no boxes.
+        if BOXES in batch and hasattr(model.module, "position_net"):
+            attention_options["gligen"] = {
+                "boxes": batch[BOXES],
+                "positive_embeddings": batch[PHRASES],
+                "masks": batch[USED_BOXES],
+            }
         output: Tensor = model.module(
             model_input,
             moment.timestep,
             encoder_hidden_states=batch["embeddings"],
             timestep_cond=batch.get("guidance"),
             added_cond_kwargs=added or None,
-            cross_attention_kwargs={"ip_adapter_masks": masks} if any_mask(masks) else None,
+            cross_attention_kwargs=attention_options or None,
             return_dict=False,
             **residuals,
         )[0]

@@ -38,6 +38,7 @@ from nodegraph.models.adapters.layer_changes import (
 )
 from nodegraph.models.adapters.layer_matching import Spans, match
 from nodegraph.models.adapters.tensor_names import LayerParts
+from nodegraph.models.gligen import GLIGEN, attach_gligen
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
 from nodegraph.models.prompt_preprocessing import clip_layer_of
 from nodegraph.models.speed.speed_support import FreeUFactors, compile_blocks, freeu_of
@@ -191,11 +192,16 @@ def _with_adapters(component: Component, recipe: Recipe) -> Component:
     Raises:
         InvalidFile: See `adapt_modules`.
     """
-    layered = [item for item in recipe.adapters if item.kind not in (INVERSION, IP_ADAPTER)]
+    apart = (INVERSION, IP_ADAPTER, GLIGEN)
+    layered = [item for item in recipe.adapters if item.kind not in apart]
     modules = adapt_modules(component.modules, layered, dtype=recipe.dtype)
     pictured = [item for item in recipe.adapters if item.kind == IP_ADAPTER]
     if pictured:
         modules = _with_ip_adapters(modules, pictured)
+    # Behind IP-Adapters: these would take the gated layers for cross-attention.
+    for item in recipe.adapters:
+        if item.kind == GLIGEN:
+            modules = _with_gligen(modules, item)
     if not isinstance(component, TextModel):
         return replace(component, modules=modules)
     # An empty prompt, too, is another one with adapters.
@@ -219,6 +225,13 @@ def _with_ip_adapters(
             held.enter_context(_unchanged(item))
         role, module = next(iter(modules.items()))
         return {**modules, role: attach_ip_adapters(module, adapters)}
+
+
+def _with_gligen(modules: Mapping[str, nn.Module], adapter: Adapter) -> dict[str, nn.Module]:
+    """Modules of which the first has gated layers for text boxes."""
+    role, module = next(iter(modules.items()))
+    with _unchanged(adapter):
+        return {**modules, role: attach_gligen(module, adapter)}
 
 
 def adapt_modules(

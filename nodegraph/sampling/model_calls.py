@@ -87,7 +87,7 @@ class ModelEvaluator:
         """Positions of prompts that are evaluated in one batch, with the model for each batch."""
         positions: dict[AdapterSet, list[int]] = {}
         for position, prompt in enumerate(prompts):
-            adapters = active_adapters(prompt.adapters, moment.begun)
+            adapters = active_adapters(prompt.adapters, moment.begun, moment.progress_after)
             positions.setdefault(adapters, []).append(position)
         for adapters, members in positions.items():
             model = self._adapted(adapters, prompts[members[0]])

@@ -21,6 +21,7 @@ from nodegraph.core.values import (
 from nodegraph.errors import InvalidValue, at_port
 from nodegraph.models.adapters.adapter_files import no_match_error, read_adapter
 from nodegraph.models.adapters.layer_matching import match, recipe_layers
+from nodegraph.models.gligen import GLIGEN, check_fits, gligen_layers
 
 MOST_SETS = 32
 """Sets of adapters that one sampling may need: each holds its adapters in memory."""
@@ -29,13 +30,16 @@ AdapterSet = tuple[Adapter, ...]
 """Adapters at their strengths, in the order in which they are applied. Empty for none."""
 
 
-def active_adapters(scheduled: Sequence[ScheduledAdapter], begun: float) -> AdapterSet:
+def active_adapters(
+    scheduled: Sequence[ScheduledAdapter], begun: float, after: float = 0.0
+) -> AdapterSet:
     """Return the adapters of a prompt that apply at a step, without those at strength 0.
 
     Args:
-        begun: Completed fraction of the sampling, 0 to 1.
+        begun, after: Completed fraction of the sampling at the begin and the end of the step, 0 to
+            1.
     """
-    adapters = (item.at(begun) for item in scheduled)
+    adapters = (item.at(begun, after) for item in scheduled)
     return tuple(adapter for adapter in adapters if adapter.strength)
 
 
@@ -87,20 +91,22 @@ def with_adapter(
 
 
 def adapted_recipes(
-    model: DiffusionModel, prompts: Iterable[Conditioning | None], begun: Sequence[float]
+    model: DiffusionModel,
+    prompts: Iterable[Conditioning | None],
+    steps: Sequence[tuple[float, float]],
 ) -> dict[AdapterSet, DiffusionModel]:
     """Return the models that prompts with adapters need, by the adapters that they add.
 
     Args:
         prompts: The prompts of all sides; None for a side without any.
-        begun: Completed fraction of the sampling at each of its steps, 0 to 1. Keyframes between
-            two steps are skipped.
+        steps: Completed fraction of the sampling at the begin and the end of each of its steps, 0
+            to 1. Keyframes between two steps are skipped.
     Raises:
         InvalidValue: The sampling needs more than `MOST_SETS`.
         InvalidFile: An adapter changes no layer of the model.
     """
     sets = dict.fromkeys(
-        active_adapters(scheduled, point) for scheduled in schedules_of(prompts) for point in begun
+        active_adapters(scheduled, *step) for scheduled in schedules_of(prompts) for step in steps
     )
     needed = [adapters for adapters in sets if adapters]
     if not needed:
@@ -118,9 +124,19 @@ def adapted_recipes(
 
 
 def schedules_of(prompts: Iterable[Conditioning | None]) -> list[tuple[ScheduledAdapter, ...]]:
-    """Return the adapters of each prompt that has some, each combination once."""
-    entries = (entry for item in prompts if item is not None for entry in item.entries)
-    return list(dict.fromkeys(entry.adapters for entry in entries if entry.adapters))
+    """Return the adapters of each prompt that has some, each combination once.
+
+    If a prompt has text boxes, the GLIGEN layers are among those of every prompt, and of the empty
+    one: a prompt without boxes is read with empty ones, as in their training.
+
+    Raises:
+        InvalidValue: The boxes are of several GLIGENs.
+    """
+    entries = [entry for item in prompts if item is not None for entry in item.entries]
+    layers = gligen_layers(entries)
+    added = () if layers is None else (layers,)
+    schedules = dict.fromkeys([*((*entry.adapters, *added) for entry in entries), added])
+    return [adapters for adapters in schedules if adapters]
 
 
 def _check_matches(model: DiffusionModel, needed: Iterable[AdapterSet]) -> None:
@@ -129,6 +145,10 @@ def _check_matches(model: DiffusionModel, needed: Iterable[AdapterSet]) -> None:
         return
     files: Mapping[str, Adapter] = {item.source: item for each in needed for item in each}
     for adapter in files.values():
+        if adapter.kind == GLIGEN:
+            with at_port("positive"):
+                check_fits(adapter, next(iter(layers.values())).shapes)
+            continue
         file = read_adapter(Path(adapter.source))
         matched = match(file.parts, layers)
         if not matched.applied:

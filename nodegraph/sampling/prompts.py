@@ -24,6 +24,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import MASK_MULTIPLE, mask_names
 from nodegraph.families.model_step import Lead, SamplingRequest, Side
 from nodegraph.families.patches import reference_latents
+from nodegraph.models.gligen import box_tensors, check_family
 from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.regions import Window, area_mask, area_window, cells_of, mask_to_cells
 
@@ -41,6 +42,7 @@ class PromptFitter:
         controls: The images that lead beside prompts.
         embedded: The scale that the model gets as input.
         inpaint_tensors: The latent's own masked image, see `SamplingRequest`.
+        gligen: The GLIGEN layers that the prompts of all sides are read with, if one has boxes.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -57,6 +59,7 @@ class PromptFitter:
     embedded: float | None = None
     inpaint_tensors: Mapping[str, Tensor] = field(default_factory=dict)
     masked: bool = False
+    gligen: ScheduledAdapter | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -97,6 +100,11 @@ class PromptFitter:
                 port=side,
                 hint="Load a model that does, such as Flux.1 Canny, or remove ImageConditioning.",
             )
+        adapters = entry.adapters
+        if self.gligen is not None:
+            # Prompts without boxes are read with empty ones, in one batch with those that have some.
+            adapters = (*adapters, self.gligen)
+            tensors = {**tensors, **self._boxes(side, entry)}
         controls = self.controls.register(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
@@ -110,9 +118,13 @@ class PromptFitter:
             entry.steps,
             controls,
             window,
-            entry.adapters,
+            adapters,
             entry.is_fallback,
         )
+
+    def _boxes(self, side: Side, entry: ConditioningEntry) -> dict[str, Tensor]:
+        check_family(self.family.name, side)
+        return box_tensors(entry.grounding, entry.embeddings, self.width, self.height, side)
 
     def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
         sizes = (self.shape, self.width, self.height)
@@ -294,7 +306,7 @@ def window_of(
 ) -> Window | None:
     """What a model is shown of the latent for an entry; None for all of it.
 
-    Beside an image that leads it is all, as that is of the whole, too.
+    Beside an image that leads it is all, as that is of the whole, too, and so are text boxes.
 
     Args:
         shape, width, height: As of `weight_of`.
@@ -304,7 +316,7 @@ def window_of(
     windows = [
         area_window(area, cells, (width, height))
         for area in entry.areas
-        if area.sampled == "area" and not entry.controls
+        if area.sampled == "area" and not (entry.controls or entry.grounding)
     ]
     if not windows:
         return None

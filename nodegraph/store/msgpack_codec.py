@@ -169,6 +169,8 @@ _KNOWN: Serializers = {
         values.Area,
         values.StepSpan,
         values.ScheduledAdapter,
+        values.TextBox,
+        values.Grounding,
         values.ConditioningEntry,
         values.Control,
         values.Conditioning,
