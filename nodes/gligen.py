@@ -83,12 +83,13 @@ def TextBoxConditioning(
     width: Length = 256.0,
     height: Length = 256.0,
     unit: Annotated[Literal["pixels", "shares"], Advanced()] = "pixels",
+    negative: Annotated[Literal["empty", "same"], Advanced()] = "empty",
 ) -> Conditioning:
     """Place a phrase in a box of the image, with GLIGEN.
 
     Chain several of these nodes for several boxes, up to 30, with one LoadGLIGEN for all. The
-    prompt should name the phrases, too. All other prompts of the sampling, such as the negative
-    one, are evaluated with the same layers and without boxes.
+    prompt should name the phrases, too. All other prompts of the sampling are evaluated with the
+    same layers and without boxes.
 
     Args:
         conditioning: The prompt for the whole image.
@@ -100,9 +101,13 @@ def TextBoxConditioning(
         width: Width of the box. A part outside the image is ignored.
         height: Height of the box.
         unit: Unit of these values: pixels of the sampled image, or shares of its width and height.
+        negative: Boxes of negative prompts that have none: empty, as GLIGEN was made for, or the
+            same boxes, as in ComfyUI.
     """
     from nodegraph.models.gligen import encode_phrase, with_text_box
 
     with ctx.weights(encoder, calls_only=True) as text_model:
         embedding = encode_phrase(text_model, text)
-    return with_text_box(conditioning, gligen, Area(x, y, width, height, unit), embedding)
+    area = Area(x, y, width, height, unit)
+    same = negative == "same"
+    return with_text_box(conditioning, gligen, area, embedding, guides_negative=same)

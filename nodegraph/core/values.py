@@ -443,6 +443,8 @@ class Grounding:
         layers: The layers, an adapter of kind ``gligen``, and the part of the sampling in which
             the model has them.
         boxes: The text boxes, up to `MOST_BOXES`.
+        guides_negative: Whether negative prompts without boxes have these, as in ComfyUI. If not,
+            they are evaluated without boxes, as in diffusers.
     """
 
     MOST_BOXES: ClassVar[int] = 30
@@ -450,6 +452,7 @@ class Grounding:
 
     layers: ScheduledAdapter
     boxes: tuple[TextBox, ...]
+    guides_negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

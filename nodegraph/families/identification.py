@@ -34,6 +34,7 @@ LOAD_ENCODER = "LoadTextEncoder"
 LOAD_VAE = "LoadVae"
 LOAD_CONTROL = "LoadControlNet"
 LOAD_IP_ADAPTER = "LoadIPAdapter"
+LOAD_GLIGEN = "LoadGLIGEN"
 LOAD_REDUX = "LoadRedux"
 LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
@@ -350,6 +351,12 @@ def _is_textual_inversion(shapes: Shapes) -> bool:
     return named and len(rows) == len(shapes) > 0 and max(rows) <= _MOST_ROWS
 
 
+def _is_gligen(shapes: Shapes) -> bool:
+    """Whether there are gated layers, without the UNet that they are for."""
+    has_layers = "position_net.null_position_feature" in shapes
+    return has_layers and not _any("time_embed")(shapes)
+
+
 Matches = Callable[[Shapes], bool]
 
 _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
@@ -359,6 +366,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("Flux.1 Redux", LOAD_REDUX, _any("redux_up.")),
     ("SigLIP's vision model", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
     ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
+    ("GLIGEN layers", LOAD_GLIGEN, _is_gligen),
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
     ("a ControlNet-LLLite", None, _any("lllite_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),

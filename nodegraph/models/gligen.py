@@ -164,7 +164,7 @@ def read_gligen(name: str, folders: Sequence[Path]) -> GLIGENFile:
 
 def supported_families() -> str:
     """The families that take text boxes, in words."""
-    return " and ".join(item.title for item in FAMILIES.values() if item.takes_text_boxes)
+    return " or ".join(item.title for item in FAMILIES.values() if item.takes_text_boxes)
 
 
 def _weights_path(path: Path) -> Path:
@@ -198,7 +198,7 @@ def _no_gligen(path: Path, shapes: Shapes) -> InvalidFile:
 
 def _check_kind(path: Path, own: Shapes) -> None:
     first = next((own[name] for name in _FIRST if name in own), None)
-    kind = next((title for name, title in _KINDS if name in own), "something unknown")
+    kind = next((title for name, title in _KINDS if name in own), "an unknown kind of input")
     if first is not None and first[1] != 4:
         kind = "masked images (inpainting)"
     elif _NULL_PHRASE in own:
@@ -331,12 +331,18 @@ def check_family(family: str | None, port: str) -> None:
 
 
 def with_text_box(
-    conditioning: Conditioning, gligen: GLIGENChoice, area: Area, embedding: Tensor
+    conditioning: Conditioning,
+    gligen: GLIGENChoice,
+    area: Area,
+    embedding: Tensor,
+    *,
+    guides_negative: bool = False,
 ) -> Conditioning:
     """Return prompts with one more text box each.
 
     Args:
         embedding: As `encode_phrase` returns it.
+        guides_negative: See `Grounding`. One box for which it is true is enough.
     Raises:
         InvalidValue: The prompt is of another family, has too many boxes, or boxes of another
             GLIGEN.
@@ -363,7 +369,8 @@ def with_text_box(
                 given=str(len(boxes)),
                 expected=f"up to {Grounding.MOST_BOXES}",
             )
-        return replace(entry, grounding=Grounding(gligen.layers, boxes))
+        spreads = guides_negative or (before is not None and before.guides_negative)
+        return replace(entry, grounding=Grounding(gligen.layers, boxes, spreads))
 
     return replace(conditioning, entries=tuple(map(boxed, conditioning.entries)))
 
@@ -376,14 +383,14 @@ def _several_gligens(port: str) -> InvalidValue:
     )
 
 
-def gligen_layers(entries: Iterable[ConditioningEntry]) -> ScheduledAdapter | None:
-    """Return the GLIGEN layers that the prompts of a sampling need. None if no prompt has boxes.
+def sampling_grounding(entries: Iterable[ConditioningEntry]) -> Grounding | None:
+    """Return the first text boxes among the prompts of a sampling. None if no prompt has some.
 
     Raises:
-        InvalidValue: They need several.
+        InvalidValue: The boxes are of several GLIGENs.
     """
-    known = list(dict.fromkeys(item.grounding.layers for item in entries if item.grounding))
-    if len(known) > 1:
+    known = [item.grounding for item in entries if item.grounding is not None]
+    if len({item.layers for item in known}) > 1:
         raise _several_gligens("positive")
     return known[0] if known else None
 

@@ -16,7 +16,7 @@ from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
-from nodegraph.models.gligen import gligen_layers
+from nodegraph.models.gligen import sampling_grounding
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
 from nodegraph.sampling.guiders.classifier_free import NormLimit, OperatedDirection, Rescaling
@@ -163,7 +163,7 @@ class Guidance:
             choice.embedded,
             inpaint_tensors or {},
             _any_masked(conditionings.values(), choice.empty),
-            gligen_layers(
+            sampling_grounding(
                 entry for item in conditionings.values() if item for entry in item.entries
             ),
         )

@@ -21,7 +21,7 @@ from nodegraph.core.values import (
 from nodegraph.errors import InvalidValue, at_port
 from nodegraph.models.adapters.adapter_files import no_match_error, read_adapter
 from nodegraph.models.adapters.layer_matching import match, recipe_layers
-from nodegraph.models.gligen import GLIGEN, check_fits, gligen_layers
+from nodegraph.models.gligen import GLIGEN, check_fits, sampling_grounding
 
 MOST_SETS = 32
 """Sets of adapters that one sampling may need: each holds its adapters in memory."""
@@ -133,8 +133,8 @@ def schedules_of(prompts: Iterable[Conditioning | None]) -> list[tuple[Scheduled
         InvalidValue: The boxes are of several GLIGENs.
     """
     entries = [entry for item in prompts if item is not None for entry in item.entries]
-    layers = gligen_layers(entries)
-    added = () if layers is None else (layers,)
+    grounding = sampling_grounding(entries)
+    added = () if grounding is None else (grounding.layers,)
     schedules = dict.fromkeys([*((*entry.adapters, *added) for entry in entries), added])
     return [adapters for adapters in schedules if adapters]
 

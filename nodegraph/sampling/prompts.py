@@ -15,6 +15,7 @@ from nodegraph.core.values import (
     SPAN_TOLERANCE,
     Conditioning,
     ConditioningEntry,
+    Grounding,
     ScheduledAdapter,
     StepSpan,
 )
@@ -42,7 +43,8 @@ class PromptFitter:
         controls: The images that lead beside prompts.
         embedded: The scale that the model gets as input.
         inpaint_tensors: The latent's own masked image, see `SamplingRequest`.
-        gligen: The GLIGEN layers that the prompts of all sides are read with, if one has boxes.
+        grounding: The first text boxes, with whose GLIGEN layers the prompts of all sides are
+            read. None if no prompt has some.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -59,7 +61,7 @@ class PromptFitter:
     embedded: float | None = None
     inpaint_tensors: Mapping[str, Tensor] = field(default_factory=dict)
     masked: bool = False
-    gligen: ScheduledAdapter | None = None
+    grounding: Grounding | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -101,10 +103,10 @@ class PromptFitter:
                 hint="Load a model that does, such as Flux.1 Canny, or remove ImageConditioning.",
             )
         adapters = entry.adapters
-        if self.gligen is not None:
-            # Prompts without boxes are read with empty ones, in one batch with those that have some.
-            adapters = (*adapters, self.gligen)
-            tensors = {**tensors, **self._boxes(side, entry)}
+        if self.grounding is not None:
+            # Prompts without boxes are read with empty ones, in one batch with the others.
+            adapters = (*adapters, self.grounding.layers)
+            tensors = {**tensors, **self._boxes(side, lead, entry)}
         controls = self.controls.register(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
@@ -122,9 +124,12 @@ class PromptFitter:
             entry.is_fallback,
         )
 
-    def _boxes(self, side: Side, entry: ConditioningEntry) -> dict[str, Tensor]:
+    def _boxes(self, side: Side, lead: Lead, entry: ConditioningEntry) -> dict[str, Tensor]:
         check_family(self.family.name, side)
-        return box_tensors(entry.grounding, entry.embeddings, self.width, self.height, side)
+        grounding, other = entry.grounding, self.grounding
+        if grounding is None and other is not None and lead == "negative":
+            grounding = other if other.guides_negative else None
+        return box_tensors(grounding, entry.embeddings, self.width, self.height, side)
 
     def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
         sizes = (self.shape, self.width, self.height)

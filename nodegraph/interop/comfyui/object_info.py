@@ -42,6 +42,7 @@ MODEL_LISTS: Mapping[str, str] = {
     "lora_name": "loras",
     "control_net_name": "controlnet",
     "style_model_name": "style_models",
+    "gligen_name": "gligen",
     "model_name": "upscale_models",
     "LoadDA3Model.model_name": "geometry_estimation",
     "LoadMoGeModel.model_name": "geometry_estimation",
@@ -69,7 +70,6 @@ _UNLISTED = frozenset(
         *("PrimitiveNode", "Reroute", "Note", "MarkdownNote"),
         # Known to the table only to say why they have no counterpart.
         *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask", "XY Plot"),
-        *("GLIGENLoader", "GLIGENTextBoxApply"),
         *("CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly", "ImageOnlyCheckpointSave"),
         *("BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced"),
         *("PixelTiledKSampleUpscalerProvider", "PixelTiledKSampleUpscalerProviderPipe"),

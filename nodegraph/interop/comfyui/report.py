@@ -29,6 +29,7 @@ _FOLDERS = {
     "LoadControlNet": "controlnet",
     "LoadImageEncoder": "clip_vision",
     "LoadIPAdapter": "ipadapter",
+    "LoadGLIGEN": "gligen",
     "LoadUpscaleModel": "upscale_models",
 }
 """The folder of models that a native node's files lie in."""

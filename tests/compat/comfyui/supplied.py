@@ -66,6 +66,7 @@ SUPPLIERS: dict[str, tuple[str, int, dict[str, Any]]] = {
         {"clip_vision": Source("CLIPVisionLoader", 0), "image": Source("AnImage", 0)},
     ),
     "STYLE_MODEL": ("StyleModelLoader", 0, {"style_model_name": "none.safetensors"}),
+    "GLIGEN": ("GLIGENLoader", 0, {"gligen_name": "none.safetensors"}),
     "IPADAPTER": ("IPAdapterModelLoader", 0, {"ipadapter_file": "none.safetensors"}),
     "HOOKS": ("CreateHookLora", 0, {"lora_name": "tiny/style_lora"}),
     "HOOK_KEYFRAMES": ("CreateHookKeyframe", 0, {"strength_mult": 0.5}),

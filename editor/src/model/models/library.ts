@@ -33,6 +33,7 @@ const KINDS: Readonly<Record<string, ModelKind>> = {
   LoadControlNet: "control",
   LoadIPAdapter: "adapter",
   LoadRedux: "adapter",
+  LoadGLIGEN: "adapter",
   LoadLora: "lora",
   LoadTextualInversion: "embedding",
   LoadUpscaleModel: "upscaler",

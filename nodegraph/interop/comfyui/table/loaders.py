@@ -61,6 +61,7 @@ _THERE = {
     "LoadModel": "CheckpointLoaderSimple",
     "LoadUpscaleModel": "UpscaleModelLoader",
     "LoadControlNet": "ControlNetLoader",
+    "LoadGLIGEN": "GLIGENLoader",
 }
 
 _CHECKPOINT = {"MODEL": "model", "CLIP": "text_encoder", "VAE": "vae"}
@@ -188,10 +189,39 @@ def _folder(node: Passage) -> None:
         node.give(their, MadeOutput(name, our))
 
 
-def _gligen(node: Passage) -> None:
-    raise Untranslatable(
-        "nodegraph has no GLIGEN: limit a prompt to a box with AreaConditioning in its place"
+_BOX = ("text", "x", "y", "width", "height")
+"""Inputs of a text box that both programs call the same."""
+
+
+def _text_box(node: Passage) -> None:
+    prompt = node.inputs["conditioning_to"]
+    name = node.add(
+        "TextBoxConditioning",
+        conditioning=prompt,
+        encoder=node.inputs["clip"],
+        gligen=node.inputs["gligen_textbox_model"],
+        negative="same",
+        **{key: node.inputs[key] for key in _BOX},
     )
+    node.give("CONDITIONING", Signal(MadeOutput(name, "conditioning"), prompt.carried))
+
+
+def _text_box_back(node: Passage) -> None:
+    refuse_unsupported(node, "conditioning", "encoder", "gligen", "negative", *_BOX)
+    if node.literal("negative") != "same":
+        node.tell("in ComfyUI, the negative prompt has the same text boxes")
+    name = node.add(
+        "GLIGENTextBoxApply",
+        conditioning_to=node.inputs["conditioning"],
+        clip=node.inputs["encoder"],
+        gligen_textbox_model=node.inputs["gligen"],
+        **{key: _whole_pixels(node.inputs[key]) for key in _BOX},
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _whole_pixels(value: Signal) -> Any:
+    return round(value.content) if isinstance(value.content, float) else value
 
 
 _CONFIG = re.compile(r"(?:v1|v2)-(?:inpainting-)?inference|anything_v3")
@@ -273,12 +303,17 @@ ENTRIES: tuple[TableEntry, ...] = (
         _configured,
     ),
     entry("DiffusersLoader(model_path: COMBO) -> MODEL, CLIP, VAE", _folder),
-    entry("GLIGENLoader(gligen_name: COMBO) -> GLIGEN", _gligen),
+    entry(
+        "GLIGENLoader(gligen_name: COMBO) -> GLIGEN",
+        *file_loader("LoadGLIGEN", {"gligen_name": "gligen"}, {"GLIGEN": "gligen"}),
+    ),
     entry(
         "GLIGENTextBoxApply(conditioning_to: CONDITIONING, clip: CLIP, "
         'gligen_textbox_model: GLIGEN, text: STRING = "", width: INT = 64, height: INT = 64, '
         "x: INT = 0, y: INT = 0) -> CONDITIONING",
-        _gligen,
+        _text_box,
+        "TextBoxConditioning",
+        _text_box_back,
     ),
     entry(
         "unCLIPCheckpointLoader(ckpt_name: COMBO) -> MODEL, CLIP, VAE, CLIP_VISION",

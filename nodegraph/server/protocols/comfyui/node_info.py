@@ -24,6 +24,7 @@ from nodegraph.families.identification import (
     LOAD_CONTROL,
     LOAD_DENOISER,
     LOAD_ENCODER,
+    LOAD_GLIGEN,
     LOAD_INVERSION,
     LOAD_IP_ADAPTER,
     LOAD_LORA,
@@ -68,6 +69,7 @@ _FOLDERS: Mapping[str, str] = {
     LOAD_CONTROL: "controlnet",
     LOAD_UPSCALER: "upscale_models",
     LOAD_IP_ADAPTER: "ipadapter",
+    LOAD_GLIGEN: "gligen",
     LOAD_REDUX: "style_models",
 }
 """ComfyUI's folder of what a node loads."""
