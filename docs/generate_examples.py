@@ -60,6 +60,7 @@ NEED_MODELS = frozenset(
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",
+        "LoadGLIGEN",
         "LoadIPAdapter",
         "LoadImageEncoder",
         "LoadLanguageModel",
@@ -75,6 +76,7 @@ NEED_MODELS = frozenset(
         "SegmentClass",
         "SegmentRegions",
         "SizeConditioning",
+        "TextBoxConditioning",
         "VAEDecodeVideo",
         "VAEEncodeVideo",
     }

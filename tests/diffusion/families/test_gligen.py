@@ -29,10 +29,11 @@ from nodegraph.models.gligen import (
     with_text_box,
 )
 from nodegraph.sampling.prompt_adapters import adapted_recipes
-from nodegraph.weights.single_files.unet import unet_blocks, unet_to_original
+from nodegraph.weights.single_files.unet import unet_to_original
 from tests.messages import raises
 
 from .equality import NEGATIVE, Made, Model, assert_same, random_pipeline, stock
+from .gligen_files import fill, is_gligen, original_names
 from .parts import clip_text, ddim, unet, vae
 from .test_stable_diffusion import clip_words
 
@@ -43,7 +44,6 @@ BOXES: list[Box] = [
     ("a red dog", (0.25, 0.0, 0.625, 0.5)),
 ]
 WIDTH, HEIGHT = 96, 64
-Save = Any
 
 
 @dataclass
@@ -65,22 +65,6 @@ def gated(**more: Any) -> Any:
     return unet(32, 4, layers_per_block=2, attention_type="gated", **more)
 
 
-def is_gligen(name: str) -> bool:
-    return ".fuser." in name or name.startswith("position_net.")
-
-
-def original_names(network: Any) -> dict[str, Tensor]:
-    """The gated layers of a UNet under the names that files in circulation use."""
-    blocks = unet_blocks(network.config)
-    tensors = {}
-    for name, tensor in network.state_dict().items():
-        if not is_gligen(name):
-            continue
-        block, dot, end = name.partition(".transformer_blocks")
-        tensors[f"{blocks[block]}{dot}{end}" if dot else name] = tensor.clone()
-    return tensors
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     folder = tmp_path_factory.mktemp("gligen")
@@ -94,9 +78,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         )
 
     pipeline = random_pipeline(build)
-    for name, weight in pipeline.unet.named_parameters():
-        if "alpha" in name:
-            weight.data.fill_(0.8)
+    fill(pipeline.unet)
     plain = unet(32, 4, layers_per_block=2).eval().requires_grad_(False)
     own = pipeline.unet.state_dict()
     plain.load_state_dict({name: item for name, item in own.items() if not is_gligen(name)})
