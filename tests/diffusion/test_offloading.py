@@ -18,6 +18,7 @@ from nodegraph.models.offloading import offload_layers, offload_modules
 from tests.accelerator.card import Card
 from tests.accelerator.pretend import PretendAccelerator
 
+from .families.gligen_files import fill
 from .families.parts import unet
 from .families.video_models import wan_net
 
@@ -71,9 +72,24 @@ def small_unet() -> nn.Module:
     return unet(32, 4).eval().requires_grad_(False)
 
 
+def gated_unet() -> nn.Module:
+    """With parameters of its own in modules that have layers, as GLIGEN has."""
+    torch.manual_seed(0)
+    return fill(unet(32, 4, attention_type="gated"))
+
+
+def boxes_output(net: Any) -> Tensor:
+    x, text = drawn(net, 2, 4, 8, 8), drawn(net, 2, 24, 32)
+    boxes = {"boxes": drawn(net, 2, 3, 4), "positive_embeddings": drawn(net, 2, 3, 32)}
+    boxes["masks"] = torch.ones(2, 3, device=net.device, dtype=net.dtype)
+    options = {"encoder_hidden_states": text, "cross_attention_kwargs": {"gligen": boxes}}
+    return net(x, torch.tensor(500, device=net.device), return_dict=False, **options)[0]
+
+
 NETS: list[tuple[Callable[[], nn.Module], Compute, str]] = [
     (deep_wan, wan_output, "block by block"),
     (small_unet, unet_output, "layer by layer"),
+    (gated_unet, boxes_output, "layer by layer"),
 ]
 
 
@@ -83,6 +99,7 @@ NETS: list[tuple[Callable[[], nn.Module], Compute, str]] = [
     [
         (*NETS[0], torch.float32),
         (*NETS[1], torch.bfloat16),
+        (*NETS[2], torch.float32),
         pytest.param(*NETS[0], torch.bfloat16, marks=pytest.mark.slow),
         pytest.param(*NETS[1], torch.float32, marks=pytest.mark.slow),
     ],
