@@ -52,8 +52,8 @@ def ConcatLatents(first: Latent, second: Latent, axis: Literal["x", "y", "t"] = 
 
     Args:
         first: The latent on the left, at the top or at the start.
-        second: A latent of the same model. Its other sides are those of the first. A single item is
-            used for the whole batch.
+        second: A latent of the same model. Its other sides are those of the first. If one of the
+            two is a single item, it is used for the whole batch.
         axis: x for the width, y for the height, t for the frames of a video.
     """
     from nodegraph.sampling.latents.combination import concatenate_latents

@@ -84,7 +84,8 @@ def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Late
     """Concatenate two latents side by side, one below the other, or in time.
 
     Args:
-        second: Latent with the batch size of the first, or a single one for all of its items.
+        second: Latent with the batch size of the first. A single one of the two is used for all
+            items of the other.
         axis: ``x`` for the width, ``y`` for the height, ``t`` for the latent frames of videos.
     Returns:
         A latent with the noise mask of both. Where one has no mask, it is denoised. In time, the
@@ -104,7 +105,8 @@ def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Late
             expected="x or y for images",
         )
     shapes = [tuple(item.movedim(_DIMS[axis], 0).shape[1:]) for item in samples]
-    if shapes[0][1:] != shapes[1][1:] or len(samples[1]) not in (1, len(samples[0])):
+    counts = {first.batch_size, second.batch_size}
+    if shapes[0][1:] != shapes[1][1:] or len(counts - {1}) > 1:
         raise InvalidValue(
             f"the latents differ in more than the side along {axis}",
             port="second",
@@ -114,8 +116,8 @@ def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Late
         )
 
     def joined(of_first: Tensor, of_second: Tensor) -> Tensor:
-        whole = of_second.expand(len(of_first), *of_second.shape[1:])
-        return torch.cat([of_first, whole], _DIMS[axis])
+        parts = [item.expand(max(counts), *item.shape[1:]) for item in (of_first, of_second)]
+        return torch.cat(parts, _DIMS[axis])
 
     left, other = first.leftover, second.leftover
     if left is not None and other is not None:
@@ -123,9 +125,12 @@ def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Late
         kept = None if None in originals else joined(*originals)  # type: ignore[arg-type]
         left = Leftover(left.sigma, left.form, kept)
     whole = joined(*samples)
+    larger = first if first.batch_size >= second.batch_size else second
     return replace(
         first,
         samples=whole,
+        batch_size=max(counts),
+        batch_index=larger.batch_index,
         width=first.width + (second.width if axis == "x" else 0),
         height=first.height + (second.height if axis == "y" else 0),
         frames=first.frames if axis != "t" else _frames_of(first, second, whole),

@@ -45,6 +45,12 @@ def _rescale_back(node: Passage) -> None:
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
+def _renormalize_back(node: Passage) -> None:
+    guide, limit = guide_of(node), node.inputs["limit"]
+    guide = guide.patched(node, "RenormCFG", cfg_trunc=100.0, renorm_cfg=limit)
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
 def _operation_back(there: str, **names: str) -> Translate:
     """The way back of an operation on the difference of two predictions.
 
@@ -115,7 +121,7 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
     def forward(node: Passage) -> None:
         if message and not all(node.inputs[name].content == value for name, value in neutral):
             node.tell(message)
-        name = next((name for name in ("model", "clip") if name in node.inputs), "")
+        name = next((name for name in ("model", "clip", "vae") if name in node.inputs), "")
         if not name:
             raise Untranslatable("the model that it patches is not connected")
         node.give(output, node.inputs[name])
@@ -305,6 +311,18 @@ _GUIDING = (
         "RescaleGuidance",
         _rescale_back,
     ),
+    entry(
+        f"RenormCFG({_MODEL}, cfg_trunc: FLOAT = 100.0, renorm_cfg: FLOAT = 1.0) -> MODEL",
+        patch(),
+        "RenormalizeGuidance",
+        _renormalize_back,
+    ),
+    entry(
+        f"Mahiro({_MODEL}) -> patched_model: MODEL",
+        patch("patched_model"),
+        "PositiveBiasedGuidance",
+        _wrap_back("Mahiro"),
+    ),
     entry(f"CFGZeroStar({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
     entry(f"TCFG({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
     entry(
@@ -421,6 +439,19 @@ _PASSED = (
     ),
 )
 
+_DEVICES = tuple(
+    entry(
+        f'Select{kind}Device({name}: {kind.upper()}, device: COMBO = "default")'
+        f" -> {name}: {kind.upper()}",
+        _passed(
+            "nodegraph chooses devices itself: `nodegraph run --device` sets one for all",
+            ("device", "default"),
+            output=name,
+        ),
+    )
+    for kind, name in (("Model", "model"), ("CLIP", "clip"), ("VAE", "vae"))
+)
+
 _SCALES = ", ".join(
     f"scale_{axis}: FLOAT = 1.0, shift_{axis}: FLOAT = 0.0" for axis in ("x", "y", "t")
 )
@@ -475,6 +506,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     *_NODES,
     *_GUIDING,
     *_PASSED,
+    *_DEVICES,
     *_LEFT_OUT,
     *_ADAPTERS,
 )
