@@ -179,3 +179,38 @@ def test_a_bypassed_lora_is_a_lora() -> None:
         graph = chained(lora=(kind, inputs), sample=("KSampler", {"model": Source("lora", 0)}))
         [lora] = used(imported(graph).workflow, "LoadLora")
         assert lora["strength_model"] == 0.5
+
+
+@pytest.mark.parametrize("layers", ["self", "cross"])
+def test_attention_of_a_unet_is_scaled(layers: str) -> None:
+    kind = f"UNet{layers.title()}AttentionMultiply"
+    factors = {"q": 1.5, "k": 0.5, "v": 2.0, "out": 0.75}
+    graph = chained(
+        biased=("Mahiro", {"model": MODEL}),
+        scaled=(kind, {"model": Source("biased", 0), **factors}),
+        sample=("KSampler", {"model": Source("scaled", 0)}),
+    )
+    workflow = imported(graph).workflow
+    [scaled] = used(workflow, "ScaleAttention")
+    named = {name: scaled[name] for name in ("layers", "query", "key", "value", "output")}
+    assert named == dict(zip(named, (layers, *factors.values()), strict=True))
+    assert used(workflow, "PositiveBiasedGuidance")
+    back = exported("ScaleAttention", model={"from": "load.model"}, layers=layers, key=0.5)
+    assert back[kind]["k"] == 0.5
+
+
+def test_attention_without_time_is_scaled_by_the_structural_factors() -> None:
+    inputs = {"self_structural": 0.5, "cross_structural": 2.0, "cross_temporal": 3.0}
+    found = imported(supplied(TABLE["UNetTemporalAttentionMultiply"], **inputs))
+    scaled = [(each["layers"], each["output"]) for each in used(found.workflow, "ScaleAttention")]
+    assert scaled == [("self", 0.5), ("cross", 2.0)]
+    assert any("temporal" in message for _, message in found.differences)
+    plain = imported(supplied(TABLE["UNetTemporalAttentionMultiply"]))
+    assert not used(plain.workflow, "ScaleAttention")
+
+
+def test_attention_of_a_text_encoder_is_scaled() -> None:
+    made = became("CLIPAttentionMultiply", "ScaleEncoderAttention", q=0.5, out=2.0)
+    assert (made["query"], made["key"], made["output"]) == (0.5, 1.0, 2.0)
+    back = exported("ScaleEncoderAttention", encoder={"from": "load.text_encoder"}, value=3.0)
+    assert back["CLIPAttentionMultiply"]["v"] == 3.0

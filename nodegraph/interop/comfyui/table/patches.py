@@ -297,6 +297,50 @@ _NODES = (
     ),
 )
 
+_PROJECTIONS = {"q": "query", "k": "key", "v": "value", "out": "output"}
+_FACTORS = ", ".join(f"{name}: FLOAT = 1.0" for name in _PROJECTIONS)
+_TEMPORAL = ("self_temporal", "cross_temporal")
+
+
+def _multiplied(layers: str) -> TableEntry:
+    return same(
+        f"UNet{layers.title()}AttentionMultiply({_MODEL}, {_FACTORS}) -> MODEL",
+        "ScaleAttention",
+        _PROJECTIONS,
+        fixed={"layers": layers},
+    )
+
+
+def _output_multiplied(node: Passage) -> None:
+    """Factors of what attention gives; those of temporal layers change no model that is here."""
+    if any(node.inputs[name].content != 1 for name in _TEMPORAL):
+        node.tell("nodegraph has no UNet with temporal attention, so its factors have no effect")
+    model: Signal | MadeOutput = node.inputs["model"]
+    for layers in ("self", "cross"):
+        factor = node.inputs[f"{layers}_structural"]
+        if factor.is_link or factor.content != 1:
+            name = node.add("ScaleAttention", model=model, layers=layers, output=factor)
+            model = MadeOutput(name, "model")
+    carried = node.inputs["model"].carried
+    node.give("MODEL", Signal(model, carried) if isinstance(model, MadeOutput) else model)
+
+
+_ATTENTION = (
+    _multiplied("self"),
+    _multiplied("cross"),
+    entry(
+        f"UNetTemporalAttentionMultiply({_MODEL}, self_structural: FLOAT = 1.0, "
+        "self_temporal: FLOAT = 1.0, cross_structural: FLOAT = 1.0, "
+        "cross_temporal: FLOAT = 1.0) -> MODEL",
+        _output_multiplied,
+    ),
+    same(
+        f"CLIPAttentionMultiply(clip: CLIP, {_FACTORS}) -> CLIP",
+        "ScaleEncoderAttention",
+        {"clip": "encoder", **_PROJECTIONS},
+    ),
+)
+
 _GUIDING = (
     entry(
         f"CFGNorm({_MODEL}, strength: FLOAT = 1.0, pre_cfg: BOOLEAN? = false)"
@@ -504,6 +548,7 @@ _ADAPTERS = (
 
 ENTRIES: tuple[TableEntry, ...] = (
     *_NODES,
+    *_ATTENTION,
     *_GUIDING,
     *_PASSED,
     *_DEVICES,
