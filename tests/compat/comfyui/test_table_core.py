@@ -214,3 +214,8 @@ def test_attention_of_a_text_encoder_is_scaled() -> None:
     assert (made["query"], made["key"], made["output"]) == (0.5, 1.0, 2.0)
     back = exported("ScaleEncoderAttention", encoder={"from": "load.text_encoder"}, value=3.0)
     assert back["CLIPAttentionMultiply"]["v"] == 3.0
+
+
+def test_deep_shrink_is_refused_with_another_way() -> None:
+    [fate] = imported(supplied(TABLE["PatchModelAddDownscale"])).placeholders
+    assert "ResizeLatent" in fate.untranslated_reason

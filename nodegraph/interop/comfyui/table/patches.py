@@ -325,7 +325,20 @@ def _output_multiplied(node: Passage) -> None:
     node.give("MODEL", Signal(model, carried) if isinstance(model, MadeOutput) else model)
 
 
+def _no_deep_shrink(node: Passage) -> None:
+    raise Untranslatable(
+        "nodegraph does not shrink a UNet's features in the first steps (Kohya deep shrink); "
+        "sample at a lower resolution first, then scale the latent with ResizeLatent"
+    )
+
+
 _ATTENTION = (
+    entry(
+        f"PatchModelAddDownscale({_MODEL}, block_number: INT = 3, downscale_factor: FLOAT = 2.0, "
+        f"{_SPAN.format('0.0', '0.35')}, downscale_after_skip: BOOLEAN = true, "
+        'downscale_method: COMBO = "bicubic", upscale_method: COMBO = "bicubic") -> MODEL',
+        _no_deep_shrink,
+    ),
     _multiplied("self"),
     _multiplied("cross"),
     entry(
