@@ -26,8 +26,9 @@ def counts() -> str:
     packs = sum(bool(pack_of(name)) for name in unique)
     exported = len({entry.native for entry in built_in() if entry.native})
     return (
-        f"The table has entries for {len(unique)} node types of ComfyUI, {packs} of them from "
-        f"packs. Before packs of ComfyUI were\nsupported, it had {_BEFORE}. {exported} node types of "
+        f"The table has entries for {len(unique)} node types of ComfyUI, {packs} of them "
+        "from packs.\n"
+        f"Before packs of ComfyUI were supported, it had {_BEFORE}. {exported} node types of\n"
         "nodegraph are exported to types of ComfyUI."
     )
 
