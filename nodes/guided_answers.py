@@ -59,7 +59,7 @@ def NormGuidance(
 @node(
     category="sampling/guider",
     infer=guider_facts,
-    tags=("RenormCFG", "CFG-Renorm", "lumina", "overexposure", "renormalize"),
+    tags=("RenormCFG", "CFG-Renorm", "overexposure", "renormalize"),
 )
 def RenormalizeGuidance(
     guider: GuiderChoice, limit: Annotated[float, Range(0.01, 100, step=0.01)] = 1.0
