@@ -24,6 +24,7 @@ SCRIPTS = (
     "pipelines",
     "model_card",
     "schema",
+    "counts",
 )
 """In an order in which none reads what a later one makes."""
 OF_PICTURES = ("examples", "pictures", "screenshots")

@@ -105,6 +105,43 @@ def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
             )
 
 
+_SIDES = {"x": "width", "y": "height", "t": "frames"}
+
+
+def concatenated_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of two latents in one, whose side along the axis is the sum of both."""
+    known = {**inputs.facts.get("second", {}), **inputs.facts.get("first", {})}
+    kept = {name: known[name] for name in known.keys() & KEPT.keys()}
+    side = _SIDES.get(inputs.literals.get("axis") or "")
+    if side is None:
+        return {"latent": {name: kept[name] for name in kept.keys() - set(_SIDES.values())}}
+    kept.pop(side, None)
+    lengths = inputs.fact("first", side), inputs.fact("second", side)
+    if side != "frames" and None not in lengths:
+        kept[side] = sum(length or 0 for length in lengths)
+    return {"latent": kept}
+
+
+def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents that differ in another side than the one along the axis."""
+    axis = inputs.literals.get("axis")
+    for name in ("width", "height", "frames", "format"):
+        first, second = inputs.fact("first", name), inputs.fact("second", name)
+        if axis is None or None in (first, second) or first == second:
+            continue
+        if _SIDES.get(axis) != name:
+            yield Finding(
+                "second",
+                f"the latents differ in {name}",
+                str(second),
+                str(first),
+                "Bring both to the same size with ResizeLatent or CropLatent."
+                if name in ("width", "height")
+                else None,
+                "wrong-size",
+            )
+
+
 def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
     """Find latents of different models, and positions outside the destination."""
     known = inputs.fact("destination", "format"), inputs.fact("source", "format")

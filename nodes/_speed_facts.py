@@ -20,6 +20,7 @@ from nodegraph.families.speed_options import (
 )
 from nodegraph.models.speed.speed_support import (
     FreeUFactors,
+    check_attention_factors,
     check_freeu,
     check_speed,
     check_step_cache,
@@ -72,6 +73,27 @@ def check_freeu_model(inputs: HookInputs) -> Iterator[Finding]:
         check_freeu(inputs.fact("model", "family"), FreeUFactors())
     except NodegraphError as error:
         yield error_to_finding("model", error)
+
+
+def scaled_attention_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of the model, and that its attention is scaled."""
+    return {"model": _with_speed(inputs, ["scaled attention"])}
+
+
+def check_scaled_model(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models that are not UNets."""
+    try:
+        check_attention_factors(inputs.fact("model", "family"))
+    except NodegraphError as error:
+        yield error_to_finding("model", error)
+
+
+def check_scaled_encoder(inputs: HookInputs) -> Iterator[Finding]:
+    """Find text encoders without CLIP."""
+    try:
+        check_attention_factors(inputs.fact("encoder", "family"), is_encoder=True)
+    except NodegraphError as error:
+        yield error_to_finding("encoder", error)
 
 
 def _step_cache_facts(inputs: HookInputs, title: str) -> dict[str, Facts]:

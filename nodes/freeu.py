@@ -1,13 +1,28 @@
-"""FreeU: rescale a UNet's backbone and skip features in the decoder."""
+"""FreeU and factors of attention: changes to how networks compute over the same weights."""
 
 from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from nodegraph import Advanced, Choices, DiffusionModel, Range, node
-from nodegraph.models.speed.speed_support import MOST, VERSIONS, FreeUFactors, with_freeu
+from nodegraph import Advanced, Choices, DiffusionModel, Range, TextEncoder, node
+from nodegraph.models.speed.speed_support import (
+    LAYERS,
+    MOST,
+    VERSIONS,
+    FreeUFactors,
+    with_attention_factors,
+    with_freeu,
+)
 
-from ._speed_facts import added_weights, check_freeu_model, freeu_outputs
+from ._prompt_facts import shared_weights
+from ._speed_facts import (
+    added_weights,
+    check_freeu_model,
+    check_scaled_encoder,
+    check_scaled_model,
+    freeu_outputs,
+    scaled_attention_outputs,
+)
 
 Factor = Annotated[float, Range(0, MOST, step=0.05)]
 
@@ -49,3 +64,54 @@ def FreeU(
             at the first two stages, independent of their width.
     """
     return FreeUModel(with_freeu(model, FreeUFactors(b1, b2, s1, s2, version)))
+
+
+@node(
+    category="sampling",
+    infer=scaled_attention_outputs,
+    validate=check_scaled_model,
+    estimate=added_weights,
+    tags=("UNetSelfAttentionMultiply", "UNetCrossAttentionMultiply", "attention multiply", "unet"),
+)
+def ScaleAttention(
+    model: DiffusionModel,
+    layers: Annotated[str, Choices(LAYERS)] = "self",
+    query: Factor = 1.0,
+    key: Factor = 1.0,
+    value: Factor = 1.0,
+    output: Factor = 1.0,
+) -> FreeUModel:
+    """Scale the attention projections of a UNet.
+
+    Larger queries or keys make attention more selective. The output factor sets how much attention
+    adds to the features. LoRAs of these projections are scaled, too.
+
+    Args:
+        model: Stable Diffusion 1, 2 or XL, or another UNet.
+        layers: self for attention within the image, cross for attention to the prompt.
+        query, key, value, output: Factors of the projections. 1 has no effect.
+    """
+    return FreeUModel(with_attention_factors(model, (query, key, value, output), layers))
+
+
+@node(
+    category="conditioning",
+    facts={"text_encoder": {"family": "encoder.family", "lacks": "encoder.lacks"}},
+    validate=check_scaled_encoder,
+    estimate=shared_weights,
+    tags=("CLIPAttentionMultiply", "attention multiply", "clip"),
+)
+def ScaleEncoderAttention(
+    encoder: TextEncoder,
+    query: Factor = 1.0,
+    key: Factor = 1.0,
+    value: Factor = 1.0,
+    output: Factor = 1.0,
+) -> TextEncoder:
+    """Scale the attention projections of CLIP text encoders. Other text encoders stay.
+
+    Args:
+        encoder: A text encoder with CLIP.
+        query, key, value, output: Factors of the projections. 1 has no effect.
+    """
+    return with_attention_factors(encoder, (query, key, value, output))

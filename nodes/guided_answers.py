@@ -6,7 +6,11 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import DiffusionModel, Range, node
-from nodegraph.sampling.guiders.added_guidance import OtherNegative
+from nodegraph.sampling.guiders.added_guidance import (
+    ItemNormLimit,
+    OtherNegative,
+    PositiveBias,
+)
 from nodegraph.sampling.guiders.base import Sharpening, ToneMapping
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
@@ -50,6 +54,42 @@ def NormGuidance(
         strength: Additional factor for the predicted latent. 1 has no effect.
     """
     return replace(guider, norm=strength)
+
+
+@node(
+    category="sampling/guider",
+    infer=guider_facts,
+    tags=("RenormCFG", "CFG-Renorm", "overexposure", "renormalize"),
+)
+def RenormalizeGuidance(
+    guider: GuiderChoice, limit: Annotated[float, Range(0.01, 100, step=0.01)] = 1.0
+) -> GuiderChoice:
+    """Limit the norm of the whole guided prediction (RenormCFG).
+
+    Unlike NormGuidance, it scales the whole image by one factor, and cells keep their proportions.
+
+    Args:
+        guider: The guider to change.
+        limit: Maximum norm, as a multiple of the norm of the positive prediction.
+    """
+    return replace(guider, added=(*guider.added, ItemNormLimit(limit, 0.0, 1.0)))
+
+
+@node(
+    category="sampling/guider",
+    infer=guider_facts,
+    tags=("Mahiro", "positive direction", "adherence"),
+)
+def PositiveBiasedGuidance(guider: GuiderChoice) -> GuiderChoice:
+    """Follow the positive prompt's direction more than the difference from the negative (Mahiro).
+
+    The less alike both predictions are, the more of the scaled positive prediction is used. Without
+    a negative prompt it has no effect.
+
+    Args:
+        guider: The guider to change, with a scale above 1.
+    """
+    return replace(guider, added=(*guider.added, PositiveBias(1.0, 0.0, 1.0)))
 
 
 @node(

@@ -85,7 +85,7 @@ def HighPass(image: Image, radius: Annotated[float, Range(0.1, 500, step=0.5)] =
     return high_pass(image, radius)
 
 
-@node(category="image/filter", facts=SAME, tags=("noise", "film", "analog", "iso", "ImageAddNoise"))
+@node(category="image/filter", facts=SAME, tags=("noise", "film", "analog", "iso"))
 def AddGrain(
     image: Image,
     strength: Annotated[float, Range(0, 1, step=0.01)] = 0.08,
@@ -133,6 +133,52 @@ def Vignette(
     from nodegraph.media.images.editing.filters import vignette
 
     return vignette(image, strength, radius, softness, parse_color(color))
+
+
+@node(category="image/filter", facts=SAME, tags=("ImageAddNoise", "gaussian noise", "grain"))
+def AddImageNoise(
+    image: Image,
+    strength: Annotated[float, Range(0, 1, step=0.01)] = 0.5,
+    seed: Annotated[int, Seed()] = 0,
+    draw: Annotated[Literal["per item", "per batch"], Advanced()] = "per item",
+) -> Image:
+    """Add Gaussian noise of the same strength to all colors. For film grain, use AddGrain.
+
+    Args:
+        image: Images of any size.
+        strength: Standard deviation of the noise. Results are clamped to 0 and 1.
+        seed: Random seed of the noise of the first image. Each following image uses the next seed.
+        draw: With per batch, the noise of all images is drawn from the seed at once, as in ComfyUI.
+    """
+    from nodegraph.media.images.editing.filters import add_noise
+
+    return add_noise(image, strength, seed, at_once=draw == "per batch")
+
+
+@node(
+    category="image/filter",
+    facts=SAME,
+    tags=("Morphology", "erode", "dilate", "opening", "closing", "top hat", "black hat"),
+)
+def MorphImage(
+    image: Image,
+    operation: Literal[
+        "erode", "dilate", "open", "close", "gradient", "top hat", "bottom hat"
+    ] = "erode",
+    radius: Annotated[int, Range(1, 499)] = 1,
+) -> Image:
+    """Apply a morphological operation to images. For masks, use GrowMask.
+
+    Args:
+        image: Images of any size.
+        operation: erode and dilate take the minimum and the maximum in a square. open removes small
+            bright details, close small dark ones. gradient shows edges, top hat what open removes,
+            bottom hat what close removes.
+        radius: Pixels that the square reaches to each side. Its side is 2 · radius + 1.
+    """
+    from nodegraph.media.images.editing.filters import morph
+
+    return morph(image, operation, radius)
 
 
 @node(category="image/filter", facts=SAME, tags=("mosaic", "pixel art", "censor", "blocks"))

@@ -156,14 +156,6 @@ def LatentFromBatch(
             given=f"items {index} to {end - 1}",
             expected=f"items 0 to {latent.batch_size - 1}",
         )
-    samples, mask, left = latent.samples, latent.noise_mask, latent.leftover
-    if left is not None and left.original is not None:
-        left = replace(left, original=left.original[index:end])
-    return replace(
-        latent,
-        leftover=left,
-        samples=None if samples is None else samples[index:end],
-        batch_size=length,
-        noise_mask=mask if mask is None or mask.shape[0] == 1 else mask[index:end],
-        batch_index=latent.noise_indices[index:end],
-    )
+    from nodegraph.sampling.latents.combination import take_items
+
+    return take_items(latent, index, length)

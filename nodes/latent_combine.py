@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from nodegraph import Latent, Mask, Range, node
 
-from ._latent_facts import KEPT, check_compatible_latents, check_pasted, combined_latent_facts
+from ._latent_facts import (
+    KEPT,
+    check_compatible_latents,
+    check_concatenated,
+    check_pasted,
+    combined_latent_facts,
+    concatenated_latent_facts,
+)
 
 _OF_FIRST = {name: f"first.{name}" for name in ("width", "height", "frames", "channels", "format")}
 _PASTED = {name: f"destination.{name}" for name in ("width", "height", "frames")}
@@ -31,6 +38,44 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
     from nodegraph.sampling.latents.combination import join_latents
 
     return join_latents(first, second or ())
+
+
+@node(
+    category="latent/combine",
+    label="Concatenate latents",
+    infer=concatenated_latent_facts,
+    validate=check_concatenated,
+    tags=("LatentConcat", "side by side", "stack", "in context", "append frames"),
+)
+def ConcatLatents(first: Latent, second: Latent, axis: Literal["x", "y", "t"] = "x") -> Latent:
+    """Concatenate two latents in one image or video: side by side, one below the other, or in time.
+
+    Args:
+        first: The latent on the left, at the top or at the start.
+        second: A latent of the same model. Its other sides are those of the first. If one of the
+            two is a single item, it is used for the whole batch.
+        axis: x for the width, y for the height, t for the frames of a video.
+    """
+    from nodegraph.sampling.latents.combination import concatenate_latents
+
+    return concatenate_latents(first, second, axis)
+
+
+@node(
+    category="latent/combine",
+    tags=("RebatchLatents", "unbatch", "batch to list", "for each", "separate"),
+)
+def LatentList(latent: Latent) -> list[Latent]:
+    """Split a batch of latents into a list, so that the following nodes run once per latent.
+
+    The latents keep their noise seeds and leftover noise.
+
+    Args:
+        latent: The batch.
+    """
+    from nodegraph.sampling.latents.combination import take_items
+
+    return [take_items(latent, index, 1) for index in range(latent.batch_size)]
 
 
 @node(

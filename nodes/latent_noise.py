@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from nodegraph import Latent, Mask, Range, Seed, node
+from nodegraph import Advanced, Choices, DiffusionModel, Latent, Mask, Range, Seed, node
+from nodegraph.sampling.composed_schedules import Schedule
+from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplingNoise
 
 from ._latent_facts import KEPT
 
@@ -47,7 +50,6 @@ def InjectNoise(
         "noise seed",
         "variations",
         "SeedRange",
-        "LatentBatchSeedBehavior",
     ),
 )
 def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
@@ -62,3 +64,55 @@ def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
     from nodegraph.sampling.latent_noise import with_seeds
 
     return with_seeds(latent, seeds)
+
+
+@node(
+    category="latent",
+    facts={"latent": KEPT},
+    tags=("LatentBatchSeedBehavior", "same seed", "fixed seed", "batch index"),
+)
+def BatchSeeds(latent: Latent, seeds: Literal["same", "different"] = "same") -> Latent:
+    """Choose whether all items of a batch draw the same noise.
+
+    Args:
+        latent: A batch.
+        seeds: With same, all items draw the noise of the first one. With different, each draws
+            noise by its position in the batch, as without this node; other seeds that its items
+            had are removed.
+    """
+    from nodegraph.sampling.latent_noise import with_one_seed
+
+    return with_one_seed(latent) if seeds == "same" else replace(latent, batch_index=None)
+
+
+@node(
+    category="latent",
+    numerics=True,
+    facts={"latent": KEPT},
+    tags=("AddNoise", "noise level", "sigma", "img2img", "SampleCustom"),
+)
+def AddScheduleNoise(
+    model: DiffusionModel,
+    noise: SamplingNoise,
+    schedule: Schedule,
+    latent: Latent,
+    convention: Annotated[str, Choices(CONVENTIONS), Advanced()] = "diffusers",
+) -> Latent:
+    """Add the noise of a schedule to a latent: that between its first and its last level.
+
+    SampleCustom with NoNoise and the same schedule then removes it.
+
+    Args:
+        model: The model whose noise levels are used.
+        noise: The noise to add.
+        schedule: The noise schedule. If it ends at 0, the noise has its first level.
+        latent: The latent of an image or video.
+        convention: As for KSampler.
+    """
+    from nodegraph.families.flow_noise import recipe_noise
+    from nodegraph.sampling.latent_noise import add_noise_of_level
+    from nodegraph.sampling.preflight import schedule_sigmas
+
+    sigmas = schedule_sigmas(model, schedule, latent, convention=convention)
+    level = sigmas[0] if len(sigmas) == 1 else abs(sigmas[0] - sigmas[-1])
+    return add_noise_of_level(latent, noise, recipe_noise(model), level)

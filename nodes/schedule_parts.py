@@ -400,17 +400,7 @@ def ScheduleLevels(
             linked, the size of the model is used.
         convention: As for KSampler.
     """
-    from nodegraph.families.flow_noise import recipe_noise
-    from nodegraph.families.registry import get_family
-    from nodegraph.sampling.preflight import tokens_of
-    from nodegraph.sampling.samplers import SAMPLERS
-    from nodegraph.sampling.schedules import levels_for
+    from nodegraph.sampling.preflight import schedule_sigmas
 
-    family = get_family(model.family)
-    size = Latent(None, family.size, family.size) if latent is None else latent
-    grid = SAMPLERS["euler" if sampler is None else sampler.name].grid_for(convention)
-    tokens = tokens_of(family, size)
-    noise_levels = levels_for(schedule, recipe_noise(model), grid=grid, tokens=tokens)
-    return [
-        float(sigma) for sigma in noise_levels.sigmas[noise_levels.first : noise_levels.end + 1]
-    ]
+    name = "euler" if sampler is None else sampler.name
+    return schedule_sigmas(model, schedule, latent, sampler=name, convention=convention)

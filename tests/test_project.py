@@ -95,6 +95,17 @@ def test_the_node_reference_is_current() -> None:
     assert found == pages(), "run python docs/generate_nodes.py"
 
 
+def test_the_counts_of_comfyui_s_node_types_are_current() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from generate_counts import PAGE, counts, page
+    finally:
+        sys.path.pop(0)
+    text = PAGE.read_text(encoding="utf-8")
+    assert counts() in text
+    assert text == page(text), "run python docs/generate_counts.py"
+
+
 def test_the_model_card_is_that_of_the_shipped_model() -> None:
     sys.path.insert(0, str(ROOT / "docs"))
     try:

@@ -243,10 +243,16 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     total = totals(reports)
     echo()
     echo(
-        f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} "
+        f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder "
+        f"({total.whole_share:.1%}), {total.valid} "
         f"that lack only missing files, {total.complete} complete, {total.unreadable} not "
-        "imported."
+        f"imported. {total.nodes[1]} of {total.nodes[0]} nodes are translated "
+        f"({total.translated_share:.1%})."
     )
     for name, count in list(total.types.items())[:20]:
-        pack = total.packs.get(name)
-        echo(f"  {count:4d}  {name}" + (f", of the pack `{pack}`" if pack else ""))
+        pack, command = total.packs.get(name), total.commands.get(name)
+        echo(
+            f"  {count:4d}  {name}"
+            + (f", of the pack `{pack}`" if pack else "")
+            + (f": `{command}`" if command else "")
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from nodegraph.core.recipe_options import SPEED_PREFIX
-from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidValue
 
 AUTO = "auto"
@@ -124,7 +124,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "Broadcast.noisiest": (0, 1),
     "Broadcast.cleanest": (0, 1),
 }
-AnyModel = TypeVar("AnyModel", bound=DiffusionModel)
+AnyModel = TypeVar("AnyModel", bound=Recipe)
 
 
 def cache_name(caching: StepCaching) -> str:

@@ -41,7 +41,13 @@ from nodegraph.models.adapters.tensor_names import LayerParts
 from nodegraph.models.gligen import GLIGEN, attach_gligen
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
 from nodegraph.models.prompt_preprocessing import clip_layer_of
-from nodegraph.models.speed.speed_support import FreeUFactors, compile_blocks, freeu_of
+from nodegraph.models.speed.speed_support import (
+    AttentionFactors,
+    FreeUFactors,
+    attention_factors,
+    compile_blocks,
+    freeu_of,
+)
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.weight_files import read_tensors
 
@@ -372,6 +378,39 @@ def _feature_strength(features: Tensor) -> Tensor:
     return torch.where(spread > 0, (mean - low) / spread, torch.zeros_like(mean))
 
 
+_PROJECTIONS = {
+    "self": (
+        ("attn1.to_q", "self_attn.q_proj"),
+        ("attn1.to_k", "self_attn.k_proj"),
+        ("attn1.to_v", "self_attn.v_proj"),
+        ("attn1.to_out.0", "self_attn.out_proj"),
+    ),
+    "cross": (("attn2.to_q",), ("attn2.to_k",), ("attn2.to_v",), ("attn2.to_out.0",)),
+}
+"""Ends of the names of query, key, value and output projections, of UNets and of CLIP."""
+
+
+def scale_attention(module: nn.Module, factors: Mapping[str, AttentionFactors]) -> None:
+    """Scale the projections of a network's attention, including their biases.
+
+    Args:
+        module: A UNet of diffusers or a CLIP text encoder of transformers. Hooks are added to its
+            layers, and its weights stay.
+        factors: See `nodegraph.models.speed.speed_support.attention_factors`.
+    """
+    for name, layer in module.named_modules():
+        for layers, each in factors.items():
+            for ends, factor in zip(_PROJECTIONS[layers], each, strict=True):
+                if factor != 1 and f".{name}".endswith(tuple(f".{end}" for end in ends)):
+                    # What a linear layer gives times a factor is what scaled weights give. A LoRA
+                    # of the layer is scaled, too.
+                    layer.register_forward_hook(partial(_scaled_output, factor=factor))
+
+
+def _scaled_output(_: Any, __: tuple[Any, ...], output: Tensor, *, factor: float) -> Tensor:
+    return output * factor
+
+
 _CONVOLUTION_AXES = 4
 
 
@@ -384,9 +423,14 @@ def derive(component: Component, recipe: Recipe) -> Component:
         InvalidFile: See `adapt_modules`.
     """
     derived = _with_adapters(component, recipe) if recipe.adapters else component
+    factors = attention_factors(recipe)
     if isinstance(derived, TextModel):
+        modules = {
+            role: _with_scaled_attention(module, factors)
+            for role, module in derived.modules.items()
+        }
         # An empty prompt, too, is another one of another layer.
-        return replace(derived, clip_layer=clip_layer_of(recipe), empty={})
+        return replace(derived, modules=modules, clip_layer=clip_layer_of(recipe), empty={})
     if not isinstance(derived, Denoiser):
         return derived
     speed, freeu = read_speed_options(recipe), freeu_of(recipe)
@@ -397,13 +441,22 @@ def derive(component: Component, recipe: Recipe) -> Component:
         derived,
         scheduler_config=config,
         modules={
-            role: _with_speed_options(module, speed, freeu)
+            role: _with_speed_options(_with_scaled_attention(module, factors), speed, freeu)
             for role, module in derived.modules.items()
         },
         caching=find_step_cache(recipe),
         attention=speed.attention,
         compiled=speed.compiled,
     )
+
+
+def _with_scaled_attention(module: Any, factors: Mapping[str, AttentionFactors]) -> Any:
+    """A network with scaled attention; the given one stays as it is, and shares its weights."""
+    if not factors:
+        return module
+    twin = structural_copy(module)
+    scale_attention(twin, factors)
+    return twin
 
 
 def _with_speed_options(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Latent, Leftover
+from nodegraph.core.values import Form, Latent, Leftover
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_from, draw_noise, item_generators
 from nodegraph.sampling.latents.combination import repeat_latent, require_samples
@@ -84,6 +84,41 @@ def with_seeds(latent: Latent, seeds: Sequence[int]) -> Latent:
         )
     whole = repeat_latent(latent, len(seeds)) if latent.batch_size < len(seeds) else latent
     return replace(whole, batch_index=tuple(seeds))
+
+
+def with_one_seed(latent: Latent) -> Latent:
+    """Let all items of a batch draw the noise of the first one."""
+    return replace(latent, batch_index=(latent.noise_indices[0],) * latent.batch_size)
+
+
+def add_noise_of_level(
+    latent: Latent, noise: SamplingNoise, model_noise: ModelNoise, sigma: float
+) -> Latent:
+    """Add the initial noise of a sampling to a latent, at a noise level.
+
+    Latent + sigma · noise; for flow models (1 - sigma) · latent + sigma · noise.
+
+    Args:
+        noise: The noise to draw. Without any to begin with, it is zero.
+        model_noise: The model's noise schedule.
+        sigma: Noise level of at least 0, for flow models at most 1.
+    Returns:
+        The latent with this noise as its leftover noise; at level 0, the latent.
+    Raises:
+        InvalidValue: The latent is empty, the noise does not fit, or sigma is out of range.
+    """
+    samples = require_samples(latent, "latent")
+    if sigma == 0:
+        return latent
+    alpha, deviation = model_noise.scales(None, sigma)  # Raises if sigma is out of range.
+    drawn = draw_sampling_noise(noise, latent, samples.shape).first
+    drawn = drawn if noise.added else torch.zeros_like(drawn)
+    form: Form = "mixing" if model_noise.kind == "flow" else "exploding"
+    if form == "exploding":
+        alpha, deviation = torch.tensor(1.0), torch.tensor(sigma)
+    original = None if latent.noise_mask is None else samples
+    noisy = alpha * samples + deviation * drawn
+    return replace(latent, samples=noisy, leftover=Leftover(sigma, form, original))
 
 
 ONE_SEED = "per batch, one seed"

@@ -10,6 +10,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.flow_noise import recipe_noise
 from nodegraph.families.registry import get_family
 from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
+from nodegraph.sampling.composed_schedules import Schedule
 from nodegraph.sampling.guiders.checks import check_negative
 from nodegraph.sampling.initial_latent import check_initial_latent
 from nodegraph.sampling.prompt_adapters import schedules_of
@@ -74,6 +75,30 @@ def tokens_of(family: Family, latent: Latent) -> int:
     frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
     cells = pixels.cells(latent.height), pixels.cells(latent.width)
     return family.tokens((latent.batch_size, 1, *frames, *cells))
+
+
+def schedule_sigmas(
+    recipe: DiffusionModel,
+    schedule: Schedule,
+    latent: Latent | None = None,
+    *,
+    sampler: str = "euler",
+    convention: str = "diffusers",
+) -> list[float]:
+    """Return the noise levels of a schedule, from the first to the last.
+
+    Args:
+        recipe: Model whose noise levels are used.
+        latent: Latent of the size to sample. None for the size of the model.
+        sampler: Name of the sampler. Some place their steps differently.
+        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+    """
+    family = get_family(recipe.family)
+    size = Latent(None, family.size, family.size) if latent is None else latent
+    grid = SAMPLERS[sampler].grid_for(convention)
+    tokens = tokens_of(family, size)
+    levels = levels_for(schedule, recipe_noise(recipe), grid=grid, tokens=tokens)
+    return [float(sigma) for sigma in levels.sigmas[levels.first : levels.end + 1]]
 
 
 def check_prompt_coverage(

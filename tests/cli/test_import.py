@@ -172,8 +172,9 @@ def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     assert (totals["unreadable"], totals["without_placeholder"], totals["valid"]) == (1, 1, 1)
     assert totals["missing_types"] == {"FaceDetailer": 1, "NobodysNode": 1}
     told = Path("report/import.md").read_text()
-    assert "| NobodysNode |  | 1 |" in told
-    assert "| FaceDetailer | comfyui-impact-pack | 1 |" in told
+    assert "| NobodysNode |  | 1 |  |" in told
+    assert "| FaceDetailer | comfyui-impact-pack | 1 |  |" in told
+    assert (totals["share_without_placeholder"], "(33.3%)" in told) == (0.3333, True)
     assert totals["packs_of_types"] == {"FaceDetailer": "comfyui-impact-pack"}
     assert totals["missing_packs"] == {"comfyui-impact-pack": 1}
     assert totals["nodes"] - totals["translated"] == 2
@@ -286,3 +287,29 @@ def test_remote_models_are_none_that_lack(
         monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", place.as_uri())
         (found,) = cli("import", "theirs.json", "--json", "--force").json["files"]
         assert [each["name"] for each in found["missing_models"]] == lacking
+
+
+@pytest.mark.slow
+def test_a_report_has_the_commands_that_bring_packs(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://example.org/impact.git"
+    source = {"kind": "git", "address": address, "commit": "a" * 40}
+    version = {"version": "1.0", "source": source, "node_types": ["FaceDetailer"]}
+    index = {"format": "nodegraph-pack-index/1", "packs": {"impact": {"versions": [version]}}}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    monkeypatch.setenv("NODEGRAPH_PACK_INDEX", str(tmp_path))
+    node = {"id": 1, "type": "OursAlone", "pos": [0, 0], "inputs": [], "outputs": [], "mode": 0}
+    node["properties"] = {"aux_id": "somebody/ComfyUI-Ours"}
+    Path("files").mkdir()
+    saved({"version": 0.4, "links": [], "nodes": [node]}, "files/a.json")
+    saved(api(b=("FaceDetailer", {})), "files/b.json")
+    shown = cli("import", "files", "--report", "report")
+    totals = json.loads(Path("report/import.json").read_text())["totals"]
+    theirs = "nodegraph pack add https://github.com/somebody/ComfyUI-Ours.git"
+    commands = {"FaceDetailer": "nodegraph pack add impact", "OursAlone": theirs}
+    assert totals["commands_of_types"] == commands
+    assert (totals["share_without_placeholder"], totals["share_translated"]) == (0.0, 0.0)
+    for command in commands.values():
+        assert f"`{command}`" in Path("report/import.md").read_text()
+        assert f"`{command}`" in shown.out

@@ -48,6 +48,8 @@ def led(*chain: tuple[str, dict[str, Any]]) -> Tensor:
         ("SkipLayerGuidance", {"layers": "down.0", "end": 1.0, "prompt": "negative"}),
         ("ChangingGuidance", {"cfg": 2.0, "law": "within", "start": 0.5}),
         ("NormGuidance", {"strength": 0.9}),
+        ("RenormalizeGuidance", {"limit": 0.8}),
+        ("PositiveBiasedGuidance", {}),
     ],
 )
 def test_each_guidance_leads_elsewhere(kind: str, inputs: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ def test_what_changes_nothing_is_plain_guidance() -> None:
         ("PerturbedAttentionGuidance", {"scale": 0.0, "layers": "down.0"}),
         ("AutoGuidance", {"weaker": link("model"), "scale": 2.0}),
         ("NegativeModel", {"model": link("model")}),
+        ("RenormalizeGuidance", {"limit": 100.0}),
         ("ChangingGuidance", {"cfg": 1.0, "law": "within", "start": 1.0}),
         ("SkipLayerGuidance", {"start": 0.0, "end": 0.0, "prompt": "negative"}),
     ):

@@ -11,7 +11,9 @@ from nodegraph_nodes.latent_combine import (
     AddLatents,
     BlendLatents,
     CompositeLatent,
+    ConcatLatents,
     JoinLatents,
+    LatentList,
     RepeatLatent,
 )
 
@@ -185,3 +187,70 @@ def test_sizes_that_differ_are_told_before_anything_runs(bench: Bench) -> None:
     nodes["pasted"] = {"type": "CompositeLatent", "inputs": pasted}
     [problem] = bench.problems(nodes, "pasted")
     assert (problem.node, problem.port, problem.expected) == ("pasted", "x", "below 64")
+
+
+def video(seed: int, frames: int, batch: int = 1) -> Latent:
+    samples = draw_noise((16, frames, 6, 8), seed, range(batch))
+    return Latent(samples, 64, 48, batch, format="wan", frames=4 * frames - 3)
+
+
+def test_concatenated_latents_are_both_along_the_axis() -> None:
+    first, second = latent(0, 2), latent(5)
+    wide, tall = (ConcatLatents(first, second, axis) for axis in ("x", "y"))
+    assert (wide.width, wide.height, tall.width, tall.height) == (128, 48, 64, 96)
+    for item in range(2):
+        for row, column in ((0, 0), (3, 2), (5, 7)):
+            assert torch.equal(
+                wide.samples[item, :, row, column], first.samples[item, :, row, column]
+            )
+            assert torch.equal(
+                wide.samples[item, :, row, column + 8], second.samples[0, :, row, column]
+            )
+            assert torch.equal(
+                tall.samples[item, :, row + 6, column], second.samples[0, :, row, column]
+            )
+
+
+def test_concatenated_videos_follow_each_other() -> None:
+    first, second = video(0, 3), video(1, 2)
+    whole = ConcatLatents(first, second, "t")
+    assert torch.equal(whole.samples[:, :, 2], first.samples[:, :, 2])
+    assert torch.equal(whole.samples[:, :, 3], second.samples[:, :, 0])
+    assert (whole.samples.shape[2], whole.frames, whole.width) == (5, 17, 64)
+
+
+def test_a_concatenated_part_without_a_mask_is_denoised() -> None:
+    masked = replace(latent(0), noise_mask=torch.zeros(1, 12, 16))
+    whole = ConcatLatents(masked, latent(1), "x")
+    assert whole.noise_mask.shape == (1, 48, 128)
+    assert whole.noise_mask[0, 0].tolist() == [0.0] * 64 + [1.0] * 64
+    clip = replace(video(0, 2), noise_mask=torch.zeros(1, 48, 64))
+    assert torch.equal(ConcatLatents(clip, clip, "t").noise_mask, clip.noise_mask)
+    with raises(InvalidValue, port="second"):
+        ConcatLatents(clip, video(0, 2), "t")
+
+
+@pytest.mark.parametrize(
+    ("second", "axis", "port"),
+    [
+        (latent(height=64), "x", "second"),
+        (latent(width=32), "y", "second"),
+        (latent(0, 3), "x", "second"),
+        (latent(), "t", "axis"),
+        (replace(latent(), format="sdxl"), "x", "second"),
+        (Latent(None, 64, 48), "x", "second"),
+    ],
+)
+def test_what_does_not_concatenate_is_refused(second: Latent, axis: str, port: str) -> None:
+    with raises(InvalidValue) as caught:
+        ConcatLatents(latent(0, 2), second, axis)
+    assert caught.value.problem.port == port
+
+
+def test_a_list_of_latents_has_the_items_of_the_batch() -> None:
+    whole = replace(latent(0, 3), batch_index=(4, 2, 9))
+    items = LatentList(whole)
+    assert [item.batch_index for item in items] == [(4,), (2,), (9,)]
+    again = JoinLatents(items)
+    assert torch.equal(again.samples, whole.samples)
+    assert again.batch_index == whole.batch_index

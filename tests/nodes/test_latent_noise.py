@@ -1,4 +1,4 @@
-"""InjectNoise and SetItemSeeds."""
+"""InjectNoise, AddScheduleNoise and the seeds of items."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
+from nodegraph_nodes.latent_noise import AddScheduleNoise, BatchSeeds, InjectNoise, SetItemSeeds
 
-from nodegraph import InvalidValue, Latent
+from nodegraph import DiffusionModel, InvalidValue, Latent
+from nodegraph.core.values import Leftover
 from nodegraph.families.noise import draw_noise
+from nodegraph.families.scheduler_file import scheduler_option
+from nodegraph.sampling.composed_schedules import listed_schedule
 from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.sampling_parts import SamplingNoise
+from tests.diffusion.conftest import SD1_SCHEDULER
 from tests.messages import raises
 from tests.nodes.sampling_graphs import link, sampler, value
 
@@ -77,3 +82,78 @@ def test_noise_is_stronger_by_a_factor() -> None:
     assert torch.equal(found.first, plain.first * 1.5)
     states = [[item.get_state() for item in drawn.generators] for drawn in (plain, found)]
     assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("draw", ["per item", "per batch"])
+def test_items_with_the_same_seed_draw_the_same_noise(draw: str) -> None:
+    latent = Latent(None, 64, 64, 3)
+    noise, shape = SamplingNoise(5, draw=draw), (3, 4, 8, 8)
+    same = draw_sampling_noise(noise, BatchSeeds(latent), shape).first
+    first = draw_sampling_noise(noise, latent, shape).first[:1]
+    assert torch.equal(same, first.expand(shape))
+    apart = BatchSeeds(BatchSeeds(latent), "different")
+    assert torch.equal(
+        draw_sampling_noise(noise, apart, shape).first,
+        draw_sampling_noise(noise, latent, shape).first,
+    )
+
+
+def noisy(sigmas: list[float], family: str, latent: Latent) -> Latent:
+    flow = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
+    config = flow if family == "flux" else SD1_SCHEDULER
+    model = DiffusionModel(family, (), options=(scheduler_option(config),))
+    schedule = listed_schedule(sigmas)
+    return AddScheduleNoise(model, SamplingNoise(3, draw="per batch"), schedule, latent, "comfyui")
+
+
+def test_a_schedule_s_noise_is_that_between_its_ends() -> None:
+    latent = Latent(draw_noise((4, 6, 8), 0, range(2)), 64, 48, 2)
+    noise = torch.randn(2, 4, 6, 8, generator=torch.Generator().manual_seed(3))
+    for sigmas, level in (([7.0, 3.0, 0.0], 7.0), ([7.0, 2.5], 4.5)):
+        added = noisy(sigmas, "sd1", latent)
+        torch.testing.assert_close(added.samples, latent.samples + level * noise)
+        assert added.leftover == Leftover(level, "exploding")
+
+
+def test_a_sampling_without_noise_goes_on_from_what_was_added() -> None:
+    """Both together are the sampling that begins with this noise."""
+    parts: dict[str, Any] = {
+        "guider": {"type": "BasicGuider", "inputs": {"conditioning": link("positive")}},
+        "euler": {"type": "SelectSampler", "inputs": {"sampler": "euler"}},
+        "levels": {"type": "ListedSchedule", "inputs": {"sigmas": "6, 2, 0"}},
+        "noise": {"type": "RandomNoise", "inputs": {"seed": 4}},
+        "none": {"type": "NoNoise", "inputs": {"seed": 4}},
+        "noisy": {
+            "type": "AddScheduleNoise",
+            "inputs": {
+                "model": link("model"),
+                "noise": link("noise"),
+                "schedule": link("levels"),
+                "latent": link("picture"),
+            },
+        },
+    }
+
+    def sampled(noise: str, latent: str) -> Any:
+        inputs = {"model": "model", "guider": "guider", "sampler": "euler", "schedule": "levels"}
+        inputs |= {"noise": noise, "latent": latent}
+        nodes = {name: link(source) for name, source in inputs.items()}
+        return value(
+            {**parts, "sample": {"type": "SampleCustom", "inputs": nodes}}, "sample.latent"
+        )
+
+    at_once, after = sampled("noise", "picture").samples, sampled("none", "noisy").samples
+    torch.testing.assert_close(after, at_once, rtol=1e-4, atol=1e-4)
+
+
+def test_flow_models_mix_the_noise_in() -> None:
+    latent = Latent(draw_noise((16, 6, 8), 0, range(2)), 64, 48, 2)
+    noise = torch.randn(2, 16, 6, 8, generator=torch.Generator().manual_seed(3))
+    added = noisy([0.75, 0.5, 0.0], "flux", latent)
+    torch.testing.assert_close(added.samples, 0.25 * latent.samples + 0.75 * noise)
+    assert added.leftover == Leftover(0.75, "mixing")
+
+
+def test_nothing_is_added_to_an_empty_latent() -> None:
+    with raises(InvalidValue, port="latent"):
+        noisy([2.0, 0.0], "sd1", Latent(None, 64, 64))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.analysis import analyse
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, PackFinder, pack_finder_of
 from nodegraph.core.context import Environment
 from nodegraph.core.suggestions import NodeAliases
 from nodegraph.errors import Problem
@@ -131,6 +132,7 @@ class MissingNodeType:
         pack: What brings it there; empty if the file doesn't say.
         alternatives: Native types that may do what it does.
         reason: Why it isn't translated.
+        command: Command that installs its pack; empty if it is not known.
     """
 
     node: str
@@ -138,6 +140,7 @@ class MissingNodeType:
     pack: str
     alternatives: tuple[str, ...]
     reason: str
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,7 @@ class ImportReport:
                     "pack": lacking.pack,
                     "stand_ins": list(lacking.alternatives),
                     "reason": lacking.reason,
+                    "command": lacking.command,
                 }
                 for lacking in self.types
             ],
@@ -219,7 +223,8 @@ def import_report(
         is_there: Asked for files of weights that nodes say they need.
     """
     stand_ins = NodeAliases(catalog)
-    types = tuple(_missing_node_type(fate, stand_ins) for fate in imported.placeholders)
+    finder = pack_finder_of(catalog)
+    types = tuple(_missing_node_type(fate, stand_ins, finder) for fate in imported.placeholders)
     all_problems = analyse(imported.workflow, catalog, environment).problems
     problems = tuple(problem for problem in all_problems if not _is_told_elsewhere(problem))
     return ImportReport(
@@ -240,11 +245,35 @@ def _is_told_elsewhere(problem: Problem) -> bool:
     return problem.code == _UNKNOWN_TYPE or is_about_missing_files(problem)
 
 
-def _missing_node_type(fate: TranslationOutcome, stand_ins: NodeAliases) -> MissingNodeType:
+def _missing_node_type(
+    fate: TranslationOutcome, stand_ins: NodeAliases, finder: PackFinder | None
+) -> MissingNodeType:
     pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
     return MissingNodeType(
-        fate.name, fate.type, pack, stand_ins.of(fate.type), fate.untranslated_reason
+        fate.name,
+        fate.type,
+        pack,
+        stand_ins.of(fate.type),
+        fate.untranslated_reason,
+        _pack_command(fate.type, pack, finder),
     )
+
+
+def _pack_command(node_type: str, pack: str, finder: PackFinder | None) -> str:
+    """Return the command that installs the pack of a node type; empty if it is not known.
+
+    Args:
+        pack: Its name, or the owner and the name of its repository on GitHub.
+    """
+    if not pack:
+        return ""
+    known = finder and (finder.type_command(node_type) or finder.pack_command(pack))
+    if not known and _REPOSITORY.fullmatch(pack):
+        known = f"nodegraph pack add https://github.com/{pack}.git"
+    return known or ""
+
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -258,6 +287,7 @@ class ImportTotals:
         nodes: How many all files have, and how many of these are translated.
         types: Node types that lack, with how many files each keeps from being whole.
         packs: What brings these types, of those of which it is known.
+        commands: Commands that install these packs, by type, likewise.
         missing_packs: Packs whose types lack, likewise.
         families: Kinds of models that aren't known, likewise.
         models: Models that lack, likewise.
@@ -272,27 +302,45 @@ class ImportTotals:
     nodes: tuple[int, int]
     types: Mapping[str, int]
     packs: Mapping[str, str]
+    commands: Mapping[str, str]
     missing_packs: Mapping[str, int]
     models: Mapping[str, int]
     families: Mapping[str, int]
     problems: Mapping[str, int]
+
+    @property
+    def whole_share(self) -> float:
+        """Share of the files that import without a placeholder, 0 to 1."""
+        return self.whole / max(1, self.files)
+
+    @property
+    def translated_share(self) -> float:
+        """Share of the nodes of all files that are translated, 0 to 1."""
+        return self.nodes[1] / max(1, self.nodes[0])
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "files": self.files,
             "unreadable": self.unreadable,
             "without_placeholder": self.whole,
+            "share_without_placeholder": round(self.whole_share, _DIGITS),
+            "share_translated": round(self.translated_share, _DIGITS),
             "valid": self.valid,
             "complete": self.complete,
             "nodes": self.nodes[0],
             "translated": self.nodes[1],
             "missing_types": dict(self.types),
             "packs_of_types": dict(self.packs),
+            "commands_of_types": dict(self.commands),
             "missing_packs": dict(self.missing_packs),
             "missing_models": dict(self.models),
             "unknown_families": dict(self.families),
             "problems": dict(self.problems),
         }
+
+
+_DIGITS = 4
+"""Of shares."""
 
 
 def totals(reports: Sequence[ImportReport]) -> ImportTotals:
@@ -314,6 +362,12 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
             for lacking in report.types
             if lacking.pack
         },
+        {
+            lacking.type: lacking.command
+            for report in reports
+            for lacking in report.types
+            if lacking.command
+        },
         _counted({each.pack for each in report.types if each.pack} for report in reports),
         _counted({model.name for model in report.models} for report in reports),
         _counted(set(report.families) for report in reports),
@@ -333,10 +387,11 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
         "# Import of ComfyUI files",
         "",
         (
-            f"{sums.files} files: {sums.whole} import without a placeholder, {sums.valid} of "
+            f"{sums.files} files: {sums.whole} import without a placeholder "
+            f"({sums.whole_share:.1%}), {sums.valid} of "
             f"them run once their files are there, {sums.complete} have them all; "
             f"{sums.unreadable} cannot be read. {sums.nodes[1]} of {sums.nodes[0]} nodes are "
-            "translated."
+            f"translated ({sums.translated_share:.1%})."
         ),
         "",
         "| file | nodes | placeholders | valid | unknown families | missing models | differs |",
@@ -344,11 +399,9 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
         *(_row(report) for report in reports),
     ]
     if sums.types:
-        lines += ["", "## Missing node types", "", "| | pack | files |", "|---|---|---|"]
-        lines += [
-            f"| {_cell(name)} | {_cell(sums.packs.get(name, ''))} | {count} |"
-            for name, count in sums.types.items()
-        ]
+        lines += ["", "## Missing node types", "", *_PACK_HELP]
+        lines += ["| | pack | files | command |", "|---|---|---|---|"]
+        lines += [_type_row(name, count, sums) for name, count in sums.types.items()]
     for title, counts in (
         ("Missing packs", sums.missing_packs),
         ("Missing models", sums.models),
@@ -359,6 +412,20 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
             lines += ["", f"## {title}", "", "| | files |", "|---|---|"]
             lines += [f"| {_cell(name)} | {count} |" for name, count in counts.items()]
     return "\n".join(lines) + "\n"
+
+
+_PACK_HELP = (
+    "The most wanted come first. A node type without a pack is ComfyUI's own, or its file does",
+    "not name the pack. Without a command, install the pack from the address of its git",
+    "repository: `nodegraph pack add ADDRESS`.",
+    "",
+)
+
+
+def _type_row(name: str, count: int, sums: ImportTotals) -> str:
+    command = sums.commands.get(name, "")
+    shown = f"`{_cell(command)}`" if command else ""
+    return f"| {_cell(name)} | {_cell(sums.packs.get(name, ''))} | {count} | {shown} |"
 
 
 def _row(report: ImportReport) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nodegraph.core.recipe_options import SPEED_PREFIX
-from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.registry import FAMILIES
@@ -23,6 +23,7 @@ from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
     CUDA_ONLY,
+    AnyModel,
     Magnitude,
     SpeedOptions,
     StepCaching,
@@ -219,6 +220,12 @@ def check_fused(recipe: Recipe) -> None:
     Raises:
         InvalidValue: So it is.
     """
+    if attention_factors(recipe) and read_speed_options(recipe).fused:
+        raise InvalidValue(
+            "fused projections cannot be scaled apart",
+            port="model",
+            hint="Leave `fused_projections` off in SpeedUp.",
+        )
     unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
     if unfused and read_speed_options(recipe).fused:
         raise InvalidValue(
@@ -229,7 +236,7 @@ def check_fused(recipe: Recipe) -> None:
         )
 
 
-# FreeU, which changes how a network computes over the same weights
+# Factors of attention, and FreeU, which change how a network computes over the same weights
 
 Version = Literal["v2", "v1", "diffusers"]
 VERSIONS: tuple[str, ...] = get_args(Version)
@@ -310,6 +317,68 @@ def check_freeu(family: str | None, freeu: FreeUFactors) -> None:
     if known is not None and _UNET not in known.denoisers[0].classes:
         raise InvalidValue(
             f"{known.title} is not a UNet, which FreeU needs",
+            port="model",
+            expected="Stable Diffusion 1, 2 or XL",
+        )
+
+
+_FACTORS = f"{SPEED_PREFIX}attention_factors."
+AttentionFactors = tuple[float, float, float, float]
+"""Factors of the query, key, value and output projections of attention."""
+LAYERS = ("self", "cross")
+"""Layers that factors are for: self-attention, and cross-attention with the prompt."""
+
+
+def with_attention_factors(
+    recipe: AnyModel, factors: AttentionFactors, layers: str = "self"
+) -> AnyModel:
+    """Scale the attention of a recipe's networks, in addition to earlier factors.
+
+    Args:
+        recipe: A UNet, or text encoders with CLIP.
+        layers: One of `LAYERS`.
+    Raises:
+        InvalidValue: See `check_attention_factors`.
+    """
+    check_attention_factors(recipe.family, is_encoder=isinstance(recipe, TextEncoder))
+    before = attention_factors(recipe).get(layers, (1.0, 1.0, 1.0, 1.0))
+    product = [old * new for old, new in zip(before, factors, strict=True)]
+    scaled = with_option(recipe, f"{_FACTORS}{layers}", " ".join(map(str, product)))
+    check_fused(scaled)
+    return scaled
+
+
+def attention_factors(recipe: Recipe) -> dict[str, AttentionFactors]:
+    """Return the factors of a recipe, by the layers that they are for."""
+    factors: dict[str, AttentionFactors] = {}
+    for layers in LAYERS:
+        if text := recipe.option(f"{_FACTORS}{layers}"):
+            query, key, value, output = map(float, text.split())
+            factors[layers] = query, key, value, output
+    return factors
+
+
+def check_attention_factors(family: str | None, *, is_encoder: bool = False) -> None:
+    """Refuse networks whose attention cannot be scaled.
+
+    Args:
+        family: Name of the family; None if it is not known yet.
+        is_encoder: Whether its text encoders are scaled, not its UNet.
+    Raises:
+        InvalidValue: The network is no UNet, or the text encoder has no CLIP.
+    """
+    known = FAMILIES.get(family or "")
+    if known is None:
+        return
+    if is_encoder and not known.clip_layer:
+        raise InvalidValue(
+            f"the prompts of {known.title} are not taken from CLIP, whose attention is scaled",
+            port="encoder",
+            expected="a text encoder of Stable Diffusion",
+        )
+    if not is_encoder and _UNET not in known.denoisers[0].classes:
+        raise InvalidValue(
+            f"{known.title} is not a UNet, whose attention is scaled",
             port="model",
             expected="Stable Diffusion 1, 2 or XL",
         )

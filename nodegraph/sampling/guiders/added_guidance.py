@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue
@@ -21,6 +21,11 @@ from nodegraph.sampling.guiders.checks import (
     UNET_ATTENTION,
     check_addable,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.families.model_step import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,3 +361,60 @@ class Valences(AddedGuidance):
         from nodegraph.sampling.guiders.terms import ValenceTerm
 
         return ValenceTerm(self.scale, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class PositiveBias(AddedGuidance):
+    """Positive-biased guidance; see `nodegraph.sampling.guiders.terms.bias_to_positive`."""
+
+    title: ClassVar[str] = "positive-biased guidance"
+
+    @property
+    def description(self) -> str:
+        """Return the title: there is no scale."""
+        return self.title
+
+    def check(self, model: DiffusionModel) -> None:
+        """Accept every model: it changes only predictions."""
+
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
+        """Create the term with the guidance scale of the sampling."""
+        from nodegraph.families.noise import clean_arithmetic
+        from nodegraph.sampling.guiders.terms import CleanLatentTerm, bias_to_positive
+
+        def change(
+            guided: Tensor, positive: Tensor, negative: Tensor | None, moment: Moment
+        ) -> Tensor:
+            if negative is None:
+                return guided
+            return bias_to_positive(guided, positive, negative, guided_model.scale(moment))
+
+        config = guided_model.model.scheduler_config
+        arithmetic = clean_arithmetic(config, guided_model.family)
+        return CleanLatentTerm(arithmetic, change, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemNormLimit(AddedGuidance):
+    """Limit of the norm of each item; see `nodegraph.sampling.guiders.terms.limit_item_norm`.
+
+    Its scale is the limit, as a multiple of the positive prediction's norm.
+    """
+
+    title: ClassVar[str] = "norm limit"
+
+    def check(self, model: DiffusionModel) -> None:
+        """Accept every model: it changes only predictions."""
+
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
+        """Create the term."""
+        from nodegraph.families.noise import clean_arithmetic
+        from nodegraph.sampling.guiders.terms import CleanLatentTerm, limit_item_norm
+
+        config = guided_model.model.scheduler_config
+        return CleanLatentTerm(
+            clean_arithmetic(config, guided_model.family),
+            lambda guided, positive, _, __: limit_item_norm(guided, positive, self.scale),
+            self.start,
+            self.end,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.families.model_step import Moment, Side
-from nodegraph.families.noise import FlowArithmetic, OutputArithmetic
+from nodegraph.families.noise import CleanArithmetic, FlowArithmetic, OutputArithmetic
 from nodegraph.media.molecules.tables import ELEMENTS, ORDERS, VALENCES, bond_scores
 from nodegraph.models.noisy_classifier import GuidanceClassifier, log_prob_gradient
 from nodegraph.sampling.guiders.base import GuidedModel
@@ -252,6 +252,92 @@ class WeakModelTerm:
 
 GUIDED = "guided"
 """Name among the outputs of what they add up to by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanLatentTerm:
+    """Changes the guided prediction as a clean latent.
+
+    Attributes:
+        arithmetic: Arithmetic of the model.
+        change: Function of the clean latents of the guided, the positive and the negative
+            prediction (None without a negative prompt), and of the moment. It returns the changed
+            clean latent.
+        start, end: Range of the sampling in which it applies, 0 to 1.
+    """
+
+    arithmetic: CleanArithmetic
+    change: Callable[[Tensor, Tensor, Tensor | None, Moment], Tensor]
+    start: float = 0.0
+    end: float = 1.0
+    evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
+
+    def applies(self, moment: Moment) -> bool:
+        """Return whether the moment is in the range."""
+        return moment.is_within(self.start, self.end)
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """Return the positive side, which is evaluated at every step."""
+        return ("positive",)
+
+    def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """Return the difference between the changed and the guided output."""
+        x32, guided = x.float(), outputs[GUIDED].float()
+        clean = {
+            name: self.arithmetic.to_clean(x32, outputs[name].float(), moment)
+            for name in (GUIDED, "positive", "negative")
+            if name in outputs
+        }
+        changed = self.change(clean[GUIDED], clean["positive"], clean.get("negative"), moment)
+        term = self.arithmetic.from_clean(x32, changed, moment) - guided
+        return term.to(outputs[GUIDED].dtype)
+
+
+def bias_to_positive(guided: Tensor, positive: Tensor, negative: Tensor, scale: float) -> Tensor:
+    """Mix a guided prediction with the scaled positive one, by the similarity of both sides.
+
+    With p and n for scale · positive and scale · negative, and s for the mean cosine similarity
+    over cells of the signed square roots of n and of (p + guided) / 2, the result is
+    (1 + s) / 2 · guided + (1 - s) / 2 · p.
+
+    Source: positive-biased guidance of ComfyUI (``Mahiro``).
+
+    Args:
+        guided, positive, negative: Clean latents, float32, shape (batch, channels, …).
+        scale: Guidance scale.
+    Returns:
+        A clean latent of the same shape. Each item has its own similarity.
+    """
+    leap = scale * positive
+    roots = (signed_root(scale * negative), signed_root((leap + guided) / 2))
+    similarity = functional.cosine_similarity(*roots, dim=1).flatten(1).mean(1)
+    share = ((1 + similarity) / 2).view(-1, *[1] * (guided.ndim - 1))
+    return share * guided + (1 - share) * leap
+
+
+def signed_root(values: Tensor) -> Tensor:
+    """Return the square roots of absolute values, with the signs of the values."""
+    return values.abs().sqrt() * values.sign()
+
+
+def limit_item_norm(guided: Tensor, positive: Tensor, limit: float) -> Tensor:
+    """Scale each item down to a multiple of the norm of the positive prediction.
+
+    Source: Qin et al. 2025, arXiv:2503.21758 (CFG-Renorm); ComfyUI's ``RenormCFG``
+    applies it to clean latents.
+
+    Args:
+        guided, positive: Clean latents, shape (batch, …).
+        limit: Largest norm, as a multiple of the positive one's.
+    """
+    sides = list(range(1, guided.ndim))
+    norm, longest = (
+        torch.linalg.vector_norm(item, dim=sides, keepdim=True) for item in (guided, positive)
+    )
+    # A norm of 0 stays 0 whatever the factor is.
+    factor: Tensor = (limit * longest / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1)
+    return guided * factor
+
 
 _STEPS = 6
 """Down the slope, each time."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent, Leftover
 from nodegraph.errors import InvalidValue
+from nodegraph.families.registry import get_latent_format
 from nodegraph.sampling.latents.transforms import cell_side, check_cells, mask_in_pixels, slerp
 from nodegraph.sampling.regions import mask_to_cells
 
@@ -73,6 +74,117 @@ def _joined_leftovers(latents: Sequence[Latent]) -> Leftover | None:
     ]
     whole = torch.cat([item for item in originals if item is not None])
     return Leftover(left.sigma, left.form, whole)
+
+
+ConcatAxis = Literal["x", "y", "t"]
+_DIMS: dict[ConcatAxis, int] = {"x": -1, "y": -2, "t": 2}
+
+
+def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Latent:
+    """Concatenate two latents side by side, one below the other, or in time.
+
+    Args:
+        second: Latent with the batch size of the first. A single one of the two is used for all
+            items of the other.
+        axis: ``x`` for the width, ``y`` for the height, ``t`` for the latent frames of videos.
+    Returns:
+        A latent with the noise mask of both. Where one has no mask, it is denoised. In time, the
+        mask must be the same for both, because it counts for all frames.
+    Raises:
+        InvalidValue: A latent is empty, or they differ in format, leftover noise, batch size or
+            another side.
+    """
+    samples = [require_samples(first, "first"), require_samples(second, "second")]
+    _check_format(first, second, "second")
+    _check_leftovers(first, second, "second")
+    if axis == "t" and samples[0].ndim != 5:
+        raise InvalidValue(
+            "the latent is not a video latent",
+            port="axis",
+            given="t",
+            expected="x or y for images",
+        )
+    shapes = [tuple(item.movedim(_DIMS[axis], 0).shape[1:]) for item in samples]
+    counts = {first.batch_size, second.batch_size}
+    if shapes[0][1:] != shapes[1][1:] or len(counts - {1}) > 1:
+        raise InvalidValue(
+            f"the latents differ in more than the side along {axis}",
+            port="second",
+            given=f"{second.batch_size} of {_describe(second)}",
+            expected=f"1 or {first.batch_size} of {_describe(first)}, except along {axis}",
+            hint="Use ResizeLatent or CropLatent to give both the same size.",
+        )
+
+    def joined(of_first: Tensor, of_second: Tensor) -> Tensor:
+        parts = [item.expand(max(counts), *item.shape[1:]) for item in (of_first, of_second)]
+        return torch.cat(parts, _DIMS[axis])
+
+    left, other = first.leftover, second.leftover
+    if left is not None and other is not None:
+        originals = left.original, other.original
+        kept = None if None in originals else joined(*originals)  # type: ignore[arg-type]
+        left = Leftover(left.sigma, left.form, kept)
+    whole = joined(*samples)
+    larger = first if first.batch_size >= second.batch_size else second
+    return replace(
+        first,
+        samples=whole,
+        batch_size=max(counts),
+        batch_index=larger.batch_index,
+        width=first.width + (second.width if axis == "x" else 0),
+        height=first.height + (second.height if axis == "y" else 0),
+        frames=first.frames if axis != "t" else _frames_of(first, second, whole),
+        noise_mask=_concatenated_mask(first, second, axis),
+        leftover=left,
+    )
+
+
+def _frames_of(first: Latent, second: Latent, whole: Tensor) -> int:
+    """Frames that the latent frames of both decode to."""
+    name = first.format or second.format
+    frames = int(whole.shape[2])
+    return frames if name is None else get_latent_format(name).pixel_frames(frames)
+
+
+def _concatenated_mask(first: Latent, second: Latent, axis: ConcatAxis) -> Tensor | None:
+    masks = [mask_in_pixels(item) for item in (first, second)]
+    if masks[0] is None and masks[1] is None:
+        return None
+    parts = [
+        torch.ones(1, item.height, item.width) if mask is None else mask.float()
+        for item, mask in zip((first, second), masks, strict=True)
+    ]
+    batch = max(map(len, parts))
+    parts = [part.expand(batch, -1, -1) for part in parts]
+    if axis != "t":
+        return torch.cat(parts, _DIMS[axis])
+    if not torch.equal(*parts):
+        raise InvalidValue(
+            "the noise masks differ, and a mask counts for all frames of a video",
+            port="second",
+            hint="Put SetNoiseMask after this node.",
+        )
+    return parts[0]
+
+
+def take_items(latent: Latent, start: int, count: int) -> Latent:
+    """Take consecutive items of a batch. They keep their noise seeds and leftover noise.
+
+    Args:
+        start: Index of the first, from 0; `start` + `count` is at most the batch size.
+    """
+    end = start + count
+    samples, mask, left = latent.samples, latent.noise_mask, latent.leftover
+    if left is not None and left.original is not None:
+        left = replace(left, original=left.original[start:end])
+    return replace(
+        latent,
+        leftover=left,
+        samples=None if samples is None else samples[start:end],
+        batch_size=count,
+        noise_mask=mask if mask is None or len(mask) == 1 else mask[start:end],
+        batch_index=latent.noise_indices[start:end],
+    )
 
 
 def repeat_latent(latent: Latent, times: int) -> Latent:

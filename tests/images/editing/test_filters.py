@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +134,39 @@ def test_fringes_leave_green_and_the_middle() -> None:
     assert torch.equal(made[..., 1], PICTURE[..., 1])
     close(made[0, 6, 4], PICTURE[0, 6, 4].numpy())
     close(effects.chromatic_aberration(PICTURE, 0), PICTURE.numpy())
+
+
+def test_noise_of_a_batch_is_one_draw_from_the_seed_clamped() -> None:
+    image = torch.rand(2, 5, 3, 3, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(7))
+    noisy = effects.add_noise(image, 0.5, 7, at_once=True)
+    assert torch.equal(noisy, (image + 0.5 * noise).clamp(0, 1))
+
+
+def extreme(image: Tensor, radius: int, best: Callable[..., float]) -> Tensor:
+    """Each pixel's maximum or minimum in a square, of pixels that there are, one by one."""
+    _, height, width, channels = image.shape
+    changed = torch.empty_like(image)
+    for row, column, channel in product(range(height), range(width), range(channels)):
+        rows = range(max(0, row - radius), min(height, row + radius + 1))
+        columns = range(max(0, column - radius), min(width, column + radius + 1))
+        values = [float(image[0, y, x, channel]) for y in rows for x in columns]
+        changed[0, row, column, channel] = best(values)
+    return changed
+
+
+@pytest.mark.parametrize("radius", [1, 2, 9])
+def test_morphology_is_that_of_its_definition(radius: int) -> None:
+    image = torch.rand(1, 6, 5, 3, generator=torch.Generator().manual_seed(2))
+    eroded, dilated = extreme(image, radius, min), extreme(image, radius, max)
+    opened, closed = extreme(eroded, radius, max), extreme(dilated, radius, min)
+    for operation, expected in {
+        "erode": eroded,
+        "dilate": dilated,
+        "open": opened,
+        "close": closed,
+        "gradient": dilated - eroded,
+        "top hat": image - opened,
+        "bottom hat": closed - image,
+    }.items():
+        torch.testing.assert_close(effects.morph(image, operation, radius), expected)

@@ -253,7 +253,7 @@ def _perpendicular(
 
 def wrapped(node: Passage, made: MadeOutput, leads: PatchedModel) -> MadeOutput:
     """A guider within what the model's patches do to its answers."""
-    for model_patch in leads.patches:
+    for model_patch in _in_order(leads.patches):
         wrap = _WRAPS.get(model_patch.type)
         if wrap is not None:
             made = wrap(node, made, model_patch)
@@ -352,6 +352,45 @@ def _skipping(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput
     return made
 
 
+def _renormalized(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
+    if float(model_patch.value("cfg_trunc")) < _ALL_LEVELS:
+        raise Untranslatable(
+            "nodegraph limits guidance to a share of the sampling (LimitGuidance), not to noise "
+            "levels below `cfg_trunc`"
+        )
+    limit = model_patch.inputs["renorm_cfg"]
+    if not limit.is_link and not limit.content:
+        return made
+    return _wrap("RenormalizeGuidance", limit="renorm_cfg")(node, made, model_patch)
+
+
+_ALL_LEVELS = 100.0
+"""`cfg_trunc` of RenormCFG above the noise levels of all models."""
+
+
+def _in_order(patches: tuple[Patch, ...]) -> tuple[Patch, ...]:
+    """Patches in the order in which ComfyUI applies them to a prediction.
+
+    RenormCFG replaces classifier-free guidance itself, and the others change its result.
+
+    Raises:
+        Untranslatable: nodegraph applies two of them in the reverse order, or ComfyUI only one.
+    """
+    types = [model_patch.type for model_patch in patches]
+    if "RenormCFG" in types:
+        others = {"RescaleCFG", *_GUIDERS}.intersection(types)
+        if others or types.count("RenormCFG") > 1:
+            raise Untranslatable(
+                f"RenormCFG cannot be combined with {min(others, default='another')}"
+            )
+    if "Mahiro" in types:
+        before = types[: len(types) - types[::-1].index("Mahiro")]
+        early = {"RescaleCFG"}.intersection(types) | {"CFGNorm"}.intersection(before)
+        if early:
+            raise Untranslatable(f"Mahiro cannot change what {min(early)} results in")
+    return tuple(sorted(patches, key=lambda model_patch: model_patch.type != "RenormCFG"))
+
+
 def _rescaling(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
     rescale = model_patch.inputs["multiplier"]
     name = model_patch.home.add("RescaleGuidance", guider=made, rescale=rescale, of="velocity")
@@ -396,6 +435,8 @@ def _operated(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput
 _WRAPS: Mapping[str, Wrap] = {
     "LatentApplyOperationCFG": _operated,
     "CFGNorm": _norm,
+    "Mahiro": _wrap("PositiveBiasedGuidance"),
+    "RenormCFG": _renormalized,
     "RescaleCFG": _rescaling,
     "CFGOverride": _within,
     "SkipLayerGuidanceDiT": _skipping,

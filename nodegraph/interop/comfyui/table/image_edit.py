@@ -293,6 +293,19 @@ _STITCHED = same(
     choices={"direction": Choice(_SIDES)},
 )
 
+_MORPHOLOGY = Choice({"top_hat": "top hat", "bottom_hat": "bottom hat"})
+
+
+def _radius(size: int) -> int:
+    if size % 2 == 0:
+        raise Untranslatable("nodegraph has squares with an odd side only")
+    return size // 2
+
+
+def _kernel_size(radius: int) -> int:
+    return 2 * radius + 1
+
+
 ENTRIES: tuple[TableEntry, ...] = (
     *RESIZING,
     entry(_STITCH, _stitch, "StitchImages", _STITCHED.backward),
@@ -344,6 +357,17 @@ ENTRIES: tuple[TableEntry, ...] = (
         _quantize,
         "QuantizeImage",
         _quantize_back,
+    ),
+    same(
+        "ImageAddNoise(image: IMAGE, seed: INT = 0 @control, strength: FLOAT = 0.5) -> IMAGE",
+        "AddImageNoise",
+        usual={"draw": "per batch"},
+    ),
+    same(
+        'Morphology(image: IMAGE, operation: COMBO = "erode", kernel_size: INT = 3) -> IMAGE',
+        "MorphImage",
+        {"kernel_size": "radius"},
+        choices={"operation": _MORPHOLOGY, "kernel_size": Turned(to=_radius, back=_kernel_size)},
     ),
     same(
         'ImageFlip(image: IMAGE, flip_method: COMBO = "x-axis: vertically") -> IMAGE',

@@ -15,6 +15,8 @@ from nodegraph.interop.comfyui.table.parts import (
     FILES,
     METHODS,
     Turned,
+    add_list,
+    autogrow_inputs,
     compute_number,
     refuse_others,
 )
@@ -250,6 +252,37 @@ def _operated_back(there: str, **names: str) -> Translate:
     return backward
 
 
+def _concatenated(node: Passage) -> None:
+    axis = str(node.literal("dim"))
+    pair = [node.inputs["samples1"], node.inputs["samples2"]]
+    first, second = reversed(pair) if axis.startswith("-") else pair
+    name = node.add("ConcatLatents", first=first, second=second, axis=axis.removeprefix("-"))
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _concatenated_back(node: Passage) -> None:
+    pair = {"samples1": node.inputs["first"], "samples2": node.inputs["second"]}
+    name = node.add("LatentConcat", **pair, dim=node.literal("axis"))
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def _rebatch(node: Passage) -> None:
+    single = MadeOutput(node.add("LatentList", latent=node.inputs["latents"]), "latents")
+    size = node.inputs["batch_size"]
+    if size.content != 1:
+        parts = node.add("ChunkList", items=single, size=size)
+        single = MadeOutput(node.add("JoinLatents", first=MadeOutput(parts, "output")), "latent")
+    node.give("LATENT", single)
+
+
+def _joined(node: Passage) -> None:
+    first, *others = autogrow_inputs(node, "latents")
+    second = add_list(node, others) if len(others) > 1 else next(iter(others), None)
+    name = node.add("JoinLatents", first=first, second=second)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+_SEEDS = Choice({"fixed": "same", "random": "different"})
 _TONE_MAP = {"multiplier": "multiplier"}
 _SHARPEN = {"radius": "sharpen_radius", "sigma": "sigma", "amount": "alpha"}
 _OPERATIONS = (
@@ -360,6 +393,20 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"LatentBatch({_PAIR}) -> LATENT",
         "JoinLatents",
         {"samples1": "first", "samples2": "second"},
+    ),
+    entry("BatchLatentsNode(latents.*: LATENT?) -> LATENT", _joined),
+    entry(
+        f'LatentConcat({_PAIR}, dim: COMBO = "x") -> LATENT',
+        _concatenated,
+        "ConcatLatents",
+        _concatenated_back,
+    ),
+    entry("RebatchLatents(latents: LATENT, batch_size: INT = 1) -> LATENT", _rebatch),
+    same(
+        'LatentBatchSeedBehavior(samples: LATENT, seed_behavior: COMBO = "fixed") -> LATENT',
+        "BatchSeeds",
+        {**_SAMPLES, "seed_behavior": "seeds"},
+        choices={"seed_behavior": _SEEDS},
     ),
     same(
         "LatentComposite(samples_to: LATENT, samples_from: LATENT, x: INT = 0, y: INT = 0, "

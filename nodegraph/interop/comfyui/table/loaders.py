@@ -353,6 +353,13 @@ ENTRIES: tuple[TableEntry, ...] = (
         _lora_back,
     ),
     entry(f"LoraLoaderModelOnly({_LORA.format(clip='')}) -> MODEL", _lora),
+    # These add the LoRA to the outputs of layers, which gives the same but for rounding.
+    entry(
+        f"LoraLoaderBypass({_LORA.format(clip='clip: CLIP, ')}, strength_clip: FLOAT = 1.0)"
+        " -> MODEL, CLIP",
+        _lora,
+    ),
+    entry(f"LoraLoaderBypassModelOnly({_LORA.format(clip='')}) -> MODEL", _lora),
     entry(
         "UpscaleModelLoader(model_name: COMBO) -> UPSCALE_MODEL",
         *file_loader("LoadUpscaleModel", {"model_name": "model"}, {"UPSCALE_MODEL": "model"}),

@@ -45,6 +45,12 @@ def _rescale_back(node: Passage) -> None:
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
+def _renormalize_back(node: Passage) -> None:
+    guide, limit = guide_of(node), node.inputs["limit"]
+    guide = guide.patched(node, "RenormCFG", cfg_trunc=100.0, renorm_cfg=limit)
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
 def _operation_back(there: str, **names: str) -> Translate:
     """The way back of an operation on the difference of two predictions.
 
@@ -115,7 +121,7 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
     def forward(node: Passage) -> None:
         if message and not all(node.inputs[name].content == value for name, value in neutral):
             node.tell(message)
-        name = next((name for name in ("model", "clip") if name in node.inputs), "")
+        name = next((name for name in ("model", "clip", "vae") if name in node.inputs), "")
         if not name:
             raise Untranslatable("the model that it patches is not connected")
         node.give(output, node.inputs[name])
@@ -291,6 +297,63 @@ _NODES = (
     ),
 )
 
+_PROJECTIONS = {"q": "query", "k": "key", "v": "value", "out": "output"}
+_FACTORS = ", ".join(f"{name}: FLOAT = 1.0" for name in _PROJECTIONS)
+_TEMPORAL = ("self_temporal", "cross_temporal")
+
+
+def _multiplied(layers: str) -> TableEntry:
+    return same(
+        f"UNet{layers.title()}AttentionMultiply({_MODEL}, {_FACTORS}) -> MODEL",
+        "ScaleAttention",
+        _PROJECTIONS,
+        fixed={"layers": layers},
+    )
+
+
+def _output_multiplied(node: Passage) -> None:
+    """Factors of what attention gives; those of temporal layers change no model that is here."""
+    if any(node.inputs[name].content != 1 for name in _TEMPORAL):
+        node.tell("nodegraph has no UNet with temporal attention, so its factors have no effect")
+    model: Signal | MadeOutput = node.inputs["model"]
+    for layers in ("self", "cross"):
+        factor = node.inputs[f"{layers}_structural"]
+        if factor.is_link or factor.content != 1:
+            name = node.add("ScaleAttention", model=model, layers=layers, output=factor)
+            model = MadeOutput(name, "model")
+    carried = node.inputs["model"].carried
+    node.give("MODEL", Signal(model, carried) if isinstance(model, MadeOutput) else model)
+
+
+def _no_deep_shrink(node: Passage) -> None:
+    raise Untranslatable(
+        "nodegraph does not shrink a UNet's features in the first steps (Kohya deep shrink); "
+        "sample at a lower resolution first, then scale the latent with ResizeLatent"
+    )
+
+
+_ATTENTION = (
+    entry(
+        f"PatchModelAddDownscale({_MODEL}, block_number: INT = 3, downscale_factor: FLOAT = 2.0, "
+        f"{_SPAN.format('0.0', '0.35')}, downscale_after_skip: BOOLEAN = true, "
+        'downscale_method: COMBO = "bicubic", upscale_method: COMBO = "bicubic") -> MODEL',
+        _no_deep_shrink,
+    ),
+    _multiplied("self"),
+    _multiplied("cross"),
+    entry(
+        f"UNetTemporalAttentionMultiply({_MODEL}, self_structural: FLOAT = 1.0, "
+        "self_temporal: FLOAT = 1.0, cross_structural: FLOAT = 1.0, "
+        "cross_temporal: FLOAT = 1.0) -> MODEL",
+        _output_multiplied,
+    ),
+    same(
+        f"CLIPAttentionMultiply(clip: CLIP, {_FACTORS}) -> CLIP",
+        "ScaleEncoderAttention",
+        {"clip": "encoder", **_PROJECTIONS},
+    ),
+)
+
 _GUIDING = (
     entry(
         f"CFGNorm({_MODEL}, strength: FLOAT = 1.0, pre_cfg: BOOLEAN? = false)"
@@ -304,6 +367,18 @@ _GUIDING = (
         patch(),
         "RescaleGuidance",
         _rescale_back,
+    ),
+    entry(
+        f"RenormCFG({_MODEL}, cfg_trunc: FLOAT = 100.0, renorm_cfg: FLOAT = 1.0) -> MODEL",
+        patch(),
+        "RenormalizeGuidance",
+        _renormalize_back,
+    ),
+    entry(
+        f"Mahiro({_MODEL}) -> patched_model: MODEL",
+        patch("patched_model"),
+        "PositiveBiasedGuidance",
+        _wrap_back("Mahiro"),
     ),
     entry(f"CFGZeroStar({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
     entry(f"TCFG({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
@@ -421,6 +496,19 @@ _PASSED = (
     ),
 )
 
+_DEVICES = tuple(
+    entry(
+        f'Select{kind}Device({name}: {kind.upper()}, device: COMBO = "default")'
+        f" -> {name}: {kind.upper()}",
+        _passed(
+            "nodegraph chooses devices itself: `nodegraph run --device` sets one for all",
+            ("device", "default"),
+            output=name,
+        ),
+    )
+    for kind, name in (("Model", "model"), ("CLIP", "clip"), ("VAE", "vae"))
+)
+
 _SCALES = ", ".join(
     f"scale_{axis}: FLOAT = 1.0, shift_{axis}: FLOAT = 0.0" for axis in ("x", "y", "t")
 )
@@ -473,8 +561,10 @@ _ADAPTERS = (
 
 ENTRIES: tuple[TableEntry, ...] = (
     *_NODES,
+    *_ATTENTION,
     *_GUIDING,
     *_PASSED,
+    *_DEVICES,
     *_LEFT_OUT,
     *_ADAPTERS,
 )

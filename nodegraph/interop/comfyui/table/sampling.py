@@ -11,6 +11,7 @@ from nodegraph.interop.comfyui.table.carried_values import (
     GRADUAL,
     GUIDE,
     NOISE_SCALE,
+    PATCHES,
     GuiderSpec,
     PatchedModel,
     add_mask_patches,
@@ -51,7 +52,12 @@ def _cfg_guider(node: Passage) -> None:
     _guide(node, guider(node, leads, node.inputs["cfg"]), leads)
 
 
-_OF_ONE = ("PerturbedAttentionGuidance", "SelfAttentionGuidance", "SkipLayerGuidanceDiT")
+_OF_ONE = (
+    "PerturbedAttentionGuidance",
+    "RenormCFG",
+    "SelfAttentionGuidance",
+    "SkipLayerGuidanceDiT",
+)
 
 
 def _basic_guider(node: Passage) -> None:
@@ -264,7 +270,7 @@ def custom_back(node: Passage) -> None:
     node.give("denoised", MadeOutput(name, "denoised_output"))
 
 
-_PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "TCFG")
+_PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "Mahiro", "TCFG")
 
 
 def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], ...]:
@@ -277,6 +283,33 @@ def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], .
         home, strength = latent[GRADUAL]
         patches.append((home, "DifferentialDiffusion", {"strength": strength}))
     return tuple(patches)
+
+
+def _noisy(node: Passage) -> None:
+    model = node.inputs["model"]
+    name = node.add(
+        "AddScheduleNoise",
+        model=model,
+        noise=scale_noise(node, node.inputs["noise"], model.carried.get(PATCHES, ())),
+        schedule=node.inputs["sigmas"],
+        latent=node.inputs["latent_image"],
+        **CONVENTION,
+    )
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _noisy_back(node: Passage) -> None:
+    warn_conventions(node)
+    if NOISE_SCALE in node.inputs["noise"].carried:
+        raise Untranslatable("ComfyUI scales noise only in a sampler")
+    name = node.add(
+        "AddNoise",
+        model=node.inputs["model"],
+        noise=node.inputs["noise"],
+        sigmas=sigmas_for(node.inputs["schedule"], node.inputs["model"]),
+        latent_image=node.inputs["latent"],
+    )
+    node.give("latent", MadeOutput(name, "LATENT"))
 
 
 def random_noise_back(node: Passage) -> None:
@@ -515,6 +548,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"{_LEAD}, sampler: SAMPLER, sigmas: SIGMAS, latent_image: LATENT)"
         " -> output: LATENT, denoised_output: LATENT",
         _sampler_custom,
+    ),
+    entry(
+        "AddNoise(model: MODEL, noise: NOISE, sigmas: SIGMAS, latent_image: LATENT) -> LATENT",
+        _noisy,
+        "AddScheduleNoise",
+        _noisy_back,
     ),
     entry(
         f"RandomNoise({_SEED}) -> NOISE",

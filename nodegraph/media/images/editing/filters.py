@@ -57,6 +57,74 @@ def _noise(colors: Tensor, size: float, seed: int, *, in_color: bool) -> Tensor:
     return noise
 
 
+def add_noise(image: Tensor, strength: float, seed: int, *, at_once: bool = False) -> Tensor:
+    """Add normal noise to the colors, and clamp the result to 0..1.
+
+    Args:
+        strength: Standard deviation of the noise.
+        seed: Seed of the first image. Each further one has the next.
+        at_once: Draw the noise of all images from the seed, in one tensor.
+    """
+    import torch
+
+    def draw(at: int, count: int) -> Tensor:
+        generator = torch.Generator("cpu").manual_seed((seed + at) % 2**64)
+        channels = 1 if image.shape[-1] == 1 else 3
+        return torch.randn(count, *image.shape[1:-1], channels, generator=generator)
+
+    count = len(image)
+    drawn = draw(0, count).split(1) if at_once else [draw(at, 1) for at in range(count)]
+    items = zip(torch.split(image, 1), drawn, strict=True)
+    return torch.cat([map_colors(item, (strength * noise).add) for item, noise in items])
+
+
+MorphologicalOperation = Literal[
+    "erode", "dilate", "open", "close", "gradient", "top hat", "bottom hat"
+]
+
+
+def morph(image: Tensor, operation: MorphologicalOperation, radius: int) -> Tensor:
+    """Apply a morphological operation with a square to each color channel.
+
+    Source: Serra 1982, "Image Analysis and Mathematical Morphology". Pixels outside the image are
+    ignored.
+
+    Args:
+        operation: Dilation takes the maximum in the square, erosion the minimum. To open is to
+            erode, then dilate; to close is the reverse. The gradient is dilation - erosion. A top
+            hat is image - opening, a bottom hat closing - image.
+        radius: Pixels that the square reaches to each side.
+    """
+
+    def work(colors: Tensor) -> Tensor:
+        pixels = to_nchw(colors)
+        return to_nhwc(_morphed(pixels, operation, radius))
+
+    return map_colors(image, work)
+
+
+def _morphed(pixels: Tensor, operation: MorphologicalOperation, radius: int) -> Tensor:
+    if operation in ("erode", "dilate"):
+        return _dilated(pixels, radius) if operation == "dilate" else -_dilated(-pixels, radius)
+    if operation == "gradient":
+        return _morphed(pixels, "dilate", radius) - _morphed(pixels, "erode", radius)
+    if operation in ("open", "top hat"):
+        opened = _morphed(_morphed(pixels, "erode", radius), "dilate", radius)
+        return opened if operation == "open" else pixels - opened
+    closed = _morphed(_morphed(pixels, "dilate", radius), "erode", radius)
+    return closed if operation == "close" else closed - pixels
+
+
+def _dilated(pixels: Tensor, radius: int) -> Tensor:
+    """The maximum in a square around each pixel: of rows, then of columns, which is as exact."""
+    from torch.nn import functional
+
+    # max_pool2d pads with -inf, so pixels outside the image are ignored.
+    side = 2 * radius + 1
+    rows = functional.max_pool2d(pixels, (1, side), 1, (0, radius))
+    return functional.max_pool2d(rows, (side, 1), 1, (radius, 0))
+
+
 def vignette(
     image: Tensor, strength: float, radius: float, softness: float, color: Color
 ) -> Tensor:
