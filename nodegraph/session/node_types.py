@@ -119,6 +119,7 @@ class NodeTypes:
             _ComfyServices(),
             idle_seconds=self._settings.pack_idle_seconds,
             import_seconds=self._settings.import_seconds,
+            call_seconds=self._settings.untrusted_call_seconds,
         )
 
     @property
