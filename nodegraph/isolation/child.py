@@ -56,7 +56,7 @@ from nodegraph.isolation.runner import (
 )
 from nodegraph.isolation.sandbox import SANDBOX
 from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory
-from nodegraph.packs.pack import Pack, PackKind
+from nodegraph.packs.pack import Pack, PackKind, import_here
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Shown
@@ -191,6 +191,7 @@ class _Server:
                 hint="Run it again: the next job uses the new files.",
             )
         assert pack.isolation is not None
+        import_here(pack.isolation)
         own_environment = self._environment_of(environment)
         self._values = ForeignValues(pack.name, process, own)
         module, _, runner = RUNNERS[pack.isolation.kind].partition(":")

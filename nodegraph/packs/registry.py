@@ -33,6 +33,7 @@ from nodegraph.packs.importer import (
     importing,
     is_active,
     is_foreign,
+    keep_out,
     retire,
     snapshot_of,
     unload,
@@ -131,6 +132,7 @@ class Registry:
     def _follow(self) -> None:
         snapshots = self._snapshots.items()
         self._followed = [snapshot for pack, snapshot in snapshots if pack.is_reloadable]
+        keep_out([snapshot for pack, snapshot in snapshots if pack.isolation is not None])
         self._by_package = {snapshot.package: snapshot for _, snapshot in reversed(snapshots)}
 
     def _add_pack(self, pack: Pack) -> None:

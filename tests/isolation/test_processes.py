@@ -236,7 +236,7 @@ def test_values_that_a_process_held_are_made_again(session: Session) -> None:
     nodes = {"a": ("far:Hold", {}), "b": ("far:Look", {"held": {"from": "a.held"}, "value": 1})}
     first = run(session, nodes).outputs["b.number"]
     os.kill(number_of(session), signal.SIGKILL)
-    while any(state.number for state in session.node_types.isolated.states()):
+    while any(s.number for s in session.node_types.isolated.states() if s.pack == "far"):
         sleep(0.01)  # until the session knows; a call before that fails with the process
     nodes["b"] = ("far:Look", {"held": {"from": "a.held"}, "value": 2})
     assert run(session, nodes).outputs["b.number"] == first + 1

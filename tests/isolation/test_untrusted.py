@@ -192,9 +192,9 @@ def test_a_call_that_takes_too_long_ends_and_others_keep_their_results(
 
 
 def test_a_hook_that_takes_too_long_ends(tmp_path: Path) -> None:
-    with limited(tmp_path, ENDLESS, untrusted_call_seconds=1) as session:
-        with pytest.raises(NodegraphError, match="it took longer than 1 s"):
-            run(session, {"a": ("far:Checked", {})})
+    session = limited(tmp_path, ENDLESS, untrusted_call_seconds=1)
+    with session, pytest.raises(NodegraphError, match="it took longer than 1 s"):
+        run(session, {"a": ("far:Checked", {})})
 
 
 def test_the_time_of_an_import_is_limited_and_is_none_of_a_call(tmp_path: Path) -> None:

@@ -124,6 +124,13 @@ class InstalledPack:
     history: tuple[PackVersion, ...] = ()
 
     @property
+    def is_isolated(self) -> bool:
+        """Whether its code runs in a process of its own alone."""
+        version = self.current
+        has_to = not self.trusted or version.kind != "native" or bool(version.environment)
+        return has_to or self.isolated or version.needs_process
+
+    @property
     def versions(self) -> tuple[PackVersion, ...]:
         return (self.current, *self.history)
 
@@ -275,12 +282,25 @@ def installed_here(home: Path) -> list[Pack]:
     Raises:
         PackError: The list is damaged.
     """
+    return read_installed(home)[0]
+
+
+def read_installed(home: Path) -> tuple[list[Pack], list[Path]]:
+    """What is installed below a home folder, at one moment; runs no code of packs.
+
+    Returns:
+        The enabled packs, and the folders whose code runs in processes of its own alone, also
+        while a pack is disabled. The folders that packs are copied to are among them.
+    Raises:
+        PackError: The list is damaged.
+    """
     folder = PackFolder(home / "packs")
-    if not folder.file.exists():
-        return []
-    installed = [pack for pack in folder.read().values() if pack.enabled]
-    versions = host_versions() if any(pack.current.needs_process for pack in installed) else {}
-    return [each for pack in installed for each in _packs_of(pack, folder, versions)]
+    packs = folder.read().values()
+    isolated = [pack for pack in packs if pack.is_isolated]
+    roots = [folder.project_folder(pack.current) for pack in isolated]
+    versions = host_versions() if isolated else {}
+    enabled = [each for pack in packs if pack.enabled for each in _packs_of(pack, folder, versions)]
+    return enabled, [*roots, folder.sources, folder.environments]
 
 
 def _packs_of(
@@ -288,7 +308,7 @@ def _packs_of(
 ) -> Sequence[Pack]:
     version = pack.current
     root = folder.project_folder(version)
-    isolation = _isolation(pack, folder, versions) if version.needs_process else None
+    isolation = _isolation(pack, folder, versions) if pack.is_isolated else None
     packs = [
         Pack(
             each.name,
