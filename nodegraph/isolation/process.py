@@ -102,6 +102,7 @@ class PackProcess:
         id: Unique among all processes.
         is_shared_end: It ended while it answered several requests: which of them ended it is not
             known.
+        is_overdue: It was ended because it took too long.
         calls: Requests that it answers at this moment.
         idle_since: When it last had nothing to do, by a clock of seconds.
     """
@@ -129,6 +130,7 @@ class PackProcess:
         self._ended = Event()
         self._lock = Lock()
         self._reason = self._remedy = ""
+        self.is_overdue = False
         self._failure: OSError | PackError | None = None
         self._models, self._private = tuple(models), tuple(private)
         self._policy: SandboxPolicy | None = None
@@ -356,15 +358,16 @@ class PackProcess:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
-    def kill(self, reason: str, remedy: str = "") -> None:
+    def kill(self, reason: str, remedy: str = "", *, is_overdue: bool = False) -> None:
         """End it at once.
 
         Args:
             reason: For the errors of the calls that it still runs.
             remedy: How to avoid that, for the errors.
+            is_overdue: Whether it took too long.
         """
         if not self._reason:
-            self._reason, self._remedy = reason, remedy
+            self._reason, self._remedy, self.is_overdue = reason, remedy, is_overdue
         self._kill()
 
     def _kill(self) -> None:

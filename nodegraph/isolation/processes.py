@@ -17,6 +17,7 @@ from nodegraph.errors import NodegraphError, PackError
 from nodegraph.isolation.channel import ProcessEnded, RequestOverdue
 from nodegraph.isolation.process import GRACE, PackProcess
 from nodegraph.isolation.runner import Portable
+from nodegraph.packs.import_timeouts import ImportOverdue
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot
 
@@ -55,9 +56,10 @@ class PackProcessEnded(PackError):
 
     Attributes:
         is_shared: It ran several calls, and which of them ended it is not known.
+        is_overdue: It took too long.
     """
 
-    is_shared = False
+    is_shared = is_overdue = False
 
 
 class PackProcesses:
@@ -209,6 +211,7 @@ class PackProcesses:
                 process.kill(
                     f"importing it took longer than {self._import_seconds:g} s",
                     "Increase the setting `import_seconds`, or edit the pack.",
+                    is_overdue=True,
                 )
 
         process.channel.request("open", opening, look=look)
@@ -225,6 +228,7 @@ class PackProcesses:
         """
         problem = process.error(doing).problem
         error = PackProcessEnded(problem.message, hint=problem.hint)
+        error.is_overdue = process.is_overdue
         error.is_shared = process.is_shared_end and not isinstance(cause, RequestOverdue)
         self._problems[process.pack.name] = problem.message
         if self._processes.get(process.pack.name) is process:
@@ -233,12 +237,18 @@ class PackProcesses:
 
     @contextmanager
     def counting_crashes(self, pack: Pack, snapshot: Snapshot) -> Iterator[None]:
-        """Note how often the process ends inside the `with`: it is not started in a loop."""
+        """Note how often the process ends inside the `with`: it is not started in a loop.
+
+        Raises:
+            ImportOverdue: It took too long.
+        """
         digest = self._digest(snapshot)
         try:
             yield
         except PackProcessEnded as error:
             self._note_crash(pack, digest, error)
+            if error.is_overdue:
+                raise ImportOverdue(error.problem.message, hint=error.problem.hint) from error
             raise
         assert pack.isolation is not None
         self._crashes.pop((pack.name, f"{digest} {pack.isolation.stamp}"), None)

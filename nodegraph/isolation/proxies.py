@@ -154,7 +154,7 @@ class IsolatedPacks:
 
         def look(_: int) -> None:
             if monotonic() - began > seconds:
-                process.kill(f"it took longer than {seconds:.0f} s")
+                process.kill(f"it took longer than {seconds:.0f} s", is_overdue=True)
 
         with self.processes.using(pack, snapshot, doing) as process:
             value = self.with_spec(process, spec, value)

@@ -8,6 +8,7 @@ are used are parsed. Lists need only the rows.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from nodegraph.core.plugins import DeclaredPlugin
 from nodegraph.core.spec import NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
-from nodegraph.packs.import_timeouts import ImportTimeouts
+from nodegraph.packs.import_timeouts import ImportOverdue, ImportTimeouts
 from nodegraph.packs.importer import is_foreign
 from nodegraph.packs.pack import Pack, points_stamp
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
@@ -257,11 +258,17 @@ class ManifestCache:
     Args:
         folder: Where they lie; None reads packs anew each time.
         host: Returns what runs the code of isolated packs. Called when there is one.
+        import_seconds: Seconds that their import may take there.
     """
 
-    def __init__(self, folder: Path | None, host: Callable[[], PackHost] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        host: Callable[[], PackHost] | None = None,
+        import_seconds: float = math.inf,
+    ) -> None:
         self._host = host
-        self.import_timeouts = ImportTimeouts(folder)
+        self.import_timeouts = ImportTimeouts(folder, import_seconds)
         self._folder = folder
         self._own = _READ_HERE if folder is not None else {}
 
@@ -292,8 +299,12 @@ class ManifestCache:
         left_out = self.left_out(pack)
         if left_out is not None:
             return left_out
-        with self.import_timeouts.importing(pack, snapshot.listing.text()):
-            new_manifest = self._read(pack)
+        with self.import_timeouts.importing(pack, pack.import_stamp()):
+            try:
+                new_manifest = self._read(pack)
+            except ImportOverdue as error:
+                self.import_timeouts.give_up(pack, error)
+                raise
         return self._kept(pack, new_manifest, kept)
 
     def _read(self, pack: Pack) -> Manifest:
@@ -354,7 +365,7 @@ class ManifestCache:
 
     def left_out(self, pack: Pack) -> Manifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
-        problem = self.import_timeouts.problem(pack, pack.stamp)
+        problem = self.import_timeouts.problem(pack)
         if problem is None:
             return None
         return Manifest(stamp="", digest="", specs=(), problems=(problem,))

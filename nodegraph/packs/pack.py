@@ -238,6 +238,7 @@ class Isolation:
         allowed: Scripts of the pack that may run, such as ``prestartup_script.py``.
         weights: Where weights of models are loaded: ``own`` process, or only in the ``main`` one,
             which the pack then asks to compute with them.
+        attempt: Raised where a failed import is to be tried again.
     """
 
     python: str
@@ -247,6 +248,7 @@ class Isolation:
     search_path: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     weights: Literal["own", "main"] = "own"
+    attempt: int = 0
 
     @property
     def stamp(self) -> str:
@@ -307,6 +309,15 @@ class Pack:
     def stamp(self) -> str:
         """Changes whenever a file is added, removed or written; cheap to get."""
         return list_files(self.root).text()
+
+    def import_stamp(self) -> str:
+        """Changes with all that an import of it depends on.
+
+        Of a pack with a process of its own it does not change where a file is written as it was.
+        """
+        if self.isolation is None:
+            return self.stamp()
+        return f"{self.snapshot().digest()} {self.isolation.stamp} {self.isolation.attempt}"
 
     def code_root(self) -> tuple[str, Path]:
         """The package whose modules count as its code, and where that lies.

@@ -113,7 +113,8 @@ class NodeTypes:
         self._settings = settings
         self._packs = packs
         self.functions = functions
-        self._manifests = ManifestCache(specs_folder(settings), lambda: self.isolated)
+        specs = specs_folder(settings)
+        self._manifests = ManifestCache(specs, lambda: self.isolated, settings.import_seconds)
         self._registry: Registry | None = None
         self._offered: WeakSet[PackPlugins] = WeakSet()
         self.scope = PluginScope()

@@ -113,6 +113,7 @@ class InstalledPack:
         isolated: Whether the user wants a process of its own for it.
         allowed: Scripts of it that may run.
         history: Earlier versions, the newest first.
+        attempt: Raised by `update` and `enable`: an import that took too long is tried again.
     """
 
     name: str
@@ -122,6 +123,7 @@ class InstalledPack:
     allowed: tuple[str, ...] = ()
     enabled: bool = True
     history: tuple[PackVersion, ...] = ()
+    attempt: int = 0
 
     @property
     def is_isolated(self) -> bool:
@@ -143,6 +145,7 @@ class InstalledPack:
             "enabled": self.enabled,
             "current": self.current.to_dict(),
             "history": [each.to_dict() for each in self.history],
+            "attempt": self.attempt,
         }
 
     @classmethod
@@ -155,6 +158,7 @@ class InstalledPack:
             tuple(document["allowed"]),
             bool(document["enabled"]),
             tuple(map(PackVersion.from_dict, document["history"])),
+            int(document.get("attempt", 0)),
         )
 
 
@@ -337,4 +341,5 @@ def _isolation(pack: InstalledPack, folder: PackFolder, versions: Mapping[str, s
         trusted=pack.trusted,
         search_path=tuple(os.path.normpath(root / each) for each in version.search_path),
         allowed=pack.allowed,
+        attempt=pack.attempt,
     )
