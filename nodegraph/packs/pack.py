@@ -239,6 +239,7 @@ class Isolation:
         weights: Where weights of models are loaded: ``own`` process, or only in the ``main`` one,
             which the pack then asks to compute with them.
         attempt: Raised where a failed import is to be tried again.
+        module: Of a pack of ComfyUI, the module that has its classes; empty for the pack itself.
     """
 
     python: str
@@ -249,12 +250,13 @@ class Isolation:
     allowed: tuple[str, ...] = ()
     weights: Literal["own", "main"] = "own"
     attempt: int = 0
+    module: str = ""
 
     @property
     def stamp(self) -> str:
         """Changes when the environment or the way of running in it does."""
         text = f"{self.kind} {self.python} {self.lock} {self.trusted} {self.search_path}"
-        return f"{text} {self.allowed} {self.weights}"
+        return f"{text} {self.allowed} {self.weights} {self.module}"
 
 
 _PROCESS_OF: set[Isolation] = set()

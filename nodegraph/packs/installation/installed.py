@@ -320,7 +320,7 @@ def _packs_of(
             root / each.root if each.root != "." else root,
             version.version,
             pack.name,
-            isolation,
+            replace(isolation, module=each.module) if isolation and each.module else isolation,
         )
         for each in version.modules
     ]

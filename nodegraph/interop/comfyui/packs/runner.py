@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import logging
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec
+from pathlib import Path, PurePosixPath
 from threading import Lock, RLock, Thread
 from types import ModuleType, TracebackType
 from typing import Any
@@ -136,6 +138,13 @@ class ComfyRunner:
         return str(self.pack.root).removesuffix(".py").replace(".", "_x_")
 
     def _import(self, loaded: LoadedPack) -> ModuleType | None:
+        isolation = self.pack.isolation
+        if isolation is not None and isolation.module:
+            try:
+                return importlib.import_module(isolation.module)
+            except (Exception, SystemExit):  # noqa: BLE001 - the border with pack code
+                loaded.problems.append(self._failure(f"the import of {isolation.module} failed"))
+                return None
         root, name = self.pack.root, self._module_name
         file = root if root.is_file() else root / "__init__.py"
         if not file.is_file():
@@ -183,13 +192,20 @@ class ComfyRunner:
             )
             return
         web = getattr(module, "WEB_DIRECTORY", "")
-        loaded.web = str(web).removeprefix("./") if isinstance(web, str) else ""
+        loaded.web = self._web_folder(module, web) if isinstance(web, str) and web else ""
         folder = f"custom_nodes.{self.pack.root.stem}"
         classes = read_classes(mappings, labels, self.pack.name, folder, loaded.problems.append)
         for node_class, spec in classes.values():
             if loaded.web:
                 spec.foreign["web_directory"] = loaded.web
             loaded.classes[spec.type] = node_class, spec
+
+    def _web_folder(self, module: ModuleType, web: str) -> str:
+        """A folder that a module names, relative to the pack."""
+        folder = Path(module.__file__ or "").parent
+        is_inside = folder.is_relative_to(self.pack.root)
+        inner = folder.relative_to(self.pack.root) if is_inside else Path()
+        return (PurePosixPath(inner.as_posix()) / web.removeprefix("./")).as_posix()
 
     # What nodes need
 
