@@ -40,7 +40,7 @@ from nodegraph.packs.importer import (
 )
 from nodegraph.packs.manifest import ListedType, ManifestCache, SpecLines, listed_type
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
-from nodegraph.packs.snapshot import Snapshot
+from nodegraph.packs.snapshot import Snapshot, WatchedFolders
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
@@ -76,6 +76,7 @@ class Registry:
         self._stored: dict[str, SpecLines] = {}
         self._packs: dict[str, Pack] = {}
         self._panels: dict[Pack, Sequence[Panel]] = {}
+        self._listed_folders: dict[Pack, WatchedFolders] = {}
         self.plugins = PackPlugins()
         self._plugin_items: dict[tuple[str, str], PluginItem] = {}
         self._definitions: dict[str, NodeDefinition] = {}
@@ -162,6 +163,8 @@ class Registry:
         self._faults[pack.name] = list(manifest.problems)
         self._packs.update(dict.fromkeys(specs, pack))
         self._panels[pack] = manifest.panels
+        if pack.isolation is not None:
+            self._listed_folders[pack] = WatchedFolders(manifest.also)
         for plugin in manifest.plugins:
             load, release = partial(self._load_plugin, pack), partial(self._plugin_release, pack)
             if not self.plugins.add(pack.package, plugin, load, release):
@@ -402,6 +405,7 @@ class Registry:
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
         is_same = all(map(Snapshot.is_current, self._followed)) and self._is_code_current()
+        is_same = is_same and all(map(WatchedFolders.is_current, self._listed_folders.values()))
         return is_same and self._manifests.import_timeouts.is_current()
 
     def activate(self) -> None:
