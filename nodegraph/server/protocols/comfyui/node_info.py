@@ -194,9 +194,7 @@ def _description(
     digest = str(digest_bytes(contents.encode("utf-8", "replace")))
     cached = types.response_cache.get(_INFO)
     if cached is None or not cached.startswith(digest.encode()):
-        foreign = {
-            name: _with_files(each, files) for name, each in _foreign_types(types).items()
-        }
+        foreign = {name: _with_files(each, files) for name, each in _foreign_types(types).items()}
         # The import translates these classes, too, but only their packs know all options.
         others = [each for each in json.loads(brought) if each["signature"]["type"] not in foreign]
         entries = [pack_entry(**each) for each in others]
