@@ -287,7 +287,8 @@ class Channel:
                 return
             exchange = self._exchanges.pop(first)
         end()
-        exchange.put(RequestOverdue("it took too long"))
+        with suppress(RuntimeError):  # the event loop of an async call may be closed
+            exchange.put(RequestOverdue("it took too long"))
 
     # Sending
 

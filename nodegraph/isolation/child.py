@@ -150,6 +150,7 @@ class _Server:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="call")
         self._specs: dict[str, NodeSpec] = {}
         self._runner: PackRunner | None = None
+        self._prepared: dict[str, Any] | None = None
         self._values: ForeignValues | None = None
         self._environment: tuple[bytes, Environment] | None = None
         self._calls: dict[int, RemoteContext] = {}
@@ -176,6 +177,9 @@ class _Server:
             self._then.pop(value, None)
 
     def _answer(self, name: str, value: Any, number: int) -> Any:
+        prepared, self._prepared = self._prepared, None
+        if name == "declare" and prepared is not None:
+            return prepared  # nothing happened in between
         return getattr(self, f"_do_{name}")(number, **value)
 
     # What can be asked
@@ -211,7 +215,7 @@ class _Server:
 
     def _do_prepare(self, number: int) -> None:
         """Import the pack, so that its first call takes no longer than others."""
-        self._running().declare()
+        self._prepared = self._do_declare(number)
 
     def _do_call(
         self,

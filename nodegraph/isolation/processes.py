@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 from uuid import uuid4
@@ -19,7 +20,7 @@ from nodegraph.isolation.process import GRACE, PackProcess
 from nodegraph.isolation.runner import Portable
 from nodegraph.packs.import_timeouts import ImportOverdue
 from nodegraph.packs.pack import Pack
-from nodegraph.packs.snapshot import Snapshot
+from nodegraph.packs.snapshot import FLAT, Snapshot
 
 IDLE_SECONDS = 300.0
 IMPORT_SECONDS = 60.0
@@ -257,6 +258,25 @@ class PackProcesses:
         assert pack.isolation is not None
         key = pack.name, f"{digest} {pack.isolation.stamp}"
         self._crashes[key] = self._crashes.get(key, (0, error))[0] + 1, error
+
+    def countable(self, pack: Pack, paths: Sequence[str]) -> tuple[str, ...]:
+        """Paths that the declarations of a pack depend on, as far as this process looks at them.
+
+        A pack without trust could have it walk or read anything.
+        """
+        if pack.isolation is None or pack.isolation.trusted:
+            return tuple(paths)
+        environment = self._environment()
+        models = [root.resolve() for root in (*environment.models, pack.root)]
+        flat_inputs = f"{environment.inputs.absolute()}{FLAT}"
+        counted = []
+        for path in paths:
+            is_model = any(Path(path).resolve().is_relative_to(root) for root in models)
+            is_folder = not Path(path).is_file()
+            is_code = path.endswith(".py") and not is_folder
+            if path == flat_inputs or is_code or (is_model and is_folder):
+                counted.append(path)
+        return tuple(counted)
 
     def alone(self, pack: Pack) -> Lock:
         """Held by who repeats a call of a pack that may have ended its process."""

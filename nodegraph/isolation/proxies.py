@@ -101,7 +101,7 @@ class IsolatedPacks:
             plugins=(),
             problems=tuple(form["problems"]),
         )
-        return declared, tuple(form["also"])
+        return declared, self.processes.countable(pack, form["also"])
 
     def definition(self, pack: Pack, snapshot: Snapshot, spec: NodeSpec) -> NodeDefinition:
         """A node type whose function runs in the pack's process."""

@@ -69,7 +69,7 @@ def Reach(path: str) -> str:
 
 def pack_in(folder: Path, *, trusted: bool, text: str = PACK) -> Pack:
     root = folder / "far"
-    root.mkdir()
+    root.mkdir(parents=True)
     (root / "__init__.py").write_text(text)
     return replace(pack_at(root), isolation=Isolation(sys.executable, "lock", trusted=trusted))
 
@@ -209,6 +209,18 @@ def test_an_import_that_takes_too_long_ends(tmp_path: Path) -> None:
     with limited(tmp_path, text, import_seconds=5) as session:
         (problem,) = session.registry.problems
         assert "importing it took longer than" in problem
+
+
+def test_what_it_depends_on_is_looked_at_only_where_it_may_be(tmp_path: Path) -> None:
+    packs = {each: pack_in(tmp_path / str(each), trusted=each, text=PACK) for each in (True, False)}
+    settings = Settings(home=tmp_path / "home", inputs=tmp_path)
+    with Session(settings) as session:
+        processes = session.node_types.isolated.processes
+        models = str(settings.own_models / "loras")
+        other = ["/", "/dev/zero", "/proc", str(tmp_path), f"{models}/../../.."]
+        paths = [*other, models, f"{tmp_path}/."]
+        assert processes.countable(packs[True], paths) == tuple(paths)
+        assert processes.countable(packs[False], paths) == (models, f"{tmp_path}/.")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its tests are those of other systems")
