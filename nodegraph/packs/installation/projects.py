@@ -193,7 +193,7 @@ class ProjectReader:
         modules: list[NodeModule] = []
         bases: dict[str, None] = {}
         for name, package in self._entry_points(GROUP).items():
-            base, inner = self._place(name, package)
+            base, inner = self._find_package(name, package)
             modules.append(NodeModule(name, package, inner))
             bases[base] = None
         return (tuple(modules), tuple(bases)) if modules else None
@@ -207,14 +207,14 @@ class ProjectReader:
         bases: dict[str, None] = {}
         for name, value in self._entry_points(COMFY_GROUP).items():
             module = value.partition(":")[0].strip()
-            self._place(name, module)
+            self._find_package(name, module)
             package = module.partition(".")[0]
-            base, inner = self._place(name, package)
+            base, inner = self._find_package(name, package)
             modules.append(NodeModule(pack_name(name), package, inner, module))
             bases[base] = None
         return (tuple(modules), tuple(bases)) if modules else None
 
-    def _place(self, name: str, package: str) -> tuple[str, str]:
+    def _find_package(self, name: str, package: str) -> tuple[str, str]:
         """Folder that an import of a package starts from, and its own path, from the project's.
 
         Raises:
