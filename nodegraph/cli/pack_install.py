@@ -170,7 +170,8 @@ def info(common: CommonOptions, name: NameArgument, json: JsonOption = False) ->
     lock = pack.current.lock
     faults = folder.faults(pack, host_versions())
     if json:
-        print_json({**pack.to_dict(), "faults": faults})
+        sandbox = {} if pack.trusted else {"sandbox": _enforcement()}
+        print_json({**pack.to_dict(), "faults": faults, **sandbox})
         return FINE
     version = pack.current
     echo((pack.name, "bold"), f" {version.version}", "" if pack.enabled else "  (disabled)")
@@ -204,17 +205,22 @@ def info(common: CommonOptions, name: NameArgument, json: JsonOption = False) ->
     return FINE
 
 
-def _print_enforcement() -> None:
-    """Show what the sandbox of this system enforces."""
+def _enforcement() -> dict[str, str]:
+    """Rules of the sandbox, and how this system enforces them; empty if it has none."""
     from nodegraph.isolation.sandbox import enforcement, sandbox_modes
 
-    if not sandbox_modes():
+    rules = enforcement() if sandbox_modes() else ()
+    return {rule.what: rule.how or "not enforced" for rule in rules}
+
+
+def _print_enforcement() -> None:
+    """Show what the sandbox of this system enforces."""
+    rules = _enforcement()
+    if not rules:
         warn("this system has neither bubblewrap nor Landlock: packs without trust do not run")
         return
     echo("  sandbox of this system:")
-    print_table(
-        [[each.what, (each.how or "not enforced", "dim")] for each in enforcement()], indent=4
-    )
+    print_table([[what, (how, "dim")] for what, how in rules.items()], indent=4)
 
 
 def _version_text(version: Any) -> str:

@@ -13,14 +13,15 @@ from __future__ import annotations
 import builtins
 import struct
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
+from time import monotonic
 from traceback import FrameSummary, extract_tb, format_list
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -45,8 +46,18 @@ Serve: TypeAlias = Callable[[str, Any, int], Any]
 """Answers a request: gets its name, its value, and its number for requests within it."""
 
 
+_WAITS_HERE = frozenset({"lazy", "service", "check_cancelled"})
+"""Requests within a call for which this end computes, or waits for the user."""
+_IMPORTING = frozenset({"open", "prepare", "declare"})
+"""Requests that import a pack, whose time has a limit of its own."""
+
+
 class ProcessEnded(Exception):
     """The process at the other end is gone."""
+
+
+class RequestOverdue(ProcessEnded):
+    """The process was ended because this request took too long."""
 
 
 class ChannelStopped(BaseException):
@@ -77,10 +88,38 @@ class ChannelMessage:
 
 
 class _Exchange:
-    """A request that waits for its answer."""
+    """A request that waits for its answer, and the time that the other end has spent on it."""
 
-    def __init__(self, put: Callable[[ChannelMessage | ProcessEnded], object]) -> None:
-        self.put = put
+    def __init__(
+        self,
+        put: Callable[[ChannelMessage | ProcessEnded], object],
+        name: str = "",
+        *,
+        is_nested: bool = False,
+    ) -> None:
+        self.put, self.is_nested = put, is_nested
+        self.is_call = name not in _IMPORTING
+        self._running_since = monotonic()
+        self._seconds = 0.0
+        self._waiting = 0
+
+    @property
+    def seconds(self) -> float:
+        """Without the time for which the other end waited for this one."""
+        is_running = not self._waiting
+        return self._seconds + (monotonic() - self._running_since if is_running else 0.0)
+
+    def pause(self) -> None:
+        self._seconds = self.seconds
+        self._waiting += 1
+
+    def resume(self) -> None:
+        self._waiting -= 1
+        self._running_since = monotonic()
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self._seconds, self._running_since = 0.0, monotonic()
 
 
 class Channel:
@@ -94,6 +133,10 @@ class Channel:
         serializers: Of classes that have no form of their own in messages.
         memory: Shared with the other end; None sends all tensors in frames.
         closed: Called once the other end is gone, before those who wait hear of it.
+
+    Attributes:
+        takes_turns: The other end works on one request at a time, so that the time of the next one
+            counts from when it has answered the last one.
     """
 
     def __init__(
@@ -107,6 +150,7 @@ class Channel:
         memory: SharedMemory | None = None,
         closed: Callable[[], object] = lambda: None,
     ) -> None:
+        self.takes_turns = False
         self._memory = memory
         self._kept: dict[int, list[Any]] = {}
         self._kept_numbers = count(1)
@@ -190,6 +234,9 @@ class Channel:
         with self._lock:
             done = frame.kind in (ANSWER, ERROR)
             exchange = self._exchanges.pop(about, None) if done else self._exchanges.get(about)
+            if self.takes_turns and done and exchange is not None and not exchange.is_nested:
+                for other in self._exchanges.values():
+                    other.restart()
         if exchange is not None:
             exchange.put(frame)
         elif frame.kind == REQUEST or frame.kept:
@@ -208,6 +255,40 @@ class Channel:
         if frame.kept:
             with suppress(ProcessEnded):
                 self.send(TAKEN, frame.kept, 0, "", None)
+
+    # Time
+
+    @contextmanager
+    def pausing(self, frame: ChannelMessage) -> Iterator[None]:
+        """Inside, the other end waits for this one: that is no time of its call."""
+        exchange = self._exchanges.get(frame.within) if frame.name in _WAITS_HERE else None
+        if exchange is None:
+            yield
+            return
+        with self._lock:
+            exchange.pause()
+        try:
+            yield
+        finally:
+            with self._lock:
+                exchange.resume()
+
+    def end_overdue(self, seconds: float, end: Callable[[], object]) -> None:
+        """End the other process if it has worked on one call for longer than some seconds.
+
+        Args:
+            end: Ends the process. The request fails with `RequestOverdue`, others as usual.
+        """
+        with self._lock:
+            # Others may only have waited for the first one.
+            calls = [key for key, each in self._exchanges.items() if each.is_call]
+            first = max(calls, key=lambda key: self._exchanges[key].seconds, default=0)
+            if not first or self._exchanges[first].seconds <= seconds:
+                return
+            exchange = self._exchanges.pop(first)
+        end()
+        with suppress(RuntimeError):  # the event loop of an async call may be closed
+            exchange.put(RequestOverdue("it took too long"))
 
     # Sending
 
@@ -297,7 +378,7 @@ class Channel:
             if self._ended is not None:
                 raise self._ended
             number = next(self._numbers)
-            self._exchanges[number] = _Exchange(put)
+            self._exchanges[number] = _Exchange(put, name, is_nested=bool(within))
         try:
             self.send(REQUEST, number, within, name, value)
         except BaseException:
@@ -336,7 +417,8 @@ class Channel:
     def respond(self, frame: ChannelMessage, serve: Serve) -> None:
         """Answer a request with what a function returns or raises."""
         try:
-            answer = serve(frame.name, self.value(frame), frame.number)
+            with self.pausing(frame):
+                answer = serve(frame.name, self.value(frame), frame.number)
         except BaseException as error:  # noqa: BLE001 - the other end is told of each of them
             if frame.kind == REQUEST:
                 self.fail(frame.number, error)

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from importlib.util import find_spec
 from io import BufferedReader, RawIOBase
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
@@ -95,11 +96,13 @@ class PackProcess:
         serializers: Of values in its messages.
         models: Folders that a pack without trust may read.
         private: Files that it never may.
+        call_seconds: Seconds that it may take for one request.
 
     Attributes:
         id: Unique among all processes.
         is_shared_end: It ended while it answered several requests: which of them ended it is not
             known.
+        is_overdue: It was ended because it took too long.
         calls: Requests that it answers at this moment.
         idle_since: When it last had nothing to do, by a clock of seconds.
     """
@@ -111,9 +114,11 @@ class PackProcess:
         serializers: Serializers,
         models: Sequence[Path] = (),
         private: Sequence[Path] = (),
+        call_seconds: float = inf,
     ) -> None:
         assert pack.isolation is not None
         self.pack, self.digest = pack, digest
+        self._call_seconds = inf if pack.isolation.trusted else call_seconds
         self.id = uuid4().hex
         self.calls = 0
         self.is_retired = False
@@ -124,7 +129,8 @@ class PackProcess:
         self._started = Event()
         self._ended = Event()
         self._lock = Lock()
-        self._reason = ""
+        self._reason = self._remedy = ""
+        self.is_overdue = False
         self._failure: OSError | PackError | None = None
         self._models, self._private = tuple(models), tuple(private)
         self._policy: SandboxPolicy | None = None
@@ -184,6 +190,7 @@ class PackProcess:
         self.channel = Channel(
             reader, writer, _refuse, first=1, serializers=self._serializers, memory=self._memory
         )
+        self.channel.takes_turns = self._isolation.kind == "comfyui"
         logging_thread = Thread(target=self._log, name=f"log of pack {self.pack.name}", daemon=True)
         logging_thread.start()
         self._started.set()
@@ -247,10 +254,24 @@ class PackProcess:
                 hint="Give it the value by an input.",
             )
 
-    def check_written(self) -> None:
-        """End a process without trust that has written more than it may."""
-        if self._policy is not None and self.is_alive and excess(self._policy):
+    def check_limits(self) -> None:
+        """End a process without trust that writes more, or takes longer, than it may."""
+        if self._policy is None or not self.is_alive:
+            return
+        if excess(self._policy):
             self.kill(f"it wrote more than {self._policy.written >> 30} GiB of temporary files")
+        elif self._call_seconds < inf and self.channel is not None:
+            self.channel.end_overdue(self._call_seconds, self._kill_overdue)
+
+    def _kill_overdue(self) -> None:
+        self.kill(
+            f"it took longer than {self._call_seconds:g} s, the limit of one call of an untrusted "
+            "pack",
+            "Increase the setting `untrusted_call_seconds` (NODEGRAPH_UNTRUSTED_CALL_SECONDS), or "
+            f"add the pack with --trusted if you know its author: `nodegraph pack info "
+            f"{self.pack.distribution or self.pack.name}` shows its source. The next call starts "
+            "a new process.",
+        )
 
     def _environment(self) -> Mapping[str, str]:
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -337,13 +358,16 @@ class PackProcess:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
-    def kill(self, reason: str) -> None:
+    def kill(self, reason: str, remedy: str = "", *, is_overdue: bool = False) -> None:
         """End it at once.
 
         Args:
             reason: For the errors of the calls that it still runs.
+            remedy: How to avoid that, for the errors.
+            is_overdue: Whether it took too long.
         """
-        self._reason = self._reason or reason
+        if not self._reason:
+            self._reason, self._remedy, self.is_overdue = reason, remedy, is_overdue
         self._kill()
 
     def _kill(self) -> None:
@@ -381,7 +405,7 @@ class PackProcess:
         last_lines = f" Its last lines: {' | '.join(lines)}" if lines else ""
         return PackError(
             f"the process of pack `{self.pack.name}` ended while {doing}: {how}.{last_lines}",
-            hint=None if self._reason else "The next call starts a new one.",
+            hint=self._remedy or (None if self._reason else "The next call starts a new one."),
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Lock, Thread
+from time import monotonic
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -13,14 +15,16 @@ from nodegraph.core.context import Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
 from nodegraph.core.ports import Serializer
 from nodegraph.errors import NodegraphError, PackError
-from nodegraph.isolation.channel import ProcessEnded
+from nodegraph.isolation.channel import ProcessEnded, RequestOverdue
 from nodegraph.isolation.process import GRACE, PackProcess
 from nodegraph.isolation.runner import Portable
+from nodegraph.packs.import_timeouts import ImportOverdue
 from nodegraph.packs.pack import Pack
-from nodegraph.packs.snapshot import Snapshot
+from nodegraph.packs.snapshot import FLAT, Snapshot
 
 IDLE_SECONDS = 300.0
 IMPORT_SECONDS = 60.0
+CALL_SECONDS = 600.0
 _MOST_CRASHES = 2
 """Starts of a process with the same files that may fail, one after the other."""
 _ROUND = 1.0
@@ -53,9 +57,10 @@ class PackProcessEnded(PackError):
 
     Attributes:
         is_shared: It ran several calls, and which of them ended it is not known.
+        is_overdue: It took too long.
     """
 
-    is_shared = False
+    is_shared = is_overdue = False
 
 
 class PackProcesses:
@@ -65,6 +70,8 @@ class PackProcesses:
         environment: Returns the folders and permissions of the session.
         pickled: Returns them as bytes, which a process reads.
         idle_seconds: Seconds without work after which a process ends.
+        import_seconds: Seconds that the import of an untrusted pack may take.
+        call_seconds: Seconds that one call of an untrusted pack may take.
 
     Attributes:
         untrusted: Names of the packs whose processes are not trusted.
@@ -75,7 +82,11 @@ class PackProcesses:
         environment: Callable[[], Environment],
         pickled: Callable[[Environment], bytes],
         idle_seconds: float,
+        import_seconds: float = IMPORT_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
+        self._import_seconds, self._call_seconds = import_seconds, call_seconds
+        self._opening: set[PackProcess] = set()
         self._environment = environment
         self._pickled = pickled
         self._idle_seconds = idle_seconds
@@ -102,7 +113,7 @@ class PackProcesses:
         try:
             yield process
         except ProcessEnded as error:
-            raise self.ended(process, doing) from error
+            raise self.ended(process, doing, error) from error
         finally:
             process.finish()
 
@@ -159,22 +170,27 @@ class PackProcesses:
             )
         environment = self._environment()
         private = () if environment.services.secrets is None else (environment.services.secrets,)
-        process = PackProcess(pack, digest, _serializers(), environment.models, private)
+        process = PackProcess(
+            pack, digest, _serializers(), environment.models, private, self._call_seconds
+        )
         process.start()
         process.begin()
+        self._opening.add(process)
+        self._watch()
         try:
             self._open(process)
         except ProcessEnded as ended:
-            failure = self.ended(process, "starting")
+            failure = self.ended(process, "starting", ended)
             self._note_crash(pack, digest, failure)
             raise failure from ended
         except BaseException:
             process.end()
             raise
+        finally:
+            self._opening.discard(process)
         self._processes[pack.name] = process
         if not pack.isolation.trusted:
             self.untrusted.add(pack.name)
-        self._watch()
         return process
 
     def _open(self, process: PackProcess) -> None:
@@ -185,13 +201,36 @@ class PackProcesses:
             "process": process.id,
         }
         assert process.channel is not None
-        process.channel.request("open", opening)
+        isolation = process.pack.isolation
+        if isolation is None or isolation.trusted:
+            process.channel.request("open", opening)
+            return
+        began = monotonic()
 
-    def ended(self, process: PackProcess, doing: str) -> PackProcessEnded:
-        """Why a process ended; it is used no more."""
+        def look(_: int) -> None:
+            if monotonic() - began > self._import_seconds:
+                process.kill(
+                    f"importing it took longer than {self._import_seconds:g} s",
+                    "Increase the setting `import_seconds`, or edit the pack.",
+                    is_overdue=True,
+                )
+
+        process.channel.request("open", opening, look=look)
+        # What it imports here is no time of its first call.
+        process.channel.request("prepare", {}, look=look)
+
+    def ended(
+        self, process: PackProcess, doing: str, cause: ProcessEnded | None = None
+    ) -> PackProcessEnded:
+        """Why a process ended; it is used no more.
+
+        Args:
+            cause: What the call that it worked on was told.
+        """
         problem = process.error(doing).problem
         error = PackProcessEnded(problem.message, hint=problem.hint)
-        error.is_shared = process.is_shared_end
+        error.is_overdue = process.is_overdue
+        error.is_shared = process.is_shared_end and not isinstance(cause, RequestOverdue)
         self._problems[process.pack.name] = problem.message
         if self._processes.get(process.pack.name) is process:
             del self._processes[process.pack.name]
@@ -199,12 +238,18 @@ class PackProcesses:
 
     @contextmanager
     def counting_crashes(self, pack: Pack, snapshot: Snapshot) -> Iterator[None]:
-        """Note how often the process ends inside the `with`: it is not started in a loop."""
+        """Note how often the process ends inside the `with`: it is not started in a loop.
+
+        Raises:
+            ImportOverdue: It took too long.
+        """
         digest = self._digest(snapshot)
         try:
             yield
         except PackProcessEnded as error:
             self._note_crash(pack, digest, error)
+            if error.is_overdue:
+                raise ImportOverdue(error.problem.message, hint=error.problem.hint) from error
             raise
         assert pack.isolation is not None
         self._crashes.pop((pack.name, f"{digest} {pack.isolation.stamp}"), None)
@@ -213,6 +258,25 @@ class PackProcesses:
         assert pack.isolation is not None
         key = pack.name, f"{digest} {pack.isolation.stamp}"
         self._crashes[key] = self._crashes.get(key, (0, error))[0] + 1, error
+
+    def countable(self, pack: Pack, paths: Sequence[str]) -> tuple[str, ...]:
+        """Paths that the declarations of a pack depend on, as far as this process looks at them.
+
+        A pack without trust could have it walk or read anything.
+        """
+        if pack.isolation is None or pack.isolation.trusted:
+            return tuple(paths)
+        environment = self._environment()
+        models = [root.resolve() for root in (*environment.models, pack.root)]
+        flat_inputs = f"{environment.inputs.absolute()}{FLAT}"
+        counted = []
+        for path in paths:
+            is_model = any(Path(path).resolve().is_relative_to(root) for root in models)
+            is_folder = not Path(path).is_file()
+            is_code = path.endswith(".py") and not is_folder
+            if path == flat_inputs or is_code or (is_model and is_folder):
+                counted.append(path)
+        return tuple(counted)
 
     def alone(self, pack: Pack) -> Lock:
         """Held by who repeats a call of a pack that may have ended its process."""
@@ -235,8 +299,10 @@ class PackProcesses:
 
     def _end_idle(self) -> None:
         while not self._closed.wait(min(_ROUND, self._idle_seconds)):
+            for process in [*list(self._opening), *self._retired]:
+                process.check_limits()
             for process in list(self._processes.values()):
-                process.check_written()
+                process.check_limits()
                 if process.end_if_idle(self._idle_seconds):
                     self._forget(process)
 

@@ -33,6 +33,7 @@ from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, P
 from nodegraph.isolation.child import read, written
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
+    CALL_SECONDS,
     IDLE_SECONDS,
     IMPORT_SECONDS,
     PackProcessEnded,
@@ -62,6 +63,7 @@ class IsolatedPacks:
         services: What packs may call in this process.
         idle_seconds: Seconds without work after which a process ends.
         import_seconds: Seconds that the import of a pack may take.
+        call_seconds: Seconds that one call of an untrusted pack may take.
 
     Attributes:
         processes: Those of the packs.
@@ -73,9 +75,11 @@ class IsolatedPacks:
         services: Services | None = None,
         idle_seconds: float = IDLE_SECONDS,
         import_seconds: float = IMPORT_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._import_seconds = import_seconds
-        self.processes = PackProcesses(environment, self.pickled, idle_seconds)
+        limits = idle_seconds, import_seconds, call_seconds
+        self.processes = PackProcesses(environment, self.pickled, *limits)
         self.services: Services = services if services is not None else {}
         self._sent: dict[str, set[str]] = {}
         self._pickled: tuple[Environment, bytes] | None = None
@@ -97,7 +101,7 @@ class IsolatedPacks:
             plugins=(),
             problems=tuple(form["problems"]),
         )
-        return declared, tuple(form["also"])
+        return declared, self.processes.countable(pack, form["also"])
 
     def definition(self, pack: Pack, snapshot: Snapshot, spec: NodeSpec) -> NodeDefinition:
         """A node type whose function runs in the pack's process."""
@@ -150,7 +154,7 @@ class IsolatedPacks:
 
         def look(_: int) -> None:
             if monotonic() - began > seconds:
-                process.kill(f"it took longer than {seconds:.0f} s")
+                process.kill(f"it took longer than {seconds:.0f} s", is_overdue=True)
 
         with self.processes.using(pack, snapshot, doing) as process:
             value = self.with_spec(process, spec, value)
@@ -301,7 +305,7 @@ class _Proxy:
             form = await self._awaited(process, keywords, context, lazy)
         except ProcessEnded as error:
             raise await asyncio.to_thread(
-                self._packs.processes.ended, process, self._doing
+                self._packs.processes.ended, process, self._doing, error
             ) from error
         finally:
             process.finish()
@@ -413,7 +417,7 @@ class _Proxy:
             assert process.channel is not None
             return self._result(process, process.channel.request("then", request))
         except ProcessEnded as error:
-            raise self._packs.processes.ended(process, self._doing) from error
+            raise self._packs.processes.ended(process, self._doing, error) from error
         finally:
             process.finish()
 
@@ -503,7 +507,8 @@ class _Call:
         assert channel is not None
         if frame.name == "lazy":
             try:
-                answer = await lazy[channel.value(frame)["port"]]()
+                with channel.pausing(frame):
+                    answer = await lazy[channel.value(frame)["port"]]()
             except BaseException as error:  # noqa: BLE001 - the call is told of each of them
                 if not isinstance(error, Exception):
                     self.reason = self.reason or error

@@ -379,5 +379,6 @@ _SHARED_RULES = (
     ("no variables of the server, no open files", "a new environment, closed descriptors"),
     ("memory, CPU time, size of each file, open files", "limits (setrlimit)"),
     ("sum of all written files", "checked from time to time, then the process ends"),
-    ("time of each call", "not limited: cancelling the run ends the process"),
+    ("time of each call", "the main process ends it after `untrusted_call_seconds`"),
+    ("time of the import", "the main process ends it after `import_seconds`"),
 )

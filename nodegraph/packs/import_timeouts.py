@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import time
 
 from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
 from nodegraph.core.pack_faults import WATCHDOG
-from nodegraph.errors import OutputError
+from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Stamp, stamp_of
 
@@ -26,6 +26,10 @@ _YIELDS_AFTER = 12.0
 """Seconds after which a process that others wait for leaves a pack to one that is at it, too."""
 _FORGOTTEN_AFTER = 3600.0
 """Seconds after which a pack that was given up is tried again: what it waited for may be there."""
+
+
+class ImportOverdue(PackError):
+    """The import of a pack in its process took too long, and the process was ended."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,15 @@ class _Note:
             return False
         return self.born == _born(self.process)
 
-    @property
-    def counts(self) -> bool:
-        """Whether the pack is to be left out for it."""
+    def counts(self, patience: float = math.inf) -> bool:
+        """Whether the pack is to be left out for it.
+
+        Args:
+            patience: Seconds that an import of it may take now; infinite is not known.
+        """
         if self.most is None:
             return self.is_of_another
-        has_more_patience = self.most < WATCHDOG.import_limit < math.inf
+        has_more_patience = self.most < min(patience, WATCHDOG.import_limit) < math.inf
         return not has_more_patience and abs(time() - self.at) < _FORGOTTEN_AFTER
 
 
@@ -70,33 +77,31 @@ class ImportTimeouts:
 
     Args:
         folder: Where the notes lie; None keeps none.
+        patience: Seconds that the import of a pack in a process of its own may take.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, patience: float = math.inf) -> None:
         self._folder = folder
+        self._patience = patience
         self._relied: dict[Path, tuple[Stamp | None, _Note]] = {}
 
-    def problem(self, pack: Pack, stamp: Callable[[], str]) -> str | None:
-        """Why a pack isn't to be imported now; None if it may be.
-
-        Args:
-            stamp: Gives that of its files.
-        """
+    def problem(self, pack: Pack) -> str | None:
+        """Why a pack isn't to be imported now; None if it may be."""
         if self._folder is None:
             return None
         path = self._path(pack)
         note_stamp = stamp_of(path)
         note = None if note_stamp is None else _read(path)
-        if note is None or not note.counts or note.stamp != stamp():
+        patience = self._patience_with(pack)
+        if note is None or not note.counts(patience) or note.stamp != pack.import_stamp():
             self._relied.pop(path, None)
             return None
         self._relied[path] = note_stamp, note
-        until = (
-            "until it is edited or `import_seconds` is increased; it is tried again after an hour"
-            if note.is_given_up
-            else "meanwhile"
-        )
-        return f"{note.text}. The pack is not loaded {until}"
+        until = _until(pack) if note.is_given_up else "meanwhile"
+        return f"{note.text.rstrip('.')}. The pack is not loaded {until}"
+
+    def _patience_with(self, pack: Pack) -> float:
+        return math.inf if pack.isolation is None else self._patience
 
     def is_importing(self, pack: Pack) -> bool:
         """Whether a process is still at a pack, as `problem` told last."""
@@ -106,7 +111,7 @@ class ImportTimeouts:
     def is_current(self) -> bool:
         """Whether all that was told is so still; cheap."""
         return all(
-            stamp_of(path) == note_stamp and note.counts
+            stamp_of(path) == note_stamp and note.counts()
             for path, (note_stamp, note) in self._relied.copy().items()
         )
 
@@ -139,6 +144,13 @@ class ImportTimeouts:
             if written and _read(self._path(pack)) == written[-1]:
                 self._path(pack).unlink(missing_ok=True)
 
+    def give_up(self, pack: Pack, error: ImportOverdue) -> None:
+        """Remember that the process of a pack took too long."""
+        if self._folder is not None:
+            most = min(self._patience, WATCHDOG.import_limit)
+            note = _note(pack.import_stamp(), error.problem.message, is_given_up=True)
+            self._write(pack, replace(note, most=most if most < math.inf else 0.0))
+
     def _path(self, pack: Pack) -> Path:
         assert self._folder is not None
         root_digest = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
@@ -149,6 +161,14 @@ class ImportTimeouts:
         with suppress(OSError, OutputError):  # others find out by themselves then
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, with_checksum(json.dumps(asdict(note)).encode()), durable=False)
+
+
+def _until(pack: Pack) -> str:
+    """What has a pack that was given up tried again, in words."""
+    until = "until it is edited or `import_seconds` is increased; it is tried again after an hour"
+    if pack.isolation is None or not pack.distribution:
+        return until
+    return f"{until}, or by `nodegraph pack update {pack.distribution}`"
 
 
 def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:

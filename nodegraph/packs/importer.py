@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import RLock
 from types import CodeType, ModuleType
 from typing import Any
-from weakref import ref
+from weakref import WeakSet, ref
 
 from nodegraph.errors import PackError
 from nodegraph.packs.snapshot import Snapshot
@@ -35,6 +35,7 @@ _SNAPSHOTS: dict[tuple[str, Path], Snapshot] = {}
 _ACTIVE: dict[str, Snapshot] = {}
 _EXECUTED: set[ref[ModuleType]] = set()
 _NAMES: set[str] = set()
+_KEPT_OUT: WeakSet[Snapshot] = WeakSet()
 _ORDER = count(1)
 _CHANGED: dict[str, int] = {}
 """When a package's modules were last let go, counted like the beginnings of modules."""
@@ -55,6 +56,15 @@ def current_snapshot(package: str, code: Path, root: Path) -> Snapshot:
             known = known.refreshed()
         _SNAPSHOTS[package, root] = known
         return known
+
+
+def keep_out(snapshots: Collection[Snapshot], *, is_out: bool = True) -> None:
+    """Have packs of processes of their own not be found by imports in this one, or be again.
+
+    Their files count here all the same.
+    """
+    for snapshot in snapshots:
+        (_KEPT_OUT.add if is_out else _KEPT_OUT.discard)(snapshot)
 
 
 @contextmanager
@@ -365,13 +375,14 @@ class _Finder:
     ) -> ModuleSpec | None:
         if fullname == LOOSE:
             return ModuleSpec(LOOSE, None, is_package=True)
-        if fullname.startswith(f"{LOOSE}.") and fullname in _ACTIVE:
-            return _loose_spec(fullname, _ACTIVE[fullname])
+        own = None if path and not fullname.startswith(f"{LOOSE}.") else _ACTIVE.get(fullname)
+        snapshot = None if own in _KEPT_OUT else own
+        if fullname.startswith(f"{LOOSE}.") and own is not None:
+            return None if snapshot is None else _loose_spec(fullname, snapshot)
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None:
                 return _exact(spec)
-        snapshot = None if path else _ACTIVE.get(fullname)
         return None if snapshot is None else _spec_beside_path(fullname, snapshot)
 
 

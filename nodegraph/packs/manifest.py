@@ -8,6 +8,7 @@ are used are parsed. Lists need only the rows.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,11 @@ from nodegraph.core.files import write_file
 from nodegraph.core.plugins import DeclaredPlugin
 from nodegraph.core.spec import NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
+from nodegraph.core.version import VERSION
 from nodegraph.errors import OutputError, PackError
-from nodegraph.packs.import_timeouts import ImportTimeouts
+from nodegraph.packs.import_timeouts import ImportOverdue, ImportTimeouts
 from nodegraph.packs.importer import is_foreign
-from nodegraph.packs.pack import Pack, points_stamp
+from nodegraph.packs.pack import Pack, PackKind, points_stamp
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 
 if TYPE_CHECKING:
@@ -257,11 +259,17 @@ class ManifestCache:
     Args:
         folder: Where they lie; None reads packs anew each time.
         host: Returns what runs the code of isolated packs. Called when there is one.
+        import_seconds: Seconds that their import may take there.
     """
 
-    def __init__(self, folder: Path | None, host: Callable[[], PackHost] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        host: Callable[[], PackHost] | None = None,
+        import_seconds: float = math.inf,
+    ) -> None:
         self._host = host
-        self.import_timeouts = ImportTimeouts(folder)
+        self.import_timeouts = ImportTimeouts(folder, import_seconds)
         self._folder = folder
         self._own = _READ_HERE if folder is not None else {}
 
@@ -292,8 +300,12 @@ class ManifestCache:
         left_out = self.left_out(pack)
         if left_out is not None:
             return left_out
-        with self.import_timeouts.importing(pack, snapshot.listing.text()):
-            new_manifest = self._read(pack)
+        with self.import_timeouts.importing(pack, pack.import_stamp()):
+            try:
+                new_manifest = self._read(pack)
+            except ImportOverdue as error:
+                self.import_timeouts.give_up(pack, error)
+                raise
         return self._kept(pack, new_manifest, kept)
 
     def _read(self, pack: Pack) -> Manifest:
@@ -354,7 +366,7 @@ class ManifestCache:
 
     def left_out(self, pack: Pack) -> Manifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
-        problem = self.import_timeouts.problem(pack, pack.stamp)
+        problem = self.import_timeouts.problem(pack)
         if problem is None:
             return None
         return Manifest(stamp="", digest="", specs=(), problems=(problem,))
@@ -380,7 +392,8 @@ class ManifestCache:
         if self._folder is None:
             return None
         root_digest = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
-        return self._folder / f"{pack.package}-{_reader_version()}-{root_digest}.json"
+        kind = "native" if pack.isolation is None else pack.isolation.kind
+        return self._folder / f"{pack.package}-{reader_version(kind)}-{root_digest}.json"
 
     def last(self, pack: Pack) -> Manifest | None:
         """What a pack declared when it was last read, by whatever process; imports nothing."""
@@ -421,14 +434,24 @@ def _point_groups(specs: Sequence[NodeSpec]) -> list[str]:
     return sorted({schema["entryPoints"] for schema in schemas if "entryPoints" in schema})
 
 
+_READERS: Mapping[str, str] = {"comfyui": "interop/comfyui/packs"}
+"""Folder below nodegraph with the code that reads a kind of pack, in addition to `core`."""
+
+
 @cache
-def _reader_version() -> str:
-    """Changes with the code that turns signatures into specs."""
-    core = Path(__file__).parents[1] / "core"
+def reader_version(kind: PackKind, code: Path = Path(__file__).parents[1]) -> str:
+    """Changes with the code that turns the declarations of a kind of pack into specs.
+
+    Args:
+        code: Folder of nodegraph.
+    """
     names = ("annotations.py", "hints.py", "node.py", "spec.py", "types.py")
-    stamps = [(core / name).stat() for name in names]
+    files = [code / "core" / name for name in names]
+    if kind in _READERS:
+        files += sorted((code / _READERS[kind]).rglob("*.py"))
+    stamps = [file.stat() for file in files]
     text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
-    return digest_bytes(f"{FORMAT} {text}".encode())[:12]
+    return digest_bytes(f"{FORMAT} {VERSION} {text}".encode())[:12]
 
 
 def _digest(snapshot: Snapshot, also: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -26,13 +26,13 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import package_files, write_file
 from nodegraph.core.pack_faults import lenient
 from nodegraph.errors import OutputError, PackError
-from nodegraph.packs.importer import LOOSE, current_snapshot, importing
+from nodegraph.packs.importer import LOOSE, current_snapshot, importing, keep_out
 from nodegraph.packs.snapshot import Snapshot, list_files, stamp_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-_LAST: dict[str, list[Pack]] = {}
+_LAST: dict[str, tuple[Pack, ...]] = {}
 """What was last found in this process, by its stamp: a new home folder begins with it."""
 
 
@@ -48,13 +48,16 @@ def remembered_packs(file: Path) -> list[Pack]:
     known = _read(file, stamp)
     if known is not None:
         return known
-    packs = _LAST.get(stamp, [])
+    packs = list(_LAST.get(stamp, ()))
     if not (packs and _are_there(packs)):
         packs = installed_packs()
         _LAST.clear()
-        _LAST[stamp] = packs
+        # A copy, as callers add packs to theirs: what is remembered is read without processes.
+        _LAST[stamp] = tuple(packs)
     rows = [
-        [pack.name, pack.package, str(pack.root), pack.version, pack.distribution] for pack in packs
+        [pack.name, pack.package, str(pack.root), pack.version, pack.distribution]
+        for pack in packs
+        if pack.isolation is None
     ]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -235,6 +238,8 @@ class Isolation:
         allowed: Scripts of the pack that may run, such as ``prestartup_script.py``.
         weights: Where weights of models are loaded: ``own`` process, or only in the ``main`` one,
             which the pack then asks to compute with them.
+        attempt: Raised where a failed import is to be tried again.
+        module: Of a pack of ComfyUI, the module that has its classes; empty for the pack itself.
     """
 
     python: str
@@ -244,12 +249,23 @@ class Isolation:
     search_path: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     weights: Literal["own", "main"] = "own"
+    attempt: int = 0
+    module: str = ""
 
     @property
     def stamp(self) -> str:
         """Changes when the environment or the way of running in it does."""
         text = f"{self.kind} {self.python} {self.lock} {self.trusted} {self.search_path}"
-        return f"{text} {self.allowed} {self.weights}"
+        return f"{text} {self.allowed} {self.weights} {self.module}"
+
+
+_PROCESS_OF: set[Isolation] = set()
+"""Whose packs may be imported in this process: empty except in the process of a pack."""
+
+
+def import_here(isolation: Isolation) -> None:
+    """Let a pack be imported in this process, which was started for it."""
+    _PROCESS_OF.add(isolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +312,15 @@ class Pack:
         """Changes whenever a file is added, removed or written; cheap to get."""
         return list_files(self.root).text()
 
+    def import_stamp(self) -> str:
+        """Changes with all that an import of it depends on.
+
+        Of a pack with a process of its own it does not change where a file is written as it was.
+        """
+        if self.isolation is None:
+            return self.stamp()
+        return f"{self.snapshot().digest()} {self.isolation.stamp} {self.isolation.attempt}"
+
     def code_root(self) -> tuple[str, Path]:
         """The package whose modules count as its code, and where that lies.
 
@@ -339,10 +364,18 @@ class Pack:
         Args:
             snapshot: Of the files that its code is to come from.
         Raises:
-            PackError: The import failed; the original error is the cause.
+            PackError: The import failed; the original error is the cause. Or the pack has a process
+                of its own, which this is not.
         """
+        if self.isolation is not None and self.isolation not in _PROCESS_OF:
+            raise PackError(
+                f"pack `{self.name}` runs in a process of its own and is not imported elsewhere",
+                given=module,
+                hint="This is a fault of nodegraph. Report it.",
+            )
         try:
             used = [snapshot or self.snapshot()] if self.is_reloadable else []
+            keep_out(used, is_out=False)
             with lenient(), importing(used):
                 return importlib.import_module(module)
         except (Exception, SystemExit) as error:  # the border with pack code: importing runs it
@@ -410,6 +443,21 @@ def pack_at(path: Path) -> Pack:
             f"a pack cannot be called `{name}`", hint="Use letters, digits and underscores."
         )
     return Pack(name, f"{LOOSE}.{name}", path)
+
+
+def outside_processes(packs: Sequence[Pack], isolated: Collection[Path]) -> list[Pack]:
+    """Packs without those whose files are imported in processes of their own alone.
+
+    Args:
+        isolated: Folders and files of such packs.
+    """
+    elsewhere = {path.resolve() for path in isolated}
+
+    def is_elsewhere(pack: Pack) -> bool:
+        real = pack.root.resolve()
+        return any(real in (each, *each.parents) or each in real.parents for each in elsewhere)
+
+    return [pack for pack in packs if pack.isolation is not None or not is_elsewhere(pack)]
 
 
 def packs_in(folders: Sequence[Path]) -> list[Pack]:

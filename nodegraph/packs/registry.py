@@ -33,13 +33,14 @@ from nodegraph.packs.importer import (
     importing,
     is_active,
     is_foreign,
+    keep_out,
     retire,
     snapshot_of,
     unload,
 )
 from nodegraph.packs.manifest import ListedType, ManifestCache, SpecLines, listed_type
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
-from nodegraph.packs.snapshot import Snapshot
+from nodegraph.packs.snapshot import Snapshot, WatchedFolders
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
@@ -75,6 +76,7 @@ class Registry:
         self._stored: dict[str, SpecLines] = {}
         self._packs: dict[str, Pack] = {}
         self._panels: dict[Pack, Sequence[Panel]] = {}
+        self._listed_folders: dict[Pack, WatchedFolders] = {}
         self.plugins = PackPlugins()
         self._plugin_items: dict[tuple[str, str], PluginItem] = {}
         self._definitions: dict[str, NodeDefinition] = {}
@@ -131,6 +133,7 @@ class Registry:
     def _follow(self) -> None:
         snapshots = self._snapshots.items()
         self._followed = [snapshot for pack, snapshot in snapshots if pack.is_reloadable]
+        keep_out([snapshot for pack, snapshot in snapshots if pack.isolation is not None])
         self._by_package = {snapshot.package: snapshot for _, snapshot in reversed(snapshots)}
 
     def _add_pack(self, pack: Pack) -> None:
@@ -160,6 +163,8 @@ class Registry:
         self._faults[pack.name] = list(manifest.problems)
         self._packs.update(dict.fromkeys(specs, pack))
         self._panels[pack] = manifest.panels
+        if pack.isolation is not None:
+            self._listed_folders[pack] = WatchedFolders(manifest.also)
         for plugin in manifest.plugins:
             load, release = partial(self._load_plugin, pack), partial(self._plugin_release, pack)
             if not self.plugins.add(pack.package, plugin, load, release):
@@ -400,6 +405,7 @@ class Registry:
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
         is_same = all(map(Snapshot.is_current, self._followed)) and self._is_code_current()
+        is_same = is_same and all(map(WatchedFolders.is_current, self._listed_folders.values()))
         return is_same and self._manifests.import_timeouts.is_current()
 
     def activate(self) -> None:

@@ -31,6 +31,10 @@ _SETTLED = 2 * 10**9
 _NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
 
 
+FLAT = f"{os.sep}."
+"""End of the path of a folder of which only the files in itself count."""
+
+
 class Stamp(NamedTuple):
     """What changes when a file is written or replaced: nobody can set `ctime_ns` back."""
 
@@ -99,10 +103,14 @@ class Listing(NamedTuple):
 def names_in(folder: str | Path) -> str | None:
     """Changes when a file comes to a folder or leaves it, at any depth; None for what is no folder.
 
-    As of a folder of models that an input lists.
+    As of a folder of models that an input lists. Of a path that ends with ``/.`` only the files in
+    the folder itself count.
     """
     if not os.path.isdir(folder):  # noqa: PTH112 - see `stamp_of`
         return None
+    if str(folder).endswith(FLAT):
+        flat = "\n".join(sorted(os.listdir(folder)))  # noqa: PTH208 - see `stamp_of`
+        return digest_bytes(flat.encode("utf-8", "surrogateescape"))
     lines = []
     for parent, inner, names in os.walk(folder, followlinks=True):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
@@ -167,6 +175,54 @@ def _named_files(root: Path) -> Iterator[Path]:
             # With a dot at its end it is a sentence, as the text of most docstrings.
             if "." in parts[-1].rstrip(".") or path.is_dir():
                 yield path
+
+
+def _content(path: str) -> str:
+    """Changes with what a file holds, and when it comes or goes."""
+    try:
+        return digest_bytes(Path(path).read_bytes())
+    except OSError:
+        return f"{path} is absent"
+
+
+class WatchedFolders:
+    """Folders whose names count for a pack, to see whether any came or went since.
+
+    Args:
+        paths: Folders, and paths where one may come to be. Files are left out.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = [path for path in paths if not os.path.isfile(path)]  # noqa: PTH113 - strings
+        self._stamps: dict[str, Stamp | None] = {}
+        self._names: list[str | None] = []
+        self._look()
+
+    def _look(self) -> None:
+        self._stamps = {each: stamp_of(each) for path in self._paths for each in _folders_of(path)}
+        self._names = [names_in(path) for path in self._paths]
+
+    def is_current(self) -> bool:
+        """Whether the same names are there; reads folders only if something happened in one."""
+        now = time_ns()
+        is_same = all(
+            stamp_of(path) == stamp and (stamp is None or stamp.was_settled(now))
+            for path, stamp in self._stamps.items()
+        )
+        if is_same:
+            return True
+        names = self._names
+        self._look()
+        return self._names == names
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    """A path, and the folders below it whose names count."""
+    yield path
+    if not path.endswith(FLAT):
+        for parent, inner, _ in os.walk(path, followlinks=True):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            yield parent
 
 
 @dataclass(eq=False)
@@ -246,14 +302,14 @@ class Snapshot:
         """Digest of the content and names of all files; `also` as in `Listing.text`.
 
         Raises:
-            OSError: One can't be read.
+            OSError: One of the pack's own can't be read.
         """
         code = [path for path in self.listing.files if path.endswith(".py")]
         parts = [
             f"{Path(path).relative_to(self.base)} {digest_bytes(self.text(path))}" for path in code
         ]
         parts += [f"{name} {digest}" for name, digest in self.data.items()]
-        parts += [names_in(path) or digest_bytes(Path(path).read_bytes()) for path in also]
+        parts += [names_in(path) or _content(path) for path in also]
         return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
     def is_current(self) -> bool:

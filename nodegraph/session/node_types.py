@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from nodegraph.core.plugins import PackPlugins, PluginScope
 from nodegraph.packs.manifest import ManifestCache
-from nodegraph.packs.pack import Pack, packs_in, remembered_packs
+from nodegraph.packs.pack import Pack, outside_processes, packs_in, remembered_packs
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import stamp_of
 from nodegraph.session.settings import Settings
@@ -35,13 +35,24 @@ def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
     Raises:
         PackError: Two installed ones have one name, or the list of installed ones is damaged.
     """
-    installed = remembered_packs(specs_folder(settings) / "installed.json")
-    if (settings.data_folder / "packs" / INSTALLED).exists():
-        from nodegraph.packs.installation.installed import installed_here  # most homes have none
+    installed, isolated = _installed_packs(settings)
+    everything = [*remembered_packs(specs_folder(settings) / "installed.json"), *installed]
+    everything = [pack for pack in everything if pack.name not in settings.leave_out]
+    others = outside_processes([*packs_in(settings.pack_folders), *more], isolated)
+    return list(dict.fromkeys([*everything, *others]))
 
-        installed += installed_here(settings.data_folder)
-    installed = [pack for pack in installed if pack.name not in settings.leave_out]
-    return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
+
+def _installed_packs(settings: Settings) -> tuple[Sequence[Pack], Sequence[Path]]:
+    """See `read_installed`."""
+    try:
+        (settings.data_folder / "packs" / INSTALLED).stat()
+    except FileNotFoundError:
+        return (), ()
+    except OSError:
+        pass  # to read it tells why
+    from nodegraph.packs.installation.installed import read_installed  # most homes have none
+
+    return read_installed(settings.data_folder)
 
 
 def pack_finder(settings: Settings) -> PackFinder | None:
@@ -102,7 +113,8 @@ class NodeTypes:
         self._settings = settings
         self._packs = packs
         self.functions = functions
-        self._manifests = ManifestCache(specs_folder(settings), lambda: self.isolated)
+        specs = specs_folder(settings)
+        self._manifests = ManifestCache(specs, lambda: self.isolated, settings.import_seconds)
         self._registry: Registry | None = None
         self._offered: WeakSet[PackPlugins] = WeakSet()
         self.scope = PluginScope()
@@ -119,6 +131,7 @@ class NodeTypes:
             _ComfyServices(),
             idle_seconds=self._settings.pack_idle_seconds,
             import_seconds=self._settings.import_seconds,
+            call_seconds=self._settings.untrusted_call_seconds,
         )
 
     @property

@@ -128,6 +128,8 @@ class Settings:
             the pack's own. After that the process ends, and the pack is not loaded.
         pack_idle_seconds: Seconds without work after which the process of a pack with an
             environment of its own ends; the next call starts it again.
+        untrusted_call_seconds: Seconds that one call of an untrusted pack's node may take. After
+            that the pack's process ends, and the node fails.
         cpu_threads: Threads for CPU work in addition to the compute device. If not set, the number
             of cores, but at least 8.
         max_image_pixels: Largest width times height of images that are read; larger files are
@@ -174,6 +176,7 @@ class Settings:
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
     pack_idle_seconds: Seconds = 300.0
+    untrusted_call_seconds: Seconds = 600.0
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None

@@ -45,6 +45,8 @@ def test_what_the_sandbox_enforces_is_shown_of_untrusted_packs(cli: Cli, tmp_pat
                 line for line in shown.out.splitlines() if line.strip().startswith(rule.what)
             )
             assert line.endswith(rule.how or "not enforced")
+        rules = cli("pack", "info", "speaker_boxed", "--json").json["sandbox"]
+        assert rules == {rule.what: rule.how or "not enforced" for rule in enforcement()}
     else:
         assert "packs without trust do not run" in shown.err
 

@@ -19,7 +19,9 @@ import pytest
 from nodegraph import Session, Settings
 from nodegraph.engine.options import CancelToken
 from nodegraph.errors import PackError
+from nodegraph.packs.installation.plans import InstallOptions
 from tests.isolation.packs import isolated, run
+from tests.packs.installing import operations, write
 
 HEADER = """
 import ctypes
@@ -236,7 +238,7 @@ def test_values_that_a_process_held_are_made_again(session: Session) -> None:
     nodes = {"a": ("far:Hold", {}), "b": ("far:Look", {"held": {"from": "a.held"}, "value": 1})}
     first = run(session, nodes).outputs["b.number"]
     os.kill(number_of(session), signal.SIGKILL)
-    while any(state.number for state in session.node_types.isolated.states()):
+    while any(s.number for s in session.node_types.isolated.states() if s.pack == "far"):
         sleep(0.01)  # until the session knows; a call before that fails with the process
     nodes["b"] = ("far:Look", {"held": {"from": "a.held"}, "value": 2})
     assert run(session, nodes).outputs["b.number"] == first + 1
@@ -303,6 +305,7 @@ import sys, time
 from pathlib import Path
 from nodegraph import Session, Settings
 from tests.isolation.packs import isolated, run
+from tests.packs.installing import operations, write
 from tests.isolation.test_processes import PACK
 folder = Path(sys.argv[1])
 session = Session(Settings(home=folder / "home"), packs=[isolated(folder, PACK)])
@@ -387,3 +390,52 @@ def test_a_pack_that_hangs_at_import_is_left_out(tmp_path: Path) -> None:
     with Session(settings, packs=[hanging, good]) as session:
         assert run(session, {"a": ("good:Add", {"a": 1, "b": 2})}).outputs["a.number"] == 3
         assert "it took longer than 16 s" in " ".join(session.registry.problems)
+
+
+HANGING = """
+from pathlib import Path
+from nodegraph import node
+
+(Path(__file__).parent.parent / "imported").touch()
+while True:
+    pass
+"""
+
+
+def test_an_import_that_takes_too_long_is_remembered(tmp_path: Path) -> None:
+    """By all processes, until the pack changes or somebody says to try again."""
+    root = tmp_path / "project" / "slow_one"
+    write(root, {"__init__.py": HANGING, "nodes.py": SAID})
+    home = tmp_path / "home"
+    operations(home).add(str(root), InstallOptions(isolated=True))
+    imported = root.parent / "imported"
+
+    def problems(seconds: float = 5.0) -> str:
+        imported.unlink(missing_ok=True)
+        settings = Settings(home=home, import_seconds=seconds, leave_out=("diffusers",))
+        with Session(settings) as session:
+            return " ".join(session.registry.problems)
+
+    assert "it took longer than 4 s" in problems(5.0)
+    again = problems(5.0)
+    assert not imported.exists()
+    assert "it took longer than 4 s" in again
+    assert "or by `nodegraph pack update slow_one`" in again
+    os.utime(root / "nodes.py")
+    assert "not loaded until" in problems(5.0)
+    # Each of these has it tried again.
+    assert "it took longer than 8 s" in problems(10.0)
+    assert operations(home).update("slow_one") is None
+    assert "not loaded" not in problems(5.0)
+    (root / "__init__.py").write_text("")
+    assert problems(60.0) == ""
+
+
+SAID = '''
+from nodegraph import node
+
+@node
+def Say(text: str = "x") -> str:
+    """Say it."""
+    return text
+'''

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Session, Settings
+from nodegraph.errors import NodegraphError
 from nodegraph.isolation.sandbox import sandbox_modes
 from nodegraph.packs.pack import Isolation, Pack, pack_at
 
@@ -66,10 +67,10 @@ def Reach(path: str) -> str:
 '''
 
 
-def pack_in(folder: Path, *, trusted: bool) -> Pack:
+def pack_in(folder: Path, *, trusted: bool, text: str = PACK) -> Pack:
     root = folder / "far"
-    root.mkdir()
-    (root / "__init__.py").write_text(PACK)
+    root.mkdir(parents=True)
+    (root / "__init__.py").write_text(text)
     return replace(pack_at(root), isolation=Isolation(sys.executable, "lock", trusted=trusted))
 
 
@@ -131,6 +132,95 @@ def test_only_a_trusted_pack_reaches_the_system(
     result = run(session[0], {"a": ("far:Reach", {"path": str(secret)})})
     expected = "file,program,socket,token,pack" if session[1] else ""
     assert list(result.outputs.values()) == [expected]
+
+
+ENDLESS = '''
+from nodegraph.api import *
+
+@node
+def Quick(text: str = "a") -> str:
+    """Return it."""
+    return text
+
+@node
+def Endless(text: str = "a") -> str:
+    """Loop for ever."""
+    while True:
+        pass
+
+@node
+async def EndlessAsync(text: str = "a") -> str:
+    """Loop for ever."""
+    while True:
+        pass
+
+def endless_check(inputs):
+    while True:
+        pass
+
+@node(validate=endless_check)
+def Checked(text: str = "a") -> str:
+    """Have a hook that loops for ever."""
+    return text
+'''
+
+
+def limited(folder: Path, text: str, *, trusted: bool = False, **settings: Any) -> Session:
+    """A session with an untrusted pack."""
+    if not sandbox_modes():
+        pytest.skip("this system has no sandbox")
+    pack = pack_in(folder, trusted=trusted, text=text)
+    return Session(Settings(home=folder / "home", **settings), packs=[pack])
+
+
+@pytest.mark.parametrize("kind", ["Endless", "EndlessAsync"])
+def test_a_call_that_takes_too_long_ends_and_others_keep_their_results(
+    tmp_path: Path, kind: str
+) -> None:
+    nodes = {
+        "quick": ("far:Quick", {}),
+        "endless": (f"far:{kind}", {"text": {"from": "quick.text"}}),
+    }
+    with limited(tmp_path, ENDLESS, untrusted_call_seconds=2) as session:
+        result = run(session, nodes)
+        assert result.nodes["quick"].status == "ran"
+        (failure,) = result.errors
+        assert failure.problem.node == "endless"
+        assert "it took longer than 2 s, the limit of one call" in str(failure)
+        assert "untrusted_call_seconds" in str(failure)
+        assert run(session, {"again": ("far:Quick", {"text": "b"})}).outputs == {"again.text": "b"}
+
+
+def test_a_hook_that_takes_too_long_ends(tmp_path: Path) -> None:
+    session = limited(tmp_path, ENDLESS, untrusted_call_seconds=1)
+    with session, pytest.raises(NodegraphError, match="it took longer than 1 s"):
+        run(session, {"a": ("far:Checked", {})})
+
+
+def test_the_time_of_an_import_is_limited_and_is_none_of_a_call(tmp_path: Path) -> None:
+    text = ENDLESS.replace("\n@node", "\nimport time\ntime.sleep(5)\n\n@node", 1)
+    with limited(tmp_path, text, untrusted_call_seconds=2, pack_idle_seconds=0.2) as session:
+        assert not session.registry.problems
+        assert run(session, {"a": ("far:Quick", {})}).outputs == {"a.text": "a"}
+
+
+def test_an_import_that_takes_too_long_ends(tmp_path: Path) -> None:
+    text = f"while True:\n    pass\n{ENDLESS}"
+    with limited(tmp_path, text, import_seconds=5) as session:
+        (problem,) = session.registry.problems
+        assert "importing it took longer than" in problem
+
+
+def test_what_it_depends_on_is_looked_at_only_where_it_may_be(tmp_path: Path) -> None:
+    packs = {each: pack_in(tmp_path / str(each), trusted=each, text=PACK) for each in (True, False)}
+    settings = Settings(home=tmp_path / "home", inputs=tmp_path)
+    with Session(settings) as session:
+        processes = session.node_types.isolated.processes
+        models = str(settings.own_models / "loras")
+        other = ["/", "/dev/zero", "/proc", str(tmp_path), f"{models}/../../.."]
+        paths = [*other, models, f"{tmp_path}/."]
+        assert processes.countable(packs[True], paths) == tuple(paths)
+        assert processes.countable(packs[False], paths) == (models, f"{tmp_path}/.")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its tests are those of other systems")

@@ -25,6 +25,7 @@ from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
 from nodegraph.session.node_types import NodeTypes
 from tests.packs.installing import (
+    COMFY,
     INSTALLERS,
     comfy_project,
     commit,
@@ -268,6 +269,38 @@ def test_a_wheel_of_a_comfyui_pack_is_found_by_its_package(tmp_path: Path) -> No
 
 
 COMFY_TEXT = "NODE_CLASS_MAPPINGS = {}\n"
+
+
+@pytest.mark.parametrize("value", ["comfy_points.own.nodes", "comfy_points.own.nodes:anything"])
+def test_an_entry_point_names_the_module_of_a_comfyui_pack(tmp_path: Path, value: str) -> None:
+    """Its modules import from the package that it lies in, which counts whole."""
+    files = {
+        "comfy_points/__init__.py": "",
+        "comfy_points/names.py": 'NAME = "Toy"\n',
+        "comfy_points/own/__init__.py": "",
+        "comfy_points/own/nodes.py": COMFY.replace(
+            "class Toy", "from ..names import NAME\n\nclass Toy"
+        ).replace('"Other"', "NAME * 2"),
+    }
+    points = f"[comfyui.custom_nodes]\nComfyPoints = {value}\n"
+    made = wheel(tmp_path, "comfy_points", "0.3", files, points=points)
+    home = tmp_path / "home"
+    plan = operations(home).add(str(made))
+    assert (plan.name, plan.project.kind) == ("ComfyPoints", "comfyui")
+    types = NodeTypes(Settings(home=home, leave_out=("diffusers",)))
+    assert types.registry.problems == []
+    assert types.registry.types_of("ComfyPoints") == ["ComfyPoints:Toy", "ComfyPoints:ToyToy"]
+    (pack,) = installed_here(home)
+    assert str(pack.root / "names.py") in pack.snapshot().listing.files
+    types.close()
+
+
+def test_an_entry_point_of_a_module_that_is_not_there_is_told(tmp_path: Path) -> None:
+    points = "[comfyui.custom_nodes]\npoints = comfy_points.missing\n"
+    files = {"comfy_points/__init__.py": COMFY_TEXT}
+    made = wheel(tmp_path, "comfy_points", "0.3", files, points=points)
+    with pytest.raises(PackError, match="names the pack `points`, which it does not contain"):
+        operations(tmp_path / "home").add(str(made))
 
 
 # Changes

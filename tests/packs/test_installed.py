@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nodegraph import Settings
+from nodegraph.errors import PackError
 from nodegraph.packs import pack as installed
-from nodegraph.packs.pack import Pack, installed_packs, remembered_packs
+from nodegraph.packs.installation.installed import PackFolder, installed_here
+from nodegraph.packs.installation.plans import InstallOptions
+from nodegraph.packs.pack import Pack, installed_packs, pack_at, remembered_packs
+from nodegraph.packs.registry import Registry
+from nodegraph.session.node_types import all_packs
+from tests.packs.installing import comfy_project, operations, project, write
+
+FLAT = '''from nodegraph import node
+
+
+@node
+def Say(text: str = "x") -> str:
+    """Say it."""
+    return text
+'''
 
 
 @pytest.fixture
@@ -165,3 +185,156 @@ def test_an_unwritable_folder_costs_only_time(tmp_path: Path, looks: list[int]) 
     for _ in range(2):
         assert remembered_packs(tmp_path / "file" / "installed.json") == installed_packs()
     assert len(looks) == 1
+
+
+# Packs with processes of their own are imported there, and nowhere else
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with an untrusted pack, one of ComfyUI, and one for this process."""
+    home = tmp_path / "home"
+    add = operations(home).add
+    add(str(project(tmp_path, "far_away")), InstallOptions(trusted=False))
+    add(str(comfy_project(tmp_path)), InstallOptions(name="toys"))
+    add(str(project(tmp_path, "near_by")))
+    return home
+
+
+def processes(home: Path, **settings: Any) -> dict[str, bool]:
+    """Whether each pack of a home has a process of its own, by name."""
+    processes: dict[str, bool] = {}
+    for pack in all_packs(Settings(home=home, **settings)):
+        if pack.distribution != "nodegraph":
+            processes[pack.name] = processes.get(pack.name, True) and pack.isolation is not None
+    return processes
+
+
+EACH_IN_ITS_PROCESS = {"far_away": True, "toys": True, "near_by": False}
+
+
+def test_what_is_remembered_holds_no_pack_with_a_process_of_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "_LAST", {})
+    remembered = home / "cache" / "specs" / "installed.json"
+    for _ in range(2):
+        assert processes(home).items() >= EACH_IN_ITS_PROCESS.items()
+        # As when a process with another import path has written what it found.
+        remembered.unlink()
+    processes(home)
+    # As in a process that is started then.
+    monkeypatch.setattr(installed, "_LAST", {})
+    assert processes(home).items() >= EACH_IN_ITS_PROCESS.items()
+    assert "far_away" not in remembered.read_text()
+
+
+def test_a_pack_with_a_process_of_its_own_is_not_imported_here(home: Path) -> None:
+    packs = {pack.name: pack for pack in installed_here(home)}
+    near = packs["near_by"]
+    assert near.import_module(near.package).Say
+    with pytest.raises(PackError, match="runs in a process of its own"):
+        packs["far_away"].import_module("far_away.nodes")
+    assert "far_away.nodes" not in sys.modules
+
+
+def test_other_code_cannot_import_a_pack_with_a_process_of_its_own(
+    home: Path, tmp_path: Path
+) -> None:
+    """Libraries look for others that may be installed: an untrusted pack may have such a name."""
+    curious = tmp_path / "curious.py"
+    curious.write_text(
+        "from importlib.util import find_spec\nfrom nodegraph import node\nimport near_by.nodes\n"
+        "REACHED = [name for name in ('far_away', 'nodegraph_packs.toys') if find_spec(name)]\n"
+        'SAID = "none" if not REACHED else str(REACHED)\n\n\n@node\n'
+        'def Said() -> str:\n    """Say what is found."""\n    return SAID\n'
+    )
+    packs = [*installed_here(home), pack_at(curious)]
+    registry = Registry(packs)
+    assert registry.definition("curious:Said").function() == "none"
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_a_folder_is_loaded_in_its_process_alone_also_if_a_setting_lists_it(
+    home: Path, tmp_path: Path, is_enabled: bool
+) -> None:
+    flat = write(tmp_path / "mine" / "flat_far", {"__init__.py": FLAT})
+    write(tmp_path / "mine" / "flat_near", {"__init__.py": FLAT})
+    home_operations = operations(home)
+    home_operations.add(str(flat), InstallOptions(trusted=False))
+    home_operations.set_enabled("flat_far", is_enabled)
+    link = tmp_path / "links"
+    link.mkdir()
+    (link / "linked").symlink_to(flat)
+    there = processes(home, packs=(tmp_path / "mine", link))
+    assert there.get("flat_far") is (True if is_enabled else None)
+    assert there["flat_near"] is False
+    assert "linked" not in there
+
+
+def test_packs_in_the_folder_of_installed_ones_are_not_taken_for_others(home: Path) -> None:
+    for name in ("sources", "environments"):
+        write(home / "packs" / name, {"stray.py": FLAT})
+    write(home / "packs" / "own", {"__init__.py": FLAT})
+    assert {"sources", "environments", "own"} & {*processes(home)} == {"own"}
+
+
+def test_a_list_that_is_not_whole_is_refused(home: Path) -> None:
+    file = home / "packs" / "installed.json"
+    whole = file.read_bytes()
+    for length in range(0, len(whole), 97):
+        file.write_bytes(whole[:length])
+        with pytest.raises(PackError, match="damaged"):
+            processes(home)
+    file.unlink()
+    file.mkdir()  # nobody can read a folder as a list
+    with pytest.raises(PackError, match="cannot read"):
+        processes(home)
+
+
+@pytest.mark.parametrize("changes", [{"needs_process": False}, {"needs_process": None}])
+def test_a_list_cannot_take_a_process_away(home: Path, changes: dict[str, Any]) -> None:
+    folder = PackFolder(home / "packs")
+    packs = folder.read()
+    for name in ("far_away", "toys"):
+        version = packs[name].current
+        packs[name] = replace(packs[name], current=replace(version, **changes))
+    folder.write(packs)
+    assert processes(home).items() >= EACH_IN_ITS_PROCESS.items()
+
+
+CHANGING = """
+import sys
+from pathlib import Path
+from tests.packs.installing import operations
+from tests.packs.test_installed import processes
+
+home = Path(sys.argv[1])
+own = operations(home)
+print("begun", flush=True)
+while True:
+    for enabled in (False, True):
+        own.set_enabled("toys", enabled)
+        (home / "cache" / "specs" / "installed.json").unlink(missing_ok=True)
+        processes(home)
+        processes(home)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.0, 0.003, 0.01, 0.03, 0.1, 0.3])
+def test_a_kill_at_any_moment_leaves_each_pack_in_its_process(
+    home: Path, after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", CHANGING, str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(after)
+        process.kill()
+    monkeypatch.setattr(installed, "_LAST", {})
+    for _ in range(2):
+        there = processes(home)
+        assert there.pop("toys", True)
+        assert there.items() >= {"far_away": True, "near_by": False}.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from nodegraph.packs import declarations as reading
 from nodegraph.packs import manifest, snapshot
 from nodegraph.packs.importer import snapshot_of
 from nodegraph.packs.manifest import Manifest, ManifestCache
-from nodegraph.packs.pack import Pack, pack_at
+from nodegraph.packs.pack import Pack, PackKind, pack_at
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import Snapshot
 
@@ -261,3 +262,19 @@ def test_a_file_belongs_to_the_single_file_pack_that_it_is_among_many(tmp_path: 
     assert inner.root == folder / "inner"
     assert snapshot_of(folder / "site-packages" / "other.py") is None
     assert snapshot_of(tmp_path / "elsewhere.py") is None
+
+
+def test_packs_of_comfyui_are_read_anew_after_a_change_of_the_code_that_reads_them(
+    tmp_path: Path,
+) -> None:
+    code = Path(manifest.__file__).parents[1]
+    for folder in ("core", "interop/comfyui/packs"):
+        shutil.copytree(code / folder, tmp_path / folder)
+    own: tuple[PackKind, ...] = ("native", "comfyui")
+    before = {kind: manifest.reader_version(kind, tmp_path) for kind in own}
+    inner = tmp_path / "interop/comfyui/packs/stand_ins/folder_paths.py"
+    inner.write_text(inner.read_text() + "# more\n")
+    manifest.reader_version.cache_clear()
+    after = {kind: manifest.reader_version(kind, tmp_path) for kind in own}
+    assert after["native"] == before["native"]
+    assert after["comfyui"] != before["comfyui"]

@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from nodegraph.core.spec import NodeSpec
 from nodegraph.interop.comfyui.packs.import_entries import pack_entry
@@ -18,7 +20,14 @@ from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home
 
 INFO = {
     "name": "Soften",
-    "input": {"required": {"image": ["IMAGE"]}},
+    "input": {
+        "required": {
+            "image": ["IMAGE"],
+            "file": [["own.png"], {"image_upload": True}],
+            "clip": ["COMBO", {"options": ["own.mp4"], "video_upload": True}],
+            "word": [["one", "two"]],
+        }
+    },
     "output": ["IMAGE"],
     "native_names": {"image": "image"},
     "web_directory": "web/js",
@@ -116,3 +125,15 @@ def test_its_classes_are_described_as_it_declares_them(client: httpx.Client) -> 
     described = client.get("/object_info/Soften").json()["Soften"]
     assert described == {"name": "Soften", "input": INFO["input"], "output": ["IMAGE"]}
     assert "KSampler" in client.get("/object_info").json()
+
+
+def test_inputs_for_uploads_offer_what_was_uploaded(client: httpx.Client) -> None:
+    picture = BytesIO()
+    Image.new("RGB", (2, 2)).save(picture, "PNG")
+    files = {"image": ("new.png", picture.getvalue(), "image/png")}
+    assert client.post("/upload/image", files=files).is_success
+    inputs = client.get("/object_info/Soften").json()["Soften"]["input"]["required"]
+    assert "new.png" in inputs["file"][0]
+    assert inputs["file"][0][0] == "own.png"
+    assert "new.png" in inputs["clip"][1]["options"]
+    assert inputs["word"] == [["one", "two"]]

@@ -344,6 +344,7 @@ def test_a_node_without_inputs_may_fail(comfy: Comfy) -> None:
             listener.until_end(prompt_id)
         error = next(m["data"] for m in listener.of(prompt_id) if m["type"] == "execution_error")
         assert (error["node_id"], error["current_inputs"]) == ("1", {})
+        assert "in Break" in error["traceback"][0]
         assert comfy.ended(prompt_id)["status"]["messages"][-1] == ["execution_error", error]
 
 

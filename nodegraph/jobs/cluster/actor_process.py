@@ -172,12 +172,13 @@ class ActorStarter:
         self._cluster = cluster
         self._exchange = exchange
         # What is sent to all workers, and the digests of what each of them was sent.
-        self._given: tuple[Sequence[str], Sequence[Path]] = (), ()
+        self._given: tuple[Sequence[str], Sequence[Path], Path | None] = (), (), None
         self._sent: dict[str, list[str]] = {}
 
     async def start(self, spec: WorkerSpec, ears: ProcessListener) -> ActorProcess:
         # Packs may lie where only this machine looks.
-        self._given = spec.packs, load_settings(spec.settings).pack_folders
+        settings = load_settings(spec.settings)
+        self._given = spec.packs, settings.pack_folders, settings.data_folder
         sent = await asyncio.to_thread(archive_packs, *self._given)
         self._sent[spec.name] = _digests(sent)
         actor = await self._cluster.actor(spec.needs)

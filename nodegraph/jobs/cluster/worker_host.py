@@ -23,7 +23,8 @@ from nodegraph.errors import PackError
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.crash_evidence import Recorder
 from nodegraph.jobs.supervisor.worker_spec import Launch
-from nodegraph.packs.pack import packs_in
+from nodegraph.packs.installation.installed import read_installed
+from nodegraph.packs.pack import outside_processes, pack_at, packs_in
 from nodegraph.session.settings import NODE_CACHE
 
 MOST = 64 << 20
@@ -48,14 +49,21 @@ class PackArchive:
     is_listed: bool
 
 
-def archive_packs(paths: Sequence[str], folders: Iterable[Path]) -> list[PackArchive]:
+def archive_packs(
+    paths: Sequence[str], folders: Iterable[Path], home: Path | None = None
+) -> list[PackArchive]:
     """The packs that a worker is given by their paths, and those that lie in its folders.
 
+    Args:
+        home: Lists the packs that have processes of their own: they stay on this machine, as they
+            would be imported in the worker's process elsewhere.
     Raises:
-        PackError: One is too large to be sent.
+        PackError: One is too large to be sent, or the list of packs is damaged.
     """
-    listed = [pack.root for pack in packs_in(list(folders))]
-    unlisted = [_parcel(Path(path), is_listed=False) for path in paths]
+    isolated = () if home is None else read_installed(home)[1]
+    listed = [pack.root for pack in outside_processes(packs_in(list(folders)), isolated)]
+    named = outside_processes([pack_at(Path(path)) for path in paths], isolated)
+    unlisted = [_parcel(pack.root, is_listed=False) for pack in named]
     return [*unlisted, *[_parcel(path, is_listed=True) for path in listed]]
 
 

@@ -26,6 +26,8 @@ from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerStatus
 _MOST_DEATHS = 2
 """Of the planner over one question."""
 _MOST_WAITING = 1000
+_AGAIN = 0.5
+"""Seconds after which a question is asked again that was not answered."""
 
 
 class _Question:
@@ -56,8 +58,25 @@ class PlannerRequests:
         self._closed: str | None = None
         self._held_up: str | None = None
 
-    async def ask(self, question: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+    async def ask(
+        self,
+        question: str,
+        arguments: Mapping[str, Any],
+        timeout: float,
+        patience: float = 0.0,
+    ) -> Any:
         """The answer; see `Supervisor.ask`."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience
+        while True:
+            try:
+                return await self._ask(question, arguments, timeout)
+            except NoAnswerYet:
+                if clock() >= until:
+                    raise
+            await asyncio.sleep(min(_AGAIN, patience))
+
+    async def _ask(self, question: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         if self._closed is not None:
             raise NoAnswer(self._closed)
         if self._held_up is not None:
@@ -369,17 +388,24 @@ class Supervisor:
         return any(worker.process.stop_job(message) for worker in self._workers.values())
 
     async def ask(
-        self, question: str, arguments: Mapping[str, Any] | None = None, timeout: float = 60.0
+        self,
+        question: str,
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 60.0,
+        patience: float = 0.0,
     ) -> Any:
         """The planner's answer.
 
         A question waits while the planner starts, and is asked once more if it dies over it.
 
+        Args:
+            patience: Seconds for which it is asked again while there is none, as while the planner
+                imports a pack.
         Raises:
             QuestionFailed: The answer is an error; it says which.
             NoAnswer: There is no planner; `NoAnswerYet` if none came in time.
         """
-        return await self._questions.ask(question, arguments or {}, timeout)
+        return await self._questions.ask(question, arguments or {}, timeout, patience)
 
     def _send_question(self, ask: Ask) -> None:
         assert self._planner is not None

@@ -113,6 +113,7 @@ class InstalledPack:
         isolated: Whether the user wants a process of its own for it.
         allowed: Scripts of it that may run.
         history: Earlier versions, the newest first.
+        attempt: Raised by `update` and `enable`: an import that took too long is tried again.
     """
 
     name: str
@@ -122,6 +123,14 @@ class InstalledPack:
     allowed: tuple[str, ...] = ()
     enabled: bool = True
     history: tuple[PackVersion, ...] = ()
+    attempt: int = 0
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether its code runs in a process of its own alone."""
+        version = self.current
+        has_to = not self.trusted or version.kind != "native" or bool(version.environment)
+        return has_to or self.isolated or version.needs_process
 
     @property
     def versions(self) -> tuple[PackVersion, ...]:
@@ -136,6 +145,7 @@ class InstalledPack:
             "enabled": self.enabled,
             "current": self.current.to_dict(),
             "history": [each.to_dict() for each in self.history],
+            "attempt": self.attempt,
         }
 
     @classmethod
@@ -148,6 +158,7 @@ class InstalledPack:
             tuple(document["allowed"]),
             bool(document["enabled"]),
             tuple(map(PackVersion.from_dict, document["history"])),
+            int(document.get("attempt", 0)),
         )
 
 
@@ -275,12 +286,25 @@ def installed_here(home: Path) -> list[Pack]:
     Raises:
         PackError: The list is damaged.
     """
+    return read_installed(home)[0]
+
+
+def read_installed(home: Path) -> tuple[list[Pack], list[Path]]:
+    """What is installed below a home folder, at one moment; runs no code of packs.
+
+    Returns:
+        The enabled packs, and the folders whose code runs in processes of its own alone, also
+        while a pack is disabled. The folders that packs are copied to are among them.
+    Raises:
+        PackError: The list is damaged.
+    """
     folder = PackFolder(home / "packs")
-    if not folder.file.exists():
-        return []
-    installed = [pack for pack in folder.read().values() if pack.enabled]
-    versions = host_versions() if any(pack.current.needs_process for pack in installed) else {}
-    return [each for pack in installed for each in _packs_of(pack, folder, versions)]
+    packs = folder.read().values()
+    isolated = [pack for pack in packs if pack.is_isolated]
+    roots = [folder.project_folder(pack.current) for pack in isolated]
+    versions = host_versions() if isolated else {}
+    enabled = [each for pack in packs if pack.enabled for each in _packs_of(pack, folder, versions)]
+    return enabled, [*roots, folder.sources, folder.environments]
 
 
 def _packs_of(
@@ -288,7 +312,7 @@ def _packs_of(
 ) -> Sequence[Pack]:
     version = pack.current
     root = folder.project_folder(version)
-    isolation = _isolation(pack, folder, versions) if version.needs_process else None
+    isolation = _isolation(pack, folder, versions) if pack.is_isolated else None
     packs = [
         Pack(
             each.name,
@@ -296,7 +320,7 @@ def _packs_of(
             root / each.root if each.root != "." else root,
             version.version,
             pack.name,
-            isolation,
+            replace(isolation, module=each.module) if isolation and each.module else isolation,
         )
         for each in version.modules
     ]
@@ -317,4 +341,5 @@ def _isolation(pack: InstalledPack, folder: PackFolder, versions: Mapping[str, s
         trusted=pack.trusted,
         search_path=tuple(os.path.normpath(root / each) for each in version.search_path),
         allowed=pack.allowed,
+        attempt=pack.attempt,
     )

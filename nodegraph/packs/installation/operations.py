@@ -156,6 +156,7 @@ class PackOperations:
             options.allowed,
             enabled,
             history[:MOST_HISTORY],
+            0 if previous is None else previous.attempt,
         )
         self.folder.write(packs)
         return plan
@@ -225,7 +226,8 @@ class PackOperations:
             What was done; None if there is nothing newer.
         """
         with self._changing() as packs:
-            pack = self.folder.get(name)
+            pack = packs[name] = self._tried_again(self.folder.get(name))
+            self.folder.write(packs)
             current = pack.current
             self._repair(current, pack.trusted)
             source = replace(current.source, commit="", digest="")
@@ -241,6 +243,10 @@ class PackOperations:
             )
             plan = self._install(source, options, packs, pack)
             return None if packs[name].current == current else plan
+
+    def _tried_again(self, pack: InstalledPack) -> InstalledPack:
+        """A pack whose import is tried again if it took too long before."""
+        return replace(pack, attempt=pack.attempt + 1)
 
     def _repair(self, version: PackVersion, trusted: bool) -> None:
         """Build an environment that is gone, as after the restoration of a backup."""
@@ -267,7 +273,8 @@ class PackOperations:
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Offer the node types of a pack, or leave them out."""
         with self._changing() as packs:
-            packs[name] = replace(self.folder.get(name), enabled=enabled)
+            pack = self._tried_again(self.folder.get(name))
+            packs[name] = replace(pack, enabled=enabled)
             self.folder.write(packs)
 
     def remove(self, name: str, *, keep_environment: bool = False) -> None:

@@ -22,6 +22,8 @@ else:
 
 SCRIPTS = ("install.py", "prestartup_script.py", "requirements.txt")
 """Files of ComfyUI's packs that only count if the user allows them."""
+COMFY_GROUP = "comfyui.custom_nodes"
+"""Entry points of this group name modules with classes of ComfyUI."""
 _COMFY_NAMES = ("NODE_CLASS_MAPPINGS", "comfy_entrypoint")
 
 
@@ -33,11 +35,14 @@ class NodeModule:
         name: Prefix of its node types.
         package: Import name.
         root: Its folder or file, as a path from the project's folder.
+        module: Module of the package that has the classes, of a pack of ComfyUI whose entry point
+            names one; empty for the package itself.
     """
 
     name: str
     package: str
     root: str
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,17 +166,19 @@ class ProjectReader:
             native = self._by_entry_point() or self._native_folder()
             if native:
                 return native[0], "native", native[1]
-        comfy = None if self.kind == "native" else self._comfy_folder()
+        comfy = None
+        if self.kind != "native":
+            comfy = self._comfy_entry_points() or self._comfy_folder()
         if comfy is not None:
             return comfy[0], "comfyui", comfy[1]
         raise PackError(
             f"`{self.name}` has no node types",
-            expected=f'an entry point in the group "{GROUP}", functions with @node, or '
-            "NODE_CLASS_MAPPINGS or comfy_entrypoint",
+            expected=f'an entry point in the group "{GROUP}" or "{COMFY_GROUP}", functions with '
+            "@node, or NODE_CLASS_MAPPINGS or comfy_entrypoint",
         )
 
-    def _entry_points(self) -> Mapping[str, str]:
-        points = self._about.get("entry-points", {}).get(GROUP, {})
+    def _entry_points(self, group: str) -> Mapping[str, str]:
+        points = self._about.get("entry-points", {}).get(group, {})
         file = next(self.root.glob("*.dist-info/entry_points.txt"), None)
         if not points and file is not None:
             from configparser import ConfigParser
@@ -179,27 +186,49 @@ class ProjectReader:
             parser = ConfigParser(delimiters=("=",))
             parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps case
             parser.read_string(file.read_text("utf-8", "replace"))
-            points = dict(parser[GROUP]) if parser.has_section(GROUP) else {}
+            points = dict(parser[group]) if parser.has_section(group) else {}
         return {str(name): str(value).strip() for name, value in points.items()}
 
     def _by_entry_point(self) -> tuple[tuple[NodeModule, ...], tuple[str, ...]] | None:
         modules: list[NodeModule] = []
         bases: dict[str, None] = {}
-        for name, package in self._entry_points().items():
-            for base in self._bases():
-                path = _package_path(self.root / base, package)
-                if path is not None:
-                    inner = path.relative_to(self.root).as_posix()
-                    modules.append(NodeModule(name, package, inner))
-                    bases[base] = None
-                    break
-            else:
-                raise PackError(
-                    f"`{self.name}` names the pack `{name}`, which it does not contain",
-                    given=package,
-                    expected="a package or module in its folder or in `src`",
-                )
+        for name, package in self._entry_points(GROUP).items():
+            base, inner = self._find_package(name, package)
+            modules.append(NodeModule(name, package, inner))
+            bases[base] = None
         return (tuple(modules), tuple(bases)) if modules else None
+
+    def _comfy_entry_points(self) -> tuple[tuple[NodeModule, ...], tuple[str, ...]] | None:
+        """Packages whose entry points name modules with classes of ComfyUI.
+
+        All files of the package count, because the module imports from it.
+        """
+        modules: list[NodeModule] = []
+        bases: dict[str, None] = {}
+        for name, value in self._entry_points(COMFY_GROUP).items():
+            module = value.partition(":")[0].strip()
+            self._find_package(name, module)
+            package = module.partition(".")[0]
+            base, inner = self._find_package(name, package)
+            modules.append(NodeModule(pack_name(name), package, inner, module))
+            bases[base] = None
+        return (tuple(modules), tuple(bases)) if modules else None
+
+    def _find_package(self, name: str, package: str) -> tuple[str, str]:
+        """Folder that an import of a package starts from, and its own path, from the project's.
+
+        Raises:
+            PackError: It is not in the project.
+        """
+        for base in self._bases():
+            path = _package_path(self.root / base, package)
+            if path is not None:
+                return base, path.relative_to(self.root).as_posix()
+        raise PackError(
+            f"`{self.name}` names the pack `{name}`, which it does not contain",
+            given=package,
+            expected="a package or module in its folder or in `src`",
+        )
 
     def _bases(self) -> list[str]:
         """Folders that packages may lie in, as paths from the project's."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from nodegraph import Session, Settings
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.exporter import export_documents
 from nodegraph.interop.comfyui.importer import import_document
-from tests.compat.comfyui_packs.conftest import Prompts, node
+from tests.compat.comfyui_packs.conftest import Prompts, comfy_pack, node
 
 
 def ui_node(
@@ -123,3 +125,72 @@ def test_object_info_is_that_of_the_class(prompts: Prompts) -> None:
     assert info["output"] == ["IMAGE", "INT"]
     assert info["python_module"] == "custom_nodes.pack"
     assert info["display_name"] == "Scale values"
+
+
+LISTING = """
+import os
+import folder_paths
+
+
+class Pick:
+    @classmethod
+    def INPUT_TYPES(cls):
+        files = os.listdir(folder_paths.get_input_directory())
+        models = folder_paths.get_filename_list("loras")
+        return {"required": {"model": (models,), "file": (sorted(files),)}}
+
+    RETURN_TYPES = ("STRING",)
+    FUNCTION = "go"
+
+    def go(self, model, file):
+        return (model,)
+
+
+class Wanting:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"name": (os.listdir(os.path.join(folder_paths.models_dir, "toys")),)}}
+
+    RETURN_TYPES = ("STRING",)
+    FUNCTION = "go"
+
+    def go(self, name):
+        return (name,)
+
+
+NODE_CLASS_MAPPINGS = {"Pick": Pick, "Wanting": Wanting}
+"""
+
+
+def test_files_that_come_are_listed_although_the_pack_does_not_change(tmp_path: Path) -> None:
+    root, home, inputs = tmp_path / "listing", tmp_path / "home", tmp_path / "inputs"
+    for folder in (root, inputs, home / "models" / "loras"):
+        folder.mkdir(parents=True)
+    (root / "__init__.py").write_text(LISTING)
+    with Session(Settings(home=home, inputs=inputs), packs=[comfy_pack(root)]) as session:
+
+        def listed(node_type: str) -> dict[str, list[str]]:
+            session.refresh()
+            spec = session.registry.spec(f"listing:{node_type}")
+            assert spec is not None
+            return {name: entry[0] for name, entry in spec.foreign["input"]["required"].items()}
+
+        assert listed("Pick") == {"model": [], "file": []}
+        assert session.registry.spec("listing:Wanting") is None
+        process = session.node_types.isolated.states()[0].number
+        session.refresh()  # what Python compiled lies in the pack's folder now
+        before = session.registry
+        session.refresh()
+        assert session.registry is before
+
+        (home / "models" / "loras" / "a.safetensors").touch()
+        assert listed("Pick") == {"model": ["a.safetensors"], "file": []}
+        (inputs / "b.png").touch()
+        assert listed("Pick") == {"model": ["a.safetensors"], "file": ["b.png"]}
+        (inputs / "b.png").unlink()
+        assert listed("Pick")["file"] == []
+        (home / "models" / "toys").mkdir()
+        (home / "models" / "toys" / "bear").touch()
+        assert listed("Wanting") == {"name": ["bear"]}
+        assert not session.registry.problems
+        assert session.node_types.isolated.states()[0].number == process

@@ -9,7 +9,9 @@ import pytest
 from nodegraph.errors import PackError
 from nodegraph.jobs.cluster import worker_host as module
 from nodegraph.jobs.cluster.worker_host import archive_packs, unpack_archive
+from nodegraph.packs.installation.plans import InstallOptions
 from tests.messages import raises
+from tests.packs.installing import operations, write
 
 
 @pytest.fixture
@@ -79,3 +81,11 @@ def test_a_pack_too_large_to_be_sent_is_told(pack: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "MOST", 10)
     with raises(PackError):
         archive_packs([str(pack)], [])
+
+
+def test_a_pack_with_a_process_of_its_own_is_not_sent(tmp_path: Path) -> None:
+    home, root = tmp_path / "home", tmp_path / "packs" / "far_away"
+    write(root, {"__init__.py": "from nodegraph import node\n\n@node\ndef A() -> str:\n    ...\n"})
+    assert len(archive_packs([str(root)], [root.parent], home)) == 2
+    operations(home).add(str(root), InstallOptions(trusted=False))
+    assert archive_packs([str(root)], [root.parent], home) == []

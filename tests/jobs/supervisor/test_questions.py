@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.supervisor.errors import NoAnswer, ProtocolFault, QuestionFailed
+from nodegraph.jobs.supervisor.errors import (
+    NoAnswer,
+    NoAnswerYet,
+    ProtocolFault,
+    QuestionFailed,
+)
 from nodegraph.jobs.supervisor.messages import Answer, Ask
 from nodegraph.jobs.supervisor.supervisor import PlannerRequests
 from tests.messages import raises
@@ -156,5 +161,24 @@ def test_a_question_that_cannot_be_sent_fails_alone() -> None:
         questions.ready()
         with raises(ProtocolFault):
             await questions.ask("one", {}, 1.0)
+
+    asyncio.run(use())
+
+
+def test_who_has_patience_is_answered_once_the_planner_is_free_again() -> None:
+    async def use() -> None:
+        desk = Desk()
+        desk.questions.ready()
+        desk.questions.set_blocked("pack `slow`: importing it")
+        with pytest.raises(NoAnswerYet):
+            await desk.ask("one")
+        asked = asyncio.ensure_future(desk.questions.ask("two", {}, 60.0, patience=600.0))
+        await turn()
+        assert not desk.asked
+        desk.questions.set_blocked(None)
+        while not desk.asked:
+            await asyncio.sleep(0.01)
+        desk.answer(2)
+        assert await asked == 2
 
     asyncio.run(use())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import logging
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec
+from pathlib import Path, PurePosixPath
 from threading import Lock, RLock, Thread
 from types import ModuleType, TracebackType
 from typing import Any
@@ -58,11 +60,13 @@ class LoadedPack:
         classes: Classes with their specs, by node type.
         problems: What of it cannot be used.
         web: Folder of its scripts for ComfyUI's page, relative to the pack; empty if it has none.
+        import_problems: Those of its import.
     """
 
     classes: dict[str, tuple[NodeClass, NodeSpec]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     web: str = ""
+    import_problems: tuple[str, ...] = ()
 
 
 class ComfyRunner:
@@ -77,6 +81,9 @@ class ComfyRunner:
         self._environment = environment
         self._loading = RLock()
         self._loaded: LoadedPack | None = None
+        self._is_declared = False
+        self._listed: tuple[Mapping[str, Any], Mapping[str, str]] | None = None
+        self._missing: set[str] = set()
         self._turn = Lock()
         self._instances: dict[tuple[str, str], Any] = {}
         self._loop = _Loop()
@@ -84,8 +91,15 @@ class ComfyRunner:
     # Loading
 
     def declare(self) -> tuple[Declarations, tuple[str, ...]]:
-        """Import the pack and read its classes."""
-        loaded = self._load()
+        """Import the pack and read its classes; later, read them again.
+
+        Files may have come to the folders that their inputs list.
+        """
+        with self._loading:
+            if self._is_declared:
+                self._forget_classes()
+            loaded = self._load()
+            self._is_declared = True
         specs = tuple(spec for _, spec in loaded.classes.values())
         return Declarations(
             specs, tuple(_infos(specs)), (), (), tuple(loaded.problems)
@@ -103,6 +117,18 @@ class ComfyRunner:
                 self._loaded = loaded
             return self._loaded
 
+    def _forget_classes(self) -> None:
+        former = self._loaded
+        self._loaded = None
+        self._missing.clear()
+        for name in ("outputs", "input_names", "expansions"):
+            vars(self).pop(name, None)
+        # A pack that could be imported is imported once.
+        if former is not None and self._listed is not None:
+            self._loaded = LoadedPack({}, list(former.import_problems), former.web)
+            self._loaded.import_problems = former.import_problems
+            self._read_classes(self._loaded)
+
     def _install_stand_ins(self) -> None:
         from nodegraph.interop.comfyui.packs import stand_ins
 
@@ -112,7 +138,7 @@ class ComfyRunner:
         """Files and folders that the inputs of the classes list."""
         from nodegraph.interop.comfyui.packs import stand_ins
 
-        return tuple(str(path) for path in stand_ins.watched_paths())
+        return tuple(sorted({*map(str, stand_ins.watched_paths()), *self._missing}))
 
     def _run_prestartup(self, loaded: LoadedPack) -> None:
         script = self.pack.root / _PRESTARTUP
@@ -136,6 +162,13 @@ class ComfyRunner:
         return str(self.pack.root).removesuffix(".py").replace(".", "_x_")
 
     def _import(self, loaded: LoadedPack) -> ModuleType | None:
+        isolation = self.pack.isolation
+        if isolation is not None and isolation.module:
+            try:
+                return importlib.import_module(isolation.module)
+            except (Exception, SystemExit):  # noqa: BLE001 - the border with pack code
+                loaded.problems.append(self._failure(f"the import of {isolation.module} failed"))
+                return None
         root, name = self.pack.root, self._module_name
         file = root if root.is_file() else root / "__init__.py"
         if not file.is_file():
@@ -161,11 +194,20 @@ class ComfyRunner:
         """A problem of the pack with its own traceback, from its first frame on."""
         error = sys.exc_info()[1]
         assert error is not None
+        self._note_missing(error)
         frames = traceback.extract_tb(error.__traceback__)
         root = str(self.pack.root)
         first = next((at for at, frame in enumerate(frames) if frame.filename.startswith(root)), 0)
         own = "".join(traceback.format_list(frames[first:]))
         return f"pack `{self.pack.name}`: {what}: {type(error).__name__}: {error}\n{own}".rstrip()
+
+    def _note_missing(self, error: BaseException | None) -> None:
+        """Have the pack declared again once a file or folder is there that it wanted."""
+        while error is not None:
+            name = getattr(error, "filename", None)
+            if isinstance(error, FileNotFoundError) and isinstance(name, str):
+                self._missing.add(str(Path(name).absolute()))
+            error = error.__cause__ or error.__context__
 
     def _read(self, module: ModuleType, loaded: LoadedPack) -> None:
         labels = getattr(module, _LABELS, None) or {}
@@ -183,13 +225,30 @@ class ComfyRunner:
             )
             return
         web = getattr(module, "WEB_DIRECTORY", "")
-        loaded.web = str(web).removeprefix("./") if isinstance(web, str) else ""
+        loaded.web = self._web_folder(module, web) if isinstance(web, str) and web else ""
+        loaded.import_problems = tuple(loaded.problems)
+        self._listed = mappings, labels
+        self._read_classes(loaded)
+
+    def _read_classes(self, loaded: LoadedPack) -> None:
+        def report(problem: str) -> None:
+            self._note_missing(sys.exc_info()[1])
+            loaded.problems.append(problem)
+
+        assert self._listed is not None
         folder = f"custom_nodes.{self.pack.root.stem}"
-        classes = read_classes(mappings, labels, self.pack.name, folder, loaded.problems.append)
+        classes = read_classes(*self._listed, self.pack.name, folder, report)
         for node_class, spec in classes.values():
             if loaded.web:
                 spec.foreign["web_directory"] = loaded.web
             loaded.classes[spec.type] = node_class, spec
+
+    def _web_folder(self, module: ModuleType, web: str) -> str:
+        """A folder that a module names, relative to the pack."""
+        folder = Path(module.__file__ or "").parent
+        is_inside = folder.is_relative_to(self.pack.root)
+        inner = folder.relative_to(self.pack.root) if is_inside else Path()
+        return (PurePosixPath(inner.as_posix()) / web.removeprefix("./")).as_posix()
 
     # What nodes need
 

@@ -55,6 +55,8 @@ _INFO = "comfyui.object_info"
 _PACK_TYPES = "comfyui.pack_types"
 _SECONDS = 10.0
 """That the types of packs are waited for."""
+_UPLOAD_OPTIONS = ("image_upload", "audio_upload", "video_upload", "file_upload")
+"""Options of inputs that take uploads."""
 _OWN_KEYS = ("native_names", "web_directory")
 """Of `NodeSpec.foreign`: not ComfyUI's."""
 _MOST_FILES = 500
@@ -194,7 +196,7 @@ def _description(
     digest = str(digest_bytes(contents.encode("utf-8", "replace")))
     cached = types.response_cache.get(_INFO)
     if cached is None or not cached.startswith(digest.encode()):
-        foreign = _foreign_types(types)
+        foreign = {name: _with_files(each, files) for name, each in _foreign_types(types).items()}
         # The import translates these classes, too, but only their packs know all options.
         others = [each for each in json.loads(brought) if each["signature"]["type"] not in foreign]
         entries = [pack_entry(**each) for each in others]
@@ -212,6 +214,32 @@ def _foreign_types(types: DeclaredTypes) -> dict[str, Any]:
         for each in declared
         if "name" in each and "input" in each
     }
+
+
+def _with_files(info: Mapping[str, Any], files: Sequence[str]) -> Mapping[str, Any]:
+    """A description whose inputs for uploads offer the caller's files, too.
+
+    Packs list the files of the folder of inputs; uploads lie elsewhere.
+    """
+    groups = {
+        group: {name: _offering(entry, files) for name, entry in entries.items()}
+        for group, entries in info["input"].items()
+        if isinstance(entries, Mapping)
+    }
+    return {**info, "input": {**info["input"], **groups}}
+
+
+def _offering(entry: Any, files: Sequence[str]) -> Any:
+    """An input with more choices, if it is one for uploads."""
+    options = entry[1] if isinstance(entry, (list, tuple)) and len(entry) > 1 else None
+    if not isinstance(options, Mapping) or not any(map(options.get, _UPLOAD_OPTIONS)):
+        return entry
+    if isinstance(entry[0], (list, tuple)):
+        return [list(dict.fromkeys([*entry[0], *files])), options]
+    choices = options.get("options")
+    if not isinstance(choices, (list, tuple)):
+        return entry
+    return [entry[0], {**options, "options": list(dict.fromkeys([*choices, *files]))}]
 
 
 @router.get("/object_info")

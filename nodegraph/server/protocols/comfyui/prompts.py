@@ -42,6 +42,8 @@ from nodegraph.server.workflows.job_requests import JobWish, submit
 router = comfyui_router()
 
 _SECONDS = 60.0
+_PATIENCE = 60.0
+"""Seconds for which a prompt waits while packs are imported: clients do not ask again."""
 _SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
 """Keys of a prompt's extra data that are neither kept nor listed."""
 _LONGEST_ID = 200
@@ -200,7 +202,7 @@ async def _checked(
         return known
     arguments = {"prompt": prompt, "targets": submission.targets}
     try:
-        answer = await services.supervisor.ask("comfyui_prompt", arguments, _SECONDS)
+        answer = await services.supervisor.ask("comfyui_prompt", arguments, _SECONDS, _PATIENCE)
     except QuestionFailed as error:
         raise _refused("invalid_prompt", "Cannot read the prompt", str(error)) from error
     if "error" in answer:

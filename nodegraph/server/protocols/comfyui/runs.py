@@ -337,12 +337,14 @@ class RunMessages:
         values = inputs if isinstance(inputs, dict) else {}
         parts = [failure.get("message") or "the run failed", failure.get("hint")]
         outputs = {node_id for node_id, names in self._natives.items() if names <= self._done}
+        # The job alone has the pack's own traceback; it is that of its first failure.
+        trace = str({**data, **(self._run.job.error or {})}.get("trace") or "")
         return {
             "node_id": node_id,
             "node_type": self._run.type_of(node_id or ""),
             "exception_message": ". ".join(str(part).rstrip(".") for part in parts if part),
             "exception_type": failure.get("code") or "error",
-            "traceback": [],
+            "traceback": trace.splitlines(keepends=True),
             "current_inputs": {name: [str(value)] for name, value in values.items()},
             "current_outputs": sorted(outputs),
         }

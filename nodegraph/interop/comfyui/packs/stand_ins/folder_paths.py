@@ -19,6 +19,7 @@ from nodegraph.core.context import Environment
 from nodegraph.core.file_access import is_readable
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.interop.comfyui.packs.model_handle import current_call, hook_environment
+from nodegraph.packs.snapshot import FLAT
 
 _EXTENSIONS = frozenset(
     (".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", ".gguf")
@@ -331,6 +332,9 @@ def modules(environment: Environment, pack: Path | None) -> dict[str, dict[str, 
             # ComfyUI's folders are there, so packs list them without a look. A sandbox forbids it.
             with suppress(OSError):
                 Path(directories[kind]).mkdir(parents=True, exist_ok=True)
+            # Inputs list the files in it, which people bring while the pack is in use.
+            if kind == "input" and current_call.get() is None and hook_environment.get() is None:
+                folders.watched.add(f"{Path(directories[kind]).absolute()}{FLAT}")
             return directories[kind]
 
         return get_directory
