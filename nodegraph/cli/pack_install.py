@@ -70,7 +70,7 @@ def add(
     ],
     trusted: TrustOption = None,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="Run it in a process of its own in any case.")
+        bool, typer.Option("--isolated", help="Run it in its own process in any case.")
     ] = False,
     allow: AllowOption = None,
     kind: Annotated[
@@ -494,7 +494,7 @@ def plan_lines(plan: InstallPlan) -> Iterator[tuple[StyledText, ...]]:
     if plan.lock is not None:
         added = ", ".join(f"{each.name} {each.version}" for each in plan.lock.packages)
         yield (f"  gets an environment with {added or 'nothing more'}",)
-    where = "a process of its own" if plan.reasons else "the main process"
+    where = "its own process" if plan.reasons else "the main process"
     yield f"  runs in {where}", f": {'; '.join(plan.reasons)}" if plan.reasons else ""
     for conflict in plan.conflicts:
         yield ("  conflict: ", "yellow"), conflict

@@ -81,6 +81,7 @@ def test_a_pack_is_installed_updated_rolled_back_and_removed(server: Hosted, ind
     assert (pack["name"], pack["version"], pack["trusted"], pack["node_types"]) == (
         "soft", "1.0", False, 1,
     )  # fmt: skip
+    assert client.get("/node-types").json()["isolated"] == {"soft": "sandbox"}
     publish(index, "2.0")
     assert installed(server)["newer"] == "2.0"
     assert changed(server, client.post("/packs/soft/update"))["state"] == "done"

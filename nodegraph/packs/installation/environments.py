@@ -68,7 +68,7 @@ def run_tool(
     """
     arguments = [str(part) for part in command]
     environment = {**os.environ, "NO_COLOR": "1", **(variables or {})}
-    # A session of its own, so that what the program starts ends with it: pip starts compilers.
+    # A new session, so that what the program starts ends with it: pip starts compilers.
     try:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             arguments,
