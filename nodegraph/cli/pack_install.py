@@ -115,8 +115,10 @@ def add(
     if json:
         print_json({**plan.to_dict(), "installed": not dry_run})
     elif not dry_run:
+        # Code that makes node types in other ways has not run: the number would be a guess.
         types = pluralize(len(plan.project.node_types), "node type")
-        echo("Installed ", (plan.name, "bold"), f" with {types}.")
+        shown = f"; its source declares {types}" if plan.project.node_types else ""
+        echo("Installed ", (plan.name, "bold"), f"{shown}.")
     return FINE
 
 
