@@ -341,7 +341,7 @@ class NodeTypeCache:
         for listener in self._listeners:
             try:
                 listener(types)
-            except Exception:  # noqa: BLE001 - the others are told all the same
+            except Exception:  # noqa: BLE001 - the other listeners are still called
                 _LOG.exception("a listener to changed node types failed")
 
     def _last(self) -> DeclaredTypes:
