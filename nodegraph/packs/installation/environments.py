@@ -85,7 +85,7 @@ def run_tool(
             hint=f"Install {Path(arguments[0]).name}.",
         ) from error
     stop = partial(_stop, process)
-    # A server installs in a daemon thread, which runs no `finally` when the server ends.
+    # A server installs in a daemon thread, whose clean-up does not run when the server ends.
     atexit.register(stop)
     try:
         output, errors = process.communicate(timeout=seconds)
