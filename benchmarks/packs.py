@@ -5,7 +5,7 @@
 Calls of one pack in this process and in its own, by turns: a number, and a float32 picture of 12 MB
 there and back. Then the time from the save of an isolated pack to the end of the next run, and the
 time to register 1,000 node types of isolated packs whose declarations are known, and the time to
-install a pack of plain Python: whose needs are here, and with one that comes from pip's index.
+install a pack of plain Python: one whose needs are met, and one that needs a package of an index.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.errors import PackError
 from nodegraph.packs.installation.index import PackIndexes
 from nodegraph.packs.installation.installed import PackFolder
+from nodegraph.packs.installation.installers import Installer
 from nodegraph.packs.installation.operations import PackOperations
+from nodegraph.packs.installation.plans import InstallOptions
 from nodegraph.packs.pack import Isolation, Pack, pack_at
 
 _PACK = '''
@@ -164,7 +166,7 @@ def registering(rounds: int) -> float:
     return best
 
 
-def installing(rounds: int, needs: Sequence[str] = ()) -> float:
+def installing(rounds: int, needs: Sequence[str] = (), installer: Installer = "auto") -> float:
     """Median seconds of `pack add` of a pack without compiled code.
 
     Raises:
@@ -180,7 +182,8 @@ def installing(rounds: int, needs: Sequence[str] = ()) -> float:
             (root / "src" / "pure" / "__init__.py").write_text(_PACK.format(by=1))
             home = PackFolder(folder / "packs")
             since = time.perf_counter()
-            PackOperations(home, PackIndexes((), home)).add(str(root))
+            options = InstallOptions(installer=installer)
+            PackOperations(home, PackIndexes((), home)).add(str(root), options)
             seconds.append(time.perf_counter() - since)
     return statistics.median(seconds)
 
@@ -198,12 +201,14 @@ def figures(*, is_quick: bool) -> Iterator[Figure]:
     yield Figure("1,000 node types registered, warm", 1000 * warm, "ms", 150)
     rounds = 1 if is_quick else 3
     yield Figure("`pack add` of a pure pack", installing(rounds), "s", 3.0)
-    try:
-        seconds = installing(rounds, ["einops"])
-    except PackError as error:
-        print(f"`pack add` of one with a need is not measured: {error}", file=sys.stderr)
-    else:
-        yield Figure("… with a need of its own", seconds, "s", 3.0)
+    installers: tuple[Installer, ...] = ("uv", "pip")
+    for installer in installers:
+        try:
+            seconds = installing(rounds, ["einops"], installer)
+        except PackError as error:
+            print(f"`pack add` by {installer} is not measured: {error}", file=sys.stderr)
+        else:
+            yield Figure(f"… that needs a package, by {installer}", seconds, "s", 3.0)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Diagnosis:
         cpu_precision: What the dtype `auto` is on the CPU, in words.
         sandbox: Rules for untrusted packs, and how this system enforces them; empty if it has no
             sandbox, and untrusted packs do not run.
-        processes: Environment of each pack that has a process of its own, and what that does.
+        processes: Environment and state of the process of each isolated pack.
         problems: What keeps nodegraph from working.
         warnings: What may be worth a look.
         faults: How many of these are of packs and of model families that packages bring.
@@ -436,7 +436,7 @@ def _print(diagnosis: Diagnosis) -> None:
     no_sandbox = [("none", "they do not run: install bubblewrap, or trust them")]
     _print_section("Sandbox of untrusted packs", list(diagnosis.sandbox.items()) or no_sandbox)
     if diagnosis.processes:
-        _print_section("Packs with a process of their own", list(diagnosis.processes.items()))
+        _print_section("Packs with their own process", list(diagnosis.processes.items()))
     unusable = diagnosis.models - diagnosis.usable_models
     echo()
     echo(

@@ -70,7 +70,7 @@ def add(
     ],
     trusted: TrustOption = None,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="Run it in a process of its own in any case.")
+        bool, typer.Option("--isolated", help="Run it in its own process in any case.")
     ] = False,
     allow: AllowOption = None,
     kind: Annotated[
@@ -115,8 +115,10 @@ def add(
     if json:
         print_json({**plan.to_dict(), "installed": not dry_run})
     elif not dry_run:
+        # Code that makes node types in other ways has not run: the number would be a guess.
         types = pluralize(len(plan.project.node_types), "node type")
-        echo("Installed ", (plan.name, "bold"), f" with {types}.")
+        shown = f"; its source declares {types}" if plan.project.node_types else ""
+        echo("Installed ", (plan.name, "bold"), f"{shown}.")
     return FINE
 
 
@@ -500,7 +502,7 @@ def plan_lines(plan: InstallPlan) -> Iterator[tuple[StyledText, ...]]:
     if plan.lock is not None:
         added = ", ".join(f"{each.name} {each.version}" for each in plan.lock.packages)
         yield (f"  gets an environment with {added or 'nothing more'}",)
-    where = "a process of its own" if plan.reasons else "the main process"
+    where = "its own process" if plan.reasons else "the main process"
     yield f"  runs in {where}", f": {'; '.join(plan.reasons)}" if plan.reasons else ""
     for conflict in plan.conflicts:
         yield ("  conflict: ", "yellow"), conflict

@@ -183,8 +183,8 @@ def translate_workflow(
 
 def import_image_settings(generation: Generation, settings: Settings) -> ImportedWorkflow:
     """The workflow that makes an image with some settings; models are found by hash or name."""
+    from nodegraph.interop.image_metadata.generation_workflow import import_generation
     from nodegraph.interop.image_metadata.model_finder import ModelFinder
-    from nodegraph.interop.image_metadata.workflow_building import import_generation
 
     def announce(path: Path) -> None:
         echo_stderr(f"Looking for a model by its hash: reading {path}")

@@ -204,36 +204,10 @@ def build_fragment(
     Raises:
         NodegraphError: It is invalid.
     """
-    for port, ending in expansion.outputs.items():
-        for output in _texts(ending):
-            if output.partition(".")[0] not in expansion.nodes:
-                raise InvalidValue(
-                    f"the expansion's output `{port}` does not name a node of the expansion",
-                    given=output,
-                )
-    names: dict[object, str] = {}
+    _check_outputs(expansion)
     outer: dict[RawLink[Any], None] = {}
     stand_ins = ValueNodes()
-    nodes: dict[str, Any] = {}
-    for name, item in expansion.nodes.items():
-        inputs = dict(item.get("inputs", {}))
-        for port, port_value in inputs.items():
-            if is_live(port_value):
-                link = raw_link(port_value)
-                key = id(port_value) if link is None else link
-                stand_in = names.setdefault(key, f"__value_{step}_{len(names)}__")
-                if link is not None:
-                    outer[link] = None
-                    source = LinkSource(link.node, link.port)
-                    value: Value = Carried(_NOT_YET, source, type_of(link))
-                elif isinstance(port_value, Value):
-                    value = port_value
-                else:
-                    value = Value(unwrap_live(port_value))
-                expr = value.expr if isinstance(value, Carried) else named_type(ANY)
-                # What a step gave may lie on disk: nothing is read to tell more of it.
-                inputs[port] = stand_ins.link(stand_in, value, expr, {})
-        nodes[name] = {**item, "inputs": inputs}
+    nodes = _nodes_with_links(expansion, step, stand_ins, outer, type_of)
     values = stand_ins.values
     document = {
         "format": "nodegraph/1",
@@ -261,6 +235,54 @@ def build_fragment(
     )
     fragment = _moved(analysis.nodes, tuple(targets), values, ends, prefix)
     return replace(fragment, outer=tuple(outer))
+
+
+def _check_outputs(expansion: Expand) -> None:
+    """Refuse outputs that name no node of the expansion."""
+    for port, ending in expansion.outputs.items():
+        for output in _texts(ending):
+            if output.partition(".")[0] not in expansion.nodes:
+                raise InvalidValue(
+                    f"the expansion's output `{port}` does not name a node of the expansion",
+                    given=output,
+                )
+
+
+def _nodes_with_links(
+    expansion: Expand,
+    step: int,
+    stand_ins: ValueNodes,
+    outer: dict[RawLink[Any], None],
+    type_of: Callable[[RawLink[Any]], TypeExpr],
+) -> dict[str, Any]:
+    """The nodes of an expansion, whose values are links to nodes of `stand_ins`.
+
+    Args:
+        outer: Receives the links to the run around it.
+    """
+    names: dict[object, str] = {}
+    nodes: dict[str, Any] = {}
+    for name, item in expansion.nodes.items():
+        inputs = dict(item.get("inputs", {}))
+        for port, port_value in inputs.items():
+            if not is_live(port_value):
+                continue
+            link = raw_link(port_value)
+            key = id(port_value) if link is None else link
+            stand_in = names.setdefault(key, f"__value_{step}_{len(names)}__")
+            if link is not None:
+                outer[link] = None
+                source = LinkSource(link.node, link.port)
+                value: Value = Carried(_NOT_YET, source, type_of(link))
+            elif isinstance(port_value, Value):
+                value = port_value
+            else:
+                value = Value(unwrap_live(port_value))
+            expr = value.expr if isinstance(value, Carried) else named_type(ANY)
+            # The output of a step may lie on disk: its type is not read from it.
+            inputs[port] = stand_ins.link(stand_in, value, expr, {})
+        nodes[name] = {**item, "inputs": inputs}
+    return nodes
 
 
 _NOT_YET = Product(UNLOADED, "", 0)

@@ -143,7 +143,7 @@ def _summary_of(product: Product) -> str:
 
 def _trace(error: BaseException) -> str:
     """The traceback from the pack's first frame on."""
-    elsewhere: str = getattr(error, "pack_trace", "")  # of a pack in a process of its own
+    elsewhere: str = getattr(error, "pack_trace", "")  # of an isolated pack
     if elsewhere:
         return elsewhere
     frames = traceback.extract_tb(error.__traceback__)

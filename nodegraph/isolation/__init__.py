@@ -1,1 +1,1 @@
-"""Isolated packs: processes with environments of their own that run the code of packs."""
+"""Isolated packs: separate processes and environments that run the code of packs."""

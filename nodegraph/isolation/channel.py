@@ -127,10 +127,10 @@ class Channel:
 
     Args:
         reader, writer: Unbuffered streams of bytes.
-        serve: Answers requests that belong to no other, in threads of its own choice: it gets the
+        serve: Answers requests that belong to no other, in threads that it chooses: it gets the
             frame, and calls `respond`.
         first: 1 at one end and 2 at the other, so that numbers of requests are unique.
-        serializers: Of classes that have no form of their own in messages.
+        serializers: Of classes that messages have no form for.
         memory: Shared with the other end; None sends all tensors in frames.
         closed: Called once the other end is gone, before those who wait hear of it.
 
@@ -167,7 +167,7 @@ class Channel:
         self._ended: ProcessEnded | None = None
 
     def start(self, name: str) -> Thread:
-        """Begin to read in a thread of its own, and return that."""
+        """Begin to read in a new thread, and return it."""
         thread = Thread(target=self.read, name=name, daemon=True)
         thread.start()
         return thread
@@ -419,7 +419,7 @@ class Channel:
         try:
             with self.pausing(frame):
                 answer = serve(frame.name, self.value(frame), frame.number)
-        except BaseException as error:  # noqa: BLE001 - the other end is told of each of them
+        except BaseException as error:  # noqa: BLE001 - the other end receives each of them
             if frame.kind == REQUEST:
                 self.fail(frame.number, error)
         else:
@@ -508,7 +508,7 @@ def error_from_plain(form: Mapping[str, Any]) -> BaseException:
     """
     error: BaseException
     if form.get("stops"):
-        # Its name is told where a pack raises `SystemExit` or one of its own.
+        # The text names the class where a pack raises `SystemExit` or its own exception.
         name = str(form["name"]).rpartition(".")[2]
         error = type(name, (ChannelStopped,), {})(form.get("message", ""))
     elif "problems" in form:

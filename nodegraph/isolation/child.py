@@ -169,7 +169,7 @@ class _Server:
         if name == "cancel":
             context = self._calls.get(value)
             if context is not None:
-                # Callbacks are the pack's, and whoever reads messages must not wait for them.
+                # Callbacks are the pack's: the thread that reads messages must not wait for them.
                 self._threads.submit(context.cancel)
         elif name == "release" and self._values is not None:
             self._values.release(value)
@@ -552,7 +552,7 @@ def read(value: Any) -> Any:
 
 
 class _LoadedWeights:
-    """Modules of recipes that this process has loaded, by a residency manager of its own."""
+    """Modules of recipes that this process has loaded with its own residency manager."""
 
     def __init__(self) -> None:
         self._manager: Weights | None = None

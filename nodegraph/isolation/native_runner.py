@@ -1,4 +1,4 @@
-"""Runs packs whose node types are functions with ``@node``, in a process of their own."""
+"""Runs packs whose node types are functions with ``@node``, in a separate process."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class NativeRunner:
         if declared.plugins:
             names = ", ".join(f"`{plugin.name}`" for plugin in declared.plugins)
             problem = PackError(
-                f"pack `{self.pack.name}`: {names} cannot be used from a pack with an environment "
-                "of its own, because samplers and guiders run inside the main process",
-                hint="Offer them in a pack without dependencies of its own.",
+                f"pack `{self.pack.name}`: {names} cannot be used from a pack with its own "
+                "environment, because samplers and guiders run inside the main process",
+                hint="Offer them in a pack that has no dependencies.",
             )
             declared = declared._replace(plugins=(), problems=(*declared.problems, str(problem)))
         modules = {spec.module for spec in declared.specs}

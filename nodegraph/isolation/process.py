@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 _KEPT_LINES = 20
 _SIGNALS = 128
 _LONGEST_LINE = 1 << 16
-"""Bytes of a printed line; the rest is a line of its own."""
+"""Bytes of a printed line; the rest becomes another line."""
 GRACE = 2.0
 """Seconds that a process has to end by itself."""
 _THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

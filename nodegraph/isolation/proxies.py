@@ -509,7 +509,7 @@ class _Call:
             try:
                 with channel.pausing(frame):
                     answer = await lazy[channel.value(frame)["port"]]()
-            except BaseException as error:  # noqa: BLE001 - the call is told of each of them
+            except BaseException as error:  # noqa: BLE001 - the call receives each of them
                 if not isinstance(error, Exception):
                     self.reason = self.reason or error
                 channel.fail(frame.number, error)

@@ -1,7 +1,7 @@
 """Sandbox for untrusted packs: no network, few readable files, one writable folder, limits.
 
-A process starts in it by a changed command. Bubblewrap gives it a file system, processes and a
-network of its own; where there is no bubblewrap, Landlock denies files. In both, `confinement`
+A process starts in it by a changed command. Bubblewrap gives it a separate file system, process
+list and network; where there is no bubblewrap, Landlock denies files. In both, `confinement`
 filters system calls and sets limits. A system that has neither runs no untrusted pack.
 """
 

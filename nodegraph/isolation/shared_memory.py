@@ -48,7 +48,7 @@ def new_file() -> int | None:
     try:
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("nodegraph", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            # A file that shrank would crash whoever reads it.
+            # A reader of a file that shrank would crash.
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         else:
             folder = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - it has no name

@@ -1,6 +1,6 @@
 """LoRAs of single prompts: the ones that apply at a step, and the models that they need.
 
-A prompt may have adapters of its own. While that prompt is evaluated, the model has these in
+A prompt may have its own adapters. While that prompt is evaluated, the model has these in
 addition to its own. Each set of adapters and strengths that some step needs is a recipe, which
 shares the weights of the model: adapters are computed beside the layers that they change.
 """

@@ -334,6 +334,49 @@ class Services:
         self.workflows = await self.run_in_thread(SavedWorkflows, self.home / "workflows")
 
     async def _open_workers(self, opened: AsyncExitStack) -> None:
+        tail = self._open_events(opened)
+        rules = supervision_rules(self.server)
+        cluster = self._cluster = await self._join(opened)
+        self.supervisor = Supervisor(
+            worker_specs(self.worker_settings, self.server, self.packs) if self.has_workers else [],
+            self.dispatcher,
+            rules,
+            starter=None if cluster is None else cluster.starter,
+        )
+        self.throughput = Throughput(
+            lambda: {each.name: each.done for each in self.supervisor.workers}
+        )
+        self.pack_checks = PackChecks(self.supervisor)
+        ask = self._ask_for_types if self.has_workers else None
+        self.node_types = NodeTypeCache(self.settings, self.packs, ask)
+        await self.node_types.load()
+        self.node_types.listen(
+            lambda types: self.hub.notify("node_types.changed", digest=types.digest)
+        )
+        await self._open_models(opened)
+        self.pack_manager = PackManager(
+            self.settings,
+            self.places,
+            self.refresh_node_types,
+            lambda change: self.hub.notify("packs.changed", **change_progress(change)),
+        )
+        opened.push_async_callback(self.pack_manager.close)
+        opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
+        helpers = self.supervisor.helpers if self.server.help_jobs else None
+        await self.dispatcher.start(self.supervisor, HelpScheduler(helpers))
+        await self.supervisor.start()
+        # Without a planner, all that can be read is read already.
+        reading = (self._read_packs,) if self.has_workers else ()
+        scaling = () if cluster is None else ((await self._scaler(cluster, tail)).run,)
+        looking = () if self.remote_watch is None else (self.remote_watch.run,)
+        watching = (self._watch_packs, self.model_watch.run, *looking, self.throughput.run)
+        sharing = (self._sharing(tail).run,) if self.uploads.is_shared else ()
+        for task in (*reading, *scaling, *watching, *sharing):
+            name = task.__qualname__
+            opened.push_async_callback(cancel_and_wait, asyncio.create_task(task(), name=name))
+
+    def _open_events(self, opened: AsyncExitStack) -> EventTail:
+        """Open what follows the queue and tells clients."""
         tail = self.tail = EventTail(self.queue)
         opened.callback(tail.close)
         self.metrics.follow(tail, self.queue)
@@ -350,25 +393,10 @@ class Services:
             self.live_relay.publish_live,
             self.uploads.resolve_shared if self.uploads.is_shared else None,
         )
-        specs = worker_specs(self.worker_settings, self.server, self.packs)
-        rules = supervision_rules(self.server)
-        cluster = self._cluster = await self._join(opened)
-        self.supervisor = Supervisor(
-            specs if self.has_workers else [],
-            self.dispatcher,
-            rules,
-            starter=None if cluster is None else cluster.starter,
-        )
-        self.throughput = Throughput(
-            lambda: {each.name: each.done for each in self.supervisor.workers}
-        )
-        self.pack_checks = PackChecks(self.supervisor)
-        ask = self._ask_for_types if self.has_workers else None
-        self.node_types = NodeTypeCache(self.settings, self.packs, ask)
-        await self.node_types.load()
-        self.node_types.listen(
-            lambda types: self.hub.notify("node_types.changed", digest=types.digest)
-        )
+        return tail
+
+    async def _open_models(self, opened: AsyncExitStack) -> None:
+        """Open the watch, the downloads and the index of models."""
         self.model_watch = ModelWatch(
             lambda: self.settings.model_folders,
             self.run_in_thread,
@@ -381,13 +409,6 @@ class Services:
             lambda status: self.hub.notify("models.download", **download_progress(status)),
         )
         opened.push_async_callback(self.run_in_thread, self.model_downloads.close)
-        self.pack_manager = PackManager(
-            self.settings,
-            self.places,
-            self.refresh_node_types,
-            lambda change: self.hub.notify("packs.changed", **change_progress(change)),
-        )
-        opened.push_async_callback(self.pack_manager.close)
         self.model_index = ModelIndex(
             self.listed_models,
             ModelHashCache(self.settings.cache_folder),
@@ -400,19 +421,6 @@ class Services:
             await self.run_in_thread(self.model_downloads.resume_pending)
         except (NodegraphError, OSError) as error:  # no reason to serve nobody
             _LOG.warning("downloads of models are not continued: %s", error)
-        opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
-        helpers = self.supervisor.helpers if self.server.help_jobs else None
-        await self.dispatcher.start(self.supervisor, HelpScheduler(helpers))
-        await self.supervisor.start()
-        # Without a planner, all that can be read is read already.
-        reading = (self._read_packs,) if self.has_workers else ()
-        scaling = () if cluster is None else ((await self._scaler(cluster, tail)).run,)
-        looking = () if self.remote_watch is None else (self.remote_watch.run,)
-        watching = (self._watch_packs, self.model_watch.run, *looking, self.throughput.run)
-        sharing = (self._sharing(tail).run,) if self.uploads.is_shared else ()
-        for task in (*reading, *scaling, *watching, *sharing):
-            name = task.__qualname__
-            opened.push_async_callback(cancel_and_wait, asyncio.create_task(task(), name=name))
 
     def _open_remote_watch(self, opened: AsyncExitStack) -> RemoteModelWatch | None:
         if self.settings.remote_models:

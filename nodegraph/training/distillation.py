@@ -40,7 +40,7 @@ from nodegraph.training.denoising_task import (
 from nodegraph.training.examples import generator_of
 from nodegraph.training.loop import Parameters
 from nodegraph.training.lora_training import LoraShape, train_lora
-from nodegraph.training.options import DistillationKind, TrainingPlan, check_teachable
+from nodegraph.training.options import DistillationKind, TrainingPlan, check_trainable
 from nodegraph.training.training_run import PictureRequest, TrainingSetup, generate_pictures
 
 
@@ -310,7 +310,7 @@ def with_generated_dataset(
     Raises:
         InvalidValue: There are no prompts, or the model can't be taught.
     """
-    check_teachable(setup.model, setup.text_encoder, setup.vae)
+    check_trainable(setup.model, setup.text_encoder, setup.vae)
     if not texts:
         raise InvalidValue(
             "there is nothing to distill with",

@@ -39,8 +39,8 @@ from nodegraph.models.adapters.layer_changes import merged_tensors
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
 from nodegraph.models.model_recipes import recipe_settings
 from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS
-from nodegraph.training.model_merging import check_full_weights, module_config, stored_precision
-from nodegraph.training.options import check_same_model, without_speed
+from nodegraph.training.model_merging import module_config, stored_precision
+from nodegraph.training.options import check_full_weights, check_same_model, without_speed
 from nodegraph.weights.lazy import diffusers
 from nodegraph.weights.single_files.autoencoders import vae_to_original
 from nodegraph.weights.single_files.base import FileLayout

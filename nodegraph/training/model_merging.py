@@ -25,8 +25,7 @@ from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
 from nodegraph.models.loading import HALVES, stored_tensors
 from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, write_trained
 from nodegraph.training.merge_weights import BlockRules, BlockWeights
-from nodegraph.training.options import without_speed
-from nodegraph.weights.precision.storage import recipe_storage
+from nodegraph.training.options import check_full_weights, without_speed
 from nodegraph.weights.weight_files import PRECISIONS
 
 _STORED = {"F32": "float32", **HALVES}
@@ -130,22 +129,6 @@ def check_mergeable(inputs: Iterable[tuple[str, Recipe]]) -> None:
                 given=get_family(recipe.family).title,
                 expected=get_family(family).title,
             )
-
-
-def check_full_weights(recipe: Recipe, port: str) -> None:
-    """Refuse quantized weights.
-
-    Raises:
-        InvalidValue: They are quantized.
-    """
-    if storage := recipe_storage(recipe):
-        raise InvalidValue(
-            "quantized weights cannot be changed",
-            port=port,
-            given=f"weights as {storage}",
-            expected="float32, float16 or bfloat16",
-            hint="Load the model with storage `full`.",
-        )
 
 
 def stored_precision(recipe: Recipe) -> str:

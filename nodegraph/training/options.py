@@ -16,21 +16,32 @@ from nodegraph.weights.precision.storage import recipe_storage
 _SECOND = "transformer_2"
 
 
-def check_teachable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae | None) -> None:
-    """Refuse models that can't be taught, and parts of different ones.
+def check_full_weights(recipe: Recipe, port: str, action: str = "changed") -> None:
+    """Refuse quantized weights.
+
+    Args:
+        action: What cannot be done to them.
+    Raises:
+        InvalidValue: They are quantized.
+    """
+    if storage := recipe_storage(recipe):
+        raise InvalidValue(
+            f"quantized weights cannot be {action}",
+            port=port,
+            given=f"weights as {storage}",
+            expected="float32, float16 or bfloat16",
+            hint="Load the model with storage `full`, or use files that are not quantized.",
+        )
+
+
+def check_trainable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae | None) -> None:
+    """Refuse models that cannot be trained, and parts of different ones.
 
     Raises:
         InvalidValue: Says on which port, and why.
     """
     family = get_family(model.family)
-    if recipe_storage(model):
-        raise InvalidValue(
-            "quantized weights cannot be trained",
-            port="model",
-            given=f"weights as {recipe_storage(model)}",
-            expected="float32, float16 or bfloat16",
-            hint="Load it with storage `full`, or use files that are not quantized.",
-        )
+    check_full_weights(model, "model", "trained")
     if any(file.role == _SECOND for file in model.files):
         raise InvalidValue(
             f"a {family.title} with two experts cannot be trained",

@@ -44,7 +44,7 @@ from nodegraph.training.options import (
     TrainingPlan,
     TrainingSamples,
     check_dataset,
-    check_teachable,
+    check_trainable,
     without_speed,
 )
 
@@ -214,7 +214,7 @@ class TrainingSetup:
         Raises:
             InvalidValue: Something can't be taught, or not so.
         """
-        check_teachable(self.model, self.text_encoder, self.vae)
+        check_trainable(self.model, self.text_encoder, self.vae)
         check_dataset(self.dataset)
         if self.kept is not None:
             check_dataset(self.kept, port="kept")

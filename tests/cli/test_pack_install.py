@@ -25,7 +25,7 @@ def test_a_pack_is_added_listed_shown_and_removed(cli: Cli, tmp_path: Path) -> N
     added = cli("pack", "add", root)
     assert added.code == 0, added.err
     assert "runs in the main process" in added.out
-    assert added.out.endswith("Installed speaker_cli with 1 node type.\n")
+    assert added.out.endswith("Installed speaker_cli; its source declares 1 node type.\n")
     row = next(line for line in cli("pack", "list").out.splitlines() if "speaker_cli" in line)
     assert row.split()[:3] == ["speaker_cli", "1.0", "native"]
     shown = cli("pack", "info", "speaker_cli")

@@ -179,7 +179,7 @@ def One() -> int:
         assert session.registry.types_of("far") == ["far:One"]
         [problem] = session.registry.problems
     assert "`mine`" in problem
-    assert "environment of its own" in problem
+    assert "its own environment" in problem
 
 
 def test_doctor_names_the_process(session: Session) -> None:

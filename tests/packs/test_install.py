@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import psutil
 import pytest
 
 from nodegraph import Settings
@@ -171,7 +173,7 @@ def test_a_torch_of_another_version_is_told_before_as_a_cost(tmp_path: Path, whe
     plans = []
     home = operations(tmp_path / "home", confirm=lambda plan: plans.append(plan) is not None)
     home.add(str(project(tmp_path, needs=("torch==2.8.77",))))
-    assert [("torch of its own, 2.8.77" in plan.costs[0]) for plan in plans] == [True]
+    assert [("its own torch, 2.8.77" in plan.costs[0]) for plan in plans] == [True]
     assert installed_here(tmp_path / "home") == []
     assert left_in(tmp_path / "home") == []
 
@@ -540,6 +542,27 @@ def test_a_program_that_takes_too_long_ends_with_what_it_started(tmp_path: Path)
     )
     with pytest.raises(PackError, match="took longer than 1 s"):
         run_tool([sys.executable, "-c", text], "waiting", seconds=1)
+
+
+def test_a_program_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = f"""
+import sys, threading, time
+from pathlib import Path
+from nodegraph.packs.installation.environments import run_tool
+text = "import os, time, pathlib as p; p.Path('pid.new').write_text(str(os.getpid()));" \\
+    "p.Path('pid.new').rename('pid'); time.sleep(600)"
+command, folder = [sys.executable, "-c", text], Path({str(tmp_path)!r})
+threading.Thread(
+    target=run_tool, args=(command, "a"), kwargs=dict(seconds=600, folder=folder), daemon=True
+).start()
+while not (folder / "pid").exists():
+    time.sleep(0.01)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    with suppress(psutil.NoSuchProcess):
+        program = psutil.Process(int((tmp_path / "pid").read_text()))
+        if program.status() != psutil.STATUS_ZOMBIE:
+            program.wait(timeout=20)
 
 
 # Settings and sessions

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -77,6 +81,7 @@ def test_a_pack_is_installed_updated_rolled_back_and_removed(server: Hosted, ind
     assert (pack["name"], pack["version"], pack["trusted"], pack["node_types"]) == (
         "soft", "1.0", False, 1,
     )  # fmt: skip
+    assert client.get("/node-types").json()["isolated"] == {"soft": "sandbox"}
     publish(index, "2.0")
     assert installed(server)["newer"] == "2.0"
     assert changed(server, client.post("/packs/soft/update"))["state"] == "done"
@@ -140,6 +145,58 @@ def test_a_name_that_no_index_lists_fails(
     assert server.client.get("/packs").json()["items"] == []
 
 
+def test_files_that_differ_from_the_pinned_ones_are_not_installed(
+    server: Hosted, index: Path
+) -> None:
+    (index / "soft-1.0" / "soft" / "__init__.py").write_text("import os")
+    change = changed(server, server.client.post("/packs", json={"name": "soft"}))
+    assert change["state"] == "failed"
+    assert "is not the file that was pinned" in change["error"]
+    assert server.client.get("/packs").json()["items"] == []
+
+
+def test_odd_texts_of_an_index_do_no_harm(server: Hosted, index: Path) -> None:
+    document = json.loads((index / "index.json").read_text())
+    [version] = document["packs"]["soft"]["versions"]
+    version["summary"] = "Soft\x1b[2J \ud800" + "x" * 5000
+    document["packs"] |= {name: {"versions": [version]} for name in ("../up", "größe", "a b", "")}
+    (index / "index.json").write_text(json.dumps(document))
+    items = server.client.get("/packs/available").json()["items"]
+    assert [each["name"] for each in items] == ["größe", "soft"]
+    assert items[1]["summary"].startswith("Soft [2J  xxx")
+    assert len(items[1]["summary"]) <= 1000
+    # What is listed can be installed.
+    change = changed(server, server.client.post("/packs", json={"name": "größe"}))
+    assert (change["state"], installed(server)["name"]) == ("done", "größe")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "{}", "", '{"format": "other", "packs": {}}'])
+def test_a_file_that_is_no_index_is_a_problem(server: Hosted, index: Path, text: str) -> None:
+    (index / "index.json").write_text(text)
+    answer = server.client.get("/packs/available")
+    assert (answer.status_code, answer.json()["items"]) == (200, [])
+    assert "is not an index of packs" in answer.json()["problem"]
+
+
+def test_an_address_that_does_not_answer_is_not_tried_by_each_search(home: Path) -> None:
+    connections = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connections.append(connection)
+                    connection.close()
+
+        Thread(target=refuse, daemon=True).start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/index.json"
+        with hosted(home, pack_index=(address,)) as server:
+            answers = [server.client.get("/packs/available").json() for _ in range(3)]
+    assert len(connections) == 1
+    assert all("cannot read" in answer["problem"] for answer in answers)
+
+
 def test_one_change_runs_at_a_time(server: Hosted) -> None:
     folder = server.services.pack_manager._folder()
     with folder.locked():
@@ -150,10 +207,13 @@ def test_one_change_runs_at_a_time(server: Hosted) -> None:
 
 
 def test_only_admins_see_and_change_packs(server: Hosted) -> None:
+    changes = [
+        ("POST", f"/packs/soft/{each}") for each in ("update", "rollback", "enable", "disable")
+    ]
     for scope in ("read", "run", "models"):
         headers = server.token(scope, scope)
         for method, path in (
             ("GET", "/packs"), ("GET", "/packs/available"), ("POST", "/packs"),
-            ("POST", "/packs/soft/update"), ("DELETE", "/packs/soft"),
+            ("DELETE", "/packs/soft"), *changes,
         ):  # fmt: skip
             assert server.client.request(method, path, headers=headers).status_code == 403

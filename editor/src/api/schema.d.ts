@@ -1037,6 +1037,11 @@ export interface NodeTypeList {
    * built-in nodes.
    */
   unread: string[];
+  /**
+   * Packs whose nodes run in a process of the pack, by name. In a `sandbox` they have no network
+   * and cannot write files.
+   */
+  isolated: Record<string, "process" | "sandbox">;
 }
 
 /** A short description of a node type, for lists. */

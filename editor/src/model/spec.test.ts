@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
 import { input, spec } from "./fixtures/specs";
-import { defaultOf, inputOf, outputOf, subgraphType, typeOf, withLabels } from "./spec";
+import {
+  defaultOf,
+  inputOf,
+  nodeTypesOf,
+  outputOf,
+  subgraphType,
+  typeOf,
+  withLabels,
+} from "./spec";
 import { type NodeEntry, readWorkflow, type Workflow } from "./workflow";
 
 const types = builtInTypes();
@@ -129,4 +137,11 @@ describe("a node type that takes more inputs than it declares", () => {
     ]);
     expect(inputsOf("many")).toBe(inputsOf("many"));
   });
+});
+
+test("a node type knows that its pack runs apart", () => {
+  const items = [spec("soft:Blur", { pack: "soft" }), spec("hard:Sharp", { pack: "hard" })];
+  const { byName } = nodeTypesOf({ items, port_types: [], isolated: { soft: "sandbox" } });
+  expect(byName.get("soft:Blur")?.process).toBe("sandbox");
+  expect(byName.get("hard:Sharp")?.process).toBeUndefined();
 });

@@ -96,6 +96,8 @@ export interface NodeSpec {
   readonly takes_more?: boolean;
   readonly facts: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly example: NodeExample | null;
+  /** Where it runs apart from the rest: in its pack's process, or in that and a sandbox. */
+  readonly process?: "process" | "sandbox";
 }
 
 export interface NodeTypes {
@@ -116,11 +118,18 @@ export function nodeTypesOf(
     readonly frames?: readonly PackFrame[];
     readonly unread?: readonly string[];
     readonly usage?: Usage;
+    readonly isolated?: Readonly<Record<string, "process" | "sandbox">>;
   },
   digest = "",
 ): NodeTypes {
   return {
-    byName: new Map(list.items.map((spec) => [spec.type, framed(spec, list.frames ?? [])])),
+    byName: new Map(
+      list.items.map((spec) => {
+        const process = list.isolated?.[spec.pack];
+        const known = process === undefined ? spec : { ...spec, process };
+        return [spec.type, framed(known, list.frames ?? [])];
+      }),
+    ),
     portTypes: new Map(list.port_types.map((type) => [type.name, type])),
     usage: list.usage ?? NO_USAGE,
     unread: new Set(list.unread),

@@ -4,7 +4,7 @@ import { EventSocket } from "@/api/socket";
 import { ScriptedServer } from "@/test/scriptedServer";
 import { setSocket, socket } from "./connection";
 import { useNotices } from "./notices";
-import { startPacks, usePacks } from "./packs";
+import { startPacks, stepOf, usePacks } from "./packs";
 
 const BLUR: AvailablePack = {
   name: "blur",
@@ -111,4 +111,15 @@ it("a change that is refused says why", async () => {
   refusal = { title: "Conflict", detail: "the packs are being changed", problems: [] };
   await usePacks.getState().act("blur", "remove");
   expect(useNotices.getState().items).toHaveLength(1);
+});
+
+it("shows a change that another administrator started, while the list is open", async () => {
+  const begun = { name: "soft", action: "remove", state: "running", step: "files" };
+  tell(begun);
+  expect(usePacks.getState().change).toBeNull();
+  await usePacks.getState().load();
+  tell(begun);
+  await vi.waitFor(() => expect(usePacks.getState().change).toMatchObject(begun));
+  const { change } = usePacks.getState();
+  expect(change && stepOf(change)).toBe("Changing…");
 });

@@ -115,8 +115,10 @@ export function runningChange({ change }: Packs, name: string): PackChange | nul
 }
 
 /** The words for what happens. */
-export function stepOf(change: PackChange): string {
-  return change.step === "" ? t("packs.step.files") : t(`packs.step.${change.step.split(" ")[0]}`);
+export function stepOf({ action, step }: PackChange): string {
+  const fetches = action === "install" || action === "update";
+  if (!fetches && step !== "node types") return t("packs.step.change");
+  return step === "" ? t("packs.step.files") : t(`packs.step.${step.split(" ")[0]}`);
 }
 
 /** Follow the server's changes of packs; gives what ends it. */
@@ -132,6 +134,11 @@ async function follow(told: Told): Promise<void> {
   const { change, items, load } = usePacks.getState();
   const isKnown = change?.name === told.name && change.action === told.action;
   if (isKnown) usePacks.setState({ change: { ...change, ...told } });
+  else if (items !== null && told.state === "running") {
+    // Of a switch or another administrator; the server changes one pack at a time.
+    const started = { ...told, costs: [], notes: [], error: null, started: Date.now() / 1000 };
+    usePacks.setState({ change: started });
+  }
   if (told.state === "running") return;
   const isWatched = isKnown || items !== null;
   if (!isWatched) return;

@@ -1,7 +1,7 @@
 """Read the settings that other tools write into images, and make workflows of them.
 
-`find_generation` recognizes the tool by the texts that an image carries; `workflow_building` makes
-a workflow of the usual nodes. What is not known or has no counterpart is reported.
+`find_generation` recognizes the tool by the texts that an image carries; `generation_workflow`
+makes a workflow of the usual nodes. What is not known or has no counterpart is reported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests of AUTOMATIC1111's API as workflows of the usual nodes.
 
 A request has the settings that A1111 writes into images, so they are read as from an image, and
-`workflow_building` makes the workflow. The images that a request brings are added.
+`generation_workflow` makes the workflow. The images that a request brings are added.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from nodegraph.interop.image_metadata.generation import (
     SourceMask,
     shorten,
 )
+from nodegraph.interop.image_metadata.generation_workflow import import_generation
 from nodegraph.interop.image_metadata.infotext import Infotext, format_infotext
 from nodegraph.interop.image_metadata.model_finder import ListedModels, stem
 from nodegraph.interop.image_metadata.sampler_names import match_sampler
@@ -42,7 +43,6 @@ from nodegraph.interop.image_metadata.webui_fields import (
     RequestScripts,
     read_unit,
 )
-from nodegraph.interop.image_metadata.workflow_building import import_generation
 
 MAX_IMAGES = 256
 """Images of one request."""

@@ -1,6 +1,6 @@
 """The settings of a workflow of the usual nodes, as text in A1111's form.
 
-It is the way back of `workflow_building`: the nodes that an image comes from are followed upwards.
+It is the reverse of `generation_workflow`: it follows the nodes of an image upwards.
 """
 
 from __future__ import annotations

@@ -123,8 +123,8 @@ def translated(
 def _import_settings(session: Session, texts: Mapping[str, str]) -> ImportedWorkflow:
     """The workflow of the settings that another tool's image carries."""
     from nodegraph.interop.image_metadata import find_generation
+    from nodegraph.interop.image_metadata.generation_workflow import import_generation
     from nodegraph.interop.image_metadata.model_finder import ModelFinder
-    from nodegraph.interop.image_metadata.workflow_building import import_generation
 
     generation = find_generation(texts)
     if generation is None:

@@ -6,6 +6,7 @@ that differ from the host's; the host's folders follow behind on its path.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import platform
@@ -15,8 +16,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,8 +68,7 @@ def run_tool(
     """
     arguments = [str(part) for part in command]
     environment = {**os.environ, "NO_COLOR": "1", **(variables or {})}
-    # A session of its own, so that what the program starts ends with it: pip starts compilers.
-    is_posix = os.name == "posix"
+    # A new session, so that what the program starts ends with it: pip starts compilers.
     try:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             arguments,
@@ -77,28 +77,39 @@ def run_tool(
             stderr=subprocess.PIPE,
             cwd=folder,
             env=environment,
-            start_new_session=is_posix,
+            start_new_session=os.name == "posix",
         )
     except OSError as error:
         raise PackError(
             f"{purpose}: cannot start {arguments[0]}: {error.strerror or error}",
             hint=f"Install {Path(arguments[0]).name}.",
         ) from error
+    stop = partial(_stop, process)
+    # A server installs in a daemon thread, whose clean-up does not run when the server ends.
+    atexit.register(stop)
     try:
         output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         raise PackError(f"{purpose}: took longer than {seconds:.0f} s") from None
     finally:
+        atexit.unregister(stop)
         if process.poll() is None:
-            with suppress(OSError):
-                if is_posix:
-                    os.killpg(process.pid, signal.SIGKILL)
-                else:
-                    process.kill()
+            stop()
             process.communicate()
     if process.returncode:
         raise PackError(f"{purpose} failed: {important_lines(errors or output)}")
     return output.decode("utf-8", "replace")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that runs, and what it started."""
+    if process.poll() is not None:
+        return
+    with suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def important_lines(output: bytes) -> str:
@@ -250,17 +261,27 @@ class LockedPackage:
         hashes: SHA-256 digests of its files, as ``sha256:…``: of all files of that version, or of
             the one for the platform where the lock was made.
         url: Address of one that comes from no index.
+        file: Address of the file that the index named when it was resolved; in no saved lock.
     """
 
     name: str
     version: str
     hashes: tuple[str, ...] = ()
     url: str = ""
+    file: str = field(default="", compare=False)
 
     @property
     def line(self) -> str:
         """A line of a requirements file."""
-        start = f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
+        return self._line(self.url)
+
+    @property
+    def exact_line(self) -> str:
+        """The line with the known address of the file, for which no index is read again."""
+        return self._line(self.url or self.file)
+
+    def _line(self, url: str) -> str:
+        start = f"{self.name} @ {url}" if url else f"{self.name}=={self.version}"
         return " ".join([start, *(f"--hash={digest}" for digest in self.hashes)])
 
 

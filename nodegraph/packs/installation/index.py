@@ -19,7 +19,7 @@ from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, PackError
 from nodegraph.packs.installation.installed import PackFolder
-from nodegraph.packs.installation.projects import Project, ProjectReader
+from nodegraph.packs.installation.projects import Project, ProjectReader, pack_name
 from nodegraph.packs.installation.sources import PackSource, fetch, parse_source, read_address
 from nodegraph.packs.pack import PackKind
 from nodegraph.packs.snapshot import stamp_of
@@ -28,6 +28,10 @@ FORMAT = "nodegraph-pack-index/1"
 INDEX_FILE = "index.json"
 _LARGEST = 64 << 20
 _COPIES = "indexes"
+_LONGEST_TEXT = 1000
+_LONGEST_NAME = 100
+_MOST_TEXTS = 5000
+"""Needs or node types of one pack; the largest packs of ComfyUI have some hundreds."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def _parse(data: bytes, address: str) -> tuple[list[IndexEntry], dict[str, str]]
         if document["format"] != FORMAT:
             raise ValueError(f"its format is {document['format']!r}")
         rows = [(str(n), row) for n, pack in document["packs"].items() for row in pack["versions"]]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InvalidFile(
             f"{address} is not an index of packs: {error}", expected=f'"format": "{FORMAT}"'
         ) from error
@@ -206,11 +210,27 @@ def _parse(data: bytes, address: str) -> tuple[list[IndexEntry], dict[str, str]]
         try:
             entries.append(_entry(name, row, address))
         except (ValueError, TypeError, KeyError, InvalidFile, InvalidValue) as error:
-            refused[name] = f"`{name}`: {error}"
+            refused[name] = plain_text(f"`{name}`: {error}")
     return entries, refused
 
 
+def plain_text(text: Any) -> str:
+    """A text of an index on one line, for terminals and answers in UTF-8.
+
+    Control characters, such as those that begin a terminal's commands, and halves of surrogate
+    pairs become spaces. The end of a long text is left out.
+    """
+    shown = str(text)[:_LONGEST_TEXT]
+    return "".join(each if each.isprintable() else " " for each in shown).strip()
+
+
+def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(plain_text(each) for each in row.get(key, ())[:_MOST_TEXTS])
+
+
 def _entry(name: str, row: Mapping[str, Any], address: str) -> IndexEntry:
+    if name != pack_name(name) or len(name) > _LONGEST_NAME:
+        raise ValueError("a pack cannot have this name")
     source = PackSource.from_dict({**row["source"], "index": address})
     if source.kind not in ("git", "wheel", "copy"):
         raise ValueError(f"its source has the kind {source.kind}")
@@ -225,14 +245,14 @@ def _entry(name: str, row: Mapping[str, Any], address: str) -> IndexEntry:
         source = replace(source, address=_resolved(source, address))
     return IndexEntry(
         name,
-        str(row["version"]),
+        plain_text(row["version"]),
         source,
-        str(row.get("summary", "")),
+        plain_text(row.get("summary", "")),
         "comfyui" if row.get("kind") == "comfyui" else "native",
-        str(row.get("license", "")),
-        tuple(map(str, row.get("requires", ()))),
-        str(row.get("requires_python", "")),
-        tuple(map(str, row.get("node_types", ()))),
+        plain_text(row.get("license", "")),
+        _texts(row, "requires"),
+        plain_text(row.get("requires_python", "")),
+        _texts(row, "node_types"),
         address,
     )
 

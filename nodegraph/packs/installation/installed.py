@@ -110,7 +110,7 @@ class InstalledPack:
 
     Attributes:
         trusted: Whether its code has the rights of the user; else it runs in a sandbox.
-        isolated: Whether the user wants a process of its own for it.
+        isolated: Whether the user wants a separate process for it.
         allowed: Scripts of it that may run.
         history: Earlier versions, the newest first.
         attempt: Raised by `update` and `enable`: an import that took too long is tried again.

@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from nodegraph.core.files import write_file
 from nodegraph.errors import PackError
@@ -293,11 +294,11 @@ class EnvironmentResolver:
 
     def _with_pip(self, command: list[str], folder: Path, purpose: str) -> list[LockedPackage]:
         """Resolve in an environment that sees the host's packages: pip prefers installed ones."""
-        probe = python_of(folder / "probe")
-        arguments = ["--python", str(probe), "install", "--dry-run", "--quiet"]
-        arguments += ["--report", "report.json", "-r", "requires.txt", "-c", "constraints.txt"]
+        arguments = ["install", "--dry-run", "--quiet", "--report", "report.json"]
+        arguments += ["-r", "requires.txt", "-c", "constraints.txt"]
         arguments += ["--only-binary", ":all:"] if self.wheels_only else []
-        run_tool([*command, *arguments], purpose, seconds=RESOLVE_SECONDS, folder=folder)
+        pip = pip_in(folder / "probe")
+        run_tool([*pip, *arguments], purpose, seconds=RESOLVE_SECONDS, folder=folder)
         report = json.loads((folder / "report.json").read_text("utf-8"))
         rows = []
         for item in report["install"]:
@@ -305,7 +306,10 @@ class EnvironmentResolver:
             self._more_needs += about.get("requires_dist", ())
             url, digests = _origin(item)
             name = canonical_name(about["name"])
-            rows.append(LockedPackage(name, about["version"], digests, url))
+            file = item["download_info"]["url"]
+            # pip hides the credentials of an address: such a file is looked up again.
+            file = "" if url or "@" in urlsplit(file).netloc else file
+            rows.append(LockedPackage(name, about["version"], digests, url, file))
         return rows
 
     def _lock(
@@ -388,6 +392,17 @@ def packages_folder(folder: Path) -> Path:
     return folder / "lib" / f"python{PYTHON}" / "site-packages"
 
 
+def pip_in(folder: Path) -> list[str]:
+    """The command of the host's pip, run by the Python of an environment.
+
+    ``pip --python`` does the same, but imports pip twice, which takes a second each time.
+    """
+    spec = find_spec("pip")
+    assert spec is not None, "find_installer chose pip"
+    command = [str(python_of(folder)), str(Path(spec.origin or "").parent)]
+    return [*command, "--disable-pip-version-check", "--no-input"]
+
+
 def create_environment(folder: Path) -> None:
     """Make an environment without packages, behind which the host's are found.
 
@@ -444,7 +459,7 @@ def build_environment(
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         create_environment(folder)
-        hashed = [each.line for each in lock.packages if each.hashes]
+        hashed = [each.exact_line for each in lock.packages if each.hashes]
         others = [each.line for each in lock.packages if not each.hashes]
         if hashed:
             flags = ["--require-hashes"]
@@ -473,8 +488,9 @@ def _install(
         options, variables = uv_settings(constraints=False)
         arguments = ["pip", "install", "--quiet", "--python", python, *options]
     else:
+        command = pip_in(folder)
         # The host's packages behind it are no concern of pip: it must not try to remove one.
-        arguments = ["--python", python, "install", "--quiet", "--ignore-installed"]
+        arguments = ["install", "--quiet", "--ignore-installed"]
     if wheels_only:
         flags = [*flags, *(["--no-build"] if kind == "uv" else ["--only-binary", ":all:"])]
     run_tool(

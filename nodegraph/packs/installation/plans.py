@@ -31,7 +31,7 @@ class InstallOptions:
     Attributes:
         trusted: Whether its code gets the rights of the user; if not set, only packs from this
             machine are trusted.
-        isolated: Give it a process of its own also where it needs none.
+        isolated: Give it its own process even where it needs none.
         allowed: Of ``install.py``, ``prestartup_script.py`` and ``requirements.txt``.
         name: Instead of the name that the pack says.
         version: Of a pack in an index, such as ``>=1.2``.
@@ -65,7 +65,7 @@ class InstallPlan:
     Attributes:
         unmet: Needs that the host's packages do not meet, each with the host's version.
         lock: Of the environment that the pack gets; None if it uses the host's packages.
-        reasons: Why it runs in a process of its own; empty if it runs in the main one.
+        reasons: Why it runs in its own process; empty if it runs in the main one.
         conflicts: Packages of nodegraph that the environment's versions do not suit.
         notes: What else a person should know.
         costs: What must be agreed to.
@@ -197,9 +197,9 @@ class InstallPlanner:
         return lock if lock is not None and lock.packages else None
 
     def _reasons(self, lock: EnvironmentLock | None) -> Iterator[str]:
-        """Why the pack gets a process of its own."""
+        """Why the pack gets its own process."""
         if lock is not None:
-            yield "it has an environment of its own"
+            yield "it has its own environment"
         if self.project.kind == "comfyui":
             yield "it is a pack of ComfyUI"
         if not self.trusted:
@@ -236,6 +236,6 @@ class InstallPlanner:
         torch = "" if lock is None else lock.own_torch()
         if torch:
             yield (
-                f"it brings a torch of its own, {torch} beside {versions.get('torch', 'none')}: "
+                f"it brings its own torch, {torch} beside {versions.get('torch', 'none')}: "
                 "several GB on the disk, more memory, and models are not shared with it"
             )

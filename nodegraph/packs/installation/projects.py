@@ -259,7 +259,7 @@ class ProjectReader:
         candidates = [self.root, *(each.parent for each in self.root.glob("*/__init__.py"))]
         for folder in candidates:
             if is_comfy_package(folder):
-                # A package of a wheel has a name of its own; a repository's folder may have any.
+                # A package of a wheel has its own name; a repository's folder may have any.
                 name = pack_name(folder.name if folder != self.root else self._project_name())
                 inner = folder.relative_to(self.root).as_posix()
                 base = (".",) if folder != self.root else ()

@@ -313,7 +313,8 @@ def read_address(address: str, most: int) -> bytes:
     """
     if "://" not in address:
         try:
-            return Path(address).read_bytes()
+            with Path(address).open("rb") as file:
+                return _checked_size(file.read(most + 1), address, most)
         except OSError as error:
             raise PackError(f"cannot read {address}: {error.strerror or error}") from error
     import urllib.request
@@ -325,6 +326,10 @@ def read_address(address: str, most: int) -> bytes:
             data: bytes = answer.read(most + 1)
     except (OSError, ValueError) as error:
         raise PackError(f"cannot read {address}: {error}") from error
+    return _checked_size(data, address, most)
+
+
+def _checked_size(data: bytes, address: str, most: int) -> bytes:
     if len(data) > most:
         raise PackError(f"{address} is larger than {most >> 20} MB")
     return data

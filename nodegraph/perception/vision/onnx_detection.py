@@ -275,7 +275,7 @@ def _suppressed(candidates: _Candidates) -> _Candidates:
     ordered = candidates.select(order)
     if ordered.overlap >= 1 or not len(order):
         return ordered
-    # Each class lies on a plane of its own, so that boxes of two classes never overlap.
+    # Each class lies on a separate plane, so that boxes of two classes never overlap.
     extent = ordered.corners.abs().max() + 1
     corners = ordered.corners + (ordered.classes * 2 * extent)[:, None]
     waiting = torch.ones(len(order), dtype=torch.bool)

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from threading import Thread
+from math import inf
+from threading import Lock, Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _FRESH_SECONDS = 300.0
 """Seconds for which what was read from an index at an address counts as current."""
+_RETRY_SECONDS = 30.0
 _MOST_AVAILABLE = 200
 
 # Imports of installation are inside functions: most servers change no packs.
@@ -67,8 +69,12 @@ class PackManager:
         self._refresh = refresh
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._read_at = 0.0
+        self._task: asyncio.Task[PackChange] | None = None
+        # A clock that counts from the start of the machine may be less than the interval.
+        self._refresh_at = -inf
+        self._refresh_problem: str | None = None
+        self._refreshing = Lock()
+        self._read: tuple[list[Any], PackIndexes] | None = None
 
     @property
     def has_index(self) -> bool:
@@ -81,9 +87,14 @@ class PackManager:
         return PackFolder(self._settings.data_folder / "packs")
 
     def _indexes(self) -> PackIndexes:
+        """The indexes; read again only when their files change."""
         from nodegraph.packs.installation.index import PackIndexes
 
-        return PackIndexes(self._settings.pack_index, self._folder())
+        indexes = PackIndexes(self._settings.pack_index, self._folder())
+        stamps, read = indexes.stamps(), self._read
+        if read is None or read[0] != stamps:
+            read = self._read = stamps, indexes
+        return read[1]
 
     # Lists. Called in a thread.
 
@@ -152,15 +163,9 @@ class PackManager:
         self, search: str, node_types: Sequence[str], names: Sequence[str]
     ) -> AvailablePacks:
         """Packs of the indexes. Contacts those at addresses now and then."""
-        indexes, problem = self._indexes(), None
+        problem = self._refreshed()
         try:
-            if self.has_index and monotonic() - self._read_at > _FRESH_SECONDS:
-                indexes.refresh()
-                self._read_at = monotonic()
-        except NodegraphError as error:
-            problem = self._redactor.redact(str(error))
-        try:
-            entries = indexes.search(search)
+            entries = self._indexes().search(search)
         except NodegraphError as error:
             return AvailablePacks((), self._redactor.redact(str(error)))
         installed = self._folder().read()
@@ -174,6 +179,23 @@ class PackManager:
         return AvailablePacks(
             tuple(_offer(entry, installed) for entry in wanted[:_MOST_AVAILABLE]), problem
         )
+
+    def _refreshed(self) -> str | None:
+        """Read the indexes at addresses again if it is time; returns why one could not be read.
+
+        The answer holds for the same time: an address that does not reply would hold up each
+        search for its time limit.
+        """
+        with self._refreshing:
+            if self.has_index and monotonic() > self._refresh_at:
+                self._refresh_problem = None
+                try:
+                    self._indexes().refresh()
+                except NodegraphError as error:
+                    self._refresh_problem = self._redactor.redact(str(error))
+                is_fine = self._refresh_problem is None
+                self._refresh_at = monotonic() + (_FRESH_SECONDS if is_fine else _RETRY_SECONDS)
+            return self._refresh_problem
 
     # Changes
 
@@ -213,9 +235,9 @@ class PackManager:
         self.start(name, action)
         task = self._task
         assert task is not None
-        await asyncio.shield(task)
-        if self.change is not None and self.change.error is not None:
-            raise Conflict(self.change.error)
+        change = await asyncio.shield(task)
+        if change.error is not None:
+            raise Conflict(change.error)
 
     async def close(self) -> None:
         """Follow the change no more. It is undone, or done, by the next one."""
@@ -223,7 +245,7 @@ class PackManager:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _follow(self, work: Callable[[], None]) -> None:
+    async def _follow(self, work: Callable[[], None]) -> PackChange:
         try:
             await _in_thread(work)
             if self.change is not None and self.change.state == "running":
@@ -237,6 +259,8 @@ class PackManager:
         else:
             if self.change is not None and self.change.state == "running":
                 self._set(state="done", step="")
+        assert self.change is not None
+        return self.change
 
     def _set(self, **values: Any) -> None:
         if self.change is not None:

@@ -52,7 +52,15 @@ from nodegraph.session.examples import template
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-    from mcp_types import CallToolResult, ContentBlock, Tool
+    from mcp_types import (
+        CallToolResult,
+        ContentBlock,
+        ListResourcesResult,
+        ListResourceTemplatesResult,
+        ListToolsResult,
+        ReadResourceResult,
+        Tool,
+    )
 
 _LOG = logging.getLogger(__name__)
 router = APIRouter()
@@ -238,44 +246,71 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
     Raises:
         ImportError: The package `mcp` is not installed.
     """
-    import mcp_types as types
     from mcp.server.lowlevel import Server
-    from mcp.shared.exceptions import MCPError
 
-    def tool_of(name: str, tool: ServerTool) -> Tool:
-        reads = tool.scope == "read"
-        hints = types.ToolAnnotations(
-            read_only_hint=reads,
-            destructive_hint=tool.is_destructive,
-            idempotent_hint=reads or tool.is_destructive,
-            open_world_hint=False,
-        )
-        return types.Tool(
-            name=name,
-            title=name.replace("_", " ").capitalize(),
-            description=tool.run.__doc__,
-            input_schema=tool.arguments.model_json_schema(),
-            annotations=hints,
-        )
+    handlers = _RequestHandlers(whose)
+    return Server(
+        "nodegraph",
+        version=VERSION,
+        title="nodegraph",
+        instructions=INSTRUCTIONS,
+        get_tool_input_schema=lambda name: None,  # else each call lists all tools first
+        on_list_tools=handlers.list_tools,
+        on_call_tool=handlers.call_tool,
+        on_list_resources=handlers.list_resources,
+        on_list_resource_templates=handlers.list_resource_templates,
+        on_read_resource=handlers.read_resource,
+    )
 
-    def app_tool(name: str, target: RunnableApp) -> Tool:
-        app = target.app
-        about = app.description or f"Run the saved workflow `{app.name}`."
-        hints = types.ToolAnnotations(
-            read_only_hint=False, destructive_hint=False, open_world_hint=False
-        )
-        schema = app_schema(app)
-        return types.Tool(
-            name=name, title=app.title, description=about, input_schema=schema, annotations=hints
-        )
 
-    async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
-        services, caller = whose(ctx)
+def _tool_of(name: str, tool: ServerTool) -> Tool:
+    import mcp_types as types
+
+    reads = tool.scope == "read"
+    hints = types.ToolAnnotations(
+        read_only_hint=reads,
+        destructive_hint=tool.is_destructive,
+        idempotent_hint=reads or tool.is_destructive,
+        open_world_hint=False,
+    )
+    return types.Tool(
+        name=name,
+        title=name.replace("_", " ").capitalize(),
+        description=tool.run.__doc__,
+        input_schema=tool.arguments.model_json_schema(),
+        annotations=hints,
+    )
+
+
+def _app_tool(name: str, target: RunnableApp) -> Tool:
+    import mcp_types as types
+
+    app = target.app
+    about = app.description or f"Run the saved workflow `{app.name}`."
+    hints = types.ToolAnnotations(
+        read_only_hint=False, destructive_hint=False, open_world_hint=False
+    )
+    schema = app_schema(app)
+    return types.Tool(
+        name=name, title=app.title, description=about, input_schema=schema, annotations=hints
+    )
+
+
+class _RequestHandlers:
+    """Answers the requests of the protocol, each in the name of its caller."""
+
+    def __init__(self, whose: Callable[[Any], tuple[Services, Caller]]) -> None:
+        self._whose = whose
+
+    async def list_tools(self, ctx: Any, params: Any) -> ListToolsResult:
+        import mcp_types as types
+
+        services, caller = self._whose(ctx)
         cursor = params.cursor if params is not None else None
         tools = (
             []
             if cursor
-            else [tool_of(name, tool) for name, tool in TOOLS.items() if caller.may(tool.scope)]
+            else [_tool_of(name, tool) for name, tool in TOOLS.items() if caller.may(tool.scope)]
         )
         if not caller.may("run"):
             return types.ListToolsResult(tools=tools)
@@ -286,14 +321,17 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
         by_app = {app: tool for tool, app in names.items()}
         for app in left[:PAGE]:
             try:
-                tools.append(app_tool(by_app[app], await saved_app(services, app)))
+                tools.append(_app_tool(by_app[app], await saved_app(services, app)))
             except NodegraphError:
                 continue  # it can't be read, or was deleted: it is no tool
         following = left[PAGE - 1] if len(left) > PAGE else None
         return types.ListToolsResult(tools=tools, next_cursor=following)
 
-    async def answer_call(ctx: Any, params: Any) -> CallToolResult:
-        services, caller = whose(ctx)
+    async def call_tool(self, ctx: Any, params: Any) -> CallToolResult:
+        import mcp_types as types
+        from mcp.shared.exceptions import MCPError
+
+        services, caller = self._whose(ctx)
         await _until_ready(services)
         call = ToolCall(services, caller, ctx.session.report_progress)
         with using_root_path(services.server.root_path):
@@ -312,8 +350,10 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
                 fault = Problem("unavailable", "the server cannot reach its files now")
                 return _failure(services, (fault,))
 
-    async def list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
-        services, _ = whose(ctx)
+    async def list_resources(self, ctx: Any, params: Any) -> ListResourcesResult:
+        import mcp_types as types
+
+        services, _ = self._whose(ctx)
         cursor = params.cursor if params is not None else None
         page = await services.run_in_thread(services.workflows.page, limit=PAGE, after=cursor)
         listed = [
@@ -328,7 +368,9 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
         ]
         return types.ListResourcesResult(resources=listed, next_cursor=page.next)
 
-    async def list_resource_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesResult:
+    async def list_resource_templates(self, ctx: Any, params: Any) -> ListResourceTemplatesResult:
+        import mcp_types as types
+
         kinds = (
             ("workflows/{name}", "Saved workflow", "application/json"),
             ("templates/{name}", "Workflow of the gallery", "application/json"),
@@ -340,8 +382,11 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
         ]
         return types.ListResourceTemplatesResult(resource_templates=listed)
 
-    async def read_resource(ctx: Any, params: Any) -> types.ReadResourceResult:
-        services, caller = whose(ctx)
+    async def read_resource(self, ctx: Any, params: Any) -> ReadResourceResult:
+        import mcp_types as types
+        from mcp.shared.exceptions import MCPError
+
+        services, caller = self._whose(ctx)
         try:
             media_type, data = await _resource(services, caller, params.uri)
         except NodegraphError as error:
@@ -353,19 +398,6 @@ def build_server(whose: Callable[[Any], tuple[Services, Caller]]) -> Server[Any]
         else:
             content = types.BlobResourceContents(**about, blob=base64.b64encode(data).decode())
         return types.ReadResourceResult(contents=[content])
-
-    return Server(
-        "nodegraph",
-        version=VERSION,
-        title="nodegraph",
-        instructions=INSTRUCTIONS,
-        get_tool_input_schema=lambda name: None,  # else each call lists all tools first
-        on_list_tools=list_tools,
-        on_call_tool=answer_call,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_resource_templates,
-        on_read_resource=read_resource,
-    )
 
 
 class McpEndpoint:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -26,6 +25,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.graph_builder import GraphCache
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.recent_values import RecentValues
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
@@ -335,7 +335,7 @@ class PackChecks:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._good: RecentValues[bytes, bool] = RecentValues(_MOST_REMEMBERED)
 
     async def problems(
         self,
@@ -352,8 +352,7 @@ class PackChecks:
         if not _has_checks(document, types) or not self._is_planner_ready():
             return ()
         key = _key(document, arguments, types)
-        if key in self._good:
-            self._good.move_to_end(key)
+        if self._good.get(key):
             return ()
         try:
             answer = await self._supervisor.ask("check", arguments, _SECONDS)
@@ -361,9 +360,7 @@ class PackChecks:
             _LOG.info("a job is accepted without the checks of its packs: %s", error)
             return ()
         if answer["valid"]:
-            self._good[key] = None
-            if len(self._good) > _MOST_REMEMBERED:
-                self._good.popitem(last=False)
+            self._good.put(key, True)
         return [Problem.from_dict(each) for each in answer["problems"]]
 
     def _is_planner_ready(self) -> bool:

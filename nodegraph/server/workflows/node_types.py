@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.core.catalog import NO_USAGE, OtherNames, PackFinder, Usage
 from nodegraph.core.digests import digest_bytes
@@ -24,6 +24,8 @@ from nodegraph.server.http.errors import Unavailable
 from nodegraph.session.examples import NodeExample, examples
 from nodegraph.session.node_types import PackFolders, all_packs, pack_finder, specs_folder
 from nodegraph.session.settings import Settings
+
+PackProcessKind = Literal["process", "sandbox"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class DeclaredTypes:
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
         other_names: What other programs' node types are here.
         comfyui_packs: The enabled packs of ComfyUI.
+        isolated: By the names of packs that run in their own processes, in which kind of process.
         pack_finder: Finds packs that workflows lack; None without an index.
         response_cache: What was made of them for an answer, by a name of it: hundreds take their
             time.
@@ -64,6 +67,7 @@ class DeclaredTypes:
     usage: Usage = NO_USAGE
     other_names: OtherNames = field(default_factory=dict)
     comfyui_packs: tuple[Pack, ...] = ()
+    isolated: Mapping[str, PackProcessKind] = field(default_factory=dict)
     pack_finder: PackFinder | None = field(default=None, compare=False)
     response_cache: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
@@ -116,7 +120,10 @@ class DeclaredTypes:
             (name, entry.needs, entry.folders, bool(entry.picture))
             for name, entry in self.examples.items()
         ]
-        contents = (self.type_infos(), self.problems, sorted(self.unread), shown, self.usage)
+        contents = (
+            *(self.type_infos(), self.problems, sorted(self.unread), shown, self.usage),
+            sorted(self.isolated.items()),
+        )
         text = "\n".join(
             [
                 *sorted(parts),
@@ -181,6 +188,11 @@ def load_declared_types(
         registry.usage,
         registry.other_names,
         tuple(pack for pack in packs if pack.isolation and pack.isolation.kind == "comfyui"),
+        {
+            pack.name: "process" if pack.isolation.trusted else "sandbox"
+            for pack in packs
+            if pack.isolation is not None
+        },
     )
 
 
@@ -329,7 +341,7 @@ class NodeTypeCache:
         for listener in self._listeners:
             try:
                 listener(types)
-            except Exception:  # noqa: BLE001 - the others are told all the same
+            except Exception:  # noqa: BLE001 - the other listeners are still called
                 _LOG.exception("a listener to changed node types failed")
 
     def _last(self) -> DeclaredTypes:

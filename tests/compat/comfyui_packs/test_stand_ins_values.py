@@ -26,9 +26,9 @@ from nodegraph.interop.comfyui.packs.border import from_comfy, to_comfy
 
 
 @pytest.fixture(autouse=True)
-def _a_call() -> Iterator[None]:
+def _a_call(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     latents.forget_formats()
-    latents.MEMORY.known.clear()
+    monkeypatch.setattr(latents, "MEMORY", latents.LatentMemory())
     yield
     latents.forget_formats()
 

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from nodegraph.interop.image_metadata import find_generation
 from nodegraph.interop.image_metadata.generation import ModelReference
+from nodegraph.interop.image_metadata.generation_workflow import import_generation
 from nodegraph.interop.image_metadata.model_finder import ModelFinder
-from nodegraph.interop.image_metadata.workflow_building import import_generation
 from nodegraph.models.model_hashes import ModelHashCache, compute_hashes, find_by_hash
 
 

@@ -20,11 +20,11 @@ from nodegraph.families.prompts import parse_prompt
 from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.interop.image_metadata import Generation, find_generation
 from nodegraph.interop.image_metadata.generation import HiresPass, LoraReference, ModelReference
+from nodegraph.interop.image_metadata.generation_workflow import import_generation
 from nodegraph.interop.image_metadata.infotext import format_infotext, parse_fields, parse_infotext
 from nodegraph.interop.image_metadata.invokeai import convert_compel
 from nodegraph.interop.image_metadata.json_forms import convert_weights
 from nodegraph.interop.image_metadata.model_finder import ModelFinder, plain_name
-from nodegraph.interop.image_metadata.workflow_building import import_generation
 from nodegraph.interop.image_metadata.workflow_settings import format_settings
 from nodegraph.media.images.embedded_texts import read_metadata
 from tests.compat.image_metadata.samples import (

@@ -14,8 +14,8 @@ import pytest
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.interop.image_metadata import Generation, find_generation
+from nodegraph.interop.image_metadata.generation_workflow import import_generation
 from nodegraph.interop.image_metadata.model_finder import ModelFinder
-from nodegraph.interop.image_metadata.workflow_building import import_generation
 from nodegraph.session.results.files import result_texts
 from tests.compat.image_metadata.samples import SAMPLES, Sample
 

@@ -25,7 +25,11 @@ export default function PacksDialog({ onClose }: Props) {
   const items = usePacks((packs) => packs.items);
   const hasIndex = usePacks((packs) => packs.hasIndex);
   const problem = usePacks((packs) => packs.problem);
-  const change = usePacks((packs) => packs.change);
+  // A failure is shown in the row of its pack; above where no row is there for it.
+  const failed = usePacks(({ change, items: here, offers }) => {
+    const isListed = [...(here ?? []), ...(offers ?? [])].some(({ name }) => name === change?.name);
+    return change?.state === "failed" && !isListed ? change : null;
+  });
   useEffect(() => void usePacks.getState().load(), []);
   return (
     <Dialog title={t("packs.title")} size="m" onClose={onClose}>
@@ -34,9 +38,9 @@ export default function PacksDialog({ onClose }: Props) {
           {problem}
         </p>
       )}
-      {change?.state === "failed" && change.error !== null && (
+      {failed !== null && failed.error !== null && (
         <p className={styles.fault} role="alert">
-          {t("packs.failedWhy", { name: change.name, error: change.error })}
+          {t("packs.failedWhy", { name: failed.name, error: failed.error })}
         </p>
       )}
       <h3 className={styles.heading}>{t("packs.here")}</h3>
@@ -88,6 +92,7 @@ function Installed({ pack }: { readonly pack: PackEntry }) {
             {each}
           </span>
         ))}
+        <Failure name={name} />
       </div>
       <Toggle
         checked={pack.enabled}
@@ -117,6 +122,19 @@ function Installed({ pack }: { readonly pack: PackEntry }) {
         onClick={() => void remove()}
       />
     </li>
+  );
+}
+
+/** Why the last change of a pack failed. */
+function Failure({ name }: { readonly name: string }) {
+  const error = usePacks(({ change }) =>
+    change?.name === name && change.state === "failed" ? change.error : null,
+  );
+  if (error === null) return null;
+  return (
+    <span className={styles.bad} role="alert">
+      {error}
+    </span>
   );
 }
 
@@ -172,6 +190,7 @@ function Offer({ offer }: { readonly offer: AvailablePack }) {
             {cost}
           </span>
         ))}
+        {!isHere && <Failure name={name} />}
       </div>
       {isHere ? (
         <Badge tone="good">{t("packs.isHere")}</Badge>

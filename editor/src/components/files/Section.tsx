@@ -26,7 +26,7 @@ export function Section({ icon: Icon, title, head, help, children }: SectionProp
         <Icon aria-hidden size={16} /> {title}
       </h3>
       {head}
-      <ul>{children}</ul>
+      <ul className={styles.list}>{children}</ul>
       {help && <div className={styles.help}>{help}</div>}
     </section>
   );

@@ -1,4 +1,4 @@
-import { render, screen, waitFor } from "@testing-library/react";
+import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { AvailablePack, PackEntry } from "@/api/schema";
@@ -100,4 +100,23 @@ test("an installation shows its step at its pack, and nothing else can be change
   render(<PacksDialog onClose={vi.fn()} />);
   expect(await screen.findByRole("button", { name: "Installing packages…" })).toBeDisabled();
   expect(screen.getByRole("button", { name: "Remove soft" })).toBeDisabled();
+});
+
+test("why an installation failed stands in the row of its pack, or above if it has none", async () => {
+  change = {
+    name: "blur",
+    action: "install",
+    state: "failed",
+    step: "",
+    costs: [],
+    error: "No wheel",
+  };
+  const { unmount } = render(<PacksDialog onClose={vi.fn()} />);
+  const offers = await screen.findByRole("list", { name: "Packs of the index" });
+  expect(await within(offers).findByRole("alert")).toHaveTextContent(/^No wheel$/);
+  expect(screen.getAllByRole("alert")).toHaveLength(1);
+  unmount();
+  change = { ...change, name: "gone" };
+  render(<PacksDialog onClose={vi.fn()} />);
+  expect(await screen.findByText("gone: No wheel")).toBeVisible();
 });

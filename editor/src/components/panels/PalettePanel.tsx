@@ -184,7 +184,7 @@ function TypeRow({ types, row, active, onAdd }: TypeProps) {
       <span className={styles.label}>
         <Highlight text={spec.label || spec.type} matches={row.matches ?? []} />
       </span>
-      {row.matches && <small>{spec.category}</small>}
+      {row.matches && <small>{spec.category || spec.pack}</small>}
       <span className={styles.star}>
         <StarButton spec={spec} />
       </span>

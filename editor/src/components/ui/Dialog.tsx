@@ -42,6 +42,7 @@ export function Dialog(props: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [root, setRoot] = useState<HTMLElement | null>(null);
   const id = useId();
+  useKeptFocus(dialog); // before the dialog takes the focus
   useModal(dialog);
   const isBackdrop = useBackdrop(dialog);
   return (
@@ -97,6 +98,50 @@ function useModal(dialog: { readonly current: HTMLDialogElement | null }): void 
       if (isTaken && !element.contains(document.activeElement)) return;
       if (before instanceof HTMLElement && before.isConnected)
         before.focus({ preventScroll: true });
+    };
+  }, [dialog]);
+}
+
+/** What may have the focus in place of an element: the row, the list or the part around it. */
+const AROUND = "li, ul, ol, tr, section, fieldset, [role], [data-body]";
+
+/**
+ * A button that is disabled while it works, or a row that is removed, would lose the focus to the
+ * page. The row, list or part around it gets the focus instead, and the button gets it back.
+ */
+function useKeptFocus(dialog: { readonly current: HTMLDialogElement | null }): void {
+  useEffect(() => {
+    const element = dialog.current;
+    if (!element) return;
+    let last: HTMLElement | null = null;
+    let around: HTMLElement[] = [];
+    let substitute: HTMLElement | null = null;
+    const follow = ({ target }: FocusEvent) => {
+      if (target === substitute || !(target instanceof HTMLElement)) return;
+      [last, around, substitute] = [target, [], null];
+      for (let each = target.parentElement; each && each !== element; each = each.parentElement)
+        if (each.matches(AROUND)) around.push(each);
+    };
+    const keep = () => {
+      if (last === null || !element.open) return;
+      const { activeElement } = document;
+      const canFocus = last.isConnected && !last.matches(":disabled");
+      if (canFocus && activeElement !== null && activeElement === substitute) last.focus();
+      // A disabled element stays the active one until the browser draws the next frame.
+      const isLost = activeElement === document.body || activeElement === last;
+      if (canFocus || !(isLost || activeElement === null || activeElement === substitute)) return;
+      substitute = around.find((each) => each.isConnected) ?? null;
+      if (substitute === null || substitute === activeElement) return;
+      if (!substitute.hasAttribute("tabindex")) substitute.tabIndex = -1;
+      substitute.focus({ preventScroll: true });
+    };
+    const observer = new MutationObserver(keep);
+    const filter = { subtree: true, childList: true, attributeFilter: ["disabled"] };
+    observer.observe(element, filter);
+    element.addEventListener("focusin", follow);
+    return () => {
+      observer.disconnect();
+      element.removeEventListener("focusin", follow);
     };
   }, [dialog]);
 }

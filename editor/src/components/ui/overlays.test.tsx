@@ -1,4 +1,4 @@
-import { act, fireEvent, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
@@ -54,6 +54,33 @@ describe("a dialog", () => {
     fireEvent.click(button);
     await user.keyboard("{Escape}");
     expect(screen.getByRole("button", { name })).toHaveFocus();
+  });
+
+  it("keeps the focus where a button works, and where its row goes", async () => {
+    function Rows({ busy, rows }: { readonly busy: boolean; readonly rows: readonly string[] }) {
+      return (
+        <Dialog title="Packs" onClose={() => undefined}>
+          <ul aria-label="All">
+            {rows.map((name) => (
+              <li key={name} aria-label={name}>
+                <button type="button" disabled={busy}>
+                  Install {name}
+                </button>
+              </li>
+            ))}
+          </ul>
+        </Dialog>
+      );
+    }
+    const { rerender } = render(<Rows busy={false} rows={["blur", "glow"]} />);
+    const button = screen.getByRole("button", { name: "Install glow" });
+    button.focus();
+    rerender(<Rows busy rows={["blur", "glow"]} />);
+    await waitFor(() => expect(screen.getByRole("listitem", { name: "glow" })).toHaveFocus());
+    rerender(<Rows busy={false} rows={["blur", "glow"]} />);
+    await waitFor(() => expect(button).toHaveFocus());
+    rerender(<Rows busy={false} rows={["blur"]} />);
+    await waitFor(() => expect(screen.getByRole("list", { name: "All" })).toHaveFocus());
   });
 
   it("leaves the focus to what opens as it closes", async () => {

@@ -1,1 +1,1 @@
-"""ComfyUI's node packs, run in processes with environments of their own."""
+"""ComfyUI's node packs, which run in separate processes and environments."""

@@ -104,7 +104,7 @@ class ClipHandle(ModelPartHandle):
         if options.get("images"):
             raise refused(
                 "CLIP.tokenize(images=…)",
-                "images are encoded with the prompt by a node of their own",
+                "a separate node encodes images with the prompt",
                 "Use the node EncodeEditPrompt.",
             )
         return PromptTokens(ask("clip.tokenize", encoder=self.recipe, text=text), text)

@@ -12,7 +12,6 @@ Source of the latents' scales there: https://github.com/comfyanonymous/ComfyUI
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nodegraph.core.recent_values import RecentValues
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.latent_formats import LEAST_CELL, LatentFormat
@@ -43,21 +43,19 @@ _MOST_REMEMBERED = 64
 
 @dataclass(slots=True)
 class LatentMemory:
-    """Latents that the packs of a process have seen, the newest last.
+    """Latents that the packs of a process have received.
 
     Attributes:
         known: By the content of the tensor in ComfyUI's form.
     """
 
-    known: OrderedDict[bytes, Latent] = field(default_factory=OrderedDict)
+    known: RecentValues[bytes, Latent] = field(
+        default_factory=lambda: RecentValues(_MOST_REMEMBERED)
+    )
 
     def add(self, samples: Tensor, latent: Latent) -> None:
         """Remember what a tensor in ComfyUI's form stands for."""
-        key = _content(samples)
-        self.known[key] = latent
-        self.known.move_to_end(key)
-        while len(self.known) > _MOST_REMEMBERED:
-            self.known.popitem(last=False)
+        self.known.put(_content(samples), latent)
 
     def get(self, samples: Tensor) -> Latent | None:
         """The latent that a tensor stands for; None if a pack made or changed it."""

@@ -283,7 +283,7 @@ class ModelPartHandle:
         return sum(path.stat().st_size for path in paths if path.is_file())
 
     def clone(self) -> Any:
-        """Return a copy with settings of its own."""
+        """Return a copy with separate settings."""
         return copy.copy(self)
 
     def is_clone(self, other: Any) -> bool:

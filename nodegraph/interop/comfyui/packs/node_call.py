@@ -380,7 +380,7 @@ def _private(value: Any) -> Any:
 
 
 def _kind_of(value: Any) -> str:
-    """ComfyUI's type of a value whose output does not say it; ``*`` if it is none of its own."""
+    """ComfyUI's type of a value whose output does not say it; ``*`` if it has none."""
     from nodegraph.interop.comfyui.packs import handles
 
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Runs packs of ComfyUI in a process of their own."""
+"""Runs packs of ComfyUI in a separate process."""
 
 from __future__ import annotations
 
@@ -415,7 +415,7 @@ def _equals_itself(value: Any) -> bool:
 
 
 class _Loop:
-    """An event loop in a thread of its own, which starts when it is first used."""
+    """An event loop in its own thread, which starts when it is first used."""
 
     def __init__(self) -> None:
         self._lock = Lock()

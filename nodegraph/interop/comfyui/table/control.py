@@ -29,7 +29,7 @@ _MODES = {
     "tile": "tile",
     "repaint": "repaint",
 }
-"""What a union is told there that it is shown, and what it is here."""
+"""Names of the control types of a union, there and here."""
 
 
 def _values(node: Passage) -> dict[str, Any]:

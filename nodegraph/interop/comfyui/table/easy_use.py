@@ -245,7 +245,7 @@ def _easy_sampler(node: Passage) -> None:
 
 
 def _easy_full_sampler(node: Passage) -> None:
-    """Samples a pipe by settings of its own."""
+    """Samples a pipe with other settings than those of the pipe."""
     if "xyPlot" in node.inputs:
         raise Untranslatable("plots over values are a sweep in nodegraph: use GridSweep")
     check_schedule(node)

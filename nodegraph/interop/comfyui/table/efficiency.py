@@ -48,7 +48,7 @@ _OTHER_MARKUP = re.compile(r"[\[\]|]|\bAND\b|\bBREAK\b|\([^()]*\(")
 """What nodegraph's markup reads otherwise than these nodes, whose brackets are ComfyUI's."""
 ALL_A1111 = "A1111, all markup"
 _LIKE_A1111 = ("none", "mean")
-"""Ways of bringing weights to scale that are told apart from nodegraph's, not refused."""
+"""Normalizations of weights that differ from nodegraph's and are still imported."""
 
 
 def markup_of(node: Passage, text: Signal, scaling: str, reading: str) -> Mapping[str, str]:

@@ -299,7 +299,7 @@ def _each(pairs: Mapping[str, tuple[str, ...]], change: Change | None) -> Transl
 
 
 def _lora_back(node: Passage) -> None:
-    """A prompt with a LoRA of its own: a hook with its keyframes there."""
+    """A prompt with its own LoRA: a hook with its keyframes there."""
     refuse_unsupported(node, "conditioning", "lora", "strength", "schedule")
     hook = node.imply(
         "CreateHookLoraModelOnly",

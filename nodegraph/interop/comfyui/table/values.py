@@ -246,7 +246,7 @@ def _math_back(node: Passage) -> None:
 
 
 def _as_link(node: Passage, letter: str) -> Signal | MadeOutput:
-    """Such inputs there have no value of their own."""
+    """Inputs that have no value there."""
     signal = node.inputs[letter]
     if signal.is_link:
         return signal

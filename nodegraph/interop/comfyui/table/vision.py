@@ -205,7 +205,7 @@ def _create_boxes(node: Passage) -> None:
 
 
 BY_TEXT = "by_text"
-"""What a detector that reads a text is told, along with its link."""
+"""The text for a detector that reads one, and its link."""
 _CLIPSEG = "CIDAS/clipseg-rd64-refined"
 _SAM_FOLDERS = {
     "sam_hq_vit_b": "syscv-community/sam-hq-vit-base",

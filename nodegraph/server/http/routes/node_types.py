@@ -27,7 +27,7 @@ from nodegraph.server.http.problems import responses
 from nodegraph.server.http.responses import etag, is_not_modified, json_response, takes_gzip
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.root_path import public_path, root_path
-from nodegraph.server.workflows.node_types import DeclaredTypes
+from nodegraph.server.workflows.node_types import DeclaredTypes, PackProcessKind
 from nodegraph.session.examples import NodeExample
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
@@ -148,6 +148,10 @@ class NodeTypeList(BaseModel):
     unread: list[str] = Field(
         description="Packs that are still being read: their node types may still appear. An "
         "empty name means the built-in nodes."
+    )
+    isolated: dict[str, PackProcessKind] = Field(
+        description="Packs whose nodes run in a process of the pack, by name. In a `sandbox` they "
+        "have no network and cannot write files."
     )
 
 
@@ -363,6 +367,7 @@ def _listed(types: DeclaredTypes) -> bytes:
             "problems": list(types.problems),
             "usage": asdict(types.usage),
             "unread": sorted(types.unread),
+            "isolated": dict(types.isolated),
         },
     )
     return types.response_cache.setdefault("list", bytes(answer.body))

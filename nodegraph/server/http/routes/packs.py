@@ -27,7 +27,7 @@ class PackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=r"^[^\W\d]\w*$",
         max_length=100,
         description="Name of the pack in the index.",
         examples=["blur_tools"],

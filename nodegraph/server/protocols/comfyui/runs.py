@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from threading import Lock
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends
 from pydantic import Field
 from starlette.requests import HTTPConnection
 
+from nodegraph.core.recent_values import RecentValues
 from nodegraph.errors import Cancelled
 from nodegraph.interop.comfyui.original_document import pack_document, unpack_document
 from nodegraph.jobs.queue import Job, JobEvent, JobFilter, JobNotFound, JobSummary
@@ -373,32 +372,6 @@ def _outer(node: str) -> str:
     return node.partition("/")[0]
 
 
-T = TypeVar("T")
-
-
-class _Recent(Generic[T]):
-    """Values by key, of which the last used ones are kept; safe to use from several threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[str, T] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: str) -> T | None:
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: str, value: T) -> T:
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
-
-
 @dataclass
 class PromptRuns:
     """The queue's prompts. Reads the queue: call its methods in a thread."""
@@ -408,10 +381,10 @@ class PromptRuns:
 
     def __post_init__(self) -> None:
         self.lists = FileLists(self.services)
-        self._prompts: _Recent[tuple[Any, Mapping[str, str]]] = _Recent(64)
-        self._begun: _Recent[bool] = _Recent(MOST_LISTED)
-        self._entries: _Recent[dict[str, Any]] = _Recent(512)
-        self.checked: _Recent[Mapping[str, Any]] = _Recent(64)
+        self._prompts: RecentValues[str, tuple[Any, Mapping[str, str]]] = RecentValues(64)
+        self._begun: RecentValues[str, bool] = RecentValues(MOST_LISTED)
+        self._entries: RecentValues[str, dict[str, Any]] = RecentValues(512)
+        self.checked: RecentValues[str, Mapping[str, Any]] = RecentValues(64)
         """Translated prompts by digest."""
         self.sockets: dict[tuple[str, str], object] = {}
         """The newest websocket of each caller and client id."""

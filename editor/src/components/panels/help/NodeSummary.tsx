@@ -40,7 +40,7 @@ export function NodeSummary({ types, spec }: Props) {
   );
 }
 
-/** Whether it is experimental, out of date, or of another pack. */
+/** Whether it is experimental, out of date, of another pack, or runs apart. */
 export function NodeMarks({ spec }: { readonly spec: NodeSpec }) {
   if (!spec.experimental && !spec.deprecated && !spec.pack) return null;
   return (
@@ -48,7 +48,9 @@ export function NodeMarks({ spec }: { readonly spec: NodeSpec }) {
       {spec.deprecated && <Badge tone="warn">{t("panels.help.deprecated")}</Badge>}
       {spec.experimental && <Badge tone="info">{t("panels.help.experimental")}</Badge>}
       {spec.pack && <Badge>{spec.pack}</Badge>}
+      {spec.process && <Badge tone="info">{t(`panels.help.${spec.process}`)}</Badge>}
       {spec.deprecated && <p>{spec.deprecated}</p>}
+      {spec.process && <p>{t(`panels.help.${spec.process}Detail`)}</p>}
     </div>
   );
 }

@@ -200,7 +200,7 @@ def folders() -> Any:
 
 def _path(kind: str, name: str) -> str:
     path = folders().get_full_path(kind, name)
-    # Models that are no file there, such as the embedded one, are known by name.
+    # Models that are no file there, for example the embedded one, are known by name.
     return name if path is None else str(path)
 
 

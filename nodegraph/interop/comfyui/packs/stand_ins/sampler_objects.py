@@ -149,7 +149,7 @@ def ksampler(
             "there is no such sampler",
             given=sampler_name,
             expected=", ".join(COMFYUI_SAMPLERS),
-            hint="Samplers that a pack adds are functions of its own, and do not run here."
+            hint="Samplers that a pack adds are the pack's functions, and do not run here."
             if sampler_name in SAMPLER_LIST
             else None,
         )
