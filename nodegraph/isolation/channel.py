@@ -27,7 +27,8 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import msgpack
 
 from nodegraph.errors import Cancelled, InvalidValue, InvalidWorkflow, NodegraphError, Problem
-from nodegraph.isolation.shared_memory import INLINE, BlockSource, MemoryBlocks, SharedMemory, taken
+from nodegraph.isolation.message_tensors import INLINE, BlockSource, MemoryBlocks, taken
+from nodegraph.isolation.shared_memory import SharedMemory
 from nodegraph.store import msgpack_codec
 from nodegraph.store.msgpack_codec import Serializers, Unstorable
 
@@ -208,6 +209,11 @@ class Channel:
         if frame.kept:
             with suppress(ProcessEnded):
                 self.send(TAKEN, frame.kept, 0, "", None)
+
+    def trim(self, kept: int) -> None:
+        """Give back memory of this end's pool that no message uses, but for some bytes."""
+        if self._memory is not None:
+            self._memory.own.trim(kept)
 
     # Sending
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from nodegraph.core.context import Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
+from nodegraph.core.host_memory import host_memory
 from nodegraph.core.ports import Serializer
 from nodegraph.errors import NodegraphError, PackError
 from nodegraph.isolation.channel import ProcessEnded
@@ -23,6 +24,10 @@ IDLE_SECONDS = 300.0
 IMPORT_SECONDS = 60.0
 _MOST_CRASHES = 2
 """Starts of a process with the same files that may fail, one after the other."""
+_TRIM_SECONDS = 10.0
+"""Seconds without work after which a process and this one give back shared memory."""
+_LEAST_FREE = 0.1
+"""Share of the machine's memory; with less, shared memory that is free is given back at once."""
 _ROUND = 1.0
 """Seconds between looks for processes without work."""
 
@@ -235,8 +240,11 @@ class PackProcesses:
 
     def _end_idle(self) -> None:
         while not self._closed.wait(min(_ROUND, self._idle_seconds)):
+            memory = host_memory()
+            is_short = memory is not None and memory.free < _LEAST_FREE * memory.total
             for process in list(self._processes.values()):
                 process.check_written()
+                process.trim(_TRIM_SECONDS, is_short=is_short)
                 if process.end_if_idle(self._idle_seconds):
                     self._forget(process)
 
