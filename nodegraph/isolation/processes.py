@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from nodegraph.core.context import Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
@@ -89,7 +88,6 @@ class PackProcesses:
         self._crashes: dict[tuple[str, str], tuple[int, PackError]] = {}
         self._problems: dict[str, str] = {}
         self.untrusted: set[str] = set()
-        self._digests: WeakKeyDictionary[Snapshot, str] = WeakKeyDictionary()
         self._lock = Lock()
         self._starting: dict[str, Lock] = {}
         self._repeating: dict[str, Lock] = {}
@@ -113,7 +111,7 @@ class PackProcesses:
 
     def _started(self, pack: Pack, snapshot: Snapshot) -> PackProcess:
         assert pack.isolation is not None
-        digest = self._digest(snapshot)
+        digest = snapshot.digest()
         with self._lock:
             starting = self._starting.setdefault(pack.name, Lock())
         with starting:
@@ -144,12 +142,6 @@ class PackProcesses:
             process.finish()
             return False
         return True
-
-    def _digest(self, snapshot: Snapshot) -> str:
-        known = self._digests.get(snapshot)
-        if known is None:
-            known = self._digests[snapshot] = snapshot.digest()
-        return known
 
     def _start(self, pack: Pack, digest: str) -> PackProcess:
         if self._closed.is_set():
@@ -205,7 +197,7 @@ class PackProcesses:
     @contextmanager
     def counting_crashes(self, pack: Pack, snapshot: Snapshot) -> Iterator[None]:
         """Note how often the process ends inside the `with`: it is not started in a loop."""
-        digest = self._digest(snapshot)
+        digest = snapshot.digest()
         try:
             yield
         except PackProcessEnded as error:

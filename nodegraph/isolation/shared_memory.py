@@ -22,7 +22,8 @@ import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right, insort
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -127,14 +128,14 @@ class _Block:
 
     Attributes:
         offset: In the file.
-        tickets: Of the references that the other side got.
+        ticket: Of the reference that the other side got; -1 once it let go of that.
         holds: Layers of this side's own views: one each, so that none sees what others write.
     """
 
     chunk: int
     offset: int
     size: int
-    tickets: list[int] = field(default_factory=list)
+    ticket: int = -1
     holds: dict[int, int] = field(default_factory=dict)
 
 
@@ -146,7 +147,7 @@ class OwnPool:
         self._lengths: dict[int, int] = {}
         self._end = _TICKETS
         self._touched: dict[int, int] = {}
-        self._used: list[_Block] = []
+        self._used: dict[int, list[_Block]] = {}
         self._free_tickets = list(range(_TICKETS))
         self._holds = count()
         self._lock = Lock()
@@ -162,11 +163,10 @@ class OwnPool:
             block = self._find(size) or self._grow(size)
             if block is None or not self._free_tickets:
                 return None
-            self._used.append(block)
+            insort(self._used[block.chunk], block, key=_offset)
             self._prepare_next(block)
-            ticket = self._free_tickets.pop()
+            ticket = block.ticket = self._free_tickets.pop()
             self._file.tickets[ticket] = 1
-            block.tickets.append(ticket)
             location = [block.chunk, self._lengths[block.chunk], block.offset, size]
             return [ticket, *location], self._file.buffer(location)
 
@@ -197,7 +197,7 @@ class OwnPool:
         """Bytes of the blocks that are in use."""
         with self._lock:
             self._reclaim()
-            return sum(block.size for block in self._used)
+            return sum(block.size for blocks in self._used.values() for block in blocks)
 
     @property
     def capacity(self) -> int:
@@ -209,29 +209,26 @@ class OwnPool:
         self._file.tickets[reference[0]] = 0
 
     def _block_at(self, location: Location) -> _Block | None:
-        _, _, offset, size = location
-        for block in self._used:
-            if block.offset <= offset and offset + size <= block.offset + block.size:
-                return block
-        return None
+        chunk, _, offset, size = location
+        blocks = self._used.get(chunk, [])
+        at = bisect_right(blocks, offset, key=_offset) - 1
+        if at < 0 or offset + size > blocks[at].offset + blocks[at].size:
+            return None
+        return blocks[at]
 
     def _reclaim(self) -> None:
-        tickets, used = self._file.tickets, []
-        for block in self._used:
-            if block.tickets:
-                done = [ticket for ticket in block.tickets if not tickets[ticket]]
-                if done:
-                    self._free_tickets += done
-                    block.tickets = [ticket for ticket in block.tickets if tickets[ticket]]
-            if block.tickets or block.holds:
-                used.append(block)
-        self._used = used
+        tickets = self._file.tickets
+        for chunk, blocks in self._used.items():
+            over = [block for block in blocks if block.ticket >= 0 and not tickets[block.ticket]]
+            for block in over:
+                self._free_tickets.append(block.ticket)
+                block.ticket = -1
+            self._used[chunk] = [block for block in blocks if block.ticket >= 0 or block.holds]
 
     def _gaps(self, chunk: int) -> Iterator[tuple[int, int]]:
         """Where the free parts of a chunk begin and end."""
         at, end = chunk, chunk + self._lengths[chunk]
-        blocks = [block for block in self._used if block.chunk == chunk]
-        for block in sorted(blocks, key=lambda block: block.offset):
+        for block in self._used[chunk]:
             if block.offset > at:
                 yield at, block.offset
             at = _aligned(block.offset + block.size)
@@ -256,7 +253,7 @@ class OwnPool:
             return None
         self._end = start + length
         self._lengths[start] = length
-        self._touched[start] = start
+        self._touched[start], self._used[start] = start, []
         self._trim(_MOST_KEPT)
         return _Block(start, start, size)
 
@@ -298,8 +295,7 @@ class OwnPool:
     def close(self) -> None:
         """Give up the pool: the other side is gone."""
         with self._lock:
-            for block in self._used:
-                block.tickets.clear()
+            self._file.tickets[:] = bytes(_TICKETS)
             self._reclaim()
             self._trim(0)
         self._file.close()
@@ -404,6 +400,10 @@ def _populate(mapped: mmap.mmap, address: int, size: int) -> None:
     # Python's own function would stop all threads until it is done. Old systems refuse: no matter.
     libc = ctypes.CDLL(None)
     libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _POPULATE_WRITE)
+
+
+def _offset(block: _Block) -> int:
+    return block.offset
 
 
 def _aligned(offset: int) -> int:
