@@ -232,7 +232,7 @@ class PackProcesses:
 
     def _end_idle(self) -> None:
         while not self._closed.wait(min(_ROUND, self._idle_seconds)):
-            memory = host_memory()
+            memory = host_memory() if self._processes else None
             is_short = memory is not None and memory.free < _LEAST_FREE * memory.total
             for process in list(self._processes.values()):
                 process.check_written()

@@ -22,13 +22,14 @@ import mmap
 import os
 import sys
 import tempfile
+from _thread import start_new_thread
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 from weakref import finalize
 
@@ -91,6 +92,8 @@ class _Mapped:
         """
         known = self._chunks.get((start, layer))
         if known is None:
+            if self.descriptor < 0:
+                raise ValueError("the memory is given up")
             flags = mmap.MAP_PRIVATE if layer else mmap.MAP_SHARED
             mapped = mmap.mmap(self.descriptor, length, flags, offset=start)
             address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
@@ -118,7 +121,9 @@ class _Mapped:
 
     def close(self) -> None:
         """Give up the file; memory goes once nothing refers to it."""
-        os.close(self.descriptor)
+        # The system may give the number to another file.
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
         self._chunks.clear()
 
 
@@ -184,10 +189,13 @@ class OwnPool:
                 return bytearray(self._file.buffer(location))
             number, layers = next(self._holds), set(block.holds.values())
             layer = next(each for each in count(1) if each not in layers)
+            start, length, offset, size = location
+            try:
+                chunk = self._file.chunk(start, length, layer)
+            except OSError:  # the system promises no memory for what may be written
+                return bytearray(self._file.buffer(location))
             block.holds[number] = layer
         buffer = self._file.buffer(location, layer)
-        start, length, offset, size = location
-        chunk = self._file.chunk(start, length, layer)
         within = offset - start, size
         finalize(buffer, _drop, os.getpid(), block.holds, number, chunk, within).atexit = False
         return buffer
@@ -268,7 +276,9 @@ class OwnPool:
         size = min(block.size, len(mapped) - first)
         if block.size >= _LARGE and size > 0 and sys.platform.startswith("linux"):
             self._touched[block.chunk] = block.chunk + first + size
-            Thread(target=_populate, args=(mapped, address + first, size), daemon=True).start()
+            with suppress(RuntimeError):  # there are too many threads
+                # One of `threading` would be waited for until it runs.
+                start_new_thread(_populate, (mapped, address + first, size))
 
     def trim(self, kept: int) -> None:
         """Give the system back the memory of what is free.
@@ -298,6 +308,7 @@ class OwnPool:
             self._file.tickets[:] = bytes(_TICKETS)
             self._reclaim()
             self._trim(0)
+            self._lengths.clear()
         self._file.close()
 
 
