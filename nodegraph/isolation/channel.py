@@ -15,7 +15,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -64,7 +64,7 @@ class ChannelMessage:
         within: Number of the request that it belongs to; 0 for none.
         name: Of what is asked for.
         body: The value, packed.
-        views: Bytes of the value's tensors.
+        views: Bytes of the value's tensors; empty once the value was taken.
         kept: Number under which the sender keeps what this frame refers to; 0 for nothing.
     """
 
@@ -73,7 +73,7 @@ class ChannelMessage:
     within: int
     name: str
     body: bytes | bytearray
-    views: tuple[Any, ...] = ()
+    views: list[Any] = field(default_factory=list)
     kept: int = 0
 
 
@@ -336,7 +336,9 @@ class Channel:
         """The value of a message."""
         self._take(frame)
         is_copied = self._memory is not None and self._memory.is_copied
-        source = BlockSource(frame.views, is_copied=is_copied)
+        source = BlockSource(frame.views.copy(), is_copied=is_copied)
+        # Whoever has the frame still would hold the memory: the next message would get cold one.
+        frame.views.clear()
         return msgpack_codec.unpack(frame.body, self._serializers, source)
 
     def respond(self, frame: ChannelMessage, serve: Serve) -> None:

@@ -129,7 +129,7 @@ class MemoryBlocks:
 
 def taken(
     locations: Sequence[Sequence[Any]], inline: Sequence[bytearray], memory: SharedMemory | None
-) -> tuple[Any, ...]:
+) -> list[Any]:
     """Views of the tensors' bytes of a message, in order.
 
     Raises:
@@ -148,13 +148,13 @@ def taken(
             views.append(memory.own.hold(reference))
         else:
             views.append(reference)
-    return tuple(views)
+    return views
 
 
 class BlockSource:
     """Finds the tensors and arrays of a message."""
 
-    def __init__(self, blocks: tuple[Any, ...], *, is_copied: bool) -> None:
+    def __init__(self, blocks: Sequence[Any], *, is_copied: bool) -> None:
         self._blocks = blocks
         self._is_copied = is_copied
 

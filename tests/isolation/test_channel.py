@@ -381,6 +381,16 @@ def test_memory_ends_with_the_other_side_except_results() -> None:
     os.close(looked_at)
 
 
+def test_memory_is_free_as_soon_as_the_answer_is_there() -> None:
+    with ends() as both:
+        pools = [memory.own for memory in both.memories if memory is not None]
+        both.answers["double"] = lambda value: value * 2
+        result = both.near.request("double", torch.rand(LEAST))
+        assert pools[0].used == 0
+        del result
+        assert pools[1].used == 0
+
+
 def test_slices_keep_their_memory() -> None:
     with ends() as both:
         image = torch.rand(LEAST)
