@@ -386,7 +386,8 @@ def _drop(
 def _give_back(mapped: mmap.mmap, start: int, size: int) -> None:
     """Have the system take back some pages of a file, from whoever maps it."""
     if size > 0 and hasattr(mmap, "MADV_REMOVE"):
-        mapped.madvise(mmap.MADV_REMOVE, start, size)
+        with suppress(OSError):  # files on a disk keep what they have
+            mapped.madvise(mmap.MADV_REMOVE, start, size)
 
 
 def _is_written(address: int, size: int) -> bool:
