@@ -3,13 +3,20 @@
     python benchmarks/packs.py [--json] [--quick]
 
 Calls of one pack in this process and in its own, by turns: a number, and a float32 picture of 12 MB
-there and back. Then the time from the save of an isolated pack to the end of the next run, and the
-time to register 1,000 node types of isolated packs whose declarations are known, and the time to
-install a pack of plain Python: one whose needs are met, and one that needs a package of an index.
+there and back. Each as the best and as the median of all rounds, as other work on the machine makes
+it slower. A plain copy of the same 12 MB, taken by turns with them, tells how fast the machine is
+at that moment. The time that processors work, for all processes together, depends less on others.
+A picture that comes new is copied twice, one that the pack made once. If all results are kept,
+memory is new for each, in either process.
+
+Then the time from the save of an isolated pack to the end of the next run, and the time to register
+1,000 node types of isolated packs whose declarations are known, and the time to install a pack of
+plain Python: whose needs are here, and with one that comes from pip's index.
 """
 
 from __future__ import annotations
 
+import ctypes
 import statistics
 import sys
 import tempfile
@@ -62,6 +69,8 @@ pure = "pure"
 """
 PACKS = 10
 NODES = 100
+MOST_KEPT = 40
+"""Rounds of calls whose results are all kept: 24 MB each."""
 SIDE = 1024
 """Pixels: a float32 picture of so many squared has 12 MB."""
 
@@ -87,19 +96,39 @@ def write(folder: Path, name: str, text: str, *, is_isolated: bool) -> Pack:
     return replace(pack_at(root), isolation=isolation)
 
 
-def by_turns(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Best seconds of each action."""
-    best = dict.fromkeys(actions, float("inf"))
+Times = dict[str, list[float]]
+"""Milliseconds of each action, by rounds."""
+
+
+def by_turns(
+    actions: dict[str, Callable[[], Any]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Times:
+    """Times of actions that are done once each per round."""
+    times: Times = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
-            since = time.perf_counter()
-            action()
-            best[name] = min(best[name], time.perf_counter() - since)
-    return best
+            since = clock()
+            result = action()
+            times[name].append(1000 * (clock() - since))
+            del result
+    return times
 
 
-def calls(rounds: int) -> dict[str, float]:
-    """Seconds of calls: ``number`` and ``picture`` in this process, and ``far`` in its own."""
+def processor_clock(session: Session) -> Callable[[], float]:
+    """A clock of the seconds that processors work for this process and those of packs (Linux)."""
+    numbers = [state.number for state in session.node_types.isolated.states()]
+    # As the C library makes the number of another process's clock: CPUCLOCK_SCHED is 2.
+    clocks = [~number << 3 | 2 for number in numbers if number is not None]
+    return lambda: time.process_time() + sum(map(time.clock_gettime, clocks))
+
+
+def calls(rounds: int) -> Times:
+    """Times of calls: ``number`` and ``picture`` in this process, and ``far`` in its own.
+
+    ``copy`` is a plain copy of as many bytes as the picture has.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         packs = [
@@ -114,17 +143,27 @@ def calls(rounds: int) -> dict[str, float]:
                 more = {} if definition.context is None else {definition.context: context}
                 return lambda: definition.function(**inputs, **more)
 
-            inside = call("far:Negative", image=picture)()[0]
-            return by_turns(
+            near, far = (call(f"{name}:Negative", image=picture) for name in ("near", "far"))
+            inside, copied, kept = far()[0], torch.empty_like(picture), list[Any]()
+            times = by_turns(
                 {
-                    "number": call("near:Number", value=1),
                     "number far": call("far:Number", value=1),
-                    "picture": call("near:Negative", image=picture),
-                    "picture far": call("far:Negative", image=picture),
+                    "copy": lambda: ctypes.memmove(
+                        copied.data_ptr(), picture.data_ptr(), picture.nbytes
+                    ),
+                    "picture": near,
+                    "picture far": far,
                     "picture onwards": call("far:Negative", image=inside),
                 },
                 rounds,
             )
+            keeping = {
+                "picture kept": lambda: kept.append(near()),
+                "picture far kept": lambda: kept.append(far()),
+            }
+            times |= by_turns(keeping, min(rounds, MOST_KEPT))
+            working = {"picture work": near, "picture far work": far}
+            return times | by_turns(working, rounds, processor_clock(session))
 
 
 def edits(rounds: int) -> float:
@@ -190,12 +229,33 @@ def installing(rounds: int, needs: Sequence[str] = (), installer: Installer = "a
 
 def figures(*, is_quick: bool) -> Iterator[Figure]:
     """All figures."""
-    found = {name: 1000 * each for name, each in calls(20 if is_quick else 200).items()}
-    near, here = found["picture"], "this process"
-    yield Figure("call of an isolated pack", found["number far"], "ms", 1.0)
-    yield Figure("picture of 12 MB, there and back", found["picture far"], "ms", None, near, here)
-    yield Figure("… more than in this process", found["picture far"] - near, "ms", 4.0)
-    yield Figure("… of one that the pack made", found["picture onwards"] - near, "ms", 4.0)
+    times = calls(20 if is_quick else 200)
+    for name, choose in (("best", min), ("median", statistics.median)):
+        number, copy, near, far, onwards, near_kept, far_kept, near_work, far_work = (
+            choose(times[action])
+            for action in (
+                "number far",
+                "copy",
+                "picture",
+                "picture far",
+                "picture onwards",
+                "picture kept",
+                "picture far kept",
+                "picture work",
+                "picture far work",
+            )
+        )
+        here, plain = "this process", "a plain copy"
+        aim = 4.0 if name == "best" else None
+        yield Figure(f"call of an isolated pack, {name}", number, "ms", 1.0 if aim else None)
+        yield Figure(f"plain copy of 12 MB, {name}", copy, "ms")
+        yield Figure(f"picture of 12 MB, there and back, {name}", far, "ms", None, near, here)
+        yield Figure("… more than in this process", far - near, "ms", aim, copy, plain)
+        yield Figure(
+            "… in processor time, all sides", far_work - near_work, "ms", None, copy, plain
+        )
+        yield Figure("… of one that the pack made", onwards - near, "ms", aim, copy, plain)
+        yield Figure("… if all results are kept", far_kept - near_kept, "ms", aim, copy, plain)
     yield Figure("an edit of an isolated pack, live", edits(3 if is_quick else 9), "s", 2.0)
     warm = registering(2 if is_quick else 5)
     yield Figure("1,000 node types registered, warm", 1000 * warm, "ms", 150)

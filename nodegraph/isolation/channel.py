@@ -15,7 +15,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,8 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import msgpack
 
 from nodegraph.errors import Cancelled, InvalidValue, InvalidWorkflow, NodegraphError, Problem
-from nodegraph.isolation.shared_memory import INLINE, BlockSource, MemoryBlocks, SharedMemory, taken
+from nodegraph.isolation.message_tensors import INLINE, BlockSource, MemoryBlocks, taken
+from nodegraph.isolation.shared_memory import SharedMemory
 from nodegraph.store import msgpack_codec
 from nodegraph.store.msgpack_codec import Serializers, Unstorable
 
@@ -74,7 +75,7 @@ class ChannelMessage:
         within: Number of the request that it belongs to; 0 for none.
         name: Of what is asked for.
         body: The value, packed.
-        views: Bytes of the value's tensors.
+        views: Bytes of the value's tensors; empty once the value was taken.
         kept: Number under which the sender keeps what this frame refers to; 0 for nothing.
     """
 
@@ -83,7 +84,7 @@ class ChannelMessage:
     within: int
     name: str
     body: bytes | bytearray
-    views: tuple[Any, ...] = ()
+    views: list[Any] = field(default_factory=list)
     kept: int = 0
 
 
@@ -290,6 +291,11 @@ class Channel:
         with suppress(RuntimeError):  # the event loop of an async call may be closed
             exchange.put(RequestOverdue("it took too long"))
 
+    def trim(self, kept: int) -> None:
+        """Give back memory of this end's pool that no message uses, but for some bytes."""
+        if self._memory is not None:
+            self._memory.own.trim(kept)
+
     # Sending
 
     def send(self, kind: int, number: int, within: int, name: str, value: Any) -> None:
@@ -411,7 +417,9 @@ class Channel:
         """The value of a message."""
         self._take(frame)
         is_copied = self._memory is not None and self._memory.is_copied
-        source = BlockSource(frame.views, is_copied=is_copied)
+        source = BlockSource(frame.views.copy(), is_copied=is_copied)
+        # Whoever has the frame still would hold the memory: the next message would get cold one.
+        frame.views.clear()
         return msgpack_codec.unpack(frame.body, self._serializers, source)
 
     def respond(self, frame: ChannelMessage, serve: Serve) -> None:

@@ -82,7 +82,10 @@ def main(options: Mapping[str, Any] | None = None) -> None:
     _end_with_parent((options or {}).get("parent"))
     server = _Server()
     files = (options or {}).get("memory")
-    memory = SharedMemory(OwnPool(files[1]), OtherPool(files[0])) if files else None
+    memory = None
+    if files:
+        # The pack's code may write into what it gets.
+        memory = SharedMemory(OwnPool(files[1]), OtherPool(files[0]), returns=False)
     channel = Channel(
         reader,
         writer,
@@ -175,6 +178,8 @@ class _Server:
             self._values.release(value)
         elif name == "forget":
             self._then.pop(value, None)
+        elif name == "trim":
+            self._threads.submit(self.channel.trim, value)
 
     def _answer(self, name: str, value: Any, number: int) -> Any:
         prepared, self._prepared = self._prepared, None

@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from nodegraph.core.foreign_value import ENDED
 from nodegraph.errors import InvalidValue, PackError
-from nodegraph.isolation.channel import Channel, ChannelMessage
+from nodegraph.isolation.channel import Channel, ChannelMessage, ProcessEnded
 from nodegraph.isolation.sandbox import SANDBOX, SandboxPolicy, excess, sandboxed
 from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory, new_file
 from nodegraph.packs.pack import Isolation, Pack
@@ -36,6 +36,8 @@ _KEPT_LINES = 20
 _SIGNALS = 128
 _LONGEST_LINE = 1 << 16
 """Bytes of a printed line; the rest becomes another line."""
+_IDLE_KEPT = 64 << 20
+"""Bytes of shared memory that each side keeps for later calls, while there are none."""
 GRACE = 2.0
 """Seconds that a process has to end by itself."""
 _THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -123,6 +125,7 @@ class PackProcess:
         self.calls = 0
         self.is_retired = False
         self.idle_since = monotonic()
+        self._trimmed = self.idle_since
         self._isolation = pack.isolation
         self._serializers = serializers
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -351,6 +354,23 @@ class PackProcess:
             self.is_retired = True
         self.end()
         return True
+
+    def trim(self, seconds: float, *, is_short: bool) -> None:
+        """Give back shared memory that is free, if there was nothing to do for some seconds.
+
+        Args:
+            is_short: The machine has little memory left: do so at once.
+        """
+        with self._lock:
+            is_idle = not self.calls and monotonic() - self.idle_since >= seconds
+            is_due = is_short or (is_idle and self._trimmed != self.idle_since)
+            if is_due:
+                self._trimmed = self.idle_since
+        if is_due and self.is_alive and self.channel is not None:
+            kept = 0 if is_short else _IDLE_KEPT
+            self.channel.trim(kept)
+            with suppress(ProcessEnded):
+                self.channel.notify("trim", kept)
 
     def end(self) -> None:
         """End it now: it notices that its connection is closed."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from nodegraph.core.context import Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
+from nodegraph.core.host_memory import host_memory
 from nodegraph.core.ports import Serializer
 from nodegraph.errors import NodegraphError, PackError
 from nodegraph.isolation.channel import ProcessEnded, RequestOverdue
@@ -27,6 +27,10 @@ IMPORT_SECONDS = 60.0
 CALL_SECONDS = 600.0
 _MOST_CRASHES = 2
 """Starts of a process with the same files that may fail, one after the other."""
+_TRIM_SECONDS = 10.0
+"""Seconds without work after which a process and this one give back shared memory."""
+_LEAST_FREE = 0.1
+"""Share of the machine's memory; with less, shared memory that is free is given back at once."""
 _ROUND = 1.0
 """Seconds between looks for processes without work."""
 
@@ -95,7 +99,6 @@ class PackProcesses:
         self._crashes: dict[tuple[str, str], tuple[int, PackError]] = {}
         self._problems: dict[str, str] = {}
         self.untrusted: set[str] = set()
-        self._digests: WeakKeyDictionary[Snapshot, str] = WeakKeyDictionary()
         self._lock = Lock()
         self._starting: dict[str, Lock] = {}
         self._repeating: dict[str, Lock] = {}
@@ -119,7 +122,7 @@ class PackProcesses:
 
     def _started(self, pack: Pack, snapshot: Snapshot) -> PackProcess:
         assert pack.isolation is not None
-        digest = self._digest(snapshot)
+        digest = snapshot.digest()
         with self._lock:
             starting = self._starting.setdefault(pack.name, Lock())
         with starting:
@@ -150,12 +153,6 @@ class PackProcesses:
             process.finish()
             return False
         return True
-
-    def _digest(self, snapshot: Snapshot) -> str:
-        known = self._digests.get(snapshot)
-        if known is None:
-            known = self._digests[snapshot] = snapshot.digest()
-        return known
 
     def _start(self, pack: Pack, digest: str) -> PackProcess:
         if self._closed.is_set():
@@ -243,7 +240,7 @@ class PackProcesses:
         Raises:
             ImportOverdue: It took too long.
         """
-        digest = self._digest(snapshot)
+        digest = snapshot.digest()
         try:
             yield
         except PackProcessEnded as error:
@@ -301,8 +298,11 @@ class PackProcesses:
         while not self._closed.wait(min(_ROUND, self._idle_seconds)):
             for process in [*list(self._opening), *self._retired]:
                 process.check_limits()
+            memory = host_memory() if self._processes else None
+            is_short = memory is not None and memory.free < _LEAST_FREE * memory.total
             for process in list(self._processes.values()):
                 process.check_limits()
+                process.trim(_TRIM_SECONDS, is_short=is_short)
                 if process.end_if_idle(self._idle_seconds):
                     self._forget(process)
 

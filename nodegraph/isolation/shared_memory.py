@@ -1,12 +1,18 @@
 """Memory that the main process and the process of a pack share, for the tensors of messages.
 
 Each side has a pool: a file without a name that both map. It copies a tensor into a block of its
-pool, and the other side's tensor is a view of that block, so one copy is made at most. A tensor
-that came out of the other side's pool goes back there as a mere reference.
+pool, and the other side's tensor is a view of that block, so one copy is made at most. A result
+that the main process has of the pack's pool goes back there as a mere reference.
+
+Nobody sees what others write. A block that was written for the other side is that side's alone. A
+block that comes back is in use on both sides: it is mapped so that the system copies each page
+that is written (copy on write), and such pages are given up with the view. The process of a pack
+may write into all that it gets, so what it returns is always copied.
 
 A block is used again once the other side's tensors are collected. For each reference, the file's
 first part has a byte that the receiver sets to 0: no message and no lock, so this may happen in any
-thread at any time. Fresh memory costs five times what used memory does, so blocks are kept.
+thread at any time. Fresh memory costs five times what used memory does. So free blocks are kept,
+and a thread prepares as much memory behind a large new block as that has.
 """
 
 from __future__ import annotations
@@ -16,15 +22,16 @@ import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from _thread import start_new_thread
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 from weakref import finalize
-
-from nodegraph.store.msgpack_codec import Unstorable
 
 LEAST = 16 << 10
 """Bytes of a tensor from which on it goes through shared memory."""
@@ -32,9 +39,16 @@ _TICKETS = 1 << 16
 """References that the other side may hold at once; one byte each at the beginning of the file."""
 _CHUNK = 64 << 20
 """Bytes by which a pool grows at least. Each chunk is mapped by itself, so nothing ever moves."""
-_ALIGNMENT = 4096
+_ALIGNMENT = max(4096, mmap.PAGESIZE)
 _MOST_KEPT = 1 << 30
-"""Bytes of free blocks that a pool keeps for later messages."""
+"""Bytes of free memory that a pool keeps for later messages."""
+_LARGE = 1 << 20
+"""Bytes of a block from which on memory is prepared for the next one."""
+_POPULATE_WRITE = 23
+"""MADV_POPULATE_WRITE of madvise(2), from Linux 5.14 on."""
+_IN_FILE = bytes(flags for flags in range(256) if not flags >> 6 or flags >> 5 & 1)
+"""Upper bytes of entries in /proc/self/pagemap of pages that nobody wrote to: bits 63 and 62 are
+set of a page that there is, and bit 61 of one that is still the file's."""
 Location = list[int]
 """Where a block lies: start and length of its chunk, offset in the file, bytes."""
 
@@ -66,22 +80,27 @@ class _Mapped:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.tickets = mmap.mmap(descriptor, _TICKETS)
-        self._chunks: dict[int, tuple[mmap.mmap, int]] = {}
+        self._chunks: dict[tuple[int, int], tuple[mmap.mmap, int]] = {}
 
-    def chunk(self, start: int, length: int) -> mmap.mmap:
-        """A part of the file.
+    def chunk(self, start: int, length: int, layer: int = 0) -> tuple[mmap.mmap, int]:
+        """A part of the file, and its address.
 
+        Args:
+            layer: 0 to share what is written there; others keep it to themselves.
         Raises:
             ValueError, OSError: The file has no such part.
         """
-        known = self._chunks.get(start)
+        known = self._chunks.get((start, layer))
         if known is None:
-            mapped = mmap.mmap(self.descriptor, length, offset=start)
+            if self.descriptor < 0:
+                raise ValueError("the memory is given up")
+            flags = mmap.MAP_PRIVATE if layer else mmap.MAP_SHARED
+            mapped = mmap.mmap(self.descriptor, length, flags, offset=start)
             address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
-            known = self._chunks.setdefault(start, (mapped, address))
-        return known[0]
+            known = self._chunks.setdefault((start, layer), (mapped, address))
+        return known
 
-    def buffer(self, location: Location) -> Any:
+    def buffer(self, location: Location, layer: int = 0) -> Any:
         """A view of a block. What is made of it keeps it alive.
 
         Raises:
@@ -90,19 +109,21 @@ class _Mapped:
         start, length, offset, size = location
         if not (start <= offset and offset + size <= start + length and size > 0):
             raise ValueError("a block outside of its memory")
-        mapped = self.chunk(start, length)
+        mapped, _ = self.chunk(start, length, layer)
         return (ctypes.c_ubyte * size).from_buffer(mapped, offset - start)
 
     def location(self, address: int, size: int) -> Location | None:
         """Where some bytes of this process's memory lie in the file; None if they do not."""
-        for start, (mapped, base) in self._chunks.copy().items():
+        for (start, _), (mapped, base) in self._chunks.copy().items():
             if base <= address and address + size <= base + len(mapped):
                 return [start, len(mapped), start + address - base, size]
         return None
 
     def close(self) -> None:
         """Give up the file; memory goes once nothing refers to it."""
-        os.close(self.descriptor)
+        # The system may give the number to another file.
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
         self._chunks.clear()
 
 
@@ -112,15 +133,15 @@ class _Block:
 
     Attributes:
         offset: In the file.
-        tickets: Of the references that the other side got.
-        holds: Of this side's own views.
+        ticket: Of the reference that the other side got; -1 once it let go of that.
+        holds: Layers of this side's own views: one each, so that none sees what others write.
     """
 
     chunk: int
     offset: int
     size: int
-    tickets: list[int] = field(default_factory=list)
-    holds: dict[int, None] = field(default_factory=dict)
+    ticket: int = -1
+    holds: dict[int, int] = field(default_factory=dict)
 
 
 class OwnPool:
@@ -130,7 +151,8 @@ class OwnPool:
         self._file = _Mapped(descriptor)
         self._lengths: dict[int, int] = {}
         self._end = _TICKETS
-        self._used: list[_Block] = []
+        self._touched: dict[int, int] = {}
+        self._used: dict[int, list[_Block]] = {}
         self._free_tickets = list(range(_TICKETS))
         self._holds = count()
         self._lock = Lock()
@@ -146,22 +168,15 @@ class OwnPool:
             block = self._find(size) or self._grow(size)
             if block is None or not self._free_tickets:
                 return None
-            self._used.append(block)
-            return self._reference(block, self._locate(block.chunk, block.offset, size))
-
-    def again(self, address: int, size: int) -> tuple[list[int], Any] | None:
-        """As `allocate`, for bytes that lie in a block of this pool already."""
-        location = self._file.location(address, size)
-        if location is None:
-            return None
-        with self._lock:
-            block = self._block_at(location)
-            if block is None or not self._free_tickets:
-                return None
-            return self._reference(block, location)
+            insort(self._used[block.chunk], block, key=_offset)
+            self._prepare_next(block)
+            ticket = block.ticket = self._free_tickets.pop()
+            self._file.tickets[ticket] = 1
+            location = [block.chunk, self._lengths[block.chunk], block.offset, size]
+            return [ticket, *location], self._file.buffer(location)
 
     def hold(self, location: Location) -> Any:
-        """A view of a block of this pool that the other side refers to.
+        """A view of a block of this pool that the other side refers to and that it uses, too.
 
         Raises:
             ValueError: There is no such block.
@@ -170,10 +185,19 @@ class OwnPool:
             block = self._block_at(location)
             if block is None or self._lengths.get(location[0]) != location[1]:
                 raise ValueError("a block outside of its memory")
-            number = next(self._holds)
-            block.holds[number] = None
-        buffer = self._file.buffer(location)
-        finalize(buffer, _drop, os.getpid(), block.holds, number).atexit = False
+            if not sys.platform.startswith("linux"):  # others do not say what was written
+                return bytearray(self._file.buffer(location))
+            number, layers = next(self._holds), set(block.holds.values())
+            layer = next(each for each in count(1) if each not in layers)
+            start, length, offset, size = location
+            try:
+                chunk = self._file.chunk(start, length, layer)
+            except OSError:  # the system promises no memory for what may be written
+                return bytearray(self._file.buffer(location))
+            block.holds[number] = layer
+        buffer = self._file.buffer(location, layer)
+        within = offset - start, size
+        finalize(buffer, _drop, os.getpid(), block.holds, number, chunk, within).atexit = False
         return buffer
 
     @property
@@ -181,59 +205,50 @@ class OwnPool:
         """Bytes of the blocks that are in use."""
         with self._lock:
             self._reclaim()
-            return sum(block.size for block in self._used)
+            return sum(block.size for blocks in self._used.values() for block in blocks)
 
     @property
     def capacity(self) -> int:
         """Bytes of all its chunks."""
         return sum(self._lengths.values())
 
-    def _reference(self, block: _Block, location: Location) -> tuple[list[int], Any]:
-        ticket = self._free_tickets.pop()
-        self._file.tickets[ticket] = 1
-        block.tickets.append(ticket)
-        return [ticket, *location], self._file.buffer(location)
-
     def withdraw(self, reference: list[int]) -> None:
         """Take back a reference that was not sent."""
         self._file.tickets[reference[0]] = 0
 
-    def _locate(self, chunk: int, offset: int, size: int) -> Location:
-        return [chunk, self._lengths[chunk], offset, size]
-
     def _block_at(self, location: Location) -> _Block | None:
-        _, _, offset, size = location
-        for block in self._used:
-            if block.offset <= offset and offset + size <= block.offset + block.size:
-                return block
-        return None
+        chunk, _, offset, size = location
+        blocks = self._used.get(chunk, [])
+        at = bisect_right(blocks, offset, key=_offset) - 1
+        if at < 0 or offset + size > blocks[at].offset + blocks[at].size:
+            return None
+        return blocks[at]
 
     def _reclaim(self) -> None:
-        tickets, used = self._file.tickets, []
-        for block in self._used:
-            if block.tickets:
-                done = [ticket for ticket in block.tickets if not tickets[ticket]]
-                if done:
-                    self._free_tickets += done
-                    block.tickets = [ticket for ticket in block.tickets if tickets[ticket]]
-            if block.tickets or block.holds:
-                used.append(block)
-        self._used = used
+        tickets = self._file.tickets
+        for chunk, blocks in self._used.items():
+            over = [block for block in blocks if block.ticket >= 0 and not tickets[block.ticket]]
+            for block in over:
+                self._free_tickets.append(block.ticket)
+                block.ticket = -1
+            self._used[chunk] = [block for block in blocks if block.ticket >= 0 or block.holds]
+
+    def _gaps(self, chunk: int) -> Iterator[tuple[int, int]]:
+        """Where the free parts of a chunk begin and end."""
+        at, end = chunk, chunk + self._lengths[chunk]
+        for block in self._used[chunk]:
+            if block.offset > at:
+                yield at, block.offset
+            at = _aligned(block.offset + block.size)
+        if end > at:
+            yield at, end
 
     def _find(self, size: int) -> _Block | None:
         """The first gap that is large enough: low ones are used most, and their memory is warm."""
-        for chunk, length in self._lengths.items():
-            at = chunk
-            blocks = sorted(
-                (block for block in self._used if block.chunk == chunk),
-                key=lambda block: block.offset,
-            )
-            for block in blocks:
-                if block.offset - at >= size:
+        for chunk in self._lengths:
+            for at, end in self._gaps(chunk):
+                if end - at >= size:
                     return _Block(chunk, at, size)
-                at = _aligned(block.offset + block.size)
-            if chunk + length - at >= size:
-                return _Block(chunk, at, size)
         return None
 
     def _grow(self, size: int) -> _Block | None:
@@ -246,21 +261,54 @@ class OwnPool:
             return None
         self._end = start + length
         self._lengths[start] = length
-        self._trim(start)
+        self._touched[start], self._used[start] = start, []
+        self._trim(_MOST_KEPT)
         return _Block(start, start, size)
 
-    def _trim(self, kept: int) -> None:
-        """Give back the memory of chunks without blocks, if it is much."""
-        if not hasattr(mmap, "MADV_REMOVE"):
+    def _prepare_next(self, block: _Block) -> None:
+        """Have memory behind a block prepared if that block is the first one there."""
+        end = block.offset + block.size
+        if end <= self._touched[block.chunk]:
             return
-        taken = {block.chunk for block in self._used} | {kept}
-        free = [chunk for chunk in self._lengths if chunk not in taken]
-        if sum(self._lengths[chunk] for chunk in free) > _MOST_KEPT:
-            for chunk in free:
-                self._file.chunk(chunk, self._lengths[chunk]).madvise(mmap.MADV_REMOVE)
+        self._touched[block.chunk] = end
+        mapped, address = self._file.chunk(block.chunk, self._lengths[block.chunk])
+        first = _aligned(end) - block.chunk
+        size = min(block.size, len(mapped) - first)
+        if block.size >= _LARGE and size > 0 and sys.platform.startswith("linux"):
+            self._touched[block.chunk] = block.chunk + first + size
+            with suppress(RuntimeError):  # there are too many threads
+                # One of `threading` would be waited for until it runs.
+                start_new_thread(_populate, (mapped, address + first, size))
+
+    def trim(self, kept: int) -> None:
+        """Give the system back the memory of what is free.
+
+        Args:
+            kept: Bytes that stay for the next messages.
+        """
+        with self._lock:
+            self._reclaim()
+            self._trim(kept)
+
+    def _trim(self, kept: int) -> None:
+        for chunk, length in self._lengths.items():
+            for at, end in self._gaps(chunk):
+                first, touched = _aligned(at + kept), self._touched[chunk]
+                kept = max(0, kept - max(0, min(end, touched) - at))
+                if first >= min(end, touched):
+                    continue
+                mapped, _ = self._file.chunk(chunk, length)
+                _give_back(mapped, first - chunk, min(end, _aligned(touched)) - first)
+                if end == chunk + length:
+                    self._touched[chunk] = first
 
     def close(self) -> None:
-        """Give up the pool."""
+        """Give up the pool: the other side is gone."""
+        with self._lock:
+            self._file.tickets[:] = bytes(_TICKETS)
+            self._reclaim()
+            self._trim(0)
+            self._lengths.clear()
         self._file.close()
 
 
@@ -269,6 +317,8 @@ class OtherPool:
 
     def __init__(self, descriptor: int) -> None:
         self._file = _Mapped(descriptor)
+        self._views: dict[int, Location] = {}
+        self._ended = Event()
 
     def take(self, reference: list[int]) -> Any:
         """A view of a block. Once nothing refers to it, the other side may use the block again.
@@ -280,27 +330,92 @@ class OtherPool:
         if not 0 <= ticket < _TICKETS:
             raise ValueError("a block outside of its memory")
         buffer = self._file.buffer(location)
-        finalize(buffer, _release, os.getpid(), self._file.tickets, ticket).atexit = False
+        mapped, _ = self._file.chunk(*location[:2])
+        self._views[ticket] = location
+        finalize(buffer, self._release, os.getpid(), ticket, mapped, location).atexit = False
         return buffer
+
+    def _release(self, process: int, ticket: int, mapped: mmap.mmap, location: Location) -> None:
+        # A process that a pack forked has the same views, and collects them by itself.
+        if process != os.getpid():
+            return
+        self._views.pop(ticket, None)
+        self._file.tickets[ticket] = 0
+        if self._ended.is_set():
+            start, _, offset, size = location
+            _give_back(mapped, offset - start, _aligned(size))
 
     def location(self, address: int, size: int) -> Location | None:
         """Where some bytes lie in the pool; None if they do not."""
         return self._file.location(address, size)
 
     def close(self) -> None:
-        """Give up the pool."""
+        """Give up the pool: the other side is gone. What is in use stays, and nothing else."""
+        self._ended.set()
+        length = os.fstat(self._file.descriptor).st_size - _TICKETS
+        views = self._views.copy().values()
+        used = sorted((offset - _TICKETS, size) for _, _, offset, size in views)
+        at = 0
+        with (
+            suppress(OSError, ValueError, OverflowError),  # it is empty or damaged
+            mmap.mmap(self._file.descriptor, length, offset=_TICKETS) as mapped,
+        ):
+            for offset, size in (*used, (length, 0)):
+                _give_back(mapped, at, offset - at)
+                at = max(at, _aligned(offset + size))
         self._file.close()
 
 
-def _release(process: int, tickets: mmap.mmap, ticket: int) -> None:
-    # A process that a pack forked has the same views, and collects them by itself.
-    if process == os.getpid():
-        tickets[ticket] = 0
+def _drop(
+    process: int,
+    holds: dict[int, int],
+    number: int,
+    chunk: tuple[mmap.mmap, int],
+    within: tuple[int, int],
+) -> None:
+    if process != os.getpid():
+        return
+    mapped, address = chunk
+    first = within[0] // _ALIGNMENT * _ALIGNMENT
+    size = _aligned(sum(within)) - first
+    if _is_written(address + first, size):
+        mapped.madvise(mmap.MADV_DONTNEED, first, size)
+    holds.pop(number, None)
 
 
-def _drop(process: int, holds: dict[int, None], number: int) -> None:
-    if process == os.getpid():
-        holds.pop(number, None)
+def _give_back(mapped: mmap.mmap, start: int, size: int) -> None:
+    """Have the system take back some pages of a file, from whoever maps it."""
+    if size > 0 and hasattr(mmap, "MADV_REMOVE"):
+        with suppress(OSError):  # files on a disk keep what they have
+            mapped.madvise(mmap.MADV_REMOVE, start, size)
+
+
+def _is_written(address: int, size: int) -> bool:
+    """Whether some pages are no longer the file's; so too where the system does not say it."""
+    entry = 8
+    try:
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
+            pagemap.seek(address // mmap.PAGESIZE * entry)
+            entries = pagemap.read(size // mmap.PAGESIZE * entry)
+    except OSError:
+        return True
+    flags = entries[entry - 1 :: entry]
+    return len(flags) < size // mmap.PAGESIZE or bool(flags.translate(None, _IN_FILE))
+
+
+def _populate(mapped: mmap.mmap, address: int, size: int) -> None:
+    """Have the system set memory aside now, which takes it longer than to copy as much.
+
+    Args:
+        mapped: What it lies in; stays mapped meanwhile.
+    """
+    # Python's own function would stop all threads until it is done. Old systems refuse: no matter.
+    libc = ctypes.CDLL(None)
+    libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _POPULATE_WRITE)
+
+
+def _offset(block: _Block) -> int:
+    return block.offset
 
 
 def _aligned(offset: int) -> int:
@@ -314,228 +429,16 @@ class SharedMemory:
     Attributes:
         is_copied: Whether tensors are copied out of the other side's pool, as that may change
             what lies there.
+        returns: Whether tensors of the other side's pool go back by reference. Only where no code
+            writes into them.
     """
 
     own: OwnPool
     other: OtherPool
     is_copied: bool = False
+    returns: bool = True
 
     def close(self) -> None:
         """Give up both."""
         self.own.close()
         self.other.close()
-
-
-# Tensors of messages
-
-INLINE, _SHARED, _BACK, _DEVICE = range(4)
-"""How the bytes of a tensor travel: in the frame, in the sender's pool, in the receiver's own pool
-where they came from, or in the memory of an accelerator."""
-
-
-class MemoryBlocks:
-    """Takes the tensors and arrays of a message.
-
-    Attributes:
-        locations: How each travels, as plain values.
-        blocks: Bytes of those that travel in the frame.
-        kept: What must stay until the other side has taken the message.
-    """
-
-    def __init__(self, memory: SharedMemory | None) -> None:
-        self._memory = memory
-        self._numbers: dict[int, int] = {}
-        self._sources: list[Any] = []
-        self.locations: list[list[Any]] = []
-        self.blocks: list[memoryview] = []
-        self.kept: list[Any] = []
-
-    def add(self, tensor: Any) -> list[Any]:
-        """Take a tensor; see `msgpack_codec.TensorSink`."""
-        from nodegraph.core.digests import tensor_kind
-
-        kind = tensor_kind(tensor)
-        if kind is None:
-            raise Unstorable(f"a {type(tensor).__name__} that holds more than plain numbers")
-        name = str(tensor.dtype).removeprefix("torch.")
-        number = self._number(tensor, self._add_tensor)
-        return [number, name, list(tensor.shape), str(tensor.device), kind]
-
-    def add_array(self, array: Any) -> list[Any]:
-        """Take an array; see `msgpack_codec.TensorSink`."""
-        from nodegraph.core.digests import dtype_to_plain
-
-        number = self._number(array, self._add_array)
-        return [number, dtype_to_plain(array.dtype), list(array.shape)]
-
-    def _number(self, source: Any, add: Callable[[Any], None]) -> int:
-        known = self._numbers.get(id(source))
-        if known is None:
-            known = self._numbers[id(source)] = len(self.locations)
-            self._sources.append(source)  # so that no other object has its id meanwhile
-            add(source)
-        return known
-
-    def _add_tensor(self, tensor: Any) -> None:
-        import torch
-
-        from nodegraph.store.codec import tensor_bytes
-
-        plain = tensor.detach()
-        if plain.device.type == "cuda" and self._memory is not None:
-            self.locations.append([_DEVICE, *cuda_to_plain(plain)])
-            self.kept.append(tensor)
-            return
-        size = plain.numel() * plain.element_size()
-        if self._memory is None or size < LEAST:
-            self._inline(tensor_bytes(plain))
-            return
-        lies_in_rows = plain.is_contiguous() and plain.device.type == "cpu"
-        if lies_in_rows and self._is_shared(plain.data_ptr(), size, tensor):
-            return
-        allocated = self._memory.own.allocate(size)
-        if allocated is None:
-            self._inline(tensor_bytes(plain))
-            return
-        reference, buffer = allocated
-        self.locations.append([_SHARED, *reference])
-        if lies_in_rows and not plain.is_conj() and not plain.is_neg():
-            # One thread: those of torch would wait for each other where cores are taken.
-            ctypes.memmove(buffer, plain.data_ptr(), size)
-            return
-        target = torch.frombuffer(buffer, dtype=plain.dtype).reshape(plain.shape)
-        target.copy_(plain.resolve_conj().resolve_neg())
-
-    def _add_array(self, array: Any) -> None:
-        from nodegraph.core.digests import array_bytes
-
-        data = array_bytes(array)
-        if self._memory is None or len(data) < LEAST:
-            self._inline(data)
-            return
-        address = array.__array_interface__["data"][0]
-        if array.flags.c_contiguous and self._is_shared(address, len(data), array):
-            return
-        allocated = self._memory.own.allocate(len(data))
-        if allocated is None:
-            self._inline(data)
-            return
-        reference, buffer = allocated
-        self.locations.append([_SHARED, *reference])
-        memoryview(buffer).cast("B")[:] = data
-
-    def _is_shared(self, address: int, size: int, source: Any) -> bool:
-        """Whether bytes lie in one of the pools already, and are sent as a mere reference."""
-        assert self._memory is not None
-        location = self._memory.other.location(address, size)
-        if location is not None:
-            self.locations.append([_BACK, *location])
-            self.kept.append(source)
-            return True
-        again = self._memory.own.again(address, size)
-        if again is not None:
-            self.locations.append([_SHARED, *again[0]])
-        return again is not None
-
-    def _inline(self, data: memoryview) -> None:
-        self.locations.append([INLINE, len(data)])
-        self.blocks.append(data)
-
-    def withdraw(self) -> None:
-        """The message is not sent."""
-        for how, *reference in self.locations:
-            if how == _SHARED and self._memory is not None:
-                self._memory.own.withdraw(reference)
-
-
-def taken(
-    locations: Sequence[Sequence[Any]], inline: Sequence[bytearray], memory: SharedMemory | None
-) -> tuple[Any, ...]:
-    """Views of the tensors' bytes of a message, in order.
-
-    Raises:
-        ValueError, OSError: A location is none.
-    """
-    waiting = iter(inline)
-    views: list[Any] = []
-    for how, *reference in locations:
-        if how == INLINE:
-            views.append(next(waiting))
-        elif memory is None:
-            raise ValueError("shared memory where there is none")
-        elif how == _SHARED:
-            views.append(memory.other.take(reference))
-        elif how == _BACK:
-            views.append(memory.own.hold(reference))
-        else:
-            views.append(reference)
-    return tuple(views)
-
-
-class BlockSource:
-    """Finds the tensors and arrays of a message."""
-
-    def __init__(self, blocks: tuple[Any, ...], *, is_copied: bool) -> None:
-        self._blocks = blocks
-        self._is_copied = is_copied
-
-    def tensor(self, reference: list[Any]) -> Any:
-        """The tensor of which `MemoryBlocks.add` gave this."""
-        import torch
-
-        from nodegraph.store.codec import tensor_of_kind
-
-        number, name, shape, device, kind = reference
-        dtype = getattr(torch, name)
-        block = self._blocks[number]
-        if isinstance(block, list):
-            return tensor_of_kind(cuda_from_plain(block), kind)
-        if len(block):
-            tensor = torch.frombuffer(block, dtype=dtype).reshape(shape)
-        else:
-            tensor = torch.empty(shape, dtype=dtype)
-        if self._is_copied and not isinstance(block, bytearray):
-            tensor = tensor.clone()
-        return tensor_of_kind(tensor if device == "cpu" else tensor.to(device), kind)
-
-    def array(self, reference: list[Any]) -> Any:
-        """The array of which `MemoryBlocks.add_array` gave this."""
-        import numpy as np
-
-        from nodegraph.core.digests import dtype_from_plain
-
-        number, form, shape = reference
-        block = self._blocks[number]
-        array = np.frombuffer(block, dtype=dtype_from_plain(form)).reshape(shape)
-        return array.copy() if self._is_copied and not isinstance(block, bytearray) else array
-
-
-def cuda_to_plain(tensor: Any) -> list[Any]:
-    """Handles by which another process finds a tensor in a GPU's memory."""
-    from torch.multiprocessing import reductions
-
-    reduce_tensor: Any = reductions.reduce_tensor
-    try:
-        _, arguments = reduce_tensor(tensor)
-    except RuntimeError:  # it came from the other process, and cannot be passed on as it is
-        _, arguments = reduce_tensor(tensor.clone())
-    _, size, stride, offset, _, dtype, *handles = arguments
-    return [list(size), list(stride), offset, str(dtype).removeprefix("torch."), *handles]
-
-
-def cuda_from_plain(form: Sequence[Any]) -> Any:
-    """The tensor that `cuda_to_plain` gave handles of."""
-    import torch
-    from torch.multiprocessing import reductions
-
-    rebuild: Any = reductions.rebuild_cuda_tensor
-    size, stride, offset, dtype, *handles = form
-    return rebuild(
-        torch.Tensor,
-        torch.Size(size),
-        tuple(stride),
-        offset,
-        torch.UntypedStorage,
-        getattr(torch, dtype),
-        *handles,
-    )

@@ -250,6 +250,7 @@ class Snapshot:
 
     def _take(self, listing: Listing) -> None:
         self.listing = listing
+        self.__dict__.pop("_digests", None)
         # Sorted out once, as they are looked at after each call of each of the pack's nodes.
         self._data_stamps = {
             path: stamp for path, stamp in listing.files.items() if not path.endswith(".py")
@@ -297,6 +298,7 @@ class Snapshot:
     def remember(self, data: Mapping[str, Digest]) -> None:
         """Take over what is known of the files that are no code; they needn't be read."""
         self.__dict__["data"] = data
+        self.__dict__.pop("_digests", None)
 
     def digest(self, also: Sequence[str] = ()) -> Digest:
         """Digest of the content and names of all files; `also` as in `Listing.text`.
@@ -304,13 +306,18 @@ class Snapshot:
         Raises:
             OSError: One of the pack's own can't be read.
         """
+        more = [names_in(path) or _content(path) for path in also]
+        text = "\n".join([*self._digests, *more])
+        return digest_bytes(text.encode("utf-8", "surrogateescape"))
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        """Digests of all files, with their names: a pack's processes and node types ask often."""
         code = [path for path in self.listing.files if path.endswith(".py")]
-        parts = [
+        digests = [
             f"{Path(path).relative_to(self.base)} {digest_bytes(self.text(path))}" for path in code
         ]
-        parts += [f"{name} {digest}" for name, digest in self.data.items()]
-        parts += [names_in(path) or _content(path) for path in also]
-        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+        return digests + [f"{name} {digest}" for name, digest in self.data.items()]
 
     def is_current(self) -> bool:
         """Whether the files are still what they were; cheap, for it is asked before each job."""

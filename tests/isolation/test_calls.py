@@ -57,6 +57,11 @@ def Gray(width: int = 4) -> Image:
     return torch.full((1, width, width, 3), 0.5)
 
 @node
+def Blacken(image: Image) -> Image:
+    """Write into what it gets."""
+    return image.zero_()
+
+@node
 def Number(value: int = 1) -> int:
     """Give it."""
     return value + 1
@@ -178,6 +183,16 @@ def test_plain_values_and_images_cross(session: Session) -> None:
     )
     assert result.outputs["b.image"].shape == (1, 400, 400, 3)
     assert result.outputs["b.image"].mean() == 0.25
+
+
+def test_a_node_that_writes_into_its_input_changes_no_result(session: Session) -> None:
+    nodes = {
+        "a": ("far:Gray", {"width": 300}),
+        "b": ("far:Blacken", {"image": {"from": "a.image"}}),
+        "c": ("far:Half", {"image": {"from": "a.image"}}),
+    }
+    outputs = run(session, nodes, targets=["a", "b", "c"]).outputs
+    assert [float(outputs[f"{name}.image"].mean()) for name in "abc"] == [0.5, 0.0, 0.25]
 
 
 def test_choices_are_members_and_paths_paths(session: Session) -> None:

@@ -9,7 +9,7 @@ import random
 import struct
 import tracemalloc
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from threading import Thread
@@ -37,6 +37,7 @@ class Ends:
 
     Attributes:
         near, far: The ends; `far` answers each request with its value.
+        answers: What `far` answers instead, by the name of the request.
     """
 
     def __init__(self, *, is_shared: bool) -> None:
@@ -49,9 +50,10 @@ class Ends:
             self.pool = OwnPool(files[0])
             memories = [
                 SharedMemory(self.pool, OtherPool(os.dup(files[1]))),
-                SharedMemory(OwnPool(files[1]), OtherPool(os.dup(files[0]))),
+                SharedMemory(OwnPool(files[1]), OtherPool(os.dup(files[0])), returns=False),
             ]
         self.memories = memories
+        self.answers: dict[str, Callable[[Any], Any]] = {}
         foreign = Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})
         self.streams = [
             os.fdopen(to_near[0], "rb", buffering=0),
@@ -81,7 +83,8 @@ class Ends:
             raise InvalidValue("is wrong", given="this", port="a", hint="Change it.")
         if name == "key":
             return {}["missing"]
-        return value
+        answer = self.answers.get(name)
+        return value if answer is None else answer(value)
 
     def close(self) -> None:
         for stream in self.streams[1], self.streams[3]:
@@ -232,18 +235,84 @@ def test_an_answer_that_never_comes_is_told() -> None:
     both.close()
 
 
-def test_a_tensor_goes_back_without_a_copy() -> None:
+class _Pack:
+    """What a pack may do with the tensors that it gets and gives: keep them, and write into them.
+
+    Attributes:
+        kept: Tensors that it holds, each with what it is to contain.
+    """
+
+    def __init__(self, both: Ends) -> None:
+        self.kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+        both.answers = {"double": self._double, "same": self._same}
+
+    def _double(self, value: torch.Tensor) -> torch.Tensor:
+        self._keep(value)
+        return self._keep(value * 2)
+
+    def _same(self, value: torch.Tensor) -> torch.Tensor:
+        return self._keep(value)
+
+    def _keep(self, value: torch.Tensor) -> torch.Tensor:
+        self.kept.append((value, value.clone()))
+        return value
+
+    def write(self, at: int, by: float) -> None:
+        tensor, _ = self.kept[at]
+        before = [content for _, content in self.kept]
+        tensor[: len(tensor) // 2].add_(by)
+        # What it got and gives on is one tensor, and nothing else is.
+        self.kept = [
+            (each, each.clone() if each is tensor else content)
+            for (each, _), content in zip(self.kept, before, strict=True)
+        ]
+
+
+@settings(max_examples=examples(40))
+@given(seed=st.integers(0, 1 << 32))
+def test_nobody_sees_what_others_write(seed: int) -> None:
+    """Whatever is called, kept, let go of and written to: all others see what they got."""
+    draw = random.Random(seed)
+    with ends() as both:
+        pack = _Pack(both)
+        held: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for step in range(25):
+            action = draw.choice(["call", "call", "call", "write", "write", "drop", "forget"])
+            if action == "call":
+                source = torch.full((LEAST,), float(step + 1))
+                if held and draw.random() < 0.7:
+                    source = draw.choice(held)[0]
+                    source = source[draw.choice([0, 8]) :]
+                name = draw.choice(["double", "same"])
+                result = both.near.request(name, source)
+                expected = source * 2 if name == "double" else source.clone()
+                held.append((result, expected))
+                del source, result
+            elif action == "write" and pack.kept:
+                pack.write(draw.randrange(len(pack.kept)), float(step + 1))
+            elif action == "drop" and held:
+                held.pop(draw.randrange(len(held)))
+            elif action == "forget" and pack.kept:
+                pack.kept.pop(draw.randrange(len(pack.kept)))
+            assert all(torch.equal(tensor, content) for tensor, content in (*held, *pack.kept))
+
+
+def test_a_result_goes_back_without_a_copy() -> None:
     with ends() as both:
         image = both.near.request("same", torch.rand(LEAST))
-        seen: list[int] = []
+        pools = [memory.own for memory in both.memories if memory is not None]
+        used = [pool.used for pool in pools]
+        again: list[torch.Tensor] = []
+        both.answers["look"] = again.append
+        both.near.request("look", image)
+        assert torch.equal(again[0], image)
+        assert all(pool.used <= before for pool, before in zip(pools, used, strict=True))
 
-        def serve(name: str, value: torch.Tensor, number: int) -> torch.Tensor:
-            seen.append(value.data_ptr())
-            return value
 
-        again = both.near.request("twice", image, serve=serve)
-        assert torch.equal(again, image)
-        assert seen[0] == image.data_ptr()
+def test_lazily_conjugated_numbers_cross() -> None:
+    with ends() as both:
+        numbers = both.near.request("same", torch.randn(LEAST, dtype=torch.complex64))
+        assert torch.equal(both.near.request("same", numbers.conj()), numbers.conj())
 
 
 def test_memory_of_collected_tensors_is_used_again() -> None:
@@ -254,6 +323,72 @@ def test_memory_of_collected_tensors_is_used_again() -> None:
             gc.collect()
         assert both.pool.used <= 8 << 20
         assert both.pool.capacity == 64 << 20  # a chunk, which holds eight of these
+
+
+def _resident(descriptor: int) -> int:
+    """Bytes of a file that take memory."""
+    return os.fstat(descriptor).st_blocks * 512
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system tells of no such files")
+def test_free_memory_is_given_back() -> None:
+    file = new_file()
+    assert file is not None
+    own, other = OwnPool(file), OtherPool(os.dup(file))
+    views = []
+    for _ in range(3):
+        allocated = own.allocate(LEAST)
+        assert allocated is not None
+        reference, buffer = allocated
+        memoryview(buffer).cast("B")[:] = bytes([7]) * LEAST
+        del buffer, allocated
+        views.append(other.take(reference))
+    before = _resident(file)
+    del views[1]
+    gc.collect()
+    own.trim(kept=LEAST)
+    assert _resident(file) == before  # it is kept for the next message
+    own.trim(kept=0)
+    assert _resident(file) == before - LEAST
+    assert all(bytes(view) == bytes([7]) * LEAST for view in views)
+    views.clear()
+    own.close()
+    other.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system tells of no such files")
+def test_memory_ends_with_the_other_side_except_results() -> None:
+    file = new_file()
+    assert file is not None
+    own, other, looked_at = OwnPool(file), OtherPool(os.dup(file)), os.dup(file)
+    views = []
+    for _ in range(4):
+        allocated = own.allocate(LEAST)
+        assert allocated is not None
+        memoryview(allocated[1]).cast("B")[:] = bytes([7]) * LEAST
+        views.append(other.take(allocated[0]))
+        del allocated
+    del views[1]
+    tickets = _resident(looked_at) - 4 * LEAST
+    other.close()
+    assert _resident(looked_at) == tickets + 3 * LEAST
+    del views[1]
+    assert _resident(looked_at) == tickets + 2 * LEAST
+    assert all(bytes(view) == bytes([7]) * LEAST for view in views)
+    views.clear()
+    assert _resident(looked_at) == tickets
+    own.close()
+    os.close(looked_at)
+
+
+def test_memory_is_free_as_soon_as_the_answer_is_there() -> None:
+    with ends() as both:
+        pools = [memory.own for memory in both.memories if memory is not None]
+        both.answers["double"] = lambda value: value * 2
+        result = both.near.request("double", torch.rand(LEAST))
+        assert pools[0].used == 0
+        del result
+        assert pools[1].used == 0
 
 
 def test_slices_keep_their_memory() -> None:
