@@ -209,8 +209,11 @@ def guess_settings(layer: str, shapes: Shapes, dtypes: Types) -> LayerSettings |
         return LayerSettings(NVFP4, group=16)
     if kind == "F8_E4M3" and dtypes.get(scale) in ("U8", "F8_E8M0"):
         return LayerSettings(MXFP8, group=32)
-    if f"{layer}.weight_s_rel" in dtypes:
-        return LayerSettings(W4A8, 256, 16)
+    relative = shapes.get(f"{layer}.weight_s_rel", ())
+    if len(relative) == 2 and relative[1] and kind in _STORED[W4A8]:
+        size = shapes[f"{layer}.weight"][-1] // relative[1]
+        # Bytes of a group: of 6 bits a multiple of 3.
+        return LayerSettings(W4A8, 4, size * 4 // 3 if size % 3 == 0 else size * 2)
     if kind == "I8" and len(shapes.get(scale, ())) == 1 and shapes[scale][0] != 1:
         return LayerSettings(W4A4, 4)
     return None
@@ -237,7 +240,7 @@ def describe_layer(
         return None
     stored = tuple(shapes[weight])
     if len(stored) != 2 or not all(stored):
-        raise UnreadLayer(f"{form} of shape {list(stored)}")
+        raise UnreadLayer(f"{form} of shape {list(stored)} instead of a matrix")
     return _FORMS[form](_Tensors(layer, form, shapes, dtypes), settings, (stored[0], stored[1]))
 
 
