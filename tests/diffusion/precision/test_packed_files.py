@@ -15,7 +15,9 @@ from torch import Tensor
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.errors import InvalidFile
 from nodegraph.models.adapters.layer_matching import recipe_layers
+from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.derived_components import derive
 from nodegraph.models.model_recipes import scale_warnings, storage_warnings
 from nodegraph.residency import component_bytes
 from nodegraph.weights.precision.quantized_weights import (
@@ -26,6 +28,7 @@ from nodegraph.weights.precision.quantized_weights import (
 )
 from nodegraph.weights.safetensors_header import read_header, read_open_header
 from nodegraph.weights.weight_files import read_tensors
+from tests.diffusion.adapters import files
 from tests.diffusion.families.text_files import clip, clip_file
 from tests.diffusion.ldm_export import ldm_checkpoint
 from tests.messages import raises
@@ -400,3 +403,40 @@ def test_the_header_of_a_file_that_is_elsewhere_tells_the_same(tmp_path: Path) -
 
     assert header.shapes == read_header(path).shapes
     assert header.dtypes == read_header(path).dtypes
+
+
+@torch.no_grad()
+def test_adapters_work_over_packed_weights(
+    sd1_folder: Path, sd1_pipeline: Any, rewritten: Rewritten, tmp_path: Path
+) -> None:
+    drawn = files.flat_file(files.own_pairs(sd1_pipeline.unet), "lora_unet_")
+    lora = OpenedAdapter(files.saved(drawn, tmp_path / "lora.safetensors"))
+    inputs = (torch.randn(1, 4, 8, 8), 500, torch.randn(1, 5, 32))
+    samples = []
+    for at in (0, 1):
+        folder = rewritten(sd1_folder, lambda each, at=at: pack_matrices(each, FORMS["w4a8"])[at])
+        recipe = open_model(str(folder), []).model
+        base = load_component(recipe, "cpu")
+        adapted = derive(base, lora.apply_to(recipe, 0.7).recipe).module
+        samples.append((base.module(*inputs).sample, adapted(*inputs).sample))
+
+    (base, narrow), (_, wide) = samples
+    assert torch.equal(narrow, wide)
+    assert not torch.equal(narrow, base)
+
+
+@pytest.mark.slow
+def test_another_storage_is_worked_out_from_the_numbers(
+    sd1_folder: Path, rewritten: Rewritten
+) -> None:
+    narrow = rewritten(sd1_folder, lambda tensors: pack_matrices(tensors, FORMS["nvfp4"])[0])
+    wide = rewritten(sd1_folder, lambda tensors: pack_matrices(tensors, FORMS["nvfp4"])[1])
+
+    found, expected = (
+        load_component(open_model(str(folder), [], storage="int8").model, "cpu").module
+        for folder in (narrow, wide)
+    )
+
+    for path, layer in expected.named_modules():
+        if quantized_shape(layer):
+            assert torch.equal(found.get_submodule(path).weight, layer.weight), path
