@@ -5,9 +5,9 @@ one after the other without gaps. Source: https://github.com/huggingface/safeten
 
 Scaled weights: ``X.weight`` must be multiplied by ``X.scale_weight`` (ComfyUI's older files, marked
 by a tensor ``scaled_fp8``) or ``X.weight_scale`` (newer ones, and language models' compressors).
-Newer files give the format of each layer in a tensor ``X.comfy_quant`` or in the metadata; unknown
-formats are refused. Checked against https://github.com/comfyanonymous/ComfyUI (``comfy/ops.py``,
-``comfy/quant_ops.py``, ``QUANTIZATION.md``).
+Newer files give the format of each layer, see `packed_layers`; unknown formats are refused. Checked
+against https://github.com/comfyanonymous/ComfyUI (``comfy/ops.py``, ``comfy/quant_ops.py``,
+``QUANTIZATION.md``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from time import time_ns
@@ -24,6 +24,21 @@ from typing import Any, BinaryIO
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.packed_layers import (
+    ALL_SETTINGS,
+    LONGEST_SETTINGS,
+    PACKED_KINDS,
+    SETTINGS,
+    LayerSettings,
+    PackedLayer,
+    UnreadLayer,
+    all_settings,
+    count_kinds,
+    describe_layer,
+    guess_settings,
+    layer_of,
+    parse_settings,
+)
 
 _SCALES = ("scale_weight", "weight_scale")
 _BESIDES = ("scale_input", "input_scale", "comfy_quant")
@@ -34,7 +49,7 @@ _WHOLE_NUMBERS = frozenset({"I8", "U8"})
 _BESIDE_WEIGHTS = frozenset({"weight", "bias"})
 _FOREIGN = frozenset(
     {
-        *("weight_scale_2", "weight_scale_inv", "pre_quant_scale"),  # nvfp4, DeepSeek, AWQ
+        *("weight_scale_2", "weight_scale_inv", "pre_quant_scale"),  # ModelOpt, DeepSeek, AWQ
         *("absmax", "quant_map"),  # bitsandbytes
         *("qweight", "qzeros", "g_idx", "wscales"),  # GPTQ, AWQ, SVDQuant
         *("weight_packed", "weight_global_scale", "weight_zero_point"),  # compressed-tensors
@@ -42,15 +57,10 @@ _FOREIGN = frozenset(
     }
 )
 """What files in yet other forms have."""
-_SETTINGS = "comfy_quant"
-_ALL_SETTINGS = "_quantization_metadata"
-_FORMATS = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8_tensorwise": "I8"}
-"""ComfyUI's names of what is read here, and what its weights are stored in."""
-_OF_COMPUTING = frozenset({"format", "full_precision_matrix_mult", "per_row"})
-"""Settings of a layer that change nothing about what its weights are."""
 UNDERSTOOD = (
     "plain weights; 8 bits (F8_E4M3, F8_E5M2 or I8) with one factor for each layer or row, "
-    "or without any (F8_E4M3, F8_E5M2); GGUF"
+    "or without any (F8_E4M3, F8_E5M2); ComfyUI's nvfp4, mxfp8, int8_tensorwise (with or without "
+    "convrot), convrot_w4a4 and asym_w4a8_int8; GGUF"
 )
 """What is read, for messages."""
 
@@ -62,19 +72,31 @@ class Scales:
     Attributes:
         factors: By weight: the tensor that it is multiplied by.
         unused: Those that say what isn't needed to read any.
+        packed: By weight: how it lies in the file, where that is more than a factor.
+        unread: By weight: what of its settings isn't understood.
     """
 
     factors: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    packed: Mapping[str, PackedLayer] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
         """All of them."""
-        return frozenset([*self.factors.values(), *self.unused])
+        parts = (
+            name
+            for weight, layer in self.packed.items()
+            for name in layer.parts.values()
+            if name != weight
+        )
+        return frozenset([*self.factors.values(), *self.unused, *parts])
 
     def describe(self) -> list[str]:
         """What is to be told of them, in words."""
         lines = []
+        for form, count in sorted(count_kinds(self.packed.values()).items()):
+            lines.append(f"{pluralize(count, 'weight')} in ComfyUI's {form}: unpacked when used")
         if self.factors:
             kinds = sorted({name.rpartition(".")[2] for name in self.factors.values()})
             lines.append(
@@ -93,97 +115,86 @@ class Scales:
         return lines
 
 
-def find_scales(dtypes: Mapping[str, str]) -> Scales:
+_Settings = Mapping[str, LayerSettings | UnreadLayer]
+_THE_METADATA = "the file's metadata"
+
+
+def find_scales(shapes: Shapes, dtypes: Mapping[str, str], settings: _Settings) -> Scales:
     """The tensors of a file that say how others are to be read; of most files none.
 
     Args:
-        dtypes: Of all tensors in the file, as the safetensors format writes them.
+        shapes, dtypes: Of all tensors in the file, as the safetensors format writes them.
+        settings: Of layers, by their names.
     """
-    factors, besides = {}, []
+    packed: dict[str, PackedLayer] = {}
+    unread: dict[str, str] = {}
+    for layer, own in settings.items():
+        try:
+            described = _describe(layer, own, shapes, dtypes)
+        except UnreadLayer as refusal:
+            unread[layer if layer == _THE_METADATA else f"{layer}.weight"] = str(refusal)
+        else:
+            if described is not None:
+                packed[f"{layer}.weight"] = described
+    factors, unused = {}, []
     for name in dtypes:
         stem, _, last = name.rpartition(".")
         weight = f"{stem}.weight"
         if last == _MARK:
-            besides.append(name)
-        elif dtypes.get(weight) in _NARROW and last in _SCALES:
-            factors[weight] = name
-        elif dtypes.get(weight) in _NARROW and last in _BESIDES:
-            besides.append(name)
-    return Scales(factors, tuple(besides))
+            unused.append(name)
+        elif weight in packed or dtypes.get(weight) in _NARROW:
+            if last in _BESIDES:
+                unused.append(name)
+            elif last in _SCALES and weight not in packed:
+                factors[weight] = name
+    return Scales(factors, tuple(unused), packed, unread)
+
+
+def _describe(
+    layer: str,
+    settings: LayerSettings | UnreadLayer,
+    shapes: Shapes,
+    dtypes: Mapping[str, str],
+) -> PackedLayer | None:
+    if isinstance(settings, UnreadLayer):
+        raise settings
+    return describe_layer(layer, settings, shapes, dtypes)
 
 
 def joined_scales(items: Iterable[Scales]) -> Scales:
     """Those of several files as if they were of one."""
     factors: dict[str, str] = {}
-    besides: list[str] = []
+    packed: dict[str, PackedLayer] = {}
+    unused: list[str] = []
     for at, item in enumerate(items):
         factors |= {f"{at}.{weight}": name for weight, name in item.factors.items()}
-        besides += item.unused
-    return Scales(factors, tuple(besides))
+        packed |= {f"{at}.{weight}": layer for weight, layer in item.packed.items()}
+        unused += item.unused
+    return Scales(factors, tuple(unused), packed)
 
 
-def settings_tensors(names: Iterable[str]) -> list[str]:
-    """The tensors with ComfyUI's settings of a layer: JSON, see `find_unsupported_setting`."""
-    return [name for name in names if name.rpartition(".")[2] == _SETTINGS]
-
-
-def weight_of(settings: str) -> str:
-    """The weight that such a tensor is about."""
-    return f"{settings.removesuffix(_SETTINGS)}weight"
-
-
-def find_unsupported_setting(text: bytes | str, dtype: str | None) -> str | None:
-    """What of a layer's settings isn't understood, so that its weights would be misread.
-
-    Rotated weights (``"convrot": true``, Hadamard blocks), for one, look like any others.
-
-    Args:
-        text: JSON.
-        dtype: That its weight is stored in; None where that isn't known.
-    """
-    try:
-        return _unread(json.loads(text), dtype)
-    except (ValueError, RecursionError):
-        return f"{_SETTINGS}: not JSON"
-
-
-def _unread(settings: Any, dtype: str | None) -> str | None:
-    if not isinstance(settings, dict):
-        return f"{_SETTINGS}: {json.dumps(settings)[:80]}"
-    form = settings.get("format")
-    if not isinstance(form, str) or form not in _FORMATS:
-        return f'"format": {json.dumps(form)[:80]}'
-    if dtype not in (None, _FORMATS[form]):
-        return f'"format": {json.dumps(form)}, but stored in {dtype}'
-    for name, value in settings.items():
-        is_of_rotation = name == "convrot_groupsize" and not settings.get("convrot")
-        if name not in _OF_COMPUTING and value not in (False, None) and not is_of_rotation:
-            return f"{json.dumps(name)[:80]}: {json.dumps(value)[:80]}"
-    return None
-
-
-def find_unsupported_format(
-    shapes: Mapping[str, tuple[int, ...]],
-    dtypes: Mapping[str, str],
-    scales: Scales,
-    metadata: Mapping[str, str],
-    prefix: str = "",
-) -> tuple[str, str] | None:
+def find_unsupported_format(header: Header, prefix: str = "") -> tuple[str, str] | None:
     """A tensor in a form of storage that isn't known, and what tells it; None if all are known.
 
     Args:
-        shapes, dtypes: Of the file's tensors but those of `scales`.
-        metadata: Of the file.
         prefix: Only of tensors whose names begin so.
     """
+    shapes, dtypes, scales = header.shapes, header.dtypes, header.scales
     own = [name for name in shapes if name.startswith(prefix)]
+    is_narrow = any(dtypes[name] in _NARROW | _WHOLE_NUMBERS | PACKED_KINDS.keys() for name in own)
+    for weight, mark in scales.unread.items():
+        # Settings of no tensor may be about any.
+        if weight.startswith(prefix) if weight in dtypes else is_narrow:
+            return weight, mark
     lone = next((name for name in own if name.rpartition(".")[2] in _SCALES), None)
     if lone is not None:
         return lone, lone.rpartition(".")[2]
     packed = {
         name
         for name in own
-        if name.endswith(".weight") and dtypes[name] in _WHOLE_NUMBERS and len(shapes[name]) > 1
+        if name.endswith(".weight")
+        and len(shapes[name]) > 1
+        and (dtypes[name] in _WHOLE_NUMBERS or name in scales.packed)
     }
     for name in own:
         stem, _, last = name.rpartition(".")
@@ -192,30 +203,9 @@ def find_unsupported_format(
         weight = f"{stem.removesuffix('.weight')}.weight"
         if weight in packed and last not in _BESIDE_WEIGHTS:
             return name, last
-    bare = next((name for name in own if name in packed and name not in scales.factors), None)
-    if bare is not None:
-        return bare, f"{dtypes[bare]} without a factor"
-    if any(dtypes[name] in _NARROW | _WHOLE_NUMBERS for name in own):
-        return _unread_in(metadata.get(_ALL_SETTINGS), dtypes, prefix)
-    return None
-
-
-def _unread_in(text: str | None, dtypes: Mapping[str, str], prefix: str) -> tuple[str, str] | None:
-    """The same of the settings of all layers in a file's metadata."""
-    if text is None:
-        return None
-    try:
-        layers = json.loads(text)["layers"]
-        for layer, settings in layers.items():
-            weight = f"{layer}.weight"
-            if weight in dtypes and not weight.startswith(prefix):
-                continue
-            problem = _unread(settings, dtypes.get(weight))
-            if problem is not None:
-                return weight, problem
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return "the file's metadata", f"{_ALL_SETTINGS}: no settings per layer"
-    return None
+    known = scales.factors.keys() | scales.packed.keys()
+    bare = next((name for name in own if name in packed and name not in known), None)
+    return None if bare is None else (bare, f"{dtypes[bare]} without a factor")
 
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -223,8 +213,6 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 MAX_HEADER_BYTES = 100_000_000
 """As in the reference implementation: a header is never larger."""
-_LONGEST_SETTINGS = 1 << 16
-"""Bytes of what a file says of one layer."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _MOST_REMEMBERED = 16
@@ -236,7 +224,8 @@ class Header:
     """Names, shapes and types of the tensors in a file.
 
     Attributes:
-        dtypes: As the format writes them, such as ``F16``.
+        shapes: Of packed weights, that of their numbers.
+        dtypes: As the format writes them, such as ``F16``; of packed weights as `PACKED_KINDS`.
         metadata: The free text entries of the file.
         offsets: Where each tensor's bytes begin and end, counted from the end of the header.
         scales: Tensors that say how others are to be read: they are none of a model's, and not
@@ -302,7 +291,44 @@ def read_open_header(
         raise damaged_file_error(name, f"it has {size} bytes and states a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
-    return header
+    settings = _read_settings(file, 8 + length, header)
+    return _apart(replace(header, scales=find_scales(header.shapes, header.dtypes, settings)))
+
+
+def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
+    """What a file says of its layers; its reading goes on at `begin`."""
+    text = header.metadata.get(ALL_SETTINGS)
+    settings: dict[str, LayerSettings | UnreadLayer] = {}
+    if text is not None:
+        try:
+            settings = all_settings(text)
+        except UnreadLayer as refusal:
+            settings[_THE_METADATA] = refusal
+    for name in sorted(header.shapes):
+        layer = layer_of(name)
+        if layer is None:
+            continue
+        start, end = header.offsets[name]
+        file.seek(begin + start)
+        own = _settings_of(
+            layer, file.read(min(end - start, LONGEST_SETTINGS)), end - start, header
+        )
+        if own is not None and settings.setdefault(layer, own) != own:
+            settings[layer] = UnreadLayer(f"other settings in {SETTINGS} than in {ALL_SETTINGS}")
+    file.seek(begin)
+    return settings
+
+
+def _settings_of(
+    layer: str, content: bytes, size: int, header: Header
+) -> LayerSettings | UnreadLayer | None:
+    if len(content) < min(size, LONGEST_SETTINGS):
+        # Only the header of a remote file is here.
+        return guess_settings(layer, header.shapes, header.dtypes)
+    try:
+        return parse_settings(content)
+    except UnreadLayer as refusal:
+        return refusal
 
 
 def check_not_text(name: Path | str, start: bytes, form: str) -> None:
@@ -336,15 +362,18 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
         offsets = {name: _offsets(entry) for name, entry in content.items()}
         end = max((end for _, end in offsets.values()), default=0)
         described = {str(key): str(metadata[key]) for key in metadata}
-        return _apart(Header(shapes, dtypes, described, offsets, find_scales(dtypes))), end
+        return Header(shapes, dtypes, described, offsets), end
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise damaged_file_error(path, "its header does not follow the format") from error
 
 
 def _apart(header: Header) -> Header:
-    """The same with the tensors of its scales apart from the others."""
+    """The same with the tensors of its scales apart from the others, and packed weights counted
+    by their numbers."""
     for name in header.scales.names:
         header.scale_tensors[name] = (header.shapes.pop(name), header.dtypes.pop(name))
+    for weight, layer in header.scales.packed.items():
+        header.shapes[weight], header.dtypes[weight] = layer.shape, layer.kind
     return header
 
 
@@ -356,34 +385,18 @@ def check_file_formats(path: Path) -> None:
     Raises:
         InvalidFile: As `read_header`, or it has such weights.
     """
-    header = read_header(path)
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            begin = 8 + int.from_bytes(file.read(8), "little")
-            is_whole = whole_size(path, size) == size
-            check_formats(file if is_whole else None, begin, header, path)
-    except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+    check_formats(read_header(path), path)
 
 
-def check_formats(
-    file: BinaryIO | None, begin: int, header: Header, path: Path, prefix: str = ""
-) -> None:
+def check_formats(header: Header, path: Path, prefix: str = "") -> None:
     """Refuse weights in a form that can't be read here: they would be read as noise.
 
     Args:
-        file: It, open; None where only its header is here.
-        begin: Where the bytes of its tensors do.
         prefix: Only of tensors whose names begin so.
     Raises:
         InvalidFile: It has such weights.
     """
-    problem = None if file is None else _unread_settings(file, begin, header, prefix)
-    if problem is None:
-        problem = find_unsupported_format(
-            header.shapes, header.dtypes, header.scales, header.metadata, prefix
-        )
+    problem = find_unsupported_format(header, prefix)
     if problem is not None:
         tensor, mark = problem
         raise InvalidFile(
@@ -393,22 +406,6 @@ def check_formats(
             hint="Use the same model in one of these forms, for example its file in bf16, in "
             "fp8_scaled or as GGUF.",
         )
-
-
-def _unread_settings(
-    file: BinaryIO, begin: int, header: Header, prefix: str
-) -> tuple[str, str] | None:
-    """A layer whose own settings aren't understood, and what of them."""
-    for name in sorted(settings_tensors((*header.scale_tensors, *header.shapes))):
-        if name.startswith(prefix):
-            start, end = header.offsets[name]
-            file.seek(begin + start)
-            text = file.read(min(end - start, _LONGEST_SETTINGS))
-            weight = weight_of(name)
-            mark = find_unsupported_setting(text, header.dtypes.get(weight))
-            if mark is not None:
-                return weight, mark
-    return None
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:

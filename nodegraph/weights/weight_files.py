@@ -24,6 +24,8 @@ from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import full_file
 from nodegraph.weights.file_kinds import GGUF, HEADED, file_suffix
 from nodegraph.weights.gguf_files import BLOCKS, check_gguf_installed, read_gguf_header
+from nodegraph.weights.packed_layers import PackedLayer
+from nodegraph.weights.precision.packed_formats import pack_layer
 from nodegraph.weights.precision.quantized_weights import (
     FLOAT8,
     GgufBlocks,
@@ -321,7 +323,7 @@ def _safetensors(
             else:
                 header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
                 begin = file.tell()
-                check_formats(file, begin, header, path, prefix)
+                check_formats(header, path, prefix)
             data = RawTensorReader(file)
             return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
@@ -354,6 +356,8 @@ class _Reader:
         shape, kind = self._header.shapes[name], self._header.dtypes[name]
         if kind in BLOCKS:
             return self._blocks(name, kind, shape)
+        if name in self._header.scales.packed:
+            return self._packed(name)
         stored, dtype = self._stored_type(name, kind), self._precision(name)
         factor = self._header.scales.factors.get(name)
         if factor is None and (stored == dtype or not stored.is_floating_point):
@@ -380,6 +384,29 @@ class _Reader:
         # What has blocks across rows can't be taken apart by them.
         is_carried = self._as_stored and is_by_row and len(shape) > 1
         return QuantizedTensor(packed, dtype) if is_carried else packed.dequantize(dtype)
+
+    def _packed(self, name: str) -> Tensor:
+        """A weight in one of ComfyUI's packed forms."""
+        layer, dtype = self._header.scales.packed[name], self._precision(name)
+        parts = {
+            use: self._factor(part, name, layer.shape)
+            if use == "scale"
+            else self._read(part, *self._part_layout(part, layer))
+            for use, part in layer.parts.items()
+        }
+        packed = pack_layer(layer, parts)
+        return QuantizedTensor(packed, dtype) if self._as_stored else packed.dequantize(dtype)
+
+    def _part_layout(self, part: str, layer: PackedLayer) -> tuple[torch.dtype, tuple[int, ...]]:
+        """The type and shape of a tensor of a packed layer."""
+        if part == layer.parts["stored"]:
+            is_whole_byte = layer.kind in ("I8", "MXFP8")
+            stored = torch.int8 if layer.kind == "I8" else torch.float8_e4m3fn
+            return stored if is_whole_byte else torch.uint8, layer.stored
+        shape, kind = self._header.scale_tensors[part]
+        # Factors of 8 bits are E4M3, or exponents.
+        narrow = torch.uint8 if layer.kind == "MXFP8" else torch.float8_e4m3fn
+        return torch.float32 if kind == "F32" else narrow, shape
 
     def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:
         """What a weight is multiplied by, so that it can be: float32, one or for each row."""
@@ -429,7 +456,7 @@ def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]
     shapes = {name: tuple(tensor.shape) for name, tensor in unpickled.items()}
     dtypes = {name: _NAMED.get(tensor.dtype, "") for name, tensor in unpickled.items()}
     # Factors aren't looked for there: what needs one is refused.
-    check_formats(None, 0, Header(shapes, dtypes, {}), path)
+    check_formats(Header(shapes, dtypes, {}), path)
     # Copies, as several may share one memory; one by one, so that they are never all there twice.
     return {name: _copied(unpickled.pop(name), precision(name)) for name in list(unpickled)}
 

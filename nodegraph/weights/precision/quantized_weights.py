@@ -38,6 +38,9 @@ NF4 = (
 _PIECE = 2**17
 """Numbers that are read at once: few enough to stay near the processor."""
 
+PAIRS = "pairs"
+"""A part that all rows share: the two numbers that each byte stands for, as 8 bytes."""
+
 Parts = Mapping[str, Tensor]
 """What a form reads: ``stored``, and what else belongs to it."""
 
@@ -60,8 +63,8 @@ class ScaledNarrow(NumberFormat):
     def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         scale = parts.get("scale")
         if scale is None:
-            return _read(parts["stored"], dtype)
-        return _read(parts["stored"], torch.float32).mul_(scale).to(dtype)
+            return widen(parts["stored"], dtype)
+        return widen(parts["stored"], torch.float32).mul_(scale).to(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class NormalFloat4(NumberFormat):
     ``largest``. The table of ``pairs`` says what each byte stands for."""
 
     def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        values = parts["pairs"].index_select(0, parts["stored"].int()).view(torch.float32)
+        values = parts[PAIRS].index_select(0, parts["stored"].int()).view(torch.float32)
         return values.view(-1, NF4_BLOCK).mul_(parts["largest"][:, None]).to(dtype).view(*shape)
 
 
@@ -123,7 +126,7 @@ class QuantizedWeight:
         total = self.shape[0]
         parts = {
             # What all rows share is the same of each of them.
-            name: part[begin:end] if part.dim() and len(part) == total else part
+            name: part[begin:end] if name != PAIRS and part.dim() and len(part) == total else part
             for name, part in self.parts.items()
         }
         return replace(self, parts=parts, shape=(end - begin, *self.shape[1:]))
@@ -132,19 +135,29 @@ class QuantizedWeight:
 def concatenate_rows(items: Sequence[QuantizedWeight]) -> QuantizedWeight | None:
     """Several one below the other; None where they aren't stored alike."""
     first = items[0]
-    if any(
-        item.format != first.format
-        or item.stored.dtype != first.stored.dtype
-        or item.parts.keys() != first.parts.keys()
-        or item.shape[1:] != first.shape[1:]
-        for item in items
-    ):
+    if any(not _are_alike(first, item) for item in items):
         return None
-    parts = {"stored": torch.cat([item.stored for item in items])}
-    if "scale" in first.parts:
-        parts["scale"] = torch.cat([_scale_of_rows(item) for item in items])
+    parts = {name: _parts_of_rows(name, items) for name in first.parts}
     rows = sum(item.shape[0] for item in items)
     return replace(first, parts=parts, shape=(rows, *first.shape[1:]))
+
+
+def _are_alike(first: QuantizedWeight, other: QuantizedWeight) -> bool:
+    return (
+        other.format == first.format
+        and other.shape[1:] == first.shape[1:]
+        and {name: part.dtype for name, part in other.parts.items()}
+        == {name: part.dtype for name, part in first.parts.items()}
+        and (PAIRS not in first.parts or torch.equal(first.parts[PAIRS], other.parts[PAIRS]))
+    )
+
+
+def _parts_of_rows(name: str, items: Sequence[QuantizedWeight]) -> Tensor:
+    if name == PAIRS:
+        return items[0].parts[name]
+    if name == "scale":
+        return torch.cat([_scale_of_rows(item) for item in items])
+    return torch.cat([item.parts[name] for item in items])
 
 
 def _scale_of_rows(item: QuantizedWeight) -> Tensor:
@@ -190,12 +203,12 @@ def quantize_int4(weight: Tensor) -> QuantizedWeight:
     parts = {
         "stored": (nearest[::2] << 4) | nearest[1::2],
         "largest": largest,
-        "pairs": pairs.view(torch.int64).flatten(),
+        PAIRS: pairs.view(torch.int64).flatten(),
     }
     return QuantizedWeight(NormalFloat4(), parts, tuple(weight.shape))
 
 
-def _read(stored: Tensor, dtype: torch.dtype) -> Tensor:
+def widen(stored: Tensor, dtype: torch.dtype) -> Tensor:
     """Numbers in a wider type, which holds them exactly."""
     if stored.dtype == torch.float8_e4m3fn and stored.device.type == "cpu":
         return _read_e4m3(stored, dtype)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.errors import InvalidValue
 from nodegraph.weights.gguf_files import BLOCKS
+from nodegraph.weights.packed_layers import PACKED_KINDS
 
 if TYPE_CHECKING:
     from nodegraph.core.values import DiffusionModel, Recipe
@@ -58,9 +59,12 @@ QUANTIZED_BITS = {
     "F8_E4M3": 8.0,
     "F8_E5M2": 8.0,
     "I8": 8.0,
+    **PACKED_KINDS,
     **{kind: 8.0 * size / numbers for kind, (numbers, size) in BLOCKS.items()},
 }
 """Bits of a number in types of files that are kept; as the formats name them."""
+
+_FLOAT8_KINDS = frozenset({"F8_E4M3", "F8_E5M2", "MXFP8"})
 
 _DELICATE = re.compile(
     r"norm|(pos|patch)_?embed|condition_embedder|context_embedder\.\w+\."
@@ -134,14 +138,15 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
     stored = list(tensors)
     kinds = {kind for _, _, kind in stored}
     # What is asked for and there already stays as it is, and nothing else is brought into it.
-    stays = storage == STORED or (storage == FLOAT8 and any(kind[:2] == "F8" for kind in kinds))
+    kept = _FLOAT8_KINDS if storage == FLOAT8 else QUANTIZED_BITS.keys()
+    stays = storage == STORED or (storage == FLOAT8 and not kept.isdisjoint(kinds))
     wide = 8.0 * ITEM_BYTES[dtype]
 
     def bits(name: str, shape: Sequence[int], kind: str) -> float:
         if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
             return wide
         if stays:
-            return QUANTIZED_BITS.get(kind, wide)
+            return QUANTIZED_BITS[kind] if kind in kept else wide
         is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
         return wide if is_wide else _BITS[storage]
 
