@@ -421,6 +421,7 @@ COMFY_SERVICES: Mapping[str, Callable[..., Any]] = {
     "sampling.sample": sampling_services.sample,
     "sampling.begin": sampling_services.begin_sampling,
     "sampling.step": sampling_services.step_sampling,
+    "sampling.predict": sampling_services.predict,
     "sampling.end": sampling_services.end_sampling,
     "sampling.cancel": sampling_services.cancel_sampling,
     "model.sampling": sampling_facts,
