@@ -358,6 +358,11 @@ class Noise_RandomNoise:  # noqa: N801 - ComfyUI's name
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
+    @property
+    def is_native(self) -> bool:
+        """Whether its class draws as nodegraph does: it is none of the pack."""
+        return type(self).__module__ == __name__
+
     def generate_noise(self, input_latent: Mapping[str, Any]) -> Tensor:
         """Draw noise of the shape of a latent."""
         return prepare_noise(input_latent["samples"], self.seed, input_latent.get("batch_index"))
@@ -405,11 +410,13 @@ class _NativeNoise(Noise_RandomNoise):
 
 
 def to_comfy_part(value: Any) -> Any:
-    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE."""
-    from nodegraph.sampling.sampling_parts import SamplerChoice
+    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE; a pack's own stays."""
+    from nodegraph.sampling.sampling_parts import SamplerChoice, SamplingNoise
 
-    if not isinstance(value, SamplerChoice):
+    if isinstance(value, SamplingNoise):
         return _NativeNoise(value)
+    if not isinstance(value, SamplerChoice):
+        return value
     options = {
         name: getattr(value.options, name)
         for name in value.options.__slots__
