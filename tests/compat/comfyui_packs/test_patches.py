@@ -15,7 +15,7 @@ from tests.compat.comfyui_packs.test_stand_ins_models import drawn, picture, uns
 from tests.compat.comfyui_packs.test_stand_ins_sampling import LOAD, native
 from tests.nodes.conftest import link
 
-EULER = '''
+EULER = """
 def euler(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
     for i in range(len(sigmas) - 1):
         denoised = model(x, sigmas[i] * x.new_ones([len(x)]), **extra_args)
@@ -23,9 +23,9 @@ def euler(model, x, sigmas, extra_args=None, callback=None, disable=None, **opti
             callback({"x": x, "i": i, "sigma": sigmas[i], "denoised": denoised})
         x = x + (x - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i])
     return x
-'''
+"""
 
-OWN = '''
+OWN = """
 import torch
 noise = comfy.sample.prepare_noise(torch.zeros(2, 8, 8, 8), 5)
 levels = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", 4)
@@ -39,7 +39,7 @@ def guider(kind=comfy.samplers.CFGGuider, model=model):
     made.set_conds(positive, negative)
     made.set_cfg(6.0)
     return made
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -277,3 +277,90 @@ def test_a_patch_of_the_forward_pass_names_the_node_that_does_it(bench: PackBenc
     assert "FirstBlockCache" in bench.failure(LOAD + f"def run():\n    {line}\n")
     code = LOAD + 'model.model_options["transformer_options"]["patches"] = {"attn1_patch": [print]}'
     assert "transformer_options']['patches'" in bench.failure(code + "\n" + drawn())
+
+
+CHAIN = (
+    "import comfy.sample\nimport comfy.samplers\nimport nodes\nimport torch\n"
+    + EULER
+    + """
+
+class Patch:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",)}}
+
+    RETURN_TYPES = ("MODEL", "SAMPLER", "NOISE", "GUIDER")
+    FUNCTION = "run"
+
+    def run(self, model):
+        patched = model.clone()
+        patched.set_model_sampler_post_cfg_function(self.note)
+        self.model = patched
+        return patched, comfy.samplers.KSAMPLER(euler), Noise(), comfy.samplers.CFGGuider(patched)
+
+    def note(self, args):
+        # It asks the main worker itself, while that waits for its answer.
+        assert self.model.model_sampling.percent_to_sigma(0.5) > 0
+        return args["denoised"]
+
+
+class Noise:
+    seed = 5
+
+    def generate_noise(self, latent):
+        return comfy.sample.prepare_noise(latent["samples"], self.seed)
+
+
+class Sample:
+    @classmethod
+    def INPUT_TYPES(cls):
+        types = {"guider": "GUIDER", "sampler": "SAMPLER", "noise": "NOISE", "model": "MODEL"}
+        types |= {"clip": "CLIP", "latent": "LATENT"}
+        return {"required": {name: (kind,) for name, kind in types.items()}}
+
+    RETURN_TYPES = ("LATENT", "LATENT")
+    FUNCTION = "run"
+
+    def run(self, guider, sampler, noise, model, clip, latent):
+        positive = nodes.CLIPTextEncode().encode(clip, "a fox")[0]
+        negative = nodes.CLIPTextEncode().encode(clip, "")[0]
+        samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+        drawn = noise.generate_noise({"samples": samples})
+        levels = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", 4)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(6.0)
+        own = guider.sample(drawn, samples, sampler, levels, seed=noise.seed)
+        known = nodes.common_ksampler(
+            model, noise.seed, 4, 6.0, "euler", "normal", positive, negative, latent
+        )[0]
+        return {**latent, "samples": own}, known
+
+NODE_CLASS_MAPPINGS = {"Patch": Patch, "Sample": Sample}
+"""
+)
+
+
+@pytest.mark.slow
+def test_functions_are_called_back_in_the_packs_process(tmp_path: Path) -> None:
+    root = tmp_path / "chain"
+    root.mkdir()
+    (root / "__init__.py").write_text(CHAIN)
+    nodes = native(sampler="euler")
+    for side, text in (("positive", "a fox"), ("negative", "")):
+        nodes[side]["inputs"]["text"] = text
+    nodes["patch"] = {"type": "chain:Patch", "inputs": {"model": link("load.model")}}
+    own = {name: link(f"patch.{name}") for name in ("model", "sampler", "noise", "guider")}
+    rest = {"clip": link("load.text_encoder"), "latent": link("empty")}
+    nodes["own"] = {"type": "chain:Sample", "inputs": own | rest}
+    inputs = nodes["sample"]["inputs"] | {"model": link("patch.model")}
+    nodes["other"] = {"type": "KSampler", "inputs": inputs}
+    with Session(
+        Settings(home=tmp_path / "home", device="cpu"), packs=[comfy_pack(root)]
+    ) as session:
+        workflow = {"format": "nodegraph/1", "nodes": nodes}
+        result = session.run(workflow, targets=["own", "sample", "other"])
+    [error] = result.errors
+    assert "functions of pack `chain`, which only its nodes can call" in str(error)
+    expected = result["sample.latent"].samples
+    for name in ("latent", "latent_2"):
+        assert torch.allclose(result[f"own.{name}"].samples, expected, atol=1e-5)
