@@ -28,18 +28,20 @@ from nodegraph.interop.comfyui.packs.model_handle import (
     refused,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.guiders import (
-    Callback,
     CFGGuider,
     Guider_Basic,
     Guider_DualCFG,
-    PatchFunctions,
     calc_cond_batch,
     cfg_function,
+    sampling_function,
+)
+from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
+    Callback,
+    PatchFunctions,
     native_latent,
     native_noise,
     native_prompts,
     sample_there,
-    sampling_function,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     KSAMPLER,
