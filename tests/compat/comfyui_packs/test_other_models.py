@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import pytest
 import torch
 
+from nodegraph.core.values import Video
 from nodegraph.interop.comfyui.packs import latents
 from tests.compat.comfyui_packs.direct_calls import PackBench, pack_bench
 from tests.compat.comfyui_packs.test_stand_ins_models import drawn, picture
@@ -97,7 +99,7 @@ def run():
         "load": {"type": "LoadModel", "inputs": {"model": VIDEO}},
         "encode": {
             "type": "VAEEncodeVideo",
-            "inputs": {"vae": link("load.vae"), "frames": frames},
+            "inputs": {"vae": link("load.vae"), "video": Video(frames, Fraction(16))},
         },
         "decode": {
             "type": "VAEDecodeVideo",
@@ -105,7 +107,7 @@ def run():
         },
     }
     encoded = bench.native(nodes, "encode.latent")
-    expected = bench.native(nodes, "decode.frames")
+    expected = bench.native(nodes, "decode.video").frames
     assert samples.shape == (1, 16, 2, 8, 6)
     assert torch.equal(samples, latents.unscale(encoded.samples, encoded.format))
     assert decoded.shape == (1, *expected.shape)

@@ -230,7 +230,7 @@ class PackDenoising(Denoising):
 
     @property
     def _noise_kind(self) -> ModelNoise:
-        noise: ModelNoise = self._sampler.space.noise  # type: ignore[attr-defined]
+        noise: ModelNoise = self._sampler.space.noise
         return noise
 
     def _moment_at(self, levels: NoiseLevels) -> Moment:
