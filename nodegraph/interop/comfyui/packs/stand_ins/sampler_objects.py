@@ -163,7 +163,7 @@ class KSAMPLER:
 Sampler = KSAMPLER
 
 
-def _native_options(sampler: str, given: Mapping[str, Any]) -> Any:
+def _native_options(sampler: str, named: Mapping[str, Any]) -> Any:
     """Options of a native sampler, by ComfyUI's names.
 
     Raises:
@@ -172,7 +172,7 @@ def _native_options(sampler: str, given: Mapping[str, Any]) -> Any:
     from nodegraph.sampling.sampler_options import SamplerOptions
 
     options: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in named.items():
         if key not in _OPTIONS:
             raise refused(f"sampler option {key}", f"the sampler {sampler} has no such option here")
         options[_OPTIONS[key]] = value
