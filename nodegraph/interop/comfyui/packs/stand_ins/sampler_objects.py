@@ -256,12 +256,12 @@ class SamplerFunction:
         sampling = model.inner_model.inner_model.model_sampling
         sampler = self._begun(sampling, x, sigmas, extra.get("seed"), options)
         while not sampler.done:
-            step, asked = sampler.steps_done, sampler.evaluation_x()
+            step, noisy_here = sampler.steps_done, sampler.evaluation_x()
             space, at = sampler.evaluation_point
             sigma = space.noise_levels.sigmas[at]
-            noisy = asked / space.alpha_deviation(at)[0] if _is_scaled(space) else asked
+            noisy = noisy_here / space.alpha_deviation(at)[0] if _is_scaled(space) else noisy_here
             denoised = model(noisy, sigma * x.new_ones([len(x)]), **extra)
-            sampler.feed(_output_of(denoised, asked, space, at))
+            sampler.feed(_output_of(denoised, noisy_here, space, at))
             if callback is not None and sampler.steps_done > step:
                 callback(
                     {"x": sampler.x, "i": step, "sigma": sigmas[step], "sigma_hat": sigmas[step]}
