@@ -9,6 +9,10 @@ from nodegraph.core.values import NOT_CONTENT
 ENDED: set[str] = set()
 """Processes of packs that have ended: values of their tokens are gone."""
 
+STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise"})
+"""Port types of nodegraph that a value of a pack's process may have: a model that the pack patched,
+or its own sampler or noise. Nodes of other packs and of nodegraph refuse it."""
+
 
 class _Referable:
     """Base of classes with slots that weak references may refer to."""

@@ -15,12 +15,14 @@ from typing import Any
 
 from nodegraph.core.context import Weights
 from nodegraph.core.file_access import check_paths, file_links_to_check
+from nodegraph.core.foreign_value import STANDS_FOR, ForeignValue
 from nodegraph.core.hooks import Facts, HookInputs
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.links import Expand, NodeOutput
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.plugins import in_scope
 from nodegraph.core.ports import Lazy
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import ANY, named_type
 from nodegraph.core.values import Recipe
 from nodegraph.engine.attempt import Attempt
@@ -31,7 +33,7 @@ from nodegraph.engine.external_results import claim
 from nodegraph.engine.product import Product, product_of, unnamed_digest
 from nodegraph.engine.runtime import EngineState, FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState, usable
-from nodegraph.errors import Cancelled
+from nodegraph.errors import Cancelled, InvalidValue
 from nodegraph.store.entries import OutputGone
 
 
@@ -207,6 +209,24 @@ _RECIPE = 2**16
 """Bytes that a value has at most which is looked at to see whether it is a recipe."""
 
 
+def _check_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
+    """Refuse what stands for a value of nodegraph and only the pack that made it can use.
+
+    Raises:
+        InvalidValue: The node is none of that pack.
+    """
+    declared = next((each.type for each in spec.inputs if each.name == port), ANY)
+    if value.type not in STANDS_FOR or declared == ANY or spec.type.startswith(f"{value.pack}:"):
+        return
+    raise InvalidValue(
+        f"this `{value.type}` has functions of pack `{value.pack}`, which only its nodes can call",
+        port=port,
+        given=f"a value of pack `{value.pack}`",
+        expected=f"a `{value.type}` of nodegraph",
+        hint=f"Link it to a node of pack `{value.pack}` that samples, or use a native node.",
+    )
+
+
 class Invoker:
     """Calls functions for one run.
 
@@ -291,6 +311,9 @@ class Invoker:
 
     def _check_paths(self, call: Call) -> None:
         spec = call.state.node.spec
+        for port, value in _input_values(call).items():
+            if type(value) is ForeignValue:
+                _check_stand_in(spec, port, value)
         if spec.file_ports:
             check_paths(call.name, spec, _input_values(call), self._shared.environment)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from nodegraph.core.annotations import describe_type, is_of_type
 from nodegraph.core.copies import MutationMarks, isolated_output, mutation_marks
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
-from nodegraph.core.foreign_value import ForeignValue
+from nodegraph.core.foreign_value import STANDS_FOR, ForeignValue
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.links import is_array, plain_number
 from nodegraph.core.ports import BLOCKED, Blocked
@@ -329,7 +329,7 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     """
     if type(value) is Blocked:
         return blocked(value)
-    if not is_of_type(value, expr):
+    if not is_of_type(value, expr) and not _stands_for(value, expr):
         value = _as_declared(value, expr)
     if expr.is_list:
         # Lists may be long, and plain values always have a digest of their own.
@@ -351,6 +351,11 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     product = Product(value, digest, size_in_bytes(value))
     product.marks = mutation_marks(value)
     return product
+
+
+def _stands_for(value: Any, expr: TypeExpr) -> bool:
+    """Whether a value of a pack's process stands for one of a type of nodegraph."""
+    return type(value) is ForeignValue and value.type == str(expr) and value.type in STANDS_FOR
 
 
 _PICTURES = ("Image", "Mask")

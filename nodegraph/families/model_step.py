@@ -135,6 +135,7 @@ class Moment:
             steps in all.
         progress_after: Part of the sampling that is done after the step.
         min_progress: See `nodegraph.sampling.schedules.NoiseLevels`.
+        sigma: Noise level, which table models with whole timesteps are only near to.
     """
 
     timestep: Tensor
@@ -147,6 +148,7 @@ class Moment:
     schedule_steps: int = 1
     progress_after: float = 1.0
     min_progress: float = 0.0
+    sigma: float = 0.0
 
     @property
     def begun(self) -> float:

@@ -494,8 +494,21 @@ class RemoteContext:
     def seat(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    def ask(self, service: str, **values: Any) -> Any:
-        return self._ask("service", service=service, values=values)
+    def ask(
+        self, service: str, /, *, callback: Callable[..., Any] | None = None, **values: Any
+    ) -> Any:
+        serve = None if callback is None else partial(self._call_back, callback)
+        return self._ask("service", serve, service=service, values=values)
+
+    def _call_back(
+        self, callback: Callable[..., Any], name: str, value: Mapping[str, Any], number: int
+    ) -> Any:
+        # What it asks for belongs to the request that waits for it: nobody else listens now.
+        outer, self.number = self.number, number
+        try:
+            return callback(**value)
+        finally:
+            self.number = outer
 
     def lazy_value(self, port: str) -> Any:
         return self.server.inward(self._ask("lazy", port=port))

@@ -40,7 +40,7 @@ from nodegraph.isolation.processes import (
     PackProcesses,
     ProcessState,
 )
-from nodegraph.isolation.runner import CONTEXT_PARAMETER
+from nodegraph.isolation.runner import CONTEXT_PARAMETER, calling_back
 from nodegraph.packs.declarations import Declarations
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.pack_host import PackHost
@@ -520,10 +520,10 @@ class _Call:
         else:
             await asyncio.to_thread(channel.respond, frame, self.serve)
 
-    def _ask(self, name: str) -> Any:
+    def _ask(self, name: str, within: int = 0, **values: Any) -> Any:
         channel = self._process.channel
         assert channel is not None
-        return channel.request(name, {}, within=self._serving)
+        return channel.request(name, values, within=within or self._serving, serve=self.serve)
 
     def _do_workflow(self) -> Any:
         return dict(self._context.workflow)
@@ -563,7 +563,8 @@ class _Call:
         return self._context.env(name)
 
     def _do_service(self, service: str, values: Mapping[str, Any]) -> Any:
-        return self._packs.service(service)(self._context, **values)
+        with calling_back(partial(self._ask, "callback", self._serving)):
+            return self._packs.service(service)(self._context, **values)
 
     def _do_lazy(self, port: str) -> Any:
         raise InvalidValue(f"input `{port}` is not lazy")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from io import BytesIO
@@ -47,11 +49,15 @@ class CallContext(Context, Protocol):
     this process.
     """
 
-    def ask(self, service: str, **values: Any) -> Any:
+    def ask(
+        self, service: str, /, *, callback: Callable[..., Any] | None = None, **values: Any
+    ) -> Any:
         """Call a service of the main worker, where the models are, and wait for its result.
 
         Args:
             service: Name of the service.
+            callback: What the service may call while it runs; see `call_back`. It runs in the
+                thread that asks, and may ask for services itself.
             values: Plain values, tensors, and values of `nodegraph.core.values`.
         Raises:
             Cancelled: The run was cancelled.
@@ -66,6 +72,34 @@ class CallContext(Context, Protocol):
 
     def when_cancelled(self, callback: Callable[[], object]) -> None:
         """Have a function called, in another thread, once the run is cancelled."""
+
+
+CALLBACK: ContextVar[Callable[..., Any] | None] = ContextVar("nodegraph_callback", default=None)
+"""What a service that runs calls in the process of the pack; see `call_back`."""
+
+
+def call_back(**values: Any) -> Any:
+    """Call, from a service of the main worker, the `callback` of the pack that asked for it.
+
+    Args:
+        values: As of `CallContext.ask`.
+    Returns:
+        What the callback returns, of the same kinds.
+    """
+    callback = CALLBACK.get()
+    if callback is None:
+        raise InvalidValue("nobody who can be called back asked for this service")
+    return callback(**values)
+
+
+@contextmanager
+def calling_back(callback: Callable[..., Any] | None) -> Iterator[None]:
+    """Inside the `with`, `call_back` calls a function."""
+    token = CALLBACK.set(callback)
+    try:
+        yield
+    finally:
+        CALLBACK.reset(token)
 
 
 Inputs: TypeAlias = Mapping[str, Any]

@@ -340,6 +340,7 @@ class Denoising:
 
     def _moment(self) -> Moment:
         sampler = self._sampler
+        space, at = sampler.evaluation_point
         return Moment(
             timestep=sampler.model_timestep,
             following=sampler.next_timestep,
@@ -351,6 +352,7 @@ class Denoising:
             schedule_steps=self._noise_levels.level_count,
             progress_after=self._noise_levels.progress_after_step(sampler.step_index),
             min_progress=self._noise_levels.min_progress,
+            sigma=float(space.noise_levels.sigmas[at]),
         )
 
     def _noised(self, step_index: int) -> Tensor:

@@ -13,6 +13,7 @@ from nodegraph import Context, Session, Settings, Workflow, node
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.packs import handles, latents, stand_ins
 from nodegraph.interop.comfyui.packs.services import COMFY_SERVICES
+from nodegraph.isolation.runner import calling_back
 from nodegraph.store import msgpack_codec
 
 
@@ -51,9 +52,15 @@ class DirectCall:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
-    def ask(self, service: str, **values: Any) -> Any:
+    def ask(self, service: str, /, *, callback: Any = None, **values: Any) -> Any:
         self.asked.append(service)
-        with torch.inference_mode(False):  # a mode of the pack's process
+
+        def called(**shown: Any) -> Any:
+            with torch.inference_mode():
+                return carried(callback(**carried(shown)))
+
+        # a mode of the pack's process
+        with torch.inference_mode(False), calling_back(called if callback else None):
             return carried(COMFY_SERVICES[service](self._context, **carried(values)))
 
 

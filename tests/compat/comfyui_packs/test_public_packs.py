@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +25,10 @@ DOWNLOAD = (
     "pip download --no-deps -d tests/compat/comfyui_packs/wheels "
     "-r tests/compat/comfyui_packs/public_packs.txt"
 )
-PUBLIC = ("civitai_comfy_nodes", "comfyui_ib_customnodes", "comfyui_tooling_nodes")
+PUBLIC = (
+    *("civitai_comfy_nodes", "comfyui_ib_customnodes", "comfyui_orbitquant"),
+    "comfyui_tooling_nodes",
+)
 HELPED = ("easy_pack", "typed_pack")
 pytestmark = [
     pytest.mark.slow,
@@ -172,3 +177,38 @@ def test_nodes_of_typed_classes(public: Prompts) -> None:
     assert outcome.text("4") == "y3 1.00"
     pixel = pixels(outcome.result.files[0].path)[0, 0]
     assert np.allclose(pixel, (55, 155, 255), atol=1)
+
+
+ARTIFACT = """
+import sys
+import torch
+from orbitquant.artifacts.writer import save_orbitquant_artifact
+from orbitquant.config import OrbitQuantConfig
+from orbitquant.modeling import quantize_linear_modules
+
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+config = OrbitQuantConfig(target_policy="universal")
+facts = {"source_model_id": "tests/tiny", "source_revision": "main", "source_license": "mit"}
+summary = quantize_linear_modules(model, config)
+save_orbitquant_artifact(model, sys.argv[1], config=config, summary=summary, **facts)
+"""
+
+
+def test_a_quantized_artifact_is_inspected(public: Prompts, tmp_path: Path) -> None:
+    (wheel,) = WHEELS.glob("orbitquant-*.whl")
+    command = [sys.executable, "-c", ARTIFACT, str(tmp_path / "artifact")]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(wheel)})
+    prompt = {
+        "1": node("OrbitQuantArtifactInspector", artifact_path=str(tmp_path / "artifact")),
+        "2": node("ETN_LoadMaskBase64", mask=encoded((255, 0, 0))),
+        "3": node("Describe", mask=["2", 0], words=["1", 0], kind="plain"),
+    }
+
+    outcome = public.run(prompt)
+
+    lines = outcome.text("3").splitlines()
+    assert lines[:3] == ["Source: tests/tiny", "Revision: main", "Bits: W4A4"]
+    assert "Quantized modules: 1" in lines
+    missing = {**prompt, "1": node("OrbitQuantArtifactInspector", artifact_path="")}
+    assert "artifact_path must not be empty" in public.run(missing).error("1")

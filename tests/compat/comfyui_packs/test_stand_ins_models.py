@@ -230,7 +230,7 @@ def run():
     ("line", "named"),
     [
         ("model.set_model_attn1_patch(print)", "MODEL.set_model_attn1_patch"),
-        ("model.set_model_sampler_cfg_function(print)", "MODEL.set_model_sampler_cfg_function"),
+        ("model.add_object_patch('diffusion_model.x', 1)", "MODEL.add_object_patch"),
         ("model.add_patches({}, 1.0)", "MODEL.add_patches"),
         ("model.model.diffusion_model", "MODEL.model.diffusion_model"),
         ("model.get_model_object('diffusion_model')", "MODEL.get_model_object"),
@@ -248,5 +248,5 @@ def test_what_reaches_into_models_is_refused_by_name(
 
 
 def test_options_that_no_guider_knows_are_refused_when_sampling(bench: PackBench) -> None:
-    code = LOAD + 'model.model_options["sampler_cfg_function"] = print\n' + drawn()
-    assert "model_options['sampler_cfg_function']" in bench.failure(code)
+    code = LOAD + 'model.model_options["model_function_wrapper"] = print\n' + drawn()
+    assert "model_options['model_function_wrapper']" in bench.failure(code)

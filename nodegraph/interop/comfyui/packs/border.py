@@ -27,6 +27,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
     CROP,
     GUIDANCE,
+    INPAINT_MASK,
+    MASKED_IMAGE,
     ORIGINAL_SIZE,
     SCORE,
     TARGET_SIZE,
@@ -53,14 +55,14 @@ _SIZES = {
     ("crop_h", "crop_w"): CROP,
     ("target_height", "target_width"): TARGET_SIZE,
 }
-_KEPT_KEYS = ("pooled", GUIDANCE, SCORE, *_SIZES.values())
+_KEPT_KEYS = ("pooled", GUIDANCE, SCORE, MASKED_IMAGE, INPAINT_MASK, *_SIZES.values())
 """Tensors of an entry that have keys there."""
 _READ = frozenset(
     {
         *(name for pair in _SIZES for name in pair),
         *("pooled_output", "guidance", "aesthetic_score", "strength", "mask", "mask_strength"),
         *("area", "start_percent", "end_percent", "control", "control_apply_to_uncond"),
-        *("reference_latents", ORIGIN_KEY),
+        *("reference_latents", "concat_latent_image", "concat_mask", ORIGIN_KEY),
     }
 )
 _WITHOUT_EFFECT = frozenset(
@@ -124,6 +126,10 @@ def _values_of(entry: ConditioningEntry, origin: NativeValues) -> dict[str, Any]
     if entry.references and origin.family is not None:
         name = get_family(origin.family).latent.name
         values["reference_latents"] = [latents.unscale(item, name) for item in entry.references]
+    if MASKED_IMAGE in tensors and origin.family is not None:
+        name = get_family(origin.family).latent.name
+        values["concat_latent_image"] = latents.unscale(tensors[MASKED_IMAGE], name)
+        values["concat_mask"] = tensors[INPAINT_MASK]
     if entry.controls:
         values["control"] = _control_chain(entry.controls)
         values["control_apply_to_uncond"] = False
@@ -190,7 +196,7 @@ def _entry_of(
             )
     before = None if origin is None or changed else origin.entry
     entry = ConditioningEntry(
-        tensors=_tensors(tensor, values, before),
+        tensors=_tensors(tensor, values, before) | _masked_image(values, origin, before),
         strength=float(values.get("strength", 1.0)),
         mask=_mask(values),
         start=float(values.get("start_percent", 0.0)),
@@ -231,6 +237,38 @@ def _tensors(
     return tensors
 
 
+def _masked_image(
+    values: Mapping[str, Any], origin: NativeValues | None, before: ConditioningEntry | None
+) -> dict[str, Tensor]:
+    """The masked image for an inpainting model, in the scale of the prompt's model."""
+    image, mask = values.get("concat_latent_image"), values.get("concat_mask")
+    if image is None or mask is None:
+        return {}
+    family = get_family(_family_of(origin, "a masked image"))
+    known = {} if before is None else before.tensors
+    if MASKED_IMAGE in known:
+        mine = latents.unscale(known[MASKED_IMAGE], family.latent.name)
+        if torch.equal(mine, image) and torch.equal(known[INPAINT_MASK], mask):
+            return {name: known[name] for name in (MASKED_IMAGE, INPAINT_MASK)}
+    planes = mask.detach().to("cpu", torch.float32).reshape(-1, 1, *mask.shape[-2:])
+    scaled = latents.scale(image.detach().to("cpu", torch.float32), family.latent.name)
+    return {MASKED_IMAGE: scaled.contiguous(), INPAINT_MASK: family.inpaint_mask(planes)}
+
+
+def _family_of(origin: NativeValues | None, what: str) -> str:
+    """Family of a prompt's model.
+
+    Raises:
+        InvalidValue: It is not known, so the scale of its latents is not.
+    """
+    if origin is None or origin.family is None:
+        raise InvalidValue(
+            f"the scale of {what} is not known without the prompt's model",
+            expected="a CONDITIONING of a CLIP, or a copy of one",
+        )
+    return origin.family
+
+
 def _mask(values: Mapping[str, Any]) -> Tensor | None:
     mask = values.get("mask")
     if mask is None:
@@ -257,12 +295,7 @@ def _references(
     """Reference latents in the scale of the prompt's model."""
     if not references:
         return ()
-    if origin is None or origin.family is None:
-        raise InvalidValue(
-            "the scale of reference latents is not known without the prompt's model",
-            expected="a CONDITIONING of a CLIP, or a copy of one",
-        )
-    name = get_family(origin.family).latent.name
+    name = get_family(_family_of(origin, "reference latents")).latent.name
     known = () if before is None else before.references
     if len(references) == len(known) and all(
         torch.equal(latents.unscale(mine, name), theirs)
@@ -533,5 +566,6 @@ def from_comfy(value: Any, comfy_type: str) -> Any:
     if comfy_type in HANDLES:
         return recipe_of(value, comfy_type)
     if comfy_type in ("SAMPLER", "NOISE"):
-        return value.native()
+        # What is a pack's own stays in its process.
+        return value.native() if getattr(value, "is_native", False) else value
     return _CONVERSIONS[comfy_type][1](value) if comfy_type in _CONVERSIONS else value

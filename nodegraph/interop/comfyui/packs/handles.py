@@ -365,14 +365,17 @@ def handle_of(recipe: Any, comfy_type: str) -> Any:
     Args:
         comfy_type: One of `HANDLES`.
     """
-    return HANDLES[comfy_type][0](recipe)
+    kind = HANDLES[comfy_type][0]
+    return recipe if isinstance(recipe, kind) else kind(recipe)
 
 
 def recipe_of(handle: Any, comfy_type: str) -> Any:
     """Return the recipe of a handle that a pack's node returns.
 
+    A model with patches that recipes do not hold stays the handle, for nodes of the same pack.
+
     Raises:
-        InvalidValue: It is no handle, or has guidance that native recipes do not hold.
+        InvalidValue: It is no handle.
         PackError: It has options that no guider knows.
     """
     kind = HANDLES[comfy_type][0]
@@ -384,11 +387,6 @@ def recipe_of(handle: Any, comfy_type: str) -> Any:
         )
     if isinstance(handle, ModelHandle):
         handle.check_options()
-        if handle.guidance:
-            raise InvalidValue(
-                "a model with patches of its guidance cannot leave the pack's nodes",
-                given=", ".join(kind for kind, _ in handle.guidance),
-                expected="a model without them",
-                hint="Native models do not hold guidance: use the guider nodes of nodegraph.",
-            )
+        if handle.is_patched:
+            return handle
     return handle.recipe

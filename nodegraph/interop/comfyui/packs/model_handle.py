@@ -8,6 +8,7 @@ never changed in place, except by methods that change them in ComfyUI as well.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,9 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {}
 knows the handles, so they cannot import it."""
 
 
-def ask(service: str, **values: Any) -> Any:
-    """Call a service of the main worker."""
-    return call_context().ask(service, **values)
+def ask(service: str, *, callback: Callable[..., Any] | None = None, **values: Any) -> Any:
+    """Call a service of the main worker; see `CallContext.ask`."""
+    return call_context().ask(service, callback=callback, **values)
 
 
 def refused(what: str, why: str, hint: str | None = None) -> PackError:
@@ -62,9 +63,36 @@ def refused(what: str, why: str, hint: str | None = None) -> PackError:
 
 INSIDE = "it reaches into the model itself, which runs in another process with another engine"
 _PATCHES = (
-    "Known patches are LoRAs, the model sampling and guidance nodes of ComfyUI, and FreeU. Use a "
-    "native node of nodegraph for others."
+    "Known patches are LoRAs, model sampling objects, functions of the guidance and of the noise "
+    "mask, the guidance nodes of ComfyUI, and FreeU. Use a native node of nodegraph for others."
 )
+FUNCTIONS = (
+    *("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function"),
+    "denoise_mask_function",
+)
+"""Keys of ComfyUI's ``model_options`` with functions of a pack that a sampling calls."""
+_ALLOWED = (*FUNCTIONS, "disable_cfg1_optimization")
+_PATCHING = frozenset(
+    {
+        *("patches", "patches_replace", "wrappers", "callbacks", "block_modifiers"),
+        *("cond_or_uncond", "optimized_attention_override"),
+    }
+)
+"""Keys of ``transformer_options`` that change a forward pass; others are notes of a pack."""
+_ATTENTION = "PerturbedAttentionGuidance, SmoothedEnergyGuidance and SelfAttentionGuidance"
+_NATIVE_NODES: Mapping[str, str] = {
+    "set_model_unet_function_wrapper": "FirstBlockCache, MagCache and TaylorSeerCache",
+    "set_model_attn1": _ATTENTION,
+    "set_model_attn2": "ApplyIPAdapter",
+    "set_model_output_block_patch": "FreeU",
+}
+"""Native nodes that do what packs do with a patch of the forward pass, by the start of its name."""
+
+
+def _hint(patch: str) -> str:
+    nodes = next((_NATIVE_NODES[name] for name in _NATIVE_NODES if patch.startswith(name)), None)
+    return _PATCHES if nodes is None else f"Native nodes do what such patches do: {nodes}."
+
 
 _CHANNELS: dict[Any, int] = {}
 """Channels of the latents of recipes, which do not change."""
@@ -136,10 +164,18 @@ class ModelSampling:
     """
 
     def __init__(self, recipe: DiffusionModel) -> None:
+        self.recipe = recipe
+        self._read()
+
+    def applied_to(self, recipe: DiffusionModel) -> DiffusionModel:
+        """Return a model with these noise levels."""
+        return self.recipe
+
+    def _read(self) -> None:
+        """Read the noise levels of the recipe."""
         import torch
 
-        facts = ask("model.sampling", model=recipe)
-        self.recipe = recipe
+        facts = ask("model.sampling", model=self.recipe)
         self.is_flow: bool = facts["is_flow"]
         self.sigmas: Tensor = facts["sigmas"].to(torch.float32)
         self.log_sigmas = self.sigmas.log()
@@ -211,6 +247,7 @@ class ModelConfig:
 
     def __init__(self, recipe: DiffusionModel) -> None:
         family = recipe.family
+        self.nodegraph_recipe = recipe
         self.unet_config = {"nodegraph_family": family, "dtype": recipe.dtype}
         self.sampling_settings: dict[str, Any] = {}
         self.latent_format = LatentScale(get_family(family).latent.name, channels_of(recipe))
@@ -317,7 +354,7 @@ class ModelHandle(ModelPartHandle):
 
     def clone(self) -> ModelHandle:
         other = ModelHandle(self.recipe, self.guidance)
-        other.model_options = copy.deepcopy(self.model_options)
+        other.model_options = _copied(self.model_options)
         other.object_patches = dict(self.object_patches)
         other._sampling = self._sampling
         return other
@@ -333,6 +370,15 @@ class ModelHandle(ModelPartHandle):
         other = self.clone()
         other.guidance = (*self.guidance, (kind, numbers))
         return other
+
+    def without_patches(self) -> ModelHandle:
+        """Return a copy without functions and guidance."""
+        return ModelHandle(self.recipe)
+
+    @property
+    def is_patched(self) -> bool:
+        """Whether it has guidance or functions, which a recipe does not hold."""
+        return bool(self.guidance) or any(self.model_options.get(name) for name in _ALLOWED)
 
     @property
     def model(self) -> BaseModel:
@@ -373,10 +419,11 @@ class ModelHandle(ModelPartHandle):
         """Replace a part of the model.
 
         Raises:
-            PackError: Anything but the noise levels of a handle.
+            PackError: Anything but noise levels.
         """
         if name == "model_sampling" and isinstance(value, ModelSampling):
-            self.recipe, self._sampling = value.recipe, value
+            self.recipe, self._sampling = value.applied_to(self.recipe), value
+            self.object_patches[name] = value
             return
         raise refused(f"MODEL.add_object_patch({name!r})", INSIDE, _PATCHES)
 
@@ -388,23 +435,82 @@ class ModelHandle(ModelPartHandle):
             "Load the LoRA by `comfy.sd.load_lora_for_models` or the node LoraLoader.",
         )
 
-    def check_options(self) -> None:
+    def set_model_sampler_cfg_function(
+        self, sampler_cfg_function: Any, disable_cfg1_optimization: bool = False
+    ) -> None:
+        """Set the function that combines both predictions.
+
+        Args:
+            sampler_cfg_function: Of a dict of predictions, noisy latent, scale and noise level; it
+                returns the noisy latent less the clean one. Of three parameters: of both
+                predictions in that form, and the scale.
+            disable_cfg1_optimization: Whether the negative prompt is evaluated at a scale of 1.
+        """
+        function = sampler_cfg_function
+        if len(inspect.signature(function).parameters) == 3:
+            old = sampler_cfg_function
+
+            def function(args: Mapping[str, Any]) -> Any:
+                return old(args["cond"], args["uncond"], args["cond_scale"])
+
+        self.model_options["sampler_cfg_function"] = function
+        self._note_unguided(disable_cfg1_optimization)
+
+    def set_model_sampler_post_cfg_function(
+        self, post_cfg_function: Any, disable_cfg1_optimization: bool = False
+    ) -> None:
+        """Add a function that changes the guided prediction."""
+        self._add_function("sampler_post_cfg_function", post_cfg_function)
+        self._note_unguided(disable_cfg1_optimization)
+
+    def set_model_sampler_pre_cfg_function(
+        self, pre_cfg_function: Any, disable_cfg1_optimization: bool = False
+    ) -> None:
+        """Add a function that changes the predictions before guidance."""
+        self._add_function("sampler_pre_cfg_function", pre_cfg_function)
+        self._note_unguided(disable_cfg1_optimization)
+
+    def set_model_denoise_mask_function(self, denoise_mask_function: Any) -> None:
+        """Set the function that changes the noise mask at each noise level."""
+        self.model_options["denoise_mask_function"] = denoise_mask_function
+
+    def _add_function(self, name: str, function: Any) -> None:
+        self.model_options[name] = [*self.model_options.get(name, ()), function]
+
+    def _note_unguided(self, disables: bool) -> None:
+        if disables:
+            self.model_options["disable_cfg1_optimization"] = True
+
+    def check_options(self, options: Mapping[str, Any] | None = None) -> None:
         """Refuse options of ComfyUI's that no guider here knows.
 
+        Args:
+            options: In place of its own.
         Raises:
             PackError: Names the first of them.
         """
-        for name, value in self.model_options.items():
-            if name == "transformer_options" and not any(value.values()):
+        for name, value in (self.model_options if options is None else options).items():
+            if name in _ALLOWED or value in (None, {}, [], False):
                 continue
-            if value not in (None, {}, [], False):
+            if name != "transformer_options":
                 raise refused(f"MODEL.model_options[{name!r}]", INSIDE, _PATCHES)
+            for key in _PATCHING & {*value}:
+                if value[key]:
+                    what = f"MODEL.model_options['transformer_options'][{key!r}]"
+                    raise refused(what, INSIDE, _PATCHES)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(("set_model_", "set_injections", "add_wrapper", "add_callback")):
 
             def patch(*_values: Any, **_named: Any) -> Any:
-                raise refused(f"MODEL.{name}", INSIDE, _PATCHES)
+                raise refused(f"MODEL.{name}", INSIDE, _hint(name))
 
             return patch
         raise AttributeError(f"MODEL has no attribute {name!r} here")
+
+
+def _copied(options: Any) -> Any:
+    """A copy of options: containers are new, functions and objects the same."""
+    if isinstance(options, dict):
+        return {name: _copied(value) for name, value in options.items()}
+    return list(map(_copied, options)) if isinstance(options, list) else options

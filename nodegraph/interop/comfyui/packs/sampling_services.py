@@ -1,4 +1,8 @@
-"""Services of the main worker that sample, at once or step by step; see `services`."""
+"""Services of the main worker that sample, at once or step by step; see `services`.
+
+Functions of a pack that change predictions or masks are called back while a sampling runs here.
+Where a pack walks the noise levels itself, it asks for predictions one by one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,9 @@ from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.sampling.denoise import Denoising
+    from torch import Tensor
+
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackDenoising
     from nodegraph.sampling.previews import Previews
     from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
 
@@ -26,7 +32,7 @@ class _Sampling:
 
     context: Context
     model: DiffusionModel
-    denoising: Denoising
+    denoising: PackDenoising
     previews: Previews
     stack: ExitStack
     denoised: Any = None
@@ -55,6 +61,7 @@ _SAMPLINGS = _Samplings()
 
 def _guided(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
     """A guider with one of ComfyUI's patches of guidance."""
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackFunctions
     from nodegraph.sampling.guiders import added_guidance, base, methods
 
     added: base.AddedGuidance
@@ -74,6 +81,8 @@ def _guided(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> Guid
             return replace(choice, changing=base.ChangingScale(numbers["cfg"], "within", *span))
         case "PerturbedAttentionGuidance":
             added = added_guidance.PerturbedAttention(numbers["scale"], 0.0, 1.0)
+        case "functions":
+            added = PackFunctions(choice.cfg, 0.0, 1.0, numbers["negative"])
         case "SelfAttentionGuidance":
             added = added_guidance.SelfAttention(numbers["scale"], 0.0, 1.0, numbers["blur"])
         case _:
@@ -83,18 +92,21 @@ def _guided(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> Guid
 
 GUIDANCE = (
     *("RescaleCFG", "CFGNorm", "CFGZeroStar", "TCFG", "APG", "CFGOverride"),
-    *("PerturbedAttentionGuidance", "SelfAttentionGuidance"),
+    *("PerturbedAttentionGuidance", "SelfAttentionGuidance", "functions"),
 )
-"""Patches of guidance that guiders here know."""
+"""Patches of guidance that guiders here know; ``functions`` are those of the pack."""
 
 
 def _choice(guider: Mapping[str, Any], guidance: Sequence[Any]) -> GuiderChoice:
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackSides
     from nodegraph.sampling.guiders.methods import Dual
     from nodegraph.sampling.sampling_parts import GuiderChoice
 
     choice = GuiderChoice(guider["positive"], guider.get("negative"), guider.get("cfg", 1.0))
     if guider.get("second") is not None:
         choice = replace(choice, method=Dual(guider["second"], guider["second_cfg"]))
+    if guider.get("others") is not None:
+        choice = replace(choice, method=PackSides(guider["others"]))
     for kind, numbers in guidance:
         choice = _guided(choice, kind, numbers)
     return choice
@@ -150,12 +162,18 @@ def _live_model(context: Context, model: DiffusionModel, parts: SamplingParts) -
 
 
 def _begin(
-    context: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
+    context: Context,
+    model: DiffusionModel,
+    latent: Latent,
+    parts: SamplingParts,
+    *,
+    asks_mask: bool = False,
 ) -> _Sampling:
     """Load the model and prepare a sampling. No checkpoints: a pack's node may sample repeatedly,
     and is not resumed in its middle."""
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackDenoising, PackFunctions
+    from nodegraph.isolation.runner import call_back
     from nodegraph.media.images.memory_checks import check_sampling_memory
-    from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.preflight import plan_levels
     from nodegraph.sampling.previews import Previews
 
@@ -173,7 +191,10 @@ def _begin(
             )
             for recipe in parts.guider.recipes
         }
-        denoising = Denoising(denoiser, latent, parts, extra)
+        denoising = PackDenoising(denoiser, latent, parts, extra)
+        denoising.asks_mask = asks_mask
+        if asks_mask or any(isinstance(item, PackFunctions) for item in parts.guider.added):
+            call_back(function="begin", sigmas=denoising.sigmas)
     except BaseException:
         stack.close()
         raise
@@ -215,6 +236,7 @@ def sample(
     sampler: Mapping[str, Any],
     schedule: Mapping[str, Any],
     guidance: Sequence[Any] = (),
+    asks_mask: bool = False,
 ) -> dict[str, Latent]:
     """Sample a latent, with progress and previews of the node.
 
@@ -224,11 +246,12 @@ def sample(
         sampler: ``name`` and ``options``.
         schedule: ``sigmas``, or ``name``, ``steps``, ``denoise``, ``start``, ``end``, ``closed``.
         guidance: Kinds and numbers of `GUIDANCE`.
+        asks_mask: Whether a function of the pack changes the noise mask at each noise level.
     Returns:
         ``latent`` and ``denoised``, the prediction of the last step.
     """
     parts = _parts(guidance, guider, _fitted(latent, noise, model), sampler, schedule)
-    sampling = _begin(context, model, latent, parts)
+    sampling = _begin(context, model, latent, parts, asks_mask=asks_mask)
     with sampling.stack:
         while sampling.denoising.step < sampling.denoising.total:
             _advance(sampling)
@@ -242,6 +265,7 @@ def begin_sampling(
     latent: Latent,
     noise: Mapping[str, Any],
     guidance: Sequence[Any] = (),
+    asks_mask: bool = False,
     **parts: Any,
 ) -> str:
     """Begin a sampling that the pack's process runs step by step; see `sample`.
@@ -250,12 +274,29 @@ def begin_sampling(
         A token for `step_sampling` and `end_sampling`.
     """
     sampling_parts = _parts(guidance, noise=_fitted(latent, noise, model), **parts)
-    return _SAMPLINGS.add(_begin(context, model, latent, sampling_parts))
+    begun = _begin(context, model, latent, sampling_parts, asks_mask=asks_mask)
+    return _SAMPLINGS.add(begun)
 
 
 def step_sampling(context: Context, *, token: str) -> Mapping[str, Any]:
     """Run a step: its number, the noisy latent after it, and the prediction of the clean one."""
     return _advance(_SAMPLINGS.running[token])
+
+
+def predict(
+    context: Context, *, token: str, x: Tensor, sigma: float, apart: bool = False
+) -> dict[str, Tensor]:
+    """Predict the clean latent of a sampling whose noise levels the pack walks itself.
+
+    Args:
+        x, sigma: The noisy latent, and its noise level.
+        apart: Return the prediction of each prompt; else the guided one alone.
+    """
+    context.check_cancelled(waits=False)
+    denoising = _SAMPLINGS.running[token].denoising
+    has_frames = x.ndim == 5 and denoising.is_flat
+    predicted = denoising.predict(x.squeeze(2) if has_frames else x, sigma, apart=apart)
+    return {side: item.unsqueeze(2) if has_frames else item for side, item in predicted.items()}
 
 
 def end_sampling(context: Context, *, token: str) -> dict[str, Latent]:

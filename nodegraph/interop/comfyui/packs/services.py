@@ -173,7 +173,9 @@ def tokenize(context: Context, *, encoder: TextEncoder, text: str) -> dict[str, 
     prompt, _ = translate_prompt(text, _SYNTAX, family)
     windows_by_encoder: dict[str, list[Any]] = {}
     with context.weights(encoder, calls_only=True) as text_model, text_model.turn:
-        tokenizers = [text_model.tokenizers[part.role] for part in family.tokenizers]
+        # Processors of images are listed there, too, and some models come without them.
+        roles = [part.role for part in family.tokenizers if part.role in text_model.tokenizers]
+        tokenizers = [text_model.tokenizers[role] for role in roles]
         modules = [text_model.modules.get(part.role) for part in family.encoders]
         for name, tokenizer, module in zip(names, tokenizers, modules, strict=False):
             windows_by_encoder[name] = [
@@ -421,6 +423,7 @@ COMFY_SERVICES: Mapping[str, Callable[..., Any]] = {
     "sampling.sample": sampling_services.sample,
     "sampling.begin": sampling_services.begin_sampling,
     "sampling.step": sampling_services.step_sampling,
+    "sampling.predict": sampling_services.predict,
     "sampling.end": sampling_services.end_sampling,
     "sampling.cancel": sampling_services.cancel_sampling,
     "model.sampling": sampling_facts,

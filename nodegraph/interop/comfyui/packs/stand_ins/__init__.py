@@ -47,7 +47,7 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     ),
     "sampling_modules": (
         *("comfy.samplers", "comfy.sample", "comfy.k_diffusion", "comfy.k_diffusion.sampling"),
-        *("latent_preview", "comfy.latent_formats", "comfy_extras"),
+        *("latent_preview", "comfy.latent_formats", "comfy.model_sampling", "comfy_extras"),
         "comfy_extras.nodes_custom_sampler",
     ),
     "core_nodes": (
@@ -70,7 +70,7 @@ REFUSED = (
     *("comfy.sdxl_clip", "comfy.sd1_clip", "comfy.sd2_clip", "comfy.text_encoders", "comfy.gligen"),
     *("comfy.t2i_adapter", "comfy.sampler_helpers", "comfy.float", "comfy.rmsnorm"),
     *("comfy.weight_adapter", "comfy.diffusers_load", "comfy.diffusers_convert"),
-    *("comfy.image_encoders", "comfy.clip_model", "comfy.taesd", "comfy.model_sampling"),
+    *("comfy.image_encoders", "comfy.clip_model", "comfy.taesd"),
     *("comfy.extra_samplers", "comfy.context_windows", "comfy.nested_tensor", "comfy.quant_ops"),
     *("comfy.k_diffusion.utils", "comfy.k_diffusion.sa_solver", "comfy.k_diffusion.deis"),
     *("comfy.conditioning_processing", "comfy.audio_encoders", "comfy.pixel_space_convert"),

@@ -1,6 +1,7 @@
 """Objects of ComfyUI's samplings: SAMPLER, NOISE, schedules by name, previews of latents.
 
-They are names for native samplers, whose functions run in the main worker.
+Names of native samplers run in the main worker. A sampler function of a pack runs here, and so does
+a native one that it calls.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from nodegraph.interop.comfyui.packs.model_handle import (
 )
 from nodegraph.interop.comfyui.table.samplers_schedules import COMFYUI_SAMPLERS, SCHEDULERS
 
-NO_FUNCTION = "samplers run in the main worker, where functions of a pack do not"
 _OPTIONS = {
     "eta": "eta",
     "s_noise": "s_noise",
@@ -71,12 +71,15 @@ class KSAMPLER:
     """ComfyUI's SAMPLER: a sampler by name, with options.
 
     Args:
-        sampler_function: One of ``comfy.k_diffusion.sampling``.
+        sampler_function: One of ``comfy.k_diffusion.sampling``, or a function of the pack.
     """
+
+    sampler_function: Any = None
+    inpaint_options: Mapping[str, Any] = {}
 
     def __init__(
         self,
-        sampler_function: Any,
+        sampler_function: Any = None,
         extra_options: Mapping[str, Any] | None = None,
         inpaint_options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -84,29 +87,24 @@ class KSAMPLER:
         self.extra_options = dict(extra_options or {})
         self.inpaint_options = dict(inpaint_options or {})
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the main worker can run it: it is a name, and keeps masks in the usual way."""
+        is_named = isinstance(self.sampler_function, SamplerFunction)
+        is_own = type(self).sample is not KSAMPLER.sample
+        return is_named and not is_own and not any(self.inpaint_options.values())
+
     def native(self) -> Any:
         """Return the native sampler.
 
         Raises:
-            PackError: It is a function of the pack, or has options that samplers here have not.
+            PackError: It has options that samplers here have not.
         """
-        from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
+        from nodegraph.sampling.sampler_options import resolve_options
         from nodegraph.sampling.sampling_parts import SamplerChoice
 
-        name = getattr(self.sampler_function, "nodegraph_sampler", None)
-        if name is None:
-            label = getattr(self.sampler_function, "__name__", str(self.sampler_function))
-            raise refused(f"KSAMPLER({label})", NO_FUNCTION, "Use a sampler by name.")
-        options: dict[str, Any] = {}
-        for key, value in self.extra_options.items():
-            if key not in _OPTIONS:
-                raise refused(
-                    f"sampler option {key}", f"the sampler {name} has no such option here"
-                )
-            options[_OPTIONS[key]] = value
-        if any(self.inpaint_options.values()):
-            raise refused("KSAMPLER(inpaint_options)", "masks are kept in one way here")
-        options_here = SamplerOptions(**options)
+        name = self.sampler_function.nodegraph_sampler
+        options_here = _native_options(name, self.extra_options)
         resolve_options(name, options_here)
         return SamplerChoice(name, options_here)
 
@@ -115,12 +113,108 @@ class KSAMPLER:
         most = float(model_wrap.inner_model.model_sampling.sigma_max)
         return bool(float(sigmas[0]) >= most * (1 - 1e-5))
 
-    def sample(self, *_: Any, **__: Any) -> Any:
-        """Refuse to run on a model of this process."""
-        raise refused("SAMPLER.sample", NO_FUNCTION, "Call comfy.sample.sample_custom.")
+    def sample(
+        self,
+        model_wrap: Any,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Any,
+        noise: Tensor,
+        latent_image: Tensor | None = None,
+        denoise_mask: Tensor | None = None,
+        disable_pbar: bool = False,
+    ) -> Tensor:
+        """Sample in this process, on a guider that predicts.
+
+        Args:
+            model_wrap: The guider.
+            sigmas: Noise levels, falling.
+            extra_args: What the guider is called with.
+            latent_image: In the scale of the model; None for zeros.
+        """
+        latent = torch.zeros_like(noise) if latent_image is None else latent_image
+        predicting = KSamplerX0Inpaint(model_wrap, sigmas)
+        predicting.latent_image, predicting.noise = latent, noise
+        if self.inpaint_options.get("random"):
+            generator = torch.Generator("cpu").manual_seed(int(extra_args.get("seed") or 41) + 1)
+            predicting.noise = torch.randn(noise.shape, generator=generator)
+        sampling = model_wrap.inner_model.model_sampling
+        begun = sampling.noise_scaling(
+            sigmas[0], noise, latent, self.max_denoise(model_wrap, sigmas)
+        )
+        total = len(sigmas) - 1
+
+        def note(step: Mapping[str, Any]) -> None:
+            callback(step["i"], step["denoised"], step["x"], total)
+
+        samples = self.sampler_function(
+            predicting,
+            begun,
+            sigmas,
+            extra_args={**extra_args, "denoise_mask": denoise_mask},
+            callback=None if callback is None else note,
+            disable=disable_pbar,
+            **self.extra_options,
+        )
+        ended: Tensor = sampling.inverse_noise_scaling(sigmas[-1], samples)
+        return ended
 
 
 Sampler = KSAMPLER
+
+
+def _native_options(sampler: str, named: Mapping[str, Any]) -> Any:
+    """Options of a native sampler, by ComfyUI's names.
+
+    Raises:
+        PackError: The sampler has no such option here.
+    """
+    from nodegraph.sampling.sampler_options import SamplerOptions
+
+    options: dict[str, Any] = {}
+    for key, value in named.items():
+        if key not in _OPTIONS:
+            raise refused(f"sampler option {key}", f"the sampler {sampler} has no such option here")
+        options[_OPTIONS[key]] = value
+    return SamplerOptions(**options)
+
+
+class KSamplerX0Inpaint:
+    """What a sampler function calls: a guider, with the kept part of a masked latent.
+
+    Attributes:
+        inner_model: The guider.
+        latent_image, noise: What is kept, and the noise that sampling began with.
+    """
+
+    def __init__(self, model: Any, sigmas: Tensor) -> None:
+        self.inner_model, self.sigmas = model, sigmas
+        self.latent_image = self.noise = torch.zeros(())
+
+    def __call__(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        denoise_mask: Tensor | None = None,
+        model_options: Mapping[str, Any] | None = None,
+        seed: Any = None,
+    ) -> Tensor:
+        """Predict the clean latent in a noisy one."""
+        options = model_options or {}
+        if denoise_mask is None:
+            predicted: Tensor = self.inner_model(x, sigma, model_options=options, seed=seed)
+            return predicted
+        change = options.get("denoise_mask_function")
+        if change is not None:
+            extra = {"model": self.inner_model, "sigmas": self.sigmas}
+            denoise_mask = change(sigma, denoise_mask, extra_options=extra)
+        level = sigma.reshape(-1, *(1,) * (x.ndim - 1))
+        sampling = self.inner_model.inner_model.model_sampling
+        kept = sampling.noise_scaling(level, self.noise, self.latent_image)
+        x = x * denoise_mask + kept * (1.0 - denoise_mask)
+        predicted = self.inner_model(x, sigma, model_options=options, seed=seed)
+        blended: Tensor = predicted * denoise_mask + self.latent_image * (1.0 - denoise_mask)
+        return blended
 
 
 class SamplerFunction:
@@ -133,8 +227,86 @@ class SamplerFunction:
     def __init__(self, name: str, sampler: str) -> None:
         self.__name__, self.nodegraph_sampler = name, sampler
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        raise refused(f"comfy.k_diffusion.sampling.{self.__name__}()", NO_FUNCTION)
+    def __call__(
+        self,
+        model: Any,
+        x: Tensor,
+        sigmas: Tensor,
+        extra_args: Mapping[str, Any] | None = None,
+        callback: Any = None,
+        disable: Any = None,
+        noise_sampler: Any = None,
+        **options: Any,
+    ) -> Tensor:
+        """Sample in this process.
+
+        Args:
+            model: Predicts clean latents: ``model(x, sigma, **extra_args)``, with the noise levels
+                of ``model.inner_model.inner_model.model_sampling``.
+        Raises:
+            PackError: It needs predictions without guidance, or noise of the pack.
+        """
+        from nodegraph.sampling.samplers import SAMPLERS
+
+        what, extra = f"comfy.k_diffusion.sampling.{self.__name__}()", dict(extra_args or {})
+        if SAMPLERS[self.nodegraph_sampler].asks_unguided:
+            raise refused(what, "in this process there are no predictions without guidance")
+        if noise_sampler is not None:
+            raise refused(f"{what} with noise_sampler", "samplers here draw their own noise")
+        sampling = model.inner_model.inner_model.model_sampling
+        sampler = self._begun(sampling, x, sigmas, extra.get("seed"), options)
+        while not sampler.done:
+            step, noisy_here = sampler.steps_done, sampler.evaluation_x()
+            space, at = sampler.evaluation_point
+            sigma = space.noise_levels.sigmas[at]
+            noisy = noisy_here / space.alpha_deviation(at)[0] if _is_scaled(space) else noisy_here
+            denoised = model(noisy, sigma * x.new_ones([len(x)]), **extra)
+            sampler.feed(_output_of(denoised, noisy_here, space, at))
+            if callback is not None and sampler.steps_done > step:
+                callback(
+                    {"x": sampler.x, "i": step, "sigma": sigmas[step], "sigma_hat": sigmas[step]}
+                    | {"denoised": sampler.denoised}
+                )
+        end = sampler.noise_levels.end
+        scale = sampler.space.alpha_deviation(end)[0] if _is_scaled(sampler.space) else 1.0
+        ended: Tensor = sampler.x / scale
+        return ended
+
+    def _begun(
+        self, sampling: ModelSampling, x: Tensor, sigmas: Tensor, seed: Any, options: Any
+    ) -> Any:
+        """The native sampler at its first noise level."""
+        from nodegraph.families.flow_noise import recipe_noise
+        from nodegraph.sampling.composed_schedules import listed_schedule
+        from nodegraph.sampling.samplers import SAMPLERS, make_sampler
+        from nodegraph.sampling.schedules import levels_for
+
+        name, drawn = self.nodegraph_sampler, 0 if seed is None else int(seed) % 2**64
+        noise = recipe_noise(sampling.recipe)
+        listed = listed_schedule([float(level) for level in sigmas])
+        levels = levels_for(listed, noise, grid=SAMPLERS[name].grid_for("comfyui"))
+        generators = (torch.Generator("cpu").manual_seed((drawn + 1) % 2**64),)
+        chosen = _native_options(name, options)
+        sampler = make_sampler(name, levels, noise, generators, chosen, convention="comfyui")
+        sampler.use_brownian_noise(drawn, x.shape)
+        alpha = sampler.space.alpha_deviation(0)[0]
+        sampler.start(x * alpha if _is_scaled(sampler.space) else x)
+        return sampler
+
+
+def _is_scaled(space: Any) -> bool:
+    """Whether a space keeps latents in another scale than ComfyUI's samplers."""
+    from nodegraph.sampling.samplers.spaces import PreservingSpace
+
+    return isinstance(space, PreservingSpace)
+
+
+def _output_of(denoised: Tensor, x: Tensor, space: Any, at: int) -> Tensor:
+    """The output of a model that stands for a prediction: predictions are straight in it."""
+    none = space.to_denoised(torch.zeros_like(denoised), x, at)
+    slope = space.to_denoised(torch.ones(()), torch.zeros(()), at)
+    output: Tensor = (denoised - none) / slope
+    return output
 
 
 def ksampler(
@@ -186,6 +358,11 @@ class Noise_RandomNoise:  # noqa: N801 - ComfyUI's name
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
+    @property
+    def is_native(self) -> bool:
+        """Whether its class draws as nodegraph does: it is none of the pack."""
+        return type(self).__module__ == __name__
+
     def generate_noise(self, input_latent: Mapping[str, Any]) -> Tensor:
         """Draw noise of the shape of a latent."""
         return prepare_noise(input_latent["samples"], self.seed, input_latent.get("batch_index"))
@@ -233,11 +410,13 @@ class _NativeNoise(Noise_RandomNoise):
 
 
 def to_comfy_part(value: Any) -> Any:
-    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE."""
-    from nodegraph.sampling.sampling_parts import SamplerChoice
+    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE; a pack's own stays."""
+    from nodegraph.sampling.sampling_parts import SamplerChoice, SamplingNoise
 
-    if not isinstance(value, SamplerChoice):
+    if isinstance(value, SamplingNoise):
         return _NativeNoise(value)
+    if not isinstance(value, SamplerChoice):
+        return value
     options = {
         name: getattr(value.options, name)
         for name in value.options.__slots__

@@ -9,22 +9,39 @@ Source of the interfaces and their defaults: https://github.com/comfyanonymous/C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nodegraph.core.context import Environment
-from nodegraph.core.values import Conditioning, Latent
+from nodegraph.core.values import DiffusionModel
 from nodegraph.families.registry import get_family
-from nodegraph.interop.comfyui.packs import border, latents
 from nodegraph.interop.comfyui.packs.model_handle import (
     ModelHandle,
+    ModelSampling,
     ask,
     channels_of,
     refused,
+)
+from nodegraph.interop.comfyui.packs.stand_ins.guiders import (
+    CFGGuider,
+    Guider_Basic,
+    Guider_DualCFG,
+    calc_cond_batch,
+    cfg_function,
+    sampling_function,
+)
+from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
+    Callback,
+    PatchFunctions,
+    native_latent,
+    native_noise,
+    native_prompts,
+    sample_there,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     KSAMPLER,
@@ -32,8 +49,8 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     SAMPLER_LIST,
     SCHEDULER_HANDLERS,
     SCHEDULER_NAMES,
+    KSamplerX0Inpaint,
     LatentPreviewer,
-    NodeCallback,
     Noise_EmptyNoise,
     Noise_RandomNoise,
     Sampler,
@@ -47,8 +64,6 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     prepare_noise,
     sampler_object,
 )
-
-Callback = Callable[[int, Tensor, Tensor, int], Any]
 
 
 def fix_empty_latent_channels(
@@ -69,124 +84,6 @@ def fix_empty_latent_channels(
         sides = [max(1, round(side / factor)) for side in latent_image.shape[-2:]]
         latent_image = latent_image.new_zeros((*latent_image.shape[:-2], *sides))
     return latent_image
-
-
-def _native_latent(model: ModelHandle, samples: Tensor, noise_mask: Any) -> Latent:
-    """A latent of a sampling: of the model's format, unless it is known to be of another."""
-    name = get_family(model.recipe.family).latent.name
-    value: dict[str, Any] = {"samples": samples, latents.FORMAT_KEY: name}
-    if noise_mask is not None:
-        value["noise_mask"] = noise_mask
-    return latents.from_comfy_latent(value)
-
-
-def _native_noise(noise: Tensor, seed: Any, latent: Latent) -> dict[str, Any]:
-    """The noise of a sampling: without any, what is left in a latent is continued."""
-    values: dict[str, Any] = {"seed": 0 if seed is None else int(seed) % 2**64}
-    if latent.leftover is not None and not bool(torch.count_nonzero(noise)):
-        return {**values, "added": False}
-    return {**values, "tensor": noise.detach().to("cpu", torch.float32).contiguous()}
-
-
-def _prompts(positive: Any, negative: Any) -> tuple[Conditioning, Conditioning | None]:
-    """Prompts of a sampling: a control image for both sides leads the other one, too."""
-    first = border.from_comfy_conditioning(positive)
-    if negative is None:
-        return first, None
-    shared = next(
-        (item[1]["control"] for item in positive if item[1].get("control_apply_to_uncond")), None
-    )
-    if shared is not None:
-        negative = [
-            [tensor, values if values.get("control") else {**values, "control": shared}]
-            for tensor, values in negative
-        ]
-    return first, border.from_comfy_conditioning(negative)
-
-
-class _Run(NamedTuple):
-    """What `_sample` returns.
-
-    Attributes:
-        samples: The result in the form of a LATENT.
-        denoised: The last prediction, likewise.
-    """
-
-    samples: Tensor
-    denoised: Tensor
-
-
-def _sample(
-    model: ModelHandle,
-    latent: Latent,
-    noise: Mapping[str, Any],
-    guider: Mapping[str, Any],
-    sampler: Any,
-    schedule: Mapping[str, Any],
-    callback: Callback | None,
-) -> _Run:
-    from dataclasses import asdict
-
-    model.check_options()
-    choice = sampler.native()
-    options = {name: value for name, value in asdict(choice.options).items() if value is not None}
-    request = {
-        "model": model.recipe,
-        "guidance": [[kind, dict(numbers)] for kind, numbers in model.guidance if kind in _GUIDING],
-        "latent": _with_patches(latent, model),
-        "noise": _scaled_noise(noise, model),
-        "guider": dict(guider),
-        "sampler": {"name": choice.name, "options": options},
-        "schedule": dict(schedule),
-    }
-    if callback is None or isinstance(callback, NodeCallback):
-        result = ask("sampling.sample", **request)
-    else:
-        result = _stepwise(request, callback)
-    samples = latents.to_comfy_latent(result["latent"])["samples"]
-    return _Run(samples, latents.to_comfy_latent(result["denoised"])["samples"])
-
-
-_GUIDING = frozenset(
-    {
-        *("RescaleCFG", "CFGNorm", "CFGZeroStar", "TCFG", "APG", "CFGOverride"),
-        *("PerturbedAttentionGuidance", "SelfAttentionGuidance"),
-    }
-)
-
-
-def _with_patches(latent: Latent, model: ModelHandle) -> Latent:
-    """A latent with the patches of a model that concern its mask."""
-    from dataclasses import replace
-
-    for kind, numbers in model.guidance:
-        if kind == "DifferentialDiffusion":
-            latent = replace(latent, gradual=numbers["strength"])
-    return latent
-
-
-def _scaled_noise(noise: Mapping[str, Any], model: ModelHandle) -> dict[str, Any]:
-    values = dict(noise)
-    for kind, numbers in model.guidance:
-        if kind == "ModelNoiseScale":
-            values["strength"] = values.get("strength", 1.0) * numbers["noise_scale"]
-    return values
-
-
-def _stepwise(request: Mapping[str, Any], callback: Callback) -> Mapping[str, Latent]:
-    """Sample step by step, and call a function of the pack after each."""
-    token = ask("sampling.begin", **request)
-    try:
-        done, total = 0, 1
-        while done < total:
-            step = ask("sampling.step", token=token)
-            done, total = step["step"], step["total"]
-            callback(done - 1, step["denoised"], step["x"], total)
-        ended: Mapping[str, Latent] = ask("sampling.end", token=token)
-    except BaseException:
-        ask("sampling.cancel", token=token)
-        raise
-    return ended
 
 
 def _named_schedule(
@@ -244,12 +141,13 @@ def sample(
     schedule = _schedule(model, scheduler, steps, denoise, sigmas, window, force_full_denoise)
     if schedule is None:
         return latent_image
-    latent = _native_latent(model, latent_image, noise_mask)
-    towards, away = _prompts(positive, negative)
+    latent = native_latent(model, latent_image, noise_mask)
+    towards, away = native_prompts(positive, negative)
     guider = {"positive": towards, "negative": away, "cfg": float(cfg)}
     quiet = torch.zeros_like(noise) if disable_noise else noise
-    drawn = _native_noise(quiet, seed, latent)
-    return _sample(model, latent, drawn, guider, sampler, schedule, callback).samples
+    drawn = native_noise(quiet, seed, latent)
+    functions = PatchFunctions(model, model.model_options, (positive, negative))
+    return sample_there(functions, latent, drawn, guider, sampler, schedule, callback).samples
 
 
 def _schedule(
@@ -312,101 +210,6 @@ def sample_custom(
     return guider.sample(
         noise, latent_image, sampler, sigmas, noise_mask, callback, disable_pbar, seed
     )
-
-
-class CFGGuider:
-    """ComfyUI's GUIDER: a model, its prompts and a guidance scale."""
-
-    def __init__(self, model_patcher: ModelHandle) -> None:
-        self.model_patcher = model_patcher
-        self.model_options = model_patcher.model_options
-        self.original_conds: dict[str, Any] = {}
-        self.conds: dict[str, Any] = {}
-        self.cfg = 1.0
-        self.last_denoised: Tensor | None = None
-
-    def set_conds(self, positive: Any, negative: Any = None) -> None:
-        """Set the prompts."""
-        self.inner_set_conds({"positive": positive, "negative": negative})
-
-    def set_cfg(self, cfg: float) -> None:
-        """Set the guidance scale."""
-        self.cfg = cfg
-
-    def inner_set_conds(self, conds: Mapping[str, Any]) -> None:
-        """Set prompts by name."""
-        self.original_conds = dict(conds)
-        self.conds = dict(conds)
-
-    def request(self) -> dict[str, Any]:
-        """Return the guider as the main worker takes it."""
-        positive, negative = _prompts(self.conds["positive"], self.conds.get("negative"))
-        return {"positive": positive, "negative": negative, "cfg": float(self.cfg)}
-
-    def sample(
-        self,
-        noise: Tensor,
-        latent_image: Tensor,
-        sampler: KSAMPLER,
-        sigmas: Tensor,
-        denoise_mask: Any = None,
-        callback: Callback | None = None,
-        disable_pbar: bool = False,
-        seed: int | None = None,
-    ) -> Tensor:
-        """Sample.
-
-        Raises:
-            PackError: The guider is a class of the pack that computes predictions itself.
-        """
-        for name in ("predict_noise", "inner_sample", "outer_sample", "__call__"):
-            if any(name in vars(kind) for kind in type(self).__mro__[:-1]):
-                raise refused(
-                    f"{type(self).__name__}.{name}",
-                    "guiders run in the main worker, where functions of a pack do not",
-                    "Use a guider of nodegraph, such as DualCFGGuider.",
-                )
-        if len(sigmas) < 2:
-            return latent_image
-        latent = _native_latent(self.model_patcher, latent_image, denoise_mask)
-        drawn = _native_noise(noise, seed, latent)
-        schedule = {"sigmas": [float(level) for level in sigmas]}
-        model = self.model_patcher
-        run = _sample(model, latent, drawn, self.request(), sampler, schedule, callback)
-        self.last_denoised = run.denoised
-        return run.samples
-
-
-class Guider_Basic(CFGGuider):  # noqa: N801 - ComfyUI's name
-    """ComfyUI's BasicGuider: the positive prompt alone."""
-
-    def set_conds(self, positive: Any, negative: Any = None) -> None:
-        self.inner_set_conds({"positive": positive})
-
-
-class Guider_DualCFG(CFGGuider):  # noqa: N801 - ComfyUI's name
-    """ComfyUI's DualCFGGuider."""
-
-    cfg2 = 1.0
-
-    def set_cfg(self, cfg: float, cfg2: float = 1.0, nested: bool = False) -> None:
-        """Set the guidance scales.
-
-        Raises:
-            PackError: They are nested.
-        """
-        if nested:
-            raise refused("Guider_DualCFG(nested)", "nodegraph has no nested guidance")
-        self.cfg, self.cfg2 = cfg, cfg2
-
-    def set_conds(  # type: ignore[override]
-        self, positive: Any, middle: Any = None, negative: Any = None
-    ) -> None:
-        self.inner_set_conds({"positive": positive, "middle": middle, "negative": negative})
-
-    def request(self) -> dict[str, Any]:
-        second = border.from_comfy_conditioning(self.conds["middle"])
-        return {**super().request(), "second": second, "second_cfg": float(self.cfg2)}
 
 
 class KSampler:
@@ -517,6 +320,147 @@ def sample_with_conds(
     )
 
 
+class ChosenSampling(ModelSampling):
+    """Noise levels that a pack sets: base of the classes of ComfyUI's ``comfy.model_sampling``.
+
+    Packs derive a class from one of these and one that names the kind of prediction, set the
+    numbers, and add an object of it to a MODEL.
+
+    Args:
+        model_config: That of a MODEL.
+    """
+
+    nodegraph_kind = ""
+
+    def __init__(self, model_config: Any = None, **_: Any) -> None:
+        self._changes: dict[str, dict[str, Any]] = {}
+        recipe = getattr(model_config, "nodegraph_recipe", None)
+        if recipe is None:
+            raise refused(
+                f"{type(self).__name__} without a model",
+                "its numbers depend on the model",
+                "Call it with MODEL.model.model_config.",
+            )
+        self._original = recipe
+        self._choose()
+
+    def _choose(self) -> None:
+        """Note what the class itself says."""
+        self._apply()
+
+    def _apply(self) -> None:
+        self.recipe = self.applied_to(self._original)
+        self._read()
+
+    def _change(self, kind: str, **numbers: Any) -> None:
+        self._changes[kind] = numbers
+        self._apply()
+
+    def applied_to(self, recipe: DiffusionModel) -> DiffusionModel:
+        """Return a model with these noise levels."""
+        for kind, numbers in self._changes.items():
+            recipe = ask("model.change", model=recipe, kind=kind, **numbers)
+        return recipe
+
+
+class ModelSamplingDiscreteFlow(ChosenSampling):
+    """Noise levels of a flow model with a shift."""
+
+    def set_parameters(
+        self, shift: float = 1.0, timesteps: int = 1000, multiplier: float = 1000
+    ) -> None:
+        """Set the shift."""
+        self._change("flow_shift", shift=float(shift))
+
+
+class ModelSamplingFlux(ChosenSampling):
+    """Noise levels of a flow model; the shift is the logarithm of the factor."""
+
+    def set_parameters(self, shift: float = 1.15, timesteps: int = 10000) -> None:
+        """Set the shift."""
+        sizes = {"width": 1024, "height": 1024}
+        self._change("shift_by_size", **sizes, base_shift=float(shift), max_shift=float(shift))
+
+
+class ModelSamplingDiscrete(ChosenSampling):
+    """Noise levels of a model with a table of timesteps; the class says what it predicts."""
+
+    def __init__(self, model_config: Any = None, zsnr: bool | None = None) -> None:
+        self._snr = "on" if zsnr else "off"
+        super().__init__(model_config)
+
+    def _choose(self) -> None:
+        kinds = [getattr(kind, "nodegraph_prediction", "") for kind in type(self).__mro__]
+        kind = next(filter(None, kinds), "")
+        if not kind:
+            raise refused(
+                type(self).__name__,
+                "its class does not say what the model predicts",
+                "Derive it from EPS, V_PREDICTION or X0 too.",
+            )
+        self._change("prediction", prediction_type=kind, zero_terminal_snr=self._snr)
+
+    def set_sigmas(self, sigmas: Tensor) -> None:
+        """Set the noise levels to those of zero terminal SNR, or leave them.
+
+        Raises:
+            PackError: They are others.
+        """
+        if not torch.equal(sigmas, self.sigmas):
+            wanted = rescale_zero_terminal_snr_sigmas(self.sigmas)
+            if sigmas.shape != wanted.shape or not torch.allclose(sigmas, wanted, rtol=1e-4):
+                raise refused("ModelSampling.set_sigmas", "models here have no table of their own")
+            self._snr = "on"
+            self._choose()
+
+
+def rescale_zero_terminal_snr_sigmas(sigmas: Tensor) -> Tensor:
+    """Stretch noise levels so that the last one is nothing but noise.
+
+    Source: Lin et al. 2023, arXiv:2305.08891, algorithm 1; the last is kept finite as in ComfyUI.
+    """
+    roots = (1 / (sigmas**2 + 1)).sqrt()
+    first, last = roots[0].clone(), roots[-1].clone()
+    squares = ((roots - last) * (first / (first - last))) ** 2
+    squares[-1] = 4.8973451890853435e-08
+    return ((1 - squares) / squares) ** 0.5
+
+
+def model_sampling_names() -> dict[str, Any]:
+    """The names of ``comfy.model_sampling``."""
+
+    def prediction(name: str, kind: str) -> type:
+        return type(name, (), {"nodegraph_prediction": kind})
+
+    def refusing(name: str) -> type:
+        def begin(self: Any, *_: Any, **__: Any) -> None:
+            raise refused(name, "no model here is sampled on such noise levels")
+
+        return type(name, (ChosenSampling,), {"__init__": begin})
+
+    return {
+        "EPS": prediction("EPS", "epsilon"),
+        "V_PREDICTION": prediction("V_PREDICTION", "v_prediction"),
+        "X0": prediction("X0", "sample"),
+        "CONST": prediction("CONST", "flow"),
+        "ModelSamplingDiscrete": ModelSamplingDiscrete,
+        "ModelSamplingDiscreteFlow": ModelSamplingDiscreteFlow,
+        "ModelSamplingFlux": ModelSamplingFlux,
+        **{
+            name: refusing(name)
+            for name in (
+                *("EDM", "ModelSamplingContinuousEDM", "ModelSamplingContinuousV"),
+                *("StableCascadeSampling", "ModelSamplingCosmosRFlow"),
+            )
+        },
+        "rescale_zero_terminal_snr_sigmas": rescale_zero_terminal_snr_sigmas,
+        "time_snr_shift": lambda alpha, t: t if alpha == 1.0 else alpha * t / (1 + (alpha - 1) * t),
+        "flux_time_shift": lambda mu, sigma, t: (
+            math.exp(mu) / (math.exp(mu) + (1 / t - 1) ** sigma)
+        ),
+    }
+
+
 def modules(environment: Environment, pack: Path | None) -> dict[str, dict[str, Any]]:
     """The names of ComfyUI's modules for sampling."""
     guiders = {"Guider_Basic": Guider_Basic, "Guider_DualCFG": Guider_DualCFG}
@@ -531,6 +475,10 @@ def modules(environment: Environment, pack: Path | None) -> dict[str, dict[str, 
             "KSAMPLER": KSAMPLER,
             "Sampler": Sampler,
             "CFGGuider": CFGGuider,
+            "KSamplerX0Inpaint": KSamplerX0Inpaint,
+            "calc_cond_batch": calc_cond_batch,
+            "cfg_function": cfg_function,
+            "sampling_function": sampling_function,
             "ksampler": ksampler,
             "sampler_object": sampler_object,
             "calculate_sigmas": calculate_sigmas,
@@ -553,6 +501,7 @@ def modules(environment: Environment, pack: Path | None) -> dict[str, dict[str, 
             "default_preview_method": "auto",
         },
         "comfy.latent_formats": latent_formats(),
+        "comfy.model_sampling": model_sampling_names(),
         "comfy_extras": {},
         "comfy_extras.nodes_custom_sampler": {
             "Noise_RandomNoise": Noise_RandomNoise,

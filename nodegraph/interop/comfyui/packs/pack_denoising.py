@@ -1,0 +1,252 @@
+"""Samplings in the main worker in which a pack of ComfyUI has a part.
+
+Its functions change guided predictions (`PackFunctions`) or masks, or it walks the noise levels
+itself and asks for predictions (`PackDenoising.predict`), of several prompts apart (`PackSides`).
+
+Source of the forms: https://github.com/comfyanonymous/ComfyUI (``comfy/samplers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, DiffusionModel
+from nodegraph.families.flow_noise import ModelNoise, model_noise
+from nodegraph.families.model_step import Guider, Moment, Side
+from nodegraph.isolation.runner import call_back
+from nodegraph.sampling.composed_schedules import listed_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.base import (
+    AddedGuidance,
+    AddedTerm,
+    GuidanceMethod,
+    GuidedModel,
+    StatelessGuider,
+)
+from nodegraph.sampling.model_calls import ModelEvaluator
+from nodegraph.sampling.samplers import SAMPLERS
+from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace
+from nodegraph.sampling.schedules import NoiseLevels, levels_for
+
+
+@dataclass(frozen=True, slots=True)
+class SigmaPoint:
+    """Predictions of a model at one noise level, in the forms that ComfyUI's functions know.
+
+    Attributes:
+        space: Of euler, over that noise level alone.
+    """
+
+    space: NoiseSpace
+
+    @classmethod
+    def at(cls, noise: ModelNoise, sigma: float) -> SigmaPoint:
+        """The point of a noise level."""
+        levels = torch.tensor([sigma, 0.0])
+        return cls(STRAIGHT[noise.kind](NoiseLevels(levels, levels[:1], 0, "linspace"), noise))
+
+    def latent(self, x: Tensor) -> Tensor:
+        """The noisy latent of what the model takes."""
+        return x / self.space.model_input(torch.ones(()), 0).to(x.device)
+
+    def clean(self, x: Tensor, output: Tensor) -> Tensor:
+        """The clean latent that an output says is in a noisy one."""
+        return self.space.to_denoised(output, x, 0)
+
+    def output(self, x: Tensor, clean: Tensor) -> Tensor:
+        """The output that says so: predictions are straight in it."""
+        none = self.space.to_denoised(torch.zeros_like(clean), x, 0)
+        slope = self.space.to_denoised(torch.ones(()), torch.zeros(()), 0)
+        return (clean - none) / slope.to(clean.device)
+
+
+@dataclass(frozen=True, slots=True)
+class PackFunctions(AddedGuidance):
+    """Functions of a pack that change a guided prediction; they are called back.
+
+    Attributes:
+        negative: Whether they get the negative prediction too.
+    """
+
+    title: ClassVar[str] = "functions of a pack"
+
+    negative: bool
+
+    @property
+    def needs_negative(self) -> bool:
+        return self.negative
+
+    def check(self, model: DiffusionModel) -> None:
+        """Functions fit every model."""
+
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
+        model, family = guided_model.model, guided_model.family
+        noise = model_noise(model.scheduler_config, family)
+        return _FunctionsTerm(guided_model, noise, self.negative)
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionsTerm:
+    """What functions of a pack change of a guided output."""
+
+    guided_model: GuidedModel
+    noise: ModelNoise
+    negative: bool
+
+    @property
+    def evaluators(self) -> Mapping[Side, ModelEvaluator]:
+        return {}
+
+    def applies(self, moment: Moment) -> bool:
+        return True
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        return self.guided_model.both_sides() if self.negative else ("positive",)
+
+    def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        point = SigmaPoint.at(self.noise, moment.sigma)
+        noisy = point.latent(x.float())
+        shown = {
+            side: _sent(point.clean(noisy, outputs[side].float()))
+            for side in ("positive", "negative", "guided")
+            if side in outputs
+        }
+        scale = self.guided_model.scale(moment)
+        changed = call_back(
+            function="guide", x=_sent(noisy), sigma=moment.sigma, scale=float(scale), **shown
+        )
+        guided = outputs["guided"]
+        if changed is None:
+            return torch.zeros_like(guided)
+        output = point.output(noisy, changed.to(noisy.device, torch.float32))
+        return output.to(guided.dtype) - guided
+
+
+def _sent(tensor: Tensor) -> Tensor:
+    """A tensor in the form in which it goes to a pack."""
+    return tensor.detach().to("cpu", torch.float32).contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class PackSides(GuidanceMethod):
+    """Several prompts, each predicted on its own; a pack puts the predictions together.
+
+    Attributes:
+        others: Prompts besides the positive and the negative one, by side.
+    """
+
+    title: ClassVar[str] = "predictions of a pack's prompts"
+
+    others: Mapping[Side, Conditioning]
+
+    @property
+    def prompts(self) -> Mapping[Side, Conditioning]:
+        return self.others
+
+    @property
+    def always(self) -> bool:
+        return True
+
+    def begin(self, guided_model: GuidedModel) -> Guider:
+        return _SidesGuider(guided_model, tuple(self.others))
+
+
+@dataclass(frozen=True, slots=True)
+class _SidesGuider(StatelessGuider):
+    guided_model: GuidedModel
+    others: tuple[Side, ...]
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        return (*self.guided_model.both_sides(), *self.others)
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        return outputs["positive"]
+
+
+class PackDenoising(Denoising):
+    """A sampling in which a pack has a part.
+
+    Attributes:
+        asks_mask: Whether a function of the pack changes the noise mask at each noise level.
+    """
+
+    asks_mask = False
+    _masked_at: tuple[int | None, Tensor] | None = None
+
+    def _step_mask(self, step_index: int | None = None) -> Tensor:
+        mask = super()._step_mask(step_index)
+        if not self.asks_mask:
+            return mask
+        if self._masked_at is None or self._masked_at[0] != step_index:
+            levels = self._noise_levels
+            at = (
+                max(levels.first, self._sampler.step_index - 1)
+                if step_index is None
+                else step_index
+            )
+            sigma = float(levels.sigmas[at])
+            self._masked_at = step_index, call_back(function="mask", mask=_sent(mask), sigma=sigma)
+        return self._masked_at[1]
+
+    @property
+    def sigmas(self) -> Tensor:
+        """Noise levels that are walked, with the last."""
+        levels = self._noise_levels
+        return _sent(levels.sigmas[levels.first : levels.end + 1])
+
+    @torch.inference_mode()
+    def predict(self, x: Tensor, sigma: float, *, apart: bool) -> dict[Side, Tensor]:
+        """Predict the clean latent at any noise level.
+
+        Args:
+            x: The noisy latent.
+            apart: Return the prediction of each prompt; else the guided one alone.
+        Returns:
+            By side, or as ``guided``; float32 on the CPU.
+        """
+        noise = self._noise_kind
+        grid = SAMPLERS["euler"].grid_for("comfyui")
+        levels = levels_for(listed_schedule((sigma, 0.0)), noise, grid=grid)
+        space = STRAIGHT[noise.kind](levels, noise)
+        placed = self._placed(x)
+        shown, moment = space.model_input(placed, 0), self._moment_at(levels)
+        if apart:
+            outputs = self._guidance.evaluate_sides(shown, moment)
+        else:
+            outputs = {"guided": self._guidance(shown, moment)}
+        return {
+            side: _sent(space.to_denoised(output, placed, 0)) for side, output in outputs.items()
+        }
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether its latents have no axis of frames."""
+        return not self._family.latent.temporal
+
+    @property
+    def _noise_kind(self) -> ModelNoise:
+        noise: ModelNoise = self._sampler.space.noise
+        return noise
+
+    def _moment_at(self, levels: NoiseLevels) -> Moment:
+        own, sigma = self._noise_levels, float(levels.sigmas[0])
+        at = int((own.sigmas[: own.level_count] - sigma).abs().argmin())
+        timestep = levels.timesteps[0].to(self._device)
+        return Moment(
+            timestep=timestep,
+            following=torch.zeros_like(timestep),
+            training_timesteps=self._training_timesteps,
+            progress=levels.progress(0),
+            timestep_value=float(levels.timesteps[0]),
+            step=own.walked(at),
+            schedule_step=at,
+            schedule_steps=own.level_count,
+            progress_after=levels.progress_after_step(0),
+            min_progress=levels.min_progress,
+            sigma=sigma,
+        )

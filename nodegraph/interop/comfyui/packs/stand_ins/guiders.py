@@ -1,0 +1,325 @@
+"""ComfyUI's GUIDER and the functions beneath it.
+
+Guiders and samplers that nodegraph knows run in the main worker. A guider class or a sampler
+function of the pack runs here: it gets predictions of the model from the main worker, one noise
+level at a time.
+
+Source of the interfaces: https://github.com/comfyanonymous/ComfyUI (``comfy/samplers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodegraph.interop.comfyui.packs import border
+from nodegraph.interop.comfyui.packs.model_handle import BaseModel, ModelHandle, refused
+from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
+    Callback,
+    PatchFunctions,
+    Predictions,
+    native_latent,
+    native_noise,
+    native_prompts,
+    sample_there,
+    with_sigmas,
+)
+from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
+
+_RUNNING: ContextVar[Predictions | None] = ContextVar("nodegraph_comfy_predictions", default=None)
+"""Predictions of the sampling that runs here."""
+
+
+def _running(what: str) -> Predictions:
+    predictions = _RUNNING.get()
+    if predictions is None:
+        raise refused(what, "no sampling of this process runs", "Call it in a GUIDER or SAMPLER.")
+    return predictions
+
+
+def _level(sigma: Any) -> float:
+    """The one noise level of all items.
+
+    Raises:
+        PackError: Items have their own.
+    """
+    levels = torch.as_tensor(sigma, dtype=torch.float32).reshape(-1)
+    if not bool((levels == levels[0]).all()):
+        raise refused("model(x, sigma)", "all items of a batch have one noise level here")
+    return float(levels[0])
+
+
+def calc_cond_batch(
+    model: Any, conds: Sequence[Any], x_in: Tensor, timestep: Any, model_options: Any = None
+) -> list[Tensor]:
+    """Predict the clean latent by several prompts (``comfy.samplers.calc_cond_batch``)."""
+    known = [cond for cond in conds if cond is not None]
+    predictions = _running("comfy.samplers.calc_cond_batch").apart(x_in, _level(timestep), known)
+    answers = iter(predictions)
+    return [torch.zeros_like(x_in) if cond is None else next(answers) for cond in conds]
+
+
+def sampling_function(
+    model: Any,
+    x: Tensor,
+    timestep: Any,
+    uncond: Any,
+    cond: Any,
+    cond_scale: float,
+    model_options: Mapping[str, Any] | None = None,
+    seed: Any = None,
+) -> Tensor:
+    """Predict the clean latent with guidance (``comfy.samplers.sampling_function``)."""
+    predictions = _running("comfy.samplers.sampling_function")
+    options = predictions.model.model_options if model_options is None else model_options
+    predictions.model.check_options(options)
+    return predictions.guided(x, _level(timestep), (cond, uncond), float(cond_scale), options)
+
+
+def cfg_function(
+    model: Any,
+    cond_pred: Tensor,
+    uncond_pred: Tensor,
+    cond_scale: float,
+    x: Tensor,
+    timestep: Tensor,
+    model_options: Mapping[str, Any] | None = None,
+    cond: Any = None,
+    uncond: Any = None,
+) -> Tensor:
+    """Combine two predictions (``comfy.samplers.cfg_function``)."""
+    predictions = _running("comfy.samplers.cfg_function")
+    functions = PatchFunctions(
+        predictions.model, model_options or {}, (cond, uncond), predictions.sigmas
+    )
+    guided = uncond_pred + (cond_pred - uncond_pred) * cond_scale
+    return functions.guide(x, timestep, cond_scale, (cond_pred, uncond_pred), guided)
+
+
+# GUIDER
+
+
+_OWN = ("predict_noise", "outer_predict_noise", "inner_sample", "outer_sample", "__call__")
+"""Methods of guiders that packs replace."""
+
+
+class CFGGuider:
+    """ComfyUI's GUIDER: a model, its prompts and a guidance scale."""
+
+    inner_model: BaseModel
+
+    def __init__(self, model_patcher: ModelHandle) -> None:
+        self.model_patcher = model_patcher
+        self.model_options = model_patcher.model_options
+        self.original_conds: dict[str, Any] = {}
+        self.conds: dict[str, Any] = {}
+        self.cfg = 1.0
+        self.last_denoised: Tensor | None = None
+
+    def set_conds(self, positive: Any, negative: Any = None) -> None:
+        """Set the prompts."""
+        self.inner_set_conds({"positive": positive, "negative": negative})
+
+    def set_cfg(self, cfg: float) -> None:
+        """Set the guidance scale."""
+        self.cfg = cfg
+
+    def inner_set_conds(self, conds: Mapping[str, Any]) -> None:
+        """Set prompts by name."""
+        self.original_conds = dict(conds)
+        self.conds = dict(conds)
+
+    def request(self) -> dict[str, Any]:
+        """Return the guider as the main worker takes it."""
+        positive, negative = native_prompts(self.conds["positive"], self.conds.get("negative"))
+        return {"positive": positive, "negative": negative, "cfg": float(self.cfg)}
+
+    def sample(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        sampler: KSAMPLER,
+        sigmas: Tensor,
+        denoise_mask: Any = None,
+        callback: Callback | None = None,
+        disable_pbar: bool = False,
+        seed: int | None = None,
+    ) -> Tensor:
+        """Sample: in the main worker, unless the guider or the sampler is the pack's own."""
+        if len(sigmas) < 2:
+            return latent_image
+        is_own = any(getattr(type(self), name) is not _method(type(self), name) for name in _OWN)
+        if is_own or not sampler.is_native:
+            return self._sample_here(
+                noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
+            )
+        model = self.model_patcher
+        latent = native_latent(model, latent_image, denoise_mask)
+        drawn = native_noise(noise, seed, latent)
+        schedule = {"sigmas": [float(level) for level in sigmas]}
+        conds = self.conds.get("positive"), self.conds.get("negative")
+        functions = PatchFunctions(model, self.model_options, conds)
+        model.check_options(self.model_options)
+        run = sample_there(functions, latent, drawn, self.request(), sampler, schedule, callback)
+        self.last_denoised = run.denoised
+        return run.samples
+
+    def _sample_here(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        sampler: KSAMPLER,
+        sigmas: Tensor,
+        denoise_mask: Any,
+        callback: Callback | None,
+        disable_pbar: bool,
+        seed: int | None,
+    ) -> Tensor:
+        model = self.model_patcher
+        model.check_options(self.model_options)
+        latent = replace(native_latent(model, latent_image, None), noise_mask=None)
+        begun = torch.zeros_like(noise)
+        if bool(torch.count_nonzero(latent_image)):
+            begun = model.model.process_latent_in(latent_image).reshape(noise.shape)
+        mask = None if denoise_mask is None else _fitted_mask(denoise_mask, noise)
+        self.inner_model = model.model
+        predictions = Predictions(model, latent, noise, sigmas)
+        token = _RUNNING.set(predictions)
+
+        def note(step: int, x0: Tensor, x: Tensor, total: int) -> None:
+            self.last_denoised = model.model.process_latent_out(x0)
+            if callback is not None:
+                callback(step, x0, x, total)
+
+        try:
+            return self.outer_sample(noise, begun, sampler, sigmas, mask, note, disable_pbar, seed)
+        finally:
+            _RUNNING.reset(token)
+            predictions.close()
+
+    def outer_sample(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        sampler: KSAMPLER,
+        sigmas: Tensor,
+        denoise_mask: Any = None,
+        callback: Callback | None = None,
+        disable_pbar: bool = False,
+        seed: int | None = None,
+        **_: Any,
+    ) -> Tensor:
+        """Sample in this process, around `inner_sample`."""
+        return self.inner_sample(
+            noise,
+            latent_image,
+            self.model_patcher.load_device,
+            sampler,
+            sigmas,
+            denoise_mask,
+            callback,
+            disable_pbar,
+            seed,
+        )
+
+    def inner_sample(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        device: Any,
+        sampler: KSAMPLER,
+        sigmas: Tensor,
+        denoise_mask: Any,
+        callback: Callback | None,
+        disable_pbar: bool,
+        seed: int | None,
+        **_: Any,
+    ) -> Tensor:
+        """Sample in this process; latents are in the scale of the model."""
+        options = with_sigmas(self.model_options, sigmas)
+        extra = {"model_options": options, "seed": seed}
+        samples = sampler.sample(
+            self, sigmas, extra, callback, noise, latent_image, denoise_mask, disable_pbar
+        )
+        return self.inner_model.process_latent_out(samples.to(torch.float32))
+
+    def __call__(self, *values: Any, **named: Any) -> Tensor:
+        """Predict the clean latent in a noisy one."""
+        return self.outer_predict_noise(*values, **named)
+
+    def outer_predict_noise(
+        self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
+    ) -> Tensor:
+        """Predict the clean latent, around `predict_noise`."""
+        options = self.model_options if model_options is None else model_options
+        return self.predict_noise(x, timestep, options, seed)
+
+    def predict_noise(
+        self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
+    ) -> Tensor:
+        """Predict the clean latent in a noisy one; ComfyUI's name of it says otherwise."""
+        negative, positive = self.conds.get("negative"), self.conds.get("positive")
+        return sampling_function(
+            self.inner_model, x, timestep, negative, positive, self.cfg, model_options, seed
+        )
+
+
+def _fitted_mask(mask: Tensor, noise: Tensor) -> Tensor:
+    """A noise mask in the size of a latent, as ComfyUI scales it."""
+    planes = mask.reshape(-1, 1, *mask.shape[-2:]).float()
+    planes = torch.nn.functional.interpolate(planes, size=noise.shape[-2:], mode="bilinear")
+    planes = planes.unsqueeze(2) if noise.ndim == 5 else planes
+    repeats = -(-len(noise) // len(planes))
+    fitted: Tensor = planes.repeat(repeats, *(1,) * (planes.ndim - 1))[: len(noise)]
+    return fitted
+
+
+class Guider_Basic(CFGGuider):  # noqa: N801 - ComfyUI's name
+    """ComfyUI's BasicGuider: the positive prompt alone."""
+
+    def set_conds(self, positive: Any, negative: Any = None) -> None:
+        self.inner_set_conds({"positive": positive})
+
+
+class Guider_DualCFG(CFGGuider):  # noqa: N801 - ComfyUI's name
+    """ComfyUI's DualCFGGuider."""
+
+    cfg2 = 1.0
+
+    def set_cfg(self, cfg: float, cfg2: float = 1.0, nested: bool = False) -> None:
+        """Set the guidance scales.
+
+        Raises:
+            PackError: They are nested.
+        """
+        if nested:
+            raise refused("Guider_DualCFG(nested)", "nodegraph has no nested guidance")
+        self.cfg, self.cfg2 = cfg, cfg2
+
+    def set_conds(  # type: ignore[override]
+        self, positive: Any, middle: Any = None, negative: Any = None
+    ) -> None:
+        self.inner_set_conds({"positive": positive, "middle": middle, "negative": negative})
+
+    def request(self) -> dict[str, Any]:
+        second = border.from_comfy_conditioning(self.conds["middle"])
+        return {**super().request(), "second": second, "second_cfg": float(self.cfg2)}
+
+    def predict_noise(
+        self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
+    ) -> Tensor:
+        sides = [self.conds.get(name) for name in ("positive", "negative", "middle")]
+        towards, away, second = calc_cond_batch(self.inner_model, sides, x, timestep)
+        return away + self.cfg2 * (second - away) + self.cfg * (towards - second)
+
+
+def _method(kind: type, name: str) -> Any:
+    """A method of the nearest class of nodegraph."""
+    return next(
+        getattr(base, name) for base in kind.__mro__ if base.__module__ == CFGGuider.__module__
+    )

@@ -1,0 +1,366 @@
+"""Functions that packs set on a model, and samplers and guiders that are a pack's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodegraph import Session, Settings
+from tests.compat.comfyui_packs.conftest import comfy_pack
+from tests.compat.comfyui_packs.direct_calls import PackBench, pack_bench
+from tests.compat.comfyui_packs.test_stand_ins_models import drawn, picture, unscaled
+from tests.compat.comfyui_packs.test_stand_ins_sampling import LOAD, native
+from tests.nodes.conftest import link
+
+EULER = """
+def euler(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    for i in range(len(sigmas) - 1):
+        denoised = model(x, sigmas[i] * x.new_ones([len(x)]), **extra_args)
+        if callback is not None:
+            callback({"x": x, "i": i, "sigma": sigmas[i], "denoised": denoised})
+        x = x + (x - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i])
+    return x
+"""
+
+OWN = """
+import torch
+noise = comfy.sample.prepare_noise(torch.zeros(2, 8, 8, 8), 5)
+levels = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", 4)
+
+def sampled(guider, sampler, mask=None, latent=None):
+    begun = torch.zeros_like(noise) if latent is None else latent
+    return guider.sample(noise, begun, sampler, levels, denoise_mask=mask, seed=5)
+
+def guider(kind=comfy.samplers.CFGGuider, model=model):
+    made = kind(model)
+    made.set_conds(positive, negative)
+    made.set_cfg(6.0)
+    return made
+"""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackBench]:
+    with pack_bench(tmp_path_factory.mktemp("packs")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def plain(bench: PackBench) -> torch.Tensor:
+    """What native nodes sample by Euler's method."""
+    return unscaled(bench, native(sampler="euler"))
+
+
+def test_functions_of_the_guidance_get_each_prediction(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + """
+seen = []
+
+def pre(args):
+    assert args["conds"][0] is positive and args["conds"][1] is negative
+    return args["conds_out"]
+
+def same(args):
+    assert torch.equal(args["cond"], args["input"] - args["cond_denoised"])
+    return args["uncond"] + (args["cond"] - args["uncond"]) * args["cond_scale"]
+
+def post(args):
+    options = args["model_options"]["transformer_options"]
+    seen.append([float(args["sigma"][0]), options["sample_sigmas"].tolist()])
+    return args["denoised"]
+
+def run():
+    results = {}
+    for name, change in {
+        "noted": lambda m: m.set_model_sampler_post_cfg_function(post),
+        "combined": lambda m: m.set_model_sampler_cfg_function(same),
+        "old form": lambda m: m.set_model_sampler_cfg_function(lambda c, u, s: u + (c - u) * s),
+        "before": lambda m: m.set_model_sampler_pre_cfg_function(pre),
+        "halved": lambda m: m.set_model_sampler_post_cfg_function(lambda a: a["denoised"] / 2),
+    }.items():
+        patched = model.clone()
+        change(patched)
+        results[name] = nodes.KSampler().sample(
+            patched, 5, 4, 6.0, "euler", "normal", positive, negative, empty
+        )[0]["samples"]
+    assert not model.model_options.keys() - {"transformer_options"}
+    return results, seen
+"""
+    )
+    results, seen = bench.run(code)
+    expected = unscaled(bench, native(sampler="euler"))
+    sigmas = seen[0][1]
+    assert [sigma for sigma, _ in seen] == sigmas[:-1]
+    assert torch.equal(results["noted"], expected)
+    assert torch.equal(results["before"], expected)
+    for name in ("combined", "old form"):
+        assert torch.allclose(results[name], expected, atol=1e-3 * float(expected.abs().max()))
+    # The last step ends at what the function says.
+    assert not torch.allclose(results["halved"], expected, rtol=0.1)
+
+
+def test_a_function_at_a_scale_of_one_asks_for_the_negative_prompt_if_it_says_so(
+    bench: PackBench,
+) -> None:
+    code = (
+        LOAD
+        + """
+def run():
+    sums = []
+    for disables in (False, True):
+        patched = model.clone()
+        patched.set_model_sampler_post_cfg_function(
+            lambda args: sums.append(float(args["uncond_denoised"].abs().sum()))
+            or args["denoised"],
+            disable_cfg1_optimization=disables,
+        )
+        nodes.KSampler().sample(patched, 5, 1, 1.0, "euler", "normal", positive, negative, empty)
+    return sums
+"""
+    )
+    without, with_negative = bench.run(code)
+    assert without == 0
+    assert with_negative > 0
+
+
+def test_noise_levels_of_a_pack_are_those_of_the_node(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + """
+import comfy.model_sampling
+
+class Chosen(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):
+    pass
+
+chosen = Chosen(model.model.model_config)
+stretched = comfy.model_sampling.rescale_zero_terminal_snr_sigmas(chosen.sigmas)
+chosen.set_sigmas(stretched)
+patched = model.clone()
+patched.add_object_patch("model_sampling", chosen)
+assert patched.get_model_object("model_sampling") is chosen
+assert float(model.model_sampling.sigma_max) < 15 < float(chosen.sigma_max)
+"""
+        + drawn(model="patched")
+    )
+    nodes = native()
+    inputs = {"prediction_type": "v_prediction", "zero_terminal_snr": "on"}
+    nodes["set"] = {"type": "SetPrediction", "inputs": {"model": link("load.model"), **inputs}}
+    nodes["sample"]["inputs"]["model"] = link("set.model")
+    assert torch.equal(bench.run(code), unscaled(bench, nodes))
+
+
+def test_a_function_changes_the_noise_mask_at_each_level(bench: PackBench) -> None:
+    image, mask = picture(1, 64, 64, 3), torch.zeros(1, 64, 64)
+    mask[:, :, 32:] = 1
+    code = (
+        LOAD
+        + """
+levels = []
+
+def same(sigma, mask, extra_options):
+    sampling = extra_options["model"].inner_model.model_sampling
+    assert float(sampling.timestep(sigma[0])) >= 0
+    levels.append(len(extra_options["sigmas"]))
+    return mask
+
+def run():
+    latent = nodes.VAEEncode().encode(vae, image)[0]
+    masked = nodes.SetLatentNoiseMask().set_mask(latent, mask)[0]
+    results = []
+    for function in (same, lambda sigma, mask, extra_options: mask * 0):
+        patched = model.clone()
+        patched.set_model_denoise_mask_function(function)
+        results.append(nodes.KSampler().sample(
+            patched, 5, 4, 6.0, "euler", "normal", positive, negative, masked, 0.6
+        )[0]["samples"])
+    return results, levels, latent["samples"]
+"""
+    )
+    (kept, untouched), levels, original = bench.run(code, image=image, mask=mask)
+    nodes = native(sampler="euler", denoise=0.6)
+    nodes["encode"] = {
+        "type": "VAEEncode",
+        "inputs": {"vae": link("load.vae"), "image": image},
+    }
+    nodes["mask"] = {
+        "type": "SetNoiseMask",
+        "inputs": {"latent": link("encode.latent"), "mask": mask},
+    }
+    nodes["sample"]["inputs"]["latent"] = link("mask.latent")
+    assert {*levels} == {5}
+    assert torch.equal(kept, unscaled(bench, nodes))
+    assert torch.allclose(untouched, original)
+
+
+def test_a_sampler_of_the_pack_gets_the_models_predictions(
+    bench: PackBench, plain: torch.Tensor
+) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + """
+def nested(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    known = comfy.k_diffusion.sampling.sample_euler
+    return known(model, x, sigmas, extra_args=extra_args, callback=callback)
+
+def run():
+    import comfy.k_diffusion.sampling
+    own, shown = comfy.samplers.KSAMPLER(euler), []
+    results = [
+        sampled(guider(), own),
+        sampled(guider(), comfy.samplers.KSAMPLER(nested)),
+        comfy.sample.sample_custom(
+            model, noise, 6.0, own, levels, positive, negative, torch.zeros_like(noise),
+            callback=lambda *step: shown.append(step[0]), seed=5,
+        ),
+    ]
+    kept = sampled(guider(), own, mask=torch.zeros(1, 1, 64, 64), latent=results[0])
+    return results, shown, torch.allclose(kept, results[0], atol=1e-5)
+"""
+    )
+    (own, nested, custom), shown, keeps = bench.run(code)
+    assert torch.equal(own, plain)
+    assert torch.allclose(nested, plain, atol=1e-4 * float(plain.abs().max()))
+    assert torch.equal(custom, plain)
+    assert shown == [0, 1, 2, 3]
+    assert keeps
+    assert bench.asked.count("sampling.cancel") == bench.asked.count("sampling.begin") == 4
+
+
+def test_a_guider_of_the_pack_predicts_by_its_own_prompts(
+    bench: PackBench, plain: torch.Tensor
+) -> None:
+    code = (
+        LOAD
+        + OWN
+        + """
+class Same(comfy.samplers.CFGGuider):
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        return super().predict_noise(x, timestep, model_options, seed)
+
+class Three(comfy.samplers.CFGGuider):
+    def set_conds(self, positive, negative):
+        self.inner_set_conds({"positive": positive, "negative": negative, "third": positive})
+
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        sides = [self.conds.get(name) for name in ("negative", "positive", "third")]
+        away, towards, third = comfy.samplers.calc_cond_batch(
+            self.inner_model, sides, x, timestep, model_options
+        )
+        assert torch.allclose(towards, third, atol=1e-4)
+        return comfy.samplers.cfg_function(
+            self.inner_model, towards, away, self.cfg, x, timestep, model_options
+        )
+
+def run():
+    sampler = comfy.samplers.sampler_object("euler")
+    ancestral = comfy.samplers.sampler_object("euler_ancestral")
+    return sampled(guider(Same), sampler), sampled(guider(Three), sampler), sampled(
+        guider(Same), ancestral
+    )
+"""
+    )
+    same, three, ancestral = bench.run(code)
+    close = 1e-3 * float(plain.abs().max())
+    assert torch.allclose(same, plain, atol=close)
+    assert torch.allclose(three, plain, atol=close)
+    assert torch.allclose(ancestral, unscaled(bench, native()), atol=close)
+
+
+def test_a_patch_of_the_forward_pass_names_the_node_that_does_it(bench: PackBench) -> None:
+    line = "model.set_model_unet_function_wrapper(print)"
+    assert "FirstBlockCache" in bench.failure(LOAD + f"def run():\n    {line}\n")
+    code = LOAD + 'model.model_options["transformer_options"]["patches"] = {"attn1_patch": [print]}'
+    assert "transformer_options']['patches'" in bench.failure(code + "\n" + drawn())
+
+
+CHAIN = (
+    "import comfy.sample\nimport comfy.samplers\nimport nodes\nimport torch\n"
+    + EULER
+    + """
+
+class Patch:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",)}}
+
+    RETURN_TYPES = ("MODEL", "SAMPLER", "NOISE", "GUIDER")
+    FUNCTION = "run"
+
+    def run(self, model):
+        patched = model.clone()
+        patched.set_model_sampler_post_cfg_function(self.note)
+        self.model = patched
+        return patched, comfy.samplers.KSAMPLER(euler), Noise(), comfy.samplers.CFGGuider(patched)
+
+    def note(self, args):
+        # It asks the main worker itself, while that waits for its answer.
+        assert self.model.model_sampling.percent_to_sigma(0.5) > 0
+        return args["denoised"]
+
+
+class Noise:
+    seed = 5
+
+    def generate_noise(self, latent):
+        return comfy.sample.prepare_noise(latent["samples"], self.seed)
+
+
+class Sample:
+    @classmethod
+    def INPUT_TYPES(cls):
+        types = {"guider": "GUIDER", "sampler": "SAMPLER", "noise": "NOISE", "model": "MODEL"}
+        types |= {"clip": "CLIP", "latent": "LATENT"}
+        return {"required": {name: (kind,) for name, kind in types.items()}}
+
+    RETURN_TYPES = ("LATENT", "LATENT")
+    FUNCTION = "run"
+
+    def run(self, guider, sampler, noise, model, clip, latent):
+        positive = nodes.CLIPTextEncode().encode(clip, "a fox")[0]
+        negative = nodes.CLIPTextEncode().encode(clip, "")[0]
+        samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+        drawn = noise.generate_noise({"samples": samples})
+        levels = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", 4)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(6.0)
+        own = guider.sample(drawn, samples, sampler, levels, seed=noise.seed)
+        known = nodes.common_ksampler(
+            model, noise.seed, 4, 6.0, "euler", "normal", positive, negative, latent
+        )[0]
+        return {**latent, "samples": own}, known
+
+NODE_CLASS_MAPPINGS = {"Patch": Patch, "Sample": Sample}
+"""
+)
+
+
+@pytest.mark.slow
+def test_functions_are_called_back_in_the_packs_process(tmp_path: Path) -> None:
+    root = tmp_path / "chain"
+    root.mkdir()
+    (root / "__init__.py").write_text(CHAIN)
+    nodes = native(sampler="euler")
+    for side, text in (("positive", "a fox"), ("negative", "")):
+        nodes[side]["inputs"]["text"] = text
+    nodes["patch"] = {"type": "chain:Patch", "inputs": {"model": link("load.model")}}
+    own = {name: link(f"patch.{name}") for name in ("model", "sampler", "noise", "guider")}
+    rest = {"clip": link("load.text_encoder"), "latent": link("empty")}
+    nodes["own"] = {"type": "chain:Sample", "inputs": own | rest}
+    inputs = nodes["sample"]["inputs"] | {"model": link("patch.model")}
+    nodes["other"] = {"type": "KSampler", "inputs": inputs}
+    with Session(
+        Settings(home=tmp_path / "home", device="cpu"), packs=[comfy_pack(root)]
+    ) as session:
+        workflow = {"format": "nodegraph/1", "nodes": nodes}
+        result = session.run(workflow, targets=["own", "sample", "other"])
+    [error] = result.errors
+    assert "functions of pack `chain`, which only its nodes can call" in str(error)
+    expected = result["sample.latent"].samples
+    for name in ("latent", "latent_2"):
+        assert torch.allclose(result[f"own.{name}"].samples, expected, atol=1e-5)
