@@ -1,4 +1,4 @@
-"""Conditionings of a picture, cropped to a rectangle of it: a tile, or a region to paint."""
+"""Prompts of a picture, cropped to a rectangle of it: a tile, or a region to paint."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from nodegraph.core.values import Area, Conditioning, ConditioningEntry, Control
-from nodegraph.families.base import OVER_CELLS, SHARED
+from nodegraph.core.values import Area, ConditioningEntry, Control
+from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.image_conditioning import CONDITION_VIDEO, mask_names
 from nodegraph.media.images.masks import resize_mask
 from nodegraph.sampling.controls.control_residuals import resize_to_cover
@@ -21,12 +21,11 @@ _OVER_PICTURE = (*OVER_CELLS, CONDITION_VIDEO)
 
 @dataclass(frozen=True)
 class ConditioningCrop:
-    """Cropping of conditionings to a rectangle of the picture that they are for.
+    """Cropping of prompts to a rectangle of the picture that they are for.
 
     Attributes:
         window: The rectangle, in pixels of the picture.
         width, height: Of the picture, in pixels.
-        scale: Factor by which the rectangle is enlarged, across and down. Areas in pixels follow.
         covering: Control images at the picture's size, by the identity of the original. Crops of
             one picture share them.
     """
@@ -34,25 +33,8 @@ class ConditioningCrop:
     window: Window
     width: int
     height: int
-    scale: tuple[float, float] = (1.0, 1.0)
     covering: dict[int, Control] = field(default_factory=dict, compare=False)
     _controls: dict[int, Control] = field(default_factory=dict, compare=False)
-
-    def conditioning(self, whole: Conditioning | None) -> Conditioning | None:
-        """Return what applies in the rectangle. Where no entry does, it is the empty prompt.
-
-        Masks, areas, control images, masks of IP-Adapter images and tensors over latent cells are
-        cropped. Entries whose mask or areas leave the rectangle empty are left out.
-        """
-        if whole is None or not whole.entries:
-            return whole
-        first, empty = whole.entries[0], whole.unconditional
-        entries = [self.entry(_with_shared(entry, first)) for entry in whole.entries]
-        kept = [entry for entry in entries if entry is not None]
-        cropped_empty = None if empty is None else self.entry(empty)
-        if not kept:
-            kept = [self.unlimited_entry(_with_shared(empty or first, first))]
-        return replace(whole, entries=tuple(kept), unconditional=cropped_empty)
 
     def tensors(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a prompt's tensors, those over the picture cropped."""
@@ -66,7 +48,8 @@ class ConditioningCrop:
             mask = self._cut(resize_mask(mask, self.width, self.height))
             if not bool(mask.any()):
                 return None
-        areas = [self._area(area) for area in entry.areas]
+        size = self.width, self.height
+        areas = [crop_area(area, self.window, size) for area in entry.areas]
         present = tuple(area for area in areas if area is not None)
         if len(present) < len(areas):
             return None
@@ -101,32 +84,41 @@ class ConditioningCrop:
         mask = None if covering.mask is None else self._cut(covering.mask)
         return replace(control, hint=hint, mask=mask)
 
-    def _area(self, area: Area) -> Area | None:
-        """Return an area in the rectangle; None if it lies outside."""
-        window, is_share = self.window, area.unit == "shares"
-        across, down = (self.width, self.height) if is_share else (1, 1)
-        left = max(area.x * across - window.left, 0.0)
-        top = max(area.y * down - window.top, 0.0)
-        right = min((area.x + area.width) * across - window.left, window.width)
-        below = min((area.y + area.height) * down - window.top, window.height)
-        if right <= left or below <= top:
-            return None
-        feather, scales = area.feather, self.scale
-        if is_share:
-            scales = 1 / window.width, 1 / window.height
-            if area.sampled == "picture":
-                # the feather is a share of the shorter side
-                feather *= min(self.width, self.height) / min(window.width, window.height)
-        elif area.sampled == "picture":
-            feather *= min(self.scale)
-        return replace(
-            area,
-            x=left * scales[0],
-            y=top * scales[1],
-            width=(right - left) * scales[0],
-            height=(below - top) * scales[1],
-            feather=feather,
-        )
+
+def crop_area(
+    area: Area, window: Window, size: tuple[int, int], scale: tuple[float, float] = (1.0, 1.0)
+) -> Area | None:
+    """Return an area of a picture in a rectangle of it; None if it lies outside.
+
+    Args:
+        window: The rectangle, in pixels of the picture.
+        size: Width and height of the picture.
+        scale: Factor by which the rectangle is enlarged, across and down. Pixels follow it.
+    """
+    is_share = area.unit == "shares"
+    across, down = size if is_share else (1, 1)
+    left = max(area.x * across - window.left, 0.0)
+    top = max(area.y * down - window.top, 0.0)
+    right = min((area.x + area.width) * across - window.left, window.width)
+    below = min((area.y + area.height) * down - window.top, window.height)
+    if right <= left or below <= top:
+        return None
+    feather = area.feather
+    if is_share:
+        scale = 1 / window.width, 1 / window.height
+        if area.sampled == "picture":
+            # the feather is a share of the shorter side
+            feather *= min(size) / min(window.width, window.height)
+    else:
+        feather *= min(scale)
+    return replace(
+        area,
+        x=left * scale[0],
+        y=top * scale[1],
+        width=(right - left) * scale[0],
+        height=(below - top) * scale[1],
+        feather=feather,
+    )
 
 
 def covering_control(control: Control, size: tuple[int, int]) -> Control:
@@ -140,13 +132,3 @@ def covering_control(control: Control, size: tuple[int, int]) -> Control:
     if mask is not None:
         mask = resize_to_cover(mask[:, None], size, sharp=True)[:, 0]
     return control if hint.shape == control.hint.shape else replace(control, hint=hint, mask=mask)
-
-
-def _with_shared(entry: ConditioningEntry, first: ConditioningEntry) -> ConditioningEntry:
-    """Return an entry with the images of the first one, which may be left out of the rectangle."""
-    shared = {name: first.tensors[name] for name in SHARED if name in first.tensors}
-    return replace(
-        entry,
-        tensors={**shared, **entry.tensors},
-        references=entry.references or first.references,
-    )

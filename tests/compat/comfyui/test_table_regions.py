@@ -179,9 +179,18 @@ def test_a_wildcard_text_is_the_prompt() -> None:
     assert len(_made(joined, "ConcatenateConditioning")) == 1
 
 
-@pytest.mark.parametrize("text", ["[ASC] a [SEP] b", "<lora:a:1>", "__hair__", "{a|b}"])
-def test_a_text_for_each_region_is_refused(text: str) -> None:
-    assert "wildcards" in _refusal(("FaceDetailer", {**_FACE, "wildcard": text}))
+@pytest.mark.parametrize("text", ["[ASC] a [SEP] b", "[LAB] [face] a", "__hair__", "{a|b}"])
+def test_a_text_for_each_region_is_kept(text: str) -> None:
+    found = _read(("FaceDetailer", {**_FACE, "wildcard": text}))
+    (made,) = _made(found, "DetailRegions")
+    assert made["prompts"] == text
+    assert made["encoder"] == {"from": "load_model.text_encoder"}
+    assert any("order" in line for outcome in found.outcomes for line in outcome.messages)
+
+
+@pytest.mark.parametrize("text", ["<lora:a:1> b", "a [SEP:5] b"])
+def test_a_text_that_loads_loras_or_sets_seeds_is_refused(text: str) -> None:
+    assert "for each region" in _refusal(("FaceDetailer", {**_FACE, "wildcard": text}))
 
 
 def test_what_a_detailer_lacks_is_refused_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -55,24 +56,18 @@ def _members(node: Passage) -> Pipe:
 
 _SIGNS = ("[", "<", "{", "__", "|")
 """What begins something in a wildcard text that is more than words."""
+_UNREAD = re.compile(r"<lora:|\[SEP:")
+"""Parts of a wildcard text that prompts of regions do not have."""
 _CONCAT = "[CONCAT]"
 
 
 def _with_wildcard(node: Passage, pipe: Pipe) -> Signal:
-    """The positive prompt, or that which the wildcard text replaces it by.
-
-    Raises:
-        Untranslatable: The text has more than words.
-    """
+    """The positive prompt, or that which a wildcard text of mere words replaces it by."""
     positive, written = held(pipe, "positive"), pipe.get("wildcard")
-    if written is None or written.content in (None, ""):
+    if written is None or not isinstance(written.content, str) or _region_prompts(node, pipe):
         return positive
-    if not isinstance(written.content, str):
-        raise Untranslatable("its wildcard text is linked")
     joins = written.content.startswith(_CONCAT)
     text = written.content.removeprefix(_CONCAT).strip()
-    if any(sign in text for sign in _SIGNS):
-        raise Untranslatable("nodegraph cannot read wildcards, LoRAs and labels for each region")
     if not text:
         return positive
     prompt = node.add("EncodePrompt", encoder=held(pipe, "clip"), text=text, **SYNTAX)
@@ -81,6 +76,24 @@ def _with_wildcard(node: Passage, pipe: Pipe) -> Signal:
         both = node.add("ConcatenateConditioning", first=positive, second=made)
         made = MadeOutput(both, "conditioning")
     return Signal(made, positive.carried)
+
+
+def _region_prompts(node: Passage, pipe: Pipe) -> dict[str, Any]:
+    """A wildcard text that has prompts of single regions, choices, or is linked; empty for others.
+
+    Raises:
+        Untranslatable: It loads LoRAs or sets seeds.
+    """
+    written = pipe.get("wildcard")
+    if written is None or written.content in (None, ""):
+        return {}
+    text = written.content
+    if isinstance(text, str):
+        if not any(sign in text.strip().removeprefix(_CONCAT) for sign in _SIGNS):
+            return {}
+        if _UNREAD.search(text):
+            raise Untranslatable("nodegraph loads no LoRAs and sets no seeds for each region")
+    return {"encoder": held(pipe, "clip"), "prompts": written}
 
 
 _UNLIKE = ("ModelNoiseScale",)
@@ -115,8 +128,12 @@ def _detail(
         settings: Further inputs of the native node.
     """
     image = node.inputs["image"]
-    positive = _with_wildcard(node, pipe)
+    positive, prompts = _with_wildcard(node, pipe), _region_prompts(node, pipe)
     leads = conditioned_model(node, held(pipe, "model"), positive, held(pipe, "negative"))
+    if prompts and leads.patches:
+        raise Untranslatable("nodegraph has no prompts of single regions for a patched model")
+    if prompts:
+        node.tell("words that a seed draws, and a random order, are other ones than in ComfyUI")
     optional = {"inpainting": "inpaint_model", "mask_feather": "noise_mask_feather"}
     further = {our: node.inputs[their] for our, their in optional.items() if their in node.inputs}
     if "feather" in node.inputs:
@@ -139,6 +156,7 @@ def _detail(
         "masked": masked,
         "cycles": node.inputs["cycle"],
         "denoise_steps": "all",
+        **prompts,
         **further,
         **CONVENTION,
         **DRAW,
@@ -412,7 +430,7 @@ def _tiled_upscale(node: Passage) -> None:
     leads = conditioned_model(
         node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"]
     )
-    node.tell("edges of tiles differ by a pixel, and control images are applied whole to each tile")
+    node.tell("edges of tiles differ by a pixel")
     name = node.add(
         "DetailRegions",
         model=leads.model,
