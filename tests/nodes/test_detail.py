@@ -158,7 +158,7 @@ def test_control_images_are_cropped_to_the_region(bench: Bench) -> None:
     nodes = graph("0 0 64 64", positive=link("led.positive"))
     nodes["left"] = {
         "type": "CropImage",
-        "inputs": {"image": link("picture"), "x": 0, "y": 0, "width": 64, "height": 64},
+        "inputs": {"image": link("picture"), "width": 64, "height": 64, "anchor": "top left"},
     }
     nodes["alone"] = {
         "type": "KSampler",

@@ -50,6 +50,7 @@ _BASE: Mapping[str, tuple[str, dict[str, Any]]] = {
         "BasicPipeToDetailerPipe",
         {"basic_pipe": ["pipe", 0], "bbox_detector": ["detector", 0], "wildcard": ""},
     ),
+    "net": ("ControlNetLoader", {"control_net_name": "tiny/controlnet"}),
     "hook": ("CfgScheduleHookProvider", {"target_cfg": 5.0}),
     "upscaler": (
         "PixelKSampleUpscalerProviderPipe",
@@ -61,7 +62,7 @@ _LINKS: Mapping[str, tuple[str, int]] = {
     "IMAGE": ("image", 0), "LATENT": ("latent", 0), "MASK": ("mask", 0), "SEGS": ("segs", 0),
     "BBOX_DETECTOR": ("detector", 0), "SEGM_DETECTOR": ("detector", 1), "SAM_MODEL": ("sam", 0),
     "BASIC_PIPE": ("pipe", 0), "DETAILER_PIPE": ("detailer", 0), "PK_HOOK": ("hook", 0),
-    "UPSCALER": ("upscaler", 0), "UPSCALE_MODEL": ("upscale_model", 0),
+    "CONTROL_NET": ("net", 0), "UPSCALER": ("upscaler", 0), "UPSCALE_MODEL": ("upscale_model", 0),
 }  # fmt: skip
 
 
@@ -186,6 +187,33 @@ def test_a_text_for_each_region_is_kept(text: str) -> None:
     assert made["prompts"] == text
     assert made["encoder"] == {"from": "load_model.text_encoder"}
     assert any("order" in line for outcome in found.outcomes for line in outcome.messages)
+
+
+def test_control_images_of_segs_are_on_the_prompts_of_their_detailer() -> None:
+    net = ("ControlNetLoader", {"control_net_name": "canny.safetensors"})
+    given = {"segs": ["segs", 0], "control_net": ["net", 0], "strength": 0.7}
+    limits = {"start_percent": 0.1, "end_percent": 0.9, "control_image": ["other", 0]}
+    other = ("EmptyImage", {"width": 128, "height": 128, "color": 0})
+    detail = {**_SAMPLED, "image": ["image", 0], "segs": ["2", 0], "basic_pipe": ["pipe", 0]}
+    nodes = (
+        ("ImpactControlNetApplyAdvancedSEGS", {**given, **limits}),
+        ("ImpactControlNetApplySEGS", {**given, "segs": ["1", 0]}),
+        ("DetailerForEachPipe", detail),
+    )
+    found = _read(*nodes, net=net, other=other)
+    assert not found.placeholders
+    first, second = _made(found, "ApplyControlNet")
+    assert (first["strength"], first["start"], first["end"]) == (0.7, 0.1, 0.9)
+    assert second["positive"] == {"from": "apply_control_net.positive"}
+    # without an image, the one that is detailed controls
+    (detailer,) = _made(found, "DetailRegions")
+    assert second["image"] == detailer["image"]
+    assert detailer["positive"]["from"].endswith(".positive")
+    cleared = (*nodes[:2], ("ImpactControlNetClearSEGS", {"segs": ["2", 0]}))
+    plain = _read(
+        *cleared, ("DetailerForEachPipe", {**detail, "segs": ["3", 0]}), net=net, other=other
+    )
+    assert not _made(plain, "ApplyControlNet")
 
 
 @pytest.mark.parametrize("text", ["<lora:a:1> b", "a [SEP:5] b"])

@@ -18,6 +18,7 @@ from nodegraph.interop.comfyui.table.parts import compute_number, flag, literal_
 from nodegraph.interop.comfyui.table.pipes import Pipe, give_pipe, pipe_of
 from nodegraph.interop.comfyui.table.regions import (
     BASIC,
+    CONTROLS,
     IMAGE,
     PARTS,
     detected,
@@ -129,7 +130,8 @@ def _detail(
     """
     image = node.inputs["image"]
     positive, prompts = _with_wildcard(node, pipe), _region_prompts(node, pipe)
-    leads = conditioned_model(node, held(pipe, "model"), positive, held(pipe, "negative"))
+    positive, negative = _controlled(node, regions, positive, held(pipe, "negative"))
+    leads = conditioned_model(node, held(pipe, "model"), positive, negative)
     if prompts and leads.patches:
         raise Untranslatable("nodegraph has no prompts of single regions for a patched model")
     if prompts:
@@ -162,6 +164,42 @@ def _detail(
         **DRAW,
     }
     return node.add("DetailRegions", **{**inputs, **settings})
+
+
+def _controlled(
+    node: Passage, regions: Signal, positive: Signal, negative: Signal
+) -> tuple[Signal, Signal]:
+    """Prompts with the control images of SEGS, of which a detailer crops each region's part."""
+    for inputs in regions.carried.get(CONTROLS, ()):
+        image = inputs.get("image") or node.inputs["image"]
+        made = node.add(
+            "ApplyControlNet", positive=positive, negative=negative, **{**inputs, "image": image}
+        )
+        positive = Signal(MadeOutput(made, "positive"), positive.carried)
+        negative = Signal(MadeOutput(made, "negative"), negative.carried)
+    return positive, negative
+
+
+def _control_segs(node: Passage) -> None:
+    refuse_connected(node, "segs_preprocessor")
+    regions, image = node.inputs["segs"], node.inputs.get("control_image")
+    inputs = {"control_net": node.inputs["control_net"], "strength": node.inputs["strength"]}
+    for ours, theirs in (("start", "start_percent"), ("end", "end_percent")):
+        if theirs in node.inputs:
+            inputs[ours] = node.inputs[theirs]
+    vae = node.inputs.get("vae")
+    if vae is not None and vae.is_link:
+        inputs["vae"] = vae
+    if image is not None and image.is_link:
+        inputs["image"] = image
+    controls = (*regions.carried.get(CONTROLS, ()), inputs)
+    node.give("SEGS", regions.with_carried(**{CONTROLS: controls}))
+
+
+def _uncontrolled_segs(node: Passage) -> None:
+    regions = node.inputs["segs"]
+    carried = {name: item for name, item in regions.carried.items() if name != CONTROLS}
+    node.give("SEGS", Signal(regions.content, carried))
 
 
 def _large(node: Passage) -> str:
@@ -342,7 +380,20 @@ _EACH_PIPE = (
     f"refiner_basic_pipe_opt: BASIC_PIPE?, {_LAST}, {_TILES}"
 )
 
+_CONTROL = (
+    "segs: SEGS, control_net: CONTROL_NET, strength: FLOAT = 1.0, {}"
+    "segs_preprocessor: SEGS_PREPROCESSOR?, control_image: IMAGE?"
+)
+
 DETAILER_ENTRIES: tuple[TableEntry, ...] = (
+    entry(f"ImpactControlNetApplySEGS({_CONTROL.format('')}) -> SEGS", _control_segs),
+    entry(
+        "ImpactControlNetApplyAdvancedSEGS("
+        f"{_CONTROL.format('start_percent: FLOAT = 0.0, end_percent: FLOAT = 1.0, ')}, "
+        "vae: VAE?) -> SEGS",
+        _control_segs,
+    ),
+    entry("ImpactControlNetClearSEGS(segs: SEGS) -> SEGS", _uncontrolled_segs),
     entry(
         f"DetailerForEach({_EACH}cycle: INT = 1, {_HOOKED}, {_LAST}, {_TILES}) -> IMAGE",
         _detail_each,
