@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nodegraph import InvalidValue
 
@@ -24,7 +25,8 @@ _SEEDED = re.compile(r"\[SEP:[^\]]*\]")
 _DRAWN = re.compile(r"\{|__")
 
 
-class RegionPrompt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RegionPrompt:
     """The prompt of one region.
 
     Attributes:
