@@ -201,7 +201,7 @@ def _expansion(
     sizes: _Sizes,
     pasting: Mapping[str, Any] | None,
     settings: _Settings,
-) -> Any:
+) -> Detailed:
     """The nodes that paint regions one after the other.
 
     Args:
