@@ -74,6 +74,13 @@ def changing_scale_facts(inputs: HookInputs) -> dict[str, Facts]:
     return {"guider": known}
 
 
+def tiled_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the tiles that the model evaluates."""
+    tile = [inputs.literals.get("tile_width"), inputs.literals.get("tile_height")]
+    known = inputs.facts.get("guider", {})
+    return {"guider": known if None in tile else {**known, "tile": tile}}
+
+
 def perturbed_attention_facts(inputs: HookInputs) -> dict[str, Facts]:
     """The guider changes the attention."""
     return _with_added(inputs, PERTURBED)

@@ -55,6 +55,18 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
             yield error_to_finding("path", error)
 
 
+def check_image_text(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no base64."""
+    from nodegraph.media.images.input_files import decode_base64
+
+    text = inputs.literals.get("data")
+    if text is not None:
+        try:
+            decode_base64(text, "data")
+        except NodegraphError as error:
+            yield error_to_finding("data", error)
+
+
 def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
     """Find folders and patterns without images."""
     from nodegraph.media.images.input_files import find_pictures

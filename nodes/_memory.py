@@ -62,6 +62,8 @@ def _denoising_estimate(
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
         return Estimate()
+    tile = inputs.fact("guider", "tile") or (width, height)
+    width, height = min(width, tile[0]), min(height, tile[1])
     held = inputs.fact("model", "held_step")
     step = family.step_memory({}) if held is None else StepMemory(*held)
     cells = width * height / family.latent.spatial**2 * _latent_frames(inputs)

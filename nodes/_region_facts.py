@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
 
+from ._region_prompts import check_region_prompts
+from ._sampling_facts import check_findings
 from ._vision_facts import check_task, check_things
 
 
@@ -46,3 +48,6 @@ def check_detail(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_one_image(inputs)
     if "positive" in inputs.literals and "guider" in inputs.literals:
         yield Finding("positive", "there is no prompt", hint="Link a prompt, or a guider.")
+    prompts = inputs.literals.get("prompts")
+    if prompts:
+        yield from check_findings(check_region_prompts, "prompts", prompts)

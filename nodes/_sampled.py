@@ -52,6 +52,8 @@ def plan_noise_levels(
     from nodegraph.sampling.preflight import plan_levels
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
+    if parts.guider.tiling is not None:
+        size = parts.guider.tiling.size_in(size)
     # sizes that were unknown when the workflow was checked
     check_sampling_memory(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
     noise_levels = plan_levels(model, latent, parts)

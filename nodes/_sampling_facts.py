@@ -169,6 +169,8 @@ def _check_trained_size(inputs: HookInputs) -> Iterator[Finding]:
     """Warn of sizes far from the training size, for images from noise."""
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     trained = inputs.fact("model", "width"), inputs.fact("model", "height")
+    if all(size):
+        size = _evaluated_size(inputs, size)
     if not all(size) or not all(trained) or (inputs.literals.get("denoise") or 1.0) < 1:
         return
     share = size[0] * size[1] / (trained[0] * trained[1])
@@ -201,10 +203,17 @@ def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
         return
+    width, height = _evaluated_size(inputs, (width, height))
     pictures = inputs.fact("latent", "batch") or 1
     yield from _memory_findings(
         inputs, (width, height), pictures, is_guided=is_guided, port="latent"
     )
+
+
+def _evaluated_size(inputs: HookInputs, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that the model sees at once, which tiles of a guider limit."""
+    tile = inputs.fact("guider", "tile") or size
+    return min(size[0], tile[0]), min(size[1], tile[1])
 
 
 def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from nodegraph import (
     Advanced,
@@ -12,8 +13,10 @@ from nodegraph import (
     Expand,
     Image,
     InvalidValue,
+    Multiline,
     Range,
     Seed,
+    TextEncoder,
     Vae,
     Value,
     node,
@@ -24,9 +27,15 @@ from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._mask_facts import IMAGE_FACTS
 from ._region_facts import check_detail
+from ._region_prompts import RegionPrompt, assign_prompts
 from .regions import Feather, Softness
 from .sampler import SamplerName, ScheduleName
 from .sampling import Convention, DenoiseSteps, Draw
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry, Control
 
 _Size = Annotated[float, Range(8, 16384, step=8)]
 _SEEDS = 1 << 64
@@ -58,6 +67,7 @@ def DetailRegions(
     positive: Conditioning | None = None,
     negative: Conditioning | None = None,
     guider: GuiderChoice | None = None,
+    encoder: TextEncoder | None = None,
     *,
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
@@ -83,11 +93,13 @@ def DetailRegions(
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",
     convention: Convention = "diffusers",
+    prompts: Annotated[str, Multiline()] = "",
 ) -> Detailed:
     """Paint regions of an image at full size, one after the other, for example faces.
 
     Each region is cropped, enlarged, sampled with its mask, and pasted back. Later regions see what
-    was painted before. All pixels that no softened mask reaches stay bit-identical.
+    was painted before. All pixels that no softened mask reaches stay bit-identical. Control images,
+    masks and areas of the prompts are those of the whole image, and are cropped.
 
     Args:
         model: The diffusion model.
@@ -97,6 +109,7 @@ def DetailRegions(
         positive: The prompt: what the regions should show.
         negative: The negative prompt. If not linked, the empty prompt is used.
         guider: A guider that is used instead of the prompts and of cfg.
+        encoder: Text encoder of the model, for prompts.
         seed: Seed of the first region.
         steps, cfg, sampler, schedule, denoise: As for KSampler.
         size: Length in pixels to which the shorter side is enlarged.
@@ -116,13 +129,21 @@ def DetailRegions(
         paste: Paste the parts. If off, the image stays, and all parts are made of it.
         tile: Tile size of the VAE in pixels, as for VAEDecode.
         denoise_steps, draw, convention: As for KSampler.
+        prompts: Positive prompts of single regions, with [SEP] between them. After the last one,
+            the first follows again. [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] at the beginning
+            sorts the regions from left to right, from right to left, by size, or randomly. [LAB]
+            at the beginning takes prompts by label: [ALL] red hair, [face] smiling. [SKIP] leaves
+            a region out, [STOP] it and all that follow. [CONCAT] adds a prompt to positive.
+            Choices are drawn as by RandomPrompt.
     """
-    from nodegraph.families.registry import get_family
     from nodegraph.perception.vision.detection import check_single_image
 
+    _check_prompts(positive, guider, encoder, prompts)
+    check_single_image(image)
     settings = _Settings(
         guided={"positive": positive, "negative": negative, "cfg": cfg},
         guider=guider,
+        encoder=encoder,
         model=model,
         vae=vae,
         sampled={
@@ -140,38 +161,96 @@ def DetailRegions(
         cycles=cycles,
         tile=tile,
     )
+    sizes = _Sizes(width, height, size, size_of, largest, skips=large == "skip")
+    pasting = {"feather": feather, "softness": softness} if paste else None
+    fitted = [_fitted(region, image) for region in regions]
+    plan = assign_prompts(prompts, fitted, seed)
+    own_seeds = [(seed + at) % _SEEDS if seeds == "next" else seed for at in range(len(plan))]
+    steps_of = list(zip(plan, own_seeds, strict=True))
+    return _expansion(image, fitted, steps_of, sizes, pasting, settings)
+
+
+def _check_prompts(
+    positive: Conditioning | None,
+    guider: GuiderChoice | None,
+    encoder: TextEncoder | None,
+    prompts: str,
+) -> None:
     if positive is None and guider is None:
         raise InvalidValue(
             "there is no prompt", port="positive", hint="Link a prompt, or a guider."
         )
-    check_single_image(image)
-    cell = get_family(model.family).latent.spatial
-    fitted = [_fitted(region, image) for region in regions]
+    if prompts.strip() and encoder is None:
+        raise InvalidValue(
+            "prompts of single regions need a text encoder",
+            port="encoder",
+            hint="Link the text encoder of the model.",
+        )
+    if prompts.strip() and guider is not None:
+        raise InvalidValue(
+            "prompts of single regions cannot be used with a guider, which has prompts already",
+            port="prompts",
+            hint="Link prompts to positive and negative, and no guider.",
+        )
+
+
+def _expansion(
+    image: Image,
+    regions: Sequence[Region],
+    plan: Sequence[tuple[RegionPrompt, int]],
+    sizes: _Sizes,
+    pasting: Mapping[str, Any] | None,
+    settings: _Settings,
+) -> Detailed:
+    """The nodes that paint regions one after the other.
+
+    Args:
+        plan: Prompt and seed of each region, in the order of painting.
+        pasting: How parts are pasted; None if they are not.
+    """
+    from nodegraph.families.registry import get_family
+
+    cell = get_family(settings.model.family).latent.spatial
     nodes: dict[str, dict[str, Any]] = {}
-    parts: list[Any] = []
+    parts: dict[int, Any] = {}
     current: Any = Value(image)
-    for at, region in enumerate(fitted):
-        target = (width, height) if width and height else None
-        target = target or detail_size(region, size, size_of, largest, skips=large == "skip")
-        target = target and (max(cell, target[0]), max(cell, target[1]))
+    for prompt, seed in plan:
+        at, region = prompt.index, regions[prompt.index]
+        target = sizes.of(region, cell)
         nodes[f"crop_{at}"] = _call("CropRegion", image=current, region=Value(region))
-        if target is None or not bool(region.mask.any()):
-            parts.append(f"crop_{at}.image")
+        if target is None or not prompt.is_painted or not bool(region.mask.any()):
+            parts[at] = f"crop_{at}.image"
             continue
-        own_seed = (seed + at) % _SEEDS if seeds == "next" else seed
-        parts.append(f"{_paint(nodes, at, region, target, own_seed, settings)}.image")
-        if paste:
+        parts[at] = f"{_paint(nodes, prompt, region, target, seed, settings)}.image"
+        if pasting is not None:
             nodes[f"paste_{at}"] = _call(
                 "PasteRegions",
                 image=current,
                 regions=Value([region]),
-                parts={"from": parts[-1]},
-                feather=feather,
-                softness=softness,
+                parts={"from": parts[at]},
+                **pasting,
             )
             current = {"from": f"paste_{at}.image"}
     last = current if isinstance(current, Value) else current["from"]
-    return Expand(nodes, {"image": last, "parts": parts})
+    return Expand(nodes, {"image": last, "parts": [parts[at] for at in range(len(regions))]})
+
+
+class _Sizes(NamedTuple):
+    """At which size regions are painted; see DetailRegions."""
+
+    width: int
+    height: int
+    size: float
+    size_of: str
+    largest: float
+    skips: bool
+
+    def of(self, region: Region, cell: int) -> tuple[int, int] | None:
+        """Width and height in pixels, a latent cell at least; None for a region that is skipped."""
+        target: tuple[int, int] | None = self.width, self.height
+        if not (self.width and self.height):
+            target = detail_size(region, self.size, self.size_of, self.largest, skips=self.skips)
+        return target and (max(cell, target[0]), max(cell, target[1]))
 
 
 class _Settings(NamedTuple):
@@ -179,6 +258,7 @@ class _Settings(NamedTuple):
 
     guided: Mapping[str, Any]
     guider: GuiderChoice | None
+    encoder: TextEncoder | None
     model: DiffusionModel
     vae: Vae
     sampled: Mapping[str, Any]
@@ -228,7 +308,7 @@ def detail_size(
 
 def _paint(
     nodes: dict[str, dict[str, Any]],
-    at: int,
+    prompt: RegionPrompt,
     region: Region,
     target: tuple[int, int],
     seed: int,
@@ -239,6 +319,7 @@ def _paint(
 
     from nodegraph.media.images.mask_morphology import soften_mask
 
+    at = prompt.index
     image: Any = {"from": f"crop_{at}.image"}
     if target != (region.width, region.height):
         nodes[f"enlarge_{at}"] = _call(
@@ -247,11 +328,12 @@ def _paint(
         image = {"from": f"enlarge_{at}"}
     soft = soften_mask(region.mask, settings.mask_feather, _MASK_SOFTNESS)
     mask = Value(soft if settings.masked else torch.ones_like(soft))
-    positive = _cropped(settings.guided["positive"], region)
+    shared = _cropped(settings.guided["positive"], region, target)
+    positive = _own_prompt(nodes, prompt, shared, seed, settings)
     latent = _encoded(nodes, at, image, mask, positive, settings)
     prompts = {
         "positive": {"from": f"encode_{at}.conditioning"} if settings.inpainting else positive,
-        "negative": _cropped(settings.guided["negative"], region),
+        "negative": _cropped(settings.guided["negative"], region, target),
     }
     for cycle in range(settings.cycles):
         latent = _sampled(
@@ -273,25 +355,95 @@ _MASK_SOFTNESS = 10.0
 """Deviation in pixels of the Gaussian that softens masks for sampling."""
 
 
-def _cropped(conditioning: Conditioning | None, region: Region) -> Value | None:
-    """Prompts whose masks are cut to a region."""
-    from dataclasses import replace
+def _own_prompt(
+    nodes: dict[str, dict[str, Any]],
+    prompt: RegionPrompt,
+    shared: Value | None,
+    seed: int,
+    settings: _Settings,
+) -> Any:
+    """Add the nodes of a region's own prompt; returns it, or the prompt that all regions share."""
+    if not prompt.text:
+        return shared
+    text: Any = prompt.text
+    if prompt.is_drawn:
+        nodes[f"draw_{prompt.index}"] = _call("RandomPrompt", text=text, seed=seed)
+        text = {"from": f"draw_{prompt.index}"}
+    syntax = "comfyui" if settings.convention == "comfyui" else None
+    nodes[f"words_{prompt.index}"] = _call(
+        "EncodePrompt", encoder=Value(settings.encoder), text=text, syntax=syntax
+    )
+    own = {"from": f"words_{prompt.index}"}
+    if not prompt.is_joined:
+        return own
+    nodes[f"join_{prompt.index}"] = _call("ConcatenateConditioning", first=shared, second=own)
+    return {"from": f"join_{prompt.index}"}
 
-    from nodegraph.media.images.inpainting import cut_region
-    from nodegraph.media.images.masks import resize_mask
 
+def _cropped(
+    conditioning: Conditioning | None, region: Region, target: tuple[int, int]
+) -> Value | None:
+    """Prompts whose masks, areas and control images are cut to a region.
+
+    Args:
+        target: Width and height at which it is painted.
+    """
     if conditioning is None:
         return None
+    entries = [_cropped_entry(entry, region, target) for entry in conditioning.entries]
+    present = [entry for entry in entries if entry is not None]
+    empty = conditioning.unconditional
+    empty = None if empty is None else _cropped_entry(empty, region, target)
+    if not present:
+        # no area reaches the region
+        present = [empty or replace(conditioning.entries[0], areas=())]
+    return Value(replace(conditioning, entries=tuple(present), unconditional=empty))
+
+
+def _cropped_entry(
+    entry: ConditioningEntry, region: Region, target: tuple[int, int]
+) -> ConditioningEntry | None:
+    """A prompt in a region; None if one of its areas lies outside."""
+    from nodegraph.families.image_conditioning import mask_names
+    from nodegraph.media.images.inpainting import cut_region
+    from nodegraph.media.images.masks import resize_mask
+    from nodegraph.sampling.cropped_conditioning import crop_area
+    from nodegraph.sampling.regions import Window
+
     size = region.picture_width, region.picture_height
-    entries = tuple(
-        entry
-        if entry.mask is None
-        else replace(
-            entry, mask=cut_region(resize_mask(entry.mask, *size)[..., None], region)[0][..., 0]
-        )
-        for entry in conditioning.entries
+
+    def cut(mask: Tensor) -> Tensor:
+        return cut_region(resize_mask(mask, *size)[..., None], region)[0][..., 0]
+
+    window = Window(region.y, region.x, region.height, region.width)
+    scale = target[0] / region.width, target[1] / region.height
+    areas = [crop_area(area, window, size, scale) for area in entry.areas]
+    present = tuple(area for area in areas if area is not None)
+    if len(present) < len(areas):
+        return None
+    masks = {name: cut(entry.tensors[name][0])[None] for name in mask_names(entry.tensors)}
+    return replace(
+        entry,
+        mask=None if entry.mask is None else cut(entry.mask),
+        areas=present,
+        controls=tuple(_cropped_control(control, region) for control in entry.controls),
+        tensors={**entry.tensors, **masks},
     )
-    return Value(replace(conditioning, entries=entries))
+
+
+def _cropped_control(control: Control, region: Region) -> Control:
+    """A control image in a region; one in latent cells stays whole, as cells cannot be enlarged."""
+    from nodegraph.media.images.inpainting import cut_region
+    from nodegraph.sampling.controls.files import recipe_kind
+    from nodegraph.sampling.cropped_conditioning import covering_control
+
+    if recipe_kind(control.model).sees_latents:
+        return control
+    covering = covering_control(control, (region.picture_width, region.picture_height))
+    hint, mask = cut_region(covering.hint, region)[0], covering.mask
+    if mask is not None:
+        mask = cut_region(mask[..., None], region)[0][..., 0]
+    return replace(control, hint=hint, mask=mask)
 
 
 def _encoded(
@@ -299,7 +451,7 @@ def _encoded(
     at: int,
     image: Any,
     mask: Value,
-    positive: Value | None,
+    positive: Any,
     settings: _Settings,
 ) -> Any:
     """Add the nodes that encode a region; returns a link to its latent."""

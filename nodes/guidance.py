@@ -13,6 +13,7 @@ from nodegraph import (
     DiffusionModel,
     File,
     Range,
+    Seed,
     node,
 )
 from nodegraph.families.helper_recipes import LatentClassifier
@@ -26,7 +27,13 @@ from nodegraph.sampling.guiders.added_guidance import (
     SmoothedEnergy,
     WeakerModel,
 )
-from nodegraph.sampling.guiders.base import SCALE_LAWS, AddedGuidance, ChangingScale
+from nodegraph.sampling.guiders.base import (
+    SCALE_LAWS,
+    TILING_STRATEGIES,
+    AddedGuidance,
+    ChangingScale,
+    TiledEvaluation,
+)
 from nodegraph.sampling.guiders.checks import layer_names
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
@@ -44,6 +51,7 @@ from ._guider_facts import (
     guider_facts,
     perturbed_attention_facts,
     skipped_layer_facts,
+    tiled_facts,
     unet_facts,
 )
 
@@ -349,6 +357,40 @@ def ClassifierGuidance(
     """
     added = Classified(scale, start, end, classifier=classifier, label=label, background=background)
     return _with(guider, added)
+
+
+@node(
+    category="sampling/guider",
+    infer=tiled_facts,
+    tags=(
+        *("tiled sampling", "BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced", "TiledDiffusion"),
+        *("MultiDiffusion", "tiles", "large images", "upscale"),
+    ),
+)
+def TiledGuidance(
+    guider: GuiderChoice,
+    tile_width: Annotated[int, Range(64, 16384, step=8)] = 1024,
+    tile_height: Annotated[int, Range(64, 16384, step=8)] = 1024,
+    strategy: Annotated[str, Choices(TILING_STRATEGIES)] = "random strict",
+    seed: Annotated[int, Seed()] = 0,
+) -> GuiderChoice:
+    """Evaluate the model tile by tile in each step, for images larger than the model can take.
+
+    It works with every sampler. Each tile has the prompts of its part of the image: areas, masks
+    and control images are cropped. A tile that covers the image changes nothing.
+
+    Args:
+        guider: The guider to change.
+        tile_width, tile_height: Size of the tiles in pixels. Use about the training size of the
+            model.
+        strategy: random: bricks at another position in each step, which leaves no seams but cuts
+            tiles at the edges of the image. random strict: the same, but tiles at the edges keep
+            their size. padded: a fixed grid of half the tile size, where each part is evaluated
+            with its surroundings, in up to 4 times as many evaluations. simple: a fixed grid,
+            without overlap, which may leave seams.
+        seed: Seed of the positions of random and random strict.
+    """
+    return replace(guider, tiling=TiledEvaluation(tile_width, tile_height, strategy, seed))
 
 
 def _with(guider: GuiderChoice, added: AddedGuidance) -> GuiderChoice:

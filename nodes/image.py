@@ -11,6 +11,7 @@ from nodegraph.errors import at_port
 from ._facts import image_state
 from ._image_file_facts import (
     check_image,
+    check_image_text,
     check_picture_name,
     check_pictures,
     frames_outputs,
@@ -56,6 +57,33 @@ def LoadImage(
     most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
         return LoadedImage(*read_image(file, frame=frame, max_pixels=most, names=names))
+
+
+@node(
+    category="image",
+    lane="io",
+    validate=check_image_text,
+    tags=("base64", "data URL", "decode", "easy loadImageBase64", "API", "ETN_LoadImageBase64"),
+)
+def LoadImageBase64(ctx: Context, data: str) -> LoadedImage:
+    """Load an image from a base64 text or a data URL, as programs send images.
+
+    Saved images leave out a long text from the workflow that they carry.
+
+    Args:
+        data: The image file as base64, with or without `data:image/png;base64,` before it. At most
+            72 MB as a file.
+    """
+    from nodegraph.media.images.images import read_image_bytes
+    from nodegraph.media.images.input_files import decode_base64
+
+    environment = ctx.environment
+    with at_port("data"):
+        file = decode_base64(data, "data")
+        most = environment.max_image_pixels
+        return LoadedImage(
+            *read_image_bytes(file, environment.temporary, "the text", max_pixels=most)
+        )
 
 
 class LoadedFrames(NamedTuple):

@@ -8,7 +8,6 @@ from nodegraph import (
     Advanced,
     Context,
     Image,
-    InvalidFile,
     Mask,
     Multiline,
     Range,
@@ -132,28 +131,20 @@ def _transparent_where_white(mask: Tensor) -> Tensor:
 
 def _decoded(ctx: Context, files: Sequence[bytes]) -> Tensor:
     """Decode image files into a batch. Images of another size than the first are scaled to it."""
-    import os
-
     import torch
 
-    from nodegraph.core.files import make_folder
-    from nodegraph.media.images.images import read_image
+    from nodegraph.media.images.images import read_image_bytes
     from nodegraph.media.images.resizing import resize_image
 
-    folder = ctx.environment.temporary
-    make_folder(folder)
+    environment = ctx.environment
     images: list[Tensor] = []
     for data in files:
-        path = folder / f"answer-{os.urandom(8).hex()}"
-        try:
-            path.write_bytes(data)
-            picture, _ = read_image(path, max_pixels=ctx.environment.max_image_pixels, names=False)
-        except InvalidFile as error:
-            problem = error.problem
-            message = problem.message.replace(str(path), "the image of the service")
-            raise InvalidFile(message, given=problem.given, expected=problem.expected) from None
-        finally:
-            path.unlink(missing_ok=True)
+        picture, _ = read_image_bytes(
+            data,
+            environment.temporary,
+            "the image of the service",
+            max_pixels=environment.max_image_pixels,
+        )
         if images and picture.shape != images[0].shape:
             ctx.log("The images differ in size, and are scaled to the first.", "warning")
             picture = resize_image(picture, images[0].shape[2], images[0].shape[1])

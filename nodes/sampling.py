@@ -314,9 +314,6 @@ def DenoisingSteps(
         convention: Which tool's rules apply to noise levels, timesteps, the initial latent, noise
             masks and step ranges. docs/comfyui.md lists what ComfyUI does differently.
     """
-    from nodegraph.sampling.denoise import Denoising
-    from nodegraph.sampling.previews import Previews
-
     parts = build_sampling_parts(
         positive,
         negative,
@@ -330,6 +327,16 @@ def DenoisingSteps(
         draw=draw,
         convention=convention,
     )
+    return _denoised_latents(ctx, model, latent, parts)
+
+
+def _denoised_latents(
+    ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
+) -> list[Latent]:
+    """Sample a latent; returns the predicted clean latent after each step."""
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.previews import Previews
+
     noise_levels = plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent, noise_levels) as denoiser:

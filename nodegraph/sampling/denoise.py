@@ -192,7 +192,7 @@ class Denoising:
         check_initial_latent(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
         is_guided = guider.is_guided or self._asks_unguided
-        check_size(model, latent, shape, is_guided=is_guided)
+        check_size(model, latent, shape, is_guided=is_guided, tiling=guider.tiling)
         check_seed(parts.noise.seed, latent)
         return shape
 
@@ -311,6 +311,7 @@ class Denoising:
     def _walk(self, between_evaluations: Callable[[], object]) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, step_index = self._sampler, self._sampler.step_index
+        self._guidance.call_between_tiles(between_evaluations)
         sampler.feed(self._evaluate())
         while sampler.step_index == step_index:
             between_evaluations()

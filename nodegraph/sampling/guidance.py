@@ -23,6 +23,7 @@ from nodegraph.sampling.guiders.classifier_free import NormLimit, OperatedDirect
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
+from nodegraph.sampling.tiled_evaluation import TiledEvaluator, TileLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,10 @@ class Guidance:
         inpaint_tensors: Mapping[str, Tensor] | None = None,
         extra_models: Mapping[Recipe, Any] | None = None,
     ) -> None:
+        self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
         self._evaluator = ModelEvaluator(model, (width, height), shape)
+        if self._layout is not None:
+            self._evaluator = TiledEvaluator(model, (width, height), shape, self._layout)
         self._family = self._evaluator.family
         self._asks_unguided = asks_unguided(sampler)
         is_guided = self._is_guided(choice, sampler)
@@ -167,6 +171,8 @@ class Guidance:
                 entry for item in conditionings.values() if item for entry in item.entries
             ),
         )
+        if self._layout is not None:
+            self._layout.fitting = fitting
         self._sides = {side: fitting.prompts(side, item) for side, item in conditionings.items()}
         with_same_windows(self._sides)
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
@@ -266,9 +272,8 @@ class Guidance:
 
     def evaluate_sides(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
         """What the model, or who stands in for it, says about each side."""
-        self._evaluator.controls.begin(
-            self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0].tensors
-        )
+        first = self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0]
+        self._evaluator.begin(first)
         elsewhere = self._guider.evaluators(moment)
         prompts_by_side = {
             side: self._sides[side].at(moment.progress, moment.step, moment.begun)
@@ -287,6 +292,12 @@ class Guidance:
             else mean_of([next(answers) for _ in prompts], prompts)
             for side, prompts in prompts_by_side.items()
         }
+
+    def call_between_tiles(self, function: Callable[[], object]) -> None:
+        """Call a function before each tile but the first. An exception that it raises ends the
+        sampling."""
+        if self._layout is not None:
+            self._layout.between_tiles = function
 
     @property
     def is_savable(self) -> bool:

@@ -16,6 +16,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.memory_checks import check_sampling_memory
+from nodegraph.sampling.guiders.base import TiledEvaluation
 from nodegraph.sampling.regions import mask_to_cells
 from nodegraph.sampling.samplers import Sampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace
@@ -114,11 +115,19 @@ def _sides(latent: Latent) -> tuple[int, int]:
     return latent.width, latent.height
 
 
-def check_size(model: Denoiser, latent: Latent, shape: tuple[int, ...], *, is_guided: bool) -> None:
-    """Refuse what there isn't memory for."""
+def check_size(
+    model: Denoiser,
+    latent: Latent,
+    shape: tuple[int, ...],
+    *,
+    is_guided: bool,
+    tiling: TiledEvaluation | None = None,
+) -> None:
+    """Refuse what there isn't memory for, of tiles that of one."""
     device = model.device.type
     pictures = latent.batch_size * math.prod(shape[2:-2])
-    check_sampling_memory(_sides(latent), pictures, device, is_guided=is_guided, port="latent")
+    size = _sides(latent) if tiling is None else tiling.size_in(_sides(latent))
+    check_sampling_memory(size, pictures, device, is_guided=is_guided, port="latent")
 
 
 def check_seed(seed: int, latent: Latent) -> None:

@@ -58,6 +58,14 @@ class ModelEvaluator:
         evaluator.controls = self.controls
         return evaluator
 
+    def begin(self, first: Prompt) -> None:
+        """Begin a step.
+
+        Args:
+            first: The first positive prompt that applies.
+        """
+        self.controls.begin(first.tensors)
+
     def evaluate(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         """The network's output for each prompt.
 

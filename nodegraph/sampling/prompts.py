@@ -72,12 +72,19 @@ class PromptFitter:
         entries = () if conditioning is None else entries_of(side, conditioning)
         return Prompts(
             side,
-            [self._prompt(side, entry, str(index)) for index, entry in enumerate(entries)],
-            None if self.empty is None else self._prompt(side, self.empty, "empty"),
+            [self.prompt(side, entry, str(index)) for index, entry in enumerate(entries)],
+            None if self.empty is None else self.prompt(side, self.empty, "empty"),
         )
 
-    def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
-        weight = weight_of(entry, self.shape, self.width, self.height)
+    def prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
+        """An entry of a side.
+
+        Args:
+            name: Among the entries of the side.
+        Raises:
+            InvalidValue: It doesn't fit the model.
+        """
+        source, weight = entry, weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         entry = self._with_guidance(self._with_picture(entry))
         request = SamplingRequest(
@@ -122,6 +129,8 @@ class PromptFitter:
             window,
             adapters,
             entry.is_fallback,
+            side,
+            source,
         )
 
     def _boxes(self, side: Side, lead: Lead, entry: ConditioningEntry) -> dict[str, Tensor]:
@@ -190,6 +199,8 @@ class Prompt:
         window: What the model is shown of the latent, if that isn't all of it.
         adapters: As of `ConditioningEntry`.
         is_fallback: As of `ConditioningEntry`.
+        side: That it is of.
+        entry: What it was fitted from, to fit it to a part of the latent.
     """
 
     tensors: Mapping[str, Tensor]
@@ -202,6 +213,8 @@ class Prompt:
     window: Window | None = None
     adapters: tuple[ScheduledAdapter, ...] = ()
     is_fallback: bool = False
+    side: Side = ""
+    entry: ConditioningEntry | None = None
 
     def applies(self, progress: float, step: int, begun: float | None = None) -> bool:
         """Whether it takes part at a point of the sampling.
@@ -354,7 +367,8 @@ def _share_window(prompt: Prompt, window: Window, there: Prompts) -> None:
     around = [item for item in known if item.window is None or item.window.contains(window)]
     least = min(around, key=_cells_shown, default=None)
     if least is not None and least.window != window:
-        same = replace(prompt, tensors=least.tensors, name=f"{least.name} in {prompt.name}")
+        name = f"{least.name} in {prompt.name}"
+        same = replace(prompt, tensors=least.tensors, name=name, side=least.side, entry=least.entry)
         there.prompts = [*known, same]
 
 

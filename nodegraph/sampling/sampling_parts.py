@@ -17,6 +17,7 @@ from nodegraph.sampling.guiders.base import (
     ChangingScale,
     GuidanceMethod,
     LatentOperation,
+    TiledEvaluation,
 )
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
 from nodegraph.sampling.guiders.methods import DefaultGuidance
@@ -83,6 +84,7 @@ class GuiderChoice:
             own where None. It is guided besides where `cfg` says so.
         operations: What is done, in this order, to the difference of the positive and the negative
             prediction before anything else.
+        tiling: How the model is evaluated tile by tile; None: on the whole latent.
     """
 
     positive: Conditioning
@@ -98,6 +100,7 @@ class GuiderChoice:
     embedded: float | None = None
     rescales_velocity: bool = False
     operations: tuple[LatentOperation, ...] = ()
+    tiling: TiledEvaluation | None = None
 
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)

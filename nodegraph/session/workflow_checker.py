@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from nodegraph.core.json_text import write_json
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.media.images.input_files import LEFT_OUT
 
 if TYPE_CHECKING:
     from nodegraph.core.graph_builder import GraphCache
@@ -151,10 +153,47 @@ def _packed(document: Mapping[str, Any]) -> bytes | None:
     return packed
 
 
+_LONG_TEXT = 32 << 10
+_BINARY = re.compile(r"(data:[^,]{0,200},)?[A-Za-z0-9+/=_\s-]+")
+
+
+def _without_binary_texts(document: dict[str, Any]) -> dict[str, Any]:
+    """A workflow without long base64 texts, such as images; the document itself without any.
+
+    What stands for one has its digest, which tells which it was.
+    """
+    changed = False
+
+    def without(value: Any) -> Any:
+        nonlocal changed
+        if isinstance(value, Mapping):
+            return {key: without(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [without(item) for item in value]
+        if not isinstance(value, str) or len(value) < _LONG_TEXT:
+            return value
+        is_prose = " " in value or _BINARY.fullmatch(value) is None
+        if is_prose:
+            return value
+        changed = True
+        return f"{LEFT_OUT}{len(value)} characters, blake3 {digest_bytes(value.encode())}"
+
+    own = {name: item if name == "ui" else without(item) for name, item in document.items()}
+    if not changed:
+        return document
+    if isinstance(own.get("ui"), Mapping):
+        # the document that a workflow was imported from has the same text
+        own["ui"] = {name: item for name, item in own["ui"].items() if name != "comfyui"}
+    return own
+
+
 def _embedded_document(
     document: dict[str, Any], packed: bytes | None, uploads: Path | None
 ) -> dict[str, Any]:
-    """A workflow as images carry it, without the places of files that a client brought."""
+    """A workflow as images carry it, without the places of files that a client brought, and without
+    long binary texts, which would be in each image."""
+    if packed is not None and len(packed) >= _LONG_TEXT:
+        document = _without_binary_texts(document)
     if uploads is None or (packed is not None and not may_contain_uploads(packed, uploads)):
         return document
     referenced: dict[str, Any] = with_upload_references(document, uploads)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from PIL import Image
 
 import nodegraph
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.version import VERSION
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
@@ -52,6 +55,83 @@ def test_a_picture_is_loaded_with_its_mask(bench: Bench) -> None:
     assert result["load.image"].shape == (1, 4, 6, 3)
     assert result["load.mask"][0, 0].tolist() == [1, 1, 1, 0, 0, 0]
     assert bench.run(load(bench.folder / "inputs" / "red.png"), "load").is_ok
+
+
+def as_text(picture: Image.Image, format: str = "PNG") -> str:
+    buffer = BytesIO()
+    picture.save(buffer, format)
+    return b64encode(buffer.getvalue()).decode()
+
+
+def load_text(data: str) -> dict[str, Any]:
+    return {"load": {"type": "LoadImageBase64", "inputs": {"data": data}}}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{}",
+        "data:image/png;base64,{}",
+        "data:;base64,{}\n",
+        "data:image/png;name=a.png;base64,{}",
+    ],
+)
+def test_an_image_is_loaded_from_text(bench: Bench, written: str) -> None:
+    pixels = np.zeros((4, 6, 4), dtype=np.uint8)
+    pixels[..., 0], pixels[:, 3:, 3] = 255, 255
+    text = as_text(Image.fromarray(pixels))
+
+    result = bench.run(load_text(written.format(text)), "load")
+
+    assert result["load.image"][0, 0, 5].tolist() == [1, 0, 0]
+    assert result["load.mask"][0, 0].tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_line_breaks_padding_and_the_alphabet_of_addresses_are_read(bench: Bench) -> None:
+    text = as_text(noise(1))
+    broken = "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+    expected = bench.value(load_text(text), "load.image")
+    for same in (broken, text.rstrip("="), text.replace("+", "-").replace("/", "_")):
+        assert torch.equal(bench.value(load_text(same), "load.image"), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no image!",
+        "https://example.org/a.png",
+        "data:image/svg+xml,<svg/>",
+        "left out: 9 characters, blake3 ab",
+    ],
+)
+def test_a_text_that_holds_no_image_is_told_before_anything_runs(bench: Bench, text: str) -> None:
+    with raises(InvalidWorkflow, node="load", port="data"):
+        bench.run(load_text(text), "load")
+
+
+def test_a_text_of_another_file_is_named(bench: Bench) -> None:
+    result = bench.run(load_text(b64encode(b"%PDF-1.7 and more").decode()), "load")
+    (failed,) = result.errors
+    assert failed.problem.port == "data"
+    assert failed.problem.message.startswith("the text is not a readable image")
+    assert not list(bench.folder.rglob("image-*"))
+
+
+def test_images_do_not_carry_the_long_text_they_were_made_from(bench: Bench) -> None:
+    text = as_text(Image.fromarray(np.random.default_rng(1).integers(0, 256, (160, 160, 3), "u1")))
+    assert len(text) > 60_000
+    nodes = load_text(text)
+    nodes["prose"] = {"type": "Text", "inputs": {"text": "a fox, " * 10_000}}
+    nodes["save"] = {"type": "SaveImage", "inputs": {"image": link("load.image"), "name": "a"}}
+    result = bench.run(nodes, "save")
+    assert not result.errors
+    [saved] = (bench.folder / "outputs").rglob("a*.png")
+    kept = json.loads(read_metadata(saved)["workflow"])["nodes"]
+    assert kept["load"]["inputs"]["data"] == (
+        f"left out: {len(text)} characters, blake3 {digest_bytes(text.encode())}"
+    )
+    assert kept["prose"]["inputs"]["text"] == "a fox, " * 10_000
 
 
 def test_misspelt_words_of_a_name_are_told_before_anything_runs(bench: Bench) -> None:

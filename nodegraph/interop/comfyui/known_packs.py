@@ -26,6 +26,7 @@ _BEGINNINGS: Mapping[str, str] = {
     "ACN_": "comfyui-advanced-controlnet",
     "CR ": "comfyui_comfyroll_customnodes",
     "ttN ": "comfyui_tinyterranodes",
+    "BNK_Tiled": "comfyui_tiledksampler",
     "BNK_": "comfyui_adv_clip_emb",
     "IPAdapter": "comfyui_ipadapter_plus",
     "InstantID": "comfyui_instantid",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS
-from nodegraph.core.files import write_file
+from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 from nodegraph.media.images.input_files import guess_file_kind, image_format, translate_os_errors
@@ -143,6 +144,30 @@ def read_image(
     import torch
 
     return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+
+
+def read_image_bytes(
+    data: bytes, folder: Path, what: str, *, max_pixels: int = MAX_IMAGE_PIXELS
+) -> tuple[Tensor, Tensor]:
+    """Read the image in the bytes of a file; see `read_image`.
+
+    Args:
+        folder: For a temporary file.
+        what: What errors call the image.
+    Raises:
+        InvalidFile, InvalidValue: As of `read_image`.
+    """
+    make_folder(folder)
+    path = folder / f"image-{os.urandom(8).hex()}"
+    try:
+        path.write_bytes(data)
+        return read_image(path, max_pixels=max_pixels, names=False)
+    except InvalidFile as error:
+        problem = error.problem
+        message = problem.message.replace(str(path), what)
+        raise InvalidFile(message, given=problem.given, expected=problem.expected) from None
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def read_frames(

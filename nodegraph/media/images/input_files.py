@@ -6,6 +6,8 @@ Imports no torch.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from binascii import Error as BinasciiError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from nodegraph.core.file_access import is_readable
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import format_size
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment
@@ -121,6 +123,57 @@ def guess_file_kind(path: Path) -> str:
         if text.startswith(beginning):
             return title
     return "plain text" if _is_text(start) else "unknown binary data"
+
+
+_SHOWN = 40
+_LARGEST_TEXT = 96 << 20
+"""Characters of an image as a text: 72 MB as a file."""
+_DATA_URL = re.compile(r"data:([^,]{0,200}),")
+_BASE64_ALPHABET = str.maketrans("-_", "+/", " \t\r\n")
+LEFT_OUT = "left out: "
+"""Beginning of what stands for a binary text in the workflow of a saved image."""
+
+
+def decode_base64(text: str, port: str) -> bytes:
+    """Return the bytes of a base64 text or a data URL. Line breaks and padding don't matter.
+
+    Raises:
+        InvalidValue: On the port: it is neither, is empty or too large, or was left out.
+    """
+    if text.startswith(LEFT_OUT):
+        raise InvalidValue(
+            "the image was left out of the workflow in a saved file",
+            port=port,
+            given=text,
+            hint="Put the text of the image in again.",
+        )
+    expected = "base64 text, or a data URL: data:image/png;base64,…"
+    if text.startswith(("http://", "https://")):
+        raise InvalidValue(
+            "this is an address, not an image as text",
+            port=port,
+            given=text[:_SHOWN],
+            expected=expected,
+        )
+    if len(text) > _LARGEST_TEXT:
+        raise InvalidValue(
+            "the text of the image is too long",
+            port=port,
+            given=f"{len(text):,} characters",
+            expected=f"at most {_LARGEST_TEXT:,}",
+        )
+    url = _DATA_URL.match(text)
+    is_base64 = url is None or url[1].endswith(";base64")
+    digits = text[url.end() if url else 0 :].translate(_BASE64_ALPHABET).rstrip("=")
+    try:
+        data = b64decode(digits + "=" * (-len(digits) % 4), validate=True) if is_base64 else b""
+    except (BinasciiError, ValueError):
+        data = b""
+    if not data:
+        raise InvalidValue(
+            "the text is no base64", port=port, given=ascii(text[:_SHOWN]), expected=expected
+        )
+    return data
 
 
 def image_format(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
+from nodegraph.errors import InvalidValue
 from nodegraph.families.model_step import Guider, Side
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
 
@@ -100,6 +101,47 @@ class Sharpening:
 
 LatentOperation = ToneMapping | Sharpening
 """Operation on what separates the positive from the negative prediction."""
+
+
+TILING_STRATEGIES = ("random", "random strict", "padded", "simple")
+"""How tiles are laid over a picture; see `TiledEvaluation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiledEvaluation:
+    """Evaluation of a model tile by tile, so that a picture may be larger than the model takes.
+
+    Attributes:
+        width, height: Of a tile, in pixels. A larger tile than the picture is the picture.
+        strategy: One of `TILING_STRATEGIES`. ``simple``: a grid that stays. ``padded``: the same,
+            of half the size, each with a quarter of a tile of its surroundings. ``random``: bricks
+            that are laid elsewhere at each step, cut at the picture's edges. ``random strict``: the
+            same, but a tile at an edge is moved inside and keeps its size.
+        seed: Of the positions of ``random`` and ``random strict``.
+    """
+
+    width: int = 1024
+    height: int = 1024
+    strategy: str = "random strict"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.strategy not in TILING_STRATEGIES:
+            raise InvalidValue(
+                "there is no such tiling strategy",
+                port="strategy",
+                given=self.strategy,
+                expected=", ".join(TILING_STRATEGIES),
+            )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether tiles move from step to step."""
+        return self.strategy.startswith("random")
+
+    def size_in(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return width and height of the largest tile of a picture, in pixels."""
+        return min(self.width, size[0]), min(self.height, size[1])
 
 
 class StatelessGuider:

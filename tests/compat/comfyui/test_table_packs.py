@@ -90,3 +90,20 @@ def test_what_is_put_around_a_resized_picture_has_its_color(color: str, fill: st
     nodes = import_document(document, node_table()).workflow.nodes.values()
     (resized,) = (each for each in nodes if each.type == "ResizeImage")
     assert (resized.inputs["fit"], resized.inputs.get("fill")) == ("pad", fill)
+
+
+_DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "sink"), [("Hide", ""), ("Preview", "PreviewImage"), ("Save", "SaveImage")]
+)
+def test_an_image_in_a_text_is_loaded(how: str, sink: str) -> None:
+    given = {"base64_data": _DOT, "image_output": how, "save_prefix": "a"}
+    found = _read(("easy loadImageBase64", given), ("ImageInvert", {"image": ["1", 0]}))
+    assert not found.placeholders
+    assert _made(found, "LoadImageBase64") == {"data": _DOT}
+    kinds = {node.type for node in found.workflow.nodes.values()}
+    assert kinds & {"PreviewImage", "SaveImage"} == {sink} - {""}

@@ -50,6 +50,7 @@ _BASE: Mapping[str, tuple[str, dict[str, Any]]] = {
         "BasicPipeToDetailerPipe",
         {"basic_pipe": ["pipe", 0], "bbox_detector": ["detector", 0], "wildcard": ""},
     ),
+    "net": ("ControlNetLoader", {"control_net_name": "tiny/controlnet"}),
     "hook": ("CfgScheduleHookProvider", {"target_cfg": 5.0}),
     "upscaler": (
         "PixelKSampleUpscalerProviderPipe",
@@ -61,17 +62,8 @@ _LINKS: Mapping[str, tuple[str, int]] = {
     "IMAGE": ("image", 0), "LATENT": ("latent", 0), "MASK": ("mask", 0), "SEGS": ("segs", 0),
     "BBOX_DETECTOR": ("detector", 0), "SEGM_DETECTOR": ("detector", 1), "SAM_MODEL": ("sam", 0),
     "BASIC_PIPE": ("pipe", 0), "DETAILER_PIPE": ("detailer", 0), "PK_HOOK": ("hook", 0),
-    "UPSCALER": ("upscaler", 0), "UPSCALE_MODEL": ("upscale_model", 0),
+    "CONTROL_NET": ("net", 0), "UPSCALER": ("upscaler", 0), "UPSCALE_MODEL": ("upscale_model", 0),
 }  # fmt: skip
-_REFUSED = frozenset(
-    {
-        "BNK_TiledKSampler",
-        "BNK_TiledKSamplerAdvanced",
-        "PixelTiledKSampleUpscalerProvider",
-        "PixelTiledKSampleUpscalerProviderPipe",
-    }
-)
-"""What is in the table to tell why it cannot be translated."""
 
 
 def _read(
@@ -118,9 +110,7 @@ def test_each_entry_makes_what_can_run(module: Any, registry: Registry, tmp_path
             }
             found = _read((one.type, links))
             refused = {each.type for each in found.outcomes if each.untranslated_reason}
-            assert refused == {one.type} & _REFUSED
-            if refused:
-                continue
+            assert not refused
             problems = check_workflow(found.workflow, registry, environment)
             codes = {"invalid-file", "model-not-found", "no-output"}
             assert [each for each in problems if each.code not in codes] == []
@@ -190,9 +180,45 @@ def test_a_wildcard_text_is_the_prompt() -> None:
     assert len(_made(joined, "ConcatenateConditioning")) == 1
 
 
-@pytest.mark.parametrize("text", ["[ASC] a [SEP] b", "<lora:a:1>", "__hair__", "{a|b}"])
-def test_a_text_for_each_region_is_refused(text: str) -> None:
-    assert "wildcards" in _refusal(("FaceDetailer", {**_FACE, "wildcard": text}))
+@pytest.mark.parametrize("text", ["[ASC] a [SEP] b", "[LAB] [face] a", "__hair__", "{a|b}"])
+def test_a_text_for_each_region_is_kept(text: str) -> None:
+    found = _read(("FaceDetailer", {**_FACE, "wildcard": text}))
+    (made,) = _made(found, "DetailRegions")
+    assert made["prompts"] == text
+    assert made["encoder"] == {"from": "load_model.text_encoder"}
+    assert any("order" in line for outcome in found.outcomes for line in outcome.messages)
+
+
+def test_control_images_of_segs_are_on_the_prompts_of_their_detailer() -> None:
+    net = ("ControlNetLoader", {"control_net_name": "canny.safetensors"})
+    given = {"segs": ["segs", 0], "control_net": ["net", 0], "strength": 0.7}
+    limits = {"start_percent": 0.1, "end_percent": 0.9, "control_image": ["other", 0]}
+    other = ("EmptyImage", {"width": 128, "height": 128, "color": 0})
+    detail = {**_SAMPLED, "image": ["image", 0], "segs": ["2", 0], "basic_pipe": ["pipe", 0]}
+    nodes = (
+        ("ImpactControlNetApplyAdvancedSEGS", {**given, **limits}),
+        ("ImpactControlNetApplySEGS", {**given, "segs": ["1", 0]}),
+        ("DetailerForEachPipe", detail),
+    )
+    found = _read(*nodes, net=net, other=other)
+    assert not found.placeholders
+    first, second = _made(found, "ApplyControlNet")
+    assert (first["strength"], first["start"], first["end"]) == (0.7, 0.1, 0.9)
+    assert second["positive"] == {"from": "apply_control_net.positive"}
+    # without an image, the one that is detailed controls
+    (detailer,) = _made(found, "DetailRegions")
+    assert second["image"] == detailer["image"]
+    assert detailer["positive"]["from"].endswith(".positive")
+    cleared = (*nodes[:2], ("ImpactControlNetClearSEGS", {"segs": ["2", 0]}))
+    plain = _read(
+        *cleared, ("DetailerForEachPipe", {**detail, "segs": ["3", 0]}), net=net, other=other
+    )
+    assert not _made(plain, "ApplyControlNet")
+
+
+@pytest.mark.parametrize("text", ["<lora:a:1> b", "a [SEP:5] b"])
+def test_a_text_that_loads_loras_or_sets_seeds_is_refused(text: str) -> None:
+    assert "for each region" in _refusal(("FaceDetailer", {**_FACE, "wildcard": text}))
 
 
 def test_what_a_detailer_lacks_is_refused_by_name() -> None:
@@ -307,11 +333,41 @@ def test_seam_fixes_are_refused_by_name() -> None:
     assert "Half Tile" in _refusal(("UltimateSDUpscale", {**_TILED, "seam_fix_mode": "Half Tile"}))
 
 
-def test_samplers_that_move_tiles_are_refused_by_name() -> None:
-    given = {
-        "model": ["model", 0],
-        "positive": ["words", 0],
-        "negative": ["none", 0],
-        "latent_image": ["latent", 0],
-    }
-    assert "TileRegions" in _refusal(("BNK_TiledKSampler", given))
+_IN_TILES = {
+    "model": ["model", 0], "positive": ["words", 0], "negative": ["none", 0],
+    "latent_image": ["latent", 0], "tile_width": 64, "tile_height": 64, "steps": 2, "cfg": 3.0,
+    "sampler_name": "euler", "scheduler": "normal",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["random", "random strict", "padded", "simple"])
+def test_tiled_samplers_sample_in_tiles(bench: Bench, strategy: str) -> None:  # noqa: F811
+    given = {**_IN_TILES, "tiling_strategy": strategy, "seed": 5, "denoise": 0.5}
+    found = _read(("BNK_TiledKSampler", given))
+    (made,) = _made(found, "TiledGuidance")
+    assert (made["tile_width"], made["strategy"], made["seed"]) == (64, strategy, 5)
+    (steps,) = _made(found, "BasicSchedule")
+    assert (steps["steps"], steps["denoise_steps"]) == (2, "all")
+    result = bench.session.run(found.workflow, targets=["sample_custom"])
+    assert not result.errors
+    assert result["sample_custom.latent"].samples.isfinite().all()
+
+
+def test_steps_of_a_tiled_sampler_leave_noise_unless_it_is_enabled_to_remove_it() -> None:
+    given = {**_IN_TILES, "noise_seed": 5, "start_at_step": 1, "end_at_step": 2, "steps": 4}
+    found = _read(("BNK_TiledKSamplerAdvanced", given))
+    assert len(_made(found, "SplitSchedule")) == 2
+    assert _made(found, "RandomNoise")[0]["draw"] == "per batch"
+    removes = {**given, "return_with_leftover_noise": "enable"}
+    assert "single step" in _refusal(("BNK_TiledKSamplerAdvanced", removes))
+
+
+def test_an_upscaler_samples_in_tiles() -> None:
+    given = {**_SAMPLED, "basic_pipe": ["pipe", 0], "denoise": 0.5, "tile_width": 320}
+    provider = ("PixelTiledKSampleUpscalerProviderPipe", {**given, "tiling_strategy": "simple"})
+    upscale = {"samples": ["latent", 0], "upscaler": ["provider", 0], "steps": 2}
+    found = _read(("IterativeLatentUpscale", upscale), provider=provider)
+    assert not found.placeholders
+    tiled = _made(found, "TiledGuidance")
+    assert [one["tile_width"] for one in tiled] == [320, 320]
+    assert {one["tile"] for one in _made(found, "VAEDecode")} == {512}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -17,6 +18,7 @@ from nodegraph.interop.comfyui.table.parts import compute_number, flag, literal_
 from nodegraph.interop.comfyui.table.pipes import Pipe, give_pipe, pipe_of
 from nodegraph.interop.comfyui.table.regions import (
     BASIC,
+    CONTROLS,
     IMAGE,
     PARTS,
     detected,
@@ -55,24 +57,18 @@ def _members(node: Passage) -> Pipe:
 
 _SIGNS = ("[", "<", "{", "__", "|")
 """What begins something in a wildcard text that is more than words."""
+_UNREAD = re.compile(r"<lora:|\[SEP:")
+"""Parts of a wildcard text that prompts of regions do not have."""
 _CONCAT = "[CONCAT]"
 
 
 def _with_wildcard(node: Passage, pipe: Pipe) -> Signal:
-    """The positive prompt, or that which the wildcard text replaces it by.
-
-    Raises:
-        Untranslatable: The text has more than words.
-    """
+    """The positive prompt, or that which a wildcard text of mere words replaces it by."""
     positive, written = held(pipe, "positive"), pipe.get("wildcard")
-    if written is None or written.content in (None, ""):
+    if written is None or not isinstance(written.content, str) or _region_prompts(node, pipe):
         return positive
-    if not isinstance(written.content, str):
-        raise Untranslatable("its wildcard text is linked")
     joins = written.content.startswith(_CONCAT)
     text = written.content.removeprefix(_CONCAT).strip()
-    if any(sign in text for sign in _SIGNS):
-        raise Untranslatable("nodegraph cannot read wildcards, LoRAs and labels for each region")
     if not text:
         return positive
     prompt = node.add("EncodePrompt", encoder=held(pipe, "clip"), text=text, **SYNTAX)
@@ -81,6 +77,24 @@ def _with_wildcard(node: Passage, pipe: Pipe) -> Signal:
         both = node.add("ConcatenateConditioning", first=positive, second=made)
         made = MadeOutput(both, "conditioning")
     return Signal(made, positive.carried)
+
+
+def _region_prompts(node: Passage, pipe: Pipe) -> dict[str, Any]:
+    """A wildcard text that has prompts of single regions, choices, or is linked; empty for others.
+
+    Raises:
+        Untranslatable: It loads LoRAs or sets seeds.
+    """
+    written = pipe.get("wildcard")
+    if written is None or written.content in (None, ""):
+        return {}
+    text = written.content
+    if isinstance(text, str):
+        if not any(sign in text.strip().removeprefix(_CONCAT) for sign in _SIGNS):
+            return {}
+        if _UNREAD.search(text):
+            raise Untranslatable("nodegraph loads no LoRAs and sets no seeds for each region")
+    return {"encoder": held(pipe, "clip"), "prompts": written}
 
 
 _UNLIKE = ("ModelNoiseScale",)
@@ -115,8 +129,13 @@ def _detail(
         settings: Further inputs of the native node.
     """
     image = node.inputs["image"]
-    positive = _with_wildcard(node, pipe)
-    leads = conditioned_model(node, held(pipe, "model"), positive, held(pipe, "negative"))
+    positive, prompts = _with_wildcard(node, pipe), _region_prompts(node, pipe)
+    positive, negative = _controlled(node, regions, positive, held(pipe, "negative"))
+    leads = conditioned_model(node, held(pipe, "model"), positive, negative)
+    if prompts and leads.patches:
+        raise Untranslatable("nodegraph has no prompts of single regions for a patched model")
+    if prompts:
+        node.tell("words that a seed draws, and a random order, are other ones than in ComfyUI")
     optional = {"inpainting": "inpaint_model", "mask_feather": "noise_mask_feather"}
     further = {our: node.inputs[their] for our, their in optional.items() if their in node.inputs}
     if "feather" in node.inputs:
@@ -139,11 +158,48 @@ def _detail(
         "masked": masked,
         "cycles": node.inputs["cycle"],
         "denoise_steps": "all",
+        **prompts,
         **further,
         **CONVENTION,
         **DRAW,
     }
     return node.add("DetailRegions", **{**inputs, **settings})
+
+
+def _controlled(
+    node: Passage, regions: Signal, positive: Signal, negative: Signal
+) -> tuple[Signal, Signal]:
+    """Prompts with the control images of SEGS, of which a detailer crops each region's part."""
+    for inputs in regions.carried.get(CONTROLS, ()):
+        image = inputs.get("image") or node.inputs["image"]
+        made = node.add(
+            "ApplyControlNet", positive=positive, negative=negative, **{**inputs, "image": image}
+        )
+        positive = Signal(MadeOutput(made, "positive"), positive.carried)
+        negative = Signal(MadeOutput(made, "negative"), negative.carried)
+    return positive, negative
+
+
+def _control_segs(node: Passage) -> None:
+    refuse_connected(node, "segs_preprocessor")
+    regions, image = node.inputs["segs"], node.inputs.get("control_image")
+    inputs = {"control_net": node.inputs["control_net"], "strength": node.inputs["strength"]}
+    for ours, theirs in (("start", "start_percent"), ("end", "end_percent")):
+        if theirs in node.inputs:
+            inputs[ours] = node.inputs[theirs]
+    vae = node.inputs.get("vae")
+    if vae is not None and vae.is_link:
+        inputs["vae"] = vae
+    if image is not None and image.is_link:
+        inputs["image"] = image
+    controls = (*regions.carried.get(CONTROLS, ()), inputs)
+    node.give("SEGS", regions.with_carried(**{CONTROLS: controls}))
+
+
+def _uncontrolled_segs(node: Passage) -> None:
+    regions = node.inputs["segs"]
+    carried = {name: item for name, item in regions.carried.items() if name != CONTROLS}
+    node.give("SEGS", Signal(regions.content, carried))
 
 
 def _large(node: Passage) -> str:
@@ -324,7 +380,20 @@ _EACH_PIPE = (
     f"refiner_basic_pipe_opt: BASIC_PIPE?, {_LAST}, {_TILES}"
 )
 
+_CONTROL = (
+    "segs: SEGS, control_net: CONTROL_NET, strength: FLOAT = 1.0, {}"
+    "segs_preprocessor: SEGS_PREPROCESSOR?, control_image: IMAGE?"
+)
+
 DETAILER_ENTRIES: tuple[TableEntry, ...] = (
+    entry(f"ImpactControlNetApplySEGS({_CONTROL.format('')}) -> SEGS", _control_segs),
+    entry(
+        "ImpactControlNetApplyAdvancedSEGS("
+        f"{_CONTROL.format('start_percent: FLOAT = 0.0, end_percent: FLOAT = 1.0, ')}, "
+        "vae: VAE?) -> SEGS",
+        _control_segs,
+    ),
+    entry("ImpactControlNetClearSEGS(segs: SEGS) -> SEGS", _uncontrolled_segs),
     entry(
         f"DetailerForEach({_EACH}cycle: INT = 1, {_HOOKED}, {_LAST}, {_TILES}) -> IMAGE",
         _detail_each,
@@ -412,7 +481,7 @@ def _tiled_upscale(node: Passage) -> None:
     leads = conditioned_model(
         node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"]
     )
-    node.tell("edges of tiles differ by a pixel, and control images are applied whole to each tile")
+    node.tell("edges of tiles differ by a pixel")
     name = node.add(
         "DetailRegions",
         model=leads.model,

@@ -30,7 +30,7 @@ from nodegraph.interop.comfyui.table.pipes import (
     linked_members,
     pipe_of,
 )
-from nodegraph.interop.comfyui.translating import Passage, Signal, Untranslatable
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
 def _easy_loader(scaling: str = "none", reading: str = "comfy") -> Translate:
@@ -321,6 +321,17 @@ def _show(node: Passage, how: str, image: Signal) -> None:
         core(node, "PreviewImage", images=image)
 
 
+def _base64_image(node: Passage) -> None:
+    made = node.add("LoadImageBase64", data=node.inputs["base64_data"])
+    image = Signal(MadeOutput(made, "image"))
+    node.give("IMAGE", image)
+    node.give("MASK", MadeOutput(made, "mask"))
+    how = str(node.literal("image_output"))
+    _show(node, how, image)
+    if not how.endswith("Save"):
+        node.keep(save_prefix=node.inputs["save_prefix"].content)
+
+
 def _easy_lora_stack(node: Passage) -> None:
     rows: list[tuple[Any, Any, Any]] = []
     is_simple = node.literal("mode") == "simple"
@@ -368,6 +379,11 @@ _ADVANCED = (
 )
 
 ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        'easy loadImageBase64(base64_data: STRING = "", image_output: COMBO = "Preview", '
+        'save_prefix: STRING = "ComfyUI") -> IMAGE, MASK',
+        _base64_image,
+    ),
     entry(
         f"easy a1111Loader(ckpt_name: COMBO, {_HEAD}, {_TEXTS}, batch_size: INT = 1, {_STACKS}, "
         f"a1111_prompt_style: BOOLEAN? = false) {_LOADED}",

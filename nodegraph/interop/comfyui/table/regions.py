@@ -18,6 +18,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 
 IMAGE = "segs_image"
 PARTS = "segs_parts"
+CONTROLS = "segs_controls"  # inputs of the ApplyControlNet that a detailer adds to its prompts
 BASIC = ("model", "clip", "vae", "positive", "negative")
 """What a basic pipe holds."""
 
@@ -101,7 +102,9 @@ def segs(name: str, image: Signal | None, port: str = "regions") -> Signal:
 
 def changed_segs(node: Passage, name: str, port: str = "regions", source: str = "segs") -> Signal:
     """Regions that a node makes of others, without images that replace their parts."""
-    return segs(name, node.inputs[source].carried.get(IMAGE), port)
+    of = node.inputs[source].carried
+    made = segs(name, of.get(IMAGE), port)
+    return made.with_carried(**{CONTROLS: of[CONTROLS]}) if CONTROLS in of else made
 
 
 def grown_mask(node: Passage, mask: MadeOutput, side: Any) -> MadeOutput:
@@ -453,6 +456,8 @@ def _concat(node: Passage) -> None:
     every = [node.inputs[name] for name in _SEVERAL if name in node.inputs]
     items = {f"item_{number}": Signal(item.content) for number, item in enumerate(every, 1)}
     name = node.add("List", **items)
+    if any(CONTROLS in item.carried for item in every):
+        raise Untranslatable("nodegraph cannot control only some of several SEGS")
     images = [item.carried[IMAGE] for item in every if IMAGE in item.carried]
     node.give("SEGS", segs(name, images[0] if images else None, "output"))
 

@@ -331,38 +331,45 @@ def _ksampler(node: Passage) -> None:
         node.tell("nothing is denoised: the latent passes through unchanged")
         node.give("LATENT", node.inputs["latent_image"])
         return
-    sampler = native_sampler(node)
     leads = guided(node)
-    settings: dict[str, Any] = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
-    settings |= {"schedule": node.inputs["scheduler"], "denoise_steps": "all"}
     if leads.patches:
-        drops = {"drop_last": True} if comfyui_sampler(node) in _DROPPING else {}
-        schedule = MadeOutput(node.add("BasicSchedule", **settings, **drops), "schedule")
-        noise = node.add("RandomNoise", seed=node.inputs["seed"], **DRAW)
-        select = node.add("SelectSampler", sampler=sampler)
-        made = guider(node, leads, node.inputs["cfg"])
-        name = _custom(
-            node,
-            leads,
-            MadeOutput(noise, "noise"),
-            made,
-            MadeOutput(select, "sampler"),
-            schedule,
-        )
-    else:
-        name = node.add(
-            "KSampler",
-            model=leads.model,
-            positive=leads.positive,
-            negative=leads.negative,
-            latent=node.inputs["latent_image"],
-            seed=node.inputs["seed"],
-            cfg=node.inputs["cfg"],
-            sampler=sampler,
-            **settings,
-            **CONVENTION,
-            **DRAW,
-        )
+        sample_in_parts(node, leads, guider(node, leads, node.inputs["cfg"]))
+        return
+    name = node.add(
+        "KSampler",
+        model=leads.model,
+        positive=leads.positive,
+        negative=leads.negative,
+        latent=node.inputs["latent_image"],
+        seed=node.inputs["seed"],
+        cfg=node.inputs["cfg"],
+        sampler=native_sampler(node),
+        **_settings(node),
+        **CONVENTION,
+        **DRAW,
+    )
+    node.give("LATENT", MadeOutput(name, "latent"))
+    keep_name(node)
+
+
+def _settings(node: Passage) -> dict[str, Any]:
+    """The steps of a KSampler."""
+    settings = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
+    return {**settings, "schedule": node.inputs["scheduler"], "denoise_steps": "all"}
+
+
+def sample_in_parts(node: Passage, leads: PatchedModel, made: MadeOutput) -> None:
+    """A KSampler with a guider.
+
+    Args:
+        made: The guider.
+    """
+    sampler = native_sampler(node)
+    drops = {"drop_last": True} if comfyui_sampler(node) in _DROPPING else {}
+    schedule = MadeOutput(node.add("BasicSchedule", **_settings(node), **drops), "schedule")
+    noise = MadeOutput(node.add("RandomNoise", seed=node.inputs["seed"], **DRAW), "noise")
+    select = MadeOutput(node.add("SelectSampler", sampler=sampler), "sampler")
+    name = _custom(node, leads, noise, made, select, schedule)
     node.give("LATENT", MadeOutput(name, "latent"))
     keep_name(node)
 
@@ -393,7 +400,8 @@ def _advanced(node: Passage) -> None:
     leaves = node.literal("return_with_leftover_noise") == "enable"
     start, end = node.inputs["start_at_step"], _end_step(node)
     if leads.patches:
-        _advanced_in_parts(node, leads, adds=adds, leaves=leaves, end=end)
+        made = guider(node, leads, node.inputs["cfg"])
+        sample_steps_in_parts(node, leads, made, adds=adds, leaves=leaves)
         return
     name = node.add(
         "KSamplerAdvanced",
@@ -427,10 +435,16 @@ def _end_step(node: Passage) -> Signal | None:
     return None if end.content >= limit else end
 
 
-def _advanced_in_parts(
-    node: Passage, leads: PatchedModel, *, adds: bool, leaves: bool, end: Signal | None
+def sample_steps_in_parts(
+    node: Passage, leads: PatchedModel, made: MadeOutput, *, adds: bool, leaves: bool
 ) -> None:
-    """Some steps of a sampling whose guidance no KSampler has."""
+    """Some steps of a sampling whose guidance no KSampler has.
+
+    Args:
+        made: The guider.
+        adds, leaves: Whether noise is added first, and left at the end.
+    """
+    end = _end_step(node)
     if end is not None and not leaves:
         raise Untranslatable("nodegraph cannot replace the omitted last steps by a single step")
     steps = {"schedule": node.inputs["scheduler"], "steps": node.inputs["steps"]}
@@ -443,7 +457,6 @@ def _advanced_in_parts(
     kind = "RandomNoise" if adds else "NoNoise"
     noise = MadeOutput(node.add(kind, seed=node.inputs["noise_seed"], **DRAW), "noise")
     sampler = MadeOutput(node.add("SelectSampler", sampler=native_sampler(node)), "sampler")
-    made = guider(node, leads, node.inputs["cfg"])
     name = _custom(node, leads, noise, made, sampler, schedule)
     node.give("LATENT", MadeOutput(name, "latent"))
 

@@ -21,7 +21,13 @@ from nodegraph.interop.comfyui.table.parts import CROP, METHODS, compute_number,
 from nodegraph.interop.comfyui.table.pipes import Pipe, pipe_of
 from nodegraph.interop.comfyui.table.regions import BASIC, held, refuse_connected
 from nodegraph.interop.comfyui.table.samplers_schedules import native_sampler
-from nodegraph.interop.comfyui.table.sampling import CONVENTION, DRAW
+from nodegraph.interop.comfyui.table.sampling import (
+    CONVENTION,
+    DRAW,
+    guided,
+    sample_in_parts,
+    sample_steps_in_parts,
+)
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 UPSCALER = "upscaler"
@@ -44,6 +50,8 @@ class LatentUpscaler:
 
     @property
     def tile(self) -> dict[str, Any]:
+        if _is_tiled(self.home):
+            return {"tile": max(int(self.home.literal(f"tile_{side}")) for side in _SIDES)}
         if not literal_flag(self.home, "use_tiled_vae"):
             return {}
         return {"tile": self.home.inputs["tile_size"]}
@@ -62,7 +70,7 @@ class LatentUpscaler:
 def _upscaler(node: Passage) -> None:
     pipe = pipe_of(node, "basic_pipe") if "basic_pipe" in node.inputs else Pipe({})
     own = {name: node.inputs[name] for name in BASIC if name in node.inputs}
-    refuse_connected(node, "scheduler_func_opt")
+    refuse_connected(node, "scheduler_func_opt", "tile_cnet_opt")
     hook = node.inputs.get("pk_hook_opt")
     if hook is not None and hook.content is not None:
         raise Untranslatable("nodegraph has nothing like the hook at its input `pk_hook_opt`")
@@ -153,7 +161,7 @@ def _resampled(
         "denoise_steps": "all",
     }
     sampler, cfg = native_sampler(home), upscaler.value("cfg", progress)
-    if not leads.patches:
+    if not leads.patches and not _is_tiled(home):
         name = node.add(
             "KSampler",
             model=leads.model,
@@ -169,11 +177,12 @@ def _resampled(
         )
         return MadeOutput(name, "latent")
     noise = node.add("RandomNoise", seed=home.inputs["seed"], **DRAW)
+    made = guider(node, leads, cfg)
     name = node.add(
         "SampleCustom",
         model=leads.model,
         noise=MadeOutput(noise, "noise"),
-        guider=guider(node, leads, cfg),
+        guider=_tiled(node, made, home) if _is_tiled(home) else made,
         sampler=MadeOutput(node.add("SelectSampler", sampler=sampler), "sampler"),
         schedule=MadeOutput(node.add("BasicSchedule", **settings), "schedule"),
         latent=add_mask_patches(node, latent, leads.patches),
@@ -219,17 +228,52 @@ def _pixel_scale(node: Passage) -> None:
     node.give("IMAGE", larger)
 
 
-def _refused(reason: str) -> Translate:
-    def forward(node: Passage) -> None:
-        raise Untranslatable(reason)
-
-    return forward
+_SIDES = ("width", "height")
 
 
-_MOVING = _refused(
-    "nodegraph has no sampler that moves its tiles at each step: split the image with TileRegions, "
-    "and sample the tiles with DetailRegions"
-)
+def _is_tiled(home: Passage) -> bool:
+    """Whether a node samples tile by tile."""
+    return "tiling_strategy" in home.inputs
+
+
+def _tiled(node: Passage, made: MadeOutput, home: Passage) -> MadeOutput:
+    """A guider in tiles.
+
+    Args:
+        home: The node that says which.
+    """
+    strategy = str(home.literal("tiling_strategy"))
+    node.tell(
+        "tiles lie at other positions than in ComfyUI, and noise during sampling is drawn for the "
+        "whole image"
+    )
+    if strategy == "padded":
+        node.tell("each tile is evaluated with its surroundings in the same step, not in passes")
+    sides = {f"tile_{side}": home.inputs[f"tile_{side}"] for side in _SIDES}
+    seed = home.inputs["seed" if "seed" in home.inputs else "noise_seed"]
+    name = node.add("TiledGuidance", guider=made, **sides, strategy=strategy, seed=seed)
+    return MadeOutput(name, "guider")
+
+
+def _tiled_sampler(node: Passage) -> None:
+    leads = guided(node)
+    made = _tiled(node, guider(node, leads, node.inputs["cfg"]), node)
+    sample_in_parts(node, leads, made)
+
+
+def _tiled_steps(node: Passage) -> None:
+    """Some steps. There, `return_with_leftover_noise` acts the other way round: when enabled, the
+    last step removes all noise."""
+    leads = guided(node)
+    made = _tiled(node, guider(node, leads, node.inputs["cfg"]), node)
+    adds = node.literal("add_noise") == "enable"
+    leaves = node.literal("return_with_leftover_noise") == "disable"
+    sample_steps_in_parts(node, leads, made, adds=adds, leaves=leaves)
+    node.keep(
+        end_at_step=node.inputs["end_at_step"].content, preview=node.inputs["preview"].content
+    )
+
+
 _PROVIDED = (
     'scale_method: COMBO = "nearest-exact", {0}seed: INT = 0 @control, steps: INT = 20, '
     'cfg: FLOAT = 8.0, sampler_name: COMBO = "euler", scheduler: COMBO = "normal", {1}'
@@ -240,7 +284,7 @@ _OWN, _PIPED = (
     ("", "basic_pipe: BASIC_PIPE, "),
 )
 _VAE_TILES = "use_tiled_vae: COMBO = false, tile_size: INT = 512, "
-_MOVED = 'tile_width: INT = 512, tile_height: INT = 512, tiling_strategy: COMBO = "random", '
+_TILES = 'tile_width: INT = 512, tile_height: INT = 512, tiling_strategy: COMBO = "random", '
 _STEPPED = (
     'upscale_factor: FLOAT = 1.5, steps: INT = 3, temp_prefix: STRING = "", '
     'upscaler: UPSCALER, step_mode: COMBO = "simple"'
@@ -262,14 +306,14 @@ ENTRIES: tuple[TableEntry, ...] = (
         _upscaler,
     ),
     entry(
-        f"PixelTiledKSampleUpscalerProvider({_PROVIDED.format(*_OWN, _MOVED)}, "
+        f"PixelTiledKSampleUpscalerProvider({_PROVIDED.format(*_OWN, _TILES)}, "
         "tile_cnet_opt: CONTROL_NET?) -> UPSCALER",
-        _MOVING,
+        _upscaler,
     ),
     entry(
-        f"PixelTiledKSampleUpscalerProviderPipe({_PROVIDED.format(*_PIPED, _MOVED)}, "
+        f"PixelTiledKSampleUpscalerProviderPipe({_PROVIDED.format(*_PIPED, _TILES)}, "
         "tile_cnet_opt: CONTROL_NET?) -> UPSCALER",
-        _MOVING,
+        _upscaler,
     ),
     *(
         entry(
@@ -299,15 +343,15 @@ ENTRIES: tuple[TableEntry, ...] = (
         _pixel_scale,
     ),
     entry(
-        f"BNK_TiledKSampler(model: MODEL, seed: INT = 0 @control, {_MOVED}{_BNK}, "
+        f"BNK_TiledKSampler(model: MODEL, seed: INT = 0 @control, {_TILES}{_BNK}, "
         "denoise: FLOAT = 1.0) -> LATENT",
-        _MOVING,
+        _tiled_sampler,
     ),
     entry(
         'BNK_TiledKSamplerAdvanced(model: MODEL, add_noise: COMBO = "enable", '
-        f"noise_seed: INT = 0 @control, {_MOVED}{_BNK}, start_at_step: INT = 0, "
+        f"noise_seed: INT = 0 @control, {_TILES}{_BNK}, start_at_step: INT = 0, "
         'end_at_step: INT = 10000, return_with_leftover_noise: COMBO = "disable", '
         'preview: COMBO = "disable") -> LATENT',
-        _MOVING,
+        _tiled_steps,
     ),
 )
