@@ -38,6 +38,9 @@ class Dataset:
 class DiffusionModel:
     """Recipe of a diffusion model."""
 
+class GLIGEN:
+    """GLIGEN layers, and the part of the sampling in which a model has them."""
+
 class Guider:
     """What a model is led by, and how its answers are put together."""
 
@@ -146,6 +149,8 @@ _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-
 
 _channel_: TypeAlias = Literal['luminance', 'red', 'green', 'blue', 'alpha', 'saturation', 'value']
 
+_operation: TypeAlias = Literal['erode', 'dilate', 'open', 'close', 'gradient', 'top hat', 'bottom hat']
+
 _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
@@ -178,6 +183,10 @@ class _AddGrain(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _AddImageNoise(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
+
 class _AddLatents(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
@@ -187,6 +196,10 @@ class _AddNegative(OneOutput[Guider]):
     def guider(self) -> Out[Guider]: ...
 
 class _AddNoise(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
+class _AddScheduleNoise(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
@@ -291,6 +304,10 @@ class _BasicGuider(OneOutput[Guider]):
 class _BasicSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
+
+class _BatchSeeds(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _BetaSchedule(OneOutput[Schedule]):
     @property
@@ -483,6 +500,10 @@ class _CompositeLatent(OneOutput[Latent]):
 class _CompositeMasked(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _ConcatLatents(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _ConcatenateConditioning(OneOutput[Conditioning]):
     @property
@@ -1078,6 +1099,10 @@ class _LatentFromBatch(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _LatentList(OneOutput[list[Latent]]):
+    @property
+    def latents(self) -> Out[list[Latent]]: ...
+
 class _LatentNoise(OneOutput[Noise]):
     @property
     def noise(self) -> Out[Noise]: ...
@@ -1142,11 +1167,21 @@ class _LoadEncoderLora(OneOutput[TextEncoder]):
     @property
     def text_encoder(self) -> Out[TextEncoder]: ...
 
+class _LoadGLIGEN(OneOutput[GLIGEN]):
+    @property
+    def gligen(self) -> Out[GLIGEN]: ...
+
 class _LoadIPAdapter(OneOutput[IPAdapter]):
     @property
     def ip_adapter(self) -> Out[IPAdapter]: ...
 
 class _LoadImage(BuiltNode):
+    @property
+    def image(self) -> Out[Image]: ...
+    @property
+    def mask(self) -> Out[Mask]: ...
+
+class _LoadImageBase64(BuiltNode):
     @property
     def image(self) -> Out[Image]: ...
     @property
@@ -1364,6 +1399,10 @@ class _MoleculeStatistics(BuiltNode):
     @property
     def plot(self) -> Out[Plot]: ...
 
+class _MorphImage(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
+
 class _MotionConditioning(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
@@ -1460,6 +1499,10 @@ class _PolyexponentialSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _PositiveBiasedGuidance(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
+
 class _PosterizeImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
@@ -1547,6 +1590,10 @@ class _RemoveDuplicates(BuiltNode):
     def report(self) -> Out[str]: ...
     @property
     def plot(self) -> Out[Plot]: ...
+
+class _RenormalizeGuidance(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
 
 class _ReorderList(OneOutput[list[Any]]):
     @property
@@ -1669,6 +1716,14 @@ class _SaveVae(BuiltNode): ...
 class _SaveVideo(BuiltNode): ...
 
 class _SaveWeights(BuiltNode): ...
+
+class _ScaleAttention(OneOutput[DiffusionModel]):
+    @property
+    def model(self) -> Out[DiffusionModel]: ...
+
+class _ScaleEncoderAttention(OneOutput[TextEncoder]):
+    @property
+    def text_encoder(self) -> Out[TextEncoder]: ...
 
 class _ScaleImage(OneOutput[Image]):
     @property
@@ -1958,6 +2013,10 @@ class _Text(OneOutput[str]):
     @property
     def text(self) -> Out[str]: ...
 
+class _TextBoxConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _TextLength(OneOutput[int]):
     @property
     def number(self) -> Out[int]: ...
@@ -1993,6 +2052,10 @@ class _TileImage(OneOutput[Image]):
 class _TileRegions(OneOutput[list[Region]]):
     @property
     def regions(self) -> Out[list[Region]]: ...
+
+class _TiledGuidance(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
 
 class _Timesteps(OneOutput[list[int]]):
     @property
@@ -2171,6 +2234,24 @@ class BuiltinNodes:
         in_color: Color grain instead of gray.
         """
 
+    def AddImageNoise(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        strength: float | Link[float] = 0.5,
+        seed: int | Link[int] = 0,
+        draw: Literal['per item', 'per batch'] | Link[str] = 'per item',
+    ) -> _AddImageNoise:
+        """Add Gaussian noise of the same strength to all colors. For film grain, use AddGrain.
+
+        image: Images of any size.
+        strength: Standard deviation of the noise. Results are clamped to 0 and 1.
+        seed: Random seed of the noise of the first image. Each following image uses the next seed.
+        draw: With per batch, the noise of all images is drawn from the seed at once, as in ComfyUI.
+        """
+
     def AddLatents(
         self,
         _name: str | None = None,
@@ -2225,6 +2306,28 @@ class BuiltinNodes:
         latent: The latent of an image.
         timestep: 0 is nearly clean. The last timestep, usually 999, is nearly pure noise.
         seed: Seed of the noise of the first item. Each following item uses the next seed.
+        """
+
+    def AddScheduleNoise(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        noise: Link[Noise],
+        schedule: Link[Schedule],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
+    ) -> _AddScheduleNoise:
+        """Add the noise of a schedule to a latent: that between its first and its last level.
+
+        SampleCustom with NoNoise and the same schedule then removes it.
+
+        model: The model whose noise levels are used.
+        noise: The noise to add.
+        schedule: The noise schedule. If it ends at 0, the noise has its first level.
+        latent: The latent of an image or video.
+        convention: As for KSampler.
         """
 
     def AdjustCurves(
@@ -2652,6 +2755,20 @@ class BuiltinNodes:
         denoise: Share of the schedule that is run, from its end: int(steps × denoise) steps.
         denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise) steps, as in ComfyUI.
         drop_last: Add one step and drop the last level above 0, as ComfyUI's KSampler does for dpm_2, dpm_2_ancestral and uni_pc.
+        """
+
+    def BatchSeeds(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        seeds: Literal['same', 'different'] | Link[str] = 'same',
+    ) -> _BatchSeeds:
+        """Choose whether all items of a batch draw the same noise.
+
+        latent: A batch.
+        seeds: With same, all items draw the noise of the first one. With different, each draws noise by its position in the batch, as without this node; other seeds that its items had are removed.
         """
 
     def BetaSchedule(
@@ -3352,6 +3469,22 @@ class BuiltinNodes:
         mask: Any mask. It is scaled to the size of the base.
         """
 
+    def ConcatLatents(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        first: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        second: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        axis: Literal['x', 'y', 't'] | Link[str] = 'x',
+    ) -> _ConcatLatents:
+        """Concatenate two latents in one image or video: side by side, one below the other, or in time.
+
+        first: The latent on the left, at the top or at the start.
+        second: A latent of the same model. Its other sides are those of the first. If one of the two is a single item, it is used for the whole batch.
+        axis: x for the width, y for the height, t for the frames of a video.
+        """
+
     def ConcatenateConditioning(
         self,
         _name: str | None = None,
@@ -3722,6 +3855,7 @@ class BuiltinNodes:
         positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         guider: Link[Guider] | None = None,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
         seed: int | Link[int] = 0,
         steps: int | Link[int] = 20,
         cfg: float | Link[float] = 7.0,
@@ -3746,11 +3880,13 @@ class BuiltinNodes:
         denoise_steps: Literal['share', 'all'] | Link[str] = 'share',
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
+        prompts: str | Link[str] = '',
     ) -> _DetailRegions:
         """Paint regions of an image at full size, one after the other, for example faces.
 
         Each region is cropped, enlarged, sampled with its mask, and pasted back. Later regions see what
-        was painted before. All pixels that no softened mask reaches stay bit-identical.
+        was painted before. All pixels that no softened mask reaches stay bit-identical. Control images,
+        masks and areas of the prompts are those of the whole image, and are cropped.
 
         model: The diffusion model.
         vae: VAE of the model.
@@ -3759,6 +3895,7 @@ class BuiltinNodes:
         positive: The prompt: what the regions should show.
         negative: The negative prompt. If not linked, the empty prompt is used.
         guider: A guider that is used instead of the prompts and of cfg.
+        encoder: Text encoder of the model, for prompts.
         seed: Seed of the first region.
         steps: As for KSampler.
         cfg: As for KSampler.
@@ -3783,6 +3920,7 @@ class BuiltinNodes:
         denoise_steps: As for KSampler.
         draw: As for KSampler.
         convention: As for KSampler.
+        prompts: Positive prompts of single regions, with [SEP] between them. After the last one, the first follows again. [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] at the beginning sorts the regions from left to right, from right to left, by size, or randomly. [LAB] at the beginning takes prompts by label: [ALL] red hair, [face] smiling. [SKIP] leaves a region out, [STOP] it and all that follow. [CONCAT] adds a prompt to positive. Choices are drawn as by RandomPrompt.
         """
 
     def DetectRegions(
@@ -5935,6 +6073,20 @@ class BuiltinNodes:
         length: Number of items.
         """
 
+    def LatentList(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+    ) -> _LatentList:
+        """Split a batch of latents into a list, so that the following nodes run once per latent.
+
+        The latents keep their noise seeds and leftover noise.
+
+        latent: The batch.
+        """
+
     def LatentNoise(
         self,
         _name: str | None = None,
@@ -6187,6 +6339,20 @@ class BuiltinNodes:
         strength: Strength on the text encoder.
         """
 
+    def LoadGLIGEN(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        gligen: str | Link[str],
+        end: float | Link[float] = 1.0,
+    ) -> _LoadGLIGEN:
+        """Load GLIGEN, to place phrases in boxes of the image with TextBoxConditioning.
+
+        gligen: Name in a models folder, or path, of a .safetensors file for text boxes, such as gligen_sd14_textbox_pruned.safetensors, or of a folder in the diffusers layout. For Stable Diffusion 1.x, and 2.x if it was trained for it. Only the GLIGEN layers are used: they work with fine-tuned models, too.
+        end: Share of the steps with boxes (scheduled sampling): a step counts if it lies completely inside. Below 1, the last steps follow the prompt alone, which can look better.
+        """
+
     def LoadIPAdapter(
         self,
         _name: str | None = None,
@@ -6218,6 +6384,20 @@ class BuiltinNodes:
 
         path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
         frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
+        """
+
+    def LoadImageBase64(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        data: str | Link[str],
+    ) -> _LoadImageBase64:
+        """Load an image from a base64 text or a data URL, as programs send images.
+
+        Saved images leave out a long text from the workflow that they carry.
+
+        data: The image file as base64, with or without `data:image/png;base64,` before it. At most 72 MB as a file.
         """
 
     def LoadImageEncoder(
@@ -7009,6 +7189,22 @@ class BuiltinNodes:
         plotted: Property to plot as a histogram.
         """
 
+    def MorphImage(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        operation: _operation | Link[str] = 'erode',
+        radius: int | Link[int] = 1,
+    ) -> _MorphImage:
+        """Apply a morphological operation to images. For masks, use GrowMask.
+
+        image: Images of any size.
+        operation: erode and dilate take the minimum and the maximum in a square. open removes small bright details, close small dark ones. gradient shows edges, top hat what open removes, bottom hat what close removes.
+        radius: Pixels that the square reaches to each side. Its side is 2 · radius + 1.
+        """
+
     def MotionConditioning(
         self,
         _name: str | None = None,
@@ -7448,6 +7644,21 @@ class BuiltinNodes:
         sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
+    def PositiveBiasedGuidance(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        guider: Link[Guider],
+    ) -> _PositiveBiasedGuidance:
+        """Follow the positive prompt's direction more than the difference from the negative (Mahiro).
+
+        The less alike both predictions are, the more of the scaled positive prediction is used. Without
+        a negative prompt it has no effect.
+
+        guider: The guider to change, with a scale above 1.
+        """
+
     def PosterizeImage(
         self,
         _name: str | None = None,
@@ -7764,6 +7975,22 @@ class BuiltinNodes:
         distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64 hash bits, or 1 minus the cosine similarity of embeddings.
         encoder: Image encoder for meaning, for example CLIP's.
         within_label: Compare only images of the same class.
+        """
+
+    def RenormalizeGuidance(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        guider: Link[Guider],
+        limit: float | Link[float] = 1.0,
+    ) -> _RenormalizeGuidance:
+        """Limit the norm of the whole guided prediction (RenormCFG).
+
+        Unlike NormGuidance, it scales the whole image by one factor, and cells keep their proportions.
+
+        guider: The guider to change.
+        limit: Maximum norm, as a multiple of the norm of the positive prediction.
         """
 
     def ReorderList(
@@ -8512,6 +8739,51 @@ class BuiltinNodes:
         naming: Naming scheme of the tensors of a LoRA. ComfyUI, A1111, diffusers and nodegraph read kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for transformers, which ComfyUI reads, too.
         trigger_words: Words that prompts should contain, for the metadata of a LoRA. If empty, the trained word, or the tags that all captions have in common.
         sample: Image of a LoRA. It is saved next to the file, and shown in lists of models.
+        """
+
+    def ScaleAttention(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        layers: Literal['self', 'cross'] | Link[str] = 'self',
+        query: float | Link[float] = 1.0,
+        key: float | Link[float] = 1.0,
+        value: float | Link[float] = 1.0,
+        output: float | Link[float] = 1.0,
+    ) -> _ScaleAttention:
+        """Scale the attention projections of a UNet.
+
+        Larger queries or keys make attention more selective. The output factor sets how much attention
+        adds to the features. LoRAs of these projections are scaled, too.
+
+        model: Stable Diffusion 1, 2 or XL, or another UNet.
+        layers: self for attention within the image, cross for attention to the prompt.
+        query: Factors of the projections. 1 has no effect.
+        key: Factors of the projections. 1 has no effect.
+        value: Factors of the projections. 1 has no effect.
+        output: Factors of the projections. 1 has no effect.
+        """
+
+    def ScaleEncoderAttention(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        query: float | Link[float] = 1.0,
+        key: float | Link[float] = 1.0,
+        value: float | Link[float] = 1.0,
+        output: float | Link[float] = 1.0,
+    ) -> _ScaleEncoderAttention:
+        """Scale the attention projections of CLIP text encoders. Other text encoders stay.
+
+        encoder: A text encoder with CLIP.
+        query: Factors of the projections. 1 has no effect.
+        key: Factors of the projections. 1 has no effect.
+        value: Factors of the projections. 1 has no effect.
+        output: Factors of the projections. 1 has no effect.
         """
 
     def ScaleImage(
@@ -9755,6 +10027,40 @@ class BuiltinNodes:
         text: The text.
         """
 
+    def TextBoxConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        gligen: Link[GLIGEN],
+        text: str | Link[str] = '',
+        x: float | Link[float] = 0.0,
+        y: float | Link[float] = 0.0,
+        width: float | Link[float] = 256.0,
+        height: float | Link[float] = 256.0,
+        unit: Literal['pixels', 'shares'] | Link[str] = 'pixels',
+        negative: Literal['empty', 'same'] | Link[str] = 'empty',
+    ) -> _TextBoxConditioning:
+        """Place a phrase in a box of the image, with GLIGEN.
+
+        Chain several of these nodes for several boxes, up to 30, with one LoadGLIGEN for all. The
+        prompt should name the phrases, too. All other prompts of the sampling are evaluated with the
+        same layers and without boxes.
+
+        conditioning: The prompt for the whole image.
+        encoder: The text encoder of the model.
+        gligen: The layers from LoadGLIGEN.
+        text: What the box shows, in a few words. Weights are ignored.
+        x: Left edge of the box.
+        y: Top edge of the box.
+        width: Width of the box. A part outside the image is ignored.
+        height: Height of the box.
+        unit: Unit of these values: pixels of the sampled image, or shares of its width and height.
+        negative: Boxes of negative prompts that have none: empty, as GLIGEN was made for, or the same boxes, as in ComfyUI.
+        """
+
     def TextLength(
         self,
         _name: str | None = None,
@@ -9912,6 +10218,29 @@ class BuiltinNodes:
         tile_height: Size of the tiles in pixels.
         padding: Pixels around a tile that the model sees, and into which its edge fades.
         order: Row by row, or first every second tile, and then those between them.
+        """
+
+    def TiledGuidance(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        guider: Link[Guider],
+        tile_width: int | Link[int] = 1024,
+        tile_height: int | Link[int] = 1024,
+        strategy: Literal['random', 'random strict', 'padded', 'simple'] | Link[str] = 'random strict',
+        seed: int | Link[int] = 0,
+    ) -> _TiledGuidance:
+        """Evaluate the model tile by tile in each step, for images larger than the model can take.
+
+        It works with every sampler. Each tile has the prompts of its part of the image: areas, masks
+        and control images are cropped. A tile that covers the image changes nothing.
+
+        guider: The guider to change.
+        tile_width: Size of the tiles in pixels. Use about the training size of the model.
+        tile_height: Size of the tiles in pixels. Use about the training size of the model.
+        strategy: random: bricks at another position in each step, which leaves no seams but cuts tiles at the edges of the image. random strict: the same, but tiles at the edges keep their size. padded: a fixed grid of half the tile size, where each part is evaluated with its surroundings, in up to 4 times as many evaluations. simple: a fixed grid, without overlap, which may leave seams.
+        seed: Seed of the positions of random and random strict.
         """
 
     def Timesteps(

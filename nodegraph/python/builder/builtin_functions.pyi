@@ -55,6 +55,8 @@ _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-
 
 _channel_: TypeAlias = Literal['luminance', 'red', 'green', 'blue', 'alpha', 'saturation', 'value']
 
+_operation: TypeAlias = Literal['erode', 'dilate', 'open', 'close', 'gradient', 'top hat', 'bottom hat']
+
 _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
@@ -307,6 +309,10 @@ class _LoadImage(NamedTuple):
     image: Tensor
     mask: Tensor
 
+class _LoadImageBase64(NamedTuple):
+    image: Tensor
+    mask: Tensor
+
 class _LoadImageFrames(NamedTuple):
     image: Tensor
     mask: Tensor
@@ -493,6 +499,22 @@ class BuiltinFunctions:
         in_color: Color grain instead of gray.
         """
 
+    def AddImageNoise(
+        self,
+        *,
+        image: Picture,
+        strength: float = 0.5,
+        seed: int = 0,
+        draw: Literal['per item', 'per batch'] = 'per item',
+    ) -> Tensor:
+        """Add Gaussian noise of the same strength to all colors. For film grain, use AddGrain.
+
+        image: Images of any size.
+        strength: Standard deviation of the noise. Results are clamped to 0 and 1.
+        seed: Random seed of the noise of the first image. Each following image uses the next seed.
+        draw: With per batch, the noise of all images is drawn from the seed at once, as in ComfyUI.
+        """
+
     def AddLatents(
         self,
         *,
@@ -541,6 +563,26 @@ class BuiltinFunctions:
         latent: The latent of an image.
         timestep: 0 is nearly clean. The last timestep, usually 999, is nearly pure noise.
         seed: Seed of the noise of the first item. Each following item uses the next seed.
+        """
+
+    def AddScheduleNoise(
+        self,
+        *,
+        model: DiffusionModel,
+        noise: Any,
+        schedule: Any,
+        latent: Latent,
+        convention: Literal['diffusers', 'comfyui'] = 'diffusers',
+    ) -> Latent:
+        """Add the noise of a schedule to a latent: that between its first and its last level.
+
+        SampleCustom with NoNoise and the same schedule then removes it.
+
+        model: The model whose noise levels are used.
+        noise: The noise to add.
+        schedule: The noise schedule. If it ends at 0, the noise has its first level.
+        latent: The latent of an image or video.
+        convention: As for KSampler.
         """
 
     def AdjustCurves(
@@ -928,6 +970,18 @@ class BuiltinFunctions:
         denoise: Share of the schedule that is run, from its end: int(steps × denoise) steps.
         denoise_steps: How steps are counted when denoise is below 1. share: that share of the steps is run. all: all steps are run, as the last ones of a schedule of int(steps / denoise) steps, as in ComfyUI.
         drop_last: Add one step and drop the last level above 0, as ComfyUI's KSampler does for dpm_2, dpm_2_ancestral and uni_pc.
+        """
+
+    def BatchSeeds(
+        self,
+        *,
+        latent: Latent,
+        seeds: Literal['same', 'different'] = 'same',
+    ) -> Latent:
+        """Choose whether all items of a batch draw the same noise.
+
+        latent: A batch.
+        seeds: With same, all items draw the noise of the first one. With different, each draws noise by its position in the batch, as without this node; other seeds that its items had are removed.
         """
 
     def BetaSchedule(
@@ -1560,6 +1614,20 @@ class BuiltinFunctions:
         mask: Any mask. It is scaled to the size of the base.
         """
 
+    def ConcatLatents(
+        self,
+        *,
+        first: Latent,
+        second: Latent,
+        axis: Literal['x', 'y', 't'] = 'x',
+    ) -> Latent:
+        """Concatenate two latents in one image or video: side by side, one below the other, or in time.
+
+        first: The latent on the left, at the top or at the start.
+        second: A latent of the same model. Its other sides are those of the first. If one of the two is a single item, it is used for the whole batch.
+        axis: x for the width, y for the height, t for the frames of a video.
+        """
+
     def ConcatenateConditioning(
         self,
         *,
@@ -1892,6 +1960,7 @@ class BuiltinFunctions:
         positive: Conditioning | None = None,
         negative: Conditioning | None = None,
         guider: Any = None,
+        encoder: TextEncoder | None = None,
         seed: int = 0,
         steps: int = 20,
         cfg: float = 7.0,
@@ -1916,11 +1985,13 @@ class BuiltinFunctions:
         denoise_steps: Literal['share', 'all'] = 'share',
         draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
         convention: Literal['diffusers', 'comfyui'] = 'diffusers',
+        prompts: str = '',
     ) -> _DetailRegions:
         """Paint regions of an image at full size, one after the other, for example faces.
 
         Each region is cropped, enlarged, sampled with its mask, and pasted back. Later regions see what
-        was painted before. All pixels that no softened mask reaches stay bit-identical.
+        was painted before. All pixels that no softened mask reaches stay bit-identical. Control images,
+        masks and areas of the prompts are those of the whole image, and are cropped.
 
         model: The diffusion model.
         vae: VAE of the model.
@@ -1929,6 +2000,7 @@ class BuiltinFunctions:
         positive: The prompt: what the regions should show.
         negative: The negative prompt. If not linked, the empty prompt is used.
         guider: A guider that is used instead of the prompts and of cfg.
+        encoder: Text encoder of the model, for prompts.
         seed: Seed of the first region.
         steps: As for KSampler.
         cfg: As for KSampler.
@@ -1953,6 +2025,7 @@ class BuiltinFunctions:
         denoise_steps: As for KSampler.
         draw: As for KSampler.
         convention: As for KSampler.
+        prompts: Positive prompts of single regions, with [SEP] between them. After the last one, the first follows again. [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] at the beginning sorts the regions from left to right, from right to left, by size, or randomly. [LAB] at the beginning takes prompts by label: [ALL] red hair, [face] smiling. [SKIP] leaves a region out, [STOP] it and all that follow. [CONCAT] adds a prompt to positive. Choices are drawn as by RandomPrompt.
         """
 
     def DetectRegions(
@@ -3895,6 +3968,18 @@ class BuiltinFunctions:
         length: Number of items.
         """
 
+    def LatentList(
+        self,
+        *,
+        latent: Latent,
+    ) -> list[Latent]:
+        """Split a batch of latents into a list, so that the following nodes run once per latent.
+
+        The latents keep their noise seeds and leftover noise.
+
+        latent: The batch.
+        """
+
     def LatentNoise(
         self,
         *,
@@ -4119,6 +4204,18 @@ class BuiltinFunctions:
         strength: Strength on the text encoder.
         """
 
+    def LoadGLIGEN(
+        self,
+        *,
+        gligen: str,
+        end: float = 1.0,
+    ) -> Any:
+        """Load GLIGEN, to place phrases in boxes of the image with TextBoxConditioning.
+
+        gligen: Name in a models folder, or path, of a .safetensors file for text boxes, such as gligen_sd14_textbox_pruned.safetensors, or of a folder in the diffusers layout. For Stable Diffusion 1.x, and 2.x if it was trained for it. Only the GLIGEN layers are used: they work with fine-tuned models, too.
+        end: Share of the steps with boxes (scheduled sampling): a step counts if it lies completely inside. Below 1, the last steps follow the prompt alone, which can look better.
+        """
+
     def LoadIPAdapter(
         self,
         *,
@@ -4146,6 +4243,18 @@ class BuiltinFunctions:
 
         path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
         frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
+        """
+
+    def LoadImageBase64(
+        self,
+        *,
+        data: str,
+    ) -> _LoadImageBase64:
+        """Load an image from a base64 text or a data URL, as programs send images.
+
+        Saved images leave out a long text from the workflow that they carry.
+
+        data: The image file as base64, with or without `data:image/png;base64,` before it. At most 72 MB as a file.
         """
 
     def LoadImageEncoder(
@@ -4849,6 +4958,20 @@ class BuiltinFunctions:
         plotted: Property to plot as a histogram.
         """
 
+    def MorphImage(
+        self,
+        *,
+        image: Picture,
+        operation: _operation = 'erode',
+        radius: int = 1,
+    ) -> Tensor:
+        """Apply a morphological operation to images. For masks, use GrowMask.
+
+        image: Images of any size.
+        operation: erode and dilate take the minimum and the maximum in a square. open removes small bright details, close small dark ones. gradient shows edges, top hat what open removes, bottom hat what close removes.
+        radius: Pixels that the square reaches to each side. Its side is 2 · radius + 1.
+        """
+
     def MotionConditioning(
         self,
         *,
@@ -5244,6 +5367,19 @@ class BuiltinFunctions:
         sigma_min: The largest and the smallest noise level. If left out, those of the model.
         """
 
+    def PositiveBiasedGuidance(
+        self,
+        *,
+        guider: Any,
+    ) -> Any:
+        """Follow the positive prompt's direction more than the difference from the negative (Mahiro).
+
+        The less alike both predictions are, the more of the scaled positive prediction is used. Without
+        a negative prompt it has no effect.
+
+        guider: The guider to change, with a scale above 1.
+        """
+
     def PosterizeImage(
         self,
         *,
@@ -5524,6 +5660,20 @@ class BuiltinFunctions:
         distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64 hash bits, or 1 minus the cosine similarity of embeddings.
         encoder: Image encoder for meaning, for example CLIP's.
         within_label: Compare only images of the same class.
+        """
+
+    def RenormalizeGuidance(
+        self,
+        *,
+        guider: Any,
+        limit: float = 1.0,
+    ) -> Any:
+        """Limit the norm of the whole guided prediction (RenormCFG).
+
+        Unlike NormGuidance, it scales the whole image by one factor, and cells keep their proportions.
+
+        guider: The guider to change.
+        limit: Maximum norm, as a multiple of the norm of the positive prediction.
         """
 
     def ReorderList(
@@ -6198,6 +6348,47 @@ class BuiltinFunctions:
         naming: Naming scheme of the tensors of a LoRA. ComfyUI, A1111, diffusers and nodegraph read kohya names. Only diffusers and nodegraph read diffusers names of a UNet. auto uses kohya names for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers names for transformers, which ComfyUI reads, too.
         trigger_words: Words that prompts should contain, for the metadata of a LoRA. If empty, the trained word, or the tags that all captions have in common.
         sample: Image of a LoRA. It is saved next to the file, and shown in lists of models.
+        """
+
+    def ScaleAttention(
+        self,
+        *,
+        model: DiffusionModel,
+        layers: Literal['self', 'cross'] = 'self',
+        query: float = 1.0,
+        key: float = 1.0,
+        value: float = 1.0,
+        output: float = 1.0,
+    ) -> DiffusionModel:
+        """Scale the attention projections of a UNet.
+
+        Larger queries or keys make attention more selective. The output factor sets how much attention
+        adds to the features. LoRAs of these projections are scaled, too.
+
+        model: Stable Diffusion 1, 2 or XL, or another UNet.
+        layers: self for attention within the image, cross for attention to the prompt.
+        query: Factors of the projections. 1 has no effect.
+        key: Factors of the projections. 1 has no effect.
+        value: Factors of the projections. 1 has no effect.
+        output: Factors of the projections. 1 has no effect.
+        """
+
+    def ScaleEncoderAttention(
+        self,
+        *,
+        encoder: TextEncoder,
+        query: float = 1.0,
+        key: float = 1.0,
+        value: float = 1.0,
+        output: float = 1.0,
+    ) -> TextEncoder:
+        """Scale the attention projections of CLIP text encoders. Other text encoders stay.
+
+        encoder: A text encoder with CLIP.
+        query: Factors of the projections. 1 has no effect.
+        key: Factors of the projections. 1 has no effect.
+        value: Factors of the projections. 1 has no effect.
+        output: Factors of the projections. 1 has no effect.
         """
 
     def ScaleImage(
@@ -7307,6 +7498,38 @@ class BuiltinFunctions:
         text: The text.
         """
 
+    def TextBoxConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        encoder: TextEncoder,
+        gligen: Any,
+        text: str = '',
+        x: float = 0.0,
+        y: float = 0.0,
+        width: float = 256.0,
+        height: float = 256.0,
+        unit: Literal['pixels', 'shares'] = 'pixels',
+        negative: Literal['empty', 'same'] = 'empty',
+    ) -> Conditioning:
+        """Place a phrase in a box of the image, with GLIGEN.
+
+        Chain several of these nodes for several boxes, up to 30, with one LoadGLIGEN for all. The
+        prompt should name the phrases, too. All other prompts of the sampling are evaluated with the
+        same layers and without boxes.
+
+        conditioning: The prompt for the whole image.
+        encoder: The text encoder of the model.
+        gligen: The layers from LoadGLIGEN.
+        text: What the box shows, in a few words. Weights are ignored.
+        x: Left edge of the box.
+        y: Top edge of the box.
+        width: Width of the box. A part outside the image is ignored.
+        height: Height of the box.
+        unit: Unit of these values: pixels of the sampled image, or shares of its width and height.
+        negative: Boxes of negative prompts that have none: empty, as GLIGEN was made for, or the same boxes, as in ComfyUI.
+        """
+
     def TextLength(
         self,
         *,
@@ -7448,6 +7671,27 @@ class BuiltinFunctions:
         tile_height: Size of the tiles in pixels.
         padding: Pixels around a tile that the model sees, and into which its edge fades.
         order: Row by row, or first every second tile, and then those between them.
+        """
+
+    def TiledGuidance(
+        self,
+        *,
+        guider: Any,
+        tile_width: int = 1024,
+        tile_height: int = 1024,
+        strategy: Literal['random', 'random strict', 'padded', 'simple'] = 'random strict',
+        seed: int = 0,
+    ) -> Any:
+        """Evaluate the model tile by tile in each step, for images larger than the model can take.
+
+        It works with every sampler. Each tile has the prompts of its part of the image: areas, masks
+        and control images are cropped. A tile that covers the image changes nothing.
+
+        guider: The guider to change.
+        tile_width: Size of the tiles in pixels. Use about the training size of the model.
+        tile_height: Size of the tiles in pixels. Use about the training size of the model.
+        strategy: random: bricks at another position in each step, which leaves no seams but cuts tiles at the edges of the image. random strict: the same, but tiles at the edges keep their size. padded: a fixed grid of half the tile size, where each part is evaluated with its surroundings, in up to 4 times as many evaluations. simple: a fixed grid, without overlap, which may leave seams.
+        seed: Seed of the positions of random and random strict.
         """
 
     def Timesteps(

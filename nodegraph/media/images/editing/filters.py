@@ -73,7 +73,7 @@ def add_noise(image: Tensor, strength: float, seed: int, *, at_once: bool = Fals
         return torch.randn(count, *image.shape[1:-1], channels, generator=generator)
 
     count = len(image)
-    drawn = draw(0, count).split(1) if at_once else [draw(at, 1) for at in range(count)]
+    drawn = torch.split(draw(0, count), 1) if at_once else [draw(at, 1) for at in range(count)]
     items = zip(torch.split(image, 1), drawn, strict=True)
     return torch.cat([map_colors(item, (strength * noise).add) for item, noise in items])
 

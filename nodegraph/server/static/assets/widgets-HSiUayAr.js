@@ -1,0 +1,1 @@
+import"./WidgetField-C_g_6-Nb.js";import"./FileWidget-C60VhkoD.js";

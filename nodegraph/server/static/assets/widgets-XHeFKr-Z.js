@@ -1,1 +1,0 @@
-import"./WidgetField--zLH42ZL.js";import"./FileWidget-JzcLIS1C.js";
