@@ -57,19 +57,19 @@ def assign_prompts(text: str, regions: Sequence[Region], seed: int) -> list[Regi
         InvalidValue: The text loads LoRAs, or sets seeds.
     """
     check_region_prompts(text)
-    rest = text.strip()
-    is_joined = rest.startswith(_JOINED)
-    rest = rest.removeprefix(_JOINED).strip()
-    if rest.startswith(_LABELED):
-        texts = _by_label(rest.removeprefix(_LABELED))
+    prompts_text = text.strip()
+    is_joined = prompts_text.startswith(_JOINED)
+    prompts_text = prompts_text.removeprefix(_JOINED).strip()
+    if prompts_text.startswith(_LABELED):
+        texts = _by_label(prompts_text.removeprefix(_LABELED))
         labeled = [
             # each label stands on a line
             " ".join((texts.get("ALL", "") + texts.get(region.label, "")).split())
             for region in regions
         ]
         return [_prompt(at, item, is_joined=is_joined) for at, item in enumerate(labeled)]
-    order = next((sign for sign in ORDERS if rest.startswith(sign)), "")
-    parts = [part.strip() for part in rest.removeprefix(order).split(_SEPARATOR)]
+    order = next((sign for sign in ORDERS if prompts_text.startswith(sign)), "")
+    parts = [part.strip() for part in prompts_text.removeprefix(order).split(_SEPARATOR)]
     # a separator at the end, or after the order, begins no further prompt
     parts = parts[:-1] if len(parts) > 1 and not parts[-1] else parts
     prompts: list[RegionPrompt] = []

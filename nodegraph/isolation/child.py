@@ -6,27 +6,23 @@ ends with its connection, and on Linux also with the main process, whatever ends
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from nodegraph.core.context import (
     PROGRESS_CALLBACK,
-    Checkpoint,
     Environment,
-    Footprint,
-    LogSubject,
     Weights,
 )
 from nodegraph.core.foreign_value import ForeignValue
@@ -34,22 +30,17 @@ from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import (
-    GraphCopy,
     NodeId,
-    RawLink,
-    RunGraph,
-    RunNode,
     Serializer,
 )
 from nodegraph.core.spec import HookName, NodeSpec, to_document
 from nodegraph.core.types import ANY, named_type
 from nodegraph.core.values import Recipe
-from nodegraph.errors import Cancelled, InvalidValue, PackError
+from nodegraph.errors import InvalidValue, PackError
 from nodegraph.isolation.channel import NOTICE, Channel, ChannelMessage
+from nodegraph.isolation.remote_context import RemoteContext, RemoteGraph, written
 from nodegraph.isolation.runner import (
-    CallContext,
     ForeignValues,
-    HeldValue,
     Outputs,
     PackRunner,
     Portable,
@@ -57,9 +48,6 @@ from nodegraph.isolation.runner import (
 from nodegraph.isolation.sandbox import SANDBOX
 from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory
 from nodegraph.packs.pack import Pack, PackKind, import_here
-
-if TYPE_CHECKING:
-    from nodegraph.core.context import Shown
 
 RUNNERS: Mapping[PackKind, str] = {
     "native": "nodegraph.isolation.native_runner:NativeRunner",
@@ -306,7 +294,7 @@ class _Server:
             if fact == "node":
                 ready[parameter] = NodeId(ready[parameter])
             elif fact == "graph":
-                ready[parameter] = _RemoteGraph(context)
+                ready[parameter] = RemoteGraph(context)
         return ready
 
     def _result(self, spec: NodeSpec, result: Any) -> dict[str, Any]:
@@ -369,206 +357,6 @@ def split_outputs(spec: NodeSpec, result: Any) -> tuple[Any, ...]:
     return plain.outputs_of(result)
 
 
-def written(value: Any, outward: Callable[[Any], Any] = lambda value: value) -> Any:
-    """A part of a graph for a message: values in memory become `HeldValue`s.
-
-    Args:
-        outward: Gives the form of what is no list, mapping or link.
-    """
-    if isinstance(value, Value):
-        return HeldValue(outward(value.value))
-    if isinstance(value, (list, tuple)):
-        return [written(item, outward) for item in value]
-    if isinstance(value, Mapping):
-        return {name: written(item, outward) for name, item in value.items()}
-    return value if isinstance(value, RawLink) else outward(value)
-
-
-@dataclass(eq=False)
-class RemoteContext:
-    """Context of one call; its methods ask the main process, where the run is.
-
-    Args:
-        server: Of this process.
-        number: Of the call.
-    """
-
-    server: _Server
-    number: int
-    environment: Environment
-    node: str
-    device: str
-    footprint: Footprint
-    callbacks: list[Callable[[], object]] = field(default_factory=list)
-    is_cancelled: bool = False
-    _state: Callable[[], Mapping[str, Any]] | None = None
-
-    @property
-    def workflow(self) -> Mapping[str, Any]:
-        workflow: Mapping[str, Any] = self._ask("workflow")
-        return workflow
-
-    def _ask(
-        self, request: str, serve: Callable[[str, Any, int], Any] | None = None, **values: Any
-    ) -> Any:
-        if self.is_cancelled:
-            raise Cancelled("the run was cancelled")
-        return self.server.channel.request(request, values, within=self.number, serve=serve)
-
-    def _tell(self, notice: str, **values: Any) -> None:
-        if self.is_cancelled:
-            raise Cancelled("the run was cancelled")
-        self.server.channel.notify(notice, values, self.number)
-
-    def cancel(self) -> None:
-        """Have the next call of a method raise, and interrupt what waits."""
-        self.is_cancelled = True
-        callbacks, self.callbacks = self.callbacks, []
-        for callback in callbacks:
-            callback()
-
-    def when_cancelled(self, callback: Callable[[], object]) -> None:
-        if self.is_cancelled:
-            callback()
-        else:
-            self.callbacks.append(callback)
-
-    def progress(
-        self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
-    ) -> None:
-        serve = partial(self._serve, preview)
-        self._ask("progress", serve, step=int(step), total=int(total), preview=preview is not None)
-
-    def _serve(
-        self, preview: Callable[[], Shown | None] | None, name: str, value: Any, number: int
-    ) -> Any:
-        """Answer what the main process asks while it handles a request of this call."""
-        if name == "preview" and preview is not None:
-            return preview()
-        if name == "state" and self._state is not None:
-            return dict(self._state())
-        raise InvalidValue(f"nothing here gives a `{name}`")
-
-    def report(self, step: int, total: int) -> None:
-        """Progress of what is called without a context."""
-        self._ask("report", step=int(step), total=int(total))
-
-    def check_cancelled(self, *, waits: bool = True) -> None:
-        self._ask("check_cancelled", waits=waits)
-
-    def checkpoint(
-        self, step: int, total: int, state: Callable[[], Mapping[str, Any]], *, keep: bool = False
-    ) -> None:
-        self._state = state
-        serve = partial(self._serve, None)
-        self._ask("checkpoint", serve, step=int(step), total=int(total), keep=keep)
-
-    def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
-        restored: Checkpoint | None = self._ask("restored", up_to=up_to)
-        return restored
-
-    def preview(self, *shown: Shown) -> None:
-        self._ask("preview", shown=list(shown))
-
-    def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
-        self._tell("log", message=str(message), level=level, about=about)
-
-    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
-        self._tell("wrote", path=Path(path), kind=kind, existed=existed)
-
-    def file(self, path: str | Path) -> Path:
-        file: Path = self._ask("file", path=path)
-        return file
-
-    def env(self, name: str, default: str | None = None) -> str | None:
-        variable: str | None = self._ask("env", name=name)
-        return default if variable is None else variable
-
-    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
-        options = {"footprint": self.footprint, "calls_only": calls_only, "tell": self.log}
-        using: AbstractContextManager[Any] = self.server.weights(
-            self.environment, recipe, device=self.device, **options
-        )
-        return using
-
-    def seat(self) -> AbstractContextManager[Any]:
-        return nullcontext()
-
-    def ask(
-        self, service: str, /, *, callback: Callable[..., Any] | None = None, **values: Any
-    ) -> Any:
-        serve = None if callback is None else partial(self._call_back, callback)
-        return self._ask("service", serve, service=service, values=values)
-
-    def _call_back(
-        self, callback: Callable[..., Any], name: str, value: Mapping[str, Any], number: int
-    ) -> Any:
-        # What it asks for belongs to the request that waits for it: nobody else listens now.
-        outer, self.number = self.number, number
-        try:
-            return callback(**value)
-        finally:
-            self.number = outer
-
-    def lazy_value(self, port: str) -> Any:
-        return self.server.inward(self._ask("lazy", port=port))
-
-    def lazy(self, port: str) -> Awaitable[Any]:
-        return asyncio.to_thread(self.lazy_value, port)
-
-    def graph(self, method: str, **values: Any) -> Any:
-        """Ask the graph of the run; see `RunGraph`."""
-        return self._ask("graph", method=method, values=values)
-
-
-class _RemoteGraph(RunGraph):
-    """The graph of the run, which is in the main process."""
-
-    def __init__(self, context: RemoteContext) -> None:
-        self._context = context
-        self._names: list[str] | None = None
-
-    @property
-    def node(self) -> str:
-        node: str = self._context.graph("node")
-        return node
-
-    def __getitem__(self, name: str) -> RunNode:
-        row = self._context.graph("get", name=name)
-        if row is None:
-            raise KeyError(name)
-        return RunNode(**{**row, "inputs": read(row["inputs"])})
-
-    def _all(self) -> list[str]:
-        if self._names is None:
-            self._names = self._context.graph("names")
-        return self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def between(self, first: str) -> tuple[str, ...]:
-        return tuple(self._context.graph("between", first=first))
-
-    def copy(self, names: Iterable[str], suffix: str = "") -> GraphCopy:
-        nodes, new_names, subgraphs = self._context.graph("copy", names=list(names), suffix=suffix)
-        return GraphCopy(read(nodes), new_names, subgraphs)
-
-
-def read(value: Any) -> Any:
-    """A part of a graph from a message, with its values in memory; see `written`."""
-    if isinstance(value, HeldValue):
-        return Value.own(value.value)
-    if isinstance(value, list):
-        return [read(item) for item in value]
-    if isinstance(value, dict):
-        return {name: read(item) for name, item in value.items()}
-    return value
-
-
 class _LoadedWeights:
     """Modules of recipes that this process has loaded with its own residency manager."""
 
@@ -586,12 +374,6 @@ class _LoadedWeights:
         footprint = options.pop("footprint")
         using: AbstractContextManager[Any] = self._manager.use(recipe, device, footprint, **options)
         return using
-
-
-if TYPE_CHECKING:
-
-    def _satisfies(context: RemoteContext) -> CallContext:
-        return context
 
 
 if __name__ == "__main__":

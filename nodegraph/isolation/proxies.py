@@ -30,7 +30,6 @@ from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
 from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
-from nodegraph.isolation.child import read, written
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
     CALL_SECONDS,
@@ -40,6 +39,7 @@ from nodegraph.isolation.processes import (
     PackProcesses,
     ProcessState,
 )
+from nodegraph.isolation.remote_context import read, written
 from nodegraph.isolation.runner import CONTEXT_PARAMETER, calling_back
 from nodegraph.packs.declarations import Declarations
 from nodegraph.packs.pack import Pack
