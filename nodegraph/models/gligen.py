@@ -3,7 +3,7 @@
 A file holds the layers alone (``gligen_sd14_textbox_pruned.safetensors``) or beside a whole UNet,
 under the names of the original code or those of diffusers. The UNet stays the one that was loaded.
 
-Source: Li et al. 2023, arXiv:2301.07093; diffusers' `StableDiffusionGLIGENPipeline`.
+Source: Li et al. 2023, arXiv:2301.07093; diffusers' StableDiffusionGLIGENPipeline.
 """
 
 from __future__ import annotations
