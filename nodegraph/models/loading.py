@@ -242,13 +242,16 @@ def load_component(recipe: Recipe, device: str) -> Component:
             f"loading {recipe.source} does not apply its adapters and speed options",
             hint="Load the recipe's base, and apply them to it.",
         )
-    # What is made holds no file, so from here on it is what the recipe says, whatever happens.
-    with checking_digests(recipe):
-        component = maker(recipe)
-    for module in component.modules.values():
-        apply_storage(module, recipe_storage(recipe), PRECISIONS[recipe.dtype])
-        module.eval().requires_grad_(False)
-    return move_component(component, device)
+    # The component serves others later, who may want gradients: none of its tensors is an inference
+    # tensor, whatever mode the caller is in.
+    with torch.inference_mode(False):
+        # What is made holds no file, so from here on it is what the recipe says, whatever happens.
+        with checking_digests(recipe):
+            component = maker(recipe)
+        for module in component.modules.values():
+            apply_storage(module, recipe_storage(recipe), PRECISIONS[recipe.dtype])
+            module.eval().requires_grad_(False)
+        return move_component(component, device)
 
 
 def _vision_network(recipe: VisionNetwork) -> Component:

@@ -71,6 +71,16 @@ def test_the_bits_of_the_file_are_kept(
     assert recipes.vae == open_model(str(recipes.vae.files[0].path).rsplit("/", 2)[0], []).vae
 
 
+@WRITERS
+def test_weights_load_where_gradients_are_switched_off(
+    write: Change, sd1_folder: Path, rewritten: Rewritten
+) -> None:
+    recipe = open_model(str(rewritten(sd1_folder, write)), []).model
+    with torch.inference_mode():
+        component = load_component(recipe, "cpu")
+    assert not any(part.is_inference() for part in component.module.parameters())
+
+
 def test_auto_computes_in_bfloat16_on_accelerators(sd1_folder: Path, rewritten: Rewritten) -> None:
     recipes = open_model(str(rewritten(sd1_folder, scaled)), [], device="cuda")
 
