@@ -58,9 +58,9 @@ _FOREIGN = frozenset(
 )
 """What files in yet other forms have."""
 UNDERSTOOD = (
-    "plain weights; 8 bits (F8_E4M3, F8_E5M2 or I8) with one factor for each layer or row, "
-    "or without any (F8_E4M3, F8_E5M2); ComfyUI's nvfp4, mxfp8, int8_tensorwise (with or without "
-    "convrot), convrot_w4a4 and asym_w4a8_int8; GGUF"
+    "plain weights; F8_E4M3, F8_E5M2 and I8 with one factor for each layer or row; F8_E4M3 and "
+    "F8_E5M2 without any; ComfyUI's nvfp4, mxfp8, int8_tensorwise with or without convrot, "
+    "convrot_w4a4 and asym_w4a8_int8; GGUF"
 )
 """What is read, for messages."""
 

@@ -196,7 +196,7 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     add = operations(home).add
     add(str(project(tmp_path, "far_away")), InstallOptions(trusted=False))
-    add(str(comfy_project(tmp_path)), InstallOptions(name="toys"))
+    add(str(comfy_project(tmp_path)), InstallOptions(name="far_toys"))
     add(str(project(tmp_path, "near_by")))
     return home
 
@@ -210,7 +210,7 @@ def processes(home: Path, **settings: Any) -> dict[str, bool]:
     return processes
 
 
-EACH_IN_ITS_PROCESS = {"far_away": True, "toys": True, "near_by": False}
+EACH_IN_ITS_PROCESS = {"far_away": True, "far_toys": True, "near_by": False}
 
 
 def test_what_is_remembered_holds_no_pack_with_a_process_of_its_own(
@@ -245,7 +245,7 @@ def test_other_code_cannot_import_a_pack_with_a_process_of_its_own(
     curious = tmp_path / "curious.py"
     curious.write_text(
         "from importlib.util import find_spec\nfrom nodegraph import node\nimport near_by.nodes\n"
-        "REACHED = [name for name in ('far_away', 'nodegraph_packs.toys') if find_spec(name)]\n"
+        "REACHED = [name for name in ('far_away', 'nodegraph_packs.far_toys') if find_spec(name)]\n"
         'SAID = "none" if not REACHED else str(REACHED)\n\n\n@node\n'
         'def Said() -> str:\n    """Say what is found."""\n    return SAID\n'
     )
@@ -296,7 +296,7 @@ def test_a_list_that_is_not_whole_is_refused(home: Path) -> None:
 def test_a_list_cannot_take_a_process_away(home: Path, changes: dict[str, Any]) -> None:
     folder = PackFolder(home / "packs")
     packs = folder.read()
-    for name in ("far_away", "toys"):
+    for name in ("far_away", "far_toys"):
         version = packs[name].current
         packs[name] = replace(packs[name], current=replace(version, **changes))
     folder.write(packs)
@@ -314,7 +314,7 @@ own = operations(home)
 print("begun", flush=True)
 while True:
     for enabled in (False, True):
-        own.set_enabled("toys", enabled)
+        own.set_enabled("far_toys", enabled)
         (home / "cache" / "specs" / "installed.json").unlink(missing_ok=True)
         processes(home)
         processes(home)
@@ -336,5 +336,5 @@ def test_a_kill_at_any_moment_leaves_each_pack_in_its_process(
     monkeypatch.setattr(installed, "_LAST", {})
     for _ in range(2):
         there = processes(home)
-        assert there.pop("toys", True)
+        assert there.pop("far_toys", True)
         assert there.items() >= {"far_away": True, "near_by": False}.items()

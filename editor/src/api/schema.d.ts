@@ -1916,6 +1916,8 @@ export interface UntranslatedNode {
   stand_ins: string[];
   /** Why it is not translated. */
   reason: string;
+  /** Command that installs its pack; empty if it is not known. */
+  command: string;
 }
 
 /** A file that was uploaded to the server. */

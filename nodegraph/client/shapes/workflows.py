@@ -64,6 +64,7 @@ class UntranslatedNode:
         pack: ComfyUI pack of the node; empty if the file does not name it.
         stand_ins: Node types of nodegraph that may replace it.
         reason: Why it is not translated.
+        command: Command that installs its pack; empty if it is not known.
     """
 
     __pydantic_config__ = described("UntranslatedNode")
@@ -73,6 +74,7 @@ class UntranslatedNode:
     pack: Annotated[str, example("face-tools")] = ""
     stand_ins: tuple[str, ...] = ()
     reason: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,7 +264,7 @@ _ENDS = (
     "Save", "Preview", "MaskPreview", "ShowText", "Display", "ImageHistogram", "VHS_VideoCombine",
     "SEGSPreview",
     "easy kSampler", "easy fullkSampler", "easy showAnything", "KSampler (Efficient)",
-    "KSampler Adv. (Efficient)", "KSampler SDXL (Eff.)", "ImageAndMaskPreview", "Text to Console",
+    "KSampler Adv. (Efficient)", "easy loadImageBase64", "KSampler SDXL (Eff.)", "ImageAndMaskPreview", "Text to Console",
 )  # fmt: skip
 """What types begin with that hand on what they save or show."""
 

@@ -71,6 +71,7 @@ _UNLISTED = frozenset(
         # Known to the table only to say why they have no counterpart.
         *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask", "XY Plot"),
         *("CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly", "ImageOnlyCheckpointSave"),
+        "PatchModelAddDownscale",
         *("BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced"),
         *("PixelTiledKSampleUpscalerProvider", "PixelTiledKSampleUpscalerProviderPipe"),
     )

@@ -43,7 +43,7 @@ MODULES = (
 )
 NONE_HERE = {"HiDreamO1ReferenceImages", "XY Plot", "ImageOnlyCheckpointSave", "LoraSave"}
 NONE_HERE |= {"CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly"}
-NONE_HERE |= {"CreateHookKeyframesFromFloats"}
+NONE_HERE |= {"CreateHookKeyframesFromFloats", "PatchModelAddDownscale"}
 """Types that are known, and told to have no counterpart; or none for plain models."""
 
 FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value", "wrong-size"}

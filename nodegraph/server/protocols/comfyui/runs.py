@@ -336,14 +336,12 @@ class RunMessages:
         values = inputs if isinstance(inputs, dict) else {}
         parts = [failure.get("message") or "the run failed", failure.get("hint")]
         outputs = {node_id for node_id, names in self._natives.items() if names <= self._done}
-        # The job alone has the pack's own traceback; it is that of its first failure.
-        trace = str({**data, **(self._run.job.error or {})}.get("trace") or "")
         return {
             "node_id": node_id,
             "node_type": self._run.type_of(node_id or ""),
             "exception_message": ". ".join(str(part).rstrip(".") for part in parts if part),
             "exception_type": failure.get("code") or "error",
-            "traceback": trace.splitlines(keepends=True),
+            "traceback": str(data.get("trace") or "").splitlines(keepends=True),
             "current_inputs": {name: [str(value)] for name, value in values.items()},
             "current_outputs": sorted(outputs),
         }
@@ -480,16 +478,18 @@ class PromptRuns:
             for event in page.events:
                 if until is not None and event.seq > until:
                     return
-                yield self._with_text(event)
+                yield self._with_job(event)
             after, is_complete = page.last, page.is_complete
 
-    def _with_text(self, event: JobEvent) -> JobEvent:
-        """Return an event with the text of the file that it tells of, if that is shown."""
-        if event.kind != "node.wrote" or event.data.get("file") != "text":
-            return event
-        return replace(
-            event, data={**event.data, "text": self.lists.text(str(event.data.get("path", "")))}
-        )
+    def _with_job(self, event: JobEvent) -> JobEvent:
+        """Return an event with what it leaves to others: a text that is shown, a pack's traceback."""
+        if event.kind == "node.wrote" and event.data.get("file") == "text":
+            text = self.lists.text(str(event.data.get("path", "")))
+            return replace(event, data={**event.data, "text": text})
+        if event.kind == "job.failed":
+            error = self.services.queue.get(event.job).error or {}
+            return replace(event, data={**event.data, "trace": error.get("trace") or ""})
+        return event
 
     def entry(self, run: PromptRun) -> dict[str, Any]:
         """Return a prompt that has ended, as the history lists it."""
