@@ -264,7 +264,8 @@ _ENDS = (
     "Save", "Preview", "MaskPreview", "ShowText", "Display", "ImageHistogram", "VHS_VideoCombine",
     "SEGSPreview",
     "easy kSampler", "easy fullkSampler", "easy showAnything", "KSampler (Efficient)",
-    "KSampler Adv. (Efficient)", "easy loadImageBase64", "KSampler SDXL (Eff.)", "ImageAndMaskPreview", "Text to Console",
+    "KSampler Adv. (Efficient)", "KSampler SDXL (Eff.)", "ImageAndMaskPreview", "Text to Console",
+    "easy loadImageBase64",
 )  # fmt: skip
 """What types begin with that hand on what they save or show."""
 

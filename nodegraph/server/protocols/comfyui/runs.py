@@ -482,7 +482,7 @@ class PromptRuns:
             after, is_complete = page.last, page.is_complete
 
     def _with_job(self, event: JobEvent) -> JobEvent:
-        """Return an event with what it leaves to others: a text that is shown, a pack's traceback."""
+        """Return an event with what it leaves out: a text that is shown, a pack's traceback."""
         if event.kind == "node.wrote" and event.data.get("file") == "text":
             text = self.lists.text(str(event.data.get("path", "")))
             return replace(event, data={**event.data, "text": text})
