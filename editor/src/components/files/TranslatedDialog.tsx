@@ -171,7 +171,7 @@ interface UntranslatedProps {
 
 function Untranslated({ found, onFocus }: UntranslatedProps) {
   const types = useCatalogue((catalogue) => catalogue.types);
-  const { node, type, pack, reason } = found;
+  const { node, type, pack, reason, command } = found;
   const standIns = found.stand_ins.map((name) => {
     const spec = types?.byName.get(name);
     return spec ? labelOf(spec) : name;
@@ -186,6 +186,7 @@ function Untranslated({ found, onFocus }: UntranslatedProps) {
             {t("files.standIns", { names: standIns.join(", ") })}
           </span>
         )}
+        {command && <code className={styles.faint}>{command}</code>}
       </span>
       <NodeButton name={plainName(node)} onFocus={onFocus} />
     </li>

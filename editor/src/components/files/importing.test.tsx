@@ -17,7 +17,14 @@ const REPORT = {
   format: "api",
   nodes: 2,
   untranslated: [
-    { node: "sparkle", type: "Sparkle", pack: "glitter", stand_ins: [], reason: "unknown" },
+    {
+      node: "sparkle",
+      type: "Sparkle",
+      pack: "glitter",
+      stand_ins: [],
+      reason: "unknown",
+      command: "nodegraph pack add glitter",
+    },
   ],
   models: [{ name: "ae.safetensors", folder: "vae", url: "https://example.com/ae" }],
   files: ["pear.png"],
@@ -87,6 +94,7 @@ test("the report says which nodes, of which pack, which models, and where they g
   render(<TranslatedDialog told={[TOLD]} onClose={vi.fn()} />);
   expect(screen.getByText(/1 of 2 nodes/)).toBeInTheDocument();
   expect(screen.getByText("Sparkle")).toBeInTheDocument();
+  expect(screen.getByText("nodegraph pack add glitter")).toBeInTheDocument();
   expect(screen.getByText("glitter")).toBeInTheDocument();
   expect(screen.getByText(/folder “vae”/)).toBeInTheDocument();
   expect(screen.getByRole("link")).toHaveAttribute("href", "https://example.com/ae");

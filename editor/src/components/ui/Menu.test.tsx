@@ -1,4 +1,4 @@
-import { render, screen } from "@testing-library/react";
+import { fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 import { MenuButton } from "./Menu";
@@ -38,6 +38,17 @@ describe("a menu", () => {
     await user.keyboard("{Home}{Enter}");
     expect(cut).toHaveBeenCalledOnce();
     expect(screen.queryByRole("menu")).toBeNull();
+  });
+
+  it("that opens under a resting pointer keeps its focus until the pointer moves", async () => {
+    const { user, button } = setUp();
+    button.focus();
+    await user.keyboard("{ArrowDown}");
+    const snap = screen.getByRole("menuitemcheckbox", { name: "Snap" });
+    fireEvent.pointerOver(snap, { pointerType: "mouse" });
+    expect(screen.getByRole("menuitem", { name: /Cut/ })).toHaveFocus();
+    fireEvent.pointerMove(snap, { pointerType: "mouse" });
+    expect(snap).toHaveFocus();
   });
 
   it("gives the focus back on Escape", async () => {

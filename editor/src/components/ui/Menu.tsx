@@ -154,7 +154,8 @@ function MenuRow({ entry, isOpen, setOpen, close, checkable, withIcons }: RowPro
         className={cx(styles.item, entry.danger && styles.danger)}
         onClick={act}
         onKeyDown={onKeyDown}
-        onPointerEnter={(event) => event.pointerType === "mouse" && hover()}
+        // Not its entering: a menu that opens by key under a resting pointer keeps its first item.
+        onPointerMove={(event) => event.pointerType === "mouse" && hover()}
       >
         <RowContent item={entry} checkable={checkable} withIcons={withIcons} />
       </button>

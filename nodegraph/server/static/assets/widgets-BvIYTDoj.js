@@ -1,0 +1,1 @@
+import"./WidgetField-DG01YF88.js";import"./FileWidget-Dy1ydHrJ.js";

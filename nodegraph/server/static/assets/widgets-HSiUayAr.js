@@ -1,1 +1,0 @@
-import"./WidgetField-C_g_6-Nb.js";import"./FileWidget-C60VhkoD.js";
