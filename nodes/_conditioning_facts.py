@@ -20,15 +20,25 @@ def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_area(inputs: HookInputs) -> Iterator[Finding]:
-    """Find empty rectangles, and shares above 1."""
+    """Find empty areas, and shares above 1."""
+    is_share = inputs.literals.get("sampled") != "area"
+    return rectangle_findings(inputs, "area", *(["feather"] if is_share else ()))
+
+
+def rectangle_findings(inputs: HookInputs, noun: str, *others: str) -> Iterator[Finding]:
+    """Find an empty rectangle, and shares above 1.
+
+    Args:
+        noun: What the rectangle is called.
+        others: Further ports that hold shares.
+    """
     literals = inputs.literals
     for port in ("width", "height"):
         if literals.get(port) == 0:
-            yield Finding(port, "the area is empty", given="0", expected="above 0")
+            yield Finding(port, f"the {noun} is empty", given="0", expected="above 0")
     if literals.get("unit") != "shares":
         return
-    is_share = literals.get("sampled") != "area"
-    for port in ("x", "y", "width", "height", *(["feather"] if is_share else ())):
+    for port in ("x", "y", "width", "height", *others):
         share = literals.get(port)
         if share is not None and share > 1:
             yield Finding(

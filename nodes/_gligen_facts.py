@@ -9,6 +9,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.models.gligen import GLIGENFile, read_gligen, supported_families
 from nodegraph.weights.file_kinds import file_stamp
 
+from ._conditioning_facts import rectangle_findings
 from ._facts import error_to_finding
 
 
@@ -60,23 +61,8 @@ def boxed_estimate(inputs: HookInputs) -> Estimate:
 
 def check_text_box(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of models without text boxes, GLIGENs of other models, and empty boxes."""
-    literals = inputs.literals
     yield from _check_family(inputs)
-    for port in ("width", "height"):
-        if literals.get(port) == 0:
-            yield Finding(port, "the text box is empty", given="0", expected="above 0")
-    if literals.get("unit") != "shares":
-        return
-    for port in ("x", "y", "width", "height"):
-        share = literals.get(port)
-        if share is not None and share > 1:
-            yield Finding(
-                port,
-                "the share of the image is larger than 1",
-                given=f"{share:g}",
-                expected="0 to 1",
-                hint="Set unit to pixels if the values are in pixels.",
-            )
+    yield from rectangle_findings(inputs, "text box")
 
 
 def _check_family(inputs: HookInputs) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.families.latent_formats import LEAST_CELL, scaled_size
@@ -88,9 +88,17 @@ def combined_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": kept if None in counts else {**kept, "batch": max(counts)}}
 
 
+_COMPARED = ("width", "height", "frames", "format")
+
+
 def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
     """Find two latents that cannot be combined."""
-    for name in ("width", "height", "frames", "format"):
+    return _differences(inputs, _COMPARED)
+
+
+def _differences(inputs: HookInputs, compared: Iterable[str]) -> Iterator[Finding]:
+    """Find facts that differ between the first and the second latent."""
+    for name in compared:
         first, second = inputs.fact("first", name), inputs.fact("second", name)
         if None not in (first, second) and first != second:
             yield Finding(
@@ -125,21 +133,9 @@ def concatenated_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
 def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
     """Find latents that differ in another side than the one along the axis."""
     axis = inputs.literals.get("axis")
-    for name in ("width", "height", "frames", "format"):
-        first, second = inputs.fact("first", name), inputs.fact("second", name)
-        if axis is None or None in (first, second) or first == second:
-            continue
-        if _SIDES.get(axis) != name:
-            yield Finding(
-                "second",
-                f"the latents differ in {name}",
-                str(second),
-                str(first),
-                "Bring both to the same size with ResizeLatent or CropLatent."
-                if name in ("width", "height")
-                else None,
-                "wrong-size",
-            )
+    if axis is None:
+        return iter(())
+    return _differences(inputs, (name for name in _COMPARED if name != _SIDES.get(axis)))
 
 
 def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
