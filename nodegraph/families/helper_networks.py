@@ -1,5 +1,5 @@
-"""Helper networks: those of upscaling, foreground and depth by tensor shapes, and what each vision
-class of transformers does.
+"""Helper networks: those of upscaling, foreground, depth and SAM by tensor shapes, and what each
+vision class of transformers does.
 
 Imports no torch.
 """
@@ -307,6 +307,114 @@ def is_depth(shapes: Shapes) -> bool:
     return depth_shape(shapes) is not None
 
 
+SAM = "SamModel"
+"""Its class in transformers."""
+_IMAGES, _PROMPTS, _MASKS = "image_encoder.", "prompt_encoder.", "mask_decoder."
+_HIGH_QUALITY = f"{_MASKS}hf_token.weight"
+"""A tensor of SAM-HQ, whose other layers the class here lacks."""
+
+
+@dataclass(frozen=True)
+class SAMShape:
+    """Sizes of a SAM (arXiv:2304.02643).
+
+    Attributes:
+        width, layers, heads: Of its image encoder.
+        inner: Channels within a layer of the encoder.
+        side, patch: Of images and of their patches, in pixels.
+        window: Side of the windows of most layers, in patches.
+        whole: Numbers of the layers that attend to the whole image.
+        channels: Of an encoded image and of the mask decoder.
+        waves: Frequencies of positions.
+        mask_channels: Of an encoded mask.
+        points: Kinds of points.
+        decoder_layers, decoder_inner: Layers of the mask decoder, and channels within one.
+        narrowed: Ratio of the decoder's channels to those of attention between image and prompts.
+        masks: Masks that one prompt gives, the best of all included.
+        score_layers, score_width: Layers that rate masks, and their channels.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    side: int
+    patch: int
+    window: int
+    whole: tuple[int, ...]
+    channels: int
+    waves: int
+    mask_channels: int
+    points: int
+    decoder_layers: int
+    decoder_inner: int
+    narrowed: int
+    masks: int
+    score_layers: int
+    score_width: int
+
+
+def sam_shape(shapes: Shapes) -> SAMShape | None:
+    """The SAM of these tensors, in the names of its authors; None for any other network."""
+    plain = {plain_name(name): tuple(shape) for name, shape in shapes.items()}
+    if _HIGH_QUALITY in plain:
+        return None
+    try:
+        width, _, patch, _ = plain[f"{_IMAGES}patch_embed.proj.weight"]
+        grid = plain[f"{_IMAGES}pos_embed"][1]
+        layers = _count(plain, f"{_IMAGES}blocks.{{}}.attn.qkv.weight")
+        tables = [plain[f"{_IMAGES}blocks.{at}.attn.rel_pos_h"] for at in range(layers)]
+        spans = [(table[0] + 1) // 2 for table in tables]
+        cross = f"{_MASKS}transformer.layers.0.cross_attn_token_to_image.q_proj.weight"
+        score = f"{_MASKS}iou_prediction_head.layers.{{}}.weight"
+        return SAMShape(
+            width=width,
+            layers=layers,
+            heads=width // tables[0][1],
+            inner=plain[f"{_IMAGES}blocks.0.mlp.lin1.weight"][0],
+            side=grid * patch,
+            patch=patch,
+            window=min(spans),
+            whole=tuple(at for at, span in enumerate(spans) if span == grid),
+            channels=plain[f"{_IMAGES}neck.0.weight"][0],
+            waves=plain[f"{_PROMPTS}pe_layer.positional_encoding_gaussian_matrix"][1],
+            mask_channels=plain[f"{_PROMPTS}mask_downscaling.3.weight"][0],
+            points=_count(plain, f"{_PROMPTS}point_embeddings.{{}}.weight"),
+            decoder_layers=_count(plain, f"{_MASKS}transformer.layers.{{}}.norm1.weight"),
+            decoder_inner=plain[f"{_MASKS}transformer.layers.0.mlp.lin1.weight"][0],
+            narrowed=plain[cross][1] // plain[cross][0],
+            masks=plain[f"{_MASKS}mask_tokens.weight"][0],
+            score_layers=_count(plain, score),
+            score_width=plain[score.format(0)][0],
+        )
+    except (KeyError, IndexError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _count(shapes: Shapes, name: str) -> int:
+    """How many numbers from 0 on a name has."""
+    return next(at for at in range(len(shapes) + 1) if name.format(at) not in shapes)
+
+
+def sam_preparation(shape: SAMShape) -> Mapping[str, Any]:
+    """How images are prepared for a SAM, as its folders for transformers say it."""
+    mask = shape.side // 4
+    return {
+        "image_processor_type": "SamImageProcessor",
+        "size": {"longest_edge": shape.side},
+        "pad_size": {"height": shape.side, "width": shape.side},
+        "mask_size": {"longest_edge": mask},
+        "mask_pad_size": {"height": mask, "width": mask},
+        "image_mean": _IMAGENET["image_mean"],
+        "image_std": _IMAGENET["image_std"],
+    }
+
+
+def is_sam(shapes: Shapes) -> bool:
+    """Whether tensors are of a SAM in the names of its authors."""
+    return sam_shape(shapes) is not None
+
+
 Task = Literal[
     "points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes", "captions"
 ]
@@ -316,7 +424,7 @@ boxes round things, or texts about images."""
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        "SamModel": "points",
+        SAM: "points",
         "SamHQModel": "points",
         "Sam2Model": "points",
         "CLIPSegForImageSegmentation": "text",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
-from nodegraph.families.helper_networks import is_depth, is_foreground, is_upscaler
+from nodegraph.families.helper_networks import is_depth, is_foreground, is_sam, is_upscaler
 from nodegraph.families.registry import (
     BUILT_IN,
     FAMILIES,
@@ -374,6 +374,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
+    ("SAM", LOAD_VISION, is_sam),
     ("half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (

@@ -54,7 +54,7 @@ from nodegraph.families.components import (
     Denoiser,
     TextModel,
 )
-from nodegraph.families.helper_networks import DEPTH_ANYTHING
+from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
 from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
@@ -65,7 +65,7 @@ from nodegraph.models.noisy_classifier import load_classifier
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
-from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground
+from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground, load_sam
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
 from nodegraph.weights.lazy import diffusers, transformers
@@ -255,7 +255,8 @@ def load_component(recipe: Recipe, device: str) -> Component:
 
 
 def _vision_network(recipe: VisionNetwork) -> Component:
-    return load_depth(recipe) if recipe.family == DEPTH_ANYTHING else load_foreground(recipe)
+    loaders = {DEPTH_ANYTHING: load_depth, SAM: load_sam}
+    return loaders.get(recipe.family, load_foreground)(recipe)
 
 
 def move_component(component: Held, device: str) -> Held:

@@ -1,4 +1,4 @@
-"""Load vision networks from files of their authors: foreground and depth; estimate their memory.
+"""Load vision networks from files of their authors: foreground, depth and SAM; estimate memory.
 
 Source of a Swin transformer's names: microsoft/Swin-Transformer (MIT), and what transformers'
 folders of Swin hold.
@@ -26,9 +26,11 @@ from nodegraph.families.helper_networks import (
     PATCH,
     BiRefNetShape,
     DepthShape,
+    SAMShape,
     birefnet_shape,
     depth_shape,
     plain_name,
+    sam_shape,
     u2net_shape,
 )
 from nodegraph.models.foreground_networks import GRIDS, BiRefNet, U2Net
@@ -302,3 +304,108 @@ def _depth_names(name: str, item: Tensor) -> Iterator[tuple[str, Tensor]]:
         return
     for part, which in zip(item.chunk(3), ("query", "key", "value"), strict=True):
         yield name.replace(_DEPTH_JOINED, f".attention.attention.{which}."), part.contiguous()
+
+
+_SAM_NAMES: tuple[Renaming, ...] = (
+    (re.compile(r"^image_encoder\.blocks\."), "vision_encoder.layers."),
+    (re.compile(r"^image_encoder\.patch_embed\.proj\."), "vision_encoder.patch_embed.projection."),
+    (re.compile(r"^image_encoder\.neck\.([02])\."),
+     lambda match: f"vision_encoder.neck.conv{int(match[1]) // 2 + 1}."),
+    (re.compile(r"^image_encoder\.neck\.([13])\."),
+     lambda match: f"vision_encoder.neck.layer_norm{int(match[1]) // 2 + 1}."),
+    (re.compile(r"^image_encoder\."), "vision_encoder."),
+    (re.compile(r"^prompt_encoder\.point_embeddings\."), "prompt_encoder.point_embed."),
+    (re.compile(r"^prompt_encoder\.mask_downscaling\.([036])\."),
+     lambda match: f"prompt_encoder.mask_embed.conv{int(match[1]) // 3 + 1}."),
+    (re.compile(r"^prompt_encoder\.mask_downscaling\.([14])\."),
+     lambda match: f"prompt_encoder.mask_embed.layer_norm{int(match[1]) // 3 + 1}."),
+    (re.compile(r"^prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix"),
+     "prompt_encoder.shared_embedding.positional_embedding"),
+    (re.compile(r"^mask_decoder\.output_upscaling\.0\."), "mask_decoder.upscale_conv1."),
+    (re.compile(r"^mask_decoder\.output_upscaling\.1\."), "mask_decoder.upscale_layer_norm."),
+    (re.compile(r"^mask_decoder\.output_upscaling\.3\."), "mask_decoder.upscale_conv2."),
+    (re.compile(r"\.norm_final_attn\."), ".layer_norm_final_attn."),
+    (re.compile(r"\.norm(\d)\."), r".layer_norm\1."),
+)  # fmt: skip
+"""Source: facebookresearch/segment-anything (Apache 2.0), and its folders for transformers."""
+_SAM_LAYERS = re.compile(
+    r"^(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\.layers\.(\d+)\."
+)
+_MASK_LAYERS = 3
+_SAM_HEADS = 8
+"""Heads of attention of the mask decoder in all published files; no tensor tells their number."""
+
+
+def load_sam(recipe: VisionNetwork) -> Component:
+    """The network of a recipe, on the CPU.
+
+    Raises:
+        InvalidFile: It is damaged, or no SAM.
+    """
+    paths, path = [Path(file.path) for file in recipe.files], Path(recipe.source)
+    tensors = {plain_name(name): item for name, item in read_tensors(paths, recipe.dtype).items()}
+    shape = sam_shape({name: tuple(item.shape) for name, item in tensors.items()})
+    if shape is None:
+        raise InvalidFile(f"{path} holds no SAM")
+    renamed = sam_as_transformers(tensors, shape)
+    with building_from(path):
+        network = transformers_module(transformers.SamModel, _sam_config(shape), renamed, path)
+    return Component({recipe.files[0].role: network}, recipe.family)
+
+
+def _sam_config(shape: SAMShape) -> transformers.SamConfig:
+    sizes = {"image_size": shape.side, "patch_size": shape.patch}
+    encoder = transformers.SamVisionConfig(
+        **sizes,
+        hidden_size=shape.width,
+        output_channels=shape.channels,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        window_size=shape.window,
+        global_attn_indexes=list(shape.whole),
+        num_pos_feats=shape.waves,
+        mlp_dim=shape.inner,
+    )
+    prompts = transformers.SamPromptEncoderConfig(
+        **sizes,
+        hidden_size=shape.channels,
+        mask_input_channels=shape.mask_channels,
+        num_point_embeddings=shape.points,
+    )
+    decoder = transformers.SamMaskDecoderConfig(
+        hidden_size=shape.channels,
+        mlp_dim=shape.decoder_inner,
+        num_hidden_layers=shape.decoder_layers,
+        num_attention_heads=_SAM_HEADS,
+        attention_downsample_rate=shape.narrowed,
+        num_multimask_outputs=shape.masks - 1,
+        iou_head_depth=shape.score_layers,
+        iou_head_hidden_dim=shape.score_width,
+    )
+    return transformers.SamConfig(
+        vision_config=encoder.to_dict(),
+        prompt_encoder_config=prompts.to_dict(),
+        mask_decoder_config=decoder.to_dict(),
+    )
+
+
+def sam_as_transformers(tensors: Mapping[str, Tensor], shape: SAMShape) -> dict[str, Tensor]:
+    """The tensors as folders for transformers name them."""
+    renamed = {_sam_name(name, shape): item for name, item in tensors.items()}
+    positions = renamed.get("prompt_encoder.shared_embedding.positional_embedding")
+    if positions is not None:
+        # Folders hold it twice: images and prompts share it.
+        renamed["shared_image_embedding.positional_embedding"] = positions
+    return renamed
+
+
+def _sam_name(name: str, shape: SAMShape) -> str:
+    layer = _SAM_LAYERS.match(name)
+    if layer is not None:
+        head, at = layer[1], int(layer[2])
+        last = (shape.score_layers if "iou" in head else _MASK_LAYERS) - 1
+        other = {0: "proj_in", last: "proj_out"}.get(at, f"layers.{at - 1}")
+        return f"{head}.{other}.{name[layer.end() :]}"
+    for pattern, other_name in _SAM_NAMES:
+        name = pattern.sub(other_name, name)
+    return name

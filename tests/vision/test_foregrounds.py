@@ -153,7 +153,7 @@ def test_models_for_something_else_and_damaged_ones_are_told(bench: Bench) -> No
     ("tensor", "said"),
     [
         ("pretrained.other.weight", "Depth-Anything-V2-Small-hf"),
-        ("image_encoder.blocks.0.norm1.weight", "facebook/sam-vit-base"),
+        ("image_encoder.blocks.0.norm1.weight", "syscv-community/sam-hq-vit-base"),
         ("emb_params", "LoadTextualInversion"),
         ("unheard.of", "config.json"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,10 +16,12 @@ import transformers as tf
 from PIL import Image as Pillow
 from torch.nn import functional
 
+from nodegraph.families.helper_networks import sam_shape
 from nodegraph.models.model_sources import list_models
 from nodegraph.perception.vision.segmentation import trimap
 from nodegraph.perception.vision.vision_model import class_labels
 from tests.nodes.conftest import Bench, link
+from tests.vision.foreground_files import save
 
 Models = Callable[[str], Any]
 WIDTH, HEIGHT = 60, 44
@@ -70,6 +73,91 @@ def test_sam_masks_what_it_masks_by_a_plain_call(bench: Bench, models: Models) -
         answer.pred_masks, given["original_sizes"], given["reshaped_input_sizes"]
     )
     assert (box["next.mask"] != masks[0].float()).float().mean() < 0.002
+
+
+_SAM_NAMES = (
+    (r"^vision_encoder\.layers\.", "image_encoder.blocks."),
+    (r"^vision_encoder\.patch_embed\.projection", "image_encoder.patch_embed.proj"),
+    (r"^vision_encoder\.neck\.conv1", "image_encoder.neck.0"),
+    (r"^vision_encoder\.neck\.layer_norm1", "image_encoder.neck.1"),
+    (r"^vision_encoder\.neck\.conv2", "image_encoder.neck.2"),
+    (r"^vision_encoder\.neck\.layer_norm2", "image_encoder.neck.3"),
+    (r"^vision_encoder\.", "image_encoder."),
+    (r"^prompt_encoder\.shared_embedding\.positional_embedding",
+     "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    (r"^prompt_encoder\.point_embed", "prompt_encoder.point_embeddings"),
+    (r"^prompt_encoder\.mask_embed\.conv1", "prompt_encoder.mask_downscaling.0"),
+    (r"^prompt_encoder\.mask_embed\.layer_norm1", "prompt_encoder.mask_downscaling.1"),
+    (r"^prompt_encoder\.mask_embed\.conv2", "prompt_encoder.mask_downscaling.3"),
+    (r"^prompt_encoder\.mask_embed\.layer_norm2", "prompt_encoder.mask_downscaling.4"),
+    (r"^prompt_encoder\.mask_embed\.conv3", "prompt_encoder.mask_downscaling.6"),
+    (r"^mask_decoder\.upscale_conv1", "mask_decoder.output_upscaling.0"),
+    (r"^mask_decoder\.upscale_layer_norm", "mask_decoder.output_upscaling.1"),
+    (r"^mask_decoder\.upscale_conv2", "mask_decoder.output_upscaling.3"),
+    (r"(mlps\.\d|iou_prediction_head)\.layers\.0", r"\1.layers.1"),
+    (r"(mlps\.\d|iou_prediction_head)\.proj_in", r"\1.layers.0"),
+    (r"(mlps\.\d|iou_prediction_head)\.proj_out", r"\1.layers.2"),
+    (r"layer_norm(\d|_final)", r"norm\1"),
+)  # fmt: skip
+"""Names in folders for transformers, and those of SAM's authors."""
+
+
+def test_sam_in_a_file_of_its_authors_is_the_one_of_the_folder(
+    bench: Bench, models: Models
+) -> None:
+    # No tensor tells the heads of the mask decoder: published files have eight.
+    model = models("sam")
+    config = deepcopy(model.config)
+    config.mask_decoder_config.num_attention_heads = 8
+    model = tf.SamModel(config).eval()
+    folder = bench.folder / "models" / "sam8"
+    model.save_pretrained(folder)
+    own = bench.folder / "models" / "sam" / "preprocessor_config.json"
+    preparation = json.loads(own.read_text())
+    spread = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation | spread))
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        for pattern, other in _SAM_NAMES:
+            name = re.sub(pattern, other, name)
+        if not name.startswith("shared_image_embedding"):
+            tensors[name] = tensor.contiguous()
+    save(bench.folder / "models" / "sams" / "sam_vit_t.safetensors", tensors)
+    asked = {"points": "0.4 0.5; 0.8 0.5", "excluded": "0.1 0.1"}
+    folder_run = bench.run(seen("SegmentAnything", "sam8", **asked), "next")
+    file_run = bench.run(seen("SegmentAnything", "sams/sam_vit_t.safetensors", **asked), "next")
+    assert 0 < folder_run["next.mask"].mean() < 1
+    assert torch.equal(file_run["next.mask"], folder_run["next.mask"])
+    assert file_run["next.score"] == folder_run["next.score"]
+    listed = {model.name: model for model in list_models([bench.folder / "models"])}
+    known = listed["sams/sam_vit_t.safetensors"]
+    assert (known.node, known.part, known.problem) == ("LoadVisionModel", "SAM", None)
+
+
+def test_published_sam_sizes_are_told_by_names_and_shapes() -> None:
+    spans = {at: 64 if at in (5, 11, 17, 23) else 14 for at in range(24)}
+    shapes = {
+        "image_encoder.patch_embed.proj.weight": (1024, 3, 16, 16),
+        "image_encoder.pos_embed": (1, 64, 64, 1024),
+        "image_encoder.neck.0.weight": (256, 1024, 1, 1),
+        "image_encoder.blocks.0.mlp.lin1.weight": (4096, 1024),
+        **{f"image_encoder.blocks.{at}.attn.qkv.weight": (3072, 1024) for at in spans},
+        **{f"image_encoder.blocks.{at}.attn.rel_pos_h": (2 * span - 1, 64)
+           for at, span in spans.items()},
+        "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix": (2, 128),
+        "prompt_encoder.mask_downscaling.3.weight": (16, 4, 2, 2),
+        **{f"prompt_encoder.point_embeddings.{at}.weight": (1, 256) for at in range(4)},
+        **{f"mask_decoder.transformer.layers.{at}.norm1.weight": (256,) for at in range(2)},
+        "mask_decoder.transformer.layers.0.mlp.lin1.weight": (2048, 256),
+        "mask_decoder.transformer.layers.0.cross_attn_token_to_image.q_proj.weight": (128, 256),
+        "mask_decoder.mask_tokens.weight": (4, 256),
+        **{f"mask_decoder.iou_prediction_head.layers.{at}.weight": (256, 256) for at in range(3)},
+    }  # fmt: skip
+    shape = sam_shape(shapes)
+    assert shape is not None
+    assert (shape.width, shape.layers, shape.heads, shape.side) == (1024, 24, 16, 1024)
+    assert (shape.window, shape.whole, shape.narrowed, shape.masks) == (14, (5, 11, 17, 23), 2, 4)
+    assert sam_shape({**shapes, "mask_decoder.hf_token.weight": (1, 256)}) is None
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families import helper_networks as depth
+from nodegraph.families import helper_networks as helpers
 from nodegraph.families.helper_networks import (
     NATIVE_CLASSES,
     ONNX_DETECTOR,
@@ -82,7 +82,9 @@ class VisionModel:
         return TASKS[self.model.family]
 
 
-KINDS = "a file of BiRefNet, RMBG, ISNet, U²-Net or Depth Anything V2, an ONNX file of a detector"
+KINDS = (
+    "a file of BiRefNet, RMBG, ISNet, U²-Net, Depth Anything V2 or SAM, an ONNX file of a detector"
+)
 _ELSEWHERE = {
     "pretrained.": (
         "a Depth Anything of another kind",
@@ -90,7 +92,7 @@ _ELSEWHERE = {
     ),
     "detector.backbone.": ("SAM 3", "facebook/sam3"),
     "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
-    "image_encoder.blocks.": ("SAM", "facebook/sam-vit-base"),
+    "image_encoder.blocks.": ("SAM-HQ", "syscv-community/sam-hq-vit-base"),
 }
 """Files in namings of their own, by how their tensors' names begin: what each is, and the folder
 that transformers reads."""
@@ -98,21 +100,27 @@ that transformers reads."""
 
 def class_from_shapes(shapes: Shapes) -> str | None:
     """The class of what a file holds; None where that needs a configuration."""
-    name = foreground_class(shapes)
-    return name or (depth.DEPTH_ANYTHING if depth.is_depth(shapes) else None)
+    if helpers.is_depth(shapes):
+        return helpers.DEPTH_ANYTHING
+    return helpers.SAM if helpers.is_sam(shapes) else foreground_class(shapes)
 
 
 def published_preprocessing(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
     """How images are prepared for it, where nothing beside it says so."""
+    sam = helpers.sam_shape(shapes) if class_name == helpers.SAM else None
+    if sam is not None:
+        return helpers.sam_preparation(sam)
     return (
-        depth.PREPARATION if class_name == depth.DEPTH_ANYTHING else published_preparation(shapes)
+        helpers.PREPARATION
+        if class_name == helpers.DEPTH_ANYTHING
+        else published_preparation(shapes)
     )
 
 
 def options_from_name(class_name: str, path: Path) -> tuple[tuple[str, str], ...]:
     """What of it only the file's name tells, as options of recipes."""
-    is_metric = class_name == depth.DEPTH_ANYTHING and depth.METRIC in path.name.lower()
-    return ((depth.METRIC, "on"),) if is_metric else ()
+    is_metric = class_name == helpers.DEPTH_ANYTHING and helpers.METRIC in path.name.lower()
+    return ((helpers.METRIC, "on"),) if is_metric else ()
 
 
 def unsupported_file_error(path: Path, shapes: Shapes, expected: str, where: str) -> InvalidFile:

@@ -237,6 +237,10 @@ def test_sam_limits_faces() -> None:
     models = [made["model"] for made in _made(found, "LoadVisionModel")]
     assert sorted(models) == ["bbox/face.onnx", "facebook/sam-vit-base"]
     assert limited["mask"]["from"].endswith(".mask")
+    own = ("SAMLoader", {"model_name": "sam_vit_b_01ec64.safetensors"})
+    found = _read(("FaceDetailer", {**_FACE, "sam_model_opt": ["own", 0]}), own=own)
+    models = [made["model"] for made in _made(found, "LoadVisionModel")]
+    assert "sam_vit_b_01ec64.safetensors" in models
 
 
 def test_a_detector_by_text_makes_regions_of_a_mask() -> None:

@@ -247,7 +247,8 @@ def _sam_model(node: Passage) -> None:
     if name == "ESAM":
         raise Untranslatable("nodegraph has no Efficient SAM: use a folder of SAM or SAM 2")
     folder = next((own for part, own in _SAM_FOLDERS.items() if part in name), None)
-    if folder is not None and name.endswith((".pth", ".pt", ".safetensors")):
+    is_read = name.endswith(".safetensors") and "sam_hq" not in name
+    if folder is not None and name.endswith((".pth", ".pt", ".safetensors")) and not is_read:
         node.tell(f"nodegraph reads {folder}, a folder of transformers, which holds {name}")
         node.keep(model_name=name)
         name = folder
