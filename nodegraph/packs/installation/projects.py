@@ -356,12 +356,12 @@ def _check_shapes(document: Mapping[str, Any], file: Path) -> None:
 
 def _entry_at(document: Any, path: str) -> Any:
     """What stands at a path such as ``project.entry-points.nodegraph.nodes``, if anything."""
-    value, rest = document, path
-    while rest and isinstance(value, Mapping):
+    value, remaining = document, path
+    while remaining and isinstance(value, Mapping):
         # The name of a group has dots of its own.
-        name = rest if rest in (GROUP, COMFY_GROUP) else rest.partition(".")[0]
-        value, rest = value.get(name), rest[len(name) + 1 :]
-    return None if rest else value
+        name = remaining if remaining in (GROUP, COMFY_GROUP) else remaining.partition(".")[0]
+        value, remaining = value.get(name), remaining[len(name) + 1 :]
+    return None if remaining else value
 
 
 def _package_path(base: Path, package: str) -> Path | None:
