@@ -138,9 +138,13 @@ def list_(common: CommonOptions, json: JsonOption = False) -> int:
         return FINE
     heads = [(head, "bold") for head in ("name", "version", "kind", "runs in", "source")]
     print_table([heads, *(_row(pack) for pack in packs)])
-    for name, reasons in faults.items():
-        for reason in reasons:
-            warn(f"pack `{name}`: {reason}. `nodegraph pack update {name}` mends that.")
+    for pack in packs:
+        is_lost = (
+            pack.current.source.kind == "link" and not folder.project_folder(pack.current).is_dir()
+        )
+        verb = "remove" if is_lost else "update"
+        for reason in faults[pack.name]:
+            warn(f"pack `{pack.name}`: {reason}. `nodegraph pack {verb} {pack.name}` mends that.")
     return FINE
 
 

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from nodegraph.packs.editor_scripts import PackScript
     from nodegraph.packs.function_digests import ClassDigests
 
+SEE_DOCTOR = "`nodegraph doctor` shows why"
+"""What clients are told of a pack whose problems name places on this machine."""
+
 
 class Registry:
     """Node types by name; satisfies `core.catalog.Catalog`.
@@ -157,7 +160,7 @@ class Registry:
         except (PackError, ValueError, OSError) as error:
             self.problems.append(str(error))
             # What says where packs lie is for whoever keeps them.
-            self._faults[pack.name] = ["`nodegraph doctor` shows why"]
+            self._faults[pack.name] = [SEE_DOCTOR]
             return
         self.problems.extend(manifest.problems)
         self._faults[pack.name] = list(manifest.problems)

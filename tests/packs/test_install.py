@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -406,7 +407,70 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert {pack.name for pack in installed_here(tmp_path / "home")} == {"other", "speaker"}
 
 
+@pytest.mark.parametrize("name", ["nodegraph", "comfyui", "a" * 101])
+def test_a_name_that_workflows_use_otherwise_is_refused(tmp_path: Path, name: str) -> None:
+    root = str(project(tmp_path))
+    with pytest.raises(InvalidValue, match="a pack cannot have this name"):
+        operations(tmp_path / "home").add(root, InstallOptions(name=name))
+
+
 # Faults
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param('project.dependencies = "numpy"', id="letters would be requirements"),
+        pytest.param("project.dependencies = [1]", id="number"),
+        pytest.param('project = "x"', id="project"),
+        pytest.param('project.entry-points = "x"', id="entry points"),
+        pytest.param('project.entry-points."nodegraph.nodes" = "x"', id="group"),
+        pytest.param('tool.setuptools.dynamic = "x"', id="dynamic"),
+        pytest.param("tool.setuptools.dynamic.dependencies.file = 3", id="file"),
+        pytest.param('tool.setuptools.packages.find.where = "src"', id="where"),
+    ],
+)
+def test_an_entry_of_another_kind_in_a_project_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(line)
+    (tmp_path / "nodes.py").write_text("from nodegraph import node\n\n@node\ndef A(): ...\n")
+    with pytest.raises(InvalidFile, match="is of another kind"):
+        operations(tmp_path / "home").add(str(tmp_path))
+
+
+def _scrambled(data: bytearray) -> None:
+    start = data.find(b"speaker.py") + len("speaker.py")
+    data[start + 2 : start + 20] = b"\xff" * 18
+
+
+def _locked(data: bytearray) -> None:
+    data[data.find(b"PK\1\2") + 8] |= 1
+
+
+@pytest.mark.parametrize("spoil", [_scrambled, _locked])
+def test_a_wheel_that_cannot_be_unpacked_is_told(tmp_path: Path, spoil: Any) -> None:
+    path = tmp_path / "speaker-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("speaker.py", "x = 1\n" * 100)
+    data = bytearray(path.read_bytes())
+    spoil(data)
+    path.write_bytes(data)
+    with pytest.raises(InvalidFile, match=r"is damaged|cannot be unpacked"):
+        operations(tmp_path / "home").add(str(path))
+
+
+def test_a_wheel_with_damaged_entry_points_is_told(tmp_path: Path) -> None:
+    path = wheel(tmp_path, "speaker", "1.0", points="no section\n")
+    with pytest.raises(InvalidFile, match=r"entry_points.txt cannot be read"):
+        operations(tmp_path / "home").add(str(path))
+
+
+def test_files_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    home = operations(tmp_path / "home")
+    home.folder.root.mkdir(parents=True)
+    home.folder.sources.write_text("in the way")
+    with pytest.raises(PackError, match="cannot be changed: Not a directory"):
+        home.add(str(project(tmp_path)), InstallOptions(copy=True))
+
 
 KILLED = """
 import os, sys

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -319,6 +320,65 @@ def test_a_lock_of_others_cannot_have_code_installed(
 
 
 def test_what_is_no_lock_is_refused(tmp_path: Path) -> None:
-    for document in ([], {"format": "nodegraph/1"}, {"format": "nodegraph-packs/1", "packs": [1]}):
+    row = {"source": {"kind": "git", "address": "x"}, "environment": None, "host": None}
+    rows = {"format": "nodegraph-packs/1", "python": "3", "platform": "", "packs": {"a": row}}
+    for document in ([], {"format": "nodegraph/1"}, {**rows, "packs": [1]}, rows):
         with pytest.raises(InvalidFile, match="this is no lock of packs"):
             operations(tmp_path / "home").sync(document, tmp_path)
+
+
+def test_a_pack_under_another_name_gets_the_updates_of_its_own_entry(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    project(folder, "speaker")
+    project(folder, "mine", word="stranger")
+    write_index(folder)
+    index = (str(folder),)
+    operations(tmp_path / "home", index).add("speaker", InstallOptions(name="mine"))
+    assert operations(tmp_path / "home", index).update("mine") is None
+    project(folder, "speaker", version="2.0")
+    write_index(folder)
+    assert operations(tmp_path / "home", index).update("mine") is not None
+    (pack,) = installed_here(tmp_path / "home")
+    assert (pack.name, pack.package, pack.version) == ("mine", "speaker.nodes", "2.0")
+
+
+@pytest.mark.parametrize("by", ["index", "git"])
+def test_an_update_brings_files_that_are_gone(tmp_path: Path, by: str) -> None:
+    folder = tmp_path / "shared"
+    root = project(folder, "speaker")
+    write_index(folder)
+    commit(root)
+    home = operations(tmp_path / "home", (str(folder),))
+    home.add("speaker" if by == "index" else root.as_uri())
+    rmtree(home.folder.sources)
+    assert home.update("speaker") is not None
+    assert home.folder.faults(home.folder.get("speaker"), host_versions()) == []
+    assert home.update("speaker") is None
+
+
+def test_a_sync_without_trust_takes_trust_away(tmp_path: Path) -> None:
+    made = wheel(tmp_path / "there", "speaker", "1.0", {"speaker.py": CODE}, points=POINTS)
+    home = operations(tmp_path / "home")
+    home.add(str(made))
+    document = home.lock(["speaker"])
+    assert home.sync(document, tmp_path) == {"speaker": None}
+    assert home.folder.get("speaker").trusted
+    home.sync(document, tmp_path, InstallOptions(trusted=False))
+    assert not home.folder.get("speaker").trusted
+
+
+def test_a_name_in_any_letters_leads_to_the_index(tmp_path: Path) -> None:
+    root = tmp_path / "shared" / "größe"
+    root.mkdir(parents=True)
+    (root / "nodes.py").write_text(CODE)
+    write_index(tmp_path / "shared")
+    operations(tmp_path / "home", (str(tmp_path / "shared"),)).add("größe")
+    assert [pack.name for pack in installed_here(tmp_path / "home")] == ["größe"]
+
+
+def test_an_entry_whose_folder_is_not_there_is_told(tmp_path: Path) -> None:
+    root = project(tmp_path / "shared", "speaker")
+    write_index(tmp_path / "shared")
+    rmtree(root)
+    with pytest.raises(PackError, match="there is no folder"):
+        operations(tmp_path / "home", (str(tmp_path / "shared"),)).add("speaker")

@@ -231,7 +231,7 @@ def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _entry(name: str, row: Mapping[str, Any], address: str) -> IndexEntry:
     if name != pack_name(name) or len(name) > _LONGEST_NAME:
         raise ValueError("a pack cannot have this name")
-    source = PackSource.from_dict({**row["source"], "index": address})
+    source = PackSource.from_dict({**row["source"], "index": address, "listed": ""})
     if source.kind not in ("git", "wheel", "copy"):
         raise ValueError(f"its source has the kind {source.kind}")
     if not (source.commit if source.kind == "git" else source.digest):

@@ -55,6 +55,9 @@ DEFAULT_OPTIONS = InstallOptions()
 LOCKS_FORMAT = "nodegraph-packs/1"
 _SCRIPT_SECONDS = 1800.0
 _ASIDE = ".making-"
+_RESERVED = ("nodegraph", "comfyui")
+"""A workflow's `requires` and its placeholders use these."""
+_LONGEST_NAME = 100
 _KEPT = "kept"
 """Marks an environment that stays although no pack uses it."""
 
@@ -92,8 +95,8 @@ class PackOperations:
             if source is None or name in self.indexes.entries():
                 entry = self.indexes.find(name, options.version or version)
                 source = entry.source
-        if entry is not None and not options.name:
-            options = replace(options, name=entry.name)
+        if entry is not None:
+            source, options = _listed(entry, options)
         assert source is not None
         with self._changing() as packs:
             return self._install(source, options, packs, None)
@@ -107,18 +110,28 @@ class PackOperations:
         """
         self.indexes.refresh()
         entry = self.indexes.find(name, options.version)
-        options = replace(options, name=options.name or entry.name)
+        source, options = _listed(entry, options)
         with self._changing() as packs:
-            return self._install(entry.source, options, packs, None)
+            return self._install(source, options, packs, None)
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, InstalledPack]]:
-        """Hold the folder alone; afterwards remove what no pack uses."""
-        with self.folder.locked():
-            try:
-                yield self.folder.read()
-            finally:
-                self._collect_garbage()
+        """Hold the folder alone; afterwards remove what no pack uses.
+
+        Raises:
+            PackError: Files cannot be read or written, as on a full disk.
+        """
+        try:
+            with self.folder.locked():
+                try:
+                    yield self.folder.read()
+                finally:
+                    self._collect_garbage()
+        except OSError as error:
+            # A copy of a folder collects its errors: rows whose last part says why.
+            is_list = isinstance(error, shutil.Error) and isinstance(error.args[0], list)
+            why = error.args[0][0][-1] if is_list else error.strerror or error
+            raise PackError(f"the packs in {self.folder.root} cannot be changed: {why}") from error
 
     def _install(
         self,
@@ -164,6 +177,14 @@ class PackOperations:
     def _check_name(self, name: str, packs: Mapping[str, InstalledPack]) -> None:
         from nodegraph.packs.pack import installed_packs
 
+        if name in _RESERVED or len(name) > _LONGEST_NAME:
+            raise InvalidValue(
+                "a pack cannot have this name",
+                given=name[:_LONGEST_NAME],
+                expected=f"another name than {', '.join(_RESERVED)}, of at most {_LONGEST_NAME} "
+                "characters",
+                hint="Use --name for another name.",
+            )
         if name in packs:
             raise InvalidValue(
                 f"the pack `{name}` is installed",
@@ -220,7 +241,7 @@ class PackOperations:
     def update(self, name: str) -> InstallPlan | None:
         """Take the newest version of a pack; the former one stays for `rollback`.
 
-        An environment that is gone is built again.
+        Files and an environment that are gone are brought again.
 
         Returns:
             What was done; None if there is nothing newer.
@@ -230,19 +251,24 @@ class PackOperations:
             self.folder.write(packs)
             current = pack.current
             self._repair(current, pack.trusted)
+            # What is gone, or was resolved for another host, is installed again.
+            is_whole = not self.folder.faults(pack, host_versions())
             source = replace(current.source, commit="", digest="")
             if current.source.index:
                 self.indexes.refresh()
-                source = self.indexes.find(name).source
-                if _is_same_source(source, current.source):
+                listed = current.source.listed
+                source = replace(self.indexes.find(listed or name).source, listed=listed)
+                if is_whole and is_same_source(source, current.source):
                     return None
-            elif source.kind == "git" and newest_commit(current.source) == current.source.commit:
-                return None
+            elif source.kind == "git":
+                newest = newest_commit(current.source)
+                if is_whole and newest == current.source.commit:
+                    return None
             options = InstallOptions(
                 pack.trusted, pack.isolated, pack.allowed, current.kind, name=name
             )
             plan = self._install(source, options, packs, pack)
-            return None if packs[name].current == current else plan
+            return None if is_whole and packs[name].current == current else plan
 
     def _tried_again(self, pack: InstalledPack) -> InstalledPack:
         """A pack whose import is tried again if it took too long before."""
@@ -358,7 +384,7 @@ class PackOperations:
             rows: dict[str, Any] = dict(document["packs"])
             locks = {name: _locked_environment(row, document) for name, row in rows.items()}
             sources = {name: PackSource.from_dict(row["source"]) for name, row in rows.items()}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidFile(f"this is no lock of packs: {error}") from error
         done: dict[str, InstallPlan | None] = {}
         for name, source in sources.items():
@@ -383,14 +409,18 @@ class PackOperations:
             )
         pack = packs.get(name)
         wanted = replace(options, name=name, trusted=bool(options.trusted))
-        if pack is not None and _is_same_source(_with_digest(pack.current.source), source):
+        if pack is not None and is_same_source(_with_digest(pack.current.source), source):
             known = pack.current.lock
             known = known or EnvironmentLock((), (), pack.current.host or {})
             versions = host_versions()
-            if known.effective_digest(versions) == _visible_digest(lock):
+            trusted = pack.trusted if options.trusted is None else options.trusted
+            is_here = self.folder.project_folder(pack.current).is_dir() and (
+                known.effective_digest(versions) == _visible_digest(lock)
+            )
+            if is_here and trusted == pack.trusted:
                 return None
-            allowed = tuple({*options.allowed, *pack.allowed})
-            wanted = replace(wanted, trusted=options.trusted or pack.trusted, allowed=allowed)
+            allowed = tuple(dict.fromkeys((*pack.allowed, *options.allowed)))
+            wanted = replace(wanted, trusted=trusted, allowed=allowed, isolated=pack.isolated)
         if source.kind == "link" and digest_of_files(Path(source.address)) != source.digest:
             raise PackError(
                 f"the pack `{name}` is a linked folder, whose files differ here",
@@ -432,11 +462,20 @@ def _split_requirement(text: str) -> tuple[str, str]:
     """A name and a version specifier, such as ``my_pack`` and ``==1.2``."""
     from packaging.requirements import InvalidRequirement, Requirement
 
+    if text == pack_name(text):
+        return text, ""  # also in letters that pip's index has not
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise InvalidValue("this is not the name of a pack", given=text) from error
     return pack_name(requirement.name), str(requirement.specifier)
+
+
+def _listed(entry: IndexEntry, options: InstallOptions) -> tuple[PackSource, InstallOptions]:
+    """The source of an entry, and its name if the user gives no other."""
+    name = options.name or entry.name
+    listed = entry.name if name != entry.name else ""
+    return replace(entry.source, listed=listed), replace(options, name=name)
 
 
 def _is_same(first: PackVersion, second: PackVersion) -> bool:
@@ -450,7 +489,7 @@ def _with_digest(source: PackSource) -> PackSource:
     return replace(source, digest=digest_of_files(Path(source.address)))
 
 
-def _is_same_source(first: PackSource, second: PackSource) -> bool:
+def is_same_source(first: PackSource, second: PackSource) -> bool:
     digest = first.commit or first.digest
     return first.kind == second.kind and bool(digest) and digest in (second.commit, second.digest)
 

@@ -25,6 +25,22 @@ SCRIPTS = ("install.py", "prestartup_script.py", "requirements.txt")
 COMFY_GROUP = "comfyui.custom_nodes"
 """Entry points of this group name modules with classes of ComfyUI."""
 _COMFY_NAMES = ("NODE_CLASS_MAPPINGS", "comfy_entrypoint")
+_SHAPES: tuple[tuple[str, str, tuple[type, ...]], ...] = (
+    ("project", "a table", (dict,)),
+    ("project.dependencies", "a list of texts", (list,)),
+    ("project.dynamic", "a list of texts", (list,)),
+    ("project.entry-points", "a table", (dict,)),
+    (f"project.entry-points.{GROUP}", "a table", (dict,)),
+    (f"project.entry-points.{COMFY_GROUP}", "a table", (dict,)),
+    ("tool", "a table", (dict,)),
+    ("tool.setuptools", "a table", (dict,)),
+    ("tool.setuptools.packages.find", "a table", (dict,)),
+    ("tool.setuptools.packages.find.where", "a list of texts", (list,)),
+    ("tool.setuptools.dynamic", "a table", (dict,)),
+    ("tool.setuptools.dynamic.dependencies", "a table", (dict,)),
+    ("tool.setuptools.dynamic.dependencies.file", "a text or a list of texts", (str, list)),
+)
+"""Entries of ``pyproject.toml`` that are read, and what each is."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +160,12 @@ class ProjectReader:
             document = tomllib.loads(file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidFile(f"{file} cannot be read: {error}") from error
+        _check_shapes(document, file)
         self._about, self._tool = document.get("project", {}), document.get("tool", {})
 
     def _wheel_metadata(self) -> dict[str, list[str]]:
         """Fields of an unpacked wheel's metadata; empty of other projects."""
-        file = next(self.root.glob("*.dist-info/METADATA"), None)
+        file = next(filter(Path.is_file, self.root.glob("*.dist-info/METADATA")), None)
         if file is None:
             return {}
         from email.parser import HeaderParser
@@ -182,10 +199,14 @@ class ProjectReader:
         file = next(self.root.glob("*.dist-info/entry_points.txt"), None)
         if not points and file is not None:
             from configparser import ConfigParser
+            from configparser import Error as ConfigError
 
             parser = ConfigParser(delimiters=("=",))
             parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps case
-            parser.read_string(file.read_text("utf-8", "replace"))
+            try:
+                parser.read_string(file.read_text("utf-8", "replace"))
+            except (OSError, ConfigError) as error:
+                raise InvalidFile(f"{file} cannot be read: {error}") from error
             points = dict(parser[group]) if parser.has_section(group) else {}
         return {str(name): str(value).strip() for name, value in points.items()}
 
@@ -312,6 +333,35 @@ class ProjectReader:
                 else:
                     lines.append(f"{egg[1]} @ {line}" if address and egg else line)
         return lines
+
+
+def _check_shapes(document: Mapping[str, Any], file: Path) -> None:
+    """Refuse entries of another kind; the letters of a text would be taken for requirements.
+
+    Raises:
+        InvalidFile: There is one.
+    """
+    for path, expected, kinds in _SHAPES:
+        value = _entry_at(document, path)
+        is_right = isinstance(value, kinds)
+        if isinstance(value, list):
+            is_right = is_right and all(isinstance(each, str) for each in value)
+        if value is not None and not is_right:
+            raise InvalidFile(
+                f"{file} cannot be read: `{path}` is of another kind",
+                given=repr(value)[:100],
+                expected=expected,
+            )
+
+
+def _entry_at(document: Any, path: str) -> Any:
+    """What stands at a path such as ``project.entry-points.nodegraph.nodes``, if anything."""
+    value, remaining = document, path
+    while remaining and isinstance(value, Mapping):
+        # The name of a group has dots of its own.
+        name = remaining if remaining in (GROUP, COMFY_GROUP) else remaining.partition(".")[0]
+        value, remaining = value.get(name), remaining[len(name) + 1 :]
+    return None if remaining else value
 
 
 def _package_path(base: Path, package: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import stat
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ _REVISION = re.compile(r"[A-Za-z0-9_][\w./+-]*")
 _SCHEMES = ("https://", "http://", "ssh://", "git://", "file://")
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)[^\s]+")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*(===?|~=|>=|<=|!=|<|>)")
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"[^\W_][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class PackSource:
         commit: The commit of that; of git.
         digest: Of the wheel's bytes (SHA-256), or of all files of the pack.
         index: The index that named it; empty if the user gave the source.
+        listed: Name in that index, of a pack that the user calls otherwise.
     """
 
     kind: SourceKind
@@ -51,6 +54,7 @@ class PackSource:
     commit: str = ""
     digest: str = ""
     index: str = ""
+    listed: str = ""
 
     def __str__(self) -> str:
         revision = f"@{self.commit[:12] or self.revision}" if self.commit or self.revision else ""
@@ -162,10 +166,8 @@ def fetch(source: PackSource, folder: Path) -> tuple[Path, PackSource]:
         InvalidFile: A file of it leads outside.
     """
     if source.kind == "link":
-        root = Path(source.address)
-        if not root.is_dir():
-            raise PackError(f"there is no folder {root}")
-        return root, source
+        _check_folder(Path(source.address))
+        return Path(source.address), source
     folder.mkdir(parents=True)
     if source.kind == "wheel":
         digest = _fetch_wheel(source, folder)
@@ -176,6 +178,7 @@ def fetch(source: PackSource, folder: Path) -> tuple[Path, PackSource]:
         if source.kind == "pypi":
             _fetch_package(source.address, folder)
         else:
+            _check_folder(Path(source.address))
             copy_folder(Path(source.address), folder)
         digest = digest_of_files(folder)
     if source.digest and digest != source.digest:
@@ -186,6 +189,11 @@ def fetch(source: PackSource, folder: Path) -> tuple[Path, PackSource]:
             hint="The file changed after the digest was written. Ask its author.",
         )
     return folder, _with(source, digest=digest)
+
+
+def _check_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise PackError(f"there is no folder {root}")
 
 
 def _with(source: PackSource, **values: str) -> PackSource:
@@ -358,6 +366,11 @@ def _fetch_wheel(source: PackSource, folder: Path) -> str:
     return digest
 
 
+_ENCRYPTED = 1
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BAD_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+
+
 def unpack_wheel(data: bytes, folder: Path, name: str) -> None:
     """Unpack a wheel's packages and metadata.
 
@@ -379,13 +392,23 @@ def unpack_wheel(data: bytes, folder: Path, name: str) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as packed, target.open("xb") as file:
                     shutil.copyfileobj(packed, file)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, FileExistsError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise InvalidFile(f"{name} is damaged: {error}") from error
+    except OSError as error:
+        if error.errno not in _BAD_NAME:
+            raise  # such as a full disk
         raise InvalidFile(f"{name} is damaged: {error}") from error
 
 
 def _member_path(member: zipfile.ZipInfo, name: str) -> Path | None:
     """Where a file of a wheel goes; None for scripts and data, which are of no use to a pack."""
     path = PurePosixPath(member.filename)
+    if member.flag_bits & _ENCRYPTED or member.compress_type not in _PACKINGS:
+        raise InvalidFile(
+            f"{name} has a file that cannot be unpacked",
+            given=member.filename,
+            expected="files without a password, stored or deflated",
+        )
     is_link = stat.S_ISLNK(member.external_attr >> 16)
     bad = "\\" in member.filename or ":" in member.filename or path.is_absolute()
     if is_link or bad or ".." in path.parts or not path.parts:

@@ -125,12 +125,17 @@ class PackManager:
 
     def _entry(self, pack: InstalledPack, types: DeclaredTypes) -> PackEntry:
         from nodegraph.packs.installation.environments import host_versions
+        from nodegraph.packs.registry import SEE_DOCTOR
 
         version = pack.current
         names = {pack.name, *(module.name for module in version.modules)}
         count = sum(1 for name in types.specs if name.rpartition(":")[0] in names)
         faults = [each for name in sorted(names) for each in types.faults(name)]
-        faults += [each for each in types.problems if f"`{pack.name}`" in each]
+        named = [each for each in types.problems if f"`{pack.name}`" in each]
+        if named:  # which say why themselves
+            faults = [each for each in faults if each != SEE_DOCTOR]
+        start = f"pack `{pack.name}`: "  # the entry has the name
+        faults = [each.removeprefix(start) for each in (*faults, *named)]
         return PackEntry(
             name=pack.name,
             version=version.version,
@@ -151,13 +156,16 @@ class PackManager:
 
     def _newer(self, pack: InstalledPack) -> str | None:
         """The version that an update would bring, as far as the index on this disk says."""
-        if not pack.current.source.index:
+        from nodegraph.packs.installation.operations import is_same_source
+
+        source = pack.current.source
+        if not source.index:
             return None
         try:
-            entry = self._indexes().find(pack.name)
+            entry = self._indexes().find(source.listed or pack.name)
         except NodegraphError:
             return None
-        return entry.version if entry.source != pack.current.source else None
+        return None if is_same_source(entry.source, source) else entry.version
 
     def available(
         self, search: str, node_types: Sequence[str], names: Sequence[str]

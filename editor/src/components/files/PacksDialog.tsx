@@ -94,33 +94,40 @@ function Installed({ pack }: { readonly pack: PackEntry }) {
         ))}
         <Failure name={name} />
       </div>
-      <Toggle
-        checked={pack.enabled}
-        disabled={busy}
-        label={t("packs.enabled", { name })}
-        onChange={(enabled) => void act(name, enabled ? "enable" : "disable")}
-      />
-      {pack.newer !== null && (
-        <Button size="s" icon={RefreshCw} disabled={busy} onClick={() => void act(name, "update")}>
-          {t("packs.update", { version: pack.newer })}
-        </Button>
-      )}
-      {pack.earlier.length > 0 && (
+      <div className={styles.actions}>
+        <Toggle
+          checked={pack.enabled}
+          disabled={busy}
+          label={t("packs.enabled", { name })}
+          onChange={(enabled) => void act(name, enabled ? "enable" : "disable")}
+        />
+        {pack.newer !== null && (
+          <Button
+            size="s"
+            icon={RefreshCw}
+            disabled={busy}
+            onClick={() => void act(name, "update")}
+          >
+            {t("packs.update", { version: pack.newer })}
+          </Button>
+        )}
+        {pack.earlier.length > 0 && (
+          <IconButton
+            size="s"
+            icon={Undo2}
+            disabled={busy}
+            label={t("packs.rollback", { name, version: pack.earlier[0] })}
+            onClick={() => void act(name, "rollback")}
+          />
+        )}
         <IconButton
           size="s"
-          icon={Undo2}
+          icon={Trash2}
           disabled={busy}
-          label={t("packs.rollback", { name, version: pack.earlier[0] })}
-          onClick={() => void act(name, "rollback")}
+          label={t("packs.removeNamed", { name })}
+          onClick={() => void remove()}
         />
-      )}
-      <IconButton
-        size="s"
-        icon={Trash2}
-        disabled={busy}
-        label={t("packs.removeNamed", { name })}
-        onClick={() => void remove()}
-      />
+      </div>
     </li>
   );
 }

@@ -25,7 +25,7 @@ export function Section({ icon: Icon, title, head, help, children }: SectionProp
       <h3>
         <Icon aria-hidden size={16} /> {title}
       </h3>
-      {head}
+      {head && <div className={styles.head}>{head}</div>}
       <ul className={styles.list}>{children}</ul>
       {help && <div className={styles.help}>{help}</div>}
     </section>

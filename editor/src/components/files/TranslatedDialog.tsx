@@ -186,7 +186,7 @@ function Untranslated({ found, onFocus }: UntranslatedProps) {
             {t("files.standIns", { names: standIns.join(", ") })}
           </span>
         )}
-        {command && <code className={styles.faint}>{command}</code>}
+        {command && <code className={styles.command}>{command}</code>}
       </span>
       <NodeButton name={plainName(node)} onFocus={onFocus} />
     </li>
