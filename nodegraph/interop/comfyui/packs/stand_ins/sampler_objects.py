@@ -136,7 +136,8 @@ class KSAMPLER:
         predicting = KSamplerX0Inpaint(model_wrap, sigmas)
         predicting.latent_image, predicting.noise = latent, noise
         if self.inpaint_options.get("random"):
-            generator = torch.Generator("cpu").manual_seed(int(extra_args.get("seed") or 41) + 1)
+            seed = extra_args.get("seed")
+            generator = torch.Generator("cpu").manual_seed((41 if seed is None else int(seed)) + 1)
             predicting.noise = torch.randn(noise.shape, generator=generator)
         sampling = model_wrap.inner_model.model_sampling
         begun = sampling.noise_scaling(
