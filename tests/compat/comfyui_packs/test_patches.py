@@ -354,6 +354,40 @@ def run():
     assert "cfg_function of a MODEL with RescaleCFG" in bench.failure(code, patched=False)
 
 
+@pytest.mark.parametrize("name", ["euler", "dpmpp_2m"])
+def test_callbacks_get_the_noisy_latent_that_a_step_begins_with(
+    bench: PackBench, name: str
+) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + f"""
+def nested(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    known = comfy.k_diffusion.sampling.sample_{name}
+    return known(model, x, sigmas, extra_args=extra_args, callback=callback)
+
+def run():
+    shown = []
+    own = [euler] if {name == "euler"} else []
+    known = comfy.samplers.sampler_object("{name}")
+    for sampler in (known, *map(comfy.samplers.KSAMPLER, (nested, *own))):
+        shown.append([])
+        comfy.sample.sample_custom(
+            model, noise, 6.0, sampler, levels, positive, negative, torch.zeros_like(noise),
+            callback=lambda step, x0, x, total: shown[-1].append(x), seed=5,
+        )
+    return shown, levels[0]
+"""
+    )
+    (known, *others), sigma = bench.run(code)
+    drawn = torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(5))
+    assert torch.allclose(known[0], drawn * (1 + sigma**2) ** 0.5, rtol=1e-4, atol=1e-4)
+    for shown in others:
+        for step, x in zip(known, shown, strict=True):
+            assert torch.allclose(step, x, atol=1e-3)
+
+
 def test_a_sampler_may_be_any_object_and_seed_0_draws_noise(bench: PackBench) -> None:
     code = (
         LOAD

@@ -221,9 +221,7 @@ def run():
 
 
 @pytest.mark.parametrize("denoise", [1.0, 0.5])
-def test_samplers_leave_a_level_of_a_pack_s_schedule_out(
-    bench: PackBench, denoise: float
-) -> None:
+def test_samplers_leave_a_level_of_a_pack_s_schedule_out(bench: PackBench, denoise: float) -> None:
     code = (
         LOAD
         + f"""
