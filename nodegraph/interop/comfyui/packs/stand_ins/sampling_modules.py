@@ -65,7 +65,6 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     sampler_object,
 )
 
-
 _DROPPING = frozenset(("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"))
 """Samplers whose last noise level but one is left out."""
 
