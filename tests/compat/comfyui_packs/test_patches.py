@@ -272,6 +272,146 @@ def run():
     assert torch.allclose(ancestral, unscaled(bench, native()), atol=close)
 
 
+def test_a_mask_as_a_threshold_holds_for_a_sampler_of_the_pack(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + """
+from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
+
+def run():
+    latent = nodes.VAEEncode().encode(vae, image)[0]["samples"].repeat(2, 1, 1, 1)
+    patched = DifferentialDiffusion().execute(model)[0]
+    return [
+        sampled(guider(model=patched), sampler, mask=mask, latent=latent)
+        for sampler in (comfy.samplers.sampler_object("euler"), comfy.samplers.KSAMPLER(euler))
+    ]
+"""
+    )
+    mask = torch.linspace(0, 1, 64).expand(1, 1, 64, 64)
+    known, own = bench.run(code, image=picture(1, 64, 64, 3), mask=mask)
+    assert torch.allclose(own, known, atol=1e-3)
+
+
+def test_functions_change_the_middle_prompt_of_two(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + """
+from comfy_extras.nodes_custom_sampler import Guider_DualCFG
+
+middle = nodes.CLIPTextEncode().encode(clip, "a dog")[0]
+
+class Written(comfy.samplers.CFGGuider):
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        sides = comfy.samplers.calc_cond_batch(
+            self.inner_model, [negative, middle, positive], x, timestep, model_options
+        )
+        shared = sides[0] + 3.0 * (sides[1] - sides[0])
+        return shared / 2 + 6.0 * (sides[2] - sides[1])
+
+def run():
+    patched = model.clone()
+    patched.set_model_sampler_post_cfg_function(lambda args: args["denoised"] / 2)
+    dual = Guider_DualCFG(patched)
+    dual.set_conds(positive, middle, negative)
+    dual.set_cfg(6.0, 3.0)
+    known, own = comfy.samplers.sampler_object("euler"), comfy.samplers.KSAMPLER(euler)
+    return sampled(dual, known), sampled(dual, own), sampled(guider(Written), own)
+"""
+    )
+    known, own, written = bench.run(code)
+    close = 1e-4 * float(written.abs().max())
+    assert torch.allclose(known, written, atol=close)
+    assert torch.allclose(own, written, atol=close)
+
+
+def test_what_predictions_of_single_prompts_leave_out_is_refused(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + """
+class Patched(comfy.samplers.CFGGuider):
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        options = {"transformer_options": {"patches_replace": {"attn1": {("middle", 0): print}}}}
+        return comfy.samplers.calc_cond_batch(
+            self.inner_model, [self.conds["positive"]], x, timestep, options
+        )[0]
+
+class Combined(comfy.samplers.CFGGuider):
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        return comfy.samplers.cfg_function(self.inner_model, x, x, 6.0, x, timestep, model_options)
+
+def run():
+    rescaled = nodes.NODE_CLASS_MAPPINGS["RescaleCFG"]().patch(model, 0.7)[0]
+    made = guider(Patched) if patched else guider(Combined, rescaled)
+    return sampled(made, comfy.samplers.sampler_object("euler"))
+"""
+    )
+    assert "'patches_replace'" in bench.failure(code, patched=True)
+    assert "cfg_function of a MODEL with RescaleCFG" in bench.failure(code, patched=False)
+
+
+@pytest.mark.parametrize("name", ["euler", "dpmpp_2m"])
+def test_callbacks_get_the_noisy_latent_that_a_step_begins_with(
+    bench: PackBench, name: str
+) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + f"""
+def nested(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    known = comfy.k_diffusion.sampling.sample_{name}
+    return known(model, x, sigmas, extra_args=extra_args, callback=callback)
+
+def run():
+    shown = []
+    own = [euler] if {name == "euler"} else []
+    known = comfy.samplers.sampler_object("{name}")
+    for sampler in (known, *map(comfy.samplers.KSAMPLER, (nested, *own))):
+        shown.append([])
+        comfy.sample.sample_custom(
+            model, noise, 6.0, sampler, levels, positive, negative, torch.zeros_like(noise),
+            callback=lambda step, x0, x, total: shown[-1].append(x), seed=5,
+        )
+    return shown, levels[0]
+"""
+    )
+    (known, *others), sigma = bench.run(code)
+    drawn = torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(5))
+    assert torch.allclose(known[0], drawn * (1 + sigma**2) ** 0.5, rtol=1e-4, atol=1e-4)
+    for shown in others:
+        for step, x in zip(known, shown, strict=True):
+            assert torch.allclose(step, x, atol=1e-3)
+
+
+def test_a_sampler_may_be_any_object_and_seed_0_draws_noise(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + """
+class Keeps:
+    def sample(self, model, sigmas, extra, callback, noise, latent=None, mask=None, disable=False):
+        return latent + 1
+
+def keep_noise(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    return model.noise
+
+def run():
+    drawn = comfy.samplers.KSAMPLER(keep_noise, inpaint_options={"random": True})
+    made = guider().sample(noise, torch.zeros_like(noise), drawn, levels, seed=0)
+    return sampled(guider(), Keeps()), model.model.process_latent_in(made)
+"""
+    )
+    kept, drawn = bench.run(code)
+    assert torch.allclose(kept, torch.full_like(kept, 1 / 0.18215))
+    generator = torch.Generator().manual_seed(1)
+    assert torch.allclose(drawn, torch.randn(drawn.shape, generator=generator), atol=1e-5)
+
+
 def test_a_patch_of_the_forward_pass_names_the_node_that_does_it(bench: PackBench) -> None:
     line = "model.set_model_unet_function_wrapper(print)"
     assert "FirstBlockCache" in bench.failure(LOAD + f"def run():\n    {line}\n")

@@ -220,6 +220,36 @@ def run():
     assert is_same
 
 
+@pytest.mark.parametrize("denoise", [1.0, 0.5])
+def test_samplers_leave_a_level_of_a_pack_s_schedule_out(bench: PackBench, denoise: float) -> None:
+    code = (
+        LOAD
+        + f"""
+names, handlers = comfy.samplers.SCHEDULER_NAMES, comfy.samplers.SCHEDULER_HANDLERS
+
+def own(model_sampling, steps):
+    return comfy.samplers.calculate_sigmas(model_sampling, "normal", steps)
+
+def run():
+    names.append("own")
+    handlers["own"] = comfy.samplers.SchedulerHandler(own)
+    try:
+        made = [nodes.KSampler().sample(
+            model, 5, 4, 6.0, "dpm_2", schedule, positive, negative, empty, {denoise}
+        )[0]["samples"] for schedule in ("normal", "own")]
+        sigmas = comfy.samplers.KSampler(model, 4, None, "dpm_2", "normal", {denoise}).sigmas
+    finally:
+        names.remove("own")
+        del handlers["own"]
+    whole = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", {int(4 / denoise) + 1})
+    return made, sigmas.tolist(), [*whole[-6:-2].tolist(), 0.0]
+"""
+    )
+    (named, own), sigmas, expected = bench.run(code)
+    assert torch.equal(own, named)
+    assert sigmas == expected
+
+
 def test_progress_and_previews_are_those_of_the_node(bench: PackBench) -> None:
     code = (
         LOAD

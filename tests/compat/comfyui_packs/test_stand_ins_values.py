@@ -11,16 +11,21 @@ import pytest
 import torch
 
 from nodegraph.core.values import (
+    Adapter,
     Area,
     Audio,
     Conditioning,
     ConditioningEntry,
+    Grounding,
     Latent,
     Leftover,
+    ScheduledAdapter,
     StepSpan,
+    TextBox,
     Video,
 )
 from nodegraph.errors import InvalidValue
+from nodegraph.families.registry import get_family
 from nodegraph.interop.comfyui.packs import latents
 from nodegraph.interop.comfyui.packs.border import from_comfy, to_comfy
 
@@ -105,6 +110,10 @@ def test_a_latent_of_no_known_format_gets_its_scale_from_what_uses_it() -> None:
     assert torch.allclose(back.samples, noise(1, 4, 4, 4) * 0.13025)
 
 
+LAYERS = ScheduledAdapter(Adapter("gligen", "layers.safetensors", "0"), end=0.5)
+EMBEDDING = torch.ones(1, 8)
+
+
 def prompt(**changes: Any) -> Conditioning:
     tensors = {"embeddings": noise(1, 7, 8), "pooled": noise(1, 5)}
     entry = replace(ConditioningEntry(tensors), **changes)
@@ -133,6 +142,8 @@ def alike(one: Conditioning, other: Conditioning) -> bool:
         {"areas": (Area(8, 16, 64, 32, "pixels", 64.0, "area"),)},
         {"areas": (Area(0.1, 0.2, 0.5, 0.4, "shares", 64.0, "area"),)},
         {"areas": (Area(0.1, 0.2, 0.5, 0.4, "shares", 0.1, "picture"),)},
+        {"adapters": (LAYERS,), "is_fallback": True},
+        {"grounding": Grounding(LAYERS, (TextBox(Area(0, 0, 32, 32, "pixels"), EMBEDDING),))},
     ],
 )
 def test_prompts_come_back_as_they_went(changes: dict[str, Any]) -> None:
@@ -176,6 +187,29 @@ def test_keys_that_no_prompt_has_are_refused_by_name(key: str) -> None:
     with pytest.raises(InvalidValue, match=f"have no `{key}`"):
         from_comfy([[tensor, {**values, key: object()}]], "CONDITIONING")
     assert from_comfy([[tensor, {**values, key: None}]], "CONDITIONING").family == "sdxl"
+
+
+@pytest.mark.parametrize("key", ["concat_latent_image", "concat_mask"])
+def test_a_masked_image_needs_its_mask(key: str) -> None:
+    [[tensor, values]] = to_comfy(prompt(), "CONDITIONING")
+    with pytest.raises(InvalidValue, match=f"given: {key}"):
+        from_comfy([[tensor, {**values, key: noise(1, 4, 8, 8)}]], "CONDITIONING")
+
+
+@pytest.mark.parametrize(("family", "channels"), [("sd1", 4), ("flux", 16)])
+def test_the_mask_of_a_masked_image_is_in_pixels_there(family: str, channels: int) -> None:
+    mask = (noise(1, 1, 32, 48) > 0).float()
+    form = get_family(family)
+    hole = {"hole": noise(1, channels, 4, 6), "hole_mask": form.inpaint_mask(mask)}
+    entry = ConditioningEntry({"embeddings": noise(1, 7, 8), **hole})
+    [[tensor, values]] = to_comfy(Conditioning((entry,), family), "CONDITIONING")
+    shown = values["concat_mask"]
+    assert shown.shape == (1, 1, 32, 48)
+    cells = torch.nn.functional.interpolate(mask, size=(4, 6))
+    for changed, pixels in ((1 - shown, 1 - shown), (cells, cells.repeat_interleave(8, 2))):
+        back = from_comfy([[tensor, {**values, "concat_mask": changed}]], "CONDITIONING")
+        whole = pixels if changed is not cells else pixels.repeat_interleave(8, 3)
+        assert torch.equal(back.entries[0].tensors["hole_mask"], form.inpaint_mask(whole))
 
 
 def test_audio_and_video_come_back_as_they_went() -> None:

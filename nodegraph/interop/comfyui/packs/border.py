@@ -129,7 +129,7 @@ def _values_of(entry: ConditioningEntry, origin: NativeValues) -> dict[str, Any]
     if MASKED_IMAGE in tensors and origin.family is not None:
         name = get_family(origin.family).latent.name
         values["concat_latent_image"] = latents.unscale(tensors[MASKED_IMAGE], name)
-        values["concat_mask"] = tensors[INPAINT_MASK]
+        values["concat_mask"] = _mask_in_pixels(tensors[INPAINT_MASK], origin.family)
     if entry.controls:
         values["control"] = _control_chain(entry.controls)
         values["control_apply_to_uncond"] = False
@@ -195,14 +195,14 @@ def _entry_of(
                 hint="Use the native node that does the same.",
             )
     before = None if origin is None or changed else origin.entry
-    entry = ConditioningEntry(
+    entry = replace(
+        before or ConditioningEntry({}),
         tensors=_tensors(tensor, values, before) | _masked_image(values, origin, before),
         strength=float(values.get("strength", 1.0)),
         mask=_mask(values),
         start=float(values.get("start_percent", 0.0)),
         end=float(values.get("end_percent", 1.0)),
         references=_references(values.get("reference_latents"), origin, before),
-        steps=None if before is None else before.steps,
         areas=_areas(values.get("area"), before),
     )
     return entry, _controls(values.get("control"))
@@ -242,17 +242,35 @@ def _masked_image(
 ) -> dict[str, Tensor]:
     """The masked image for an inpainting model, in the scale of the prompt's model."""
     image, mask = values.get("concat_latent_image"), values.get("concat_mask")
-    if image is None or mask is None:
+    if image is None and mask is None:
         return {}
+    if image is None or mask is None:
+        raise InvalidValue(
+            "a masked image of a prompt is an image and its mask here, and a ComfyUI pack set one",
+            given="concat_mask" if image is None else "concat_latent_image",
+            expected="both concat_latent_image and concat_mask",
+        )
     family = get_family(_family_of(origin, "a masked image"))
     known = {} if before is None else before.tensors
     if MASKED_IMAGE in known:
         mine = latents.unscale(known[MASKED_IMAGE], family.latent.name)
-        if torch.equal(mine, image) and torch.equal(known[INPAINT_MASK], mask):
+        same_mask = torch.equal(_mask_in_pixels(known[INPAINT_MASK], family.name), mask)
+        if torch.equal(mine, image) and same_mask:
             return {name: known[name] for name in (MASKED_IMAGE, INPAINT_MASK)}
     planes = mask.detach().to("cpu", torch.float32).reshape(-1, 1, *mask.shape[-2:])
+    pixels = [side * family.latent.spatial for side in image.shape[-2:]]
+    # It comes in pixels or in cells.
+    if list(planes.shape[-2:]) != pixels:
+        planes = torch.nn.functional.interpolate(planes, size=pixels)
     scaled = latents.scale(image.detach().to("cpu", torch.float32), family.latent.name)
     return {MASKED_IMAGE: scaled.contiguous(), INPAINT_MASK: family.inpaint_mask(planes)}
+
+
+def _mask_in_pixels(mask: Tensor, family: str) -> Tensor:
+    """The mask of a masked image as ComfyUI has it, (n, 1, height, width)."""
+    cell = get_family(family).latent.spatial
+    # Each pixel of a cell is a channel, or all are alike.
+    return torch.nn.functional.pixel_shuffle(mask.expand(-1, cell**2, -1, -1), cell)
 
 
 def _family_of(origin: NativeValues | None, what: str) -> str:

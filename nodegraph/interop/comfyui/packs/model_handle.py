@@ -490,7 +490,8 @@ class ModelHandle(ModelPartHandle):
             PackError: Names the first of them.
         """
         for name, value in (self.model_options if options is None else options).items():
-            if name in _ALLOWED or value in (None, {}, [], False):
+            is_empty = value is None or (isinstance(value, (dict, list, bool)) and not value)
+            if name in _ALLOWED or is_empty:
                 continue
             if name != "transformer_options":
                 raise refused(f"MODEL.model_options[{name!r}]", INSIDE, _PATCHES)

@@ -30,7 +30,7 @@ from nodegraph.sampling.guiders.base import (
 )
 from nodegraph.sampling.model_calls import ModelEvaluator
 from nodegraph.sampling.samplers import SAMPLERS
-from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace, PreservingSpace
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
 
 
@@ -198,6 +198,16 @@ class PackDenoising(Denoising):
         """Noise levels that are walked, with the last."""
         levels = self._noise_levels
         return _sent(levels.sigmas[levels.first : levels.end + 1])
+
+    @property
+    def noisy(self) -> Tensor:
+        """The noisy latent of the next step, in the scale of ComfyUI's samplers."""
+        sampler = self._sampler
+        space = sampler.space
+        is_scaled = isinstance(space, PreservingSpace)
+        return _sent(
+            sampler.x / space.alpha_deviation(sampler.step_index)[0] if is_scaled else sampler.x
+        )
 
     @torch.inference_mode()
     def predict(self, x: Tensor, sigma: float, *, apart: bool) -> dict[Side, Tensor]:

@@ -203,6 +203,7 @@ def _begin(
 
 def _advance(sampling: _Sampling) -> Mapping[str, Any]:
     context, denoising = sampling.context, sampling.denoising
+    begun = denoising.noisy
     info = denoising.advance(partial(context.check_cancelled, waits=False))
     if info.step == info.total:
         sampling.denoised = denoising.denoised(info)
@@ -210,7 +211,7 @@ def _advance(sampling: _Sampling) -> Mapping[str, Any]:
     return {
         "step": info.step,
         "total": info.total,
-        "x": info.latent.to("cpu").float(),
+        "x": begun,
         "denoised": info.denoised.to("cpu").float(),
         "sigma": info.sigma,
     }
@@ -279,7 +280,7 @@ def begin_sampling(
 
 
 def step_sampling(context: Context, *, token: str) -> Mapping[str, Any]:
-    """Run a step: its number, the noisy latent after it, and the prediction of the clean one."""
+    """Run a step: its number, the noisy latent that it begins with, and the clean prediction."""
     return _advance(_SAMPLINGS.running[token])
 
 

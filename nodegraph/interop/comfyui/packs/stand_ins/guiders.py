@@ -12,14 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nodegraph.interop.comfyui.packs import border
-from nodegraph.interop.comfyui.packs.model_handle import BaseModel, ModelHandle, refused
+from nodegraph.interop.comfyui.packs.model_handle import (
+    FUNCTIONS,
+    BaseModel,
+    ModelHandle,
+    refused,
+)
 from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
+    GUIDING,
     Callback,
     PatchFunctions,
     Predictions,
@@ -30,6 +37,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     with_sigmas,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
+from nodegraph.sampling.regions import step_mask
 
 _RUNNING: ContextVar[Predictions | None] = ContextVar("nodegraph_comfy_predictions", default=None)
 """Predictions of the sampling that runs here."""
@@ -59,8 +67,9 @@ def calc_cond_batch(
 ) -> list[Tensor]:
     """Predict the clean latent by several prompts (``comfy.samplers.calc_cond_batch``)."""
     known = [cond for cond in conds if cond is not None]
-    predictions = _running("comfy.samplers.calc_cond_batch").apart(x_in, _level(timestep), known)
-    answers = iter(predictions)
+    predictions = _running("comfy.samplers.calc_cond_batch")
+    predictions.model.check_options(model_options or {})
+    answers = iter(predictions.apart(x_in, _level(timestep), known) if known else ())
     return [torch.zeros_like(x_in) if cond is None else next(answers) for cond in conds]
 
 
@@ -94,6 +103,13 @@ def cfg_function(
 ) -> Tensor:
     """Combine two predictions (``comfy.samplers.cfg_function``)."""
     predictions = _running("comfy.samplers.cfg_function")
+    missed = [kind for kind, _ in predictions.model.guidance if kind in GUIDING]
+    if missed:
+        raise refused(
+            f"comfy.samplers.cfg_function of a MODEL with {missed[0]}",
+            "the main worker applies it",
+            "Call comfy.samplers.sampling_function.",
+        )
     functions = PatchFunctions(
         predictions.model, model_options or {}, (cond, uncond), predictions.sigmas
     )
@@ -153,8 +169,7 @@ class CFGGuider:
         """Sample: in the main worker, unless the guider or the sampler is the pack's own."""
         if len(sigmas) < 2:
             return latent_image
-        is_own = any(getattr(type(self), name) is not _method(type(self), name) for name in _OWN)
-        if is_own or not sampler.is_native:
+        if self._runs_here(sampler):
             return self._sample_here(
                 noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
             )
@@ -168,6 +183,10 @@ class CFGGuider:
         run = sample_there(functions, latent, drawn, self.request(), sampler, schedule, callback)
         self.last_denoised = run.denoised
         return run.samples
+
+    def _runs_here(self, sampler: KSAMPLER) -> bool:
+        is_own = any(getattr(type(self), name) is not _method(type(self), name) for name in _OWN)
+        return is_own or not getattr(sampler, "is_native", False)
 
     def _sample_here(
         self,
@@ -242,6 +261,9 @@ class CFGGuider:
     ) -> Tensor:
         """Sample in this process; latents are in the scale of the model."""
         options = with_sigmas(self.model_options, sigmas)
+        for kind, numbers in self.model_patcher.guidance:
+            if kind == "DifferentialDiffusion":
+                options.setdefault(FUNCTIONS[3], partial(_gradual_mask, numbers["strength"]))
         extra = {"model_options": options, "seed": seed}
         samples = sampler.sample(
             self, sigmas, extra, callback, noise, latent_image, denoise_mask, disable_pbar
@@ -267,6 +289,17 @@ class CFGGuider:
         return sampling_function(
             self.inner_model, x, timestep, negative, positive, self.cfg, model_options, seed
         )
+
+
+def _gradual_mask(
+    strength: float, sigma: Tensor, mask: Tensor, extra_options: Mapping[str, Any]
+) -> Tensor:
+    """A noise mask as a threshold for the steps, as ComfyUI's DifferentialDiffusion sets it."""
+    sampling = extra_options["model"].inner_model.model_sampling
+    left, whole = (
+        float(sampling.timestep(level.reshape(-1)[0])) for level in (sigma, extra_options["sigmas"])
+    )
+    return step_mask(mask, strength, left / whole if whole else 1.0)
 
 
 def _fitted_mask(mask: Tensor, noise: Tensor) -> Tensor:
@@ -306,6 +339,11 @@ class Guider_DualCFG(CFGGuider):  # noqa: N801 - ComfyUI's name
     ) -> None:
         self.inner_set_conds({"positive": positive, "middle": middle, "negative": negative})
 
+    def _runs_here(self, sampler: KSAMPLER) -> bool:
+        # Functions change the guidance of the middle prompt alone.
+        changes = PatchFunctions(self.model_patcher, self.model_options, ()).guides
+        return changes or super()._runs_here(sampler)
+
     def request(self) -> dict[str, Any]:
         second = border.from_comfy_conditioning(self.conds["middle"])
         return {**super().request(), "second": second, "second_cfg": float(self.cfg2)}
@@ -314,8 +352,13 @@ class Guider_DualCFG(CFGGuider):  # noqa: N801 - ComfyUI's name
         self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
     ) -> Tensor:
         sides = [self.conds.get(name) for name in ("positive", "negative", "middle")]
-        towards, away, second = calc_cond_batch(self.inner_model, sides, x, timestep)
-        return away + self.cfg2 * (second - away) + self.cfg * (towards - second)
+        model, options = self.inner_model, model_options
+        towards, away, second = calc_cond_batch(model, sides, x, timestep, options)
+        _, without, middle = sides
+        guided = cfg_function(
+            model, second, away, self.cfg2, x, timestep, options, cond=middle, uncond=without
+        )
+        return guided + self.cfg * (towards - second)
 
 
 def _method(kind: type, name: str) -> Any:

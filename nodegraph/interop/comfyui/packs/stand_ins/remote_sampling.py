@@ -23,7 +23,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER, 
 
 Callback = Callable[[int, Tensor, Tensor, int], Any]
 
-_GUIDING = frozenset(
+GUIDING = frozenset(
     {
         *("RescaleCFG", "CFGNorm", "CFGZeroStar", "TCFG", "APG", "CFGOverride"),
         *("PerturbedAttentionGuidance", "SelfAttentionGuidance"),
@@ -111,7 +111,7 @@ class PatchFunctions:
             PackError: A function would have to run before a patch that comes last.
         """
         patches = [[kind, dict(numbers)] for kind, numbers in self.model.guidance]
-        patches = [patch for patch in patches if patch[0] in _GUIDING]
+        patches = [patch for patch in patches if patch[0] in GUIDING]
         if not self.guides:
             return patches
         late = [kind for kind, _ in patches if kind in _LAST]

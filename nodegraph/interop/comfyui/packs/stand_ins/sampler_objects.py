@@ -136,7 +136,8 @@ class KSAMPLER:
         predicting = KSamplerX0Inpaint(model_wrap, sigmas)
         predicting.latent_image, predicting.noise = latent, noise
         if self.inpaint_options.get("random"):
-            generator = torch.Generator("cpu").manual_seed(int(extra_args.get("seed") or 41) + 1)
+            seed = extra_args.get("seed")
+            generator = torch.Generator("cpu").manual_seed((41 if seed is None else int(seed)) + 1)
             predicting.noise = torch.randn(noise.shape, generator=generator)
         sampling = model_wrap.inner_model.model_sampling
         begun = sampling.noise_scaling(
@@ -254,7 +255,7 @@ class SamplerFunction:
         if noise_sampler is not None:
             raise refused(f"{what} with noise_sampler", "samplers here draw their own noise")
         sampling = model.inner_model.inner_model.model_sampling
-        sampler = self._begun(sampling, x, sigmas, extra.get("seed"), options)
+        sampler, begun = self._begun(sampling, x, sigmas, extra.get("seed"), options), x
         while not sampler.done:
             step, noisy_here = sampler.steps_done, sampler.evaluation_x()
             space, at = sampler.evaluation_point
@@ -262,15 +263,17 @@ class SamplerFunction:
             noisy = noisy_here / space.alpha_deviation(at)[0] if _is_scaled(space) else noisy_here
             denoised = model(noisy, sigma * x.new_ones([len(x)]), **extra)
             sampler.feed(_output_of(denoised, noisy_here, space, at))
-            if callback is not None and sampler.steps_done > step:
+            if sampler.steps_done == step:
+                continue
+            if callback is not None:
                 callback(
-                    {"x": sampler.x, "i": step, "sigma": sigmas[step], "sigma_hat": sigmas[step]}
+                    {"x": begun, "i": step, "sigma": sigmas[step], "sigma_hat": sigmas[step]}
                     | {"denoised": sampler.denoised}
                 )
-        end = sampler.noise_levels.end
-        scale = sampler.space.alpha_deviation(end)[0] if _is_scaled(sampler.space) else 1.0
-        ended: Tensor = sampler.x / scale
-        return ended
+            index = sampler.noise_levels.end if sampler.done else sampler.step_index
+            is_scaled = _is_scaled(sampler.space)
+            begun = sampler.x / sampler.space.alpha_deviation(index)[0] if is_scaled else sampler.x
+        return begun
 
     def _begun(
         self, sampling: ModelSampling, x: Tensor, sigmas: Tensor, seed: Any, options: Any

@@ -65,6 +65,9 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     sampler_object,
 )
 
+_DROPPING = frozenset(("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"))
+"""Samplers whose last noise level but one is left out."""
+
 
 def fix_empty_latent_channels(
     model: ModelHandle, latent_image: Tensor, *_: Any, **__: Any
@@ -138,7 +141,9 @@ def sample(
     """
     sampler = sampler_object(sampler_name)
     window = (start_step, last_step)
-    schedule = _schedule(model, scheduler, steps, denoise, sigmas, window, force_full_denoise)
+    schedule = _schedule(
+        model, sampler_name, scheduler, steps, denoise, sigmas, window, force_full_denoise
+    )
     if schedule is None:
         return latent_image
     latent = native_latent(model, latent_image, noise_mask)
@@ -152,6 +157,7 @@ def sample(
 
 def _schedule(
     model: ModelHandle,
+    sampler: str,
     scheduler: str,
     steps: int,
     denoise: float | None,
@@ -161,7 +167,7 @@ def _schedule(
 ) -> dict[str, Any] | None:
     """The schedule of a sampling, by name where the main worker knows it; None without a step."""
     if sigmas is None and SCHEDULER_HANDLERS.get(scheduler) is not NATIVE_HANDLERS.get(scheduler):
-        sigmas = _own_sigmas(model, scheduler, steps, denoise)
+        sigmas = _own_sigmas(model, sampler, scheduler, steps, denoise)
     if sigmas is not None:
         levels = _window(sigmas, *window, closes)
         return {"sigmas": levels} if len(levels) > 1 else None
@@ -172,11 +178,17 @@ def _schedule(
     return None if is_empty else schedule
 
 
-def _own_sigmas(model: ModelHandle, scheduler: str, steps: int, denoise: Any) -> Tensor:
-    """Noise levels of a schedule that a pack added."""
+def _own_sigmas(
+    model: ModelHandle, sampler: str, scheduler: str, steps: int, denoise: Any
+) -> Tensor:
+    """Noise levels of a schedule that a pack added, or that a pack reads."""
     share = 1.0 if denoise is None or denoise > 0.9999 else float(denoise)
-    whole = int(steps / share) if share > 0 else 0
-    levels = calculate_sigmas(model.model_sampling, scheduler, whole)
+    if share <= 0:
+        return torch.zeros(0)
+    drops = sampler in _DROPPING
+    levels = calculate_sigmas(model.model_sampling, scheduler, int(steps / share) + drops)
+    if drops:
+        levels = torch.cat([levels[:-2], levels[-1:]])
     return levels[-(steps + 1) :]
 
 
@@ -217,9 +229,7 @@ class KSampler:
 
     SCHEDULERS = SCHEDULER_NAMES
     SAMPLERS = SAMPLER_LIST
-    DISCARD_PENULTIMATE_SIGMA_SAMPLERS = frozenset(
-        ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
-    )
+    DISCARD_PENULTIMATE_SIGMA_SAMPLERS = _DROPPING
 
     def __init__(
         self,
@@ -242,11 +252,7 @@ class KSampler:
 
     def calculate_sigmas(self, steps: int) -> Tensor:
         """Return the noise levels of so many steps."""
-        levels = _own_sigmas(self.model, self.scheduler, steps, self.denoise)
-        if self.sampler in self.DISCARD_PENULTIMATE_SIGMA_SAMPLERS:
-            levels = _own_sigmas(self.model, self.scheduler, steps + 1, self.denoise)
-            levels = torch.cat([levels[:-2], levels[-1:]])
-        return levels
+        return _own_sigmas(self.model, self.sampler, self.scheduler, steps, self.denoise)
 
     def sample(
         self,
