@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -348,6 +349,21 @@ def test_an_edit_counts_at_the_next_run(tmp_path: Path) -> None:
         assert run(session, nodes).outputs["a.number"] == 2
         isolated(tmp_path, text % 5)
         assert run(session, nodes).outputs["a.number"] == 6
+
+
+def test_a_value_from_before_an_edit_takes_none_along(tmp_path: Path) -> None:
+    with Session(Settings(home=tmp_path / "home"), packs=[isolated(tmp_path, PACK)]) as session:
+        nodes = {"a": ("far:Hold", {}), "b": ("far:Look", {"held": {"from": "a.held"}})}
+        result = run(session, nodes, targets=["a", "b"])
+        before = result.outputs["a.held"]
+        isolated(tmp_path, f"{PACK}\n# Edited.")
+        result = run(session, nodes)
+        del before
+        gc.collect()
+        nodes["b"][1]["value"] = 2
+        again = run(session, nodes)
+        assert again.outputs["b.number"] == result.outputs["b.number"] + 2
+        assert again.nodes["a"].status == "cached"
 
 
 def test_what_a_pack_prints_never_disturbs_it(tmp_path: Path) -> None:
