@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -82,6 +83,13 @@ def Wait(ctx: Context, file: str) -> int:
         ctx.progress(0, 1)
         time.sleep(0.005)
     return 1
+
+@node(deterministic=False)
+async def Report(ctx: Context, file: str) -> int:
+    """Report for ever."""
+    Path(file).touch()
+    while True:
+        ctx.progress(0, 1)
 
 @node
 def Hang(file: str) -> int:
@@ -200,6 +208,17 @@ def test_a_cancelled_call_ends(session: Session, tmp_path: Path) -> None:
     thread.join()
     assert results[0].status == "cancelled"
     assert number_of(session) == number  # it needed no new process
+
+
+def test_async_calls_run_after_one_that_was_cancelled(session: Session, tmp_path: Path) -> None:
+    for turn in range(8):
+        cancel, file = CancelToken(), tmp_path / str(turn)
+        nodes = {"a": ("far:Report", {"file": str(file)})}
+        thread, results = in_thread(partial(run, session, nodes, cancel=cancel))
+        wait_for(file)
+        cancel.cancel()
+        thread.join()
+        assert results[0].status == "cancelled"
 
 
 def test_a_call_that_does_not_react_is_ended(
