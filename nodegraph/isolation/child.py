@@ -25,14 +25,10 @@ from nodegraph.core.context import (
     Environment,
     Weights,
 )
-from nodegraph.core.foreign_value import ForeignValue
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.node import NodeDefinition
-from nodegraph.core.ports import (
-    NodeId,
-    Serializer,
-)
+from nodegraph.core.ports import NodeId
 from nodegraph.core.spec import HookName, NodeSpec, to_document
 from nodegraph.core.types import ANY, named_type
 from nodegraph.core.values import Recipe
@@ -43,7 +39,7 @@ from nodegraph.isolation.runner import (
     ForeignValues,
     Outputs,
     PackRunner,
-    Portable,
+    foreign_values,
 )
 from nodegraph.isolation.sandbox import SANDBOX
 from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory
@@ -79,16 +75,12 @@ def main(options: Mapping[str, Any] | None = None) -> None:
         writer,
         server.serve,
         first=2,
-        serializers=_serializers(),
+        serializers=foreign_values(),
         memory=memory,
         closed=_end,
     )
     server.channel = channel
     channel.read()
-
-
-def _serializers() -> Portable:
-    return Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})
 
 
 def _end() -> None:

@@ -169,10 +169,9 @@ class BlockSource:
         block = self._blocks[number]
         if isinstance(block, list):
             return tensor_of_kind(cuda_from_plain(block), kind)
-        if len(block):
-            tensor = torch.frombuffer(block, dtype=dtype).reshape(shape)
-        else:
-            tensor = torch.empty(shape, dtype=dtype)
+        # One without items: memory that nobody wrote to would be what this process had there.
+        flat = torch.frombuffer(block, dtype=dtype) if len(block) else torch.empty(0, dtype=dtype)
+        tensor = flat.reshape(shape)
         if self._is_copied and not isinstance(block, bytearray):
             tensor = tensor.clone()
         return tensor_of_kind(tensor if device == "cpu" else tensor.to(device), kind)

@@ -13,14 +13,14 @@ from uuid import uuid4
 from nodegraph.core.context import Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
 from nodegraph.core.host_memory import host_memory
-from nodegraph.core.ports import Serializer
 from nodegraph.errors import NodegraphError, PackError
 from nodegraph.isolation.channel import ProcessEnded, RequestOverdue
 from nodegraph.isolation.process import GRACE, PackProcess
-from nodegraph.isolation.runner import Portable
+from nodegraph.isolation.runner import Portable, foreign_values
 from nodegraph.packs.import_timeouts import ImportOverdue
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import FLAT, Snapshot
+from nodegraph.store.msgpack_codec import Undecodable, Unstorable
 
 IDLE_SECONDS = 300.0
 IMPORT_SECONDS = 60.0
@@ -168,7 +168,7 @@ class PackProcesses:
         environment = self._environment()
         private = () if environment.services.secrets is None else (environment.services.secrets,)
         process = PackProcess(
-            pack, digest, _serializers(), environment.models, private, self._call_seconds
+            pack, digest, self._serializers(pack), environment.models, private, self._call_seconds
         )
         process.start()
         process.begin()
@@ -189,6 +189,24 @@ class PackProcesses:
         if not pack.isolation.trusted:
             self.untrusted.add(pack.name)
         return process
+
+    def _serializers(self, pack: Pack) -> Portable:
+        """How messages with a pack's process hold values of packs' classes.
+
+        A pack runs code that such a value of a trusted pack names. So one without trust gives out
+        its own alone, and no other pack gets these.
+        """
+        is_trusted = pack.isolation is None or pack.isolation.trusted
+
+        def leaving(value: ForeignValue) -> None:
+            if value.pack in self.untrusted and value.pack != pack.name:
+                raise Unstorable(f"pack `{value.pack}`, which made it, is not trusted")
+
+        def coming(value: ForeignValue) -> None:
+            if not is_trusted and value.pack != pack.name:
+                raise Undecodable(f"pack `{pack.name}` is not trusted and makes no such value")
+
+        return foreign_values(leaving, coming)
 
     def _open(self, process: PackProcess) -> None:
         opening = {
@@ -336,7 +354,3 @@ class PackProcesses:
             process.end()
         for process in processes:
             process.join(GRACE)
-
-
-def _serializers() -> Portable:
-    return Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})

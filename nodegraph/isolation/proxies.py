@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -364,8 +365,7 @@ class _Proxy:
             name: str(value) if self._spec.hidden.get(name) == "node" else value
             for name, value in keywords.items()
         }
-        for value in inputs.values():
-            self._packs.check(process, value)
+        self._packs.check(process, list(inputs.values()))
         facts = {
             "node": context.node,
             "device": str(context.device),
@@ -411,6 +411,7 @@ class _Proxy:
         """The next step of an expansion."""
         values = {name: value.value for name, value in outputs.items()}
         request = {"then": then, "type": self._spec.type, "outputs": values}
+        self._packs.check(process, values)
         if not process.begin():
             raise process.error(self._doing)
         try:
@@ -424,10 +425,8 @@ class _Proxy:
 
 def _release(process: PackProcess, name: str, value: Any) -> None:
     if process.is_alive and process.channel is not None:
-        try:
+        with suppress(ProcessEnded):
             process.channel.notify(name, value)
-        except ProcessEnded:
-            return
 
 
 class _Then:
@@ -509,6 +508,7 @@ class _Call:
             try:
                 with channel.pausing(frame):
                     answer = await lazy[channel.value(frame)["port"]]()
+                self._packs.check(self._process, answer)
             except BaseException as error:  # noqa: BLE001 - the call receives each of them
                 if not isinstance(error, Exception):
                     self.reason = self.reason or error

@@ -88,7 +88,15 @@ class RemoteContext:
     ) -> Any:
         if self.is_cancelled:
             raise Cancelled("the run was cancelled")
-        return self.server.channel.request(request, values, within=self.number, serve=serve)
+        # The main process may leave requests of a cancelled async call without an answer. What it
+        # asks within one still needs this side.
+        look = self._refuse_cancelled if serve is None else None
+        channel = self.server.channel
+        return channel.request(request, values, within=self.number, serve=serve, look=look)
+
+    def _refuse_cancelled(self, _: int) -> None:
+        if self.is_cancelled:
+            raise Cancelled("the run was cancelled")
 
     def _tell(self, notice: str, **values: Any) -> None:
         if self.is_cancelled:
@@ -111,7 +119,7 @@ class RemoteContext:
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
     ) -> None:
-        serve = partial(self._serve, preview)
+        serve = None if preview is None else partial(self._serve, preview)
         self._ask("progress", serve, step=int(step), total=int(total), preview=preview is not None)
 
     def _serve(

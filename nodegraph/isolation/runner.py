@@ -170,6 +170,30 @@ class Portable(dict[type, Serializer]):
         return default
 
 
+def foreign_values(
+    leaving: Callable[[ForeignValue], object] = lambda value: None,
+    coming: Callable[[ForeignValue], object] = lambda value: None,
+) -> Portable:
+    """How messages hold `ForeignValue`s, at any depth.
+
+    Args:
+        leaving, coming: Look at each that leaves or comes, and raise to refuse it.
+    """
+
+    def dumps(value: ForeignValue) -> bytes:
+        leaving(value)
+        form = [value.type, value.pack, value.data, value.process, value.digest]
+        data: bytes = msgpack.packb(form)
+        return data
+
+    def loads(data: bytes) -> ForeignValue:
+        value = ForeignValue(*msgpack.unpackb(data))
+        coming(value)
+        return value
+
+    return Portable({ForeignValue: Serializer("nodegraph.ForeignValue", dumps, loads)})
+
+
 MOST_PICKLED = 64 << 20
 """Bytes of a pickled value. What is larger, such as a network, stays where it is."""
 
@@ -234,7 +258,8 @@ class ForeignValues:
             pickled = _pickled(value)
         if pickled is not None:
             return ForeignValue(name, self._pack, _packed("pickle", [], pickled))
-        token = str(next(self._numbers)).encode()
+        # After an edit the process goes on as another one, and values of old tokens are released.
+        token = f"{self._process} {next(self._numbers)}".encode()
         self._held[token] = value
         return ForeignValue(name, self._pack, token, self._process)
 

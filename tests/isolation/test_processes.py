@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -81,6 +83,13 @@ def Wait(ctx: Context, file: str) -> int:
         ctx.progress(0, 1)
         time.sleep(0.005)
     return 1
+
+@node(deterministic=False)
+async def Report(ctx: Context, file: str) -> int:
+    """Report for ever."""
+    Path(file).touch()
+    while True:
+        ctx.progress(0, 1)
 
 @node
 def Hang(file: str) -> int:
@@ -199,6 +208,17 @@ def test_a_cancelled_call_ends(session: Session, tmp_path: Path) -> None:
     thread.join()
     assert results[0].status == "cancelled"
     assert number_of(session) == number  # it needed no new process
+
+
+def test_async_calls_run_after_one_that_was_cancelled(session: Session, tmp_path: Path) -> None:
+    for turn in range(8):
+        cancel, file = CancelToken(), tmp_path / str(turn)
+        nodes = {"a": ("far:Report", {"file": str(file)})}
+        thread, results = in_thread(partial(run, session, nodes, cancel=cancel))
+        wait_for(file)
+        cancel.cancel()
+        thread.join()
+        assert results[0].status == "cancelled"
 
 
 def test_a_call_that_does_not_react_is_ended(
@@ -348,6 +368,21 @@ def test_an_edit_counts_at_the_next_run(tmp_path: Path) -> None:
         assert run(session, nodes).outputs["a.number"] == 2
         isolated(tmp_path, text % 5)
         assert run(session, nodes).outputs["a.number"] == 6
+
+
+def test_a_value_from_before_an_edit_takes_none_along(tmp_path: Path) -> None:
+    with Session(Settings(home=tmp_path / "home"), packs=[isolated(tmp_path, PACK)]) as session:
+        nodes = {"a": ("far:Hold", {}), "b": ("far:Look", {"held": {"from": "a.held"}})}
+        result = run(session, nodes, targets=["a", "b"])
+        before = result.outputs["a.held"]
+        isolated(tmp_path, f"{PACK}\n# Edited.")
+        result = run(session, nodes)
+        del before
+        gc.collect()
+        nodes["b"][1]["value"] = 2
+        again = run(session, nodes)
+        assert again.outputs["b.number"] == result.outputs["b.number"] + 2
+        assert again.nodes["a"].status == "cached"
 
 
 def test_what_a_pack_prints_never_disturbs_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from nodegraph import Session, Settings
 from nodegraph.errors import NodegraphError
 from nodegraph.isolation.sandbox import sandbox_modes
 from nodegraph.packs.pack import Isolation, Pack, pack_at
+from tests.isolation.packs import isolated
 
 PACK = '''
 import os
@@ -230,3 +231,91 @@ def test_without_a_sandbox_it_does_not_run(tmp_path: Path, monkeypatch: pytest.M
     with Session(Settings(home=tmp_path / "home"), packs=[pack]) as opened:
         assert any("need a sandbox" in problem for problem in opened.registry.problems)
         assert "far:Half" not in opened.registry.node_types()
+
+
+FORGER = '''
+import pickle
+from typing import Any
+import msgpack
+from nodegraph.api import *
+from nodegraph.core.foreign_value import ForeignValue
+
+class Code:
+    """Writes a file where it is read."""
+    def __init__(self, path):
+        self.path = path
+    def __reduce__(self):
+        return exec, (f"open({self.path!r}, 'w').close()",)
+
+@node
+def Forge(path: str, pack: str) -> Any:
+    """Give out a value in the name of a pack."""
+    data = msgpack.packb(["pickle", [], pickle.dumps(Code(path))])
+    return ForeignValue("Thing", pack, data)
+'''
+
+READER = '''
+from typing import Any
+from nodegraph.api import *
+
+@node
+def Read(value: Any) -> str:
+    """Read it."""
+    return "read"
+
+@node
+async def ReadLazily(value: Lazy[Any]) -> str:
+    """Read it on demand."""
+    await value()
+    return "read"
+
+@node
+def ReadThen(value: Any = None, source: str = "", pack: str = "") -> str:
+    """Read what a node of its own graph gives."""
+    nodes = {"n": {"type": "far:Forge", "inputs": {"path": source, "pack": pack}}}
+    return Expand(nodes, {"value": "n.output"}, then=lambda outputs: outputs["value"].value and "x")
+'''
+
+
+@pytest.mark.parametrize("pack", ["far", "near"])
+@pytest.mark.parametrize("kind", ["Read", "ReadLazily", "ReadThen"])
+def test_no_other_pack_reads_what_an_untrusted_one_wrote(
+    tmp_path: Path, pack: str, kind: str
+) -> None:
+    if not sandbox_modes():
+        pytest.skip("this system has no sandbox")
+    mark = tmp_path / "mark"
+    packs = [pack_in(tmp_path, trusted=False, text=FORGER), isolated(tmp_path, READER, "near")]
+    forged = {"path": str(mark), "pack": pack}
+    nodes = {"a": ("far:Forge", forged), "b": (f"near:{kind}", {"value": {"from": "a.output"}})}
+    if kind == "ReadThen":
+        nodes = {"b": ("near:ReadThen", {"source": str(mark), "pack": pack})}
+    with Session(Settings(home=tmp_path / "home"), packs=packs) as session:
+        assert not session.registry.problems
+        result = run(session, nodes)
+    assert not mark.exists()
+    assert "not trusted" in str(result.errors[0])
+
+
+GROUNDLESS = '''
+import torch
+from nodegraph.api import *
+from nodegraph.isolation import message_tensors
+
+@node
+def Unwritten(width: int = 512) -> Image:
+    """Announce a picture and send no bytes of it."""
+    add = message_tensors.MemoryBlocks.add
+    def announce(self, tensor):
+        number, name, shape, *others = add(self, tensor)
+        return [number, name, [1, width, width, 3], *others]
+    message_tensors.MemoryBlocks.add = announce
+    return torch.zeros(0)
+'''
+
+
+def test_a_picture_without_bytes_is_none(tmp_path: Path) -> None:
+    """What this process had in its memory would be in it."""
+    with limited(tmp_path, GROUNDLESS) as session:
+        result = run(session, {"a": ("far:Unwritten", {})})
+    assert "shape '[1, 512, 512, 3]' is invalid" in str(result.errors[0])
