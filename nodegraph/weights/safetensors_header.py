@@ -37,6 +37,7 @@ from nodegraph.weights.packed_layers import (
     describe_layer,
     guess_settings,
     layer_of,
+    match_layers,
     parse_settings,
 )
 
@@ -299,9 +300,11 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
     """What a file says of its layers; its reading goes on at `begin`."""
     text = header.metadata.get(ALL_SETTINGS)
     settings: dict[str, LayerSettings | UnreadLayer] = {}
+    absent: list[str] = []
     if text is not None:
         try:
-            settings = all_settings(text)
+            settings = match_layers(all_settings(text), header.dtypes)
+            absent = [layer for layer in settings if f"{layer}.weight" not in header.dtypes]
         except UnreadLayer as refusal:
             settings[_THE_METADATA] = refusal
     for name in sorted(header.shapes):
@@ -316,7 +319,21 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
         if own is not None and settings.setdefault(layer, own) != own:
             settings[layer] = UnreadLayer(f"other settings in {SETTINGS} than in {ALL_SETTINGS}")
     file.seek(begin)
+    if absent and _has_bare_integers(header, settings):
+        # The settings may be about them by another name, and say that they are rotated.
+        settings[_THE_METADATA] = UnreadLayer(f"{ALL_SETTINGS}: the file lacks {absent[0]}.weight")
     return settings
+
+
+def _has_bare_integers(header: Header, settings: _Settings) -> bool:
+    """Whether a layer is stored in whole numbers and has no settings."""
+    return any(
+        kind in _WHOLE_NUMBERS
+        and len(header.shapes[name]) > 1
+        and name.endswith(".weight")
+        and name.removesuffix(".weight") not in settings
+        for name, kind in header.dtypes.items()
+    )
 
 
 def _settings_of(
