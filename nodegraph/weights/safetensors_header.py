@@ -313,11 +313,17 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
             continue
         start, end = header.offsets[name]
         file.seek(begin + start)
-        own = _settings_of(
-            layer, file.read(min(end - start, LONGEST_SETTINGS)), end - start, header
-        )
-        if own is not None and settings.setdefault(layer, own) != own:
-            settings[layer] = UnreadLayer(f"other settings in {SETTINGS} than in {ALL_SETTINGS}")
+        size = min(end - start, LONGEST_SETTINGS)
+        content = file.read(size)
+        if len(content) == size:
+            own = _read_or_refusal(content)
+            if settings.setdefault(layer, own) != own:
+                other = f"other settings in {SETTINGS} than in {ALL_SETTINGS}"
+                settings[layer] = UnreadLayer(other)
+        elif layer not in settings:
+            # Only the header of a remote file is here.
+            guess = guess_settings(layer, header.shapes, header.dtypes)
+            settings |= {} if guess is None else {layer: guess}
     file.seek(begin)
     if absent and _has_bare_integers(header, settings):
         # The settings may be about them by another name, and say that they are rotated.
@@ -336,12 +342,7 @@ def _has_bare_integers(header: Header, settings: _Settings) -> bool:
     )
 
 
-def _settings_of(
-    layer: str, content: bytes, size: int, header: Header
-) -> LayerSettings | UnreadLayer | None:
-    if len(content) < min(size, LONGEST_SETTINGS):
-        # Only the header of a remote file is here.
-        return guess_settings(layer, header.shapes, header.dtypes)
+def _read_or_refusal(content: bytes) -> LayerSettings | UnreadLayer:
     try:
         return parse_settings(content)
     except UnreadLayer as refusal:

@@ -456,6 +456,21 @@ def test_the_header_of_a_file_that_is_elsewhere_tells_the_same(tmp_path: Path) -
     assert header.dtypes == read_header(path).dtypes
 
 
+@EACH
+def test_what_the_metadata_say_goes_before_what_is_guessed(form: str, tmp_path: Path) -> None:
+    tensors, settings, numbers = FORMS[form](matrix())
+    metadata = {"_quantization_metadata": json.dumps({"layers": {"a": settings}})}
+    save_file(
+        layer_tensors("a", (tensors, settings, numbers)), tmp_path / "a.safetensors", metadata
+    )
+    content = (tmp_path / "a.safetensors").read_bytes()
+    only = content[: 8 + int.from_bytes(content[:8], "little")]
+
+    header = read_open_header(io.BytesIO(only), len(content), "a.safetensors")
+
+    assert header.scales == read_header(tmp_path / "a.safetensors").scales
+
+
 @torch.no_grad()
 def test_adapters_work_over_packed_weights(
     sd1_folder: Path, sd1_pipeline: Any, rewritten: Rewritten, tmp_path: Path
