@@ -25,7 +25,7 @@ https://github.com/Comfy-Org/ComfyUI (``comfy/ops.py``, ``QUANTIZATION.md``). Th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,28 @@ def all_settings(text: str) -> dict[str, LayerSettings | UnreadLayer]:
     except (ValueError, TypeError, KeyError, RecursionError):
         raise UnreadLayer(f"{ALL_SETTINGS}: no settings per layer") from None
     return {layer: _read_or_refusal(content) for layer, content in layers.items()}
+
+
+def match_layers(
+    settings: dict[str, LayerSettings | UnreadLayer], names: Collection[str]
+) -> dict[str, LayerSettings | UnreadLayer]:
+    """Settings by the names that layers have in their file.
+
+    ComfyUI looks for a diffusion model's layers after it removed the prefix of all their names.
+
+    Args:
+        names: Of all tensors in the file.
+    """
+    if not settings or any(f"{layer}.weight" in names for layer in settings):
+        return settings
+    first = f"{next(iter(settings))}.weight"
+    prefixes = [name.removesuffix(first) for name in names if name.endswith(f".{first}")]
+    if not prefixes:
+        return settings
+    prefix = max(
+        prefixes, key=lambda prefix: sum(f"{prefix}{layer}.weight" in names for layer in settings)
+    )
+    return {f"{prefix}{layer}": own for layer, own in settings.items()}
 
 
 def _read_or_refusal(content: Any) -> LayerSettings | UnreadLayer:

@@ -37,6 +37,7 @@ from nodegraph.weights.packed_layers import (
     describe_layer,
     guess_settings,
     layer_of,
+    match_layers,
     parse_settings,
 )
 
@@ -299,9 +300,11 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
     """What a file says of its layers; its reading goes on at `begin`."""
     text = header.metadata.get(ALL_SETTINGS)
     settings: dict[str, LayerSettings | UnreadLayer] = {}
+    absent: list[str] = []
     if text is not None:
         try:
-            settings = all_settings(text)
+            settings = match_layers(all_settings(text), header.dtypes)
+            absent = [layer for layer in settings if f"{layer}.weight" not in header.dtypes]
         except UnreadLayer as refusal:
             settings[_THE_METADATA] = refusal
     for name in sorted(header.shapes):
@@ -310,21 +313,36 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
             continue
         start, end = header.offsets[name]
         file.seek(begin + start)
-        own = _settings_of(
-            layer, file.read(min(end - start, LONGEST_SETTINGS)), end - start, header
-        )
-        if own is not None and settings.setdefault(layer, own) != own:
-            settings[layer] = UnreadLayer(f"other settings in {SETTINGS} than in {ALL_SETTINGS}")
+        size = min(end - start, LONGEST_SETTINGS)
+        content = file.read(size)
+        if len(content) == size:
+            own = _read_or_refusal(content)
+            if settings.setdefault(layer, own) != own:
+                other = f"other settings in {SETTINGS} than in {ALL_SETTINGS}"
+                settings[layer] = UnreadLayer(other)
+        elif layer not in settings:
+            # Only the header of a remote file is here.
+            guess = guess_settings(layer, header.shapes, header.dtypes)
+            settings |= {} if guess is None else {layer: guess}
     file.seek(begin)
+    if absent and _has_bare_integers(header, settings):
+        # The settings may be about them by another name, and say that they are rotated.
+        settings[_THE_METADATA] = UnreadLayer(f"{ALL_SETTINGS}: the file lacks {absent[0]}.weight")
     return settings
 
 
-def _settings_of(
-    layer: str, content: bytes, size: int, header: Header
-) -> LayerSettings | UnreadLayer | None:
-    if len(content) < min(size, LONGEST_SETTINGS):
-        # Only the header of a remote file is here.
-        return guess_settings(layer, header.shapes, header.dtypes)
+def _has_bare_integers(header: Header, settings: _Settings) -> bool:
+    """Whether a layer is stored in whole numbers and has no settings."""
+    return any(
+        kind in _WHOLE_NUMBERS
+        and len(header.shapes[name]) > 1
+        and name.endswith(".weight")
+        and name.removesuffix(".weight") not in settings
+        for name, kind in header.dtypes.items()
+    )
+
+
+def _read_or_refusal(content: bytes) -> LayerSettings | UnreadLayer:
     try:
         return parse_settings(content)
     except UnreadLayer as refusal:

@@ -82,7 +82,9 @@ class RotatedIntegers(NumberFormat):
             # The format is that of multiplying whole numbers of 8 bits.
             values = values.view(-1, self.group).mul_(factors).round_().clamp_(-127, 127)
         signs = _hadamard_signs(self.rotation, values.device)
-        turned = (values.view(-1, self.rotation) @ signs).view(*shape)
+        # Mixed precision would round the sums to a half type.
+        with torch.autocast(values.device.type, enabled=False):
+            turned = (values.view(-1, self.rotation) @ signs).view(*shape)
         # The root is a power of two.
         return turned.mul_(parts["scale"] / isqrt(self.rotation)).to(dtype)
 
@@ -99,7 +101,7 @@ def pack_layer(layer: PackedLayer, tensors: Mapping[str, Tensor]) -> QuantizedWe
         columns = layer.shape[1] // layer.group
         parts["factors"] = _untile(parts["factors"], layer.shape[0], columns)
         if layer.form == NVFP4:
-            levels = torch.tensor([*_E2M1, *(-level for level in _E2M1)])
+            levels = torch.tensor([*_E2M1, *(-level for level in _E2M1)], dtype=torch.float32)
             parts[PAIRS] = _pairs(levels, is_upper_first=True)
         return QuantizedWeight(BlockScaled(layer.group), parts, layer.shape)
     codebook = parts.pop("levels", None)
@@ -108,7 +110,8 @@ def pack_layer(layer: PackedLayer, tensors: Mapping[str, Tensor]) -> QuantizedWe
         levels = torch.tensor([*range(8), *range(-8, 0)], dtype=torch.float32)
         parts[PAIRS] = _pairs(levels, is_upper_first=False)
     elif layer.kind == "W4A8":
-        levels = torch.arange(-8.0, 8.0) if codebook is None else codebook
+        integers = torch.arange(-8, 8, dtype=torch.float32)
+        levels = integers if codebook is None else codebook
         parts[PAIRS] = _pairs(levels, is_upper_first=False)
     return QuantizedWeight(RotatedIntegers(layer.rotation, layer.group), parts, layer.shape)
 

@@ -114,6 +114,57 @@ def test_the_metadata_say_the_same(form: str, tmp_path: Path) -> None:
 
 
 @EACH
+def test_the_metadata_may_name_layers_without_their_prefix(form: str, tmp_path: Path) -> None:
+    # ComfyUI removes a diffusion model's prefix before it looks up its layers.
+    tensors, settings, numbers = FORMS[form](matrix())
+    path = tmp_path / "a.safetensors"
+    save_file(
+        {f"model.diffusion_model.x.a.weight{end}": item for end, item in tensors.items()},
+        path,
+        {"_quantization_metadata": json.dumps({"layers": {"x.a": settings}})},
+    )
+
+    read = read_tensors([path], "float32")
+
+    assert torch.equal(read["model.diffusion_model.x.a.weight"], numbers.float())
+
+
+@EACH
+def test_settings_of_layers_that_the_file_lacks_are_refused(form: str, tmp_path: Path) -> None:
+    # Rotated integers would be read as plain ones.
+    tensors, settings, _ = FORMS[form](matrix())
+    path = tmp_path / "a.safetensors"
+    save_file(
+        {f"a.weight{end}": item for end, item in tensors.items()},
+        path,
+        {"_quantization_metadata": json.dumps({"layers": {"model.a": settings}})},
+    )
+
+    with raises(InvalidFile):
+        read_tensors([path], "float32")
+
+
+@EACH
+def test_numbers_are_the_same_in_mixed_precision_and_whatever_the_default_type_is(
+    form: str, tmp_path: Path
+) -> None:
+    packed = FORMS[form](matrix())
+    path = save_layers(tmp_path / "a.safetensors", a=layer_tensors("a", packed))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = read_tensors([path], "float32")["a.weight"]
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        narrow = read_tensors([path], "float32")["a.weight"]
+    finally:
+        torch.set_default_dtype(usual)
+
+    assert torch.equal(mixed, packed[2].float())
+    assert torch.equal(narrow, packed[2].float())
+
+
+@EACH
 def test_rows_are_split_and_joined_as_they_are_stored(form: str, tmp_path: Path) -> None:
     one, two = FORMS[form](matrix(seed=1)), FORMS[form](matrix(16, seed=2) * 7)
     path = save_layers(
@@ -403,6 +454,21 @@ def test_the_header_of_a_file_that_is_elsewhere_tells_the_same(tmp_path: Path) -
 
     assert header.shapes == read_header(path).shapes
     assert header.dtypes == read_header(path).dtypes
+
+
+@EACH
+def test_what_the_metadata_say_goes_before_what_is_guessed(form: str, tmp_path: Path) -> None:
+    tensors, settings, numbers = FORMS[form](matrix())
+    metadata = {"_quantization_metadata": json.dumps({"layers": {"a": settings}})}
+    save_file(
+        layer_tensors("a", (tensors, settings, numbers)), tmp_path / "a.safetensors", metadata
+    )
+    content = (tmp_path / "a.safetensors").read_bytes()
+    only = content[: 8 + int.from_bytes(content[:8], "little")]
+
+    header = read_open_header(io.BytesIO(only), len(content), "a.safetensors")
+
+    assert header.scales == read_header(tmp_path / "a.safetensors").scales
 
 
 @torch.no_grad()
