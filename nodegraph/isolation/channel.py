@@ -240,12 +240,16 @@ class Channel:
                     other.restart()
         if exchange is not None:
             exchange.put(frame)
-        elif frame.kind == REQUEST or frame.kept:
+        else:
+            self.drop(frame)
+
+    def drop(self, frame: ChannelMessage) -> None:
+        """Take a frame that nobody waits for: refuse a request."""
+        if frame.kind == REQUEST or frame.kept:
             # Not in this thread, which must never wait for the other end to read.
             Thread(target=self._drop, args=(frame,), daemon=True).start()
 
     def _drop(self, frame: ChannelMessage) -> None:
-        """Take a frame that nobody waits for."""
         if frame.kind == REQUEST:
             self.respond(frame, _refuse)
         else:
@@ -399,8 +403,15 @@ class Channel:
         with self._lock:
             if number not in self._exchanges:
                 return True
-            self._exchanges[number] = _Exchange(partial(_note_end, ended))
+            self._exchanges[number] = _Exchange(partial(self._note_end, ended))
         return ended.wait(seconds)
+
+    def _note_end(self, ended: Event, frame: ChannelMessage | ProcessEnded) -> None:
+        if not isinstance(frame, ProcessEnded):
+            self.drop(frame)
+            if frame.kind not in (ANSWER, ERROR):
+                return
+        ended.set()
 
     def result(self, frame: ChannelMessage) -> Any:
         """The value of an answer.
@@ -461,11 +472,6 @@ class Channel:
         # An error that went to the other end and comes back is the same one again.
         known = self._errors.pop(form.get("own", 0), None)
         return known or error_from_plain(form)
-
-
-def _note_end(ended: Event, frame: ChannelMessage | ProcessEnded) -> None:
-    if isinstance(frame, ProcessEnded) or frame.kind in (ANSWER, ERROR):
-        ended.set()
 
 
 def _refuse(name: str, value: Any, number: int) -> Any:

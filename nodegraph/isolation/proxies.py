@@ -8,6 +8,7 @@ in this process holds there, too.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from weakref import finalize
 
 from nodegraph.core.context import Context, Environment, report_progress
@@ -40,7 +41,7 @@ from nodegraph.isolation.processes import (
     PackProcesses,
     ProcessState,
 )
-from nodegraph.isolation.remote_context import read, written
+from nodegraph.isolation.remote_context import answer_graph, read
 from nodegraph.isolation.runner import CONTEXT_PARAMETER, calling_back
 from nodegraph.packs.declarations import Declarations
 from nodegraph.packs.pack import Pack
@@ -321,19 +322,26 @@ class _Proxy:
     ) -> Any:
         loop = asyncio.get_running_loop()
         frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
+        is_over = False
         call = _Call(self._packs, process, self._spec, context, self._graphs(keywords))
         channel = process.channel
         assert channel is not None
 
         def put(frame: ChannelMessage | ProcessEnded) -> None:
-            loop.call_soon_threadsafe(frames.put_nowait, frame)
+            loop.call_soon_threadsafe(receive, frame)
+
+        def receive(frame: ChannelMessage | ProcessEnded) -> None:
+            if not is_over:
+                frames.put_nowait(frame)
+            elif isinstance(frame, ChannelMessage):
+                channel.drop(frame)
 
         value = self._value(process, keywords, context)
         try:
             number = await asyncio.to_thread(channel.begin, "call", value, put)
         except Unstorable as error:
             raise self._unportable(keywords, error) from error
-        requests: set[asyncio.Task[None]] = set()
+        requests: dict[asyncio.Task[None], ChannelMessage] = {}
         try:
             while True:
                 frame = await frames.get()
@@ -342,8 +350,8 @@ class _Proxy:
                 if frame.kind in (ANSWER, ERROR):
                     return await asyncio.to_thread(channel.result, frame)
                 task = loop.create_task(call.serve_async(frame, lazy))
-                requests.add(task)
-                task.add_done_callback(requests.discard)
+                requests[task] = frame
+                task.add_done_callback(requests.pop)
         except asyncio.CancelledError:
             call.cancel(number)
             Thread(target=call.end_later, args=(number,), daemon=True).start()
@@ -351,7 +359,13 @@ class _Proxy:
         except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
             raise (call.reason or error) from (None if call.reason else error.__cause__)
         finally:
-            for task in requests:
+            # Requests without an answer would block the pack's event loop for ever.
+            is_over = True
+            while not frames.empty():
+                receive(frames.get_nowait())
+            for task, frame in requests.items():
+                if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
+                    channel.drop(frame)  # a task that has not begun answers nothing
                 task.cancel()
 
     def _graphs(self, keywords: dict[str, Any]) -> RunGraph | None:
@@ -573,17 +587,7 @@ class _Call:
         graph = self._graph
         if graph is None:
             raise InvalidValue(f"{self._spec.type} does not ask for the graph of its run")
-        if method == "node":
-            return graph.node
-        if method == "names":
-            return list(graph)
-        if method == "get":
-            row = graph.get(values["name"])
-            return None if row is None else {**row._asdict(), "inputs": written(row.inputs)}
-        if method == "between":
-            return list(graph.between(values["first"]))
-        copy = graph.copy(values["names"], values["suffix"])
-        return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
+        return answer_graph(graph, method, values)
 
 
 def _satisfies(packs: IsolatedPacks) -> PackHost:

@@ -88,15 +88,7 @@ class RemoteContext:
     ) -> Any:
         if self.is_cancelled:
             raise Cancelled("the run was cancelled")
-        # The main process may leave requests of a cancelled async call without an answer. What it
-        # asks within one still needs this side.
-        look = self._refuse_cancelled if serve is None else None
-        channel = self.server.channel
-        return channel.request(request, values, within=self.number, serve=serve, look=look)
-
-    def _refuse_cancelled(self, _: int) -> None:
-        if self.is_cancelled:
-            raise Cancelled("the run was cancelled")
+        return self.server.channel.request(request, values, within=self.number, serve=serve)
 
     def _tell(self, notice: str, **values: Any) -> None:
         if self.is_cancelled:
@@ -239,6 +231,21 @@ class RemoteGraph(RunGraph):
     def copy(self, names: Iterable[str], suffix: str = "") -> GraphCopy:
         nodes, new_names, subgraphs = self._context.graph("copy", names=list(names), suffix=suffix)
         return GraphCopy(read(nodes), new_names, subgraphs)
+
+
+def answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> Any:
+    """Answer in the main process what a `RemoteGraph` asks."""
+    if method == "node":
+        return graph.node
+    if method == "names":
+        return list(graph)
+    if method == "get":
+        row = graph.get(values["name"])
+        return None if row is None else {**row._asdict(), "inputs": written(row.inputs)}
+    if method == "between":
+        return list(graph.between(values["first"]))
+    copy = graph.copy(values["names"], values["suffix"])
+    return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
 
 
 def read(value: Any) -> Any:
