@@ -230,6 +230,19 @@ def test_a_concatenated_part_without_a_mask_is_denoised() -> None:
         ConcatLatents(clip, video(0, 2), "t")
 
 
+def test_a_concatenated_part_keeps_its_original_beside_one_without_a_mask() -> None:
+    original = latent(3).samples
+    masked = replace(
+        latent(0),
+        noise_mask=torch.zeros(1, 48, 64),
+        leftover=Leftover(2.0, "exploding", original),
+    )
+    plain = replace(latent(1), leftover=Leftover(2.0, "exploding"))
+    whole = ConcatLatents(masked, plain, "x")
+    assert torch.equal(whole.leftover.original[..., :8], original)
+    assert ConcatLatents(plain, plain, "x").leftover.original is None
+
+
 @pytest.mark.parametrize(
     ("second", "axis", "port"),
     [

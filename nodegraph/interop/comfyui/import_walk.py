@@ -354,7 +354,7 @@ class ImportWalk:
         if mode != "bypass":
             return self._all_given(node, signature, arrival)
         passed = self._bypass_outputs(node)
-        if len(arrival.node_names) != 1:
+        if len(arrival.node_names) != 1 or not self._passes_alike(node, arrival, passed):
             return passed
         # What is left out runs on: links lead to it, and past it as long as it is bypassed.
         return {
@@ -371,6 +371,28 @@ class ImportWalk:
             if signals[slot] is None and slot in self._used[node.id]:
                 raise Untranslatable(f"nodegraph has no equivalent for its output `{name}`")
         return signals
+
+    def _passes_alike(
+        self, node: ForeignNode, arrival: ImportContext, passed: Mapping[int, Signal | None]
+    ) -> bool:
+        """Whether a bypassed native node passes the input that ComfyUI passes.
+
+        It passes its first of a type. Some have two of a type in the reverse order.
+        """
+        (made,) = arrival.nodes()
+        links = [value for value in made.inputs.values() if isinstance(value, MadeOutput)]
+        kinds = [kind for _, kind in self._outputs(node)]
+        for slot, signal in passed.items():
+            of_type = {
+                rival.content
+                for source in node.inputs.values()
+                if isinstance(source, Source) and self._type(source) == kinds[slot]
+                if (rival := self.signal(source)) is not None and rival.is_link
+            }
+            first = next((link for link in links if link in of_type), None)
+            if first is not None and signal is not None and signal.content != first:
+                return False
+        return True
 
     def _bypass_outputs(self, node: ForeignNode) -> dict[int, Signal | None]:
         """What stands for a bypassed node's outputs."""

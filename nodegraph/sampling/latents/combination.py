@@ -122,8 +122,11 @@ def concatenate_latents(first: Latent, second: Latent, axis: ConcatAxis) -> Late
     left, other = first.leftover, second.leftover
     if left is not None and other is not None:
         originals = left.original, other.original
-        kept = None if None in originals else joined(*originals)  # type: ignore[arg-type]
-        left = Leftover(left.sigma, left.form, kept)
+        if any(known is not None for known in originals):
+            # Where no part is kept, what stands for it is never looked at.
+            pair = zip(originals, samples, strict=True)
+            kept = joined(*(item if known is None else known for known, item in pair))
+            left = Leftover(left.sigma, left.form, kept)
     whole = joined(*samples)
     larger = first if first.batch_size >= second.batch_size else second
     return replace(

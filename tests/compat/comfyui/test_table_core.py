@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from nodegraph.core.links import read_link
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.exporter import export
 from nodegraph.interop.comfyui.foreign_workflow import Source
+from nodegraph.interop.comfyui.importer import import_document, node_table
+from tests.compat.comfyui import drawing
 from tests.compat.comfyui.supplied import TABLE, imported, supplied, used
 from tests.compat.comfyui.test_exporting import TABLE as ENTRIES
 from tests.compat.comfyui.test_exporting import catalog, meaning, there_and_back
@@ -43,6 +46,28 @@ def test_latents_are_concatenated_in_their_order(dim: str, axis: str) -> None:
     ports = ("second", "first") if dim.startswith("-") else ("first", "second")
     assert made["axis"] == axis
     assert [origin(made, port) for port in ports] == ["empty_latent", "empty_latent_3"]
+
+
+@pytest.mark.parametrize("dim", ["x", "-x"])
+def test_a_bypassed_concatenation_passes_the_first_latent(dim: str) -> None:
+    inputs = [drawing.linked(f"samples{at}", at, "LATENT") for at in (1, 2)]
+    document = drawing.drawn(
+        [
+            drawing.node(1, "EmptyLatentImage", 64, 64, 1),
+            drawing.node(2, "EmptyLatentImage", 128, 64, 1),
+            drawing.node(3, "LatentConcat", dim, inputs=inputs, mode=4),
+            drawing.node(4, "SaveLatent", "a", inputs=[drawing.linked("samples", 3, "LATENT")]),
+        ],
+        [1, 1, 0, 3, 0],
+        [2, 2, 0, 3, 1],
+        [3, 3, 0, 4, 0],
+    )
+    nodes = import_document(document, node_table()).workflow.nodes
+    [saved] = [each for each in nodes.values() if each.type == "SaveLatent"]
+    source = nodes[read_link(saved.inputs["latent"]).node]
+    if source.mode == "bypass":
+        source = nodes[read_link(source.inputs["first"]).node]
+    assert source.inputs["width"] == 64
 
 
 def test_batches_of_latents_are_split_and_joined() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nodegraph.interop.comfyui.foreign_workflow import Source
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.interop.comfyui.table.model_merging import BLOCKS
 from nodegraph.training.merge_weights import parse_blocks
 from nodegraph.weights.single_files.unet import unet_to_original
@@ -154,3 +155,34 @@ def test_a_lora_is_extracted_from_the_two_models_of_a_difference() -> None:
 def test_parts_are_saved_alone(there: str, native: str) -> None:
     [save] = used(imported(supplied(TABLE[there], filename_prefix="a/b")).workflow, native)
     assert save["name"] == "a/b"
+
+
+@pytest.mark.parametrize(
+    "kind", ["ModelMergeSimple", "ModelMergeAdd", "ModelMergeSubtract", "ModelMergeSD1"]
+)
+@pytest.mark.parametrize(("patched", "guiders"), [("model1", 1), ("model2", 0)])
+def test_a_merge_keeps_the_patches_of_the_first_model(
+    kind: str, patched: str, guiders: int
+) -> None:
+    nodes: list[tuple[str, dict[str, Any]]] = [
+        ("CheckpointLoaderSimple", {"ckpt_name": "a.safetensors"}),
+        ("Mahiro", {"model": ["0", 0]}),
+        (kind, {"model1": ["0", 0], "model2": ["0", 0], patched: ["1", 0]}),
+        ("CLIPTextEncode", {"clip": ["0", 1], "text": "a"}),
+        ("EmptyLatentImage", {}),
+        (
+            "KSampler",
+            {"model": ["2", 0], "positive": ["3", 0], "negative": ["3", 0]}
+            | {"latent_image": ["4", 0]},
+        ),
+        ("VAEDecode", {"samples": ["5", 0], "vae": ["0", 2]}),
+        ("SaveImage", {"images": ["6", 0]}),
+    ]
+    document = {
+        str(number): {"class_type": node_type, "inputs": inputs}
+        for number, (node_type, inputs) in enumerate(nodes)
+    }
+    found = import_document(document, node_table())
+    assert not found.placeholders
+    kinds = [node.type for node in found.workflow.nodes.values()]
+    assert kinds.count("PositiveBiasedGuidance") == guiders

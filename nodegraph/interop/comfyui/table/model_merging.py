@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
@@ -43,11 +43,30 @@ _MODEL = _Merged("MODEL", "MergeModels", "model")
 _CLIP = _Merged("CLIP", "MergeTextEncoders", "text_encoder")
 
 
+def _as_first(made: MadeOutput, first: Signal) -> Signal:
+    """A merge with what the first model carries: ComfyUI ignores the patches of the second."""
+    carried = {name: item for name, item in first.carried.items() if name != _DIFFERENCE}
+    return Signal(made, carried)
+
+
+def _mixed(merged: _Merged) -> Translate:
+    def forward(node: Passage) -> None:
+        first, second = (node.inputs[name] for name in merged.inputs)
+        values = {merged.port: first, "second": second}
+        values["weight"] = _SHARE.ours(node.literal("ratio"))
+        blocks = {"blocks": ""} if merged is _MODEL else {}
+        made = MadeOutput(node.add(merged.native, **values, **blocks), merged.port)
+        node.give(merged.there, _as_first(made, first))
+
+    return forward
+
+
 def _added(merged: _Merged) -> Translate:
     def forward(node: Passage) -> None:
         first, second = (node.inputs[name] for name in merged.inputs)
         values = {merged.port: first, "second": second, "first_weight": 1.0, "weight": 1.0}
-        node.give(merged.there, MadeOutput(node.add(merged.native, **values), merged.port))
+        made = MadeOutput(node.add(merged.native, **values), merged.port)
+        node.give(merged.there, _as_first(made, first))
 
     return forward
 
@@ -73,8 +92,8 @@ def _subtracted(merged: _Merged) -> Translate:
         multiplier = float(node.literal("multiplier"))
         values = {merged.port: first, "second": second}
         name = node.add(merged.native, **values, first_weight=multiplier, weight=-multiplier)
-        difference = {_DIFFERENCE: (first, second, multiplier)}
-        node.give(merged.there, Signal(MadeOutput(name, merged.port), difference))
+        made = _as_first(MadeOutput(name, merged.port), first)
+        node.give(merged.there, made.with_carried(**{_DIFFERENCE: (first, second, multiplier)}))
 
     return forward
 
@@ -118,7 +137,7 @@ def _by_block(blocks: _Blocks) -> Translate:
             weight=usual,
             blocks="\n".join(_written(rules)) or None,
         )
-        node.give("MODEL", MadeOutput(name, "model"))
+        node.give("MODEL", _as_first(MadeOutput(name, "model"), node.inputs["model1"]))
 
     return forward
 
@@ -302,14 +321,15 @@ def _sums(merged: _Merged, prefix: str) -> tuple[TableEntry, ...]:
     """The entries that merge one kind of recipe without blocks."""
     first_name, second_name = merged.inputs
     simple, add, subtract = (f"{prefix}{name}" for name in ("Simple", "Add", "Subtract"))
+    mixed = same(
+        _signature(simple, merged, ", ratio: FLOAT = 1.0"),
+        merged.native,
+        {first_name: merged.port, second_name: "second", "ratio": "weight"},
+        choices={"ratio": _SHARE},
+        fixed={"blocks": ""} if merged is _MODEL else {},
+    )
     return (
-        same(
-            _signature(simple, merged, ", ratio: FLOAT = 1.0"),
-            merged.native,
-            {first_name: merged.port, second_name: "second", "ratio": "weight"},
-            choices={"ratio": _SHARE},
-            fixed={"blocks": ""} if merged is _MODEL else {},
-        ),
+        replace(mixed, forward=_mixed(merged)),
         entry(
             _signature(add, merged),
             _added(merged),
