@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from threading import Thread
 from time import monotonic
 from typing import Any, TypeAlias, cast
 from weakref import finalize
 
-from nodegraph.core.context import Context, Environment, report_progress
+from nodegraph.core.context import Context, Environment
 from nodegraph.core.foreign_value import ENDED, ForeignValue
 from nodegraph.core.hints import Panel
 from nodegraph.core.hooks import HookInputs
@@ -30,8 +28,9 @@ from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
-from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
+from nodegraph.errors import InvalidValue
 from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
+from nodegraph.isolation.pack_calls import PackCall, notify_process
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
     CALL_SECONDS,
@@ -41,8 +40,8 @@ from nodegraph.isolation.processes import (
     PackProcesses,
     ProcessState,
 )
-from nodegraph.isolation.remote_context import answer_graph, read
-from nodegraph.isolation.runner import CONTEXT_PARAMETER, calling_back
+from nodegraph.isolation.remote_context import read
+from nodegraph.isolation.runner import CONTEXT_PARAMETER
 from nodegraph.packs.declarations import Declarations
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.pack_host import PackHost
@@ -53,8 +52,6 @@ from nodegraph.store.msgpack_codec import Unstorable
 Services: TypeAlias = Mapping[str, Callable[..., Any]]
 """Functions that packs may call in this process, by name: they get the context of the call, and
 the values by name."""
-_GRACE = 5.0
-"""Seconds that a cancelled call has to end, before its process is ended."""
 
 
 class IsolatedPacks:
@@ -273,7 +270,7 @@ class _Proxy:
 
     def _call(self, keywords: dict[str, Any], context: Context) -> Any:
         with self._packs.processes.using(self._pack, self._snapshot, self._doing) as process:
-            call = _Call(self._packs, process, self._spec, context, self._graphs(keywords))
+            call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
             assert process.channel is not None
             value = self._value(process, keywords, context)
             try:
@@ -323,7 +320,7 @@ class _Proxy:
         loop = asyncio.get_running_loop()
         frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
         is_over = False
-        call = _Call(self._packs, process, self._spec, context, self._graphs(keywords))
+        call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
         channel = process.channel
         assert channel is not None
 
@@ -337,24 +334,30 @@ class _Proxy:
                 channel.drop(frame)
 
         value = self._value(process, keywords, context)
-        try:
-            number = await asyncio.to_thread(channel.begin, "call", value, put)
-        except Unstorable as error:
-            raise self._unportable(keywords, error) from error
         requests: dict[asyncio.Task[None], ChannelMessage] = {}
         try:
+            try:
+                await asyncio.to_thread(call.begin, value, put)
+            except Unstorable as error:
+                raise self._unportable(keywords, error) from error
             while True:
                 frame = await frames.get()
                 if isinstance(frame, ProcessEnded):
                     raise call.reason or frame
                 if frame.kind in (ANSWER, ERROR):
                     return await asyncio.to_thread(channel.result, frame)
-                task = loop.create_task(call.serve_async(frame, lazy))
-                requests[task] = frame
-                task.add_done_callback(requests.pop)
+                if frame.name == "lazy":
+                    task = loop.create_task(call.serve_lazy(frame, lazy))
+                    requests[task] = frame
+                    task.add_done_callback(requests.pop)
+                elif frame.kind == NOTICE:
+                    channel.respond(frame, call.serve)
+                else:
+                    # No task: if one is cancelled before its thread begins, nobody answers.
+                    respond = partial(channel.respond, frame, call.serve)
+                    loop.run_in_executor(None, partial(copy_context().run, respond))
         except asyncio.CancelledError:
-            call.cancel(number)
-            Thread(target=call.end_later, args=(number,), daemon=True).start()
+            call.stop()
             raise
         except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
             raise (call.reason or error) from (None if call.reason else error.__cause__)
@@ -419,7 +422,7 @@ class _Proxy:
             for item in value:
                 self._watch(process, item)
         elif type(value) is ForeignValue and value.process:
-            finalize(value, _release, process, "release", value.data).atexit = False
+            finalize(value, notify_process, process, "release", value.data).atexit = False
 
     def go_on(self, process: PackProcess, then: int, outputs: Mapping[str, Value]) -> Any:
         """The next step of an expansion."""
@@ -437,157 +440,15 @@ class _Proxy:
             process.finish()
 
 
-def _release(process: PackProcess, name: str, value: Any) -> None:
-    if process.is_alive and process.channel is not None:
-        with suppress(ProcessEnded):
-            process.channel.notify(name, value)
-
-
 class _Then:
     """`Expand.then` of an expansion whose function is in the pack's process."""
 
     def __init__(self, proxy: _Proxy, process: PackProcess, number: int) -> None:
         self._proxy, self._process, self._number = proxy, process, number
-        finalize(self, _release, process, "forget", number).atexit = False
+        finalize(self, notify_process, process, "forget", number).atexit = False
 
     def __call__(self, outputs: Mapping[str, Value]) -> Any:
         return self._proxy.go_on(self._process, self._number, outputs)
-
-
-class _Call:
-    """One call of a node: serves what it asks of its context.
-
-    Attributes:
-        reason: Why it is not to go on, as the engine is to see it.
-    """
-
-    def __init__(
-        self,
-        packs: IsolatedPacks,
-        process: PackProcess,
-        spec: NodeSpec,
-        context: Context,
-        graph: RunGraph | None,
-    ) -> None:
-        self._packs, self._process, self._spec = packs, process, spec
-        self._context, self._graph = context, graph
-        self._serving = 0
-        self._cancelled_at: float | None = None
-        self.reason: BaseException | None = None
-
-    def look(self, number: int) -> None:
-        """See whether the run was cancelled; end a process that does not react to that."""
-        if self._cancelled_at is not None:
-            if monotonic() - self._cancelled_at > _GRACE:
-                self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
-            return
-        try:
-            self._context.check_cancelled(waits=False)
-        except Cancelled as error:
-            self.reason = error
-            self.cancel(number)
-
-    def cancel(self, number: int) -> None:
-        """Tell the process that the call is not wanted any more."""
-        self._cancelled_at = monotonic()
-        _release(self._process, "cancel", number)
-
-    def end_later(self, number: int) -> None:
-        """End the process if the call has not ended by then."""
-        channel = self._process.channel
-        assert channel is not None
-        if not channel.wait_for_end(number, _GRACE):
-            self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
-
-    def serve(self, name: str, value: Mapping[str, Any], number: int) -> Any:
-        """Answer a request of the call."""
-        outer, self._serving = self._serving, number
-        try:
-            return getattr(self, f"_do_{name}")(**value)
-        except Exception as error:
-            if not isinstance(error, NodegraphError) or isinstance(error, Cancelled):
-                self.reason = self.reason or (error if isinstance(error, Cancelled) else None)
-            raise
-        except BaseException as error:
-            self.reason = self.reason or error
-            raise
-        finally:
-            self._serving = outer
-
-    async def serve_async(self, frame: ChannelMessage, lazy: Mapping[str, Any]) -> None:
-        """Answer a request of an async call, on the event loop."""
-        channel = self._process.channel
-        assert channel is not None
-        if frame.name == "lazy":
-            try:
-                with channel.pausing(frame):
-                    answer = await lazy[channel.value(frame)["port"]]()
-                self._packs.check(self._process, answer)
-            except BaseException as error:  # noqa: BLE001 - the call receives each of them
-                if not isinstance(error, Exception):
-                    self.reason = self.reason or error
-                channel.fail(frame.number, error)
-            else:
-                channel.answer(frame.number, answer)
-        elif frame.kind == NOTICE:
-            channel.respond(frame, self.serve)
-        else:
-            await asyncio.to_thread(channel.respond, frame, self.serve)
-
-    def _ask(self, name: str, within: int = 0, **values: Any) -> Any:
-        channel = self._process.channel
-        assert channel is not None
-        return channel.request(name, values, within=within or self._serving, serve=self.serve)
-
-    def _do_workflow(self) -> Any:
-        return dict(self._context.workflow)
-
-    def _do_progress(self, step: int, total: int, preview: bool) -> None:
-        shown = partial(self._ask, "preview") if preview else None
-        self._context.progress(step, total, preview=shown)
-
-    def _do_report(self, step: int, total: int) -> None:
-        report_progress(step, total)
-
-    def _do_check_cancelled(self, waits: bool) -> None:
-        self._context.check_cancelled(waits=waits)
-
-    def _do_checkpoint(self, step: int, total: int, keep: bool) -> None:
-        self._context.checkpoint(step, total, partial(self._ask, "state"), keep=keep)
-
-    def _do_restored(self, up_to: int | None) -> Any:
-        restored = self._context.restored(up_to=up_to)
-        return None if restored is None else replace(restored, state=dict(restored.state))
-
-    def _do_preview(self, shown: Sequence[Any]) -> None:
-        self._context.preview(*shown)
-
-    def _do_log(self, message: str, level: str, about: Any) -> None:
-        self._context.log(message, level, about=about)
-
-    def _do_wrote(self, path: Path, kind: str, existed: bool) -> None:
-        self._process.check_report(path)
-        self._context.wrote(path, kind=kind, existed=existed)
-
-    def _do_file(self, path: str | Path) -> Path:
-        return self._context.file(path)
-
-    def _do_env(self, name: str) -> str | None:
-        self._process.check_variable(name)
-        return self._context.env(name)
-
-    def _do_service(self, service: str, values: Mapping[str, Any]) -> Any:
-        with calling_back(partial(self._ask, "callback", self._serving)):
-            return self._packs.service(service)(self._context, **values)
-
-    def _do_lazy(self, port: str) -> Any:
-        raise InvalidValue(f"input `{port}` is not lazy")
-
-    def _do_graph(self, method: str, values: Mapping[str, Any]) -> Any:
-        graph = self._graph
-        if graph is None:
-            raise InvalidValue(f"{self._spec.type} does not ask for the graph of its run")
-        return answer_graph(graph, method, values)
 
 
 def _satisfies(packs: IsolatedPacks) -> PackHost:

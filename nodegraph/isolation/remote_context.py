@@ -233,21 +233,6 @@ class RemoteGraph(RunGraph):
         return GraphCopy(read(nodes), new_names, subgraphs)
 
 
-def answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> Any:
-    """Answer in the main process what a `RemoteGraph` asks."""
-    if method == "node":
-        return graph.node
-    if method == "names":
-        return list(graph)
-    if method == "get":
-        row = graph.get(values["name"])
-        return None if row is None else {**row._asdict(), "inputs": written(row.inputs)}
-    if method == "between":
-        return list(graph.between(values["first"]))
-    copy = graph.copy(values["names"], values["suffix"])
-    return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
-
-
 def read(value: Any) -> Any:
     """A part of a graph from a message, with its values in memory; see `written`."""
     if isinstance(value, HeldValue):

@@ -1,0 +1,213 @@
+"""A call of an isolated node as the main process serves it: the other side of `RemoteContext`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, Protocol
+
+from nodegraph.core.context import Context, report_progress
+from nodegraph.core.ports import RunGraph
+from nodegraph.core.spec import NodeSpec
+from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
+from nodegraph.isolation.channel import ChannelMessage, ProcessEnded
+from nodegraph.isolation.process import PackProcess
+from nodegraph.isolation.remote_context import written
+from nodegraph.isolation.runner import calling_back
+
+_GRACE = 5.0
+"""Seconds that a cancelled call has to end, before its process is ended."""
+
+
+class CallHost(Protocol):
+    """What a call needs of the isolated packs."""
+
+    def check(self, process: PackProcess, value: Any) -> None:
+        """Refuse a value that a process may not receive."""
+        ...
+
+    def service(self, name: str) -> Callable[..., Any]:
+        """The function of this process that packs call by a name."""
+        ...
+
+
+def notify_process(process: PackProcess, name: str, value: Any) -> None:
+    """Send a notice to a process, if it is alive."""
+    if process.is_alive and process.channel is not None:
+        with suppress(ProcessEnded):
+            process.channel.notify(name, value)
+
+
+class PackCall:
+    """One call of a node: serves what it asks of its context.
+
+    Attributes:
+        reason: Why it is not to go on, as the engine is to see it.
+    """
+
+    def __init__(
+        self,
+        packs: CallHost,
+        process: PackProcess,
+        spec: NodeSpec,
+        context: Context,
+        graph: RunGraph | None,
+    ) -> None:
+        self._packs, self._process, self._spec = packs, process, spec
+        self._context, self._graph = context, graph
+        self._serving = 0
+        self._cancelled_at: float | None = None
+        self._number = 0
+        self._is_stopped = False
+        self._lock = Lock()
+        self.reason: BaseException | None = None
+
+    def look(self, number: int) -> None:
+        """See whether the run was cancelled; end a process that does not react to that."""
+        if self._cancelled_at is not None:
+            if monotonic() - self._cancelled_at > _GRACE:
+                self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
+            return
+        try:
+            self._context.check_cancelled(waits=False)
+        except Cancelled as error:
+            self.reason = error
+            self.cancel(number)
+
+    def begin(self, value: Any, put: Callable[[ChannelMessage | ProcessEnded], object]) -> None:
+        """Send the call; `put` takes the frames that belong to it. See `Channel.begin`."""
+        channel = self._process.channel
+        assert channel is not None
+        number = channel.begin("call", value, put)
+        with self._lock:
+            self._number = number
+            is_stopped = self._is_stopped
+        if is_stopped:  # while it was being sent
+            self._stop(number)
+
+    def stop(self) -> None:
+        """Cancel the call, in whatever thread it began; end a process that does not react."""
+        with self._lock:
+            self._is_stopped, number = True, self._number
+        if number:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        self.cancel(number)
+        Thread(target=self._end_later, args=(number,), daemon=True).start()
+
+    def cancel(self, number: int) -> None:
+        """Tell the process that the call is not wanted any more."""
+        self._cancelled_at = monotonic()
+        notify_process(self._process, "cancel", number)
+
+    def _end_later(self, number: int) -> None:
+        channel = self._process.channel
+        assert channel is not None
+        if not channel.wait_for_end(number, _GRACE):
+            self._process.kill(f"{self._spec.type} did not stop when it was cancelled")
+
+    def serve(self, name: str, value: Mapping[str, Any], number: int) -> Any:
+        """Answer a request of the call."""
+        outer, self._serving = self._serving, number
+        try:
+            return getattr(self, f"_do_{name}")(**value)
+        except Exception as error:
+            if not isinstance(error, NodegraphError) or isinstance(error, Cancelled):
+                self.reason = self.reason or (error if isinstance(error, Cancelled) else None)
+            raise
+        except BaseException as error:
+            self.reason = self.reason or error
+            raise
+        finally:
+            self._serving = outer
+
+    async def serve_lazy(self, frame: ChannelMessage, lazy: Mapping[str, Any]) -> None:
+        """Answer what an async call asks for a lazy input, on the event loop."""
+        channel = self._process.channel
+        assert channel is not None
+        try:
+            with channel.pausing(frame):
+                answer = await lazy[channel.value(frame)["port"]]()
+            self._packs.check(self._process, answer)
+        except BaseException as error:  # noqa: BLE001 - the call receives each of them
+            if not isinstance(error, Exception):
+                self.reason = self.reason or error
+            channel.fail(frame.number, error)
+        else:
+            channel.answer(frame.number, answer)
+
+    def _ask(self, name: str, within: int = 0, **values: Any) -> Any:
+        channel = self._process.channel
+        assert channel is not None
+        return channel.request(name, values, within=within or self._serving, serve=self.serve)
+
+    def _do_workflow(self) -> Any:
+        return dict(self._context.workflow)
+
+    def _do_progress(self, step: int, total: int, preview: bool) -> None:
+        shown = partial(self._ask, "preview") if preview else None
+        self._context.progress(step, total, preview=shown)
+
+    def _do_report(self, step: int, total: int) -> None:
+        report_progress(step, total)
+
+    def _do_check_cancelled(self, waits: bool) -> None:
+        self._context.check_cancelled(waits=waits)
+
+    def _do_checkpoint(self, step: int, total: int, keep: bool) -> None:
+        self._context.checkpoint(step, total, partial(self._ask, "state"), keep=keep)
+
+    def _do_restored(self, up_to: int | None) -> Any:
+        restored = self._context.restored(up_to=up_to)
+        return None if restored is None else replace(restored, state=dict(restored.state))
+
+    def _do_preview(self, shown: Sequence[Any]) -> None:
+        self._context.preview(*shown)
+
+    def _do_log(self, message: str, level: str, about: Any) -> None:
+        self._context.log(message, level, about=about)
+
+    def _do_wrote(self, path: Path, kind: str, existed: bool) -> None:
+        self._process.check_report(path)
+        self._context.wrote(path, kind=kind, existed=existed)
+
+    def _do_file(self, path: str | Path) -> Path:
+        return self._context.file(path)
+
+    def _do_env(self, name: str) -> str | None:
+        self._process.check_variable(name)
+        return self._context.env(name)
+
+    def _do_service(self, service: str, values: Mapping[str, Any]) -> Any:
+        with calling_back(partial(self._ask, "callback", self._serving)):
+            return self._packs.service(service)(self._context, **values)
+
+    def _do_lazy(self, port: str) -> Any:
+        raise InvalidValue(f"input `{port}` is not lazy")
+
+    def _do_graph(self, method: str, values: Mapping[str, Any]) -> Any:
+        graph = self._graph
+        if graph is None:
+            raise InvalidValue(f"{self._spec.type} does not ask for the graph of its run")
+        return _answer_graph(graph, method, values)
+
+
+def _answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> Any:
+    """Answer in the main process what a `RemoteGraph` asks."""
+    if method == "node":
+        return graph.node
+    if method == "names":
+        return list(graph)
+    if method == "get":
+        row = graph.get(values["name"])
+        return None if row is None else {**row._asdict(), "inputs": written(row.inputs)}
+    if method == "between":
+        return list(graph.between(values["first"]))
+    copy = graph.copy(values["names"], values["suffix"])
+    return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
