@@ -6739,8 +6739,8 @@ class BuiltinNodes:
         BLIP and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-        Anything V2. YOLO detectors are ONNX files, which need the package onnxruntime: pip install
-        "nodegraph[onnx]". Custom code in a folder is not run.
+        Anything V2 and SAM. YOLO detectors are ONNX files, which need the package onnxruntime: pip
+        install "nodegraph[onnx]". Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.

@@ -1,1 +1,0 @@
-import"./WidgetField-DG01YF88.js";import"./FileWidget-Dy1ydHrJ.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-Dg-A0NqV.js";import"./FileWidget-Dy1ydHrJ.js";
