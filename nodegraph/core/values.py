@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nodegraph.core.digests import digest_value
+from nodegraph.core.recipe_options import SPEED_PREFIX
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-SPEED_PREFIX = "speed."
-"""Prefix of a recipe's options by which a component computes differently, over shared weights."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import SPEED_PREFIX
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family

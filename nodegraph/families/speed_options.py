@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from nodegraph.core.values import SPEED_PREFIX, Recipe
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidValue
 
 AUTO = "auto"

@@ -20,7 +20,8 @@ from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
 
-from nodegraph.core.values import SPEED_PREFIX, Recipe, TextEncoder
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.values import Recipe, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.prompts import EMPHASIS, WeightedText, escape_prompt, parse_prompt

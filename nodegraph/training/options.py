@@ -6,15 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from nodegraph.core.ports import port_type
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.training_values import Dataset
-from nodegraph.core.values import (
-    NOT_CONTENT,
-    SPEED_PREFIX,
-    DiffusionModel,
-    Recipe,
-    TextEncoder,
-    Vae,
-)
+from nodegraph.core.values import NOT_CONTENT, DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import get_family
 from nodegraph.weights.precision.storage import recipe_storage

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from nodegraph.core.context import PROGRESS_CALLBACK, ProgressCallback
-from nodegraph.core.values import SPEED_PREFIX, Adapter, DiffusionModel, Recipe, RecipeFile, Vae
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphError
 from nodegraph.residency import ResidencyManager, resident_name
 from tests.messages import raises

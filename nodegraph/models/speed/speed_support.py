@@ -14,7 +14,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from nodegraph.core.values import SPEED_PREFIX, DiffusionModel, Recipe, TextEncoder
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.registry import FAMILIES

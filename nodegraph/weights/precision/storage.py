@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import SPEED_PREFIX
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.errors import InvalidValue
 from nodegraph.weights.gguf_files import BLOCKS
 from nodegraph.weights.packed_layers import PACKED_KINDS
