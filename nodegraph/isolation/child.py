@@ -46,7 +46,7 @@ from nodegraph.isolation.shared_memory import OtherPool, OwnPool, SharedMemory
 from nodegraph.packs.pack import Pack, PackKind, import_here
 
 RUNNERS: Mapping[PackKind, str] = {
-    "native": "nodegraph.isolation.native_runner:NativeRunner",
+    "native": "nodegraph.isolation.runner:NativeRunner",
     "comfyui": "nodegraph.interop.comfyui.packs.runner:ComfyRunner",
 }
 """Class of the runner of each kind of pack, as ``module:Class``. By name, because those of other

@@ -224,7 +224,7 @@ def test_async_calls_run_after_one_that_was_cancelled(session: Session, tmp_path
 def test_a_call_that_does_not_react_is_ended(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nodegraph.isolation.proxies._GRACE", 0.05)
+    monkeypatch.setattr("nodegraph.isolation.pack_calls._GRACE", 0.05)
     cancel = CancelToken()
     number = number_of(session)
     thread, results = in_thread(
