@@ -295,7 +295,7 @@ def test_a_report_has_the_commands_that_bring_packs(
 ) -> None:
     address = "https://example.org/impact.git"
     source = {"kind": "git", "address": address, "commit": "a" * 40}
-    version = {"version": "1.0", "source": source, "node_types": ["FaceDetailer"]}
+    version = {"version": "1.0", "source": source, "node_types": ["FaceDetailer", "Nameless"]}
     index = {"format": "nodegraph-pack-index/1", "packs": {"impact": {"versions": [version]}}}
     (tmp_path / "index.json").write_text(json.dumps(index))
     monkeypatch.setenv("NODEGRAPH_PACK_INDEX", str(tmp_path))
@@ -303,11 +303,12 @@ def test_a_report_has_the_commands_that_bring_packs(
     node["properties"] = {"aux_id": "somebody/ComfyUI-Ours"}
     Path("files").mkdir()
     saved({"version": 0.4, "links": [], "nodes": [node]}, "files/a.json")
-    saved(api(b=("FaceDetailer", {})), "files/b.json")
+    saved(api(b=("FaceDetailer", {}), c=("Nameless", {})), "files/b.json")
     shown = cli("import", "files", "--report", "report")
     totals = json.loads(Path("report/import.json").read_text())["totals"]
     theirs = "nodegraph pack add https://github.com/somebody/ComfyUI-Ours.git"
-    commands = {"FaceDetailer": "nodegraph pack add impact", "OursAlone": theirs}
+    impact = "nodegraph pack add impact"
+    commands = {"FaceDetailer": impact, "Nameless": impact, "OursAlone": theirs}
     assert totals["commands_of_types"] == commands
     assert (totals["share_without_placeholder"], totals["share_translated"]) == (0.0, 0.0)
     for command in commands.values():

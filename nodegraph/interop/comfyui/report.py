@@ -248,14 +248,15 @@ def _is_told_elsewhere(problem: Problem) -> bool:
 def _missing_node_type(
     fate: TranslationOutcome, stand_ins: NodeAliases, finder: PackFinder | None
 ) -> MissingNodeType:
-    pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
+    is_core = fate.pack == CORE_PACK
+    pack = "" if is_core else fate.pack or pack_of(fate.type)
     return MissingNodeType(
         fate.name,
         fate.type,
         pack,
         stand_ins.of(fate.type),
         fate.untranslated_reason,
-        _pack_command(fate.type, pack, finder),
+        "" if is_core else _pack_command(fate.type, pack, finder),
     )
 
 
@@ -263,11 +264,12 @@ def _pack_command(node_type: str, pack: str, finder: PackFinder | None) -> str:
     """Return the command that installs the pack of a node type; empty if it is not known.
 
     Args:
-        pack: Its name, or the owner and the name of its repository on GitHub.
+        pack: Its name, or the owner and the name of its repository on GitHub; empty if the file
+            does not say.
     """
-    if not pack:
-        return ""
-    known = finder and (finder.type_command(node_type) or finder.pack_command(pack))
+    known = finder and finder.type_command(node_type)
+    if not known and finder and pack:
+        known = finder.pack_command(pack)
     if not known and _REPOSITORY.fullmatch(pack):
         known = f"nodegraph pack add https://github.com/{pack}.git"
     return known or ""

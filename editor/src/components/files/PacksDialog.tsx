@@ -178,7 +178,8 @@ function Offer({ offer }: { readonly offer: AvailablePack }) {
   const change = usePacks((packs) => (packs.change?.name === name ? packs.change : null));
   const busy = usePacks((packs) => packs.change?.state === "running");
   const running = usePacks((packs) => runningChange(packs, name));
-  const isHere = usePacks(({ items }) => items?.some((each) => each.name === name) ?? false);
+  const here = usePacks(({ items }) => items?.find((each) => each.name === name)?.version);
+  const isHere = here !== undefined;
   const costs = change?.state === "stopped" && !isHere ? change.costs : [];
   return (
     <li className={styles.row}>
@@ -200,7 +201,9 @@ function Offer({ offer }: { readonly offer: AvailablePack }) {
         {!isHere && <Failure name={name} />}
       </div>
       {isHere ? (
-        <Badge tone="good">{t("packs.isHere")}</Badge>
+        <Badge tone="good">
+          {here === version ? t("packs.isHere") : `${here} ${t("packs.isHere")}`}
+        </Badge>
       ) : (
         <Button
           size="s"

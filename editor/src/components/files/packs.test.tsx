@@ -38,9 +38,10 @@ const PACK: PackEntry = {
 
 let asked: string[];
 let change: object | null;
+let offers: readonly AvailablePack[];
 
 beforeEach(() => {
-  [asked, change] = [[], null];
+  [asked, change, offers] = [[], null, [OFFER]];
   const admin = { name: "me", scopes: ["read", "run", "models", "admin"] };
   useConnection.setState({ caller: admin });
   usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
@@ -48,7 +49,7 @@ beforeEach(() => {
     const place = path.replace(/^.*\/api\/v1/, "");
     asked.push(`${method} ${place}`);
     if (place.startsWith("/packs/available"))
-      return Response.json({ items: [OFFER], problem: null, next: null });
+      return Response.json({ items: offers, problem: null, next: null });
     if (method === "GET" && place === "/packs")
       return Response.json({ items: [PACK], has_index: true, change, next: null });
     if (method === "DELETE") return new Response(null, { status: 204 });
@@ -93,6 +94,17 @@ test("the dialog lists packs and changes them", async () => {
   expect(asked).toContain("POST /packs/soft/update");
   expect(screen.getByLabelText("Offer the nodes of soft")).toBeDisabled();
   expect(await screen.findByText("Needs scipy")).toBeVisible();
+});
+
+test("the index says which version is installed if it has another", async () => {
+  offers = [{ ...OFFER, name: "soft", version: "3.0" }];
+  const { unmount } = render(<PacksDialog onClose={vi.fn()} />);
+  expect(await screen.findByText("2.0 installed")).toBeVisible();
+  unmount();
+  offers = [{ ...OFFER, name: "soft" }];
+  usePacks.setState({ offers: null });
+  render(<PacksDialog onClose={vi.fn()} />);
+  expect(await screen.findByText("installed")).toBeVisible();
 });
 
 test("an installation shows its step at its pack, and nothing else can be changed", async () => {

@@ -1,0 +1,1 @@
+import"./WidgetField-Cn9Rl8Zr.js";import"./FileWidget-Dy1ydHrJ.js";

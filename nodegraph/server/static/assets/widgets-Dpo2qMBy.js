@@ -1,1 +1,0 @@
-import"./WidgetField-Dg-A0NqV.js";import"./FileWidget-Dy1ydHrJ.js";
