@@ -269,7 +269,7 @@ class ForeignValues:
             pickled = _pickled(value)
         if pickled is not None:
             return ForeignValue(name, self._pack, _packed("pickle", [], pickled))
-        # After an edit the process goes on as another one, and values of old tokens are released.
+        # A process that opens again after an edit counts from 1, and old tokens are released later.
         token = f"{self._process} {next(self._numbers)}".encode()
         self._held[token] = value
         return ForeignValue(name, self._pack, token, self._process)

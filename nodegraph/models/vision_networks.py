@@ -109,8 +109,7 @@ def load_foreground(recipe: VisionNetwork) -> Component:
     Raises:
         InvalidFile: It is damaged, or of no known kind.
     """
-    files = weight_paths(recipe)
-    tensors = {plain_name(name): item for name, item in read_tensors(files, recipe.dtype).items()}
+    tensors = _plain_tensors(recipe)
     shapes = {name: tuple(item.shape) for name, item in tensors.items()}
     path, [role] = Path(recipe.source), {file.role for file in recipe.files}
     birefnet, u2net = birefnet_shape(shapes), u2net_shape(shapes)
@@ -121,6 +120,12 @@ def load_foreground(recipe: VisionNetwork) -> Component:
     else:
         raise InvalidFile(f"{path} holds no network that masks the foreground")
     return ForegroundNetwork({role: network}, recipe.family)
+
+
+def _plain_tensors(recipe: VisionNetwork) -> dict[str, Tensor]:
+    """The tensors of a recipe's files, without what wrappers put before their names."""
+    tensors = read_tensors(weight_paths(recipe), recipe.dtype)
+    return {plain_name(name): item for name, item in tensors.items()}
 
 
 def weight_paths(recipe: VisionNetwork) -> list[Path]:
@@ -250,8 +255,7 @@ def load_depth(recipe: VisionNetwork) -> Component:
     Raises:
         InvalidFile: It is damaged, or of no known kind.
     """
-    paths, path = [Path(file.path) for file in recipe.files], Path(recipe.source)
-    tensors = {plain_name(name): item for name, item in read_tensors(paths, recipe.dtype).items()}
+    path, tensors = Path(recipe.source), _plain_tensors(recipe)
     shape = depth_shape({name: tuple(item.shape) for name, item in tensors.items()})
     if shape is None:
         raise InvalidFile(f"{path} holds no Depth Anything")
@@ -342,8 +346,7 @@ def load_sam(recipe: VisionNetwork) -> Component:
     Raises:
         InvalidFile: It is damaged, or no SAM.
     """
-    paths, path = [Path(file.path) for file in recipe.files], Path(recipe.source)
-    tensors = {plain_name(name): item for name, item in read_tensors(paths, recipe.dtype).items()}
+    path, tensors = Path(recipe.source), _plain_tensors(recipe)
     shape = sam_shape({name: tuple(item.shape) for name, item in tensors.items()})
     if shape is None:
         raise InvalidFile(f"{path} holds no SAM")

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from nodegraph.packs.function_digests import ClassDigests
 
 SEE_DOCTOR = "`nodegraph doctor` shows why"
-"""What clients are told of a pack whose problems name places on this machine."""
+"""Message for clients about a pack whose problems contain paths of this machine."""
 
 
 class Registry:

@@ -271,7 +271,7 @@ async def ReadLazily(value: Lazy[Any]) -> str:
 
 @node
 def ReadThen(value: Any = None, source: str = "", pack: str = "") -> str:
-    """Read what a node of its own graph gives."""
+    """Read the result of a node in its expansion."""
     nodes = {"n": {"type": "far:Forge", "inputs": {"path": source, "pack": pack}}}
     return Expand(nodes, {"value": "n.output"}, then=lambda outputs: outputs["value"].value and "x")
 '''

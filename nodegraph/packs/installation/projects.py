@@ -336,7 +336,7 @@ class ProjectReader:
 
 
 def _check_shapes(document: Mapping[str, Any], file: Path) -> None:
-    """Refuse entries of another kind; the letters of a text would be taken for requirements.
+    """Refuse entries of a wrong type: the letters of a string would become requirements.
 
     Raises:
         InvalidFile: There is one.
@@ -358,7 +358,7 @@ def _entry_at(document: Any, path: str) -> Any:
     """What stands at a path such as ``project.entry-points.nodegraph.nodes``, if anything."""
     value, remaining = document, path
     while remaining and isinstance(value, Mapping):
-        # The name of a group has dots of its own.
+        # Names of groups contain dots.
         name = remaining if remaining in (GROUP, COMFY_GROUP) else remaining.partition(".")[0]
         value, remaining = value.get(name), remaining[len(name) + 1 :]
     return None if remaining else value
