@@ -55,7 +55,7 @@ def test_a_pack_is_named_its_node_marked_and_found_once_it_is_there(
     row = dialog.get_by_role("listitem").filter(has_text="shiny:Glow")
     expect(row).to_contain_text("shiny")
     expect(row).to_contain_text(">=2")
-    expect(dialog).to_contain_text("Put its file or folder into the server’s “packs” folder")
+    expect(dialog).to_contain_text("On the server, add its folder, git address or wheel")
     row.get_by_role("button", name="Show “wait”").click()
     expect(dialog).to_have_count(0)
     expect(editor.card("wait")).to_be_focused()
