@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
 from nodegraph.families.speed_options import speed_text
 from nodegraph.media.images.memory_checks import check_sampling_memory
-from nodegraph.sampling.sampling_parts import SamplingParts
+from nodegraph.sampling.sampling_parts import SamplingParts, apply_patches, unpatched
 
 if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
@@ -108,7 +108,7 @@ def undenoised_latent(
     if latent.samples is None and convention == "comfyui":
         from nodegraph.sampling.initial_latent import zeros_for
 
-        with ctx.weights(model, calls_only=True) as denoiser:
+        with ctx.weights(unpatched(model), calls_only=True) as denoiser:
             return zeros_for(denoiser, latent)
     if latent.samples is None:
         raise InvalidValue(
@@ -133,13 +133,13 @@ def sample_latent(
     Args:
         stop: Step to stop after. The same sampling can continue from there later.
     """
-    from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
+    model, latent, parts, begin = apply_patches(model, latent, parts)
     noise_levels = plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent, noise_levels) as denoiser:
-        denoising = Denoising(denoiser, latent, parts)
+        denoising = begin(denoiser, latent, parts)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
         while denoising.step < end:
@@ -165,10 +165,10 @@ def sample_with_parts(
     Args:
         ports: Port of this node for the port that an error names.
     """
-    from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
     with _at_ports(ports):
+        model, latent, parts, begin = apply_patches(model, latent, parts)
         noise_levels = plan_noise_levels(ctx, model, latent, parts)
     _warn_of_noise_gap(
         ctx, latent, float(noise_levels.sigmas[noise_levels.first]), added=parts.noise.added
@@ -179,7 +179,7 @@ def sample_with_parts(
         _load_extra_models(ctx, parts) as extra_models,
         _at_ports(ports),
     ):
-        denoising = Denoising(denoiser, latent, parts, extra_models)
+        denoising = begin(denoiser, latent, parts, extra_models)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising.steps(partial(ctx.check_cancelled, waits=False)):
             if info.step < info.total and denoising.is_savable:

@@ -25,6 +25,7 @@ from nodegraph.sampling.sampling_parts import (
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
+    apply_patches,
     build_sampling_parts,
     drops_a_level,
 )
@@ -334,13 +335,13 @@ def _denoised_latents(
     ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
 ) -> list[Latent]:
     """Sample a latent; returns the predicted clean latent after each step."""
-    from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
+    model, latent, parts, begin = apply_patches(model, latent, parts)
     noise_levels = plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent, noise_levels) as denoiser:
-        denoising = Denoising(denoiser, latent, parts)
+        denoising = begin(denoiser, latent, parts)
         denoised_latents = []
         for info in denoising.steps(partial(ctx.check_cancelled, waits=False)):
             denoised_latents.append(denoising.denoised(info))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from nodegraph.core.values import NOT_CONTENT
+from nodegraph.core.values import NOT_CONTENT, DiffusionModel
 
 ENDED: set[str] = set()
 """Processes of packs that have ended: values of their tokens are gone."""
 
 STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise"})
 """Port types of nodegraph that a value of a pack's process may have: a model that the pack patched,
-or its own sampler or noise. Nodes of other packs and of nodegraph refuse it."""
+or its own sampler or noise. Nodes of other packs refuse it. To native nodes, the process lends a
+model; they refuse the others."""
+LENDABLE = "DiffusionModel"
+"""The port type of `STANDS_FOR` that processes lend, as `LentModel`."""
 
 
 class _Referable:
@@ -51,3 +55,22 @@ class ForeignValue(_Referable):
     def is_gone(self) -> bool:
         """Whether the process that held it has ended."""
         return self.process in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class LentModel(DiffusionModel):
+    """A model that a pack patched, while a native node runs that uses it.
+
+    Samplings apply the patches, see `nodegraph.sampling.sampling_parts.apply_patches`. Copies with
+    other settings keep them. `Context.weights` takes only `plain`, so no node leaves them out.
+
+    Attributes:
+        patches: What the pack set on samplings of the model, a `ModelPatches`.
+    """
+
+    patches: Any = field(default=None, repr=False, compare=False, metadata=NOT_CONTENT)
+
+    @property
+    def plain(self) -> DiffusionModel:
+        """The model without the patches."""
+        return DiffusionModel(self.family, self.files, self.dtype, self.options, self.adapters)

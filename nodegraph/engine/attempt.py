@@ -158,6 +158,7 @@ class Attempt:
         self._checkpoints = run.shared.saver.for_call(self._work_key)
         self._start = monotonic()
         self._freed: int | None = None
+        self._lent: Mapping[str, Any] = {}
         self.memory: int | None = None
         self.files: list[WrittenFile] = []
         self.loads: list[Load] = []
@@ -187,8 +188,9 @@ class Attempt:
         handing = self._handing()
         handing.begin()
         linked = {port: handing.hand_out(port, item) for port, item in self._call.inputs.items()}
+        linked |= self._lent
         literals = self._call.state.node.literals
-        context = self._context(footprint) if self._definition.context is not None else None
+        context = self.context(footprint) if self._definition.context is not None else None
         spec = self._call.state.node.spec
         more = self._run_facts(spec) if spec.hidden or spec.raw_ports else None
         return arguments(self._definition, spec, literals, linked, lazy, context, more)
@@ -212,7 +214,7 @@ class Attempt:
         note = partial(readings.graph, GRAPH, inputs)
         return NodesBefore(self._call.state, self._run.states, note)
 
-    def run(self) -> Any:
+    def run(self, lent: Mapping[str, Any] | None = None) -> Any:
         """Call a plain function; in a lane's thread.
 
         If memory runs out, the weights that others have left there go, and it is called again as
@@ -220,9 +222,12 @@ class Attempt:
         gives enough room. At last it is called with a smaller footprint, which may give slightly
         other results.
 
+        Args:
+            lent: Values for ports in place of what is linked to them.
         Raises:
             Exception: Whatever it raises; out of memory only at the last time.
         """
+        self._lent = lent or {}
         try:
             return self._run_once("full")
         except Exception as error:
@@ -374,7 +379,8 @@ class Attempt:
             lane, seconds = self._call.state.node.spec.lane, round(self.seconds, 6)
             self._run.events.emit("call.ended", self._call.name, seconds=seconds, lane=lane)
 
-    def _context(self, footprint: Footprint) -> NodeContext:
+    def context(self, footprint: Footprint) -> NodeContext:
+        """A context for the function."""
         return NodeContext(
             self._call.name,
             device=self._device,

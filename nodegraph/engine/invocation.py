@@ -15,7 +15,7 @@ from typing import Any
 
 from nodegraph.core.context import Weights
 from nodegraph.core.file_access import check_paths, file_links_to_check
-from nodegraph.core.foreign_value import STANDS_FOR, ForeignValue
+from nodegraph.core.foreign_value import LENDABLE, STANDS_FOR, ForeignValue
 from nodegraph.core.hooks import Facts, HookInputs
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.links import Expand, NodeOutput
@@ -209,15 +209,15 @@ _RECIPE = 2**16
 """Bytes that a value has at most which is looked at to see whether it is a recipe."""
 
 
-def _check_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
-    """Refuse what stands for a value of nodegraph and only the pack that made it can use.
-
-    Raises:
-        InvalidValue: The node is none of that pack.
-    """
+def _stands_in(spec: NodeSpec, port: str, value: Any) -> bool:
+    """Whether a value stands for one of nodegraph that only another pack can use."""
+    if type(value) is not ForeignValue or value.type not in STANDS_FOR:
+        return False
     declared = next((each.type for each in spec.inputs if each.name == port), ANY)
-    if value.type not in STANDS_FOR or declared == ANY or spec.type.startswith(f"{value.pack}:"):
-        return
+    return declared != ANY and not spec.type.startswith(f"{value.pack}:")
+
+
+def _refuse_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
     raise InvalidValue(
         f"this `{value.type}` has functions of pack `{value.pack}`, which only its nodes can call",
         port=port,
@@ -311,9 +311,10 @@ class Invoker:
 
     def _check_paths(self, call: Call) -> None:
         spec = call.state.node.spec
+        can_borrow = not spec.is_async and not self._shared.registry.is_isolated(spec.type)
         for port, value in _input_values(call).items():
-            if type(value) is ForeignValue:
-                _check_stand_in(spec, port, value)
+            if _stands_in(spec, port, value) and not (can_borrow and value.type == LENDABLE):
+                _refuse_stand_in(spec, port, value)
         if spec.file_ports:
             check_paths(call.name, spec, _input_values(call), self._shared.environment)
 
@@ -335,10 +336,31 @@ class Invoker:
         attempt.started()
         result: Any = None
         try:
-            result = values_of(call, attempt.run())
+            result = values_of(call, self._run_lent(call, attempt))
             return self._answer(definition, call, result, attempt)
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
+
+    def _run_lent(self, call: Call, attempt: Attempt) -> Any:
+        """Run an attempt, with the models that processes of packs lend to it."""
+        spec, inputs = call.state.node.spec, _input_values(call)
+        ports: dict[ForeignValue, list[str]] = {}
+        for port, value in inputs.items():
+            if _stands_in(spec, port, value):
+                ports.setdefault(value, []).append(port)
+
+        def run(values: Sequence[ForeignValue], lent: Mapping[str, Any]) -> Any:
+            if not values:
+                return attempt.run(lent)
+            first, *others = values
+
+            def run_with(model: Any) -> Any:
+                return run(others, {**lent, **dict.fromkeys(ports[first], model)})
+
+            context = attempt.context("full")
+            return self._shared.registry.lend(first, spec, context, run_with)
+
+        return run([*ports], {})
 
     async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> FunctionResult:
         """Run an async function on the event loop.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
+from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.links import plain_number
 from nodegraph.core.plots import Plot, plot_to_plain
 from nodegraph.core.summary import summarize
@@ -284,6 +285,12 @@ class NodeContext:
             raise InvalidValue(
                 "this engine does not hold models",
                 hint="Pass a residency manager to the Engine as `weights`.",
+            )
+        if type(recipe) is LentModel:
+            raise InvalidValue(
+                "this node cannot use a model that a pack patched",
+                expected="a model without functions of a pack",
+                hint="Link the model to it as it was before the pack's node.",
             )
         using = self._weights.use(
             recipe,

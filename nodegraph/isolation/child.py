@@ -25,6 +25,7 @@ from nodegraph.core.context import (
     Environment,
     Weights,
 )
+from nodegraph.core.foreign_value import LENDABLE
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.node import NodeDefinition
@@ -224,6 +225,19 @@ class _Server:
             return self._result(known, result)
         finally:
             self._calls.pop(number, None)
+
+    def _do_lend(
+        self, number: int, value: Any, facts: dict[str, Any], environment: bytes
+    ) -> list[Any]:
+        context = RemoteContext(self, number, self._environment_of(environment), **facts)
+        self._calls[number] = context
+        try:
+            models = self._running().lend(self.inward(value), context)
+        finally:
+            self._calls.pop(number, None)
+        assert self._values is not None
+        model_type = named_type(LENDABLE)
+        return [self._values.outward(model, model_type) for model in models]
 
     def _do_then(self, number: int, then: int, type: str, outputs: dict[str, Any]) -> Any:
         values = {name: Value.own(self.inward(value)) for name, value in outputs.items()}

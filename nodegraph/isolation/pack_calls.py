@@ -12,9 +12,13 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nodegraph.core.context import Context, report_progress
+from nodegraph.core.digests import is_named_tuple
+from nodegraph.core.foreign_value import LentModel
+from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import NodeSpec
-from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
+from nodegraph.core.values import DiffusionModel
+from nodegraph.errors import Cancelled, InvalidValue, NodegraphError, PackError
 from nodegraph.isolation.channel import ChannelMessage, ProcessEnded
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.remote_context import written
@@ -211,3 +215,83 @@ def _answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> An
         return list(graph.between(values["first"]))
     copy = graph.copy(values["names"], values["suffix"])
     return [written(copy.nodes), dict(copy.names), written(copy.subgraphs)]
+
+
+class Loan:
+    """A native node that waits for a model of a pack's process, and runs once it has it.
+
+    Args:
+        run: Runs the node with the model, and returns what its function returns.
+    """
+
+    def __init__(self, run: Callable[[LentModel], Any]) -> None:
+        self._run = run
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._returned: list[LentModel] = []
+        self._is_used = False
+
+    def __call__(self, model: LentModel) -> list[DiffusionModel]:
+        """Run the node; returns the models among its results that keep the patches.
+
+        Its errors do not go through the pack's process; `settle` raises them.
+        """
+        if self._is_used:
+            raise InvalidValue("the model was lent before")
+        self._is_used = True
+        try:
+            self._result = self._run(model)
+        except BaseException as error:  # noqa: BLE001 - the node's own, raised again later
+            self._error = error
+            return []
+        if isinstance(self._result, Expand) and self._result.then is not None:
+            self._note(model)  # later steps may use it
+        _mapped(self._result, self._note)
+        return [lent.plain for lent in self._returned]
+
+    def _note(self, model: LentModel) -> LentModel:
+        if model not in self._returned:
+            self._returned.append(model)
+        return model
+
+    def settle(self, pack: str, models: Sequence[Any]) -> Any:
+        """Return the result, with the models in it as the process has given them.
+
+        Raises:
+            PackError: The process did not lend its model, or gave other models back.
+        """
+        if self._error is not None:
+            raise self._error
+        if not self._is_used or len(models) != len(self._returned):
+            raise PackError(f"pack `{pack}` did not lend its model")
+        known = dict(zip(self._returned, models, strict=True))
+        return _mapped(self._result, known.__getitem__)
+
+
+def _mapped(value: Any, change: Callable[[LentModel], Any]) -> Any:
+    """What a function returned, with other values in place of lent models."""
+    if type(value) is LentModel:
+        return change(value)
+    if isinstance(value, NodeOutput):
+        return NodeOutput(_mapped(value.values, change), value.ui)
+    if isinstance(value, Expand):
+        nodes, outputs = _mapped(value.nodes, change), _mapped(value.outputs, change)
+        then = value.then and _mapping_steps(value.then, change)
+        return replace(value, nodes=nodes, outputs=outputs, then=then)
+    if isinstance(value, Value):
+        item = _mapped(value.value, change)
+        return value if item is value.value else Value.own(item)
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, change) for item in value)
+    if is_named_tuple(type(value)):
+        return type(value)(*(_mapped(item, change) for item in value))
+    if type(value) is dict:
+        return {name: _mapped(item, change) for name, item in value.items()}
+    return value
+
+
+def _mapping_steps(
+    then: Callable[[Mapping[str, Value]], Any], change: Callable[[LentModel], Any]
+) -> Callable[[Mapping[str, Value]], Any]:
+    """`Expand.then` whose steps are mapped as well."""
+    return lambda outputs: _mapped(then(outputs), change)

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, cast
 from weakref import finalize
 
 from nodegraph.core.context import Context, Environment
-from nodegraph.core.foreign_value import ENDED, ForeignValue
+from nodegraph.core.foreign_value import ENDED, ForeignValue, LentModel
 from nodegraph.core.hints import Panel
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
@@ -30,7 +30,7 @@ from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import InvalidValue
 from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
-from nodegraph.isolation.pack_calls import PackCall, notify_process
+from nodegraph.isolation.pack_calls import Loan, PackCall, notify_process
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
     CALL_SECONDS,
@@ -41,7 +41,7 @@ from nodegraph.isolation.processes import (
     ProcessState,
 )
 from nodegraph.isolation.remote_context import read
-from nodegraph.isolation.runner import CONTEXT_PARAMETER
+from nodegraph.isolation.runner import CONTEXT_PARAMETER, LOAN
 from nodegraph.packs.declarations import Declarations
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.pack_host import PackHost
@@ -119,6 +119,42 @@ class IsolatedPacks:
     ) -> Callable[..., Any]:
         """A hook that runs in the pack's process."""
         return partial(_Proxy(self, pack, snapshot, spec).hook, name)
+
+    def lend(
+        self,
+        pack: Pack,
+        snapshot: Snapshot,
+        spec: NodeSpec,
+        value: ForeignValue,
+        context: Context,
+        run: Callable[[LentModel], Any],
+    ) -> Any:
+        """Run a node of this process with a model that a pack patched; see `PackHost.lend`."""
+        loan = Loan(run)
+        with self.processes.using(pack, snapshot, f"running {spec.type}") as process:
+            self.check(process, value)
+            call = PackCall(self, process, spec, context, None)
+            form = {"value": value, **self.call_facts(context)}
+            assert process.channel is not None
+            token = LOAN.set(loan)
+            try:
+                models = process.channel.request("lend", form, serve=call.serve, look=call.look)
+            except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
+                raise (call.reason or error) from (None if call.reason else error.__cause__)
+            finally:
+                LOAN.reset(token)
+            for model in models:
+                watch_value(process, model)
+            return loan.settle(pack.name, models)
+
+    def call_facts(self, context: Context) -> dict[str, Any]:
+        """What a request says of its context."""
+        facts = {
+            "node": context.node,
+            "device": str(context.device),
+            "footprint": context.footprint,
+        }
+        return {"facts": facts, "environment": self.pickled(context.environment)}
 
     def states(self) -> list[ProcessState]:
         """What is known of the processes that were started."""
@@ -219,6 +255,15 @@ class IsolatedPacks:
             offered = ", ".join(sorted(self.services)) or "none"
             raise InvalidValue("there is no such service here", given=name, expected=offered)
         return function
+
+
+def watch_value(process: PackProcess, value: Any) -> None:
+    """Have the process let go of a value once nobody here refers to it."""
+    if type(value) is list:
+        for item in value:
+            watch_value(process, item)
+    elif type(value) is ForeignValue and value.process:
+        finalize(value, notify_process, process, "release", value.data).atexit = False
 
 
 class _Proxy:
@@ -383,13 +428,7 @@ class _Proxy:
             for name, value in keywords.items()
         }
         self._packs.check(process, list(inputs.values()))
-        facts = {
-            "node": context.node,
-            "device": str(context.device),
-            "footprint": context.footprint,
-        }
-        environment = self._packs.pickled(context.environment)
-        form = {"inputs": inputs, "facts": facts, "environment": environment}
+        form = {"inputs": inputs, **self._packs.call_facts(context)}
         return self._packs.with_spec(process, self._spec, form)
 
     def _unportable(self, keywords: Mapping[str, Any], error: Unstorable) -> InvalidValue:
@@ -412,17 +451,9 @@ class _Proxy:
         else:
             result = tuple(form["outputs"])
             for value in result:
-                self._watch(process, value)
+                watch_value(process, value)
         ui = form["ui"]
         return NodeOutput(result, ui) if ui else result
-
-    def _watch(self, process: PackProcess, value: Any) -> None:
-        """Have the process let go of a value once nobody here refers to it."""
-        if type(value) is list:
-            for item in value:
-                self._watch(process, item)
-        elif type(value) is ForeignValue and value.process:
-            finalize(value, notify_process, process, "release", value.data).atexit = False
 
     def go_on(self, process: PackProcess, then: int, outputs: Mapping[str, Value]) -> Any:
         """The next step of an expansion."""

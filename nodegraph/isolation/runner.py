@@ -33,13 +33,14 @@ from nodegraph.core.digests import (
     tensor_kind,
     type_name,
 )
-from nodegraph.core.foreign_value import ForeignValue
+from nodegraph.core.foreign_value import ForeignValue, LentModel
 from nodegraph.core.links import Expand, NodeOutput
 from nodegraph.core.literals import members
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import PORT_ATTRIBUTE, Blocked, Lazy, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeExpr
+from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidValue, PackError
 from nodegraph.packs.declarations import Declarations, definition_in, external_files, read_pack
 from nodegraph.packs.pack import Pack
@@ -113,6 +114,26 @@ def calling_back(callback: Callable[..., Any] | None) -> Iterator[None]:
         CALLBACK.reset(token)
 
 
+LOAN: ContextVar[Callable[[LentModel], Sequence[DiffusionModel]] | None] = ContextVar(
+    "nodegraph_loan", default=None
+)
+"""Runs the node that waits for a model of a pack's process; see `lend`."""
+
+
+def lend(model: LentModel) -> Sequence[DiffusionModel]:
+    """Run, from a service of the main worker, the node that waits for a model of the pack.
+
+    Returns:
+        The models that the node returns with the patches.
+    Raises:
+        InvalidValue: No node waits for a model of this pack.
+    """
+    loan = LOAN.get()
+    if loan is None:
+        raise InvalidValue("no node waits for a model of this pack")
+    return loan(model)
+
+
 Inputs: TypeAlias = Mapping[str, Any]
 """Values by port, and what the node asks of its run by parameter (`NodeSpec.hidden`). Lazy inputs
 are absent."""
@@ -143,6 +164,13 @@ class PackRunner(Protocol):
             classes that only this process knows become `ForeignValue` on the way.
         Raises:
             Exception: What the pack's code raises. Its traceback is shown to the user.
+        """
+
+    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
+        """Lend a patched model to a node of the main process, by a service that calls `lend`.
+
+        Returns:
+            The models of `lend`'s answer, as this process has them.
         """
 
     def hook(self, spec: NodeSpec, name: HookName, inputs: Any) -> Any:
@@ -461,6 +489,13 @@ class NativeRunner:
         if inspect.isawaitable(result):
             result = self._awaited(result, context)
         return _split(definition, result)
+
+    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
+        """Refuse it: there are no patches of models in packs of this kind."""
+        raise InvalidValue(
+            f"only nodes of pack `{self.pack.name}` can use its `{type(value).__name__}`",
+            expected="a model of nodegraph",
+        )
 
     async def _evaluate(self, definition: NodeDefinition, port: str, context: CallContext) -> Any:
         value = await context.lazy(port)

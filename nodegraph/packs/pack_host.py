@@ -10,6 +10,8 @@ from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from nodegraph.core.context import Context
+    from nodegraph.core.foreign_value import ForeignValue, LentModel
     from nodegraph.core.node import NodeDefinition
     from nodegraph.packs.declarations import Declarations
 
@@ -38,3 +40,27 @@ class PackHost(Protocol):
         self, pack: Pack, snapshot: Snapshot, spec: NodeSpec, name: HookName
     ) -> Callable[..., Any]:
         """Return a hook of a node type, which runs in the pack's process; starts no process."""
+
+    def lend(
+        self,
+        pack: Pack,
+        snapshot: Snapshot,
+        spec: NodeSpec,
+        value: ForeignValue,
+        context: Context,
+        run: Callable[[LentModel], Any],
+    ) -> Any:
+        """Run a node of this process with a model that a pack patched.
+
+        Args:
+            pack, snapshot: Of the pack that holds the model.
+            spec: Of the node.
+            value: The model as the pack's process gave it.
+            context: Of the node's call.
+            run: Runs the node, and returns what its function returns.
+        Returns:
+            What `run` returns; models in it that keep the patches are values of the pack again.
+        Raises:
+            PackError: The process does not start, ends, or lends no model.
+            Exception: What `run` raises.
+        """

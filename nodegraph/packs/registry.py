@@ -45,6 +45,8 @@ from nodegraph.packs.snapshot import Snapshot, WatchedFolders
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
     from nodegraph.core.catalog import OtherNames, PackFinder, Usage
+    from nodegraph.core.context import Context
+    from nodegraph.core.foreign_value import ForeignValue, LentModel
     from nodegraph.core.hints import Panel
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.ports import PortType, Serializer
@@ -342,6 +344,25 @@ class Registry:
             if known is None:
                 known = self._import(node_type)
             return known
+
+    def is_isolated(self, node_type: str) -> bool:
+        """Whether the functions of a node type run in another process."""
+        pack = self._packs.get(node_type)
+        return pack is not None and pack.isolation is not None
+
+    def lend(
+        self,
+        value: ForeignValue,
+        spec: NodeSpec,
+        context: Context,
+        run: Callable[[LentModel], Any],
+    ) -> Any:
+        """Run a node with a model that a pack patched; see `PackHost.lend`."""
+        packs = [pack for pack in self._snapshots if pack.name == value.pack and pack.isolation]
+        if not packs:
+            raise PackError(f"there is no pack `{value.pack}`, which patched this model")
+        host = self._manifests.host_of(packs[0])
+        return host.lend(packs[0], self._snapshots[packs[0]], spec, value, context, run)
 
     def import_types(self, node_type: str) -> None:
         """See to it that the port types of a node type are known, as far as its pack allows."""

@@ -8,14 +8,16 @@ Source of the forms: https://github.com/comfyanonymous/ComfyUI (``comfy/samplers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, DiffusionModel
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Recipe
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import ModelNoise, model_noise
 from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.isolation.runner import call_back
@@ -31,6 +33,7 @@ from nodegraph.sampling.guiders.base import (
 from nodegraph.sampling.model_calls import ModelEvaluator
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace, PreservingSpace
+from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
 
 
@@ -71,11 +74,13 @@ class PackFunctions(AddedGuidance):
 
     Attributes:
         negative: Whether they get the negative prediction too.
+        call: Calls them; see `call_back`.
     """
 
     title: ClassVar[str] = "functions of a pack"
 
     negative: bool
+    call: Callable[..., Any] = field(default=call_back, repr=False, compare=False)
 
     @property
     def needs_negative(self) -> bool:
@@ -87,7 +92,7 @@ class PackFunctions(AddedGuidance):
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         model, family = guided_model.model, guided_model.family
         noise = model_noise(model.scheduler_config, family)
-        return _FunctionsTerm(guided_model, noise, self.negative)
+        return _FunctionsTerm(guided_model, noise, self.negative, self.call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class _FunctionsTerm:
     guided_model: GuidedModel
     noise: ModelNoise
     negative: bool
+    call: Callable[..., Any]
 
     @property
     def evaluators(self) -> Mapping[Side, ModelEvaluator]:
@@ -117,7 +123,7 @@ class _FunctionsTerm:
             if side in outputs
         }
         scale = self.guided_model.scale(moment)
-        changed = call_back(
+        changed = self.call(
             function="guide", x=_sent(noisy), sigma=moment.sigma, scale=float(scale), **shown
         )
         guided = outputs["guided"]
@@ -173,9 +179,11 @@ class PackDenoising(Denoising):
 
     Attributes:
         asks_mask: Whether a function of the pack changes the noise mask at each noise level.
+        call: Calls functions of the pack; see `call_back`.
     """
 
     asks_mask = False
+    call: Callable[..., Any] = staticmethod(call_back)
     _masked_at: tuple[int | None, Tensor] | None = None
 
     def _step_mask(self, step_index: int | None = None) -> Tensor:
@@ -190,7 +198,7 @@ class PackDenoising(Denoising):
                 else step_index
             )
             sigma = float(levels.sigmas[at])
-            self._masked_at = step_index, call_back(function="mask", mask=_sent(mask), sigma=sigma)
+            self._masked_at = step_index, self.call(function="mask", mask=_sent(mask), sigma=sigma)
         return self._masked_at[1]
 
     @property
@@ -260,3 +268,79 @@ class PackDenoising(Denoising):
             min_progress=levels.min_progress,
             sigma=sigma,
         )
+
+
+class LentDenoising(PackDenoising):
+    """A sampling of a native node whose model has functions of a pack. It keeps no checkpoints:
+    functions may have a state that a checkpoint does not hold."""
+
+    @property
+    def is_savable(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class PackPatches:
+    """What a pack set on samplings of a model that a native node uses; satisfies `ModelPatches`.
+
+    Attributes:
+        guidance: Kinds and numbers of `GUIDANCE`, without ``functions``.
+        guides: Whether functions change guided predictions.
+        masks: Whether a function changes the noise mask at each noise level.
+        always_negative: Whether functions get the negative prediction at a scale of 1, too.
+        gradual: `Latent.gradual` of what is sampled; None: as it is.
+        noise_scale: What the initial noise is multiplied by.
+        call: Calls the functions.
+    """
+
+    guidance: Sequence[tuple[str, Mapping[str, Any]]]
+    guides: bool
+    masks: bool
+    always_negative: bool
+    gradual: float | None
+    noise_scale: float
+    call: Callable[..., Any]
+
+    def applied(self, latent: Latent, parts: SamplingParts) -> tuple[Latent, SamplingParts]:
+        """See `ModelPatches.applied`."""
+        from nodegraph.interop.comfyui.packs.sampling_services import patched_guider
+
+        guider = parts.guider
+        for kind, numbers in self.guidance:
+            guider = patched_guider(guider, kind, numbers)
+        if self.guides:
+            self._check_order(guider)
+            is_guided = guider.cfg != 1.0 or guider.is_guided or self.always_negative
+            functions = PackFunctions(guider.cfg, 0.0, 1.0, is_guided, self.call)
+            guider = replace(guider, added=(*guider.added, functions))
+        if self.gradual is not None:
+            latent = replace(latent, gradual=self.gradual)
+        noise = replace(parts.noise, strength=parts.noise.strength * self.noise_scale)
+        return latent, replace(parts, guider=guider, noise=noise)
+
+    def _check_order(self, guider: GuiderChoice) -> None:
+        late = "rescale" if guider.rescale else "norm" if guider.norm is not None else ""
+        if late:
+            raise InvalidValue(
+                f"{late} comes after all other guidance, so functions of a pack cannot follow it",
+                port="model",
+                hint=f"Leave {late} out, or link the model as it was before the pack's node.",
+            )
+
+    def begin(
+        self,
+        denoiser: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        extra_models: Mapping[Recipe, Any] | None = None,
+    ) -> Denoising:
+        """See `ModelPatches.begin`."""
+        if not self.guides and not self.masks:
+            return Denoising(denoiser, latent, parts, extra_models)
+        denoising = LentDenoising(denoiser, latent, parts, extra_models)
+        denoising.call, denoising.asks_mask = self.call, self.masks
+        empty = parts.guider.empty
+        negative = parts.guider.negative or (empty and Conditioning((empty,)))
+        prompts = {"positive": parts.guider.positive, "negative": negative}
+        self.call(function="begin", sigmas=denoising.sigmas, **prompts)
+        return denoising

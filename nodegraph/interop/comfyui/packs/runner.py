@@ -325,6 +325,19 @@ class ComfyRunner:
                 raise Cancelled("the node interrupted the run") from error
             raise error.with_traceback(self._own_frames(error.__traceback__)) from error.__cause__
 
+    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
+        """Lend a patched MODEL to a native node; see `PackRunner.lend`."""
+        from nodegraph.interop.comfyui.packs import latents
+        from nodegraph.interop.comfyui.packs.model_handle import current_call
+        from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import lend_model
+
+        token = current_call.set(context)
+        latents.forget_formats()
+        try:
+            return lend_model(value, self.turn)
+        finally:
+            current_call.reset(token)
+
     def _own_frames(self, trace: TracebackType | None) -> TracebackType | None:
         """A traceback from the pack's first frame on; all of it if the pack has none in it."""
         root, first = str(self.pack.root), trace

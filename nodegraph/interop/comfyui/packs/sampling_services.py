@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import Context
+from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.errors import InvalidValue
 
@@ -59,7 +60,7 @@ class _Samplings:
 _SAMPLINGS = _Samplings()
 
 
-def _guided(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
+def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
     """A guider with one of ComfyUI's patches of guidance."""
     from nodegraph.interop.comfyui.packs.pack_denoising import PackFunctions
     from nodegraph.sampling.guiders import added_guidance, base, methods
@@ -108,7 +109,7 @@ def _choice(guider: Mapping[str, Any], guidance: Sequence[Any]) -> GuiderChoice:
     if guider.get("others") is not None:
         choice = replace(choice, method=PackSides(guider["others"]))
     for kind, numbers in guidance:
-        choice = _guided(choice, kind, numbers)
+        choice = patched_guider(choice, kind, numbers)
     return choice
 
 
@@ -312,3 +313,32 @@ def end_sampling(context: Context, *, token: str) -> dict[str, Latent]:
 def cancel_sampling(context: Context, *, token: str) -> None:
     """Give up a sampling: the pack's callback raised an error."""
     _SAMPLINGS.close(token)
+
+
+def lend_model(
+    context: Context,
+    *,
+    model: DiffusionModel,
+    guidance: Sequence[Any],
+    guides: bool,
+    masks: bool,
+    always_negative: bool,
+    gradual: float | None,
+    noise_scale: float,
+) -> list[DiffusionModel]:
+    """Run the native node that waits for a model, with what the pack set on the model.
+
+    Args:
+        guidance, guides, masks, always_negative, gradual, noise_scale: See `PackPatches`.
+    Returns:
+        The models that the node returns with these patches.
+    """
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackPatches
+    from nodegraph.isolation.runner import CALLBACK, call_back, lend
+
+    kinds = tuple((kind, dict(numbers)) for kind, numbers in guidance)
+    # Several models may be lent at once, so each keeps its own way back.
+    call = CALLBACK.get() or call_back
+    patches = PackPatches(kinds, guides, masks, always_negative, gradual, noise_scale, call)
+    parts = model.family, model.files, model.dtype, model.options, model.adapters
+    return [*lend(LentModel(*parts, patches))]

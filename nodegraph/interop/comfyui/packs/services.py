@@ -426,6 +426,7 @@ COMFY_SERVICES: Mapping[str, Callable[..., Any]] = {
     "sampling.predict": sampling_services.predict,
     "sampling.end": sampling_services.end_sampling,
     "sampling.cancel": sampling_services.cancel_sampling,
+    "model.lend": sampling_services.lend_model,
     "model.sampling": sampling_facts,
     "model.sigma_at": sigma_at,
     "model.sigmas": model_sigmas,

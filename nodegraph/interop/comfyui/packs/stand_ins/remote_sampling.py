@@ -8,6 +8,7 @@ Source of the interfaces: https://github.com/comfyanonymous/ComfyUI (``comfy/sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -127,9 +128,21 @@ class PatchFunctions:
     def __call__(self, function: str, **values: Any) -> Any:
         """Answer the main worker."""
         if function == "begin":
-            self.sigmas = values["sigmas"]
+            self._begin(**values)
             return None
         return self._guide(**values) if function == "guide" else self._mask(**values)
+
+    def _begin(
+        self,
+        sigmas: Tensor,
+        positive: Conditioning | None = None,
+        negative: Conditioning | None = None,
+    ) -> None:
+        """Take the noise levels, and the prompts of a native node."""
+        self.sigmas = sigmas
+        if positive is not None:
+            away = [] if negative is None else border.to_comfy_conditioning(negative)
+            self.conds = border.to_comfy_conditioning(positive), away
 
     def _guide(
         self,
@@ -212,6 +225,43 @@ def sampling_request(
         "guider": dict(guider),
         "schedule": dict(schedule),
     }
+
+
+def lend_model(
+    model: ModelHandle, turn: Callable[[], AbstractContextManager[None]]
+) -> list[ModelHandle]:
+    """Lend a model to the native node that waits for it in the main worker.
+
+    Args:
+        turn: Keeps other code of the pack from running beside a function of it.
+    Returns:
+        The models that the node returns, with the patches.
+    """
+    functions = PatchFunctions(model, model.model_options, (None, None))
+    model.check_options()
+    gradual, noise_scale = None, 1.0
+    for kind, numbers in model.guidance:
+        if kind == "DifferentialDiffusion":
+            gradual = numbers["strength"]
+        elif kind == "ModelNoiseScale":
+            noise_scale *= numbers["noise_scale"]
+
+    def answer(function: str, **values: Any) -> Any:
+        with turn():
+            return functions(function, **values)
+
+    recipes = ask(
+        "model.lend",
+        callback=answer,
+        model=model.recipe,
+        guidance=[patch for patch in functions.guidance(1.0) if patch[0] != "functions"],
+        guides=functions.guides,
+        masks=functions.masks,
+        always_negative=bool(model.model_options.get("disable_cfg1_optimization")),
+        gradual=gradual,
+        noise_scale=noise_scale,
+    )
+    return [model.with_recipe(recipe) for recipe in recipes]
 
 
 def sample_there(
