@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
+from nodegraph.core.foreign_value import unpatched
 from nodegraph.families.speed_options import speed_text
 from nodegraph.media.images.memory_checks import check_sampling_memory
-from nodegraph.sampling.sampling_parts import SamplingParts, apply_patches, unpatched
+from nodegraph.sampling.sampling_parts import SamplingParts
 
 if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
@@ -133,6 +134,7 @@ def sample_latent(
     Args:
         stop: Step to stop after. The same sampling can continue from there later.
     """
+    from nodegraph.sampling.denoise import apply_patches
     from nodegraph.sampling.previews import Previews
 
     model, latent, parts, begin = apply_patches(model, latent, parts)
@@ -165,6 +167,7 @@ def sample_with_parts(
     Args:
         ports: Port of this node for the port that an error names.
     """
+    from nodegraph.sampling.denoise import apply_patches
     from nodegraph.sampling.previews import Previews
 
     with _at_ports(ports):

@@ -25,7 +25,6 @@ from nodegraph.sampling.sampling_parts import (
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
-    apply_patches,
     build_sampling_parts,
     drops_a_level,
 )
@@ -335,6 +334,7 @@ def _denoised_latents(
     ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
 ) -> list[Latent]:
     """Sample a latent; returns the predicted clean latent after each step."""
+    from nodegraph.sampling.denoise import apply_patches
     from nodegraph.sampling.previews import Previews
 
     model, latent, parts, begin = apply_patches(model, latent, parts)

@@ -61,7 +61,7 @@ class ForeignValue(_Referable):
 class LentModel(DiffusionModel):
     """A model that a pack patched, while a native node runs that uses it.
 
-    Samplings apply the patches, see `nodegraph.sampling.sampling_parts.apply_patches`. Copies with
+    Samplings apply the patches, see `nodegraph.sampling.denoise.apply_patches`. Copies with
     other settings keep them. `Context.weights` takes only `plain`, so no node leaves them out.
 
     Attributes:
@@ -74,3 +74,8 @@ class LentModel(DiffusionModel):
     def plain(self) -> DiffusionModel:
         """The model without the patches."""
         return DiffusionModel(self.family, self.files, self.dtype, self.options, self.adapters)
+
+
+def unpatched(model: DiffusionModel) -> DiffusionModel:
+    """A model without what a pack set on its samplings."""
+    return model.plain if type(model) is LentModel else model

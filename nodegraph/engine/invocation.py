@@ -33,7 +33,9 @@ from nodegraph.engine.external_results import claim
 from nodegraph.engine.product import Product, product_of, unnamed_digest
 from nodegraph.engine.runtime import EngineState, FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState, usable
-from nodegraph.errors import Cancelled, InvalidValue
+from nodegraph.errors import Cancelled, InvalidValue, PackError
+from nodegraph.packs.pack import Pack
+from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import OutputGone
 
 
@@ -217,6 +219,12 @@ def _stands_in(spec: NodeSpec, port: str, value: Any) -> bool:
     return declared != ANY and not spec.type.startswith(f"{value.pack}:")
 
 
+def _isolated_pack(registry: Registry, name: str) -> Pack | None:
+    """The pack of a name, if its code runs in another process."""
+    packs = (pack for pack in registry.packs if pack.name == name and pack.isolation is not None)
+    return next(packs, None)
+
+
 def _refuse_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
     raise InvalidValue(
         f"this `{value.type}` has functions of pack `{value.pack}`, which only its nodes can call",
@@ -311,10 +319,11 @@ class Invoker:
 
     def _check_paths(self, call: Call) -> None:
         spec = call.state.node.spec
-        can_borrow = not spec.is_async and not self._shared.registry.is_isolated(spec.type)
         for port, value in _input_values(call).items():
-            if _stands_in(spec, port, value) and not (can_borrow and value.type == LENDABLE):
-                _refuse_stand_in(spec, port, value)
+            if _stands_in(spec, port, value):
+                is_isolated = _isolated_pack(self._shared.registry, spec.pack) is not None
+                if spec.is_async or is_isolated or value.type != LENDABLE:
+                    _refuse_stand_in(spec, port, value)
         if spec.file_ports:
             check_paths(call.name, spec, _input_values(call), self._shared.environment)
 
@@ -357,8 +366,12 @@ class Invoker:
             def run_with(model: Any) -> Any:
                 return run(others, {**lent, **dict.fromkeys(ports[first], model)})
 
-            context = attempt.context("full")
-            return self._shared.registry.lend(first, spec, context, run_with)
+            registry, context = self._shared.registry, attempt.context("full")
+            pack = _isolated_pack(registry, first.pack)
+            if pack is None:
+                raise PackError(f"there is no pack `{first.pack}`, which patched this model")
+            host, snapshot = registry.manifests.host_of(pack), registry.snapshots[pack]
+            return host.lend(pack, snapshot, spec, first, context, run_with)
 
         return run([*ports], {})
 

@@ -45,8 +45,6 @@ from nodegraph.packs.snapshot import Snapshot, WatchedFolders
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
     from nodegraph.core.catalog import OtherNames, PackFinder, Usage
-    from nodegraph.core.context import Context
-    from nodegraph.core.foreign_value import ForeignValue, LentModel
     from nodegraph.core.hints import Panel
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.ports import PortType, Serializer
@@ -92,15 +90,15 @@ class Registry:
         """Knows how to install packs that are not here."""
         self._kept_modules: dict[str, ModuleType] = {}
         """Those of packs that are never imported anew, which were looked at then."""
-        self._manifests = manifests = manifests or ManifestCache(None)
+        self.manifests = manifests = manifests or ManifestCache(None)
         packs = list(packs)
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
-        self._snapshots = {pack: pack.snapshot() for pack in packs}
+        self.snapshots = {pack: pack.snapshot() for pack in packs}
         self._followed_by: dict[str, Snapshot] = {}
         """By node type, of the packs of which an edit counts at once: see `_follow`."""
         self._follow()
-        self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
+        self._roots = roots = dict(pack.code_root() for pack in reversed(self.snapshots))
         with importing(self._followed):
             retire(roots)
             self._outdated.unload(self._followed)
@@ -129,14 +127,14 @@ class Registry:
             if pack is None:
                 return
             # Nobody has asked for anything of it, so it may be as it is now.
-            self._snapshots[pack] = pack.snapshot()
+            self.snapshots[pack] = pack.snapshot()
             self._follow()
             with importing(self._followed):
                 self._add_pack(pack)
             del self._waiting[name]
 
     def _follow(self) -> None:
-        snapshots = self._snapshots.items()
+        snapshots = self.snapshots.items()
         self._followed = [snapshot for pack, snapshot in snapshots if pack.is_reloadable]
         keep_out([snapshot for pack, snapshot in snapshots if pack.isolation is not None])
         self._by_package = {snapshot.package: snapshot for _, snapshot in reversed(snapshots)}
@@ -148,7 +146,7 @@ class Registry:
                     f"pack `{pack.name or pack.package}`: {pack.root} cannot be found",
                     hint="Reinstall or remove the pack.",
                 )
-            manifest = self._manifests.manifest(pack)
+            manifest = self.manifests.manifest(pack)
             specs = manifest.by_type()
             taken = [node_type for node_type in specs if node_type in self._packs]
             if taken:
@@ -175,7 +173,7 @@ class Registry:
             if not self.plugins.add(pack.package, plugin, load, release):
                 self._leave_out(pack, plugin.group, plugin.name)
         if pack.is_reloadable:
-            self._followed_by.update(dict.fromkeys(specs, self._snapshots[pack]))
+            self._followed_by.update(dict.fromkeys(specs, self.snapshots[pack]))
         if isinstance(specs, SpecLines):
             self._stored[pack.name] = specs
         else:
@@ -184,7 +182,7 @@ class Registry:
     def _offer_plugins(self) -> None:
         """Have the plugins of packs offered by the inputs of their group, and found by name."""
         for package, *named in self.plugins.drop_taken(self._specs.values(), self._stored.values()):
-            pack = next(each for each in self._snapshots if each.package == package)
+            pack = next(each for each in self.snapshots if each.package == package)
             self._leave_out(pack, *named)
         self._specs = {name: self.plugins.extend(spec) for name, spec in self._specs.items()}
         self.plugins.offer()
@@ -300,7 +298,7 @@ class Registry:
             return None
         pack = self._packs.get(node_type)
         if pack is not None and pack.isolation is not None:
-            return self._manifests.host_of(pack).hook(pack, self._snapshots[pack], spec, name)
+            return self.manifests.host_of(pack).hook(pack, self.snapshots[pack], spec, name)
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
         resolved: Any = self._module(self._packs[node_type], ref.module)
@@ -345,25 +343,6 @@ class Registry:
                 known = self._import(node_type)
             return known
 
-    def is_isolated(self, node_type: str) -> bool:
-        """Whether the functions of a node type run in another process."""
-        pack = self._packs.get(node_type)
-        return pack is not None and pack.isolation is not None
-
-    def lend(
-        self,
-        value: ForeignValue,
-        spec: NodeSpec,
-        context: Context,
-        run: Callable[[LentModel], Any],
-    ) -> Any:
-        """Run a node with a model that a pack patched; see `PackHost.lend`."""
-        packs = [pack for pack in self._snapshots if pack.name == value.pack and pack.isolation]
-        if not packs:
-            raise PackError(f"there is no pack `{value.pack}`, which patched this model")
-        host = self._manifests.host_of(packs[0])
-        return host.lend(packs[0], self._snapshots[packs[0]], spec, value, context, run)
-
     def import_types(self, node_type: str) -> None:
         """See to it that the port types of a node type are known, as far as its pack allows."""
         try:
@@ -379,8 +358,8 @@ class Registry:
             raise PackError(f"there is no node type `{node_type}`")
         pack = self._packs[node_type]
         if pack.isolation is not None:
-            host = self._manifests.host_of(pack)
-            return self._take(node_type, host.definition(pack, self._snapshots[pack], spec))
+            host = self.manifests.host_of(pack)
+            return self._take(node_type, host.definition(pack, self.snapshots[pack], spec))
         module = self._module(pack, spec.module)
         definition = definition_in(module, spec)
         if definition is not None:
@@ -398,7 +377,7 @@ class Registry:
         activity = f"pack `{pack.name or pack.package}`: importing {name}"
         with WATCHDOG.watch_import(activity, pack.root), importing(self._followed):
             self._outdated.unload(self._followed)
-            module = pack.import_module(name, self._snapshots[pack])
+            module = pack.import_module(name, self.snapshots[pack])
         if not pack.is_reloadable and not self._is_code_current():
             raise PackError(
                 f"the files of nodegraph have changed since {name} was read",
@@ -413,7 +392,7 @@ class Registry:
         from nodegraph.packs.code_digests import CodeDigests  # a check of what is known needs none
 
         with self._lock:
-            return CodeDigests(self._roots, self._manifests.sources, self._owner)
+            return CodeDigests(self._roots, self.manifests.sources, self._owner)
 
     def _is_code_current(self) -> bool:
         return "_code" not in vars(self) or self._code.is_current()
@@ -430,7 +409,7 @@ class Registry:
         """Whether all packs are still as they were when they were read; cheap."""
         is_same = all(map(Snapshot.is_current, self._followed)) and self._is_code_current()
         is_same = is_same and all(map(WatchedFolders.is_current, self._listed_folders.values()))
-        return is_same and self._manifests.import_timeouts.is_current()
+        return is_same and self.manifests.import_timeouts.is_current()
 
     def activate(self) -> None:
         """Have packs imported as they were when they were read, whatever other sessions use."""
@@ -443,7 +422,7 @@ class Registry:
         A registry of the packs as they are now does that.
         """
         followed = {
-            pack: snapshot for pack, snapshot in self._snapshots.items() if pack.is_reloadable
+            pack: snapshot for pack, snapshot in self.snapshots.items() if pack.is_reloadable
         }
         changed = {
             id(snapshot) for pack, snapshot in followed.items() if pack.snapshot() is not snapshot
@@ -547,7 +526,7 @@ class Registry:
             # What is installed counts for isolated packs: it is known exactly, and nobody updates
             # it in passing. Imports of packs of other tools cannot be followed: all files count.
             is_followed = self._is_native(node_type)
-            code = self._code.digest(module) if is_followed else self._snapshots[pack].digest()
+            code = self._code.digest(module) if is_followed else self.snapshots[pack].digest()
             return digest_bytes(f"{code} {pack.isolation.lock} {pack.isolation.kind}".encode())
         digest = self._functions.digest(node_type, self._definitions[node_type].function)
         from nodegraph.packs.code_digests import API_VERSION

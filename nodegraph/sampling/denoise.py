@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
+from nodegraph.core.foreign_value import LentModel
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Leftover, Recipe
 from nodegraph.errors import NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
@@ -474,3 +475,50 @@ def sample_steps(
     denoising = Denoising.named(model, positive, negative, latent, **options)
     for info in denoising:
         yield denoising.denoised(info)
+
+
+class ModelPatches(Protocol):
+    """What a pack set on samplings of a model."""
+
+    def applied(self, latent: Latent, parts: SamplingParts) -> tuple[Latent, SamplingParts]:
+        """Return a sampling with the patches.
+
+        Raises:
+            InvalidValue: They do not fit its guider.
+        """
+
+    def begin(
+        self,
+        denoiser: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        extra_models: Mapping[Recipe, Any] | None = None,
+    ) -> Denoising:
+        """Begin a sampling that `applied` returned; see `Denoising`."""
+
+
+class PatchedSampling(NamedTuple):
+    """A sampling with the patches of its model.
+
+    Attributes:
+        model: The model without them.
+        begin: Begins the sampling: `Denoising`, or what the patches need in place of it.
+    """
+
+    model: DiffusionModel
+    latent: Latent
+    parts: SamplingParts
+    begin: Callable[..., Denoising]
+
+
+def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -> PatchedSampling:
+    """Apply what a pack set on samplings of a model; a model without patches stays as it is.
+
+    Raises:
+        InvalidValue: The patches do not fit the guider.
+    """
+    if type(model) is LentModel:
+        patches: ModelPatches = model.patches
+        latent, parts = patches.applied(latent, parts)
+        return PatchedSampling(model.plain, latent, parts, patches.begin)
+    return PatchedSampling(model, latent, parts, Denoising)

@@ -5,19 +5,11 @@ Each is a port type: nodes make them, and the one loop takes them. Imports no to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.ports import port_type
-from nodegraph.core.values import (
-    Conditioning,
-    ConditioningEntry,
-    DiffusionModel,
-    Latent,
-    Recipe,
-)
+from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.errors import InvalidValue
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.guiders.base import (
@@ -33,9 +25,6 @@ from nodegraph.sampling.sampler_options import SamplerOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodegraph.families.components import Denoiser
-    from nodegraph.sampling.denoise import Denoising
 
 
 CONVENTIONS = ("diffusers", "comfyui")
@@ -245,57 +234,3 @@ def build_sampling_parts(
 def drops_a_level(sampler: str, convention: str) -> bool:
     """Whether a named schedule is laid with a level more, of which the last above 0 is left out."""
     return convention == "comfyui" and sampler in DROPS_A_LEVEL
-
-
-class ModelPatches(Protocol):
-    """What a pack set on samplings of a model."""
-
-    def applied(self, latent: Latent, parts: SamplingParts) -> tuple[Latent, SamplingParts]:
-        """Return a sampling with the patches.
-
-        Raises:
-            InvalidValue: They do not fit its guider.
-        """
-
-    def begin(
-        self,
-        denoiser: Denoiser,
-        latent: Latent,
-        parts: SamplingParts,
-        extra_models: Mapping[Recipe, Any] | None = None,
-    ) -> Denoising:
-        """Begin a sampling that `applied` returned; see `Denoising`."""
-
-
-class PatchedSampling(NamedTuple):
-    """A sampling with the patches of its model.
-
-    Attributes:
-        model: The model without them.
-        begin: Begins the sampling: `Denoising`, or what the patches need in place of it.
-    """
-
-    model: DiffusionModel
-    latent: Latent
-    parts: SamplingParts
-    begin: Callable[..., Denoising]
-
-
-def unpatched(model: DiffusionModel) -> DiffusionModel:
-    """The model without what a pack set on its samplings."""
-    return model.plain if type(model) is LentModel else model
-
-
-def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -> PatchedSampling:
-    """Apply what a pack set on samplings of a model; a model without patches stays as it is.
-
-    Raises:
-        InvalidValue: The patches do not fit the guider.
-    """
-    if type(model) is LentModel:
-        patches: ModelPatches = model.patches
-        latent, parts = patches.applied(latent, parts)
-        return PatchedSampling(model.plain, latent, parts, patches.begin)
-    from nodegraph.sampling.denoise import Denoising
-
-    return PatchedSampling(model, latent, parts, Denoising)

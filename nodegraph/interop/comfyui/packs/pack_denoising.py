@@ -23,13 +23,16 @@ from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.isolation.runner import call_back
 from nodegraph.sampling.composed_schedules import listed_schedule
 from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders import added_guidance
 from nodegraph.sampling.guiders.base import (
     AddedGuidance,
     AddedTerm,
+    ChangingScale,
     GuidanceMethod,
     GuidedModel,
     StatelessGuider,
 )
+from nodegraph.sampling.guiders.methods import Projected, Tangential, ZeroStar
 from nodegraph.sampling.model_calls import ModelEvaluator
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace, PreservingSpace
@@ -136,6 +139,34 @@ class _FunctionsTerm:
 def _sent(tensor: Tensor) -> Tensor:
     """A tensor in the form in which it goes to a pack."""
     return tensor.detach().to("cpu", torch.float32).contiguous()
+
+
+def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
+    """A guider with one of ComfyUI's patches of guidance."""
+    added: AddedGuidance
+    match kind:
+        case "RescaleCFG":
+            return replace(choice, rescale=numbers["multiplier"], rescales_velocity=True)
+        case "CFGNorm":
+            return replace(choice, norm=numbers["strength"])
+        case "CFGZeroStar":
+            return replace(choice, method=ZeroStar(0))
+        case "TCFG":
+            return replace(choice, method=Tangential())
+        case "APG":
+            return replace(choice, method=Projected(**numbers))
+        case "CFGOverride":
+            span = numbers["start"], numbers["end"]
+            return replace(choice, changing=ChangingScale(numbers["cfg"], "within", *span))
+        case "PerturbedAttentionGuidance":
+            added = added_guidance.PerturbedAttention(numbers["scale"], 0.0, 1.0)
+        case "functions":
+            added = PackFunctions(choice.cfg, 0.0, 1.0, numbers["negative"])
+        case "SelfAttentionGuidance":
+            added = added_guidance.SelfAttention(numbers["scale"], 0.0, 1.0, numbers["blur"])
+        case _:
+            raise InvalidValue("no guider knows this patch of a model", given=kind)
+    return replace(choice, added=(*choice.added, added))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +334,6 @@ class PackPatches:
 
     def applied(self, latent: Latent, parts: SamplingParts) -> tuple[Latent, SamplingParts]:
         """See `ModelPatches.applied`."""
-        from nodegraph.interop.comfyui.packs.sampling_services import patched_guider
-
         guider = parts.guider
         for kind, numbers in self.guidance:
             guider = patched_guider(guider, kind, numbers)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.context import Context
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.values import DiffusionModel, Latent
-from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,37 +59,6 @@ class _Samplings:
 _SAMPLINGS = _Samplings()
 
 
-def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) -> GuiderChoice:
-    """A guider with one of ComfyUI's patches of guidance."""
-    from nodegraph.interop.comfyui.packs.pack_denoising import PackFunctions
-    from nodegraph.sampling.guiders import added_guidance, base, methods
-
-    added: base.AddedGuidance
-    match kind:
-        case "RescaleCFG":
-            return replace(choice, rescale=numbers["multiplier"], rescales_velocity=True)
-        case "CFGNorm":
-            return replace(choice, norm=numbers["strength"])
-        case "CFGZeroStar":
-            return replace(choice, method=methods.ZeroStar(0))
-        case "TCFG":
-            return replace(choice, method=methods.Tangential())
-        case "APG":
-            return replace(choice, method=methods.Projected(**numbers))
-        case "CFGOverride":
-            span = numbers["start"], numbers["end"]
-            return replace(choice, changing=base.ChangingScale(numbers["cfg"], "within", *span))
-        case "PerturbedAttentionGuidance":
-            added = added_guidance.PerturbedAttention(numbers["scale"], 0.0, 1.0)
-        case "functions":
-            added = PackFunctions(choice.cfg, 0.0, 1.0, numbers["negative"])
-        case "SelfAttentionGuidance":
-            added = added_guidance.SelfAttention(numbers["scale"], 0.0, 1.0, numbers["blur"])
-        case _:
-            raise InvalidValue("no guider knows this patch of a model", given=kind)
-    return replace(choice, added=(*choice.added, added))
-
-
 GUIDANCE = (
     *("RescaleCFG", "CFGNorm", "CFGZeroStar", "TCFG", "APG", "CFGOverride"),
     *("PerturbedAttentionGuidance", "SelfAttentionGuidance", "functions"),
@@ -99,7 +67,7 @@ GUIDANCE = (
 
 
 def _choice(guider: Mapping[str, Any], guidance: Sequence[Any]) -> GuiderChoice:
-    from nodegraph.interop.comfyui.packs.pack_denoising import PackSides
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackSides, patched_guider
     from nodegraph.sampling.guiders.methods import Dual
     from nodegraph.sampling.sampling_parts import GuiderChoice
 
