@@ -12,10 +12,8 @@ ENDED: set[str] = set()
 
 STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise"})
 """Port types of nodegraph that a value of a pack's process may have: a model that the pack patched,
-or its own sampler or noise. Nodes of other packs refuse it. To native nodes, the process lends a
-model; they refuse the others."""
-LENDABLE = "DiffusionModel"
-"""The port type of `STANDS_FOR` that processes lend, as `LentModel`."""
+or its own sampler or noise. Nodes of other packs refuse it. To native nodes, the process lends it
+while they run."""
 
 
 class _Referable:

@@ -15,7 +15,7 @@ from typing import Any
 
 from nodegraph.core.context import Weights
 from nodegraph.core.file_access import check_paths, file_links_to_check
-from nodegraph.core.foreign_value import LENDABLE, STANDS_FOR, ForeignValue
+from nodegraph.core.foreign_value import STANDS_FOR, ForeignValue
 from nodegraph.core.hooks import Facts, HookInputs
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.links import Expand, NodeOutput
@@ -227,11 +227,12 @@ def _isolated_pack(registry: Registry, name: str) -> Pack | None:
 
 def _refuse_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
     raise InvalidValue(
-        f"this `{value.type}` has functions of pack `{value.pack}`, which only its nodes can call",
+        f"this `{value.type}` has functions of pack `{value.pack}`, which only its own nodes and "
+        "the built-in ones can call",
         port=port,
         given=f"a value of pack `{value.pack}`",
         expected=f"a `{value.type}` of nodegraph",
-        hint=f"Link it to a node of pack `{value.pack}` that samples, or use a native node.",
+        hint="Link it to a built-in node, or one of that pack, that samples.",
     )
 
 
@@ -322,7 +323,7 @@ class Invoker:
         for port, value in _input_values(call).items():
             if _stands_in(spec, port, value):
                 is_isolated = _isolated_pack(self._shared.registry, spec.pack) is not None
-                if spec.is_async or is_isolated or value.type != LENDABLE:
+                if spec.is_async or is_isolated:
                     _refuse_stand_in(spec, port, value)
         if spec.file_ports:
             check_paths(call.name, spec, _input_values(call), self._shared.environment)
@@ -351,7 +352,7 @@ class Invoker:
             attempt.ended(is_expansion=isinstance(result, Expand))
 
     def _run_lent(self, call: Call, attempt: Attempt) -> Any:
-        """Run an attempt, with the models that processes of packs lend to it."""
+        """Run an attempt, with what processes of packs lend to it."""
         spec, inputs = call.state.node.spec, _input_values(call)
         ports: dict[ForeignValue, list[str]] = {}
         for port, value in inputs.items():
@@ -363,13 +364,13 @@ class Invoker:
                 return attempt.run(lent)
             first, *others = values
 
-            def run_with(model: Any) -> Any:
-                return run(others, {**lent, **dict.fromkeys(ports[first], model)})
+            def run_with(value: Any) -> Any:
+                return run(others, {**lent, **dict.fromkeys(ports[first], value)})
 
             registry, context = self._shared.registry, attempt.context("full")
             pack = _isolated_pack(registry, first.pack)
             if pack is None:
-                raise PackError(f"there is no pack `{first.pack}`, which patched this model")
+                raise PackError(f"there is no pack `{first.pack}`, which holds this {first.type}")
             host, snapshot = registry.manifests.host_of(pack), registry.snapshots[pack]
             return host.lend(pack, snapshot, spec, first, context, run_with)
 

@@ -25,14 +25,13 @@ from nodegraph.core.context import (
     Environment,
     Weights,
 )
-from nodegraph.core.foreign_value import LENDABLE
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import NodeId
 from nodegraph.core.spec import HookName, NodeSpec, to_document
 from nodegraph.core.types import ANY, named_type
-from nodegraph.core.values import Recipe
+from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue, PackError
 from nodegraph.isolation.channel import NOTICE, Channel, ChannelMessage
 from nodegraph.isolation.remote_context import RemoteContext, RemoteGraph, written
@@ -236,7 +235,7 @@ class _Server:
         finally:
             self._calls.pop(number, None)
         assert self._values is not None
-        model_type = named_type(LENDABLE)
+        model_type = named_type(DiffusionModel.__name__)
         return [self._values.outward(model, model_type) for model in models]
 
     def _do_then(self, number: int, then: int, type: str, outputs: dict[str, Any]) -> Any:

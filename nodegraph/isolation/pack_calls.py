@@ -218,34 +218,35 @@ def _answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> An
 
 
 class Loan:
-    """A native node that waits for a model of a pack's process, and runs once it has it.
+    """A native node that waits for what a pack's process lends, and runs once it has it.
 
     Args:
-        run: Runs the node with the model, and returns what its function returns.
+        run: Runs the node with it, and returns what its function returns.
     """
 
-    def __init__(self, run: Callable[[LentModel], Any]) -> None:
+    def __init__(self, run: Callable[[Any], Any]) -> None:
         self._run = run
         self._result: Any = None
         self._error: BaseException | None = None
         self._returned: list[LentModel] = []
         self._is_used = False
 
-    def __call__(self, model: LentModel) -> list[DiffusionModel]:
+    def __call__(self, value: Any) -> list[DiffusionModel]:
         """Run the node; returns the models among its results that keep the patches.
 
         Its errors do not go through the pack's process; `settle` raises them.
         """
         if self._is_used:
-            raise InvalidValue("the model was lent before")
+            raise InvalidValue("it was lent before")
         self._is_used = True
         try:
-            self._result = self._run(model)
+            self._result = self._run(value)
         except BaseException as error:  # noqa: BLE001 - the node's own, raised again later
             self._error = error
             return []
-        if isinstance(self._result, Expand) and self._result.then is not None:
-            self._note(model)  # later steps may use it
+        has_steps = isinstance(self._result, Expand) and self._result.then is not None
+        if has_steps and type(value) is LentModel:
+            self._note(value)  # later steps may use it
         _mapped(self._result, self._note)
         return [lent.plain for lent in self._returned]
 
@@ -258,12 +259,12 @@ class Loan:
         """Return the result, with the models in it as the process has given them.
 
         Raises:
-            PackError: The process did not lend its model, or gave other models back.
+            PackError: The process lent nothing, or gave other models back.
         """
         if self._error is not None:
             raise self._error
         if not self._is_used or len(models) != len(self._returned):
-            raise PackError(f"pack `{pack}` did not lend its model")
+            raise PackError(f"pack `{pack}` did not lend its value")
         known = dict(zip(self._returned, models, strict=True))
         return _mapped(self._result, known.__getitem__)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, cast
 from weakref import finalize
 
 from nodegraph.core.context import Context, Environment
-from nodegraph.core.foreign_value import ENDED, ForeignValue, LentModel
+from nodegraph.core.foreign_value import ENDED, ForeignValue
 from nodegraph.core.hints import Panel
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand, NodeOutput, Value
@@ -127,9 +127,9 @@ class IsolatedPacks:
         spec: NodeSpec,
         value: ForeignValue,
         context: Context,
-        run: Callable[[LentModel], Any],
+        run: Callable[[Any], Any],
     ) -> Any:
-        """Run a node of this process with a model that a pack patched; see `PackHost.lend`."""
+        """Run a node of this process with what a pack lends; see `PackHost.lend`."""
         loan = Loan(run)
         with self.processes.using(pack, snapshot, f"running {spec.type}") as process:
             self.check(process, value)
@@ -145,6 +145,8 @@ class IsolatedPacks:
                 LOAN.reset(token)
             for model in models:
                 watch_value(process, model)
+            if call.reason is not None:
+                raise call.reason
             return loan.settle(pack.name, models)
 
     def call_facts(self, context: Context) -> dict[str, Any]:

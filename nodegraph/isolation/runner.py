@@ -33,7 +33,7 @@ from nodegraph.core.digests import (
     tensor_kind,
     type_name,
 )
-from nodegraph.core.foreign_value import ForeignValue, LentModel
+from nodegraph.core.foreign_value import ForeignValue
 from nodegraph.core.links import Expand, NodeOutput
 from nodegraph.core.literals import members
 from nodegraph.core.node import NodeDefinition
@@ -114,24 +114,26 @@ def calling_back(callback: Callable[..., Any] | None) -> Iterator[None]:
         CALLBACK.reset(token)
 
 
-LOAN: ContextVar[Callable[[LentModel], Sequence[DiffusionModel]] | None] = ContextVar(
+LOAN: ContextVar[Callable[[Any], Sequence[DiffusionModel]] | None] = ContextVar(
     "nodegraph_loan", default=None
 )
-"""Runs the node that waits for a model of a pack's process; see `lend`."""
+"""Runs the node that waits for a value of a pack's process; see `lend`."""
 
 
-def lend(model: LentModel) -> Sequence[DiffusionModel]:
-    """Run, from a service of the main worker, the node that waits for a model of the pack.
+def lend(value: Any) -> Sequence[DiffusionModel]:
+    """Run, from a service of the main worker, the node that waits for a value of the pack.
 
+    Args:
+        value: What the node gets: a `LentModel`, or a sampler or noise.
     Returns:
-        The models that the node returns with the patches.
+        The models that the node returns with the patches of a `LentModel`.
     Raises:
-        InvalidValue: No node waits for a model of this pack.
+        InvalidValue: No node waits for a value of this pack.
     """
     loan = LOAN.get()
     if loan is None:
-        raise InvalidValue("no node waits for a model of this pack")
-    return loan(model)
+        raise InvalidValue("no node waits for a value of this pack")
+    return loan(value)
 
 
 Inputs: TypeAlias = Mapping[str, Any]
@@ -167,7 +169,8 @@ class PackRunner(Protocol):
         """
 
     def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
-        """Lend a patched model to a node of the main process, by a service that calls `lend`.
+        """Lend a model, sampler or noise to a node of the main process, by a service that calls
+        `lend`.
 
         Returns:
             The models of `lend`'s answer, as this process has them.
@@ -491,7 +494,7 @@ class NativeRunner:
         return _split(definition, result)
 
     def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
-        """Refuse it: there are no patches of models in packs of this kind."""
+        """Refuse it: packs of this kind have no patches of models."""
         raise InvalidValue(
             f"only nodes of pack `{self.pack.name}` can use its `{type(value).__name__}`",
             expected="a model of nodegraph",

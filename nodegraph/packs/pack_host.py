@@ -11,7 +11,7 @@ from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
-    from nodegraph.core.foreign_value import ForeignValue, LentModel
+    from nodegraph.core.foreign_value import ForeignValue
     from nodegraph.core.node import NodeDefinition
     from nodegraph.packs.declarations import Declarations
 
@@ -48,19 +48,20 @@ class PackHost(Protocol):
         spec: NodeSpec,
         value: ForeignValue,
         context: Context,
-        run: Callable[[LentModel], Any],
+        run: Callable[[Any], Any],
     ) -> Any:
-        """Run a node of this process with a model that a pack patched.
+        """Run a node of this process with a model, sampler or noise of a pack.
 
         Args:
-            pack, snapshot: Of the pack that holds the model.
+            pack, snapshot: Of the pack that holds it.
             spec: Of the node.
-            value: The model as the pack's process gave it.
+            value: It, as the pack's process gave it.
             context: Of the node's call.
-            run: Runs the node, and returns what its function returns.
+            run: Runs the node with what it stands for, such as a `LentModel`, and returns what its
+                function returns.
         Returns:
-            What `run` returns; models in it that keep the patches are values of the pack again.
+            What `run` returns; models in it that keep patches are values of the pack again.
         Raises:
-            PackError: The process does not start, ends, or lends no model.
+            PackError: The process does not start, ends, or lends nothing.
             Exception: What `run` raises.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 import torch
@@ -37,7 +38,12 @@ from nodegraph.sampling.latent_noise import draw_sampling_noise
 from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.sampling.sampling_parts import SamplingParts, build_sampling_parts
+from nodegraph.sampling.sampling_parts import (
+    LentNoise,
+    LentSampler,
+    SamplingParts,
+    build_sampling_parts,
+)
 from nodegraph.sampling.schedules import levels_for
 
 if TYPE_CHECKING:
@@ -498,11 +504,11 @@ class ModelPatches(Protocol):
 
 
 class PatchedSampling(NamedTuple):
-    """A sampling with the patches of its model.
+    """A sampling with what packs lend for it.
 
     Attributes:
-        model: The model without them.
-        begin: Begins the sampling: `Denoising`, or what the patches need in place of it.
+        model: The model without patches.
+        begin: Begins the sampling: `Denoising`, or what takes its place.
     """
 
     model: DiffusionModel
@@ -512,13 +518,21 @@ class PatchedSampling(NamedTuple):
 
 
 def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -> PatchedSampling:
-    """Apply what a pack set on samplings of a model; a model without patches stays as it is.
+    """Apply what a pack set on samplings of a model, and draw noise of a pack.
+
+    A sampling without anything of a pack stays as it is.
 
     Raises:
         InvalidValue: The patches do not fit the guider.
     """
+    patches: ModelPatches | None = None
+    begin: Callable[..., Denoising] = Denoising
     if type(model) is LentModel:
-        patches: ModelPatches = model.patches
-        latent, parts = patches.applied(latent, parts)
-        return PatchedSampling(model.plain, latent, parts, patches.begin)
-    return PatchedSampling(model, latent, parts, Denoising)
+        patched: ModelPatches = model.patches
+        latent, parts = patched.applied(latent, parts)
+        model, patches, begin = model.plain, patched, patched.begin
+    if type(parts.noise) is LentNoise:
+        parts = replace(parts, noise=parts.noise.drawn(model, latent))
+    if type(parts.sampler) is LentSampler:
+        begin = partial(parts.sampler.walk.begin, model, patches)
+    return PatchedSampling(model, latent, parts, begin)

@@ -5,11 +5,18 @@ Each is a port type: nodes make them, and the one loop takes them. Imports no to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.ports import port_type
-from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
+from nodegraph.core.values import (
+    Conditioning,
+    ConditioningEntry,
+    DiffusionModel,
+    Latent,
+    Recipe,
+)
 from nodegraph.errors import InvalidValue
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.guiders.base import (
@@ -59,6 +66,23 @@ class SamplingNoise:
     share: float = 0.0
     draw: str = "per item"
     strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LentNoise(SamplingNoise):
+    """Noise of a pack, while a native node runs that uses it.
+
+    Attributes:
+        draw_for: Draws it for a model and a latent: standard normal, float32, as `tensor`.
+    """
+
+    draw_for: Callable[[DiffusionModel, Latent], Tensor] | None = None
+
+    def drawn(self, model: DiffusionModel, latent: Latent) -> SamplingNoise:
+        """The noise as a tensor. Noise on the way is that of the seed, by ComfyUI's rules."""
+        assert self.draw_for is not None
+        tensor = self.draw_for(model, latent)
+        return SamplingNoise(self.seed, tensor=tensor, draw="per batch", strength=self.strength)
 
 
 @port_type(name="Guider", color="#66b5b5")
@@ -170,6 +194,18 @@ class SamplerChoice:
     name: str
     options: SamplerOptions = field(default_factory=SamplerOptions)
     release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LentSampler(SamplerChoice):
+    """A sampler of a pack, while a native node runs that uses it. Its `name` is a native sampler
+    with the same noise levels.
+
+    Attributes:
+        walk: Walks the noise levels of a sampling; a `PackWalk`.
+    """
+
+    walk: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Models that a pack patched, in native nodes."""
+"""Models that a pack patched, and samplers and noise of its own, in native nodes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 PATCH = """
 import os
+import comfy.sample
 import comfy.samplers
 import nodes
 import torch
@@ -76,7 +77,41 @@ class Sample:
         return nodes.KSampler().sample(**numbers, **names, **values)
 
 
-NODE_CLASS_MAPPINGS = {"Patch": Patch, "Sample": Sample}
+def euler(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    for i in range(len(sigmas) - 1):
+        denoised = model(x, sigmas[i] * x.new_ones([len(x)]), **extra_args)
+        if callback is not None:
+            callback({"x": x, "i": i, "sigma": sigmas[i], "denoised": denoised})
+        x = x + (x - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i])
+    return x
+
+
+def cut(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    return euler(model, x, sigmas, extra_args, callback)[..., 1:]
+
+
+class Noise:
+    def __init__(self, shape):
+        self.seed, self.shape = 5, shape
+
+    def generate_noise(self, latent):
+        noise = comfy.sample.prepare_noise(latent["samples"], self.seed)
+        return noise[..., 1:] if self.shape == "wrong" else noise
+
+
+class Parts:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"sampler": (["euler", "cut"],), "noise": (["right", "wrong"],)}}
+
+    RETURN_TYPES = ("SAMPLER", "NOISE")
+    FUNCTION = "run"
+
+    def run(self, sampler, noise):
+        return comfy.samplers.KSAMPLER(globals()[sampler]), Noise(noise)
+
+
+NODE_CLASS_MAPPINGS = {"Patch": Patch, "Sample": Sample, "Parts": Parts}
 """
 
 
@@ -191,3 +226,53 @@ def test_two_packs_lend_their_models_to_one_node(session: Session) -> None:
     [error] = run(session, nodes, "merge").errors
     assert "cannot use a model that a pack patched" in str(error)
     assert "as it was before" in str(error)
+
+
+def in_parts(**inputs: Any) -> dict[str, Any]:
+    """A native sampling from parts, of which some are a pack's."""
+    nodes = patched("halve")
+    values = {"sampler": inputs.pop("kind", "euler"), "noise": inputs.pop("shape", "right")}
+    nodes["parts"] = {"type": "patches:Parts", "inputs": values}
+    guided = {name: link(name) for name in ("positive", "negative")} | {"cfg": 6.0}
+    nodes["guider"] = {"type": "CFGGuider", "inputs": guided}
+    nodes["noise"] = {"type": "RandomNoise", "inputs": {"seed": 5, "draw": "per batch"}}
+    nodes["sampler"] = {"type": "SelectSampler", "inputs": {"sampler": "euler"}}
+    levels = {"schedule": "normal", "steps": 4}
+    nodes["schedule"] = {"type": "BasicSchedule", "inputs": levels}
+    parts = {name: link(name) for name in ("noise", "guider", "sampler", "schedule")}
+    parts |= {"model": link("load.model"), "latent": link("empty"), "convention": "comfyui"}
+    nodes["custom"] = {"type": "SampleCustom", "inputs": parts | inputs}
+    nodes["half"] = {"type": "SplitSchedule", "inputs": {"schedule": link("schedule"), "step": 2}}
+    nodes["mask"] = {"type": "SolidMask", "inputs": {"width": 64, "height": 64, "value": 0.5}}
+    masked = {"latent": link("sample"), "mask": link("mask")}
+    nodes["masked"] = {"type": "SetNoiseMask", "inputs": masked}
+    return nodes
+
+
+@pytest.mark.parametrize("latent", ["empty", "masked"])
+@pytest.mark.parametrize("model", ["load.model", "patch"])
+def test_a_native_node_samples_with_a_sampler_and_noise_of_the_pack(
+    session: Session, model: str, latent: str
+) -> None:
+    shared = {"model": link(model), "latent": link(latent)}
+    expected = run(session, in_parts(**shared), "custom")
+    own = {"sampler": link("parts.sampler"), "noise": link("parts.noise")}
+    result = run(session, in_parts(**shared, **own), "custom")
+    assert not (*expected.errors, *result.errors)
+    for output in ("custom.latent", "custom.denoised"):
+        assert torch.allclose(result[output].samples, expected[output].samples, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"sampler": link("parts.sampler"), "schedule": link("half.high")}, "schedule that ends at 0"),
+        ({"sampler": link("parts.sampler"), "kind": "cut"}, "no finite latent of its size"),
+        ({"noise": link("parts.noise"), "shape": "wrong"}, "returns no noise for this latent"),
+    ],
+)
+def test_a_sampler_or_noise_that_does_not_fit_fails_with_its_reason(
+    session: Session, inputs: dict[str, Any], message: str
+) -> None:
+    [error] = run(session, in_parts(**inputs), "custom").errors
+    assert message in str(error)

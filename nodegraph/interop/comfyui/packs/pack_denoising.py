@@ -8,7 +8,8 @@ Source of the forms: https://github.com/comfyanonymous/ComfyUI (``comfy/samplers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,13 +17,14 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Recipe
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import ModelNoise, model_noise
+from nodegraph.families.image_conditioning import with_first_frame
 from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.isolation.runner import call_back
 from nodegraph.sampling.composed_schedules import listed_schedule
-from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.denoise import Denoising, StepInfo
 from nodegraph.sampling.guiders import added_guidance
 from nodegraph.sampling.guiders.base import (
     AddedGuidance,
@@ -367,9 +369,103 @@ class PackPatches:
         if not self.guides and not self.masks:
             return Denoising(denoiser, latent, parts, extra_models)
         denoising = LentDenoising(denoiser, latent, parts, extra_models)
+        self.introduce(denoising, parts.guider)
+        return denoising
+
+    def introduce(self, denoising: PackDenoising, guider: GuiderChoice) -> None:
+        """Tell the functions which sampling begins."""
         denoising.call, denoising.asks_mask = self.call, self.masks
-        empty = parts.guider.empty
-        negative = parts.guider.negative or (empty and Conditioning((empty,)))
-        prompts = {"positive": parts.guider.positive, "negative": negative}
-        self.call(function="begin", sigmas=denoising.sigmas, **prompts)
+        if self.guides or self.masks:
+            self.call(function="begin", sigmas=denoising.sigmas, **_prompts(guider))
+
+
+def _prompts(guider: GuiderChoice) -> dict[str, Conditioning | None]:
+    """The prompts of a guider; without a negative one, the empty prompt, as far as it is known."""
+    negative = guider.negative
+    if negative is None and guider.empty is not None:
+        negative = Conditioning((guider.empty,))
+    return {"positive": guider.positive, "negative": negative}
+
+
+class WalkedDenoising(LentDenoising):
+    """A sampling of a native node whose noise levels a sampler of a pack walks in its process."""
+
+    walk: PackWalk
+    model: DiffusionModel
+    parts: SamplingParts
+    _ended: Tensor | None = None
+
+    def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
+        """Walk all levels, and yield the last step; the pack's process reports the others."""
+        levels, mask = self.sigmas, None if self._mask is None else _sent(self._step_mask())
+        added = self._noise if self._added else torch.zeros_like(self._noise)
+        with self.walk.offering(self, self.model) as token:
+            answer = self.walk.call(
+                function="sample",
+                model=self.model,
+                token=token,
+                noise=_sent(added),
+                latent=_sent(self._original),
+                sigmas=levels,
+                mask=mask,
+                cfg=float(self.parts.guider.cfg),
+                seed=self.parts.noise.seed,
+                **_prompts(self.parts.guider),
+            )
+        self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
+        if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
+            raise NumericalError("the sampler of the pack returned no finite latent of its size")
+        shown = self._with_kept(with_first_frame(denoised, self._first_frame))
+        yield StepInfo(self.total, self.total, float(levels[-2]), 0.0, self._ended, shown)
+
+    def result(self) -> Latent:
+        """The latent at the end of the schedule."""
+        assert self._ended is not None
+        return self._as_latent(self._ended)
+
+
+@dataclass(frozen=True, slots=True)
+class PackWalk:
+    """The sampler of a pack for samplings of native nodes; see `LentSampler`.
+
+    Attributes:
+        call: Calls the sampler in the pack's process.
+        offering: Offers predictions of a sampling to the pack's process, by a token.
+    """
+
+    call: Callable[..., Any]
+    offering: Callable[[PackDenoising, DiffusionModel], AbstractContextManager[str]]
+
+    def begin(
+        self,
+        model: DiffusionModel,
+        patches: PackPatches | None,
+        denoiser: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        extra_models: Mapping[Recipe, Any] | None = None,
+    ) -> Denoising:
+        """Begin a sampling.
+
+        Raises:
+            InvalidValue: The schedule leaves noise, or the latent has some; or a function of a pack
+                changes the noise mask, which only native samplers ask for.
+        """
+        denoising = WalkedDenoising(denoiser, latent, parts, extra_models)
+        if float(denoising.sigmas[-1]) > 0 or latent.leftover is not None:
+            raise InvalidValue(
+                "a sampler of a pack samples from the first noise to the last here",
+                port="schedule",
+                expected="a schedule that ends at 0, and a latent without leftover noise",
+                hint="Use a native sampler for a part of a schedule.",
+            )
+        if patches is not None and patches.masks:
+            raise InvalidValue(
+                "a sampler of a pack cannot be used with a function that changes the noise mask",
+                port="model",
+                hint="Use a native sampler, or a node of the pack that samples.",
+            )
+        denoising.walk, denoising.model, denoising.parts = self, model, parts
+        if patches is not None:
+            patches.introduce(denoising, parts.guider)
         return denoising

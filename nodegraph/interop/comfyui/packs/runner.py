@@ -85,6 +85,7 @@ class ComfyRunner:
         self._listed: tuple[Mapping[str, Any], Mapping[str, str]] | None = None
         self._missing: set[str] = set()
         self._turn = Lock()
+        self._loans = 0
         self._instances: dict[tuple[str, str], Any] = {}
         self._loop = _Loop()
 
@@ -326,17 +327,40 @@ class ComfyRunner:
             raise error.with_traceback(self._own_frames(error.__traceback__)) from error.__cause__
 
     def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
-        """Lend a patched MODEL to a native node; see `PackRunner.lend`."""
+        """Lend a MODEL, SAMPLER or NOISE of the pack to a native node; see `PackRunner.lend`."""
         from nodegraph.interop.comfyui.packs import latents
-        from nodegraph.interop.comfyui.packs.model_handle import current_call
-        from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import lend_model
+        from nodegraph.interop.comfyui.packs.model_handle import ModelHandle, current_call
+        from nodegraph.interop.comfyui.packs.stand_ins import guiders, remote_sampling
 
         token = current_call.set(context)
         latents.forget_formats()
         try:
-            return lend_model(value, self.turn)
+            with self._lending():
+                if isinstance(value, ModelHandle):
+                    return remote_sampling.lend_model(value)
+                is_noise = callable(getattr(value, "generate_noise", None))
+                (guiders.lend_noise if is_noise else guiders.lend_sampler)(value)
+                return ()
         finally:
             current_call.reset(token)
+
+    @contextmanager
+    def _lending(self) -> Iterator[None]:
+        """Inside the `with`, no plain function of the pack runs, but for what is lent meanwhile.
+
+        A node may borrow several values of one pack, whose functions call each other.
+        """
+        import torch
+
+        with self._loading:
+            self._loans += 1
+            is_first = self._loans == 1
+        try:
+            with self.turn() if is_first else torch.inference_mode():
+                yield
+        finally:
+            with self._loading:
+                self._loans -= 1
 
     def _own_frames(self, trace: TracebackType | None) -> TracebackType | None:
         """A traceback from the pack's first frame on; all of it if the pack has none in it."""

@@ -310,3 +310,46 @@ def lend_model(
     patches = PackPatches(kinds, guides, masks, always_negative, gradual, noise_scale, call)
     parts = model.family, model.files, model.dtype, model.options, model.adapters
     return [*lend(LentModel(*parts, patches))]
+
+
+def lend_sampler(context: Context) -> list[DiffusionModel]:
+    """Run the native node that waits for a sampler of the pack."""
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackWalk
+    from nodegraph.isolation.runner import CALLBACK, call_back, lend
+    from nodegraph.sampling.sampling_parts import LentSampler
+
+    walk = PackWalk(CALLBACK.get() or call_back, partial(_offering, context))
+    return [*lend(LentSampler("euler", walk=walk))]
+
+
+@contextmanager
+def _offering(context: Context, denoising: PackDenoising, model: DiffusionModel) -> Iterator[str]:
+    """Inside the `with`, a pack gets predictions of a sampling by the token."""
+    from nodegraph.sampling.previews import Previews
+
+    token = _SAMPLINGS.add(
+        _Sampling(context, model, denoising, Previews(context, model), ExitStack())
+    )
+    try:
+        yield token
+    finally:
+        _SAMPLINGS.close(token)
+
+
+def lend_noise(context: Context, *, seed: int) -> list[DiffusionModel]:
+    """Run the native node that waits for noise of the pack.
+
+    Args:
+        seed: Of noise on the way.
+    """
+    from nodegraph.isolation.runner import CALLBACK, call_back, lend
+    from nodegraph.sampling.sampling_parts import LentNoise
+
+    call = CALLBACK.get() or call_back
+
+    def draw(model: DiffusionModel, latent: Latent) -> Tensor:
+        tensor: Tensor = call(model=model, latent=latent)
+        fitted: Tensor = _fitted(latent, {"tensor": tensor}, model)["tensor"]
+        return fitted
+
+    return [*lend(LentNoise(seed, draw_for=draw))]

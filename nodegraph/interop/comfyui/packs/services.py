@@ -427,6 +427,8 @@ COMFY_SERVICES: Mapping[str, Callable[..., Any]] = {
     "sampling.end": sampling_services.end_sampling,
     "sampling.cancel": sampling_services.cancel_sampling,
     "model.lend": sampling_services.lend_model,
+    "sampler.lend": sampling_services.lend_sampler,
+    "noise.lend": sampling_services.lend_noise,
     "model.sampling": sampling_facts,
     "model.sigma_at": sigma_at,
     "model.sigmas": model_sigmas,

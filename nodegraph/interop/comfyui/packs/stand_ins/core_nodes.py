@@ -29,6 +29,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.comfy_utils import (
     pillow,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.model_nodes import CoreNode, folders
+from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import fix_empty_latent_channels
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     prepare_callback,
     prepare_noise,
@@ -247,7 +248,7 @@ def common_ksampler(
     force_full_denoise: bool = False,
 ) -> tuple[dict[str, Any]]:
     """Sample a LATENT, as ComfyUI's samplers do."""
-    samples = sampling.fix_empty_latent_channels(model, latent["samples"])
+    samples = fix_empty_latent_channels(model, latent["samples"])
     if disable_noise:
         noise = torch.zeros(samples.shape)
     else:

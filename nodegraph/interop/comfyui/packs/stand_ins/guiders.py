@@ -18,11 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.interop.comfyui.packs import border
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent
+from nodegraph.errors import PackError
+from nodegraph.interop.comfyui.packs import border, latents
 from nodegraph.interop.comfyui.packs.model_handle import (
     FUNCTIONS,
     BaseModel,
     ModelHandle,
+    ask,
+    call_context,
     refused,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
@@ -30,6 +34,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     Callback,
     PatchFunctions,
     Predictions,
+    fix_empty_latent_channels,
     native_latent,
     native_noise,
     native_prompts,
@@ -359,6 +364,82 @@ class Guider_DualCFG(CFGGuider):  # noqa: N801 - ComfyUI's name
             model, second, away, self.cfg2, x, timestep, options, cond=middle, uncond=without
         )
         return guided + self.cfg * (towards - second)
+
+
+class LentGuider(CFGGuider):
+    """The guider of a native node that samples with a sampler of the pack.
+
+    Args:
+        token: Of the sampling in the main worker.
+    """
+
+    def __init__(self, model: ModelHandle, token: str) -> None:
+        super().__init__(model)
+        self.inner_model = model.model
+        self._token = token
+
+    def predict_noise(
+        self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
+    ) -> Tensor:
+        level = float(torch.as_tensor(timestep).reshape(-1)[0])
+        plain = x.detach().to("cpu", torch.float32).contiguous()
+        predicted = ask("sampling.predict", token=self._token, x=plain, sigma=level)
+        guided: Tensor = predicted["guided"]
+        return guided
+
+
+def lend_sampler(sampler: KSAMPLER) -> None:
+    """Lend a sampler of the pack to the native node that waits for it in the main worker."""
+
+    def walk(
+        *,
+        function: str,
+        model: DiffusionModel,
+        token: str,
+        noise: Tensor,
+        latent: Tensor,
+        sigmas: Tensor,
+        mask: Tensor | None,
+        cfg: float,
+        seed: int,
+        positive: Conditioning,
+        negative: Conditioning | None,
+    ) -> dict[str, Tensor]:
+        guider = LentGuider(ModelHandle(model), token)
+        away = [] if negative is None else border.to_comfy_conditioning(negative)
+        guider.set_conds(border.to_comfy_conditioning(positive), away)
+        guider.set_cfg(cfg)
+        last: list[Tensor] = []
+        context = call_context()
+
+        def note(step: int, x0: Tensor, x: Tensor, total: int) -> None:
+            last[:] = [x0]
+            context.progress(step + 1, total)
+
+        extra = {"model_options": with_sigmas(guider.model_options, sigmas), "seed": seed}
+        samples = sampler.sample(guider, sigmas, extra, note, noise, latent, mask, True)
+        ended = samples.detach().to("cpu", torch.float32).contiguous()
+        return {"samples": ended, "denoised": last[0].float().contiguous() if last else ended}
+
+    ask("sampler.lend", callback=walk)
+
+
+def lend_noise(noise: Any) -> None:
+    """Lend a NOISE of the pack to the native node that waits for it in the main worker."""
+
+    def draw(*, model: DiffusionModel, latent: Latent) -> Tensor:
+        value = latents.to_comfy_latent(latent)
+        samples = fix_empty_latent_channels(ModelHandle(model), value["samples"])
+        drawn = noise.generate_noise({**value, "samples": samples})
+        if not isinstance(drawn, Tensor) or drawn.shape != samples.shape:
+            raise PackError(
+                "`generate_noise` of a NOISE returns no noise for this latent",
+                given=str(tuple(drawn.shape)) if isinstance(drawn, Tensor) else str(type(drawn)),
+                expected=f"a tensor of shape {tuple(samples.shape)}",
+            )
+        return drawn.detach().to("cpu", torch.float32).contiguous()
+
+    ask("noise.lend", callback=draw, seed=int(getattr(noise, "seed", 0)) % 2**64)
 
 
 def _method(kind: type, name: str) -> Any:

@@ -8,7 +8,6 @@ Source of the interfaces: https://github.com/comfyanonymous/ComfyUI (``comfy/sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -19,7 +18,13 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.families.registry import get_family
 from nodegraph.interop.comfyui.packs import border, latents
-from nodegraph.interop.comfyui.packs.model_handle import FUNCTIONS, ModelHandle, ask, refused
+from nodegraph.interop.comfyui.packs.model_handle import (
+    FUNCTIONS,
+    ModelHandle,
+    ask,
+    channels_of,
+    refused,
+)
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER, NodeCallback
 
 Callback = Callable[[int, Tensor, Tensor, int], Any]
@@ -32,6 +37,26 @@ GUIDING = frozenset(
 )
 _LAST = ("RescaleCFG", "CFGNorm")
 """Patches that guiders here apply after all others."""
+
+
+def fix_empty_latent_channels(
+    model: ModelHandle, latent_image: Tensor, *_: Any, **__: Any
+) -> Tensor:
+    """Give an empty latent the channels and axes of a model's latents."""
+    if bool(torch.count_nonzero(latent_image)):
+        return latent_image
+    form = get_family(model.recipe.family).latent
+    channels = channels_of(model.recipe)
+    has_frames = bool(form.temporal) or form.name == "qwen-image"
+    if latent_image.shape[1] != channels:
+        latent_image = latent_image[:, :1].expand(-1, channels, *latent_image.shape[2:]).clone()
+    if has_frames and latent_image.ndim == 4:
+        latent_image = latent_image.unsqueeze(2)
+    factor = form.spatial / 8
+    if factor != 1:
+        sides = [max(1, round(side / factor)) for side in latent_image.shape[-2:]]
+        latent_image = latent_image.new_zeros((*latent_image.shape[:-2], *sides))
+    return latent_image
 
 
 def native_latent(model: ModelHandle, samples: Tensor, noise_mask: Any) -> Latent:
@@ -227,9 +252,7 @@ def sampling_request(
     }
 
 
-def lend_model(
-    model: ModelHandle, turn: Callable[[], AbstractContextManager[None]]
-) -> list[ModelHandle]:
+def lend_model(model: ModelHandle) -> list[ModelHandle]:
     """Lend a model to the native node that waits for it in the main worker.
 
     Args:
@@ -246,13 +269,9 @@ def lend_model(
         elif kind == "ModelNoiseScale":
             noise_scale *= numbers["noise_scale"]
 
-    def answer(function: str, **values: Any) -> Any:
-        with turn():
-            return functions(function, **values)
-
     recipes = ask(
         "model.lend",
-        callback=answer,
+        callback=functions,
         model=model.recipe,
         guidance=[patch for patch in functions.guidance(1.0) if patch[0] != "functions"],
         guides=functions.guides,

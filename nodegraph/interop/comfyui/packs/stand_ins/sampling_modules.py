@@ -19,12 +19,10 @@ from torch import Tensor
 
 from nodegraph.core.context import Environment
 from nodegraph.core.values import DiffusionModel
-from nodegraph.families.registry import get_family
 from nodegraph.interop.comfyui.packs.model_handle import (
     ModelHandle,
     ModelSampling,
     ask,
-    channels_of,
     refused,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.guiders import (
@@ -38,6 +36,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.guiders import (
 from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     Callback,
     PatchFunctions,
+    fix_empty_latent_channels,
     native_latent,
     native_noise,
     native_prompts,
@@ -67,26 +66,6 @@ from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
 
 _DROPPING = frozenset(("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"))
 """Samplers whose last noise level but one is left out."""
-
-
-def fix_empty_latent_channels(
-    model: ModelHandle, latent_image: Tensor, *_: Any, **__: Any
-) -> Tensor:
-    """Give an empty latent the channels and axes of a model's latents."""
-    if bool(torch.count_nonzero(latent_image)):
-        return latent_image
-    form = get_family(model.recipe.family).latent
-    channels = channels_of(model.recipe)
-    has_frames = bool(form.temporal) or form.name == "qwen-image"
-    if latent_image.shape[1] != channels:
-        latent_image = latent_image[:, :1].expand(-1, channels, *latent_image.shape[2:]).clone()
-    if has_frames and latent_image.ndim == 4:
-        latent_image = latent_image.unsqueeze(2)
-    factor = form.spatial / 8
-    if factor != 1:
-        sides = [max(1, round(side / factor)) for side in latent_image.shape[-2:]]
-        latent_image = latent_image.new_zeros((*latent_image.shape[:-2], *sides))
-    return latent_image
 
 
 def _named_schedule(
