@@ -133,12 +133,12 @@ def test_a_worker_without_a_gpu_takes_what_needs_none(home: Path, tmp_path: Path
 def test_jobs_go_where_their_model_is(home: Path) -> None:
     """Both workers are idle each time."""
     with serving(home, "--devices", "cpu,cpu") as (_, api):
-        until(lambda: len([each for each in workers(api) if each["state"] == "idle"]) == 2)
         where: dict[str, set[str]] = {"float32": set(), "bfloat16": set()}
         for text in ("an apple", "a pear"):
             for dtype, found in where.items():
                 document = painting(dtype=dtype)
                 document["nodes"]["prompt"]["inputs"]["text"] = text
+                until(lambda: [each["state"] for each in workers(api)] == ["idle", "idle"])
                 answer = api.submit(workflow=document, targets=["prompt"])
                 found.add(worker_of(api, answer.json()["id"]))
         assert [len(found) for found in where.values()] == [1, 1]

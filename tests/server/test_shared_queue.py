@@ -45,8 +45,10 @@ class Served(Process):
         assert answer.status_code in (200, 202), answer.text
         return str(answer.json()["id"])
 
-    def state(self, job: str) -> str:
-        return str(self.ask("GET", f"/jobs/{job}").json()["state"])
+    def state(self, job: str) -> str | None:
+        """The state of a job; None while the server refuses to say."""
+        state: str | None = self.ask("GET", f"/jobs/{job}").json().get("state")
+        return state
 
 
 @pytest.fixture
