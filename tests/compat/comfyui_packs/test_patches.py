@@ -103,6 +103,31 @@ def run():
     assert not torch.allclose(results["halved"], expected, rtol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "function", "returned"),
+    [
+        ("post", "lambda args: None", "NoneType"),
+        ("post", "lambda args: args['denoised'][:1]", "Tensor of shape (1, 8, 8, 8)"),
+        ("pre", "lambda args: None", "NoneType"),
+        ("pre", "lambda args: [None, args['conds_out'][1]]", "NoneType, Tensor of shape"),
+        ("pre", "lambda args: args['conds_out'][:1]", "given: Tensor of shape (2, 8, 8, 8);"),
+        ("", "lambda args: 1.5", "float"),
+        ("", "lambda cond, uncond, scale: None", "NoneType"),
+    ],
+)
+def test_a_function_that_returns_no_prediction_is_named(
+    bench: PackBench, kind: str, function: str, returned: str
+) -> None:
+    setter = f"set_model_sampler_{kind}_cfg_function".replace("__", "_")
+    line = f"model.{setter}(function)"
+    code = LOAD + f"function = {function}\nfunction.__qualname__ = 'Odd.change'\n{line}\n"
+    message = bench.failure(code + drawn())
+    key = setter.removeprefix("set_model_")
+    assert f"the function `Odd.change` of a pack, a {key}, returned no prediction" in message
+    assert returned in message
+    assert "of shape (2, 8, 8, 8)" in message
+
+
 def test_a_function_at_a_scale_of_one_asks_for_the_negative_prompt_if_it_says_so(
     bench: PackBench,
 ) -> None:
