@@ -84,6 +84,18 @@ def test_a_pack_that_a_workflow_lacks_is_installed_and_removed(
     expect(pack).to_contain_text("shiny")
     expect(pack).to_contain_text("in a sandbox")
     expect(pack).to_contain_text("1 node type")
+
+    switch = pack.get_by_role("switch", name="Offer the nodes of shiny")
+    switch.click()
+    expect(switch).not_to_be_checked()
+    closed(editor.page, editor, "Packs")
+    editor.command("Missing packs and models")
+    missing.get_by_role("button", name="Turn on shiny").click()
+    expect(
+        missing.get_by_text("Everything that this workflow needs is available")
+    ).to_be_visible()
+    closed(editor.page, editor, "What is missing")
+    editor.command("Packs…")
     pack.get_by_role("button", name="Remove shiny").click()
     editor.page.get_by_role("button", name="Remove", exact=True).click()
     expect(dialog.get_by_text("No packs are installed")).to_be_visible()
