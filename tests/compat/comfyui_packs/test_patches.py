@@ -257,6 +257,33 @@ def run():
     assert bench.asked.count("sampling.cancel") == bench.asked.count("sampling.begin") == 4
 
 
+def test_rising_noise_levels_turn_a_clean_latent_into_a_noisy_one(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + """
+import comfy.k_diffusion.sampling
+
+def nested(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    return comfy.k_diffusion.sampling.sample_euler(model, x, sigmas, extra_args=extra_args)
+
+def run():
+    own = map(comfy.samplers.KSAMPLER, (euler, nested))
+    samplers = [comfy.samplers.sampler_object("euler"), *own]
+    latent = nodes.VAEEncode().encode(vae, image)[0]["samples"].repeat(2, 1, 1, 1)
+    rising = torch.tensor([0.05, 0.5, 2.0, 8.0])
+    zeros = torch.zeros_like(latent)
+    return [guider().sample(zeros, latent, each, rising, seed=5) for each in samplers]
+"""
+    )
+    known, own, inside = bench.run(code, image=picture(1, 64, 64, 3))
+    close = 1e-3 * float(own.abs().max())
+    assert float(own.std()) > 5
+    assert torch.allclose(known, own, atol=close)
+    assert torch.allclose(inside, own, atol=close)
+
+
 def test_a_guider_of_the_pack_predicts_by_its_own_prompts(
     bench: PackBench, plain: torch.Tensor
 ) -> None:
