@@ -91,9 +91,7 @@ def test_a_pack_that_a_workflow_lacks_is_installed_and_removed(
     closed(editor.page, editor, "Packs")
     editor.command("Missing packs and models")
     missing.get_by_role("button", name="Turn on shiny").click()
-    expect(
-        missing.get_by_text("Everything that this workflow needs is available")
-    ).to_be_visible()
+    expect(missing.get_by_text("Everything that this workflow needs is available")).to_be_visible()
     closed(editor.page, editor, "What is missing")
     editor.command("Packs…")
     pack.get_by_role("button", name="Remove shiny").click()
