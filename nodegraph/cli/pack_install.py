@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LOCK_SUFFIX = ".packs.json"
 _MOST_TYPES = 20
+_INSTALLERS = ("auto", "uv", "pip")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of an installed pack.")]
 TrustOption = Annotated[
@@ -58,38 +59,45 @@ InstallerOption = Annotated[
 ]
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder, a git address with @REVISION, a wheel, a name in an index, or a "
+        "requirement such as name==1.2.",
+    ),
+]
+IsolatedOption = Annotated[
+    bool, typer.Option("--isolated", help="Run it in its own process in any case.")
+]
+KindOption = Annotated[
+    str | None, typer.Option(metavar="KIND", help="native or comfyui  [default: detected]")
+]
+PrefixOption = Annotated[str | None, typer.Option(metavar="NAME", help="Prefix of its node types.")]
+VersionOption = Annotated[
+    str, typer.Option(metavar="SPEC", help="Version of a pack in an index, such as '>=1.2'.")
+]
+CopyOption = Annotated[
+    bool, typer.Option("--copy", help="Copy a folder, so that later edits do not count.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be installed, and install nothing.")
+]
+
+
 def add(
     common: CommonOptions,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A folder, a git address with @REVISION, a wheel, a name in an index, or a "
-            "requirement such as name==1.2.",
-        ),
-    ],
+    source: SourceArgument,
     trusted: TrustOption = None,
-    isolated: Annotated[
-        bool, typer.Option("--isolated", help="Run it in its own process in any case.")
-    ] = False,
+    isolated: IsolatedOption = False,
     allow: AllowOption = None,
-    kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help="native or comfyui  [default: detected]")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Prefix of its node types.")
-    ] = None,
-    version: Annotated[
-        str, typer.Option(metavar="SPEC", help="Version of a pack in an index, such as '>=1.2'.")
-    ] = "",
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Copy a folder, so that later edits do not count.")
-    ] = False,
+    kind: KindOption = None,
+    name: PrefixOption = None,
+    version: VersionOption = "",
+    copy: CopyOption = False,
     installer: InstallerOption = "auto",
     yes: YesOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be installed, and install nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> int:
     """Install a pack from a folder, a git address, a wheel or an index.
@@ -103,23 +111,26 @@ def add(
     options = InstallOptions(
         trusted=trusted,
         isolated=isolated,
-        allowed=tuple(dict.fromkeys(allow or ())),
+        allowed=_unique(allow),
         kind=_choice(kind, ("native", "comfyui"), "kind") if kind else None,
         name=name or "",
         version=version,
         copy=copy,
-        installer=_choice(installer, ("auto", "uv", "pip"), "installer"),
+        installer=_choice(installer, _INSTALLERS, "installer"),
     )
-    operations = _operations(common, yes=yes, dry_run=dry_run, quiet=json)
-    plan = operations.add(source, options)
+    plan = _operations(common, yes=yes, dry_run=dry_run, quiet=json).add(source, options)
     if json:
         print_json({**plan.to_dict(), "installed": not dry_run})
     elif not dry_run:
-        # Code that makes node types in other ways has not run: the number would be a guess.
-        types = pluralize(len(plan.project.node_types), "node type")
-        shown = f"; its source declares {types}" if plan.project.node_types else ""
-        echo("Installed ", (plan.name, "bold"), f"{shown}.")
+        _print_installed(plan)
     return FINE
+
+
+def _print_installed(plan: InstallPlan) -> None:
+    # Code that makes node types in other ways has not run: the number would be a guess.
+    types = pluralize(len(plan.project.node_types), "node type")
+    shown = f"; its source declares {types}" if plan.project.node_types else ""
+    echo("Installed ", (plan.name, "bold"), f"{shown}.")
 
 
 def list_(common: CommonOptions, json: JsonOption = False) -> int:
@@ -388,9 +399,7 @@ def sync(
     allow: AllowOption = None,
     installer: InstallerOption = "auto",
     yes: YesOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be installed, and install nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> int:
     """Install the packs of a lock: the same files and versions.
@@ -410,8 +419,8 @@ def sync(
         raise InvalidFile(f"cannot read {path}: {error}") from error
     options = InstallOptions(
         trusted=trusted,
-        allowed=tuple(dict.fromkeys(allow or ())),
-        installer=_choice(installer, ("auto", "uv", "pip"), "installer"),
+        allowed=_unique(allow),
+        installer=_choice(installer, _INSTALLERS, "installer"),
     )
     operations = _operations(common, yes=yes, dry_run=dry_run, quiet=json)
     done = operations.sync(document, path.absolute().parent, options)
@@ -450,6 +459,10 @@ def index(
 
 
 # Shared
+
+
+def _unique(names: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names or ()))
 
 
 def _choice(text: str, known: Sequence[str], option: str) -> Any:

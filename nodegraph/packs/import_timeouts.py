@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import time
+from typing import Any
 
 from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
@@ -183,10 +184,32 @@ def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
 
 
 def _read(path: Path) -> _Note | None:
+    """The note in a file; None if there is none, or no valid one."""
     try:
-        return _Note(**json.loads(without_checksum(path.read_bytes())))
-    except (OSError, ValueError):
+        return _note_of(json.loads(without_checksum(path.read_bytes())))
+    except OSError:
         return None
+    except (ValueError, TypeError, RecursionError) as error:
+        from logging import getLogger  # hardly any process has something to tell here
+
+        # Half written, or by another version: packs that hang are noticed anew.
+        getLogger(__name__).warning("%s is ignored: it is no valid note (%s)", path, error)
+        return None
+
+
+def _note_of(document: Any) -> _Note:
+    """The note of a document.
+
+    Raises:
+        TypeError: It has other fields, or values of other types.
+    """
+    note = _Note(**document)
+    numbers = [value for value in (note.born, note.most) if value is not None]
+    valid_types = isinstance(note.stamp, str) and isinstance(note.text, str)
+    valid_types = valid_types and isinstance(note.process, int)
+    if not valid_types or not all(isinstance(each, float | int) for each in [note.at, *numbers]):
+        raise TypeError("values of other types")
+    return note
 
 
 def _born(process: int) -> float | None:

@@ -227,7 +227,7 @@ class Manifest:
         """The manifest in a file, of either kind.
 
         Raises:
-            ValueError: It isn't one, or damaged.
+            ValueError, TypeError, KeyError, AttributeError: It isn't one, or damaged.
         """
         head, _, lines = without_checksum(data).partition(b"\n")
         manifest = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
@@ -408,7 +408,7 @@ class ManifestCache:
         is_settled = stamp is not None and stamp.is_settled
         try:
             manifest = Manifest.from_file(path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # missing, or written by another version: it is made anew
         if stamp is not None and is_settled:
             if len(_LAST_READ) >= _MOST_READ:

@@ -280,3 +280,15 @@ def listed_schedule(levels: Iterable[float]) -> Schedule:
     check_levels(sigmas)
     steps = len(sigmas) - 1
     return Schedule((ScheduleSegment(LEVELS, steps, 0, steps, levels=sigmas),))
+
+
+def ordered_schedule(levels: Iterable[float]) -> Schedule:
+    """The schedule of levels that fall, or that rise to turn a clean latent into a noisy one.
+
+    Raises:
+        InvalidValue: See `listed_schedule`.
+    """
+    sigmas = tuple(float(level) for level in levels)
+    if len(sigmas) > 1 and sigmas[0] < sigmas[-1]:
+        return listed_schedule(reversed(sigmas)).flipped()
+    return listed_schedule(sigmas)

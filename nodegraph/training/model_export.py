@@ -93,7 +93,7 @@ def _check_savable(recipe: Recipe, port: str) -> None:
     Raises:
         InvalidValue: Names the port.
     """
-    check_full_weights(recipe, port)
+    check_full_weights(recipe, port, "saved")
     for kind, title in ((IP_ADAPTER, "an IP-Adapter"), (INVERSION, "a textual inversion")):
         if any(item.kind == kind for item in recipe.adapters):
             raise InvalidValue(

@@ -11,7 +11,7 @@ from nodegraph.core.training_values import Dataset
 from nodegraph.core.values import NOT_CONTENT, DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import get_family
-from nodegraph.weights.precision.storage import recipe_storage
+from nodegraph.weights.precision.storage import STORED, recipe_storage
 
 _SECOND = "transformer_2"
 
@@ -28,9 +28,11 @@ def check_full_weights(recipe: Recipe, port: str, action: str = "changed") -> No
         raise InvalidValue(
             f"quantized weights cannot be {action}",
             port=port,
-            given=f"weights as {storage}",
+            given="low-bit weights as in the file"
+            if storage == STORED
+            else f"weights as {storage}",
             expected="float32, float16 or bfloat16",
-            hint="Load the model with storage `full`, or use files that are not quantized.",
+            hint="Load it with storage `full`, or use a file that is not quantized.",
         )
 
 

@@ -102,19 +102,18 @@ def layer_of(name: str) -> str | None:
     return stem if last == SETTINGS else None
 
 
-def parse_settings(text: bytes | str) -> LayerSettings:
-    """The settings of a layer.
+def parse_settings(text: bytes | str) -> LayerSettings | UnreadLayer:
+    """Parse the settings of a layer, which are JSON.
 
-    Args:
-        text: JSON.
-    Raises:
-        UnreadLayer: They hold what isn't understood, so that the weights would be misread.
+    Returns:
+        The refusal if they hold what isn't understood, so that the weights would be misread. The
+        reader of a file raises it where the layer is used.
     """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        raise UnreadLayer(f"{SETTINGS}: not JSON") from None
-    return _settings(content)
+        return UnreadLayer(f"{SETTINGS}: not JSON")
+    return _read_or_refusal(content)
 
 
 def all_settings(text: str) -> dict[str, LayerSettings | UnreadLayer]:

@@ -316,7 +316,7 @@ def _read_settings(file: BinaryIO, begin: int, header: Header) -> _Settings:
         size = min(end - start, LONGEST_SETTINGS)
         content = file.read(size)
         if len(content) == size:
-            own = _read_or_refusal(content)
+            own = parse_settings(content)
             if settings.setdefault(layer, own) != own:
                 other = f"other settings in {SETTINGS} than in {ALL_SETTINGS}"
                 settings[layer] = UnreadLayer(other)
@@ -340,13 +340,6 @@ def _has_bare_integers(header: Header, settings: _Settings) -> bool:
         and name.removesuffix(".weight") not in settings
         for name, kind in header.dtypes.items()
     )
-
-
-def _read_or_refusal(content: bytes) -> LayerSettings | UnreadLayer:
-    try:
-        return parse_settings(content)
-    except UnreadLayer as refusal:
-        return refusal
 
 
 def check_not_text(name: Path | str, start: bytes, form: str) -> None:

@@ -27,6 +27,7 @@ from tests.diffusion.adapters import files
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_sd1
 from tests.diffusion.families.test_single_files import BUILDS, Words, autoencoder, clip_text, unet
 from tests.diffusion.families.tiny_models import TINY
+from tests.diffusion.precision.packed_files import FORMS, pack_matrices
 
 from .conftest import Bench, link
 
@@ -471,6 +472,31 @@ def test_a_family_without_single_files_is_refused(bench: Bench) -> None:
     TINY["flux"].build().save_pretrained(bench.folder / "models" / "made")
     problem = bench.failure(load("made") | saved(), "save").problem
     assert problem.port == "layout"
+
+
+def test_packed_weights_are_saved_only_if_they_are_loaded_in_full(bench: Bench) -> None:
+    torch.manual_seed(0)
+    parts, encoders = sd1()
+    tensors = ldm.pictures(parts["unet"], parts["vae"]) | encoders
+    packed = {key: tensors[key] for key in tensors if not key.startswith("first_stage_model.")}
+    pair = pack_matrices(packed, FORMS["int8 with convrot"])
+    narrow, wide = ({**tensors, **content} for content in pair)
+    (bench.folder / "models").mkdir()
+    for name, content in (("narrow", narrow), ("wide", wide)):
+        kept = {key: item.detach().clone().contiguous() for key, item in content.items()}
+        save_file(kept, bench.folder / "models" / f"{name}.safetensors")
+    problem = bench.failure(load("narrow.safetensors") | saved(), "save").problem
+    assert (problem.node, problem.port) == ("save", "model")
+    assert problem.message == "quantized weights cannot be saved"
+    assert problem.given == "low-bit weights as in the file"
+    assert "Load it with storage `full`" in str(problem.hint)
+    written = [
+        bench.run(load(f"{name}.safetensors", storage="full") | saved(dtype="float32")).files[0]
+        for name in ("narrow", "wide")
+    ]
+    first, second = (load_file(file.path) for file in written)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(item, second[key]) for key, item in first.items())
 
 
 def test_a_single_file_that_would_be_read_differently_is_refused(models: Bench) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nodegraph.core.digests import with_checksum, without_checksum
 from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.manifest import ManifestCache
@@ -62,6 +65,43 @@ def test_a_pack_that_another_process_is_at_is_left_out_until_that_is_over(
     (note,) = (tmp_path / "specs").glob("*.hangs")
     note.unlink()
     assert not registry.is_current()
+    assert read(tmp_path / "specs", pack).node_types() == ["slow_one:Two"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"at": "yesterday"},
+        {"born": []},
+        {"most": "60"},
+        {"text": None},
+        {"process": "4"},
+        {"colour": 1},
+        None,
+    ],
+)
+def test_a_note_of_another_shape_is_ignored_with_a_line_in_the_log(
+    tmp_path: Path,
+    pack: Pack,
+    other: int,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, Any] | None,
+) -> None:
+    write_note(tmp_path / "specs", pack, other)
+    (file,) = (tmp_path / "specs").glob("*.hangs")
+    document = json.loads(without_checksum(file.read_bytes()))
+    changed = [1, 2] if change is None else {**document, **change}
+    file.write_bytes(with_checksum(json.dumps(changed).encode()))
+    assert read(tmp_path / "specs", pack).node_types() == ["slow_one:Two"]
+    assert f"{file} is ignored" in caplog.text
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"colour": 1}, {"specs": [1]}, {"types": 3}])
+def test_a_manifest_of_another_shape_is_read_anew(tmp_path: Path, pack: Pack, content: Any) -> None:
+    read(tmp_path / "specs", pack).node_types()
+    (file,) = (tmp_path / "specs").glob("*slow_one-*.json")
+    file.write_bytes(with_checksum(json.dumps(content).encode()))
+    assert ManifestCache(tmp_path / "specs").last(pack) is None
     assert read(tmp_path / "specs", pack).node_types() == ["slow_one:Two"]
 
 

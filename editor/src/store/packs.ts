@@ -23,13 +23,26 @@ export interface Packs {
   readonly providers: ReadonlyMap<string, AvailablePack | null>;
   readonly load: () => Promise<void>;
   readonly search: (words: string) => Promise<void>;
-  /** Ask which packs of the index bring what lacks; what was asked before isn't asked again. */
+  /** Ask which packs bring what lacks, of the index and of what is installed. What was asked before
+   * isn't asked again. */
   readonly provide: (names: readonly string[], types: readonly string[]) => Promise<void>;
   readonly install: (name: string, agree?: boolean) => Promise<void>;
   readonly act: (name: string, action: Exclude<PackAction, "install">) => Promise<void>;
 }
 
 let question = 0;
+let listing: Promise<void> | null = null;
+
+/** Read the installed packs; many rows that want them at once share one request. */
+function listOnce(): Promise<void> {
+  listing ??= usePacks
+    .getState()
+    .load()
+    .finally(() => {
+      listing = null;
+    });
+  return listing;
+}
 
 export const usePacks = create<Packs>()((set, get) => ({
   items: null,
@@ -61,6 +74,7 @@ export const usePacks = create<Packs>()((set, get) => ({
     if (left.length === 0) return;
     // Noted before the answer: what is asked meanwhile is asked once.
     set({ providers: new Map([...providers, ...left.map((each) => [each, null] as const)]) });
+    if (get().items === null) void listOnce();
     try {
       const { items } = await findPacks({
         names: names.filter((each) => left.includes(each)),
@@ -101,12 +115,23 @@ async function begun(
 }
 
 function providerOf(items: readonly AvailablePack[], lacking: string): AvailablePack | null {
-  const prefix = lacking.includes(":") ? lacking.slice(0, lacking.lastIndexOf(":")) : lacking;
+  const prefix = prefixOf(lacking);
   return (
     items.find(({ name }) => name === prefix) ??
     items.find(({ node_types: types }) => types.includes(lacking)) ??
     null
   );
+}
+
+/** The name of the pack that a node type, or the name of a pack, stands for. */
+function prefixOf(lacking: string): string {
+  return lacking.includes(":") ? lacking.slice(0, lacking.lastIndexOf(":")) : lacking;
+}
+
+/** The installed pack that brings what lacks once it is turned on; null if there is none. */
+export function turnedOff({ items }: Packs, lacking: readonly string[]): PackEntry | null {
+  const names = new Set(lacking.map(prefixOf));
+  return items?.find(({ name, enabled }) => !enabled && names.has(name)) ?? null;
 }
 
 /** The change of a pack that runs; null if there is none. */

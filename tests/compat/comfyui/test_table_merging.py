@@ -9,12 +9,18 @@ import pytest
 import torch
 from torch import nn
 
+from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporter import export
 from nodegraph.interop.comfyui.foreign_workflow import Source
 from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.interop.comfyui.table.model_merging import BLOCKS
 from nodegraph.training.merge_weights import parse_blocks
 from nodegraph.weights.single_files.unet import unet_to_original
 from tests.compat.comfyui.supplied import TABLE, imported, supplied, used, with_sampler
+from tests.compat.comfyui.test_exporting import TABLE as ENTRIES
+from tests.compat.comfyui.test_exporting import catalog
+from tests.compat.comfyui.test_table_back import node
+from tests.compat.comfyui.test_table_core import exported
 from tests.compat.comfyui.test_table_leading import MODEL, chained
 from tests.diffusion.conftest import tiny_unet
 
@@ -186,3 +192,44 @@ def test_a_merge_keeps_the_patches_of_the_first_model(
     assert not found.placeholders
     kinds = [node.type for node in found.workflow.nodes.values()]
     assert kinds.count("PositiveBiasedGuidance") == guiders
+
+
+@pytest.mark.parametrize("kind", ["MODEL", "CLIP"])
+@pytest.mark.parametrize(
+    ("name", "weights", "numbers"),
+    [
+        ("Simple", {}, {"ratio": 0.5}),
+        ("Simple", {"weight": 0.25}, {"ratio": 0.75}),
+        ("Add", {"first_weight": 1.0, "weight": 1.0}, {}),
+        ("Subtract", {"first_weight": 0.5, "weight": -0.5}, {"multiplier": 0.5}),
+    ],
+)
+def test_a_merge_goes_back_to_the_type_of_its_formula(
+    kind: str, name: str, weights: dict[str, float], numbers: dict[str, float]
+) -> None:
+    native, port = {
+        "MODEL": ("MergeModels", "model"),
+        "CLIP": ("MergeTextEncoders", "text_encoder"),
+    }[kind]
+    models = {each: {"from": f"load.{port}"} for each in (port, "second")}
+    back = exported(native, **models, **weights)[
+        {"MODEL": f"ModelMerge{name}", "CLIP": f"CLIPMerge{name}"}[kind]
+    ]
+    assert back.keys() == {f"{kind.lower()}1", f"{kind.lower()}2", *numbers}
+    assert {each: back[each] for each in numbers} == numbers
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"first_weight": 0.3, "weight": 0.9},
+        {"blocks": "mid_block: 1"},
+        {"base": {"from": "load.model"}},
+    ],
+)
+def test_a_merge_that_comfyui_lacks_stays_native(weights: dict[str, Any]) -> None:
+    models = {each: {"from": "load.model"} for each in ("model", "second")}
+    nodes = {"load": node("LoadModel", model="a.safetensors")}
+    nodes |= {"it": node("MergeModels", **models, **weights)}
+    written = export(Workflow(title="merge", nodes=nodes), ENTRIES, catalog())
+    assert [*written.unknown] == ["it"]

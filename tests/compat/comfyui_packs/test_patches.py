@@ -103,6 +103,31 @@ def run():
     assert not torch.allclose(results["halved"], expected, rtol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "function", "returned"),
+    [
+        ("post", "lambda args: None", "NoneType"),
+        ("post", "lambda args: args['denoised'][:1]", "Tensor of shape (1, 8, 8, 8)"),
+        ("pre", "lambda args: None", "NoneType"),
+        ("pre", "lambda args: [None, args['conds_out'][1]]", "NoneType, Tensor of shape"),
+        ("pre", "lambda args: args['conds_out'][:1]", "given: Tensor of shape (2, 8, 8, 8);"),
+        ("", "lambda args: 1.5", "float"),
+        ("", "lambda cond, uncond, scale: None", "NoneType"),
+    ],
+)
+def test_a_function_that_returns_no_prediction_is_named(
+    bench: PackBench, kind: str, function: str, returned: str
+) -> None:
+    setter = f"set_model_sampler_{kind}_cfg_function".replace("__", "_")
+    line = f"model.{setter}(function)"
+    code = LOAD + f"function = {function}\nfunction.__qualname__ = 'Odd.change'\n{line}\n"
+    message = bench.failure(code + drawn())
+    key = setter.removeprefix("set_model_")
+    assert f"the function `Odd.change` of a pack, a {key}, returned no prediction" in message
+    assert returned in message
+    assert "of shape (2, 8, 8, 8)" in message
+
+
 def test_a_function_at_a_scale_of_one_asks_for_the_negative_prompt_if_it_says_so(
     bench: PackBench,
 ) -> None:
@@ -230,6 +255,33 @@ def run():
     assert shown == [0, 1, 2, 3]
     assert keeps
     assert bench.asked.count("sampling.cancel") == bench.asked.count("sampling.begin") == 4
+
+
+def test_rising_noise_levels_turn_a_clean_latent_into_a_noisy_one(bench: PackBench) -> None:
+    code = (
+        LOAD
+        + OWN
+        + EULER
+        + """
+import comfy.k_diffusion.sampling
+
+def nested(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+    return comfy.k_diffusion.sampling.sample_euler(model, x, sigmas, extra_args=extra_args)
+
+def run():
+    own = map(comfy.samplers.KSAMPLER, (euler, nested))
+    samplers = [comfy.samplers.sampler_object("euler"), *own]
+    latent = nodes.VAEEncode().encode(vae, image)[0]["samples"].repeat(2, 1, 1, 1)
+    rising = torch.tensor([0.05, 0.5, 2.0, 8.0])
+    zeros = torch.zeros_like(latent)
+    return [guider().sample(zeros, latent, each, rising, seed=5) for each in samplers]
+"""
+    )
+    known, own, inside = bench.run(code, image=picture(1, 64, 64, 3))
+    close = 1e-3 * float(own.abs().max())
+    assert float(own.std()) > 5
+    assert torch.allclose(known, own, atol=close)
+    assert torch.allclose(inside, own, atol=close)
 
 
 def test_a_guider_of_the_pack_predicts_by_its_own_prompts(

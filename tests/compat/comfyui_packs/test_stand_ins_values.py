@@ -239,6 +239,10 @@ def test_masks_may_be_one_plane() -> None:
 def test_sigmas_are_listed_levels() -> None:
     schedule = from_comfy(torch.tensor([4.0, 1.0, 0.0]), "SIGMAS")
     assert to_comfy(schedule, "SIGMAS").tolist() == [4, 1, 0]
+    rising = from_comfy(torch.tensor([0.25, 1.0, 4.0]), "SIGMAS")
+    assert rising.rises
+    assert to_comfy(rising, "SIGMAS").tolist() == [0.25, 1, 4]
+    assert to_comfy(schedule.flipped(), "SIGMAS").tolist() == pytest.approx([1e-4, 1, 4])
 
 
 def test_objects_of_a_pack_are_no_models() -> None:

@@ -143,6 +143,14 @@ def test_noise_of_a_batch_is_one_draw_from_the_seed_clamped() -> None:
     assert torch.equal(noisy, (image + 0.5 * noise).clamp(0, 1))
 
 
+def test_noise_of_a_batch_with_alpha_is_drawn_for_all_channels_and_alpha_stays() -> None:
+    image = torch.rand(2, 5, 3, 4, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(7))
+    noisy = effects.add_noise(image, 0.5, 7, at_once=True)
+    colors = (image + 0.5 * noise).clamp(0, 1)[..., :3]
+    assert torch.equal(noisy, torch.cat([colors, image[..., 3:]], dim=-1))
+
+
 def extreme(image: Tensor, radius: int, best: Callable[..., float]) -> Tensor:
     """Each pixel's maximum or minimum in a square, of pixels that there are, one by one."""
     _, height, width, channels = image.shape

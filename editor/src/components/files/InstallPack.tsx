@@ -1,10 +1,10 @@
-/** A button that installs the pack which brings what lacks, for those who may. */
-import { PackagePlus } from "lucide-react";
+/** A button that installs the pack which brings what lacks, or turns it on, for those who may. */
+import { PackagePlus, Power } from "lucide-react";
 import { useEffect } from "react";
 import { Button } from "@/components/ui";
 import { t } from "@/i18n";
 import { isAdmin, useConnection } from "@/store/connection";
-import { runningChange, stepOf, usePacks } from "@/store/packs";
+import { runningChange, stepOf, turnedOff, usePacks } from "@/store/packs";
 
 interface Props {
   /** Names of packs, of which the first that an index offers is installed. */
@@ -22,6 +22,37 @@ export function InstallPack({ names = NONE, types = NONE, tabIndex = 0 }: Props)
     if (!admin || wanted === "") return;
     void usePacks.getState().provide(names, types);
   }, [admin, wanted, names, types]);
+  const off = usePacks((packs) => turnedOff(packs, [...names, ...types])?.name ?? null);
+  if (!admin) return null;
+  if (off !== null) return <TurnOn name={off} tabIndex={tabIndex} />;
+  return <Install names={names} types={types} tabIndex={tabIndex} />;
+}
+
+interface TurnOnProps {
+  readonly name: string;
+  readonly tabIndex: number;
+}
+
+function TurnOn({ name, tabIndex }: TurnOnProps) {
+  const isRunning = usePacks((packs) => runningChange(packs, name) !== null);
+  return (
+    <Button
+      size="s"
+      variant="primary"
+      icon={Power}
+      busy={isRunning}
+      tabIndex={tabIndex}
+      onClick={(event) => {
+        event.stopPropagation();
+        void usePacks.getState().act(name, "enable");
+      }}
+    >
+      {t("packs.turnOn", { name })}
+    </Button>
+  );
+}
+
+function Install({ names, types, tabIndex }: Required<Props>) {
   const offer = usePacks(({ providers }) => {
     const found = [...names, ...types].map((each) => providers.get(each) ?? null);
     return found.find((each) => each !== null) ?? null;
@@ -33,7 +64,7 @@ export function InstallPack({ names = NONE, types = NONE, tabIndex = 0 }: Props)
   const failed = usePacks(({ change }) =>
     offer !== null && change?.name === offer.name && change.state === "failed" ? change : null,
   );
-  if (!admin || offer === null) return null;
+  if (offer === null) return null;
   const install = () => void usePacks.getState().install(offer.name, stopped !== null);
   return (
     <>

@@ -37,11 +37,12 @@ const PACK: PackEntry = {
 };
 
 let asked: string[];
+let installed: readonly PackEntry[];
 let change: object | null;
 let offers: readonly AvailablePack[];
 
 beforeEach(() => {
-  [asked, change, offers] = [[], null, [OFFER]];
+  [asked, change, offers, installed] = [[], null, [OFFER], [PACK]];
   const admin = { name: "me", scopes: ["read", "run", "models", "admin"] };
   useConnection.setState({ caller: admin });
   usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
@@ -51,7 +52,7 @@ beforeEach(() => {
     if (place.startsWith("/packs/available"))
       return Response.json({ items: offers, problem: null, next: null });
     if (method === "GET" && place === "/packs")
-      return Response.json({ items: [PACK], has_index: true, change, next: null });
+      return Response.json({ items: installed, has_index: true, change, next: null });
     if (method === "DELETE") return new Response(null, { status: 204 });
     return Response.json(
       { name: "blur", action: "install", state: "running", step: "files", costs: [], notes: [] },
@@ -65,6 +66,24 @@ test("what lacks has a button for admins that installs its pack", async () => {
   await userEvent.click(await screen.findByRole("button", { name: "Install blur" }));
   expect(asked).toContain("POST /packs");
   expect(await screen.findByRole("button", { name: "Fetching files…" })).toBeVisible();
+});
+
+test("what a pack brings that is installed but turned off has a button that turns it on", async () => {
+  installed = [{ ...PACK, name: "blur", enabled: false }];
+  render(
+    <>
+      <InstallPack names={["blur"]} types={["blur:Blur"]} />
+      <InstallPack types={["blur:Sharpen"]} />
+    </>,
+  );
+  const [first, second] = await screen.findAllByRole("button", { name: "Turn on blur" });
+  expect(second).toBeVisible();
+  expect(screen.queryByRole("button", { name: "Install blur" })).toBeNull();
+  expect(asked.filter((each) => each === "GET /packs")).toHaveLength(1);
+  installed = [{ ...PACK, name: "blur" }];
+  await userEvent.click(first as HTMLElement);
+  expect(asked).toContain("POST /packs/blur/enable");
+  await waitFor(() => expect(screen.queryByRole("button", { name: "Turn on blur" })).toBeNull());
 });
 
 test("others have none", async () => {

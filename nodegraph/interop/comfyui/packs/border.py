@@ -524,22 +524,23 @@ def _from_mask(value: Any) -> Tensor:
 
 def _to_sigmas(value: Any) -> Tensor:
     """A native schedule as SIGMAS: only one that lists its levels has any without a model."""
-    segments = value.segments
-    if len(segments) != 1 or not segments[0].levels:
+    segment = value.segments[0]
+    if len(value.segments) != 1 or not segment.levels:
         raise InvalidValue(
             "a schedule by name has noise levels only with a model, and SIGMAS are noise levels",
-            given=segments[0].law,
+            given=segment.law,
             expected="a schedule that lists its levels",
             hint="Use the node ManualSchedule, or a scheduler node of the pack.",
         )
-    segment = segments[0]
-    return torch.tensor(segment.levels[segment.first : segment.last + 1])
+    sigmas = torch.tensor(segment.levels[segment.first : segment.last + 1])
+    # Samplers divide by the first level, so that ComfyUI's FlipSigmas replaces 0 there, too.
+    return sigmas.flip(0).clamp(min=1e-4) if segment.rises else sigmas
 
 
 def _from_sigmas(value: Any) -> Any:
-    from nodegraph.sampling.composed_schedules import listed_schedule
+    from nodegraph.sampling.composed_schedules import ordered_schedule
 
-    return listed_schedule(value.detach().to("cpu", torch.float32).tolist())
+    return ordered_schedule(value.detach().to("cpu", torch.float32).tolist())
 
 
 _CONVERSIONS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {

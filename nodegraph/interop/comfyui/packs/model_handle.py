@@ -453,6 +453,9 @@ class ModelHandle(ModelPartHandle):
             def function(args: Mapping[str, Any]) -> Any:
                 return old(args["cond"], args["uncond"], args["cond_scale"])
 
+            # Errors name the pack's function. A wrapped one would show its three parameters again.
+            function.__qualname__ = getattr(old, "__qualname__", type(old).__qualname__)
+
         self.model_options["sampler_cfg_function"] = function
         self._note_unguided(disable_cfg1_optimization)
 

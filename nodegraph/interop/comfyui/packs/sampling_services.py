@@ -88,7 +88,7 @@ def _parts(
     sampler: Mapping[str, Any],
     schedule: Mapping[str, Any],
 ) -> SamplingParts:
-    from nodegraph.sampling.composed_schedules import listed_schedule, named_schedule
+    from nodegraph.sampling.composed_schedules import named_schedule, ordered_schedule
     from nodegraph.sampling.sampler_options import SamplerOptions
     from nodegraph.sampling.sampling_parts import (
         SamplerChoice,
@@ -98,7 +98,7 @@ def _parts(
     )
 
     if "sigmas" in schedule:
-        levels = listed_schedule(schedule["sigmas"])
+        levels = ordered_schedule(schedule["sigmas"])
     else:
         dropped = drops_a_level(sampler["name"], "comfyui")
         named = schedule["name"], schedule["steps"], schedule["denoise"]
@@ -107,6 +107,9 @@ def _parts(
             levels = levels.part(schedule["start"], schedule["end"])
         levels = levels.closed() if schedule.get("closed") else levels
     options = SamplerOptions(**sampler["options"])
+    if levels.rises and "tensor" in noise and not noise["tensor"].any():
+        # ComfyUI adds the zeros of DisableNoise. Here a rising schedule begins without any noise.
+        noise = {**{key: noise[key] for key in noise.keys() - {"tensor"}}, "added": False}
     return SamplingParts(
         SamplingNoise(draw="per batch", **noise),
         _choice(guider, guidance),

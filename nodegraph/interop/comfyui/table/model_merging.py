@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.carried_values import refuse_unsupported
-from nodegraph.interop.comfyui.table.parts import Turned
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
-_SHARE = Turned(to=lambda share: 1 - share, back=lambda weight: 1 - weight)
-"""ComfyUI has the share of the first model, and nodegraph the weight of the second."""
 _DIFFERENCE = "difference"
 """What a subtracted model carries: the two models, for a LoRA of their difference."""
 _DIGITS = 6
@@ -53,7 +50,8 @@ def _mixed(merged: _Merged) -> Translate:
     def forward(node: Passage) -> None:
         first, second = (node.inputs[name] for name in merged.inputs)
         values = {merged.port: first, "second": second}
-        values["weight"] = _SHARE.ours(node.literal("ratio"))
+        # ComfyUI has the share of the first model, and nodegraph the weight of the second.
+        values["weight"] = 1 - node.literal("ratio")
         blocks = {"blocks": ""} if merged is _MODEL else {}
         made = MadeOutput(node.add(merged.native, **values, **blocks), merged.port)
         node.give(merged.there, _as_first(made, first))
@@ -71,21 +69,6 @@ def _added(merged: _Merged) -> Translate:
     return forward
 
 
-def _added_back(merged: _Merged, there: str) -> Translate:
-    def backward(node: Passage) -> None:
-        refuse_unsupported(node, merged.port, "second", "weight", "first_weight")
-        first = node.inputs["first_weight"].content if "first_weight" in node.inputs else None
-        if first != 1 or node.literal("weight") != 1:
-            raise Untranslatable("ComfyUI has no such sum of models")
-        first_name, second_name = merged.inputs
-        name = node.add(
-            there, **{first_name: node.inputs[merged.port], second_name: node.inputs["second"]}
-        )
-        node.give(merged.port, MadeOutput(name, merged.there))
-
-    return backward
-
-
 def _subtracted(merged: _Merged) -> Translate:
     def forward(node: Passage) -> None:
         first, second = (node.inputs[name] for name in merged.inputs)
@@ -98,17 +81,37 @@ def _subtracted(merged: _Merged) -> Translate:
     return forward
 
 
-def _subtracted_back(merged: _Merged, there: str) -> Translate:
+_Numbers = Callable[[float | None, float], dict[str, float]]
+"""The numbers of a merge there, of a native one's `first_weight` and `weight`."""
+
+
+def _ratio_back(first: float | None, weight: float) -> dict[str, float]:
+    if first is not None:
+        raise Untranslatable("ComfyUI has no merge with a weight of the first model")
+    return {"ratio": 1 - weight}
+
+
+def _sum_back(first: float | None, weight: float) -> dict[str, float]:
+    if first != 1 or weight != 1:
+        raise Untranslatable("ComfyUI has no such sum of models")
+    return {}
+
+
+def _difference_back(first: float | None, weight: float) -> dict[str, float]:
+    if first is None or first != -weight:
+        raise Untranslatable("ComfyUI has no such difference of models")
+    return {"multiplier": float(first)}
+
+
+def _merged_back(merged: _Merged, there: str, numbers: _Numbers) -> Translate:
     def backward(node: Passage) -> None:
         refuse_unsupported(node, merged.port, "second", "weight", "first_weight")
-        first = node.inputs["first_weight"].content if "first_weight" in node.inputs else None
-        weight = node.literal("weight")
-        if not isinstance(first, int | float) or first != -weight:
-            raise Untranslatable("ComfyUI has no such difference of models")
-        first_name, second_name = merged.inputs
-        inputs = {first_name: node.inputs[merged.port], second_name: node.inputs["second"]}
-        name = node.add(there, **inputs, multiplier=float(first))
-        node.give(merged.port, MadeOutput(name, merged.there))
+        first = node.literal("first_weight") if "first_weight" in node.inputs else None
+        translated = numbers(first, node.literal("weight"))
+        ports = zip(merged.inputs, (merged.port, "second"), strict=True)
+        models = {name: node.inputs[port] for name, port in ports if port in node.inputs}
+        made = node.add(there, **models, **translated)
+        node.give(merged.port, MadeOutput(made, merged.there))
 
     return backward
 
@@ -319,29 +322,19 @@ def _signature(there: str, merged: _Merged, more: str = "") -> str:
 
 def _sums(merged: _Merged, prefix: str) -> tuple[TableEntry, ...]:
     """The entries that merge one kind of recipe without blocks."""
-    first_name, second_name = merged.inputs
-    simple, add, subtract = (f"{prefix}{name}" for name in ("Simple", "Add", "Subtract"))
-    mixed = same(
-        _signature(simple, merged, ", ratio: FLOAT = 1.0"),
-        merged.native,
-        {first_name: merged.port, second_name: "second", "ratio": "weight"},
-        choices={"ratio": _SHARE},
-        fixed={"blocks": ""} if merged is _MODEL else {},
+    kinds: tuple[tuple[str, str, Callable[[_Merged], Translate], _Numbers], ...] = (
+        ("Simple", ", ratio: FLOAT = 1.0", _mixed, _ratio_back),
+        ("Add", "", _added, _sum_back),
+        ("Subtract", ", multiplier: FLOAT = 1.0", _subtracted, _difference_back),
     )
-    return (
-        replace(mixed, forward=_mixed(merged)),
+    return tuple(
         entry(
-            _signature(add, merged),
-            _added(merged),
+            _signature(f"{prefix}{name}", merged, more),
+            forward(merged),
             merged.native,
-            _added_back(merged, add),
-        ),
-        entry(
-            _signature(subtract, merged, ", multiplier: FLOAT = 1.0"),
-            _subtracted(merged),
-            merged.native,
-            _subtracted_back(merged, subtract),
-        ),
+            _merged_back(merged, f"{prefix}{name}", numbers),
+        )
+        for name, more, forward, numbers in kinds
     )
 
 

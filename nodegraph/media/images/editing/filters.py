@@ -63,14 +63,18 @@ def add_noise(image: Tensor, strength: float, seed: int, *, at_once: bool = Fals
     Args:
         strength: Standard deviation of the noise.
         seed: Seed of the first image. Each further one has the next.
-        at_once: Draw the noise of all images from the seed, in one tensor.
+        at_once: Draw the noise of all images from the seed, in one tensor. Alpha has a share of
+            the draw as in ComfyUI, but is not changed.
     """
     import torch
 
+    colors = 1 if image.shape[-1] == 1 else 3
+
     def draw(at: int, count: int) -> Tensor:
         generator = torch.Generator("cpu").manual_seed((seed + at) % 2**64)
-        channels = 1 if image.shape[-1] == 1 else 3
-        return torch.randn(count, *image.shape[1:-1], channels, generator=generator)
+        # Channels lie innermost, so a channel that is drawn but not used shifts all others.
+        drawn = image.shape[-1] if at_once else colors
+        return torch.randn(count, *image.shape[1:-1], drawn, generator=generator)[..., :colors]
 
     count = len(image)
     drawn = torch.split(draw(0, count), 1) if at_once else [draw(at, 1) for at in range(count)]

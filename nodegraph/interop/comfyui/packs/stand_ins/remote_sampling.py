@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
+from nodegraph.errors import PackError
 from nodegraph.families.registry import get_family
 from nodegraph.interop.comfyui.packs import border, latents
 from nodegraph.interop.comfyui.packs.model_handle import (
@@ -194,6 +195,8 @@ class PatchFunctions:
             sigma: Its noise level, for each item.
             outputs: The positive and the negative prediction.
             guided: What guidance makes of them without functions.
+        Raises:
+            PackError: A function returned something else than tensors of the latent's shape.
         """
         options = with_sigmas(self.options, self.sigmas)
         shared = {"cond_scale": scale, "timestep": sigma, "sigma": sigma, "input": x}
@@ -201,16 +204,20 @@ class PatchFunctions:
         before, outs = list(outputs), [item.clone() for item in outputs]
         for function in options.get("sampler_pre_cfg_function") or ():
             outs = function({"conds": list(self.conds), "conds_out": outs, **shared})
+            check_returned(function, FUNCTIONS[1], outs, x, items=2)
         positive, negative = outs[:2]
         if not all(map(torch.equal, before, outs[:2])):
             guided = negative + (positive - negative) * scale
         sides = {"cond_denoised": positive, "uncond_denoised": negative}
         own = options.get("sampler_cfg_function")
         if own is not None:
-            guided = x - own({"cond": x - positive, "uncond": x - negative, **sides, **shared})
+            away = own({"cond": x - positive, "uncond": x - negative, **sides, **shared})
+            check_returned(own, FUNCTIONS[0], away, x)
+            guided = x - away
         conds = {"cond": self.conds[0], "uncond": self.conds[1]}
         for function in options.get("sampler_post_cfg_function") or ():
             guided = function({"denoised": guided, **conds, **sides, **shared})
+            check_returned(function, FUNCTIONS[2], guided, x)
         return guided
 
     def _mask(self, mask: Tensor, sigma: float) -> Tensor:
@@ -219,6 +226,39 @@ class PatchFunctions:
         level = torch.full((len(mask),), sigma)
         changed: Tensor = self.options[FUNCTIONS[3]](level, mask, extra_options=extra)
         return changed.float().contiguous()
+
+
+def check_returned(
+    function: Callable[..., Any], kind: str, returned: Any, latent: Tensor, items: int = 0
+) -> None:
+    """Check what a function of the guidance returned.
+
+    Args:
+        kind: Its key in ComfyUI's ``model_options``.
+        latent: Has the shape of a prediction.
+        items: Predictions that it returns at least, in a list; 0 if it returns a tensor.
+    Raises:
+        PackError: It returned something else.
+    """
+    shape, is_list = tuple(latent.shape), isinstance(returned, Sequence)
+    values = list(returned[:items]) if items and is_list else [returned]
+    if len(values) == max(items, 1) and all(
+        isinstance(value, Tensor) and value.shape == shape for value in values
+    ):
+        return
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    expected = f"a tensor of shape {shape}"
+    raise PackError(
+        f"the function `{name}` of a pack, a {kind}, returned no prediction",
+        given=", ".join(map(_describe, returned)) if items and is_list else _describe(returned),
+        expected=f"a list of {items} tensors of shape {shape}" if items else expected,
+        hint="Return the predictions in the form in which the function receives them.",
+    )
+
+
+def _describe(value: Any) -> str:
+    shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+    return f"{type(value).__name__}{shape}"
 
 
 def with_sigmas(options: Mapping[str, Any], sigmas: Tensor) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class KSAMPLER:
 
         Args:
             model_wrap: The guider.
-            sigmas: Noise levels, falling.
+            sigmas: Noise levels, falling, or rising to turn a clean latent into a noisy one.
             extra_args: What the guider is called with.
             latent_image: In the scale of the model; None for zeros.
         """
@@ -280,13 +280,13 @@ class SamplerFunction:
     ) -> Any:
         """The native sampler at its first noise level."""
         from nodegraph.families.flow_noise import recipe_noise
-        from nodegraph.sampling.composed_schedules import listed_schedule
+        from nodegraph.sampling.composed_schedules import ordered_schedule
         from nodegraph.sampling.samplers import SAMPLERS, make_sampler
         from nodegraph.sampling.schedules import levels_for
 
         name, drawn = self.nodegraph_sampler, 0 if seed is None else int(seed) % 2**64
         noise = recipe_noise(sampling.recipe)
-        listed = listed_schedule([float(level) for level in sigmas])
+        listed = ordered_schedule([float(level) for level in sigmas])
         levels = levels_for(listed, noise, grid=SAMPLERS[name].grid_for("comfyui"))
         generators = (torch.Generator("cpu").manual_seed((drawn + 1) % 2**64),)
         chosen = _native_options(name, options)

@@ -1,1 +1,0 @@
-import"./WidgetField-Cn9Rl8Zr.js";import"./FileWidget-Dy1ydHrJ.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-IR_HO2De.js";import"./FileWidget-UsSAG81n.js";
