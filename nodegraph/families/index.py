@@ -526,6 +526,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             resolutions=("auraflow",),
             encoder_files=False,
         ),
+        "ltx2": IndexedFamily(
+            lambda: import_module("nodegraph.families.ltx2").LTX2,
+            "ltx2",
+            pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
+            denoisers=("LTX2VideoTransformer3DModel",),
+            lora_signs=((r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),),
+            resolutions=("ltx2",),
+            comfyui_type="ltxv",
+            encoder_files=False,
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

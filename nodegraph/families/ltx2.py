@@ -1,0 +1,253 @@
+"""LTX-2: videos with sound from prompts, also with a first image. Imports no torch.
+
+The transformer denoises a video and its sound together. Gemma 3 reads the prompt, and two small
+connector networks turn its layers into the embeddings for the video and for the sound.
+
+Sources: diffusers, ``pipelines/ltx2`` and ``models/transformers/transformer_ltx2.py``;
+https://huggingface.co/Lightricks/LTX-2
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    RATE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.image_conditioning import (
+    FIRST_FRAME,
+    check_video_size,
+    denoise_mask,
+    with_first_frame,
+)
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
+from nodegraph.families.ltx import LTXFormat
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry, Latent
+    from nodegraph.families.components import Denoiser, TextModel
+
+SOUND_BANDS = 16
+"""Mel bands of a sound latent; the decoder makes four of each."""
+USUAL_RATE = 24
+"""Frames per second of a video whose conditioning does not state them."""
+
+_TOKENS = 1024
+_SOUND_EMBEDDINGS, _SOUND = "sound_embeddings", "sound_layout"
+"""Tensors of a prompt: its embeddings for the sound, and the fields of `SoundLayout`, (1, 4)."""
+
+
+class LTX2Format(LTXFormat):
+    """Videos and their sound, each with a mean and a deviation per channel beside the weights."""
+
+    def sound_rate(self, modules: Mapping[str, Any]) -> int:
+        """See `LatentFormat.sound_rate`."""
+        return int(self._sound_module(modules, "audio_vae").config.sample_rate)
+
+    def decode_sound(self, modules: Mapping[str, Any], sound: Tensor) -> tuple[Tensor, int]:
+        """See `LatentFormat.decode_sound`."""
+        vae, vocoder = (self._sound_module(modules, role) for role in ("audio_vae", "vocoder"))
+        mean, deviation = _statistics(vae, sound)
+        mel = vae.decode(sound * deviation + mean, return_dict=False)[0]
+        return vocoder(mel), int(vocoder.config.output_sampling_rate)
+
+    def _sound_module(self, modules: Mapping[str, Any], role: str) -> Any:
+        if role not in modules:
+            raise InvalidValue(
+                "this VAE decodes videos alone: the parts for sound are missing",
+                port="vae",
+                expected="audio_vae and vocoder",
+                hint="Use the VAE output of LoadModel.",
+            )
+        return modules[role]
+
+
+def _statistics(vae: Any, sound: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of sound latents, shape (1, channels, 1, bands)."""
+    shape = 1, sound.shape[1], 1, sound.shape[3]
+    mean, deviation = (
+        item.view(shape).to(sound.device, sound.dtype)
+        for item in (vae.latents_mean, vae.latents_std)
+    )
+    return mean, deviation
+
+
+LTX2_LATENTS = LTX2Format(
+    "ltx2",
+    128,
+    spatial=32,
+    temporal=8,
+    autoencoders=("AutoencoderKLLTX2Video",),
+    sound_parts=(
+        ("audio_vae", ("AutoencoderKLLTX2Audio",)),
+        ("vocoder", ("LTX2Vocoder", "LTX2VocoderWithBWE")),
+    ),
+)
+"""LTX-2."""
+
+
+class LTX2Video(Family):
+    """A transformer of a video and its sound. Each cell of the video is a token, and so is each
+    latent frame of the sound."""
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        return 768, 512
+
+    def context_width(self, config: Config) -> int | None:
+        if config.get("use_prompt_embeddings", True):
+            return int(config["caption_channels"])
+        return int(config["cross_attention_dim"])
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        return math.prod(shape[2:])
+
+    def sound_layout(
+        self, config: Config, latent: Latent, first: ConditioningEntry
+    ) -> SoundLayout | None:
+        channels = int(config.get("audio_in_channels", 128)) // SOUND_BANDS
+        if latent.sound is None:
+            length = sound_length(config, latent.frames, first.tensors.get(RATE))
+        else:
+            batch, length = len(latent.sound), latent.sound.shape[2]
+            actual = (batch, *latent.sound.shape[1:])
+            if batch not in (1, latent.batch_size) or actual[1::2] != (channels, SOUND_BANDS):
+                raise InvalidValue(
+                    "the sound does not fit the model or the video",
+                    port="latent",
+                    given=f"sound latents of shape {actual}",
+                    expected=f"({latent.batch_size}, {channels}, length, {SOUND_BANDS})",
+                    hint="Encode the sound with the VAE of the same LoadModel.",
+                )
+        return SoundLayout(
+            self.latent.latent_frames(latent.frames), length, channels, SOUND_BANDS
+        )
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.families.text_encoders import every_state, tokenize_padded
+
+        tokenizer, encoder = model.tokenizers["tokenizer"], model.modules["text_encoder"]
+        connectors = model.modules["connectors"]
+        tokens = tokenize_padded(tokenizer, text.strip(), _TOKENS, warn, padding_side="left")
+        states = every_state(encoder, tokens).to(connectors.device, connectors.dtype)
+        mask = tokens["attention_mask"].to(connectors.device)
+        video, sound, seen = connectors(states, mask, padding_side="left")
+        tensors = {"embeddings": video, _SOUND_EMBEDDINGS: sound}
+        wide = {name: item.to("cpu", torch.float32) for name, item in tensors.items()}
+        return encoded({**wide, "mask": seen.to("cpu")})
+
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
+        check_video_size(fitted, request)
+        layout = request.sound
+        if layout is None:
+            raise InvalidValue(
+                f"{self.title} generates a video with sound, and this node passes no sound",
+                port=request.side,
+                hint="Sample with KSampler or SamplerCustom.",
+            )
+        numbers = [layout.frames, layout.length, layout.channels, layout.bands]
+        return {**fitted, _SOUND: torch.tensor([numbers])}
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """In the pipeline's order, which sums several guidance terms."""
+        return towards + (cfg - 1) * (towards - away)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        layout = SoundLayout(*batch[_SOUND][0].tolist())
+        video, sound = layout.split(x)
+        first = batch.get(FIRST_FRAME)
+        frames, height, width = video.shape[2:]
+        cells = with_first_frame(video, first).flatten(2).transpose(1, 2).contiguous()
+        heard = sound.transpose(1, 2).flatten(2)
+        timestep = moment.timestep.expand(len(x))
+        of_video = timestep
+        if first is not None:
+            of_video = timestep.unsqueeze(-1) * denoise_mask(video, first).flatten()
+        of_cells, of_sound = model.module(
+            hidden_states=cells.to(model.dtype),
+            audio_hidden_states=heard.to(model.dtype),
+            encoder_hidden_states=batch["embeddings"],
+            audio_encoder_hidden_states=batch[_SOUND_EMBEDDINGS],
+            timestep=of_video,
+            audio_timestep=timestep,
+            sigma=timestep,
+            encoder_attention_mask=batch["mask"],
+            audio_encoder_attention_mask=batch["mask"],
+            num_frames=frames,
+            height=height,
+            width=width,
+            fps=_frame_rate(batch[RATE][0]) if RATE in batch else float(USUAL_RATE),
+            audio_num_frames=layout.length,
+            use_cross_timestep=True,
+            return_dict=False,
+        )
+        # guidance adds up in float32, as the pipeline does
+        return layout.join(
+            of_cells.float().transpose(1, 2).reshape(video.shape),
+            of_sound.float().unflatten(2, (layout.channels, layout.bands)).transpose(1, 2),
+        )
+
+
+def _frame_rate(rate: Tensor) -> float:
+    numerator, denominator = rate.tolist()
+    return float(numerator / denominator)
+
+
+def sound_length(config: Config, frames: int, rate: Tensor | None = None) -> int:
+    """Latent frames of a sound that is as long as a video.
+
+    Args:
+        config: The transformer's configuration.
+        frames: Of the video.
+        rate: Frames per second, see `RATE`; None for `USUAL_RATE`.
+    """
+    per_second = (
+        config.get("audio_sampling_rate", 16000)
+        / config.get("audio_hop_length", 160)
+        / float(config.get("audio_scale_factor", 4))
+    )
+    seconds = frames / (USUAL_RATE if rate is None else _frame_rate(rate[0]))
+    return max(1, round(seconds * per_second))
+
+
+LTX2 = LTX2Video(
+    "ltx2",
+    "LTX-2",
+    latent=LTX2_LATENTS,
+    pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
+    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",)),),
+    encoders=(
+        Part("text_encoder", ("Gemma3ForConditionalGeneration",)),
+        Part("connectors", ("LTX2TextConnectors",)),
+    ),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=32,
+    held=TokenMemory(15, 24, patch=1),
+    first_picture="frame",
+    wide=True,
+    guides_clean=True,
+    speedups=ATTENTION_CACHES,
+    resolutions={"ltx2": Resolutions(768 * 512, 32)},
+    lora_signs=(CROSS_ATTENTION_SIGN,),
+)
