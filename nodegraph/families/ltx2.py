@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SOUND_BANDS = 16
 """Mel bands of a sound latent; the decoder makes four of each."""
-USUAL_RATE = 24
+USUAL_RATE = 24.0
 """Frames per second of a video whose conditioning does not state them."""
 
 _TOKENS = 1024
@@ -64,8 +64,15 @@ class LTX2Format(LTXFormat):
         """See `LatentFormat.decode_sound`."""
         vae, vocoder = (self._sound_module(modules, role) for role in ("audio_vae", "vocoder"))
         mean, deviation = _statistics(vae, sound)
-        mel = vae.decode(sound * deviation + mean, return_dict=False)[0]
+        mel = vae.decode((sound * deviation + mean).to(vae.dtype), return_dict=False)[0]
         return vocoder(mel), int(vocoder.config.output_sampling_rate)
+
+    def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
+        """See `LatentFormat.encode_sound`."""
+        vae = self._sound_module(modules, "audio_vae")
+        mode: Tensor = vae.encode(_log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
+        mean, deviation = _statistics(vae, mode)
+        return (mode - mean) / deviation
 
     def _sound_module(self, modules: Mapping[str, Any], role: str) -> Any:
         if role not in modules:
@@ -76,6 +83,45 @@ class LTX2Format(LTXFormat):
                 hint="Use the VAE output of LoadModel.",
             )
         return modules[role]
+
+
+_WINDOW = 1024
+"""Samples of the window that the audio VAE was trained with."""
+_SILENCE = 1e-5
+
+
+def _log_mel(config: Any, waveform: Tensor) -> Tensor:
+    """The logarithm of magnitudes in mel bands, as the audio VAE was trained with them.
+
+    Source: Lightricks' LTX-2 repository, ``ltx_core/model/audio_vae``, whose transform is
+    torchaudio's MelSpectrogram of power 1 with Slaney's scale and norm.
+
+    Args:
+        config: Of the audio VAE.
+        waveform: float32, shape (batch, channels, samples).
+    Returns:
+        Shape (batch, channels, frames, bands).
+    """
+    from transformers.audio_utils import mel_filter_bank
+
+    filters = mel_filter_bank(
+        _WINDOW // 2 + 1,
+        config.mel_bins,
+        0.0,
+        config.sample_rate / 2,
+        config.sample_rate,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    spectra = torch.stft(
+        waveform.flatten(0, 1),
+        _WINDOW,
+        config.mel_hop_length,
+        window=torch.hann_window(_WINDOW, device=waveform.device),
+        return_complex=True,
+    )
+    bands = torch.from_numpy(filters).to(waveform.device, torch.float32).T @ spectra.abs()
+    return bands.clamp(min=_SILENCE).log().unflatten(0, waveform.shape[:2]).transpose(2, 3)
 
 
 def _statistics(vae: Any, sound: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +168,7 @@ class LTX2Video(Family):
     ) -> SoundLayout | None:
         channels = int(config.get("audio_in_channels", 128)) // SOUND_BANDS
         if latent.sound is None:
-            length = sound_length(config, latent.frames, first.tensors.get(RATE))
+            length = sound_length(config, latent.frames, _frame_rate(first.tensors))
         else:
             batch, length = len(latent.sound), latent.sound.shape[2]
             actual = (batch, *latent.sound.shape[1:])
@@ -134,9 +180,7 @@ class LTX2Video(Family):
                     expected=f"({latent.batch_size}, {channels}, length, {SOUND_BANDS})",
                     hint="Encode the sound with the VAE of the same LoadModel.",
                 )
-        return SoundLayout(
-            self.latent.latent_frames(latent.frames), length, channels, SOUND_BANDS
-        )
+        return SoundLayout(self.latent.latent_frames(latent.frames), length, channels, SOUND_BANDS)
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.text_encoders import every_state, tokenize_padded
@@ -194,7 +238,7 @@ class LTX2Video(Family):
             num_frames=frames,
             height=height,
             width=width,
-            fps=_frame_rate(batch[RATE][0]) if RATE in batch else float(USUAL_RATE),
+            fps=_frame_rate(batch),
             audio_num_frames=layout.length,
             use_cross_timestep=True,
             return_dict=False,
@@ -206,26 +250,44 @@ class LTX2Video(Family):
         )
 
 
-def _frame_rate(rate: Tensor) -> float:
-    numerator, denominator = rate.tolist()
+def _frame_rate(tensors: Mapping[str, Tensor]) -> float:
+    """Frames per second that a prompt states; see `RATE`."""
+    if RATE not in tensors:
+        return USUAL_RATE
+    numerator, denominator = tensors[RATE][0].tolist()
     return float(numerator / denominator)
 
 
-def sound_length(config: Config, frames: int, rate: Tensor | None = None) -> int:
+def sound_length(config: Config, frames: int, rate: float) -> int:
     """Latent frames of a sound that is as long as a video.
 
     Args:
         config: The transformer's configuration.
-        frames: Of the video.
-        rate: Frames per second, see `RATE`; None for `USUAL_RATE`.
+        frames, rate: Of the video; the rate in frames per second.
     """
     per_second = (
         config.get("audio_sampling_rate", 16000)
         / config.get("audio_hop_length", 160)
         / float(config.get("audio_scale_factor", 4))
     )
-    seconds = frames / (USUAL_RATE if rate is None else _frame_rate(rate[0]))
-    return max(1, round(seconds * per_second))
+    return max(1, round(frames / rate * per_second))
+
+
+_CHANNELS = 8
+
+
+def empty_sound(frames: int, rate: float, batch: int) -> Latent:
+    """A latent of silence that is as long as a video, in the published models' format.
+
+    Args:
+        frames, rate: Of the video; the rate in frames per second.
+        batch: Number of sounds.
+    """
+    from nodegraph.core.values import Latent
+
+    length = sound_length({}, frames, rate)
+    sound = torch.zeros(batch, _CHANNELS, length, SOUND_BANDS)
+    return Latent(None, 0, 0, batch, format=LTX2_LATENTS.name, sound=sound)
 
 
 LTX2 = LTX2Video(

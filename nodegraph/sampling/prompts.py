@@ -326,9 +326,7 @@ def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height
     return weight
 
 
-def over_sound(
-    values: Tensor, shape: Sequence[int], sound: SoundLayout, of_sound: float
-) -> Tensor:
+def over_sound(values: Tensor, shape: Sequence[int], sound: SoundLayout, of_sound: float) -> Tensor:
     """Values of the cells of a picture, for all frames of a latent with sound.
 
     Args:
