@@ -70,7 +70,7 @@ class LTX2Format(LTXFormat):
     def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
         """See `LatentFormat.encode_sound`."""
         vae = self._sound_module(modules, "audio_vae")
-        mode: Tensor = vae.encode(_log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
+        mode: Tensor = vae.encode(log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
         mean, deviation = _statistics(vae, mode)
         return (mode - mean) / deviation
 
@@ -90,7 +90,7 @@ _WINDOW = 1024
 _SILENCE = 1e-5
 
 
-def _log_mel(config: Any, waveform: Tensor) -> Tensor:
+def log_mel(config: Any, waveform: Tensor) -> Tensor:
     """The logarithm of magnitudes in mel bands, as the audio VAE was trained with them.
 
     Source: Lightricks' LTX-2 repository, ``ltx_core/model/audio_vae``, whose transform is

@@ -174,7 +174,7 @@ def draw_sampling_noise(
         generators = tuple(item_generators(noise.seed, indices))
         first = _drawn_per_item(generators, shape, sound)
     if noise.tensor is not None:
-        first = _checked_noise(noise.tensor, shape)
+        first = _stated_noise(noise.tensor, first, sound)
     if noise.share:
         if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape, sound)
@@ -227,6 +227,14 @@ def _drawn_in_turn(generator: torch.Generator, latent: Latent, shape: Sequence[i
         if index in places:
             drawn[index] = item
     return torch.cat([drawn[index] for index in places])
+
+
+def _stated_noise(noise: Tensor, drawn: Tensor, sound: SoundLayout | None) -> Tensor:
+    """The noise of the caller in place of the drawn one, which remains for the sound."""
+    if sound is None:
+        return _checked_noise(noise, drawn.shape)
+    video, heard = sound.split(drawn)
+    return sound.join(_checked_noise(noise, video.shape), heard)
 
 
 def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:

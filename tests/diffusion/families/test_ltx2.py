@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import diffusers as d
-import numpy as np
 import torch
 import transformers as tf
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from torch import Tensor
 
-from nodegraph.core.values import Latent
+from nodegraph.core.values import Audio, Latent
 from nodegraph.diffusion import decode_video, sample
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import RATE
+from nodegraph.families.ltx2 import empty_sound, log_mel
+from nodegraph.families.model_step import SoundLayout
 from nodegraph.models.image_to_video import encode_first_frame
-from nodegraph.models.vae import decode_sound
+from nodegraph.models.vae import decode_sound, encode_sound
+from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.latents.combination import join_latents, split_sound, take_items, with_sound
+from nodegraph.sampling.sampling_parts import SamplingNoise, build_sampling_parts
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, picture
+from .image_to_image import as_tensor
 from .parts import dynamic_flow
+from .video_models import ltx
 from .words import gemma_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 Pictured = tuple[Tensor, Tensor]
 """A video and its sound."""
+
+LAYOUT = SoundLayout(2, 9, 8, 16)
 
 _PLAIN = {
     f"{modality}{name}": value
@@ -263,11 +277,148 @@ def test_videos_of_a_first_image_are_those_of_diffusers(model_of: ModelOf) -> No
         (64, 9, {"cfg": 1.0}),
     ):
         image = picture(width, 64)
-        seen = torch.from_numpy(np.asarray(image)).float()[None] / 255
+        seen = as_tensor(image)
         shown = lambda given: with_tensors(  # noqa: E731
             given,
             encode_first_frame(model.part("vae"), given, seen, frames),  # noqa: B023
         )
         latent = sampled(model, width, 64, frames, change=shown, **options)
-        expected = stock(pipeline, width, 64, frames, image=image, **options)
+        # By default, the pipeline compresses the image as a frame of a video first.
+        expected = stock(pipeline, width, 64, frames, image=image, image_crf=0, **options)
         assert_equal(unscaled(pipeline, latent), expected)
+
+
+def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    pipeline = d.LTX2Pipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    latent = sampled(Model(model.folder, "bfloat16"), 64, 64, 9, cfg=3.0)
+    assert_equal(unscaled(pipeline, latent), stock(pipeline, 64, 64, 9, cfg=3.0))
+
+
+def test_other_samplers_walk_video_and_sound(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    for sampler in ("dpmpp_2m", "euler_ancestral", "heun", "uni_pc"):
+        latent = sampled(model, 64, 64, 9, cfg=3.0, steps=3, sampler=sampler)
+        assert latent.samples is not None
+        assert latent.sound is not None
+        assert latent.samples.std() > 0.1
+        assert latent.sound.std() > 0.1
+
+
+def test_a_sampling_in_two_parts_is_the_whole(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    positive = model.encode(PROMPT)
+    assert positive is not None
+    latent, halves = Latent(None, 64, 64, frames=9), (0, 2, 4)
+    expected = sampled(model, 64, 64, 9, cfg=1.0, steps=4)
+    parts = build_sampling_parts(
+        positive, None, seed=SEED, steps=4, cfg=1.0, sampler="euler", schedule="normal"
+    )
+    for start, end in pairwise(halves):
+        schedule = parts.schedule.part(start, end)
+        noise = replace(parts.noise, added=start == 0)
+        part = Denoising(
+            model.part("model"), latent, replace(parts, schedule=schedule, noise=noise)
+        )
+        shown = [part.denoised(info) for info in part]
+        latent = part.result()
+        assert shown[-1].sound is not None
+    assert latent.samples is not None
+    assert torch.equal(latent.samples, expected.samples)
+    assert torch.equal(latent.sound, expected.sound)
+
+
+def test_a_latent_keeps_the_length_of_its_sound(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    start = with_sound(Latent(None, 64, 64, 1, frames=9), empty_sound(33, 24.0, 1))
+    latent = sampled(model, 64, 64, 9, cfg=1.0, latent=start)
+    assert latent.sound is not None
+    assert latent.sound.shape == (1, 8, 34, 16)
+
+
+def test_sound_starts_from_the_sound_of_the_latent(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    start = sampled(model, 64, 64, 9, cfg=1.0)
+    assert start.sound is not None
+    near, far = (
+        sampled(model, 64, 64, 9, cfg=1.0, latent=start, denoise=share, seed=1, steps=8).sound
+        for share in (0.25, 1.0)
+    )
+    assert near is not None
+    assert far is not None
+    assert (near - start.sound).abs().mean() < (far - start.sound).abs().mean()
+
+
+def test_a_mask_keeps_the_picture_and_not_the_sound(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    start = sampled(model, 64, 64, 9, cfg=1.0)
+    mask = torch.zeros(1, 64, 64)
+    mask[..., 32:] = 1
+    latent = sampled(model, 64, 64, 9, cfg=1.0, latent=replace(start, noise_mask=mask), seed=1)
+    assert latent.samples is not None
+    assert start.samples is not None
+    assert torch.equal(latent.samples[..., :1], start.samples[..., :1])
+    assert not torch.equal(latent.samples[..., 1:], start.samples[..., 1:])
+    assert latent.sound is not None
+    assert start.sound is not None
+    assert not torch.isclose(latent.sound, start.sound).any(dim=(1, 3)).all()
+
+
+def test_noise_per_batch_is_drawn_for_the_video_and_then_the_sound() -> None:
+    noise = draw_sampling_noise(
+        SamplingNoise(SEED, draw="per batch"),
+        Latent(None, 64, 64, 2, frames=9),
+        LAYOUT.joined_shape((2, 128, 2, 2, 2)),
+        LAYOUT,
+    )
+    generator = torch.Generator().manual_seed(SEED)
+    expected = [torch.randn(2, 128, 2, 2, 2, generator=generator)]
+    expected.append(torch.randn(2, 8, 9, 16, generator=generator))
+    for part, wanted in zip(LAYOUT.split(noise.first), expected, strict=True):
+        assert torch.equal(part, wanted)
+
+
+def test_sound_is_encoded_as_mel_bands_of_a_tone(model_of: ModelOf) -> None:
+    """The bands' frequencies are Slaney's: linear below 1 kHz, logarithmic above."""
+    pipeline, model = model_of(ltx2)
+    time = torch.arange(16_000) / 16_000
+    tone = 0.5 * torch.sin(2 * math.pi * 1000 * time)
+    latent = encode_sound(model.part("vae"), Audio(tone[None], 16_000))
+    mel = log_mel(pipeline.audio_vae.config, tone.expand(1, 2, -1))
+    assert mel.shape == (1, 2, 101, 64)
+    # 0 to 8 kHz are 45.2 mels of 200 / 3 Hz; 1 kHz is the 15th, between bands 20 and 22 of 64.
+    assert int(mel[0, 0, 50].argmax()) in (20, 21)
+    with torch.no_grad():
+        mode = pipeline.audio_vae.encode(mel).latent_dist.mode()
+    assert latent.sound is not None
+    wanted = replace(latent, samples=torch.zeros(1, 128, 1, 1, 1))
+    torch.testing.assert_close(unscaled(pipeline, wanted)[1], mode, rtol=1e-4, atol=1e-5)
+
+
+def test_items_of_a_batch_keep_their_sound() -> None:
+    sound = torch.randn(2, 8, 9, 16, generator=torch.Generator().manual_seed(1))
+    whole = Latent(torch.zeros(2, 128, 2, 2, 2), 64, 64, 2, frames=9, sound=sound)
+    items = [take_items(whole, index, 1) for index in range(2)]
+    assert items[1].sound is not None
+    assert torch.equal(items[1].sound, sound[1:])
+    joined = join_latents(items).sound
+    assert joined is not None
+    assert torch.equal(joined, sound)
+    video, alone = split_sound(whole)
+    assert video.sound is None
+    assert with_sound(video, alone) == whole
+
+
+def test_other_models_refuse_sound(model_of: ModelOf) -> None:
+    _, model = model_of(ltx)
+    start = with_sound(Latent(None, 64, 64, 1, frames=9), empty_sound(9, 24.0, 1))
+    with raises(InvalidValue, port="latent"):
+        model.make(64, 64, latent=start, cfg=1.0)
+
+
+def test_a_vae_of_pictures_has_no_sound(model_of: ModelOf) -> None:
+    _, model = model_of(ltx)
+    silence = replace(empty_sound(9, 24.0, 1), format=None)
+    with raises(InvalidValue, port="vae"):
+        decode_sound(model.part("vae"), silence)
