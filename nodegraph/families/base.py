@@ -416,7 +416,7 @@ class Family(ABC):
             raise InvalidValue(
                 f"{self.title} generates no sound, and the latent has some",
                 port="latent",
-                hint="Use the video output of SplitSoundLatent, or load LTX-2.",
+                hint="Use the video output of SplitSoundLatent.",
             )
         return None
 

@@ -237,7 +237,9 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
             port="latent",
             given="no sound" if sound is None else f"a batch of {len(sound)}",
             expected="a batch of 1 with sound",
-            hint="Sample it with LTX-2." if sound is None else "Select one with LatentFromBatch.",
+            hint="Sample it with a model that also generates sound."
+            if sound is None
+            else "Select one with LatentFromBatch.",
         )
     _check_format(autoencoder, latent)
     _check_finite(sound, "the latent has NaN or infinity", port="latent")

@@ -511,16 +511,7 @@ def with_sound(video: Latent, sound: Latent) -> Latent:
 
 
 def split_sound(latent: Latent) -> tuple[Latent, Latent]:
-    """The latent of a video without its sound, and of the sound alone.
-
-    Raises:
-        InvalidValue: There is no sound.
-    """
-    if latent.sound is None:
-        raise InvalidValue(
-            "this latent has no sound",
-            port="latent",
-            expected="a latent that LTX-2 sampled",
-        )
+    """The latent of a video without its sound, and of the sound alone, which is empty if there is
+    none."""
     alone = Latent(None, 0, 0, latent.batch_size, format=latent.format, sound=latent.sound)
     return replace(latent, sound=None), alone

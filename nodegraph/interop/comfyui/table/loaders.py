@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
+    SOUND_VIDEO_FAMILY,
     encoder_family,
     latent_format,
     model_family,
@@ -174,6 +175,19 @@ def _vae(node: Passage) -> None:
     )
     for output in ("VAE",):
         node.give(output, MadeOutput(name, "vae"))
+
+
+def _sound_vae(node: Passage) -> None:
+    """The audio VAE of a whole model, which is part of its VAE here."""
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    node.give("VAE", MadeOutput(name, "vae"))
+
+
+def _sound_encoder(node: Passage) -> None:
+    """A text encoder with the connectors of a whole model that also generates sound."""
+    files = {"file": file_input(node, "text_encoder"), "file_2": file_input(node, "ckpt_name")}
+    name = node.add("LoadTextEncoder", family=SOUND_VIDEO_FAMILY, **files)
+    node.give("CLIP", MadeOutput(name, "text_encoder"))
 
 
 def _vae_back(node: Passage) -> None:
@@ -345,6 +359,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         kind="hidream",
     ),
     entry("VAELoader(vae_name: COMBO) -> VAE", _vae, "LoadVae", _vae_back),
+    entry("LTXVAudioVAELoader(ckpt_name: COMBO) -> VAE", _sound_vae),
+    entry(
+        "LTXAVTextEncoderLoader(text_encoder: COMBO, ckpt_name: COMBO, "
+        'device: COMBO = "default") -> CLIP',
+        _sound_encoder,
+    ),
     entry(
         f"LoraLoader({_LORA.format(clip='clip: CLIP, ')}, strength_clip: FLOAT = 1.0)"
         " -> MODEL, CLIP",
