@@ -32,10 +32,13 @@ from nodegraph.families.image_conditioning import (
     with_first_frame,
 )
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
-from nodegraph.families.ltx import LTXFormat
+from nodegraph.families.ltx import LTX_SCHEDULER, LTXFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
+from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +61,8 @@ class LTX2Format(LTXFormat):
 
     def sound_rate(self, modules: Mapping[str, Any]) -> int:
         """See `LatentFormat.sound_rate`."""
-        return int(self._sound_module(modules, "audio_vae").config.sample_rate)
+        rate: int = self._sound_module(modules, "audio_vae").config.sample_rate
+        return rate
 
     def decode_sound(self, modules: Mapping[str, Any], sound: Tensor) -> tuple[Tensor, int]:
         """See `LatentFormat.decode_sound`."""
@@ -70,9 +74,10 @@ class LTX2Format(LTXFormat):
     def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
         """See `LatentFormat.encode_sound`."""
         vae = self._sound_module(modules, "audio_vae")
-        mode: Tensor = vae.encode(log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
+        mode = vae.encode(log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
         mean, deviation = _statistics(vae, mode)
-        return (mode - mean) / deviation
+        scaled: Tensor = (mode - mean) / deviation
+        return scaled
 
     def _sound_module(self, modules: Mapping[str, Any], role: str) -> Any:
         if role not in modules:
@@ -121,7 +126,8 @@ def log_mel(config: Any, waveform: Tensor) -> Tensor:
         return_complex=True,
     )
     bands = torch.from_numpy(filters).to(waveform.device, torch.float32).T @ spectra.abs()
-    return bands.clamp(min=_SILENCE).log().unflatten(0, waveform.shape[:2]).transpose(2, 3)
+    levels: Tensor = bands.clamp(min=_SILENCE).log().view(*waveform.shape[:2], *bands.shape[1:])
+    return levels.transpose(2, 3)
 
 
 def _statistics(vae: Any, sound: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,6 +152,97 @@ LTX2_LATENTS = LTX2Format(
     ),
 )
 """LTX-2."""
+
+
+_HEADS = 32
+"""Of both streams, in all published models; no tensor shows it."""
+
+_ATTENTIONS = ("attn1", "attn2", "audio_attn1", "audio_attn2")
+_CROSS_ATTENTIONS = ("audio_to_video_attn", "video_to_audio_attn")
+_EMBEDDERS = {
+    "time_embed": "adaln_single",
+    "audio_time_embed": "audio_adaln_single",
+    "av_cross_attn_video_scale_shift": "av_ca_video_scale_shift_adaln_single",
+    "av_cross_attn_video_a2v_gate": "av_ca_a2v_gate_adaln_single",
+    "av_cross_attn_audio_scale_shift": "av_ca_audio_scale_shift_adaln_single",
+    "av_cross_attn_audio_v2a_gate": "av_ca_v2a_gate_adaln_single",
+    "prompt_adaln": "prompt_adaln_single",
+    "audio_prompt_adaln": "audio_prompt_adaln_single",
+}
+_EMBEDDER_LAYERS = (
+    "emb.timestep_embedder.linear_1",
+    "emb.timestep_embedder.linear_2",
+    "linear",
+)
+_BLOCK = "transformer_blocks.*."
+_LAYER_NAMES: Table = (
+    ("proj_in", "patchify_proj"),
+    ("audio_proj_in", "audio_patchify_proj"),
+    *(
+        (f"{_BLOCK}{name}.norm_{letter}", f"{_BLOCK}{name}.{letter}_norm")
+        for name in (*_ATTENTIONS, *_CROSS_ATTENTIONS)
+        for letter in "qk"
+    ),
+    *(
+        (f"{ours}.{layer}", f"{original}.{layer}")
+        for ours, original in _EMBEDDERS.items()
+        for layer in _EMBEDDER_LAYERS
+    ),
+    *(
+        (
+            f"{_BLOCK}{stream}_a2v_cross_attn_scale_shift_table",
+            f"{_BLOCK}scale_shift_table_a2v_ca_{stream}",
+        )
+        for stream in ("video", "audio")
+    ),
+)
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["proj_in.weight"]
+    sound_width, sound_channels = shapes["audio_proj_in.weight"]
+    block = "transformer_blocks.0."
+    config = {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"][0],
+        "num_attention_heads": _HEADS,
+        "attention_head_dim": width // _HEADS,
+        "cross_attention_dim": shapes[f"{block}attn2.to_k.weight"][1],
+        "audio_in_channels": sound_channels,
+        "audio_out_channels": shapes["audio_proj_out.weight"][0],
+        "audio_num_attention_heads": _HEADS,
+        "audio_attention_head_dim": sound_width // _HEADS,
+        "audio_cross_attention_dim": shapes[f"{block}audio_attn2.to_k.weight"][1],
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "rope_type": "split",
+        "rope_double_precision": True,
+        # LTX-2.3 differs from 2.0 in these.
+        "gated_attn": f"{block}attn1.to_gate_logits.weight" in shapes,
+        "audio_gated_attn": f"{block}audio_attn1.to_gate_logits.weight" in shapes,
+        "cross_attn_mod": f"{block}prompt_scale_shift_table" in shapes,
+        "audio_cross_attn_mod": f"{block}audio_prompt_scale_shift_table" in shapes,
+        "use_prompt_embeddings": "caption_projection.linear_1.weight" in shapes,
+    }
+    if config["use_prompt_embeddings"]:
+        config["caption_channels"] = shapes["caption_projection.linear_1.weight"][1]
+    return config
+
+
+_FILE = denoiser_layout(
+    "ltx2-transformer",
+    "the transformer of LTX-2",
+    "LTX2VideoTransformer3DModel",
+    marks=(
+        ("patchify_proj.weight", "audio_patchify_proj.weight"),
+        ("proj_in.weight", "audio_proj_in.weight"),
+    ),
+    names=OriginalNames(_LAYER_NAMES),
+    config=_config,
+    scheduler=LTX_SCHEDULER,
+    # LTX-2.5 has feed-forward layers without bias, and another text encoder.
+    without=("keyframes_abs_pos_embedding",),
+    unused=("video_embeddings_connector.", "audio_embeddings_connector."),
+)
 
 
 class LTX2Video(Family):
@@ -246,7 +343,7 @@ class LTX2Video(Family):
         # guidance adds up in float32, as the pipeline does
         return layout.join(
             of_cells.float().transpose(1, 2).reshape(video.shape),
-            of_sound.float().unflatten(2, (layout.channels, layout.bands)).transpose(1, 2),
+            of_sound.float().view(len(x), -1, layout.channels, layout.bands).transpose(1, 2),
         )
 
 
@@ -265,12 +362,13 @@ def sound_length(config: Config, frames: int, rate: float) -> int:
         config: The transformer's configuration.
         frames, rate: Of the video; the rate in frames per second.
     """
-    per_second = (
+    per_second: float = (
         config.get("audio_sampling_rate", 16000)
         / config.get("audio_hop_length", 160)
         / float(config.get("audio_scale_factor", 4))
     )
-    return max(1, round(frames / rate * per_second))
+    length = round(frames / rate * per_second)
+    return max(1, length)
 
 
 _CHANNELS = 8
@@ -295,7 +393,7 @@ LTX2 = LTX2Video(
     "LTX-2",
     latent=LTX2_LATENTS,
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
-    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",)),),
+    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(_FILE,)),),
     encoders=(
         Part("text_encoder", ("Gemma3ForConditionalGeneration",)),
         Part("connectors", ("LTX2TextConnectors",)),

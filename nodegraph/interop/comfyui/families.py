@@ -16,9 +16,6 @@ from nodegraph.weights.file_kinds import without_ending
 ENCODER_TYPES = {name: entry.comfyui_type for name, entry in INDEX.items() if entry.comfyui_type}
 """What loaders of text encoders there call the kind of model, by the family that it is here."""
 
-SOUND_VIDEO_FAMILY = "ltx2"
-"""The family of the loaders for videos with sound."""
-
 ENCODER_FAMILIES = {kind: name for name, kind in reversed(ENCODER_TYPES.items())} | {
     kind: name for name, kind in ENCODER_TYPES.items() if name.replace("-", "_") == kind
 }

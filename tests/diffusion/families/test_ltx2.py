@@ -7,21 +7,27 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
+import pytest
 import torch
 import transformers as tf
+from diffusers.loaders import single_file_utils as converters
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Audio, Latent
-from nodegraph.diffusion import decode_video, sample
+from nodegraph.diffusion import decode_video, load_component, sample
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import RATE
-from nodegraph.families.ltx2 import empty_sound, log_mel
+from nodegraph.families.identification import identify_tensors
+from nodegraph.families.ltx2 import LTX2, empty_sound, log_mel
 from nodegraph.families.model_step import SoundLayout
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame
 from nodegraph.models.vae import decode_sound, encode_sound
 from nodegraph.sampling.denoise import Denoising
@@ -80,18 +86,18 @@ def gemma3_text(words: Any, layers: int = 2) -> Any:
     return tf.Gemma3ForConditionalGeneration(config)
 
 
-def transformer() -> Any:
+def transformer(heads: int = 2, **more: Any) -> Any:
     return d.LTX2VideoTransformer3DModel(
-        num_attention_heads=2,
+        num_attention_heads=heads,
         attention_head_dim=16,
-        cross_attention_dim=32,
-        audio_num_attention_heads=2,
+        cross_attention_dim=heads * 16,
+        audio_num_attention_heads=heads,
         audio_attention_head_dim=8,
-        audio_cross_attention_dim=16,
+        audio_cross_attention_dim=heads * 8,
         num_layers=2,
         caption_channels=_WIDTH,
-        rope_double_precision=False,
         rope_type="split",
+        **more,
     )
 
 
@@ -422,3 +428,44 @@ def test_a_vae_of_pictures_has_no_sound(model_of: ModelOf) -> None:
     silence = replace(empty_sound(9, 24.0, 1), format=None)
     with raises(InvalidValue, port="vae"):
         decode_sound(model.part("vae"), silence)
+
+
+def original(name: str) -> str:
+    """The original name of a transformer's tensor."""
+    block = next((part for part in name.split(".") if part.isdecimal()), "")
+    for here, theirs in LTX2.denoisers[0].files[0].names.table:
+        layer = here.replace("*", block)
+        if name == layer or name.startswith(f"{layer}."):
+            return theirs.replace("*", block) + name.removeprefix(layer)
+    return name
+
+
+_NEWER = {
+    name: value
+    for prefix in ("", "audio_")
+    for name, value in ((f"{prefix}gated_attn", True), (f"{prefix}cross_attn_mod", True))
+}
+
+
+@pytest.mark.parametrize("options", [{}, {**_NEWER, "use_prompt_embeddings": False}])
+def test_a_file_of_the_original_names_is_read_as_diffusers_reads_it(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    network = transformer(32, **options).eval()
+    named = {original(name): item for name, item in network.state_dict().items()}
+    unused = {"video_embeddings_connector.learnable_registers": torch.zeros(2, 2)}
+    expected = converters.convert_ltx2_transformer_to_diffusers({**named, **unused})
+    if not options:
+        assert expected.keys() == network.state_dict().keys()
+    prefixed = {f"model.diffusion_model.{name}": item for name, item in (named | unused).items()}
+    save_file(
+        {name: item.contiguous() for name, item in prefixed.items()}, tmp_path / "ltx2.safetensors"
+    )
+    shapes = {name: tuple(item.shape) for name, item in prefixed.items()}
+    assert identify_tensors(shapes).title == "the transformer of LTX-2"
+    request = DenoiserRequest(str(tmp_path / "ltx2.safetensors"))
+    loaded = load_component(open_denoiser(request, []), "cpu").module
+    for name, item in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], item), name
+    for name in network.config.keys() - {"_use_default_values", "caption_channels"}:
+        assert loaded.config[name] == network.config[name], name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.table.conditioning import translate_first_frame
 from nodegraph.interop.comfyui.table.images import name_of, prefix_of
 from nodegraph.interop.comfyui.table.parts import FILES, compute_number, refuse_others
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
@@ -258,12 +257,6 @@ SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
         "LTXVEmptyLatentAudio(frames_number: INT = 97, frame_rate: FLOAT = 25.0, "
         "batch_size: INT = 1, audio_vae: VAE) -> LATENT",
         _empty_sound,
-    ),
-    entry(
-        "LTXVImgToVideo(positive: CONDITIONING, negative: CONDITIONING, vae: VAE, image: IMAGE, "
-        "width: INT = 768, height: INT = 512, length: INT = 97, batch_size: INT = 1, "
-        "strength: FLOAT = 1.0) -> positive: CONDITIONING, negative: CONDITIONING, latent: LATENT",
-        translate_first_frame,
     ),
 )
 

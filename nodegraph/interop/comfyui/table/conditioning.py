@@ -558,7 +558,9 @@ _BEGINNING = (
 
 _PICTURES = (
     entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
-    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", translate_first_frame),
+    entry(
+        f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", translate_first_frame
+    ),
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         translate_first_frame,

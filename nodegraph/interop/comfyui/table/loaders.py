@@ -9,7 +9,6 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
-    SOUND_VIDEO_FAMILY,
     encoder_family,
     latent_format,
     model_family,
@@ -184,9 +183,12 @@ def _sound_vae(node: Passage) -> None:
 
 
 def _sound_encoder(node: Passage) -> None:
-    """A text encoder with the connectors of a whole model that also generates sound."""
-    files = {"file": file_input(node, "text_encoder"), "file_2": file_input(node, "ckpt_name")}
-    name = node.add("LoadTextEncoder", family=SOUND_VIDEO_FAMILY, **files)
+    """The text encoder of a whole model that also generates sound."""
+    node.tell(
+        "nodegraph reads this text encoder from the folder of its model: choose one in LoadModel"
+    )
+    node.keep(text_encoder=node.inputs["text_encoder"].content)
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
     node.give("CLIP", MadeOutput(name, "text_encoder"))
 
 
