@@ -299,11 +299,7 @@ class LTX2Video(Family):
         check_video_size(fitted, request)
         layout = request.sound
         if layout is None:
-            raise InvalidValue(
-                f"{self.title} generates a video with sound, and this node passes no sound",
-                port=request.side,
-                hint="Sample with KSampler or SamplerCustom.",
-            )
+            return fitted
         numbers = [layout.frames, layout.length, layout.channels, layout.bands]
         return {**fitted, _SOUND: torch.tensor([numbers])}
 
@@ -312,12 +308,20 @@ class LTX2Video(Family):
         return towards + (cfg - 1) * (towards - away)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        layout = SoundLayout(*batch[_SOUND][0].tolist())
-        video, sound = layout.split(x)
+        """The velocity of the video and its sound.
+
+        Where nothing states the sound, as in training, it is that of the video alone: the network
+        gets one silent token, and its streams do not see each other.
+        """
+        layout = SoundLayout(*batch[_SOUND][0].tolist()) if _SOUND in batch else None
+        if layout is None:
+            video, heard = x, x.new_zeros(len(x), 1, int(model.config["audio_in_channels"]))
+        else:
+            video, sound = layout.split(x)
+            heard = sound.transpose(1, 2).flatten(2)
         first = batch.get(FIRST_FRAME)
         frames, height, width = video.shape[2:]
         cells = with_first_frame(video, first).flatten(2).transpose(1, 2).contiguous()
-        heard = sound.transpose(1, 2).flatten(2)
         timestep = moment.timestep.expand(len(x))
         of_video = timestep
         if first is not None:
@@ -336,15 +340,17 @@ class LTX2Video(Family):
             height=height,
             width=width,
             fps=_frame_rate(batch),
-            audio_num_frames=layout.length,
+            audio_num_frames=heard.shape[1],
+            isolate_modalities=layout is None,
             use_cross_timestep=True,
             return_dict=False,
         )
         # guidance adds up in float32, as the pipeline does
-        return layout.join(
-            of_cells.float().transpose(1, 2).reshape(video.shape),
-            of_sound.float().view(len(x), -1, layout.channels, layout.bands).transpose(1, 2),
-        )
+        output: Tensor = of_cells.float().transpose(1, 2).reshape(video.shape)
+        if layout is None:
+            return output
+        tokens = of_sound.float().view(len(x), -1, layout.channels, layout.bands)
+        return layout.join(output, tokens.transpose(1, 2))
 
 
 def _frame_rate(tensors: Mapping[str, Tensor]) -> float:
@@ -408,6 +414,9 @@ LTX2 = LTX2Video(
     wide=True,
     guides_clean=True,
     speedups=ATTENTION_CACHES,
+    # Its blocks return the sound beside the video, which no hook of the guiders knows.
+    perturbs_attention=False,
+    skips_blocks=False,
     resolutions={"ltx2": Resolutions(768 * 512, 32)},
     lora_signs=(CROSS_ATTENTION_SIGN,),
 )
