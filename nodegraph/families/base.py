@@ -21,7 +21,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundPlacement
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -29,7 +29,7 @@ from nodegraph.weights.single_files.base import FileLayout, SingleFile
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.values import ConditioningEntry, Latent
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
     from nodegraph.families.model_step import ControlNetCall, Residuals
     from nodegraph.weights.safetensors_header import Shapes
@@ -292,8 +292,8 @@ class Family(ABC):
             Empty if they have a standard name that guiders find.
         block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
             positions of the image and of the prompt in its output.
-        guides_clean: Whether its pipeline combines predicted clean latents instead of outputs; see
-            `nodegraph.sampling.guiders.classifier_free.CleanCombination`.
+        guides_clean: Whether its pipeline guides clean latents instead of outputs.
+        sound: Places the sound of videos in the sampled tensor. None for families without sound.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
             UNet. 0 if it does not.
@@ -347,6 +347,7 @@ class Family(ABC):
     block_stacks: tuple[str, ...] = ()
     block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     guides_clean: bool = False
+    sound: SoundPlacement | None = None
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()
@@ -399,26 +400,6 @@ class Family(ABC):
     def tokens(self, shape: Sequence[int]) -> int:
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
-
-    def sound_layout(
-        self, config: Config, latent: Latent, first: ConditioningEntry
-    ) -> SoundLayout | None:
-        """Return the position of the sound in the sampled tensor, or None without sound.
-
-        Args:
-            config: The denoiser's configuration.
-            latent: The latent to sample, with its number of frames, and with sound if it has some.
-            first: The first positive prompt, which may state the frame rate.
-        Raises:
-            InvalidValue: The sound of the latent does not fit; on port ``latent``.
-        """
-        if latent.sound is not None:
-            raise InvalidValue(
-                f"{self.title} generates no sound, and the latent has some",
-                port="latent",
-                hint="Use the video output of SplitSoundLatent.",
-            )
-        return None
 
     # Prompts.
 

@@ -260,25 +260,6 @@ class LTX2Video(Family):
     def tokens(self, shape: Sequence[int]) -> int:
         return math.prod(shape[2:])
 
-    def sound_layout(
-        self, config: Config, latent: Latent, first: ConditioningEntry
-    ) -> SoundLayout | None:
-        channels = int(config.get("audio_in_channels", 128)) // SOUND_BANDS
-        if latent.sound is None:
-            length = sound_length(config, latent.frames, _frame_rate(first.tensors))
-        else:
-            batch, length = len(latent.sound), latent.sound.shape[2]
-            actual = (batch, *latent.sound.shape[1:])
-            if batch not in (1, latent.batch_size) or actual[1::2] != (channels, SOUND_BANDS):
-                raise InvalidValue(
-                    "the sound does not fit the model or the video",
-                    port="latent",
-                    given=f"sound latents of shape {actual}",
-                    expected=f"({latent.batch_size}, {channels}, length, {SOUND_BANDS})",
-                    hint="Encode the sound with the VAE of the same LoadModel.",
-                )
-        return SoundLayout(self.latent.latent_frames(latent.frames), length, channels, SOUND_BANDS)
-
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.text_encoders import every_state, tokenize_padded
 
@@ -287,10 +268,10 @@ class LTX2Video(Family):
         tokens = tokenize_padded(tokenizer, text.strip(), _TOKENS, warn, padding_side="left")
         states = every_state(encoder, tokens).to(connectors.device, connectors.dtype)
         mask = tokens["attention_mask"].to(connectors.device)
-        video, sound, seen = connectors(states, mask, padding_side="left")
+        video, sound, mask_of_both = connectors(states, mask, padding_side="left")
         tensors = {"embeddings": video, _SOUND_EMBEDDINGS: sound}
         wide = {name: item.to("cpu", torch.float32) for name, item in tensors.items()}
-        return encoded({**wide, "mask": seen.to("cpu")})
+        return encoded({**wide, "mask": mask_of_both.to("cpu")})
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
@@ -377,6 +358,26 @@ def sound_length(config: Config, frames: int, rate: float) -> int:
     return max(1, length)
 
 
+def sound_layout(config: Config, latent: Latent, first: ConditioningEntry) -> SoundLayout:
+    """See `SoundPlacement`: the latent's own sound, or sound as long as the video."""
+    channels = int(config.get("audio_in_channels", 128)) // SOUND_BANDS
+    if latent.sound is None:
+        length = sound_length(config, latent.frames, _frame_rate(first.tensors))
+    else:
+        batch, length = len(latent.sound), latent.sound.shape[2]
+        actual = (batch, *latent.sound.shape[1:])
+        if batch not in (1, latent.batch_size) or actual[1::2] != (channels, SOUND_BANDS):
+            raise InvalidValue(
+                "the sound does not fit the model or the video",
+                port="latent",
+                given=f"sound latents of shape {actual}",
+                expected=f"({latent.batch_size}, {channels}, length, {SOUND_BANDS})",
+                hint="Encode the sound with the VAE of the same LoadModel.",
+            )
+    frames = LTX2_LATENTS.latent_frames(latent.frames)
+    return SoundLayout(frames, length, channels, SOUND_BANDS)
+
+
 _CHANNELS = 8
 
 
@@ -413,6 +414,7 @@ LTX2 = LTX2Video(
     first_picture="frame",
     wide=True,
     guides_clean=True,
+    sound=sound_layout,
     speedups=ATTENTION_CACHES,
     # Its blocks return the sound beside the video, which no hook of the guiders knows.
     perturbs_attention=False,

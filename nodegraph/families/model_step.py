@@ -11,6 +11,8 @@ from nodegraph.weights.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry, Latent
+
 
 def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
     """What two outputs add up to, each vector along the last axis as long as in the first.
@@ -141,6 +143,12 @@ class SoundLayout:
         tokens = x[:, :, self.frames :].flatten(2)[:, :, : self.length]
         sound = tokens.reshape(len(x), self.channels, self.bands, self.length).transpose(2, 3)
         return x[:, :, : self.frames].contiguous(), sound.contiguous()
+
+
+SoundPlacement = Callable[[Mapping[str, Any], "Latent", "ConditioningEntry"], SoundLayout]
+"""Position of the sound in the sampled tensor, for the denoiser's configuration, the latent to
+sample, and the first positive prompt, which may state the frame rate. It raises InvalidValue on
+port ``latent`` if the sound of the latent does not fit."""
 
 
 @dataclass(frozen=True, slots=True)

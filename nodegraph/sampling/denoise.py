@@ -31,6 +31,7 @@ from nodegraph.sampling.initial_latent import (
     leftover_of,
     mask_in_cells,
     original_of,
+    place_sound,
     with_joined_sound,
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
@@ -142,7 +143,7 @@ class Denoising:
         shape = self._checked_shape(model, latent, parts)
         tokens = self._family.tokens(shape)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
-        self._sound = sound = self._family.sound_layout(model.config, latent, first_prompt)
+        self._sound = sound = place_sound(self._family, model.config, latent, first_prompt)
         if sound is not None:
             check_whole_sound(parts.guider.tiling)
             latent = with_joined_sound(latent, shape, sound)

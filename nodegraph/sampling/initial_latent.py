@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Form, Latent, Leftover
+from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent, Leftover
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Family
+from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import SoundLayout
 from nodegraph.families.noise import draw_batch
@@ -91,6 +91,28 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
             given=f"{latent.batch_size} items, {len(latent.noise_indices)} indices",
         )
     return shape
+
+
+def place_sound(
+    family: Family, config: Config, latent: Latent, first: ConditioningEntry
+) -> SoundLayout | None:
+    """Position of a latent's sound in the sampled tensor; None for families without sound.
+
+    Args:
+        config: The denoiser's configuration.
+        first: The first positive prompt.
+    Raises:
+        InvalidValue: The latent has sound that does not fit the model; on port ``latent``.
+    """
+    if family.sound is not None:
+        return family.sound(config, latent, first)
+    if latent.sound is None:
+        return None
+    raise InvalidValue(
+        f"{family.title} generates no sound, and the latent has some",
+        port="latent",
+        hint="Use the video output of SplitSoundLatent.",
+    )
 
 
 def check_whole_sound(tiling: TiledEvaluation | None) -> None:
