@@ -74,6 +74,13 @@ class LTX2Format(LTXFormat):
     def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
         """See `LatentFormat.encode_sound`."""
         vae = self._sound_module(modules, "audio_vae")
+        if waveform.shape[-1] <= _WINDOW // 2:
+            raise InvalidValue(
+                "the audio is too short for the VAE",
+                port="audio",
+                given=f"{waveform.shape[-1]} samples",
+                expected=f"more than {_WINDOW // 2} samples at {vae.config.sample_rate} Hz",
+            )
         mode = vae.encode(log_mel(vae.config, waveform).to(vae.dtype)).latent_dist.mode()
         mean, deviation = _statistics(vae, mode)
         scaled: Tensor = (mode - mean) / deviation

@@ -143,8 +143,8 @@ def sound_vae() -> Any:
 def vocoder() -> Any:
     return LTX2Vocoder(
         hidden_channels=32,
-        upsample_kernel_sizes=[4, 4],
-        upsample_factors=[2, 2],
+        upsample_kernel_sizes=[32, 32],
+        upsample_factors=[16, 16],
         resnet_kernel_sizes=[3],
         resnet_dilations=[[1]],
     )
@@ -400,6 +400,12 @@ def test_sound_is_encoded_as_mel_bands_of_a_tone(model_of: ModelOf) -> None:
     assert latent.sound is not None
     wanted = replace(latent, samples=torch.zeros(1, 128, 1, 1, 1))
     torch.testing.assert_close(unscaled(pipeline, wanted)[1], mode, rtol=1e-4, atol=1e-5)
+
+
+def test_sound_that_is_too_short_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    with raises(InvalidValue, port="audio", given="512 samples"):
+        encode_sound(model.part("vae"), Audio(torch.zeros(1, 512), 16_000))
 
 
 def test_items_of_a_batch_keep_their_sound() -> None:
