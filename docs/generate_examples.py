@@ -77,7 +77,12 @@ NEED_MODELS = frozenset(
         "SegmentRegions",
         "SizeConditioning",
         "TextBoxConditioning",
+        "CombineSoundLatent",
+        "EmptyAudioLatent",
+        "SplitSoundLatent",
+        "VAEDecodeAudio",
         "VAEDecodeVideo",
+        "VAEEncodeAudio",
         "VAEEncodeVideo",
     }
 )

@@ -1,10 +1,10 @@
-"""Encode videos to latents, and decode them."""
+"""Encode videos and their sound to latents, and decode them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from nodegraph import Advanced, Context, Latent, MultipleOf, Range, Vae, Video, node
+from nodegraph import Advanced, Audio, Context, Latent, MultipleOf, Range, Vae, Video, node
 
 from ._memory import decode_video_estimate, encode_video_estimate
 from ._sampling_facts import check_empty_latent
@@ -33,9 +33,9 @@ def EmptyVideoLatent(
     It takes the latent format of the model that samples it.
 
     Args:
-        width, height: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
+        width, height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
-            LTX-Video.
+            LTX-Video and LTX-2.
         batch_size: Number of videos.
     """
     return Latent(None, width, height, batch_size, frames=frames)
@@ -71,7 +71,8 @@ def VAEDecodeVideo(
     Args:
         vae: The VAE of the model that made the latent.
         latent: The latent of one video, sampled or encoded.
-        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video.
+        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for
+            LTX-Video.
             23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0
             processes the whole image, and uses tiles only if memory runs out.
@@ -124,3 +125,121 @@ def VAEEncodeVideo(
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return encode_video(in_tiles(autoencoder, tile, overlap), video.frames)
+
+
+@node(
+    category="latent",
+    label="VAE decode audio",
+    lane="gpu",
+    numerics=True,
+    tags=("ltx", "sound", "vocoder", "LTXVAudioVAEDecode"),
+)
+def VAEDecodeAudio(ctx: Context, vae: Vae, latent: Latent) -> Audio:
+    """Decode the sound of a video latent to audio.
+
+    SetVideoAudio puts it into the video.
+
+    Args:
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        latent: The latent of one video with sound, or of sound alone.
+    """
+    from nodegraph.models.vae import decode_sound
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return decode_sound(autoencoder, latent)
+
+
+@node(
+    category="latent",
+    label="VAE encode audio",
+    lane="gpu",
+    numerics=True,
+    tags=("ltx", "sound", "LTXVAudioVAEEncode"),
+)
+def VAEEncodeAudio(ctx: Context, vae: Vae, audio: Audio) -> Latent:
+    """Encode audio to a latent of sound.
+
+    Args:
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        audio: Mono or stereo audio of any sample rate.
+    """
+    from nodegraph.models.vae import encode_sound
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return encode_sound(autoencoder, audio)
+
+
+@node(category="latent", tags=("ltx", "sound", "LTXVEmptyLatentAudio", "silence"))
+def EmptyAudioLatent(
+    frames: Frames = 121,
+    rate: Annotated[float, Range(0.001, 1000)] = 24.0,
+    batch_size: Annotated[int, Range(1, 4096)] = 1,
+) -> Latent:
+    """Empty latent of sound, as long as a video. LTX-2 generates the sound.
+
+    It is only necessary for sound of another length than the video: without it, LTX-2 generates
+    sound as long as the video.
+
+    Args:
+        frames: Number of frames of a video of this length.
+        rate: Frames per second of this video.
+        batch_size: Number of videos.
+    """
+    from nodegraph.families.ltx2 import empty_sound
+
+    return empty_sound(frames, rate, batch_size)
+
+
+@node(
+    category="latent/combine",
+    facts={
+        "latent": {
+            name: f"video.{name}"
+            for name in ("width", "height", "batch", "frames", "channels", "format")
+        }
+    },
+    tags=("ltx", "LTXVConcatAVLatent", "audio", "video"),
+)
+def CombineSoundLatent(video: Latent, sound: Latent) -> Latent:
+    """Combine the latent of a video with a latent of sound, so that both are sampled together.
+
+    Args:
+        video: The latent of a video. Sound that it has already is replaced.
+        sound: A latent from VAEEncodeAudio, EmptyAudioLatent or SplitSoundLatent.
+    """
+    from nodegraph.sampling.latents.combination import with_sound
+
+    return with_sound(video, sound)
+
+
+class SplitLatent(NamedTuple):
+    """Latents of a video and its sound.
+
+    Attributes:
+        video: The latent of the video without sound.
+        sound: The latent of the sound alone.
+    """
+
+    video: Latent
+    sound: Latent
+
+
+@node(
+    category="latent/combine",
+    facts={
+        "video": {
+            name: f"latent.{name}"
+            for name in ("width", "height", "batch", "frames", "channels", "format")
+        }
+    },
+    tags=("ltx", "LTXVSeparateAVLatent", "audio", "video", "separate"),
+)
+def SplitSoundLatent(latent: Latent) -> SplitLatent:
+    """Split the latent of a video with sound into both.
+
+    Args:
+        latent: A latent that a model with sound sampled, such as LTX-2.
+    """
+    from nodegraph.sampling.latents.combination import split_sound
+
+    return SplitLatent(*split_sound(latent))

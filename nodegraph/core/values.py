@@ -161,6 +161,9 @@ class Latent:
         gradual: How much the mask works as a threshold, 0 to 1. At 1, a cell with mask 0.3 changes
             only during the last 0.3 of the timesteps. At 0, the mask is the share of each step that
             is applied. Values between mix the two.
+        sound: Latents of the sound that belongs to a video, float32 on the CPU, shape (batch,
+            channels, latent frames of the sound, mel bands), scaled as in the model's training.
+            None for no sound, or for a sound as long as the video that the model makes anew.
     """
 
     samples: Tensor | None
@@ -173,6 +176,7 @@ class Latent:
     frames: int = 1
     leftover: Leftover | None = None
     gradual: float = 0.0
+    sound: Tensor | None = None
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundPlacement
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -292,6 +292,8 @@ class Family(ABC):
             Empty if they have a standard name that guiders find.
         block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
             positions of the image and of the prompt in its output.
+        guides_clean: Whether its pipeline guides clean latents instead of outputs.
+        sound: Places the sound of videos in the sampled tensor. None for families without sound.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
             UNet. 0 if it does not.
@@ -344,6 +346,8 @@ class Family(ABC):
     skips_blocks: bool = True
     block_stacks: tuple[str, ...] = ()
     block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    guides_clean: bool = False
+    sound: SoundPlacement | None = None
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()

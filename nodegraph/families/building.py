@@ -415,8 +415,11 @@ _OWN = {
     "ItemTransformer": "nodegraph.families.items.transformer",
     "MoleculeTransformer": "nodegraph.families.items.transformer",
     "MotionTransformer": "nodegraph.families.items.transformer",
+    "LTX2TextConnectors": "diffusers.pipelines.ltx2.connectors",
+    "LTX2Vocoder": "diffusers.pipelines.ltx2.vocoder",
+    "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
 }
-"""Modules of our own classes."""
+"""Modules of our own classes, and of classes that diffusers does not export."""
 
 
 def library_class(name: str, module: str = "") -> Any:

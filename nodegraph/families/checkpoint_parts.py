@@ -63,7 +63,9 @@ class CheckpointPart:
 def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
-        return (vae_part("vae", get_latent_format(recipe.family)),)
+        latents = get_latent_format(recipe.family)
+        sound = (part for part in sound_parts(latents) if recipe.paths(part.role))
+        return (vae_part("vae", latents), *sound)
     if isinstance(recipe, ImageEncoder):
         return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
@@ -77,6 +79,11 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
 def vae_part(role: str, latents: LatentFormat) -> Part:
     """The autoencoder of a latent format, as a part like others."""
     return Part(role, latents.autoencoders, files=latents.files)
+
+
+def sound_parts(latents: LatentFormat) -> tuple[Part, ...]:
+    """The components of a latent format for sound, as parts like others; a VAE may lack them."""
+    return tuple(Part(role, kinds, optional=True) for role, kinds in latents.sound_parts)
 
 
 def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:

@@ -46,6 +46,8 @@ class LatentFormat:
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
         only_size: Width and height in pixels of formats with one fixed size. None for images.
+        sound_parts: Components that encode and decode the sound of videos, beside the autoencoder:
+            the role and the diffusers classes of each. Empty for formats without sound.
     """
 
     name: str
@@ -60,6 +62,7 @@ class LatentFormat:
     rgb_bias: Colour = (0.0, 0.0, 0.0)
     tiny: str = ""
     only_size: tuple[int, int] | None = None
+    sound_parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of images, as models are trained on.
@@ -122,6 +125,42 @@ class LatentFormat:
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """Memory of encoding; see `decoding_memory`."""
         return encoding_memory(config.get("block_out_channels"))
+
+    def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
+        """The most likely latents of sound.
+
+        Args:
+            modules: The components of `sound_parts`, by role.
+            waveform: At the rate of `sound_rate`, shape (1, channels, samples).
+        Returns:
+            Shape (1, channels, latent frames, mel bands), scaled as in the model's training.
+        Raises:
+            InvalidValue: The format has no sound; on port ``vae``.
+        """
+        raise self._silent()
+
+    def decode_sound(self, modules: Mapping[str, Any], sound: Tensor) -> tuple[Tensor, int]:
+        """The waveform of sound latents, shape (1, channels, samples), and its rate in Hz.
+
+        Args:
+            modules: As of `encode_sound`.
+            sound: As `encode_sound` returns it.
+        Raises:
+            InvalidValue: As of `encode_sound`.
+        """
+        raise self._silent()
+
+    def sound_rate(self, modules: Mapping[str, Any]) -> int:
+        """Samples per second that `encode_sound` takes; arguments and errors as there."""
+        raise self._silent()
+
+    def _silent(self) -> InvalidValue:
+        return InvalidValue(
+            "the VAE is not a VAE for sound",
+            port="vae",
+            given=f"one of format {self.name}",
+            hint="Use the VAE of a model that generates sound, such as LTX-2.",
+        )
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         """Channels of the latents of an autoencoder, by its configuration."""

@@ -379,6 +379,17 @@ _LAYER_NAMES: Table = (
 )
 
 
+LTX_SCHEDULER: Config = {
+    **DYNAMIC_FLOW,
+    "base_image_seq_len": 1024,
+    "base_shift": 0.95,
+    "max_shift": 2.05,
+    "shift": 1.0,
+    "shift_terminal": 0.1,
+}
+"""Of LTX-Video and LTX-2."""
+
+
 LTX_FILE = denoiser_layout(
     "ltx-transformer",
     "the transformer of LTX-Video",
@@ -389,14 +400,7 @@ LTX_FILE = denoiser_layout(
     ),
     names=OriginalNames(_LAYER_NAMES),
     config=_config,
-    scheduler={
-        **DYNAMIC_FLOW,
-        "base_image_seq_len": 1024,
-        "base_shift": 0.95,
-        "max_shift": 2.05,
-        "shift": 1.0,
-        "shift_terminal": 0.1,
-    },
+    scheduler=LTX_SCHEDULER,
     # LTX-2, which makes sound, too.
     without=("audio_",),
 )

@@ -11,6 +11,8 @@ from nodegraph.weights.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry, Latent
+
 
 def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
     """What two outputs add up to, each vector along the last axis as long as in the first.
@@ -99,6 +101,57 @@ Side = str
 
 
 @dataclass(frozen=True, slots=True)
+class SoundLayout:
+    """Position of a video's sound in the tensor that samplers work on.
+
+    The sound lies behind the video in further latent frames, one sound token per cell; zeros fill
+    the last of them. So samplers, noise, masks and guiders work on one tensor of the video's kind.
+
+    Attributes:
+        frames: Latent frames of the video.
+        length: Latent frames of the sound, each of which is a token.
+        channels, bands: Channels and mel bands of a sound token. Their product is the number of
+            channels of the video.
+    """
+
+    frames: int
+    length: int
+    channels: int
+    bands: int
+
+    def sound_shape(self, batch: int) -> tuple[int, ...]:
+        """Return the shape of the sound alone: (batch, channels, length, bands)."""
+        return batch, self.channels, self.length, self.bands
+
+    def joined_shape(self, video: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of a joined tensor, for a video of shape (batch, channels, frames,
+        height, width)."""
+        cells = video[3] * video[4]
+        return *video[:2], self.frames + -(-self.length // cells), *video[3:]
+
+    def join(self, video: Tensor, sound: Tensor) -> Tensor:
+        """Append sound of shape (batch, channels, length, bands) to a video, as frames."""
+        batch, channels, _, height, width = video.shape
+        tokens = sound.transpose(2, 3).reshape(batch, channels, self.length)
+        frames = self.joined_shape(video.shape)[2] - self.frames
+        missing = frames * height * width - self.length
+        padded = torch.nn.functional.pad(tokens, (0, missing))
+        return torch.cat([video, padded.reshape(batch, channels, frames, height, width)], 2)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the video and the sound of a joined tensor."""
+        tokens = x[:, :, self.frames :].flatten(2)[:, :, : self.length]
+        sound = tokens.reshape(len(x), self.channels, self.bands, self.length).transpose(2, 3)
+        return x[:, :, : self.frames].contiguous(), sound.contiguous()
+
+
+SoundPlacement = Callable[[Mapping[str, Any], "Latent", "ConditioningEntry"], SoundLayout]
+"""Position of the sound in the sampled tensor, for the denoiser's configuration, the latent to
+sample, and the first positive prompt, which may state the frame rate. It raises InvalidValue on
+port ``latent`` if the sound of the latent does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
 class SamplingRequest:
     """What is to be sampled: all that families fit prompts to.
 
@@ -110,6 +163,8 @@ class SamplingRequest:
         cfg: Guidance scale.
         masked_image: The latent's own masked image, for prompts that bring none; see
             `MASKED_IMAGE`.
+        sound: Position of the sound in the latent, whose shape then includes it. None for models
+            without sound.
     """
 
     side: Lead
@@ -118,6 +173,7 @@ class SamplingRequest:
     shape: tuple[int, ...]
     cfg: float
     masked_image: Mapping[str, Tensor] = field(default_factory=dict)
+    sound: SoundLayout | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,18 @@ def all_hidden_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     return torch.stack(output.hidden_states[1:], 1).to("cpu", torch.float32)
 
 
+def every_state(model: Any, tokens: dict[str, Tensor]) -> Tensor:
+    """The embedded tokens and what each layer of a language model gives, the last after its norm.
+
+    Returns:
+        In the precision of the model, on its device, shape (1, tokens, width * layers); the layers
+        of a number lie one after the other.
+    """
+    placed = {name: item.to(model.device) for name, item in tokens.items()}
+    states = model.base_model(**placed, output_hidden_states=True).hidden_states
+    return torch.stack(states, -1).flatten(2, 3)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether a message of transformers is more than its advice to ask for another kernel."""
     return "output_attentions" not in str(record.msg)

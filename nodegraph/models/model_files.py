@@ -134,6 +134,8 @@ def port_files(
     source: ModelSource, family: Family, folders: Sequence[Path], *, allow_pickle: bool
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The files of a model's denoiser, text encoder and VAE."""
+    from nodegraph.families.checkpoint_parts import sound_parts
+
     if not source.is_folder:
         return ports_within(source, family, folders)
 
@@ -148,7 +150,7 @@ def port_files(
         PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
         for part in family.tokenizers
     ]
-    vae = files_of([Part(family.vae, ())])
+    vae = files_of([Part(family.vae, ()), *sound_parts(family.latent)])
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 

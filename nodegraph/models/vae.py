@@ -13,11 +13,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Latent
+from nodegraph.core.values import Audio, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
+from nodegraph.media.audio.transforms import resample
 from nodegraph.media.images.editing.pixel_formats import check_finite
 from nodegraph.media.images.memory_checks import ImageTooLarge, check_memory, vae_bytes
 from nodegraph.media.images.tiles import TileSize, tiled
@@ -216,6 +217,69 @@ def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     return _pictures_of(autoencoder, samples)[0].movedim(0, -1).contiguous()
 
 
+@torch.no_grad()
+def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
+    """Decode the sound of a latent.
+
+    Args:
+        latent: A batch of one, with sound.
+    Returns:
+        A waveform of the vocoder's rate.
+    Raises:
+        InvalidValue: The latent has no sound or several, or the VAE has another format or no parts
+            for sound.
+        NumericalError: The latent or the result has NaN or infinity.
+    """
+    sound = latent.sound
+    if sound is None or len(sound) != 1:
+        raise InvalidValue(
+            "a latent with one sound is needed",
+            port="latent",
+            given="no sound" if sound is None else f"a batch of {len(sound)}",
+            expected="a batch of 1 with sound",
+            hint="Sample it with a model that also generates sound."
+            if sound is None
+            else "Select one with LatentFromBatch.",
+        )
+    _check_format(autoencoder, latent)
+    _check_finite(sound, "the latent has NaN or infinity", port="latent")
+    placed = sound.to(autoencoder.device)
+    waveform, rate = latent_format(autoencoder).decode_sound(autoencoder.modules, placed)
+    waveform = waveform[0].to("cpu", torch.float32).contiguous()
+    _check_finite(waveform, "decoding produced NaN or infinity")
+    return Audio(waveform, rate)
+
+
+@torch.no_grad()
+def encode_sound(autoencoder: Autoencoder, audio: Audio) -> Latent:
+    """Encode audio deterministically, as `encode_image` encodes images.
+
+    Args:
+        audio: Of any rate; mono counts as both channels.
+    Returns:
+        A latent of sound alone.
+    Raises:
+        InvalidValue: There are more than two channels, or the VAE has no parts for sound.
+        NumericalError: The audio or the result has NaN or infinity.
+    """
+    channels = len(audio.waveform)
+    if channels > 2 or not audio.waveform.numel():
+        raise InvalidValue(
+            "the VAE encodes mono and stereo sound",
+            port="audio",
+            given=f"{channels} channels" if audio.waveform.numel() else "no samples",
+            expected="1 or 2 channels",
+        )
+    _check_finite(audio.waveform, "the audio has NaN or infinity", port="audio")
+    latents = latent_format(autoencoder)
+    resampled = resample(audio, latents.sound_rate(autoencoder.modules))
+    waveform = resampled.waveform.expand(2, -1)[None].to(autoencoder.device)
+    sound = latents.encode_sound(autoencoder.modules, waveform)
+    sound = sound.to("cpu", torch.float32).contiguous()
+    _check_finite(sound, "encoding produced NaN or infinity")
+    return Latent(None, 0, 0, 1, format=autoencoder.family, sound=sound)
+
+
 def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     """What latents stand for in 0..1, channels first; float32 on the CPU."""
     height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])
@@ -354,13 +418,7 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             expected="a latent with content",
             hint="Sample it first, with KSampler.",
         )
-    if latent.format is not None and latent.format != autoencoder.family:
-        raise InvalidValue(
-            "the VAE has another latent format",
-            given=f"a latent of format {latent.format}",
-            expected=f"one of format {autoencoder.family}",
-            hint="Use the VAE of the model that sampled the latent.",
-        )
+    _check_format(autoencoder, latent)
     latents = latent_format(autoencoder)
     channels = latents.latent_channels(autoencoder.config)
     axes = 5 if latents.temporal else 4
@@ -372,6 +430,16 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             f"height / {downscale(autoencoder)}, width / {downscale(autoencoder)})",
         )
     return samples
+
+
+def _check_format(autoencoder: Autoencoder, latent: Latent) -> None:
+    if latent.format is not None and latent.format != autoencoder.family:
+        raise InvalidValue(
+            "the VAE has another latent format",
+            given=f"a latent of format {latent.format}",
+            expected=f"one of format {autoencoder.family}",
+            hint="Use the VAE of the model that sampled the latent.",
+        )
 
 
 def _check_finite(values: Tensor, message: str, port: str | None = None) -> None:

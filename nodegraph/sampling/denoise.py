@@ -28,13 +28,17 @@ from nodegraph.sampling.initial_latent import (
     check_seed,
     check_size,
     check_values,
+    check_whole_sound,
     latent_shape,
     leftover_of,
     mask_in_cells,
     original_of,
+    place_sound,
+    with_joined_sound,
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.prompts import entries_of
 from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
@@ -83,6 +87,8 @@ class StepInfo:
         latent: The noisy latent after the step, as the sampler keeps it; on the model's device
             and in its dtype, shape (batch, channels, height, width) in cells, or with frames.
         denoised: The clean latent that the model predicts by now; same shape.
+        sound: The sound of the same prediction, shape (batch, channels, length, bands). None
+            without sound.
     """
 
     step: int
@@ -91,6 +97,7 @@ class StepInfo:
     timestep: float
     latent: Tensor
     denoised: Tensor
+    sound: Tensor | None = None
 
 
 class Denoising:
@@ -141,9 +148,15 @@ class Denoising:
         elif isinstance(guider.method, PluginGuidance):
             self._plugin = f"guider {guider.method.name}"
         shape = self._checked_shape(model, latent, parts)
+        tokens = self._family.tokens(shape)
+        first_prompt = entries_of("positive", parts.guider.positive)[0]
+        self._sound = sound = place_sound(self._family, model.config, latent, first_prompt)
+        if sound is not None:
+            check_whole_sound(parts.guider.tiling)
+            latent = with_joined_sound(latent, shape, sound)
+            shape = sound.joined_shape(shape)
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].grid_for(parts.convention)
-        tokens = self._family.tokens(shape)
         self._noise_levels = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
         # Asked once: diffusers looks through all modules of a model to tell either.
         self._device = model.device
@@ -160,11 +173,12 @@ class Denoising:
             shape=shape,
             inpaint_tensors=noise_mask_tensors(self._family, latent, self._original),
             extra_models=extra_models,
+            sound=sound,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(noise_levels.point, range(noise_levels.first, noise_levels.end)))
-        self._drawn = drawn = draw_sampling_noise(parts.noise, latent, shape)
+        self._drawn = drawn = draw_sampling_noise(parts.noise, latent, shape, sound)
         self._sampler: Sampler = make_sampler(
             sampler.name,
             noise_levels,
@@ -177,7 +191,8 @@ class Denoising:
             self._sampler.use_brownian_noise(drawn.brownian_seed, shape)
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
-        self._mask = mask_in_cells(latent, shape, smooth=noise_levels.comfyui_progress is not None)
+        smooth = noise_levels.comfyui_progress is not None
+        self._mask = mask_in_cells(latent, shape, smooth=smooth, sound=sound)
         self._finite = torch.ones(noise_levels.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
         self._begin()
@@ -249,13 +264,19 @@ class Denoising:
         denoised = self._sampler.denoised
         assert denoised is not None
         # clones made out here are ordinary tensors, unlike those of inference mode
+        latent = self._sampler.x.clone()
+        predicted = self._with_kept(with_first_frame(denoised.clone(), self._first_frame))
+        heard: Tensor | None = None
+        if self._sound is not None:
+            (latent, _), (predicted, heard) = map(self._sound.split, (latent, predicted))
         return StepInfo(
             step=self.step,
             total=self.total,
             sigma=sigma,
             timestep=timestep,
-            latent=self._sampler.x.clone(),
-            denoised=self._with_kept(with_first_frame(denoised.clone(), self._first_frame)),
+            latent=latent,
+            denoised=predicted,
+            sound=heard,
         )
 
     def result(self) -> Latent:
@@ -272,7 +293,9 @@ class Denoising:
 
     def denoised(self, info: StepInfo) -> Latent:
         """A step's prediction of the clean latent, as a value of its own."""
-        return self._as_latent(info.denoised)
+        if self._sound is None or info.sound is None:
+            return self._as_latent(info.denoised)
+        return self._as_latent(self._sound.join(info.denoised, info.sound))
 
     def state(self) -> dict[str, Tensor]:
         """All that decides how sampling continues: tensors on the CPU, by name.
@@ -390,7 +413,11 @@ class Denoising:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._step_mask() == 0, self._original, samples)
         name = self._family.latent.name
-        return replace(self._latent, samples=samples, format=name, leftover=left)
+        whole = replace(self._latent, samples=samples, format=name, leftover=left)
+        if self._sound is None:
+            return whole
+        video, sound = self._sound.split(samples)
+        return replace(whole, samples=video, sound=sound)
 
     def _placed(self, tensor: Tensor) -> Tensor:
         """On the model's device, in the latents' precision, and in memory in the usual order.

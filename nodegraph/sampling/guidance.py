@@ -13,13 +13,19 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
-from nodegraph.families.model_step import Guider, Moment, Side
+from nodegraph.families.model_step import Guider, Moment, Side, SoundLayout
 from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.models.gligen import sampling_grounding
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
-from nodegraph.sampling.guiders.classifier_free import NormLimit, OperatedDirection, Rescaling
+from nodegraph.sampling.guiders.classifier_free import (
+    ClassifierFree,
+    CleanCombination,
+    NormLimit,
+    OperatedDirection,
+    Rescaling,
+)
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
@@ -38,6 +44,7 @@ class ComposedGuider:
         shortening: What is done last.
         positive_only: Whether the positive prompt leads alone at a step within its part.
         operating: What is done to the positive side first.
+        clean: Combines clean latents in place of outputs. None for most families.
     """
 
     guider: Guider | None
@@ -48,6 +55,7 @@ class ComposedGuider:
     shortening: NormLimit | None = None
     positive_only: Callable[[Moment], bool] = lambda moment: False
     operating: OperatedDirection | None = None
+    clean: CleanCombination | None = None
 
     def _guiding(self, moment: Moment) -> Guider | None:
         applies = moment.is_within(self.start, self.end) and not self.positive_only(moment)
@@ -80,7 +88,10 @@ class ComposedGuider:
         if self.operating is not None:
             outputs = {**outputs, "positive": self.operating.positive(x, outputs, moment)}
         guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
-        guided = towards if guider is None else guider.combine(outputs, moment)
+        if self.clean is not None and (guider is None or isinstance(guider, ClassifierFree)):
+            guided = self.clean.combine(x, outputs, guider, moment)
+        else:
+            guided = towards if guider is None else guider.combine(outputs, moment)
         for term in adding:
             guided = guided + term.term(x, {**outputs, "guided": guided}, moment)
         if guider is None and not adding:
@@ -121,6 +132,7 @@ class Guidance:
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
         inpaint_tensors: The latent's own masked image, for models that fill one.
         extra_models: What the guider wants in memory besides the model, by its recipe.
+        sound: Position of the sound in the latent; see `SamplingRequest`.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -139,6 +151,7 @@ class Guidance:
         shape: Sequence[int],
         inpaint_tensors: Mapping[str, Tensor] | None = None,
         extra_models: Mapping[Recipe, Any] | None = None,
+        sound: SoundLayout | None = None,
     ) -> None:
         self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
         self._evaluator = ModelEvaluator(model, (width, height), shape)
@@ -170,6 +183,7 @@ class Guidance:
             sampling_grounding(
                 entry for item in conditionings.values() if item for entry in item.entries
             ),
+            sound,
         )
         if self._layout is not None:
             self._layout.fitting = fitting
@@ -233,6 +247,7 @@ class Guidance:
             self._shortening(model, choice),
             self._resting(guided_model, choice),
             self._operating(model, choice),
+            CleanCombination(family) if family.guides_clean else None,
         )
 
     def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Form, Latent, Leftover
+from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent, Leftover
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Family
+from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
+from nodegraph.families.model_step import SoundLayout
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.memory_checks import check_sampling_memory
 from nodegraph.sampling.guiders.base import TiledEvaluation
+from nodegraph.sampling.prompts import over_sound
 from nodegraph.sampling.regions import mask_to_cells
 from nodegraph.sampling.samplers import Sampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace
@@ -91,6 +93,58 @@ def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, 
     return shape
 
 
+def place_sound(
+    family: Family, config: Config, latent: Latent, first: ConditioningEntry
+) -> SoundLayout | None:
+    """Position of a latent's sound in the sampled tensor; None for families without sound.
+
+    Args:
+        config: The denoiser's configuration.
+        first: The first positive prompt.
+    Raises:
+        InvalidValue: The latent has sound that does not fit the model; on port ``latent``.
+    """
+    if family.sound is not None:
+        return family.sound(config, latent, first)
+    if latent.sound is None:
+        return None
+    raise InvalidValue(
+        f"{family.title} generates no sound, and the latent has some",
+        port="latent",
+        hint="Use the video output of SplitSoundLatent.",
+    )
+
+
+def check_whole_sound(tiling: TiledEvaluation | None) -> None:
+    """Refuse tiles of videos with sound: each tile would need the whole sound.
+
+    Raises:
+        InvalidValue: On port ``guider``.
+    """
+    if tiling is not None:
+        raise InvalidValue(
+            "a model that also generates sound is not evaluated in tiles",
+            port="guider",
+            hint="Remove the node that evaluates the model in tiles.",
+        )
+
+
+def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) -> Latent:
+    """A latent whose samples include its sound; where it has none, zeros.
+
+    An empty latent without sound stays empty.
+
+    Args:
+        video: Shape of the video's samples.
+    """
+    if latent.samples is None and latent.sound is None:
+        return latent
+    samples = torch.zeros(tuple(video)) if latent.samples is None else latent.samples
+    shape = sound.sound_shape(video[0])
+    own = torch.zeros(shape) if latent.sound is None else latent.sound.expand(shape)
+    return replace(latent, samples=sound.join(samples, own), sound=None)
+
+
 def _check_frames(family: Family, frames: int) -> None:
     if not family.latent.temporal and frames != 1:
         raise InvalidValue(
@@ -138,9 +192,15 @@ def check_seed(seed: int, latent: Latent) -> None:
         )
 
 
-def mask_in_cells(latent: Latent, shape: tuple[int, ...], *, smooth: bool = False) -> Tensor | None:
+def mask_in_cells(
+    latent: Latent,
+    shape: tuple[int, ...],
+    *,
+    smooth: bool = False,
+    sound: SoundLayout | None = None,
+) -> Tensor | None:
     """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells, with a
-    1 for the frames of videos.
+    1 for the frames of videos. A video with sound has all frames; its sound is denoised anew.
 
     Args:
         smooth: Interpolate the mask on lines, as ComfyUI does, not by the share of each cell.
@@ -157,7 +217,9 @@ def mask_in_cells(latent: Latent, shape: tuple[int, ...], *, smooth: bool = Fals
             expected=f"shape (1 or {batch}, height, width)",
         )
     cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1], smooth=smooth)
-    return cells if len(shape) == 4 else cells.unsqueeze(2)
+    if len(shape) == 4:
+        return cells
+    return cells.unsqueeze(2) if sound is None else over_sound(cells.unsqueeze(2), shape, sound, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from nodegraph.sampling.regions import mask_to_cells
 
 if TYPE_CHECKING:
     from nodegraph.families.flow_noise import ModelNoise
+    from nodegraph.families.model_step import SoundLayout
     from nodegraph.sampling.sampling_parts import SamplingNoise
 
 
@@ -145,11 +146,17 @@ class DrawnNoise:
     brownian_seed: int | None = None
 
 
-def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> DrawnNoise:
+def draw_sampling_noise(
+    noise: SamplingNoise,
+    latent: Latent,
+    shape: Sequence[int],
+    sound: SoundLayout | None = None,
+) -> DrawnNoise:
     """The noise of a sampling; see the module.
 
     Args:
-        shape: Of the latent.
+        shape: Of the latent, with its sound.
+        sound: Position of the sound, whose noise is drawn after that of the video.
     Raises:
         InvalidValue: The noise that was given doesn't fit, on port ``noise``; or an item's place in
             its batch is too far back.
@@ -158,21 +165,21 @@ def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[in
     generators: tuple[torch.Generator, ...]
     at_once = noise.draw != "per item"
     if at_once:
-        first = _drawn_at_once(noise.seed, latent, shape)
+        first = _drawn_at_once(noise.seed, latent, shape, sound)
         on_the_way = noise.seed if noise.draw == ONE_SEED else (noise.seed + 1) % 2**64
         generators = (torch.Generator("cpu").manual_seed(on_the_way),)
     else:
         # Used for the first noise whatever is given in its place, so that what is drawn on the way
         # is the same.
         generators = tuple(item_generators(noise.seed, indices))
-        first = draw_from(generators, shape[1:])
+        first = _drawn_per_item(generators, shape, sound)
     if noise.tensor is not None:
-        first = _checked_noise(noise.tensor, shape)
+        first = _stated_noise(noise.tensor, first, sound)
     if noise.share:
         if at_once:
-            other = _drawn_at_once(noise.other_seed, latent, shape)
+            other = _drawn_at_once(noise.other_seed, latent, shape, sound)
         else:
-            other = draw_noise(shape[1:], noise.other_seed, indices)
+            other = _drawn_per_item(item_generators(noise.other_seed, indices), shape, sound)
         # of two that don't depend on each other, so that the mixture's variance is 1, too
         scale = math.hypot(1 - noise.share, noise.share)
         first = ((1 - noise.share) * first + noise.share * other) / scale
@@ -180,9 +187,28 @@ def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[in
     return DrawnNoise(first, generators, not at_once, noise.seed if at_once else None)
 
 
-def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
+def _drawn_per_item(
+    generators: Sequence[torch.Generator], shape: Sequence[int], sound: SoundLayout | None
+) -> Tensor:
+    """Each item's from its generator: the video's first, then the sound's."""
+    if sound is None:
+        return draw_from(generators, shape[1:])
+    video = draw_from(generators, (shape[1], sound.frames, *shape[3:]))
+    return sound.join(video, draw_from(generators, sound.sound_shape(1)[1:]))
+
+
+def _drawn_at_once(
+    seed: int, latent: Latent, shape: Sequence[int], sound: SoundLayout | None = None
+) -> Tensor:
     """The whole batch's from one generator; of a part of a batch, what the whole would have had."""
     generator = torch.Generator("cpu").manual_seed(seed)
+    if sound is not None:
+        video = _drawn_in_turn(generator, latent, (*shape[:2], sound.frames, *shape[3:]))
+        return sound.join(video, _drawn_in_turn(generator, latent, sound.sound_shape(shape[0])))
+    return _drawn_in_turn(generator, latent, shape)
+
+
+def _drawn_in_turn(generator: torch.Generator, latent: Latent, shape: Sequence[int]) -> Tensor:
     places = latent.batch_index
     if places is None:
         return torch.randn(tuple(shape), generator=generator)
@@ -201,6 +227,14 @@ def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
         if index in places:
             drawn[index] = item
     return torch.cat([drawn[index] for index in places])
+
+
+def _stated_noise(noise: Tensor, drawn: Tensor, sound: SoundLayout | None) -> Tensor:
+    """The noise of the caller in place of the drawn one, which remains for the sound."""
+    if sound is None:
+        return _checked_noise(noise, drawn.shape)
+    video, heard = sound.split(drawn)
+    return sound.join(_checked_noise(noise, video.shape), heard)
 
 
 def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:

@@ -23,7 +23,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE, GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import MASK_MULTIPLE, mask_names
-from nodegraph.families.model_step import Lead, SamplingRequest, Side
+from nodegraph.families.model_step import Lead, SamplingRequest, Side, SoundLayout
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family
 from nodegraph.sampling.controls.control_residuals import ActiveControls
@@ -45,6 +45,7 @@ class PromptFitter:
         inpaint_tensors: The latent's own masked image, see `SamplingRequest`.
         grounding: The first text boxes, with whose GLIGEN layers the prompts of all sides are
             read. None if no prompt has some.
+        sound: Position of the sound in the latent; see `SamplingRequest`.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -62,6 +63,7 @@ class PromptFitter:
     inpaint_tensors: Mapping[str, Tensor] = field(default_factory=dict)
     masked: bool = False
     grounding: Grounding | None = None
+    sound: SoundLayout | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -85,6 +87,8 @@ class PromptFitter:
             InvalidValue: It doesn't fit the model.
         """
         source, weight = entry, weight_of(entry, self.shape, self.width, self.height)
+        if self.sound is not None and weight.ndim:
+            weight = over_sound(weight, self.shape, self.sound, entry.strength)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         entry = self._with_guidance(self._with_picture(entry))
         request = SamplingRequest(
@@ -94,6 +98,7 @@ class PromptFitter:
             self.shape,
             self._scale_input(entry),
             self.inpaint_tensors,
+            self.sound,
         )
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):
@@ -141,6 +146,8 @@ class PromptFitter:
         return box_tensors(grounding, entry.embeddings, self.width, self.height, side)
 
     def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
+        if self.sound is not None:
+            return None  # a part of the picture has the whole sound
         sizes = (self.shape, self.width, self.height)
         if not (self.masked or mask_names(tensors)):
             return window_of(entry, *sizes, self.family.multiple)
@@ -317,6 +324,21 @@ def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height
             cells = window.weight(shape[-2:], cells_of(fade, shape[-2:], size))
             weight = weight * cells.expand(*(1,) * (len(shape) - 2), *cells.shape)
     return weight
+
+
+def over_sound(values: Tensor, shape: Sequence[int], sound: SoundLayout, of_sound: float) -> Tensor:
+    """Values of the cells of a picture, for all frames of a latent with sound.
+
+    Args:
+        values: Of the cells, shape (n, 1, 1, height, width).
+        shape: Of the latent, with its sound.
+        of_sound: The value of the sound.
+    Returns:
+        Shape (n, 1, frames, height, width).
+    """
+    whole = values.expand(-1, -1, shape[2], -1, -1).clone()
+    whole[:, :, sound.frames :] = of_sound
+    return whole
 
 
 def window_of(

@@ -268,12 +268,19 @@ def _write_component(
         file = folder / role / (DIFFUSERS_WEIGHTS if is_diffusers else TRANSFORMERS_WEIGHTS)
         save_file(_without_shared(tensors), file, metadata={"format": "pt"})
         _write_json(folder / role / CONFIG, module_config(module))
-        entries[role] = [library, type(module).__name__]
+        entries[role] = [_index_library(type(module)), type(module).__name__]
     if isinstance(component, TextModel):
         for role, tokenizer in component.tokenizers.items():
             tokenizer.save_pretrained(folder / role)
             entries[role] = ["transformers", type(tokenizer).__name__]
     return entries
+
+
+def _index_library(kind: type) -> str:
+    """The library of a class, as ``model_index.json`` has it: of classes that diffusers does not
+    export, the folder of their pipeline."""
+    library, *folders = kind.__module__.split(".")
+    return folders[1] if library == "diffusers" and folders[0] == "pipelines" else library
 
 
 def _precision(dtype: str, recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_ltx2 import ltx2
 from tests.diffusion.families.video_models import wan, wan_i2v
 from tests.nodes.conftest import Bench, link
 
@@ -178,3 +179,36 @@ def test_frames_that_do_not_fit_a_vae_alone_are_told_beforehand(
     nodes["show"]["inputs"]["vae"] = link("alone")
     problems = bench.problems(nodes, "show")
     assert [(problem.port, problem.expected) for problem in problems] == [("frames", "5 or 9")]
+
+
+def test_a_prompt_becomes_a_video_with_sound(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    nodes = graph(saved(tmp_path_factory, ltx2), frames=9, width=64)
+    nodes["empty"]["inputs"]["height"] = 64
+    nodes["sample"]["inputs"]["sampler"] = "euler"
+    nodes |= {
+        "split": {"type": "SplitSoundLatent", "inputs": {"latent": link("sample")}},
+        "silence": {"type": "EmptyAudioLatent", "inputs": {"frames": 9, "rate": 24.0}},
+        "both": {
+            "type": "CombineSoundLatent",
+            "inputs": {"video": link("split.video"), "sound": link("silence")},
+        },
+        "sound": {
+            "type": "VAEDecodeAudio",
+            "inputs": {"vae": link("load.vae"), "latent": link("split.sound")},
+        },
+        "again": {
+            "type": "VAEEncodeAudio",
+            "inputs": {"vae": link("load.vae"), "audio": link("sound")},
+        },
+    }
+    result = bench.run(nodes, "decode", "sound", "again", "both")
+    assert not result.errors
+    assert result["decode.video"].frames.shape == (9, 64, 64, 3)
+    sound = result["sound.audio"]
+    assert sound.rate == 24_000
+    assert sound.waveform.shape[0] == 2
+    assert float(sound.waveform.std()) > 0
+    assert result["again.latent"].sound.shape[1::2] == (8, 16)
+    assert not result["both.latent"].sound.any()

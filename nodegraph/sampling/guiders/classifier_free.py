@@ -99,6 +99,41 @@ class ClassifierFree(StatelessGuider):
 
 
 @dataclass(frozen=True, slots=True)
+class CleanCombination:
+    """Classifier-free guidance of the clean latents that a flow model predicts, not of its outputs.
+
+    Both are the same but for rounding. Source: diffusers' LTX2Pipeline, which adds guidance terms
+    up in this way.
+    """
+
+    family: Family
+
+    def combine(
+        self,
+        x: Tensor,
+        outputs: Mapping[Side, Tensor],
+        guider: ClassifierFree | None,
+        moment: Moment,
+    ) -> Tensor:
+        """The guided output.
+
+        Args:
+            x: The latent as the model takes it.
+            outputs: Of the evaluated sides.
+            guider: The guider. None if the positive prompt guides alone; the output is converted
+                all the same, as in the pipeline.
+        """
+        sigma = torch.tensor(moment.sigma)
+        towards = x - outputs["positive"] * sigma
+        guided = towards
+        if guider is not None:
+            away = x - outputs["negative"] * sigma
+            guided = self.family.guided(towards, away, guider.scale(moment))
+        output: Tensor = (x - guided) / sigma
+        return output
+
+
+@dataclass(frozen=True, slots=True)
 class Rescaling:
     """Brings a guided answer to the spread of the positive prompt's, see `rescale_guidance`.
 

@@ -46,6 +46,35 @@ def join_latents(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -
         batch_index=sum((item.noise_indices for item in latents), ()) if has_places else None,
         leftover=_joined_leftovers(latents),
         format=next((item.format for item in latents if item.format), None),
+        sound=_joined_sound(latents),
+    )
+
+
+def _joined_sound(latents: Sequence[Latent]) -> Tensor | None:
+    """The sound of all items.
+
+    Raises:
+        InvalidValue: Some have sound and others have none, or another length.
+    """
+    sounds = [item.sound for item in latents if item.sound is not None]
+    if not sounds:
+        return None
+    if len(sounds) < len(latents) or len({item.shape[1:] for item in sounds}) > 1:
+        raise InvalidValue(
+            "the latents differ in their sound",
+            port="second",
+            given=", ".join(
+                "no sound" if item.sound is None else f"{item.sound.shape[2]} frames of sound"
+                for item in latents
+            ),
+            expected="sound of one length, or none",
+        )
+    return torch.cat(
+        [
+            item.sound.expand(item.batch_size, -1, -1, -1)
+            for item in latents
+            if item.sound is not None
+        ]
     )
 
 
@@ -178,6 +207,7 @@ def take_items(latent: Latent, start: int, count: int) -> Latent:
     """
     end = start + count
     samples, mask, left = latent.samples, latent.noise_mask, latent.leftover
+    sound = latent.sound
     if left is not None and left.original is not None:
         left = replace(left, original=left.original[start:end])
     return replace(
@@ -187,6 +217,7 @@ def take_items(latent: Latent, start: int, count: int) -> Latent:
         batch_size=count,
         noise_mask=mask if mask is None or len(mask) == 1 else mask[start:end],
         batch_index=latent.noise_indices[start:end],
+        sound=sound if sound is None or len(sound) == 1 else sound[start:end],
     )
 
 
@@ -200,10 +231,11 @@ def repeat_latent(latent: Latent, times: int) -> Latent:
     mask, left = latent.noise_mask, latent.leftover
     if left is not None and left.original is not None:
         left = Leftover(left.sigma, left.form, left.original.repeat(times, *_ones(left.original)))
-    samples = latent.samples
+    samples, sound = latent.samples, latent.sound
     return replace(
         latent,
         samples=None if samples is None else samples.repeat(times, *_ones(samples)),
+        sound=sound if sound is None or len(sound) == 1 else sound.repeat(times, 1, 1, 1),
         batch_size=latent.batch_size * times,
         noise_mask=mask if mask is None or len(mask) == 1 else mask.repeat(times, 1, 1),
         batch_index=index,
@@ -453,3 +485,33 @@ def _check_leftovers(first: Latent, second: Latent, port: str) -> None:
 
 def _level(left: tuple[float, str] | None) -> str:
     return "none" if left is None else f"noise of sigma {left[0]:.4g}"
+
+
+def with_sound(video: Latent, sound: Latent) -> Latent:
+    """The latent of a video with the sound of another latent.
+
+    Raises:
+        InvalidValue: The second has no sound, or another batch size.
+    """
+    if sound.sound is None:
+        raise InvalidValue(
+            "this latent has no sound",
+            port="sound",
+            given="a latent of a video or an image",
+            expected="a latent from VAEEncodeAudio or EmptyAudioLatent",
+        )
+    if len(sound.sound) not in (1, video.batch_size):
+        raise InvalidValue(
+            "the video and the sound differ in their number",
+            port="sound",
+            given=f"a batch of {len(sound.sound)}",
+            expected=f"a batch of 1 or {video.batch_size}",
+        )
+    return replace(video, sound=sound.sound)
+
+
+def split_sound(latent: Latent) -> tuple[Latent, Latent]:
+    """The latent of a video without its sound, and of the sound alone, which is empty if there is
+    none."""
+    alone = Latent(None, 0, 0, latent.batch_size, format=latent.format, sound=latent.sound)
+    return replace(latent, sound=None), alone

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _ABOUT = "latent"
-_SAMPLES, _MASK, _ORIGINAL = "samples", "noise_mask", "original"
+_SAMPLES, _MASK, _ORIGINAL, _SOUND = "samples", "noise_mask", "original", "sound"
 _PLAIN = ("width", "height", "batch_size", "format", "frames")
 
 
@@ -55,6 +55,7 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
     parts = {
         _SAMPLES: latent.samples,
         _MASK: latent.noise_mask,
+        _SOUND: latent.sound,
         _ORIGINAL: None if left is None else left.original,
     }
     # clones, as the format refuses tensors that share memory
@@ -125,15 +126,22 @@ def read_latent(path: Path, *, names: bool = True) -> Latent:
         about.frames,
         left,
         about.gradual,
+        tensors.get(_SOUND),
     )
 
 
 def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> None:
     samples, index, counts = tensors.get(_SAMPLES), about.batch_index, (1, about.batch_size)
-    mask, original = tensors.get(_MASK), tensors.get(_ORIGINAL)
+    mask, original, sound = (tensors.get(name) for name in (_MASK, _ORIGINAL, _SOUND))
+    fits_sound = sound is None or (sound.ndim == 4 and len(sound) in counts)
     fits = index is None or len(index) == about.batch_size
     fits &= mask is None or (mask.ndim == 3 and len(mask) in counts)
-    fits &= original is None or (samples is not None and original.shape == samples.shape)
+    # The original of a video with sound has its sound in further frames.
+    parts = (slice(None),) if sound is None else (slice(2), slice(3, None))
+    fits &= original is None or (
+        samples is not None and all(original.shape[at] == samples.shape[at] for at in parts)
+    )
+    fits &= fits_sound
     if samples is not None:
         fits &= samples.ndim in (4, 5) and len(samples) == about.batch_size
         fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]

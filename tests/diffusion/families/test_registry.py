@@ -774,6 +774,7 @@ LACKS: dict[str, set[str]] = {
     "flux2": {"img2img", "inpaint"},
     "flux2-klein": {"img2img"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
+    "ltx2": {"ComfyUI", "attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are

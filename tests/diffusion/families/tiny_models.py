@@ -13,6 +13,7 @@ from .test_flux import chroma, flux, sd3
 from .test_flux2 import flux2, flux2_klein
 from .test_hidream import hidream
 from .test_hunyuan_image import hunyuan
+from .test_ltx2 import ltx2
 from .test_lumina2 import lumina2
 from .test_pixart import pixart_sigma
 from .test_qwen_image import qwen_image
@@ -60,6 +61,7 @@ _GIVEN: Mapping[str, Tiny] = {
     "flux2": Tiny(flux2),
     "z-image": Tiny(z_image),
     "flux2-klein": Tiny(flux2_klein),
+    "ltx2": Tiny(ltx2, frames=9),
 }
 
 

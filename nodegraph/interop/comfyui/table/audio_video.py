@@ -222,9 +222,43 @@ def _webm(node: Passage) -> None:
     node.keep(codec=node.inputs["codec"].content, crf=node.inputs["crf"].content)
 
 
-def _separate(node: Passage) -> None:
-    node.tell("nodegraph latents hold no sound: the whole latent is used as the video's")
-    node.give("video_latent", node.inputs["av_latent"])
+def _empty_sound(node: Passage) -> None:
+    taken = {"frames": "frames_number", "rate": "frame_rate", "batch_size": "batch_size"}
+    values = {our: node.inputs[their] for our, their in taken.items()}
+    name = node.add("EmptyAudioLatent", **values)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+_AV_LATENTS = {"video_latent": "video", "audio_latent": "sound"}
+
+SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
+    same(
+        "LTXVConcatAVLatent(video_latent: LATENT, audio_latent: LATENT) -> latent: LATENT",
+        "CombineSoundLatent",
+        _AV_LATENTS,
+    ),
+    same(
+        "LTXVSeparateAVLatent(av_latent: LATENT) -> video_latent: LATENT, audio_latent: LATENT",
+        "SplitSoundLatent",
+        {"av_latent": "latent"},
+        _AV_LATENTS,
+    ),
+    same(
+        "LTXVAudioVAEDecode(samples: LATENT, audio_vae: VAE) -> AUDIO",
+        "VAEDecodeAudio",
+        {"samples": "latent", "audio_vae": "vae"},
+    ),
+    same(
+        "LTXVAudioVAEEncode(audio: AUDIO, audio_vae: VAE) -> LATENT",
+        "VAEEncodeAudio",
+        {"audio_vae": "vae"},
+    ),
+    entry(
+        "LTXVEmptyLatentAudio(frames_number: INT = 97, frame_rate: FLOAT = 25.0, "
+        "batch_size: INT = 1, audio_vae: VAE) -> LATENT",
+        _empty_sound,
+    ),
+)
 
 
 _CODECS = {"h264": "mp4", "h265": "mp4", "webm": "webm"}
@@ -328,10 +362,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         "fps: FLOAT = 24.0, crf: FLOAT = 32.0)",
         _webm,
     ),
-    entry(
-        "LTXVSeparateAVLatent(av_latent: LATENT) -> video_latent: LATENT, audio_latent: LATENT",
-        _separate,
-    ),
+    *SOUND_LATENT_ENTRIES,
     *AUDIO_ENTRIES,
     *PACK_VIDEO_ENTRIES,
 )

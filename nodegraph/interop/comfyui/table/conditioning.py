@@ -395,12 +395,13 @@ def _lotus(node: Passage) -> None:
     node.give("conditioning", MadeOutput(name, "conditioning"))
 
 
-def _first_frame(node: Passage) -> None:
+def translate_first_frame(node: Passage) -> None:
     """A video that begins with an image, or with nothing."""
     size = {name: node.inputs[name] for name in ("width", "height")}
     positive, length = node.inputs["positive"], node.inputs["length"]
     node.give("negative", node.inputs["negative"])
-    if "start_image" not in node.inputs:
+    image = node.inputs.get("start_image", node.inputs.get("image"))
+    if image is None:
         batch = node.inputs["batch_size"]
         latent = node.add("EmptyVideoLatent", **size, frames=length, batch_size=batch)
         node.give("positive", positive)
@@ -408,7 +409,8 @@ def _first_frame(node: Passage) -> None:
         return
     if "clip_vision_output" in node.inputs:
         node.tell("in nodegraph the image encoder is one more file of LoadTextEncoder")
-    image = node.inputs["start_image"]
+    if node.inputs.get("strength", Signal(1.0)).content != 1.0:
+        node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
     sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
     name = node.add(
         "ImageToVideoConditioning",
@@ -556,10 +558,12 @@ _BEGINNING = (
 
 _PICTURES = (
     entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
-    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", _first_frame),
+    entry(
+        f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", translate_first_frame
+    ),
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
-        _first_frame,
+        translate_first_frame,
     ),
     entry(
         f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LATENT}",

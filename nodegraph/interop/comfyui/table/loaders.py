@@ -176,6 +176,22 @@ def _vae(node: Passage) -> None:
         node.give(output, MadeOutput(name, "vae"))
 
 
+def _sound_vae(node: Passage) -> None:
+    """The audio VAE of a whole model, which is part of its VAE here."""
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    node.give("VAE", MadeOutput(name, "vae"))
+
+
+def _sound_encoder(node: Passage) -> None:
+    """The text encoder of a whole model that also generates sound."""
+    node.tell(
+        "nodegraph reads this text encoder from the folder of its model: choose one in LoadModel"
+    )
+    node.keep(text_encoder=node.inputs["text_encoder"].content)
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    node.give("CLIP", MadeOutput(name, "text_encoder"))
+
+
 def _vae_back(node: Passage) -> None:
     refuse_unsupported(node, "vae", "latents")
     name = node.add("VAELoader", vae_name=node.inputs["vae"])
@@ -345,6 +361,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         kind="hidream",
     ),
     entry("VAELoader(vae_name: COMBO) -> VAE", _vae, "LoadVae", _vae_back),
+    entry("LTXVAudioVAELoader(ckpt_name: COMBO) -> VAE", _sound_vae),
+    entry(
+        "LTXAVTextEncoderLoader(text_encoder: COMBO, ckpt_name: COMBO, "
+        'device: COMBO = "default") -> CLIP',
+        _sound_encoder,
+    ),
     entry(
         f"LoraLoader({_LORA.format(clip='clip: CLIP, ')}, strength_clip: FLOAT = 1.0)"
         " -> MODEL, CLIP",
