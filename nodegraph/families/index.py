@@ -526,6 +526,25 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             resolutions=("auraflow",),
             encoder_files=False,
         ),
+        "qwen-image-21": IndexedFamily(
+            lambda: import_module("nodegraph.families.qwen_image_21").QWEN_IMAGE_21,
+            "qwen-image-21",
+            pipelines=("QwenImage21Pipeline",),
+            denoisers=("QwenImage21Transformer2DModel",),
+            marks=("transformer_blocks.0.img_mlp.out.weight",),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)",
+                    "Qwen-Image 2.1",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("qwen-image-21",),
+            comfyui_type="qwen_image",
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

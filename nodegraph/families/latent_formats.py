@@ -46,6 +46,7 @@ class LatentFormat:
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
         only_size: Width and height in pixels of formats with one fixed size. None for images.
+        transparent: Whether its autoencoder reads and writes images with alpha.
     """
 
     name: str
@@ -60,6 +61,7 @@ class LatentFormat:
     rgb_bias: Colour = (0.0, 0.0, 0.0)
     tiny: str = ""
     only_size: tuple[int, int] | None = None
+    transparent: bool = False
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of images, as models are trained on.
