@@ -229,7 +229,9 @@ QWEN_IMAGE_21 = QwenImage21(
     joint=False,
     resolutions={"qwen-image-21": Resolutions(_AREA, 32)},
     lora_signs=(
-        LoraSign(r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)", "Qwen-Image 2.1"),
+        LoraSign(
+            r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)", "Qwen-Image 2.1"
+        ),
         JOINT_ATTENTION_SIGN,
     ),
     comfyui_type="qwen_image",

@@ -135,9 +135,7 @@ def _matches(
         out_channels = named.get("decoder.conv_out.weight", ())[:1]
         # Others make images that one can see through, or that are larger.
         return (
-            named.get(_LATENTS, ())[:1] == (channels,)
-            and taken == out_channels
-            and taken in pixels
+            named.get(_LATENTS, ())[:1] == (channels,) and taken == out_channels and taken in pixels
         )
 
     return matches

@@ -118,9 +118,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
         MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
         NumericalError: The image or the result has NaN or infinity.
     """
-    _check_image(
-        image, downscale(autoencoder), takes_alpha=latent_format(autoencoder).transparent
-    )
+    _check_image(image, downscale(autoencoder), takes_alpha=latent_format(autoencoder).transparent)
     return _latent_of(autoencoder, image, with_frames=False)
 
 
