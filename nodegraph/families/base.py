@@ -189,6 +189,8 @@ class Part:
         classes: Classes of diffusers or transformers that it may have. The first is used if the
             files do not name a class.
         module: Import name of the module with these classes, if another package defines them.
+        processor: Class of transformers that its folder holds, if only the tokenizer in it is used.
+            Empty for all others.
         optional: Whether models may lack it.
         apart: Whether model folders may lack it, and a separate loader then provides it. Prompts
             cannot be encoded without it.
@@ -207,6 +209,7 @@ class Part:
     vocabulary: str = ""
     apart: bool = False
     module: str = ""
+    processor: str = ""
 
     @property
     def may_lack(self) -> bool:

@@ -17,7 +17,7 @@ from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
-from nodegraph.families.qwen_image_edit import preprocess_images, spread
+from nodegraph.families.qwen_image_edit import image_features, seen_size, spread
 from nodegraph.families.wan_vae import QWEN_IMAGE_21 as QWEN_IMAGE_21_LATENTS
 from nodegraph.weights.lazy import torch, transformers
 from nodegraph.weights.memory import TokenMemory
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SLOT = 2
 """Cells along the side of a slot: for each slot of an image, the encoder has one token."""
+_SLOT_PIXELS = 32
 _AREA = 1024 * 1024
 """Pixels of an image that the encoder looks at."""
 _PICTURE = "<|image_pad|>"
@@ -126,7 +127,7 @@ class QwenImage21(Family):
         prompt = _TEMPLATE.format(looks + (text or " "))
         pixels: dict[str, Tensor] = {}
         if images:
-            pixels, counts = preprocess_images(_image_processor(model), images, _AREA)
+            pixels, counts = image_features(_image_processor(model), [*map(_shown, images)])
             prompt = spread(prompt, counts)
         tokenizer = model.tokenizers["processor"]
         tokens = dict(tokenizer(prompt, return_tensors="pt"))
@@ -189,6 +190,27 @@ def _states_before_norm(model: TextModel, tokens: dict[str, Tensor]) -> Tensor:
     return hidden_states(encoder, tokens, encoder.config.text_config.num_hidden_layers)
 
 
+def _shown(image: Tensor) -> Any:
+    """Return an image as the encoder sees it: in RGB, with sides that are whole slots.
+
+    Images of other sizes are scaled to about a megapixel. Transparent pixels become white.
+
+    Args:
+        image: float32 in 0..1, shape (height, width, channels).
+    """
+    from PIL import Image
+
+    from nodegraph.media.images.images import to_pil
+
+    drawn = to_pil(image).convert("RGBA")
+    if drawn.width % _SLOT_PIXELS or drawn.height % _SLOT_PIXELS:
+        size = seen_size(*drawn.size, _AREA)
+        drawn = drawn.resize(size, resample=Image.Resampling.LANCZOS)
+    white = Image.new("RGB", drawn.size, (255, 255, 255))
+    white.paste(drawn, mask=drawn.getchannel("A"))
+    return white
+
+
 def _image_processor(model: TextModel) -> Any:
     """Return the image processor for the text encoder, by the encoder's configuration.
 
@@ -202,6 +224,7 @@ def _image_processor(model: TextModel) -> Any:
         merge_size=sight.spatial_merge_size,
         image_mean=half,
         image_std=half,
+        do_resize=False,
     )
 
 
@@ -218,16 +241,20 @@ QWEN_IMAGE_21 = QwenImage21(
             files=(QWEN3_VL,),
         ),
     ),
-    tokenizers=(Part("processor", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
+    tokenizers=(
+        Part("processor", ("Qwen2Tokenizer",), vocabulary="qwen3", processor="Qwen3VLProcessor"),
+    ),
     noise="flow",
     spread="ramp",
     mu=line_mu,
-    multiple=32,
+    multiple=_SLOT_PIXELS,
     # The prompt, and an image of a megapixel to look at.
     held=TokenMemory(16, 4096 + 512, 1),
     needs_negative=False,
     joint=False,
-    resolutions={"qwen-image-21": Resolutions(_AREA, 32)},
+    # Attention runs apart for each part of the sequence, which guiders cannot replace.
+    perturbs_attention=False,
+    resolutions={"qwen-image-21": Resolutions(_AREA, _SLOT_PIXELS)},
     lora_signs=(
         LoraSign(
             r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)", "Qwen-Image 2.1"

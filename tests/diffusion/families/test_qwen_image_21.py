@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_image, load_component
 from nodegraph.errors import InvalidValue
-from nodegraph.families import qwen_image_edit
+from nodegraph.families import qwen_image_21 as qwen_image_21_family
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.conditioning import encode_edit, with_references
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
@@ -140,8 +140,10 @@ def small_area(monkeypatch: pytest.MonkeyPatch) -> None:
     home = sys.modules[d.QwenImage21Pipeline.__module__]
     wanted = partial(home.calculate_dimensions, AREA)
     monkeypatch.setattr(home, "calculate_dimensions", lambda _, ratio: wanted(ratio))
-    shown = partial(qwen_image_edit.seen_size, area=AREA)
-    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, _: shown(width, height))
+    shown = partial(qwen_image_21_family.seen_size, area=AREA)
+    monkeypatch.setattr(
+        qwen_image_21_family, "seen_size", lambda width, height, _: shown(width, height)
+    )
 
 
 @pytest.fixture
@@ -163,8 +165,12 @@ def test_edited_pictures_are_diffusers(
 ) -> None:
     pipeline, model = model_of(qwen_image_21)
     drawn = [picture(*size) for size in sizes]
+    if batch == 2:
+        drawn[0].putalpha(picture(*sizes[0]).convert("L"))
     brought = [
-        item.resize(qwen_image_edit.seen_size(*item.size, 0), resample=Image.Resampling.LANCZOS)
+        item.resize(
+            qwen_image_21_family.seen_size(*item.size, 0), resample=Image.Resampling.LANCZOS
+        )
         for item in drawn
     ]
     found = edited(model, drawn, brought, batch=batch)
