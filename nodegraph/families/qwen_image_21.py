@@ -254,6 +254,8 @@ QWEN_IMAGE_21 = QwenImage21(
     joint=False,
     # Attention runs apart for each part of the sequence, which guiders cannot replace.
     perturbs_attention=False,
+    block_stacks=("transformer_blocks",),
+    block_outputs={"QwenImage21TransformerBlock": (0, None)},
     resolutions={"qwen-image-21": Resolutions(_AREA, _SLOT_PIXELS)},
     lora_signs=(
         LoraSign(

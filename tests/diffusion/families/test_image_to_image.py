@@ -24,6 +24,7 @@ from .test_flux2 import denormalised, flux2, flux2_klein, tokens
 from .test_hidream import hidream, hidream_by_uni_pc
 from .test_hunyuan_image import hunyuan, hunyuan_distilled
 from .test_lumina2 import lumina2
+from .test_qwen_image_21 import qwen_image_21
 from .test_pixart import pixart_sigma
 from .test_sana import sana
 from .video_models import ltx, wan, wan22, wan22_5b
@@ -93,6 +94,12 @@ QUICK = [
     Case(lumina2),
     Case(wan22_5b, "uni_pc", frames=5),
     Case(ltx, frames=9, pack=tokens),
+    Case(
+        qwen_image_21,
+        cfg=None,
+        options={"true_cfg_scale": 4.0, "use_kv_cache": False},
+        pack=lambda latents: latents.flatten(2).transpose(1, 2),
+    ),
 ]
 OTHERS = [
     Case(sana, "dpmpp_2m", options=AS_ASKED),
