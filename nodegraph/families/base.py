@@ -392,6 +392,15 @@ class Family(ABC):
         """Return the width of the embeddings that its denoiser takes, or None if unknown."""
         return None
 
+    def adjust_schedule(self, schedule: Config, index: Config) -> Config:
+        """Return the scheduler's configuration as the pipeline uses it.
+
+        Args:
+            schedule: Content of the scheduler file.
+            index: Content of ``model_index.json``.
+        """
+        return schedule
+
     def step_memory(self, config: Config) -> StepMemory:
         """Return the memory of a step without the weights, by the denoiser's configuration."""
         return self.held.of(config)

@@ -545,6 +545,25 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             resolutions=("qwen-image-21",),
             comfyui_type="qwen_image",
         ),
+        "krea2": IndexedFamily(
+            lambda: import_module("nodegraph.families.krea2").KREA2,
+            "qwen-image",
+            pipelines=("Krea2Pipeline",),
+            denoisers=("Krea2Transformer2DModel",),
+            marks=("txtfusion.projector.weight", "final_layer.scale_shift_table"),
+            lora_signs=(
+                (
+                    r"^(transformer_)?blocks_\d+_(attn_(to_gate|gate|w[qkvo])|(ff|mlp)_(gate|up|down))|^(text_fusion|txtfusion)_",
+                    "Krea 2",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("krea2",),
+            comfyui_type="krea2",
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

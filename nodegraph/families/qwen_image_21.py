@@ -170,7 +170,8 @@ class QwenImage21(Family):
             img_mask=torch.cat([slots, own], 1),
             return_dict=False,
         )[0]
-        return output[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
+        own_tokens = output[:, -height * width :].transpose(1, 2)
+        return own_tokens.view(len(x), -1, height, width)
 
 
 def _pack(latents: Tensor) -> Tensor:

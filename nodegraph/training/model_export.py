@@ -248,7 +248,7 @@ def _check_processors(family: Family) -> None:
                 f"a {family.title} cannot be saved as a diffusers folder",
                 port="layout",
                 given=f"a model of which only the tokenizer of its {part.processor} is loaded",
-                hint="Save the parts with SaveTextEncoder and SaveVae, or copy the original folder.",
+                hint="Save parts with SaveTextEncoder and SaveVae, or copy the original folder.",
             )
 
 

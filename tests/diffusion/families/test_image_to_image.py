@@ -23,9 +23,10 @@ from .test_flux import chroma, unpack
 from .test_flux2 import denormalised, flux2, flux2_klein, tokens
 from .test_hidream import hidream, hidream_by_uni_pc
 from .test_hunyuan_image import hunyuan, hunyuan_distilled
+from .test_krea2 import krea2
 from .test_lumina2 import lumina2
-from .test_qwen_image_21 import qwen_image_21
 from .test_pixart import pixart_sigma
+from .test_qwen_image_21 import qwen_image_21
 from .test_sana import sana
 from .video_models import ltx, wan, wan22, wan22_5b
 
@@ -106,6 +107,12 @@ OTHERS = [
     Case(hidream, width=160, height=96),
     Case(hidream_by_uni_pc, "uni_pc", width=128, height=128),
     Case(hunyuan, cfg=None),
+    Case(
+        krea2,
+        cfg=None,
+        options={"guidance_scale": 3.0},
+        pack=pack_latents,
+    ),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
 ]

@@ -163,8 +163,8 @@ def _qwen_image_21(node: Passage) -> None:
     if shown:
         sized = MadeOutput(node.add("ImageSize", image=shown[-1]), "width")
         values = {"width": sized, "height": MadeOutput(sized.node, "height")}
-    elif (side := node.inputs.get("resolution")) is not None:
-        values = {"width": side, "height": side}
+    elif "resolution" in node.inputs:
+        values = dict.fromkeys(("width", "height"), node.inputs["resolution"])
     node.give("latent", MadeOutput(node.add("EmptyLatent", **values), "latent"))
 
 
