@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
+from nodegraph.families.patches import pack_latents
 from nodegraph.media.images.images import to_pil
 
 from .conftest import Pair
