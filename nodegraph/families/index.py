@@ -232,7 +232,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             denoisers=("FluxTransformer2DModel",),
             marks=(
                 "double_blocks.0.img_mod.lin.weight",
-                "single_transformer_blocks.0.proj_mlp.weight",
+                "transformer_blocks.0.norm1_context.linear.weight",
                 "context_embedder.weight",
             ),
             controls=("FluxControlNetModel",),
@@ -563,6 +563,22 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             resolutions=("krea2",),
             comfyui_type="krea2",
+        ),
+        "ovis-image": IndexedFamily(
+            lambda: import_module("nodegraph.families.ovis_image").OVIS_IMAGE,
+            "flux",
+            pipelines=("OvisImagePipeline",),
+            denoisers=("OvisImageTransformer2DModel",),
+            marks=("transformer_blocks.0.attn.add_q_proj.weight",),
+            lora_signs=(
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("ovis-image",),
+            comfyui_type="ovis",
         ),
     }
 )

@@ -25,7 +25,9 @@ def gemma2_text(words: Any, width: int = 32, layers: int = 3) -> Any:
     return tf.Gemma2Model(config)
 
 
-def qwen3_text(words: Any, width: int = 32, layers: int = 3) -> Any:
+def qwen3_text(
+    words: Any, width: int = 32, layers: int = 3, kind: Any = tf.Qwen3ForCausalLM
+) -> Any:
     config = tf.Qwen3Config(
         vocab_size=len(words),
         hidden_size=width,
@@ -36,7 +38,7 @@ def qwen3_text(words: Any, width: int = 32, layers: int = 3) -> Any:
         head_dim=8,
         max_position_embeddings=4096,
     )
-    return tf.Qwen3ForCausalLM(config)
+    return kind(config)
 
 
 def qwen_vl_text(words: Any, width: int = 32, layers: int = 3) -> Any:

@@ -26,6 +26,7 @@ from .test_hidream import hidream, hidream_by_uni_pc
 from .test_hunyuan_image import hunyuan, hunyuan_distilled
 from .test_krea2 import krea2
 from .test_lumina2 import lumina2
+from .test_ovis_image import ovis_image
 from .test_pixart import pixart_sigma
 from .test_qwen_image_21 import qwen_image_21
 from .test_sana import sana
@@ -108,12 +109,8 @@ OTHERS = [
     Case(hidream, width=160, height=96),
     Case(hidream_by_uni_pc, "uni_pc", width=128, height=128),
     Case(hunyuan, cfg=None),
-    Case(
-        krea2,
-        cfg=None,
-        options={"guidance_scale": 3.0},
-        pack=pack_latents,
-    ),
+    Case(krea2, cfg=None, options={"guidance_scale": 3.0}, pack=pack_latents),
+    Case(ovis_image, pack=pack_latents),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
 ]
