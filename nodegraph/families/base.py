@@ -189,8 +189,7 @@ class Part:
         classes: Classes of diffusers or transformers that it may have. The first is used if the
             files do not name a class.
         module: Import name of the module with these classes, if another package defines them.
-        processor: Class of transformers that its folder holds, if only the tokenizer in it is used.
-            Empty for all others.
+        processor: Class that its folder holds, if only the tokenizer of it is used. Else empty.
         optional: Whether models may lack it.
         apart: Whether model folders may lack it, and a separate loader then provides it. Prompts
             cannot be encoded without it.
@@ -393,12 +392,7 @@ class Family(ABC):
         return None
 
     def adjust_schedule(self, schedule: Config, index: Config) -> Config:
-        """Return the scheduler's configuration as the pipeline uses it.
-
-        Args:
-            schedule: Content of the scheduler file.
-            index: Content of ``model_index.json``.
-        """
+        """Return a scheduler file as the pipeline uses it; `index` is ``model_index.json``."""
         return schedule
 
     def step_memory(self, config: Config) -> StepMemory:
