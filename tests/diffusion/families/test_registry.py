@@ -774,7 +774,8 @@ LACKS: dict[str, set[str]] = {
     "hunyuan-image": {"img2img", "inpaint"},
     "flux2": {"img2img", "inpaint"},
     "flux2-klein": {"img2img"},
-    **dict.fromkeys(("krea2", "ovis-image"), {"img2img", "inpaint"}),
+    "krea2": {"img2img", "inpaint"},
+    "ovis-image": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
