@@ -189,14 +189,13 @@ class Part:
         classes: Classes of diffusers or transformers that it may have. The first is used if the
             files do not name a class.
         module: Import name of the module with these classes, if another package defines them.
+        processor: Class that its folder holds, if only the tokenizer of it is used. Else empty.
         optional: Whether models may lack it.
-        apart: Whether model folders may lack it, and a separate loader then provides it. Prompts
-            cannot be encoded without it.
+        apart: Whether model folders may lack it, as prompts get it from a separate loader.
         padding: Padding token of a CLIP tokenizer, if the files do not name one.
         files: Layouts of the component in a file without a configuration, alone or with others.
             The first layout that matches is used. Empty if such files are not supported.
-        vocabulary: Name of a tokenizer's vocabulary in `nodegraph.families.vocabulary`, for files
-            without a tokenizer. Empty if none is used.
+        vocabulary: A name in `nodegraph.families.vocabulary`, for files without a tokenizer.
     """
 
     role: str
@@ -207,6 +206,7 @@ class Part:
     vocabulary: str = ""
     apart: bool = False
     module: str = ""
+    processor: str = ""
 
     @property
     def may_lack(self) -> bool:
@@ -221,8 +221,7 @@ class Resolutions:
     Attributes:
         area: Number of pixels of an image or a frame.
         multiple: Sides are multiples of this number of pixels.
-        buckets: Widths and heights in pixels, if the training used a list. Each is at least as wide
-            as high; the list also includes them rotated by 90 degrees.
+        buckets: Widths and heights in pixels, if the training used a list; also with sides swapped.
     """
 
     area: int
@@ -249,9 +248,8 @@ class Family(ABC):
         mu: How the latent's size shifts them; see `flow_shift`.
         settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
         encoder_settings: Entries that its text encoder uses, with their defaults.
-        extra_configs: Further configurations that it uses if ``model_index.json`` names their
-            folders, as paths inside the model's folder. They become settings under the folder's
-            name.
+        extra_configs: Further configurations, as paths inside the model's folder, if
+            ``model_index.json`` names them. They become settings under their folder's name.
         multiple: Pixels that sides must be multiples of.
         size: Pixels per side of the images that it was trained on, if its files do not say.
         needs_negative: Whether the empty prompt replaces a missing negative prompt. If not, a
@@ -392,6 +390,10 @@ class Family(ABC):
     def context_width(self, config: Config) -> int | None:
         """Return the width of the embeddings that its denoiser takes, or None if unknown."""
         return None
+
+    def adjust_schedule(self, schedule: Config, index: Config) -> Config:
+        """Return a scheduler file as the pipeline uses it; `index` is ``model_index.json``."""
+        return schedule
 
     def step_memory(self, config: Config) -> StepMemory:
         """Return the memory of a step without the weights, by the denoiser's configuration."""

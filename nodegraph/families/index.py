@@ -232,7 +232,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             denoisers=("FluxTransformer2DModel",),
             marks=(
                 "double_blocks.0.img_mod.lin.weight",
-                "single_transformer_blocks.0.proj_mlp.weight",
+                "transformer_blocks.0.norm1_context.linear.weight",
                 "context_embedder.weight",
             ),
             controls=("FluxControlNetModel",),
@@ -535,6 +535,60 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             lora_signs=((r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),),
             resolutions=("ltx2",),
             encoder_files=False,
+        ),
+        "qwen-image-21": IndexedFamily(
+            lambda: import_module("nodegraph.families.qwen_image_21").QWEN_IMAGE_21,
+            "qwen-image-21",
+            pipelines=("QwenImage21Pipeline",),
+            denoisers=("QwenImage21Transformer2DModel",),
+            marks=("transformer_blocks.0.img_mlp.out.weight",),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)",
+                    "Qwen-Image 2.1",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("qwen-image-21",),
+            comfyui_type="qwen_image",
+        ),
+        "krea2": IndexedFamily(
+            lambda: import_module("nodegraph.families.krea2").KREA2,
+            "qwen-image",
+            pipelines=("Krea2Pipeline",),
+            denoisers=("Krea2Transformer2DModel",),
+            marks=("txtfusion.projector.weight", "final_layer.scale_shift_table"),
+            lora_signs=(
+                (
+                    r"^(transformer_)?blocks_\d+_(attn_(to_gate|gate|w[qkvo])|(ff|mlp)_(gate|up|down))|^(text_fusion|txtfusion)_",
+                    "Krea 2",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("krea2",),
+            comfyui_type="krea2",
+        ),
+        "ovis-image": IndexedFamily(
+            lambda: import_module("nodegraph.families.ovis_image").OVIS_IMAGE,
+            "flux",
+            pipelines=("OvisImagePipeline",),
+            denoisers=("OvisImageTransformer2DModel",),
+            marks=("transformer_blocks.0.attn.add_q_proj.weight",),
+            lora_signs=(
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
+            resolutions=("ovis-image",),
+            comfyui_type="ovis",
         ),
     }
 )

@@ -48,6 +48,7 @@ class LatentFormat:
         only_size: Width and height in pixels of formats with one fixed size. None for images.
         sound_parts: Components that encode and decode the sound of videos, beside the autoencoder:
             the role and the diffusers classes of each. Empty for formats without sound.
+        transparent: Whether its autoencoder reads and writes images with alpha.
     """
 
     name: str
@@ -63,6 +64,7 @@ class LatentFormat:
     tiny: str = ""
     only_size: tuple[int, int] | None = None
     sound_parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    transparent: bool = False
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of images, as models are trained on.

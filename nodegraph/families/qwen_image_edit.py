@@ -122,7 +122,12 @@ def preprocess_images(
     for image in images:
         drawn = to_pil(image).convert("RGB")
         brought.append(drawn.resize(seen_size(*drawn.size, area), resample=_LANCZOS))
-    features = dict(processor(images=brought, return_tensors="pt"))
+    return image_features(processor, brought)
+
+
+def image_features(processor: Any, pictures: Sequence[Any]) -> tuple[dict[str, Tensor], list[int]]:
+    """PIL images as the encoder takes them, and how many tokens each becomes."""
+    features = dict(processor(images=list(pictures), return_tensors="pt"))
     counts = features["image_grid_thw"].prod(1) // processor.merge_size**2
     return features, [int(item) for item in counts]
 

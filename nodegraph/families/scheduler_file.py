@@ -180,14 +180,15 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     kinds = (family.noise,)
     _check_class(path, config.get("_class_name"), kinds)
     index = folder / layout.INDEX
-    named = layout.read_config(index).get(layout.SCHEDULER)
+    entries = layout.read_config(index)
+    named = entries.get(layout.SCHEDULER)
     of_index = named[-1] if isinstance(named, list) and named else None
     _check_class(index, of_index, kinds)
     if of_index is not None and "flow" in kinds:
         # the pipeline's loader makes this class, whatever the scheduler's own file says
         config = config | {"_class_name": of_index}
     check_supported(config, str(path), kinds)
-    return config | dict(family.scheduler)
+    return dict(family.adjust_schedule(config | dict(family.scheduler), entries))
 
 
 def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Wan's and Qwen-Image's video autoencoders: latent formats and file layouts. No torch.
 
 Source: https://github.com/Wan-Video/Wan2.2 (``wan/modules/vae2_1.py``, ``vae2_2.py``): the names,
-and mean and deviation of each channel.
+and mean and deviation of each channel. Those of Qwen-Image 2.1: the defaults of diffusers'
+``AutoencoderKLQwenImage21``.
 """
 
 from __future__ import annotations
@@ -53,15 +54,42 @@ DEVIATION_22 = (
     0.5709, 0.6065, 0.6415, 0.4944, 0.5726, 1.2042, 0.5458, 1.6887,
     0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
 )
+_MEAN_QWEN_21 = (
+    0.5126, 0.7721, -0.0631, 1.3506, -0.7855, -2.1025, -0.3458, 1.3722,
+    1.8873, -1.7177, -0.6510, 0.2732, 0.7562, -0.6163, -1.0277, 3.8363,
+    2.0210, 0.0472, 0.9320, 2.0087, 2.4954, -0.1391, -1.4249, 1.8464,
+    -0.5236, 1.2826, 3.7046, -1.3035, 2.7286, -1.4518, -1.9036, -1.9955,
+    -0.0342, -1.0265, -0.7636, 3.0555, 0.0746, -3.0751, -0.1076, 1.7376,
+    -1.0914, -1.9435, -0.2784, -1.3680, 0.4809, -0.4433, 0.3764, 0.5729,
+    -2.0595, 1.0960, -1.3260, -2.0211, -5.0179, 0.5275, 4.0162, 1.8505,
+    0.3026, 1.9373, 1.4937, 0.2632, 0.5547, -1.7121, -0.1562, 0.0304,
+)
+_DEVIATION_QWEN_21 = (
+    3.2001, 3.2936, 3.4321, 3.0091, 3.1061, 4.0379, 4.0705, 3.7910,
+    3.0785, 3.6500, 3.9308, 3.0904, 2.8778, 3.7675, 3.7320, 5.0756,
+    3.2864, 4.0397, 3.1317, 4.0443, 2.9249, 3.9454, 3.0988, 4.2489,
+    3.4896, 3.8513, 3.9323, 3.4719, 3.7498, 4.2830, 3.5694, 4.2467,
+    3.9037, 3.2947, 5.0770, 3.5075, 3.2700, 3.4767, 2.8063, 5.1125,
+    3.5327, 4.7833, 3.1286, 4.1819, 3.8527, 3.8312, 3.5605, 4.3875,
+    3.9624, 4.0168, 3.5643, 4.0550, 5.5614, 4.2963, 4.4080, 3.4959,
+    3.8747, 3.7608, 3.5735, 3.1490, 3.7662, 3.6746, 3.4563, 3.8161,
+)
 # fmt: on
 LATENT_STATISTICS = {
-    len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_22, DEVIATION_22))
+    len(mean): (mean, std)
+    for mean, std in (
+        (_MEAN, _DEVIATION),
+        (MEAN_22, DEVIATION_22),
+        (_MEAN_QWEN_21, _DEVIATION_QWEN_21),
+    )
 }
 """Mean and standard deviation of each channel, by number of channels."""
 
 _TEMPORAL = 4
 _PIXELS = ((3,), (12,))
 """Channels of images, as they are or four pixels in one."""
+_TRANSPARENT = (4,)
+"""Channels of images with alpha."""
 
 _PLACES = {
     "conv1.": "quant_conv.",
@@ -94,7 +122,11 @@ _BLOCK = re.compile(r"(encoder\.down|decoder\.up)samples\.(\d+)\.(.+)")
 _NESTED = re.compile(r"(down|up)samples\.(\d+)\.(.+)")
 
 
-def _matches(channels: int) -> Callable[[Shapes], bool]:
+def _matches(
+    channels: int, pixels: tuple[tuple[int, ...], ...] = _PIXELS
+) -> Callable[[Shapes], bool]:
+    """What tells an autoencoder by the channels of its latents and of its images."""
+
     def matches(vae: Shapes) -> bool:
         if _ORIGINAL not in vae and _OF_DIFFUSERS not in vae:
             return False
@@ -103,9 +135,7 @@ def _matches(channels: int) -> Callable[[Shapes], bool]:
         out_channels = named.get("decoder.conv_out.weight", ())[:1]
         # Others make images that one can see through, or that are larger.
         return (
-            named.get(_LATENTS, ())[:1] == (channels,)
-            and taken == out_channels
-            and taken in _PIXELS
+            named.get(_LATENTS, ())[:1] == (channels,) and taken == out_channels and taken in pixels
         )
 
     return matches
@@ -148,6 +178,29 @@ def _qwen_config(vae: Shapes) -> dict[str, Any]:
     config = _config(vae)
     kept = {name: config[name] for name in (*_SHARED, "latents_mean", "latents_std")}
     return {**kept, "input_channels": config["in_channels"]}
+
+
+def _qwen_21_config(vae: Shapes) -> dict[str, Any]:
+    """Of AutoencoderKLQwenImage21."""
+    named = {new: vae[old] for old, new in _names(vae).items()}
+    widths, layers, timed, is_residual = _levels(named)
+    base, taken = named["encoder.conv_in.weight"][:2]
+    out_channels, decoder_base = named["decoder.conv_out.weight"][:2]
+    mean, deviation = LATENT_STATISTICS[named[_LATENTS][0]]
+    check_downscale(2 ** len(timed), 16)
+    return {
+        "base_dim": base,
+        "decoder_base_dim": decoder_base * base // widths[0],
+        "z_dim": len(mean),
+        "dim_mult": [width // base for width in widths],
+        "num_res_blocks": layers,
+        "temperal_downsample": timed,
+        "is_residual": is_residual,
+        "in_channels": taken,
+        "out_channels": out_channels,
+        "latents_mean": list(mean),
+        "latents_std": list(deviation),
+    }
 
 
 def _levels(named: Shapes) -> tuple[list[int], int, list[bool], bool]:
@@ -229,6 +282,17 @@ QWEN_IMAGE_VAE = _layout(
 )
 
 
+QWEN_IMAGE_21_VAE = FileLayout(
+    "qwen-image-21-vae",
+    "the VAE of Qwen-Image 2.1",
+    "AutoencoderKLQwenImage21",
+    _matches(len(_MEAN_QWEN_21), (_TRANSPARENT,)),
+    _qwen_21_config,
+    _convert,
+    PREFIXES,
+)
+
+
 class WanFormat(LatentFormat):
     """Videos, or images, whose autoencoder says a mean and a deviation for each channel."""
 
@@ -276,6 +340,17 @@ class QwenImageFormat(WanFormat):
         return super().decode(vae, latents.unsqueeze(2)).squeeze(2)
 
 
+class QwenImage21Format(QwenImageFormat):
+    """Images with alpha, each as a video of one frame."""
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _means(vae, latents.dtype)
+        # Multiplied, as its pipeline does: other formats divide.
+        inputs = latents.unsqueeze(2) * deviation + mean
+        pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
+        return pixels.squeeze(2)
+
+
 def _means(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel; (1, channels, 1, 1, 1)."""
     mean, deviation = (
@@ -318,3 +393,13 @@ QWEN_IMAGE = QwenImageFormat(
     rgb_bias=colours.WAN_BIAS,
 )
 """Qwen-Image and Qwen-Image-Edit."""
+
+QWEN_IMAGE_21 = QwenImage21Format(
+    "qwen-image-21",
+    64,
+    spatial=16,
+    autoencoders=("AutoencoderKLQwenImage21",),
+    files=(QWEN_IMAGE_21_VAE,),
+    transparent=True,
+)
+"""Qwen-Image 2.1."""

@@ -109,7 +109,8 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
     Args:
         image: float32 in 0..1, shape (batch, height, width, 3), or 1 for gray ones; sides are
-            multiples of `downscale`.
+            multiples of `downscale`. With 4 channels, the last is alpha, if the latent format is
+            `transparent`; without it, images are opaque.
     Returns:
         Samples scaled as the model was trained on, float32 on the CPU.
     Raises:
@@ -118,7 +119,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
         MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
         NumericalError: The image or the result has NaN or infinity.
     """
-    _check_image(image, downscale(autoencoder))
+    _check_image(image, downscale(autoencoder), takes_alpha=latent_format(autoencoder).transparent)
     return _latent_of(autoencoder, image, with_frames=False)
 
 
@@ -146,7 +147,7 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
     check_finite(image, "video" if with_frames else "image")
     # Contiguous, as convolutions may give other last bits for other strides.
-    colored = image.expand(*image.shape[:-1], 3)
+    colored = _with_colors(image, with_alpha=latent_format(autoencoder).transparent)
     scaled = (colored.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
     if with_frames:
         items = [scaled.movedim(0, 1)[None]]
@@ -169,7 +170,8 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     the batch.
 
     Returns:
-        float32 in 0..1 on the CPU, shape (batch, height, width, 3).
+        float32 in 0..1 on the CPU, shape (batch, height, width, 3), or 4 channels with alpha if
+        the latent format is `transparent`.
     Raises:
         InvalidValue: The latent is empty, or has another format than the VAE.
         TooLarge: It needs more memory than available, even in tiles.
@@ -294,6 +296,16 @@ def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     return images
 
 
+def _with_colors(image: Tensor, *, with_alpha: bool) -> Tensor:
+    """Images with three channels, or with four; an alpha that they lack is 1."""
+    if not with_alpha:
+        return image.expand(*image.shape[:-1], 3)
+    if image.shape[-1] == 4:
+        return image
+    colored = image.expand(*image.shape[:-1], 3)
+    return torch.cat([colored, torch.ones_like(colored[..., :1])], -1)
+
+
 def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
     """An image as the autoencoder takes it: those of videos take videos of one frame."""
     return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
@@ -353,8 +365,11 @@ def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
     )
 
 
-def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
-    if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
+def _check_image(
+    image: Tensor, factor: int, port: str = "image", *, takes_alpha: bool = False
+) -> None:
+    channels = (1, 3, 4) if takes_alpha else (1, 3)
+    if image.ndim != 4 or image.shape[-1] not in channels or 0 in image.shape:
         raise InvalidValue(
             "this is not a batch of RGB images",
             port=port,

@@ -202,7 +202,8 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
     """Write a model as a folder in the diffusers layout.
 
     Raises:
-        InvalidValue: A part is missing, or diffusers has no pipeline for the family.
+        InvalidValue: A part is missing, diffusers has no pipeline for the family, or the pipeline
+            needs a processor of which only the tokenizer is loaded.
         OutputError: The folder cannot be written.
     """
     parts.check()
@@ -214,6 +215,7 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
                 port=port,
                 hint="Link this part, or choose the layout `single file`.",
             )
+    _check_processors(family)
     schedule = {
         name: value
         for name, value in scheduler_config(parts.model).items()
@@ -236,6 +238,18 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
         _write_json(folder / layout.INDEX, index)
         return _moved_folder(folder, target)
+
+
+def _check_processors(family: Family) -> None:
+    """Refuse families whose folders hold more than is loaded of them."""
+    for part in family.tokenizers:
+        if part.processor:
+            raise InvalidValue(
+                f"a {family.title} cannot be saved as a diffusers folder",
+                port="layout",
+                given=f"a model of which only the tokenizer of its {part.processor} is loaded",
+                hint="Save parts with SaveTextEncoder and SaveVae, or copy the original folder.",
+            )
 
 
 def _write_settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.families.registry import get_family
 from nodegraph.models.model_library import header_image, model_image, read_facts
 from nodegraph.training.merge_weights import parse_blocks
 from tests.diffusion import ldm_export as ldm
@@ -431,12 +432,27 @@ def test_a_single_file_is_as_the_original_code_has_it(bench: Bench, name: str) -
     )
 
 
+WITH_PROCESSORS = [
+    name for name in TINY if any(part.processor for part in get_family(name).tokenizers)
+]
+
+
+@pytest.mark.parametrize("name", WITH_PROCESSORS)
+def test_a_model_whose_processor_is_not_loaded_is_not_saved_as_a_folder(
+    bench: Bench, name: str
+) -> None:
+    TINY[name].build().save_pretrained(bench.folder / "models" / "made")
+    errors = bench.run(load("made") | saved(layout="folder")).errors
+    assert "Qwen3VLProcessor" in str(errors)
+
+
 @pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 @pytest.mark.parametrize(
     "name",
     [
         pytest.param(name, marks=() if name in ("sd1", "flux") else pytest.mark.slow)
         for name in TINY
+        if name not in WITH_PROCESSORS
     ],
 )
 def test_a_folder_is_what_diffusers_loads(bench: Bench, name: str) -> None:

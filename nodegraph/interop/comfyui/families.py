@@ -28,6 +28,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("lumina2", r"qwen", "z-image"),
     ("flux2", r"qwen_?3", "flux2-klein"),
     ("flux2", r"ministral|ernie", "ernie-image"),
+    ("qwen_image", r"qwen_?3_?vl", "qwen-image-21"),
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
     ("ltxv", r"gemma", "ltxv"),
 )
@@ -38,6 +39,7 @@ _CLIP = re.compile(r"clip|vit-?l|sd1|v1-5|text_encoder|model")
 _MODELS = (
     (r"qwen.?image.?edit.?(2509|2511|plus)|edit.?plus", "qwen-image-edit-plus"),
     (r"qwen.?image.?edit|qwen.?edit", "qwen-image-edit"),
+    (r"qwen.?image.?2[._]?1(?!\d)", "qwen-image-21"),
     (r"flux.?2.*klein", "flux2-klein"),
     (r"flux.?2", "flux2"),
     (r"z.?image", "z-image"),
@@ -45,6 +47,7 @@ _MODELS = (
 )
 
 _LATENTS = (
+    (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
     (r"qwen.?image.*vae", "qwen-image"),
     (r"wan.?2.?1.*vae", "wan"),
     (r"(^|/)ae\.|flux.?1?.?(vae|ae)|(^|/)flux_ae", "flux"),

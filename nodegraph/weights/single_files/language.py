@@ -1,5 +1,5 @@
-"""Language models in files, whose layers image models read: T5, Qwen 2.5-VL and 3, Gemma 2, Llama 3
-and Mistral Small 3.
+"""Language models in files, whose layers image models read: T5, Qwen 2.5-VL, 3 and 3-VL, Gemma 2,
+Llama 3 and Mistral Small 3.
 
 They are laid out as transformers names them. The head that writes is not loaded: it would say for
 every token how likely each word is to follow. Widths and depths are read from the shapes; how wide
@@ -47,9 +47,12 @@ _QUERY_BIAS, _QUERY_NORM = _LAYER + "self_attn.q_proj.bias", _LAYER + "self_attn
 _GATE = _LAYER + "mlp.gate_proj.weight"
 _GEMMA = _LAYER + "pre_feedforward_layernorm.weight"
 _PATCHES = "visual.patch_embed.proj.weight"
+_SEEN_PLACES = "visual.pos_embed.weight"
 
 _HEAD, _GEMMA_HEAD, _SEEING_HEAD = 128, 256, 80
 """Widths of attention heads."""
+_SEEING_HEADS = 16
+"""Attention heads of Qwen3-VL's vision model."""
 
 
 _TEKKEN_WORDS = 131072
@@ -220,12 +223,59 @@ def _qwen25_vl(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_SEEN_LAYERS = {24: (5, 11, 17), 27: (8, 16, 24)}
+"""By the layers of Qwen3-VL's vision model: those whose output its first text layers get.
+
+Published with Qwen3-VL 4B and 8B.
+"""
+
+
+def _qwen3_vl(shapes: Shapes) -> dict[str, Any]:
+    text = _text(shapes)
+    width, _, frames, patch, _ = text[_PATCHES]
+    depth = count_of(text, r"visual\.blocks\.(\d+)\.")
+    seeing = {
+        "depth": depth,
+        "hidden_size": width,
+        "intermediate_size": text["visual.blocks.0.mlp.linear_fc1.weight"][0],
+        "num_heads": _SEEING_HEADS,
+        "out_hidden_size": text[_WORDS][1],
+        "patch_size": patch,
+        "temporal_patch_size": frames,
+        "spatial_merge_size": 2,
+        "num_position_embeddings": text[_SEEN_PLACES][0],
+        "deepstack_visual_indexes": _SEEN_LAYERS[depth],
+    }
+    rotary = _rotary(5e6, mrope_section=[24, 20, 20], mrope_interleaved=True)
+    return {
+        "text_config": {**_qwen3(shapes), "max_position_embeddings": 262144, **rotary},
+        "vision_config": seeing,
+        "image_token_id": 151655,
+        "video_token_id": 151656,
+        "vision_start_token_id": 151652,
+        "vision_end_token_id": 151653,
+    }
+
+
 def _prefixes(name: str) -> tuple[str, ...]:
     return (f"text_encoders.{name}.transformer.", f"{name}.transformer.", f"{name}.", "")
 
 
 QWEN3 = FileLayout(
-    "qwen3", "Qwen3", "Qwen3Model", _has(_QUERY_NORM, but=(_QUERY_BIAS, _GEMMA)), _qwen3, _convert
+    "qwen3",
+    "Qwen3",
+    "Qwen3Model",
+    _has(_QUERY_NORM, but=(_QUERY_BIAS, _GEMMA, _PATCHES)),
+    _qwen3,
+    _convert,
+)
+QWEN3_VL = FileLayout(
+    "qwen3-vl",
+    "Qwen3-VL",
+    "Qwen3VLModel",
+    _has(_QUERY_NORM, _PATCHES, _SEEN_PLACES, but=(_QUERY_BIAS, _GEMMA)),
+    _qwen3_vl,
+    _convert_seeing,
 )
 QWEN25_VL = FileLayout(
     "qwen2.5-vl",

@@ -146,6 +146,55 @@ def test_text_encoders_are_of_the_family_of_the_model_that_they_lead() -> None:
     assert len(used(found, "ReferenceLatents")) == 3
 
 
+def test_qwen_image_21_shows_its_encoder_what_it_makes_references_of() -> None:
+    images = {"images.image0": Source("one", 0), "images.image1": Source("two", 0)}
+    found = imported(
+        chained(
+            net=("UNETLoader", {"unet_name": "qwen_image_2.1_bf16.safetensors"}),
+            clip=("CLIPLoader", {"clip_name": "qwen3vl_8b_bf16.safetensors", "type": "qwen_image"}),
+            one=("LoadImage", {"image": "one.png"}),
+            two=("LoadImage", {"image": "two.png"}),
+            say=("TextEncodeQwenImage21", {"clip": Source("clip", 0), **images}),
+            sample=(
+                "KSampler",
+                {
+                    "model": Source("net", 0),
+                    "positive": Source("say", 0),
+                    "negative": Source("say", 1),
+                    "latent_image": Source("say", 2),
+                },
+            ),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "qwen-image-21"
+    assert {each["multiple_of"] for each in used(found, "ScaleImage")} == {32}
+    scaled, encoded = used(found, "ScaleImage"), used(found, "VAEEncode")
+    assert len(scaled) == len(encoded) == 3
+    assert all(origin(each, "image").startswith("scale_image") for each in encoded)
+    # The positive and the negative prompt.
+    assert len(used(found, "EncodeEditPrompt")) == 2
+    assert len(used(found, "ReferenceLatents")) == 2 * len(encoded)
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "family"),
+    [
+        ("qwen3vl_8b_int8_convrot.safetensors", "qwen_image", "qwen-image-21"),
+        ("qwen3vl_4b_fp8_scaled.safetensors", "krea2", "krea2"),
+        ("ovis_2.5.safetensors", "ovis", "ovis-image"),
+    ],
+)
+def test_text_encoders_of_2026_are_of_their_family(file: str, kind: str, family: str) -> None:
+    found = imported(
+        chained(
+            clip=("CLIPLoader", {"clip_name": file, "type": kind}),
+            say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == family
+
+
 def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:
     found = imported(
         chained(

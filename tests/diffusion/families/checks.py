@@ -35,18 +35,20 @@ def assert_like_stock(
     unpack: Unpack | None = None,
     pack: Pack = lambda latents: latents,
     steps: int = 2,
+    scale: str = "guidance_scale",
     **options: Any,
 ) -> None:
     """Text to image, equal to the last bit; the first case's pixels, too.
 
     Args:
+        scale: What the stock pipeline calls cfg.
         options: Of the stock pipeline.
     """
     pipeline, model = pair
     for number, (width, height, batch, negative, cfg) in enumerate(cases):
         both = {"batch": batch, "negative": negative, "steps": steps}
         found = model.make(width, height, sampler=sampler, cfg=cfg, **both)
-        called = {"width": width, "height": height, "guidance_scale": cfg, **options}
+        called = {"width": width, "height": height, scale: cfg, **options}
         expected = stock(pipeline, **both, **called)
         packed = replace(found, latents=pack(found.latents))
         unpacking = unpack(width, height) if unpack else None

@@ -25,7 +25,9 @@ def gemma2_text(words: Any, width: int = 32, layers: int = 3) -> Any:
     return tf.Gemma2Model(config)
 
 
-def qwen3_text(words: Any, width: int = 32, layers: int = 3) -> Any:
+def qwen3_text(
+    words: Any, width: int = 32, layers: int = 3, kind: Any = tf.Qwen3ForCausalLM
+) -> Any:
     config = tf.Qwen3Config(
         vocab_size=len(words),
         hidden_size=width,
@@ -36,7 +38,7 @@ def qwen3_text(words: Any, width: int = 32, layers: int = 3) -> Any:
         head_dim=8,
         max_position_embeddings=4096,
     )
-    return tf.Qwen3ForCausalLM(config)
+    return kind(config)
 
 
 def qwen_vl_text(words: Any, width: int = 32, layers: int = 3) -> Any:
@@ -77,6 +79,46 @@ def qwen_vl_text(words: Any, width: int = 32, layers: int = 3) -> Any:
         vision_end_token_id=mark("<|vision_end|>"),
     )
     return tf.Qwen2_5_VLForConditionalGeneration(config)
+
+
+def qwen3_vl_text(words: Any, width: int = 32, layers: int = 3, kind: Any = None) -> Any:
+    """Qwen3-VL; `kind` is its class, with the head that writes if it isn't named."""
+    mark = words.convert_tokens_to_ids
+    config = tf.Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(words),
+            "hidden_size": width,
+            "intermediate_size": 64,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 5e6,
+                "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True,
+            },
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 4,
+            "out_hidden_size": width,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0],
+        },
+        image_token_id=mark("<|image_pad|>"),
+        video_token_id=mark("<|video_pad|>"),
+        vision_start_token_id=mark("<|vision_start|>"),
+        vision_end_token_id=mark("<|vision_end|>"),
+    )
+    return (kind or tf.Qwen3VLForConditionalGeneration)(config)
 
 
 def mistral3_text(words: Any, width: int = 32, layers: int = 4) -> Any:

@@ -69,6 +69,25 @@ def qwen25_vl() -> Any:
 
 
 @cache
+def qwen3_vl(layers: int = 3) -> Any:
+    torch.manual_seed(6)
+    rotary = _rotary(5e6, mrope_section=[24, 20, 20], mrope_interleaved=True)
+    config = tf.Qwen3VLConfig(
+        text_config=_sized(QWEN_WORDS, layers) | {"rms_norm_eps": 1e-6, "rope_parameters": rotary},
+        vision_config={
+            "depth": 24,
+            "hidden_size": 64,
+            "intermediate_size": 24,
+            "num_heads": 16,
+            "out_hidden_size": 16,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [5, 11, 17],
+        },
+    )
+    return drawn(tf.Qwen3VLForConditionalGeneration(config))
+
+
+@cache
 def gemma2(words: int) -> Any:
     torch.manual_seed(3)
     return drawn(tf.Gemma2Model(tf.Gemma2Config(**_sized(words, 3, 256))))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
+from nodegraph.families.patches import pack_latents
 from nodegraph.media.images.images import to_pil
 
 from .conftest import Pair
@@ -23,8 +24,11 @@ from .test_flux import chroma, unpack
 from .test_flux2 import denormalised, flux2, flux2_klein, tokens
 from .test_hidream import hidream, hidream_by_uni_pc
 from .test_hunyuan_image import hunyuan, hunyuan_distilled
+from .test_krea2 import krea2
 from .test_lumina2 import lumina2
+from .test_ovis_image import ovis_image
 from .test_pixart import pixart_sigma
+from .test_qwen_image_21 import qwen_image_21
 from .test_sana import sana
 from .video_models import ltx, wan, wan22, wan22_5b
 
@@ -93,12 +97,20 @@ QUICK = [
     Case(lumina2),
     Case(wan22_5b, "uni_pc", frames=5),
     Case(ltx, frames=9, pack=tokens),
+    Case(
+        qwen_image_21,
+        cfg=None,
+        options={"true_cfg_scale": 4.0, "use_kv_cache": False},
+        pack=lambda latents: latents.flatten(2).transpose(1, 2),
+    ),
 ]
 OTHERS = [
     Case(sana, "dpmpp_2m", options=AS_ASKED),
     Case(hidream, width=160, height=96),
     Case(hidream_by_uni_pc, "uni_pc", width=128, height=128),
     Case(hunyuan, cfg=None),
+    Case(krea2, cfg=None, options={"guidance_scale": 3.0}, pack=pack_latents),
+    Case(ovis_image, pack=pack_latents),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
 ]

@@ -27,14 +27,16 @@ from .language_files import (
     llama3,
     mistral3,
     qwen3,
+    qwen3_vl,
     qwen25_vl,
     sentencepiece,
     text_file,
 )
 from .test_hidream import hidream
+from .test_qwen_image_21 import PictureProcessor
 from .test_text_encoder_files import PROMPT, loaded
 from .text_files import BYT5_WORDS, clip, clip_file, clip_words, named, t5, write
-from .words import byte_characters, gemma_words, llama_words
+from .words import byte_characters, gemma_words, llama_words, qwen_words
 
 
 def encoded(model: Any, text: str = PROMPT) -> Mapping[str, Tensor]:
@@ -99,6 +101,34 @@ def test_qwen_image_without_eyes_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(encoded(model)["embeddings"], expected)
     with raises(InvalidFile, port="file"):
         open_text_encoder("qwen-image-edit", {"file": str(file)}, [])
+
+
+@pytest.mark.slow
+def test_krea2_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl(36)
+    model = loaded("krea2", write(tmp_path / "qwen3vl_4b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    pipeline = d.Krea2Pipeline(None, None, encoder, model.tokenizers["tokenizer"], None)
+    expected, mask = pipeline.encode_prompt(PROMPT, "cpu")
+    found = encoded(model)
+    assert torch.equal(found["embeddings"], expected.flatten(2))
+    assert torch.equal(found["mask"], mask)
+
+
+def test_qwen_image_21_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl()
+    model = loaded("qwen-image-21", write(tmp_path / "qwen3vl_8b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    words = model.tokenizers["processor"]
+    pictures = tf.Qwen2VLImageProcessorPil(patch_size=16)
+    processor = PictureProcessor(pictures, words)
+    processor.chat_template = qwen_words().chat_template
+    pipeline = d.QwenImage21Pipeline(None, None, encoder, processor, None)
+    expected, _, _ = pipeline.encode_prompt(PROMPT, device="cpu")
+    assert torch.equal(encoded(model)["embeddings"], expected)
+    picture = torch.rand(1, 64, 96, 3, generator=torch.Generator().manual_seed(1))
+    (entry,) = encode_edit(model, "make it red", [picture]).entries
+    assert int(entry.tensors["slots"].sum()) == 6
 
 
 @pytest.mark.slow

@@ -146,6 +146,28 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
     return forward
 
 
+def _qwen_image_21(node: Passage) -> None:
+    """The text encoder and the VAE get the same images, which the model counts alike."""
+    shown = [scale_image(node, image, 32) for image in pictures(node, "images.*")]
+    if shown and "vae" not in node.inputs:
+        node.tell("nodegraph needs a VAE for the images of Qwen-Image 2.1 and leaves them out")
+        shown = []
+    sides = [
+        edit_prompt(node, node.inputs.get(name, Signal("")), shown)
+        for name in ("prompt", "negative_prompt")
+    ]
+    latents = encode_images(node, shown, scale=False) if shown else []
+    for name, side in zip(("positive", "negative"), sides, strict=True):
+        node.give(name, add_references(node, side, latents))
+    values: dict[str, Any] = {}
+    if shown:
+        sized = MadeOutput(node.add("ImageSize", image=shown[-1]), "width")
+        values = {"width": sized, "height": MadeOutput(sized.node, "height")}
+    elif "resolution" in node.inputs:
+        values = dict.fromkeys(("width", "height"), node.inputs["resolution"])
+    node.give("latent", MadeOutput(node.add("EmptyLatent", **values), "latent"))
+
+
 def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
     """An empty latent of the size that is said, or else of the first image's."""
     width, height = (node.inputs.get(name) for name in ("width", "height"))
@@ -307,7 +329,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"TextEncodeQwenImage21(clip: CLIP, {_PROMPT}, {_NEGATIVE}, resolution: INT = 1024, "
         f"images.*: IMAGE?, vae: VAE?) -> {_BOTH}, latent: LATENT",
-        _two_prompts("Qwen-Image 2.1", "images.*"),
+        _qwen_image_21,
     ),
     entry(
         f"TextEncodeBooguEdit(clip: CLIP, {_PROMPT}, {_NEGATIVE}, vae: VAE, images.*: IMAGE?)"
