@@ -139,11 +139,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -155,7 +155,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -416,6 +416,10 @@ class _CombineConditioning(OneOutput[Conditioning]):
 class _CombineMasks(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
+
+class _CombineSoundLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _Compare(OneOutput[bool]):
     @property
@@ -704,6 +708,10 @@ class _EditCaptions(OneOutput[Dataset]):
 class _EmbossImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _EmptyAudioLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _EmptyImage(OneOutput[Image]):
     @property
@@ -1953,6 +1961,12 @@ class _SplitScheduleAtDenoise(BuiltNode):
     @property
     def low(self) -> Out[Schedule]: ...
 
+class _SplitSoundLatent(BuiltNode):
+    @property
+    def video(self) -> Out[Latent]: ...
+    @property
+    def sound(self) -> Out[Latent]: ...
+
 class _SplitText(OneOutput[list[str]]):
     @property
     def texts(self) -> Out[list[str]]: ...
@@ -2135,11 +2149,19 @@ class _VAEDecode(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _VAEDecodeAudio(OneOutput[Audio]):
+    @property
+    def audio(self) -> Out[Audio]: ...
+
 class _VAEDecodeVideo(OneOutput[Video]):
     @property
     def video(self) -> Out[Video]: ...
 
 class _VAEEncode(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
+class _VAEEncodeAudio(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
@@ -3216,6 +3238,20 @@ class BuiltinNodes:
         fit: Stretch scales the second mask. Place keeps its size, and the first mask applies around it.
         x: Position of the upper left corner of the second mask, in pixels.
         y: Position of the upper left corner of the second mask, in pixels.
+        """
+
+    def CombineSoundLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        video: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        sound: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+    ) -> _CombineSoundLatent:
+        """Combine the latent of a video with a latent of sound, so that both are sampled together.
+
+        video: The latent of a video. Sound that it has already is replaced.
+        sound: A latent from VAEEncodeAudio, EmptyAudioLatent or SplitSoundLatent.
         """
 
     def Compare(
@@ -4373,6 +4409,25 @@ class BuiltinNodes:
         angle: Direction of the light in degrees: 0 is from the right, 90 from above.
         """
 
+    def EmptyAudioLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        frames: int | Link[int] = 121,
+        rate: float | Link[float] = 24.0,
+        batch_size: int | Link[int] = 1,
+    ) -> _EmptyAudioLatent:
+        """Empty latent of sound, as long as a video. LTX-2 generates the sound.
+
+        It is only necessary for sound of another length than the video: without it, LTX-2 generates
+        sound as long as the video.
+
+        frames: Number of frames of a video of this length.
+        rate: Frames per second of this video.
+        batch_size: Number of videos.
+        """
+
     def EmptyImage(
         self,
         _name: str | None = None,
@@ -4439,9 +4494,9 @@ class BuiltinNodes:
 
         It takes the latent format of the model that samples it.
 
-        width: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
-        height: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
+        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2.
         batch_size: Number of videos.
         """
 
@@ -9779,6 +9834,18 @@ class BuiltinNodes:
         denoise: Share of the steps in the second part: int(steps × denoise) steps.
         """
 
+    def SplitSoundLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+    ) -> _SplitSoundLatent:
+        """Split the latent of a video with sound into both.
+
+        latent: A latent that a model with sound sampled, such as LTX-2.
+        """
+
     def SplitText(
         self,
         _name: str | None = None,
@@ -10570,6 +10637,22 @@ class BuiltinNodes:
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
+    def VAEDecodeAudio(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+    ) -> _VAEDecodeAudio:
+        """Decode the sound of a video latent to audio.
+
+        SetVideoAudio puts it into the video.
+
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        latent: The latent of one video with sound, or of sound alone.
+        """
+
     def VAEDecodeVideo(
         self,
         _name: str | None = None,
@@ -10585,7 +10668,7 @@ class BuiltinNodes:
 
         vae: The VAE of the model that made the latent.
         latent: The latent of one video, sampled or encoded.
-        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video. 23.976 means 24000/1001.
+        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
@@ -10608,6 +10691,20 @@ class BuiltinNodes:
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an image of another size is an error.
+        """
+
+    def VAEEncodeAudio(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
+    ) -> _VAEEncodeAudio:
+        """Encode audio to a latent of sound.
+
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        audio: Mono or stereo audio of any sample rate.
         """
 
     def VAEEncodeInpaint(

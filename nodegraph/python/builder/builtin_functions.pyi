@@ -45,11 +45,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -61,7 +61,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -423,6 +423,10 @@ class _SplitSchedule(NamedTuple):
 class _SplitScheduleAtDenoise(NamedTuple):
     high: Any
     low: Any
+
+class _SplitSoundLatent(NamedTuple):
+    video: Latent
+    sound: Latent
 
 class _SplitTiles(NamedTuple):
     tiles: list[Tensor]
@@ -1381,6 +1385,18 @@ class BuiltinFunctions:
         fit: Stretch scales the second mask. Place keeps its size, and the first mask applies around it.
         x: Position of the upper left corner of the second mask, in pixels.
         y: Position of the upper left corner of the second mask, in pixels.
+        """
+
+    def CombineSoundLatent(
+        self,
+        *,
+        video: Latent,
+        sound: Latent,
+    ) -> Latent:
+        """Combine the latent of a video with a latent of sound, so that both are sampled together.
+
+        video: The latent of a video. Sound that it has already is replaced.
+        sound: A latent from VAEEncodeAudio, EmptyAudioLatent or SplitSoundLatent.
         """
 
     def Compare(
@@ -2440,6 +2456,23 @@ class BuiltinFunctions:
         angle: Direction of the light in degrees: 0 is from the right, 90 from above.
         """
 
+    def EmptyAudioLatent(
+        self,
+        *,
+        frames: int = 121,
+        rate: float = 24.0,
+        batch_size: int = 1,
+    ) -> Latent:
+        """Empty latent of sound, as long as a video. LTX-2 generates the sound.
+
+        It is only necessary for sound of another length than the video: without it, LTX-2 generates
+        sound as long as the video.
+
+        frames: Number of frames of a video of this length.
+        rate: Frames per second of this video.
+        batch_size: Number of videos.
+        """
+
     def EmptyImage(
         self,
         *,
@@ -2498,9 +2531,9 @@ class BuiltinFunctions:
 
         It takes the latent format of the model that samples it.
 
-        width: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
-        height: Size in pixels. Wan 2.2 5B and LTX-Video need multiples of 32.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
+        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2.
         batch_size: Number of videos.
         """
 
@@ -7276,6 +7309,16 @@ class BuiltinFunctions:
         denoise: Share of the steps in the second part: int(steps × denoise) steps.
         """
 
+    def SplitSoundLatent(
+        self,
+        *,
+        latent: Latent,
+    ) -> _SplitSoundLatent:
+        """Split the latent of a video with sound into both.
+
+        latent: A latent that a model with sound sampled, such as LTX-2.
+        """
+
     def SplitText(
         self,
         *,
@@ -7989,6 +8032,20 @@ class BuiltinFunctions:
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
 
+    def VAEDecodeAudio(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+    ) -> Audio:
+        """Decode the sound of a video latent to audio.
+
+        SetVideoAudio puts it into the video.
+
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        latent: The latent of one video with sound, or of sound alone.
+        """
+
     def VAEDecodeVideo(
         self,
         *,
@@ -8002,7 +8059,7 @@ class BuiltinFunctions:
 
         vae: The VAE of the model that made the latent.
         latent: The latent of one video, sampled or encoded.
-        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B, 25 for LTX-Video. 23.976 means 24000/1001.
+        rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         """
@@ -8023,6 +8080,18 @@ class BuiltinFunctions:
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
         crop: Crop the image to whole cells of the VAE, by the same amount on both sides. If off, an image of another size is an error.
+        """
+
+    def VAEEncodeAudio(
+        self,
+        *,
+        vae: Vae,
+        audio: Audio,
+    ) -> Latent:
+        """Encode audio to a latent of sound.
+
+        vae: The VAE of a model that generates sound, such as LTX-2.
+        audio: Mono or stereo audio of any sample rate.
         """
 
     def VAEEncodeInpaint(

@@ -237,6 +237,8 @@ def fits(taken: InputSignature, value: Any) -> bool:
     kinds = _KINDS.get(taken.type)
     if taken.type == "COMBO" and isinstance(taken.default, str):
         kinds = (str, list)  # some let several be chosen
+    elif taken.type == "COMBO" and isinstance(taken.default, bool):
+        kinds = (str, bool, int)  # older files name the two choices
     if value is None or kinds is None:
         return True
     if isinstance(value, float) and not math.isfinite(value):

@@ -409,6 +409,8 @@ def translate_first_frame(node: Passage) -> None:
         return
     if "clip_vision_output" in node.inputs:
         node.tell("in nodegraph the image encoder is one more file of LoadTextEncoder")
+    if node.inputs["batch_size"].content != 1:
+        node.tell("nodegraph makes one video from a first image, whatever `batch_size` says")
     if node.inputs.get("strength", Signal(1.0)).content != 1.0:
         node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
     sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
