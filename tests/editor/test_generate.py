@@ -113,7 +113,7 @@ def test_several_images_have_seeds_of_their_own_and_can_be_cancelled(page: Edito
     assert seeds == [1, 0, 2**64 - 1]
 
     with_many = page.page.get_by_label("Steps", exact=True)
-    with_many.fill("2000")
+    with_many.fill("10000")
     with_many.press("Enter")
     settings(page).get_by_role("button", name="Generate 3 images").click()
     settings(page).get_by_role("button", name="Cancel").click()
