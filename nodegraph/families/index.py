@@ -1,8 +1,7 @@
 """Index of the built-in families: identify one without importing it.
 
-A family's module brings all that it computes with, and who looks for one family is to import one.
-`python docs/generate_families.py` writes `INDEX` from the families' modules; only its order is
-kept, and new families are appended.
+Importing a family imports all that it computes with. `python docs/generate_families.py` writes
+`INDEX` from the families' modules, in the order that it has, and appends new ones.
 """
 
 from __future__ import annotations
@@ -24,15 +23,9 @@ class IndexedFamily(NamedTuple):
             what code is behind a node.
         latent: Name of its latent format.
         pipelines: Classes of diffusers whose folders hold it.
-        denoisers: Classes of diffusers, or of our own, that its denoiser may be of.
-        marks: Tensor names. A file that holds it whole, its denoiser or a control network of it has
-            a name that contains one of them; see `FileLayout.marks`.
-        controls: Classes of diffusers that its control networks may be of.
-        control_modes: Names of `Family.control_modes`.
-        text_width: See `Family.text_width`.
-        lora_signs: See `Family.lora_signs`; pattern and title of each.
-        comfyui_type: See `Family.comfyui_type`.
-        resolutions: Names of `Family.resolutions`.
+        denoisers, controls: Classes that its denoiser and its control networks may be of.
+        marks: Parts of tensor names in files of it or its control networks; see `FileLayout.marks`.
+        control_modes, text_width, lora_signs, comfyui_type, resolutions: As in `Family`, by names.
         encoder_files: Whether its text encoders are read from files of their own.
     """
 

@@ -295,8 +295,6 @@ def sampling_request(
 def lend_model(model: ModelHandle) -> list[ModelHandle]:
     """Lend a model to the native node that waits for it in the main worker.
 
-    Args:
-        turn: Keeps other code of the pack from running beside a function of it.
     Returns:
         The models that the node returns, with the patches.
     """

@@ -1,1 +1,0 @@
-import"./WidgetField-IR_HO2De.js";import"./FileWidget-UsSAG81n.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-Du79yYyZ.js";import"./FileWidget-BSehc1zQ.js";
