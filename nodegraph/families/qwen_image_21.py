@@ -19,7 +19,7 @@ from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
 from nodegraph.families.qwen_image_edit import image_features, seen_size, spread
 from nodegraph.families.wan_vae import QWEN_IMAGE_21 as QWEN_IMAGE_21_LATENTS
-from nodegraph.weights.lazy import torch, transformers
+from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
@@ -217,6 +217,8 @@ def _image_processor(model: TextModel) -> Any:
 
     The image mean and standard deviation are those of Qwen3-VL, 0.5 for each color.
     """
+    from nodegraph.weights.lazy import transformers
+
     sight = model.modules["text_encoder"].config.vision_config
     half = [0.5, 0.5, 0.5]
     return transformers.Qwen2VLImageProcessorPil(
