@@ -234,7 +234,6 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identific
 
 
 _MARKS: Mapping[str, tuple[str, ...]] = {
-    "LTX-2": ("audio_patchify_proj.weight", "audio_proj_in.weight"),
     "Wan VACE": ("vace_patch_embedding.weight",),
     "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
     "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),

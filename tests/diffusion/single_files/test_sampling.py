@@ -78,11 +78,11 @@ def test_a_family_of_several_that_look_the_same_is_chosen(tmp_path: Path) -> Non
 
 def test_what_is_not_supported_is_told_as_what_it_is(tmp_path: Path) -> None:
     tensors = {
-        "model.diffusion_model.audio_patchify_proj.weight": torch.ones(1),
-        "model.diffusion_model.patchify_proj.weight": torch.ones(1),
+        "model.diffusion_model.vace_patch_embedding.weight": torch.ones(1),
+        "model.diffusion_model.patch_embedding.weight": torch.ones(1),
     }
-    save_file(tensors, tmp_path / "sound.safetensors")
+    save_file(tensors, tmp_path / "vace.safetensors")
     with raises(InvalidFile):
-        open_denoiser(DenoiserRequest("sound"), [tmp_path])
+        open_denoiser(DenoiserRequest("vace"), [tmp_path])
     with raises(InvalidFile):
-        locate_model("sound", [tmp_path])
+        locate_model("vace", [tmp_path])
