@@ -264,13 +264,20 @@ class Denoising:
         denoised = self._sampler.denoised
         assert denoised is not None
         # clones made out here are ordinary tensors, unlike those of inference mode
-        latent = self._sampler.x.clone()
-        predicted = self._with_kept(with_first_frame(denoised.clone(), self._first_frame))
+        return self._step_info(
+            self.step, sigma, timestep, self._sampler.x.clone(), denoised.clone()
+        )
+
+    def _step_info(
+        self, step: int, sigma: float, timestep: float, latent: Tensor, denoised: Tensor
+    ) -> StepInfo:
+        """A step of the joined tensors of video and sound."""
+        predicted = self._with_kept(with_first_frame(denoised, self._first_frame))
         heard: Tensor | None = None
         if self._sound is not None:
             (latent, _), (predicted, heard) = map(self._sound.split, (latent, predicted))
         return StepInfo(
-            step=self.step,
+            step=step,
             total=self.total,
             sigma=sigma,
             timestep=timestep,

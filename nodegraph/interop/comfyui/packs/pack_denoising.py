@@ -20,7 +20,6 @@ from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Recipe
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import ModelNoise, model_noise
-from nodegraph.families.image_conditioning import with_first_frame
 from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.isolation.runner import call_back
 from nodegraph.sampling.composed_schedules import listed_schedule
@@ -415,8 +414,7 @@ class WalkedDenoising(LentDenoising):
         self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
         if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
             raise NumericalError("the sampler of the pack returned no finite latent of its size")
-        shown = self._with_kept(with_first_frame(denoised, self._first_frame))
-        yield StepInfo(self.total, self.total, float(levels[-2]), 0.0, self._ended, shown)
+        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
 
     def result(self) -> Latent:
         """The latent at the end of the schedule."""
