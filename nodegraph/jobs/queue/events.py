@@ -147,6 +147,10 @@ _INSERT = """
 INSERT INTO events (job, attempt, number, kind, at, body) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
+_NEWEST_OF_ATTEMPT = """
+SELECT number FROM events WHERE job = ? AND attempt = ? AND number IS NOT NULL
+ORDER BY seq DESC LIMIT 1
+"""
 _NEWEST = "SELECT value FROM counters WHERE name = 'events'"
 _AFTER = """
 SELECT seq, jobs.id, jobs.client, events.attempt, events.number, kind, at, body
@@ -226,19 +230,20 @@ def append(
     """Keep events of a run, but for those that aren't; see `NOT_KEPT`.
 
     Args:
+        events: Along with an end, some may have been kept before; they are skipped.
         action: What is done with the job otherwise.
     Raises:
         JobNotFound, WrongState: The job isn't running.
         StaleAttempt: It is at another attempt.
     """
     number = number_at(connection, action, id, attempt)
+    kept = [event for event in events if event.kind not in NOT_KEPT]
+    if kept and action != "append":
+        newest_kept = connection.execute(_NEWEST_OF_ATTEMPT, (number, attempt)).fetchone()
+        kept = [event for event in kept if newest_kept is None or event.number > newest_kept[0]]
     connection.executemany(
         _INSERT,
-        [
-            (number, attempt, event.number, event.kind, now, _body(event))
-            for event in events
-            if event.kind not in NOT_KEPT
-        ],
+        [(number, attempt, event.number, event.kind, now, _body(event)) for event in kept],
     )
 
 

@@ -96,6 +96,7 @@ class AttemptReport:
         self._closed = closed
         self._events: list[Event] = []
         self._end: AttemptEnd | None = None
+        self._early: Future[Any] | None = None
         self._delays = RetryDelay()
         self._due = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
@@ -123,6 +124,10 @@ class AttemptReport:
             return
         self._events += events
         self._end = end
+        if self._is_under_way and not self._is_ill and end.takes_events:
+            # The next job may end while events of this one are written, and its end must not come
+            # first. The queue skips those of the events that it has by then.
+            self._early = self._put(tuple(self._events), end)
         if not self._is_ill:
             self._due.set()
         self._begin_writing()
@@ -145,6 +150,9 @@ class AttemptReport:
     async def _write_all(self) -> None:
         """Write what there is, events before the end; return once nothing is left."""
         while self._is_open and (self._events or self._end is not None):
+            if await self._is_end_written():
+                self._close()
+                return
             if self._is_ill:
                 await self._wait(self._delays.next())
             elif self._end is None:
@@ -174,6 +182,14 @@ class AttemptReport:
             finally:
                 self._is_under_way = False
 
+    async def _is_end_written(self) -> bool:
+        """Whether the end was put early and is written; if it isn't, it is put again as others."""
+        if self._early is None:
+            return False
+        early, self._early = asyncio.wrap_future(self._early), None
+        await asyncio.wait([early])
+        return early.exception() is None
+
     async def _wait(self, seconds: float) -> None:
         """Wait for a time, or until the end is known or somebody is in a hurry."""
         self._due.clear()
@@ -185,9 +201,14 @@ class AttemptReport:
 
     def _put(self, events: tuple[Event, ...], end: AttemptEnd | None) -> Future[Any]:
         attempt = (self._queue, self.job, self.attempt)
-        if end is None:
-            return JobQueue.append_events(*attempt, events)
-        return end.write(*attempt, *end.arguments, *([events] if end.takes_events else []))
+        try:
+            if end is None:
+                return JobQueue.append_events(*attempt, events)
+            return end.write(*attempt, *end.arguments, *([events] if end.takes_events else []))
+        except Exception as error:  # noqa: BLE001 - it is raised where the future is awaited
+            refused: Future[Any] = Future()
+            refused.set_exception(error)
+            return refused
 
     def _make_do(self, error: BaseException, count: int, is_end: bool) -> None:
         """Write less than was told, as the queue can't keep it."""

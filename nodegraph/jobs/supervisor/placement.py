@@ -313,11 +313,14 @@ class WorkerJobs:
             self._begin(self.ahead.pop(0))
 
     def take_held_up(self) -> list[RunJob]:
-        """Those that wait for one that isn't short after all, so that they are to be taken back."""
+        """Those that wait for one that isn't short after all, so that they are to be taken back.
+
+        The last one comes first: should the worker get free meanwhile, it begins with the next one.
+        """
         if not any(self._clock() - since >= self._rules.short_seconds for _, since in self._begun):
             return []
         self._short_ones = 0
-        return self.ahead
+        return self.ahead[::-1]
 
     def _begin(self, run: RunJob) -> None:
         self._begun.append((run, self._clock()))

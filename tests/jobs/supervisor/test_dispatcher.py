@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import closing
@@ -381,6 +382,37 @@ def test_a_disk_that_is_full_when_a_job_finishes(tmp_path: Path) -> None:
             limited(it.queue, 1 << 20)
             await it.state(job, "finished")
             assert len((it.queue.get(job).outputs or {})["text"]) == 100_000
+
+    run(test())
+
+
+def test_jobs_end_in_the_queue_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path, "one", "two") as it:
+            jobs = [await it.submit() for _ in range(2)]
+            await until(lambda: len(it.workers.busy()) == 2)
+            first = it.workers.running("one").job
+            is_free, is_reached = threading.Event(), threading.Event()
+
+            def hold_up(_: sqlite3.Connection) -> None:
+                is_reached.set()
+                assert is_free.wait(PATIENCE)
+
+            is_held_up = it.queue._put(hold_up)
+            await asyncio.to_thread(is_reached.wait)
+            it.workers.tell("one", event(0, "job.started"), event(1))
+            await asyncio.sleep(0.1)  # they are put by now, and wait to be written
+            it.workers.finish("one", event(2, "node.finished"))
+            it.workers.finish("two")
+            await asyncio.sleep(0.1)
+            is_free.set()
+            await asyncio.wrap_future(is_held_up)
+            for job in jobs:
+                await it.state(job, "finished")
+            told = it.queue.events_after(0).events
+            assert next(each.job for each in told if each.kind == "job.finished") == first
+            kinds = ["job.started", "node.started", "node.finished", "job.finished"]
+            assert it.kinds(first) == ["job.queued", "job.claimed", *kinds]
 
     run(test())
 

@@ -63,12 +63,13 @@ def test_it_takes_one_more_ahead_for_each_short_job_and_none_after_a_long_one() 
 
 
 def test_what_waits_for_a_job_that_is_not_short_is_to_be_taken_back() -> None:
-    held, clock = held_after(0.01)
-    for job in ("long", "next"):
+    held, clock = held_after(0.01, 0.01)
+    for job in ("long", "next", "last"):
         held.add(run_of(sums(1), job))
     assert held.take_held_up() == []
     clock.now += 0.2
-    assert [run.job for run in held.take_held_up()] == ["next"]
+    assert [run.job for run in held.take_held_up()] == ["last", "next"]
+    held.remove("last", 1)
     held.remove("next", 1)
     assert held.is_running("long", 1)
     assert held.free_slots == 0
