@@ -1,7 +1,7 @@
 """Write what is made of the families' modules, `nodegraph/families/*.py`.
 
-These are the index, which says what is asked of families before one is imported, and tables of
-docs/families.md and docs/speed.md.
+These are the index (`index.py`, `index.json`), which says what is asked of families before one is
+imported, and tables of docs/families.md and docs/speed.md.
 
 python docs/generate_families.py
 """
@@ -9,13 +9,14 @@ python docs/generate_families.py
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nodegraph.families.base import Family, Part
 from nodegraph.families.index import INDEX
@@ -23,7 +24,8 @@ from nodegraph.families.index import INDEX
 PAGE, SPEED = (Path(__file__).parent / name for name in ("families.md", "speed.md"))
 FOLDER = Path(__file__).parents[1] / "nodegraph" / "families"
 FILE = FOLDER / "index.py"
-_START, _END = "    {\n", "    }\n"
+RECORDS = FOLDER / "index.json"
+_START, _END = "= {\n", "}\n"
 
 
 class FamilyModule(NamedTuple):
@@ -81,45 +83,44 @@ def _marks(family: Family, uses: Counter[str]) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def _listed(items: Sequence[str]) -> str:
-    """Source of a tuple of sources."""
-    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+def index_texts() -> dict[Path, str]:
+    """The texts of the index's module and of its records."""
+    return {FILE: _module_text(), RECORDS: _records_text()}
 
 
-def _quoted(items: Iterable[str]) -> list[str]:
-    return [f'"{item}"' for item in items]
+def _module_text() -> str:
+    imports = [
+        f'    "{item.family.name}": lambda: import_module("{item.name}").{item.variable},\n'
+        for item in family_modules()
+    ]
+    before, _, remaining = FILE.read_text("utf-8").partition(_START)
+    return _formatted(before + _START + "".join(imports) + _END + remaining.partition(_END)[2])
 
 
-def text() -> str:
-    """The text of the index's module."""
+def _records_text() -> str:
     modules = family_modules()
     uses = Counter(
         name for item in modules for group in _mark_groups(item.family) for name in set(group)
     )
-    entries = []
-    for item in modules:
-        family = item.family
-        fields = {
-            "pipelines": _quoted(family.pipelines),
-            "denoisers": _quoted(family.denoisers[0].classes),
-            "marks": _quoted(_marks(family, uses)),
-            "controls": _quoted(family.control.classes if family.control else ()),
-            "control_modes": _quoted(family.control_modes),
-            "lora_signs": [f'(r"{sign.pattern}", "{sign.title}")' for sign in family.lora_signs],
-            "resolutions": _quoted(family.resolutions),
-        }
-        lines = [f"{name}={_listed(items)}" for name, items in fields.items() if items]
-        if family.comfyui_type:
-            lines.append(f'comfyui_type="{family.comfyui_type}"')
-        if family.text_width:
-            lines.append(f"text_width={family.text_width}")
-        if not any(part.files for part in family.encoders):
-            lines.append("encoder_files=False")
-        imported = f'lambda: import_module("{item.name}").{item.variable}'
-        arguments = ", ".join([imported, f'"{family.latent.name}"', *lines])
-        entries.append(f'"{family.name}": IndexedFamily({arguments}),\n')
-    before, _, remaining = FILE.read_text("utf-8").partition(_START)
-    return _formatted(before + _START + "".join(entries) + _END + remaining.partition(_END)[2])
+    records = {item.family.name: _record(item.family, uses) for item in modules}
+    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+
+
+def _record(family: Family, uses: Counter[str]) -> dict[str, Any]:
+    optional = {
+        "pipelines": family.pipelines,
+        "denoisers": family.denoisers[0].classes,
+        "marks": _marks(family, uses),
+        "controls": family.control.classes if family.control else (),
+        "control_modes": tuple(family.control_modes),
+        "lora_signs": [(sign.pattern, sign.title) for sign in family.lora_signs],
+        "resolutions": tuple(family.resolutions),
+        "comfyui_type": family.comfyui_type,
+        "text_width": family.text_width,
+    }
+    record = {"latent": family.latent.name, **{key: each for key, each in optional.items() if each}}
+    has_files = any(part.files for part in family.encoders)
+    return record if has_files else {**record, "encoder_files": False}
 
 
 def _formatted(source: str) -> str:
@@ -220,6 +221,5 @@ def lacks(family: Family) -> list[str]:
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
-    PAGE.write_text(page_text(), encoding="utf-8")
-    SPEED.write_text(speed_text(), encoding="utf-8")
+    for path, content in {**index_texts(), PAGE: page_text(), SPEED: speed_text()}.items():
+        path.write_text(content, encoding="utf-8")

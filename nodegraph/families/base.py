@@ -15,9 +15,12 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONTROL_IMAGE,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
+    INPAINT_MASK,
+    MASKED_IMAGE,
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
@@ -41,14 +44,6 @@ _TOKENS = TokenMemory(16, 256)
 """Default memory per token of a transformer."""
 
 Warn = Callable[[str], None]
-
-MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
-"""Tensors of a prompt for inpainting models: the latent of the masked image, and the mask as
-`Family.inpaint_mask` returns it."""
-
-CONTROL_IMAGE = "beside"
-"""Tensor of a prompt for control-image models: the latent of the control image, shape
-(1, channels, height, width)."""
 
 INDEXED_REFERENCES = "numbered"
 """Tensor of a prompt whose reference images are distinguished by index instead of by position;
@@ -88,66 +83,6 @@ OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_M
 
 CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 """Tensors of a prompt that do not come from its text."""
-
-
-def with_masked_image(
-    tensors: Mapping[str, Tensor], request: SamplingRequest, *, fills: bool
-) -> dict[str, Tensor]:
-    """Return a prompt's tensors, with a masked image if the model is an inpainting model.
-
-    If the prompt has no masked image, that of the latent is used. Other models get none.
-
-    Args:
-        fills: Whether the model is an inpainting model.
-    Raises:
-        InvalidValue: An inpainting model gets no masked image; on the port of the side.
-    """
-    if not fills:
-        return {
-            name: item for name, item in tensors.items() if name not in (MASKED_IMAGE, INPAINT_MASK)
-        }
-    if MASKED_IMAGE not in tensors and not request.masked_image:
-        raise InvalidValue(
-            "the model fills masked images, and the conditioning has none",
-            port=request.side,
-            hint="Put an InpaintConditioning between the prompts and the sampler, or sample an "
-            "image's latent with a noise mask.",
-        )
-    return {**request.masked_image, **tensors}
-
-
-def with_control_image(
-    tensors: Mapping[str, Tensor],
-    entry: ConditioningEntry,
-    request: SamplingRequest,
-    *,
-    follows: bool,
-) -> dict[str, Tensor]:
-    """Return a prompt's tensors, with its control image for models that need one.
-
-    Args:
-        follows: Whether the model needs a control image.
-    Raises:
-        InvalidValue: The control image is missing or of another size; on the port of the side.
-    """
-    if not follows:
-        return dict(tensors)
-    picture = entry.tensors.get(CONTROL_IMAGE)
-    if picture is None:
-        raise InvalidValue(
-            "the model needs a control image, and the conditioning has none",
-            port=request.side,
-            hint="Put an ImageConditioning between the prompts and the sampler.",
-        )
-    if picture.shape[-2:] != tuple(request.shape[-2:]):
-        raise InvalidValue(
-            "the control image and the latent differ in size",
-            port=request.side,
-            given=f"{tuple(picture.shape[-2:])} in latent cells",
-            expected=str(tuple(request.shape[-2:])),
-            hint="Sample the latent output of ImageConditioning.",
-        )
-    return {**tensors, CONTROL_IMAGE: picture}
 
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})

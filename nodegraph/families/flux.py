@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     BLOCK_CACHES,
-    CONTROL_IMAGE,
     CONTROLS,
     FUSED,
     INDEXED_REFERENCES,
-    INPAINT_MASK,
     LITE,
-    MASKED_IMAGE,
     Config,
     Family,
     Part,
@@ -28,10 +25,15 @@ from nodegraph.families.base import (
     Warn,
     encoded,
     usual_pipelines,
+)
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.image_conditioning import (
+    CONTROL_IMAGE,
+    INPAINT_MASK,
+    MASKED_IMAGE,
     with_control_image,
     with_masked_image,
 )
-from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.layer_names import DOUBLE_STREAM, DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN
 from nodegraph.families.model_step import (

@@ -1,4 +1,4 @@
-"""Image tensors of a prompt: IP-Adapter images and masks, first frames of videos.
+"""Image tensors of a prompt: IP-Adapter images, masked and control images, first frames of videos.
 
 Imports no torch. `nodegraph.models.image_to_video` makes the tensors of first frames and videos.
 """
@@ -15,6 +15,7 @@ from nodegraph.weights.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.model_step import SamplingRequest
 
 
@@ -180,3 +181,72 @@ def mask_and_video(film: Tensor, temporal: int) -> Tensor:
     shown = torch.zeros(1, temporal, *film.shape[2:])
     shown[:, :, 0] = 1
     return torch.cat([shown, film], 1)
+
+
+MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
+"""Tensors of a prompt for inpainting models: the latent of the masked image, and the mask as
+`Family.inpaint_mask` returns it."""
+
+CONTROL_IMAGE = "beside"
+"""Tensor of a prompt for control-image models: the latent of the control image, shape
+(1, channels, height, width)."""
+
+
+def with_masked_image(
+    tensors: Mapping[str, Tensor], request: SamplingRequest, *, fills: bool
+) -> dict[str, Tensor]:
+    """Return a prompt's tensors, with a masked image if the model is an inpainting model.
+
+    If the prompt has no masked image, that of the latent is used. Other models get none.
+
+    Args:
+        fills: Whether the model is an inpainting model.
+    Raises:
+        InvalidValue: An inpainting model gets no masked image; on the port of the side.
+    """
+    if not fills:
+        return {
+            name: item for name, item in tensors.items() if name not in (MASKED_IMAGE, INPAINT_MASK)
+        }
+    if MASKED_IMAGE not in tensors and not request.masked_image:
+        raise InvalidValue(
+            "the model fills masked images, and the conditioning has none",
+            port=request.side,
+            hint="Put an InpaintConditioning between the prompts and the sampler, or sample an "
+            "image's latent with a noise mask.",
+        )
+    return {**request.masked_image, **tensors}
+
+
+def with_control_image(
+    tensors: Mapping[str, Tensor],
+    entry: ConditioningEntry,
+    request: SamplingRequest,
+    *,
+    follows: bool,
+) -> dict[str, Tensor]:
+    """Return a prompt's tensors, with its control image for models that need one.
+
+    Args:
+        follows: Whether the model needs a control image.
+    Raises:
+        InvalidValue: The control image is missing or of another size; on the port of the side.
+    """
+    if not follows:
+        return dict(tensors)
+    picture = entry.tensors.get(CONTROL_IMAGE)
+    if picture is None:
+        raise InvalidValue(
+            "the model needs a control image, and the conditioning has none",
+            port=request.side,
+            hint="Put an ImageConditioning between the prompts and the sampler.",
+        )
+    if picture.shape[-2:] != tuple(request.shape[-2:]):
+        raise InvalidValue(
+            "the control image and the latent differ in size",
+            port=request.side,
+            given=f"{tuple(picture.shape[-2:])} in latent cells",
+            expected=str(tuple(request.shape[-2:])),
+            hint="Sample the latent output of ImageConditioning.",
+        )
+    return {**tensors, CONTROL_IMAGE: picture}

@@ -7,26 +7,19 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import (
-    ATTENTION_CACHES,
-    CHANNELS_LAST,
+from nodegraph.families.base import ATTENTION_CACHES, CHANNELS_LAST, CONTROLS, FUSED, Config, Family
+from nodegraph.families.image_conditioning import (
     CONTROL_IMAGE,
-    CONTROLS,
-    FUSED,
     INPAINT_MASK,
     MASKED_IMAGE,
-    Config,
-    Family,
-    with_control_image,
-    with_masked_image,
-)
-from nodegraph.families.image_conditioning import (
     any_mask,
     check_ip_adapter_images,
     count_ip_adapters,
     ip_adapter_inputs,
     ip_adapter_masks,
     masks_over,
+    with_control_image,
+    with_masked_image,
 )
 from nodegraph.families.layer_names import UNET_SIGN, LoraSign
 from nodegraph.families.model_step import (

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import INPAINT_MASK, MASKED_IMAGE, Family
+from nodegraph.families.base import Family
+from nodegraph.families.image_conditioning import INPAINT_MASK, MASKED_IMAGE
 from nodegraph.families.registry import get_family
 from nodegraph.sampling.samplers import Sampler
 

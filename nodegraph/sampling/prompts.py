@@ -20,9 +20,9 @@ from nodegraph.core.values import (
     StepSpan,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import CONTROL_IMAGE, GUIDANCE, SHARED, Family
+from nodegraph.families.base import GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.image_conditioning import MASK_MULTIPLE, mask_names
+from nodegraph.families.image_conditioning import CONTROL_IMAGE, MASK_MULTIPLE, mask_names
 from nodegraph.families.model_step import Lead, SamplingRequest, Side, SoundLayout
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family

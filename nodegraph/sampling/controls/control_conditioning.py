@@ -21,8 +21,8 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.components import Autoencoder
+from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.editing.pixel_formats import check_finite
 from nodegraph.models.vae import encode_image

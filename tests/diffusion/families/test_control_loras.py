@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.base import CONTROL_IMAGE
+from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.patches import pack_latents
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.derived_components import derive

@@ -11,7 +11,7 @@ import torch
 
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import CONTROL_IMAGE
+from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.patches import pack_latents
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.controls.control_conditioning import with_control_image

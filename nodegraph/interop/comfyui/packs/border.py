@@ -24,15 +24,8 @@ from nodegraph.core.values import (
     Video,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import (
-    CROP,
-    GUIDANCE,
-    INPAINT_MASK,
-    MASKED_IMAGE,
-    ORIGINAL_SIZE,
-    SCORE,
-    TARGET_SIZE,
-)
+from nodegraph.families.base import CROP, GUIDANCE, ORIGINAL_SIZE, SCORE, TARGET_SIZE
+from nodegraph.families.image_conditioning import INPAINT_MASK, MASKED_IMAGE
 from nodegraph.families.registry import get_family
 from nodegraph.interop.comfyui.packs import latents
 from nodegraph.interop.comfyui.packs.handles import (
