@@ -24,6 +24,7 @@ from nodegraph.core.hooks import (
 from nodegraph.core.links import Expand, Value
 from nodegraph.core.plugins import in_scope
 from nodegraph.core.ports import Blocked, RawLink
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
 from nodegraph.engine.external_reads import OUTPUT
 from nodegraph.engine.fragments import (
@@ -33,12 +34,13 @@ from nodegraph.engine.fragments import (
     InnerOutput,
     build_fragment,
 )
-from nodegraph.engine.invocation import is_sound, values_of
+from nodegraph.engine.invocation import is_sound, isolated_pack, values_of
 from nodegraph.engine.product import Product, blocked, listed, product_of, unnamed_digest
 from nodegraph.engine.run_graph import nodes_before
 from nodegraph.engine.runtime import FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue, InvalidWorkflow
+from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import OutputGone
 
 DEEPEST = 64
@@ -79,6 +81,37 @@ class _Step:
     targets: list[NodeState]
 
 
+def _check_trust(spec: NodeSpec, expansion: Expand, registry: Registry) -> None:
+    """Refuse node types that reach more than a pack without trust may.
+
+    They run outside of its sandbox. Subgraphs count as a whole: built-in nodes run their nodes.
+
+    Raises:
+        InvalidValue: One reads or writes files, is a sink, or belongs to another pack.
+    """
+    pack = isolated_pack(registry, spec.pack)
+    if pack is None or pack.isolation is None or pack.isolation.trusted:
+        return
+    documents = (expansion.nodes, *(each.get("nodes", {}) for each in expansion.subgraphs.values()))
+    types = {str(node.get("type")) for nodes in documents for node in nodes.values()}
+    for node_type in sorted(types):
+        inner = registry.spec(node_type)
+        is_known = inner is not None or node_type in expansion.subgraphs
+        if not is_known or (inner and inner.pack != pack.name and not _is_harmless(inner)):
+            raise InvalidValue(
+                f"pack `{pack.name}` is not trusted, and its expansion has a node type that could "
+                "reach more than the pack may",
+                given=node_type,
+                expected="node types of the pack, and built-in ones that neither read nor write "
+                "files and are no sinks",
+                hint="Put the node into the workflow, or trust the pack.",
+            )
+
+
+def _is_harmless(spec: NodeSpec) -> bool:
+    return not (spec.pack or spec.output or spec.file_ports or spec.lane == "io")
+
+
 class _Expansion:
     """Runs a call's fragments, one after the other, and answers the call."""
 
@@ -105,6 +138,7 @@ class _Expansion:
             NodegraphError: It is invalid.
         """
         prefix, shared = f"{self._call.name}/", self._run.shared
+        _check_trust(self._spec, expansion, shared.registry)
         with deferred_validations() as pending:
             fragment = build_fragment(
                 expansion, prefix, self._steps, shared.registry, shared.environment, self._type_of

@@ -219,8 +219,8 @@ def _stands_in(spec: NodeSpec, port: str, value: Any) -> bool:
     return declared != ANY and not spec.type.startswith(f"{value.pack}:")
 
 
-def _isolated_pack(registry: Registry, name: str) -> Pack | None:
-    """The pack of a name, if its code runs in another process."""
+def isolated_pack(registry: Registry, name: str) -> Pack | None:
+    """Return the pack of a name if its code runs in another process, else None."""
     packs = (pack for pack in registry.packs if pack.name == name and pack.isolation is not None)
     return next(packs, None)
 
@@ -322,7 +322,7 @@ class Invoker:
         spec = call.state.node.spec
         for port, value in _input_values(call).items():
             if _stands_in(spec, port, value):
-                is_isolated = _isolated_pack(self._shared.registry, spec.pack) is not None
+                is_isolated = isolated_pack(self._shared.registry, spec.pack) is not None
                 if spec.is_async or is_isolated:
                     _refuse_stand_in(spec, port, value)
         if spec.file_ports:
@@ -368,7 +368,7 @@ class Invoker:
                 return run(others, {**lent, **dict.fromkeys(ports[first], value)})
 
             registry, context = self._shared.registry, attempt.context("full")
-            pack = _isolated_pack(registry, first.pack)
+            pack = isolated_pack(registry, first.pack)
             if pack is None:
                 raise PackError(f"there is no pack `{first.pack}`, which holds this {first.type}")
             host, snapshot = registry.manifests.host_of(pack), registry.snapshots[pack]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import is_not
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,14 @@ class PackFolders:
 
 
 class _ComfyServices(Mapping[str, Callable[..., Any]]):
-    """Services for ComfyUI's packs. Imported on first use: most sessions have no such pack."""
+    """Services for ComfyUI's packs. Imported on first use: most sessions have no such pack.
+
+    Args:
+        registry: Gives the registry of the session.
+    """
+
+    def __init__(self, registry: Callable[[], Registry]) -> None:
+        self._registry = registry
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         return self._services()[name]
@@ -91,9 +98,9 @@ class _ComfyServices(Mapping[str, Callable[..., Any]]):
         return len(self._services())
 
     def _services(self) -> Mapping[str, Callable[..., Any]]:
-        from nodegraph.interop.comfyui.packs.services import COMFY_SERVICES
+        from nodegraph.interop.comfyui.packs.services import COMFY_SERVICES, other_classes
 
-        return COMFY_SERVICES
+        return {**COMFY_SERVICES, "classes": partial(other_classes, self._registry)}
 
 
 class NodeTypes:
@@ -128,7 +135,7 @@ class NodeTypes:
 
         return IsolatedPacks(
             self._settings.environment,
-            _ComfyServices(),
+            _ComfyServices(lambda: self.registry),
             idle_seconds=self._settings.pack_idle_seconds,
             import_seconds=self._settings.import_seconds,
             call_seconds=self._settings.untrusted_call_seconds,

@@ -48,6 +48,30 @@ def Gray(width: int = 4) -> Image:
     return torch.full((1, width, width, 3), 0.5)
 
 @node
+def Inverted(image: Image) -> Image:
+    """Use a harmless built-in node, in a loop."""
+    inner = {"invert": {"type": "InvertImage"}}
+    ports = {"state": {"to": ["invert.image"]}}
+    body = {"inputs": ports, "outputs": {"state": "invert"}, "nodes": inner}
+    each = {"type": "Repeat", "inputs": {"state": image, "times": 3, "body": "body"}}
+    return Expand({"each": each}, {"image": "each.state"}, {"body": body})
+
+@node
+def Borrow(path: str, how: str) -> str:
+    """Have nodes outside of the sandbox do what the pack may not."""
+    load = {"type": "LoadText", "inputs": {"path": path}}
+    if how == "node":
+        return Expand({"load": load}, {"text": "load.text"})
+    if how == "sink":
+        save = {"type": "SaveText", "inputs": {"text": "x", "name": "stolen"}}
+        return Expand({"save": save}, {"text": Value("x")})
+    body = {"inputs": {"item": {}}, "outputs": {"result": "load"}, "nodes": {"load": load}}
+    each = {"type": "ForEach", "inputs": {"items": [1], "body": "body"}}
+    joined = {"type": "JoinTexts", "inputs": {"texts": {"from": "each"}}}
+    nodes = {"each": each, "joined": joined}
+    return Expand(nodes, {"text": "joined"}, {"body": body})
+
+@node
 def Reach(path: str) -> str:
     """Try to read a file, to start a program and to open a socket."""
     import socket, subprocess
@@ -123,6 +147,28 @@ def test_only_a_trusted_pack_reports_any_file(
     secret.write_text("secret")
     result = run(session[0], {"a": ("far:Report", {"path": str(secret)})})
     assert [file.path for file in result.files] == ([secret] if session[1] else [])
+
+
+def test_an_expansion_may_use_what_is_harmless(session: tuple[Session, bool]) -> None:
+    nodes = {"a": ("far:Gray", {}), "b": ("far:Inverted", {"image": {"from": "a.image"}})}
+    result = run(session[0], nodes)
+    assert not result.errors
+    assert result.outputs["b.image"].mean() == 0.5
+
+
+@pytest.mark.parametrize("how", ["node", "sink", "subgraph"])
+def test_only_a_trusted_packs_expansion_reaches_files(
+    session: tuple[Session, bool], tmp_path: Path, how: str
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    result = run(session[0], {"a": ("far:Borrow", {"path": str(secret), "how": how})})
+    if session[1]:
+        assert not result.errors
+        assert result["a"] == ("x" if how == "sink" else "secret")
+    else:
+        assert "could reach more than the pack may" in str(result.errors[0])
+        assert not result.files
 
 
 def test_only_a_trusted_pack_reaches_the_system(

@@ -89,12 +89,13 @@ def node_table(packs: Iterable[Pack] = (), registry: Registry | None = None) -> 
         except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs the pack's code
             problems.append(f"{owner}: its entries for ComfyUI cannot be used: {error}")
     if registry is not None:
-        for entry in pack_entries(_specs_of_comfyui(registry)):
+        for entry in pack_entries(comfyui_specs(registry)):
             entries.setdefault(entry.type, entry)
     return NodeTable(entries, tuple(problems))
 
 
-def _specs_of_comfyui(registry: Registry) -> Iterator[NodeSpec]:
+def comfyui_specs(registry: Registry) -> Iterator[NodeSpec]:
+    """Iterate over the node types that were read from classes of ComfyUI's packs."""
     for pack in registry.packs:
         if pack.isolation is not None and pack.isolation.kind == "comfyui":
             specs = (registry.spec(node_type) for node_type in registry.types_of(pack.name))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parent / "small"
 NAMES = (
     *("filters", "text_tools", "math_nodes", "mask_tools", "switches", "list_tools", "saver"),
-    *("modern", "latents", "hooks_in"),
+    *("modern", "latents", "hooks_in", "builders"),
 )
 
 
@@ -168,6 +168,35 @@ def test_latents_cross_the_border(small: Prompts) -> None:
     }
 
     assert small.run(prompt).text("4") == "(1, 4, 8, 8)"
+
+
+def test_a_graph_of_other_packs_classes(small: Prompts) -> None:
+    prompt = {
+        "1": color(0xFF8000),
+        "2": node("Build", image=["1", 0]),
+        "3": text_of(["2", 1]),
+    }
+
+    outcome = small.run(prompt)
+
+    assert outcome.result.is_ok
+    assert (outcome.result["build.int"], outcome.text("3")) == (1210, "input2")
+
+
+def test_a_class_that_no_pack_has_is_named(small: Prompts) -> None:
+    prompt = {
+        "1": color(0xFF8000),
+        "2": node("Build", kind="NobodyHasIt", image=["1", 0]),
+        "3": text_of(["2", 1]),
+    }
+
+    assert "NobodyHasIt" in small.run(prompt).error("2")
+
+
+def test_a_value_of_a_packs_own_class_stays_with_it(small: Prompts) -> None:
+    (error,) = small.run({"1": node("BuildWithThing"), "2": text_of(["1", 0])}).result.errors
+
+    assert "pack `switches` cannot read this `Any` of pack `builders`" in str(error)
 
 
 def test_a_pack_that_does_not_import_hurts_no_other(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from nodegraph.interop.comfyui.packs.graph_utils import (
 )
 
 if TYPE_CHECKING:
+    from nodegraph.core.spec import NodeSpec
     from nodegraph.interop.comfyui.entries import TableEntry
 
 NATIVE = "nodegraph."
@@ -279,6 +280,7 @@ class Expansions:
         results: Sequence[Any],
         ports: Sequence[str],
         links: RunLinks,
+        find: Callable[[list[str]], Iterable[NodeSpec]],
     ) -> Expand:
         """Return a native expansion.
 
@@ -287,10 +289,21 @@ class Expansions:
             results: A value or a link for each output, native already if it is a value.
             ports: Names of the outputs.
             links: Links to nodes of the run.
+            find: Returns the node types of other packs by the names of their classes.
         Raises:
             InvalidValue: A node of the graph has no native form.
         """
-        return _Expanding(graph, self._table, links).expand(results, ports)
+        types = {str(node.get("class_type")) for node in graph.values()}
+        unknown = sorted(name for name in types - set(self._table) if not name.startswith(NATIVE))
+        table = {**self._table, **_entries_of(find(unknown))} if unknown else self._table
+        return _Expanding(graph, table, links).expand(results, ports)
+
+
+def _entries_of(specs: Iterable[NodeSpec]) -> dict[str, TableEntry]:
+    from nodegraph.interop.comfyui.importer import entries_by_type
+    from nodegraph.interop.comfyui.packs.import_entries import pack_entries
+
+    return dict(entries_by_type(pack_entries(specs)))
 
 
 class _Expanding:

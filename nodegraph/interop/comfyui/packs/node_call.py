@@ -331,7 +331,12 @@ class NodeCall:
             for name, node in graph.items()
         }
         ports = [port.name for port in self._spec.outputs]
-        return self._runner.expansions.expand(nodes, converted, ports, self._links)
+        return self._runner.expansions.expand(
+            nodes, converted, ports, self._links, self._classes_of_others
+        )
+
+    def _classes_of_others(self, names: list[str]) -> list[NodeSpec]:
+        return [NodeSpec.from_dict(each) for each in self._context.ask("classes", names=names)]
 
     def _is_link(self, value: Any, graph: Mapping[str, Any]) -> bool:
         return is_prompt_link(value) and (value[0] in graph or self._links.is_known(value[0]))

@@ -31,6 +31,9 @@ from nodegraph.interop.comfyui.packs import sampling_services
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.spec import NodeSpec
+    from nodegraph.packs.registry import Registry
+
 _SYNTAX = "comfyui"
 _EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
 _READERS = {"clip_l": "l", "clip_g": "g", "t5": "t5xxl", "llama": "llama"}
@@ -417,6 +420,23 @@ def apply_lora(
             matches.append(adapted.matched)
     opened.check_applies(matches)
     return applied
+
+
+def other_classes(
+    registry: Callable[[], Registry], context: Context, *, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Specs of classes of ComfyUI's packs, as documents, by the names that the classes have there.
+
+    Of several packs with such a class, the first one counts, as in an import.
+    """
+    from nodegraph.core.spec import to_document
+    from nodegraph.interop.comfyui.importer import comfyui_specs
+    from nodegraph.interop.comfyui.packs.import_entries import ForeignSignature
+
+    specs: dict[str, NodeSpec] = {}
+    for spec in comfyui_specs(registry()):
+        specs.setdefault(ForeignSignature(spec).type, spec)
+    return [to_document(specs[name]) for name in names if name in specs]
 
 
 COMFY_SERVICES: Mapping[str, Callable[..., Any]] = {
