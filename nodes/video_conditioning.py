@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from nodegraph import Conditioning, Context, Image, Latent, Range, TextEncoder, Vae, node
+from nodegraph import (
+    Conditioning,
+    Context,
+    Image,
+    ImageEncoder,
+    InvalidValue,
+    Latent,
+    Range,
+    TextEncoder,
+    Vae,
+    node,
+)
 
 from ._memory import encode_frames_estimate
 from ._video_latent_facts import check_film
@@ -30,7 +41,7 @@ class FirstPicture(NamedTuple):
     },
     validate=check_film,
     estimate=encode_frames_estimate,
-    tags=("wan", "ltx", "animate", "first frame"),
+    tags=("wan", "ltx", "animate", "first frame", "last frame"),
 )
 def ImageToVideoConditioning(
     ctx: Context,
@@ -39,8 +50,10 @@ def ImageToVideoConditioning(
     image: Image,
     frames: Annotated[int, Range(1, 100_000)] = 81,
     encoder: TextEncoder | None = None,
+    last_image: Image | None = None,
+    image_encoder: ImageEncoder | None = None,
 ) -> FirstPicture:
-    """Set the first frame for an image-to-video model.
+    """Set the first frame for an image-to-video model, and optionally the last one.
 
     Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
     has the size of the image.
@@ -51,17 +64,33 @@ def ImageToVideoConditioning(
         image: One image of the size of the video. Use ResizeImage before this node.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
             LTX-Video.
-        encoder: The text encoder of the model, for Wan 2.1, because it includes the image encoder.
+        encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder.
             Other models need none.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
     """
-    from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
+    from nodegraph.models.image_to_video import (
+        embed_first_frame,
+        embed_first_frame_alone,
+        encode_first_frame,
+    )
     from nodegraph.sampling.inpainting import with_tensors
 
+    if encoder is not None and image_encoder is not None:
+        raise InvalidValue(
+            "the images are embedded by one encoder, and two are linked",
+            port="image_encoder",
+            expected="encoder or image_encoder",
+            hint="Remove one of both links.",
+        )
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        tensors = encode_first_frame(autoencoder, conditioning, image, frames)
+        tensors = encode_first_frame(autoencoder, conditioning, image, frames, last_image)
     if encoder is not None:
         with ctx.weights(encoder, calls_only=True) as text_model:
-            tensors |= embed_first_frame(text_model, image)
+            tensors |= embed_first_frame(text_model, image, last_image)
+    if image_encoder is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image, last_image)
     height, width = image.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)

@@ -20,6 +20,7 @@ from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     INPAINT_MASK,
+    LAST_FRAME,
     MASKED_IMAGE,
 )
 from nodegraph.families.latent_formats import LatentFormat
@@ -74,6 +75,7 @@ height and width, each of shape (1, 2), and the aesthetic score, shape (1, 1).""
 
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
+    LAST_FRAME,
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
 )
 """Tensors that prompts without them take from the first positive prompt."""

@@ -240,10 +240,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
     "a camera-controlled Wan": ("control_adapter.conv.weight",),
     "a Wan with reference images": ("ref_conv.weight",),
-    "a Wan that interpolates between a first and a last image": (
-        "img_emb.emb_pos",
-        "condition_embedder.image_embedder.pos_embed",
-    ),
     "Sana Sprint": ("cfg_embedder.mlp.0.weight", "time_embed.guidance_embedder.linear_1.weight"),
     "PixArt-α": (
         "csize_embedder.mlp.0.weight",

@@ -116,11 +116,13 @@ def any_mask(masks: list[Tensor | None]) -> bool:
 FIRST_FRAME = "first_frame"
 """Latent of the image, (1, channels, 1, height, width): the video's first frame as it is."""
 CONDITION_VIDEO = "film"
-"""Latent of a video that is gray after the image, (1, channels, frames, height, width)."""
+"""Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
 """What `mask_and_video` made of a film."""
 IMAGE_EMBEDS = "sight"
-"""What an image encoder sees in the image, (1, tokens, width)."""
+"""What an image encoder sees in the image, (1, tokens, width); the last image follows the first."""
+LAST_FRAME = "last_frame"
+"""Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
@@ -175,11 +177,19 @@ def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
     return mask
 
 
-def mask_and_video(film: Tensor, temporal: int) -> Tensor:
-    """A film after its mask, which has a channel for each frame of a latent frame: 1 in the first,
-    where the film shows something."""
+def mask_and_video(film: Tensor, temporal: int, *, has_last: bool = False) -> Tensor:
+    """A film after its mask, which has a channel for each frame of a latent frame: 1 where the film
+    shows an image.
+
+    Args:
+        temporal: Frames of a latent frame. The first latent frame holds one frame, which counts
+            for all channels.
+        has_last: Whether the last frame shows an image, too.
+    """
     shown = torch.zeros(1, temporal, *film.shape[2:])
     shown[:, :, 0] = 1
+    if has_last:
+        shown[:, -1, -1] = 1
     return torch.cat([shown, film], 1)
 
 

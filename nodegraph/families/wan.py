@@ -32,6 +32,7 @@ from nodegraph.families.image_conditioning import (
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
+    LAST_FRAME,
     check_video_size,
     denoise_mask,
     mask_and_video,
@@ -63,6 +64,10 @@ _FILM = 20
 """Channels of a first image as a film, with its mask."""
 
 
+_IMAGE_POSITIONS = "condition_embedder.image_embedder.pos_embed"
+"""Of models between two images: tells the tokens of one from those of the other."""
+
+
 def _config(shapes: Shapes) -> dict[str, Any]:
     width, taken, *patch = shapes["patch_embedding.weight"]
     sees = shapes.get("condition_embedder.image_embedder.norm1.weight", (None,))[0]
@@ -82,6 +87,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "image_dim": sees,
         "added_kv_proj_dim": None if sees is None else width,
         "rope_max_seq_len": 1024,
+        "pos_embed_seq_len": shapes.get(_IMAGE_POSITIONS, (None, None))[1],
     }
 
 
@@ -123,6 +129,7 @@ _LAYERS: Table = (
     ("condition_embedder.image_embedder.ff.net.0.proj", "img_emb.proj.1"),
     ("condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"),
     ("condition_embedder.image_embedder.norm2", "img_emb.proj.4"),
+    (_IMAGE_POSITIONS, "img_emb.emb_pos"),
     ("proj_out", "head.head"),
     ("blocks.*.scale_shift_table", "blocks.*.modulation"),
     ("scale_shift_table", "head.modulation"),
@@ -170,9 +177,6 @@ _RELATIVES = (
     # by sound
     "audio_",
     "casual_audio_encoder.",
-    # between a first and a last image
-    "img_emb.emb_pos",
-    "condition_embedder.image_embedder.pos_embed",
     # others that are shown more than a film
     "patch_embedding_",
 )
@@ -234,22 +238,18 @@ class WanFamily(Family):
         fitted.pop(LATE_CFG, None)
         check_video_size(fitted, request)
         film, config = fitted.pop(CONDITION_VIDEO, None), model.config
+        has_last = fitted.pop(LAST_FRAME, None) is not None
         takes_film = config["in_channels"] != config["out_channels"]
         if takes_film and film is None:
             raise missing_image_error(request)
         if film is not None and not takes_film:
             raise unused_image_error(request)
         if film is not None:
-            fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal)
+            fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal, has_last=has_last)
         if config.get("image_dim") is None:
             fitted.pop(IMAGE_EMBEDS, None)
-        elif IMAGE_EMBEDS not in fitted:
-            raise InvalidValue(
-                "the model needs image embeddings of the first image, too",
-                port=request.side,
-                hint="Link the text encoder to the ImageToVideoConditioning: it contains the "
-                "image encoder.",
-            )
+        else:
+            _check_embeddings(config, request, has_last, has_embeddings=IMAGE_EMBEDS in fitted)
         return fitted
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
@@ -265,7 +265,7 @@ class WanFamily(Family):
             hidden_states=hidden,
             timestep=_timesteps(model, x, first, moment.timestep),
             encoder_hidden_states=batch["embeddings"],
-            encoder_hidden_states_image=batch.get(IMAGE_EMBEDS),
+            encoder_hidden_states_image=_by_image(model.config, batch.get(IMAGE_EMBEDS)),
             return_dict=False,
         )[0]
         return output
@@ -282,6 +282,36 @@ class WanFamily(Family):
         return model.modules[
             "transformer_2" if self.is_second_expert(model, moment) else "transformer"
         ]
+
+
+def _check_embeddings(
+    config: Config, request: SamplingRequest, has_last: bool, *, has_embeddings: bool
+) -> None:
+    """Refuse a prompt without what a model sees in its images.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if not has_embeddings:
+        raise InvalidValue(
+            "the model needs image embeddings of the first image, too",
+            port=request.side,
+            hint="Link a LoadImageEncoder to the ImageToVideoConditioning, or the text encoder if "
+            "it contains the image encoder.",
+        )
+    if config.get("pos_embed_seq_len") is not None and not has_last:
+        raise InvalidValue(
+            "the model makes videos between two images, and the conditioning has no last image",
+            port=request.side,
+            hint="Link the last image to the ImageToVideoConditioning.",
+        )
+
+
+def _by_image(config: Config, embeddings: Tensor | None) -> Tensor | None:
+    """Embeddings as the transformer takes them: between two images in a row for each."""
+    if embeddings is None or config.get("pos_embed_seq_len") is None:
+        return embeddings
+    return embeddings.reshape(-1, embeddings.shape[1] // 2, embeddings.shape[2])
 
 
 def _cleaned(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Condition video models on a first frame."""
+"""Condition video models on a first frame, and on a last one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.components import Autoencoder, TextModel
-from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME, IMAGE_EMBEDS
+from nodegraph.families.components import Autoencoder, Component, TextModel
+from nodegraph.families.image_conditioning import (
+    CONDITION_VIDEO,
+    FIRST_FRAME,
+    IMAGE_EMBEDS,
+    LAST_FRAME,
+)
 from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
     FORMAT,
@@ -30,6 +35,7 @@ from nodegraph.families.items.motions import (
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.resizing import resize_image
+from nodegraph.models.ip_adapters.image_prompts import embed_images
 from nodegraph.models.vae import (
     check_frames,
     decode_latent,
@@ -105,36 +111,49 @@ _GREY = 0.5
 
 @torch.no_grad()
 def encode_first_frame(
-    autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, frames: int
+    autoencoder: Autoencoder,
+    conditioning: Conditioning,
+    image: Tensor,
+    frames: int,
+    last: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The first image of a video, as the conditioning's family takes it.
+    """The first image of a video, and the last one, as the conditioning's family takes them.
 
     Args:
         autoencoder: Of the model.
         image: float32 in 0..1, shape (1, height, width, 3), of the video's size.
         frames: Of the video.
+        last: As `image`; None leaves the end open.
     Returns:
-        A tensor for the prompts, by name.
+        Tensors for the prompts, by name.
     Raises:
-        InvalidValue: The family makes no videos of images, there are several images, or the
-            VAE can't work on that size or number of frames.
+        InvalidValue: The family makes no videos of images or of last ones, there are several
+            images, they differ in size, or the VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
     family = get_family(conditioning.family or "")
     _check(family, autoencoder, image)
+    if last is not None:
+        _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "frame":
         return {FIRST_FRAME: _encoded(autoencoder, image)}
-    padding = torch.full((frames - 1, *image.shape[1:]), _GREY)
-    return {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding]))}
+    if last is None:
+        padding = torch.full((frames - 1, *image.shape[1:]), _GREY)
+        return {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding]))}
+    padding = torch.full((frames - 2, *image.shape[1:]), _GREY)
+    film = _encoded(autoencoder, torch.cat([image, padding, last]))
+    return {CONDITION_VIDEO: film, LAST_FRAME: torch.ones(1)}
 
 
 @torch.no_grad()
-def embed_first_frame(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
+def embed_first_frame(
+    text_model: TextModel, image: Tensor, last: Tensor | None = None
+) -> dict[str, Tensor]:
     """What a model's image encoder sees in an image: its last but one hidden states.
 
     Args:
-        image: As of `encode_first_frame`.
+        image, last: As of `encode_first_frame`. The tokens of the last follow those of the first.
     Raises:
         InvalidValue: The model comes without one.
     """
@@ -142,15 +161,29 @@ def embed_first_frame(text_model: TextModel, image: Tensor) -> dict[str, Tensor]
         raise InvalidValue(
             "the model has no image encoder",
             port="encoder",
-            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, "
-            "also choose clip_vision_h in LoadTextEncoder, or the folder of the whole "
-            "model.",
+            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, link "
+            "a LoadImageEncoder with clip_vision_h as image_encoder, or choose that file in "
+            "LoadTextEncoder, too.",
         )
     eye = text_model.modules["image_encoder"]
     prepare = text_model.tokenizers["image_processor"]
-    pixels = prepare(images=to_pil(image), return_tensors="pt")["pixel_values"]
+    images = [to_pil(each) for each in (image, last) if each is not None]
+    pixels = prepare(images=images, return_tensors="pt")["pixel_values"]
     output = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
-    return {IMAGE_EMBEDS: output.hidden_states[-2].to("cpu", torch.float32)}
+    return _one_after_the_other(output.hidden_states[-2].to("cpu", torch.float32))
+
+
+def embed_first_frame_alone(
+    encoder: Component, image: Tensor, last: Tensor | None = None
+) -> dict[str, Tensor]:
+    """As `embed_first_frame`, by an image encoder from a file of its own."""
+    images = torch.cat([each for each in (image, last) if each is not None])
+    states, _ = embed_images(encoder, images, reads_patches=True)
+    return _one_after_the_other(states[0])
+
+
+def _one_after_the_other(states: Tensor) -> dict[str, Tensor]:
+    return {IMAGE_EMBEDS: states.reshape(1, -1, states.shape[-1])}
 
 
 def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
@@ -181,4 +214,30 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
             port="image",
             given=f"{image.shape[0]} images",
             expected="1",
+        )
+
+
+def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
+    if family.first_picture != "film":
+        raise InvalidValue(
+            f"{family.title} does not take a last image",
+            port="last_image",
+            given=family.name,
+            expected="an image-to-video model of Wan 2.1 or 2.2 14B",
+            hint="Remove the last image.",
+        )
+    if last.shape != image.shape:
+        raise InvalidValue(
+            "the first and the last image differ in size or number",
+            port="last_image",
+            given=f"{last.shape[0]} of {last.shape[2]} x {last.shape[1]} pixels",
+            expected=f"{image.shape[0]} of {image.shape[2]} x {image.shape[1]} pixels",
+            hint="Use ResizeImage before this node.",
+        )
+    if frames < 2:
+        raise InvalidValue(
+            "a video between two images has several frames",
+            port="frames",
+            given=str(frames),
+            expected="5 or more",
         )

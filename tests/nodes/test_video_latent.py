@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import CLIPVisionModelWithProjection
 
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_ltx2 import ltx2
@@ -124,6 +125,24 @@ def test_a_picture_becomes_a_video(bench: Bench, picture_model: Path) -> None:
 
     assert video.frames.shape == (5, 32, 48, 3)
     assert torch.isfinite(video.frames).all()
+
+
+def test_an_image_encoder_of_its_own_sees_the_same(
+    bench: Bench, picture_model: Path, tmp_path: Path
+) -> None:
+    # Published files have a projection, too, which videos don't need.
+    folder = picture_model / "image_encoder"
+    CLIPVisionModelWithProjection.from_pretrained(folder).save_pretrained(tmp_path)
+    last = {"last_image": link("picture")}
+    own = with_picture(graph(picture_model), encoder=link("load.text_encoder"), **last)
+    other = with_picture(graph(picture_model), image_encoder=link("eyes"), **last)
+    other["eyes"] = {"type": "LoadImageEncoder", "inputs": {"image_encoder": str(tmp_path)}}
+    wanted, found = (bench.value(nodes, "show.conditioning").entries[0] for nodes in (own, other))
+    assert found.tensors.keys() == wanted.tensors.keys()
+    assert all(torch.equal(found.tensors[name], each) for name, each in wanted.tensors.items())
+
+    other["show"]["inputs"]["encoder"] = link("load.text_encoder")
+    assert "two are linked" in str(bench.failure(other, "show"))
 
 
 def test_a_model_of_prompts_alone_has_no_use_for_a_picture(bench: Bench, model: Path) -> None:

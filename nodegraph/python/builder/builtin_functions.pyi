@@ -3558,8 +3558,10 @@ class BuiltinFunctions:
         image: Picture,
         frames: int = 81,
         encoder: TextEncoder | None = None,
+        last_image: Picture | None = None,
+        image_encoder: ImageEncoder | None = None,
     ) -> _ImageToVideoConditioning:
-        """Set the first frame for an image-to-video model.
+        """Set the first frame for an image-to-video model, and optionally the last one.
 
         Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
         has the size of the image.
@@ -3568,7 +3570,9 @@ class BuiltinFunctions:
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
-        encoder: The text encoder of the model, for Wan 2.1, because it includes the image encoder. Other models need none.
+        encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder. Other models need none.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
         """
 
     def ImagesFromVideo(

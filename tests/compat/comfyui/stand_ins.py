@@ -19,7 +19,7 @@ from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
-from tests.diffusion.families.video_models import wan22_i2v
+from tests.diffusion.families.video_models import wan22_i2v, wan_flf, wan_i2v
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -33,7 +33,9 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
 """Control networks of a family, by what their files are called."""
 
 _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
-    ("wan", "i2v|chrono", wan22_i2v),
+    ("wan", "flf2v", wan_flf),
+    ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
+    ("wan", "i2v|chrono|fun_inp", wan22_i2v),
     ("flux", "canny|depth", flux_canny),
     ("flux", "fill", flux_fill),
 )
@@ -145,16 +147,16 @@ class Tinies:
         save_file(pair, to / "pytorch_lora_weights.safetensors")
 
     def _eyes(self, family: str, to: Path) -> None:
-        config = json.loads((Path(self[family]) / "text_encoder_2/config.json").read_text())
-        sizes = {"hidden_size": 32, "intermediate_size": 32, "image_size": 16, "patch_size": 8}
-        tf.CLIPVisionModelWithProjection(
-            tf.CLIPVisionConfig(
-                **sizes,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                projection_dim=config["projection_dim"],
-            )
-        ).save_pretrained(to)
+        if family == "wan":
+            # As those of `wan_i2v`.
+            sizes = {"hidden_size": 16, "image_size": 28, "patch_size": 14, "projection_dim": 16}
+        else:
+            config = json.loads((Path(self[family]) / "text_encoder_2/config.json").read_text())
+            sizes = {"hidden_size": 32, "image_size": 16, "patch_size": 8}
+            sizes["projection_dim"] = config["projection_dim"]
+        more = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+        eyes = tf.CLIPVisionConfig(**sizes, **more)
+        tf.CLIPVisionModelWithProjection(eyes).save_pretrained(to)
 
 
 def _foreground(to: Path) -> None:

@@ -84,7 +84,16 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
         if entry.type == "LoadImage":
             entry.inputs["path"] = picture
         inputs = entry.inputs
-        for port, value in inputs.items():
+        steps = inputs.get("steps")
+        if isinstance(steps, int) and steps > STEPS:
+            # A part of a sampling stays the part that it is, of at least one step.
+            for port in ("start_step", "end_step"):
+                at = inputs.get(port)
+                if isinstance(at, int) and 0 < at < steps:
+                    inputs[port] = min(STEPS - 1, max(1, at * STEPS // steps))
+                elif isinstance(at, int) and at >= steps:
+                    inputs.pop(port)
+        for port, value in list(inputs.items()):
             if port in ("width", "height") and isinstance(value, int) and value > SIDE:
                 inputs[port] = SIDE
             elif port == "megapixels" and isinstance(value, (int, float)):

@@ -68,6 +68,33 @@ def test_a_colour_is_text_also_where_its_number_is_linked() -> None:
     assert found["empty_image"][1]["color"] == {"from": "format_text.text"}
 
 
+def test_a_video_between_two_images_is_seen_by_the_encoder_of_the_first() -> None:
+    encoder = node("CLIPVisionLoader", clip_name="clip_vision_h.safetensors")
+    seen = node("CLIPVisionEncode", clip_vision=Source("1", 0), image=IMAGE)
+    ends = {"start_image": IMAGE, "end_image": IMAGE, "clip_vision_start_image": Source("2", 0)}
+    found = made(
+        LOADED,
+        encoder,
+        seen,
+        node("CLIPTextEncode", text="a"),
+        node("WanFirstLastFrameToVideo", positive=Source("3", 0), length=9, **ends),
+    )
+    assert found["image_to_video_conditioning"][1] | {"conditioning": None} == {
+        "conditioning": None,
+        "image": {"from": "resize_image.image"},
+        "last_image": {"from": "resize_image_2.image"},
+        "frames": 9,
+        "image_encoder": {"from": "load_image_encoder.image_encoder"},
+    }
+    file = {"image_encoder": "clip_vision_h.safetensors"}
+    assert found["load_image_encoder"][1] == file
+
+
+def test_a_video_that_only_ends_with_an_image_keeps_its_place() -> None:
+    found = made(LOADED, node("WanFunInpaintToVideo", end_image=IMAGE))
+    assert "comfyui:WanFunInpaintToVideo" in [kind for kind, _ in found.values()]
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -27,7 +27,7 @@ from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
-from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_i2v
+from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_flf, wan_i2v
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -38,12 +38,12 @@ def picture(width: int, height: int) -> Tensor:
 
 
 def shown(
-    model: Model, image: Tensor, frames: int, *, eye: bool = False
+    model: Model, image: Tensor, frames: int, *, eye: bool = False, last: Tensor | None = None
 ) -> Callable[[Conditioning], Conditioning]:
     def change(given: Conditioning) -> Conditioning:
-        tensors = encode_first_frame(model.part("vae"), given, image, frames)
+        tensors = encode_first_frame(model.part("vae"), given, image, frames, last)
         if eye:
-            tensors |= embed_first_frame(model.part("text_encoder"), image)
+            tensors |= embed_first_frame(model.part("text_encoder"), image, last)
         return with_tensors(given, tensors)
 
     return change
@@ -71,6 +71,39 @@ def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, b
         options |= {"guidance_scale": cfg, "image": to_pil(image)}
         expected = stock(pipeline, out="frames", **size, **options)
         assert_same(found, expected, pixels=frames == 5)
+
+
+@pytest.mark.parametrize("build", [wan_flf, pytest.param(wan22_i2v, marks=pytest.mark.slow)])
+def test_videos_between_two_images(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    pipeline, model = model_of(build)
+    image, last = picture(96, 64), picture(96, 64).flip(1)
+    for frames, negative, cfg in ((9, NEGATIVE, 5.0), (5, None, 1.0)):
+        change = shown(model, image, frames, eye=build is wan_flf, last=last)
+        options = {"batch": 1, "negative": negative, "steps": 3}
+        found = model.make(
+            96, 64, frames=frames, cfg=cfg, sampler="uni_pc", change=change, **options
+        )
+        size = {"width": 96, "height": 64, "num_frames": frames}
+        images = {"image": to_pil(image), "last_image": to_pil(last)}
+        expected = stock(pipeline, out="frames", guidance_scale=cfg, **size, **options, **images)
+        assert_same(found, expected, pixels=frames == 5)
+
+
+def test_images_that_a_model_cannot_end_with_are_refused(model_of: ModelOf) -> None:
+    _, between = model_of(wan_flf)
+    _, from_one = model_of(wan22_5b_i2v)
+    image, options = picture(64, 64), {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
+    with raises(InvalidValue, port="positive"):
+        between.make(64, 64, change=shown(between, image, 5, eye=True), **options)
+    for model, last, frames, port in (
+        (from_one, image, 5, "last_image"),
+        (between, picture(64, 32), 5, "last_image"),
+        (between, image, 1, "frames"),
+    ):
+        given = model.encode(PROMPT)
+        assert given is not None
+        with raises(InvalidValue, port=port):
+            encode_first_frame(model.part("vae"), given, image, frames, last)
 
 
 def test_videos_of_ltx(model_of: ModelOf) -> None:

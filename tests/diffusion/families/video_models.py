@@ -115,7 +115,7 @@ def ltx_timed() -> Any:
     return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
 
 
-def wan_i2v() -> Any:
+def wan_i2v(**more: Any) -> Any:
     """Wan 2.1's, whose transformer is shown what a CLIP encoder sees."""
     words = t5_words()
     eye = tf.CLIPVisionModel(
@@ -129,9 +129,14 @@ def wan_i2v() -> Any:
         )
     )
     look = tf.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
-    net = wan_net(36, 16, image_dim=16, added_kv_proj_dim=32)
+    net = wan_net(36, 16, image_dim=16, added_kv_proj_dim=32, **more)
     parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), look, eye, net)
     return d.WanImageToVideoPipeline(*parts)
+
+
+def wan_flf() -> Any:
+    """Wan 2.1's for videos between two images, each of which gives 5 tokens here."""
+    return wan_i2v(pos_embed_seq_len=10)
 
 
 def wan22_i2v() -> Any:

@@ -181,6 +181,26 @@ SMALL: Mapping[str, Small] = {
             "added_kv_proj_dim": 5120,
         },
     ),
+    "wan-flf": Small(
+        "wan-transformer",
+        "wan",
+        "WanTransformer3DModel",
+        {
+            **_WAN,
+            "in_channels": 36,
+            "image_dim": 32,
+            "added_kv_proj_dim": 256,
+            "pos_embed_seq_len": 10,
+        },
+        {
+            **_WAN_WIDE,
+            "num_attention_heads": 40,
+            "ffn_dim": 13824,
+            "image_dim": 1280,
+            "added_kv_proj_dim": 5120,
+            "pos_embed_seq_len": 514,
+        },
+    ),
     "wan22-i2v": Small(
         "wan-transformer",
         "wan",

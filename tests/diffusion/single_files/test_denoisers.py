@@ -159,7 +159,6 @@ RELATIVES = {
     "vace_patch_embedding.weight": ("wan", "Wan VACE"),
     "ref_conv.weight": ("wan", "reference"),
     "face_adapter.fuser_blocks.0.k_norm.weight": ("wan", "Wan Animate"),
-    "img_emb.emb_pos": ("wan-i2v", "last image"),
     "time_text_embed.addition_t_embedding.weight": ("qwen-image", "Qwen-Image-Layered"),
     "vision_in.proj.0.weight": ("hunyuan-image", "HunyuanVideo"),
 }

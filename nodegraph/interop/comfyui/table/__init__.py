@@ -33,6 +33,7 @@ from nodegraph.interop.comfyui.table import (
     text,
     upscaling,
     values,
+    video_conditioning,
     vision,
 )
 
@@ -76,6 +77,8 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     "VAEEncodeTiled": _TIMES,
     "VHS_VideoCombine": ("loop_count", "save_output"),
     "Video Slice": ("strict_duration",),
+    "WanFirstLastFrameToVideo": ("batch_size",),
+    "WanFunInpaintToVideo": ("batch_size",),
     "WanImageToVideo": ("batch_size",),
 }
 
@@ -84,6 +87,7 @@ MODULES = (
     loaders,
     model_merging,
     conditioning,
+    video_conditioning,
     hooks,
     edit_prompts,
     control,

@@ -371,20 +371,6 @@ def _beside_back(there: str, *names: str) -> Translate:
     return backward
 
 
-def _frame_rate(node: Passage) -> None:
-    rate = node.inputs["frame_rate"]
-    positive = node.inputs["positive"]
-    name = node.add("FrameRateConditioning", conditioning=positive, rate=rate)
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-
-
-def _frame_rate_back(node: Passage) -> None:
-    taken = {"positive": node.inputs["conditioning"], "negative": node.inputs["conditioning"]}
-    name = node.add("LTXVConditioning", **taken, frame_rate=node.inputs["rate"])
-    node.give("conditioning", MadeOutput(name, "positive"))
-
-
 def _lotus(node: Passage) -> None:
     """A prompt that comes along there: the empty one, as Stable Diffusion 2 reads it."""
     encoder = node.add("LoadTextEncoder", family="sd2", file="clip_h.safetensors")
@@ -393,36 +379,6 @@ def _lotus(node: Passage) -> None:
     )
     name = node.add("EncodePrompt", encoder=MadeOutput(encoder, "text_encoder"), text="")
     node.give("conditioning", MadeOutput(name, "conditioning"))
-
-
-def translate_first_frame(node: Passage) -> None:
-    """A video that begins with an image, or with nothing."""
-    size = {name: node.inputs[name] for name in ("width", "height")}
-    positive, length = node.inputs["positive"], node.inputs["length"]
-    node.give("negative", node.inputs["negative"])
-    image = node.inputs.get("start_image", node.inputs.get("image"))
-    if image is None:
-        batch = node.inputs["batch_size"]
-        latent = node.add("EmptyVideoLatent", **size, frames=length, batch_size=batch)
-        node.give("positive", positive)
-        node.give("latent", MadeOutput(latent, "latent"))
-        return
-    if "clip_vision_output" in node.inputs:
-        node.tell("in nodegraph the image encoder is one more file of LoadTextEncoder")
-    if node.inputs["batch_size"].content != 1:
-        node.tell("nodegraph makes one video from a first image, whatever `batch_size` says")
-    if node.inputs.get("strength", Signal(1.0)).content != 1.0:
-        node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
-    sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
-    name = node.add(
-        "ImageToVideoConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
-        image=MadeOutput(sized, "image"),
-        frames=length,
-    )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("latent", MadeOutput(name, "latent"))
 
 
 _COND = "conditioning: CONDITIONING"
@@ -543,30 +499,10 @@ _CHANGED = (
         " -> CONDITIONING",
         "SpanConditioning",
     ),
-    entry(
-        "LTXVConditioning(positive: CONDITIONING, negative: CONDITIONING, "
-        "frame_rate: FLOAT = 25.0) -> positive: CONDITIONING, negative: CONDITIONING",
-        _frame_rate,
-        "FrameRateConditioning",
-        _frame_rate_back,
-    ),
-)
-
-_BEGINNING = (
-    "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
-    "length: INT = {}, batch_size: INT = 1, start_image: IMAGE?, "
-    "clip_vision_output: CLIP_VISION_OUTPUT?"
 )
 
 _PICTURES = (
     entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
-    entry(
-        f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", translate_first_frame
-    ),
-    entry(
-        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
-        translate_first_frame,
-    ),
     entry(
         f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LATENT}",
         _inpaint,

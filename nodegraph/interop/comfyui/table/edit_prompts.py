@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
-from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for, translate_first_frame
+from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for
 from nodegraph.interop.comfyui.table.parts import CROP
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -273,12 +273,6 @@ _SIZE = "width: INT = 0, height: INT = 0, batch_size: INT = 1"
 _BOTH = "positive: CONDITIONING, negative: CONDITIONING"
 
 ENTRIES: tuple[TableEntry, ...] = (
-    entry(
-        "LTXVImgToVideo(positive: CONDITIONING, negative: CONDITIONING, vae: VAE, image: IMAGE, "
-        "width: INT = 768, height: INT = 512, length: INT = 97, batch_size: INT = 1, "
-        "strength: FLOAT = 1.0) -> positive: CONDITIONING, negative: CONDITIONING, latent: LATENT",
-        translate_first_frame,
-    ),
     entry(
         "ReferenceLatent(conditioning: CONDITIONING, latent: LATENT?) -> CONDITIONING",
         _reference,
