@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from nodegraph.core.context import Context, report_progress
 from nodegraph.core.digests import is_named_tuple
-from nodegraph.core.foreign_value import LentModel
+from nodegraph.core.foreign_value import Lent, LentModel, holds_lent
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import NodeSpec
@@ -71,7 +71,22 @@ class PackCall:
         self._lock = Lock()
         self.reason: BaseException | None = None
 
-    def look(self, number: int) -> None:
+    def request(self, name: str, value: Any) -> Any:
+        """Send the call, and wait for its answer; see `Channel.request`."""
+        channel = self._process.channel
+        assert channel is not None
+        return channel.request(
+            name,
+            value,
+            serve=self.serve,
+            look=lambda _: self._look(),
+            begun=self._note_number,
+        )
+
+    def _note_number(self, number: int) -> None:
+        self._number = number
+
+    def _look(self) -> None:
         """See whether the run was cancelled; end a process that does not react to that."""
         if self._cancelled_at is not None:
             if monotonic() - self._cancelled_at > _GRACE:
@@ -81,7 +96,7 @@ class PackCall:
             self._context.check_cancelled(waits=False)
         except Cancelled as error:
             self.reason = error
-            self.cancel(number)
+            self.cancel(self._number)
 
     def begin(self, value: Any, put: Callable[[ChannelMessage | ProcessEnded], object]) -> None:
         """Send the call; `put` takes the frames that belong to it. See `Channel.begin`."""
@@ -149,7 +164,14 @@ class PackCall:
     def _ask(self, name: str, within: int = 0, **values: Any) -> Any:
         channel = self._process.channel
         assert channel is not None
-        return channel.request(name, values, within=within or self._serving, serve=self.serve)
+        # A function of the pack that is called back may not return. Cancelling ends it, too.
+        return channel.request(
+            name,
+            values,
+            within=within or self._serving,
+            serve=self.serve,
+            look=lambda _: self._look(),
+        )
 
     def _do_workflow(self) -> Any:
         return dict(self._context.workflow)
@@ -226,53 +248,85 @@ class Loan:
 
     def __init__(self, run: Callable[[Any], Any]) -> None:
         self._run = run
+        self._lent: Any = None
         self._result: Any = None
         self._error: BaseException | None = None
         self._returned: list[LentModel] = []
-        self._is_used = False
 
     def __call__(self, value: Any) -> list[DiffusionModel]:
         """Run the node; returns the models among its results that keep the patches.
 
         Its errors do not go through the pack's process; `settle` raises them.
         """
-        if self._is_used:
+        if self.is_used:
             raise InvalidValue("it was lent before")
-        self._is_used = True
+        self._lent = value
         try:
             self._result = self._run(value)
+            has_steps = isinstance(self._result, Expand) and self._result.then is not None
+            if has_steps and type(value) is LentModel:
+                self._note(value)  # later steps may use it
+            _mapped(self._result, self._note)
         except BaseException as error:  # noqa: BLE001 - the node's own, raised again later
             self._error = error
             return []
-        has_steps = isinstance(self._result, Expand) and self._result.then is not None
-        if has_steps and type(value) is LentModel:
-            self._note(value)  # later steps may use it
-        _mapped(self._result, self._note)
         return [lent.plain for lent in self._returned]
 
-    def _note(self, model: LentModel) -> LentModel:
-        if model not in self._returned:
-            self._returned.append(model)
-        return model
+    @property
+    def is_used(self) -> bool:
+        """Whether the node has begun to run."""
+        return self._lent is not None
+
+    def _is_own(self, value: Any) -> bool:
+        """Whether a value is a model with the patches of this loan: another may be of equal
+        files."""
+        return type(value) is LentModel and value.patches is getattr(self._lent, "patches", None)
+
+    def _note(self, value: Any) -> Any:
+        if self._is_own(value):
+            if value not in self._returned:
+                self._returned.append(value)
+        elif type(value) is not LentModel:  # a model may be of a loan around this one
+            _check_kept(value)
+        return value
 
     def settle(self, pack: str, models: Sequence[Any]) -> Any:
         """Return the result, with the models in it as the process has given them.
 
         Raises:
             PackError: The process lent nothing, or gave other models back.
+            InvalidValue: The result keeps what was lent.
         """
         if self._error is not None:
             raise self._error
-        if not self._is_used or len(models) != len(self._returned):
+        if not self.is_used or len(models) != len(self._returned):
             raise PackError(f"pack `{pack}` did not lend its value")
         known = dict(zip(self._returned, models, strict=True))
-        return _mapped(self._result, known.__getitem__)
+
+        def change(value: Any) -> Any:
+            if self._is_own(value) and value in known:
+                return known[value]
+            if self._is_own(value) or type(value) is not LentModel:
+                _check_kept(value)
+            return value
+
+        return _mapped(self._result, change)
 
 
-def _mapped(value: Any, change: Callable[[LentModel], Any]) -> Any:
-    """What a function returned, with other values in place of lent models."""
-    if type(value) is LentModel:
-        return change(value)
+def _check_kept(value: Any) -> None:
+    """Refuse what a node returns with a part that is lent only while the node runs."""
+    if not holds_lent(value):
+        return
+    own = "" if isinstance(value, Lent) else f" in its `{type(value).__name__}`"
+    raise InvalidValue(
+        f"this node cannot use a model, sampler or noise of a pack{own}",
+        expected="those of nodegraph: nodes that sample can use those of a pack",
+        hint="Link the model to it as it was before the pack's node, or a native sampler or noise.",
+    )
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """What a function returned, with each part changed."""
     if isinstance(value, NodeOutput):
         return NodeOutput(_mapped(value.values, change), value.ui)
     if isinstance(value, Expand):
@@ -288,11 +342,11 @@ def _mapped(value: Any, change: Callable[[LentModel], Any]) -> Any:
         return type(value)(*(_mapped(item, change) for item in value))
     if type(value) is dict:
         return {name: _mapped(item, change) for name, item in value.items()}
-    return value
+    return change(value)
 
 
 def _mapping_steps(
-    then: Callable[[Mapping[str, Value]], Any], change: Callable[[LentModel], Any]
+    then: Callable[[Mapping[str, Value]], Any], change: Callable[[Any], Any]
 ) -> Callable[[Mapping[str, Value]], Any]:
     """`Expand.then` whose steps are mapped as well."""
     return lambda outputs: _mapped(then(outputs), change)

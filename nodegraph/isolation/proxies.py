@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import pickle
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -53,6 +53,9 @@ Services: TypeAlias = Mapping[str, Callable[..., Any]]
 """Functions that packs may call in this process, by name: they get the context of the call, and
 the values by name."""
 
+_LENDERS: ContextVar[frozenset[str]] = ContextVar("nodegraph_lenders", default=frozenset())
+"""Processes that lend something to the node that runs in this thread."""
+
 
 class IsolatedPacks:
     """Runs the code of isolated packs in their processes; satisfies `PackHost`.
@@ -81,6 +84,7 @@ class IsolatedPacks:
         self.processes = PackProcesses(environment, self.pickled, *limits)
         self.services: Services = services if services is not None else {}
         self._sent: dict[str, set[str]] = {}
+        self._repeated: set[tuple[str, str]] = set()
         self._pickled: tuple[Environment, bytes] | None = None
 
     # What the registry asks
@@ -130,19 +134,41 @@ class IsolatedPacks:
         run: Callable[[Any], Any],
     ) -> Any:
         """Run a node of this process with what a pack lends; see `PackHost.lend`."""
-        loan = Loan(run)
+        node, loan = (pack.name, context.node), Loan(run)
+        try:
+            result = self._lend(pack, snapshot, spec, value, context, loan)
+        except PackProcessEnded as error:
+            # Perhaps this node did not end it: with a new value, it runs once more.
+            if (error.is_shared or not loan.is_used) and node not in self._repeated:
+                self._repeated.add(node)
+                raise OutputGone("the process that held it has ended") from error
+            self._repeated.discard(node)
+            raise
+        self._repeated.discard(node)
+        return result
+
+    def _lend(
+        self,
+        pack: Pack,
+        snapshot: Snapshot,
+        spec: NodeSpec,
+        value: ForeignValue,
+        context: Context,
+        loan: Loan,
+    ) -> Any:
         with self.processes.using(pack, snapshot, f"running {spec.type}") as process:
             self.check(process, value)
             call = PackCall(self, process, spec, context, None)
-            form = {"value": value, **self.call_facts(context)}
-            assert process.channel is not None
-            token = LOAN.set(loan)
+            lenders = _LENDERS.get()
+            form = {"value": value, "is_further": process.id in lenders, **self.call_facts(context)}
+            token, lending = LOAN.set(loan), _LENDERS.set(lenders | {process.id})
             try:
-                models = process.channel.request("lend", form, serve=call.serve, look=call.look)
+                models = call.request("lend", form)
             except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
                 raise (call.reason or error) from (None if call.reason else error.__cause__)
             finally:
                 LOAN.reset(token)
+                _LENDERS.reset(lending)
             for model in models:
                 watch_value(process, model)
             if call.reason is not None:
@@ -318,10 +344,9 @@ class _Proxy:
     def _call(self, keywords: dict[str, Any], context: Context) -> Any:
         with self._packs.processes.using(self._pack, self._snapshot, self._doing) as process:
             call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
-            assert process.channel is not None
             value = self._value(process, keywords, context)
             try:
-                form = process.channel.request("call", value, serve=call.serve, look=call.look)
+                form = call.request("call", value)
             except Unstorable as error:
                 raise self._unportable(keywords, error) from error
             except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it

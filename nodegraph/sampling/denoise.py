@@ -43,10 +43,10 @@ from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import (
-    LentNoise,
     LentSampler,
     SamplingParts,
     build_sampling_parts,
+    drawn_noise,
 )
 from nodegraph.sampling.schedules import levels_for
 
@@ -565,8 +565,7 @@ def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -
         patched: ModelPatches = model.patches
         latent, parts = patched.applied(latent, parts)
         model, patches, begin = model.plain, patched, patched.begin
-    if type(parts.noise) is LentNoise:
-        parts = replace(parts, noise=parts.noise.drawn(model, latent))
+    parts = replace(parts, noise=drawn_noise(parts.noise, model, latent))
     if type(parts.sampler) is LentSampler:
         begin = partial(parts.sampler.walk.begin, model, patches)
     return PatchedSampling(model, latent, parts, begin)

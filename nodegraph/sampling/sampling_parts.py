@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.foreign_value import Lent
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import (
     Conditioning,
@@ -69,7 +70,7 @@ class SamplingNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class LentNoise(SamplingNoise):
+class LentNoise(SamplingNoise, Lent):
     """Noise of a pack, while a native node runs that uses it.
 
     Attributes:
@@ -83,6 +84,11 @@ class LentNoise(SamplingNoise):
         assert self.draw_for is not None
         tensor = self.draw_for(model, latent)
         return SamplingNoise(self.seed, tensor=tensor, draw="per batch", strength=self.strength)
+
+
+def drawn_noise(noise: SamplingNoise, model: DiffusionModel, latent: Latent) -> SamplingNoise:
+    """Noise for a latent: that of a pack is drawn by the pack."""
+    return noise.drawn(model, latent) if type(noise) is LentNoise else noise
 
 
 @port_type(name="Guider", color="#66b5b5")
@@ -197,7 +203,7 @@ class SamplerChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class LentSampler(SamplerChoice):
+class LentSampler(SamplerChoice, Lent):
     """A sampler of a pack, while a native node runs that uses it. Its `name` is a native sampler
     with the same noise levels.
 

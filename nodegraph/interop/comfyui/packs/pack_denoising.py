@@ -146,6 +146,18 @@ def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) 
     """A guider with one of ComfyUI's patches of guidance."""
     added: AddedGuidance
     match kind:
+        case "CFGZeroStar" | "TCFG" | "APG" if not choice.method.is_default:
+            raise InvalidValue(
+                f"{kind} of a model and the guidance `{choice.method.title}` exclude each other",
+                port="model",
+                hint="Leave one of them out.",
+            )
+        case "CFGOverride" if choice.changing is not None:
+            raise InvalidValue(
+                "the scale of the guider changes already, and so it does by CFGOverride of a model",
+                port="model",
+                hint="Leave one of them out.",
+            )
         case "RescaleCFG":
             return replace(choice, rescale=numbers["multiplier"], rescales_velocity=True)
         case "CFGNorm":
@@ -250,12 +262,15 @@ class PackDenoising(Denoising):
         )
 
     @torch.inference_mode()
-    def predict(self, x: Tensor, sigma: float, *, apart: bool) -> dict[Side, Tensor]:
+    def predict(
+        self, x: Tensor, sigma: float, *, apart: bool, with_sides: bool = False
+    ) -> dict[Side, Tensor]:
         """Predict the clean latent at any noise level.
 
         Args:
             x: The noisy latent.
             apart: Return the prediction of each prompt; else the guided one alone.
+            with_sides: Return both.
         Returns:
             By side, or as ``guided``; float32 on the CPU.
         """
@@ -265,10 +280,10 @@ class PackDenoising(Denoising):
         space = STRAIGHT[noise.kind](levels, noise)
         placed = self._placed(x)
         shown, moment = space.model_input(placed, 0), self._moment_at(levels)
-        if apart:
-            outputs = self._guidance.evaluate_sides(shown, moment)
-        else:
-            outputs = {"guided": self._guidance(shown, moment)}
+        evaluate = self._guidance.evaluate_sides if apart else self._guidance.evaluate
+        outputs = evaluate(shown, moment)
+        if not apart and not with_sides:
+            outputs = {"guided": outputs["guided"]}
         return {
             side: _sent(space.to_denoised(output, placed, 0)) for side, output in outputs.items()
         }
@@ -339,7 +354,7 @@ class PackPatches:
         for kind, numbers in self.guidance:
             guider = patched_guider(guider, kind, numbers)
         if self.guides:
-            self._check_order(guider)
+            self._check_functions(guider)
             is_guided = guider.cfg != 1.0 or guider.is_guided or self.always_negative
             functions = PackFunctions(guider.cfg, 0.0, 1.0, is_guided, self.call)
             guider = replace(guider, added=(*guider.added, functions))
@@ -348,7 +363,14 @@ class PackPatches:
         noise = replace(parts.noise, strength=parts.noise.strength * self.noise_scale)
         return latent, replace(parts, guider=guider, noise=noise)
 
-    def _check_order(self, guider: GuiderChoice) -> None:
+    def _check_functions(self, guider: GuiderChoice) -> None:
+        if guider.method.prompts:
+            raise InvalidValue(
+                f"functions of a pack know a positive and a negative prompt, and the guidance "
+                f"`{guider.method.title}` has more",
+                port="model",
+                hint="Use a CFGGuider, or link the model as it was before the pack's node.",
+            )
         late = "rescale" if guider.rescale else "norm" if guider.norm is not None else ""
         if late:
             raise InvalidValue(

@@ -257,18 +257,26 @@ def step_sampling(context: Context, *, token: str) -> Mapping[str, Any]:
 
 
 def predict(
-    context: Context, *, token: str, x: Tensor, sigma: float, apart: bool = False
+    context: Context,
+    *,
+    token: str,
+    x: Tensor,
+    sigma: float,
+    apart: bool = False,
+    with_sides: bool = False,
 ) -> dict[str, Tensor]:
     """Predict the clean latent of a sampling whose noise levels the pack walks itself.
 
     Args:
         x, sigma: The noisy latent, and its noise level.
         apart: Return the prediction of each prompt; else the guided one alone.
+        with_sides: Return both.
     """
     context.check_cancelled(waits=False)
     denoising = _SAMPLINGS.running[token].denoising
     has_frames = x.ndim == 5 and denoising.is_flat
-    predicted = denoising.predict(x.squeeze(2) if has_frames else x, sigma, apart=apart)
+    shown = x.squeeze(2) if has_frames else x
+    predicted = denoising.predict(shown, sigma, apart=apart, with_sides=with_sides)
     return {side: item.unsqueeze(2) if has_frames else item for side, item in predicted.items()}
 
 

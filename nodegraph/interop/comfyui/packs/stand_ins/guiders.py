@@ -381,11 +381,41 @@ class LentGuider(CFGGuider):
     def predict_noise(
         self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
     ) -> Tensor:
-        level = float(torch.as_tensor(timestep).reshape(-1)[0])
+        """Predict the clean latent, and let the functions change it that the sampler has added."""
+        options = model_options or {}
+        self.model_patcher.check_options(options)
+        _check_functions(options)
+        level = _level(timestep)
         plain = x.detach().to("cpu", torch.float32).contiguous()
-        predicted = ask("sampling.predict", token=self._token, x=plain, sigma=level)
+        has_functions = bool(options.get(FUNCTIONS[2]))
+        request = {"token": self._token, "x": plain, "sigma": level, "with_sides": has_functions}
+        predicted = ask("sampling.predict", **request)
         guided: Tensor = predicted["guided"]
-        return guided
+        if not has_functions:
+            return guided
+        if "negative" not in predicted and options.get("disable_cfg1_optimization"):
+            raise refused(
+                "a sampler that needs the negative prediction",
+                "the guider does not evaluate the negative prompt",
+                "Set cfg above 1.",
+            )
+        positive = predicted["positive"]
+        sides = positive, predicted.get("negative", torch.zeros_like(positive))
+        conds = self.conds.get("positive"), self.conds.get("negative")
+        functions = PatchFunctions(self.model_patcher, options, conds)
+        functions.sigmas = options.get("transformer_options", {}).get("sample_sigmas", plain[:0])
+        return functions.guide(plain, torch.full((len(x),), level), self.cfg, sides, guided)
+
+
+def _check_functions(options: Mapping[str, Any]) -> None:
+    """Refuse functions of a sampler that would come before the guidance of a native node."""
+    for name in FUNCTIONS[:2]:
+        if options.get(name):
+            raise refused(
+                f"a SAMPLER that sets a {name}",
+                "the guider of a native node applies the guidance",
+                "Use a post_cfg_function, or a node of the pack that samples.",
+            )
 
 
 def lend_sampler(sampler: KSAMPLER) -> None:
@@ -418,8 +448,9 @@ def lend_sampler(sampler: KSAMPLER) -> None:
 
         extra = {"model_options": with_sigmas(guider.model_options, sigmas), "seed": seed}
         samples = sampler.sample(guider, sigmas, extra, note, noise, latent, mask, True)
-        ended = samples.detach().to("cpu", torch.float32).contiguous()
-        return {"samples": ended, "denoised": last[0].float().contiguous() if last else ended}
+        ended = _plain(samples, noise, "a SAMPLER of a pack returns no latent of its size")
+        what = "a SAMPLER of a pack passes no prediction to its callback"
+        return {"samples": ended, "denoised": _plain(last[0], noise, what) if last else ended}
 
     ask("sampler.lend", callback=walk)
 
@@ -431,15 +462,32 @@ def lend_noise(noise: Any) -> None:
         value = latents.to_comfy_latent(latent)
         samples = fix_empty_latent_channels(ModelHandle(model), value["samples"])
         drawn = noise.generate_noise({**value, "samples": samples})
-        if not isinstance(drawn, Tensor) or drawn.shape != samples.shape:
-            raise PackError(
-                "`generate_noise` of a NOISE returns no noise for this latent",
-                given=str(tuple(drawn.shape)) if isinstance(drawn, Tensor) else str(type(drawn)),
-                expected=f"a tensor of shape {tuple(samples.shape)}",
-            )
-        return drawn.detach().to("cpu", torch.float32).contiguous()
+        what = "`generate_noise` of a NOISE returns no noise for this latent"
+        return _plain(drawn, samples, what)
 
-    ask("noise.lend", callback=draw, seed=int(getattr(noise, "seed", 0)) % 2**64)
+    seed = getattr(noise, "seed", None)
+    ask("noise.lend", callback=draw, seed=int(seed) % 2**64 if isinstance(seed, int) else 0)
+
+
+def _plain(value: Any, like: Tensor, what: str) -> Tensor:
+    """A latent that code of a pack returned, as float32 on the CPU.
+
+    Args:
+        like: Has its shape.
+        what: Says what is wrong if it is no such latent.
+    Raises:
+        PackError: It has another type or shape, or numbers that are not finite.
+    """
+    expected = f"a tensor of finite numbers of shape {tuple(like.shape)}"
+    if not isinstance(value, Tensor):
+        raise PackError(what, given=type(value).__name__, expected=expected)
+    if value.shape != like.shape or value.is_complex():
+        given = f"{value.dtype} of shape {tuple(value.shape)}"
+        raise PackError(what, given=given, expected=expected)
+    plain = value.detach().to("cpu", torch.float32).contiguous()
+    if not bool(torch.isfinite(plain).all()):
+        raise PackError(what, given="NaN or infinity", expected=expected)
+    return plain
 
 
 def _method(kind: type, name: str) -> Any:
