@@ -11,10 +11,10 @@ from nodegraph.core.values import NOT_CONTENT, DiffusionModel
 ENDED: set[str] = set()
 """Processes of packs that have ended: values of their tokens are gone."""
 
-STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise"})
+STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise", "Guider"})
 """Port types of nodegraph that a value of a pack's process may have: a model that the pack patched,
-or its own sampler or noise. Nodes of other packs refuse it. To native nodes, the process lends it
-while they run."""
+or its own sampler, noise or guider. Nodes of other packs refuse it. The process lends it to native
+nodes while they run."""
 
 
 class _Referable:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Leftover, Recipe
-from nodegraph.errors import NumericalError
+from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.image_conditioning import with_first_frame
@@ -43,6 +43,7 @@ from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import (
+    LentGuider,
     LentSampler,
     SamplingParts,
     build_sampling_parts,
@@ -551,14 +552,28 @@ class PatchedSampling(NamedTuple):
     begin: Callable[..., Denoising]
 
 
-def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -> PatchedSampling:
+def apply_patches(
+    model: DiffusionModel | None, latent: Latent, parts: SamplingParts
+) -> PatchedSampling:
     """Apply what a pack set on samplings of a model, and draw noise of a pack.
 
     A sampling without anything of a pack stays as it is.
 
+    Args:
+        model: None for the model of a pack's guider.
     Raises:
-        InvalidValue: The patches do not fit the guider.
+        InvalidValue: The patches do not fit the guider, or the model is not that of a pack's
+            guider.
     """
+    if type(parts.guider) is LentGuider:
+        walk = parts.guider.walk
+        return PatchedSampling(*walk.applied(model, latent, parts), walk.begin)
+    if model is None:
+        raise InvalidValue(
+            "is not linked",
+            port="model",
+            hint="Link the model to sample. Only a guider of a pack brings one.",
+        )
     patches: ModelPatches | None = None
     begin: Callable[..., Denoising] = Denoising
     if type(model) is LentModel:

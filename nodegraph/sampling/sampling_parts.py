@@ -186,6 +186,20 @@ class GuiderChoice:
         return self.cfg if self.changing is None else max(self.cfg, self.changing.end)
 
 
+@dataclass(frozen=True, slots=True)
+class LentGuider(GuiderChoice, Lent):
+    """A guider of a pack, while a native node runs that uses it. Its prompts and scale are those
+    that a sampling is planned with.
+
+    Attributes:
+        model: The model that it samples.
+        walk: Samples with it; a `PackGuider`.
+    """
+
+    model: DiffusionModel | None = None
+    walk: Any = None
+
+
 @port_type(name="Sampler", color="#c99bd8")
 @dataclass(frozen=True, slots=True)
 class SamplerChoice:

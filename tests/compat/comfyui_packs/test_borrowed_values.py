@@ -16,10 +16,14 @@ import torch
 
 from nodegraph import Session, Settings
 from nodegraph.core.foreign_value import LentModel
+from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.exporter import export_documents
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.isolation.pack_calls import Loan
-from tests.compat.comfyui_packs.conftest import comfy_pack
+from tests.compat.comfyui_packs.conftest import comfy_pack, node
 from tests.compat.comfyui_packs.test_stand_ins_sampling import native
 from tests.nodes.conftest import link
 
@@ -159,6 +163,46 @@ class Sample:
         return ({**latent, "samples": samples},)
 
 
+class HalfGuider(comfy.samplers.CFGGuider):
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        return super().predict_noise(x, timestep, model_options, seed) / 2
+
+
+class Guide:
+    @classmethod
+    def INPUT_TYPES(cls):
+        kinds = {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING"}
+        kinds["own"] = "BOOLEAN"
+        return {"required": {name: (kind,) for name, kind in kinds.items()}}
+
+    RETURN_TYPES = ("GUIDER",)
+    FUNCTION = "run"
+
+    def run(self, model, positive, negative, own):
+        guider = (HalfGuider if own else comfy.samplers.CFGGuider)(model)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(6.0)
+        return (guider,)
+
+
+class SampleGuided:
+    @classmethod
+    def INPUT_TYPES(cls):
+        kinds = {"guider": "GUIDER", "sampler": "SAMPLER", "latent": "LATENT"}
+        return {"required": {name: (kind,) for name, kind in kinds.items()}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "run"
+
+    def run(self, guider, sampler, latent):
+        model = guider.model_patcher
+        sigmas = comfy.samplers.calculate_sigmas(model.model_sampling, "normal", 4)
+        samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+        noise, mask = comfy.sample.prepare_noise(samples, 5), latent.get("noise_mask")
+        samples = guider.sample(noise, samples, sampler, sigmas, mask, None, True, 5)
+        return ({**latent, "samples": samples},)
+
+
 class Number:
     @classmethod
     def INPUT_TYPES(cls):
@@ -172,7 +216,7 @@ class Number:
 
 
 NODE_CLASS_MAPPINGS = {
-    "Patch": Patch, "Parts": Parts, "Sample": Sample, "Number": Number
+    kind.__name__: kind for kind in (Patch, Parts, Sample, Guide, SampleGuided, Number)
 }
 """
 
@@ -417,3 +461,99 @@ def test_a_model_whose_process_was_killed_is_patched_again(
     result = run(session, nodes, "sample", cancel=cancel)
     assert not result.errors
     assert result.nodes["patch"].status == "ran"
+
+
+def guided(model: str = "load.model", *, own: bool, **inputs: Any) -> dict[str, Any]:
+    """A native sampling with the guider of a pack, and the pack's own."""
+    nodes = in_parts()
+    prompts = {name: link(name) for name in ("positive", "negative")}
+    inputs_of_guider = prompts | {"model": link(model), "own": own}
+    nodes["guide"] = {"type": "odd:Guide", "inputs": inputs_of_guider}
+    nodes["mask"] = {"type": "SolidMask", "inputs": {"width": 64, "height": 64, "value": 0.5}}
+    masked = {"latent": link("sample"), "mask": link("mask")}
+    nodes["masked"] = {"type": "SetNoiseMask", "inputs": masked}
+    nodes["native"] = {**nodes["custom"], "inputs": {**nodes["custom"]["inputs"]}}
+    nodes["native"]["inputs"] |= {"model": link(model), **inputs}
+    del nodes["custom"]["inputs"]["model"]
+    nodes["custom"]["inputs"] |= {"guider": link("guide"), **inputs}
+    shared = nodes["custom"]["inputs"]
+    own_inputs = {name: shared[name] for name in ("guider", "sampler", "latent")}
+    nodes["own"] = {"type": "odd:SampleGuided", "inputs": own_inputs}
+    return nodes
+
+
+@slow
+@pytest.mark.parametrize("model", ["load.model", "patch.patched"])
+def test_a_native_node_samples_with_a_guider_of_the_pack(session: Session, model: str) -> None:
+    nodes = guided(model, own=False, sampler=link("sampler"))
+    result = run(session, nodes, "custom", "native")
+    assert not result.errors
+    for output in ("latent", "denoised"):
+        sampled, expected = result[f"custom.{output}"], result[f"native.{output}"]
+        assert torch.allclose(sampled.samples, expected.samples, atol=1e-5)
+
+
+@slow
+@pytest.mark.parametrize("latent", ["empty", "masked"])
+@pytest.mark.parametrize("sampler", ["sampler", "parts.sampler"])
+def test_a_guider_class_of_the_pack_samples_as_in_its_own_nodes(
+    session: Session, sampler: str, latent: str
+) -> None:
+    nodes = guided(own=True, sampler=link(sampler), latent=link(latent))
+    result = run(session, nodes, "custom", "own")
+    assert not result.errors
+    assert torch.allclose(result["custom.latent"].samples, result["own"].samples, atol=1e-4)
+    plain = run(session, nodes, "native")["native.latent"].samples
+    assert not torch.allclose(result["own"].samples, plain, atol=1e-2)
+
+
+@slow
+def test_a_guider_of_a_pack_samples_its_own_model_alone(session: Session) -> None:
+    nodes = guided(own=True, sampler=link("sampler"))
+    numbers = {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2}
+    nodes["freeu"] = {"type": "FreeU", "inputs": {"model": link("load.model"), **numbers}}
+    nodes["custom"]["inputs"]["model"] = link("freeu")
+    [error] = run(session, nodes, "custom").errors
+    assert "the guider of a pack samples another model" in str(error)
+
+
+@slow
+def test_a_native_guider_needs_a_model(session: Session) -> None:
+    nodes = in_parts()
+    del nodes["custom"]["inputs"]["model"]
+    with pytest.raises(InvalidWorkflow, match="is not linked"):
+        run(session, nodes, "custom")
+
+
+@slow
+def test_a_workflow_with_the_guider_of_a_pack_is_imported_and_exported(session: Session) -> None:
+    table = node_table([], session.registry)
+    prompt = {
+        "1": node("CheckpointLoaderSimple", ckpt_name="tiny"),
+        "2": node("CLIPTextEncode", clip=["1", 1], text="a fox"),
+        "3": node("Guide", model=["1", 0], positive=["2", 0], negative=["2", 0], own=True),
+        "4": node("RandomNoise", noise_seed=5),
+        "5": node("KSamplerSelect", sampler_name="euler"),
+        "6": node("ManualSigmas", sigmas="14.6, 5.0, 1.0, 0.0"),
+        "7": node("EmptyLatentImage", width=64, height=64, batch_size=1),
+        "8": node(
+            "SamplerCustomAdvanced",
+            noise=["4", 0],
+            guider=["3", 0],
+            sampler=["5", 0],
+            sigmas=["6", 0],
+            latent_image=["7", 0],
+        ),
+        "9": node("VAEDecode", samples=["8", 0], vae=["1", 2]),
+        "10": node("PreviewImage", images=["9", 0]),
+    }
+    imported = import_document(prompt, table)
+    nodes = imported.workflow.nodes
+    [sampled] = [each for each in nodes.values() if each.type == "SampleCustom"]
+    assert "model" not in sampled.inputs
+    workflow = Workflow.from_dict({**imported.workflow.to_dict(), "ui": {}})
+    _, written = export_documents(workflow, table.entries.values(), session.registry)
+    exported = written["api"]
+    [there] = [each for each in exported.values() if each["class_type"] == "SamplerCustomAdvanced"]
+    assert exported[there["inputs"]["guider"][0]]["class_type"] == "Guide"
+    assert not session.run(imported.workflow).errors

@@ -198,7 +198,8 @@ def test_a_native_node_that_does_not_sample_refuses_a_patched_model(session: Ses
     parts |= {"model": link("load.model"), "latent": link("empty")}
     nodes["custom"] = {"type": "SampleCustom", "inputs": parts}
     [error] = run(session, nodes, "custom").errors
-    assert "cannot use a model that a pack patched" in str(error)
+    assert "node `guider`" in str(error)
+    assert "cannot use a model, sampler or noise of a pack" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nodegraph.core.foreign_value import unpatched
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Recipe
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
@@ -37,7 +38,13 @@ from nodegraph.sampling.guiders.methods import Projected, Tangential, ZeroStar
 from nodegraph.sampling.model_calls import ModelEvaluator
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace, PreservingSpace
-from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
+from nodegraph.sampling.sampling_parts import (
+    GuiderChoice,
+    LentGuider,
+    LentSampler,
+    SamplingParts,
+    drawn_noise,
+)
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
 
 
@@ -293,6 +300,10 @@ class PackDenoising(Denoising):
         """Whether its latents have no axis of frames."""
         return not self._family.latent.temporal
 
+    def without_sound(self, joined: Tensor) -> Tensor:
+        """The video of the joined latent of video and sound."""
+        return joined if self._sound is None else self._sound.split(self._placed(joined))[0]
+
     @property
     def _noise_kind(self) -> ModelNoise:
         noise: ModelNoise = self._sampler.space.noise
@@ -416,27 +427,46 @@ class WalkedDenoising(LentDenoising):
     parts: SamplingParts
     _ended: Tensor | None = None
 
+    def check(self) -> None:
+        """Check that the pack samples from the first noise to the last.
+
+        Raises:
+            InvalidValue: The schedule leaves noise, or the latent has some.
+        """
+        if float(self.sigmas[-1]) > 0 or self._latent.leftover is not None:
+            raise InvalidValue(
+                "a sampler or guider of a pack samples from the first noise to the last here",
+                port="schedule",
+                expected="a schedule that ends at 0, and a latent without leftover noise",
+                hint="Use native ones for a part of a schedule.",
+            )
+
     def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
         """Walk all levels, and yield the last step; the pack's process reports the others."""
-        levels, mask = self.sigmas, None if self._mask is None else _sent(self._step_mask())
-        added = self._noise if self._added else torch.zeros_like(self._noise)
+        levels = self.sigmas
+        answer = self._answer(_sent(self._noise if self._added else torch.zeros_like(self._noise)))
+        self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
+        if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
+            raise NumericalError("the sampler of the pack returned no finite latent of its size")
+        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
+
+    def _answer(self, noise: Tensor) -> Mapping[str, Tensor]:
+        """What the pack returns: ``samples`` and ``denoised``, the last prediction."""
+        mask = None if self._mask is None else _sent(self._step_mask())
         with self.walk.offering(self, self.model) as token:
-            answer = self.walk.call(
+            answer: Mapping[str, Tensor] = self.walk.call(
                 function="sample",
                 model=self.model,
                 token=token,
-                noise=_sent(added),
+                noise=noise,
                 latent=_sent(self._original),
-                sigmas=levels,
+                sigmas=self.sigmas,
                 mask=mask,
                 cfg=float(self.parts.guider.cfg),
                 seed=self.parts.noise.seed,
                 **_prompts(self.parts.guider),
             )
-        self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
-        if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
-            raise NumericalError("the sampler of the pack returned no finite latent of its size")
-        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
+        return answer
 
     def result(self) -> Latent:
         """The latent at the end of the schedule."""
@@ -451,10 +481,12 @@ class PackWalk:
     Attributes:
         call: Calls the sampler in the pack's process.
         offering: Offers predictions of a sampling to the pack's process, by a token.
+        token: Stands for the sampler in that process.
     """
 
     call: Callable[..., Any]
-    offering: Callable[[PackDenoising, DiffusionModel], AbstractContextManager[str]]
+    offering: Callable[[WalkedDenoising, DiffusionModel], AbstractContextManager[str]]
+    token: str = ""
 
     def begin(
         self,
@@ -465,20 +497,13 @@ class PackWalk:
         parts: SamplingParts,
         extra_models: Mapping[Recipe, Any] | None = None,
     ) -> Denoising:
-        """Begin a sampling.
+        """Begin a sampling; see `WalkedDenoising.check`.
 
         Raises:
-            InvalidValue: The schedule leaves noise, or the latent has some; or a function of a pack
-                changes the noise mask, which only native samplers ask for.
+            InvalidValue: A function of a pack changes the noise mask: only native samplers ask it.
         """
         denoising = WalkedDenoising(denoiser, latent, parts, extra_models)
-        if float(denoising.sigmas[-1]) > 0 or latent.leftover is not None:
-            raise InvalidValue(
-                "a sampler of a pack samples from the first noise to the last here",
-                port="schedule",
-                expected="a schedule that ends at 0, and a latent without leftover noise",
-                hint="Use a native sampler for a part of a schedule.",
-            )
+        denoising.check()
         if patches is not None and patches.masks:
             raise InvalidValue(
                 "a sampler of a pack cannot be used with a function that changes the noise mask",
@@ -488,4 +513,74 @@ class PackWalk:
         denoising.walk, denoising.model, denoising.parts = self, model, parts
         if patches is not None:
             patches.introduce(denoising, parts.guider)
+        return denoising
+
+
+class GuidedDenoising(WalkedDenoising):
+    """A sampling of a native node that a guider of a pack does in the pack's process."""
+
+    guide: Callable[..., Any]
+
+    def check(self) -> None:
+        super().check()
+        if self._sound is not None:
+            message = "a guider of a pack cannot sample video with sound"
+            raise InvalidValue(message, port="guider", hint="Use a native guider.")
+
+    def _answer(self, noise: Tensor) -> Mapping[str, Tensor]:
+        sampler = self.parts.sampler
+        token = sampler.walk.token if type(sampler) is LentSampler else ""
+        answer: Mapping[str, Tensor] = self.guide(
+            function="guide",
+            noise=noise,
+            latent=self._latent,
+            sigmas=self.sigmas,
+            sampler=None if token else sampler,
+            token=token,
+            seed=self.parts.noise.seed,
+        )
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class PackGuider:
+    """The guider of a pack for samplings of native nodes; see `LentGuider`.
+
+    Attributes:
+        call: Calls the guider in the pack's process.
+    """
+
+    call: Callable[..., Any]
+
+    def applied(
+        self, model: DiffusionModel | None, latent: Latent, parts: SamplingParts
+    ) -> tuple[DiffusionModel, Latent, SamplingParts]:
+        """Return a sampling with the model of the guider.
+
+        Raises:
+            InvalidValue: Another model is linked.
+        """
+        assert isinstance(parts.guider, LentGuider)
+        own = parts.guider.model
+        assert own is not None
+        if model is not None and unpatched(model) != own:
+            raise InvalidValue(
+                "the guider of a pack samples another model",
+                port="model",
+                expected="the model that the guider was made with",
+                hint="Unlink the model: the guider brings its own.",
+            )
+        return own, latent, replace(parts, noise=drawn_noise(parts.noise, own, latent))
+
+    def begin(
+        self,
+        denoiser: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        extra_models: Mapping[Recipe, Any] | None = None,
+    ) -> Denoising:
+        """Begin a sampling; see `WalkedDenoising.check`."""
+        denoising = GuidedDenoising(denoiser, latent, parts, extra_models)
+        denoising.check()
+        denoising.guide, denoising.parts = self.call, parts
         return denoising

@@ -336,7 +336,7 @@ class ComfyRunner:
             raise error.with_traceback(self._own_frames(error.__traceback__)) from error.__cause__
 
     def lend(self, value: Any, context: CallContext, *, is_further: bool) -> Sequence[Any]:
-        """Lend a MODEL, SAMPLER or NOISE of the pack to a native node; see `PackRunner.lend`.
+        """Lend a value of the pack to a native node; see `PackRunner.lend`.
 
         No plain function of the pack runs meanwhile, but for those of what is lent. Functions of
         several values of one node call each other, so these share its turn.
@@ -353,8 +353,11 @@ class ComfyRunner:
             with torch.inference_mode() if is_further else self.turn(context):
                 if isinstance(value, ModelHandle):
                     return remote_sampling.lend_model(value)
-                is_noise = callable(getattr(value, "generate_noise", None))
-                (guiders.lend_noise if is_noise else guiders.lend_sampler)(value)
+                lend = {
+                    "Noise": guiders.lend_noise,
+                    "Guider": guiders.lend_guider,
+                }.get(self.type_of(value), guiders.lend_sampler)
+                lend(value)
                 return ()
         finally:
             current_call.reset(token)
@@ -362,12 +365,15 @@ class ComfyRunner:
     def type_of(self, value: Any) -> str:
         """See `PackRunner.type_of`."""
         from nodegraph.interop.comfyui.packs.model_handle import ModelHandle
+        from nodegraph.interop.comfyui.packs.stand_ins.guiders import CFGGuider
         from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
 
         if isinstance(value, ModelHandle):
             return "DiffusionModel"
         if isinstance(value, KSAMPLER):
             return "Sampler"
+        if isinstance(value, CFGGuider):
+            return "Guider"
         return "Noise" if callable(getattr(value, "generate_noise", None)) else ""
 
     def _own_frames(self, trace: TracebackType | None) -> TracebackType | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import Context
 from nodegraph.core.foreign_value import LentModel
-from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -280,6 +280,18 @@ def predict(
     return {side: item.unsqueeze(2) if has_frames else item for side, item in predicted.items()}
 
 
+def report_step(context: Context, *, token: str, step: int, total: int, denoised: Tensor) -> None:
+    """Show a step of a sampling whose noise levels the pack walks itself.
+
+    Args:
+        step: Number of the step that is done, from 1.
+        denoised: Its clean prediction.
+    """
+    sampling = _SAMPLINGS.running[token]
+    shown = sampling.denoising.without_sound(denoised)
+    context.progress(step, total, preview=sampling.previews.of(shown))
+
+
 def end_sampling(context: Context, *, token: str) -> dict[str, Latent]:
     """End a sampling, and return its result as `sample` does."""
     sampling = _SAMPLINGS.running[token]
@@ -323,13 +335,39 @@ def lend_model(
     return [*lend(LentModel(*parts, patches))]
 
 
-def lend_sampler(context: Context) -> list[DiffusionModel]:
-    """Run the native node that waits for a sampler of the pack."""
+def lend_guider(
+    context: Context,
+    *,
+    model: DiffusionModel,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    cfg: float,
+) -> list[DiffusionModel]:
+    """Run the native node that waits for a guider of the pack.
+
+    Args:
+        model: The model that it samples.
+        positive, negative, cfg: What the sampling is planned with.
+    """
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackGuider
+    from nodegraph.isolation.runner import CALLBACK, call_back, lend
+    from nodegraph.sampling.sampling_parts import LentGuider
+
+    walk = PackGuider(CALLBACK.get() or call_back)
+    return [*lend(LentGuider(positive, negative, cfg, model=model, walk=walk))]
+
+
+def lend_sampler(context: Context, *, token: str) -> list[DiffusionModel]:
+    """Run the native node that waits for a sampler of the pack.
+
+    Args:
+        token: Stands for it if the guider of the same pack samples with it.
+    """
     from nodegraph.interop.comfyui.packs.pack_denoising import PackWalk
     from nodegraph.isolation.runner import CALLBACK, call_back, lend
     from nodegraph.sampling.sampling_parts import LentSampler
 
-    walk = PackWalk(CALLBACK.get() or call_back, partial(_offering, context))
+    walk = PackWalk(CALLBACK.get() or call_back, partial(_offering, context), token)
     return [*lend(LentSampler("euler", walk=walk))]
 
 

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -26,7 +27,6 @@ from nodegraph.interop.comfyui.packs.model_handle import (
     BaseModel,
     ModelHandle,
     ask,
-    call_context,
     refused,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
@@ -41,7 +41,11 @@ from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     sample_there,
     with_sigmas,
 )
-from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
+from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
+    KSAMPLER,
+    NodeCallback,
+    to_comfy_part,
+)
 from nodegraph.sampling.regions import step_mask
 
 _RUNNING: ContextVar[Predictions | None] = ContextVar("nodegraph_comfy_predictions", default=None)
@@ -388,8 +392,9 @@ class LentGuider(CFGGuider):
         level = _level(timestep)
         plain = x.detach().to("cpu", torch.float32).contiguous()
         has_functions = bool(options.get(FUNCTIONS[2]))
-        request = {"token": self._token, "x": plain, "sigma": level, "with_sides": has_functions}
-        predicted = ask("sampling.predict", **request)
+        predicted = ask(
+            "sampling.predict", token=self._token, x=plain, sigma=level, with_sides=has_functions
+        )
         guided: Tensor = predicted["guided"]
         if not has_functions:
             return guided
@@ -440,19 +445,70 @@ def lend_sampler(sampler: KSAMPLER) -> None:
         guider.set_conds(border.to_comfy_conditioning(positive), away)
         guider.set_cfg(cfg)
         last: list[Tensor] = []
-        context = call_context()
+        what = "a SAMPLER of a pack passes no prediction to its callback"
 
         def note(step: int, x0: Tensor, x: Tensor, total: int) -> None:
-            last[:] = [x0]
-            context.progress(step + 1, total)
+            last[:] = [_plain(x0, noise, what)]
+            done = min(step + 1, total)
+            ask("sampling.report", token=token, step=done, total=total, denoised=last[0])
 
         extra = {"model_options": with_sigmas(guider.model_options, sigmas), "seed": seed}
         samples = sampler.sample(guider, sigmas, extra, note, noise, latent, mask, True)
         ended = _plain(samples, noise, "a SAMPLER of a pack returns no latent of its size")
-        what = "a SAMPLER of a pack passes no prediction to its callback"
-        return {"samples": ended, "denoised": _plain(last[0], noise, what) if last else ended}
+        return {"samples": ended, "denoised": last[0] if last else ended}
 
-    ask("sampler.lend", callback=walk)
+    token = uuid4().hex
+    _LENT[token] = sampler
+    try:
+        ask("sampler.lend", callback=walk, token=token)
+    finally:
+        del _LENT[token]
+
+
+_LENT: dict[str, Any] = {}
+"""Samplers of the pack that native nodes use now, by token."""
+
+
+def lend_guider(guider: CFGGuider) -> None:
+    """Lend a guider of the pack to the native node that waits for it in the main worker."""
+    # A message can only hold classes of modules that are loaded.
+    from nodegraph.sampling.sampling_parts import SamplerChoice
+
+    def sample(
+        *,
+        function: str,
+        noise: Tensor,
+        latent: Latent,
+        sigmas: Tensor,
+        sampler: SamplerChoice | None,
+        token: str,
+        seed: int,
+    ) -> dict[str, Tensor]:
+        if token and token not in _LENT:
+            raise refused("a SAMPLER of another pack", "the guider samples in its pack's process")
+        own = _LENT[token] if token else to_comfy_part(sampler)
+        model, value = guider.model_patcher, latents.to_comfy_latent(latent)
+        samples = fix_empty_latent_channels(model, value["samples"])
+        mask, shown = value.get("noise_mask"), NodeCallback(len(sigmas) - 1)
+        drawn, guider.last_denoised = noise.reshape(samples.shape), None
+        ended = guider.sample(drawn, samples, own, sigmas, mask, shown, True, seed)
+        what = "a GUIDER of a pack returns no latent of its size"
+        last = guider.last_denoised
+        results = {"samples": ended, "denoised": ended if last is None else last}
+        native = {}
+        for name, item in results.items():
+            converted = native_latent(model, _plain(item, samples, what), None).samples
+            zeros = torch.zeros_like(noise)
+            native[name] = zeros if converted is None else converted.reshape(noise.shape)
+        return native
+
+    conds = guider.conds
+    known = [cond for cond in conds.values() if cond is not None]
+    if not known:
+        raise PackError("a GUIDER of a pack has no prompts", hint="Call its `set_conds`.")
+    positive, negative = native_prompts(conds.get("positive", known[0]), conds.get("negative"))
+    request = {"positive": positive, "negative": negative, "cfg": max(float(guider.cfg), 0.0)}
+    ask("guider.lend", callback=sample, model=guider.model_patcher.recipe, **request)
 
 
 def lend_noise(noise: Any) -> None:

@@ -63,6 +63,8 @@ def fix_empty_latent_channels(
 def native_latent(model: ModelHandle, samples: Tensor, noise_mask: Any) -> Latent:
     """A latent of a sampling: of the model's format, unless it is known to be of another."""
     name = get_family(model.recipe.family).latent.name
+    # The model may come with a GUIDER of another call, which noted no format for the result.
+    latents.note_format(name)
     value: dict[str, Any] = {"samples": samples, latents.FORMAT_KEY: name}
     if noise_mask is not None:
         value["noise_mask"] = noise_mask
