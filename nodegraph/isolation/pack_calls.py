@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from nodegraph.core.context import Context, report_progress
 from nodegraph.core.digests import is_named_tuple
@@ -19,7 +22,14 @@ from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError, PackError
-from nodegraph.isolation.channel import ChannelMessage, ProcessEnded
+from nodegraph.isolation.channel import (
+    ANSWER,
+    ERROR,
+    NOTICE,
+    Channel,
+    ChannelMessage,
+    ProcessEnded,
+)
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.remote_context import written
 from nodegraph.isolation.runner import calling_back
@@ -222,6 +232,78 @@ class PackCall:
         if graph is None:
             raise InvalidValue(f"{self._spec.type} does not ask for the graph of its run")
         return _answer_graph(graph, method, values)
+
+
+class AsyncCall:
+    """A call of an async node: takes its frames on the running event loop.
+
+    Args:
+        call: Answers what it asks.
+        channel: To the process.
+        lazy: Inputs that it may ask for, by port.
+    """
+
+    def __init__(self, call: PackCall, channel: Channel, lazy: Mapping[str, Any]) -> None:
+        self._call, self._channel, self._lazy = call, channel, lazy
+        self._loop = asyncio.get_running_loop()
+        self._frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
+        self._requests: dict[asyncio.Task[None], ChannelMessage] = {}
+        self._is_over = False
+
+    async def run(self, value: Any) -> Any:
+        """Send the call, and return what its answer holds.
+
+        Raises:
+            Unstorable: The value has no form in messages.
+        """
+        call, channel = self._call, self._channel
+        try:
+            await asyncio.to_thread(call.begin, value, self._put)
+            while True:
+                frame = await self._frames.get()
+                if isinstance(frame, ProcessEnded):
+                    raise call.reason or frame
+                if frame.kind in (ANSWER, ERROR):
+                    return await asyncio.to_thread(channel.result, frame)
+                self._serve(frame)
+        except asyncio.CancelledError:
+            call.stop()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
+            raise (call.reason or error) from (None if call.reason else error.__cause__)
+        finally:
+            self._end()
+
+    def _put(self, frame: ChannelMessage | ProcessEnded) -> None:
+        self._loop.call_soon_threadsafe(self._receive, frame)
+
+    def _receive(self, frame: ChannelMessage | ProcessEnded) -> None:
+        if not self._is_over:
+            self._frames.put_nowait(frame)
+        elif isinstance(frame, ChannelMessage):
+            self._channel.drop(frame)
+
+    def _serve(self, frame: ChannelMessage) -> None:
+        if frame.name == "lazy":
+            task = self._loop.create_task(self._call.serve_lazy(frame, self._lazy))
+            self._requests[task] = frame
+            task.add_done_callback(self._requests.pop)
+        elif frame.kind == NOTICE:
+            self._channel.respond(frame, self._call.serve)
+        else:
+            # No task: if one is cancelled before its thread begins, nobody answers.
+            respond = partial(self._channel.respond, frame, self._call.serve)
+            self._loop.run_in_executor(None, partial(copy_context().run, respond))
+
+    def _end(self) -> None:
+        """Answer each request: one without an answer would block the pack's event loop for ever."""
+        self._is_over = True
+        while not self._frames.empty():
+            self._receive(self._frames.get_nowait())
+        for task, frame in self._requests.items():
+            if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
+                self._channel.drop(frame)  # a task that has not begun answers nothing
+            task.cancel()
 
 
 def _answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> Any:

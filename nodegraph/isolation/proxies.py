@@ -8,14 +8,13 @@ in this process holds there, too.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import pickle
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from weakref import finalize
 
 from nodegraph.core.context import Context, Environment
@@ -29,8 +28,8 @@ from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import InvalidValue
-from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
-from nodegraph.isolation.pack_calls import Loan, PackCall, notify_process
+from nodegraph.isolation.channel import ProcessEnded
+from nodegraph.isolation.pack_calls import AsyncCall, Loan, PackCall, notify_process
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
     CALL_SECONDS,
@@ -389,59 +388,13 @@ class _Proxy:
         context: Context,
         lazy: Mapping[str, Any],
     ) -> Any:
-        loop = asyncio.get_running_loop()
-        frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
-        is_over = False
         call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
-        channel = process.channel
-        assert channel is not None
-
-        def put(frame: ChannelMessage | ProcessEnded) -> None:
-            loop.call_soon_threadsafe(receive, frame)
-
-        def receive(frame: ChannelMessage | ProcessEnded) -> None:
-            if not is_over:
-                frames.put_nowait(frame)
-            elif isinstance(frame, ChannelMessage):
-                channel.drop(frame)
-
         value = self._value(process, keywords, context)
-        requests: dict[asyncio.Task[None], ChannelMessage] = {}
+        assert process.channel is not None
         try:
-            try:
-                await asyncio.to_thread(call.begin, value, put)
-            except Unstorable as error:
-                raise self._unportable(keywords, error) from error
-            while True:
-                frame = await frames.get()
-                if isinstance(frame, ProcessEnded):
-                    raise call.reason or frame
-                if frame.kind in (ANSWER, ERROR):
-                    return await asyncio.to_thread(channel.result, frame)
-                if frame.name == "lazy":
-                    task = loop.create_task(call.serve_lazy(frame, lazy))
-                    requests[task] = frame
-                    task.add_done_callback(requests.pop)
-                elif frame.kind == NOTICE:
-                    channel.respond(frame, call.serve)
-                else:
-                    # No task: if one is cancelled before its thread begins, nobody answers.
-                    respond = partial(channel.respond, frame, call.serve)
-                    loop.run_in_executor(None, partial(copy_context().run, respond))
-        except asyncio.CancelledError:
-            call.stop()
-            raise
-        except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
-            raise (call.reason or error) from (None if call.reason else error.__cause__)
-        finally:
-            # Requests without an answer would block the pack's event loop for ever.
-            is_over = True
-            while not frames.empty():
-                receive(frames.get_nowait())
-            for task, frame in requests.items():
-                if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
-                    channel.drop(frame)  # a task that has not begun answers nothing
-                task.cancel()
+            return await AsyncCall(call, process.channel, lazy).run(value)
+        except Unstorable as error:
+            raise self._unportable(keywords, error) from error
 
     def _graphs(self, keywords: dict[str, Any]) -> RunGraph | None:
         graphs = [keywords.pop(name) for name in self._graph_parameters if name in keywords]

@@ -15,8 +15,10 @@ import pytest
 import torch
 
 from nodegraph import Session, Settings
+from nodegraph.core.events import Event
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine import node_context
 from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
@@ -25,7 +27,10 @@ from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.isolation.pack_calls import Loan
 from tests.compat.comfyui_packs.conftest import comfy_pack, node
 from tests.compat.comfyui_packs.test_stand_ins_sampling import native
+from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_ltx2 import ltx2
 from tests.nodes.conftest import link
+from tests.nodes.test_video_latent import graph as video_graph
 
 PACK = """
 import os
@@ -313,6 +318,21 @@ def test_a_sampler_sees_what_it_asks_for_with_a_function_of_its_own(
 
 
 @slow
+def test_each_step_of_a_pack_s_sampler_has_a_preview(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_context, "LEAST", 0.0)
+    monkeypatch.setattr(node_context, "SHARE", 1.0)
+    events: list[Event] = []
+    nodes = in_parts()
+    nodes["noise"]["inputs"]["seed"] = 8
+    options = {"listener": events.append, "previews": True}
+    assert not run(session, nodes, "custom", **options).errors
+    shown = [event for event in events if event.kind == "node.preview"]
+    assert len(shown) >= 4
+
+
+@slow
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -557,3 +577,27 @@ def test_a_workflow_with_the_guider_of_a_pack_is_imported_and_exported(session: 
     [there] = [each for each in exported.values() if each["class_type"] == "SamplerCustomAdvanced"]
     assert exported[there["inputs"]["guider"][0]]["class_type"] == "Guide"
     assert not session.run(imported.workflow).errors
+
+
+@slow
+def test_a_video_with_sound_is_sampled_by_a_pack_s_sampler_from_its_noise(
+    session: Session, tmp_path: Path
+) -> None:
+    random_pipeline(ltx2).save_pretrained(tmp_path / "model")
+    nodes = video_graph(tmp_path / "model", frames=9, width=64)
+    nodes["empty"]["inputs"]["height"] = 64
+    parts = in_parts()
+    nodes |= {name: parts[name] for name in ("parts", "noise", "sampler", "schedule", "custom")}
+    nodes["guider"] = {"type": "CFGGuider", "inputs": {"positive": link("prompt"), "cfg": 3.0}}
+    inputs = nodes["custom"]["inputs"]
+    inputs["sampler"] = link("sampler")
+    nodes["own"] = {
+        "type": "SampleCustom",
+        "inputs": inputs | {"sampler": link("parts.sampler"), "noise": link("parts.noise")},
+    }
+    result = run(session, nodes, "custom", "own")
+    assert not result.errors
+    for output in ("latent", "denoised"):
+        sampled, expected = result[f"own.{output}"], result[f"custom.{output}"]
+        assert torch.equal(sampled.samples, expected.samples)
+        assert torch.equal(sampled.sound, expected.sound)

@@ -49,15 +49,22 @@ def fix_empty_latent_channels(
     form = get_family(model.recipe.family).latent
     channels = channels_of(model.recipe)
     has_frames = bool(form.temporal) or form.name == "qwen-image"
+    # With Stable Diffusion's 4 channels, or 16 as of most later models, a cell stands for 8 pixels,
+    # and for 4 frames of a video. With other channels of the model, it has the model's size.
+    is_plain = latent_image.shape[1] in (4, 16) or latent_image.shape[1] != channels
     if latent_image.shape[1] != channels:
         latent_image = latent_image[:, :1].expand(-1, channels, *latent_image.shape[2:]).clone()
     if has_frames and latent_image.ndim == 4:
         latent_image = latent_image.unsqueeze(2)
-    factor = form.spatial / 8
-    if factor != 1:
-        sides = [max(1, round(side / factor)) for side in latent_image.shape[-2:]]
-        latent_image = latent_image.new_zeros((*latent_image.shape[:-2], *sides))
-    return latent_image
+    if not is_plain:
+        return latent_image
+    *frames, height, width = latent_image.shape[2:]
+    if form.temporal and frames:
+        frames = [form.latent_frames((frames[0] - 1) * 4 + 1)]
+    sides = [max(1, round(side * 8 / form.spatial)) for side in (height, width)]
+    if [*frames, *sides] == list(latent_image.shape[2:]):
+        return latent_image
+    return latent_image.new_zeros((*latent_image.shape[:2], *frames, *sides))
 
 
 def native_latent(model: ModelHandle, samples: Tensor, noise_mask: Any) -> Latent:
