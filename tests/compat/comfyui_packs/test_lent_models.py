@@ -271,7 +271,7 @@ def test_a_native_node_samples_with_a_sampler_and_noise_of_the_pack(
             {"sampler": link("parts.sampler"), "schedule": link("half.high")},
             "schedule that ends at 0",
         ),
-        ({"sampler": link("parts.sampler"), "kind": "cut"}, "no finite latent of its size"),
+        ({"sampler": link("parts.sampler"), "kind": "cut"}, "returns no latent of its size"),
         ({"noise": link("parts.noise"), "shape": "wrong"}, "returns no noise for this latent"),
     ],
 )
