@@ -567,7 +567,8 @@ def apply_patches(
     """
     if type(parts.guider) is LentGuider:
         walk = parts.guider.walk
-        return PatchedSampling(*walk.applied(model, latent, parts), walk.begin)
+        own, parts = walk.applied(model, latent, parts)
+        return PatchedSampling(own, latent, parts, walk.begin)
     if model is None:
         raise InvalidValue(
             "is not linked",

@@ -554,8 +554,8 @@ class PackGuider:
 
     def applied(
         self, model: DiffusionModel | None, latent: Latent, parts: SamplingParts
-    ) -> tuple[DiffusionModel, Latent, SamplingParts]:
-        """Return a sampling with the model of the guider.
+    ) -> tuple[DiffusionModel, SamplingParts]:
+        """Return the model of the guider, and a sampling with drawn noise.
 
         Raises:
             InvalidValue: Another model is linked.
@@ -570,7 +570,7 @@ class PackGuider:
                 expected="the model that the guider was made with",
                 hint="Unlink the model: the guider brings its own.",
             )
-        return own, latent, replace(parts, noise=drawn_noise(parts.noise, own, latent))
+        return own, replace(parts, noise=drawn_noise(parts.noise, own, latent))
 
     def begin(
         self,

@@ -538,8 +538,8 @@ def _plain(value: Any, like: Tensor, what: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise PackError(what, given=type(value).__name__, expected=expected)
     if value.shape != like.shape or value.is_complex():
-        given = f"{value.dtype} of shape {tuple(value.shape)}"
-        raise PackError(what, given=given, expected=expected)
+        form = f"{value.dtype} of shape {tuple(value.shape)}"
+        raise PackError(what, given=form, expected=expected)
     plain = value.detach().to("cpu", torch.float32).contiguous()
     if not bool(torch.isfinite(plain).all()):
         raise PackError(what, given="NaN or infinity", expected=expected)
