@@ -156,7 +156,7 @@ def sample_latent(
 
 def sample_with_parts(
     ctx: Context,
-    model: DiffusionModel,
+    model: DiffusionModel | None,
     latent: Latent,
     parts: SamplingParts,
     *,
@@ -165,6 +165,7 @@ def sample_with_parts(
     """As `sample_latent`, and return the prediction of the last step, which a checkpoint lacks.
 
     Args:
+        model: None for the model of a pack's guider.
         ports: Port of this node for the port that an error names.
     """
     from nodegraph.sampling.denoise import apply_patches

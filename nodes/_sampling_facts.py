@@ -74,8 +74,14 @@ def check_window(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_parts(inputs: HookInputs) -> Iterator[Finding]:
     """Find parts of a sampling that are incompatible, and invalid sizes."""
-    is_guided = (inputs.fact("guider", "sides") or 1) > 1
-    yield from _check_latent(inputs, is_guided=is_guided)
+    sides = inputs.fact("guider", "sides")
+    if "model" in inputs.literals and sides is not None:
+        yield Finding(
+            "model",
+            "is not linked",
+            hint="Link the model to sample. Only a guider of a pack brings one.",
+        )
+    yield from _check_latent(inputs, is_guided=(sides or 1) > 1)
     kind = inputs.fact("model", "noise") or "discrete"
     sampler, schedule_names = (
         inputs.fact("sampler", "sampler"),

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from nodegraph import Advanced, Choices, DiffusionModel, Latent, Mask, Range, Seed, node
+from nodegraph.core.foreign_value import unpatched
 from nodegraph.sampling.composed_schedules import Schedule
-from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplingNoise
+from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplingNoise, drawn_noise
 
 from ._latent_facts import KEPT
 
@@ -113,6 +114,8 @@ def AddScheduleNoise(
     from nodegraph.sampling.latent_noise import add_noise_of_level
     from nodegraph.sampling.preflight import schedule_sigmas
 
+    model = unpatched(model)
+    noise = drawn_noise(noise, model, latent)
     sigmas = schedule_sigmas(model, schedule, latent, convention=convention)
     level = sigmas[0] if len(sigmas) == 1 else abs(sigmas[0] - sigmas[-1])
     return add_noise_of_level(latent, noise, recipe_noise(model), level)

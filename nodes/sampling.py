@@ -230,7 +230,8 @@ def KSamplerAdvanced(
 )
 def SampleCustom(
     ctx: Context,
-    model: DiffusionModel,
+    model: DiffusionModel | None = None,
+    *,
     noise: SamplingNoise,
     guider: GuiderChoice,
     sampler: SamplerChoice,
@@ -244,7 +245,8 @@ def SampleCustom(
     SelectSampler and BasicSchedule with the settings of KSampler give a bit-identical result.
 
     Args:
-        model: The diffusion model that removes the noise.
+        model: The diffusion model that removes the noise. Only a guider of a ComfyUI pack brings
+            its own.
         noise: The initial noise.
         guider: The prompts and the guidance method.
         sampler: The sampling method and its options.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from nodegraph.core.values import NOT_CONTENT, DiffusionModel
@@ -10,10 +11,10 @@ from nodegraph.core.values import NOT_CONTENT, DiffusionModel
 ENDED: set[str] = set()
 """Processes of packs that have ended: values of their tokens are gone."""
 
-STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise"})
+STANDS_FOR = frozenset({"DiffusionModel", "Sampler", "Noise", "Guider"})
 """Port types of nodegraph that a value of a pack's process may have: a model that the pack patched,
-or its own sampler or noise. Nodes of other packs refuse it. To native nodes, the process lends it
-while they run."""
+or its own sampler, noise or guider. Nodes of other packs refuse it. The process lends it to native
+nodes while they run."""
 
 
 class _Referable:
@@ -55,8 +56,25 @@ class ForeignValue(_Referable):
         return self.process in ENDED
 
 
+class Lent:
+    """Base of what the process of a pack lends to a native node: of use while the node runs."""
+
+    __slots__ = ()
+
+
+def holds_lent(value: Any) -> bool:
+    """Whether a value is lent, or has a part that is."""
+    if isinstance(value, Lent):
+        return True
+    if is_dataclass(value) and not isinstance(value, type):
+        return any(holds_lent(getattr(value, item.name, None)) for item in fields(value))
+    if isinstance(value, Mapping):
+        return any(map(holds_lent, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(holds_lent, value))
+
+
 @dataclass(frozen=True, slots=True)
-class LentModel(DiffusionModel):
+class LentModel(DiffusionModel, Lent):
     """A model that a pack patched, while a native node runs that uses it.
 
     Samplings apply the patches, see `nodegraph.sampling.denoise.apply_patches`. Copies with

@@ -8,7 +8,7 @@ so a later run evaluates only the lazy inputs that were used, and finds the resu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from nodegraph.core.node import NodeDefinition
 from nodegraph.core.plugins import in_scope
 from nodegraph.core.ports import Lazy
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.types import ANY, named_type
+from nodegraph.core.types import ANY, ANY_ITEM, named_type, parse_type
 from nodegraph.core.values import Recipe
 from nodegraph.engine.attempt import Attempt
 from nodegraph.engine.cache import CallOutputs
@@ -211,12 +211,41 @@ _RECIPE = 2**16
 """Bytes that a value has at most which is looked at to see whether it is a recipe."""
 
 
-def _stands_in(spec: NodeSpec, port: str, value: Any) -> bool:
-    """Whether a value stands for one of nodegraph that only another pack can use."""
-    if type(value) is not ForeignValue or value.type not in STANDS_FOR:
-        return False
-    declared = next((each.type for each in spec.inputs if each.name == port), ANY)
-    return declared != ANY and not spec.type.startswith(f"{value.pack}:")
+def _foreign_items(value: Any) -> list[ForeignValue]:
+    """A value that only a pack's process reads, or those in a list."""
+    items = value if type(value) is list else [value]
+    return [item for item in items if type(item) is ForeignValue]
+
+
+def _lent_ports(
+    registry: Registry, spec: NodeSpec, values: Mapping[str, Any]
+) -> dict[ForeignValue, list[str]]:
+    """Ports of a node, by the value that a pack's process lends for them.
+
+    Raises:
+        InvalidValue: The node cannot use a value of another pack.
+    """
+    lent: dict[ForeignValue, list[str]] = {}
+    foreign = {port: items for port in values if (items := _foreign_items(values[port]))}
+    if not foreign:
+        return lent
+    is_isolated = isolated_pack(registry, spec.pack) is not None
+    types = {each.name: parse_type(each.type) for each in spec.inputs}
+    for port, items in foreign.items():
+        names = {*types.get(port, named_type(ANY)).type_names()}
+        if names & {ANY, ANY_ITEM}:
+            continue
+        for value in items:
+            is_known = value.type in names and value.type not in STANDS_FOR
+            if spec.type.startswith(f"{value.pack}:") or is_known:
+                continue
+            is_lent = value.type in names and value is values[port]
+            if is_isolated and value.type not in names:
+                continue  # ComfyUI's packs check their inputs themselves
+            if is_isolated or spec.is_async or not is_lent:
+                _refuse_foreign(port, value, names)
+            lent.setdefault(value, []).append(port)
+    return lent
 
 
 def isolated_pack(registry: Registry, name: str) -> Pack | None:
@@ -225,7 +254,16 @@ def isolated_pack(registry: Registry, name: str) -> Pack | None:
     return next(packs, None)
 
 
-def _refuse_stand_in(spec: NodeSpec, port: str, value: ForeignValue) -> None:
+def _refuse_foreign(port: str, value: ForeignValue, names: Collection[str]) -> None:
+    expected = " or ".join(sorted(names))
+    if value.type not in names:
+        raise InvalidValue(
+            "the value does not fit",
+            port=port,
+            given=f"a value of pack `{value.pack}` that only its own nodes can read",
+            expected=f"a `{expected}`",
+            hint=f"Link it to a node of pack `{value.pack}`.",
+        )
     raise InvalidValue(
         f"this `{value.type}` has functions of pack `{value.pack}`, which only its own nodes and "
         "the built-in ones can call",
@@ -260,7 +298,7 @@ class Invoker:
             PathOutside: It names a file that may not be read here.
         """
         spec = call.state.node.spec
-        self._check_paths(call)
+        self._check_inputs(call)
         hook = self._shared.registry.hook(spec.type, "fingerprint")
         if hook is None:
             return ""
@@ -318,15 +356,13 @@ class Invoker:
             share=self._run.share,
         )
 
-    def _check_paths(self, call: Call) -> None:
-        spec = call.state.node.spec
-        for port, value in _input_values(call).items():
-            if _stands_in(spec, port, value):
-                is_isolated = isolated_pack(self._shared.registry, spec.pack) is not None
-                if spec.is_async or is_isolated:
-                    _refuse_stand_in(spec, port, value)
+    def _check_inputs(self, call: Call) -> dict[ForeignValue, list[str]]:
+        """Check the values of a call's inputs; returns those to borrow, see `_lent_ports`."""
+        spec, values = call.state.node.spec, _input_values(call)
+        lent = _lent_ports(self._shared.registry, spec, values)
         if spec.file_ports:
-            check_paths(call.name, spec, _input_values(call), self._shared.environment)
+            check_paths(call.name, spec, values, self._shared.environment)
+        return lent
 
     def _note_plugins(self, call: Call) -> None:
         """Have the call's key contain the releases of the plugins that its inputs name."""
@@ -338,7 +374,7 @@ class Invoker:
     def invoke(self, call: Call) -> FunctionResult:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
-        self._check_paths(call)
+        lent_ports = self._check_inputs(call)
         self._note_plugins(call)
         claim(self._shared, call)
         definition = self._shared.registry.definition(call.state.node.spec.type)
@@ -346,18 +382,16 @@ class Invoker:
         attempt.started()
         result: Any = None
         try:
-            result = values_of(call, self._run_lent(call, attempt))
+            result = values_of(call, self._run_lent(call, attempt, lent_ports))
             return self._answer(definition, call, result, attempt)
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
 
-    def _run_lent(self, call: Call, attempt: Attempt) -> Any:
-        """Run an attempt, with what processes of packs lend to it."""
-        spec, inputs = call.state.node.spec, _input_values(call)
-        ports: dict[ForeignValue, list[str]] = {}
-        for port, value in inputs.items():
-            if _stands_in(spec, port, value):
-                ports.setdefault(value, []).append(port)
+    def _run_lent(
+        self, call: Call, attempt: Attempt, ports: Mapping[ForeignValue, Sequence[str]]
+    ) -> Any:
+        """Run an attempt, with what processes of packs lend for some ports."""
+        spec = call.state.node.spec
 
         def run(values: Sequence[ForeignValue], lent: Mapping[str, Any]) -> Any:
             if not values:
@@ -374,7 +408,8 @@ class Invoker:
             host, snapshot = registry.manifests.host_of(pack), registry.snapshots[pack]
             return host.lend(pack, snapshot, spec, first, context, run_with)
 
-        return run([*ports], {})
+        # In one order, so that two nodes never wait for what the other has borrowed.
+        return run(sorted(ports, key=lambda value: value.pack), {})
 
     async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> FunctionResult:
         """Run an async function on the event loop.
@@ -383,7 +418,7 @@ class Invoker:
             lazy: Inputs that it may ask for, by port.
         """
         self._run.cancel.check()
-        self._check_paths(call)
+        self._check_inputs(call)
         self._note_plugins(call)
         claim(self._shared, call)
         loop = asyncio.get_running_loop()

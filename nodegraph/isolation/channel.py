@@ -344,6 +344,7 @@ class Channel:
         within: int = 0,
         serve: Serve | None = None,
         look: Callable[[int], object] | None = None,
+        begun: Callable[[int], object] | None = None,
     ) -> Any:
         """Send a request, wait for its answer, and return that.
 
@@ -351,18 +352,24 @@ class Channel:
             within: The request of the other end that this one belongs to.
             serve: Answers requests within this one.
             look: Called ten times a second, with the request's number.
+            begun: Called with the request's number once it is sent.
         Raises:
             Exception: What the other end raised.
             ProcessEnded: The other end is gone.
         """
         queue: SimpleQueue[ChannelMessage | ProcessEnded] = SimpleQueue()
         number = self.begin(name, value, queue.put, within=within)
+        if begun is not None:
+            begun(number)
+        looked = monotonic()
         while True:
+            # Not only if nothing comes: a function that ignores errors may ask again and again.
+            if look is not None and monotonic() - looked >= _POLL:
+                look(number)
+                looked = monotonic()
             try:
                 frame = queue.get(timeout=None if look is None else _POLL)
             except Empty:
-                assert look is not None
-                look(number)
                 continue
             if isinstance(frame, ProcessEnded):
                 raise frame

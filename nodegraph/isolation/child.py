@@ -182,10 +182,10 @@ class _Server:
         assert pack.isolation is not None
         import_here(pack.isolation)
         own_environment = self._environment_of(environment)
-        self._values = ForeignValues(pack.name, process, own)
-        module, _, runner = RUNNERS[pack.isolation.kind].partition(":")
-        make = getattr(import_module(module), runner)
-        self._runner = make(pack, own_environment)
+        module, _, name = RUNNERS[pack.isolation.kind].partition(":")
+        runner = getattr(import_module(module), name)(pack, own_environment)
+        self._runner = runner
+        self._values = ForeignValues(pack.name, process, own, runner.type_of)
         return {"process": os.getpid()}
 
     def _do_declare(self, number: int) -> dict[str, Any]:
@@ -226,12 +226,12 @@ class _Server:
             self._calls.pop(number, None)
 
     def _do_lend(
-        self, number: int, value: Any, facts: dict[str, Any], environment: bytes
+        self, number: int, value: Any, is_further: bool, facts: dict[str, Any], environment: bytes
     ) -> list[Any]:
         context = RemoteContext(self, number, self._environment_of(environment), **facts)
         self._calls[number] = context
         try:
-            models = self._running().lend(self.inward(value), context)
+            models = self._running().lend(self.inward(value), context, is_further=is_further)
         finally:
             self._calls.pop(number, None)
         assert self._values is not None

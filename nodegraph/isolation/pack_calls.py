@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from nodegraph.core.context import Context, report_progress
 from nodegraph.core.digests import is_named_tuple
-from nodegraph.core.foreign_value import LentModel
+from nodegraph.core.foreign_value import Lent, LentModel, holds_lent
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError, PackError
-from nodegraph.isolation.channel import ChannelMessage, ProcessEnded
+from nodegraph.isolation.channel import (
+    ANSWER,
+    ERROR,
+    NOTICE,
+    Channel,
+    ChannelMessage,
+    ProcessEnded,
+)
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.remote_context import written
 from nodegraph.isolation.runner import calling_back
@@ -71,7 +81,22 @@ class PackCall:
         self._lock = Lock()
         self.reason: BaseException | None = None
 
-    def look(self, number: int) -> None:
+    def request(self, name: str, value: Any) -> Any:
+        """Send the call, and wait for its answer; see `Channel.request`."""
+        channel = self._process.channel
+        assert channel is not None
+        return channel.request(
+            name,
+            value,
+            serve=self.serve,
+            look=lambda _: self._look(),
+            begun=self._note_number,
+        )
+
+    def _note_number(self, number: int) -> None:
+        self._number = number
+
+    def _look(self) -> None:
         """See whether the run was cancelled; end a process that does not react to that."""
         if self._cancelled_at is not None:
             if monotonic() - self._cancelled_at > _GRACE:
@@ -81,7 +106,7 @@ class PackCall:
             self._context.check_cancelled(waits=False)
         except Cancelled as error:
             self.reason = error
-            self.cancel(number)
+            self.cancel(self._number)
 
     def begin(self, value: Any, put: Callable[[ChannelMessage | ProcessEnded], object]) -> None:
         """Send the call; `put` takes the frames that belong to it. See `Channel.begin`."""
@@ -149,7 +174,14 @@ class PackCall:
     def _ask(self, name: str, within: int = 0, **values: Any) -> Any:
         channel = self._process.channel
         assert channel is not None
-        return channel.request(name, values, within=within or self._serving, serve=self.serve)
+        # A function of the pack that is called back may not return. Cancelling ends it, too.
+        return channel.request(
+            name,
+            values,
+            within=within or self._serving,
+            serve=self.serve,
+            look=lambda _: self._look(),
+        )
 
     def _do_workflow(self) -> Any:
         return dict(self._context.workflow)
@@ -202,6 +234,78 @@ class PackCall:
         return _answer_graph(graph, method, values)
 
 
+class AsyncCall:
+    """A call of an async node: takes its frames on the running event loop.
+
+    Args:
+        call: Answers what it asks.
+        channel: To the process.
+        lazy: Inputs that it may ask for, by port.
+    """
+
+    def __init__(self, call: PackCall, channel: Channel, lazy: Mapping[str, Any]) -> None:
+        self._call, self._channel, self._lazy = call, channel, lazy
+        self._loop = asyncio.get_running_loop()
+        self._frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
+        self._requests: dict[asyncio.Task[None], ChannelMessage] = {}
+        self._is_over = False
+
+    async def run(self, value: Any) -> Any:
+        """Send the call, and return what its answer holds.
+
+        Raises:
+            Unstorable: The value has no form in messages.
+        """
+        call, channel = self._call, self._channel
+        try:
+            await asyncio.to_thread(call.begin, value, self._put)
+            while True:
+                frame = await self._frames.get()
+                if isinstance(frame, ProcessEnded):
+                    raise call.reason or frame
+                if frame.kind in (ANSWER, ERROR):
+                    return await asyncio.to_thread(channel.result, frame)
+                self._serve(frame)
+        except asyncio.CancelledError:
+            call.stop()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
+            raise (call.reason or error) from (None if call.reason else error.__cause__)
+        finally:
+            self._end()
+
+    def _put(self, frame: ChannelMessage | ProcessEnded) -> None:
+        self._loop.call_soon_threadsafe(self._receive, frame)
+
+    def _receive(self, frame: ChannelMessage | ProcessEnded) -> None:
+        if not self._is_over:
+            self._frames.put_nowait(frame)
+        elif isinstance(frame, ChannelMessage):
+            self._channel.drop(frame)
+
+    def _serve(self, frame: ChannelMessage) -> None:
+        if frame.name == "lazy":
+            task = self._loop.create_task(self._call.serve_lazy(frame, self._lazy))
+            self._requests[task] = frame
+            task.add_done_callback(self._requests.pop)
+        elif frame.kind == NOTICE:
+            self._channel.respond(frame, self._call.serve)
+        else:
+            # No task: if one is cancelled before its thread begins, nobody answers.
+            respond = partial(self._channel.respond, frame, self._call.serve)
+            self._loop.run_in_executor(None, partial(copy_context().run, respond))
+
+    def _end(self) -> None:
+        """Answer each request: one without an answer would block the pack's event loop for ever."""
+        self._is_over = True
+        while not self._frames.empty():
+            self._receive(self._frames.get_nowait())
+        for task, frame in self._requests.items():
+            if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
+                self._channel.drop(frame)  # a task that has not begun answers nothing
+            task.cancel()
+
+
 def _answer_graph(graph: RunGraph, method: str, values: Mapping[str, Any]) -> Any:
     """Answer in the main process what a `RemoteGraph` asks."""
     if method == "node":
@@ -226,53 +330,85 @@ class Loan:
 
     def __init__(self, run: Callable[[Any], Any]) -> None:
         self._run = run
+        self._lent: Any = None
         self._result: Any = None
         self._error: BaseException | None = None
         self._returned: list[LentModel] = []
-        self._is_used = False
 
     def __call__(self, value: Any) -> list[DiffusionModel]:
         """Run the node; returns the models among its results that keep the patches.
 
         Its errors do not go through the pack's process; `settle` raises them.
         """
-        if self._is_used:
+        if self.is_used:
             raise InvalidValue("it was lent before")
-        self._is_used = True
+        self._lent = value
         try:
             self._result = self._run(value)
+            has_steps = isinstance(self._result, Expand) and self._result.then is not None
+            if has_steps and type(value) is LentModel:
+                self._note(value)  # later steps may use it
+            _mapped(self._result, self._note)
         except BaseException as error:  # noqa: BLE001 - the node's own, raised again later
             self._error = error
             return []
-        has_steps = isinstance(self._result, Expand) and self._result.then is not None
-        if has_steps and type(value) is LentModel:
-            self._note(value)  # later steps may use it
-        _mapped(self._result, self._note)
         return [lent.plain for lent in self._returned]
 
-    def _note(self, model: LentModel) -> LentModel:
-        if model not in self._returned:
-            self._returned.append(model)
-        return model
+    @property
+    def is_used(self) -> bool:
+        """Whether the node has begun to run."""
+        return self._lent is not None
+
+    def _is_own(self, value: Any) -> bool:
+        """Whether a value is a model with the patches of this loan: another may be of equal
+        files."""
+        return type(value) is LentModel and value.patches is getattr(self._lent, "patches", None)
+
+    def _note(self, value: Any) -> Any:
+        if self._is_own(value):
+            if value not in self._returned:
+                self._returned.append(value)
+        elif type(value) is not LentModel:  # a model may be of a loan around this one
+            _check_kept(value)
+        return value
 
     def settle(self, pack: str, models: Sequence[Any]) -> Any:
         """Return the result, with the models in it as the process has given them.
 
         Raises:
             PackError: The process lent nothing, or gave other models back.
+            InvalidValue: The result keeps what was lent.
         """
         if self._error is not None:
             raise self._error
-        if not self._is_used or len(models) != len(self._returned):
+        if not self.is_used or len(models) != len(self._returned):
             raise PackError(f"pack `{pack}` did not lend its value")
         known = dict(zip(self._returned, models, strict=True))
-        return _mapped(self._result, known.__getitem__)
+
+        def change(value: Any) -> Any:
+            if self._is_own(value) and value in known:
+                return known[value]
+            if self._is_own(value) or type(value) is not LentModel:
+                _check_kept(value)
+            return value
+
+        return _mapped(self._result, change)
 
 
-def _mapped(value: Any, change: Callable[[LentModel], Any]) -> Any:
-    """What a function returned, with other values in place of lent models."""
-    if type(value) is LentModel:
-        return change(value)
+def _check_kept(value: Any) -> None:
+    """Refuse what a node returns with a part that is lent only while the node runs."""
+    if not holds_lent(value):
+        return
+    own = "" if isinstance(value, Lent) else f" in its `{type(value).__name__}`"
+    raise InvalidValue(
+        f"this node cannot use a model, sampler or noise of a pack{own}",
+        expected="those of nodegraph: nodes that sample can use those of a pack",
+        hint="Link the model to it as it was before the pack's node, or a native sampler or noise.",
+    )
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """What a function returned, with each part changed."""
     if isinstance(value, NodeOutput):
         return NodeOutput(_mapped(value.values, change), value.ui)
     if isinstance(value, Expand):
@@ -288,11 +424,11 @@ def _mapped(value: Any, change: Callable[[LentModel], Any]) -> Any:
         return type(value)(*(_mapped(item, change) for item in value))
     if type(value) is dict:
         return {name: _mapped(item, change) for name, item in value.items()}
-    return value
+    return change(value)
 
 
 def _mapping_steps(
-    then: Callable[[Mapping[str, Value]], Any], change: Callable[[LentModel], Any]
+    then: Callable[[Mapping[str, Value]], Any], change: Callable[[Any], Any]
 ) -> Callable[[Mapping[str, Value]], Any]:
     """`Expand.then` whose steps are mapped as well."""
     return lambda outputs: _mapped(then(outputs), change)

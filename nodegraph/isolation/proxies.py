@@ -8,14 +8,13 @@ in this process holds there, too.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import pickle
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from weakref import finalize
 
 from nodegraph.core.context import Context, Environment
@@ -29,8 +28,8 @@ from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import HookName, NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import InvalidValue
-from nodegraph.isolation.channel import ANSWER, ERROR, NOTICE, ChannelMessage, ProcessEnded
-from nodegraph.isolation.pack_calls import Loan, PackCall, notify_process
+from nodegraph.isolation.channel import ProcessEnded
+from nodegraph.isolation.pack_calls import AsyncCall, Loan, PackCall, notify_process
 from nodegraph.isolation.process import PackProcess
 from nodegraph.isolation.processes import (
     CALL_SECONDS,
@@ -52,6 +51,9 @@ from nodegraph.store.msgpack_codec import Unstorable
 Services: TypeAlias = Mapping[str, Callable[..., Any]]
 """Functions that packs may call in this process, by name: they get the context of the call, and
 the values by name."""
+
+_LENDERS: ContextVar[frozenset[str]] = ContextVar("nodegraph_lenders", default=frozenset())
+"""Processes that lend something to the node that runs in this thread."""
 
 
 class IsolatedPacks:
@@ -81,6 +83,7 @@ class IsolatedPacks:
         self.processes = PackProcesses(environment, self.pickled, *limits)
         self.services: Services = services if services is not None else {}
         self._sent: dict[str, set[str]] = {}
+        self._repeated: set[tuple[str, str]] = set()
         self._pickled: tuple[Environment, bytes] | None = None
 
     # What the registry asks
@@ -130,19 +133,41 @@ class IsolatedPacks:
         run: Callable[[Any], Any],
     ) -> Any:
         """Run a node of this process with what a pack lends; see `PackHost.lend`."""
-        loan = Loan(run)
+        node, loan = (pack.name, context.node), Loan(run)
+        try:
+            result = self._lend(pack, snapshot, spec, value, context, loan)
+        except PackProcessEnded as error:
+            # Perhaps this node did not end it: with a new value, it runs once more.
+            if (error.is_shared or not loan.is_used) and node not in self._repeated:
+                self._repeated.add(node)
+                raise OutputGone("the process that held it has ended") from error
+            self._repeated.discard(node)
+            raise
+        self._repeated.discard(node)
+        return result
+
+    def _lend(
+        self,
+        pack: Pack,
+        snapshot: Snapshot,
+        spec: NodeSpec,
+        value: ForeignValue,
+        context: Context,
+        loan: Loan,
+    ) -> Any:
         with self.processes.using(pack, snapshot, f"running {spec.type}") as process:
             self.check(process, value)
             call = PackCall(self, process, spec, context, None)
-            form = {"value": value, **self.call_facts(context)}
-            assert process.channel is not None
-            token = LOAN.set(loan)
+            lenders = _LENDERS.get()
+            form = {"value": value, "is_further": process.id in lenders, **self.call_facts(context)}
+            token, lending = LOAN.set(loan), _LENDERS.set(lenders | {process.id})
             try:
-                models = process.channel.request("lend", form, serve=call.serve, look=call.look)
+                models = call.request("lend", form)
             except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
                 raise (call.reason or error) from (None if call.reason else error.__cause__)
             finally:
                 LOAN.reset(token)
+                _LENDERS.reset(lending)
             for model in models:
                 watch_value(process, model)
             if call.reason is not None:
@@ -318,10 +343,9 @@ class _Proxy:
     def _call(self, keywords: dict[str, Any], context: Context) -> Any:
         with self._packs.processes.using(self._pack, self._snapshot, self._doing) as process:
             call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
-            assert process.channel is not None
             value = self._value(process, keywords, context)
             try:
-                form = process.channel.request("call", value, serve=call.serve, look=call.look)
+                form = call.request("call", value)
             except Unstorable as error:
                 raise self._unportable(keywords, error) from error
             except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
@@ -364,59 +388,13 @@ class _Proxy:
         context: Context,
         lazy: Mapping[str, Any],
     ) -> Any:
-        loop = asyncio.get_running_loop()
-        frames: asyncio.Queue[ChannelMessage | ProcessEnded] = asyncio.Queue()
-        is_over = False
         call = PackCall(self._packs, process, self._spec, context, self._graphs(keywords))
-        channel = process.channel
-        assert channel is not None
-
-        def put(frame: ChannelMessage | ProcessEnded) -> None:
-            loop.call_soon_threadsafe(receive, frame)
-
-        def receive(frame: ChannelMessage | ProcessEnded) -> None:
-            if not is_over:
-                frames.put_nowait(frame)
-            elif isinstance(frame, ChannelMessage):
-                channel.drop(frame)
-
         value = self._value(process, keywords, context)
-        requests: dict[asyncio.Task[None], ChannelMessage] = {}
+        assert process.channel is not None
         try:
-            try:
-                await asyncio.to_thread(call.begin, value, put)
-            except Unstorable as error:
-                raise self._unportable(keywords, error) from error
-            while True:
-                frame = await frames.get()
-                if isinstance(frame, ProcessEnded):
-                    raise call.reason or frame
-                if frame.kind in (ANSWER, ERROR):
-                    return await asyncio.to_thread(channel.result, frame)
-                if frame.name == "lazy":
-                    task = loop.create_task(call.serve_lazy(frame, lazy))
-                    requests[task] = frame
-                    task.add_done_callback(requests.pop)
-                elif frame.kind == NOTICE:
-                    channel.respond(frame, call.serve)
-                else:
-                    # No task: if one is cancelled before its thread begins, nobody answers.
-                    respond = partial(channel.respond, frame, call.serve)
-                    loop.run_in_executor(None, partial(copy_context().run, respond))
-        except asyncio.CancelledError:
-            call.stop()
-            raise
-        except BaseException as error:  # noqa: BLE001 - the reason to stop goes before it
-            raise (call.reason or error) from (None if call.reason else error.__cause__)
-        finally:
-            # Requests without an answer would block the pack's event loop for ever.
-            is_over = True
-            while not frames.empty():
-                receive(frames.get_nowait())
-            for task, frame in requests.items():
-                if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
-                    channel.drop(frame)  # a task that has not begun answers nothing
-                task.cancel()
+            return await AsyncCall(call, process.channel, lazy).run(value)
+        except Unstorable as error:
+            raise self._unportable(keywords, error) from error
 
     def _graphs(self, keywords: dict[str, Any]) -> RunGraph | None:
         graphs = [keywords.pop(name) for name in self._graph_parameters if name in keywords]

@@ -39,7 +39,7 @@ from nodegraph.core.literals import members
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import PORT_ATTRIBUTE, Blocked, Lazy, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
-from nodegraph.core.types import TypeExpr
+from nodegraph.core.types import ANY, ANY_ITEM, TypeExpr
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidValue, PackError
 from nodegraph.packs.declarations import Declarations, definition_in, external_files, read_pack
@@ -168,13 +168,18 @@ class PackRunner(Protocol):
             Exception: What the pack's code raises. Its traceback is shown to the user.
         """
 
-    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
+    def lend(self, value: Any, context: CallContext, *, is_further: bool) -> Sequence[Any]:
         """Lend a model, sampler or noise to a node of the main process, by a service that calls
         `lend`.
 
+        Args:
+            is_further: Whether the same node has borrowed another value of this process.
         Returns:
             The models of `lend`'s answer, as this process has them.
         """
+
+    def type_of(self, value: Any) -> str:
+        """Port type of nodegraph that a value of this process stands for; empty for none."""
 
     def hook(self, spec: NodeSpec, name: HookName, inputs: Any) -> Any:
         """Call a hook of a node type, such as ``validate``, with its `HookInputs`."""
@@ -247,10 +252,12 @@ class ForeignValues:
         pack: Name of the pack.
         process: Identifies this process.
         code: Digest of the pack's code, which enters those of the values.
+        type_of: Port type that a value stands for, or an empty text; see `PackRunner`.
     """
 
-    def __init__(self, pack: str, process: str, code: str) -> None:
+    def __init__(self, pack: str, process: str, code: str, type_of: Callable[[Any], str]) -> None:
         self._pack, self._process, self._code = pack, process, code
+        self._type_of = type_of
         self._held: dict[bytes, Any] = {}
         self._numbers = count(1)
         self._portable = Portable({ForeignValue: Serializer("nodegraph.ForeignValue")})
@@ -291,6 +298,8 @@ class ForeignValues:
         """
         port = getattr(type(value), PORT_ATTRIBUTE, None)
         name = declared if port is None else port.info.name
+        if name in (ANY, ANY_ITEM):
+            name = self._type_of(value) or name
         classes = _Classes()
         try:
             payload = encode_value(value, classes).inline()
@@ -493,12 +502,16 @@ class NativeRunner:
             result = self._awaited(result, context)
         return _split(definition, result)
 
-    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
+    def lend(self, value: Any, context: CallContext, *, is_further: bool) -> Sequence[Any]:
         """Refuse it: packs of this kind have no patches of models."""
         raise InvalidValue(
             f"only nodes of pack `{self.pack.name}` can use its `{type(value).__name__}`",
             expected="a model of nodegraph",
         )
+
+    def type_of(self, value: Any) -> str:
+        """Nothing here stands for a value of nodegraph."""
+        return ""
 
     async def _evaluate(self, definition: NodeDefinition, port: str, context: CallContext) -> Any:
         value = await context.lazy(port)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Leftover, Recipe
-from nodegraph.errors import NumericalError
+from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.image_conditioning import with_first_frame
@@ -43,10 +43,11 @@ from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import (
-    LentNoise,
+    LentGuider,
     LentSampler,
     SamplingParts,
     build_sampling_parts,
+    drawn_noise,
 )
 from nodegraph.sampling.schedules import levels_for
 
@@ -551,22 +552,36 @@ class PatchedSampling(NamedTuple):
     begin: Callable[..., Denoising]
 
 
-def apply_patches(model: DiffusionModel, latent: Latent, parts: SamplingParts) -> PatchedSampling:
+def apply_patches(
+    model: DiffusionModel | None, latent: Latent, parts: SamplingParts
+) -> PatchedSampling:
     """Apply what a pack set on samplings of a model, and draw noise of a pack.
 
     A sampling without anything of a pack stays as it is.
 
+    Args:
+        model: None for the model of a pack's guider.
     Raises:
-        InvalidValue: The patches do not fit the guider.
+        InvalidValue: The patches do not fit the guider, or the model is not that of a pack's
+            guider.
     """
+    if type(parts.guider) is LentGuider:
+        walk = parts.guider.walk
+        own, parts = walk.applied(model, latent, parts)
+        return PatchedSampling(own, latent, parts, walk.begin)
+    if model is None:
+        raise InvalidValue(
+            "is not linked",
+            port="model",
+            hint="Link the model to sample. Only a guider of a pack brings one.",
+        )
     patches: ModelPatches | None = None
     begin: Callable[..., Denoising] = Denoising
     if type(model) is LentModel:
         patched: ModelPatches = model.patches
         latent, parts = patched.applied(latent, parts)
         model, patches, begin = model.plain, patched, patched.begin
-    if type(parts.noise) is LentNoise:
-        parts = replace(parts, noise=parts.noise.drawn(model, latent))
+    parts = replace(parts, noise=drawn_noise(parts.noise, model, latent))
     if type(parts.sampler) is LentSampler:
         begin = partial(parts.sampler.walk.begin, model, patches)
     return PatchedSampling(model, latent, parts, begin)

@@ -280,10 +280,14 @@ class Guidance:
         Args:
             x: The latent as the model takes it.
         """
+        return self.evaluate(x, moment)["guided"]
+
+    def evaluate(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
+        """The output for each side, and what guidance makes of them as ``guided``."""
         outputs = self.evaluate_sides(x, moment)
         guided = self._guider.combine(x, outputs, moment)
         self.unguided = outputs.get("negative", guided)
-        return guided
+        return {**outputs, "guided": guided}
 
     def evaluate_sides(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
         """What the model, or who stands in for it, says about each side."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.foreign_value import Lent
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import (
     Conditioning,
@@ -69,7 +70,7 @@ class SamplingNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class LentNoise(SamplingNoise):
+class LentNoise(SamplingNoise, Lent):
     """Noise of a pack, while a native node runs that uses it.
 
     Attributes:
@@ -83,6 +84,11 @@ class LentNoise(SamplingNoise):
         assert self.draw_for is not None
         tensor = self.draw_for(model, latent)
         return SamplingNoise(self.seed, tensor=tensor, draw="per batch", strength=self.strength)
+
+
+def drawn_noise(noise: SamplingNoise, model: DiffusionModel, latent: Latent) -> SamplingNoise:
+    """Noise for a latent: that of a pack is drawn by the pack."""
+    return noise.drawn(model, latent) if type(noise) is LentNoise else noise
 
 
 @port_type(name="Guider", color="#66b5b5")
@@ -180,6 +186,20 @@ class GuiderChoice:
         return self.cfg if self.changing is None else max(self.cfg, self.changing.end)
 
 
+@dataclass(frozen=True, slots=True)
+class LentGuider(GuiderChoice, Lent):
+    """A guider of a pack, while a native node runs that uses it. Its prompts and scale are those
+    that a sampling is planned with.
+
+    Attributes:
+        model: The model that it samples.
+        walk: Samples with it; a `PackGuider`.
+    """
+
+    model: DiffusionModel | None = None
+    walk: Any = None
+
+
 @port_type(name="Sampler", color="#c99bd8")
 @dataclass(frozen=True, slots=True)
 class SamplerChoice:
@@ -197,7 +217,7 @@ class SamplerChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class LentSampler(SamplerChoice):
+class LentSampler(SamplerChoice, Lent):
     """A sampler of a pack, while a native node runs that uses it. Its `name` is a native sampler
     with the same noise levels.
 

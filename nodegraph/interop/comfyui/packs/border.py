@@ -547,9 +547,8 @@ _CONVERSIONS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = 
 }
 """By ComfyUI's type: from a native value, and back."""
 
-CONVERTED = (*_CONVERSIONS, *HANDLES, "SAMPLER", "NOISE")
-"""Types of ComfyUI whose values are others there than here. GUIDER is not among them: its objects
-know their model, and those here do not."""
+CONVERTED = (*_CONVERSIONS, *HANDLES, "SAMPLER", "NOISE", "GUIDER")
+"""Types of ComfyUI whose values are others there than here."""
 
 
 def to_comfy(value: Any, comfy_type: str) -> Any:
@@ -564,7 +563,7 @@ def to_comfy(value: Any, comfy_type: str) -> Any:
         return None
     if comfy_type in HANDLES:
         return handle_of(value, comfy_type)
-    if comfy_type in ("SAMPLER", "NOISE"):
+    if comfy_type in ("SAMPLER", "NOISE", "GUIDER"):
         from nodegraph.interop.comfyui.packs.stand_ins import sampler_objects
 
         return sampler_objects.to_comfy_part(value)

@@ -62,7 +62,7 @@ class NodeHost(Protocol):
     def instance(self, node_class: NodeClass, node: str) -> Any:
         """Return the instance of a class for a node: the same in all runs."""
 
-    def turn(self) -> AbstractContextManager[None]:
+    def turn(self, context: CallContext) -> AbstractContextManager[None]:
         """Inside the `with`, no other plain function of the pack runs."""
 
     def wait_for(self, coroutine: Any, context: CallContext) -> Any:
@@ -141,7 +141,7 @@ class NodeCall:
             if self._class.is_async:
                 result = self._runner.wait_for(self._async(function, keywords), self._context)
             else:
-                with self._runner.turn():
+                with self._runner.turn(self._context):
                     result = function(**keywords)
             import torch
 
@@ -250,7 +250,7 @@ class NodeCall:
         if inspect.iscoroutinefunction(check):
             answer = self._runner.wait_for(self._async(check, keywords), self._context)
         else:
-            with self._runner.turn():
+            with self._runner.turn(self._context):
                 answer = check(**keywords)
         for name in answer or ():
             if name not in available:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nodegraph.core.foreign_value import unpatched
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, Recipe
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
@@ -37,7 +38,13 @@ from nodegraph.sampling.guiders.methods import Projected, Tangential, ZeroStar
 from nodegraph.sampling.model_calls import ModelEvaluator
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseSpace, PreservingSpace
-from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
+from nodegraph.sampling.sampling_parts import (
+    GuiderChoice,
+    LentGuider,
+    LentSampler,
+    SamplingParts,
+    drawn_noise,
+)
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
 
 
@@ -146,6 +153,18 @@ def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) 
     """A guider with one of ComfyUI's patches of guidance."""
     added: AddedGuidance
     match kind:
+        case "CFGZeroStar" | "TCFG" | "APG" if not choice.method.is_default:
+            raise InvalidValue(
+                f"{kind} of a model and the guidance `{choice.method.title}` exclude each other",
+                port="model",
+                hint="Leave one of them out.",
+            )
+        case "CFGOverride" if choice.changing is not None:
+            raise InvalidValue(
+                "the scale of the guider changes already, and so it does by CFGOverride of a model",
+                port="model",
+                hint="Leave one of them out.",
+            )
         case "RescaleCFG":
             return replace(choice, rescale=numbers["multiplier"], rescales_velocity=True)
         case "CFGNorm":
@@ -250,12 +269,15 @@ class PackDenoising(Denoising):
         )
 
     @torch.inference_mode()
-    def predict(self, x: Tensor, sigma: float, *, apart: bool) -> dict[Side, Tensor]:
+    def predict(
+        self, x: Tensor, sigma: float, *, apart: bool, with_sides: bool = False
+    ) -> dict[Side, Tensor]:
         """Predict the clean latent at any noise level.
 
         Args:
             x: The noisy latent.
             apart: Return the prediction of each prompt; else the guided one alone.
+            with_sides: Return both.
         Returns:
             By side, or as ``guided``; float32 on the CPU.
         """
@@ -265,10 +287,10 @@ class PackDenoising(Denoising):
         space = STRAIGHT[noise.kind](levels, noise)
         placed = self._placed(x)
         shown, moment = space.model_input(placed, 0), self._moment_at(levels)
-        if apart:
-            outputs = self._guidance.evaluate_sides(shown, moment)
-        else:
-            outputs = {"guided": self._guidance(shown, moment)}
+        evaluate = self._guidance.evaluate_sides if apart else self._guidance.evaluate
+        outputs = evaluate(shown, moment)
+        if not apart and not with_sides:
+            outputs = {"guided": outputs["guided"]}
         return {
             side: _sent(space.to_denoised(output, placed, 0)) for side, output in outputs.items()
         }
@@ -277,6 +299,10 @@ class PackDenoising(Denoising):
     def is_flat(self) -> bool:
         """Whether its latents have no axis of frames."""
         return not self._family.latent.temporal
+
+    def without_sound(self, joined: Tensor) -> Tensor:
+        """The video of the joined latent of video and sound."""
+        return joined if self._sound is None else self._sound.split(self._placed(joined))[0]
 
     @property
     def _noise_kind(self) -> ModelNoise:
@@ -339,7 +365,7 @@ class PackPatches:
         for kind, numbers in self.guidance:
             guider = patched_guider(guider, kind, numbers)
         if self.guides:
-            self._check_order(guider)
+            self._check_functions(guider)
             is_guided = guider.cfg != 1.0 or guider.is_guided or self.always_negative
             functions = PackFunctions(guider.cfg, 0.0, 1.0, is_guided, self.call)
             guider = replace(guider, added=(*guider.added, functions))
@@ -348,7 +374,14 @@ class PackPatches:
         noise = replace(parts.noise, strength=parts.noise.strength * self.noise_scale)
         return latent, replace(parts, guider=guider, noise=noise)
 
-    def _check_order(self, guider: GuiderChoice) -> None:
+    def _check_functions(self, guider: GuiderChoice) -> None:
+        if guider.method.prompts:
+            raise InvalidValue(
+                f"functions of a pack know a positive and a negative prompt, and the guidance "
+                f"`{guider.method.title}` has more",
+                port="model",
+                hint="Use a CFGGuider, or link the model as it was before the pack's node.",
+            )
         late = "rescale" if guider.rescale else "norm" if guider.norm is not None else ""
         if late:
             raise InvalidValue(
@@ -394,27 +427,46 @@ class WalkedDenoising(LentDenoising):
     parts: SamplingParts
     _ended: Tensor | None = None
 
+    def check(self) -> None:
+        """Check that the pack samples from the first noise to the last.
+
+        Raises:
+            InvalidValue: The schedule leaves noise, or the latent has some.
+        """
+        if float(self.sigmas[-1]) > 0 or self._latent.leftover is not None:
+            raise InvalidValue(
+                "a sampler or guider of a pack samples from the first noise to the last here",
+                port="schedule",
+                expected="a schedule that ends at 0, and a latent without leftover noise",
+                hint="Use native ones for a part of a schedule.",
+            )
+
     def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
         """Walk all levels, and yield the last step; the pack's process reports the others."""
-        levels, mask = self.sigmas, None if self._mask is None else _sent(self._step_mask())
-        added = self._noise if self._added else torch.zeros_like(self._noise)
+        levels = self.sigmas
+        answer = self._answer(_sent(self._noise if self._added else torch.zeros_like(self._noise)))
+        self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
+        if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
+            raise NumericalError("the sampler of the pack returned no finite latent of its size")
+        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
+
+    def _answer(self, noise: Tensor) -> Mapping[str, Tensor]:
+        """What the pack returns: ``samples`` and ``denoised``, the last prediction."""
+        mask = None if self._mask is None else _sent(self._step_mask())
         with self.walk.offering(self, self.model) as token:
-            answer = self.walk.call(
+            answer: Mapping[str, Tensor] = self.walk.call(
                 function="sample",
                 model=self.model,
                 token=token,
-                noise=_sent(added),
+                noise=noise,
                 latent=_sent(self._original),
-                sigmas=levels,
+                sigmas=self.sigmas,
                 mask=mask,
                 cfg=float(self.parts.guider.cfg),
                 seed=self.parts.noise.seed,
                 **_prompts(self.parts.guider),
             )
-        self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
-        if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
-            raise NumericalError("the sampler of the pack returned no finite latent of its size")
-        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
+        return answer
 
     def result(self) -> Latent:
         """The latent at the end of the schedule."""
@@ -429,10 +481,12 @@ class PackWalk:
     Attributes:
         call: Calls the sampler in the pack's process.
         offering: Offers predictions of a sampling to the pack's process, by a token.
+        token: Stands for the sampler in that process.
     """
 
     call: Callable[..., Any]
-    offering: Callable[[PackDenoising, DiffusionModel], AbstractContextManager[str]]
+    offering: Callable[[WalkedDenoising, DiffusionModel], AbstractContextManager[str]]
+    token: str = ""
 
     def begin(
         self,
@@ -443,20 +497,13 @@ class PackWalk:
         parts: SamplingParts,
         extra_models: Mapping[Recipe, Any] | None = None,
     ) -> Denoising:
-        """Begin a sampling.
+        """Begin a sampling; see `WalkedDenoising.check`.
 
         Raises:
-            InvalidValue: The schedule leaves noise, or the latent has some; or a function of a pack
-                changes the noise mask, which only native samplers ask for.
+            InvalidValue: A function of a pack changes the noise mask: only native samplers ask it.
         """
         denoising = WalkedDenoising(denoiser, latent, parts, extra_models)
-        if float(denoising.sigmas[-1]) > 0 or latent.leftover is not None:
-            raise InvalidValue(
-                "a sampler of a pack samples from the first noise to the last here",
-                port="schedule",
-                expected="a schedule that ends at 0, and a latent without leftover noise",
-                hint="Use a native sampler for a part of a schedule.",
-            )
+        denoising.check()
         if patches is not None and patches.masks:
             raise InvalidValue(
                 "a sampler of a pack cannot be used with a function that changes the noise mask",
@@ -466,4 +513,74 @@ class PackWalk:
         denoising.walk, denoising.model, denoising.parts = self, model, parts
         if patches is not None:
             patches.introduce(denoising, parts.guider)
+        return denoising
+
+
+class GuidedDenoising(WalkedDenoising):
+    """A sampling of a native node that a guider of a pack does in the pack's process."""
+
+    guide: Callable[..., Any]
+
+    def check(self) -> None:
+        super().check()
+        if self._sound is not None:
+            message = "a guider of a pack cannot sample video with sound"
+            raise InvalidValue(message, port="guider", hint="Use a native guider.")
+
+    def _answer(self, noise: Tensor) -> Mapping[str, Tensor]:
+        sampler = self.parts.sampler
+        token = sampler.walk.token if type(sampler) is LentSampler else ""
+        answer: Mapping[str, Tensor] = self.guide(
+            function="guide",
+            noise=noise,
+            latent=self._latent,
+            sigmas=self.sigmas,
+            sampler=None if token else sampler,
+            token=token,
+            seed=self.parts.noise.seed,
+        )
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class PackGuider:
+    """The guider of a pack for samplings of native nodes; see `LentGuider`.
+
+    Attributes:
+        call: Calls the guider in the pack's process.
+    """
+
+    call: Callable[..., Any]
+
+    def applied(
+        self, model: DiffusionModel | None, latent: Latent, parts: SamplingParts
+    ) -> tuple[DiffusionModel, SamplingParts]:
+        """Return the model of the guider, and a sampling with drawn noise.
+
+        Raises:
+            InvalidValue: Another model is linked.
+        """
+        assert isinstance(parts.guider, LentGuider)
+        own = parts.guider.model
+        assert own is not None
+        if model is not None and unpatched(model) != own:
+            raise InvalidValue(
+                "the guider of a pack samples another model",
+                port="model",
+                expected="the model that the guider was made with",
+                hint="Unlink the model: the guider brings its own.",
+            )
+        return own, replace(parts, noise=drawn_noise(parts.noise, own, latent))
+
+    def begin(
+        self,
+        denoiser: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        extra_models: Mapping[Recipe, Any] | None = None,
+    ) -> Denoising:
+        """Begin a sampling; see `WalkedDenoising.check`."""
+        denoising = GuidedDenoising(denoiser, latent, parts, extra_models)
+        denoising.check()
+        denoising.guide, denoising.parts = self.call, parts
         return denoising

@@ -85,7 +85,6 @@ class ComfyRunner:
         self._listed: tuple[Mapping[str, Any], Mapping[str, str]] | None = None
         self._missing: set[str] = set()
         self._turn = Lock()
-        self._loans = 0
         self._instances: dict[tuple[str, str], Any] = {}
         self._loop = _Loop()
 
@@ -304,12 +303,22 @@ class ComfyRunner:
         return known
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Inside the `with`, no other plain function of the pack runs."""
+    def turn(self, context: CallContext) -> Iterator[None]:
+        """Inside the `with`, no other plain function of the pack runs.
+
+        Raises:
+            Cancelled: The run was cancelled before it was this call's turn.
+        """
         import torch
 
-        with self._turn, torch.inference_mode():
-            yield
+        # What has the turn may sample for minutes.
+        while not self._turn.acquire(timeout=_POLL):
+            context.check_cancelled(waits=False)
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self._turn.release()
 
     def wait_for(self, coroutine: Any, context: CallContext) -> Any:
         """Run a coroutine on the loop of async nodes, until the run is cancelled."""
@@ -326,8 +335,14 @@ class ComfyRunner:
                 raise Cancelled("the node interrupted the run") from error
             raise error.with_traceback(self._own_frames(error.__traceback__)) from error.__cause__
 
-    def lend(self, value: Any, context: CallContext) -> Sequence[Any]:
-        """Lend a MODEL, SAMPLER or NOISE of the pack to a native node; see `PackRunner.lend`."""
+    def lend(self, value: Any, context: CallContext, *, is_further: bool) -> Sequence[Any]:
+        """Lend a value of the pack to a native node; see `PackRunner.lend`.
+
+        No plain function of the pack runs meanwhile, but for those of what is lent. Functions of
+        several values of one node call each other, so these share its turn.
+        """
+        import torch
+
         from nodegraph.interop.comfyui.packs import latents
         from nodegraph.interop.comfyui.packs.model_handle import ModelHandle, current_call
         from nodegraph.interop.comfyui.packs.stand_ins import guiders, remote_sampling
@@ -335,32 +350,31 @@ class ComfyRunner:
         token = current_call.set(context)
         latents.forget_formats()
         try:
-            with self._lending():
+            with torch.inference_mode() if is_further else self.turn(context):
                 if isinstance(value, ModelHandle):
                     return remote_sampling.lend_model(value)
-                is_noise = callable(getattr(value, "generate_noise", None))
-                (guiders.lend_noise if is_noise else guiders.lend_sampler)(value)
+                lend = {
+                    "Noise": guiders.lend_noise,
+                    "Guider": guiders.lend_guider,
+                }.get(self.type_of(value), guiders.lend_sampler)
+                lend(value)
                 return ()
         finally:
             current_call.reset(token)
 
-    @contextmanager
-    def _lending(self) -> Iterator[None]:
-        """Inside the `with`, no plain function of the pack runs, but for what is lent meanwhile.
+    def type_of(self, value: Any) -> str:
+        """See `PackRunner.type_of`."""
+        from nodegraph.interop.comfyui.packs.model_handle import ModelHandle
+        from nodegraph.interop.comfyui.packs.stand_ins.guiders import CFGGuider
+        from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
 
-        A node may borrow several values of one pack, whose functions call each other.
-        """
-        import torch
-
-        with self._loading:
-            self._loans += 1
-            is_first = self._loans == 1
-        try:
-            with self.turn() if is_first else torch.inference_mode():
-                yield
-        finally:
-            with self._loading:
-                self._loans -= 1
+        if isinstance(value, ModelHandle):
+            return "DiffusionModel"
+        if isinstance(value, KSAMPLER):
+            return "Sampler"
+        if isinstance(value, CFGGuider):
+            return "Guider"
+        return "Noise" if callable(getattr(value, "generate_noise", None)) else ""
 
     def _own_frames(self, trace: TracebackType | None) -> TracebackType | None:
         """A traceback from the pack's first frame on; all of it if the pack has none in it."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import Context
 from nodegraph.core.foreign_value import LentModel
-from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -257,19 +257,39 @@ def step_sampling(context: Context, *, token: str) -> Mapping[str, Any]:
 
 
 def predict(
-    context: Context, *, token: str, x: Tensor, sigma: float, apart: bool = False
+    context: Context,
+    *,
+    token: str,
+    x: Tensor,
+    sigma: float,
+    apart: bool = False,
+    with_sides: bool = False,
 ) -> dict[str, Tensor]:
     """Predict the clean latent of a sampling whose noise levels the pack walks itself.
 
     Args:
         x, sigma: The noisy latent, and its noise level.
         apart: Return the prediction of each prompt; else the guided one alone.
+        with_sides: Return both.
     """
     context.check_cancelled(waits=False)
     denoising = _SAMPLINGS.running[token].denoising
     has_frames = x.ndim == 5 and denoising.is_flat
-    predicted = denoising.predict(x.squeeze(2) if has_frames else x, sigma, apart=apart)
+    shown = x.squeeze(2) if has_frames else x
+    predicted = denoising.predict(shown, sigma, apart=apart, with_sides=with_sides)
     return {side: item.unsqueeze(2) if has_frames else item for side, item in predicted.items()}
+
+
+def report_step(context: Context, *, token: str, step: int, total: int, denoised: Tensor) -> None:
+    """Show a step of a sampling whose noise levels the pack walks itself.
+
+    Args:
+        step: Number of the step that is done, from 1.
+        denoised: Its clean prediction.
+    """
+    sampling = _SAMPLINGS.running[token]
+    shown = sampling.denoising.without_sound(denoised)
+    context.progress(step, total, preview=sampling.previews.of(shown))
 
 
 def end_sampling(context: Context, *, token: str) -> dict[str, Latent]:
@@ -315,13 +335,39 @@ def lend_model(
     return [*lend(LentModel(*parts, patches))]
 
 
-def lend_sampler(context: Context) -> list[DiffusionModel]:
-    """Run the native node that waits for a sampler of the pack."""
+def lend_guider(
+    context: Context,
+    *,
+    model: DiffusionModel,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    cfg: float,
+) -> list[DiffusionModel]:
+    """Run the native node that waits for a guider of the pack.
+
+    Args:
+        model: The model that it samples.
+        positive, negative, cfg: What the sampling is planned with.
+    """
+    from nodegraph.interop.comfyui.packs.pack_denoising import PackGuider
+    from nodegraph.isolation.runner import CALLBACK, call_back, lend
+    from nodegraph.sampling.sampling_parts import LentGuider
+
+    walk = PackGuider(CALLBACK.get() or call_back)
+    return [*lend(LentGuider(positive, negative, cfg, model=model, walk=walk))]
+
+
+def lend_sampler(context: Context, *, token: str) -> list[DiffusionModel]:
+    """Run the native node that waits for a sampler of the pack.
+
+    Args:
+        token: Stands for it if the guider of the same pack samples with it.
+    """
     from nodegraph.interop.comfyui.packs.pack_denoising import PackWalk
     from nodegraph.isolation.runner import CALLBACK, call_back, lend
     from nodegraph.sampling.sampling_parts import LentSampler
 
-    walk = PackWalk(CALLBACK.get() or call_back, partial(_offering, context))
+    walk = PackWalk(CALLBACK.get() or call_back, partial(_offering, context), token)
     return [*lend(LentSampler("euler", walk=walk))]
 
 

@@ -31,9 +31,9 @@ PORT_TYPES: Mapping[str, str] = {
     "SIGMAS": "Schedule",
     "SAMPLER": "Sampler",
     "NOISE": "Noise",
+    "GUIDER": "Guider",
 }
-"""Port types by ComfyUI's type. Other types have a port type of their own name: GUIDER among them,
-as its objects know their model there, and those here do not."""
+"""Port types by ComfyUI's type. Other types have a port type of their own name."""
 MODEL_TYPES = frozenset({"MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "GUIDER"})
 """Types whose values compute on the accelerator."""
 WILDCARD = "*"

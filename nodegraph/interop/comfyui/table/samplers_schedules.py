@@ -259,9 +259,15 @@ SAMPLER_ENTRIES: tuple[TableEntry, ...] = (
 _PARTS = {"high": "high_sigmas", "low": "low_sigmas"}
 
 
-def sigmas_for(schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOutput:
-    """A schedule, of which some there want to know the model."""
+def sigmas_for(schedule: Signal, model: Signal | MadeOutput | None) -> Signal | MadeOutput:
+    """A schedule, of which some there want to know the model.
+
+    Raises:
+        Untranslatable: This one does, and the model is not known.
+    """
     lay = schedule.carried.get(SCHEDULE)
+    if lay is not None and model is None:
+        raise Untranslatable("its schedule needs a model there, and a pack's guider shows none")
     return schedule if lay is None else lay(model)
 
 

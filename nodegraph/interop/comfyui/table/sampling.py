@@ -252,22 +252,29 @@ def _sampled(node: Passage, there: str, **own: Any) -> None:
 def custom_back(node: Passage) -> None:
     """SampleCustom, with the guider and the schedule that come along."""
     warn_conventions(node)
-    guide = guide_of(node)
-    model: Signal | MadeOutput = node.inputs["model"]
-    for home, patch, inputs in (*guide.patches, *_beginning(node)):
-        output = "patched_model" if patch in _PATCHED_MODEL else "MODEL"
-        model = MadeOutput(home.add(patch, model=model, **inputs), output)
-    guider = guide.home.add(guide.type, model=model, **guide.inputs)
+    model, guider = _guider_there(node)
     name = node.add(
         "SamplerCustomAdvanced",
         noise=node.inputs["noise"],
-        guider=MadeOutput(guider, "GUIDER"),
+        guider=guider,
         sampler=node.inputs["sampler"],
         sigmas=sigmas_for(node.inputs["schedule"], model),
         latent_image=node.inputs["latent"],
     )
     node.give("latent", MadeOutput(name, "output"))
     node.give("denoised", MadeOutput(name, "denoised_output"))
+
+
+def _guider_there(node: Passage) -> tuple[Signal | MadeOutput | None, Signal | MadeOutput]:
+    """A model and its guider; that of a pack does not show its model."""
+    if "model" not in node.inputs:
+        return None, node.inputs["guider"]
+    guide = guide_of(node)
+    model: Signal | MadeOutput = node.inputs["model"]
+    for home, patch, inputs in (*guide.patches, *_beginning(node)):
+        output = "patched_model" if patch in _PATCHED_MODEL else "MODEL"
+        model = MadeOutput(home.add(patch, model=model, **inputs), output)
+    return model, MadeOutput(guide.home.add(guide.type, model=model, **guide.inputs), "GUIDER")
 
 
 _PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "Mahiro", "TCFG")
@@ -376,20 +383,22 @@ def sample_in_parts(node: Passage, leads: PatchedModel, made: MadeOutput) -> Non
 
 def _custom(
     node: Passage,
-    leads: PatchedModel,
+    leads: PatchedModel | None,
     noise: Signal | MadeOutput,
     made: Signal | MadeOutput,
     sampler: Signal | MadeOutput,
     schedule: Signal | MadeOutput,
 ) -> str:
+    patches = () if leads is None else leads.patches
     return node.add(
         "SampleCustom",
-        model=leads.model,
-        noise=scale_noise(node, noise, leads.patches),
+        # The guider of a pack brings its model.
+        **({} if leads is None else {"model": leads.model}),
+        noise=scale_noise(node, noise, patches),
         guider=made,
         sampler=sampler,
         schedule=schedule,
-        latent=add_mask_patches(node, node.inputs["latent_image"], leads.patches),
+        latent=add_mask_patches(node, node.inputs["latent_image"], patches),
         **CONVENTION,
     )
 
@@ -473,8 +482,6 @@ def _sampler_custom(node: Passage) -> None:
 def _sampler_custom_advanced(node: Passage) -> None:
     made = node.inputs["guider"]
     leads = made.carried.get(CONDITIONED_MODEL)
-    if leads is None:
-        raise Untranslatable("the model of its guider is not known")
     parts = (node.inputs["noise"], Signal(made.content), node.inputs["sampler"])
     _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
 

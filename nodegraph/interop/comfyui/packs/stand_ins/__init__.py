@@ -84,6 +84,9 @@ REFUSED = (
 )
 """Modules of ComfyUI's engine, with all below them."""
 
+_PARTLY: Mapping[str, str] = {"comfy.model_patcher": "sampling_modules"}
+"""Source by name of a refused module of which some names are offered."""
+
 _PACKAGES = (
     *("comfy", "comfy_execution", "comfy_api", "comfy_extras", "comfy_config", "comfy_api_nodes"),
     *("custom_nodes", "alembic_db"),
@@ -179,7 +182,9 @@ class StandInFinder(MetaPathFinder):
 
     def names(self, module: str) -> Mapping[str, Any]:
         """Return the names of an offered module."""
-        source = OFFERED[module]
+        source = OFFERED.get(module) or _PARTLY.get(module, "")
+        if not source:
+            return {}
         if source not in self._served:
             defined = import_module(f"{_HERE}.{source}")
             self._served[source] = defined.modules(self.environment, self.pack)
@@ -192,7 +197,7 @@ class StandInFinder(MetaPathFinder):
         if fullname in OFFERED:
             return ModuleSpec(fullname, _Loader(self.names(fullname)), is_package=True)
         if is_refused(fullname):
-            return ModuleSpec(fullname, _Loader({}), is_package=True)
+            return ModuleSpec(fullname, _Loader(self.names(fullname)), is_package=True)
         parent, _, name = fullname.rpartition(".")
         # Without `name`, else Python replaces the message of a failed `from … import …`.
         if parent in OFFERED and parent.startswith("comfy.") and _CLASS_NAME.match(name):

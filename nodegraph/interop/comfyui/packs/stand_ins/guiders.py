@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -26,7 +27,6 @@ from nodegraph.interop.comfyui.packs.model_handle import (
     BaseModel,
     ModelHandle,
     ask,
-    call_context,
     refused,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
@@ -41,7 +41,11 @@ from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     sample_there,
     with_sigmas,
 )
-from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import KSAMPLER
+from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
+    KSAMPLER,
+    NodeCallback,
+    to_comfy_part,
+)
 from nodegraph.sampling.regions import step_mask
 
 _RUNNING: ContextVar[Predictions | None] = ContextVar("nodegraph_comfy_predictions", default=None)
@@ -381,11 +385,42 @@ class LentGuider(CFGGuider):
     def predict_noise(
         self, x: Tensor, timestep: Any, model_options: Any = None, seed: Any = None
     ) -> Tensor:
-        level = float(torch.as_tensor(timestep).reshape(-1)[0])
+        """Predict the clean latent, and let the functions change it that the sampler has added."""
+        options = model_options or {}
+        self.model_patcher.check_options(options)
+        _check_functions(options)
+        level = _level(timestep)
         plain = x.detach().to("cpu", torch.float32).contiguous()
-        predicted = ask("sampling.predict", token=self._token, x=plain, sigma=level)
+        has_functions = bool(options.get(FUNCTIONS[2]))
+        predicted = ask(
+            "sampling.predict", token=self._token, x=plain, sigma=level, with_sides=has_functions
+        )
         guided: Tensor = predicted["guided"]
-        return guided
+        if not has_functions:
+            return guided
+        if "negative" not in predicted and options.get("disable_cfg1_optimization"):
+            raise refused(
+                "a sampler that needs the negative prediction",
+                "the guider does not evaluate the negative prompt",
+                "Set cfg above 1.",
+            )
+        positive = predicted["positive"]
+        sides = positive, predicted.get("negative", torch.zeros_like(positive))
+        conds = self.conds.get("positive"), self.conds.get("negative")
+        functions = PatchFunctions(self.model_patcher, options, conds)
+        functions.sigmas = options.get("transformer_options", {}).get("sample_sigmas", plain[:0])
+        return functions.guide(plain, torch.full((len(x),), level), self.cfg, sides, guided)
+
+
+def _check_functions(options: Mapping[str, Any]) -> None:
+    """Refuse functions of a sampler that would come before the guidance of a native node."""
+    for name in FUNCTIONS[:2]:
+        if options.get(name):
+            raise refused(
+                f"a SAMPLER that sets a {name}",
+                "the guider of a native node applies the guidance",
+                "Use a post_cfg_function, or a node of the pack that samples.",
+            )
 
 
 def lend_sampler(sampler: KSAMPLER) -> None:
@@ -410,18 +445,70 @@ def lend_sampler(sampler: KSAMPLER) -> None:
         guider.set_conds(border.to_comfy_conditioning(positive), away)
         guider.set_cfg(cfg)
         last: list[Tensor] = []
-        context = call_context()
+        what = "a SAMPLER of a pack passes no prediction to its callback"
 
         def note(step: int, x0: Tensor, x: Tensor, total: int) -> None:
-            last[:] = [x0]
-            context.progress(step + 1, total)
+            last[:] = [_plain(x0, noise, what)]
+            done = min(step + 1, total)
+            ask("sampling.report", token=token, step=done, total=total, denoised=last[0])
 
         extra = {"model_options": with_sigmas(guider.model_options, sigmas), "seed": seed}
         samples = sampler.sample(guider, sigmas, extra, note, noise, latent, mask, True)
-        ended = samples.detach().to("cpu", torch.float32).contiguous()
-        return {"samples": ended, "denoised": last[0].float().contiguous() if last else ended}
+        ended = _plain(samples, noise, "a SAMPLER of a pack returns no latent of its size")
+        return {"samples": ended, "denoised": last[0] if last else ended}
 
-    ask("sampler.lend", callback=walk)
+    token = uuid4().hex
+    _LENT[token] = sampler
+    try:
+        ask("sampler.lend", callback=walk, token=token)
+    finally:
+        del _LENT[token]
+
+
+_LENT: dict[str, Any] = {}
+"""Samplers of the pack that native nodes use now, by token."""
+
+
+def lend_guider(guider: CFGGuider) -> None:
+    """Lend a guider of the pack to the native node that waits for it in the main worker."""
+    # A message can only hold classes of modules that are loaded.
+    from nodegraph.sampling.sampling_parts import SamplerChoice
+
+    def sample(
+        *,
+        function: str,
+        noise: Tensor,
+        latent: Latent,
+        sigmas: Tensor,
+        sampler: SamplerChoice | None,
+        token: str,
+        seed: int,
+    ) -> dict[str, Tensor]:
+        if token and token not in _LENT:
+            raise refused("a SAMPLER of another pack", "the guider samples in its pack's process")
+        own = _LENT[token] if token else to_comfy_part(sampler)
+        model, value = guider.model_patcher, latents.to_comfy_latent(latent)
+        samples = fix_empty_latent_channels(model, value["samples"])
+        mask, shown = value.get("noise_mask"), NodeCallback(len(sigmas) - 1)
+        drawn, guider.last_denoised = noise.reshape(samples.shape), None
+        ended = guider.sample(drawn, samples, own, sigmas, mask, shown, True, seed)
+        what = "a GUIDER of a pack returns no latent of its size"
+        last = guider.last_denoised
+        results = {"samples": ended, "denoised": ended if last is None else last}
+        native = {}
+        for name, item in results.items():
+            converted = native_latent(model, _plain(item, samples, what), None).samples
+            zeros = torch.zeros_like(noise)
+            native[name] = zeros if converted is None else converted.reshape(noise.shape)
+        return native
+
+    conds = guider.conds
+    known = [cond for cond in conds.values() if cond is not None]
+    if not known:
+        raise PackError("a GUIDER of a pack has no prompts", hint="Call its `set_conds`.")
+    positive, negative = native_prompts(conds.get("positive", known[0]), conds.get("negative"))
+    request = {"positive": positive, "negative": negative, "cfg": max(float(guider.cfg), 0.0)}
+    ask("guider.lend", callback=sample, model=guider.model_patcher.recipe, **request)
 
 
 def lend_noise(noise: Any) -> None:
@@ -431,15 +518,32 @@ def lend_noise(noise: Any) -> None:
         value = latents.to_comfy_latent(latent)
         samples = fix_empty_latent_channels(ModelHandle(model), value["samples"])
         drawn = noise.generate_noise({**value, "samples": samples})
-        if not isinstance(drawn, Tensor) or drawn.shape != samples.shape:
-            raise PackError(
-                "`generate_noise` of a NOISE returns no noise for this latent",
-                given=str(tuple(drawn.shape)) if isinstance(drawn, Tensor) else str(type(drawn)),
-                expected=f"a tensor of shape {tuple(samples.shape)}",
-            )
-        return drawn.detach().to("cpu", torch.float32).contiguous()
+        what = "`generate_noise` of a NOISE returns no noise for this latent"
+        return _plain(drawn, samples, what)
 
-    ask("noise.lend", callback=draw, seed=int(getattr(noise, "seed", 0)) % 2**64)
+    seed = getattr(noise, "seed", None)
+    ask("noise.lend", callback=draw, seed=int(seed) % 2**64 if isinstance(seed, int) else 0)
+
+
+def _plain(value: Any, like: Tensor, what: str) -> Tensor:
+    """A latent that code of a pack returned, as float32 on the CPU.
+
+    Args:
+        like: Has its shape.
+        what: Says what is wrong if it is no such latent.
+    Raises:
+        PackError: It has another type or shape, or numbers that are not finite.
+    """
+    expected = f"a tensor of finite numbers of shape {tuple(like.shape)}"
+    if not isinstance(value, Tensor):
+        raise PackError(what, given=type(value).__name__, expected=expected)
+    if value.shape != like.shape or value.is_complex():
+        form = f"{value.dtype} of shape {tuple(value.shape)}"
+        raise PackError(what, given=form, expected=expected)
+    plain = value.detach().to("cpu", torch.float32).contiguous()
+    if not bool(torch.isfinite(plain).all()):
+        raise PackError(what, given="NaN or infinity", expected=expected)
+    return plain
 
 
 def _method(kind: type, name: str) -> Any:

@@ -49,20 +49,29 @@ def fix_empty_latent_channels(
     form = get_family(model.recipe.family).latent
     channels = channels_of(model.recipe)
     has_frames = bool(form.temporal) or form.name == "qwen-image"
+    # With Stable Diffusion's 4 channels, or 16 as of most later models, a cell stands for 8 pixels,
+    # and for 4 frames of a video. With other channels of the model, it has the model's size.
+    is_plain = latent_image.shape[1] in (4, 16) or latent_image.shape[1] != channels
     if latent_image.shape[1] != channels:
         latent_image = latent_image[:, :1].expand(-1, channels, *latent_image.shape[2:]).clone()
     if has_frames and latent_image.ndim == 4:
         latent_image = latent_image.unsqueeze(2)
-    factor = form.spatial / 8
-    if factor != 1:
-        sides = [max(1, round(side / factor)) for side in latent_image.shape[-2:]]
-        latent_image = latent_image.new_zeros((*latent_image.shape[:-2], *sides))
-    return latent_image
+    if not is_plain:
+        return latent_image
+    *frames, height, width = latent_image.shape[2:]
+    if form.temporal and frames:
+        frames = [form.latent_frames((frames[0] - 1) * 4 + 1)]
+    sides = [max(1, round(side * 8 / form.spatial)) for side in (height, width)]
+    if [*frames, *sides] == list(latent_image.shape[2:]):
+        return latent_image
+    return latent_image.new_zeros((*latent_image.shape[:2], *frames, *sides))
 
 
 def native_latent(model: ModelHandle, samples: Tensor, noise_mask: Any) -> Latent:
     """A latent of a sampling: of the model's format, unless it is known to be of another."""
     name = get_family(model.recipe.family).latent.name
+    # The model may come with a GUIDER of another call, which noted no format for the result.
+    latents.note_format(name)
     value: dict[str, Any] = {"samples": samples, latents.FORMAT_KEY: name}
     if noise_mask is not None:
         value["noise_mask"] = noise_mask
@@ -202,9 +211,10 @@ class PatchFunctions:
         shared = {"cond_scale": scale, "timestep": sigma, "sigma": sigma, "input": x}
         shared |= {"model": self.model.model, "model_options": options}
         before, outs = list(outputs), [item.clone() for item in outputs]
+        known = [x, *before]
         for function in options.get("sampler_pre_cfg_function") or ():
             outs = function({"conds": list(self.conds), "conds_out": outs, **shared})
-            check_returned(function, FUNCTIONS[1], outs, x, items=2)
+            check_returned(function, FUNCTIONS[1], outs, known, items=2)
         positive, negative = outs[:2]
         if not all(map(torch.equal, before, outs[:2])):
             guided = negative + (positive - negative) * scale
@@ -212,12 +222,12 @@ class PatchFunctions:
         own = options.get("sampler_cfg_function")
         if own is not None:
             away = own({"cond": x - positive, "uncond": x - negative, **sides, **shared})
-            check_returned(own, FUNCTIONS[0], away, x)
+            check_returned(own, FUNCTIONS[0], away, known)
             guided = x - away
         conds = {"cond": self.conds[0], "uncond": self.conds[1]}
         for function in options.get("sampler_post_cfg_function") or ():
             guided = function({"denoised": guided, **conds, **sides, **shared})
-            check_returned(function, FUNCTIONS[2], guided, x)
+            check_returned(function, FUNCTIONS[2], guided, known)
         return guided
 
     def _mask(self, mask: Tensor, sigma: float) -> Tensor:
@@ -229,36 +239,66 @@ class PatchFunctions:
 
 
 def check_returned(
-    function: Callable[..., Any], kind: str, returned: Any, latent: Tensor, items: int = 0
+    function: Callable[..., Any],
+    kind: str,
+    returned: Any,
+    known: Sequence[Tensor],
+    items: int = 0,
 ) -> None:
     """Check what a function of the guidance returned.
 
     Args:
         kind: Its key in ComfyUI's ``model_options``.
-        latent: Has the shape of a prediction.
+        known: The noisy latent and the predictions that it received.
         items: Predictions that it returns at least, in a list; 0 if it returns a tensor.
     Raises:
-        PackError: It returned something else.
+        PackError: It returned something else, or numbers that are not finite.
     """
-    shape, is_list = tuple(latent.shape), isinstance(returned, Sequence)
+    shape, is_list = tuple(known[0].shape), isinstance(returned, Sequence)
     values = list(returned[:items]) if items and is_list else [returned]
-    if len(values) == max(items, 1) and all(
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    if len(values) != max(items, 1) or not all(
         isinstance(value, Tensor) and value.shape == shape for value in values
     ):
-        return
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    expected = f"a tensor of shape {shape}"
-    raise PackError(
-        f"the function `{name}` of a pack, a {kind}, returned no prediction",
-        given=", ".join(map(_describe, returned)) if items and is_list else _describe(returned),
-        expected=f"a list of {items} tensors of shape {shape}" if items else expected,
-        hint="Return the predictions in the form in which the function receives them.",
-    )
+        expected = f"a tensor of shape {shape}"
+        raise PackError(
+            f"the function `{name}` of a pack, a {kind}, returned no prediction",
+            given=", ".join(map(_describe, returned)) if items and is_list else _describe(returned),
+            expected=f"a list of {items} tensors of shape {shape}" if items else expected,
+            hint="Return the predictions in the form in which the function receives them.",
+        )
+    if not _are_finite(values) and _are_finite(known):
+        raise PackError(
+            f"the function `{name}` of a pack, a {kind}, returned NaN or infinity",
+            expected="finite numbers: those that it received are finite",
+        )
+
+
+def _are_finite(tensors: Sequence[Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
 def _describe(value: Any) -> str:
     shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
     return f"{type(value).__name__}{shape}"
+
+
+def with_function(
+    kind: str,
+    model_options: dict[str, Any],
+    function: Callable[..., Any],
+    disable_cfg1_optimization: bool = False,
+) -> dict[str, Any]:
+    """Add a function to options, as ``comfy.model_patcher.set_model_options_…`` does.
+
+    Args:
+        kind: One of `FUNCTIONS`.
+        disable_cfg1_optimization: Whether the negative prompt is evaluated at a scale of 1.
+    """
+    model_options[kind] = [*model_options.get(kind, ()), function]
+    if disable_cfg1_optimization:
+        model_options["disable_cfg1_optimization"] = True
+    return model_options
 
 
 def with_sigmas(options: Mapping[str, Any], sigmas: Tensor) -> dict[str, Any]:

@@ -413,9 +413,19 @@ class _NativeNoise(Noise_RandomNoise):
 
 
 def to_comfy_part(value: Any) -> Any:
-    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE; a pack's own stays."""
-    from nodegraph.sampling.sampling_parts import SamplerChoice, SamplingNoise
+    """Convert a native sampler or noise to ComfyUI's SAMPLER or NOISE; a pack's own stays.
 
+    Raises:
+        PackError: It is a native guider.
+    """
+    from nodegraph.sampling.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
+
+    if isinstance(value, GuiderChoice):
+        raise refused(
+            "a GUIDER of a native node",
+            "guiders of nodegraph do not know their model",
+            "Link a guider node of a pack.",
+        )
     if isinstance(value, SamplingNoise):
         return _NativeNoise(value)
     if not isinstance(value, SamplerChoice):

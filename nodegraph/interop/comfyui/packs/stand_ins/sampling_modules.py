@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from nodegraph.core.context import Environment
 from nodegraph.core.values import DiffusionModel
 from nodegraph.interop.comfyui.packs.model_handle import (
+    FUNCTIONS,
     ModelHandle,
     ModelSampling,
     ask,
@@ -41,6 +43,7 @@ from nodegraph.interop.comfyui.packs.stand_ins.remote_sampling import (
     native_noise,
     native_prompts,
     sample_there,
+    with_function,
 )
 from nodegraph.interop.comfyui.packs.stand_ins.sampler_objects import (
     KSAMPLER,
@@ -487,6 +490,10 @@ def modules(environment: Environment, pack: Path | None) -> dict[str, dict[str, 
         },
         "comfy.latent_formats": latent_formats(),
         "comfy.model_sampling": model_sampling_names(),
+        "comfy.model_patcher": {
+            "set_model_options_pre_cfg_function": partial(with_function, FUNCTIONS[1]),
+            "set_model_options_post_cfg_function": partial(with_function, FUNCTIONS[2]),
+        },
         "comfy_extras": {},
         "comfy_extras.nodes_custom_sampler": {
             "Noise_RandomNoise": Noise_RandomNoise,
