@@ -15,11 +15,13 @@ from safetensors.torch import load_file, save_file
 from nodegraph.core.parts import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
 from tests.diffusion.families.video_models import wan22_i2v
+from tests.diffusion.families.words import qwen_words
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -78,6 +80,8 @@ class Tinies:
                     inputs.pop(port, None)
             case "LoadTextEncoder":
                 node.inputs = {"family": family, "file": self[family]}
+            case "LoadLanguageModel":
+                node.inputs = {"model": self._made("language", _language_model)}
             case "LoadVae":
                 node.inputs = {"vae": self[family]}
             case "LoadControlNet":
@@ -155,6 +159,12 @@ class Tinies:
                 projection_dim=config["projection_dim"],
             )
         ).save_pretrained(to)
+
+
+def _language_model(to: Path) -> None:
+    words = qwen_words()
+    qwen3_text(words).eval().save_pretrained(to)
+    words.save_pretrained(to)
 
 
 def _foreground(to: Path) -> None:
