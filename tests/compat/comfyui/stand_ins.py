@@ -44,6 +44,8 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
 _UNKNOWN = {
     "LoadDiffusionModel": "layered|hidream_e1",
     "LoadVisionModel": "depth_anything_3|moge",
+    # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
+    "LoadLora": "krea2_style_reference",
 }
 """What models are called that nothing here opens, though others of the loader are, by its type."""
 
@@ -70,7 +72,7 @@ class Tinies:
             UnknownKind: It would load one that nothing here opens.
         """
         inputs = node.inputs
-        name = str(inputs.get("model"))
+        name = str(inputs.get("model", inputs.get("lora")))
         if node.type in _UNKNOWN and re.search(_UNKNOWN[node.type], name, re.IGNORECASE):
             raise UnknownKind(name)
         match node.type:
