@@ -340,7 +340,6 @@ _COMMON: dict[str, Any] = {
         "LongCatImageSingleTransformerBlock": (1, 0),
     },
     "speedups": ATTENTION_CACHES,
-    "resolutions": {"longcat-image": Resolutions(_AREA, _STEP)},
     "lora_signs": (DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN),
     "comfyui_type": "longcat_image",
 }
@@ -354,6 +353,7 @@ LONGCAT_IMAGE = LongCatImage(
     encoders=(Part("text_encoder", _CLASSES, files=(QWEN25_VL, QWEN25, QWEN25_GGUF)),),
     tokenizers=(_TOKENIZER,),
     accepts_prompts_of=("longcat-image-edit",),
+    resolutions={"longcat-image": Resolutions(_AREA, _STEP)},
     **_COMMON,
 )
 LONGCAT_IMAGE_EDIT = LongCatImageEdit(

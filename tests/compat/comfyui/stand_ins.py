@@ -72,7 +72,7 @@ class Tinies:
             UnknownKind: It would load one that nothing here opens.
         """
         inputs = node.inputs
-        name = str(inputs.get("model", inputs.get("lora")))
+        name = str(inputs.get("lora" if node.type == "LoadLora" else "model"))
         if node.type in _UNKNOWN and re.search(_UNKNOWN[node.type], name, re.IGNORECASE):
             raise UnknownKind(name)
         match node.type:
