@@ -167,7 +167,7 @@ class LongCatImage(Family):
         words = torch.zeros(length, 3, device=x.device)
         words[:, 1:] = torch.arange(length, device=x.device)[:, None]
         pictures = [x, *reference_latents(batch)]
-        places = [
+        positions = [
             token_positions(
                 item.shape[-2] // _PATCH,
                 item.shape[-1] // _PATCH,
@@ -181,7 +181,7 @@ class LongCatImage(Family):
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             encoder_hidden_states=states,
             txt_ids=words,
-            img_ids=torch.cat(places),
+            img_ids=torch.cat(positions),
             return_dict=False,
         )[0]
         own_tokens = height // _PATCH * (width // _PATCH)
@@ -287,10 +287,10 @@ def split_quotations(text: str) -> Iterator[str]:
     The pipeline has the apostrophes of different words in an order that changes from run to run;
     here they are where they were.
     """
-    # An x is no quotation mark, and keeps each position.
+    # An x is no quotation mark, and keeps the text as long.
     marked = _CONTRACTION.sub(lambda word: word[0].replace("'", "x"), text)
-    places = [place for match in _QUOTED.finditer(marked) for place in match.span()]
-    for start, stop in zip([0, *places], [*places, len(text)], strict=True):
+    bounds = [bound for match in _QUOTED.finditer(marked) for bound in match.span()]
+    for start, stop in zip([0, *bounds], [*bounds, len(text)], strict=True):
         piece = text[start:stop]
         if _QUOTED.match(piece):
             yield from piece
@@ -366,6 +366,8 @@ LONGCAT_IMAGE_EDIT = LongCatImageEdit(
         # By Pillow, as the other of the two needs torchvision.
         Part("text_processor", ("Qwen2VLImageProcessorPil",), vocabulary="qwen2.5-vl-pictures"),
     ),
+    # The pipeline's empty prompt is read beside the image, too.
+    needs_negative=False,
     accepts_prompts_of=("longcat-image",),
     **_COMMON,
 )

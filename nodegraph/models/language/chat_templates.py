@@ -108,7 +108,13 @@ def check_can_generate(family: Family) -> tuple[str, str]:
             f"the text encoder of {family.title} is not a language model and cannot generate text",
             port="encoder",
             given=family.title,
-            expected="Qwen-Image, Qwen-Image 2.1, Krea 2, Ovis-Image, Z-Image, Flux.2, Lumina 2, "
-            "Sana, HiDream or HunyuanImage",
+            expected=_writing_families(),
         )
     return roles
+
+
+def _writing_families() -> str:
+    """Titles of the families whose text encoder is a language model."""
+    from nodegraph.families.registry import FAMILIES
+
+    return ", ".join(family.title for family in FAMILIES.values() if writing_roles(family))

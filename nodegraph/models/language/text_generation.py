@@ -215,7 +215,7 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
             "this text encoder takes no images",
             port="images",
             expected="a Qwen 2.5-VL or Qwen3-VL with its vision model, for example that of "
-            "Qwen-Image or Krea 2",
+            "Qwen-Image",
         )
     if IMAGE_TOKEN in question.text + question.system:
         raise InvalidValue(
