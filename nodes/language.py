@@ -222,9 +222,10 @@ def GenerateText(
 ) -> str:
     """Generate text with a language model: an answer, a better prompt, or an image description.
 
-    Use it with LoadLanguageModel, with ConnectLanguageModel for a model on a server, or with the
-    text encoder of Qwen-Image, Qwen-Image 2.1, Krea 2, Ovis-Image, Z-Image, Flux.2, Lumina 2, Sana,
-    HiDream or HunyuanImage if its file includes the language model head.
+    Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
+    encoders work too if their file includes the language model head: those of Qwen-Image,
+    Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
+    HunyuanImage.
 
     Args:
         encoder: A text encoder with a language model head, or a language model.
