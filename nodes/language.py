@@ -222,15 +222,16 @@ def GenerateText(
 ) -> str:
     """Generate text with a language model: an answer, a better prompt, or an image description.
 
-    Use it with LoadLanguageModel, with ConnectLanguageModel for a model on a server, or with the
-    text encoder of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage if its file
-    includes the language model head.
+    Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
+    encoders work too if their file includes the language model head: those of Qwen-Image,
+    Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
+    HunyuanImage.
 
     Args:
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL and models on servers. A batch
-            counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A
+            batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.

@@ -65,9 +65,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "Language models of the same name, not families": {
-        "nodegraph/models/language/chat_templates.py": (
-            "flux hidream hunyuan lumina qwen sana zimage"
-        ),
+        "nodegraph/models/language/chat_templates.py": "qwen",
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen wan",
     },

@@ -127,7 +127,8 @@ class QwenImage21(Family):
         prompt = _TEMPLATE.format(looks + (text or " "))
         pixels: dict[str, Tensor] = {}
         if images:
-            pixels, counts = image_features(_image_processor(model), [*map(_shown, images)])
+            processor = image_processor(model.modules["text_encoder"])
+            pixels, counts = image_features(processor, [*map(_shown, images)])
             prompt = spread(prompt, counts)
         tokenizer = model.tokenizers["processor"]
         tokens = dict(tokenizer(prompt, return_tensors="pt"))
@@ -212,14 +213,18 @@ def _shown(image: Tensor) -> Any:
     return white
 
 
-def _image_processor(model: TextModel) -> Any:
-    """Return the image processor for the text encoder, by the encoder's configuration.
+def image_processor(encoder: Any) -> Any:
+    """Return the image processor for a Qwen3-VL, by the model's configuration.
 
-    The image mean and standard deviation are those of Qwen3-VL, 0.5 for each color.
+    It takes images whose sides are multiples of 32 pixels. The image mean and standard deviation
+    are those of Qwen3-VL, 0.5 for each color.
+
+    Args:
+        encoder: Qwen3VLModel, or Qwen3VLForConditionalGeneration.
     """
     from nodegraph.weights.lazy import transformers
 
-    sight = model.modules["text_encoder"].config.vision_config
+    sight = encoder.config.vision_config
     half = [0.5, 0.5, 0.5]
     return transformers.Qwen2VLImageProcessorPil(
         patch_size=sight.patch_size,

@@ -185,15 +185,13 @@ def model_settings(source: ModelSource, family: Family) -> Options:
     return _settings({**_index_settings(index, family.settings), **further})
 
 
-def encoder_settings(family: Family, source: ModelSource | None = None) -> Options:
-    """What a model's text encoder heeds of its index.
+def encoder_settings(family: Family, folder: Path | None = None) -> Options:
+    """Return the settings of a model's text encoder, by the model's index.
 
     Args:
-        source: None where it comes without an index.
+        folder: Of the whole model; None without an index.
     """
-    index: Config = {}
-    if source is not None and source.is_folder:
-        index = layout.read_config(source.path / layout.INDEX)
+    index: Config = {} if folder is None else layout.read_config(folder / layout.INDEX)
     return _settings(_index_settings(index, family.encoder_settings))
 
 

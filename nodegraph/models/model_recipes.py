@@ -97,9 +97,14 @@ def open_model(
     computed = model_dtype(dtype, denoiser, encoder, device)
     kept = _StorageRequest(family, computed, device, storage, digests or FILE_DIGESTS)
     settings = [scheduler_option(schedule), *model_settings(source, family)]
+    folder = source.path if source.is_folder else None
     return ModelRecipes(
         kept.recipe(DiffusionModel, denoiser, settings),
-        kept.recipe(TextEncoder, encoder, encoder_settings(family, source)),
+        kept.recipe(
+            TextEncoder,
+            encoder,
+            encoder_settings(family, folder),
+        ),
         Vae(
             family.latent.name,
             kept.files(vae),

@@ -301,7 +301,8 @@ def open_text_encoder(
         for part in encoders.parts
         for path in sorted(part.files)
     )
-    options = [*encoder_settings(encoders.family), *port_storage(storage, encoders.encoders)]
+    settings = encoder_settings(encoders.family, _model_folder(encoders))
+    options = [*settings, *port_storage(storage, encoders.encoders)]
     precision = _precision(encoders, dtype, device)
     options += family_release(encoders.family)
     return TextEncoder(encoders.family.name, files, precision, tuple(sorted(options)))
@@ -333,6 +334,20 @@ def find_text_encoder(
     ]
     encoders = [candidates[part.role].files for part in known.encoders if part.role in candidates]
     return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
+
+
+def _model_folder(encoders: FoundEncoders) -> Path | None:
+    """The folder of the whole model that text encoders are in, if it is one of their family.
+
+    Its index has settings of text encoders, such as which layers are read.
+    """
+    for part in encoders.encoders:
+        folder = part.files[0].parent.parent
+        if (folder / layout.INDEX).is_file():
+            class_name = layout.read_config(folder / layout.INDEX).get("_class_name")
+            if class_name in encoders.family.pipelines:
+                return folder
+    return None
 
 
 def _precision(encoders: FoundEncoders, dtype: str, device: str) -> str:
@@ -369,6 +384,9 @@ def text_encoder_warnings(encoders: FoundEncoders) -> list[str]:
 def text_encoder_stamp(encoders: FoundEncoders, device: str) -> str:
     """Text that changes when `open_text_encoder` would give something else for the same names."""
     files = {path for part in encoders.parts for path in part.files}
+    folder = _model_folder(encoders)
+    if folder is not None:
+        files.add(folder / layout.INDEX)
     return files_stamp(files, device, [family_release(encoders.family)])
 
 

@@ -44,7 +44,24 @@ _MODELS = (
     (r"flux.?2", "flux2"),
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
+    (r"longcat.?image.?edit", "longcat-image-edit"),
+    (r"longcat.?image", "longcat-image"),
 )
+
+_EDITING = ("qwen-image-edit", "longcat-image-edit")
+"""Families whose diffusion models look as those of families that don't edit."""
+
+_WRITERS = (
+    (r"qwen_?3_?vl.?4b", "krea2"),
+    (r"qwen_?3_?vl.?8b", "qwen-image-21"),
+    (r"qwen_?3_?8b", "flux2-klein"),
+    (r"qwen_?3_?4b", "z-image"),
+    (r"qwen_?2[._]?5_?vl", "qwen-image"),
+    (r"gemma_?2_?2b", "lumina2"),
+)
+"""The families whose text encoder a language model's file holds."""
+_LANGUAGE_MODELS = re.compile(r"qwen_?3[._][5-9]|gemma_?[34](?!\d)|prompt.?enhancer")
+"""Files of language models that no family here reads prompts by."""
 
 _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
@@ -77,12 +94,22 @@ def model_family(file: str) -> str:
     """The family of a diffusion model, where its file alone doesn't tell: else ``auto``."""
     family = _first(_MODELS, file)
     # Others are told by what the file holds.
-    return family if family.startswith("qwen-image-edit") else "auto"
+    return family if family.startswith(_EDITING) else "auto"
 
 
 def family_of_name(file: str) -> str:
     """The family that a diffusion model's name tells; empty if it tells none."""
     return _first(_MODELS, file)
+
+
+def writer_family(file: str) -> str:
+    """The family whose text encoder this language model is; empty if the name tells none."""
+    return "" if is_language_model(file) else _first(_WRITERS, file)
+
+
+def is_language_model(file: str) -> bool:
+    """Whether the name is that of a language model that is no family's text encoder here."""
+    return _LANGUAGE_MODELS.search(file.lower()) is not None
 
 
 def latent_format(file: str) -> str:

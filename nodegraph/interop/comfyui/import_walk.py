@@ -38,6 +38,7 @@ from nodegraph.interop.comfyui.literal_tags import (
 from nodegraph.interop.comfyui.postprocess import (
     resolve_families,
     resolve_file_names,
+    resolve_language_models,
     resolve_video_decoders,
 )
 from nodegraph.interop.comfyui.round_trip import native_entry, read_native_notes
@@ -48,6 +49,9 @@ _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decr
 _MISFIT = "its values in the file {} do not match the known inputs of its type"
 TO_GIVE = "set them in nodegraph"
 _IDLE = "nothing saved or shown depends on it, so ComfyUI does not run it; it is muted here"
+_LANGUAGE_FOLDER = (
+    "nodegraph reads this language model from a folder as transformers saves it, not from one file"
+)
 _TRANSLATED_KEYS = frozenset(
     ("id", "type", "class_type", "pos", "size", "mode", "order", "inputs", "outputs", "title")
 ) | {"widgets_values", "color", "bgcolor", "flags", "_meta"}
@@ -150,12 +154,26 @@ class ImportWalk:
         if self._referenced_inputs:
             resolve_file_names(self.builder.since(before), self.builder, self.graph.nodes)
         resolve_families(self.builder, self.scope.ask_block)
+        self._resolve_language_models(ends)
         self._lead_to_frames(resolve_video_decoders(self.builder))
         canvas = self.builder.canvas
         canvas.frame(
             [_moved(frame, self.scope.shift) for frame in self.graph.groups],
             [_moved(frame, self.scope.shift) for frame in self.graph.notes],
         )
+
+    def _resolve_language_models(self, ends: Collection[Source | None]) -> None:
+        """Report the loaders that became ones of language models."""
+        signals = [self.signal(end) for end in ends if end is not None]
+        outputs = [signal.content for signal in signals if signal is not None]
+        shared = {output.node for output in outputs if isinstance(output, MadeOutput)}
+        names = resolve_language_models(self.builder, self.scope.ask_block, shared)
+        self.outcomes = [
+            replace(each, messages=(*each.messages, _LANGUAGE_FOLDER))
+            if each.name in names
+            else each
+            for each in self.outcomes
+        ]
 
     def _lead_to_frames(self, names: Collection[str]) -> None:
         """Let what nodes give be their images, of those that give sound as well now."""

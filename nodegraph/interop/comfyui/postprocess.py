@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from nodegraph.interop.comfyui.families import family_of_name
+from nodegraph.interop.comfyui.families import (
+    family_of_name,
+    is_language_model,
+    writer_family,
+)
 from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
 from nodegraph.interop.comfyui.literal_tags import find_referenced_node, replace_references, tag_of
@@ -21,6 +25,7 @@ _ALIKE = (
     {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus"},
     {"wan", "wan22-5b"},
     {"z-image", "flux2-klein", "lumina2"},
+    {"longcat-image", "longcat-image-edit"},
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
@@ -91,7 +96,8 @@ def _resolve_family(
     ]
     encoders = [node for node in prompts if node.type == "LoadTextEncoder"]
     families = {_family(node, ask_block) for node in models} - {""}
-    if not families and any(node.type == "EncodeEditPrompt" for node in prompts):
+    edits = any(node.type == "EncodeEditPrompt" for node in prompts)
+    if not families and edits and {node.inputs.get("family") for node in encoders} <= _ALIKE[0]:
         families = {_edited(graph)}
         for node in models:
             node.inputs["family"] = next(iter(families))
@@ -128,12 +134,52 @@ def _edited(graph: GraphBuilder) -> str:
 
 def _family(node: MadeNode, ask_block: Callable[[str], Any]) -> str:
     """A model's family, if it is said or its file's name tells."""
-    family, file = node.inputs.get("family", "auto"), node.inputs.get("model")
+    family = node.inputs.get("family", "auto")
     if family != "auto":
         return str(family)
-    if isinstance(file, MadeOutput):
-        file = ask_block(file.port) if file.node == BLOCK else None
-    return family_of_name(file) if isinstance(file, str) else ""
+    return family_of_name(_file_name(node.inputs.get("model"), ask_block))
+
+
+def _file_name(value: Any, ask_block: Callable[[str], Any]) -> str:
+    """The name of a file; empty if it isn't known before a run."""
+    if isinstance(value, MadeOutput):
+        value = ask_block(value.port) if value.node == BLOCK else None
+    return value if isinstance(value, str) else ""
+
+
+def resolve_language_models(
+    graph: GraphBuilder, ask_block: Callable[[str], Any], shared: Collection[str]
+) -> set[str]:
+    """Have text encoders that only write texts loaded as what they are.
+
+    ComfyUI's loader says a kind of image model even then.
+
+    Args:
+        shared: Nodes whose outputs leave the graph, which stay.
+    Returns:
+        The nodes that now load a language model by itself.
+    """
+    language_models: set[str] = set()
+    for node in graph.nodes.values():
+        if node.type != "LoadTextEncoder" or node.name in shared or "file_2" in node.inputs:
+            continue
+        readers = [
+            (reader, port)
+            for reader in graph.nodes.values()
+            for port, value in reader.inputs.items()
+            if isinstance(value, MadeOutput) and value.node == node.name
+        ]
+        if not readers or any(reader.type != "GenerateText" for reader, _ in readers):
+            continue
+        file = _file_name(node.inputs.get("file"), ask_block)
+        if is_language_model(file):
+            node.type, node.inputs = "LoadLanguageModel", {"model": node.inputs["file"]}
+            for reader, port in readers:
+                reader.inputs[port] = MadeOutput(node.name, "language_model")
+            language_models.add(node.name)
+        elif family := writer_family(file):
+            node.inputs["family"] = family
+    return language_models
 
 
 def _upstream(graph: GraphBuilder, value: Any, ports: frozenset[str]) -> Iterator[MadeNode]:

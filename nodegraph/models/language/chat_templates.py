@@ -49,6 +49,8 @@ _QWEN = ChatTemplate(
 )
 CHATS = {
     "qwen2_5_vl": _QWEN,
+    # Its Instruct models do not think.
+    "qwen3_vl": _QWEN,
     "qwen3": ChatTemplate(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
     # Gemma 2 knows no system prompt: what it would say stands before the question.
     "gemma2": ChatTemplate(
@@ -71,6 +73,8 @@ CHATS = {
 """By the kind of model; see `kind_of`."""
 _KINDS = {
     "Qwen2_5_VL": "qwen2_5_vl",
+    # Before Qwen3, whose name its own begins with.
+    "Qwen3VL": "qwen3_vl",
     "Qwen3": "qwen3",
     "Gemma2": "gemma2",
     "Llama": "llama",
@@ -104,6 +108,13 @@ def check_can_generate(family: Family) -> tuple[str, str]:
             f"the text encoder of {family.title} is not a language model and cannot generate text",
             port="encoder",
             given=family.title,
-            expected="Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage",
+            expected=_writing_families(),
         )
     return roles
+
+
+def _writing_families() -> str:
+    """Titles of the families whose text encoder is a language model."""
+    from nodegraph.families.registry import FAMILIES
+
+    return ", ".join(family.title for family in FAMILIES.values() if writing_roles(family))

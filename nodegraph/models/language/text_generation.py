@@ -22,6 +22,7 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import build_tokenizer
 from nodegraph.families.checkpoint_parts import CHECKPOINT
 from nodegraph.families.components import TextModel
+from nodegraph.families.qwen_image_21 import image_processor
 from nodegraph.families.qwen_image_edit import preprocess_images, spread
 from nodegraph.families.registry import get_family
 from nodegraph.families.vocabulary import VOCABULARIES
@@ -39,10 +40,12 @@ from nodegraph.weights.weight_files import read_tensors
 
 _HEADS = ("lm_head.weight", "output.weight")
 """As transformers and llama.cpp name them, behind whatever a file's names begin with."""
-_TYING = {"gemma2": 1 << 30, "qwen3": 2560, "qwen2_5_vl": 2048, "llama": 3072}
+_TYING = {"gemma2": 1 << 30, "qwen3": 2560, "qwen3_vl": 2560, "qwen2_5_vl": 2048, "llama": 3072}
 """The widest of each kind that writes by the words that it reads by, by their published
-configurations: Qwen 3 4B, Qwen 2.5 3B, Llama 3.2 3B and each Gemma 2."""
+configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B and each Gemma 2."""
 _EYELESS = "Qwen2_5_VLTextModel"
+_SEEING = ("Qwen2_5_VL", "Qwen3VL")
+"""Models of images and text, whose classes with a head end with ForConditionalGeneration."""
 
 
 def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
@@ -99,9 +102,9 @@ def _headed(module: Any) -> Any:
         config = transformers.Qwen2_5_VLConfig(
             text_config=config.to_dict(), vision_config=sized, tie_word_embeddings=False
         )
-    sees = name.startswith("Qwen2_5_VL")
-    writes = "Qwen2_5_VL" if sees else name.removesuffix("Model")
-    kind = getattr(transformers, f"{writes}For{'ConditionalGeneration' if sees else 'CausalLM'}")
+    seeing = next((start for start in _SEEING if name.startswith(start)), None)
+    stem, ending = seeing or name.removesuffix("Model"), "ConditionalGeneration"
+    kind = getattr(transformers, f"{stem}For{ending if seeing else 'CausalLM'}")
     # Nothing of it is kept but the head, whose weights come from elsewhere.
     with torch.device("meta"):
         made = kind(config)
@@ -198,7 +201,12 @@ def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, 
     if counts:
         text = spread(text, counts)
     tokens = tokenizer(text, return_tensors="pt", add_special_tokens=not question.is_chat)
-    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"], **pixels}
+    ids = tokens["input_ids"]
+    if counts:
+        # By these the model finds the positions of an image's tokens.
+        image = ids == tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+        pixels["mm_token_type_ids"] = image.long()
+    return {"input_ids": ids, "attention_mask": tokens["attention_mask"], **pixels}
 
 
 def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
@@ -206,7 +214,8 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
         raise InvalidValue(
             "this text encoder takes no images",
             port="images",
-            expected="a Qwen 2.5-VL with its vision model, for example that of Qwen-Image",
+            expected="a Qwen 2.5-VL or Qwen3-VL with its vision model, for example that of "
+            "Qwen-Image",
         )
     if IMAGE_TOKEN in question.text + question.system:
         raise InvalidValue(
@@ -214,8 +223,11 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
             port="prompt",
             given=IMAGE_TOKEN,
         )
-    files = VOCABULARIES["qwen2.5-vl-pictures"].files
-    processor = build_tokenizer(("Qwen2VLImageProcessorPil",), files)
+    if kind_of(type(module).__name__) == "qwen3_vl":
+        processor = image_processor(module)
+    else:
+        files = VOCABULARIES["qwen2.5-vl-pictures"].files
+        processor = build_tokenizer(("Qwen2VLImageProcessorPil",), files)
     sizes = [item.shape[0] * item.shape[1] for item in question.images]
     return preprocess_images(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
 

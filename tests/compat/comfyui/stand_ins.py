@@ -15,11 +15,13 @@ from safetensors.torch import load_file, save_file
 from nodegraph.core.parts import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
 from tests.diffusion.families.video_models import wan22_i2v, wan_flf, wan_i2v
+from tests.diffusion.families.words import qwen_words
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -44,6 +46,8 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
 _UNKNOWN = {
     "LoadDiffusionModel": "layered|hidream_e1",
     "LoadVisionModel": "depth_anything_3|moge",
+    # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
+    "LoadLora": "krea2_style_reference",
 }
 """What models are called that nothing here opens, though others of the loader are, by its type."""
 
@@ -70,7 +74,7 @@ class Tinies:
             UnknownKind: It would load one that nothing here opens.
         """
         inputs = node.inputs
-        name = str(inputs.get("model"))
+        name = str(inputs.get("lora" if node.type == "LoadLora" else "model"))
         if node.type in _UNKNOWN and re.search(_UNKNOWN[node.type], name, re.IGNORECASE):
             raise UnknownKind(name)
         match node.type:
@@ -80,6 +84,8 @@ class Tinies:
                     inputs.pop(port, None)
             case "LoadTextEncoder":
                 node.inputs = {"family": family, "file": self[family]}
+            case "LoadLanguageModel":
+                node.inputs = {"model": self._made("language", _language_model)}
             case "LoadVae":
                 node.inputs = {"vae": self[family]}
             case "LoadControlNet":
@@ -157,6 +163,12 @@ class Tinies:
         more = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
         eyes = tf.CLIPVisionConfig(**sizes, **more)
         tf.CLIPVisionModelWithProjection(eyes).save_pretrained(to)
+
+
+def _language_model(to: Path) -> None:
+    words = qwen_words()
+    qwen3_text(words).eval().save_pretrained(to)
+    words.save_pretrained(to)
 
 
 def _foreground(to: Path) -> None:

@@ -195,6 +195,61 @@ def test_text_encoders_of_2026_are_of_their_family(file: str, kind: str, family:
     assert used(found, "LoadTextEncoder")[0]["family"] == family
 
 
+def writing(file: str, kind: str) -> ForeignGraph:
+    """A text encoder that no prompt reads."""
+    loader = {"clip_name": file, "type": kind}
+    inputs = {"clip": Source("clip", 0), "sampling_mode.presence_penalty": 1.5}
+    return ForeignGraph(
+        {
+            "clip": ForeignNode("clip", "CLIPLoader", loader),
+            "write": ForeignNode("write", "TextGenerate", inputs),
+            "show": ForeignNode("show", "PreviewAny", {"source": Source("write", 0)}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "family"),
+    [
+        ("qwen_3_4b.safetensors", "ltxv", "z-image"),
+        ("qwen3vl_4b_fp8_scaled.safetensors", "ideogram4", "krea2"),
+        ("mine.safetensors", "qwen_image", "qwen-image"),
+    ],
+)
+def test_encoders_that_only_write_are_of_the_family_of_their_file(
+    file: str, kind: str, family: str
+) -> None:
+    found = imported(writing(file, kind)).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == family
+    assert used(found, "GenerateText")[0]["presence_penalty"] == 1.5
+
+
+def test_language_models_of_no_family_are_loaded_as_such() -> None:
+    found = imported(writing("qwen3.5_4b_bf16.safetensors", "stable_diffusion"))
+    assert used(found.workflow, "LoadLanguageModel") == [{"model": "qwen3.5_4b_bf16.safetensors"}]
+    (writer,) = used(found.workflow, "GenerateText")
+    assert writer["encoder"] == {"from": "load_text_encoder.language_model"}
+    (told,) = [each.messages for each in found.outcomes if each.type == "CLIPLoader"]
+    assert "a folder as transformers saves it" in told[0]
+
+
+def test_models_that_edit_are_told_by_encoders_of_their_kind_alone() -> None:
+    found = imported(
+        chained(
+            net=("UNETLoader", {"unet_name": "mine.safetensors"}),
+            clip=("CLIPLoader", {"clip_name": "qwen3vl_4b.safetensors", "type": "krea2"}),
+            show=("LoadImage", {"image": "one.png"}),
+            say=(
+                "TextEncodeQwenImageEditPlus",
+                {"clip": Source("clip", 0), "image1": Source("show", 0)},
+            ),
+            sample=("KSampler", {"model": Source("net", 0), "positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "krea2"
+    assert "family" not in used(found, "LoadDiffusionModel")[0]
+
+
 def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:
     found = imported(
         chained(

@@ -82,7 +82,10 @@ def qwen_vl_text(words: Any, width: int = 32, layers: int = 3) -> Any:
 
 
 def qwen3_vl_text(words: Any, width: int = 32, layers: int = 3, kind: Any = None) -> Any:
-    """Qwen3-VL; `kind` is its class, with the head that writes if it isn't named."""
+    """Qwen3-VL; `kind` is its class, with the head that writes if it isn't named.
+
+    The one without a head is the 4B, which writes by the words that it reads by.
+    """
     mark = words.convert_tokens_to_ids
     config = tf.Qwen3VLConfig(
         text_config={
@@ -117,6 +120,7 @@ def qwen3_vl_text(words: Any, width: int = 32, layers: int = 3, kind: Any = None
         video_token_id=mark("<|video_pad|>"),
         vision_start_token_id=mark("<|vision_start|>"),
         vision_end_token_id=mark("<|vision_end|>"),
+        tie_word_embeddings=kind is not None,
     )
     return (kind or tf.Qwen3VLForConditionalGeneration)(config)
 

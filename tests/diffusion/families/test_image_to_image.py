@@ -25,6 +25,7 @@ from .test_flux2 import denormalised, flux2, flux2_klein, tokens
 from .test_hidream import hidream, hidream_by_uni_pc
 from .test_hunyuan_image import hunyuan, hunyuan_distilled
 from .test_krea2 import krea2
+from .test_longcat_image import longcat_image
 from .test_lumina2 import lumina2
 from .test_ovis_image import ovis_image
 from .test_pixart import pixart_sigma
@@ -111,6 +112,7 @@ OTHERS = [
     Case(hunyuan, cfg=None),
     Case(krea2, cfg=None, options={"guidance_scale": 3.0}, pack=pack_latents),
     Case(ovis_image, pack=pack_latents),
+    Case(longcat_image, options={"enable_prompt_rewrite": False}, pack=pack_latents),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
 ]

@@ -19,6 +19,7 @@ from nodegraph.families.identification import identify_tensors
 from nodegraph.families.krea2 import KREA2
 from nodegraph.families.patches import unpack_latents
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.text_encoder_files import open_text_encoder
 
 from .checks import assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
@@ -107,6 +108,17 @@ def added(model: Any) -> int:
     """Tokens of the template's end beyond the five of Qwen's vocabulary."""
     words = model.part("text_encoder").tokenizers["tokenizer"]
     return len(words("<|im_end|>\n<|im_start|>assistant\n")["input_ids"]) - 5
+
+
+def test_a_text_encoder_of_a_folder_reads_the_layers_that_its_index_says(model_of: ModelOf) -> None:
+    _, model = model_of(krea2)
+    names = {"file": str(model.folder)}
+    encoder = load_component(open_text_encoder("krea2", names, [], dtype="float32"), "cpu")
+    found, expected = (
+        encode_prompt(each, PROMPT).entries[0].embeddings
+        for each in (encoder, model.part("text_encoder"))
+    )
+    assert torch.equal(found, expected)
 
 
 def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:

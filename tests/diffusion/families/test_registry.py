@@ -775,6 +775,8 @@ LACKS: dict[str, set[str]] = {
     "flux2-klein": {"img2img"},
     "krea2": {"img2img", "inpaint"},
     "ovis-image": {"img2img", "inpaint"},
+    "longcat-image": {"img2img", "inpaint"},
+    "longcat-image-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "ltx2": {"ComfyUI", "attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),

@@ -14,6 +14,7 @@ from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.registry import FAMILIES, get_family
+from nodegraph.media.images.images import to_pil
 from nodegraph.models.language.chat_templates import CHATS, check_can_generate, writing_roles
 from nodegraph.models.language.text_generation import Question, generate_answer, with_lm_head
 from nodegraph.models.language.token_sampling import TokenSampling
@@ -21,8 +22,10 @@ from nodegraph.models.text_encoder_files import open_text_encoder
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file
 from tests.diffusion.families.test_flux2 import flux2
+from tests.diffusion.families.test_krea2 import krea2
 from tests.diffusion.families.test_lumina2 import lumina2
 from tests.diffusion.families.test_qwen_image import qwen_image
+from tests.diffusion.families.test_qwen_image_21 import qwen_image_21
 from tests.diffusion.families.test_z_image import z_image
 from tests.diffusion.families.text_files import write
 from tests.messages import raises
@@ -61,7 +64,13 @@ def by_transformers(model: Any, tokenizer: Any, said: str, **seen: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("build", "kind"), [(z_image, "qwen3"), (qwen_image, "qwen2_5_vl"), (flux2, "mistral")]
+    ("build", "kind"),
+    [
+        (z_image, "qwen3"),
+        (qwen_image, "qwen2_5_vl"),
+        (qwen_image_21, "qwen3_vl"),
+        (flux2, "mistral"),
+    ],
 )
 def test_answers_are_those_of_transformers(
     model_of: ModelOf,  # noqa: F811
@@ -71,11 +80,48 @@ def test_answers_are_those_of_transformers(
     pipeline, model = model_of(build)
     said = CHATS[kind].format(ASKED.text, "be kind")
     stock = pipeline.text_encoder
-    words = pipeline.tokenizer
+    words = getattr(pipeline, "tokenizer", None) or pipeline.processor.tokenizer
     expected = by_transformers(stock, words, said).strip()
     found = written(recipe_of(model.folder), Question(ASKED.text, "be kind"))
     assert found == expected
     assert len(found) > 1 or kind == "mistral"
+
+
+@pytest.mark.parametrize(
+    ("build", "patch"), [(qwen_image, 14), (qwen_image_21, 16)], ids=["2.5-vl", "3-vl"]
+)
+def test_answers_on_images_are_those_of_transformers(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+    patch: int,
+) -> None:
+    pipeline, model = model_of(build)
+    words = getattr(pipeline, "tokenizer", None) or pipeline.processor.tokenizer
+    side = 16 * patch
+    shown = torch.rand(side, side, 3, generator=torch.Generator().manual_seed(1))
+    colors = {} if patch == 14 else {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    processor = tf.Qwen2VLImageProcessorPil(patch_size=patch, **colors)
+    pixels = processor(images=[to_pil(shown)], return_tensors="pt")
+    said = f"<|vision_start|>{'<|image_pad|>' * 64}<|vision_end|>{ASKED.text}"
+    ids = words(CHATS["qwen3_vl"].format(said), return_tensors="pt")
+    marks = (ids["input_ids"] == words.convert_tokens_to_ids("<|image_pad|>")).long()
+    expected = pipeline.text_encoder.generate(
+        **ids, **pixels, mm_token_type_ids=marks, max_new_tokens=6, do_sample=False,
+        eos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+    text = words.decode(expected[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert written(recipe_of(model.folder), Question(ASKED.text, images=[shown])) == text.strip()
+
+
+def test_a_model_writes_by_the_words_that_it_reads_by(model_of: ModelOf) -> None:  # noqa: F811
+    pipeline, model = model_of(krea2)
+    recipe = recipe_of(model.folder)
+    module = load_component(recipe, "cpu").modules["text_encoder"]
+    ids = torch.tensor([[5, 9, 70]])
+    found = with_lm_head(module, recipe, "text_encoder")(input_ids=ids).logits
+    states = pipeline.text_encoder(input_ids=ids).last_hidden_state
+    assert torch.equal(found, states @ pipeline.text_encoder.get_input_embeddings().weight.T)
+    assert not hasattr(module, "lm_head")
 
 
 @pytest.mark.slow

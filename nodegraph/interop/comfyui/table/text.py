@@ -297,7 +297,9 @@ def _save_back(node: Passage) -> None:
     node.add("SaveText", text=node.inputs["text"], filename_prefix=name, format=form)
 
 
-_DRAWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+_DRAWN = (
+    *("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "seed"),
+)
 
 
 def _generate(node: Passage) -> None:
@@ -318,9 +320,6 @@ def _generate(node: Passage) -> None:
         thinking=node.inputs["thinking"],
         chat=node.inputs["use_default_template"],
     )
-    penalty = node.inputs.get("sampling_mode.presence_penalty")
-    if penalty is not None and penalty.content:
-        node.tell("its presence penalty is not supported")
     node.give("generated_text", MadeOutput(name, "text"))
 
 
