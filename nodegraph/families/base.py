@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
     from nodegraph.families.model_step import ControlNetCall, Residuals
+    from nodegraph.families.prompts import MusicPrompt
     from nodegraph.weights.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -362,6 +363,17 @@ class Family(ABC):
             f"the text encoder of {self.title} takes no images",
             port="encoder",
             expected="the text encoder of Qwen-Image-Edit",
+            hint="Use an EncodePrompt instead.",
+        )
+
+    def encode_music(
+        self, model: TextModel, prompt: MusicPrompt, warn: Warn | None = None
+    ) -> ConditioningEntry:
+        """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`."""
+        raise InvalidValue(
+            f"{self.title} generates no music",
+            port="encoder",
+            expected="the text encoder of ACE-Step 1.5",
             hint="Use an EncodePrompt instead.",
         )
 

@@ -78,6 +78,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "qwen-image-21": lambda: import_module("nodegraph.families.qwen_image_21").QWEN_IMAGE_21,
     "krea2": lambda: import_module("nodegraph.families.krea2").KREA2,
     "ovis-image": lambda: import_module("nodegraph.families.ovis_image").OVIS_IMAGE,
+    "ace-step": lambda: import_module("nodegraph.families.ace_step").ACE_STEP,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

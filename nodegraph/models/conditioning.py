@@ -20,6 +20,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.prompts import MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.models.prompt_preprocessing import (
     check_size_conditioning,
@@ -222,6 +223,26 @@ def encode_edit(
     _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
+
+
+def encode_music(
+    text_model: TextModel,
+    prompt: MusicPrompt,
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> Conditioning:
+    """Encode tags and lyrics for a model that generates music.
+
+    Args:
+        warn: As for `encode_prompt`.
+    Returns:
+        As `encode_prompt`.
+    Raises:
+        InvalidValue: The encoder is of a model that generates no music.
+        NumericalError: As of `encode_prompt`.
+    """
+    family = get_family(text_model.family)
+    return _conditioning(text_model, lambda: [family.encode_music(text_model, prompt, warn)])
 
 
 def with_references(
