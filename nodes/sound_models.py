@@ -1,17 +1,31 @@
-"""Sounds from diffusion models: conditioning and decoding."""
+"""Sounds and music from diffusion models: conditioning, empty latents and decoding."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Advanced, Audio, Choices, Conditioning, Context, Latent, Range, Seed, node
+from nodegraph import (
+    Advanced,
+    Audio,
+    Choices,
+    Conditioning,
+    Context,
+    Latent,
+    Multiline,
+    Range,
+    Seed,
+    TextEncoder,
+    node,
+)
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
+from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
     check_decoded_sounds,
     check_requested_sound,
     decoded_sounds,
+    music_latent,
     requested_sound,
     sound_family,
 )
@@ -73,3 +87,65 @@ def DecodeSound(
     from nodegraph.families.sounds import decode_sounds
 
     return decode_sounds(all_items(latent, "sounds"), rounds=rounds, seed=seed)
+
+
+Seconds = Annotated[float, Range(0.04, 600)]
+
+
+@node(
+    category="conditioning",
+    lane="gpu",
+    numerics=True,
+    facts={"conditioning": {"family": "encoder.family"}},
+    estimate=prompt_estimate,
+    tags=("music", "song", "lyrics", "tags", "TextEncodeAceStepAudio1.5", "text to audio"),
+)
+def EncodeMusicPrompt(
+    ctx: Context,
+    encoder: TextEncoder,
+    tags: Annotated[str, Multiline()] = "",
+    lyrics: Annotated[str, Multiline()] = "",
+    seconds: Seconds = 60.0,
+    bpm: Annotated[int, Range(0, 1000)] = 0,
+    key: str = "",
+    time_signature: str = "",
+    language: str = "en",
+) -> Conditioning:
+    """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
+
+    Args:
+        encoder: The text encoder of the model to sample.
+        tags: Style, instruments, mood and voice.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of
+            their own. [inst] and no words give instrumental music.
+        seconds: Length of the music, as for EmptyMusicLatent. The model reads it as text.
+        bpm: Beats per minute. 0 leaves it to the model.
+        key: Key and scale, for example C major. Empty leaves it to the model.
+        time_signature: Beats of a bar, for example 4 or 3. Empty leaves it to the model.
+        language: Code of the language of the lyrics, for example en, de or zh.
+    """
+    from nodegraph.families.prompts import MusicPrompt
+    from nodegraph.models.conditioning import encode_music
+
+    prompt = MusicPrompt(tags, lyrics, seconds, bpm, key, time_signature, language)
+    with ctx.weights(encoder, calls_only=True) as text_model:
+        return encode_music(text_model, prompt, warn=lambda message: ctx.log(message, "warning"))
+
+
+@node(
+    category="latent",
+    infer=music_latent,
+    tags=("music", "song", "EmptyAceStep1.5LatentAudio", "empty latent", "silence"),
+)
+def EmptyMusicLatent(
+    seconds: Seconds = 60.0, batch_size: Annotated[int, Range(1, 4096)] = 1
+) -> Latent:
+    """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+
+    Args:
+        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        batch_size: Number of pieces.
+    """
+    from nodegraph.families.ace_step import FEATURES, music_frames
+
+    return Latent(None, FEATURES, music_frames(seconds), batch_size)

@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import ATTENTION_CACHES, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    NULL_EMBEDDING,
+    SILENCE,
+    Config,
+    Family,
+    Part,
+    Warn,
+    encoded,
+)
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
@@ -33,9 +42,6 @@ FEATURES = 64
 FRAMES_PER_SECOND = 25
 """Latent frames per second of the published models."""
 
-SILENCE, NULL_EMBEDDING = "silence", "null_embedding"
-"""Tensors of a prompt: the latents of silence, shape (1, frames, 64), and the learned embedding of
-no prompt, shape (1, 1, width)."""
 _CONTEXT = "context"
 """Tensor of a fitted prompt: the latents to start from and which frames are generated, shape
 (1, frames, 128)."""

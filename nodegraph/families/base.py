@@ -73,6 +73,10 @@ ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size"
 """Tensors of a prompt: size conditioning of Stable Diffusion XL, as height and width, top and left,
 height and width, each of shape (1, 2), and the aesthetic score, shape (1, 1)."""
 
+SILENCE, NULL_EMBEDDING = "silence", "null_embedding"
+"""Tensors of a prompt for music: latents of silence, shape (1, frames, features), and the learned
+embedding of no prompt, shape (1, 1, width)."""
+
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
@@ -82,7 +86,10 @@ SHARED = (
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
-CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
+CONDITION_TENSORS = (
+    *(*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE),
+    *(SILENCE, NULL_EMBEDDING),
+)
 """Tensors of a prompt that do not come from its text."""
 
 

@@ -10,14 +10,17 @@ import diffusers as d
 import torch
 import transformers as tf
 from diffusers.pipelines.ace_step import modeling_ace_step as networks
-from torch import Tensor
+from torch import Tensor, nn
 
-from nodegraph.core.values import Latent
-from nodegraph.diffusion import sample
+from nodegraph.core.values import Audio, Conditioning, Latent
+from nodegraph.diffusion import decode_latent, encode_image, sample
+from nodegraph.errors import InvalidValue
 from nodegraph.families.ace_step import music_frames
+from nodegraph.families.conditionings import zero_out
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.models.conditioning import encode_music
-from nodegraph.models.vae import decode_sound
+from nodegraph.models.conditioning import encode_music, encode_prompt
+from nodegraph.models.vae import decode_sound, encode_sound
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import SEED, Model
@@ -61,7 +64,7 @@ def sound_vae() -> Any:
         # of a function of torch that diffusers uses
         warnings.simplefilter("ignore", FutureWarning)
         return d.AutoencoderOobleck(
-            encoder_hidden_size=4,
+            encoder_hidden_size=128,
             downsampling_ratios=[2, 4, 4, 6, 10],
             channel_multiples=[1, 1, 2, 2, 2],
             decoder_channels=4,
@@ -104,14 +107,60 @@ def ace_step_turbo() -> Any:
     return _pipeline(is_turbo=True, model_version="turbo")
 
 
-def sampled(model: Model, prompt: MusicPrompt, batch: int = 1, **options: Any) -> Tensor:
+def sampled(
+    model: Model,
+    prompt: MusicPrompt,
+    batch: int = 1,
+    negative: Conditioning | None = None,
+    latent: Latent | None = None,
+    **options: Any,
+) -> Tensor:
     """Music by nodegraph, as latents of the pipeline's shape."""
     positive = encode_music(model.part("text_encoder"), prompt)
-    latent = Latent(None, 64, music_frames(prompt.seconds), batch)
-    usual = {"seed": SEED, "steps": 3, "sampler": "euler", "schedule": "normal"}
-    found = sample(model.part("model"), positive, None, latent, **{**usual, **options})
+    start = latent or Latent(None, 64, music_frames(prompt.seconds), batch)
+    usual = {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
+    found = sample(model.part("model"), positive, negative, start, **{**usual, **options})
     assert found.samples is not None
     return found.samples[:, 0]
+
+
+class _ConditionsOneByOne(nn.Module):
+    """A condition encoder that never takes several prompts at once."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network, self.device = network, network.device
+        self.silence_latent, self.null_condition_emb = (
+            network.silence_latent,
+            network.null_condition_emb,
+        )
+
+    def forward(self, refer_audio_order_mask: Tensor, **tensors: Tensor) -> tuple[Tensor, Tensor]:
+        made = [
+            self.network(
+                refer_audio_order_mask=torch.zeros(1, dtype=torch.long),
+                **{name: item[index : index + 1] for name, item in tensors.items()},
+            )
+            for index in range(len(refer_audio_order_mask))
+        ]
+        states, masks = zip(*made, strict=True)
+        return torch.cat(states), torch.cat(masks)
+
+
+class _OneByOne(d.AceStepPipeline):
+    """The pipeline, encoding equal prompts of a batch once. Matrices of a batch have other last
+    bits."""
+
+    def encode_prompt(self, prompt: Any, lyrics: Any, **options: Any) -> Any:
+        made = super().encode_prompt(prompt[:1], lyrics[:1], **options)
+        return tuple(item.expand(len(prompt), *item.shape[1:]) for item in made)
+
+
+def one_by_one(pipeline: Any) -> Any:
+    made = _OneByOne(**pipeline.components)
+    made.condition_encoder = _ConditionsOneByOne(pipeline.condition_encoder)
+    made.set_progress_bar_config(disable=True)
+    return made
 
 
 def stock(
@@ -120,6 +169,7 @@ def stock(
     """The same by the stock pipeline, with a generator for each item."""
     generators = [torch.Generator().manual_seed(SEED + item) for item in range(batch)]
     options = {"output_type": "latent", **more}
+    pipeline = one_by_one(pipeline) if batch > 1 else pipeline
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pipeline(
@@ -171,3 +221,87 @@ def test_sound_is_decoded_as_by_diffusers(model_of: ModelOf) -> None:
     audio = decode_sound(model.part("vae"), latent)
     assert audio.rate == 48_000
     assert_equal(audio.waveform[None], stock(pipeline, SONG, cfg=7.0, output_type="pt"))
+
+
+def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        pipeline = d.AceStepPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    narrow = Model(model.folder, "bfloat16")
+    assert_equal(sampled(narrow, SONG), stock(pipeline, SONG, cfg=7.0).float())
+
+
+def test_zeros_stand_for_no_prompt(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    zeros = zero_out(encode_music(model.part("text_encoder"), SONG))
+    assert_equal(sampled(model, SONG, negative=zeros), sampled(model, SONG))
+
+
+def test_a_negative_prompt_of_another_length_leads_away(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    negative = encode_music(model.part("text_encoder"), MusicPrompt("noise"))
+    found, plain = sampled(model, SONG, negative=negative), sampled(model, SONG)
+    assert found.isfinite().all()
+    assert not torch.equal(found, plain)
+
+
+def test_a_plain_prompt_is_tags_for_a_minute(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    encoder = model.part("text_encoder")
+    (plain,), (music,) = (
+        found.entries
+        for found in (encode_prompt(encoder, TAGS), encode_music(encoder, MusicPrompt(TAGS)))
+    )
+    assert torch.equal(plain.embeddings, music.embeddings)
+
+
+def test_other_samplers_and_a_sampling_from_music(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    for sampler, schedule in (("dpmpp_2m", "normal"), ("heun", "beta"), ("uni_pc", "simple")):
+        assert sampled(model, SONG, sampler=sampler, schedule=schedule).std() > 0.1
+    start = sampled(model, SONG)[:, None]
+    latent = Latent(start, 64, start.shape[2], 1, format="ace-step")
+    near, far = (
+        sampled(model, SONG, latent=latent, denoise=share, seed=1, steps=8)[:, None]
+        for share in (0.25, 1.0)
+    )
+    assert (near - start).abs().mean() < (far - start).abs().mean()
+
+
+def test_a_mask_keeps_latent_frames(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    start = sampled(model, SONG)[:, None]
+    mask = torch.zeros(1, 25, 64)
+    mask[:, 10:] = 1
+    latent = Latent(start, 64, 25, 1, format="ace-step", noise_mask=mask)
+    found = sampled(model, SONG, latent=latent, seed=1)[:, None]
+    assert torch.equal(found[:, :, :10], start[:, :, :10])
+    assert not torch.isclose(found[:, :, 10:], start[:, :, 10:]).all()
+
+
+def test_sound_is_encoded_as_the_most_likely_latent(model_of: ModelOf) -> None:
+    pipeline, model = model_of(ace_step)
+    waveform = torch.randn(2, 9_600, generator=torch.Generator().manual_seed(2)) * 0.1
+    latent = encode_sound(model.part("vae"), Audio(waveform, 48_000))
+    with torch.no_grad():
+        mode = pipeline.vae.encode(waveform[None]).latent_dist.mode()
+    assert latent.samples is not None
+    assert (latent.width, latent.height) == (64, 5)
+    assert_equal(latent.samples[:, 0], mode.transpose(1, 2))
+
+
+def test_what_is_no_music_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    vae = model.part("vae")
+    with raises(InvalidValue, port="latent", given="128 x 64"):
+        sampled(model, SONG, latent=Latent(None, 128, 64, 1))
+    with raises(InvalidValue, port="vae"):
+        encode_image(vae, torch.zeros(1, 8, 8, 3))
+    with raises(InvalidValue, port="vae"):
+        decode_latent(vae, Latent(torch.zeros(1, 1, 4, 64), 64, 4, 1, format="ace-step"))
+    with raises(InvalidValue, port="audio", given="1919 samples"):
+        encode_sound(vae, Audio(torch.zeros(1, 1919), 48_000))
+    with raises(InvalidValue, port="latent"):
+        decode_sound(vae, Latent(torch.zeros(2, 1, 4, 64), 64, 4, 2, format="ace-step"))
