@@ -89,7 +89,7 @@ def DecodeSound(
     return decode_sounds(all_items(latent, "sounds"), rounds=rounds, seed=seed)
 
 
-Seconds = Annotated[float, Range(0.04, 600)]
+Seconds = Annotated[float, Range(0.04, 1000)]
 
 
 @node(

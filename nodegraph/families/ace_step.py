@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
-    ATTENTION_CACHES,
     NULL_EMBEDDING,
     SILENCE,
     Config,
@@ -292,5 +291,8 @@ ACE_STEP = AceStep(
     spread="open32",
     multiple=1,
     positive_first=True,
-    speedups=ATTENTION_CACHES,
+    speedups=frozenset(),
+    perturbs_attention=False,
+    skips_blocks=False,
+    comfyui_type="ace",
 )

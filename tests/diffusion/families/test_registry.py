@@ -776,7 +776,9 @@ LACKS: dict[str, set[str]] = {
     "krea2": {"img2img", "inpaint"},
     "ovis-image": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
-    "ace-step": {"single file", "LoRA", "img2img", "inpaint"},
+    "ace-step": {
+        *("single file", "LoRA", "attention guiders", "block guiders", "img2img", "inpaint")
+    },
     "ltx2": {"ComfyUI", "attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
