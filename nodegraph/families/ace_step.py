@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
+    GENERATED_FRAMES,
     NULL_EMBEDDING,
     SILENCE,
+    SOURCE_SOUND,
     Config,
     Family,
     Part,
@@ -50,7 +52,22 @@ _TIMBRE_SECONDS = 30
 _TEMPLATE = "# Instruction\n{}\n\n# Caption\n{}\n\n# Metas\n{}<|endoftext|>\n"
 _LYRIC_TEMPLATE = "# Languages\n{}\n\n# Lyric\n{}<|endoftext|>"
 """Texts that the model was trained with, so each letter counts. Source: diffusers' pipeline."""
-_INSTRUCTION = "Fill the audio semantic mask based on the given conditions:"
+_INSTRUCTIONS: Mapping[str, tuple[str, str]] = {
+    task: (alone, named)
+    for task, alone, named in (
+        ("text2music", "Fill the audio semantic mask based on the given conditions:", ""),
+        ("repaint", "Repaint the mask area based on the given conditions:", ""),
+        ("cover", "Generate audio semantic tokens based on the given conditions:", ""),
+        ("extract", "Extract the track from the audio:", "Extract the {} track from the audio:"),
+        (
+            "lego",
+            "Generate the track based on the audio context:",
+            "Generate the {} track based on the audio context:",
+        ),
+        ("complete", "Complete the input track:", "Complete the input track with {}:"),
+    )
+}
+"""By task: the instruction, and that with the name of a track. Source: diffusers' pipeline."""
 
 _OPEN = "N/A"
 """What an entry that is up to the model reads as."""
@@ -94,6 +111,16 @@ class AceStepFormat(LatentFormat):
         """See `LatentFormat.sound_rate`."""
         return int(modules["vae"].config.sampling_rate)
 
+    def reference_part(self, waveform: Tensor, rate: int) -> Tensor:
+        """Half a minute: ten seconds each of the start, the middle and the end. A shorter reference
+        is repeated."""
+        whole, part = _TIMBRE_SECONDS * rate, _TIMBRE_SECONDS * rate // 3
+        if waveform.shape[-1] < whole:
+            waveform = waveform.repeat(1, math.ceil(whole / waveform.shape[-1]))
+        length = waveform.shape[-1]
+        starts = (0, length // 3, length - part)
+        return torch.cat([waveform[:, start : start + part] for start in starts], -1)
+
     def encode_sound(self, modules: Mapping[str, Any], waveform: Tensor) -> Tensor:
         """See `LatentFormat.encode_sound`."""
         vae = modules["vae"]
@@ -126,6 +153,12 @@ ACE_STEP_LATENTS = AceStepFormat(
 def music_frames(seconds: float) -> int:
     """Latent frames of music of a length; at least one."""
     return max(1, math.ceil(seconds * FRAMES_PER_SECOND))
+
+
+def _instruction(prompt: MusicPrompt) -> str:
+    alone, named = _INSTRUCTIONS[prompt.task]
+    tracks = [name.strip().upper() for name in prompt.track.split(",") if name.strip()]
+    return named.format(" | ".join(tracks)) if named and tracks else alone
 
 
 def _metadata(prompt: MusicPrompt) -> str:
@@ -183,11 +216,16 @@ class AceStep(Family):
         return self.encode_music(model, MusicPrompt(text), warn)
 
     def encode_music(
-        self, model: TextModel, prompt: MusicPrompt, warn: Warn | None = None
+        self,
+        model: TextModel,
+        prompt: MusicPrompt,
+        warn: Warn | None = None,
+        source: Tensor | None = None,
+        reference: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`."""
         encoder, conditions = model.modules["text_encoder"], model.modules["condition_encoder"]
-        tags = _TEMPLATE.format(_INSTRUCTION, prompt.tags, _metadata(prompt))
+        tags = _TEMPLATE.format(_instruction(prompt), prompt.tags, _metadata(prompt))
         lyrics = _LYRIC_TEMPLATE.format(prompt.language, prompt.lyrics)
         tag_ids = _tokens(model, tags, _TEXT_TOKENS, warn)
         lyric_ids = _tokens(model, lyrics, _LYRIC_TOKENS, warn)
@@ -195,6 +233,8 @@ class AceStep(Family):
         words = encoder.get_input_embeddings()(lyric_ids)
         silence = conditions.silence_latent
         timbre = silence[:, : _TIMBRE_SECONDS * FRAMES_PER_SECOND]
+        if reference is not None:
+            timbre = reference[:, 0].to(silence.device)
         device, dtype = conditions.device, conditions.dtype
         embeddings, _ = conditions(
             text_hidden_states=states.to(device, dtype),
@@ -204,7 +244,7 @@ class AceStep(Family):
             refer_audio_acoustic_hidden_states_packed=timbre.to(dtype),
             refer_audio_order_mask=torch.zeros(1, dtype=torch.long, device=device),
         )
-        return _entry(model, embeddings)
+        return _entry(model, embeddings, _source_tensors(model, prompt, source))
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
         return _entry(model, model.modules["condition_encoder"].null_condition_emb)
@@ -217,8 +257,19 @@ class AceStep(Family):
         silence, null = fitted.pop(SILENCE), fitted.pop(NULL_EMBEDDING)
         if not fitted["embeddings"].any():
             fitted["embeddings"] = null  # of ZeroOutConditioning
-        source = silence.repeat(1, -(-frames // silence.shape[1]), 1)[:, :frames]
-        return {**fitted, _CONTEXT: torch.cat([source, torch.ones_like(source)], -1)}
+        source, generated = fitted.pop(SOURCE_SOUND, None), fitted.pop(GENERATED_FRAMES, None)
+        if source is None or generated is None:
+            source = _tiled(silence, frames)
+            generated = torch.ones(1, frames, 1)
+        if source.shape[1] != frames:
+            raise InvalidValue(
+                "the source of the prompt is not as long as the latent",
+                port=request.side,
+                given=f"{source.shape[1]} latent frames",
+                expected=f"{frames} latent frames",
+                hint="Sample the latent of the source, from VAEEncodeAudio.",
+            )
+        return {**fitted, _CONTEXT: torch.cat([source, generated.expand_as(source)], -1)}
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
         """A prompt of one token is the same in every length, so it joins the others."""
@@ -262,9 +313,59 @@ def _tokens(model: TextModel, text: str, length: int, warn: Warn | None) -> Tens
     return ids.to(model.modules["text_encoder"].device)
 
 
-def _entry(model: TextModel, embeddings: Tensor) -> ConditioningEntry:
+def _tiled(silence: Tensor, frames: int) -> Tensor:
+    """Latents of silence of a length."""
+    return silence.repeat(1, -(-frames // silence.shape[1]), 1)[:, :frames]
+
+
+def _source_tensors(
+    model: TextModel, prompt: MusicPrompt, source: Tensor | None
+) -> dict[str, Tensor]:
+    """What a prompt tells of the sound that it edits.
+
+    Args:
+        source: Latents, shape (1, 1, frames, features).
+    """
+    if source is None:
+        return {}
+    silence = model.modules["condition_encoder"].silence_latent
+    latents = source[:, 0].to(silence.device, silence.dtype)
+    frames = latents.shape[1]
+    generated = torch.ones(1, frames, 1, device=silence.device)
+    if prompt.task == "cover":
+        latents = _as_codes(model, latents)
+    if prompt.task in ("repaint", "lego"):
+        start = min(int(prompt.start * FRAMES_PER_SECOND), frames - 1)
+        end = int(prompt.end * FRAMES_PER_SECOND) if prompt.end > 0 else frames
+        generated[:] = 0
+        generated[:, start : max(start + 1, end)] = 1
+    if prompt.task == "repaint":
+        latents = torch.where(generated > 0, _tiled(silence, frames), latents)
+    return {SOURCE_SOUND: latents, GENERATED_FRAMES: generated}
+
+
+def _as_codes(model: TextModel, latents: Tensor) -> Tensor:
+    """Latents rounded to audio codes, five per second, and back to latents."""
+    roles = "audio_tokenizer", "audio_token_detokenizer"
+    if not all(role in model.modules for role in roles):
+        raise InvalidValue(
+            "the model has no audio tokenizer, which covers need",
+            port="task",
+            expected=" and ".join(roles),
+            hint="Use a folder of ACE-Step 1.5 with both.",
+        )
+    tokenizer, detokenizer = (model.modules[role] for role in roles)
+    codes, _ = tokenizer.tokenize(latents, model.modules["condition_encoder"].silence_latent)
+    restored: Tensor = detokenizer(codes)
+    return restored[:, : latents.shape[1]]
+
+
+def _entry(
+    model: TextModel, embeddings: Tensor, more: Mapping[str, Tensor] | None = None
+) -> ConditioningEntry:
     conditions = model.modules["condition_encoder"]
     tensors = {
+        **(more or {}),
         "embeddings": embeddings,
         SILENCE: conditions.silence_latent,
         NULL_EMBEDDING: conditions.null_condition_emb,

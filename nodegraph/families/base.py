@@ -77,9 +77,14 @@ SILENCE, NULL_EMBEDDING = "silence", "null_embedding"
 """Tensors of a prompt for music: latents of silence, shape (1, frames, features), and the learned
 embedding of no prompt, shape (1, 1, width)."""
 
+SOURCE_SOUND, GENERATED_FRAMES = "source_sound", "generated_frames"
+"""Tensors of a prompt that edits sound: its latents, shape (1, frames, features), and 1 for frames
+that are generated, 0 for those that are kept, shape (1, frames, 1)."""
+
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
+    *(SOURCE_SOUND, GENERATED_FRAMES),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
@@ -374,9 +379,18 @@ class Family(ABC):
         )
 
     def encode_music(
-        self, model: TextModel, prompt: MusicPrompt, warn: Warn | None = None
+        self,
+        model: TextModel,
+        prompt: MusicPrompt,
+        warn: Warn | None = None,
+        source: Tensor | None = None,
+        reference: Tensor | None = None,
     ) -> ConditioningEntry:
-        """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`."""
+        """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`.
+
+        Args:
+            source, reference: Latents of sound, as `LatentFormat.encode_sound` returns them.
+        """
         raise InvalidValue(
             f"{self.title} generates no music",
             port="encoder",

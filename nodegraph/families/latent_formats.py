@@ -154,6 +154,15 @@ class LatentFormat:
         """
         raise self._silent()
 
+    def reference_part(self, waveform: Tensor, rate: int) -> Tensor:
+        """The part of a reference for timbre that models are shown; all of it for most formats.
+
+        Args:
+            waveform: Shape (channels, samples), not empty.
+            rate: Samples per second.
+        """
+        return waveform
+
     def sound_rate(self, modules: Mapping[str, Any]) -> int:
         """Samples per second that `encode_sound` takes; arguments and errors as there."""
         raise self._silent()

@@ -162,6 +162,11 @@ def _append(spans: list[WeightedText], text: str, weight: float) -> None:
         spans.append(WeightedText(text, weight))
 
 
+MUSIC_TASKS = ("text2music", "repaint", "cover", "extract", "lego", "complete")
+"""What to do: generate music from words alone, a part of a source anew, its cover, one of its
+tracks, a track to add to it, or tracks that complete it."""
+
+
 @dataclass(frozen=True, slots=True)
 class MusicPrompt:
     """What music to generate; entries left out are up to the model.
@@ -174,6 +179,10 @@ class MusicPrompt:
         key: Key and scale, such as ``C major``.
         time_signature: Beats of a bar, such as ``4``.
         language: Code of the language of the lyrics, such as ``en``.
+        task: One of `MUSIC_TASKS`.
+        track: Of the tasks for tracks: its name, such as ``vocals``; several with commas between.
+        start, end: Part of the source to generate anew, in seconds; an end of 0 is that of the
+            source.
     """
 
     tags: str
@@ -183,3 +192,7 @@ class MusicPrompt:
     key: str = ""
     time_signature: str = ""
     language: str = "en"
+    task: str = "text2music"
+    track: str = ""
+    start: float = 0.0
+    end: float = 0.0

@@ -285,6 +285,18 @@ def encode_sound(autoencoder: Autoencoder, audio: Audio) -> Latent:
     return Latent(None, 0, 0, 1, format=autoencoder.family, sound=sound)
 
 
+def encode_reference(autoencoder: Autoencoder, audio: Audio) -> Latent:
+    """The latent of sound whose timbre music is to get; see `LatentFormat.reference_part`.
+
+    Raises:
+        InvalidValue, NumericalError: As of `encode_sound`.
+    """
+    latents = latent_format(autoencoder)
+    resampled = resample(audio, latents.sound_rate(autoencoder.modules))
+    part = latents.reference_part(resampled.waveform, resampled.rate)
+    return encode_sound(autoencoder, Audio(part, resampled.rate))
+
+
 def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     """What latents stand for in 0..1, channels first; float32 on the CPU."""
     height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers as d
@@ -15,11 +17,11 @@ from torch import Tensor, nn
 from nodegraph.core.values import Audio, Conditioning, Latent
 from nodegraph.diffusion import decode_latent, encode_image, sample
 from nodegraph.errors import InvalidValue
-from nodegraph.families.ace_step import music_frames
+from nodegraph.families.ace_step import ACE_STEP_LATENTS, music_frames
 from nodegraph.families.conditionings import zero_out
 from nodegraph.families.prompts import MusicPrompt
 from nodegraph.models.conditioning import encode_music, encode_prompt
-from nodegraph.models.vae import decode_sound, encode_sound
+from nodegraph.models.vae import decode_sound, encode_reference, encode_sound
 from tests.messages import raises
 
 from .conftest import Pair
@@ -31,6 +33,10 @@ ModelOf = Callable[[Callable[[], Any]], Pair]
 
 TAGS = "a calm cat song, piano"
 LYRICS = "[verse]\nA red cat\nsleeps\n[chorus]\nOh, cat"
+
+RATE = 1000
+"""Samples per second, 40 for each latent frame: so are there 25 of these, as in published
+models."""
 
 _WIDTH = 24
 _LAYERS = {
@@ -65,10 +71,10 @@ def sound_vae() -> Any:
         warnings.simplefilter("ignore", FutureWarning)
         return d.AutoencoderOobleck(
             encoder_hidden_size=128,
-            downsampling_ratios=[2, 4, 4, 6, 10],
-            channel_multiples=[1, 1, 2, 2, 2],
+            downsampling_ratios=[2, 2, 10],
+            channel_multiples=[1, 1, 2],
             decoder_channels=4,
-            sampling_rate=48_000,
+            sampling_rate=RATE,
         )
 
 
@@ -101,6 +107,17 @@ def _pipeline(**more: Any) -> Any:
 
 def ace_step() -> Any:
     return _pipeline()
+
+
+def ace_step_codes() -> Any:
+    """With the parts for covers."""
+    made = _pipeline()
+    sizes = {**_LAYERS, "num_attention_pooler_hidden_layers": 2}
+    made.register_modules(
+        audio_tokenizer=networks.AceStepAudioTokenizer(fsq_dim=_WIDTH, **sizes),
+        audio_token_detokenizer=networks.AceStepAudioTokenDetokenizer(**sizes),
+    )
+    return made
 
 
 def ace_step_turbo() -> Any:
@@ -163,6 +180,19 @@ def one_by_one(pipeline: Any) -> Any:
     return made
 
 
+class _MostLikely(nn.Module):
+    """An autoencoder of whose latents the most likely one is drawn."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network, self.device, self.dtype = network, network.device, network.dtype
+        self.config = network.config
+
+    def encode(self, waveform: Tensor) -> Any:
+        mode = self.network.encode(waveform).latent_dist.mode()
+        return SimpleNamespace(latent_dist=SimpleNamespace(sample=lambda: mode))
+
+
 def stock(
     pipeline: Any, prompt: MusicPrompt, *, cfg: float, batch: int = 1, steps: int = 3, **more: Any
 ) -> Tensor:
@@ -219,7 +249,7 @@ def test_sound_is_decoded_as_by_diffusers(model_of: ModelOf) -> None:
     samples = sampled(model, SONG, cfg=7.0)[:, None]
     latent = Latent(samples, 64, samples.shape[2], 1, format="ace-step")
     audio = decode_sound(model.part("vae"), latent)
-    assert audio.rate == 48_000
+    assert audio.rate == RATE
     assert_equal(audio.waveform[None], stock(pipeline, SONG, cfg=7.0, output_type="pt"))
 
 
@@ -283,8 +313,8 @@ def test_a_mask_keeps_latent_frames(model_of: ModelOf) -> None:
 
 def test_sound_is_encoded_as_the_most_likely_latent(model_of: ModelOf) -> None:
     pipeline, model = model_of(ace_step)
-    waveform = torch.randn(2, 9_600, generator=torch.Generator().manual_seed(2)) * 0.1
-    latent = encode_sound(model.part("vae"), Audio(waveform, 48_000))
+    waveform = torch.randn(2, 200, generator=torch.Generator().manual_seed(2)) * 0.1
+    latent = encode_sound(model.part("vae"), Audio(waveform, RATE))
     with torch.no_grad():
         mode = pipeline.vae.encode(waveform[None]).latent_dist.mode()
     assert latent.samples is not None
@@ -301,7 +331,89 @@ def test_what_is_no_music_is_refused(model_of: ModelOf) -> None:
         encode_image(vae, torch.zeros(1, 8, 8, 3))
     with raises(InvalidValue, port="vae"):
         decode_latent(vae, Latent(torch.zeros(1, 1, 4, 64), 64, 4, 1, format="ace-step"))
-    with raises(InvalidValue, port="audio", given="1919 samples"):
-        encode_sound(vae, Audio(torch.zeros(1, 1919), 48_000))
+    with raises(InvalidValue, port="audio", given="39 samples"):
+        encode_sound(vae, Audio(torch.zeros(1, 39), RATE))
     with raises(InvalidValue, port="latent"):
         decode_sound(vae, Latent(torch.zeros(2, 1, 4, 64), 64, 4, 2, format="ace-step"))
+
+
+def noise_of(seconds: float, seed: int) -> Tensor:
+    """Stereo sound."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(2, round(seconds * RATE), generator=generator) * 0.1
+
+
+def edited(
+    pair: Pair, prompt: MusicPrompt, source: Tensor | None, reference: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Music of other sound, by nodegraph and by the stock pipeline."""
+    pipeline, model = pair
+    vae = model.part("vae")
+    latent = None if source is None else encode_sound(vae, Audio(source, RATE))
+    heard = None if reference is None else encode_reference(vae, Audio(reference, RATE))
+    positive = encode_music(model.part("text_encoder"), prompt, source=latent, reference=heard)
+    start = latent or Latent(None, 64, music_frames(prompt.seconds))
+    options = {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
+    found = sample(model.part("model"), positive, None, start, **options).samples
+    assert found is not None
+    theirs = d.AceStepPipeline(**pipeline.components)
+    theirs.set_progress_bar_config(disable=True)
+    theirs.vae = _MostLikely(pipeline.vae)
+    made = stock(
+        theirs,
+        prompt,
+        cfg=7.0,
+        task_type=prompt.task,
+        track_name=prompt.track or None,
+        complete_track_classes=prompt.track.split(", ") if prompt.track else None,
+        src_audio=source,
+        reference_audio=reference,
+        repainting_start=prompt.start,
+        repainting_end=prompt.end,
+    )
+    return found[:, 0], made
+
+
+def test_edited_music_is_that_of_diffusers(model_of: ModelOf) -> None:
+    pair = model_of(ace_step_codes)
+    # not whole latent frames, nor whole groups of five
+    source = noise_of(0.91, 1)
+    prompt = replace(SONG, seconds=0.91)
+    for edit in (
+        replace(prompt, task="repaint", start=0.2, end=0.6),
+        replace(prompt, task="repaint", start=0.5),
+        replace(prompt, task="cover"),
+        replace(prompt, task="extract", track="vocals"),
+        replace(prompt, task="lego", track="drums", start=0.1, end=0.5),
+        replace(prompt, task="complete", track="drums, bass"),
+        replace(prompt, task="complete"),
+    ):
+        assert_equal(*edited(pair, edit, source))
+
+
+def test_timbre_of_a_reference_is_that_of_diffusers(model_of: ModelOf) -> None:
+    pair = model_of(ace_step_codes)
+    assert_equal(*edited(pair, SONG, None, noise_of(1.3, 2)))
+
+
+def test_a_long_reference_is_heard_at_three_places() -> None:
+    sound = torch.arange(47_000.0).expand(2, -1)
+    part = ACE_STEP_LATENTS.reference_part(sound, RATE)
+    assert part.shape == (2, 30_000)
+    assert part[0, [0, 10_000, 20_000, -1]].tolist() == [0, 15_666, 37_000, 46_999]
+
+
+def test_edits_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(ace_step)
+    encoder = model.part("text_encoder")
+    source = encode_sound(model.part("vae"), Audio(noise_of(0.4, 1), RATE))
+    with raises(InvalidValue, port="source"):
+        encode_music(encoder, replace(SONG, task="repaint"))
+    with raises(InvalidValue, port="task"):
+        encode_music(encoder, SONG, source=source)
+    with raises(InvalidValue, port="task"):
+        encode_music(encoder, replace(SONG, task="cover"), source=source)
+    positive = encode_music(encoder, replace(SONG, task="repaint"), source=source)
+    options = {"seed": SEED, "steps": 2, "cfg": 1.0, "sampler": "euler", "schedule": "normal"}
+    with raises(InvalidValue, port="positive", given="10 latent frames"):
+        sample(model.part("model"), positive, None, Latent(None, 64, 11), **options)
