@@ -308,8 +308,8 @@ def _tokens(model: TextModel, text: str, length: int, warn: Warn | None) -> Tens
 
     tokenizer = model.tokenizers["tokenizer"]
     needed = padded_length(tokenizer, text, 1, length)
-    told = warn if needed == length else None
-    ids: Tensor = tokenize_padded(tokenizer, text, needed, told)["input_ids"]
+    heeded = warn if needed == length else None
+    ids: Tensor = tokenize_padded(tokenizer, text, needed, heeded)["input_ids"]
     return ids.to(model.modules["text_encoder"].device)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import diffusers as d
@@ -37,6 +37,10 @@ LYRICS = "[verse]\nA red cat\nsleeps\n[chorus]\nOh, cat"
 RATE = 1000
 """Samples per second, 40 for each latent frame: so are there 25 of these, as in published
 models."""
+
+OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
+)
 
 _WIDTH = 24
 _LAYERS = {
@@ -135,8 +139,7 @@ def sampled(
     """Music by nodegraph, as latents of the pipeline's shape."""
     positive = encode_music(model.part("text_encoder"), prompt)
     start = latent or Latent(None, 64, music_frames(prompt.seconds), batch)
-    usual = {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
-    found = sample(model.part("model"), positive, negative, start, **{**usual, **options})
+    found = sample(model.part("model"), positive, negative, start, **{**OPTIONS, **options})
     assert found.samples is not None
     return found.samples[:, 0]
 
@@ -164,7 +167,7 @@ class _ConditionsOneByOne(nn.Module):
         return torch.cat(states), torch.cat(masks)
 
 
-class _OneByOne(d.AceStepPipeline):
+class _OneByOne(d.AceStepPipeline):  # type: ignore[misc]
     """The pipeline, encoding equal prompts of a batch once. Matrices of a batch have other last
     bits."""
 
@@ -202,7 +205,7 @@ def stock(
     pipeline = one_by_one(pipeline) if batch > 1 else pipeline
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pipeline(
+        made = pipeline(
             prompt=[prompt.tags] * batch,
             lyrics=[prompt.lyrics] * batch,
             audio_duration=prompt.seconds,
@@ -214,7 +217,8 @@ def stock(
             guidance_scale=cfg,
             generator=generators,
             **options,
-        ).audios
+        )
+    return torch.as_tensor(made.audios)
 
 
 def assert_equal(found: Tensor, expected: Tensor) -> None:
@@ -353,8 +357,7 @@ def edited(
     heard = None if reference is None else encode_reference(vae, Audio(reference, RATE))
     positive = encode_music(model.part("text_encoder"), prompt, source=latent, reference=heard)
     start = latent or Latent(None, 64, music_frames(prompt.seconds))
-    options = {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
-    found = sample(model.part("model"), positive, None, start, **options).samples
+    found = sample(model.part("model"), positive, None, start, **OPTIONS).samples
     assert found is not None
     theirs = d.AceStepPipeline(**pipeline.components)
     theirs.set_progress_bar_config(disable=True)
@@ -414,6 +417,5 @@ def test_edits_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
     with raises(InvalidValue, port="task"):
         encode_music(encoder, replace(SONG, task="cover"), source=source)
     positive = encode_music(encoder, replace(SONG, task="repaint"), source=source)
-    options = {"seed": SEED, "steps": 2, "cfg": 1.0, "sampler": "euler", "schedule": "normal"}
     with raises(InvalidValue, port="positive", given="10 latent frames"):
-        sample(model.part("model"), positive, None, Latent(None, 64, 11), **options)
+        sample(model.part("model"), positive, None, Latent(None, 64, 11), **OPTIONS)
