@@ -173,6 +173,9 @@ twice the size is exempt because its `denoise` is below 1."""
 
 def _check_trained_size(inputs: HookInputs) -> Iterator[Finding]:
     """Warn of sizes far from the training size, for images from noise."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    if family is not None and family.latent.is_sound:
+        return
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     trained = inputs.fact("model", "width"), inputs.fact("model", "height")
     if all(size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.families.ace_step import FEATURES, music_frames
 from nodegraph.media.audio.sound_kinds import (
     SOUND_KINDS,
     SoundRequest,
@@ -61,3 +62,12 @@ def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
     if known not in (None, "sounds"):
         hint = "Sample with a sound model, for example tiny/sounds."
         yield Finding("latent", "the latent is not from a sound model", str(known), "sounds", hint)
+
+
+def music_latent(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and number of the pieces of an empty latent of music."""
+    seconds, count = inputs.literals.get("seconds"), inputs.literals.get("batch_size")
+    known: dict[str, object] = {"width": FEATURES}
+    if seconds is not None:
+        known["height"] = music_frames(seconds)
+    return {"latent": known if count is None else {**known, "batch": count}}

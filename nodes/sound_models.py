@@ -1,17 +1,34 @@
-"""Sounds from diffusion models: conditioning and decoding."""
+"""Sounds and music from diffusion models: conditioning, empty latents and decoding."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Advanced, Audio, Choices, Conditioning, Context, Latent, Range, Seed, node
+from nodegraph import (
+    Advanced,
+    Audio,
+    Choices,
+    Conditioning,
+    Context,
+    InvalidValue,
+    Latent,
+    Multiline,
+    Range,
+    Seed,
+    TextEncoder,
+    Vae,
+    node,
+)
+from nodegraph.families.prompts import MUSIC_TASKS
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
+from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
     check_decoded_sounds,
     check_requested_sound,
     decoded_sounds,
+    music_latent,
     requested_sound,
     sound_family,
 )
@@ -73,3 +90,114 @@ def DecodeSound(
     from nodegraph.families.sounds import decode_sounds
 
     return decode_sounds(all_items(latent, "sounds"), rounds=rounds, seed=seed)
+
+
+Seconds = Annotated[float, Range(0.04, 1000)]
+
+
+@node(
+    category="conditioning",
+    lane="gpu",
+    numerics=True,
+    facts={"conditioning": {"family": "encoder.family"}},
+    estimate=prompt_estimate,
+    tags=("music", "song", "lyrics", "tags", "TextEncodeAceStepAudio1.5", "text to audio"),
+)
+def EncodeMusicPrompt(
+    ctx: Context,
+    encoder: TextEncoder,
+    tags: Annotated[str, Multiline()] = "",
+    lyrics: Annotated[str, Multiline()] = "",
+    seconds: Seconds = 60.0,
+    bpm: Annotated[int, Range(0, 1000)] = 0,
+    key: str = "",
+    time_signature: str = "",
+    language: str = "en",
+    task: Annotated[str, Choices(MUSIC_TASKS)] = MUSIC_TASKS[0],
+    source: Audio | None = None,
+    start: Annotated[float, Range(0, 1000)] = 0.0,
+    end: Annotated[float, Range(0, 1000)] = 0.0,
+    track: str = "",
+    reference: Audio | None = None,
+    vae: Vae | None = None,
+) -> Conditioning:
+    """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
+
+    To edit music, link it as source and choose a task. Sample its latent, from VAEEncodeAudio, with
+    denoise 1.
+
+    Args:
+        encoder: The text encoder of the model to sample.
+        tags: Style, instruments, mood and voice.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of
+            their own. [inst] and no words give instrumental music.
+        seconds: Length of the music, as for EmptyMusicLatent. The model reads it as text.
+        bpm: Beats per minute. 0 leaves it to the model.
+        key: Key and scale, for example C major. Empty leaves it to the model.
+        time_signature: Beats of a bar, for example 4 or 3. Empty leaves it to the model.
+        language: Code of the language of the lyrics, for example en, de or zh.
+        task: text2music generates from words alone. repaint generates a part of the source anew,
+            cover a new version of it. extract gives one of its tracks, lego a track to add to it,
+            complete the tracks that it lacks.
+        source: Audio to edit. Its length replaces seconds.
+        start, end: Part of the source to generate anew, in seconds, for repaint and lego. An end of
+            0 is the end of the source.
+        track: Name of a track, for example vocals or drums. complete takes several with commas
+            between.
+        reference: Audio whose timbre the music gets.
+        vae: The VAE of the model, for source and reference.
+    """
+    from nodegraph.families.prompts import MusicPrompt
+    from nodegraph.models.conditioning import encode_music
+
+    edited = None if source is None else _encoded(ctx, vae, source, is_reference=False)
+    heard = None if reference is None else _encoded(ctx, vae, reference, is_reference=True)
+    length = seconds if source is None else source.waveform.shape[-1] / source.rate
+    prompt = MusicPrompt(
+        tags, lyrics, length, bpm, key, time_signature, language, task, track, start, end
+    )
+    with ctx.weights(encoder, calls_only=True) as text_model:
+        return encode_music(
+            text_model,
+            prompt,
+            source=edited,
+            reference=heard,
+            warn=lambda message: ctx.log(message, "warning"),
+        )
+
+
+def _encoded(ctx: Context, vae: Vae | None, audio: Audio, *, is_reference: bool) -> Latent:
+    """The latent of audio; of a reference, that of its timbre.
+
+    Raises:
+        InvalidValue: There is no VAE.
+    """
+    from nodegraph.models.vae import encode_reference, encode_sound
+
+    if vae is None:
+        raise InvalidValue(
+            "a source or a reference needs the VAE of the model",
+            port="vae",
+            hint="Link the VAE output of LoadModel.",
+        )
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return (encode_reference if is_reference else encode_sound)(autoencoder, audio)
+
+
+@node(
+    category="latent",
+    infer=music_latent,
+    tags=("music", "song", "EmptyAceStep1.5LatentAudio", "empty latent", "silence"),
+)
+def EmptyMusicLatent(
+    seconds: Seconds = 60.0, batch_size: Annotated[int, Range(1, 4096)] = 1
+) -> Latent:
+    """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+
+    Args:
+        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        batch_size: Number of pieces.
+    """
+    from nodegraph.families.ace_step import FEATURES, music_frames
+
+    return Latent(None, FEATURES, music_frames(seconds), batch_size)

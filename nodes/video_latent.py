@@ -132,16 +132,16 @@ def VAEEncodeVideo(
     label="VAE decode audio",
     lane="gpu",
     numerics=True,
-    tags=("ltx", "sound", "vocoder", "LTXVAudioVAEDecode"),
+    tags=("ltx", "sound", "music", "vocoder", "LTXVAudioVAEDecode"),
 )
 def VAEDecodeAudio(ctx: Context, vae: Vae, latent: Latent) -> Audio:
-    """Decode the sound of a video latent to audio.
+    """Decode a latent of sound or music, or the sound of a video latent, to audio.
 
     SetVideoAudio puts it into the video.
 
     Args:
-        vae: The VAE of a model that generates sound, such as LTX-2.
-        latent: The latent of one video with sound, or of sound alone.
+        vae: The VAE of a model that generates sound, such as LTX-2 or ACE-Step 1.5.
+        latent: The latent of one video with sound, or of one piece of sound alone.
     """
     from nodegraph.models.vae import decode_sound
 
@@ -160,7 +160,7 @@ def VAEEncodeAudio(ctx: Context, vae: Vae, audio: Audio) -> Latent:
     """Encode audio to a latent of sound.
 
     Args:
-        vae: The VAE of a model that generates sound, such as LTX-2.
+        vae: The VAE of a model that generates sound, such as LTX-2 or ACE-Step 1.5.
         audio: Mono or stereo audio of any sample rate.
     """
     from nodegraph.models.vae import encode_sound

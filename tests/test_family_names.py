@@ -34,6 +34,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/model_conditioning.py": "flux",
         "nodes/model_sampling.py": "auraflow flux sd3",
         "nodes/revision.py": "sdxl",
+        "nodes/sound_models.py": "ace",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/video_conditioning.py": "ltx wan",
         "nodes/video_latent.py": "ltx wan",
@@ -100,6 +101,9 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "A sampler's name in diffusers": {
         "nodegraph/sampling/samplers/euler.py": "ltx",
+    },
+    "The size of latents of music": {
+        "nodes/_sound_facts.py": "ace",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",

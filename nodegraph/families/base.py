@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
     from nodegraph.families.model_step import ControlNetCall, Residuals
+    from nodegraph.families.prompts import MusicPrompt
     from nodegraph.weights.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -73,17 +74,29 @@ ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size"
 """Tensors of a prompt: size conditioning of Stable Diffusion XL, as height and width, top and left,
 height and width, each of shape (1, 2), and the aesthetic score, shape (1, 1)."""
 
+SILENCE, NULL_EMBEDDING = "silence", "null_embedding"
+"""Tensors of a prompt for music: latents of silence, shape (1, frames, features), and the learned
+embedding of no prompt, shape (1, 1, width)."""
+
+SOURCE_SOUND, GENERATED_FRAMES = "source_sound", "generated_frames"
+"""Tensors of a prompt that edits sound: its latents, shape (1, frames, features), and 1 for frames
+that are generated, 0 for those that are kept, shape (1, frames, 1)."""
+
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     LAST_FRAME,
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
+    *(SOURCE_SOUND, GENERATED_FRAMES),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
-CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
+CONDITION_TENSORS = (
+    *(*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE),
+    *(SILENCE, NULL_EMBEDDING),
+)
 """Tensors of a prompt that do not come from its text."""
 
 
@@ -364,6 +377,26 @@ class Family(ABC):
             f"the text encoder of {self.title} takes no images",
             port="encoder",
             expected="the text encoder of Qwen-Image-Edit",
+            hint="Use an EncodePrompt instead.",
+        )
+
+    def encode_music(
+        self,
+        model: TextModel,
+        prompt: MusicPrompt,
+        warn: Warn | None = None,
+        source: Tensor | None = None,
+        reference: Tensor | None = None,
+    ) -> ConditioningEntry:
+        """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`.
+
+        Args:
+            source, reference: Latents of sound, as `LatentFormat.encode_sound` returns them.
+        """
+        raise InvalidValue(
+            f"{self.title} generates no music",
+            port="encoder",
+            expected="the text encoder of ACE-Step 1.5",
             hint="Use an EncodePrompt instead.",
         )
 

@@ -15,6 +15,7 @@ import functools
 import inspect
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -288,7 +289,17 @@ def diffusers_module(
     model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
     check_weights_fit(path, model, tensors, strict=strict)
     model.load_state_dict(tensors, strict=False, assign=True)
+    _fold_weight_norms(model)
     return model
+
+
+@torch.no_grad()
+def _fold_weight_norms(model: nn.Module) -> None:
+    """Compute weights once that a layer else computes in each call, of directions and lengths; such
+    weights are no parameters, so they would not move to a device with the others."""
+    for layer in model.modules():
+        if "weight_g" in layer._parameters:
+            nn.utils.remove_weight_norm(layer).requires_grad_(False)
 
 
 def transformers_module(
@@ -412,6 +423,9 @@ def _error_text(error: Exception) -> str:
 
 
 _OWN = {
+    "AceStepAudioTokenDetokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
+    "AceStepAudioTokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
+    "AceStepConditionEncoder": "diffusers.pipelines.ace_step.modeling_ace_step",
     "ItemTransformer": "nodegraph.families.items.transformer",
     "MoleculeTransformer": "nodegraph.families.items.transformer",
     "MotionTransformer": "nodegraph.families.items.transformer",
@@ -520,7 +534,9 @@ def quiet() -> Iterator[None]:
     """No progress bars and advice of the libraries inside the `with`, in which one thread at a time
     may be; as before afterwards."""
     loggers = (diffusers.utils.logging, transformers.utils.logging)
-    with _LOADING:
+    with _LOADING, warnings.catch_warnings():
+        # `AutoencoderOobleck` of diffusers is built with an old function of torch.
+        warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
         levels = [logger.get_verbosity() for logger in loggers]
         bars = transformers.utils.logging.is_progress_bar_enabled()
         for logger in loggers:

@@ -39,15 +39,22 @@ def _float32_ramp(steps: int) -> Levels:
     return np.asarray(ramp.tolist())
 
 
+def _open_float32_ramp(steps: int) -> Levels:
+    ramp = torch.linspace(1.0, 0.0, steps + 1)[:-1]
+    return np.asarray(ramp.tolist())
+
+
 SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "own": None,
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": _float32_ramp,
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
+    "open32": _open_float32_ramp,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
-the same rounded to float32 (Z-Image), or evenly from 1 to above 0 (Hunyuan-Image)."""
+the same rounded to float32 (Z-Image), or evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded
+to float32)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class LatentFormat:
         sound_parts: Components that encode and decode the sound of videos, beside the autoencoder:
             the role and the diffusers classes of each. Empty for formats without sound.
         transparent: Whether its autoencoder reads and writes images with alpha.
+        is_sound: Whether its latents are sound alone, of shape (batch, 1, latent frames, features).
     """
 
     name: str
@@ -65,6 +66,7 @@ class LatentFormat:
     only_size: tuple[int, int] | None = None
     sound_parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     transparent: bool = False
+    is_sound: bool = False
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of images, as models are trained on.
@@ -151,6 +153,15 @@ class LatentFormat:
             InvalidValue: As of `encode_sound`.
         """
         raise self._silent()
+
+    def reference_part(self, waveform: Tensor, rate: int) -> Tensor:
+        """The part of a reference for timbre that models are shown; all of it for most formats.
+
+        Args:
+            waveform: Shape (channels, samples), not empty.
+            rate: Samples per second.
+        """
+        return waveform
 
     def sound_rate(self, modules: Mapping[str, Any]) -> int:
         """Samples per second that `encode_sound` takes; arguments and errors as there."""

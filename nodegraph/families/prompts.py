@@ -20,6 +20,7 @@ Synonyms: attention or emphasis syntax. It is the common part of what ComfyUI
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
@@ -159,3 +160,39 @@ def _append(spans: list[WeightedText], text: str, weight: float) -> None:
         spans[-1] = WeightedText(spans[-1].text + text, weight)
     else:
         spans.append(WeightedText(text, weight))
+
+
+MUSIC_TASKS = ("text2music", "repaint", "cover", "extract", "lego", "complete")
+"""What to do: generate music from words alone, a part of a source anew, its cover, one of its
+tracks, a track to add to it, or tracks that complete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MusicPrompt:
+    """What music to generate; entries left out are up to the model.
+
+    Attributes:
+        tags: Style, instruments, mood and voice.
+        lyrics: Words, with section marks such as ``[verse]`` on lines of their own.
+        seconds: Length that the model is told, above 0.
+        bpm: Beats per minute; 0 leaves them out.
+        key: Key and scale, such as ``C major``.
+        time_signature: Beats of a bar, such as ``4``.
+        language: Code of the language of the lyrics, such as ``en``.
+        task: One of `MUSIC_TASKS`.
+        track: Of the tasks for tracks: its name, such as ``vocals``; several with commas between.
+        start, end: Part of the source to generate anew, in seconds; an end of 0 is that of the
+            source.
+    """
+
+    tags: str
+    lyrics: str = ""
+    seconds: float = 60.0
+    bpm: int = 0
+    key: str = ""
+    time_signature: str = ""
+    language: str = "en"
+    task: str = "text2music"
+    track: str = ""
+    start: float = 0.0
+    end: float = 0.0

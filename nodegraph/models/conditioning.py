@@ -20,6 +20,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.models.prompt_preprocessing import (
     check_size_conditioning,
@@ -222,6 +223,44 @@ def encode_edit(
     _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
+
+
+def encode_music(
+    text_model: TextModel,
+    prompt: MusicPrompt,
+    *,
+    source: Latent | None = None,
+    reference: Latent | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Conditioning:
+    """Encode tags and lyrics for a model that generates music.
+
+    Args:
+        source: The latent of the sound that the prompt's task edits.
+        reference: The latent of sound whose timbre the music gets, from `encode_reference`.
+        warn: As for `encode_prompt`.
+    Returns:
+        As `encode_prompt`.
+    Raises:
+        InvalidValue: The encoder is of a model that generates no music, or the task and the source
+            do not fit.
+        NumericalError: As of `encode_prompt`.
+    """
+    family = get_family(text_model.family)
+    edited, heard = (None if item is None else item.samples for item in (source, reference))
+    if (edited is None) != (prompt.task == MUSIC_TASKS[0]):
+        raise InvalidValue(
+            f"the task {prompt.task} takes no source"
+            if edited is not None
+            else f"the task {prompt.task} needs a source",
+            port="task" if edited is not None else "source",
+            hint="Choose another task."
+            if edited is not None
+            else "Link the audio to edit, or choose text2music.",
+        )
+    return _conditioning(
+        text_model, lambda: [family.encode_music(text_model, prompt, warn, edited, heard)]
+    )
 
 
 def with_references(

@@ -224,7 +224,7 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
     """Decode the sound of a latent.
 
     Args:
-        latent: A batch of one, with sound.
+        latent: A batch of one, with sound or of sound alone.
     Returns:
         A waveform of the vocoder's rate.
     Raises:
@@ -232,7 +232,8 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
             for sound.
         NumericalError: The latent or the result has NaN or infinity.
     """
-    sound = latent.sound
+    latents = latent_format(autoencoder)
+    sound = latent.samples if latents.is_sound else latent.sound
     if sound is None or len(sound) != 1:
         raise InvalidValue(
             "a latent with one sound is needed",
@@ -246,7 +247,7 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
     _check_format(autoencoder, latent)
     _check_finite(sound, "the latent has NaN or infinity", port="latent")
     placed = sound.to(autoencoder.device)
-    waveform, rate = latent_format(autoencoder).decode_sound(autoencoder.modules, placed)
+    waveform, rate = latents.decode_sound(autoencoder.modules, placed)
     waveform = waveform[0].to("cpu", torch.float32).contiguous()
     _check_finite(waveform, "decoding produced NaN or infinity")
     return Audio(waveform, rate)
@@ -279,7 +280,21 @@ def encode_sound(autoencoder: Autoencoder, audio: Audio) -> Latent:
     sound = latents.encode_sound(autoencoder.modules, waveform)
     sound = sound.to("cpu", torch.float32).contiguous()
     _check_finite(sound, "encoding produced NaN or infinity")
+    if latents.is_sound:
+        return Latent(sound, sound.shape[3], sound.shape[2], 1, format=autoencoder.family)
     return Latent(None, 0, 0, 1, format=autoencoder.family, sound=sound)
+
+
+def encode_reference(autoencoder: Autoencoder, audio: Audio) -> Latent:
+    """The latent of sound whose timbre music is to get; see `LatentFormat.reference_part`.
+
+    Raises:
+        InvalidValue, NumericalError: As of `encode_sound`.
+    """
+    latents = latent_format(autoencoder)
+    resampled = resample(audio, latents.sound_rate(autoencoder.modules))
+    part = latents.reference_part(resampled.waveform, resampled.rate)
+    return encode_sound(autoencoder, Audio(part, resampled.rate))
 
 
 def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
+    "open32": lambda steps: torch.linspace(1.0, 0.0, steps + 1)[:-1].tolist(),
 }
 
 

@@ -12,6 +12,8 @@ import torch
 from nodegraph import Conditioning, Latent, node
 from nodegraph.families.item_family import CLASSES, NUMBERS
 from nodegraph.families.sounds import FEATURES, TOKENS
+from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_ace_step import ace_step
 from tests.nodes.conftest import Bench, link
 
 
@@ -89,3 +91,55 @@ def test_all_batches_become_one_list_of_audio(bench: Bench) -> None:
 def test_latents_of_pictures_are_refused(bench: Bench) -> None:
     error = bench.failure(decoding(1, format="sd"), "decode")
     assert "does not belong to Sounds" in str(error)
+
+
+def test_tags_and_lyrics_become_music(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("models") / "ace"
+    random_pipeline(ace_step).save_pretrained(folder)
+    music = {"encoder": link("load.text_encoder"), "tags": "a cat song", "lyrics": "[verse]\ncat"}
+    options = {"steps": 2, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
+    nodes: dict[str, Any] = {
+        "load": {"type": "LoadModel", "inputs": {"model": str(folder)}},
+        "prompt": {"type": "EncodeMusicPrompt", "inputs": {**music, "seconds": 0.3, "bpm": 90}},
+        "length": {"type": "EmptyMusicLatent", "inputs": {"seconds": 0.3}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link("load.model"),
+                "positive": link("prompt"),
+                "latent": link("length"),
+                **options,
+            },
+        },
+        "decode": {
+            "type": "VAEDecodeAudio",
+            "inputs": {"vae": link("load.vae"), "latent": link("sample")},
+        },
+        "again": {
+            "type": "VAEEncodeAudio",
+            "inputs": {"vae": link("load.vae"), "audio": link("decode")},
+        },
+    }
+    assert not bench.problems(nodes, "decode")
+    result = bench.run(nodes, "decode", "again")
+    assert not result.errors
+    sound = result["decode.audio"]
+    assert (sound.rate, sound.waveform.shape) == (1000, (2, 8 * 40))
+    assert float(sound.waveform.std()) > 0
+    assert result["again.latent"].samples.shape == (1, 1, 8, 64)
+    edit = {"task": "repaint", "start": 0.1, "source": link("decode"), "reference": link("decode")}
+    nodes["edit"] = {
+        "type": "EncodeMusicPrompt",
+        "inputs": {**music, **edit, "vae": link("load.vae")},
+    }
+    second = nodes["sample"]["inputs"] | {"positive": link("edit"), "latent": link("again")}
+    nodes["second"] = {"type": "KSampler", "inputs": second}
+    changed = bench.run(nodes, "second")
+    assert not changed.errors
+    assert changed["second.latent"].samples.shape == (1, 1, 8, 64)
+    del nodes["edit"]["inputs"]["vae"]
+    assert bench.failure(nodes, "second").problem.port == "vae"
+    nodes["length"] = {"type": "EmptyLatent", "inputs": {"width": 512, "height": 512}}
+    assert [problem.port for problem in bench.problems(nodes, "decode")] == ["latent"]

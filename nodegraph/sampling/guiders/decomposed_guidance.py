@@ -95,8 +95,8 @@ def _blurred(x: Tensor) -> Tensor:
     return functional.conv2d(padded, torch.outer(row, row)[None, None]).reshape(x.shape)
 
 
-_CLASS = "AdaptiveProjectedMixGuidance"
-_SUPPORTED = {"guidance_rescale": 0.0, "use_original_formulation": False, "start": 0.0, "stop": 1.0}
+_CLASS, _PROJECTED_CLASS = "AdaptiveProjectedMixGuidance", "AdaptiveProjectedGuidance"
+_SUPPORTED = {"guidance_rescale": 0.0, "start": 0.0, "stop": 1.0}
 """Keys of a guider's file that are understood at one value, which a missing one means too."""
 
 _RUNNING = "running"
@@ -120,6 +120,8 @@ class ProjectedGuidance:
         longest: Norm that the averaged way is cut to; 0 leaves it.
         along: Share that is kept of what lies along the positive's output.
         changing: The scale at a moment, in place of the two.
+        from_positive: Whether the way is added to the positive's output, as in the paper.
+        sides_of_norm: Dimensions that norms are over; empty for all but the first.
     """
 
     cfg: float
@@ -129,6 +131,8 @@ class ProjectedGuidance:
     longest: float = 10.0
     along: float = 0.0
     changing: Callable[[Moment], float] | None = None
+    from_positive: bool = False
+    sides_of_norm: tuple[int, ...] = ()
     _running: Tensor | None = field(default=None, init=False)
 
     @classmethod
@@ -136,13 +140,16 @@ class ProjectedGuidance:
         """Read a diffusers guider file; what it leaves out is as diffusers' defaults.
 
         Args:
-            cfg: In place of the file's ``guidance_scale``.
+            cfg: In place of the file's ``guidance_scale``; 1 is the positive prompt alone.
         Returns:
             None where the file turns it off.
         Raises:
             InvalidFile: It asks for something that isn't supported.
         """
-        for key, value in {"_class_name": _CLASS, **_SUPPORTED}.items():
+        is_plain = config.get("_class_name") == _PROJECTED_CLASS
+        name = _PROJECTED_CLASS if is_plain else _CLASS
+        supported = {"_class_name": name, "use_original_formulation": is_plain, **_SUPPORTED}
+        for key, value in supported.items():
             if config.get(key, value) != value:
                 raise InvalidFile(
                     f"the model's guider file sets {key} to an unsupported value",
@@ -153,6 +160,9 @@ class ProjectedGuidance:
         if not config.get("enabled", True):
             return None
         named = {name: config[key] for name, key in _KEYS.items() if key in config}
+        if is_plain:
+            side = config["adaptive_projected_guidance_norm_dim"]
+            named |= {"scale": cfg, "after": -1, "from_positive": True, "sides_of_norm": (side,)}
         return cls(cfg, **named)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
@@ -171,12 +181,11 @@ class ProjectedGuidance:
             cfg = scale = self.changing(moment)
         if moment.step <= self.after or scale == 1:
             return away + cfg * way
-        return away + scale * self._projected(
-            way if self._running is None else self._running, towards
-        )
+        projected = self._projected(way if self._running is None else self._running, towards)
+        return towards + (scale - 1) * projected if self.from_positive else away + scale * projected
 
     def _projected(self, way: Tensor, towards: Tensor) -> Tensor:
-        sides = list(range(1, way.ndim))
+        sides = list(self.sides_of_norm or range(1, way.ndim))
         if self.longest > 0:
             norm = way.norm(p=2, dim=sides, keepdim=True)
             way = way * (self.longest / norm).clamp(max=1)

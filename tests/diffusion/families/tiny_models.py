@@ -75,6 +75,8 @@ def _tiny(name: str) -> Tiny:
 
 
 TINY: Mapping[str, Tiny] = {
-    name: _tiny(name) for name, entry in INDEX.items() if entry.family().latent.only_size is None
+    name: _tiny(name)
+    for name, entry in INDEX.items()
+    if entry.family().latent.only_size is None and not entry.family().latent.is_sound
 }
-"""By the family's name."""
+"""By the family's name: those of images and videos."""

@@ -229,6 +229,91 @@ def _empty_sound(node: Passage) -> None:
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
+_MUSIC = {"tags": "tags", "lyrics": "lyrics", "bpm": "bpm", "seconds": "duration"} | {
+    "time_signature": "timesignature",
+    "language": "language",
+    "key": "keyscale",
+}
+_CODES = ("seed", "generate_audio_codes", "cfg_scale", "temperature", "top_p", "top_k", "min_p")
+"""Inputs of the language model that writes audio codes."""
+
+
+def _music(node: Passage) -> None:
+    codes = node.inputs["generate_audio_codes"]
+    if codes.is_link or codes.content:
+        node.tell(
+            "nodegraph has no language model for audio codes: the music is generated from tags and "
+            "lyrics without them"
+        )
+    node.keep(**{name: node.inputs[name].content for name in _CODES if name in node.inputs})
+    values = {our: node.inputs[their] for our, their in _MUSIC.items()}
+    name = node.add("EncodeMusicPrompt", encoder=node.inputs["clip"], **values)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _music_back(node: Passage) -> None:
+    refuse_others(node, {"task": "text2music", "start": 0.0, "end": 0.0, "track": ""})
+    if any(name in node.inputs for name in ("source", "reference", "vae")):
+        raise Untranslatable("ComfyUI's node for music reads no audio")
+    values = {their: node.inputs[our] for our, their in _MUSIC.items()}
+    codes = {name: node.kept[name] for name in _CODES if name in node.kept}
+    codes = codes or {"generate_audio_codes": False}
+    made = node.add("TextEncodeAceStepAudio1.5", clip=node.inputs["encoder"], **values, **codes)
+    node.give("conditioning", MadeOutput(made, "CONDITIONING"))
+
+
+_SOUND_TYPE = "type"
+_SOUND_TYPES = {"VAEDecodeAudio": "LTXVAudioVAEDecode", "VAEEncodeAudio": "LTXVAudioVAEEncode"}
+"""Nodes of any sound, and those of LTX-2 with the same effect."""
+
+
+def _decode_sound(node: Passage) -> None:
+    vae = "vae" if node.type == "VAEDecodeAudio" else "audio_vae"
+    node.keep(**{_SOUND_TYPE: node.type})
+    name = node.add("VAEDecodeAudio", latent=node.inputs["samples"], vae=node.inputs[vae])
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _decode_sound_back(node: Passage) -> None:
+    kind = node.kept.get(_SOUND_TYPE, _SOUND_TYPES["VAEDecodeAudio"])
+    vae = {"vae" if kind == "VAEDecodeAudio" else "audio_vae": node.inputs["vae"]}
+    made = node.add(kind, samples=node.inputs["latent"], **vae)
+    node.give("audio", MadeOutput(made, "AUDIO"))
+
+
+def _encode_sound(node: Passage) -> None:
+    vae = "vae" if node.type == "VAEEncodeAudio" else "audio_vae"
+    node.keep(**{_SOUND_TYPE: node.type})
+    name = node.add("VAEEncodeAudio", audio=node.inputs["audio"], vae=node.inputs[vae])
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _encode_sound_back(node: Passage) -> None:
+    kind = node.kept.get(_SOUND_TYPE, _SOUND_TYPES["VAEEncodeAudio"])
+    vae = {"vae" if kind == "VAEEncodeAudio" else "audio_vae": node.inputs["vae"]}
+    made = node.add(kind, audio=node.inputs["audio"], **vae)
+    node.give("latent", MadeOutput(made, "LATENT"))
+
+
+MUSIC_ENTRIES: tuple[TableEntry, ...] = (
+    same(
+        "EmptyAceStep1.5LatentAudio(seconds: FLOAT = 120.0, batch_size: INT = 1) -> LATENT",
+        "EmptyMusicLatent",
+    ),
+    entry(
+        'TextEncodeAceStepAudio1.5(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
+        "seed: INT = 0 @control, bpm: INT = 120, duration: FLOAT = 120.0, "
+        'timesignature: COMBO = "4", language: COMBO = "en", keyscale: COMBO = "C major", '
+        "generate_audio_codes: BOOLEAN = true, cfg_scale: FLOAT = 2.0, temperature: FLOAT = 0.85, "
+        "top_p: FLOAT = 0.9, top_k: INT = 0, min_p: FLOAT = 0.0) -> CONDITIONING",
+        _music,
+        "EncodeMusicPrompt",
+        _music_back,
+    ),
+    entry("VAEDecodeAudio(samples: LATENT, vae: VAE) -> AUDIO", _decode_sound),
+    entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),
+)
+
 _AV_LATENTS = {"video_latent": "video", "audio_latent": "sound"}
 
 SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
@@ -243,15 +328,17 @@ SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
         {"av_latent": "latent"},
         _AV_LATENTS,
     ),
-    same(
+    entry(
         "LTXVAudioVAEDecode(samples: LATENT, audio_vae: VAE) -> AUDIO",
+        _decode_sound,
         "VAEDecodeAudio",
-        {"samples": "latent", "audio_vae": "vae"},
+        _decode_sound_back,
     ),
-    same(
+    entry(
         "LTXVAudioVAEEncode(audio: AUDIO, audio_vae: VAE) -> LATENT",
+        _encode_sound,
         "VAEEncodeAudio",
-        {"audio_vae": "vae"},
+        _encode_sound_back,
     ),
     entry(
         "LTXVEmptyLatentAudio(frames_number: INT = 97, frame_rate: FLOAT = 25.0, "
@@ -363,6 +450,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         _webm,
     ),
     *SOUND_LATENT_ENTRIES,
+    *MUSIC_ENTRIES,
     *AUDIO_ENTRIES,
     *PACK_VIDEO_ENTRIES,
 )

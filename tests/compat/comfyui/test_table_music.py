@@ -1,0 +1,92 @@
+"""Music comes from ComfyUI with its tags and lyrics, and goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.importer import import_document, node_table
+from tests.compat.comfyui.test_exporting import meaning, there_and_back
+
+SAID = {
+    "tags": "calm piano",
+    "lyrics": "[verse]\nla",
+    "bpm": 72,
+    "language": "en",
+}
+MODEL_OF_CODES = {
+    "seed": 31,
+    "cfg_scale": 2.0,
+    "temperature": 0.85,
+    "top_p": 0.9,
+    "top_k": 0,
+    "min_p": 0.0,
+}
+
+
+def prompt(*, codes: bool) -> dict[str, Any]:
+    """What ComfyUI's server is sent for a song."""
+    names = {"timesignature": "4", "keyscale": "E minor", "duration": 120.0}
+    music = {"clip": ["load", 1], **SAID, **names, **MODEL_OF_CODES, "generate_audio_codes": codes}
+    sampled = {
+        "model": ["load", 0],
+        "positive": ["music", 0],
+        "negative": ["none", 0],
+        "latent_image": ["length", 0],
+        "seed": 31,
+        "steps": 8,
+        "cfg": 1.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "denoise": 1.0,
+    }
+    nodes = {
+        "load": ("CheckpointLoaderSimple", {"ckpt_name": "ace.safetensors"}),
+        "music": ("TextEncodeAceStepAudio1.5", music),
+        "none": ("ConditioningZeroOut", {"conditioning": ["music", 0]}),
+        "length": ("EmptyAceStep1.5LatentAudio", {"seconds": 120.0, "batch_size": 1}),
+        "sample": ("KSampler", sampled),
+        "decode": ("VAEDecodeAudio", {"samples": ["sample", 0], "vae": ["load", 2]}),
+        "save": ("SaveAudio", {"audio": ["decode", 0], "filename_prefix": "audio/song"}),
+    }
+    return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
+
+
+@pytest.mark.parametrize("codes", [True, False])
+def test_music_is_imported_and_audio_codes_are_told(codes: bool) -> None:
+    found = import_document(prompt(codes=codes), node_table())
+    assert not found.placeholders
+    nodes = {entry.type: entry.inputs for entry in found.workflow.nodes.values()}
+    music = nodes["EncodeMusicPrompt"]
+    assert {name: music[name] for name in SAID} == SAID
+    assert (music["seconds"], music["time_signature"], music["key"]) == (120.0, "4", "E minor")
+    assert nodes["EmptyMusicLatent"]["seconds"] == 120.0
+    assert {"ZeroOutConditioning", "KSampler", "VAEDecodeAudio", "SaveAudio"} <= nodes.keys()
+    differences = [said for _, said in found.differences if "audio codes" in said]
+    assert len(differences) == codes
+
+
+def test_sound_goes_back_as_the_nodes_that_it_came_from() -> None:
+    workflow = import_document(prompt(codes=True), node_table()).workflow
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+def test_an_edit_of_music_is_a_placeholder_there() -> None:
+    nodes = {
+        "load": NodeEntry(type="LoadModel", inputs={"model": "ace"}),
+        "sound": NodeEntry(type="LoadAudio", inputs={"path": "song.flac"}),
+        "music": NodeEntry(
+            type="EncodeMusicPrompt",
+            inputs={
+                "encoder": {"from": "load.text_encoder"},
+                "vae": {"from": "load.vae"},
+                "source": {"from": "sound"},
+                "task": "cover",
+            },
+        ),
+    }
+    workflow = Workflow(title="cover", nodes=nodes)
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
