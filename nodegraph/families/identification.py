@@ -171,7 +171,8 @@ def _of_control(family: Family) -> Iterable[FileLayout]:
 
 
 def _of_vae(family: Family) -> Iterable[FileLayout]:
-    return family.latent.files
+    sound = (layout for part in family.latent.sound_parts for layout in part.files)
+    return (*family.latent.files, *sound)
 
 
 def _matching_layout(
@@ -263,6 +264,11 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "blocks.block0.blocks.0.block.attn.to_q.0.weight",
         "blocks.0.mlp.layer1.weight",
     ),
+    "LTX-2.5": ("keyframes_abs_pos_embedding",),
+    "a version of LTX-2 that is not known here": (
+        "audio_patchify_proj.weight",
+        "audio_proj_in.weight",
+    ),
     "ACE-Step": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
@@ -298,13 +304,17 @@ def identify_tensors(shapes: Shapes) -> Identification:
         for family in families:
             if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
                 return Identification(family.title, family)
+    # The other parts of a whole model are of no use where its denoiser is not supported.
+    unsupported = None if find_denoisers(shapes) else find_unsupported_title(shapes)
+    if unsupported:
+        return Identification(unsupported)
     parts = find_parts(shapes)
     if parts:
         return identify_parts(shapes, parts)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identification(title)
-    return Identification(find_unsupported_title(shapes) or _near(shapes))
+    return Identification(_near(shapes))
 
 
 def identify_parts(shapes: Shapes, parts: Sequence[StandalonePart]) -> Identification:
@@ -392,6 +402,10 @@ _OTHERS: tuple[tuple[str, Matches], ...] = (
     (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
     (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
     (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
+    (
+        "a VAE of a version of LTX that is not known here",
+        _any("per_channel_statistics.mean-of-", "vae.per_channel_statistics.mean-of-"),
+    ),
     ("a VAE only", _bare("decoder.conv_in.", "first_stage_model.")),
     ("a text encoder only", _bare("text_model.encoder.")),
     ("a UNet only", _bare("down_blocks.0.", "input_blocks.0.")),

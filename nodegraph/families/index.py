@@ -527,7 +527,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=("audio_patchify_proj.weight", "audio_proj_in.weight"),
             lora_signs=((r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),),
             resolutions=("ltx2",),
-            encoder_files=False,
+            comfyui_type="ltxv",
         ),
         "qwen-image-21": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_21").QWEN_IMAGE_21,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families import latent_colours as colours
@@ -19,6 +19,20 @@ from nodegraph.weights.single_files.base import FileLayout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class SoundPart(NamedTuple):
+    """A component that encodes or decodes the sound of videos, beside the autoencoder.
+
+    Attributes:
+        role: Name of its subfolder in a model folder.
+        classes: Those of diffusers that it may have.
+        files: Its layouts in a file without a configuration; see `LatentFormat.files`.
+    """
+
+    role: str
+    classes: tuple[str, ...]
+    files: tuple[FileLayout, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ class LatentFormat:
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
         only_size: Width and height in pixels of formats with one fixed size. None for images.
-        sound_parts: Components that encode and decode the sound of videos, beside the autoencoder:
-            the role and the diffusers classes of each. Empty for formats without sound.
+        sound_parts: Components that encode and decode the sound of videos. Empty for formats
+            without sound.
         transparent: Whether its autoencoder reads and writes images with alpha.
     """
 
@@ -63,7 +77,7 @@ class LatentFormat:
     rgb_bias: Colour = (0.0, 0.0, 0.0)
     tiny: str = ""
     only_size: tuple[int, int] | None = None
-    sound_parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sound_parts: tuple[SoundPart, ...] = ()
     transparent: bool = False
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:

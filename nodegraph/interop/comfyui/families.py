@@ -30,6 +30,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("flux2", r"ministral|ernie", "ernie-image"),
     ("qwen_image", r"qwen_?3_?vl", "qwen-image-21"),
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
+    ("ltxv", r"gemma.?3", "ltx2"),
     ("ltxv", r"gemma", "ltxv"),
 )
 """Kinds that stand for several families: what a file's name has in it, and what that means."""
@@ -45,6 +46,9 @@ _MODELS = (
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
 )
+
+_WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"))
+"""Whole models whose files hold all parts but the text encoder."""
 
 _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
@@ -83,6 +87,11 @@ def model_family(file: str) -> str:
 def family_of_name(file: str) -> str:
     """The family that a diffusion model's name tells; empty if it tells none."""
     return _first(_MODELS, file)
+
+
+def family_without_encoder(file: str) -> str:
+    """The family of a whole model whose file holds no text encoder, by its name; else empty."""
+    return _first(_WITHOUT_ENCODER, file)
 
 
 def latent_format(file: str) -> str:

@@ -777,7 +777,7 @@ LACKS: dict[str, set[str]] = {
     "krea2": {"img2img", "inpaint"},
     "ovis-image": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
-    "ltx2": {"ComfyUI", "attention guiders", "block guiders", "inpaint"},
+    "ltx2": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are
