@@ -276,6 +276,15 @@ def _gemma_file(encoder: Any) -> dict[str, Tensor]:
     return renamed
 
 
+def write_files(pipeline: Any, folder: Path) -> tuple[Path, Path]:
+    """The file of a whole model, and that of its text encoder, with its tokenizer beside it."""
+    whole, gemma = folder / "ltx-2.safetensors", folder / "gemma_3.safetensors"
+    save_file(checkpoint(pipeline.components), whole)
+    save_file(_gemma_file(pipeline.text_encoder), gemma)
+    gemma_words().save_pretrained(folder / "tokenizers" / "gemma3")
+    return whole, gemma
+
+
 @dataclass
 class Files:
     """The published files of a pipeline, opened."""
@@ -297,10 +306,7 @@ def files_of(tmp_path_factory: pytest.TempPathFactory, model_of: ModelOf) -> Cal
         if build not in known:
             pipeline, _ = model_of(build)
             folder = tmp_path_factory.mktemp(build.__name__)
-            whole, gemma = folder / "ltx-2.safetensors", folder / "gemma_3.safetensors"
-            save_file(checkpoint(pipeline.components), whole)
-            save_file(_gemma_file(pipeline.text_encoder), gemma)
-            gemma_words().save_pretrained(folder / "tokenizers" / "gemma3")
+            whole, gemma = write_files(pipeline, folder)
             encoders = {"file": str(gemma), "file_2": str(whole)}
             known[build] = Files(
                 whole,
