@@ -21,6 +21,8 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.families.base import Family, Part
+from nodegraph.families.helper_networks import LATENT_UPSAMPLER
+from nodegraph.families.helper_recipes import LatentUpscaleModel
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import FAMILIES, get_family, get_latent_format
 from nodegraph.weights.safetensors_header import Shapes
@@ -39,6 +41,8 @@ REDUX_PARTS = (
 """Those of Flux.1 Redux, and what brings what they see to prompts."""
 REDUX_FAMILY = "flux"
 """Whose prompts it adds to."""
+UPSAMPLER_PART = Part("latent_upsampler", (LATENT_UPSAMPLER.class_name,), files=(LATENT_UPSAMPLER,))
+"""Of latent upscale models."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -71,6 +75,8 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
         return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
+    if isinstance(recipe, LatentUpscaleModel):
+        return (UPSAMPLER_PART,)
     family = get_family(recipe.family)
     if isinstance(recipe, ControlNet):
         return () if family.control is None else (family.control,)

@@ -13,7 +13,13 @@ from typing import NamedTuple
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
-from nodegraph.families.helper_networks import is_depth, is_foreground, is_sam, is_upscaler
+from nodegraph.families.helper_networks import (
+    LATENT_UPSAMPLER,
+    is_depth,
+    is_foreground,
+    is_sam,
+    is_upscaler,
+)
 from nodegraph.families.registry import (
     BUILT_IN,
     FAMILIES,
@@ -40,6 +46,7 @@ LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
 LOAD_UPSCALER = "LoadUpscaleModel"
+LOAD_LATENT_UPSCALER = "LoadLatentUpscaleModel"
 LOAD_VISION = "LoadVisionModel"
 
 
@@ -381,6 +388,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
+    (LATENT_UPSAMPLER.title, LOAD_LATENT_UPSCALER, LATENT_UPSAMPLER.matches),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
     ("SAM", LOAD_VISION, is_sam),

@@ -104,6 +104,27 @@ class LatentFormat:
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
 
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
+        """Latents of a model as its autoencoder makes them, as latent upscale models take them.
+
+        Raises:
+            InvalidValue: There are no such models for this format; on port ``vae``.
+        """
+        raise self._without_upscalers()
+
+    def scale(self, vae: Any, latents: Tensor) -> Tensor:
+        """What `unscale` took apart; errors as there."""
+        raise self._without_upscalers()
+
+    def _without_upscalers(self) -> InvalidValue:
+        return InvalidValue(
+            "there are no latent upscale models for this VAE",
+            port="vae",
+            given=f"one of format {self.name}",
+            expected="the VAE of LTX-Video or LTX-2",
+            hint="Scale the latent with ResizeLatent.",
+        )
+
     def pictures(self, latents: Tensor) -> Tensor | None:
         """Images of what is no image, to look at while it is sampled; None where images are
         made of latents by decoders and colors.

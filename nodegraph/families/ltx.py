@@ -301,15 +301,21 @@ class LTXFormat(LatentFormat):
         widths = config.get("block_out_channels") or (128,)
         return CodingMemory(0.8, 0.4, 0.41).times(widths[0])
 
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels).latent_dist.mode()
-        mean, deviation = _buffers(vae, mode)
-        scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents)
+        unscaled: Tensor = latents * deviation / vae.config.scaling_factor + mean
+        return unscaled
+
+    def scale(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents)
+        scaled: Tensor = (latents - mean) * vae.config.scaling_factor / deviation
         return scaled
 
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        return self.scale(vae, vae.encode(pixels).latent_dist.mode())
+
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _buffers(vae, latents)
-        inputs = latents * deviation / vae.config.scaling_factor + mean
+        inputs = self.unscale(vae, latents)
         timed = vae.config.timestep_conditioning
         timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
         with _same_noise(vae):

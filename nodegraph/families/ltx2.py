@@ -74,9 +74,9 @@ class LTX2Format(LTXFormat):
         _check_video(vae)
         return super().encode(vae, pixels)
 
-    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
         _check_video(vae)
-        return super().decode(vae, latents)
+        return super().unscale(vae, latents)
 
     def sound_rate(self, modules: Mapping[str, Any]) -> int:
         """See `LatentFormat.sound_rate`."""

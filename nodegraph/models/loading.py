@@ -56,7 +56,7 @@ from nodegraph.families.components import (
     TextModel,
 )
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
-from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
+from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
@@ -229,6 +229,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda recipe_part: load_preview_decoder(recipe_part, device),
         UpscaleModel: load_upscaler,
+        LatentUpscaleModel: lambda upsampler: Component(_modules(upsampler), upsampler.family),
         VisionNetwork: _vision_network,
     }
     maker = makers.get(type(recipe))

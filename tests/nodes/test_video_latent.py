@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_ltx2 import ltx2
-from tests.diffusion.families.test_ltx2_files import ltx20, write_files
+from tests.diffusion.families.test_ltx2_files import ltx20, upsampler, write_files
 from tests.diffusion.families.video_models import wan, wan_i2v
 from tests.nodes.conftest import Bench, link
 
@@ -234,8 +235,20 @@ def test_the_parts_of_a_published_file_make_a_video_with_sound(
             "inputs": {"vae": link("vae"), "latent": link("sample")},
         },
     }
+    save_file(upsampler().state_dict(), tmp_path / "up.safetensors")
+    larger = {"latent": link("sample"), "model": link("up"), "vae": link("vae")}
+    nodes |= {
+        "up": {
+            "type": "LoadLatentUpscaleModel",
+            "inputs": {"model": str(tmp_path / "up.safetensors")},
+        },
+        "larger": {"type": "UpscaleLatent", "inputs": larger},
+    }
     del nodes["load"], nodes["encode"]
-    result = bench.run(nodes, "decode", "sound")
+    result = bench.run(nodes, "decode", "sound", "larger")
     assert not result.errors
+    latent = result["larger.latent"]
+    assert (latent.width, latent.height, latent.frames) == (128, 128, 9)
+    assert latent.sound is not None
     assert float(result["decode.video"].frames.std()) > 0
     assert float(result["sound.audio"].waveform.std()) > 0

@@ -15,6 +15,7 @@ import torch
 import transformers as tf
 from diffusers.loaders import single_file_utils as converters
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,8 +28,10 @@ from nodegraph.families.identification import identify_tensors
 from nodegraph.families.ltx2 import LTX2
 from nodegraph.families.ltx2_files import AUDIO_VAE, CONNECTORS, TRANSFORMER, VIDEO_VAE, VOCODERS
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.helper_files import open_latent_upscaler
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.text_encoder_files import open_text_encoder
+from nodegraph.models.upscaling import upscale_latent
 from nodegraph.models.vae import decode_sound
 from nodegraph.models.vae_files import open_vae
 from nodegraph.weights.single_files.base import FileLayout
@@ -520,3 +523,66 @@ def test_gemma_4_is_no_text_encoder_of_it(tmp_path: Path) -> None:
     save_file(encoder, tmp_path / "gemma_4.safetensors")
     with raises(InvalidFile, port="file"):
         open_text_encoder("ltx2", {"file": str(tmp_path / "gemma_4.safetensors")}, [])
+
+
+# Latent upscale models
+
+
+def upsampler(**options: Any) -> Any:
+    torch.manual_seed(0)
+    made = LTX2LatentUpsamplerModel(mid_channels=32, num_blocks_per_stage=1, **options)
+    return made.eval().requires_grad_(False)
+
+
+_PLAIN_UPSAMPLER = {"use_rational_resampler": False}
+_UPSAMPLERS: list[tuple[dict[str, Any], tuple[int, int, int]]] = [
+    ({}, (3, 4, 8)),
+    ({"rational_spatial_scale": 1.5}, (3, 3, 6)),
+    ({**_PLAIN_UPSAMPLER}, (3, 4, 8)),
+    ({**_PLAIN_UPSAMPLER, "spatial_upsample": False, "temporal_upsample": True}, (5, 2, 4)),
+    ({**_PLAIN_UPSAMPLER, "dims": 2}, (3, 4, 8)),
+]
+
+
+@pytest.mark.parametrize(("options", "size"), _UPSAMPLERS)
+def test_latents_are_upscaled_as_by_diffusers(
+    options: dict[str, Any], size: tuple[int, int, int], tmp_path: Path, model_of: ModelOf
+) -> None:
+    pipeline, folder = model_of(ltx20)
+    network = upsampler(**options)
+    save_file(network.state_dict(), tmp_path / "up.safetensors")
+    samples = torch.randn(2, 128, 3, 2, 4, generator=torch.Generator().manual_seed(SEED))
+    latent = Latent(
+        samples, 128, 64, 2, format="ltx2", frames=17, noise_mask=torch.ones(1, 64, 128)
+    )
+    loaded: Any = load_component(open_latent_upscaler("up", [tmp_path]), "cpu")
+    found = upscale_latent(loaded, folder.part("vae"), latent)
+
+    stock = d.LTX2LatentUpsamplePipeline(vae=pipeline.vae, latent_upsampler=network)
+    rows = [
+        stock(latents=item[None], latents_normalized=True, output_type="latent").frames
+        for item in samples
+    ]
+    mean, deviation = (
+        item.view(1, -1, 1, 1, 1) for item in (pipeline.vae.latents_mean, pipeline.vae.latents_std)
+    )
+    assert found.samples is not None
+    assert torch.equal(found.samples, (torch.cat(rows) - mean) / deviation)
+    assert found.samples.shape[2:] == size
+    assert (found.frames, found.height, found.width) == (
+        size[0] * 8 - 7,
+        size[1] * 32,
+        size[2] * 32,
+    )
+    assert found.noise_mask is not None
+    assert found.noise_mask.shape == (1, found.height, found.width)
+
+
+def test_other_files_are_no_latent_upscale_models(
+    tmp_path: Path, files_of: Callable[[Any], Files]
+) -> None:
+    with raises(InvalidFile):
+        open_latent_upscaler(str(files_of(ltx20).checkpoint), [])
+    save_file(upsampler().state_dict(), tmp_path / "up.safetensors")
+    with raises(InvalidFile):
+        open_vae(str(tmp_path / "up.safetensors"), [])

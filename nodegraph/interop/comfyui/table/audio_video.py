@@ -253,6 +253,12 @@ SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
         "VAEEncodeAudio",
         {"audio_vae": "vae"},
     ),
+    same(
+        "LTXVLatentUpsampler(samples: LATENT, upscale_model: LATENT_UPSCALE_MODEL, vae: VAE)"
+        " -> LATENT",
+        "UpscaleLatent",
+        {"samples": "latent", "upscale_model": "model"},
+    ),
     entry(
         "LTXVEmptyLatentAudio(frames_number: INT = 97, frame_rate: FLOAT = 25.0, "
         "batch_size: INT = 1, audio_vae: VAE) -> LATENT",

@@ -61,6 +61,7 @@ def file_loader(
 _THERE = {
     "LoadModel": "CheckpointLoaderSimple",
     "LoadUpscaleModel": "UpscaleModelLoader",
+    "LoadLatentUpscaleModel": "LatentUpscaleModelLoader",
     "LoadControlNet": "ControlNetLoader",
     "LoadGLIGEN": "GLIGENLoader",
 }
@@ -409,6 +410,12 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "UpscaleModelLoader(model_name: COMBO) -> UPSCALE_MODEL",
         *file_loader("LoadUpscaleModel", {"model_name": "model"}, {"UPSCALE_MODEL": "model"}),
+    ),
+    entry(
+        "LatentUpscaleModelLoader(model_name: COMBO) -> LATENT_UPSCALE_MODEL",
+        *file_loader(
+            "LoadLatentUpscaleModel", {"model_name": "model"}, {"LATENT_UPSCALE_MODEL": "model"}
+        ),
     ),
     entry(
         "CLIPVisionLoader(clip_name: COMBO) -> CLIP_VISION",
