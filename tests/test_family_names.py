@@ -35,6 +35,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/model_sampling.py": "auraflow flux sd3",
         "nodes/revision.py": "sdxl",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
+        "nodes/latent_transform.py": "ltx",
         "nodes/video_conditioning.py": "ltx wan",
         "nodes/video_latent.py": "ltx wan",
     },
