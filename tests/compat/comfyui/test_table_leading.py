@@ -222,6 +222,25 @@ def test_a_file_without_its_text_encoder_is_loaded_part_by_part() -> None:
     assert (encoder["family"], encoder["file"], encoder["file_2"]) == ("ltx2", gemma, file)
 
 
+def test_without_guides_nothing_is_cropped() -> None:
+    graph = chained(
+        say=("CLIPTextEncode", {"text": "a fox"}),
+        plain=("EmptyLTXVLatentVideo", {"width": 64, "height": 64}),
+        crop=("LTXVCropGuides", {"positive": Source("say", 0), "latent": Source("plain", 0)}),
+        sample=("KSampler", {"positive": Source("crop", 0), "latent_image": Source("crop", 2)}),
+    )
+    found = imported(graph)
+    assert not found.placeholders
+    (sampled,) = used(found.workflow, "KSampler")
+    assert origin(sampled, "latent") == "empty_video_latent"
+    guide = {"positive": Source("say", 0), "latent": Source("plain", 0)}
+    cropped = {**graph.nodes["crop"].inputs, "positive": Source("guide", 0)}
+    crop = ForeignNode("crop", "LTXVCropGuides", cropped)
+    guided = {**graph.nodes, "crop": crop, "guide": ForeignNode("guide", "LTXVAddGuide", guide)}
+    refused = {item.type for item in imported(ForeignGraph(guided)).placeholders}
+    assert refused == {"LTXVAddGuide", "LTXVCropGuides"}
+
+
 def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:
     found = imported(
         chained(
