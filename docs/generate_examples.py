@@ -78,6 +78,8 @@ NEED_MODELS = frozenset(
         "SizeConditioning",
         "TextBoxConditioning",
         "CombineSoundLatent",
+        "LoadLatentUpscaleModel",
+        "UpscaleLatent",
         "EmptyAudioLatent",
         "SplitSoundLatent",
         "VAEDecodeAudio",

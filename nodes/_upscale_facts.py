@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.media.images.tiles import Tiling, build_tiling
-from nodegraph.models.helper_files import locate_upscaler, upscaler_bytes, upscaler_scale
+from nodegraph.models.helper_files import (
+    locate_latent_upscaler,
+    locate_upscaler,
+    read_latent_upscaling,
+    upscaler_bytes,
+    upscaler_scale,
+)
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import check_tiles, error_to_finding
@@ -115,6 +122,67 @@ def upscale_estimate(inputs: HookInputs) -> Estimate:
     return Estimate(
         memory=tile_pixels * _HELD + kept, work=work, least=least * _HELD + kept, passes=1
     )
+
+
+def latent_upscaler_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Scale factor of a latent upscale model that keeps the frames."""
+    path = _latent_upscaler(inputs)
+    if path is None:
+        return {}
+    try:
+        upscaling = read_latent_upscaling(path)
+    except NodegraphError:
+        # `check_latent_upscaler` reports it.
+        return {}
+    return {} if upscaling.doubles_frames else {"model": {"scale": upscaling.scale}}
+
+
+def check_latent_upscaler(inputs: HookInputs) -> Iterator[Finding]:
+    """Find missing latent upscale models, and files of another kind."""
+    name = inputs.literals.get("model")
+    if name is None:
+        return
+    try:
+        read_latent_upscaling(locate_latent_upscaler(name, inputs.environment.models))
+    except NodegraphError as error:
+        yield error_to_finding("model", error)
+
+
+def latent_upscaler_state(inputs: HookInputs) -> str:
+    """A stamp that changes when the file changes."""
+    return file_stamp(locate_latent_upscaler(inputs.literals["model"], inputs.environment.models))
+
+
+def latent_upscaler_weights(inputs: HookInputs) -> Estimate:
+    """Memory of the loaded model."""
+    path = _latent_upscaler(inputs)
+    if path is None:
+        return Estimate()
+    return Estimate(memory=0, weights={"model": upscaler_bytes(path)})
+
+
+def _latent_upscaler(inputs: HookInputs) -> Path | None:
+    name = inputs.literals.get("model")
+    if name is None:
+        return None
+    try:
+        return locate_latent_upscaler(name, inputs.environment.models)
+    except NodegraphError:
+        # `check_latent_upscaler` reports it.
+        return None
+
+
+def upscaled_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the output of UpscaleLatent."""
+    known = dict(inputs.facts.get("latent", {}))
+    scale = inputs.fact("model", "scale")
+    if scale is None:
+        changed = {"width", "height", "frames"}
+        return {"latent": {name: known[name] for name in known.keys() - changed}}
+    for side in ("width", "height"):
+        if side in known:
+            known[side] = int(known[side] * scale)
+    return {"latent": known}
 
 
 def split_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -1,10 +1,12 @@
-"""Latents: flip, rotate, crop and scale."""
+"""Latents: flip, rotate, crop and scale, also with a network."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Latent, Range, node
+from nodegraph import Context, File, Latent, Range, Vae, node
+from nodegraph.families.helper_recipes import LatentUpscaleModel
+from nodegraph.models.helper_files import open_latent_upscaler
 
 from ._latent_facts import (
     KEPT,
@@ -12,6 +14,13 @@ from ._latent_facts import (
     check_scaled,
     resized_latent_facts,
     rotated_latent_facts,
+)
+from ._upscale_facts import (
+    check_latent_upscaler,
+    latent_upscaler_outputs,
+    latent_upscaler_state,
+    latent_upscaler_weights,
+    upscaled_latent_facts,
 )
 
 Pixels = Annotated[int, Range(0, 16384, step=8)]
@@ -112,6 +121,55 @@ def ResizeLatent(
     from nodegraph.sampling.latents.transforms import resize_latent
 
     return resize_latent(latent, width, height, factor, method)
+
+
+class LoadedLatentUpscaleModel(NamedTuple):
+    model: LatentUpscaleModel
+
+
+@node(
+    category="latent/transform",
+    lane="io",
+    infer=latent_upscaler_outputs,
+    validate=check_latent_upscaler,
+    fingerprint=latent_upscaler_state,
+    estimate=latent_upscaler_weights,
+    tags=("LatentUpscaleModelLoader", "ltx", "spatial upscaler", "temporal upscaler"),
+)
+def LoadLatentUpscaleModel(
+    ctx: Context, model: Annotated[str, File("model")]
+) -> LoadedLatentUpscaleModel:
+    """Load a latent upscale model of LTX-Video or LTX-2.
+
+    Args:
+        model: Name under a models folder or path of a .safetensors file.
+    """
+    environment = ctx.environment
+    upscaler = open_latent_upscaler(model, environment.models, device=str(environment.device))
+    return LoadedLatentUpscaleModel(upscaler)
+
+
+@node(
+    category="latent/transform",
+    lane="gpu",
+    numerics=True,
+    infer=upscaled_latent_facts,
+    tags=("LTXVLatentUpsampler", "ltx", "hires fix", "video upscale", "interpolation"),
+)
+def UpscaleLatent(ctx: Context, latent: Latent, model: LatentUpscaleModel, vae: Vae) -> Latent:
+    """Upscale the latent of a video with a latent upscale model.
+
+    It makes videos larger, or twice as smooth. Sample the result with a low denoise afterwards.
+
+    Args:
+        latent: A sampled video latent. Its sound is kept, and its noise mask is scaled.
+        model: A model from LoadLatentUpscaleModel.
+        vae: The VAE of the model that sampled the latent. It holds the statistics of the latents.
+    """
+    from nodegraph.models.upscaling import upscale_latent
+
+    with ctx.weights(model) as upscaler, ctx.weights(vae) as autoencoder:
+        return upscale_latent(upscaler, autoencoder, latent)
 
 
 @node(

@@ -36,6 +36,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/revision.py": "sdxl",
         "nodes/sound_models.py": "ace",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
+        "nodes/latent_transform.py": "ltx",
         "nodes/video_conditioning.py": "ltx wan",
         "nodes/video_latent.py": "ltx wan",
     },

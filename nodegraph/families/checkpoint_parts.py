@@ -21,6 +21,8 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.families.base import Family, Part
+from nodegraph.families.helper_networks import LATENT_UPSAMPLER
+from nodegraph.families.helper_recipes import LatentUpscaleModel
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import FAMILIES, get_family, get_latent_format
 from nodegraph.weights.safetensors_header import Shapes
@@ -39,6 +41,8 @@ REDUX_PARTS = (
 """Those of Flux.1 Redux, and what brings what they see to prompts."""
 REDUX_FAMILY = "flux"
 """Whose prompts it adds to."""
+UPSAMPLER_PART = Part("latent_upsampler", (LATENT_UPSAMPLER.class_name,), files=(LATENT_UPSAMPLER,))
+"""Of latent upscale models."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -64,12 +68,15 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
         latents = get_latent_format(recipe.family)
-        sound = (part for part in sound_parts(latents) if recipe.paths(part.role))
-        return (vae_part("vae", latents), *sound)
+        sound = tuple(part for part in sound_parts(latents) if recipe.paths(part.role))
+        is_sound_alone = sound and not recipe.paths("vae") and not recipe.paths(CHECKPOINT)
+        return sound if is_sound_alone else (vae_part("vae", latents), *sound)
     if isinstance(recipe, ImageEncoder):
         return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
+    if isinstance(recipe, LatentUpscaleModel):
+        return (UPSAMPLER_PART,)
     family = get_family(recipe.family)
     if isinstance(recipe, ControlNet):
         return () if family.control is None else (family.control,)
@@ -83,7 +90,10 @@ def vae_part(role: str, latents: LatentFormat) -> Part:
 
 def sound_parts(latents: LatentFormat) -> tuple[Part, ...]:
     """The components of a latent format for sound, as parts like others; a VAE may lack them."""
-    return tuple(Part(role, kinds, optional=True) for role, kinds in latents.sound_parts)
+    return tuple(
+        Part(item.role, item.classes, optional=True, files=item.files)
+        for item in latents.sound_parts
+    )
 
 
 def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
@@ -99,13 +109,36 @@ def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
     return standalone_prefix(part, shapes)
 
 
+def part_names(recipe: Recipe, part: Part, shapes: Shapes) -> tuple[str, ...]:
+    """What the names of a part's tensors begin with there; arguments and errors as of
+    `part_prefix`."""
+    prefix = part_prefix(recipe, part, shapes)
+    layout = _layout_behind(part, shapes, prefix)
+    return (prefix,) if layout is None else layout.name_beginnings(prefix)
+
+
 def standalone_prefix(part: Part, shapes: Shapes) -> str:
-    """The same where the part lies in its own file."""
+    """As `part_prefix`, where the part lies in its own file."""
+    return _standalone(part, shapes)[1]
+
+
+def standalone_names(part: Part, shapes: Shapes) -> tuple[str, ...]:
+    """As `part_names`, where the part lies in its own file."""
+    layout, prefix = _standalone(part, shapes)
+    return layout.name_beginnings(prefix)
+
+
+def _standalone(part: Part, shapes: Shapes) -> tuple[FileLayout, str]:
     for layout in part.files:
         prefix = layout.prefix(shapes)
         if prefix is not None:
-            return prefix
+            return layout, prefix
     raise KeyError(f"it holds no supported {' or '.join(part.classes)}")
+
+
+def _layout_behind(part: Part, shapes: Shapes, prefix: str) -> FileLayout | None:
+    part_shapes = select_prefix(shapes, prefix)
+    return next((item for item in part.files if item.matches(part_shapes)), None)
 
 
 def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
@@ -117,11 +150,10 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
     Raises:
         KeyError: No layout of the part matches, or a tensor that every such part has is missing.
     """
-    part_shapes = select_prefix(shapes, prefix)
-    layout = next((item for item in part.files if item.matches(part_shapes)), None)
+    layout = _layout_behind(part, shapes, prefix)
     if layout is None:
         raise KeyError(f"{prefix or 'it'} holds no supported {' or '.join(part.classes)}")
-    config = layout.config(part_shapes)
+    config = layout.config(select_prefix(shapes, prefix))
 
     def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         plain = {name.removeprefix(prefix): item for name, item in tensors.items()}

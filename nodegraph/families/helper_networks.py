@@ -1,5 +1,5 @@
-"""Helper networks: those of upscaling, foreground, depth and SAM by tensor shapes, and what each
-vision class of transformers does.
+"""Helper networks: those of upscaling images and latents, foreground, depth and SAM by tensor
+shapes, and what each vision class of transformers does.
 
 Imports no torch.
 """
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
+from nodegraph.weights.single_files.base import FileLayout, count_of
 
 _FIRST, _SLOPES = "body.0.weight", "body.1.weight"
 _OTHERS = (
@@ -72,6 +73,50 @@ def is_upscaler(shapes: Mapping[str, Sequence[int]]) -> bool:
     return compact_shape(shapes) is not None or any(
         all(name in shapes for name in names) for names in _OTHERS
     )
+
+
+_UPSAMPLER = (
+    "initial_conv.weight",
+    "initial_norm.weight",
+    "post_upsample_res_blocks.0.conv1.weight",
+    "final_conv.weight",
+)
+_RATIONAL, _SHUFFLED = "upsampler.conv.weight", "upsampler.0.weight"
+_RATIONAL_SCALES = {4: 2.0, 9: 1.5, 16: 4.0}
+"""Of the sides, by the channels that the network makes of one before it shuffles them."""
+_DIRECTIONS = {4: (True, False), 2: (False, True), 8: (True, True)}
+"""Whether it doubles the sides and the frames, likewise."""
+
+
+def _upsampler_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    first = shapes["initial_conv.weight"]
+    is_rational = _RATIONAL in shapes
+    times = shapes[_RATIONAL if is_rational else _SHUFFLED][0] // first[0]
+    spatial, temporal = (True, False) if is_rational else _DIRECTIONS[times]
+    return {
+        "in_channels": first[1],
+        "mid_channels": first[0],
+        "num_blocks_per_stage": count_of(shapes, r"res_blocks\.(\d+)\."),
+        "dims": len(first) - 2,
+        "spatial_upsample": spatial,
+        "temporal_upsample": temporal,
+        "rational_spatial_scale": _RATIONAL_SCALES[times] if is_rational else 2.0,
+        "use_rational_resampler": is_rational,
+    }
+
+
+LATENT_UPSAMPLER = FileLayout(
+    "ltx-latent-upsampler",
+    "a latent upscale model of LTX",
+    "LTX2LatentUpsamplerModel",
+    lambda shapes: {*_UPSAMPLER} <= shapes.keys(),
+    _upsampler_config,
+    lambda tensors, config: dict(tensors),
+)
+"""In the published names, which diffusers has kept.
+
+Source: diffusers, ``pipelines/ltx2/latent_upsampler.py``. LTX-Video's has the same layers.
+"""
 
 
 def _number(name: str) -> int | None:

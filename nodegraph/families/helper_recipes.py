@@ -1,4 +1,7 @@
-"""Recipes of helper networks: upscalers, and classifiers of noisy latents. Imports no torch."""
+"""Recipes of helper networks: upscalers of images and latents, and classifiers of noisy latents.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,9 @@ class UpscaleModel(Recipe):
     def path(self) -> Path:
         """Its file."""
         return Path(self.files[0].path)
+
+
+@port_type(color="#8fbf9f")
+@dataclass(frozen=True, slots=True)
+class LatentUpscaleModel(Recipe):
+    """Recipe of a network that makes latents larger; its family is its kind."""

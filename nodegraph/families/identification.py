@@ -13,7 +13,13 @@ from typing import NamedTuple
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
-from nodegraph.families.helper_networks import is_depth, is_foreground, is_sam, is_upscaler
+from nodegraph.families.helper_networks import (
+    LATENT_UPSAMPLER,
+    is_depth,
+    is_foreground,
+    is_sam,
+    is_upscaler,
+)
 from nodegraph.families.registry import (
     BUILT_IN,
     FAMILIES,
@@ -40,6 +46,7 @@ LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
 LOAD_UPSCALER = "LoadUpscaleModel"
+LOAD_LATENT_UPSCALER = "LoadLatentUpscaleModel"
 LOAD_VISION = "LoadVisionModel"
 
 
@@ -171,7 +178,8 @@ def _of_control(family: Family) -> Iterable[FileLayout]:
 
 
 def _of_vae(family: Family) -> Iterable[FileLayout]:
-    return family.latent.files
+    sound = (layout for part in family.latent.sound_parts for layout in part.files)
+    return (*family.latent.files, *sound)
 
 
 def _matching_layout(
@@ -259,6 +267,11 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "blocks.block0.blocks.0.block.attn.to_q.0.weight",
         "blocks.0.mlp.layer1.weight",
     ),
+    "LTX-2.5": ("keyframes_abs_pos_embedding",),
+    "a version of LTX-2 that is not known here": (
+        "audio_patchify_proj.weight",
+        "audio_proj_in.weight",
+    ),
     "ACE-Step": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
@@ -294,13 +307,17 @@ def identify_tensors(shapes: Shapes) -> Identification:
         for family in families:
             if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
                 return Identification(family.title, family)
+    # The other parts of a whole model are of no use where its denoiser is not supported.
+    unsupported = None if find_denoisers(shapes) else find_unsupported_title(shapes)
+    if unsupported:
+        return Identification(unsupported)
     parts = find_parts(shapes)
     if parts:
         return identify_parts(shapes, parts)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identification(title)
-    return Identification(find_unsupported_title(shapes) or _near(shapes))
+    return Identification(_near(shapes))
 
 
 def identify_parts(shapes: Shapes, parts: Sequence[StandalonePart]) -> Identification:
@@ -367,6 +384,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
+    (LATENT_UPSAMPLER.title, LOAD_LATENT_UPSCALER, LATENT_UPSAMPLER.matches),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
     ("SAM", LOAD_VISION, is_sam),
@@ -388,6 +406,10 @@ _OTHERS: tuple[tuple[str, Matches], ...] = (
     (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
     (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
     (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
+    (
+        "a VAE of a version of LTX that is not known here",
+        _any("per_channel_statistics.mean-of-", "vae.per_channel_statistics.mean-of-"),
+    ),
     ("a VAE only", _bare("decoder.conv_in.", "first_stage_model.")),
     ("a text encoder only", _bare("text_model.encoder.")),
     ("a UNet only", _bare("down_blocks.0.", "input_blocks.0.")),

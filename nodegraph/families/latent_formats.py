@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families import latent_colours as colours
@@ -19,6 +19,20 @@ from nodegraph.weights.single_files.base import FileLayout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class SoundPart(NamedTuple):
+    """A component that encodes or decodes the sound of videos, beside the autoencoder.
+
+    Attributes:
+        role: Name of its subfolder in a model folder.
+        classes: Those of diffusers that it may have.
+        files: Its layouts in a file without a configuration; see `LatentFormat.files`.
+    """
+
+    role: str
+    classes: tuple[str, ...]
+    files: tuple[FileLayout, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ class LatentFormat:
         tiny: Name of the published tiny autoencoder that decodes it, for previews. Empty if there
             is none.
         only_size: Width and height in pixels of formats with one fixed size. None for images.
-        sound_parts: Components that encode and decode the sound of videos, beside the autoencoder:
-            the role and the diffusers classes of each. Empty for formats without sound.
+        sound_parts: Components that encode and decode the sound of videos. Empty for formats
+            without sound.
         transparent: Whether its autoencoder reads and writes images with alpha.
         is_sound: Whether its latents are sound alone, of shape (batch, 1, latent frames, features).
     """
@@ -64,7 +78,7 @@ class LatentFormat:
     rgb_bias: Colour = (0.0, 0.0, 0.0)
     tiny: str = ""
     only_size: tuple[int, int] | None = None
-    sound_parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sound_parts: tuple[SoundPart, ...] = ()
     transparent: bool = False
     is_sound: bool = False
 
@@ -91,6 +105,27 @@ class LatentFormat:
         inputs = latents / vae.config.scaling_factor + _shift(vae)
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
+
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
+        """Latents of a model as its autoencoder makes them, as latent upscale models take them.
+
+        Raises:
+            InvalidValue: There are no such models for this format; on port ``vae``.
+        """
+        raise self._without_upscalers()
+
+    def scale(self, vae: Any, latents: Tensor) -> Tensor:
+        """What `unscale` took apart; errors as there."""
+        raise self._without_upscalers()
+
+    def _without_upscalers(self) -> InvalidValue:
+        return InvalidValue(
+            "there are no latent upscale models for this VAE",
+            port="vae",
+            given=f"one of format {self.name}",
+            expected="the VAE of LTX-Video or LTX-2",
+            hint="Scale the latent with ResizeLatent.",
+        )
 
     def pictures(self, latents: Tensor) -> Tensor | None:
         """Images of what is no image, to look at while it is sampled; None where images are

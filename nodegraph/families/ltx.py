@@ -96,22 +96,30 @@ _TIMED = ("decoder.last_time_embedder.", "decoder.time_embedder.")
 
 
 def _matches(vae: Shapes) -> bool:
-    if len(vae.get("encoder.conv_in.conv.weight", ())) != 5:
-        return False
     # LTX-2's has the same names and shapes, except that its decoder takes no time, and
     # computes something else.
-    is_late = any(name in vae for name in _LATE)
+    return is_video_vae(vae) and not is_late_untimed(vae)
+
+
+def is_video_vae(vae: Shapes) -> bool:
+    """Whether tensors are the VAE of an LTX model, by names and shapes without a prefix."""
+    has_statistics = _MEAN in vae or "latents_mean" in vae
+    return has_statistics and len(vae.get("encoder.conv_in.conv.weight", ())) == 5
+
+
+def is_late_untimed(vae: Shapes) -> bool:
+    """Whether the encoder makes channels of cells, and the decoder takes no time: LTX-2's."""
     is_timed = any(name.startswith(_TIMED) for name in vae)
-    return (_MEAN in vae or "latents_mean" in vae) and (is_timed or not is_late)
+    return not is_timed and any(name in vae for name in _LATE)
 
 
 def _vae_config(vae: Shapes) -> dict[str, Any]:
-    named = {new: vae[old] for old, new in _names(vae).items()}
-    encoder, decoder = _encoder(named), _decoder(named)
+    named = {new: vae[old] for old, new in vae_names(vae).items()}
+    encoder, decoder = encoder_config(named), _decoder(named)
     timed = any(name.startswith("decoder.time_embedder.") for name in named)
     patch = math.isqrt(named["encoder.conv_in.conv.weight"][1] // 3)
-    check_downscale(patch * 2 ** _halvings(encoder, "temporal"), _SPATIAL)
-    check_downscale(2 ** _halvings(encoder, "spatial"), _TEMPORAL)
+    check_downscale(patch * 2 ** count_halvings(encoder, "temporal"), _SPATIAL)
+    check_downscale(2 ** count_halvings(encoder, "spatial"), _TEMPORAL)
     check_downscale(patch * 2 ** sum(decoder["decoder_spatio_temporal_scaling"]), _SPATIAL)
     return {
         "in_channels": 3,
@@ -129,14 +137,14 @@ def _vae_config(vae: Shapes) -> dict[str, Any]:
     }
 
 
-def _halvings(encoder: Mapping[str, Any], but: str) -> int:
+def count_halvings(encoder: Mapping[str, Any], but: str) -> int:
     """How often the encoder halves the size, but where it does so in another direction alone."""
     kinds = zip(encoder["spatio_temporal_scaling"], encoder["downsample_type"], strict=True)
     return sum(scales and kind != but for scales, kind in kinds)
 
 
-def _encoder(named: Shapes) -> dict[str, Any]:
-    blocks = _blocks(named, "encoder.down_blocks")
+def encoder_config(named: Shapes) -> dict[str, Any]:
+    blocks = numbered_blocks(named, "encoder.down_blocks")
     if len(blocks) != _DOWN_BLOCKS:
         raise KeyError("a block of the encoder")
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
@@ -151,8 +159,8 @@ def _encoder(named: Shapes) -> dict[str, Any]:
         "block_out_channels": tuple([*widths, middle] if makes_channels else widths),
         "down_block_types": (name,) * len(blocks),
         "layers_per_block": (
-            *map(_layers, blocks),
-            _layers(select_prefix(named, "encoder.mid_block.")),
+            *map(count_layers, blocks),
+            count_layers(select_prefix(named, "encoder.mid_block.")),
         ),
         "spatio_temporal_scaling": tuple(kind is not None for kind in kinds),
         "downsample_type": tuple(kind or "conv" for kind in kinds),
@@ -171,7 +179,7 @@ def _downsampling(block: Shapes, width: int) -> str | None:
 
 
 def _decoder(named: Shapes) -> dict[str, Any]:
-    blocks = _blocks(named, "decoder.up_blocks")
+    blocks = numbered_blocks(named, "decoder.up_blocks")
     factors = [_factor(block) for block in blocks]
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
     middle = select_prefix(named, "decoder.mid_block.")
@@ -181,7 +189,7 @@ def _decoder(named: Shapes) -> dict[str, Any]:
         "decoder_block_out_channels": tuple(
             width * factor for width, factor in reversed([*zip(widths, factors, strict=True)])
         ),
-        "decoder_layers_per_block": (*map(_layers, back), _layers(middle)),
+        "decoder_layers_per_block": (*map(count_layers, back), count_layers(middle)),
         "decoder_spatio_temporal_scaling": tuple(map(_doubles, back)),
         "decoder_inject_noise": tuple(
             "resnets.0.per_channel_scale1" in block for block in (*back, middle)
@@ -203,20 +211,20 @@ def _factor(block: Shapes) -> int:
     return taken * 8 // in_channels
 
 
-def _blocks(named: Shapes, stem: str) -> list[Shapes]:
+def numbered_blocks(named: Shapes, stem: str) -> list[Shapes]:
     count = count_of(named, rf"{re.escape(stem)}\.(\d+)\.")
     return [select_prefix(named, f"{stem}.{at}.") for at in range(count)]
 
 
-def _layers(block: Shapes) -> int:
+def count_layers(block: Shapes) -> int:
     return count_of(block, r"resnets\.(\d+)\.")
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {new: tensors[old] for old, new in _names(tensors).items()}
+    return {new: tensors[old] for old, new in vae_names(tensors).items()}
 
 
-def _names(names: Iterable[str]) -> dict[str, str]:
+def vae_names(names: Iterable[str]) -> dict[str, str]:
     """The names of diffusers, by the file's; statistics that it has no use for are left out."""
     originals = list(names)
     if _MEAN not in originals:
@@ -293,15 +301,21 @@ class LTXFormat(LatentFormat):
         widths = config.get("block_out_channels") or (128,)
         return CodingMemory(0.8, 0.4, 0.41).times(widths[0])
 
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels).latent_dist.mode()
-        mean, deviation = _buffers(vae, mode)
-        scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents)
+        unscaled: Tensor = latents * deviation / vae.config.scaling_factor + mean
+        return unscaled
+
+    def scale(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents)
+        scaled: Tensor = (latents - mean) * vae.config.scaling_factor / deviation
         return scaled
 
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        return self.scale(vae, vae.encode(pixels).latent_dist.mode())
+
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _buffers(vae, latents)
-        inputs = latents * deviation / vae.config.scaling_factor + mean
+        inputs = self.unscale(vae, latents)
         timed = vae.config.timestep_conditioning
         timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
         with _same_noise(vae):

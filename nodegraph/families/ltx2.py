@@ -31,14 +31,22 @@ from nodegraph.families.image_conditioning import (
     denoise_mask,
     with_first_frame,
 )
+from nodegraph.families.latent_formats import SoundPart
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
-from nodegraph.families.ltx import LTX_SCHEDULER, LTXFormat
+from nodegraph.families.ltx import LTXFormat
+from nodegraph.families.ltx2_files import (
+    AUDIO_VAE,
+    CONNECTORS,
+    SPATIAL,
+    TEMPORAL,
+    TRANSFORMER,
+    VIDEO_VAE,
+    VOCODERS,
+)
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
-from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
-from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
+from nodegraph.weights.single_files.language import GEMMA3
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +65,18 @@ _SOUND_EMBEDDINGS, _SOUND = "sound_embeddings", "sound_layout"
 
 
 class LTX2Format(LTXFormat):
-    """Videos and their sound, each with a mean and a deviation per channel beside the weights."""
+    """Videos and their sound, each with a mean and a deviation per channel beside the weights.
+
+    A VAE may hold the parts for one of the two alone.
+    """
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        _check_video(vae)
+        return super().encode(vae, pixels)
+
+    def unscale(self, vae: Any, latents: Tensor) -> Tensor:
+        _check_video(vae)
+        return super().unscale(vae, latents)
 
     def sound_rate(self, modules: Mapping[str, Any]) -> int:
         """See `LatentFormat.sound_rate`."""
@@ -92,9 +111,19 @@ class LTX2Format(LTXFormat):
                 "this VAE decodes videos alone: the parts for sound are missing",
                 port="vae",
                 expected="audio_vae and vocoder",
-                hint="Use the VAE output of LoadModel.",
+                hint="Use the VAE output of LoadModel, or LoadVae with a file that has them.",
             )
         return modules[role]
+
+
+def _check_video(vae: Any) -> None:
+    if not hasattr(vae, "spatial_compression_ratio"):
+        raise InvalidValue(
+            "this VAE encodes and decodes sound alone: the part for videos is missing",
+            port="vae",
+            expected="a VAE of LTX-2 for videos",
+            hint="Use LoadVae with a file that has it.",
+        )
 
 
 _WINDOW = 1024
@@ -150,111 +179,28 @@ def _statistics(vae: Any, sound: Tensor) -> tuple[Tensor, Tensor]:
 LTX2_LATENTS = LTX2Format(
     "ltx2",
     128,
-    spatial=32,
-    temporal=8,
+    spatial=SPATIAL,
+    temporal=TEMPORAL,
     autoencoders=("AutoencoderKLLTX2Video",),
+    files=(VIDEO_VAE,),
     sound_parts=(
-        ("audio_vae", ("AutoencoderKLLTX2Audio",)),
-        ("vocoder", ("LTX2Vocoder", "LTX2VocoderWithBWE")),
+        SoundPart("audio_vae", ("AutoencoderKLLTX2Audio",), (AUDIO_VAE,)),
+        SoundPart("vocoder", ("LTX2Vocoder", "LTX2VocoderWithBWE"), VOCODERS),
     ),
 )
 """LTX-2."""
 
 
-_HEADS = 32
-"""Of both streams, in all published models; no tensor shows it."""
-
-_ATTENTIONS = ("attn1", "attn2", "audio_attn1", "audio_attn2")
-_CROSS_ATTENTIONS = ("audio_to_video_attn", "video_to_audio_attn")
-_EMBEDDERS = {
-    "time_embed": "adaln_single",
-    "audio_time_embed": "audio_adaln_single",
-    "av_cross_attn_video_scale_shift": "av_ca_video_scale_shift_adaln_single",
-    "av_cross_attn_video_a2v_gate": "av_ca_a2v_gate_adaln_single",
-    "av_cross_attn_audio_scale_shift": "av_ca_audio_scale_shift_adaln_single",
-    "av_cross_attn_audio_v2a_gate": "av_ca_v2a_gate_adaln_single",
-    "prompt_adaln": "prompt_adaln_single",
-    "audio_prompt_adaln": "audio_prompt_adaln_single",
-}
-_EMBEDDER_LAYERS = (
-    "emb.timestep_embedder.linear_1",
-    "emb.timestep_embedder.linear_2",
-    "linear",
-)
-_BLOCK = "transformer_blocks.*."
-_LAYER_NAMES: Table = (
-    ("proj_in", "patchify_proj"),
-    ("audio_proj_in", "audio_patchify_proj"),
-    *(
-        (f"{_BLOCK}{name}.norm_{letter}", f"{_BLOCK}{name}.{letter}_norm")
-        for name in (*_ATTENTIONS, *_CROSS_ATTENTIONS)
-        for letter in "qk"
-    ),
-    *(
-        (f"{ours}.{layer}", f"{original}.{layer}")
-        for ours, original in _EMBEDDERS.items()
-        for layer in _EMBEDDER_LAYERS
-    ),
-    *(
-        (
-            f"{_BLOCK}{stream}_a2v_cross_attn_scale_shift_table",
-            f"{_BLOCK}scale_shift_table_a2v_ca_{stream}",
-        )
-        for stream in ("video", "audio")
-    ),
-)
-
-
-def _config(shapes: Shapes) -> dict[str, Any]:
-    width, channels = shapes["proj_in.weight"]
-    sound_width, sound_channels = shapes["audio_proj_in.weight"]
-    block = "transformer_blocks.0."
-    config = {
-        "in_channels": channels,
-        "out_channels": shapes["proj_out.weight"][0],
-        "num_attention_heads": _HEADS,
-        "attention_head_dim": width // _HEADS,
-        "cross_attention_dim": shapes[f"{block}attn2.to_k.weight"][1],
-        "audio_in_channels": sound_channels,
-        "audio_out_channels": shapes["audio_proj_out.weight"][0],
-        "audio_num_attention_heads": _HEADS,
-        "audio_attention_head_dim": sound_width // _HEADS,
-        "audio_cross_attention_dim": shapes[f"{block}audio_attn2.to_k.weight"][1],
-        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
-        "rope_type": "split",
-        "rope_double_precision": True,
-        # LTX-2.3 differs from 2.0 in these.
-        "gated_attn": f"{block}attn1.to_gate_logits.weight" in shapes,
-        "audio_gated_attn": f"{block}audio_attn1.to_gate_logits.weight" in shapes,
-        "cross_attn_mod": f"{block}prompt_scale_shift_table" in shapes,
-        "audio_cross_attn_mod": f"{block}audio_prompt_scale_shift_table" in shapes,
-        "use_prompt_embeddings": "caption_projection.linear_1.weight" in shapes,
-    }
-    if config["use_prompt_embeddings"]:
-        config["caption_channels"] = shapes["caption_projection.linear_1.weight"][1]
-    return config
-
-
-_FILE = denoiser_layout(
-    "ltx2-transformer",
-    "the transformer of LTX-2",
-    "LTX2VideoTransformer3DModel",
-    marks=(
-        ("patchify_proj.weight", "audio_patchify_proj.weight"),
-        ("proj_in.weight", "audio_proj_in.weight"),
-    ),
-    names=OriginalNames(_LAYER_NAMES),
-    config=_config,
-    scheduler=LTX_SCHEDULER,
-    # LTX-2.5 has feed-forward layers without bias, and another text encoder.
-    without=("keyframes_abs_pos_embedding",),
-    unused=("video_embeddings_connector.", "audio_embeddings_connector."),
-)
-
-
 class LTX2Video(Family):
     """A transformer of a video and its sound. Each cell of the video is a token, and so is each
     latent frame of the sound."""
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        transformer = configs.get("transformer", {})
+        is_later = not transformer.get("ff_bias", True) or transformer.get(
+            "use_keyframes_abs_pos_embedding"
+        )
+        return "LTX-2.5" if is_later else None
 
     def trained_size(self, config: Config) -> tuple[int, int]:
         return 768, 512
@@ -407,12 +353,12 @@ LTX2 = LTX2Video(
     "LTX-2",
     latent=LTX2_LATENTS,
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
-    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(_FILE,)),),
+    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(TRANSFORMER,)),),
     encoders=(
-        Part("text_encoder", ("Gemma3ForConditionalGeneration",)),
-        Part("connectors", ("LTX2TextConnectors",)),
+        Part("text_encoder", ("Gemma3ForConditionalGeneration",), files=(GEMMA3,)),
+        Part("connectors", ("LTX2TextConnectors",), files=(CONNECTORS,)),
     ),
-    tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma3"),),
     noise="flow",
     spread="ramp",
     mu=line_mu,
@@ -428,4 +374,5 @@ LTX2 = LTX2Video(
     skips_blocks=False,
     resolutions={"ltx2": Resolutions(768 * 512, 32)},
     lora_signs=(CROSS_ATTENTION_SIGN,),
+    comfyui_type="ltxv",
 )

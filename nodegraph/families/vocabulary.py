@@ -89,6 +89,7 @@ VOCABULARIES = {
         "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
     ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
+    "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
 }
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""

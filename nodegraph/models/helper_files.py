@@ -1,4 +1,6 @@
-"""Files of helper models: upscalers, and classifiers of noisy latents. Imports no torch.
+"""Files of helper models: upscalers of images and latents, and classifiers of noisy latents.
+
+Imports no torch.
 
 Files are found, their headers read, and recipes made of what they hold. Files of classifiers are
 safetensors; their metadata, all JSON: ``format``; ``labels`` and ``backgrounds``, the names in the
@@ -20,13 +22,15 @@ from nodegraph.core.values import RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
-from nodegraph.families.helper_networks import compact_shape, is_upscaler
-from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
+from nodegraph.families.helper_networks import LATENT_UPSAMPLER, compact_shape, is_upscaler
+from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.adapters.adapter_files import locate_adapter
+from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
+from nodegraph.weights.single_files.base import DAMAGED, fault_text
 
 FORMAT = "nodegraph guidance classifier 1"
 BUNDLED_CLASSIFIER = f"{EMBEDDED}/guidance_classifier"
@@ -223,3 +227,78 @@ def upscaler_bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class LatentUpscaling:
+    """What a latent upscale model does.
+
+    Attributes:
+        channels: Of the latents.
+        scale: How many times longer their sides get.
+        doubles_frames: Whether it makes two latent frames of each, except the first.
+    """
+
+    channels: int
+    scale: float
+    doubles_frames: bool
+
+
+def locate_latent_upscaler(name: str, folders: Sequence[Path]) -> Path:
+    """The file that a name means.
+
+    Args:
+        name: Under a models folder, or a path.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+        InvalidFile: It is a folder, or a model of another kind.
+    """
+    path = find_path(name, folders)
+    expected = "a .safetensors file of a latent upscale model"
+    if path.is_dir() or file_suffix(path) != SAFETENSORS:
+        raise InvalidFile(f"{path} is not a latent upscale model", expected=expected)
+    shapes = read_header(path).shapes
+    if not LATENT_UPSAMPLER.matches(shapes):
+        identified = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {identified.instead_of('a latent upscale model')}",
+            expected=expected,
+            hint=f"Load it with {identified.node}." if identified.node else None,
+        )
+    return path
+
+
+def read_latent_upscaling(path: Path) -> LatentUpscaling:
+    """What the model in a file does, by its header.
+
+    Raises:
+        InvalidFile: It is damaged.
+    """
+    try:
+        config = LATENT_UPSAMPLER.config(read_header(path).shapes)
+    except DAMAGED as error:
+        raise InvalidFile(
+            f"{path} is {LATENT_UPSAMPLER.title}, but it is damaged: {fault_text(error)}",
+            hint="Copy the file again.",
+        ) from error
+    scale = config["rational_spatial_scale"] if config["spatial_upsample"] else 1.0
+    return LatentUpscaling(config["in_channels"], scale, config["temporal_upsample"])
+
+
+def open_latent_upscaler(
+    name: str, folders: Sequence[Path], *, device: str = "cpu"
+) -> LatentUpscaleModel:
+    """The recipe of a latent upscale model; nothing is loaded yet.
+
+    Raises:
+        NodegraphError: As of `locate_latent_upscaler` and `read_latent_upscaling`.
+    """
+    path = locate_latent_upscaler(name, folders)
+    read_latent_upscaling(path)
+    file = RecipeFile(_UPSAMPLER_ROLE, str(path), FILE_DIGESTS.digest(path))
+    return LatentUpscaleModel(
+        LATENT_UPSAMPLER.name, (file,), stored_precision("auto", [path], device)
+    )
+
+
+_UPSAMPLER_ROLE = "latent_upsampler"

@@ -44,6 +44,7 @@ from nodegraph.families.checkpoint_parts import (
     CHECKPOINT,
     CheckpointPart,
     checkpoint_part,
+    part_names,
     part_prefix,
     recipe_parts,
 )
@@ -55,7 +56,7 @@ from nodegraph.families.components import (
     TextModel,
 )
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
-from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
+from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
@@ -228,6 +229,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda recipe_part: load_preview_decoder(recipe_part, device),
         UpscaleModel: load_upscaler,
+        LatentUpscaleModel: lambda upsampler: Component(_modules(upsampler), upsampler.family),
         VisionNetwork: _vision_network,
     }
     maker = makers.get(type(recipe))
@@ -297,13 +299,13 @@ def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
 def _stored(recipe: Recipe, part: Part) -> list[StoredTensor]:
     files = [Path(path) for path in recipe.paths(part.role)]
     alone = [] if _has_config(files) else _files_alone(recipe, part)
-    prefix = part_prefix(recipe, part, joined_shapes(alone)) if alone else ""
+    beginnings = part_names(recipe, part, joined_shapes(alone)) if alone else ("",)
     weights = alone or [path for path in files if path.suffix != ".json"]
     return [
         (name, shape, header.dtypes.get(name, ""))
         for _, before, header in joined_headers(weights)
         for name, shape in header.shapes.items()
-        if f"{before}{name}".startswith(prefix)
+        if f"{before}{name}".startswith(beginnings)
     ]
 
 
@@ -342,10 +344,11 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         prefix = part_prefix(recipe, part, shapes)
         checkpoint = checkpoint_part(part, shapes, prefix)
         kind = library_class(checkpoint.class_name, part.module)
-        own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
+        beginnings = checkpoint.layout.name_beginnings(prefix)
+        own = {name: shape for name, shape in shapes.items() if name.startswith(beginnings)}
         wide = _float32_tensors(kind, checkpoint, own)
         as_stored = bool(recipe_storage(recipe))
-        tensors_read = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
+        tensors_read = _joined_tensors(files, recipe.dtype, beginnings, wide, as_stored=as_stored)
         tensors = checkpoint.convert(tensors_read)
         if issubclass(kind, diffusers.ModelMixin):
             return diffusers_module(kind, checkpoint.config, tensors, path, strict=True)
@@ -354,13 +357,18 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
 
 
 def _joined_tensors(
-    files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str], *, as_stored: bool
+    files: Sequence[Path],
+    dtype: str,
+    beginnings: tuple[str, ...],
+    wide: Sequence[str],
+    *,
+    as_stored: bool,
 ) -> dict[str, Tensor]:
     """Those whose names begin so, by names as of `joined_headers`; `wide` are names, too."""
     joined: dict[str, Tensor] = {}
     for path, before, _ in joined_headers(files):
         plain = [name.removeprefix(before) for name in wide if name.startswith(before)]
-        own = "" if before else prefix
+        own = "" if before else beginnings
         read = read_tensors([path], dtype, prefix=own, wide=plain, as_stored=as_stored)
         joined |= {f"{before}{name}": tensor for name, tensor in read.items()}
     return joined

@@ -22,7 +22,7 @@ from nodegraph.core.values import (
 )
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
+from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import family_release, format_release, get_family
 from nodegraph.families.scheduler_file import override_schedule, scheduler_option
@@ -148,6 +148,7 @@ _PARTS = (
     PipelineComponent,
     VisionNetwork,
     UpscaleModel,
+    LatentUpscaleModel,
     LatentClassifier,
 )
 """Recipes of what has a part in results."""

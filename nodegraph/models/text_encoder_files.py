@@ -18,7 +18,11 @@ from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
-from nodegraph.families.checkpoint_parts import checkpoint_part, standalone_prefix
+from nodegraph.families.checkpoint_parts import (
+    checkpoint_part,
+    standalone_names,
+    standalone_prefix,
+)
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.registry import (
     FAMILIES,
@@ -394,9 +398,9 @@ def _own(part: Part, files: PartFiles) -> Iterator[StoredTensor]:
     alone = not any(path.name == layout.CONFIG for path in files.files)
     for path in files.weights:
         header = header_of(path)
-        prefix = standalone_prefix(part, header.shapes) if alone else ""
+        beginnings = standalone_names(part, header.shapes) if alone else ("",)
         for name, shape in header.shapes.items():
-            if name.startswith(prefix):
+            if name.startswith(beginnings):
                 yield name, shape, header.dtypes.get(name, "")
 
 
@@ -444,7 +448,7 @@ def _brings(path: Path, tokenizer: Part) -> bool:
     return tokenizer.vocabulary in PACKABLE and TENSOR in header_of(path).shapes
 
 
-PACKABLE = ("gemma2",)
+PACKABLE = ("gemma2", "gemma3")
 """Vocabularies that files may bring; others come along."""
 
 

@@ -1,21 +1,23 @@
-"""Upscale models: load compact ones or by spandrel, and enlarge images in tiles."""
+"""Upscale models: load compact ones or by spandrel, and enlarge images in tiles; and latents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
-from nodegraph.families.components import Component
+from nodegraph.families.components import Autoencoder, Component
 from nodegraph.families.helper_networks import CompactShape, compact_shape
 from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.media.images.tiles import TileSize, tiled
+from nodegraph.models.vae import check_latent, latent_format
 from nodegraph.weights.weight_files import read_tensors
 
 
@@ -280,3 +282,49 @@ def _spandrel(recipe: UpscaleModel) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@torch.no_grad()
+def upscale_latent(upscaler: Component, autoencoder: Autoencoder, latent: Latent) -> Latent:
+    """A latent as a latent upscale model makes it, in size or in time; its sound stays.
+
+    Args:
+        upscaler: Of a `LatentUpscaleModel`.
+        autoencoder: Whose statistics scale the latents.
+    Returns:
+        float32 on the CPU. A noise mask is scaled along.
+    Raises:
+        InvalidValue: The latent is empty, or the three do not fit together.
+        NumericalError: The result has NaN or infinity.
+    """
+    samples, formats = check_latent(autoencoder, latent), latent_format(autoencoder)
+    wanted = upscaler.config["in_channels"]
+    if samples.shape[1] != wanted:
+        raise InvalidValue(
+            "the latent does not fit the latent upscale model",
+            port="latent",
+            given=f"{samples.shape[1]} channels",
+            expected=f"{wanted} channels",
+        )
+    made = []
+    for item in samples:
+        placed = formats.unscale(autoencoder.module, item[None].to(autoencoder.device))
+        larger = upscaler.module(placed.to(upscaler.device, upscaler.dtype))
+        scaled = formats.scale(autoencoder.module, larger.to(autoencoder.device, torch.float32))
+        made.append(scaled.to("cpu"))
+    result = torch.cat(made).contiguous()
+    if not torch.isfinite(result).all():
+        raise NumericalError("the latent upscale model produced NaN or infinity", port="model")
+    frames, height, width = result.shape[2:]
+    size = height * formats.spatial, width * formats.spatial
+    mask = latent.noise_mask
+    if mask is not None:
+        mask = functional.interpolate(mask[:, None], size, mode="nearest")[:, 0]
+    return replace(
+        latent,
+        samples=result,
+        width=size[1],
+        height=size[0],
+        frames=formats.pixel_frames(frames),
+        noise_mask=mask,
+    )

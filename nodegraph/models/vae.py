@@ -178,7 +178,7 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
         MemoryError: It needs more memory than available, and the autoencoder is not `tiled`.
         NumericalError: The latent or the result has NaN or infinity.
     """
-    samples = _check_latent(autoencoder, latent)
+    samples = check_latent(autoencoder, latent)
     if samples.ndim == 5 and samples.shape[2] > 1:
         raise InvalidValue(
             "the latent is a video latent",
@@ -205,7 +205,7 @@ def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             another format than the VAE.
         TooLarge, MemoryError, NumericalError: As of `decode_latent`.
     """
-    samples = _check_latent(autoencoder, latent)
+    samples = check_latent(autoencoder, latent)
     if samples.ndim != 5:
         raise _no_videos(autoencoder)
     if len(samples) != 1:
@@ -440,7 +440,12 @@ def _nearest_multiple(side: int, factor: int) -> int:
     return max(1, -(-(2 * side - factor) // (2 * factor))) * factor
 
 
-def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+def check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The samples of a latent that an autoencoder decodes.
+
+    Raises:
+        InvalidValue: It is empty, or has another format than the VAE.
+    """
     samples = latent.samples
     if samples is None:
         raise InvalidValue(

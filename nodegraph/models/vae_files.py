@@ -16,6 +16,7 @@ from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
+from nodegraph.families.checkpoint_parts import sound_parts, vae_part
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import (
@@ -39,6 +40,8 @@ from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text,
 OF_USER = "decoder"
 """Role of a user's tiny decoder in a recipe."""
 
+_ROLE = "vae"
+"""Of an autoencoder in a recipe."""
 _OF_MODEL = "model"
 _OF_DIFFUSERS = "diffusion_pytorch_model"
 
@@ -136,6 +139,16 @@ class FoundVae:
         """Those of the files that hold tensors."""
         return [file for file in self.files if file.suffix != ".json"]
 
+    def layouts(self, latents: LatentFormat) -> dict[str, FileLayout]:
+        """The parts of a format in files without a configuration, by role: the autoencoder, and
+        those for sound."""
+        return _layouts_of(latents, joined_shapes(self.weights)) if self.is_bare else {}
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether no configuration lies beside the weights."""
+        return len(self.weights) == len(self.files)
+
 
 def open_vae(
     name: str,
@@ -164,7 +177,11 @@ def open_vae(
     vae = _find_vae(path, allow_pickle=allow_pickle)
     chosen = _choose_format(name, vae, latents)
     precision = _precision(vae, chosen, dtype, device)
-    files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in vae.files)
+    files = (
+        RecipeFile(role, str(file), FILE_DIGESTS.digest(file))
+        for role in vae.layouts(chosen) or (_ROLE,)
+        for file in vae.files
+    )
     return Vae(chosen.name, tuple(files), precision, format_release(chosen))
 
 
@@ -189,9 +206,9 @@ def vae_bytes(
         return None
     chosen = _choose_format(name, vae, latents)
     shapes = joined_shapes(vae.weights)
-    layout = None if path.is_dir() else _layout_of(chosen, shapes)
-    prefix = (layout.prefix(shapes) if layout else None) or ""
-    own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefix))
+    layouts = vae.layouts(chosen).values()
+    prefixes = tuple(layout.prefix(shapes) or "" for layout in layouts) or ("",)
+    own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefixes))
     return ITEM_BYTES[_precision(vae, chosen, dtype, device)] * sum(own)
 
 
@@ -241,7 +258,7 @@ def _find_vae(path: Path, *, allow_pickle: bool) -> FoundVae:
     shapes = joined_shapes(files)
     families = _by_format()
     layouts = {
-        name: call_family(family, lambda each: _layout_of(each.latent, shapes), None)
+        name: call_family(family, lambda each: _main_layout(each.latent, shapes), None)
         for name, family in families.items()
     }
     fitting = tuple(families[name].latent for name, item in layouts.items() if item is not None)
@@ -277,9 +294,20 @@ def _check_whole(path: Path, layout: FileLayout | None, shapes: Shapes) -> None:
         ) from error
 
 
-def _layout_of(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
-    """How a file's autoencoder of a format lies in it; None where there is none."""
-    return next((item for item in latents.files if item.prefix(shapes) is not None), None)
+def _main_layout(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
+    """How a file's autoencoder of a format lies in it, or else its first part for sound; None where
+    there is none."""
+    return next(iter(_layouts_of(latents, shapes).values()), None)
+
+
+def _layouts_of(latents: LatentFormat, shapes: Shapes) -> dict[str, FileLayout]:
+    """See `FoundVae.layouts`."""
+    parts = (vae_part(_ROLE, latents), *sound_parts(latents))
+    return {
+        part.role: layout
+        for part in parts
+        if (layout := next((item for item in part.files if item.prefix(shapes) is not None), None))
+    }
 
 
 def _check_kind(path: Path, *, allow_pickle: bool) -> None:

@@ -174,7 +174,9 @@ def joined_scales(items: Iterable[Scales]) -> Scales:
     return Scales(factors, tuple(unused), packed)
 
 
-def find_unsupported_format(header: Header, prefix: str = "") -> tuple[str, str] | None:
+def find_unsupported_format(
+    header: Header, prefix: str | tuple[str, ...] = ""
+) -> tuple[str, str] | None:
     """A tensor in a form of storage that isn't known, and what tells it; None if all are known.
 
     Args:
@@ -399,7 +401,7 @@ def check_file_formats(path: Path) -> None:
     check_formats(read_header(path), path)
 
 
-def check_formats(header: Header, path: Path, prefix: str = "") -> None:
+def check_formats(header: Header, path: Path, prefix: str | tuple[str, ...] = "") -> None:
     """Refuse weights in a form that can't be read here: they would be read as noise.
 
     Args:

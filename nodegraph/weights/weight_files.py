@@ -220,7 +220,7 @@ def pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in _unpickle(path, "meta").items()}
 
 
-def pickle_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
+def pickle_tensors(path: Path, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
     """The tensors of a pickle checkpoint whose names start with `prefix`."""
     tensors = _unpickle(path, "cpu")
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -277,11 +277,11 @@ def read_tensors(
     files: Iterable[Path],
     dtype: str,
     *,
-    prefix: str = "",
+    prefix: str | tuple[str, ...] = "",
     wide: Collection[str] = (),
     as_stored: bool = False,
 ) -> dict[str, Tensor]:
-    """The tensors of some files whose names start with `prefix`, on the CPU.
+    """The tensors of some files whose names start with `prefix`, or one of several, on the CPU.
 
     A file without the suffix .safetensors is unpickled: whether it may be is for the caller to say.
     Weights of 8 bits that have a factor in the file are multiplied by it; the tensors that say how
@@ -314,7 +314,7 @@ def read_tensors(
 
 
 def _safetensors(
-    path: Path, precision: Precision, prefix: str, *, as_stored: bool
+    path: Path, precision: Precision, prefix: str | tuple[str, ...], *, as_stored: bool
 ) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
@@ -347,7 +347,7 @@ class _Reader:
         self._path, self._header = path, header
         self._precision, self._as_stored = precision, as_stored
 
-    def read(self, prefix: str) -> dict[str, Tensor]:
+    def read(self, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
         check_gguf_installed(self._header.dtypes.values())
         names = (name for name in self._header.shapes if name.startswith(prefix))
         return read_in_threads(self._tensor, names)
@@ -451,7 +451,7 @@ class _Reader:
         return _STORED[kind]
 
 
-def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
+def _pickled(path: Path, precision: Precision, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
     unpickled = pickle_tensors(path, prefix)
     shapes = {name: tuple(tensor.shape) for name, tensor in unpickled.items()}
     dtypes = {name: _NAMED.get(tensor.dtype, "") for name, tensor in unpickled.items()}

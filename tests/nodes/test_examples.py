@@ -40,7 +40,7 @@ def needs_models(file: Path) -> bool:
 
 def about_models(problem: Problem) -> bool:
     """Whether a problem is that a model isn't there, or of what can't be told without it."""
-    return problem.node in ("load", "lora", "layers", "word", "eyes", "call", "tag")
+    return problem.node in ("load", "lora", "layers", "word", "eyes", "call", "tag", "upscaler")
 
 
 def types_in(workflow: Workflow) -> set[str]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import CLIPVisionModelWithProjection
 
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_ltx2 import ltx2
+from tests.diffusion.families.test_ltx2_files import ltx20, upsampler, write_files
 from tests.diffusion.families.video_models import wan, wan_i2v
 from tests.nodes.conftest import Bench, link
 
@@ -231,3 +233,41 @@ def test_a_prompt_becomes_a_video_with_sound(
     assert float(sound.waveform.std()) > 0
     assert result["again.latent"].sound.shape[1::2] == (8, 16)
     assert not result["both.latent"].sound.any()
+
+
+def test_the_parts_of_a_published_file_make_a_video_with_sound(
+    bench: Bench, tmp_path: Path
+) -> None:
+    whole, gemma = map(str, write_files(random_pipeline(ltx20), tmp_path))
+    nodes = graph(tmp_path, frames=9, width=64)
+    nodes["empty"]["inputs"]["height"] = 64
+    nodes["sample"]["inputs"] |= {"model": link("net"), "sampler": "euler", "cfg": 1.0}
+    nodes["prompt"]["inputs"]["encoder"] = link("words")
+    nodes["decode"]["inputs"]["vae"] = link("vae")
+    encoders = {"family": "ltx2", "file": gemma, "file_2": whole}
+    nodes |= {
+        "net": {"type": "LoadDiffusionModel", "inputs": {"model": whole}},
+        "words": {"type": "LoadTextEncoder", "inputs": encoders},
+        "vae": {"type": "LoadVae", "inputs": {"vae": whole}},
+        "sound": {
+            "type": "VAEDecodeAudio",
+            "inputs": {"vae": link("vae"), "latent": link("sample")},
+        },
+    }
+    save_file(upsampler().state_dict(), tmp_path / "up.safetensors")
+    larger = {"latent": link("sample"), "model": link("up"), "vae": link("vae")}
+    nodes |= {
+        "up": {
+            "type": "LoadLatentUpscaleModel",
+            "inputs": {"model": str(tmp_path / "up.safetensors")},
+        },
+        "larger": {"type": "UpscaleLatent", "inputs": larger},
+    }
+    del nodes["load"], nodes["encode"]
+    result = bench.run(nodes, "decode", "sound", "larger")
+    assert not result.errors
+    latent = result["larger.latent"]
+    assert (latent.width, latent.height, latent.frames) == (128, 128, 9)
+    assert latent.sound is not None
+    assert float(result["decode.video"].frames.std()) > 0
+    assert float(result["sound.audio"].waveform.std()) > 0

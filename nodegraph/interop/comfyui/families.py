@@ -30,6 +30,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("flux2", r"ministral|ernie", "ernie-image"),
     ("qwen_image", r"qwen_?3_?vl", "qwen-image-21"),
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
+    ("ltxv", r"gemma.?3", "ltx2"),
     ("ltxv", r"gemma", "ltxv"),
 )
 """Kinds that stand for several families: what a file's name has in it, and what that means."""
@@ -62,6 +63,9 @@ _WRITERS = (
 """The families whose text encoder a language model's file holds."""
 _LANGUAGE_MODELS = re.compile(r"qwen_?3[._][5-9]|gemma_?[34](?!\d)|prompt.?enhancer")
 """Files of language models that no family here reads prompts by."""
+
+_WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"))
+"""Whole models whose files hold all parts but the text encoder."""
 
 _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
@@ -110,6 +114,11 @@ def writer_family(file: str) -> str:
 def is_language_model(file: str) -> bool:
     """Whether the name is that of a language model that is no family's text encoder here."""
     return _LANGUAGE_MODELS.search(file.lower()) is not None
+
+
+def family_without_encoder(file: str) -> str:
+    """The family of a whole model whose file holds no text encoder, by its name; else empty."""
+    return _first(_WITHOUT_ENCODER, file)
 
 
 def latent_format(file: str) -> str:

@@ -32,6 +32,7 @@ _FOLDERS = {
     "LoadIPAdapter": "ipadapter",
     "LoadGLIGEN": "gligen",
     "LoadUpscaleModel": "upscale_models",
+    "LoadLatentUpscaleModel": "latent_upscale_models",
 }
 """The folder of models that a native node's files lie in."""
 _NO_MODEL = "model-not-found"

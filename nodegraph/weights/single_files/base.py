@@ -91,6 +91,8 @@ class FileLayout:
         convert: The tensors under the names of that class, for the configuration. What it doesn't
             know keeps its name, and is told as not belonging there.
         prefixes: Before the names, as files in circulation have them, the longest first.
+        beginnings: What the part's names begin with behind the prefix, where other parts lie there,
+            too.
         scheduler: Of denoisers: the published noise schedule of a model of that configuration, as
             diffusers' scheduler files say it, with the name of its class.
         settings: Of denoisers: what its published ``model_index.json`` says of what the family
@@ -107,6 +109,7 @@ class FileLayout:
     config: Callable[[Shapes], dict[str, Any]]
     convert: Callable[[Tensors, Config], dict[str, Tensor]]
     prefixes: tuple[str, ...] = ("",)
+    beginnings: tuple[str, ...] = ("",)
     scheduler: Callable[[Config], Config] = _nothing
     settings: Callable[[Config], Config] = _nothing
     marks: tuple[tuple[str, ...], ...] = ()
@@ -125,6 +128,14 @@ class FileLayout:
                 (item for item in self.prefixes if self._is_behind(item, shapes)), None
             )
         return known[self]
+
+    def name_beginnings(self, prefix: str) -> tuple[str, ...]:
+        """What the names of the part's tensors begin with in a file.
+
+        Args:
+            prefix: As `prefix` returns it.
+        """
+        return tuple(f"{prefix}{beginning}" for beginning in self.beginnings)
 
     def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
         part_shapes = select_prefix(shapes, prefix)

@@ -1,5 +1,5 @@
-"""Language models in files, whose layers image models read: T5, Qwen 2.5-VL, 3 and 3-VL, Gemma 2,
-Llama 3 and Mistral Small 3.
+"""Language models in files, whose layers image models read: T5, Qwen 2.5-VL, 3 and 3-VL, Gemma 2
+and 3, Llama 3 and Mistral Small 3.
 
 They are laid out as transformers names them. The head that writes is not loaded: it would say for
 every token how likely each word is to follow. Widths and depths are read from the shapes; how wide
@@ -36,8 +36,10 @@ _IGNORED_PREFIXES = (
     "vision_tower.",
     "model.multi_modal_projector.",
     "multi_modal_projector.",
+    "vision_model.",
 )
-"""What isn't asked here: the head, and the eyes of Mistral, whose prompts show no images."""
+"""What isn't asked here: the head, and the eyes of Mistral and Gemma 3, whose prompts show no
+images."""
 _TOKENIZERS = ("spiece_model", "tekken_model")
 """Tensors of some files: their tokenizer, as SentencePiece or Tekken has it."""
 
@@ -46,6 +48,7 @@ _QUERY, _KEY = _LAYER + "self_attn.q_proj.weight", _LAYER + "self_attn.k_proj.we
 _QUERY_BIAS, _QUERY_NORM = _LAYER + "self_attn.q_proj.bias", _LAYER + "self_attn.q_norm.weight"
 _GATE = _LAYER + "mlp.gate_proj.weight"
 _GEMMA = _LAYER + "pre_feedforward_layernorm.weight"
+_GEMMA4 = _LAYER + "layer_scalar"
 _PATCHES = "visual.patch_embed.proj.weight"
 _SEEN_PLACES = "visual.pos_embed.weight"
 
@@ -155,6 +158,24 @@ def _gemma2(shapes: Shapes) -> dict[str, Any]:
         "rms_norm_eps": 1e-6,
         "max_position_embeddings": 8192,
         **_rotary(1e4),
+    }
+
+
+def _gemma3(shapes: Shapes) -> dict[str, Any]:
+    """Of 4B and 12B; source: transformers, ``models/gemma3/convert_gemma3_weights.py``."""
+    text = _text(shapes)
+    (head,) = text[_QUERY_NORM]
+    return {
+        **_common(text, head),
+        "head_dim": head,
+        "query_pre_attn_scalar": 256,
+        "sliding_window": 1024,
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 131072,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        },
     }
 
 
@@ -295,6 +316,14 @@ QWEN25 = FileLayout(
 )
 GEMMA2 = FileLayout(
     "gemma2", "Gemma 2", "Gemma2Model", _has(_GEMMA, but=(_QUERY_NORM,)), _gemma2, _convert
+)
+GEMMA3 = FileLayout(
+    "gemma3",
+    "Gemma 3",
+    "Gemma3TextModel",
+    _has(_QUERY_NORM, _GEMMA, but=(_QUERY_BIAS, _PATCHES, _GEMMA4)),
+    _gemma3,
+    _convert,
 )
 LLAMA3 = FileLayout(
     "llama3",

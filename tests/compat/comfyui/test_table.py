@@ -62,6 +62,7 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "AUDIO": ("LoadAudio", "audio", {"path": "a.wav"}),
     "VIDEO": ("LoadVideo", "video", {"path": "a.mp4"}),
     "UPSCALE_MODEL": ("LoadUpscaleModel", "model", {}),
+    "LATENT_UPSCALE_MODEL": ("LoadLatentUpscaleModel", "model", {"model": "a"}),
     "BACKGROUND_REMOVAL": ("LoadVisionModel", "vision_model", {"model": "a"}),
     "DA3_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),
     "MOGE_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),

@@ -182,6 +182,10 @@ def test_qwen_image_21_shows_its_encoder_what_it_makes_references_of() -> None:
         ("qwen3vl_8b_int8_convrot.safetensors", "qwen_image", "qwen-image-21"),
         ("qwen3vl_4b_fp8_scaled.safetensors", "krea2", "krea2"),
         ("ovis_2.5.safetensors", "ovis", "ovis-image"),
+        ("gemma_3_12B_it.safetensors", "ltxv", "ltx2"),
+        ("t5xxl_fp16.safetensors", "ltxv", "ltx"),
+        # LTX-2.5's
+        ("gemma4-12b-with-proj.safetensors", "ltxv", "ltxv"),
     ],
 )
 def test_text_encoders_of_2026_are_of_their_family(file: str, kind: str, family: str) -> None:
@@ -248,6 +252,48 @@ def test_models_that_edit_are_told_by_encoders_of_their_kind_alone() -> None:
     ).workflow
     assert used(found, "LoadTextEncoder")[0]["family"] == "krea2"
     assert "family" not in used(found, "LoadDiffusionModel")[0]
+
+
+def test_a_file_without_its_text_encoder_is_loaded_part_by_part() -> None:
+    file, gemma = "ltx-2-19b-dev.safetensors", "gemma_3_12B_it.safetensors"
+    found = imported(
+        chained(
+            model=("CheckpointLoaderSimple", {"ckpt_name": file}),
+            ears=("LTXVAudioVAELoader", {"ckpt_name": file}),
+            clip=("LTXAVTextEncoderLoader", {"text_encoder": gemma, "ckpt_name": file}),
+            say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"model": Source("model", 0), "positive": Source("say", 0)}),
+            see=("VAEDecode", {"samples": Source("sample", 0), "vae": Source("model", 2)}),
+            hear=(
+                "LTXVAudioVAEDecode",
+                {"samples": Source("sample", 0), "audio_vae": Source("ears", 0)},
+            ),
+        )
+    ).workflow
+    assert file not in [each["model"] for each in used(found, "LoadModel")]
+    assert [each["model"] for each in used(found, "LoadDiffusionModel")] == [file]
+    assert [each["vae"] for each in used(found, "LoadVae")] == [file, file]
+    (encoder,) = used(found, "LoadTextEncoder")
+    assert (encoder["family"], encoder["file"], encoder["file_2"]) == ("ltx2", gemma, file)
+
+
+def test_without_guides_nothing_is_cropped() -> None:
+    graph = chained(
+        say=("CLIPTextEncode", {"text": "a fox"}),
+        plain=("EmptyLTXVLatentVideo", {"width": 64, "height": 64}),
+        crop=("LTXVCropGuides", {"positive": Source("say", 0), "latent": Source("plain", 0)}),
+        sample=("KSampler", {"positive": Source("crop", 0), "latent_image": Source("crop", 2)}),
+    )
+    found = imported(graph)
+    assert not found.placeholders
+    (sampled,) = used(found.workflow, "KSampler")
+    assert origin(sampled, "latent") == "empty_video_latent"
+    guide = {"positive": Source("say", 0), "latent": Source("plain", 0)}
+    cropped = {**graph.nodes["crop"].inputs, "positive": Source("guide", 0)}
+    crop = ForeignNode("crop", "LTXVCropGuides", cropped)
+    guided = {**graph.nodes, "crop": crop, "guide": ForeignNode("guide", "LTXVAddGuide", guide)}
+    refused = {item.type for item in imported(ForeignGraph(guided)).placeholders}
+    assert refused == {"LTXVAddGuide", "LTXVCropGuides"}
 
 
 def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:

@@ -781,7 +781,7 @@ LACKS: dict[str, set[str]] = {
     "ace-step": {
         *("single file", "LoRA", "attention guiders", "block guiders", "img2img", "inpaint")
     },
-    "ltx2": {"ComfyUI", "attention guiders", "block guiders", "inpaint"},
+    "ltx2": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are

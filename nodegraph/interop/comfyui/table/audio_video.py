@@ -314,6 +314,30 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
     entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),
 )
 
+_GUIDES = "LTXVAddGuide"
+
+
+def _crop_guides(node: Passage) -> None:
+    """Without guides there is nothing to crop: what it takes is what it gives."""
+    for name in ("positive", "latent"):
+        try:
+            source, _ = node.behind(name)
+        except Untranslatable:
+            continue
+        if source.endswith(_GUIDES):
+            raise Untranslatable("nodegraph has no guides at frames of a video")
+    for name in ("positive", "negative", "latent"):
+        node.give(name, node.inputs[name])
+
+
+def _compressed_image(node: Passage) -> None:
+    strength = node.inputs["img_compression"].content
+    node.keep(img_compression=strength)
+    if strength != 0:
+        node.tell("nodegraph uses the image as it is, and does not compress it first")
+    node.give("output_image", node.inputs["image"])
+
+
 _AV_LATENTS = {"video_latent": "video", "audio_latent": "sound"}
 
 SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
@@ -339,6 +363,21 @@ SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
         _encode_sound,
         "VAEEncodeAudio",
         _encode_sound_back,
+    ),
+    same(
+        "LTXVLatentUpsampler(samples: LATENT, upscale_model: LATENT_UPSCALE_MODEL, vae: VAE)"
+        " -> LATENT",
+        "UpscaleLatent",
+        {"samples": "latent", "upscale_model": "model"},
+    ),
+    entry(
+        "LTXVCropGuides(positive: CONDITIONING, negative: CONDITIONING, latent: LATENT)"
+        " -> positive: CONDITIONING, negative: CONDITIONING, latent: LATENT",
+        _crop_guides,
+    ),
+    entry(
+        "LTXVPreprocess(image: IMAGE, img_compression: INT = 35) -> output_image: IMAGE",
+        _compressed_image,
     ),
     entry(
         "LTXVEmptyLatentAudio(frames_number: INT = 97, frame_rate: FLOAT = 25.0, "

@@ -10,6 +10,7 @@ from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
     encoder_family,
+    family_without_encoder,
     latent_format,
     model_family,
 )
@@ -60,6 +61,7 @@ def file_loader(
 _THERE = {
     "LoadModel": "CheckpointLoaderSimple",
     "LoadUpscaleModel": "UpscaleModelLoader",
+    "LoadLatentUpscaleModel": "LatentUpscaleModelLoader",
     "LoadControlNet": "ControlNetLoader",
     "LoadGLIGEN": "GLIGENLoader",
 }
@@ -74,6 +76,25 @@ def _checkpoint_with_eyes(node: Passage) -> None:
         if their in ("MODEL", "VAE") or node.type.startswith("unCLIP"):
             node.give(their, MadeOutput(name, our))
     node.give("CLIP_VISION", Signal(None, {"vision_file": file_input(node, "ckpt_name")}))
+
+
+_checkpoint, _, _checkpoint_back = file_loader("LoadModel", {"ckpt_name": "model"}, _CHECKPOINT)
+
+
+def _checkpoint_or_parts(node: Passage) -> None:
+    """A whole model. Where its file holds no text encoder, LoadModel does not take it: each part
+    is loaded by itself."""
+    family = family_without_encoder(model_file_name(node, "ckpt_name"))
+    if not family:
+        _checkpoint(node)
+        return
+    file = file_input(node, "ckpt_name")
+    for their, native, inputs in (
+        ("MODEL", "LoadDiffusionModel", {"model": file}),
+        ("CLIP", "LoadTextEncoder", {"family": family, "file": file}),
+        ("VAE", "LoadVae", {"vae": file}),
+    ):
+        node.give(their, MadeOutput(node.add(native, **inputs), _CHECKPOINT[their]))
 
 
 def _diffusion_model(node: Passage) -> None:
@@ -177,18 +198,20 @@ def _vae(node: Passage) -> None:
 
 
 def _sound_vae(node: Passage) -> None:
-    """The audio VAE of a whole model, which is part of its VAE here."""
-    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    """The audio VAE in the file of a whole model, which is part of its VAE here."""
+    name = node.add("LoadVae", vae=file_input(node, "ckpt_name"))
     node.give("VAE", MadeOutput(name, "vae"))
 
 
 def _sound_encoder(node: Passage) -> None:
-    """The text encoder of a whole model that also generates sound."""
-    node.tell(
-        "nodegraph reads this text encoder from the folder of its model: choose one in LoadModel"
+    """A text encoder, with the connectors in the file of a whole model."""
+    name = node.add(
+        "LoadTextEncoder",
+        family="ltx2",
+        file=file_input(node, "text_encoder"),
+        file_2=file_input(node, "ckpt_name"),
     )
-    node.keep(text_encoder=node.inputs["text_encoder"].content)
-    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    node.keep(device=node.inputs["device"].content)
     node.give("CLIP", MadeOutput(name, "text_encoder"))
 
 
@@ -312,7 +335,9 @@ _LORA = "model: MODEL, {clip}lora_name: COMBO, strength_model: FLOAT = 1.0"
 ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "CheckpointLoaderSimple(ckpt_name: COMBO) -> MODEL, CLIP, VAE",
-        *file_loader("LoadModel", {"ckpt_name": "model"}, _CHECKPOINT),
+        _checkpoint_or_parts,
+        "LoadModel",
+        _checkpoint_back,
     ),
     entry(
         "CheckpointLoader(config_name: COMBO, ckpt_name: COMBO) -> MODEL, CLIP, VAE",
@@ -385,6 +410,12 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "UpscaleModelLoader(model_name: COMBO) -> UPSCALE_MODEL",
         *file_loader("LoadUpscaleModel", {"model_name": "model"}, {"UPSCALE_MODEL": "model"}),
+    ),
+    entry(
+        "LatentUpscaleModelLoader(model_name: COMBO) -> LATENT_UPSCALE_MODEL",
+        *file_loader(
+            "LoadLatentUpscaleModel", {"model_name": "model"}, {"LATENT_UPSCALE_MODEL": "model"}
+        ),
     ),
     entry(
         "CLIPVisionLoader(clip_name: COMBO) -> CLIP_VISION",
