@@ -59,6 +59,9 @@ class LanguageModel:
 class Latent:
     """Latents of a batch, or the size of a batch to sample."""
 
+class LatentUpscaleModel:
+    """Recipe of a network that makes latents larger; its family is its kind."""
+
 class Mesh:
     """A surface of triangles, with colors or a texture."""
 
@@ -135,15 +138,17 @@ _anchor: TypeAlias = Literal['top left', 'top', 'top right', 'left', 'center', '
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_task: TypeAlias = Literal['text2music', 'repaint', 'cover', 'extract', 'lego', 'complete']
+
 _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'qwen-image-21', 'krea2', 'ovis-image']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -155,7 +160,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -725,11 +730,19 @@ class _EmptyLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _EmptyMusicLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
 class _EmptyVideoLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
 class _EncodeEditPrompt(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
+class _EncodeMusicPrompt(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
 
@@ -1222,6 +1235,10 @@ class _LoadLanguageModel(OneOutput[LanguageModel]):
 class _LoadLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
+
+class _LoadLatentUpscaleModel(OneOutput[LatentUpscaleModel]):
+    @property
+    def model(self) -> Out[LatentUpscaleModel]: ...
 
 class _LoadLora(BuiltNode):
     @property
@@ -2144,6 +2161,10 @@ class _UniqueItems(OneOutput[list[Any]]):
 class _UpscaleImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _UpscaleLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _VAEDecode(OneOutput[Image]):
     @property
@@ -4480,6 +4501,20 @@ class BuiltinNodes:
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
         """
 
+    def EmptyMusicLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        seconds: float | Link[float] = 60.0,
+        batch_size: int | Link[int] = 1,
+    ) -> _EmptyMusicLatent:
+        """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+
+        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        batch_size: Number of pieces.
+        """
+
     def EmptyVideoLatent(
         self,
         _name: str | None = None,
@@ -4517,6 +4552,49 @@ class BuiltinNodes:
         encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
+        """
+
+    def EncodeMusicPrompt(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        tags: str | Link[str] = '',
+        lyrics: str | Link[str] = '',
+        seconds: float | Link[float] = 60.0,
+        bpm: int | Link[int] = 0,
+        key: str | Link[str] = '',
+        time_signature: str | Link[str] = '',
+        language: str | Link[str] = 'en',
+        task: _task | Link[str] = 'text2music',
+        source: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
+        start: float | Link[float] = 0.0,
+        end: float | Link[float] = 0.0,
+        track: str | Link[str] = '',
+        reference: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+    ) -> _EncodeMusicPrompt:
+        """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
+
+        To edit music, link it as source and choose a task. Sample its latent, from VAEEncodeAudio, with
+        denoise 1.
+
+        encoder: The text encoder of the model to sample.
+        tags: Style, instruments, mood and voice.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of their own. [inst] and no words give instrumental music.
+        seconds: Length of the music, as for EmptyMusicLatent. The model reads it as text.
+        bpm: Beats per minute. 0 leaves it to the model.
+        key: Key and scale, for example C major. Empty leaves it to the model.
+        time_signature: Beats of a bar, for example 4 or 3. Empty leaves it to the model.
+        language: Code of the language of the lyrics, for example en, de or zh.
+        task: text2music generates from words alone. repaint generates a part of the source anew, cover a new version of it. extract gives one of its tracks, lego a track to add to it, complete the tracks that it lacks.
+        source: Audio to edit. Its length replaces seconds.
+        start: Part of the source to generate anew, in seconds, for repaint and lego. An end of 0 is the end of the source.
+        end: Part of the source to generate anew, in seconds, for repaint and lego. An end of 0 is the end of the source.
+        track: Name of a track, for example vocals or drums. complete takes several with commas between.
+        reference: Audio whose timbre the music gets.
+        vae: The VAE of the model, for source and reference.
         """
 
     def EncodePrompt(
@@ -5223,13 +5301,14 @@ class BuiltinNodes:
     ) -> _GenerateText:
         """Generate text with a language model: an answer, a better prompt, or an image description.
 
-        Use it with LoadLanguageModel, with ConnectLanguageModel for a model on a server, or with the
-        text encoder of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage if its file
-        includes the language model head.
+        Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
+        encoders work too if their file includes the language model head: those of Qwen-Image,
+        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
+        HunyuanImage.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL and models on servers. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -6533,6 +6612,18 @@ class BuiltinNodes:
         """Load a latent that SaveLatent saved.
 
         path: A .safetensors file. Relative paths start from the inputs folder.
+        """
+
+    def LoadLatentUpscaleModel(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: str | Link[str],
+    ) -> _LoadLatentUpscaleModel:
+        """Load a latent upscale model of LTX-Video or LTX-2.
+
+        model: Name under a models folder or path of a .safetensors file.
         """
 
     def LoadLora(
@@ -8416,7 +8507,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
         noise: Link[Noise],
         guider: Link[Guider],
         sampler: Link[Sampler],
@@ -8429,7 +8520,7 @@ class BuiltinNodes:
         Use it for guiders, samplers or schedules that KSampler does not offer. RandomNoise, CFGGuider,
         SelectSampler and BasicSchedule with the settings of KSampler give a bit-identical result.
 
-        model: The diffusion model that removes the noise.
+        model: The diffusion model that removes the noise. Only a guider of a ComfyUI pack brings its own.
         noise: The initial noise.
         guider: The prompts and the guidance method.
         sampler: The sampling method and its options.
@@ -10623,6 +10714,24 @@ class BuiltinNodes:
         overlap: Overlap of neighboring tiles in pixels, blended. At most half a tile.
         """
 
+    def UpscaleLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        model: Link[LatentUpscaleModel],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+    ) -> _UpscaleLatent:
+        """Upscale the latent of a video with a latent upscale model.
+
+        It makes videos larger, or twice as smooth. Sample the result with a low denoise afterwards.
+
+        latent: A sampled video latent. Its sound is kept, and its noise mask is scaled.
+        model: A model from LoadLatentUpscaleModel.
+        vae: The VAE of the model that sampled the latent. It holds the statistics of the latents.
+        """
+
     def VAEDecode(
         self,
         _name: str | None = None,
@@ -10649,12 +10758,12 @@ class BuiltinNodes:
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
         latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
     ) -> _VAEDecodeAudio:
-        """Decode the sound of a video latent to audio.
+        """Decode a latent of sound or music, or the sound of a video latent, to audio.
 
         SetVideoAudio puts it into the video.
 
-        vae: The VAE of a model that generates sound, such as LTX-2.
-        latent: The latent of one video with sound, or of sound alone.
+        vae: The VAE of a model that generates sound, such as LTX-2 or ACE-Step 1.5.
+        latent: The latent of one video with sound, or of one piece of sound alone.
         """
 
     def VAEDecodeVideo(
@@ -10707,7 +10816,7 @@ class BuiltinNodes:
     ) -> _VAEEncodeAudio:
         """Encode audio to a latent of sound.
 
-        vae: The VAE of a model that generates sound, such as LTX-2.
+        vae: The VAE of a model that generates sound, such as LTX-2 or ACE-Step 1.5.
         audio: Mono or stereo audio of any sample rate.
         """
 

@@ -1,0 +1,1 @@
+import"./WidgetField-Blc4r5m1.js";import"./FileWidget-DQpC3EYA.js";

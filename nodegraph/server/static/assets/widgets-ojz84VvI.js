@@ -1,1 +1,0 @@
-import"./WidgetField-Du79yYyZ.js";import"./FileWidget-BSehc1zQ.js";
