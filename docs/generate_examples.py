@@ -81,6 +81,8 @@ NEED_MODELS = frozenset(
         "LoadLatentUpscaleModel",
         "UpscaleLatent",
         "EmptyAudioLatent",
+        "EmptyMusicLatent",
+        "EncodeMusicPrompt",
         "SplitSoundLatent",
         "VAEDecodeAudio",
         "VAEDecodeVideo",
