@@ -380,7 +380,7 @@ ACE_STEP = AceStep(
     pipelines=("AceStepPipeline",),
     denoisers=(Part("transformer", ("AceStepTransformer1DModel",)),),
     encoders=(
-        Part("text_encoder", ("Qwen3Model",)),
+        Part("text_encoder", ("Qwen3Model",), only_embeds=True),
         Part("condition_encoder", ("AceStepConditionEncoder",)),
         Part("audio_tokenizer", ("AceStepAudioTokenizer",), optional=True),
         Part("audio_token_detokenizer", ("AceStepAudioTokenDetokenizer",), optional=True),

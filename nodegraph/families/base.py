@@ -146,6 +146,7 @@ class Part:
         files: Layouts of the component in a file without a configuration, alone or with others.
             The first layout that matches is used. Empty if such files are not supported.
         vocabulary: A name in `nodegraph.families.vocabulary`, for files without a tokenizer.
+        only_embeds: Whether it is a language model that was trained to embed text, and writes none.
     """
 
     role: str
@@ -157,6 +158,7 @@ class Part:
     apart: bool = False
     module: str = ""
     processor: str = ""
+    only_embeds: bool = False
 
     @property
     def may_lack(self) -> bool:

@@ -83,6 +83,7 @@ _CATEGORIES: Mapping[str, str] = {
     "model_merging": "model/merging",
     "hooks": "conditioning/hooks",
     "conditioning": "conditioning",
+    "video_conditioning": "conditioning/video_models",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
     "patches": "model_patches",

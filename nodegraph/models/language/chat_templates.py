@@ -91,7 +91,7 @@ def writing_roles(family: Family) -> tuple[str, str] | None:
     """Roles of a family's language model and of its tokenizer; None where it reads prompts by
     others."""
     for at, part in enumerate(family.encoders):
-        if kind_of(part.classes[0]) is not None:
+        if kind_of(part.classes[0]) is not None and not part.only_embeds:
             return part.role, family.tokenizers[min(at, len(family.tokenizers) - 1)].role
     return None
 
