@@ -138,12 +138,10 @@ def encode_first_frame(
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "frame":
         return {FIRST_FRAME: _encoded(autoencoder, image)}
-    if last is None:
-        padding = torch.full((frames - 1, *image.shape[1:]), _GREY)
-        return {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding]))}
-    padding = torch.full((frames - 2, *image.shape[1:]), _GREY)
-    film = _encoded(autoencoder, torch.cat([image, padding, last]))
-    return {CONDITION_VIDEO: film, LAST_FRAME: torch.ones(1)}
+    ends = [] if last is None else [last]
+    padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
+    film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
+    return film if last is None else {**film, LAST_FRAME: torch.ones(1)}
 
 
 @torch.no_grad()

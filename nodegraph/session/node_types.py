@@ -89,14 +89,15 @@ class _ComfyServices(Mapping[str, Callable[..., Any]]):
         self._registry = registry
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        return self._services()[name]
+        return self._services[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._services()
+        yield from self._services
 
     def __len__(self) -> int:
-        return len(self._services())
+        return len(self._services)
 
+    @cached_property
     def _services(self) -> Mapping[str, Callable[..., Any]]:
         from nodegraph.interop.comfyui.packs.services import COMFY_SERVICES, other_classes
 
