@@ -41,9 +41,14 @@ def check_encoder_lora(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_prompt_lora(inputs: HookInputs) -> Iterator[Finding]:
     """Do the same for a LoRA of a prompt, and find schedules that cannot be read."""
+    yield from _check_file(inputs, "conditioning")
+    yield from check_schedule(inputs)
+
+
+def check_schedule(inputs: HookInputs) -> Iterator[Finding]:
+    """Find schedules of a strength that cannot be read."""
     from nodegraph.sampling.prompt_adapters import parse_keyframes
 
-    yield from _check_file(inputs, "conditioning")
     schedule = inputs.literals.get("schedule")
     if schedule:
         try:

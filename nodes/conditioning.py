@@ -10,6 +10,7 @@ from nodegraph import (
     Area,
     Conditioning,
     Context,
+    DiffusionModel,
     File,
     Mask,
     Multiline,
@@ -19,7 +20,7 @@ from nodegraph import (
 from nodegraph.errors import at_port
 
 from ._conditioning_facts import check_area, check_concatenated, check_span
-from ._lora import check_prompt_lora, lora_state
+from ._lora import check_prompt_lora, check_schedule, lora_state
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 _FIRST = {"conditioning": {"family": "first.family"}}
@@ -285,6 +286,41 @@ def LoraConditioning(
         check_finite(path)
     adapter = Adapter(PLAIN, str(path), FILE_DIGESTS.digest(path), strength)
     return with_adapter(conditioning, adapter, parse_keyframes(schedule))
+
+
+@node(
+    category=_CATEGORY,
+    label="Model for prompt",
+    facts=_FAMILY,
+    validate=check_schedule,
+    tags=("hook", "CreateHookModelAsLora", "regional", "schedule", "keyframes", "merge", "mix"),
+)
+def ModelConditioning(
+    conditioning: Conditioning,
+    model: DiffusionModel,
+    *,
+    strength: Annotated[float, Range(-20, 20, step=0.05)] = 1.0,
+    schedule: Annotated[str, Multiline(), Advanced()] = "",
+) -> Conditioning:
+    """Mix another model into the model of the sampling, only while it evaluates this prompt.
+
+    So one area of an image can be drawn by another checkpoint, or the positive prompt alone. The
+    weights of each mix are a copy as large as the model. LoRAs of the model stay at their
+    strengths. Link the node to the negative prompt, too, if all of the image should come from the
+    mix.
+
+    The text encoder is not changed: mix it with MergeTextEncoders before EncodePrompt.
+
+    Args:
+        conditioning: The prompt.
+        model: The other model, of the same architecture. Its LoRAs count.
+        strength: Share of the other model. 0 is the model of the sampling, 1 the other model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of
+            the strength from half of the sampling on. Before the first line, its factor counts.
+    """
+    from nodegraph.sampling.prompt_adapters import parse_keyframes, with_model
+
+    return with_model(conditioning, model, strength, parse_keyframes(schedule))
 
 
 @node(

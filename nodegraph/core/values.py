@@ -388,6 +388,17 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelAdapter(Adapter):
+    """Another model to mix with: strength 0 is the model alone, 1 the other one alone.
+
+    Attributes:
+        model: The other model, of the same architecture.
+    """
+
+    model: DiffusionModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduledAdapter:
     """Adapter whose strength changes during a sampling.
 
@@ -409,12 +420,7 @@ class ScheduledAdapter:
     end: float = 1.0
 
     def at(self, begun: float, after: float = 0.0) -> Adapter:
-        """Return the adapter at its strength at a step.
-
-        Args:
-            begun, after: Completed fraction of the sampling at the begin and the end of the step,
-                0 to 1.
-        """
+        """Return the adapter at its strength in the step between two fractions of the sampling."""
         if after > self.end + SPAN_TOLERANCE:
             return replace(self.adapter, strength=0.0)
         if not self.keyframes:

@@ -17,12 +17,18 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.values import Adapter, DiffusionModel, Recipe
+from nodegraph.core.values import Adapter, DiffusionModel, ModelAdapter, Recipe
 from nodegraph.errors import InvalidFile
 from nodegraph.families.components import Component, Denoiser, TextModel
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
 from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read_speed_options
-from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, no_match_error, read_adapter
+from nodegraph.models.adapters.adapter_files import (
+    FUSED,
+    INVERSION,
+    MIXED_MODEL,
+    no_match_error,
+    read_adapter,
+)
 from nodegraph.models.adapters.inversions import with_inversion_token
 from nodegraph.models.adapters.layer_changes import (
     FullChange,
@@ -32,6 +38,7 @@ from nodegraph.models.adapters.layer_changes import (
     LowRank,
     ReplacedWeight,
     layers_of,
+    mixed_with,
     rows_of,
     structural_copy,
     with_changes,
@@ -198,9 +205,14 @@ def _with_adapters(component: Component, recipe: Recipe) -> Component:
     Raises:
         InvalidFile: See `adapt_modules`.
     """
-    apart = (INVERSION, IP_ADAPTER, GLIGEN)
+    apart = (INVERSION, IP_ADAPTER, GLIGEN, MIXED_MODEL)
     layered = [item for item in recipe.adapters if item.kind not in apart]
-    modules = adapt_modules(component.modules, layered, dtype=recipe.dtype)
+    modules = component.modules
+    # Before LoRAs: these are added to what the mix gives, and do not get weaker with it.
+    for item in recipe.adapters:
+        if isinstance(item, ModelAdapter):
+            modules = _mixed_modules(modules, item)
+    modules = adapt_modules(modules, layered, dtype=recipe.dtype)
     pictured = [item for item in recipe.adapters if item.kind == IP_ADAPTER]
     if pictured:
         modules = _with_ip_adapters(modules, pictured)
@@ -217,6 +229,18 @@ def _with_adapters(component: Component, recipe: Recipe) -> Component:
             with _unchanged(item):
                 text_model = with_inversion_token(text_model, item, recipe.dtype)
     return text_model
+
+
+def _mixed_modules(modules: Mapping[str, nn.Module], adapter: ModelAdapter) -> dict[str, nn.Module]:
+    """Modules mixed with those of another model, which is loaded to the host only for that."""
+    from nodegraph.models.loading import load_component  # it takes long, and most need no other
+
+    assert adapter.model is not None
+    other = derive(load_component(adapter.model.base, "cpu"), adapter.model).modules
+    return {
+        role: mixed_with(module, other[role], adapter.strength) if role in other else module
+        for role, module in modules.items()
+    }
 
 
 def _with_ip_adapters(

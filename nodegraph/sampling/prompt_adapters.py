@@ -1,8 +1,9 @@
-"""LoRAs of single prompts: the ones that apply at a step, and the models that they need.
+"""LoRAs and models of single prompts: those that apply at a step, and the models that they need.
 
 A prompt may have its own adapters. While that prompt is evaluated, the model has these in
 addition to its own. Each set of adapters and strengths that some step needs is a recipe, which
-shares the weights of the model: adapters are computed beside the layers that they change.
+shares the weights of the model: adapters are computed beside the layers that they change. Only a
+mix with another model has weights of its own.
 """
 
 from __future__ import annotations
@@ -12,19 +13,28 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from nodegraph.core.digests import digest_value
+from nodegraph.core.foreign_value import unpatched
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import (
     Adapter,
     Conditioning,
     DiffusionModel,
+    ModelAdapter,
     ScheduledAdapter,
 )
 from nodegraph.errors import InvalidValue, at_port
-from nodegraph.models.adapters.adapter_files import no_match_error, read_adapter
-from nodegraph.models.adapters.layer_matching import match, recipe_layers
+from nodegraph.families.registry import get_family
+from nodegraph.models.adapters.adapter_files import MIXED_MODEL, no_match_error, read_adapter
+from nodegraph.models.adapters.layer_matching import ModuleLayers, match, recipe_layers
 from nodegraph.models.gligen import GLIGEN, check_fits, sampling_grounding
+from nodegraph.weights.precision.storage import recipe_storage
 
 MOST_SETS = 32
 """Sets of adapters that one sampling may need: each holds its adapters in memory."""
+
+MOST_MIXES = 8
+"""Mixes with other models that one sampling may need: each is as large as the model."""
 
 AdapterSet = tuple[Adapter, ...]
 """Adapters at their strengths, in the order in which they are applied. Empty for none."""
@@ -90,6 +100,42 @@ def with_adapter(
     return replace(conditioning, entries=tuple(entries))
 
 
+def with_model(
+    conditioning: Conditioning,
+    model: DiffusionModel,
+    strength: float,
+    keyframes: tuple[tuple[float, float], ...] = (),
+) -> Conditioning:
+    """Return prompts for which a model is mixed with another one.
+
+    Args:
+        model: The other model. Its speed options and a pack's patches do not count.
+        strength: 0 for the model of the sampling, 1 for the other one.
+    Raises:
+        InvalidValue: The weights of the other model are kept in few bits.
+    """
+    _check_full(model, "model")
+    other = replace(unpatched(model), options=_weight_options(model))
+    digest = digest_value(other)
+    adapter = ModelAdapter(MIXED_MODEL, other.source, digest, strength, model=other)
+    return with_adapter(conditioning, adapter, keyframes)
+
+
+def _weight_options(model: DiffusionModel) -> tuple[tuple[str, str], ...]:
+    return tuple(item for item in model.options if not item[0].startswith(SPEED_PREFIX))
+
+
+def _check_full(model: DiffusionModel, port: str) -> None:
+    if storage := recipe_storage(model):
+        raise InvalidValue(
+            "a model whose weights are kept in few bits cannot be mixed with another one",
+            port=port,
+            given=f"storage {storage}",
+            expected="weights in float32, float16 or bfloat16",
+            hint="Load it with storage `full`.",
+        )
+
+
 def adapted_recipes(
     model: DiffusionModel,
     prompts: Iterable[Conditioning | None],
@@ -119,6 +165,17 @@ def adapted_recipes(
             expected=f"up to {MOST_SETS}",
             hint="Use fewer keyframes.",
         )
+    mixes = {
+        tuple(item for item in adapters if isinstance(item, ModelAdapter)) for adapters in needed
+    } - {()}
+    if len(mixes) > MOST_MIXES:
+        raise InvalidValue(
+            "the prompts have too many different mixes of models",
+            port="positive",
+            given=f"{len(mixes)} different ones over the steps",
+            expected=f"up to {MOST_MIXES}, as each needs the memory of a whole model",
+            hint="Use fewer keyframes.",
+        )
     _check_matches(model, needed)
     return {adapters: replace(model, adapters=(*model.adapters, *adapters)) for adapters in needed}
 
@@ -141,10 +198,13 @@ def schedules_of(prompts: Iterable[Conditioning | None]) -> list[tuple[Scheduled
 
 def _check_matches(model: DiffusionModel, needed: Iterable[AdapterSet]) -> None:
     layers = recipe_layers(model)
-    if layers is None:
-        return
-    files: Mapping[str, Adapter] = {item.source: item for each in needed for item in each}
+    files = {(item.source, item.digest): item for each in needed for item in each}
     for adapter in files.values():
+        if isinstance(adapter, ModelAdapter):
+            _check_mix(model, adapter, layers)
+            continue
+        if layers is None:
+            continue
         if adapter.kind == GLIGEN:
             with at_port("positive"):
                 check_fits(adapter, next(iter(layers.values())).shapes)
@@ -154,3 +214,40 @@ def _check_matches(model: DiffusionModel, needed: Iterable[AdapterSet]) -> None:
         if not matched.applied:
             with at_port("positive"):
                 raise no_match_error(file, matched)
+
+
+def _check_mix(
+    model: DiffusionModel, adapter: ModelAdapter, layers: Mapping[str, ModuleLayers] | None
+) -> None:
+    """Refuse to mix models of different architectures, and weights in few bits.
+
+    Args:
+        layers: Of the model, by module; None where only loading it would tell.
+    Raises:
+        InvalidValue: On port ``positive`` or ``model``.
+    """
+    _check_full(model, "model")
+    assert adapter.model is not None
+    other, model_title = adapter.model, get_family(model.family).title
+    if other.family != model.family:
+        raise InvalidValue(
+            "a prompt has a model of another family than the model of the sampling",
+            port="positive",
+            given=get_family(other.family).title,
+            expected=model_title,
+            hint="Link a model of the same family to ModelConditioning.",
+        )
+    others = recipe_layers(other)
+    if layers is None or others is None:
+        return
+    for role, module in layers.items():
+        shapes = others[role].shapes if role in others else {}
+        for name, shape in module.shapes.items():
+            if shapes.get(name) != shape:
+                raise InvalidValue(
+                    f"a prompt has a model with other layers, such as {name}",
+                    port="positive",
+                    given=f"shape {shapes.get(name)}",
+                    expected=f"{shape}, as in the {model_title} model of the sampling",
+                    hint="Link a model of the same architecture to ModelConditioning.",
+                )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.context import Environment, Footprint
 from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.host_memory import host_weights_budget
-from nodegraph.core.values import PipelineComponent, Recipe
+from nodegraph.core.values import ModelAdapter, PipelineComponent, Recipe
 from nodegraph.engine.call_records import RECIPES
 from nodegraph.engine.planning.device_memory import DeviceMemory
 from nodegraph.residency import (
@@ -253,8 +253,10 @@ def _estimate_bytes(recipe: Recipe) -> int:
 
 
 def _is_local(recipe: Recipe) -> bool:
-    paths = [*(file.path for file in recipe.files), *(item.source for item in recipe.adapters)]
-    return all(is_here(Path(path)) for path in paths)
+    mixed = [item.model for item in recipe.adapters if isinstance(item, ModelAdapter)]
+    alone = [item for item in recipe.adapters if not isinstance(item, ModelAdapter)]
+    paths = [*(file.path for file in recipe.files), *(item.source for item in alone)]
+    return all(is_here(Path(path)) for path in paths) and all(map(_is_local, filter(None, mixed)))
 
 
 def _move(component: Any, device: str) -> Any:

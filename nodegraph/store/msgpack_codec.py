@@ -160,6 +160,7 @@ _KNOWN: Serializers = {
         plots.Plot,
         taught_values.TrainedWeights,
         values.Adapter,
+        values.ModelAdapter,
         plots.Series,
         dataset_values.ExampleFile,
         dataset_values.LabeledBox,

@@ -70,8 +70,7 @@ _UNLISTED = frozenset(
         *("PrimitiveNode", "Reroute", "Note", "MarkdownNote"),
         # Known to the table only to say why they have no counterpart.
         *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask", "XY Plot"),
-        *("CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly", "ImageOnlyCheckpointSave"),
-        "PatchModelAddDownscale",
+        *("ImageOnlyCheckpointSave", "PatchModelAddDownscale"),
         *("BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced"),
         *("PixelTiledKSampleUpscalerProvider", "PixelTiledKSampleUpscalerProviderPipe"),
     )

@@ -233,6 +233,8 @@ PLAIN = "lora"
 """Kind of an adapter, of whatever sort, that is worked out in each call."""
 FUSED = "fused lora"
 """Kind of an adapter that is added to copies of the weights."""
+MIXED_MODEL = "fused model"
+"""Kind of a `ModelAdapter`: copies of the weights are mixed with another model's."""
 
 _COMPANIONS = f"{EMBEDDED}/"
 _IN_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")

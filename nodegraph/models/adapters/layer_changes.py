@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nodegraph.errors import InvalidValue
 from nodegraph.models.adapters.layer_matching import ModuleLayers, Spans, widen
 from nodegraph.models.adapters.tensor_names import Shape
 from nodegraph.weights.precision.quantized_weights import quantized_shape
@@ -174,6 +175,38 @@ def merged_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
             if "bias" in merged and layer._parameters.get("bias") is None:
                 yield f"{path}.bias", merged["bias"].to(tensor.dtype)
         yield name, merged[end].to(tensor.dtype)
+
+
+@torch.no_grad()
+def mixed_with(module: Module, other: nn.Module, strength: float) -> Module:
+    """A module with weights ``own * (1 - strength) + other * strength``; the given one stays.
+
+    They are computed in float32, and have the dtypes of the module's own. At strength 1 they are
+    the other's, bit for bit.
+
+    Args:
+        other: Module of the same architecture; its adapters count. It may be on another device.
+    Raises:
+        InvalidValue: The modules have different layers.
+    """
+    twin, others = structural_copy(module), dict(merged_tensors(other))
+    for name, own in module.state_dict().items():
+        if name not in others or others[name].shape != own.shape:
+            raise InvalidValue(
+                f"the models have different layers: {name}",
+                expected="two models of the same architecture",
+            )
+        if not own.is_floating_point():
+            continue
+        added = others.pop(name).to(own.device, torch.float32)
+        mixed = (own.float() * (1 - strength) + added * strength).to(own.dtype)
+        path, _, end = name.rpartition(".")
+        layer = twin.get_submodule(path)
+        if end in layer._parameters:
+            layer._parameters[end] = nn.Parameter(mixed, requires_grad=False)
+        else:
+            layer._buffers[end] = mixed
+    return twin
 
 
 _CHANGES = "adapter_changes"

@@ -34,7 +34,7 @@ from nodegraph.families.speed_options import (
     read_speed_options,
     with_option,
 )
-from nodegraph.models.adapters.adapter_files import FUSED, INVERSION
+from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, MIXED_MODEL
 from nodegraph.weights.precision.storage import recipe_storage
 
 _SHAPES = 64
@@ -226,7 +226,7 @@ def check_fused(recipe: Recipe) -> None:
             port="model",
             hint="Leave `fused_projections` off in SpeedUp.",
         )
-    unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
+    unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION, MIXED_MODEL)]
     if unfused and read_speed_options(recipe).fused:
         raise InvalidValue(
             "projections cannot be fused if a LoRA is not fused with the weights",

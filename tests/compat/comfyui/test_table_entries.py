@@ -42,7 +42,6 @@ MODULES = (
     easy_use,
 )
 NONE_HERE = {"HiDreamO1ReferenceImages", "XY Plot", "ImageOnlyCheckpointSave", "LoraSave"}
-NONE_HERE |= {"CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly"}
 NONE_HERE |= {"CreateHookKeyframesFromFloats", "PatchModelAddDownscale"}
 """Types that are known, and told to have no counterpart; or none for plain models."""
 

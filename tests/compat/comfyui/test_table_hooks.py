@@ -128,6 +128,30 @@ def test_hooks_of_a_text_encoder_are_on_it_and_on_its_prompts() -> None:
     assert origin(sample, "positive") == "lora_conditioning"
 
 
+def test_a_model_as_a_lora_is_mixed_in_for_its_prompts() -> None:
+    workflow = imported(
+        linked(
+            hook=(
+                "CreateHookModelAsLora",
+                {"ckpt_name": "b.safetensors", "strength_model": 0.8, "strength_clip": 0.5},
+            ),
+            frame=("CreateHookKeyframe", {"strength_mult": 1.0, "start_percent": 0.5}),
+            timed=("SetHookKeyframes", {**HOOK, "hook_kf": Source("frame", 0)}),
+            clip=("SetClipHooks", {"hooks": Source("timed", 0)}),
+            text=("CLIPTextEncode", {"clip": Source("clip", 0), "text": "a"}),
+            sample=sampled(positive=Source("text", 0)),
+        )
+    ).workflow
+    [encoder] = used(workflow, "MergeTextEncoders")
+    assert encoder["weight"] == 0.5
+    [prompt] = used(workflow, "ModelConditioning")
+    assert (prompt["strength"], prompt["schedule"]) == (0.8, "0.5: 1")
+    loaders = {origin(prompt, "model"), origin(encoder, "second")}
+    assert [workflow.nodes[name].inputs["model"] for name in loaders] == ["b.safetensors"]
+    [sample] = used(workflow, "KSampler")
+    assert origin(sample, "positive") == "model_conditioning"
+
+
 def test_a_schedule_of_a_text_encoder_is_refused() -> None:
     result = imported(
         linked(

@@ -1,4 +1,4 @@
-"""Hooks: LoRAs of single prompts over parts of the sampling, and pairs of prompts.
+"""Hooks: LoRAs and models of single prompts over parts of the sampling, and pairs of prompts.
 
 In ComfyUI, hooks, keyframes and timestep ranges are values of links. Here they become no nodes:
 they travel with the link to the prompt that they are set on.
@@ -19,7 +19,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 from nodegraph.sampling.prompt_adapters import parse_keyframes
 
 HOOKS = "hooks"
-"""What HOOKS carry, and a CLIP whose prompts get them: a tuple of `LoraHook`."""
+"""What HOOKS carry, and a CLIP whose prompts get them: a tuple of `Hook`."""
 _KEYFRAMES = "keyframes"
 _RANGE = "timesteps"
 _DIGITS = 6
@@ -30,11 +30,12 @@ Prompt = Signal | MadeOutput
 
 
 @dataclass(frozen=True, slots=True)
-class LoraHook:
-    """A LoRA that applies while a prompt is evaluated.
+class Hook:
+    """A LoRA, or a model to mix in, that applies while a prompt is evaluated.
 
     Attributes:
-        lora: Its file.
+        lora: The file of the LoRA; None for a model.
+        loader: The node that loads the model; empty for a LoRA.
         strength_model, strength_clip: Its strengths, which may be links.
         keyframes: Factors of the strengths during the sampling.
     """
@@ -43,10 +44,11 @@ class LoraHook:
     strength_model: Signal
     strength_clip: Signal | None = None
     keyframes: Keyframes = ()
+    loader: str = ""
 
     @property
     def schedule(self) -> str | None:
-        """Its keyframes as LoraConditioning reads them."""
+        """Its keyframes as LoraConditioning and ModelConditioning read them."""
         # The last one of several with one start counts.
         factors = {round(start, _DIGITS): factor for start, factor in self.keyframes}
         lines = [f"{at:g}: {round(factor, _DIGITS):g}" for at, factor in sorted(factors.items())]
@@ -59,16 +61,18 @@ def give_prompt(node: Passage, output: str, prompt: MadeOutput) -> None:
     node.give(output, hooked(node, prompt, hooks))
 
 
-def hooked(node: Passage, prompt: Prompt, hooks: Sequence[LoraHook]) -> Prompt:
-    """A prompt with the LoRAs of hooks."""
+def hooked(node: Passage, prompt: Prompt, hooks: Sequence[Hook]) -> Prompt:
+    """A prompt with the LoRAs and models of hooks."""
     carried = prompt.carried if isinstance(prompt, Signal) else None
     for hook in hooks:
         if hook.strength_model.content == 0:
             continue
+        is_model = bool(hook.loader)
+        added = {"model": MadeOutput(hook.loader, "model")} if is_model else {"lora": hook.lora}
         name = node.add(
-            "LoraConditioning",
+            "ModelConditioning" if is_model else "LoraConditioning",
             conditioning=prompt,
-            lora=hook.lora,
+            **added,
             strength=hook.strength_model,
             schedule=hook.schedule,
         )
@@ -76,7 +80,7 @@ def hooked(node: Passage, prompt: Prompt, hooks: Sequence[LoraHook]) -> Prompt:
     return prompt if carried is None or isinstance(prompt, Signal) else Signal(prompt, carried)
 
 
-def _hooks_of(node: Passage, name: str = "hooks") -> tuple[LoraHook, ...]:
+def _hooks_of(node: Passage, name: str = "hooks") -> tuple[Hook, ...]:
     """The hooks that are linked to an input.
 
     Raises:
@@ -92,15 +96,16 @@ def _hooks_of(node: Passage, name: str = "hooks") -> tuple[LoraHook, ...]:
 
 def _lora_hook(node: Passage) -> None:
     clip = node.inputs.get("strength_clip")
-    hook = LoraHook(file_input(node, "lora_name"), node.inputs["strength_model"], clip)
+    hook = Hook(file_input(node, "lora_name"), node.inputs["strength_model"], clip)
     node.give("HOOKS", Signal(None, {HOOKS: (*_hooks_of(node, "prev_hooks"), hook)}))
 
 
 def _model_hook(node: Passage) -> None:
-    raise Untranslatable(
-        "nodegraph has no hook that mixes a whole model into that of one prompt: extract a LoRA "
-        "with ExtractLora, and use it in its place"
-    )
+    """A whole model in place of a LoRA: what it differs in from the model is added."""
+    loader = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    clip = node.inputs.get("strength_clip")
+    hook = Hook(None, node.inputs["strength_model"], clip, loader=loader)
+    node.give("HOOKS", Signal(None, {HOOKS: (*_hooks_of(node, "prev_hooks"), hook)}))
 
 
 def _combined_hooks(node: Passage) -> None:
@@ -194,9 +199,7 @@ def _clip_hooks(node: Passage) -> None:
             )
         strength = _clip_strength(hook)
         if strength is not None:
-            name = node.add(
-                "LoadEncoderLora", text_encoder=encoder, lora=hook.lora, strength=strength
-            )
+            name = _encoder_with(node, hook, encoder, strength)
             encoder = MadeOutput(name, "text_encoder")
     content = encoder.content if isinstance(encoder, Signal) else encoder
     carried = dict(clip.carried)
@@ -205,7 +208,14 @@ def _clip_hooks(node: Passage) -> None:
     node.give("CLIP", Signal(content, carried))
 
 
-def _clip_strength(hook: LoraHook) -> Any:
+def _encoder_with(node: Passage, hook: Hook, encoder: Prompt, strength: Any) -> str:
+    if not hook.loader:
+        return node.add("LoadEncoderLora", text_encoder=encoder, lora=hook.lora, strength=strength)
+    other = MadeOutput(hook.loader, "text_encoder")
+    return node.add("MergeTextEncoders", text_encoder=encoder, second=other, weight=strength)
+
+
+def _clip_strength(hook: Hook) -> Any:
     """The strength on the text encoder, that of the first keyframe; None for 0.
 
     Raises:
