@@ -34,6 +34,7 @@ from nodegraph.core.ports import (
     WorkflowMetadata,
     port_type,
 )
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.training_values import (
     Augmentation,
     Dataset,
@@ -47,7 +48,6 @@ from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
     Area,
-    AtomSites,
     Audio,
     Conditioning,
     ConditioningEntry,
@@ -57,9 +57,6 @@ from nodegraph.core.values import (
     Grounding,
     ImageEncoder,
     Latent,
-    Mesh,
-    Molecule,
-    PointCloud,
     Recipe,
     RecipeFile,
     ScheduledAdapter,

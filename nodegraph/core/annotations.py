@@ -37,6 +37,7 @@ from nodegraph.core.ports import (
     RawLink,
     Subgraph,
 )
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import OF_PACK, BodySpec
 from nodegraph.core.training_values import Dataset, Example, TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named_type, union_of
@@ -47,9 +48,6 @@ from nodegraph.core.values import (
     DiffusionModel,
     ImageEncoder,
     Latent,
-    Mesh,
-    Molecule,
-    PointCloud,
     TextEncoder,
     Vae,
     Video,

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.events import Event
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.plots import Plot
-from nodegraph.core.values import Audio, Latent, Mesh, Molecule, PointCloud, Video
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.values import Audio, Latent, Video
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, check_truth
 from nodegraph.engine.result import RunResult

@@ -21,10 +21,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-from nodegraph.core import plots, values
-from nodegraph.core import training_values as dataset_values
-from nodegraph.core import training_values as taught_values
-from nodegraph.core import values as spatial_values
+from nodegraph.core import plots, spatial_values, training_values, values
 from nodegraph.core.digests import (
     LEAVES,
     MAPPINGS,
@@ -158,15 +155,15 @@ _KNOWN: Serializers = {
         spatial_values.Molecule,
         spatial_values.AtomSites,
         plots.Plot,
-        taught_values.TrainedWeights,
+        training_values.TrainedWeights,
         values.Adapter,
         values.ModelAdapter,
         plots.Series,
-        dataset_values.ExampleFile,
-        dataset_values.LabeledBox,
-        dataset_values.Example,
-        dataset_values.Augmentation,
-        dataset_values.Dataset,
+        training_values.ExampleFile,
+        training_values.LabeledBox,
+        training_values.Example,
+        training_values.Augmentation,
+        training_values.Dataset,
         values.Area,
         values.StepSpan,
         values.ScheduledAdapter,
@@ -507,7 +504,7 @@ def _record(kind: Any, content: Mapping[str, Any], relocated: Relocated) -> Any:
 
 def _path_field(record: Any) -> str | None:
     """The field that says where the file lies which a value names; None if it names none."""
-    if isinstance(record, (values.RecipeFile, dataset_values.ExampleFile)):
+    if isinstance(record, (values.RecipeFile, training_values.ExampleFile)):
         return "path"
     return "source" if isinstance(record, values.Adapter) else None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from nodegraph.core.values import Mesh
+from nodegraph.core.spatial_values import Mesh
 from nodegraph.errors import InvalidValue
 from nodegraph.media.shapes.distance_grids import (
     COLOURS,

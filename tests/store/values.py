@@ -20,17 +20,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.training_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.values import (
-    AtomSites,
     Audio,
     Conditioning,
     ConditioningEntry,
     DiffusionModel,
     Latent,
-    Mesh,
-    Molecule,
-    PointCloud,
     RecipeFile,
     Video,
 )

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph.core.ports import BLOCKED
-from nodegraph.core.values import Audio, Mesh, Video
+from nodegraph.core.spatial_values import Mesh
+from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput, PipelineOutput
 from nodegraph.interop.pipelines.rates import AUDIO_RATE

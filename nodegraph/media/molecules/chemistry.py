@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import AtomSites, Molecule, PointCloud
+from nodegraph.core.spatial_values import AtomSites, Molecule, PointCloud
 from nodegraph.errors import InvalidValue, NumericalError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.core.values import Molecule
+from nodegraph.core.spatial_values import Molecule
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.input_files import guess_file_kind, read_whole
 from nodegraph.media.molecules.chemistry import (
@@ -23,7 +23,7 @@ from nodegraph.media.molecules.chemistry import (
 )
 
 if TYPE_CHECKING:
-    from nodegraph.core.values import Molecule
+    from nodegraph.core.spatial_values import Molecule
 
 
 def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecule:

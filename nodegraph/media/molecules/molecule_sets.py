@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.plots import Plot, Series
+from nodegraph.core.spatial_values import Molecule
 from nodegraph.core.text_format import format_share, pluralize
-from nodegraph.core.values import Molecule
 from nodegraph.errors import InvalidValue
 from nodegraph.media.molecules.chemistry import (
     embed_conformers,

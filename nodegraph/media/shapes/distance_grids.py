@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
 
-from nodegraph.core.values import Mesh, PointCloud
+from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:

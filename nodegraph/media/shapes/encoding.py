@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from nodegraph.core.values import Mesh, PointCloud
+    from nodegraph.core.spatial_values import Mesh, PointCloud
 
 SHAPE_SUFFIXES: Mapping[ShapeFormat, str] = {"glb": ".glb", "ply": ".ply", "obj": ".obj"}
 _FLOAT, _SHORT, _UINT = 5126, 5123, 5125

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import Mesh, PointCloud
+from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.errors import InvalidFile
 from nodegraph.media.shapes.shape_files import (
     ShapeArrays,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nodegraph.core.values import Mesh, PointCloud
+from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.media.shapes.encoding import check_mesh, check_points
 from nodegraph.media.shapes.shape_files import ShapeArrays, texture_colors
 

@@ -24,6 +24,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from nodegraph.core import plots as _plots
+from nodegraph.core import spatial_values as _spatial_values
 from nodegraph.core import training_values as _training_values
 from nodegraph.core import values as _values
 from nodegraph.media.images.pillow_conversion import Picture as _Picture
@@ -47,7 +48,7 @@ _VALUES = ("Audio", "Conditioning", "ControlNet", "DiffusionModel", "ImageEncode
 LIVE: Mapping[str, str] = {
     **dict.fromkeys(("Image", "Mask"), "_Picture"),
     **{name: f"_values.{name}" for name in (*_VALUES, "TextEncoder", "Vae", "Video")},
-    **{name: f"_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
+    **{name: f"_spatial_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
     "Dataset": "_training_values.Dataset",
     "Plot": "_plots.Plot",
     "TrainedWeights": "_training_values.TrainedWeights",
@@ -294,6 +295,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from nodegraph.core.plots import Plot
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
 from nodegraph.core.values import (
     Audio,
@@ -302,9 +304,6 @@ from nodegraph.core.values import (
     DiffusionModel,
     ImageEncoder,
     Latent,
-    Mesh,
-    Molecule,
-    PointCloud,
     TextEncoder,
     Vae,
     Video,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.plots import Plot
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.summary import summarize
 from nodegraph.core.text_format import (
     format_path,
@@ -21,7 +22,7 @@ from nodegraph.core.text_format import (
     format_size,
     strip_control_characters,
 )
-from nodegraph.core.values import Audio, Latent, Mesh, Molecule, PointCloud, Video
+from nodegraph.core.values import Audio, Latent, Video
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodegraphError
 from nodegraph.media.images.pillow_conversion import Pictures, is_image, is_mask

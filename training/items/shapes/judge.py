@@ -8,7 +8,7 @@ import torch
 import trimesh
 from torch import Tensor
 
-from nodegraph.core.values import Mesh
+from nodegraph.core.spatial_values import Mesh
 from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, surface_points
 from training.items.shapes.solids import surface
 

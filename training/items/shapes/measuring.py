@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.core.values import Mesh
+from nodegraph.core.spatial_values import Mesh
 from nodegraph.families.items.transformer import ItemTransformer
 from nodegraph.media.shapes.distance_grids import (
     COLOURS,
