@@ -196,9 +196,9 @@ class Mochi(Family):
             # Its positions ask for float32 by a way that has no effect on a CPU, where they are so.
             warnings.filterwarnings("ignore", "In CPU autocast", UserWarning)
             output: Tensor = model.module(
-                hidden_states=x,
+                hidden_states=x.to(model.dtype),
                 encoder_hidden_states=batch["embeddings"],
-                timestep=timestep.expand(len(x)).to(x.device, x.dtype),
+                timestep=timestep.expand(len(x)).to(x.device, model.dtype),
                 encoder_attention_mask=batch["mask"],
                 return_dict=False,
             )[0]
@@ -221,6 +221,7 @@ MOCHI = Mochi(
     encoder_settings={"force_zeros_for_empty_prompt": False},
     multiple=16,
     held=TokenMemory(16, _TOKENS),
+    wide=True,
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
     lora_signs=(
         LoraSign(
