@@ -1,14 +1,16 @@
 """Mochi 1: videos from prompts. Imports no torch.
 
-Source of what no tensor shows: diffusers' ``MochiPipeline`` and ``MochiTransformer3DModel``, and the
-``transformer/config.json`` of https://huggingface.co/genmo/mochi-1-preview
+Source of what no tensor shows: diffusers' ``MochiPipeline``, ``MochiTransformer3DModel`` and
+``AutoencoderKLMochi``. The names are those of diffusers' ``scripts/convert_mochi_to_diffusers.py``.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
@@ -29,7 +31,15 @@ from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
+from nodegraph.weights.single_files.autoencoders import PREFIXES
+from nodegraph.weights.single_files.base import (
+    FileLayout,
+    OriginalNames,
+    Table,
+    check_downscale,
+    count_of,
+    has_marks,
+)
 from nodegraph.weights.single_files.language import T5, T5_GGUF
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
@@ -39,7 +49,7 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
 
-_PATCH = 2
+_SPATIAL, _TEMPORAL = 8, 6
 _TOKENS = 256
 
 
@@ -76,12 +86,151 @@ def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     return mean, deviation
 
 
-MOCHI_LATENTS = MochiFormat("mochi", 12, temporal=6, autoencoders=("AutoencoderKLMochi",))
+_MARKS = (
+    ("encoder.layers.0.weight", "decoder.blocks.0.0.weight", "decoder.blocks.1.proj.weight"),
+    ("encoder.proj_in.weight", "decoder.conv_in.weight", "decoder.up_blocks.0.proj.weight"),
+)
+"""Tensors of the autoencoder in the names of the original code, and in those of diffusers."""
+_LAYER = {
+    "stack.0.": "resnets.{}.norm1.norm_layer.",
+    "stack.2.": "resnets.{}.conv1.conv.",
+    "stack.3.": "resnets.{}.norm2.norm_layer.",
+    "stack.5.": "resnets.{}.conv2.conv.",
+    "attn_block.norm.": "norms.{}.norm_layer.",
+    "attn_block.attn.qkv.": "attentions.{}.qkv.",
+    "attn_block.attn.out.": "attentions.{}.to_out.0.",
+}
+"""How names begin inside a layer of the autoencoder, and what they become for its number."""
+_QKV = ".qkv.weight"
+
+
+def _vae_names(names: Iterable[str]) -> dict[str, str]:
+    """The names of diffusers, by the file's; queries, keys and values are one tensor there."""
+    originals = list(names)
+    if _MARKS[0][0] not in originals:
+        return {name: name for name in originals}
+    matches = [re.match(r"encoder\.layers\.(\d+)\.layers\.", name) for name in originals]
+    downs = sorted({int(match[1]) for match in matches if match})
+    ups = count_of(dict.fromkeys(originals, ()), r"decoder\.blocks\.(\d+)\.proj\.")
+    return {name: _vae_name(name, downs, ups) for name in originals}
+
+
+def _vae_name(name: str, downs: Sequence[int], ups: int) -> str:
+    """A name as diffusers has it.
+
+    Args:
+        downs: Where blocks of the encoder that halve the size stand in its list.
+        ups: Blocks of the decoder that double the size.
+    """
+    name = name.replace(".output_norm.", ".norm_out.norm_layer.")
+    name = name.replace(".output_proj.", ".proj_out.")
+    match = re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)", name)
+    if match is not None:
+        return _encoder_name(int(match[1]), match[2], downs)
+    match = re.fullmatch(r"decoder\.blocks\.(\d+)\.(.+)", name)
+    return name if match is None else _decoder_name(int(match[1]), match[2], ups)
+
+
+def _encoder_name(at: int, end: str, downs: Sequence[int]) -> str:
+    if at == 0:
+        return f"encoder.proj_in.{end}"
+    if at not in downs:
+        is_before = not downs or at < downs[0]
+        block, first = ("block_in", 1) if is_before else ("block_out", downs[-1] + 1)
+        return _layer_name(f"encoder.{block}", at - first, end)
+    index, _, inner = end.removeprefix("layers.").partition(".")
+    block = f"encoder.down_blocks.{downs.index(at)}"
+    return (
+        _layer_name(block, int(index) - 1, inner)
+        if index != "0"
+        else f"{block}.conv_in.conv.{inner}"
+    )
+
+
+def _decoder_name(at: int, end: str, ups: int) -> str:
+    if end.startswith("proj."):
+        return f"decoder.up_blocks.{at - 1}.{end}"
+    index, _, inner = end.removeprefix("blocks.").partition(".")
+    if at == 0:
+        is_first = index == "0"
+        return (
+            f"decoder.conv_in.{inner}"
+            if is_first
+            else _layer_name("decoder.block_in", int(index) - 1, inner)
+        )
+    block = f"up_blocks.{at - 1}" if at <= ups else "block_out"
+    return _layer_name(f"decoder.{block}", int(index), inner)
+
+
+def _layer_name(block: str, index: int, end: str) -> str:
+    for old, new in _LAYER.items():
+        if end.startswith(old):
+            return f"{block}.{new.format(index)}{end.removeprefix(old)}"
+    return f"{block}.{index}.{end}"
+
+
+def _convert_vae(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+    converted: dict[str, Tensor] = {}
+    for old, new in _vae_names(tensors).items():
+        if not new.endswith(_QKV):
+            converted[new] = tensors[old]
+            continue
+        for name, part in zip(("to_q", "to_k", "to_v"), tensors[old].chunk(3), strict=True):
+            converted[f"{new.removesuffix('qkv.weight')}{name}.weight"] = part
+    return converted
+
+
+def _vae_config(vae: Shapes) -> dict[str, Any]:
+    named = {new: vae[old] for old, new in _vae_names(vae).items()}
+    count = count_of(named, r"encoder\.down_blocks\.(\d+)\.")
+    downs = [f"encoder.down_blocks.{at}" for at in range(count)]
+    blocks = ["encoder.block_in", *downs, "encoder.block_out"]
+    strides = [named[f"{block}.conv_in.conv.weight"] for block in downs]
+    first, taken = named["encoder.proj_in.weight"]
+    given, last = named["decoder.proj_out.weight"]
+    wide = [named[f"decoder.up_blocks.{at}.resnets.0.conv1.conv.weight"][0] for at in range(count)]
+    temporal, spatial = ([stride[axis] for stride in strides] for axis in (2, 3))
+    check_downscale(prod(temporal), _TEMPORAL)
+    check_downscale(prod(spatial), _SPATIAL)
+    return {
+        "in_channels": taken,
+        "out_channels": given,
+        "encoder_block_out_channels": (first, *(stride[0] for stride in strides)),
+        "decoder_block_out_channels": (last, *reversed(wide)),
+        "latent_channels": named["decoder.conv_in.weight"][1],
+        "layers_per_block": tuple(
+            count_of(named, rf"{re.escape(block)}\.resnets\.(\d+)\.") for block in blocks
+        ),
+        "temporal_expansions": tuple(temporal),
+        "spatial_expansions": tuple(spatial),
+        "add_attention_block": tuple(
+            any(name.startswith(f"{block}.attentions.") for name in named) for block in blocks
+        ),
+    }
+
+
+MOCHI_VAE = FileLayout(
+    "mochi-vae",
+    "the VAE of Mochi 1",
+    "AutoencoderKLMochi",
+    lambda vae: has_marks(vae, _MARKS),
+    _vae_config,
+    _convert_vae,
+    PREFIXES,
+)
+MOCHI_LATENTS = MochiFormat(
+    "mochi",
+    12,
+    spatial=_SPATIAL,
+    temporal=_TEMPORAL,
+    autoencoders=("AutoencoderKLMochi",),
+    files=(MOCHI_VAE,),
+)
 """Mochi 1."""
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
-    width, channels, patch, _ = shapes["patch_embed.proj.weight"]
+    channels, patch = shapes["patch_embed.proj.weight"][1:3]
     pooled, text = shapes["time_embed.caption_proj.weight"]
     _, heads, half = shapes["pos_frequencies"]
     return {
@@ -187,7 +336,7 @@ class Mochi(Family):
         return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        # A timestep divided by their number would round the level, which the pipeline uses as it is.
+        # Dividing the timestep would round the level, which the pipeline uses as it is.
         level = moment.timestep / moment.training_timesteps
         if moment.sigma:
             level = torch.full_like(level, moment.sigma)

@@ -170,9 +170,7 @@ def _known(original: str, names: OriginalNames) -> tuple[str, ...]:
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
-def _rows(
-    layers: Sequence[str], total: int, wide: int, names: OriginalNames
-) -> Iterator[slice]:
+def _rows(layers: Sequence[str], total: int, wide: int, names: OriginalNames) -> Iterator[slice]:
     """Rows of an original layer that go to each of several.
 
     Queries are as wide as what they are made of. So are keys and values, unless several heads

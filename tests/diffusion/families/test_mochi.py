@@ -172,7 +172,9 @@ def original(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
         before, _, remaining = here.partition("{")
         joined, _, after = remaining.partition("}")
         for block in range(layers if "*" in here else 1):
-            names = [f"{before}{part}{after}".replace("*", str(block)) for part in joined.split(",")]
+            names = [
+                f"{before}{part}{after}".replace("*", str(block)) for part in joined.split(",")
+            ]
             for end in ("weight", "bias"):
                 parts = [tensors[f"{name}.{end}"] for name in names if f"{name}.{end}" in tensors]
                 if parts:
