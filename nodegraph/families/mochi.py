@@ -26,7 +26,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import check_video_size
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
@@ -378,6 +378,7 @@ MOCHI = Mochi(
             r"^transformer_blocks_\d+_(attn1_(add_|to_add_out)|norm1_context_|ff_context_)",
             "Mochi",
         ),
+        CROSS_ATTENTION_SIGN,
     ),
     resolutions={"mochi": Resolutions(848 * 480, 16)},
     comfyui_type="mochi",
