@@ -292,6 +292,53 @@ def custom(**inputs: Any) -> dict[str, Any]:
     return nodes
 
 
+GUIDERS: dict[str, dict[str, Any]] = {
+    "LimitGuidance": {"start": 0.3, "end": 0.7},
+    "ChangingGuidance": {},
+    "PerturbedAttentionGuidance": {},
+    "SelfAttentionGuidance": {},
+    "AddNegative": {"negative": link("positive")},
+    "TiledGuidance": {"tile_width": 64, "tile_height": 64},
+    "PositiveBiasedGuidance": {},
+    "ToneMapGuidance": {},
+}
+METHODS = (
+    *("BasicGuider", "ProjectedGuider", "ZeroStarGuider", "TangentialGuider", "FrequencyGuider"),
+    *("MagnitudeGuider", "AdaptiveGuider", "ThresholdGuider"),
+)
+
+
+@pytest.mark.parametrize("kind", [*GUIDERS, *METHODS])
+def test_functions_that_change_nothing_change_no_bit_of_any_guidance(
+    session: Session, kind: str
+) -> None:
+    nodes = custom()
+    if kind in GUIDERS:
+        inputs = {"guider": link("guider"), **GUIDERS[kind]}
+        if kind == "TiledGuidance":
+            nodes["empty"]["inputs"] |= {"width": 128, "height": 64}
+        nodes["other"] = {"type": kind, "inputs": inputs}
+    elif kind == "BasicGuider":
+        nodes["other"] = {"type": kind, "inputs": {"conditioning": link("positive")}}
+    else:
+        prompts = {"positive": link("positive"), "negative": link("negative")}
+        nodes["other"] = {"type": kind, "inputs": prompts}
+    nodes["sample"]["inputs"]["guider"] = link("other")
+    plain, same = run(session, nodes, "sample"), run(session, with_patch(nodes, "same"), "sample")
+    assert [str(error) for error in plain.errors] == [] == [str(error) for error in same.errors]
+    assert torch.equal(plain["sample.latent"].samples, same["sample.latent"].samples)
+    assert torch.equal(plain["sample.denoised"].samples, same["sample.denoised"].samples)
+
+
+@pytest.mark.parametrize("kind", ["LimitGuidance", "ChangingGuidance"])
+def test_a_function_that_guides_rests_where_guidance_does(session: Session, kind: str) -> None:
+    nodes = custom()
+    nodes["other"] = {"type": kind, "inputs": {"guider": link("guider"), **GUIDERS[kind]}}
+    nodes["sample"]["inputs"]["guider"] = link("other")
+    guided = samples(session, with_patch(nodes, "cfg"))
+    torch.testing.assert_close(guided, samples(session, nodes), atol=1e-4, rtol=1e-4)
+
+
 def placed(nodes: dict[str, Any], kind: str) -> dict[str, Any]:
     """With a positive prompt of two, of which the second has a place or a span."""
     more = {
@@ -385,7 +432,7 @@ def test_an_item_of_the_pack_s_noise_is_that_of_its_batch(session: Session) -> N
     assert torch.equal(batch, samples(session, with_patch(nodes, "halve")))
 
 
-def test_a_lora_of_a_prompt_leads_a_patched_model(session: Session, tmp_path: Path) -> None:
+def test_spans_of_prompts_hold_for_a_patched_model(session: Session) -> None:
     nodes = native(sampler="euler")
     nodes["halved"] = with_patch(nodes, "halve")["patch"]
     guided = {"positive": link("positive"), "negative": link("negative")}
