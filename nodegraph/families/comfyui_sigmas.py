@@ -49,6 +49,7 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
         "z-image": (3.0, 1000),
         "hidream": (3.0, 1000),
         "lumina2": (6.0, 1000),
+        "mochi": (6.0, 1000),
         "chroma": (1.0, 1000),
         "wan": (8.0, 1000),
         "wan22-5b": (8.0, 1000),
@@ -64,7 +65,7 @@ _NEAR = 1e-6
 _OF_FLUX = 10_000
 """Levels of the table of `ModelSamplingFlux`."""
 
-_WHATEVER_THE_FILE_SAYS = frozenset({"wan", "wan22-5b"})
+_WHATEVER_THE_FILE_SAYS = frozenset({"wan", "wan22-5b", "mochi"})
 
 
 def comfyui_flow(config: Mapping[str, Any], family: str, shift: float) -> ComfyUIFlow:

@@ -30,6 +30,7 @@ from nodegraph.families.scheduler_file import (
     check_supported,
     scheduler_config,
 )
+from nodegraph.families.sigma_curves import linear_quadratic_levels
 
 Levels = NDArray[np.float64] | NDArray[np.float32]
 
@@ -44,17 +45,24 @@ def _open_float32_ramp(steps: int) -> Levels:
     return np.asarray(ramp.tolist())
 
 
+def _linear_quadratic(steps: int) -> Levels:
+    # Rounded so that 1 - level is exact in float32: the pipeline walks along that.
+    gone = np.float32(1) - linear_quadratic_levels(steps).astype(np.float32)
+    return np.asarray((1 - gone).tolist())
+
+
 SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "own": None,
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": _float32_ramp,
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": _open_float32_ramp,
+    "linear_quadratic": _linear_quadratic,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
-the same rounded to float32 (Z-Image), or evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded
-to float32)."""
+the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
+float32), or as `linear_quadratic_levels` (Mochi)."""
 
 
 @dataclass(frozen=True, slots=True)

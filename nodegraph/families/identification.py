@@ -262,7 +262,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "Hunyuan-DiT": ("mlp_t5.0.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
-    "Mochi": ("t5_yproj.weight",),
     "Cosmos": (
         "blocks.block0.blocks.0.block.attn.to_q.0.weight",
         "blocks.0.mlp.layer1.weight",

@@ -83,6 +83,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
         import_module("nodegraph.families.longcat_image").LONGCAT_IMAGE_EDIT
     ),
     "ace-step": lambda: import_module("nodegraph.families.ace_step").ACE_STEP,
+    "mochi": lambda: import_module("nodegraph.families.mochi").MOCHI,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -187,8 +187,9 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     if of_index is not None and "flow" in kinds:
         # the pipeline's loader makes this class, whatever the scheduler's own file says
         config = config | {"_class_name": of_index}
+    config = config | dict(family.scheduler)
     check_supported(config, str(path), kinds)
-    return dict(family.adjust_schedule(config | dict(family.scheduler), entries))
+    return dict(family.adjust_schedule(config, entries))
 
 
 def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from nodegraph.core.context import Context, report_progress
 from nodegraph.core.digests import is_named_tuple
-from nodegraph.core.foreign_value import Lent, LentModel, holds_lent
+from nodegraph.core.foreign_value import ForeignValue, Lent, LentModel, holds_lent
 from nodegraph.core.links import Expand, NodeOutput, Value
 from nodegraph.core.ports import RunGraph
 from nodegraph.core.spec import NodeSpec
@@ -326,10 +326,11 @@ class Loan:
 
     Args:
         run: Runs the node with it, and returns what its function returns.
+        value: The value of the pack that it stands for.
     """
 
-    def __init__(self, run: Callable[[Any], Any]) -> None:
-        self._run = run
+    def __init__(self, run: Callable[[Any], Any], value: ForeignValue | None = None) -> None:
+        self._run, self._value = run, value
         self._lent: Any = None
         self._result: Any = None
         self._error: BaseException | None = None
@@ -368,12 +369,19 @@ class Loan:
         if self._is_own(value):
             if value not in self._returned:
                 self._returned.append(value)
-        elif type(value) is not LentModel:  # a model may be of a loan around this one
+        elif type(value) is not LentModel and not self._is_passed_on(value):
+            # a model may be of a loan around this one
             _check_kept(value)
         return value
 
+    def _is_passed_on(self, value: Any) -> bool:
+        """Whether a value is the lent sampler, noise or guider, as it is."""
+        return value is self._lent and type(value) is not LentModel and self._value is not None
+
     def settle(self, pack: str, models: Sequence[Any]) -> Any:
         """Return the result, with the models in it as the process has given them.
+
+        What else was lent goes on as the pack's value if the node passes it on as it is.
 
         Raises:
             PackError: The process lent nothing, or gave other models back.
@@ -388,6 +396,8 @@ class Loan:
         def change(value: Any) -> Any:
             if self._is_own(value) and value in known:
                 return known[value]
+            if self._is_passed_on(value):
+                return self._value
             if self._is_own(value) or type(value) is not LentModel:
                 _check_kept(value)
             return value

@@ -133,7 +133,7 @@ class IsolatedPacks:
         run: Callable[[Any], Any],
     ) -> Any:
         """Run a node of this process with what a pack lends; see `PackHost.lend`."""
-        node, loan = (pack.name, context.node), Loan(run)
+        node, loan = (pack.name, context.node), Loan(run, value)
         try:
             result = self._lend(pack, snapshot, spec, value, context, loan)
         except PackProcessEnded as error:

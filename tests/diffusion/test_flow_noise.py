@@ -16,6 +16,7 @@ from diffusers import (
     FlowMatchLCMScheduler,
     UniPCMultistepScheduler,
 )
+from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,11 +63,19 @@ WAN: dict[str, Any] = {
 }
 SANA = WAN | {"_class_name": "DPMSolverMultistepScheduler", "flow_shift": 3.0}
 
+
+def of_mochi(steps: int) -> Any:
+    """The pipeline's levels, in the other direction: its scheduler walks along 1 - level."""
+    gone = 1 - np.array(linear_quadratic_schedule(steps, 0.025)).astype(np.float32)
+    return (1 - gone).tolist()
+
+
 RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": lambda steps: torch.linspace(1.0, 0.0, steps + 1)[:-1].tolist(),
+    "linear_quadratic": of_mochi,
 }
 
 

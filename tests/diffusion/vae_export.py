@@ -226,6 +226,58 @@ def ltx(vae: Any) -> Tensors:
     }
 
 
+_MOCHI = {
+    r"resnets\.(\d+)\.norm1\.norm_layer": "stack.0",
+    r"resnets\.(\d+)\.conv1\.conv": "stack.2",
+    r"resnets\.(\d+)\.norm2\.norm_layer": "stack.3",
+    r"resnets\.(\d+)\.conv2\.conv": "stack.5",
+    r"norms\.(\d+)\.norm_layer": "attn_block.norm",
+    r"attentions\.(\d+)\.qkv": "attn_block.attn.qkv",
+    r"attentions\.(\d+)\.to_out\.0": "attn_block.attn.out",
+}
+
+
+def mochi(vae: Any) -> Tensors:
+    """diffusers' ``scripts/convert_mochi_to_diffusers.py``, backwards."""
+    tensors = vae.state_dict()
+    for name in [name for name in tensors if name.endswith(".to_q.weight")]:
+        parts = [tensors.pop(name.replace("to_q", part)) for part in ("to_q", "to_k", "to_v")]
+        tensors[name.replace("to_q", "qkv")] = torch.cat(parts)
+    before, downs = vae.config.layers_per_block[0], len(vae.config.spatial_expansions)
+    plain = {
+        "encoder.proj_in": "encoder.layers.0",
+        "encoder.norm_out.norm_layer": "encoder.output_norm",
+        "encoder.proj_out": "encoder.output_proj",
+        "decoder.conv_in": "decoder.blocks.0.0",
+        "decoder.proj_out": "decoder.output_proj",
+        **{
+            f"encoder.down_blocks.{at}.conv_in.conv": f"encoder.layers.{1 + before + at}.layers.0"
+            for at in range(downs)
+        },
+        **{f"decoder.up_blocks.{at}.proj": f"decoder.blocks.{1 + at}.proj" for at in range(downs)},
+    }
+
+    def rename(name: str) -> str:
+        layer, _, end = name.rpartition(".")
+        if layer in plain:
+            return f"{plain[layer]}.{end}"
+        half, block, *inner = layer.split(".")
+        number = int(inner.pop(0)) if inner[0].isdecimal() else 0
+        found = [(re.fullmatch(pattern, ".".join(inner)), new) for pattern, new in _MOCHI.items()]
+        index, new = next((int(match[1]), new) for match, new in found if match)
+        place = {
+            "encoder.block_in": f"layers.{1 + index}",
+            "encoder.down_blocks": f"layers.{1 + before + number}.layers.{1 + index}",
+            "encoder.block_out": f"layers.{1 + before + downs + index}",
+            "decoder.block_in": f"blocks.0.{1 + index}",
+            "decoder.up_blocks": f"blocks.{1 + number}.blocks.{index}",
+            "decoder.block_out": f"blocks.{1 + downs}.{index}",
+        }[f"{half}.{block}"]
+        return f"{half}.{place}.{new}.{end}"
+
+    return renamed(tensors, rename)
+
+
 def taesd(vae: Any) -> tuple[Tensors, Tensors]:
     """https://github.com/madebyollin/taesd: the encoder, and the decoder, which clamps first."""
     encoder, decoder = {}, {}

@@ -196,9 +196,11 @@ def _row_locations(
 
 
 def _is_swapped(network: OriginalNames, path: str, shape: Shape) -> bool:
-    """Whether diffusers has scale and shift of this modulation the other way round."""
+    """Whether diffusers has the two halves of this layer the other way round."""
     if path == "norm_out.linear":
         return network.swaps_output
+    if network.swaps(path):
+        return True
     # In the last block the prompt goes no further: its modulation is that of an output.
     is_last = path.endswith("norm1_context.linear") and shape[0] == 2 * shape[1]
     return network.swaps_context and is_last

@@ -39,6 +39,10 @@ class OriginalNames(NamedTuple):
         swaps_output: Whether diffusers has scale and shift of the last modulation,
             ``norm_out.linear``, the other way round than the original.
         swaps_context: The same of the prompt's modulation in the last block.
+        swapped: Ends of the names of further layers whose two halves diffusers has the other way
+            round, such as those of a gated MLP.
+        equal_rows: Whether layers that were one have equally many rows. If not, queries are as wide
+            as what they are made of.
         widened: The layer of which adapters may have half the columns, or twice as many; empty if
             there is none.
     """
@@ -47,6 +51,12 @@ class OriginalNames(NamedTuple):
     swaps_output: bool = False
     swaps_context: bool = False
     widened: str = ""
+    swapped: tuple[str, ...] = ()
+    equal_rows: bool = False
+
+    def swaps(self, layer: str) -> bool:
+        """Whether a layer is one of `swapped`."""
+        return layer.endswith(tuple(f".{end}" for end in self.swapped))
 
 
 SAME_NAMES = OriginalNames()

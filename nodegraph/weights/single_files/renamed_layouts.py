@@ -145,7 +145,7 @@ def _places(shapes: Shapes, names: OriginalNames) -> Iterator[_Renaming]:
             yield name, f"{news[0]}.{_END.get(end, end)}", None
         else:
             wide = shapes.get(f"{stem}.weight", shape)[-1]
-            for new, rows in zip(news, _rows(news, shape[0], wide), strict=True):
+            for new, rows in zip(news, _rows(news, shape[0], wide, names), strict=True):
                 yield name, f"{new}.{end}", rows
 
 
@@ -170,7 +170,7 @@ def _known(original: str, names: OriginalNames) -> tuple[str, ...]:
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
-def _rows(layers: Sequence[str], total: int, wide: int) -> Iterator[slice]:
+def _rows(layers: Sequence[str], total: int, wide: int, names: OriginalNames) -> Iterator[slice]:
     """Rows of an original layer that go to each of several.
 
     Queries are as wide as what they are made of. So are keys and values, unless several heads
@@ -179,7 +179,7 @@ def _rows(layers: Sequence[str], total: int, wide: int) -> Iterator[slice]:
     count = len(layers)
     if layers[-1].endswith(_MLP):
         sizes = [wide] * (count - 1) + [total - wide * (count - 1)]
-    elif count == 3:
+    elif count == 3 and not names.equal_rows:
         sizes = [wide, (total - wide) // 2, (total - wide) // 2]
     else:
         sizes = [total // count] * count
@@ -190,8 +190,9 @@ def _rows(layers: Sequence[str], total: int, wide: int) -> Iterator[slice]:
 
 
 def _is_swapped(name: str, names: OriginalNames) -> bool:
-    """Whether diffusers has scale and shift of that modulation the other way round."""
-    return names.swaps_output and name.startswith("norm_out.linear.")
+    """Whether diffusers has the two halves of that tensor the other way round."""
+    layer = name.rpartition(".")[0]
+    return (names.swaps_output and layer == "norm_out.linear") or names.swaps(layer)
 
 
 def swap_scale_shift(tensor: Tensor) -> Tensor:

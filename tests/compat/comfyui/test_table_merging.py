@@ -94,6 +94,11 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         {**SMALL, "num_mmdit_layers": 4, "num_single_dit_layers": 32, "joint_attention_dim": 8}
         | {"caption_projection_dim": 8, "pos_embed_max_size": 16, "sample_size": 4},
     ),
+    "ModelMergeMochiPreview": (
+        "MochiTransformer3DModel",
+        {**SMALL, "num_layers": 48, "pooled_projection_dim": 8, "text_embed_dim": 8}
+        | {"time_embed_dim": 8},
+    ),
     "ModelMergeLTXV": (
         "LTXVideoTransformer3DModel",
         {**SMALL, "num_layers": 28, "cross_attention_dim": 8, "caption_channels": 8},

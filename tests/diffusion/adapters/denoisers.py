@@ -214,4 +214,14 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         "LTXVideoTransformer3DModel",
         {**_HEADS, "cross_attention_dim": 32, "num_layers": 1, "caption_channels": 32},
     ),
+    "mochi": (
+        "MochiTransformer3DModel",
+        {
+            **_HEADS,
+            "num_layers": 2,
+            "pooled_projection_dim": 24,
+            "text_embed_dim": 32,
+            "time_embed_dim": 16,
+        },
+    ),
 }

@@ -764,6 +764,7 @@ LACKS: dict[str, set[str]] = {
     "pixart-sigma": {"img2img", "inpaint"},
     "sana": {"attention guiders", "img2img", "inpaint"},
     "ltx": {"inpaint"},
+    "mochi": {"img2img", "inpaint"},
     "lumina2": {"img2img", "inpaint"},
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},

@@ -81,16 +81,17 @@ class SigmaPoint:
 
 @dataclass(frozen=True, slots=True)
 class PackFunctions(AddedGuidance):
-    """Functions of a pack that change a guided prediction; they are called back.
+    """Functions of a pack that change a guided prediction, also outside of its guided part.
 
     Attributes:
-        negative: Whether they get the negative prediction too.
+        negative, always: Whether they get the negative prediction where the scale is not 1; always.
         call: Calls them; see `call_back`.
     """
 
     title: ClassVar[str] = "functions of a pack"
 
     negative: bool
+    always: bool = False
     call: Callable[..., Any] = field(default=call_back, repr=False, compare=False)
 
     @property
@@ -103,7 +104,7 @@ class PackFunctions(AddedGuidance):
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         model, family = guided_model.model, guided_model.family
         noise = model_noise(model.scheduler_config, family)
-        return _FunctionsTerm(guided_model, noise, self.negative, self.call)
+        return _FunctionsTerm(guided_model, noise, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,7 @@ class _FunctionsTerm:
 
     guided_model: GuidedModel
     noise: ModelNoise
-    negative: bool
-    call: Callable[..., Any]
+    functions: PackFunctions
 
     @property
     def evaluators(self) -> Mapping[Side, ModelEvaluator]:
@@ -123,7 +123,13 @@ class _FunctionsTerm:
         return True
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
-        return self.guided_model.both_sides() if self.negative else ("positive",)
+        is_guided = self.functions.always or self._scale(moment) != 1
+        takes_both = self.functions.negative and is_guided
+        return self.guided_model.both_sides() if takes_both else ("positive",)
+
+    def _scale(self, moment: Moment) -> float:
+        is_guided = moment.is_within(self.functions.start, self.functions.end)
+        return float(self.guided_model.scale(moment)) if is_guided else 1.0
 
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         point = SigmaPoint.at(self.noise, moment.sigma)
@@ -133,10 +139,8 @@ class _FunctionsTerm:
             for side in ("positive", "negative", "guided")
             if side in outputs
         }
-        scale = self.guided_model.scale(moment)
-        changed = self.call(
-            function="guide", x=_sent(noisy), sigma=moment.sigma, scale=float(scale), **shown
-        )
+        place = {"x": _sent(noisy), "sigma": moment.sigma, "scale": self._scale(moment)}
+        changed = self.functions.call(function="guide", **place, **shown)
         guided = outputs["guided"]
         if changed is None:
             return torch.zeros_like(guided)
@@ -181,7 +185,7 @@ def patched_guider(choice: GuiderChoice, kind: str, numbers: Mapping[str, Any]) 
         case "PerturbedAttentionGuidance":
             added = added_guidance.PerturbedAttention(numbers["scale"], 0.0, 1.0)
         case "functions":
-            added = PackFunctions(choice.cfg, 0.0, 1.0, numbers["negative"])
+            added = PackFunctions(choice.cfg, 0.0, 1.0, numbers["negative"], always=True)
         case "SelfAttentionGuidance":
             added = added_guidance.SelfAttention(numbers["scale"], 0.0, 1.0, numbers["blur"])
         case _:
@@ -367,7 +371,8 @@ class PackPatches:
         if self.guides:
             self._check_functions(guider)
             is_guided = guider.cfg != 1.0 or guider.is_guided or self.always_negative
-            functions = PackFunctions(guider.cfg, 0.0, 1.0, is_guided, self.call)
+            span, always = (guider.start, guider.end), self.always_negative
+            functions = PackFunctions(guider.cfg, *span, is_guided, always, self.call)
             guider = replace(guider, added=(*guider.added, functions))
         if self.gradual is not None:
             latent = replace(latent, gradual=self.gradual)
@@ -443,12 +448,11 @@ class WalkedDenoising(LentDenoising):
 
     def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
         """Walk all levels, and yield the last step; the pack's process reports the others."""
-        levels = self.sigmas
         answer = self._answer(_sent(self._noise if self._added else torch.zeros_like(self._noise)))
         self._ended, denoised = (self._placed(answer[name]) for name in ("samples", "denoised"))
         if self._ended.shape != self._noise.shape or not bool(torch.isfinite(self._ended).all()):
             raise NumericalError("the sampler of the pack returned no finite latent of its size")
-        yield self._step_info(self.total, float(levels[-2]), 0.0, self._ended, denoised)
+        yield self._step_info(self.total, float(self.sigmas[-2]), 0.0, self._ended, denoised)
 
     def _answer(self, noise: Tensor) -> Mapping[str, Tensor]:
         """What the pack returns: ``samples`` and ``denoised``, the last prediction."""

@@ -231,6 +231,15 @@ _LTX: _Blocks = {
     "scale_shift_table": ("scale_shift_table",),
     "proj_out.": ("proj_out",),
 }
+_MOCHI: _Blocks = {
+    # No tensor there begins so, with the dot.
+    "pos_frequencies.": (),
+    "t_embedder.": ("time_embed.timestep_embedder",),
+    "t5_y_embedder.": ("time_embed.pooler",),
+    "t5_yproj.": ("time_embed.caption_proj",),
+    **_numbered("blocks", "transformer_blocks", 48),
+    "final_layer.": _FINAL,
+}
 _WAN: _Blocks = {
     "patch_embedding.": ("patch_embedding",),
     "time_embedding.": ("condition_embedder.time_embedder",),
@@ -265,6 +274,7 @@ BLOCKS: Mapping[str, _Blocks] = {
     "ModelMergeSD35_Large": _sd3(38),
     "ModelMergeFlux1": _FLUX,
     "ModelMergeAuraflow": _AURAFLOW,
+    "ModelMergeMochiPreview": _MOCHI,
     "ModelMergeLTXV": _LTX,
     "ModelMergeWAN2_1": _WAN,
     "ModelMergeQwenImage": _QWEN,
