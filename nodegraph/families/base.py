@@ -194,6 +194,8 @@ class Family(ABC):
         encoders: The text encoders.
         tokenizers: The tokenizers, in the order of the encoders.
         vae: The autoencoder's role.
+        preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
+            returns the clean latent; its ``noise`` is then ``discrete``.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
@@ -261,6 +263,7 @@ class Family(ABC):
     tokenizers: tuple[Part, ...]
     vae: str = "vae"
     noise: Literal["discrete", "flow"] = "discrete"
+    preconditioned: bool = False
     scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None

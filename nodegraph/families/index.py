@@ -83,6 +83,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
         import_module("nodegraph.families.longcat_image").LONGCAT_IMAGE_EDIT
     ),
     "ace-step": lambda: import_module("nodegraph.families.ace_step").ACE_STEP,
+    "cosmos-predict2": lambda: import_module("nodegraph.families.cosmos").COSMOS_PREDICT2,
+    "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 
