@@ -212,7 +212,8 @@ class Family(ABC):
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
-            ``frame``, or as a ``film`` that is gray after it. Empty if not supported.
+            ``frame``, as the first ``frames`` of a video that may have several, or as a ``film``
+            that is gray after it. Empty if not supported.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -276,7 +277,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "film"] = ""
+    first_picture: Literal["", "frame", "frames", "film"] = ""
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

@@ -47,6 +47,7 @@ from nodegraph.weights.single_files.base import (
     count_of,
     has_marks,
 )
+from nodegraph.weights.single_files.language import T5_11B
 from nodegraph.weights.single_files.renamed_layouts import HEAD_WIDTH, PREFIXES, denoiser_layout
 
 if TYPE_CHECKING:
@@ -351,18 +352,10 @@ class CosmosFamily(Family):
         if first is not None and not takes_frames:
             raise unused_image_error(request)
         if first is not None:
-            fitted[_CONDITION_MASK] = self.condition_mask(request, first)
+            mask = torch.zeros(1, 1, request.shape[2], 1, 1)
+            mask[:, :, : first.shape[2]] = 1
+            fitted[_CONDITION_MASK] = mask
         return fitted
-
-    def condition_mask(self, request: SamplingRequest, first: Tensor) -> Tensor:
-        """The mask of conditioning frames that the network takes; see `_CONDITION_MASK`.
-
-        Args:
-            first: Latents of the conditioning frames.
-        """
-        mask = torch.zeros(1, 1, request.shape[2], 1, 1)
-        mask[:, :, : first.shape[2]] = 1
-        return mask
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """Combine as the pipelines do, which round differently from `Family.guided`."""
@@ -432,11 +425,6 @@ class Cosmos(CosmosFamily):
     def trained_size(self, config: Config) -> tuple[int, int]:
         return 1280, 704
 
-    def condition_mask(self, request: SamplingRequest, first: Tensor) -> Tensor:
-        # The negative side has the frames, too, and is not told which they are.
-        mask = super().condition_mask(request, first)
-        return mask if request.side == "positive" else torch.zeros_like(mask)
-
     def denoised(
         self, model: Denoiser, x: Tensor, sigma: Tensor, batch: Batch, first: Tensor | None
     ) -> Tensor:
@@ -480,9 +468,8 @@ class CosmosPredict2(CosmosFamily):
             timestep = torch.cat([frames, timestep[:, :, first.shape[2] :]], 2)
         rate = None if first is None else self.rate(batch)
         output = self.output(model, scaled.to(model.dtype), timestep, batch, rate)
-        clean_latent = ((1 - time) * x + -time * output.float()).to(model.dtype)
-        # Conditioning frames are float32, and so is what they are joined with.
-        return clean_latent if first is None else clean_latent.to(x.dtype)
+        # Rounded as the pipelines do; guidance adds up in float32.
+        return ((1 - time) * x + -time * output.float()).to(model.dtype).to(x.dtype)
 
 
 def _check_positions(config: Config, request: SamplingRequest, cell: int) -> None:
@@ -529,13 +516,13 @@ def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:
 
 
 _COMMON: dict[str, Any] = {
-    "encoders": (Part("text_encoder", ("T5EncoderModel",)),),
+    "encoders": (Part("text_encoder", ("T5EncoderModel",), files=(T5_11B,)),),
     "tokenizers": (Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     "preconditioned": True,
     "joint": False,
     "wide": True,
     "multiple": 16,
-    "first_picture": "frame",
+    "first_picture": "frames",
     "held": TokenMemory(16, 256),
     "block_stacks": ("transformer_blocks",),
     "block_outputs": {"CosmosTransformerBlock": (0, None)},
