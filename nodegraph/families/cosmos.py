@@ -535,6 +535,7 @@ COSMOS = Cosmos(
     latent=COSMOS_LATENTS,
     pipelines=("CosmosTextToWorldPipeline", "CosmosVideoToWorldPipeline"),
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(COSMOS_FILE,)),),
+    accepts_prompts_of=("cosmos-predict2",),
     lora_signs=(LoraSign(r"^blocks_block\d+_blocks_", "Cosmos 1.0"),),
     resolutions={"cosmos": Resolutions(1280 * 704, 16)},
     **_COMMON,
@@ -545,6 +546,7 @@ COSMOS_PREDICT2 = CosmosPredict2(
     latent=WAN_LATENTS,
     pipelines=("Cosmos2TextToImagePipeline", "Cosmos2VideoToWorldPipeline"),
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT2_FILE,)),),
+    accepts_prompts_of=("cosmos",),
     scheduler={"sigma_max": 80.0, "sigma_min": 0.002, "sigma_data": 1.0, "rho": 7.0},
     lora_signs=(
         LoraSign(

@@ -132,7 +132,7 @@ def encode_first_frame(
             images, they differ in size, or the VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = get_family(conditioning.family or "")
+    family = _family_of(conditioning, autoencoder)
     _check(family, autoencoder, image, frames)
     if last is not None:
         _check_last(family, image, last, frames)
@@ -189,6 +189,16 @@ def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
     samples = encode_video(autoencoder, frames).samples
     assert samples is not None
     return samples
+
+
+def _family_of(conditioning: Conditioning, autoencoder: Autoencoder) -> Family:
+    """The conditioning's family, or the one of the VAE's format that takes the same prompts.
+
+    Cosmos 1.0 and Predict2 share a text encoder, so that the prompt alone does not say which it is.
+    """
+    family = get_family(conditioning.family or "")
+    families = (family, *map(get_family, family.accepts_prompts_of))
+    return next((item for item in families if item.latent.name == autoencoder.family), family)
 
 
 def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int) -> None:

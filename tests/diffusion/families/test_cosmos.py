@@ -10,13 +10,14 @@ from typing import Any
 import diffusers as d
 import pytest
 import torch
+import transformers as tf
 from diffusers.loaders import single_file_utils as converters
 from diffusers.models.transformers import transformer_cosmos
 from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion import encode_video, load_component, sample
+from nodegraph.diffusion import encode_prompt, encode_video, load_component, sample
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import RATE
 from nodegraph.families.identification import identify_tensors
@@ -25,6 +26,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame
+from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 
@@ -434,3 +436,23 @@ def test_what_no_tensor_shows_is_as_published(
     config = FAMILIES[family].denoisers[0].files[0].config(shapes)
     assert config["rope_scale"] == scale
     assert (config["num_attention_heads"], config["in_channels"]) == (heads, taken)
+
+
+def test_an_encoder_in_a_file_is_read_as_t5_11b(tmp_path: Path) -> None:
+    config = tf.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    torch.manual_seed(0)
+    encoder = tf.T5EncoderModel(config).eval()
+    file = tmp_path / "t5.safetensors"
+    tensors = encoder.state_dict()
+    tensors.pop("encoder.embed_tokens.weight", None)
+    save_file(tensors, file)
+    model = load_component(open_text_encoder("cosmos", {"file": str(file)}, []), "cpu")
+    with torch.no_grad():
+        tokens = model.tokenizers["tokenizer"](
+            "a red cat", padding="max_length", max_length=512, return_tensors="pt"
+        )
+        states = encoder(**tokens).last_hidden_state
+    found = encode_prompt(model, "a red cat").entries[0].embeddings
+    length = int(tokens["attention_mask"].sum())
+    assert torch.equal(found[:, :length], states[:, :length])
+    assert not found[:, length:].any()
