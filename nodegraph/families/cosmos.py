@@ -153,7 +153,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 def _most_cells(shapes: Shapes) -> tuple[int, int, int]:
     frames, rows, columns = (
         shapes[f"learnable_pos_embed.pos_emb_{axis}"][0] * side
-        for axis, side in zip("thw", _PATCH, strict=True)
+        for axis, side in zip(("t", "h", "w"), _PATCH, strict=True)
     )
     return frames, rows, columns
 
@@ -181,7 +181,10 @@ _COSMOS_LAYERS: Table = (
     ("learnable_pos_embed.pos_emb_h", "extra_pos_embedder.pos_emb_h"),
     ("learnable_pos_embed.pos_emb_w", "extra_pos_embedder.pos_emb_w"),
     *(
-        (f"transformer_blocks.*.attn{part + 1}.{here}", f"blocks.*.blocks.{part}.block.attn.{there}")
+        (
+            f"transformer_blocks.*.attn{part + 1}.{here}",
+            f"blocks.*.blocks.{part}.block.attn.{there}",
+        )
         for part in range(2)
         for here, there in (
             ("to_q", "to_q.0"),

@@ -114,8 +114,8 @@ def any_mask(masks: list[Tensor | None]) -> bool:
 
 
 FIRST_FRAME = "first_frame"
-"""Latent of the image, (1, channels, 1, height, width): the video's first frame as it is. Of a video
-that is continued, the latent has as many frames as are kept."""
+"""Latent of the image, (1, channels, 1, height, width): the video's first frame as it is. Of a
+video that is continued, it has as many latent frames as are kept."""
 CONDITION_VIDEO = "film"
 """Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"

@@ -228,16 +228,16 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
         )
 
 
-def _check_beginning(autoencoder: Autoencoder, given: int, frames: int) -> None:
+def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
     """Refuse the beginning of a video if the VAE cannot encode it, or if it is the whole video."""
-    if given >= frames:
+    if count >= frames:
         raise InvalidValue(
             "the video that is continued is not shorter than the whole video",
             port="image",
-            given=f"{given} frames",
+            given=f"{count} frames",
             expected=f"fewer than {frames}",
         )
-    check_frames(autoencoder, given, port="image")
+    check_frames(autoencoder, count, port="image")
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:

@@ -74,7 +74,12 @@ def cosmos_vae() -> Any:
 
 
 def network(taken: int = 16, positions: str | None = "learnable", **more: Any) -> Any:
-    usual = {"num_attention_heads": 2, "attention_head_dim": 16, "adaln_lora_dim": 4, "num_layers": 2}
+    usual = {
+        "num_attention_heads": 2,
+        "attention_head_dim": 16,
+        "adaln_lora_dim": 4,
+        "num_layers": 2,
+    }
     return d.CosmosTransformer3DModel(
         in_channels=taken,
         mlp_ratio=2.0,
@@ -161,7 +166,6 @@ def test_images_of_predict2_are_those_of_diffusers(model_of: ModelOf) -> None:
             assert_same_pixels(found, images(expected))
 
 
-
 @pytest.mark.slow
 def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
     _, model = model_of(cosmos_predict2)
@@ -204,7 +208,10 @@ def test_the_last_steps_keep_more_of_a_picture(model_of: ModelOf) -> None:
     latent = encode_video(model.part("vae"), as_tensor(picture(96, 64)))
     assert latent.samples is not None
     changes = [
-        (model.make(96, 64, latent=latent, denoise=share, steps=8, cfg=1.0).latents - latent.samples).std()
+        (
+            model.make(96, 64, latent=latent, denoise=share, steps=8, cfg=1.0).latents
+            - latent.samples
+        ).std()
         for share in (0.13, 0.5, 0.99)
     ]
     assert changes == sorted(changes)
@@ -227,12 +234,15 @@ def test_the_pipelines_last_step_changes_nothing(model_of: ModelOf) -> None:
         None,
         Latent(None, 64, 64, 1, frames=1),
         callback=lambda info: steps.append(info.latent),
-        **{"seed": SEED, "steps": 4, "cfg": 1.0, "sampler": "euler", "schedule": "normal"},
+        seed=SEED,
+        steps=4,
+        cfg=1.0,
+        sampler="euler",
+        schedule="normal",
     )
     assert torch.equal(steps[2], expected.latents.unsqueeze(2))
     # The step that is left takes away noise of the deviation 0.002.
     assert (steps[3] - steps[2]).abs().max() < 0.002 * 6
-
 
 
 def conditioning_of(
