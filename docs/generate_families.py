@@ -175,7 +175,8 @@ _HEAD = "| family | name | pipelines of diffusers | latents | noise |"
 def row_of(family: Family) -> str:
     """Its row in the table of families."""
     pipelines = ", ".join(f"`{name.removesuffix('Pipeline')}`" for name in family.pipelines)
-    cells = (family.title, f"`{family.name}`", pipelines, f"`{family.latent.name}`", family.noise)
+    noise = "continuous" if family.preconditioned else family.noise
+    cells = (family.title, f"`{family.name}`", pipelines, f"`{family.latent.name}`", noise)
     return _row(cells)
 
 

@@ -41,7 +41,7 @@ class FirstPicture(NamedTuple):
     },
     validate=check_film,
     estimate=encode_frames_estimate,
-    tags=("wan", "ltx", "animate", "first frame", "last frame"),
+    tags=("wan", "ltx", "cosmos", "animate", "first frame", "last frame"),
 )
 def ImageToVideoConditioning(
     ctx: Context,
@@ -55,15 +55,16 @@ def ImageToVideoConditioning(
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
-    Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
-    has the size of the image.
+    Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video and Cosmos. The latent is
+    empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
-            LTX-Video.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos,
+            also the first frames of a video to continue.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan and Cosmos Predict2, a multiple of
+            8 plus 1 for LTX-Video and Cosmos 1.0.
         encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder.
             Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
@@ -117,13 +118,14 @@ def SecondExpertCfg(
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 
 
-@node(category="conditioning", facts=_FAMILY, tags=("ltx", "fps"))
+@node(category="conditioning", facts=_FAMILY, tags=("ltx", "cosmos", "fps"))
 def FrameRateConditioning(
     conditioning: Conditioning, rate: Annotated[float, Range(0.001, 1000)] = 25.0
 ) -> Conditioning:
-    """Set the frame rate that LTX-Video reads as an input.
+    """Set the frame rate that LTX-Video and Cosmos read as an input.
 
-    Without this node it is 25. Other models ignore it.
+    Without this node it is 25 for LTX-Video, 30 for Cosmos 1.0 and 16 for Cosmos Predict2. Other
+    models ignore it.
 
     Args:
         conditioning: The positive prompt.

@@ -37,7 +37,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/sound_models.py": "ace",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
-        "nodes/video_conditioning.py": "ltx wan",
+        "nodes/video_conditioning.py": "cosmos ltx wan",
         "nodes/video_latent.py": "ltx wan",
     },
     "Error messages and examples of the API name models that work": {

@@ -194,6 +194,8 @@ class Family(ABC):
         encoders: The text encoders.
         tokenizers: The tokenizers, in the order of the encoders.
         vae: The autoencoder's role.
+        preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
+            returns the clean latent; its ``noise`` is then ``discrete``.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
@@ -210,7 +212,8 @@ class Family(ABC):
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
-            ``frame``, or as a ``film`` that is gray after it. Empty if not supported.
+            ``frame``, as the first ``frames`` of a video that may have several, or as a ``film``
+            that is gray after it. Empty if not supported.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -261,6 +264,7 @@ class Family(ABC):
     tokenizers: tuple[Part, ...]
     vae: str = "vae"
     noise: Literal["discrete", "flow"] = "discrete"
+    preconditioned: bool = False
     scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None
@@ -273,7 +277,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "film"] = ""
+    first_picture: Literal["", "frame", "frames", "film"] = ""
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

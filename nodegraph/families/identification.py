@@ -262,10 +262,8 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "Hunyuan-DiT": ("mlp_t5.0.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
-    "Cosmos": (
-        "blocks.block0.blocks.0.block.attn.to_q.0.weight",
-        "blocks.0.mlp.layer1.weight",
-    ),
+    "Cosmos Predict2.5": ("crossattn_proj.0.weight",),
+    "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),
     "LTX-2.5": ("keyframes_abs_pos_embedding",),
     "a version of LTX-2 that is not known here": (
         "audio_patchify_proj.weight",

@@ -114,7 +114,8 @@ def any_mask(masks: list[Tensor | None]) -> bool:
 
 
 FIRST_FRAME = "first_frame"
-"""Latent of the image, (1, channels, 1, height, width): the video's first frame as it is."""
+"""Latent of the image, (1, channels, 1, height, width): the video's first frame as it is. Of a
+video that is continued, it has as many latent frames as are kept."""
 CONDITION_VIDEO = "film"
 """Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
@@ -164,16 +165,18 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
 
 
 def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:
-    """Latents (n, channels, frames, height, width) whose first frame is the image's, if any."""
-    return x if first is None else torch.cat([first.to(x.device, x.dtype), x[:, :, 1:]], 2)
+    """Latents (n, channels, frames, height, width) whose first frames are those of `first`."""
+    if first is None:
+        return x
+    return torch.cat([first.to(x.device, x.dtype), x[:, :, first.shape[2] :]], 2)
 
 
 def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
-    """1 for each cell of a video, and 0 in the first frame if that is an image's; float32,
+    """1 for each cell of a video, and 0 in the first frames if those are conditioning; float32,
     (frames, height, width)."""
     mask = torch.ones(x.shape[2:], device=x.device)
     if first is not None:
-        mask[0] = 0
+        mask[: first.shape[2]] = 0
     return mask
 
 

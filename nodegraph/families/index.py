@@ -84,6 +84,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     ),
     "ace-step": lambda: import_module("nodegraph.families.ace_step").ACE_STEP,
     "mochi": lambda: import_module("nodegraph.families.mochi").MOCHI,
+    "cosmos-predict2": lambda: import_module("nodegraph.families.cosmos").COSMOS_PREDICT2,
+    "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

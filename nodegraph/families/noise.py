@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.scheduler_file import check_supported
+from nodegraph.families.scheduler_file import EDM_CLASS, check_supported
 
 if TYPE_CHECKING:
     from nodegraph.families.base import Family
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
+
+
+@dataclass(frozen=True, slots=True)
+class KarrasRange:
+    """Continuous noise levels of a preconditioned model, spaced evenly in sigma ** (1 / rho).
+
+    Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
+
+    Attributes:
+        high, low: Greatest and least noise level above 0.
+        rho: Exponent of the spacing.
+    """
+
+    high: float
+    low: float
+    rho: float
+
+
+_EDM_ENTRIES = 1000
+"""Levels in the table of a continuous range, which samplers read that follow a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,9 @@ class NoiseSchedule:
         aligned: As `Family.aligned`.
         exact_sigmas: `sigmas` as ComfyUI computes them, in double precision. None for tables that
             ComfyUI computes in another way.
+        karras: The range of a preconditioned model, which takes x = latent + sigma · noise at any
+            level and whose family predicts the clean latent (`prediction_type` ``sample``). The
+            table then has levels of that range, evenly spaced in log sigma. Else None.
     """
 
     kind: ClassVar[str] = "discrete"
@@ -71,6 +94,7 @@ class NoiseSchedule:
     timestep_scaling: float = 10.0
     aligned: tuple[int, ...] = ()
     exact_sigmas: NDArray[np.float64] | None = None
+    karras: KarrasRange | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
@@ -83,6 +107,8 @@ class NoiseSchedule:
             InvalidFile: It contains an unsupported setting.
         """
         check_supported(config)
+        if config.get("_class_name") == EDM_CLASS:
+            return cls._continuous(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         betas = _betas(config)
         if zero_snr:
@@ -104,6 +130,33 @@ class NoiseSchedule:
             distilled_steps=int(config.get("original_inference_steps", 50)),
             timestep_scaling=float(config.get("timestep_scaling", 10.0)),
             exact_sigmas=None if zero_snr else _exact_sigmas(config),
+        )
+
+    @classmethod
+    def _continuous(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+        """The schedule of a preconditioned model."""
+        numbers = [float(config.get(key, usual)) for key, usual in _EDM_DEFAULTS.items()]
+        high, low, rho = numbers
+        if low >= high:
+            raise InvalidFile(
+                "the model's scheduler file sets sigma_min to a value that gives no noise levels",
+                port="model",
+                given=f"{low:g}",
+                expected=f"below sigma_max, {high:g}",
+                hint="Use the scheduler folder of the original model.",
+            )
+        levels = np.exp(np.linspace(math.log(low), math.log(high), _EDM_ENTRIES))
+        sigmas = torch.from_numpy(levels).float()
+        kept = 1 / (1 + sigmas**2)
+        betas = 1 - torch.cat([kept[:1], kept[1:] / kept[:-1]])
+        return cls(
+            betas=betas,
+            alphas_cumprod=kept,
+            sigmas=sigmas,
+            prediction_type="sample",
+            clip=False,
+            exact_sigmas=levels,
+            karras=KarrasRange(high, low, rho),
         )
 
     @property
@@ -144,6 +197,10 @@ class NoiseSchedule:
         Raises:
             InvalidValue: One is out of range.
         """
+        if self.karras is not None:
+            level = float(self.timestep_to_sigma(timestep or 0.0)) if sigma is None else sigma
+            check_noise_level(level)
+            return torch.tensor(1.0), torch.tensor(level)
         alpha_bar = self._alpha_bar(timestep, sigma)
         return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
@@ -156,6 +213,10 @@ class NoiseSchedule:
         assert sigma is not None
         check_noise_level(sigma)
         return torch.tensor(1.0 / (1.0 + sigma**2))
+
+
+_EDM_DEFAULTS = {"sigma_max": 80.0, "sigma_min": 0.002, "rho": 7.0}
+"""Those of diffusers' scheduler."""
 
 
 def _last_below(table: NDArray[Any], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -372,6 +433,8 @@ class OutputArithmetic:
     def scales(self, moment: Moment) -> tuple[float, float]:
         """Of the clean latent and the noise, between whole timesteps by interpolation."""
         sigma = float(self.noise.timestep_to_sigma(moment.timestep_value))
+        if self.noise.karras is not None:
+            return 1.0, sigma
         alpha = (1 + sigma**2) ** -0.5
         return alpha, sigma * alpha
 

@@ -56,6 +56,14 @@ FLOW_MATCHING_CLASSES = frozenset(
 FLOW_SOLVER_CLASSES = frozenset({"DPMSolverMultistepScheduler", "UniPCMultistepScheduler"})
 """Those that describe it with ``use_flow_sigmas``, and else what the next ones do."""
 
+EDM_CLASS = "EDMEulerScheduler"
+"""Class of diffusers whose files describe a continuous range of noise levels; see
+`nodegraph.families.base.Family.preconditioned`."""
+
+_EDM_FILES = frozenset({EDM_CLASS, "FlowMatchEulerDiscreteScheduler"})
+"""Classes that folders of preconditioned models name. The pipelines of Cosmos Predict2 set the
+range of a flow-matching scheduler themselves."""
+
 SCHEDULER_CLASSES = frozenset(
     {
         "DDIMInverseScheduler",
@@ -110,6 +118,10 @@ _SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "use_karras_sigmas": ((False, None), False),
     "use_exponential_sigmas": ((False, None), False),
 }
+_SUPPORTED_EDM: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    "sigma_schedule": (("karras",), "karras"),
+    "prediction_type": (("epsilon", "v_prediction"), "epsilon"),
+}
 
 
 _SHOWN = 80
@@ -134,6 +146,13 @@ _FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "shift_terminal": (-_INF, 1, 0),
 }
 """By key of a flow's scheduler file: what a number lies between, and what a missing one means."""
+_EDM_NUMBERS: Mapping[str, tuple[float, float, float]] = {
+    "sigma_min": (0, _INF, 0.002),
+    "sigma_max": (0, _INF, 80.0),
+    "sigma_data": (0, _INF, 0.5),
+    "rho": (0, _INF, 7.0),
+}
+"""The same of a continuous range of noise levels."""
 
 _BY_SIZE = frozenset({"base_shift", "max_shift"})
 """Those that say something only where a size shifts noise levels."""
@@ -177,6 +196,8 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
     config = layout.read_config(path)
+    if family.preconditioned:
+        return _folder_edm(path, config, family)
     kinds = (family.noise,)
     _check_class(path, config.get("_class_name"), kinds)
     index = folder / layout.INDEX
@@ -190,6 +211,17 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     config = config | dict(family.scheduler)
     check_supported(config, str(path), kinds)
     return dict(family.adjust_schedule(config, entries))
+
+
+def _folder_edm(path: Path, config: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    """The noise levels of a preconditioned model; errors as of `folder_scheduler`."""
+    if config.get("_class_name") not in _EDM_FILES:
+        raise _unexpected_class(str(path), config.get("_class_name"), _EDM_FILES)
+    keys = (*_EDM_NUMBERS, *_SUPPORTED_EDM)
+    levels = {key: config[key] for key in keys if config.get(key) is not None}
+    levels |= {**family.scheduler, "_class_name": EDM_CLASS}
+    check_supported(levels, str(path))
+    return levels
 
 
 def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
@@ -361,6 +393,8 @@ def _check_numbers(config: Mapping[str, Any], origin: str) -> None:
     """Refuse numbers that would give no noise levels."""
     heeds_size = config.get("use_dynamic_shifting", False)
     numbers = _FLOW_NUMBERS if noise_kind(config) == "flow" else _NUMBERS
+    if config.get("_class_name") == EDM_CLASS:
+        numbers = _EDM_NUMBERS
     trained = config.get("trained_betas")
     if trained is not None and not _are_variances(trained):
         raise InvalidFile(
@@ -396,6 +430,8 @@ def _supported(
     config: Mapping[str, Any], origin: str, kinds: Collection[str]
 ) -> Mapping[str, tuple[tuple[Any, ...], Any]]:
     """What a file may say, by what it describes."""
+    if config.get("_class_name") == EDM_CLASS and "discrete" in kinds:
+        return _SUPPORTED_EDM
     kind = noise_kind(config)
     if kind not in kinds and "discrete" not in kinds:
         raise _wrong_class(origin, config.get("_class_name"), kinds)
@@ -411,7 +447,11 @@ def _check_class(path: Path, name: object, kinds: Collection[str]) -> None:
 
 
 def _wrong_class(origin: str, name: object, kinds: Collection[str]) -> InvalidFile:
-    known = sorted(set().union(*(_CLASSES[kind] for kind in kinds)))
+    return _unexpected_class(origin, name, set().union(*(_CLASSES[kind] for kind in kinds)))
+
+
+def _unexpected_class(origin: str, name: object, classes: Collection[str]) -> InvalidFile:
+    known = sorted(classes)
     return InvalidFile(
         f"{origin} names a noise schedule that this kind of model does not use",
         port="model",

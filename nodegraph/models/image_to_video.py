@@ -121,7 +121,8 @@ def encode_first_frame(
 
     Args:
         autoencoder: Of the model.
-        image: float32 in 0..1, shape (1, height, width, 3), of the video's size.
+        image: float32 in 0..1, shape (1, height, width, 3), of the video's size. Of families that
+            continue videos, several frames: as many as the VAE takes, and fewer than `frames`.
         frames: Of the video.
         last: As `image`; None leaves the end open.
     Returns:
@@ -131,12 +132,12 @@ def encode_first_frame(
             images, they differ in size, or the VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = get_family(conditioning.family or "")
-    _check(family, autoencoder, image)
+    family = _family_of(conditioning, autoencoder)
+    _check(family, autoencoder, image, frames)
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
-    if family.first_picture == "frame":
+    if family.first_picture in ("frame", "frames"):
         return {FIRST_FRAME: _encoded(autoencoder, image)}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
@@ -190,7 +191,17 @@ def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
     return samples
 
 
-def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
+def _family_of(conditioning: Conditioning, autoencoder: Autoencoder) -> Family:
+    """The conditioning's family, or the one of the VAE's format that takes the same prompts.
+
+    Cosmos 1.0 and Predict2 share a text encoder, so that the prompt alone does not say which it is.
+    """
+    family = get_family(conditioning.family or "")
+    families = (family, *map(get_family, family.accepts_prompts_of))
+    return next((item for item in families if item.latent.name == autoencoder.family), family)
+
+
+def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int) -> None:
     if not family.first_picture:
         raise InvalidValue(
             f"{family.title} is not an image-to-video model",
@@ -206,13 +217,27 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
             expected=f"one of format {family.latent.name}",
             hint="Use the VAE and the prompt of the same LoadModel.",
         )
-    if image.shape[0] != 1:
+    if family.first_picture == "frames":
+        _check_beginning(autoencoder, len(image), frames)
+    elif image.shape[0] != 1:
         raise InvalidValue(
             "a video starts with one image",
             port="image",
             given=f"{image.shape[0]} images",
             expected="1",
         )
+
+
+def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
+    """Refuse the beginning of a video if the VAE cannot encode it, or if it is the whole video."""
+    if count >= frames:
+        raise InvalidValue(
+            "the video that is continued is not shorter than the whole video",
+            port="image",
+            given=f"{count} frames",
+            expected=f"fewer than {frames}",
+        )
+    check_frames(autoencoder, count, port="image")
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:

@@ -222,6 +222,7 @@ class SinglePrediction:
             training_timesteps=schedule.timesteps,
             progress=min(max(1 - at / schedule.timesteps, 0.0), 1 - 1e-6),
             timestep_value=at,
+            sigma=left.sigma,
         )
 
     @torch.inference_mode()

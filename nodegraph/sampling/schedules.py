@@ -282,7 +282,7 @@ def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) ->
     check_sigma(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
     _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
-    even = law in SPACINGS or (law == "normal" and not grid.distilled)
+    even = law in SPACINGS or (law == "normal" and not grid.distilled and noise.karras is None)
     return NoiseLevels(
         sigmas=torch.from_numpy(levels),
         timesteps=torch.from_numpy(

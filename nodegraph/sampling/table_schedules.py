@@ -95,6 +95,9 @@ COMMON_FINITE = replace(COMMON, flow="common_finite")
 
 def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
     """As the model's scheduler file says."""
+    if noise.karras is not None:
+        own = noise.karras
+        return on_model_grid(noise, karras_levels(own.high, own.low, steps, own.rho), grid)
     if grid.distilled:
         return _levels(noise, _distilled_timesteps(noise, steps))
     return _spaced(noise, steps, grid, spacing=noise.spacing or grid.spacing)
@@ -257,6 +260,10 @@ def _ends(
 ) -> tuple[float, float]:
     """Greatest and least noise level."""
     greatest, least = float(noise.sigmas[-1]), float(noise.sigmas[0])
+    if noise.karras is not None:
+        # The table's single precision would move the least level.
+        own = noise.karras.high, noise.karras.low
+        return resolve_sigma_range(own, own[0], high, low)
     if not grid.full_range:
         _, sigmas = _normal(noise, steps, grid)
         return resolve_sigma_range((float(sigmas[0]), float(sigmas[-1])), greatest, high, low)

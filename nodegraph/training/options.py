@@ -44,6 +44,13 @@ def check_trainable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
     """
     family = get_family(model.family)
     check_full_weights(model, "model", "trained")
+    if family.preconditioned:
+        raise InvalidValue(
+            f"models of {family.title} cannot be trained",
+            port="model",
+            given=family.name,
+            hint="Train a model of another family.",
+        )
     if any(file.role == _SECOND for file in model.files):
         raise InvalidValue(
             f"a {family.title} with two experts cannot be trained",

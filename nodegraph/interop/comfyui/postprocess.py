@@ -26,6 +26,7 @@ _ALIKE = (
     {"wan", "wan22-5b"},
     {"z-image", "flux2-klein", "lumina2"},
     {"longcat-image", "longcat-image-edit"},
+    {"cosmos", "cosmos-predict2"},
 )
 """Families whose text encoders there are of one kind, or look the same."""
 

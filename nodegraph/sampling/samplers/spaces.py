@@ -188,6 +188,8 @@ class ExplodingSpace(UnscaledSpace):
         return latent + noise * self.noise_levels.sigmas[step_index].to(latent.dtype)
 
     def model_input(self, x: Tensor, step_index: int) -> Tensor:
+        if self.noise.karras is not None:
+            return x
         return x / ((self.noise_levels.sigmas[step_index] ** 2 + 1) ** 0.5)
 
     def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
@@ -294,6 +296,12 @@ class PreservingSpace(MixingSpace):
     def __init__(self, noise_levels: NoiseLevels, noise: NoiseSchedule) -> None:
         super().__init__(noise_levels)
         self.noise = noise
+
+    def model_input(self, x: Tensor, step_index: int) -> Tensor:
+        if self.noise.karras is None:
+            return x
+        # Preconditioned models take latent + sigma · noise, and scale it themselves.
+        return x / self.alpha_deviation(step_index)[0]
 
     def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""

@@ -3,8 +3,8 @@ and 3, Llama 3 and Mistral Small 3.
 
 They are laid out as transformers names them. The head that writes is not loaded: it would say for
 every token how likely each word is to follow. Widths and depths are read from the shapes; how wide
-a head is, and the numbers of rotary positions and norms, are published figures. Of T5 (1.1, UMT5,
-ByT5) the decoder is not loaded either, and UMT5 may also have the names of Wan's own code.
+a head is, and the numbers of rotary positions and norms, are published figures. Of T5 (1.0, 1.1,
+UMT5, ByT5) the decoder is not loaded either, and UMT5 may also have the names of Wan's own code.
 """
 
 from __future__ import annotations
@@ -366,6 +366,8 @@ _T5_WORDS, _TIED_WORDS = "shared.weight", "encoder.embed_tokens.weight"
 _BLOCK = "encoder.block.{}.layer."
 _PLACES = _BLOCK + "0.SelfAttention.relative_attention_bias.weight"
 _T5_GATE = _BLOCK + "1.DenseReluDense.wi_0.weight"
+_T5_PLAIN = _BLOCK + "1.DenseReluDense.wi.weight"
+"""Of T5 1.0, whose layers have no gate."""
 _MOST_BYTES = 2048
 """Words of a vocabulary of bytes with some marks; others have tens of thousands."""
 _FARTHEST = 128
@@ -393,8 +395,17 @@ def umt5_matches(shapes: Shapes) -> bool:
 
 
 def _is_t5(shapes: Shapes) -> bool:
+    return _has_t5_words(shapes) and _T5_GATE.format(0) in shapes
+
+
+def _has_t5_words(shapes: Shapes) -> bool:
     known = len(shapes.get(_T5_WORDS) or shapes.get(_TIED_WORDS) or ()) == 2
-    return known and _PLACES.format(0) in shapes and _T5_GATE.format(0) in shapes
+    return known and _PLACES.format(0) in shapes
+
+
+def t5_11b_matches(shapes: Shapes) -> bool:
+    """Whether tensors are an encoder of T5 1.0, whose layers have no gate."""
+    return _has_t5_words(shapes) and _T5_PLAIN.format(0) in shapes
 
 
 def _is_umt5(shapes: Shapes) -> bool:
@@ -413,16 +424,17 @@ def t5_config(shapes: Shapes) -> dict[str, Any]:
     """
     words, width = _words(shapes)
     buckets, heads = shapes[_PLACES.format(0)]
+    is_plain = _T5_PLAIN.format(0) in shapes
     return {
         "vocab_size": words,
         "d_model": width,
         "d_kv": shapes[_BLOCK.format(0) + "0.SelfAttention.q.weight"][0] // heads,
-        "d_ff": shapes[_T5_GATE.format(0)][0],
+        "d_ff": (shapes[_T5_PLAIN.format(0)] if is_plain else shapes[_T5_GATE.format(0)])[0],
         "num_layers": count_of(shapes, r"encoder\.block\.(\d+)\."),
         "num_heads": heads,
         "relative_attention_num_buckets": buckets,
         "relative_attention_max_distance": _FARTHEST,
-        "feed_forward_proj": "gated-gelu",
+        "feed_forward_proj": "relu" if is_plain else "gated-gelu",
         "layer_norm_epsilon": 1e-6,
         "tie_word_embeddings": False,
         "pad_token_id": 0,
@@ -479,6 +491,7 @@ def _layout(name: str, title: str, matches: Any, class_name: str, file: str) -> 
 
 
 T5 = _layout("t5", "T5-XXL", t5_matches, "T5EncoderModel", "t5xxl")
+T5_11B = _layout("t5-11b", "T5-11B", t5_11b_matches, "T5EncoderModel", "t5xxl")
 BYT5 = _layout("byt5", "ByT5", byt5_matches, "T5EncoderModel", "byt5")
 UMT5 = _layout("umt5", "UMT5-XXL", umt5_matches, "UMT5EncoderModel", "umt5xxl")
 T5_GGUF = renamed_layout("t5-gguf", T5, _T5_NAMES)

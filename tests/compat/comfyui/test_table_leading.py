@@ -366,3 +366,48 @@ def test_words_that_were_learnt_are_taught_to_the_encoder() -> None:
     ).workflow
     (taught,) = used(workflow, "LoadTextualInversion")
     assert (taught["embedding"], taught["token"]) == ("sub/old.pt", "embedding:sub/old.pt")
+
+
+def cosmos(**more: Any) -> ForeignGraph:
+    """A world of an image, as the template of Cosmos Predict2 has it."""
+    image = {"vae": Source("vae", 0), "width": 848, "height": 480, "length": 93}
+    file = "cosmos_predict2_2B_video2world_480p_16fps.safetensors"
+    encoder = {"clip_name": "oldt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "cosmos"}
+    graph = chained(
+        net=("UNETLoader", {"unet_name": file}),
+        vae=("VAELoader", {"vae_name": "wan_2.1_vae.safetensors"}),
+        clip=("CLIPLoader", encoder),
+        say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+        show=("LoadImage", {"image": "one.png"}),
+        empty=("CosmosPredict2ImageToVideoLatent", image),
+        sample=(
+            "KSampler",
+            {
+                "model": Source("net", 0),
+                "positive": Source("say", 0),
+                "latent_image": Source("empty", 0),
+            },
+        ),
+    )
+    empty = ForeignNode("empty", "CosmosPredict2ImageToVideoLatent", {**image, **more})
+    return ForeignGraph({**graph.nodes, "empty": empty})
+
+
+def test_the_sampler_adds_first_images_to_its_positive_prompt() -> None:
+    found = imported(cosmos(start_image=Source("show", 0)))
+    assert not found.placeholders
+    (conditioned,) = used(found.workflow, "ImageToVideoConditioning")
+    assert origin(conditioned, "image") == "resize_image"
+    assert conditioned["frames"] == 93
+    (sampled,) = used(found.workflow, "KSampler")
+    assert origin(sampled, "positive") == "image_to_video_conditioning"
+    assert origin(sampled, "latent") == "empty_video_latent"
+    assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "cosmos-predict2"
+
+
+def test_worlds_without_a_first_image_begin_with_nothing() -> None:
+    found = imported(cosmos())
+    assert not found.placeholders
+    assert not used(found.workflow, "ImageToVideoConditioning")
+    last = imported(cosmos(end_image=Source("show", 0))).placeholders
+    assert "CosmosPredict2ImageToVideoLatent" in {item.type for item in last}

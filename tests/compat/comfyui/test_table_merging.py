@@ -26,6 +26,7 @@ from tests.diffusion.conftest import tiny_unet
 
 PAIR = {"model1": MODEL, "model2": MODEL}
 SMALL = {"num_attention_heads": 1, "attention_head_dim": 8}
+COSMOS = {**SMALL, "attention_head_dim": 16, "text_embed_dim": 8, "adaln_lora_dim": 4}
 
 
 def merge_of(kind: str, **weights: Any) -> dict[str, Any]:
@@ -103,6 +104,17 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         "LTXVideoTransformer3DModel",
         {**SMALL, "num_layers": 28, "cross_attention_dim": 8, "caption_channels": 8},
     ),
+    **{
+        f"ModelMergeCosmos{size}": ("CosmosTransformer3DModel", {**COSMOS, "num_layers": layers})
+        for size, layers in (("7B", 28), ("14B", 36))
+    },
+    **{
+        f"ModelMergeCosmosPredict2_{size}": (
+            "CosmosTransformer3DModel",
+            {**COSMOS, "num_layers": layers, "extra_pos_embed_type": None},
+        )
+        for size, layers in (("2B", 28), ("14B", 36))
+    },
     "ModelMergeWAN2_1": (
         "WanTransformer3DModel",
         {**SMALL, "num_layers": 40, "ffn_dim": 8, "text_dim": 8, "freq_dim": 8, "image_dim": 8}

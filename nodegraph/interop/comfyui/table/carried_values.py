@@ -114,6 +114,8 @@ def _nothing(node: Passage) -> None:
 
 PATCHES = "patches"
 CONDITIONED_MODEL = "led"
+FIRST_IMAGES = "first_images"
+"""Of a LATENT of a video that begins with images: inputs of the node that conditions on them."""
 ADAPTERS = "adapters"
 CONTROLS = "controls"
 
@@ -176,10 +178,21 @@ def conditioned_model(
     node: Passage, model: Signal, positive: Signal, negative: Signal | None = None
 ) -> PatchedModel:
     """Make what goes along with a model and with prompts, but for the model's patches."""
+    positive = _with_first_images(node, positive)
     conditioned = PatchedModel(model, positive, _controlled(node, positive, negative))
     for adapter in model.carried.get(ADAPTERS, ()):
         conditioned = _adapted(node, conditioned, adapter)
     return replace(conditioned, patches=tuple(model.carried.get(PATCHES, ())))
+
+
+def _with_first_images(node: Passage, positive: Signal) -> Signal:
+    """The positive prompt with the images that the latent of a sampler begins with."""
+    latent = node.inputs.get("latent_image")
+    first = None if latent is None else latent.carried.get(FIRST_IMAGES)
+    if first is None:
+        return positive
+    name = node.add("ImageToVideoConditioning", conditioning=positive, **first)
+    return Signal(MadeOutput(name, "conditioning"), positive.carried)
 
 
 def _controlled(
@@ -272,7 +285,17 @@ def scale_noise(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch,
 
 
 def add_mask_patches(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
-    """The latent, with its mask as the model's patches want it."""
+    """The latent, with its mask as the model's patches want it.
+
+    Raises:
+        Untranslatable: The latent begins with images, and the sampler has no positive prompt.
+    """
+    begins = isinstance(latent, Signal) and FIRST_IMAGES in latent.carried
+    if begins and "positive" not in node.inputs:
+        raise Untranslatable(
+            "nodegraph adds the first images of a video to the positive prompt, which the guider "
+            "brings: use a KSampler"
+        )
     for model_patch in patches:
         if model_patch.type == "DifferentialDiffusion":
             name = model_patch.home.add(

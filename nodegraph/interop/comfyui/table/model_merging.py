@@ -258,6 +258,31 @@ _QWEN: _Blocks = {
     **_numbered("transformer_blocks", "transformer_blocks", 60),
     "proj_out.": ("proj_out",),
 }
+
+
+def _cosmos(count: int) -> _Blocks:
+    return {
+        "pos_embedder.": (),
+        "extra_pos_embedder.": ("learnable_pos_embed",),
+        "x_embedder.": ("patch_embed",),
+        "t_embedder.": ("time_embed.t_embedder",),
+        "affline_norm.": ("time_embed.norm",),
+        **{f"blocks.block{index}.": (f"transformer_blocks.{index}",) for index in range(count)},
+        "final_layer.": _FINAL,
+    }
+
+
+def _cosmos_predict2(count: int) -> _Blocks:
+    return {
+        "pos_embedder.": (),
+        "x_embedder.": ("patch_embed",),
+        "t_embedder.": ("time_embed.t_embedder",),
+        "t_embedding_norm.": ("time_embed.norm",),
+        **_numbered("blocks", "transformer_blocks", count),
+        "final_layer.": _FINAL,
+    }
+
+
 _PARTS: _Blocks = {
     "input": ("time_embedding",),
     "middle": ("mid_block",),
@@ -276,6 +301,10 @@ BLOCKS: Mapping[str, _Blocks] = {
     "ModelMergeAuraflow": _AURAFLOW,
     "ModelMergeMochiPreview": _MOCHI,
     "ModelMergeLTXV": _LTX,
+    "ModelMergeCosmos7B": _cosmos(28),
+    "ModelMergeCosmos14B": _cosmos(36),
+    "ModelMergeCosmosPredict2_2B": _cosmos_predict2(28),
+    "ModelMergeCosmosPredict2_14B": _cosmos_predict2(36),
     "ModelMergeWAN2_1": _WAN,
     "ModelMergeQwenImage": _QWEN,
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.table.carried_values import FIRST_IMAGES
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
@@ -40,21 +43,38 @@ def _translate_images(node: Passage) -> None:
     if node.inputs.get("strength", Signal(1.0)).content != 1.0:
         node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
 
-    def sized(picture: Signal) -> MadeOutput:
-        fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
-        return MadeOutput(fitted, "image")
-
     name = node.add(
         "ImageToVideoConditioning",
         conditioning=positive,
         vae=node.inputs["vae"],
-        image=sized(image),
+        image=_sized(node, image),
         frames=length,
-        **({} if last is None else {"last_image": sized(last)}),
+        **({} if last is None else {"last_image": _sized(node, last)}),
         **_image_encoder(node),
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
     node.give("latent", MadeOutput(name, "latent"))
+
+
+def _sized(node: Passage, picture: Signal) -> MadeOutput:
+    """An image in the size of the video."""
+    size = {name: node.inputs[name] for name in ("width", "height")}
+    fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
+    return MadeOutput(fitted, "image")
+
+
+def _translate_latent(node: Passage) -> None:
+    """An empty latent of a video. The sampler adds its first images to the positive prompt."""
+    if "end_image" in node.inputs:
+        raise Untranslatable("nodegraph has no videos of Cosmos that end with an image")
+    names = {"width": "width", "height": "height", "frames": "length", "batch_size": "batch_size"}
+    values = {native: node.inputs[there] for native, there in names.items()}
+    latent = MadeOutput(node.add("EmptyVideoLatent", **values), "latent")
+    carried: dict[str, Any] = {}
+    if "start_image" in node.inputs:
+        image, frames = _sized(node, node.inputs["start_image"]), node.inputs["length"]
+        carried = {FIRST_IMAGES: {"vae": node.inputs["vae"], "image": image, "frames": frames}}
+    node.give("LATENT", Signal(latent, carried))
 
 
 def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
@@ -106,5 +126,17 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         _translate_images,
+    ),
+    *(
+        entry(
+            f"{there}(vae: VAE, width: INT = {width}, height: INT = {height}, "
+            f"length: INT = {length}, batch_size: INT = 1, start_image: IMAGE?, "
+            "end_image: IMAGE?) -> LATENT",
+            _translate_latent,
+        )
+        for there, width, height, length in (
+            ("CosmosImageToVideoLatent", 1280, 704, 121),
+            ("CosmosPredict2ImageToVideoLatent", 848, 480, 93),
+        )
     ),
 )
