@@ -26,7 +26,11 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import check_video_size
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import (
+    CROSS_ATTENTION_SIGN,
+    JOINT_ATTENTION_SIGN,
+    LoraSign,
+)
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
@@ -187,14 +191,14 @@ def _vae_config(vae: Shapes) -> dict[str, Any]:
     blocks = ["encoder.block_in", *downs, "encoder.block_out"]
     strides = [named[f"{block}.conv_in.conv.weight"] for block in downs]
     first, taken = named["encoder.proj_in.weight"]
-    given, last = named["decoder.proj_out.weight"]
+    pixels, last = named["decoder.proj_out.weight"]
     wide = [named[f"decoder.up_blocks.{at}.resnets.0.conv1.conv.weight"][0] for at in range(count)]
     temporal, spatial = ([stride[axis] for stride in strides] for axis in (2, 3))
     check_downscale(prod(temporal), _TEMPORAL)
     check_downscale(prod(spatial), _SPATIAL)
     return {
         "in_channels": taken,
-        "out_channels": given,
+        "out_channels": pixels,
         "encoder_block_out_channels": (first, *(stride[0] for stride in strides)),
         "decoder_block_out_channels": (last, *reversed(wide)),
         "latent_channels": named["decoder.conv_in.weight"][1],
@@ -375,9 +379,10 @@ MOCHI = Mochi(
     lora_signs=(
         LoraSign(
             r"^blocks_\d+_(attn_(qkv|proj|[qk]_norm)_[xy]|mlp_[xy]_|mod_[xy])|"
-            r"^transformer_blocks_\d+_(attn1_(add_|to_add_out)|norm1_context_|ff_context_)",
+            r"^transformer_blocks_\d+_attn1_(add_|to_add_out|norm_added_)",
             "Mochi",
         ),
+        JOINT_ATTENTION_SIGN,
         CROSS_ATTENTION_SIGN,
     ),
     resolutions={"mochi": Resolutions(848 * 480, 16)},

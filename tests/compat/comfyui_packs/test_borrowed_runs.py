@@ -199,10 +199,18 @@ def regions(**detail: Any) -> dict[str, Any]:
         "detail": (
             "DetailRegions",
             {
-                **{"model": link("load.model"), "vae": link("load.vae")},
-                **{"encoder": link("load.text_encoder"), "image": link("picture")},
-                **{"regions": link("regions"), "positive": link("led.positive"), "size": 64},
-                **{"largest": 64, "steps": 2, "sampler": "euler", "feather": 0, **detail},
+                "model": link("load.model"),
+                "vae": link("load.vae"),
+                "encoder": link("load.text_encoder"),
+                "image": link("picture"),
+                "regions": link("regions"),
+                "positive": link("led.positive"),
+                "size": 64,
+                "largest": 64,
+                "steps": 2,
+                "sampler": "euler",
+                "feather": 0,
+                **detail,
             },
         ),
     }

@@ -93,7 +93,7 @@ def test_bfloat16_is_diffusers_but_for_latents_that_stay_in_float32(model_of: Mo
     pipeline.prepare_latents = lambda *_: noise
     narrowed = ("hidden_states", "timestep")
     pipeline.transformer.register_forward_pre_hook(
-        lambda _, args, given: (args, given | {name: given[name].bfloat16() for name in narrowed}),
+        lambda _, args, more: (args, more | {name: more[name].bfloat16() for name in narrowed}),
         with_kwargs=True,
     )
     found = Model(model.folder, "bfloat16").make(64, 32, frames=7, cfg=4.5)
