@@ -147,7 +147,7 @@ def with_patch(
 
 
 @pytest.mark.parametrize("kind", ["clone", "same", "cfg"])
-@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "euler_ancestral", "ddim"])
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])
 def test_a_patch_that_changes_nothing_gives_the_same_bits(
     session: Session, kind: str, sampler: str
 ) -> None:
