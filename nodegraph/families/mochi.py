@@ -262,8 +262,8 @@ _LAYERS: Table = (
     ("time_embed.pooler.to_out", "t5_y_embedder.to_out"),
     ("time_embed.caption_proj", "t5_yproj"),
     ("transformer_blocks.*.norm1.linear", "blocks.*.mod_x"),
-    ("transformer_blocks.*.norm1_context.linear_1", "blocks.*.mod_y"),
-    ("transformer_blocks.*.norm1_context.linear", "blocks.*.mod_y"),
+    # One of the two: the text goes no further in the last block, which has another modulation.
+    ("transformer_blocks.*.norm1_context.{linear,linear_1}", "blocks.*.mod_y"),
     ("transformer_blocks.*.attn1.{to_q,to_k,to_v}", "blocks.*.attn.qkv_x"),
     ("transformer_blocks.*.attn1.norm_q", "blocks.*.attn.q_norm_x"),
     ("transformer_blocks.*.attn1.norm_k", "blocks.*.attn.k_norm_x"),
@@ -299,13 +299,15 @@ _NAMED = denoiser_layout(
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
-    """As the names say; the last block, whose text goes no further, has another modulation."""
-    converted = _NAMED.convert(tensors, config)
-    stem = f"transformer_blocks.{config['num_layers'] - 1}.norm1_context.linear"
-    for end in ("weight", "bias"):
-        if f"{stem}.{end}" in converted:
-            converted[f"{stem}_1.{end}"] = converted.pop(f"{stem}.{end}")
-    return converted
+    """As the names say; the modulation of the text is ``linear_1`` in the last block alone."""
+    converted = dict(tensors)
+    for name in tensors:
+        match = re.fullmatch(r"blocks\.(\d+)\.mod_y\.(.+)", name)
+        if match is not None:
+            layer = "linear_1" if int(match[1]) == config["num_layers"] - 1 else "linear"
+            here = f"transformer_blocks.{match[1]}.norm1_context.{layer}.{match[2]}"
+            converted[here] = converted.pop(name)
+    return _NAMED.convert(converted, config)
 
 
 MOCHI_FILE = replace(_NAMED, convert=_convert)
