@@ -26,7 +26,11 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import check_video_size
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import (
+    CROSS_ATTENTION_SIGN,
+    JOINT_ATTENTION_SIGN,
+    LoraSign,
+)
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
@@ -187,14 +191,14 @@ def _vae_config(vae: Shapes) -> dict[str, Any]:
     blocks = ["encoder.block_in", *downs, "encoder.block_out"]
     strides = [named[f"{block}.conv_in.conv.weight"] for block in downs]
     first, taken = named["encoder.proj_in.weight"]
-    given, last = named["decoder.proj_out.weight"]
+    pixels, last = named["decoder.proj_out.weight"]
     wide = [named[f"decoder.up_blocks.{at}.resnets.0.conv1.conv.weight"][0] for at in range(count)]
     temporal, spatial = ([stride[axis] for stride in strides] for axis in (2, 3))
     check_downscale(prod(temporal), _TEMPORAL)
     check_downscale(prod(spatial), _SPATIAL)
     return {
         "in_channels": taken,
-        "out_channels": given,
+        "out_channels": pixels,
         "encoder_block_out_channels": (first, *(stride[0] for stride in strides)),
         "decoder_block_out_channels": (last, *reversed(wide)),
         "latent_channels": named["decoder.conv_in.weight"][1],
@@ -258,8 +262,8 @@ _LAYERS: Table = (
     ("time_embed.pooler.to_out", "t5_y_embedder.to_out"),
     ("time_embed.caption_proj", "t5_yproj"),
     ("transformer_blocks.*.norm1.linear", "blocks.*.mod_x"),
-    ("transformer_blocks.*.norm1_context.linear_1", "blocks.*.mod_y"),
-    ("transformer_blocks.*.norm1_context.linear", "blocks.*.mod_y"),
+    # One of the two: the text goes no further in the last block, which has another modulation.
+    ("transformer_blocks.*.norm1_context.{linear,linear_1}", "blocks.*.mod_y"),
     ("transformer_blocks.*.attn1.{to_q,to_k,to_v}", "blocks.*.attn.qkv_x"),
     ("transformer_blocks.*.attn1.norm_q", "blocks.*.attn.q_norm_x"),
     ("transformer_blocks.*.attn1.norm_k", "blocks.*.attn.k_norm_x"),
@@ -295,13 +299,15 @@ _NAMED = denoiser_layout(
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
-    """As the names say; the last block, whose text goes no further, has another modulation."""
-    converted = _NAMED.convert(tensors, config)
-    stem = f"transformer_blocks.{config['num_layers'] - 1}.norm1_context.linear"
-    for end in ("weight", "bias"):
-        if f"{stem}.{end}" in converted:
-            converted[f"{stem}_1.{end}"] = converted.pop(f"{stem}.{end}")
-    return converted
+    """As the names say; the modulation of the text is ``linear_1`` in the last block alone."""
+    converted = dict(tensors)
+    for name in tensors:
+        match = re.fullmatch(r"blocks\.(\d+)\.mod_y\.(.+)", name)
+        if match is not None:
+            layer = "linear_1" if int(match[1]) == config["num_layers"] - 1 else "linear"
+            here = f"transformer_blocks.{match[1]}.norm1_context.{layer}.{match[2]}"
+            converted[here] = converted.pop(name)
+    return _NAMED.convert(converted, config)
 
 
 MOCHI_FILE = replace(_NAMED, convert=_convert)
@@ -375,9 +381,10 @@ MOCHI = Mochi(
     lora_signs=(
         LoraSign(
             r"^blocks_\d+_(attn_(qkv|proj|[qk]_norm)_[xy]|mlp_[xy]_|mod_[xy])|"
-            r"^transformer_blocks_\d+_(attn1_(add_|to_add_out)|norm1_context_|ff_context_)",
+            r"^transformer_blocks_\d+_attn1_(add_|to_add_out|norm_added_)",
             "Mochi",
         ),
+        JOINT_ATTENTION_SIGN,
         CROSS_ATTENTION_SIGN,
     ),
     resolutions={"mochi": Resolutions(848 * 480, 16)},

@@ -265,7 +265,7 @@ def mochi(vae: Any) -> Tensors:
         number = int(inner.pop(0)) if inner[0].isdecimal() else 0
         found = [(re.fullmatch(pattern, ".".join(inner)), new) for pattern, new in _MOCHI.items()]
         index, new = next((int(match[1]), new) for match, new in found if match)
-        place = {
+        position = {
             "encoder.block_in": f"layers.{1 + index}",
             "encoder.down_blocks": f"layers.{1 + before + number}.layers.{1 + index}",
             "encoder.block_out": f"layers.{1 + before + downs + index}",
@@ -273,7 +273,7 @@ def mochi(vae: Any) -> Tensors:
             "decoder.up_blocks": f"blocks.{1 + number}.blocks.{index}",
             "decoder.block_out": f"blocks.{1 + downs}.{index}",
         }[f"{half}.{block}"]
-        return f"{half}.{place}.{new}.{end}"
+        return f"{half}.{position}.{new}.{end}"
 
     return renamed(tensors, rename)
 

@@ -147,7 +147,7 @@ def with_patch(
 
 
 @pytest.mark.parametrize("kind", ["clone", "same", "cfg"])
-@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "euler_ancestral", "ddim"])
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])
 def test_a_patch_that_changes_nothing_gives_the_same_bits(
     session: Session, kind: str, sampler: str
 ) -> None:
@@ -199,10 +199,18 @@ def regions(**detail: Any) -> dict[str, Any]:
         "detail": (
             "DetailRegions",
             {
-                **{"model": link("load.model"), "vae": link("load.vae")},
-                **{"encoder": link("load.text_encoder"), "image": link("picture")},
-                **{"regions": link("regions"), "positive": link("led.positive"), "size": 64},
-                **{"largest": 64, "steps": 2, "sampler": "euler", "feather": 0, **detail},
+                "model": link("load.model"),
+                "vae": link("load.vae"),
+                "encoder": link("load.text_encoder"),
+                "image": link("picture"),
+                "regions": link("regions"),
+                "positive": link("led.positive"),
+                "size": 64,
+                "largest": 64,
+                "steps": 2,
+                "sampler": "euler",
+                "feather": 0,
+                **detail,
             },
         ),
     }

@@ -139,8 +139,8 @@ class _FunctionsTerm:
             for side in ("positive", "negative", "guided")
             if side in outputs
         }
-        place = {"x": _sent(noisy), "sigma": moment.sigma, "scale": self._scale(moment)}
-        changed = self.functions.call(function="guide", **place, **shown)
+        level = {"x": _sent(noisy), "sigma": moment.sigma, "scale": self._scale(moment)}
+        changed = self.functions.call(function="guide", **level, **shown)
         guided = outputs["guided"]
         if changed is None:
             return torch.zeros_like(guided)
