@@ -311,6 +311,7 @@ def test_worlds_of_a_picture_are_those_of_diffusers(model_of: ModelOf, rate: int
     assert_same_world(model_of(predict2_v2w), image, 9, rate)
 
 
+@pytest.mark.slow
 def test_worlds_that_continue_a_video_are_those_of_diffusers(model_of: ModelOf) -> None:
     drawn = as_tensor(picture(64, 64))
     film = torch.cat([drawn.roll(place, 2) for place in range(9)])

@@ -779,6 +779,8 @@ LACKS: dict[str, set[str]] = {
     "longcat-image": {"img2img", "inpaint"},
     "longcat-image-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
+    "cosmos": {"img2img", "inpaint"},
+    "cosmos-predict2": {"img2img", "inpaint"},
     "ace-step": {
         *("single file", "LoRA", "attention guiders", "block guiders", "img2img", "inpaint")
     },
