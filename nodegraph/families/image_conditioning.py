@@ -124,6 +124,13 @@ IMAGE_EMBEDS = "sight"
 LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
+VACE_CONTEXT = "vace"
+"""Tensor of a prompt for Wan VACE: latents of what the control video keeps and of what is generated
+in its place, and the mask of the latter, (1, channels, frames, height, width). Reference images are
+further frames before it."""
+VACE_STRENGTH = "vace_strength"
+"""Tensor of a prompt: the factor of what VACE's layers add; shape (1,)."""
+
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
 
@@ -161,6 +168,42 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
         port=request.side,
         hint="Load the image-to-video model of this family.",
     )
+
+
+def check_vace_context(
+    context: Tensor | None, request: SamplingRequest, *, takes_context: bool
+) -> None:
+    """Refuse a model of Wan VACE without its control video, and others with one.
+
+    Args:
+        context: The tensor `VACE_CONTEXT` of the prompt.
+        takes_context: Whether it is a model of VACE.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if context is None and takes_context:
+        raise InvalidValue(
+            "the model is Wan VACE, and the conditioning has no control video",
+            port=request.side,
+            hint="Put a VaceConditioning between the prompt and the sampler. Its inputs for "
+            "videos and images may stay empty.",
+        )
+    if context is None:
+        return
+    if not takes_context:
+        raise InvalidValue(
+            "the model is not Wan VACE, and the conditioning is for one",
+            port=request.side,
+            hint="Load a model of Wan VACE, or remove the VaceConditioning.",
+        )
+    if context.shape[2:] != tuple(request.shape[2:]):
+        raise InvalidValue(
+            "the control video was encoded for a video of another size or length",
+            port=request.side,
+            given=f"{tuple(context.shape[2:])} in latent cells",
+            expected=str(tuple(request.shape[2:])),
+            hint="Sample the latent output of VaceConditioning.",
+        )
 
 
 def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:

@@ -1,12 +1,14 @@
-"""Condition video models on a first frame, and on a last one."""
+"""Condition video models on first and last frames, or on control videos."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, Latent, Video
 from nodegraph.errors import InvalidValue
@@ -17,6 +19,8 @@ from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    VACE_CONTEXT,
+    VACE_STRENGTH,
 )
 from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
@@ -184,6 +188,135 @@ def _one_after_the_other(states: Tensor) -> dict[str, Tensor]:
     return {IMAGE_EMBEDS: states.reshape(1, -1, states.shape[-1])}
 
 
+@dataclass(frozen=True, slots=True)
+class ControlVideo:
+    """What Wan VACE generates a video from, beside the prompt.
+
+    Attributes:
+        width, height: Of the video, in pixels.
+        frames: Of the video.
+        video: float32 in 0..1, shape (frames, height, width, 3). Frames after its end are gray.
+        masks: In 0..1, shape (frames, height, width): above a half, the frame is generated anew,
+            else kept. Without masks, and after their end, it is generated.
+        references: float32 in 0..1, shape (images, height, width, 3), of any size.
+        strength: Factor of what the control layers add.
+    """
+
+    width: int
+    height: int
+    frames: int
+    video: Tensor | None = None
+    masks: Tensor | None = None
+    references: Tensor | None = None
+    strength: float = 1.0
+
+
+@torch.no_grad()
+def encode_vace(
+    autoencoder: Autoencoder, conditioning: Conditioning, control: ControlVideo
+) -> dict[str, Tensor]:
+    """What Wan VACE takes of a control video, its masks and reference images.
+
+    Source: Jiang et al. 2025, arXiv:2503.07598; diffusers' ``WanVACEPipeline``.
+
+    Args:
+        autoencoder: Of the model.
+        conditioning: The prompt.
+    Returns:
+        Tensors for the prompts, by name. Each reference image is a latent frame before the others.
+    Raises:
+        InvalidValue: The family takes no control videos, sizes differ, or the VAE can't work on
+            that size or number of frames.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    family = get_family(conditioning.family or "")
+    if not family.control_videos:
+        raise InvalidValue(
+            f"{family.title} takes no control videos",
+            port="conditioning",
+            given=family.name,
+            hint="Load a model of Wan VACE.",
+        )
+    _check_vae(family, autoencoder)
+    check_frames(autoencoder, control.frames, port="frames")
+    video = _filled(control, control.video, "video", _GREY, (3,))
+    masks = _filled(control, control.masks, "mask", 1.0, ())
+    # Through -1..1 and back, which rounds as the pipeline does.
+    masks = ((masks * 2 - 1 + 1) / 2).clamp(0, 1)
+    generated = (masks > 0.5)[..., None]
+    kept, replaced = (
+        _encoded(autoencoder, torch.where(hidden, _GREY, video))
+        for hidden in (generated, ~generated)
+    )
+    pixels_per_cell = downscale(autoencoder)
+    cells = _masks_by_cell(masks, pixels_per_cell, kept.shape[2])
+    context = torch.cat([kept, replaced, cells], 1)
+    for image in () if control.references is None else control.references:
+        reference = _encoded(autoencoder, _on_canvas(image, control.width, control.height))
+        padding = context.new_zeros(1, context.shape[1] - reference.shape[1], *reference.shape[2:])
+        context = torch.cat([torch.cat([reference, padding], 1), context], 2)
+    return {VACE_CONTEXT: context, VACE_STRENGTH: torch.tensor([control.strength])}
+
+
+def _filled(
+    control: ControlVideo, source: Tensor | None, port: str, value: float, channels: tuple[int, ...]
+) -> Tensor:
+    """Frames or masks cut to the length of the video, or continued with a value.
+
+    Raises:
+        InvalidValue: They have another size than the video.
+    """
+    size = control.height, control.width
+    if source is None:
+        return torch.full((control.frames, *size, *channels), value)
+    if source.shape[1:3] != size:
+        raise InvalidValue(
+            "the control video and its masks must have the size of the video",
+            port=port,
+            given=f"{source.shape[2]} x {source.shape[1]} pixels",
+            expected=f"{control.width} x {control.height} pixels",
+            hint=f"Put a {'ResizeMask' if port == 'mask' else 'ResizeImage'} before this node.",
+        )
+    kept = source[: control.frames].to(torch.float32)
+    missing = torch.full((control.frames - len(kept), *kept.shape[1:]), value)
+    return torch.cat([kept, missing])
+
+
+def _masks_by_cell(masks: Tensor, cell: int, frames: int) -> Tensor:
+    """Masks with a channel for each pixel of a cell, of the latent frames nearest in time.
+
+    Args:
+        masks: Shape (frames, height, width).
+        cell: Pixels along a cell's side.
+        frames: Latent frames.
+    Returns:
+        Shape (1, cell * cell, frames, rows, columns).
+    """
+    rows, columns = masks.shape[1] // cell, masks.shape[2] // cell
+    pixels = masks.reshape(len(masks), rows, cell, columns, cell).permute(2, 4, 0, 1, 3)
+    size = (frames, rows, columns)
+    return functional.interpolate(pixels.flatten(0, 1)[None], size=size, mode="nearest-exact")
+
+
+def _on_canvas(image: Tensor, width: int, height: int) -> Tensor:
+    """A reference image scaled to fit into the video, in the middle of a white frame.
+
+    Args:
+        image: Shape (height, width, 3), in 0..1.
+    Returns:
+        float64 in 0..1, shape (1, height, width, 3).
+    """
+    scale = min(height / image.shape[0], width / image.shape[1])
+    rows, columns = int(image.shape[0] * scale), int(image.shape[1] * scale)
+    pixels = (image[..., :3].movedim(-1, 0) * 2 - 1)[None].contiguous()
+    scaled = functional.interpolate(pixels, size=(rows, columns), mode="bilinear")
+    top, left = (height - rows) // 2, (width - columns) // 2
+    canvas = torch.ones(1, height, width, 3, dtype=torch.float64)
+    # Scaled in -1..1 as in the pipeline. float64 brings the same numbers back to the encoder.
+    canvas[:, top : top + rows, left : left + columns] = (scaled.double().movedim(1, -1) + 1) / 2
+    return canvas
+
+
 def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
     samples = encode_video(autoencoder, frames).samples
     assert samples is not None
@@ -198,6 +331,17 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
             given=family.name,
             hint="Load an image-to-video model.",
         )
+    _check_vae(family, autoencoder)
+    if image.shape[0] != 1:
+        raise InvalidValue(
+            "a video starts with one image",
+            port="image",
+            given=f"{image.shape[0]} images",
+            expected="1",
+        )
+
+
+def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
     if autoencoder.family != family.latent.name:
         raise InvalidValue(
             "the VAE and the prompt belong to different models",
@@ -205,13 +349,6 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
             given=f"one of format {autoencoder.family}",
             expected=f"one of format {family.latent.name}",
             hint="Use the VAE and the prompt of the same LoadModel.",
-        )
-    if image.shape[0] != 1:
-        raise InvalidValue(
-            "a video starts with one image",
-            port="image",
-            given=f"{image.shape[0]} images",
-            expected="1",
         )
 
 

@@ -70,6 +70,21 @@ def wan22() -> Any:
     return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net(), **two)
 
 
+def wan_vace() -> Any:
+    words = t5_words()
+    net = d.WanVACETransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        text_dim=32,
+        freq_dim=32,
+        ffn_dim=64,
+        num_layers=4,
+        vace_layers=[0, 2],
+        rope_max_seq_len=64,
+    )
+    return d.WanVACEPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), net)
+
+
 def wan22_vae() -> Any:
     return wan_vae(
         48,
