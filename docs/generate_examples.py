@@ -57,6 +57,7 @@ NEED_MODELS = frozenset(
         "ForegroundMask",
         "ImageConditioning",
         "ImageToVideoConditioning",
+        "VaceConditioning",
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",

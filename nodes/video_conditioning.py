@@ -11,16 +11,37 @@ from nodegraph import (
     ImageEncoder,
     InvalidValue,
     Latent,
+    Mask,
     Range,
     TextEncoder,
     Vae,
     node,
 )
 
-from ._memory import encode_frames_estimate
-from ._video_latent_facts import check_film
+from ._memory import encode_control_estimate, encode_frames_estimate
+from ._video_latent_facts import (
+    FRAMES_PER_REFERENCE,
+    check_film,
+    check_frame_count,
+    controlled_video_facts,
+)
+from .video_latent import Side
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
+
+
+class ControlledVideo(NamedTuple):
+    """Conditioning with a control video, and the latent to sample.
+
+    Attributes:
+        conditioning: The prompt with the control video.
+        latent: Empty, with a latent frame for each reference image before the video.
+        references: Number of these latent frames. CutLatentFrames removes them after sampling.
+    """
+
+    conditioning: Conditioning
+    latent: Latent
+    references: int
 
 
 class FirstPicture(NamedTuple):
@@ -94,6 +115,61 @@ def ImageToVideoConditioning(
     height, width = image.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="conditioning",
+    label="VACE conditioning",
+    lane="gpu",
+    numerics=True,
+    facts=_FAMILY,
+    infer=controlled_video_facts,
+    validate=check_frame_count,
+    estimate=encode_control_estimate,
+    tags=(
+        *("wan", "vace", "WanVaceToVideo", "control video", "reference image"),
+        *("video inpainting", "outpainting", "video to video"),
+    ),
+)
+def VaceConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    width: Side = 832,
+    height: Side = 480,
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    video: Image | None = None,
+    mask: Mask | None = None,
+    reference: Image | None = None,
+    strength: Annotated[float, Range(0, 1000, step=0.01)] = 1.0,
+) -> ControlledVideo:
+    """Set the control video, masks and reference images for Wan VACE.
+
+    Without a video and references, the video is generated from the prompt alone. After sampling,
+    remove the latent frames of the references: link `references` to the `start` of a
+    CutLatentFrames.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        width, height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        video: Frames to follow or to keep, such as edges, depth, or a video with gray areas to
+            fill. They have the size of the video. A shorter video continues with gray frames.
+        mask: One mask for each frame: white is generated from the frame as a control image, black
+            is kept. Frames without a mask are white.
+        reference: One or more images of what the video shows, of any size.
+        strength: Factor of the control's effect. 0 ignores it.
+    """
+    from nodegraph.models.image_to_video import ControlVideo, encode_vace
+    from nodegraph.sampling.inpainting import with_tensors
+
+    control = ControlVideo(width, height, frames, video, mask, reference, strength)
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_vace(autoencoder, conditioning, control)
+    count = 0 if reference is None else len(reference)
+    latent = Latent(None, width, height, frames=frames + count * FRAMES_PER_REFERENCE)
+    return ControlledVideo(with_tensors(conditioning, tensors), latent, count)
 
 
 @node(category="conditioning", facts=_FAMILY, tags=("wan", "low noise", "two experts"))

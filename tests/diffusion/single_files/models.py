@@ -208,6 +208,13 @@ SMALL: Mapping[str, Small] = {
         {**_WAN, "in_channels": 36},
         {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
     ),
+    "wan-vace": Small(
+        "wan-vace-transformer",
+        "wan",
+        "WanVACETransformer3DModel",
+        {**_WAN, "num_layers": 4, "vace_layers": [0, 2]},
+        {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
+    ),
     "wan22-5b": Small(
         "wan22-5b-transformer",
         "wan",

@@ -1,4 +1,4 @@
-"""Conditioning of videos: first and last images, frame rates."""
+"""Conditioning of videos: first and last images, control videos, frame rates."""
 
 from __future__ import annotations
 
@@ -35,26 +35,71 @@ def _translate_images(node: Passage) -> None:
         node.give("positive", positive)
         node.give("latent", MadeOutput(latent, "latent"))
         return
-    if node.inputs["batch_size"].content != 1:
-        node.tell("nodegraph makes one video from a first image, whatever `batch_size` says")
+    _tell_batch(node, "from a first image")
     if node.inputs.get("strength", Signal(1.0)).content != 1.0:
         node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
-
-    def sized(picture: Signal) -> MadeOutput:
-        fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
-        return MadeOutput(fitted, "image")
 
     name = node.add(
         "ImageToVideoConditioning",
         conditioning=positive,
         vae=node.inputs["vae"],
-        image=sized(image),
+        image=_sized(node, image),
         frames=length,
-        **({} if last is None else {"last_image": sized(last)}),
+        **({} if last is None else {"last_image": _sized(node, last)}),
         **_image_encoder(node),
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
     node.give("latent", MadeOutput(name, "latent"))
+
+
+def _tell_batch(node: Passage, source: str) -> None:
+    if node.inputs["batch_size"].content != 1:
+        node.tell(f"nodegraph makes one video {source}, whatever `batch_size` says")
+
+
+def _sized(node: Passage, picture: Signal | MadeOutput) -> MadeOutput:
+    """The middle of images at the size of the video."""
+    size = {name: node.inputs[name] for name in ("width", "height")}
+    fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
+    return MadeOutput(fitted, "image")
+
+
+def _vace(node: Passage) -> None:
+    """A video by Wan VACE: of a control video, masks and a reference image."""
+    _tell_batch(node, "by Wan VACE")
+    shown: dict[str, MadeOutput] = {}
+    for port, name in (("video", "control_video"), ("reference", "reference_image")):
+        if name in node.inputs:
+            shown[port] = _sized(node, node.inputs[name])
+    if "reference" in shown:
+        first = node.add("ImageFromBatch", image=shown["reference"], index=0, length=1)
+        shown["reference"] = MadeOutput(first, "image")
+    if "control_masks" in node.inputs:
+        drawn = node.add("MaskToImage", mask=node.inputs["control_masks"])
+        scaled = _sized(node, MadeOutput(drawn, "image"))
+        shown["mask"] = MadeOutput(node.add("MaskFromChannel", image=scaled, channel="red"), "mask")
+        node.tell("a frame is kept or generated at a pixel, by a mask above a half or not")
+    positive = node.inputs["positive"]
+    name = node.add(
+        "VaceConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        width=node.inputs["width"],
+        height=node.inputs["height"],
+        frames=node.inputs["length"],
+        strength=node.inputs["strength"],
+        **shown,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+    node.give("trim_latent", MadeOutput(name, "references"))
+
+
+def _trim(node: Passage) -> None:
+    latent, start = node.inputs["samples"], node.inputs["trim_amount"]
+    name = node.add("CutLatentFrames", latent=latent, start=start, count=0)
+    node.give("LATENT", MadeOutput(name, "latent"))
 
 
 def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
@@ -103,6 +148,13 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"WanFunInpaintToVideo({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
         _translate_images,
     ),
+    entry(
+        f"WanVaceToVideo({_VIDEO_SIZE.format(832, 480, 81)}, strength: FLOAT = 1.0, "
+        "control_video: IMAGE?, control_masks: MASK?, reference_image: IMAGE?) -> "
+        f"{_LATENT}, trim_latent: INT",
+        _vace,
+    ),
+    entry("TrimVideoLatent(samples: LATENT, trim_amount: INT = 0) -> LATENT", _trim),
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         _translate_images,
