@@ -429,7 +429,7 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)", "Wan"
+            r"^(vace_)?blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)", "Wan"
         ),
     ),
     "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,

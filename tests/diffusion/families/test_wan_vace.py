@@ -14,8 +14,11 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.errors import InvalidValue
+from nodegraph.families.image_conditioning import VACE_CONTEXT
+from nodegraph.families.speed_options import FirstBlock, Magnitude, StepCaching
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.image_to_video import ControlVideo, encode_vace
+from nodegraph.models.speed.step_caches import CachedSteps
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.latents.transforms import cut_frames
 from tests.messages import raises
@@ -114,3 +117,75 @@ def test_videos_are_those_of_diffusers(
     )
     decoded = replace(found, decode=lambda: model._films(trimmed))
     assert_same(decoded, expected, pixels=True)
+
+
+def test_the_latent_frames_of_references_come_first(model_of: ModelOf) -> None:
+    _, model = model_of(wan_vace)
+    prompt = model.encode(PROMPT)
+    assert prompt is not None
+    alone, both = (
+        encode_vace(model.part("vae"), prompt, ControlVideo(WIDTH, HEIGHT, 5, references=images))
+        for images in (None, REFERENCES)
+    )
+    assert (alone[VACE_CONTEXT].shape[2], both[VACE_CONTEXT].shape[2]) == (2, 4)
+    assert torch.equal(both[VACE_CONTEXT][:, :, 2:], alone[VACE_CONTEXT])
+
+
+def test_frames_after_the_control_video_are_generated(model_of: ModelOf) -> None:
+    _, model = model_of(wan_vace)
+    prompt = model.encode(PROMPT)
+    assert prompt is not None
+    gray = torch.full((2, HEIGHT, WIDTH, 3), 0.5)
+    short = ControlVideo(WIDTH, HEIGHT, 5, VIDEO[:3], torch.zeros(3, HEIGHT, WIDTH))
+    masks = torch.cat([torch.zeros(3, HEIGHT, WIDTH), torch.ones(2, HEIGHT, WIDTH)])
+    whole = ControlVideo(WIDTH, HEIGHT, 5, torch.cat([VIDEO[:3], gray]), masks)
+    found, expected = (encode_vace(model.part("vae"), prompt, each) for each in (short, whole))
+    assert torch.equal(found[VACE_CONTEXT], expected[VACE_CONTEXT])
+
+
+def test_what_does_not_go_together_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(wan_vace)
+    _, plain = model_of(wan)
+    _, other = model_of(ltx)
+    options = {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
+    control = shown(model, ControlVideo(WIDTH, HEIGHT, 5))
+    with raises(InvalidValue, port="positive"):
+        model.make(WIDTH, HEIGHT, **options)
+    with raises(InvalidValue, port="positive"):
+        plain.make(WIDTH, HEIGHT, change=control, **options)
+    with raises(InvalidValue, port="positive", given="(2, 6, 8) in latent cells"):
+        model.make(96, HEIGHT, change=control, **options)
+    prompt, unlike = model.encode(PROMPT), other.encode(PROMPT)
+    assert prompt is not None
+    assert unlike is not None
+    for conditioning, video, port in (
+        (unlike, ControlVideo(WIDTH, HEIGHT, 5), "conditioning"),
+        (prompt, ControlVideo(WIDTH, HEIGHT, 6), "frames"),
+        (prompt, ControlVideo(WIDTH, 64, 5, VIDEO), "video"),
+        (prompt, ControlVideo(WIDTH, 64, 5, masks=HARD), "mask"),
+    ):
+        with raises(InvalidValue, port=port):
+            encode_vace(model.part("vae"), conditioning, video)
+
+
+@pytest.mark.parametrize("cache", [FirstBlock(0.1), Magnitude(ratios=(1.0, 1.1))])
+def test_caches_that_skip_blocks_are_refused(model_of: ModelOf, cache: StepCaching) -> None:
+    _, model = model_of(wan_vace)
+    with raises(InvalidValue, port="model", expected="TaylorSeer or attention broadcast"):
+        CachedSteps(model.part("model"), cache)
+
+
+@pytest.mark.slow
+def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
+    _, model = model_of(wan_vace)
+    pipeline = d.WanVACEPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    half = Model(model.folder, "bfloat16")
+    change = shown(half, ControlVideo(WIDTH, HEIGHT, FRAMES, VIDEO, HARD))
+    found = half.make(
+        WIDTH, HEIGHT, frames=FRAMES, cfg=5.0, steps=3, sampler="uni_pc", change=change
+    )
+    options = {"width": WIDTH, "height": HEIGHT, "num_frames": FRAMES, "guidance_scale": 5.0}
+    video = [to_pil(each) for each in VIDEO[:, None]]
+    called = {"video": video, "mask": as_masks(HARD), "steps": 3, **options}
+    assert_same(found, stock(OneGenerator(pipeline), out="frames", **called))
