@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
+    Advanced,
     Conditioning,
     Context,
     Image,
@@ -73,6 +74,7 @@ def ImageToVideoConditioning(
     encoder: TextEncoder | None = None,
     last_image: Image | None = None,
     image_encoder: ImageEncoder | None = None,
+    inpaint_model: Annotated[bool, Advanced()] = False,
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
@@ -87,8 +89,11 @@ def ImageToVideoConditioning(
             LTX-Video.
         encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder.
             Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
+            and for the Fun inpaint model of Wan 2.2 5B.
         image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
+        inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
+            Other models ignore it.
     """
     from nodegraph.models.image_to_video import (
         embed_first_frame,
@@ -105,7 +110,9 @@ def ImageToVideoConditioning(
             hint="Remove one of both links.",
         )
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        tensors = encode_first_frame(autoencoder, conditioning, image, frames, last_image)
+        tensors = encode_first_frame(
+            autoencoder, conditioning, image, frames, last_image, as_film=inpaint_model
+        )
     if encoder is not None:
         with ctx.weights(encoder, calls_only=True) as text_model:
             tensors |= embed_first_frame(text_model, image, last_image)

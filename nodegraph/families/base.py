@@ -215,6 +215,7 @@ class Family(ABC):
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
             ``frame``, or as a ``film`` that is gray after it. Empty if not supported.
+        inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
@@ -279,6 +280,7 @@ class Family(ABC):
     positive_first: bool = False
     weighs_words: bool = False
     first_picture: Literal["", "frame", "film"] = ""
+    inpaint_models: bool = False
     control_videos: bool = False
     wide: bool = False
     single_file: SingleFile | None = None

@@ -152,8 +152,14 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
             )
 
 
-def missing_image_error(request: SamplingRequest) -> InvalidValue:
-    """The refusal of a prompt alone."""
+def missing_image_error(request: SamplingRequest, *, needs_film: bool = False) -> InvalidValue:
+    """The refusal of a prompt alone, or of a first image alone where a film of it is needed."""
+    if needs_film:
+        return InvalidValue(
+            "the model needs the first image as a video that is gray after it",
+            port=request.side,
+            hint="Turn on `inpaint_model` of ImageToVideoConditioning.",
+        )
     return InvalidValue(
         "the model is image-to-video, and the conditioning has no first image",
         port=request.side,
@@ -166,7 +172,8 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
     return InvalidValue(
         "the model is text-to-video, and the conditioning has a first image",
         port=request.side,
-        hint="Load the image-to-video model of this family.",
+        hint="Load the image-to-video model of this family. Of Wan 2.2 5B, only the Fun inpaint "
+        "model takes a last image.",
     )
 
 

@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
 _CELL = 4
 """Numbers of a channel in a patch of 1 x 2 x 2 cells."""
-_FILM = 20
-"""Channels of a first image as a film, with its mask."""
 
 
 _IMAGE_POSITIONS = "condition_embedder.image_embedder.pos_embed"
@@ -171,7 +169,8 @@ def _layout(
 ) -> FileLayout:
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
-        return out_channels == channels and taken - out_channels in (0, _FILM)
+        # A film of a first image has a mask of four channels.
+        return out_channels == channels and taken - out_channels in (0, 4 + channels)
 
     first = "vace_patch_embedding.weight" if is_vace else "patch_embedding.weight"
     return denoiser_layout(
@@ -291,8 +290,10 @@ class WanFamily(Family):
         film, config = fitted.pop(CONDITION_VIDEO, None), model.config
         has_last = fitted.pop(LAST_FRAME, None) is not None
         takes_film = config["in_channels"] != config["out_channels"]
+        if FIRST_FRAME in fitted and not (takes_film or has_last):
+            film = None  # the first frame is enough
         if takes_film and film is None:
-            raise missing_image_error(request)
+            raise missing_image_error(request, needs_film=FIRST_FRAME in fitted)
         if film is not None and not takes_film:
             raise unused_image_error(request)
         if film is not None:
@@ -429,7 +430,8 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^(vace_)?blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)", "Wan"
+            r"^(vace_)?blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            "Wan",
         ),
     ),
     "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
@@ -457,6 +459,7 @@ WAN22_5B = WanFamily(
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    inpaint_models=True,
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
     comfyui_type="wan",
     **_COMMON,

@@ -120,6 +120,8 @@ def encode_first_frame(
     image: Tensor,
     frames: int,
     last: Tensor | None = None,
+    *,
+    as_film: bool = False,
 ) -> dict[str, Tensor]:
     """The first image of a video, and the last one, as the conditioning's family takes them.
 
@@ -128,6 +130,7 @@ def encode_first_frame(
         image: float32 in 0..1, shape (1, height, width, 3), of the video's size.
         frames: Of the video.
         last: As `image`; None leaves the end open.
+        as_film: Whether models of families that take a frame or a film take a film.
     Returns:
         Tensors for the prompts, by name.
     Raises:
@@ -140,11 +143,15 @@ def encode_first_frame(
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
-    if family.first_picture == "frame":
+    is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
+    if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
     film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
+    if family.first_picture == "frame":
+        # Such models keep the first frame, too. The VAE encodes it without the later ones.
+        film[FIRST_FRAME] = film[CONDITION_VIDEO][:, :, :1].contiguous()
     return film if last is None else {**film, LAST_FRAME: torch.ones(1)}
 
 
@@ -353,12 +360,12 @@ def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
-    if family.first_picture != "film":
+    if family.first_picture != "film" and not family.inpaint_models:
         raise InvalidValue(
             f"{family.title} does not take a last image",
             port="last_image",
             given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2 14B",
+            expected="an image-to-video model of Wan 2.1 or 2.2",
             hint="Remove the last image.",
         )
     if last.shape != image.shape:

@@ -45,6 +45,7 @@ _MODELS = (
     (r"flux.?2", "flux2"),
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
+    (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
 )

@@ -20,7 +20,13 @@ from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
-from tests.diffusion.families.video_models import wan22_i2v, wan_flf, wan_i2v, wan_vace
+from tests.diffusion.families.video_models import (
+    wan22_5b_inpaint,
+    wan22_i2v,
+    wan_flf,
+    wan_i2v,
+    wan_vace,
+)
 from tests.diffusion.families.words import qwen_words
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
@@ -36,6 +42,7 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
 
 _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("wan", "vace", wan_vace),
+    ("wan22-5b", "fun_inp", wan22_5b_inpaint),
     ("wan", "flf2v", wan_flf),
     ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
     ("wan", "i2v|chrono|fun_inp", wan22_i2v),

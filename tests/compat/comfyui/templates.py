@@ -84,7 +84,9 @@ def family_of(node: NodeEntry, known: set[str]) -> str:
 
 def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
     """Have nodes make small images, in few steps."""
-    for entry in nodes.values():
+    links = (entry.inputs.get("frames") for entry in nodes.values())
+    lengths = {link["from"].partition(".")[0] for link in links if isinstance(link, dict)}
+    for name, entry in nodes.items():
         if entry.type == "LoadImage":
             entry.inputs["path"] = picture
         elif entry.type == "LoadVideo":
@@ -107,7 +109,11 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
             elif port == "steps" and isinstance(value, int):
                 inputs[port] = min(value, STEPS)
         if entry.type == "Integer" and isinstance(inputs.get("value"), int):
-            inputs["value"] = min(inputs["value"], SIDE)
+            # Videos have 4k + 1 frames.
+            inputs["value"] = min(inputs["value"], SIDE + 1 if name in lengths else SIDE)
+        if isinstance(inputs.get("layers"), str):
+            # Tiny networks have two.
+            inputs["layers"] = re.sub(r"\d+", "1", inputs["layers"])
         if entry.type == "ScaleImage" and inputs.get("by", "factor") != "factor":
             inputs["amount"] = 0.01 if inputs["by"] == "megapixels" else SIDE
 
@@ -157,9 +163,7 @@ def main(folder: Path, names: list[str]) -> None:
                     types = sorted({fate.type for fate in imported.placeholders})
                     kind, detail = "placeholder", ", ".join(types)
                 else:
-                    kind, detail = outcome(
-                        imported.workflow, session, tinies, picture, film
-                    )
+                    kind, detail = outcome(imported.workflow, session, tinies, picture, film)
                 found[kind] += 1
                 _say(f"{kind:12} {name}  {detail}")
     _say(str(dict(found)))

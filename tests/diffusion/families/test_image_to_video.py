@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from copy import copy
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.conditionings import combine, with_area
-from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME
+from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME, mask_and_video
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
@@ -27,7 +28,15 @@ from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
-from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_flf, wan_i2v
+from .video_models import (
+    ltx_i2v,
+    wan,
+    wan22_5b_i2v,
+    wan22_5b_inpaint,
+    wan22_i2v,
+    wan_flf,
+    wan_i2v,
+)
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -89,14 +98,72 @@ def test_videos_between_two_images(model_of: ModelOf, build: Callable[[], Any]) 
         assert_same(found, expected, pixels=frames == 5)
 
 
+class WithFilm(torch.nn.Module):
+    """A network that is shown a film after its mask, which the stock pipeline doesn't know."""
+
+    def __init__(self, network: Any, film: Tensor) -> None:
+        super().__init__()
+        self.network, self.film = network, film
+        self.config, self.dtype, self.device = network.config, network.dtype, network.device
+        self.cache_context = network.cache_context
+
+    def forward(self, hidden_states: Tensor, **options: Any) -> Any:
+        shown = self.film.expand(len(hidden_states), -1, -1, -1, -1)
+        return self.network(hidden_states=torch.cat([hidden_states, shown], 1), **options)
+
+
+@pytest.mark.parametrize("has_last", [False, True])
+def test_a_film_and_a_kept_first_frame(model_of: ModelOf, has_last: bool) -> None:
+    # Of Wan 2.2 5B's Fun inpaint model, in which its makers keep the first frame, too.
+    pipeline, model = model_of(wan22_5b_inpaint)
+    image = picture(128, 64)
+    last = image.flip(1) if has_last else None
+    prompt = model.encode(PROMPT)
+    assert prompt is not None
+    tensors = encode_first_frame(model.part("vae"), prompt, image, 5, last, as_film=True)
+    film = mask_and_video(tensors[CONDITION_VIDEO], 4, has_last=has_last)
+    found = model.make(
+        128,
+        64,
+        frames=5,
+        cfg=5.0,
+        sampler="uni_pc",
+        change=lambda each: with_tensors(each, tensors),
+    )
+    shown = copy(pipeline)
+    shown.transformer = WithFilm(pipeline.transformer, film)
+    size = {"width": 128, "height": 64, "num_frames": 5}
+    assert_same(found, stock(shown, out="frames", guidance_scale=5.0, image=to_pil(image), **size))
+
+
+def test_a_film_is_the_first_frame_of_a_model_that_takes_no_film(model_of: ModelOf) -> None:
+    _, model = model_of(wan22_5b_i2v)
+    prompt, image = model.encode(PROMPT), picture(64, 64)
+    assert prompt is not None
+    found, expected = (
+        model.make(
+            *(64, 64),
+            frames=5,
+            cfg=1.0,
+            sampler="uni_pc",
+            change=lambda each, as_film=as_film: with_tensors(
+                each, encode_first_frame(model.part("vae"), each, image, 5, as_film=as_film)
+            ),
+        )
+        for as_film in (True, False)
+    )
+    assert torch.equal(found.latents, expected.latents)
+
+
 def test_images_that_a_model_cannot_end_with_are_refused(model_of: ModelOf) -> None:
     _, between = model_of(wan_flf)
     _, from_one = model_of(wan22_5b_i2v)
     image, options = picture(64, 64), {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
     with raises(InvalidValue, port="positive"):
         between.make(64, 64, change=shown(between, image, 5, eye=True), **options)
+    with raises(InvalidValue, port="positive"):
+        from_one.make(64, 64, change=shown(from_one, image, 5, last=image), **options)
     for model, last, frames, port in (
-        (from_one, image, 5, "last_image"),
         (between, picture(64, 32), 5, "last_image"),
         (between, image, 1, "frames"),
     ):

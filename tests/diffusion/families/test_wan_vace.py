@@ -45,9 +45,7 @@ def bytes_like(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(3)) / 255
 
 
-def shown(
-    model: Model, video: ControlVideo
-) -> Callable[[Conditioning], Conditioning]:
+def shown(model: Model, video: ControlVideo) -> Callable[[Conditioning], Conditioning]:
     def change(prompt: Conditioning) -> Conditioning:
         return with_tensors(prompt, encode_vace(model.part("vae"), prompt, video))
 

@@ -105,6 +105,13 @@ def wan22_5b() -> Any:
     return d.WanPipeline(*parts, expand_timesteps=True)
 
 
+def wan22_5b_inpaint() -> Any:
+    """The Fun model, which is shown a film of 48 channels and its mask of 4."""
+    words = t5_words()
+    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), None, None, wan_net(100, 48))
+    return d.WanImageToVideoPipeline(*parts, expand_timesteps=True)
+
+
 def ltx_parts(**more: Any) -> tuple[Any, ...]:
     words = t5_words(128)
     net = d.LTXVideoTransformer3DModel(

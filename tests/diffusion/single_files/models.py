@@ -222,6 +222,13 @@ SMALL: Mapping[str, Small] = {
         {**_WAN, "in_channels": 48, "out_channels": 48},
         {**_WAN_WIDE, "num_attention_heads": 24, "ffn_dim": 14336},
     ),
+    "wan22-5b-inpaint": Small(
+        "wan22-5b-transformer",
+        "wan",
+        "WanTransformer3DModel",
+        {**_WAN, "in_channels": 100, "out_channels": 48},
+        {**_WAN_WIDE, "num_attention_heads": 24, "ffn_dim": 14336},
+    ),
     "ltx": Small(
         "ltx-transformer",
         "ltx",

@@ -20,6 +20,7 @@ GUIDE = "guide"
 ENCODER = "encoder"
 SCHEDULE = "laid"
 NOISE_SCALE = "noise_scale"
+FAMILY = "family"
 GRADUAL = "gradual"
 
 BuildSchedule = Callable[["Signal | MadeOutput"], MadeOutput]

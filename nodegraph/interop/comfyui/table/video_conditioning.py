@@ -46,6 +46,7 @@ def _translate_images(node: Passage) -> None:
         image=_sized(node, image),
         frames=length,
         **({} if last is None else {"last_image": _sized(node, last)}),
+        **({"inpaint_model": True} if node.type == _FUN_INPAINT else {}),
         **_image_encoder(node),
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
@@ -102,6 +103,26 @@ def _trim(node: Passage) -> None:
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
+def _first_frame_latent(node: Passage) -> None:
+    """The latent of a video by Wan 2.2 5B, which brings its first image along.
+
+    Here the prompt brings it: `postprocess.attach_first_frames` links the prompt of the sampler.
+    """
+    if "start_image" not in node.inputs:
+        sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
+        name = node.add("EmptyVideoLatent", frames=node.inputs["length"], **sizes)
+    else:
+        _tell_batch(node, "from a first image")
+        name = node.add(
+            "ImageToVideoConditioning",
+            vae=node.inputs["vae"],
+            image=_sized(node, node.inputs["start_image"]),
+            frames=node.inputs["length"],
+        )
+        node.tell("the first image goes to the positive prompt of the sampler")
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
 def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
     """The encoder of the images, which sees them here as the video shows them."""
     visions = [item.carried for name, item in node.inputs.items() if name.startswith("clip_vision")]
@@ -115,6 +136,7 @@ def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
     return {"image_encoder": MadeOutput(loaded, "image_encoder")}
 
 
+_FUN_INPAINT = "WanFunInpaintToVideo"
 _VIDEO_SIZE = (
     "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
     "length: INT = {}, batch_size: INT = 1"
@@ -145,7 +167,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         _translate_images,
     ),
     entry(
-        f"WanFunInpaintToVideo({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
+        f"{_FUN_INPAINT}({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
         _translate_images,
     ),
     entry(
@@ -153,6 +175,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         "control_video: IMAGE?, control_masks: MASK?, reference_image: IMAGE?) -> "
         f"{_LATENT}, trim_latent: INT",
         _vace,
+    ),
+    entry(
+        "Wan22ImageToVideoLatent(vae: VAE, width: INT = 1280, height: INT = 704, "
+        "length: INT = 49, batch_size: INT = 1, start_image: IMAGE?) -> LATENT",
+        _first_frame_latent,
     ),
     entry("TrimVideoLatent(samples: LATENT, trim_amount: INT = 0) -> LATENT", _trim),
     entry(
