@@ -58,6 +58,7 @@ NEED_MODELS = frozenset(
         "ImageConditioning",
         "ImageToVideoConditioning",
         "VaceConditioning",
+        "ControlVideoConditioning",
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",

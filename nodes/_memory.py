@@ -154,6 +154,11 @@ def encode_control_estimate(inputs: HookInputs) -> Estimate:
     return replace(one, work=work, passes=2)
 
 
+def encode_controlling_estimate(inputs: HookInputs) -> Estimate:
+    """Estimate of ControlVideoConditioning."""
+    return _frames_estimate(inputs, "video", "held_encoding", _ENCODED_USE)
+
+
 def _frames_estimate(inputs: HookInputs, port: str, held: str, use: float) -> Estimate:
     frames = inputs.literals.get("frames") or inputs.fact(port, "frames")
     return Estimate() if frames is None else _vae_estimate(inputs, port, held, use, frames)

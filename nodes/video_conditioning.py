@@ -19,7 +19,11 @@ from nodegraph import (
     node,
 )
 
-from ._memory import encode_control_estimate, encode_frames_estimate
+from ._memory import (
+    encode_control_estimate,
+    encode_controlling_estimate,
+    encode_frames_estimate,
+)
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
     check_film,
@@ -177,6 +181,60 @@ def VaceConditioning(
     count = 0 if reference is None else len(reference)
     latent = Latent(None, width, height, frames=frames + count * FRAMES_PER_REFERENCE)
     return ControlledVideo(with_tensors(conditioning, tensors), latent, count)
+
+
+@node(
+    category="conditioning",
+    label="Control video",
+    lane="gpu",
+    numerics=True,
+    facts={
+        **_FAMILY,
+        "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
+    },
+    validate=check_frame_count,
+    estimate=encode_controlling_estimate,
+    tags=("wan", "fun control", "WanFunControlToVideo", "video to video", "canny", "depth"),
+)
+def ControlVideoConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    video: Image,
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    image: Image | None = None,
+    image_encoder: ImageEncoder | None = None,
+) -> FirstPicture:
+    """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+
+    The latent is empty and has the size of the control video.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1.
+        image: One image of the same size that the video starts with.
+        image_encoder: The image encoder that sees this image, from a file of its own:
+            clip_vision_h. Models of Wan 2.1 need it.
+    """
+    from nodegraph.models.image_to_video import embed_first_frame_alone, encode_control_video
+    from nodegraph.sampling.inpainting import with_tensors
+
+    if image_encoder is not None and image is None:
+        raise InvalidValue(
+            "the image encoder has no image to see",
+            port="image",
+            hint="Link the first image, or remove the link of the image encoder.",
+        )
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_control_video(autoencoder, conditioning, video, frames, image)
+    if image_encoder is not None and image is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image)
+    height, width = video.shape[1:3]
+    latent = Latent(None, width, height, frames=frames)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
 
 
 @node(category="conditioning", facts=_FAMILY, tags=("wan", "low noise", "two experts"))

@@ -16,6 +16,7 @@ from nodegraph.families.flow_shift import Mu
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     CONTROL_IMAGE,
+    CONTROL_LATENTS,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
@@ -86,7 +87,7 @@ that are generated, 0 for those that are kept, shape (1, frames, 1)."""
 
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
-    *(LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH),
+    *(LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
     *(SOURCE_SOUND, GENERATED_FRAMES),
 )

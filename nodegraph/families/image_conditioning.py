@@ -124,6 +124,9 @@ IMAGE_EMBEDS = "sight"
 LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
+CONTROL_LATENTS = "control_latents"
+"""Tensor of a prompt for Wan's Fun control: latents of a control video, and those of a first image
+with zeros after it, (1, 2 * channels, frames, height, width)."""
 VACE_CONTEXT = "vace"
 """Tensor of a prompt for Wan VACE: latents of what the control video keeps and of what is generated
 in its place, and the mask of the latter, (1, channels, frames, height, width). Reference images are
@@ -177,6 +180,34 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
     )
 
 
+def check_control_latents(
+    latents: Tensor | None, request: SamplingRequest, *, takes_latents: bool
+) -> None:
+    """Refuse a model of Fun control without its control video, and others with one.
+
+    Args:
+        latents: The tensor `CONTROL_LATENTS` of the prompt.
+        takes_latents: Whether it is such a model.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if latents is None and takes_latents:
+        raise InvalidValue(
+            "the model follows a control video, and the conditioning has none",
+            port=request.side,
+            hint="Put a ControlVideoConditioning between the prompt and the sampler.",
+        )
+    if latents is None:
+        return
+    if not takes_latents:
+        raise InvalidValue(
+            "the model follows no control video, and the conditioning has one",
+            port=request.side,
+            hint="Load a Fun control model of Wan 2.1, or remove the ControlVideoConditioning.",
+        )
+    _check_same_cells(latents, request, "ControlVideoConditioning")
+
+
 def check_vace_context(
     context: Tensor | None, request: SamplingRequest, *, takes_context: bool
 ) -> None:
@@ -203,13 +234,17 @@ def check_vace_context(
             port=request.side,
             hint="Load a model of Wan VACE, or remove the VaceConditioning.",
         )
-    if context.shape[2:] != tuple(request.shape[2:]):
+    _check_same_cells(context, request, "VaceConditioning")
+
+
+def _check_same_cells(control: Tensor, request: SamplingRequest, node: str) -> None:
+    if control.shape[2:] != tuple(request.shape[2:]):
         raise InvalidValue(
             "the control video was encoded for a video of another size or length",
             port=request.side,
-            given=f"{tuple(context.shape[2:])} in latent cells",
+            given=f"{tuple(control.shape[2:])} in latent cells",
             expected=str(tuple(request.shape[2:])),
-            hint="Sample the latent output of VaceConditioning.",
+            hint=f"Sample the latent output of {node}.",
         )
 
 

@@ -30,12 +30,14 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONTROL_LATENTS,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
     VACE_CONTEXT,
     VACE_STRENGTH,
+    check_control_latents,
     check_vace_context,
     check_video_size,
     denoise_mask,
@@ -165,12 +167,14 @@ def _layout(
     shift: float,
     without: tuple[str, ...],
     is_vace: bool = False,
+    takes_control: bool = False,
     **more: Any,
 ) -> FileLayout:
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
         # A film of a first image has a mask of four channels.
-        return out_channels == channels and taken - out_channels in (0, 4 + channels)
+        more = {0, 4 + channels} | ({2 * channels} if takes_control else set())
+        return out_channels == channels and taken - out_channels in more
 
     first = "vace_patch_embedding.weight" if is_vace else "patch_embedding.weight"
     return denoiser_layout(
@@ -215,7 +219,12 @@ _RELATIVES = (
 """What names begin with in models that are made from Wan's and work in another way."""
 
 WAN_FILE = _layout(
-    "wan", "Wan", channels=16, shift=3.0, without=("vace_", *_RELATIVES), settings=_boundary
+    *("wan", "Wan"),
+    channels=16,
+    shift=3.0,
+    without=("vace_", *_RELATIVES),
+    takes_control=True,
+    settings=_boundary,
 )
 WAN_VACE_FILE = _layout(
     *("wan-vace", "Wan VACE"),
@@ -289,7 +298,11 @@ class WanFamily(Family):
         check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=takes_context)
         film, config = fitted.pop(CONDITION_VIDEO, None), model.config
         has_last = fitted.pop(LAST_FRAME, None) is not None
-        takes_film = config["in_channels"] != config["out_channels"]
+        more_channels = config["in_channels"] - config["out_channels"]
+        takes_control = more_channels == 2 * config["out_channels"]
+        control = fitted.pop(CONTROL_LATENTS, None)
+        check_control_latents(control, request, takes_latents=takes_control)
+        takes_film = more_channels > 0 and not takes_control
         if FIRST_FRAME in fitted and not (takes_film or has_last):
             film = None  # the first frame is enough
         if takes_film and film is None:
@@ -298,6 +311,8 @@ class WanFamily(Family):
             raise unused_image_error(request)
         if film is not None:
             fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal, has_last=has_last)
+        if control is not None:
+            fitted[FILM_AND_MASK] = control
         if config.get("image_dim") is None:
             fitted.pop(IMAGE_EMBEDS, None)
         else:

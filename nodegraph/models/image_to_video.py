@@ -16,6 +16,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONTROL_LATENTS,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
@@ -236,16 +237,7 @@ def encode_vace(
             that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = get_family(conditioning.family or "")
-    if not family.control_videos:
-        raise InvalidValue(
-            f"{family.title} takes no control videos",
-            port="conditioning",
-            given=family.name,
-            hint="Load a model of Wan VACE.",
-        )
-    _check_vae(family, autoencoder)
-    check_frames(autoencoder, control.frames, port="frames")
+    _check_controlled(conditioning, autoencoder, control.frames)
     video = _filled(control, control.video, "video", _GREY, (3,))
     masks = _filled(control, control.masks, "mask", 1.0, ())
     # Through -1..1 and back, which rounds as the pipeline does.
@@ -263,6 +255,65 @@ def encode_vace(
         padding = context.new_zeros(1, context.shape[1] - reference.shape[1], *reference.shape[2:])
         context = torch.cat([torch.cat([reference, padding], 1), context], 2)
     return {VACE_CONTEXT: context, VACE_STRENGTH: torch.tensor([control.strength])}
+
+
+@torch.no_grad()
+def encode_control_video(
+    autoencoder: Autoencoder,
+    conditioning: Conditioning,
+    video: Tensor,
+    frames: int,
+    image: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """What a Fun control model of Wan takes of a control video and a first image.
+
+    Source: https://github.com/aigc-apps/VideoX-Fun.
+
+    Args:
+        autoencoder: Of the model.
+        conditioning: The prompt.
+        video: float32 in 0..1, shape (frames, height, width, 3), of the video's size. Of a shorter
+            one, the latent frames after its end are zeros.
+        frames: Of the video.
+        image: The first image, shape (1, height, width, 3).
+    Returns:
+        Tensors for the prompts, by name.
+    Raises:
+        InvalidValue: The family takes no control videos, sizes differ, or the VAE can't work on
+            that size or number of frames.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    _check_controlled(conditioning, autoencoder, frames)
+    if image is not None and image.shape != (1, *video.shape[1:]):
+        raise InvalidValue(
+            "the first image and the control video differ in size, or there are several images",
+            port="image",
+            given=f"{image.shape[0]} of {image.shape[2]} x {image.shape[1]} pixels",
+            expected=f"1 of {video.shape[2]} x {video.shape[1]} pixels",
+            hint="Use ResizeImage before this node.",
+        )
+    step = latent_format(autoencoder).temporal
+    count = (min(len(video), frames) - 1) // step * step + 1
+    shown = _encoded(autoencoder, video[:count])
+    cells = (frames - 1) // step + 1
+    latents = shown.new_zeros(1, 2 * shown.shape[1], cells, *shown.shape[3:])
+    latents[:, : shown.shape[1], : shown.shape[2]] = shown
+    if image is not None:
+        latents[:, shown.shape[1] :, :1] = _encoded(autoencoder, image)
+    return {CONTROL_LATENTS: latents}
+
+
+def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, frames: int) -> None:
+    family = get_family(conditioning.family or "")
+    if not family.control_videos:
+        raise InvalidValue(
+            f"{family.title} takes no control videos",
+            port="conditioning",
+            given=family.name,
+            hint="Load a model of Wan VACE, or a Fun control model of Wan 2.1.",
+        )
+    _check_vae(family, autoencoder)
+    check_frames(autoencoder, frames, port="frames")
 
 
 def _filled(

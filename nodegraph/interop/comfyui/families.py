@@ -50,6 +50,9 @@ _MODELS = (
     (r"longcat.?image", "longcat-image"),
 )
 
+ONE_STACK = frozenset(("wan", "wan22-5b"))
+"""Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
+
 _EDITING = ("qwen-image-edit", "longcat-image-edit")
 """Families whose diffusion models look as those of families that don't edit."""
 

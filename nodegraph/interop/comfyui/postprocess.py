@@ -47,7 +47,10 @@ _ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
 _READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
 _LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
 _VIDEOS = frozenset(
-    ("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo", "VaceConditioning")
+    (
+        *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
+        *("VaceConditioning", "ControlVideoConditioning"),
+    )
 )
 _FIRST_FRAME = "ImageToVideoConditioning"
 _PLUS = "TextEncodeQwenImageEditPlus"

@@ -23,6 +23,7 @@ from tests.diffusion.families.tiny_models import TINY
 from tests.diffusion.families.video_models import (
     wan22_5b_inpaint,
     wan22_i2v,
+    wan_control,
     wan_flf,
     wan_i2v,
     wan_vace,
@@ -42,6 +43,7 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
 
 _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("wan", "vace", wan_vace),
+    ("wan", "fun_control", wan_control),
     ("wan22-5b", "fun_inp", wan22_5b_inpaint),
     ("wan", "flf2v", wan_flf),
     ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),

@@ -137,7 +137,12 @@ def ltx_timed() -> Any:
     return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
 
 
-def wan_i2v(**more: Any) -> Any:
+def wan_control() -> Any:
+    """The Fun control model, which is shown a control video and a first image."""
+    return wan_i2v(taken=48)
+
+
+def wan_i2v(taken: int = 36, **more: Any) -> Any:
     """Wan 2.1's, whose transformer is shown what a CLIP encoder sees."""
     words = t5_words()
     eye = tf.CLIPVisionModel(
@@ -151,7 +156,7 @@ def wan_i2v(**more: Any) -> Any:
         )
     )
     look = tf.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
-    net = wan_net(36, 16, image_dim=16, added_kv_proj_dim=32, **more)
+    net = wan_net(taken, 16, image_dim=16, added_kv_proj_dim=32, **more)
     parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), look, eye, net)
     return d.WanImageToVideoPipeline(*parts)
 

@@ -208,6 +208,19 @@ SMALL: Mapping[str, Small] = {
         {**_WAN, "in_channels": 36},
         {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
     ),
+    "wan-control": Small(
+        "wan-transformer",
+        "wan",
+        "WanTransformer3DModel",
+        {**_WAN, "in_channels": 48, "image_dim": 32, "added_kv_proj_dim": 256},
+        {
+            **_WAN_WIDE,
+            "num_attention_heads": 40,
+            "ffn_dim": 13824,
+            "image_dim": 1280,
+            "added_kv_proj_dim": 5120,
+        },
+    ),
     "wan-vace": Small(
         "wan-vace-transformer",
         "wan",

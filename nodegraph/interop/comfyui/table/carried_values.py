@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.families import ONE_STACK
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 GUIDE = "guide"
@@ -323,6 +324,9 @@ def layers(model_patch: Patch) -> str:
     """Numbers of layers as they are written here."""
     double = [part.strip() for part in str(model_patch.value("double_layers")).split(",")]
     single = [part.strip() for part in str(model_patch.value("single_layers")).split(",")]
+    if model_patch.home.inputs["model"].carried.get(FAMILY) in ONE_STACK and any(single):
+        model_patch.home.tell("`single_layers` has no effect on this model")
+        single = []
     return ", ".join([part for part in double if part] + [f"single.{p}" for p in single if p])
 
 

@@ -97,6 +97,30 @@ def _vace(node: Passage) -> None:
     node.give("trim_latent", MadeOutput(name, "references"))
 
 
+def _fun_control(node: Passage) -> None:
+    """A video by a Fun control model of Wan 2.1."""
+    if "control_video" not in node.inputs:
+        raise Untranslatable("a Fun control model follows a control video, and none is linked")
+    _tell_batch(node, "of a control video")
+    shown = {"video": _sized(node, node.inputs["control_video"])}
+    if "start_image" in node.inputs:
+        shown["image"] = _sized(node, node.inputs["start_image"])
+        shown |= _image_encoder(node)
+    elif "clip_vision_output" in node.inputs:
+        raise Untranslatable("the image encoder sees the first image, and none is linked")
+    positive = node.inputs["positive"]
+    name = node.add(
+        "ControlVideoConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        frames=node.inputs["length"],
+        **shown,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+
+
 def _trim(node: Passage) -> None:
     latent, start = node.inputs["samples"], node.inputs["trim_amount"]
     name = node.add("CutLatentFrames", latent=latent, start=start, count=0)
@@ -169,6 +193,11 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"{_FUN_INPAINT}({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
         _translate_images,
+    ),
+    entry(
+        f"WanFunControlToVideo({_VIDEO_SIZE.format(832, 480, 81)}, clip_vision_output: "
+        f"CLIP_VISION_OUTPUT?, start_image: IMAGE?, control_video: IMAGE?) -> {_LATENT}",
+        _fun_control,
     ),
     entry(
         f"WanVaceToVideo({_VIDEO_SIZE.format(832, 480, 81)}, strength: FLOAT = 1.0, "
