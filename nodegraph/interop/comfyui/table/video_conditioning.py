@@ -123,7 +123,7 @@ def _fun_control(node: Passage) -> None:
 
 def _trim(node: Passage) -> None:
     latent, start = node.inputs["samples"], node.inputs["trim_amount"]
-    name = node.add("CutLatentFrames", latent=latent, start=start, count=0)
+    name = node.add("CutLatentFrames", latent=latent, start=start)
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
