@@ -149,9 +149,9 @@ def encode_control_estimate(inputs: HookInputs) -> Estimate:
     if width is None or height is None or frames is None:
         return Estimate()
     facts = {**inputs.facts, "video": {"width": width, "height": height, "frames": frames}}
-    one = _frames_estimate(replace(inputs, facts=facts), "video", "held_encoding", _ENCODED_USE)
-    work = None if one.work is None else 2 * one.work
-    return replace(one, work=work, passes=2)
+    estimate = _frames_estimate(replace(inputs, facts=facts), "video", "held_encoding", _ENCODED_USE)
+    work = None if estimate.work is None else 2 * estimate.work
+    return replace(estimate, work=work, passes=2)
 
 
 def encode_controlling_estimate(inputs: HookInputs) -> Estimate:

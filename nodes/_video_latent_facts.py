@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
@@ -39,7 +40,7 @@ def controlled_video_facts(inputs: HookInputs) -> dict[str, Facts]:
     literals, references = inputs.literals, 0
     if "reference" in inputs.facts:
         references = inputs.fact("reference", "batch")
-    known: Facts = {name: literals.get(name) for name in ("width", "height")}
+    known: dict[str, Any] = {name: literals.get(name) for name in ("width", "height")}
     frames = literals.get("frames")
     if frames is not None and references is not None:
         known["frames"] = frames + references * FRAMES_PER_REFERENCE
