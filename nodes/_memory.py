@@ -149,7 +149,8 @@ def encode_control_estimate(inputs: HookInputs) -> Estimate:
     if width is None or height is None or frames is None:
         return Estimate()
     facts = {**inputs.facts, "video": {"width": width, "height": height, "frames": frames}}
-    estimate = _frames_estimate(replace(inputs, facts=facts), "video", "held_encoding", _ENCODED_USE)
+    sized = replace(inputs, facts=facts)
+    estimate = _frames_estimate(sized, "video", "held_encoding", _ENCODED_USE)
     work = None if estimate.work is None else 2 * estimate.work
     return replace(estimate, work=work, passes=2)
 
