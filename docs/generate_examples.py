@@ -57,6 +57,8 @@ NEED_MODELS = frozenset(
         "ForegroundMask",
         "ImageConditioning",
         "ImageToVideoConditioning",
+        "VaceConditioning",
+        "ControlVideoConditioning",
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",

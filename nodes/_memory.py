@@ -7,6 +7,7 @@ measured values are preferred.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nodegraph import Estimate, HookInputs, InvalidValue
@@ -138,6 +139,25 @@ def encode_video_estimate(inputs: HookInputs) -> Estimate:
 def encode_frames_estimate(inputs: HookInputs) -> Estimate:
     """Estimate of ImageToVideoConditioning."""
     return _frames_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
+
+
+def encode_control_estimate(inputs: HookInputs) -> Estimate:
+    """Estimate of VaceConditioning, which encodes two videos in turn."""
+    literals = inputs.literals
+    size = literals.get("width"), literals.get("height"), literals.get("frames")
+    width, height, frames = size
+    if width is None or height is None or frames is None:
+        return Estimate()
+    facts = {**inputs.facts, "video": {"width": width, "height": height, "frames": frames}}
+    sized = replace(inputs, facts=facts)
+    estimate = _frames_estimate(sized, "video", "held_encoding", _ENCODED_USE)
+    work = None if estimate.work is None else 2 * estimate.work
+    return replace(estimate, work=work, passes=2)
+
+
+def encode_controlling_estimate(inputs: HookInputs) -> Estimate:
+    """Estimate of ControlVideoConditioning."""
+    return _frames_estimate(inputs, "video", "held_encoding", _ENCODED_USE)
 
 
 def _frames_estimate(inputs: HookInputs, port: str, held: str, use: float) -> Estimate:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from nodegraph import Finding, HookInputs, InvalidValue
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
 from ._facts import check_encoded_size, check_sides, check_tiles, error_to_finding
@@ -27,6 +28,27 @@ def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
 def check_film(inputs: HookInputs) -> Iterator[Finding]:
     """Find first frames and frame counts that the VAE cannot encode."""
     yield from check_encoded_size(inputs)
+    yield from check_frame_count(inputs)
+
+
+FRAMES_PER_REFERENCE = 4
+"""Frames of the latent frame that a reference image of Wan VACE takes."""
+
+
+def controlled_video_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and length of VaceConditioning's latent, as far as the references are known."""
+    literals, references = inputs.literals, 0
+    if "reference" in inputs.facts:
+        references = inputs.fact("reference", "batch")
+    known: dict[str, Any] = {name: literals.get(name) for name in ("width", "height")}
+    frames = literals.get("frames")
+    if frames is not None and references is not None:
+        known["frames"] = frames + references * FRAMES_PER_REFERENCE
+    return {"latent": {name: value for name, value in known.items() if value is not None}}
+
+
+def check_frame_count(inputs: HookInputs) -> Iterator[Finding]:
+    """Find frame counts that the VAE cannot encode."""
     yield from check_frames("frames", inputs.literals.get("frames"), inputs.fact("vae", "temporal"))
 
 

@@ -5,22 +5,48 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
+    Advanced,
     Conditioning,
     Context,
     Image,
     ImageEncoder,
     InvalidValue,
     Latent,
+    Mask,
     Range,
     TextEncoder,
     Vae,
     node,
 )
 
-from ._memory import encode_frames_estimate
-from ._video_latent_facts import check_film
+from ._memory import (
+    encode_control_estimate,
+    encode_controlling_estimate,
+    encode_frames_estimate,
+)
+from ._video_latent_facts import (
+    FRAMES_PER_REFERENCE,
+    check_film,
+    check_frame_count,
+    controlled_video_facts,
+)
+from .video_latent import Side
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
+
+
+class ControlledVideo(NamedTuple):
+    """Conditioning with a control video, and the latent to sample.
+
+    Attributes:
+        conditioning: The prompt with the control video.
+        latent: Empty, with a latent frame for each reference image before the video.
+        references: Number of these latent frames. CutLatentFrames removes them after sampling.
+    """
+
+    conditioning: Conditioning
+    latent: Latent
+    references: int
 
 
 class FirstPicture(NamedTuple):
@@ -52,6 +78,7 @@ def ImageToVideoConditioning(
     encoder: TextEncoder | None = None,
     last_image: Image | None = None,
     image_encoder: ImageEncoder | None = None,
+    inpaint_model: Annotated[bool, Advanced()] = False,
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
@@ -67,8 +94,11 @@ def ImageToVideoConditioning(
             8 plus 1 for LTX-Video and Cosmos 1.0.
         encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder.
             Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
+            and for the Fun inpaint model of Wan 2.2 5B.
         image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
+        inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
+            Other models ignore it.
     """
     from nodegraph.models.image_to_video import (
         embed_first_frame,
@@ -85,7 +115,9 @@ def ImageToVideoConditioning(
             hint="Remove one of both links.",
         )
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        tensors = encode_first_frame(autoencoder, conditioning, image, frames, last_image)
+        tensors = encode_first_frame(
+            autoencoder, conditioning, image, frames, last_image, as_film=inpaint_model
+        )
     if encoder is not None:
         with ctx.weights(encoder, calls_only=True) as text_model:
             tensors |= embed_first_frame(text_model, image, last_image)
@@ -93,6 +125,115 @@ def ImageToVideoConditioning(
         with ctx.weights(image_encoder, calls_only=True) as eyes:
             tensors |= embed_first_frame_alone(eyes, image, last_image)
     height, width = image.shape[1:3]
+    latent = Latent(None, width, height, frames=frames)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="conditioning",
+    label="VACE conditioning",
+    lane="gpu",
+    numerics=True,
+    facts=_FAMILY,
+    infer=controlled_video_facts,
+    validate=check_frame_count,
+    estimate=encode_control_estimate,
+    tags=(
+        *("wan", "vace", "WanVaceToVideo", "control video", "reference image"),
+        *("video inpainting", "outpainting", "video to video"),
+    ),
+)
+def VaceConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    width: Side = 832,
+    height: Side = 480,
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    video: Image | None = None,
+    mask: Mask | None = None,
+    reference: Image | None = None,
+    strength: Annotated[float, Range(0, 1000, step=0.01)] = 1.0,
+) -> ControlledVideo:
+    """Set the control video, masks and reference images for Wan VACE.
+
+    Without a video and references, the video is generated from the prompt alone. After sampling,
+    remove the latent frames of the references: link `references` to the `start` of a
+    CutLatentFrames.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        width, height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        video: Frames to follow or to keep, such as edges, depth, or a video with gray areas to
+            fill. They have the size of the video. A shorter video continues with gray frames.
+        mask: One mask for each frame: white is generated from the frame as a control image, black
+            is kept. Frames without a mask are white.
+        reference: One or more images of what the video shows, of any size.
+        strength: Factor of the control's effect. 0 ignores it.
+    """
+    from nodegraph.models.image_to_video import ControlVideo, encode_vace
+    from nodegraph.sampling.inpainting import with_tensors
+
+    control = ControlVideo(width, height, frames, video, mask, reference, strength)
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_vace(autoencoder, conditioning, control)
+    count = 0 if reference is None else len(reference)
+    latent = Latent(None, width, height, frames=frames + count * FRAMES_PER_REFERENCE)
+    return ControlledVideo(with_tensors(conditioning, tensors), latent, count)
+
+
+@node(
+    category="conditioning",
+    label="Control video",
+    lane="gpu",
+    numerics=True,
+    facts={
+        **_FAMILY,
+        "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
+    },
+    validate=check_frame_count,
+    estimate=encode_controlling_estimate,
+    tags=("wan", "fun control", "WanFunControlToVideo", "video to video", "canny", "depth"),
+)
+def ControlVideoConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    video: Image,
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    image: Image | None = None,
+    image_encoder: ImageEncoder | None = None,
+) -> FirstPicture:
+    """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+
+    The latent is empty and has the size of the control video.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1.
+        image: One image of the same size that the video starts with.
+        image_encoder: The image encoder that sees this image, from a file of its own:
+            clip_vision_h. Models of Wan 2.1 need it.
+    """
+    from nodegraph.models.image_to_video import embed_first_frame_alone, encode_control_video
+    from nodegraph.sampling.inpainting import with_tensors
+
+    if image_encoder is not None and image is None:
+        raise InvalidValue(
+            "the image encoder has no image to see",
+            port="image",
+            hint="Link the first image, or remove the link of the image encoder.",
+        )
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_control_video(autoencoder, conditioning, video, frames, image)
+    if image_encoder is not None and image is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image)
+    height, width = video.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
 

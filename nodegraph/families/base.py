@@ -16,12 +16,15 @@ from nodegraph.families.flow_shift import Mu
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     CONTROL_IMAGE,
+    CONTROL_LATENTS,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     INPAINT_MASK,
     LAST_FRAME,
     MASKED_IMAGE,
+    VACE_CONTEXT,
+    VACE_STRENGTH,
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
@@ -84,13 +87,15 @@ that are generated, 0 for those that are kept, shape (1, frames, 1)."""
 
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
-    LAST_FRAME,
+    *(LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
     *(SOURCE_SOUND, GENERATED_FRAMES),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
-OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK)
+OVER_CELLS = (
+    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT),
+)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
 CONDITION_TENSORS = (
@@ -214,6 +219,8 @@ class Family(ABC):
         first_picture: How image-to-video models receive the first image: as the first latent
             ``frame``, as the first ``frames`` of a video that may have several, or as a ``film``
             that is gray after it. Empty if not supported.
+        inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
+        control_videos: Whether some of its models take control videos, as Wan VACE.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -278,6 +285,8 @@ class Family(ABC):
     positive_first: bool = False
     weighs_words: bool = False
     first_picture: Literal["", "frame", "frames", "film"] = ""
+    inpaint_models: bool = False
+    control_videos: bool = False
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

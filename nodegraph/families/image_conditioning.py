@@ -125,6 +125,16 @@ IMAGE_EMBEDS = "sight"
 LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
+CONTROL_LATENTS = "control_latents"
+"""Tensor of a prompt for Wan's Fun control: latents of a control video, and those of a first image
+with zeros after it, (1, 2 * channels, frames, height, width)."""
+VACE_CONTEXT = "vace"
+"""Tensor of a prompt for Wan VACE: latents of what the control video keeps and of what is generated
+in its place, and the mask of the latter, (1, channels, frames, height, width). Reference images are
+further frames before it."""
+VACE_STRENGTH = "vace_strength"
+"""Tensor of a prompt: the factor of what VACE's layers add; shape (1,)."""
+
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
 
@@ -146,8 +156,14 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
             )
 
 
-def missing_image_error(request: SamplingRequest) -> InvalidValue:
-    """The refusal of a prompt alone."""
+def missing_image_error(request: SamplingRequest, *, needs_film: bool = False) -> InvalidValue:
+    """The refusal of a prompt alone, or of a first image alone where a film of it is needed."""
+    if needs_film:
+        return InvalidValue(
+            "the model needs the first image as a video that is gray after it",
+            port=request.side,
+            hint="Turn on `inpaint_model` of ImageToVideoConditioning.",
+        )
     return InvalidValue(
         "the model is image-to-video, and the conditioning has no first image",
         port=request.side,
@@ -160,8 +176,77 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
     return InvalidValue(
         "the model is text-to-video, and the conditioning has a first image",
         port=request.side,
-        hint="Load the image-to-video model of this family.",
+        hint="Load the image-to-video model of this family. Of Wan 2.2 5B, only the Fun inpaint "
+        "model takes a last image.",
     )
+
+
+def check_control_latents(
+    latents: Tensor | None, request: SamplingRequest, *, takes_latents: bool
+) -> None:
+    """Refuse a model of Fun control without its control video, and others with one.
+
+    Args:
+        latents: The tensor `CONTROL_LATENTS` of the prompt.
+        takes_latents: Whether it is such a model.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if latents is None and takes_latents:
+        raise InvalidValue(
+            "the model follows a control video, and the conditioning has none",
+            port=request.side,
+            hint="Put a ControlVideoConditioning between the prompt and the sampler.",
+        )
+    if latents is None:
+        return
+    if not takes_latents:
+        raise InvalidValue(
+            "the model follows no control video, and the conditioning has one",
+            port=request.side,
+            hint="Load a Fun control model of Wan 2.1, or remove the ControlVideoConditioning.",
+        )
+    _check_same_cells(latents, request, "ControlVideoConditioning")
+
+
+def check_vace_context(
+    context: Tensor | None, request: SamplingRequest, *, takes_context: bool
+) -> None:
+    """Refuse a model of Wan VACE without its control video, and others with one.
+
+    Args:
+        context: The tensor `VACE_CONTEXT` of the prompt.
+        takes_context: Whether it is a model of VACE.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if context is None and takes_context:
+        raise InvalidValue(
+            "the model is Wan VACE, and the conditioning has no control video",
+            port=request.side,
+            hint="Put a VaceConditioning between the prompt and the sampler. Its inputs for "
+            "videos and images may stay empty.",
+        )
+    if context is None:
+        return
+    if not takes_context:
+        raise InvalidValue(
+            "the model is not Wan VACE, and the conditioning is for one",
+            port=request.side,
+            hint="Load a model of Wan VACE, or remove the VaceConditioning.",
+        )
+    _check_same_cells(context, request, "VaceConditioning")
+
+
+def _check_same_cells(control: Tensor, request: SamplingRequest, node: str) -> None:
+    if control.shape[2:] != tuple(request.shape[2:]):
+        raise InvalidValue(
+            "the control video was encoded for a video of another size or length",
+            port=request.side,
+            given=f"{tuple(control.shape[2:])} in latent cells",
+            expected=str(tuple(request.shape[2:])),
+            hint=f"Sample the latent output of {node}.",
+        )
 
 
 def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:

@@ -1,6 +1,7 @@
-"""Wan 2.1 and 2.2: videos from prompts, also with a first image. Imports no torch.
+"""Wan 2.1 and 2.2: videos from prompts, first images or control videos. Imports no torch.
 
-Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2. What no tensor shows
+Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2; of VACE, Jiang et al.
+2025, arXiv:2503.07598. What no tensor shows
 is from ``wan/configs`` there and in Wan2.1; the shift is the one for videos of 480 lines, the
 families' default size.
 """
@@ -29,10 +30,15 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONTROL_LATENTS,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    VACE_CONTEXT,
+    VACE_STRENGTH,
+    check_control_latents,
+    check_vace_context,
     check_video_size,
     denoise_mask,
     mask_and_video,
@@ -45,7 +51,7 @@ from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.families.wan_vae import WAN22 as WAN22_LATENTS
 from nodegraph.weights.lazy import torch
-from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, OriginalNames, Table, count_of
 from nodegraph.weights.single_files.clip import CLIP_VISION
@@ -60,8 +66,6 @@ if TYPE_CHECKING:
 
 _CELL = 4
 """Numbers of a channel in a patch of 1 x 2 x 2 cells."""
-_FILM = 20
-"""Channels of a first image as a film, with its mask."""
 
 
 _IMAGE_POSITIONS = "condition_embedder.image_embedder.pos_embed"
@@ -88,6 +92,18 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "added_kv_proj_dim": None if sees is None else width,
         "rope_max_seq_len": 1024,
         "pos_embed_seq_len": shapes.get(_IMAGE_POSITIONS, (None, None))[1],
+    }
+
+
+def _vace_config(shapes: Shapes) -> dict[str, Any]:
+    """That of VACE. Its layers follow every second of the 30 blocks of the model of 1.3B, and every
+    fifth of the 40 of 14B."""
+    config, count = _config(shapes), count_of(shapes, r"vace_blocks\.(\d+)\.")
+    every = config["num_layers"] // count
+    return {
+        **config,
+        "vace_layers": [every * index for index in range(count)],
+        "vace_in_channels": shapes["vace_patch_embedding.weight"][1],
     }
 
 
@@ -135,22 +151,42 @@ _LAYERS: Table = (
     ("scale_shift_table", "head.modulation"),
 )
 
+_VACE_LAYERS: Table = (
+    *_LAYERS,
+    *((f"vace_{new}", f"vace_{old}") for new, old in _LAYERS if new.startswith("blocks.")),
+    ("vace_blocks.*.proj_in", "vace_blocks.*.before_proj"),
+    ("vace_blocks.*.proj_out", "vace_blocks.*.after_proj"),
+)
 
-def _layout(name: str, title: str, *, channels: int, shift: float, **more: Any) -> FileLayout:
+
+def _layout(
+    name: str,
+    title: str,
+    *,
+    channels: int,
+    shift: float,
+    without: tuple[str, ...],
+    is_vace: bool = False,
+    takes_control: bool = False,
+    **more: Any,
+) -> FileLayout:
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
-        return out_channels == channels and taken - out_channels in (0, _FILM)
+        # A film of a first image has a mask of four channels.
+        more = {0, 4 + channels} | ({2 * channels} if takes_control else set())
+        return out_channels == channels and taken - out_channels in more
 
+    first = "vace_patch_embedding.weight" if is_vace else "patch_embedding.weight"
     return denoiser_layout(
         f"{name}-transformer",
         f"a transformer of {title}",
-        "WanTransformer3DModel",
+        _VACE if is_vace else "WanTransformer3DModel",
         marks=(
-            ("patch_embedding.weight", "head.modulation", "head.head.weight"),
-            ("patch_embedding.weight", "condition_embedder.time_proj.weight", "proj_out.weight"),
+            (first, "head.modulation", "head.head.weight"),
+            (first, "condition_embedder.time_proj.weight", "proj_out.weight"),
         ),
-        names=OriginalNames(_LAYERS),
-        config=_config,
+        names=OriginalNames(_VACE_LAYERS if is_vace else _LAYERS),
+        config=_vace_config if is_vace else _config,
         scheduler={
             "_class_name": "UniPCMultistepScheduler",
             "num_train_timesteps": 1000,
@@ -159,14 +195,14 @@ def _layout(name: str, title: str, *, channels: int, shift: float, **more: Any) 
             "flow_shift": shift,
         },
         fits=fits,
-        without=_RELATIVES,
+        without=without,
         **more,
     )
 
 
+_VACE = "WanVACETransformer3DModel"
+
 _RELATIVES = (
-    # VACE
-    "vace_",
     # Fun with a camera, or a reference
     "control_adapter.",
     "ref_conv.",
@@ -182,12 +218,28 @@ _RELATIVES = (
 )
 """What names begin with in models that are made from Wan's and work in another way."""
 
-WAN_FILE = _layout("wan", "Wan", channels=16, shift=3.0, settings=_boundary)
+WAN_FILE = _layout(
+    *("wan", "Wan"),
+    channels=16,
+    shift=3.0,
+    without=("vace_", *_RELATIVES),
+    takes_control=True,
+    settings=_boundary,
+)
+WAN_VACE_FILE = _layout(
+    *("wan-vace", "Wan VACE"),
+    channels=16,
+    shift=3.0,
+    without=_RELATIVES,
+    is_vace=True,
+    settings=_boundary,
+)
 WAN22_5B_FILE = _layout(
     "wan22-5b",
     "Wan 2.2 5B",
     channels=48,
     shift=5.0,
+    without=("vace_", *_RELATIVES),
     settings=lambda _: {"expand_timesteps": True},
 )
 
@@ -219,6 +271,11 @@ class WanFamily(Family):
     def trained_size(self, config: Config) -> tuple[int, int]:
         return self.landscape
 
+    def step_memory(self, config: Config) -> StepMemory:
+        # Each of VACE's layers gives what is added to one block later, and all run before it.
+        layers = len(config.get("vace_layers") or ())
+        return self.held._replace(numbers=self.held.numbers + layers).of(config)
+
     def context_width(self, config: Config) -> int | None:
         return int(config["text_dim"])
 
@@ -237,15 +294,25 @@ class WanFamily(Family):
         fitted = super().fit(model, entry, request)
         fitted.pop(LATE_CFG, None)
         check_video_size(fitted, request)
+        takes_context = "vace_layers" in model.config
+        check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=takes_context)
         film, config = fitted.pop(CONDITION_VIDEO, None), model.config
         has_last = fitted.pop(LAST_FRAME, None) is not None
-        takes_film = config["in_channels"] != config["out_channels"]
+        more_channels = config["in_channels"] - config["out_channels"]
+        takes_control = more_channels == 2 * config["out_channels"]
+        control = fitted.pop(CONTROL_LATENTS, None)
+        check_control_latents(control, request, takes_latents=takes_control)
+        takes_film = more_channels > 0 and not takes_control
+        if FIRST_FRAME in fitted and not (takes_film or has_last):
+            film = None  # the first frame is enough
         if takes_film and film is None:
-            raise missing_image_error(request)
+            raise missing_image_error(request, needs_film=FIRST_FRAME in fitted)
         if film is not None and not takes_film:
             raise unused_image_error(request)
         if film is not None:
             fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal, has_last=has_last)
+        if control is not None:
+            fitted[FILM_AND_MASK] = control
         if config.get("image_dim") is None:
             fitted.pop(IMAGE_EMBEDS, None)
         else:
@@ -267,6 +334,7 @@ class WanFamily(Family):
             encoder_hidden_states=batch["embeddings"],
             encoder_hidden_states_image=_by_image(model.config, batch.get(IMAGE_EMBEDS)),
             return_dict=False,
+            **_vace_inputs(model.config, batch),
         )[0]
         return output
 
@@ -314,6 +382,17 @@ def _by_image(config: Config, embeddings: Tensor | None) -> Tensor | None:
     return embeddings.reshape(-1, embeddings.shape[1] // 2, embeddings.shape[2])
 
 
+def _vace_inputs(config: Config, batch: Batch) -> dict[str, Tensor]:
+    """What VACE's transformer takes beside the prompt: the same strength for all its layers."""
+    if VACE_CONTEXT not in batch:
+        return {}
+    strength = batch[VACE_STRENGTH][0].expand(len(config["vace_layers"]))
+    return {
+        "control_hidden_states": batch[VACE_CONTEXT],
+        "control_hidden_states_scale": strength,
+    }
+
+
 def _cleaned(text: str) -> str:
     """A prompt as Wan was trained on: without broken characters, entities and runs of spaces."""
     from ftfy import fix_text
@@ -331,16 +410,16 @@ def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tenso
     return (tokens * timestep).flatten()[None].expand(len(x), -1)
 
 
-def _experts(file: FileLayout) -> tuple[Part, ...]:
-    kind = ("WanTransformer3DModel",)
+def _experts(*files: FileLayout) -> tuple[Part, ...]:
+    classes = tuple(file.class_name for file in files)
     return (
-        Part("transformer", kind, files=(file,)),
-        Part("transformer_2", kind, optional=True, files=(file,)),
+        Part("transformer", classes, files=files),
+        Part("transformer_2", classes, optional=True, files=files),
     )
 
 
+_PIPELINES = ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline")
 _COMMON: dict[str, Any] = {
-    "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(
@@ -366,7 +445,8 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)", "Wan"
+            r"^(vace_)?blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            "Wan",
         ),
     ),
     "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
@@ -376,9 +456,11 @@ WAN = WanFamily(
     "wan",
     "Wan",
     latent=WAN_LATENTS,
-    denoisers=_experts(WAN_FILE),
+    pipelines=(*_PIPELINES, "WanVACEPipeline"),
+    denoisers=_experts(WAN_FILE, WAN_VACE_FILE),
     multiple=16,
     first_picture="film",
+    control_videos=True,
     resolutions={"wan": Resolutions(832 * 480, 16)},
     comfyui_type="wan",
     **_COMMON,
@@ -387,10 +469,12 @@ WAN22_5B = WanFamily(
     "wan22-5b",
     "Wan 2.2 5B",
     latent=WAN22_LATENTS,
+    pipelines=_PIPELINES,
     denoisers=_experts(WAN22_5B_FILE),
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    inpaint_models=True,
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
     comfyui_type="wan",
     **_COMMON,

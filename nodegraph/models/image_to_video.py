@@ -1,12 +1,14 @@
-"""Condition video models on a first frame, and on a last one."""
+"""Condition video models on first and last frames, or on control videos."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, Latent, Video
 from nodegraph.errors import InvalidValue
@@ -14,9 +16,12 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONTROL_LATENTS,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    VACE_CONTEXT,
+    VACE_STRENGTH,
 )
 from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
@@ -116,6 +121,8 @@ def encode_first_frame(
     image: Tensor,
     frames: int,
     last: Tensor | None = None,
+    *,
+    as_film: bool = False,
 ) -> dict[str, Tensor]:
     """The first image of a video, and the last one, as the conditioning's family takes them.
 
@@ -125,6 +132,7 @@ def encode_first_frame(
             continue videos, several frames: as many as the VAE takes, and fewer than `frames`.
         frames: Of the video.
         last: As `image`; None leaves the end open.
+        as_film: Whether models of families that take a frame or a film take a film.
     Returns:
         Tensors for the prompts, by name.
     Raises:
@@ -137,11 +145,15 @@ def encode_first_frame(
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
-    if family.first_picture in ("frame", "frames"):
+    is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
+    if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
     film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
+    if family.first_picture == "frame":
+        # Such models keep the first frame, too. The VAE encodes it without the later ones.
+        film[FIRST_FRAME] = film[CONDITION_VIDEO][:, :, :1].contiguous()
     return film if last is None else {**film, LAST_FRAME: torch.ones(1)}
 
 
@@ -185,6 +197,185 @@ def _one_after_the_other(states: Tensor) -> dict[str, Tensor]:
     return {IMAGE_EMBEDS: states.reshape(1, -1, states.shape[-1])}
 
 
+@dataclass(frozen=True, slots=True)
+class ControlVideo:
+    """What Wan VACE generates a video from, beside the prompt.
+
+    Attributes:
+        width, height: Of the video, in pixels.
+        frames: Of the video.
+        video: float32 in 0..1, shape (frames, height, width, 3). Frames after its end are gray.
+        masks: In 0..1, shape (frames, height, width): above a half, the frame is generated anew,
+            else kept. Without masks, and after their end, it is generated.
+        references: float32 in 0..1, shape (images, height, width, 3), of any size.
+        strength: Factor of what the control layers add.
+    """
+
+    width: int
+    height: int
+    frames: int
+    video: Tensor | None = None
+    masks: Tensor | None = None
+    references: Tensor | None = None
+    strength: float = 1.0
+
+
+@torch.no_grad()
+def encode_vace(
+    autoencoder: Autoencoder, conditioning: Conditioning, control: ControlVideo
+) -> dict[str, Tensor]:
+    """What Wan VACE takes of a control video, its masks and reference images.
+
+    Source: Jiang et al. 2025, arXiv:2503.07598; diffusers' ``WanVACEPipeline``.
+
+    Args:
+        autoencoder: Of the model.
+        conditioning: The prompt.
+    Returns:
+        Tensors for the prompts, by name. Each reference image is a latent frame before the others.
+    Raises:
+        InvalidValue: The family takes no control videos, sizes differ, or the VAE can't work on
+            that size or number of frames.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    _check_controlled(conditioning, autoencoder, control.frames)
+    video = _filled(control, control.video, "video", _GREY, (3,))
+    masks = _filled(control, control.masks, "mask", 1.0, ())
+    # Through -1..1 and back, which rounds as the pipeline does.
+    masks = ((masks * 2 - 1 + 1) / 2).clamp(0, 1)
+    generated = (masks > 0.5)[..., None]
+    kept, replaced = (
+        _encoded(autoencoder, torch.where(hidden, _GREY, video))
+        for hidden in (generated, ~generated)
+    )
+    pixels_per_cell = downscale(autoencoder)
+    cells = _masks_by_cell(masks, pixels_per_cell, kept.shape[2])
+    context = torch.cat([kept, replaced, cells], 1)
+    for image in () if control.references is None else control.references:
+        reference = _encoded(autoencoder, _on_canvas(image, control.width, control.height))
+        padding = context.new_zeros(1, context.shape[1] - reference.shape[1], *reference.shape[2:])
+        context = torch.cat([torch.cat([reference, padding], 1), context], 2)
+    return {VACE_CONTEXT: context, VACE_STRENGTH: torch.tensor([control.strength])}
+
+
+@torch.no_grad()
+def encode_control_video(
+    autoencoder: Autoencoder,
+    conditioning: Conditioning,
+    video: Tensor,
+    frames: int,
+    image: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """What a Fun control model of Wan takes of a control video and a first image.
+
+    Source: https://github.com/aigc-apps/VideoX-Fun.
+
+    Args:
+        autoencoder: Of the model.
+        conditioning: The prompt.
+        video: float32 in 0..1, shape (frames, height, width, 3), of the video's size. Of a shorter
+            one, the latent frames after its end are zeros.
+        frames: Of the video.
+        image: The first image, shape (1, height, width, 3).
+    Returns:
+        Tensors for the prompts, by name.
+    Raises:
+        InvalidValue: The family takes no control videos, sizes differ, or the VAE can't work on
+            that size or number of frames.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    _check_controlled(conditioning, autoencoder, frames)
+    if image is not None and image.shape != (1, *video.shape[1:]):
+        raise InvalidValue(
+            "the first image and the control video differ in size, or there are several images",
+            port="image",
+            given=f"{image.shape[0]} of {image.shape[2]} x {image.shape[1]} pixels",
+            expected=f"1 of {video.shape[2]} x {video.shape[1]} pixels",
+            hint="Use ResizeImage before this node.",
+        )
+    step = latent_format(autoencoder).temporal
+    count = (min(len(video), frames) - 1) // step * step + 1
+    shown = _encoded(autoencoder, video[:count])
+    cells = (frames - 1) // step + 1
+    latents = shown.new_zeros(1, 2 * shown.shape[1], cells, *shown.shape[3:])
+    latents[:, : shown.shape[1], : shown.shape[2]] = shown
+    if image is not None:
+        latents[:, shown.shape[1] :, :1] = _encoded(autoencoder, image)
+    return {CONTROL_LATENTS: latents}
+
+
+def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, frames: int) -> None:
+    family = get_family(conditioning.family or "")
+    if not family.control_videos:
+        raise InvalidValue(
+            f"{family.title} takes no control videos",
+            port="conditioning",
+            given=family.name,
+            hint="Load a model of Wan VACE, or a Fun control model of Wan 2.1.",
+        )
+    _check_vae(family, autoencoder)
+    check_frames(autoencoder, frames, port="frames")
+
+
+def _filled(
+    control: ControlVideo, source: Tensor | None, port: str, value: float, channels: tuple[int, ...]
+) -> Tensor:
+    """Frames or masks cut to the length of the video, or continued with a value.
+
+    Raises:
+        InvalidValue: They have another size than the video.
+    """
+    size = control.height, control.width
+    if source is None:
+        return torch.full((control.frames, *size, *channels), value)
+    if source.shape[1:3] != size:
+        raise InvalidValue(
+            "the control video and its masks must have the size of the video",
+            port=port,
+            given=f"{source.shape[2]} x {source.shape[1]} pixels",
+            expected=f"{control.width} x {control.height} pixels",
+            hint=f"Put a {'ResizeMask' if port == 'mask' else 'ResizeImage'} before this node.",
+        )
+    kept = source[: control.frames].to(torch.float32)
+    missing = torch.full((control.frames - len(kept), *kept.shape[1:]), value)
+    return torch.cat([kept, missing])
+
+
+def _masks_by_cell(masks: Tensor, cell: int, frames: int) -> Tensor:
+    """Masks with a channel for each pixel of a cell, of the latent frames nearest in time.
+
+    Args:
+        masks: Shape (frames, height, width).
+        cell: Pixels along a cell's side.
+        frames: Latent frames.
+    Returns:
+        Shape (1, cell * cell, frames, rows, columns).
+    """
+    rows, columns = masks.shape[1] // cell, masks.shape[2] // cell
+    pixels = masks.reshape(len(masks), rows, cell, columns, cell).permute(2, 4, 0, 1, 3)
+    size = (frames, rows, columns)
+    return functional.interpolate(pixels.flatten(0, 1)[None], size=size, mode="nearest-exact")
+
+
+def _on_canvas(image: Tensor, width: int, height: int) -> Tensor:
+    """A reference image scaled to fit into the video, in the middle of a white frame.
+
+    Args:
+        image: Shape (height, width, 3), in 0..1.
+    Returns:
+        float64 in 0..1, shape (1, height, width, 3).
+    """
+    scale = min(height / image.shape[0], width / image.shape[1])
+    rows, columns = int(image.shape[0] * scale), int(image.shape[1] * scale)
+    pixels = (image[..., :3].movedim(-1, 0) * 2 - 1)[None].contiguous()
+    scaled = functional.interpolate(pixels, size=(rows, columns), mode="bilinear")
+    top, left = (height - rows) // 2, (width - columns) // 2
+    canvas = torch.ones(1, height, width, 3, dtype=torch.float64)
+    # Scaled in -1..1 as in the pipeline. float64 brings the same numbers back to the encoder.
+    canvas[:, top : top + rows, left : left + columns] = (scaled.double().movedim(1, -1) + 1) / 2
+    return canvas
+
+
 def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
     samples = encode_video(autoencoder, frames).samples
     assert samples is not None
@@ -209,14 +400,7 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
             given=family.name,
             hint="Load an image-to-video model.",
         )
-    if autoencoder.family != family.latent.name:
-        raise InvalidValue(
-            "the VAE and the prompt belong to different models",
-            port="vae",
-            given=f"one of format {autoencoder.family}",
-            expected=f"one of format {family.latent.name}",
-            hint="Use the VAE and the prompt of the same LoadModel.",
-        )
+    _check_vae(family, autoencoder)
     if family.first_picture == "frames":
         _check_beginning(autoencoder, len(image), frames)
     elif image.shape[0] != 1:
@@ -240,13 +424,24 @@ def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
     check_frames(autoencoder, count, port="image")
 
 
+def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
+    if autoencoder.family != family.latent.name:
+        raise InvalidValue(
+            "the VAE and the prompt belong to different models",
+            port="vae",
+            given=f"one of format {autoencoder.family}",
+            expected=f"one of format {family.latent.name}",
+            hint="Use the VAE and the prompt of the same LoadModel.",
+        )
+
+
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
-    if family.first_picture != "film":
+    if family.first_picture != "film" and not family.inpaint_models:
         raise InvalidValue(
             f"{family.title} does not take a last image",
             port="last_image",
             given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2 14B",
+            expected="an image-to-video model of Wan 2.1 or 2.2",
             hint="Remove the last image.",
         )
     if last.shape != image.shape:

@@ -14,7 +14,7 @@ from transformers import CLIPVisionModelWithProjection
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_ltx2 import ltx2
 from tests.diffusion.families.test_ltx2_files import ltx20, upsampler, write_files
-from tests.diffusion.families.video_models import wan, wan_i2v
+from tests.diffusion.families.video_models import wan, wan_i2v, wan_vace
 from tests.nodes.conftest import Bench, link
 
 
@@ -127,6 +127,39 @@ def test_a_picture_becomes_a_video(bench: Bench, picture_model: Path) -> None:
 
     assert video.frames.shape == (5, 32, 48, 3)
     assert torch.isfinite(video.frames).all()
+
+
+@pytest.fixture(scope="module")
+def vace_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory, wan_vace)
+
+
+def test_reference_images_of_vace_are_cut_off_after_sampling(
+    bench: Bench, vace_model: Path
+) -> None:
+    nodes = graph(vace_model)
+    size = {"width": 48, "height": 32, "frames": 5}
+    shown = {"video": link("picture"), "reference": link("picture")}
+    nodes |= {
+        "picture": {"type": "Picture", "inputs": {"width": 48, "height": 32}},
+        "control": {
+            "type": "VaceConditioning",
+            "inputs": {"conditioning": link("prompt"), "vae": link("load.vae"), **size, **shown},
+        },
+        "cut": {
+            "type": "CutLatentFrames",
+            "inputs": {"latent": link("sample"), "start": link("control.references")},
+        },
+    }
+    sampled = {"positive": link("control.conditioning"), "latent": link("control.latent")}
+    nodes["sample"]["inputs"] |= sampled
+    nodes["decode"]["inputs"]["latent"] = link("cut")
+    result = bench.run(nodes, "decode", "control", "sample")
+    assert (result["control.references"], result["sample.latent"].frames) == (1, 9)
+    assert result["decode.video"].frames.shape == (5, 32, 48, 3)
+    nodes["control"]["inputs"]["frames"] = 6
+    [problem] = bench.problems(nodes, "control")
+    assert (problem.port, problem.expected) == ("frames", "5 or 9")
 
 
 def test_an_image_encoder_of_its_own_sees_the_same(

@@ -46,9 +46,13 @@ _MODELS = (
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),
+    (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
 )
+
+ONE_STACK = frozenset(("wan", "wan22-5b"))
+"""Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
 _EDITING = ("qwen-image-edit", "longcat-image-edit")
 """Families whose diffusion models look as those of families that don't edit."""

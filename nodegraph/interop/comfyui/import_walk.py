@@ -36,6 +36,7 @@ from nodegraph.interop.comfyui.literal_tags import (
     with_tag,
 )
 from nodegraph.interop.comfyui.postprocess import (
+    attach_first_frames,
     resolve_families,
     resolve_file_names,
     resolve_language_models,
@@ -153,6 +154,7 @@ class ImportWalk:
         self._arrive_late()
         if self._referenced_inputs:
             resolve_file_names(self.builder.since(before), self.builder, self.graph.nodes)
+        attach_first_frames(self.builder)
         resolve_families(self.builder, self.scope.ask_block)
         self._resolve_language_models(ends)
         self._lead_to_frames(resolve_video_decoders(self.builder))

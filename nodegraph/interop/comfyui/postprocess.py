@@ -47,7 +47,13 @@ _PROMPTS = frozenset(
 _ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
 _READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
 _LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
-_VIDEOS = frozenset(("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"))
+_VIDEOS = frozenset(
+    (
+        *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
+        *("VaceConditioning", "ControlVideoConditioning"),
+    )
+)
+_FIRST_FRAME = "ImageToVideoConditioning"
 _PLUS = "TextEncodeQwenImageEditPlus"
 
 
@@ -61,6 +67,25 @@ def resolve_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> No
         if "model" in node.inputs and ("positive" in node.inputs or "guider" in node.inputs):
             _resolve_family(graph, node, ask_block)
     _settle_unread(graph, ask_block)
+
+
+def attach_first_frames(graph: GraphBuilder) -> None:
+    """Lead the prompts of samplings through the nodes that bring the first image of their latent.
+
+    A latent of ComfyUI may bring it; here it goes along with the positive prompt.
+    """
+    for sampling in list(graph.nodes.values()):
+        behind = list(_upstream(graph, sampling.inputs.get("latent"), _LATENTS))
+        first = next((node for node in behind if node.type == _FIRST_FRAME), None)
+        ports = [(sampling, "positive")]
+        for guider in _upstream(graph, sampling.inputs.get("guider"), frozenset(("guider",))):
+            ports += [(guider, port) for port in ("positive", "conditioning")]
+        for reader, port in ports:
+            prompt = reader.inputs.get(port)
+            if first is None or not isinstance(prompt, MadeOutput) or prompt.node == first.name:
+                continue
+            if first.inputs.setdefault("conditioning", prompt) == prompt:
+                reader.inputs[port] = MadeOutput(first.name, "conditioning")
 
 
 def _settle_unread(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:

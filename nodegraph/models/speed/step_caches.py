@@ -301,6 +301,13 @@ def _hooks(module: nn.Module) -> list[Any]:
 
 
 def _put_on(module: Any, caching: StepCaching) -> None:
+    if isinstance(caching, (FirstBlock, Magnitude)) and "vace_layers" in module.config:
+        # The cached change of the skipped blocks holds what its layers add between them already.
+        raise InvalidValue(
+            f"{CACHE_TITLES[cache_name(caching)]} skips blocks that control layers add to",
+            port="model",
+            expected=f"{CACHE_TITLES['taylorseer']} or {CACHE_TITLES['broadcast']}",
+        )
     match caching:
         case FirstBlock(threshold):
             apply_first_block_cache(module, FirstBlockCacheConfig(threshold=threshold))

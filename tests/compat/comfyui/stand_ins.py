@@ -20,7 +20,14 @@ from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
-from tests.diffusion.families.video_models import wan22_i2v, wan_flf, wan_i2v
+from tests.diffusion.families.video_models import (
+    wan22_5b_inpaint,
+    wan22_i2v,
+    wan_control,
+    wan_flf,
+    wan_i2v,
+    wan_vace,
+)
 from tests.diffusion.families.words import qwen_words
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
@@ -35,6 +42,9 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
 """Control networks of a family, by what their files are called."""
 
 _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+    ("wan", "vace", wan_vace),
+    ("wan", "fun_control", wan_control),
+    ("wan22-5b", "fun_inp", wan22_5b_inpaint),
     ("wan", "flf2v", wan_flf),
     ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
     ("wan", "i2v|chrono|fun_inp", wan22_i2v),

@@ -21,17 +21,21 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
+import torch
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.values import Video
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.exporter import inline_subgraphs
 from nodegraph.interop.comfyui.importer import import_document, node_table
+from nodegraph.media.videos.encoding import encode_video
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 from tests.compat.comfyui.stand_ins import Tinies, UnknownKind
@@ -78,11 +82,15 @@ def family_of(node: NodeEntry, known: set[str]) -> str:
     return "sd2" if lotus else next(iter(sorted(painting, reverse=True)), "sd1")
 
 
-def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
+def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
     """Have nodes make small images, in few steps."""
-    for entry in nodes.values():
+    links = (entry.inputs.get("frames") for entry in nodes.values())
+    lengths = {link["from"].partition(".")[0] for link in links if isinstance(link, dict)}
+    for name, entry in nodes.items():
         if entry.type == "LoadImage":
             entry.inputs["path"] = picture
+        elif entry.type == "LoadVideo":
+            entry.inputs["path"] = film
         inputs = entry.inputs
         steps = inputs.get("steps")
         if isinstance(steps, int) and steps > STEPS:
@@ -101,12 +109,18 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
             elif port == "steps" and isinstance(value, int):
                 inputs[port] = min(value, STEPS)
         if entry.type == "Integer" and isinstance(inputs.get("value"), int):
-            inputs["value"] = min(inputs["value"], SIDE)
+            # Videos have 4k + 1 frames.
+            inputs["value"] = min(inputs["value"], SIDE + 1 if name in lengths else SIDE)
+        if isinstance(inputs.get("layers"), str):
+            # Tiny networks have two.
+            inputs["layers"] = re.sub(r"\d+", "1", inputs["layers"])
         if entry.type == "ScaleImage" and inputs.get("by", "factor") != "factor":
             inputs["amount"] = 0.01 if inputs["by"] == "megapixels" else SIDE
 
 
-def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
+def outcome(
+    workflow: Workflow, session: Session, tinies: Tinies, picture: str, film: str
+) -> tuple[str, str]:
     """What becomes of a workflow, in a word and in detail."""
     workflow = inline_subgraphs(workflow, session.registry)
     known = families(workflow.nodes)
@@ -120,7 +134,7 @@ def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) 
             tinies.stand_in(node, family_of(node, known))
     except UnknownKind as error:
         return "kind", str(error)
-    shrunk(workflow.nodes, picture)
+    shrunk(workflow.nodes, picture, film)
     try:
         result = session.run(workflow)
     except NodegraphError as error:
@@ -137,6 +151,9 @@ def main(folder: Path, names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         picture = str(Path(place) / "picture.png")
         Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(picture)
+        film = str(Path(place) / "film.mp4")
+        frames = torch.rand(9, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
+        Path(film).write_bytes(encode_video(Video(frames, Fraction(16))))
         tinies = Tinies(Path(place) / "tiny")
         with Session(load_settings({"home": Path(place) / "home"})) as session:
             for name in names or sorted(path.stem for path in folder.glob("*.json")):
@@ -146,7 +163,7 @@ def main(folder: Path, names: list[str]) -> None:
                     types = sorted({fate.type for fate in imported.placeholders})
                     kind, detail = "placeholder", ", ".join(types)
                 else:
-                    kind, detail = outcome(imported.workflow, session, tinies, picture)
+                    kind, detail = outcome(imported.workflow, session, tinies, picture, film)
                 found[kind] += 1
                 _say(f"{kind:12} {name}  {detail}")
     _say(str(dict(found)))

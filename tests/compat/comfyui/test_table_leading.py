@@ -393,7 +393,7 @@ def cosmos(**more: Any) -> ForeignGraph:
     return ForeignGraph({**graph.nodes, "empty": empty})
 
 
-def test_the_sampler_adds_first_images_to_its_positive_prompt() -> None:
+def test_first_images_of_a_latent_go_to_the_positive_prompt_of_its_sampler() -> None:
     found = imported(cosmos(start_image=Source("show", 0)))
     assert not found.placeholders
     (conditioned,) = used(found.workflow, "ImageToVideoConditioning")
@@ -401,7 +401,7 @@ def test_the_sampler_adds_first_images_to_its_positive_prompt() -> None:
     assert conditioned["frames"] == 93
     (sampled,) = used(found.workflow, "KSampler")
     assert origin(sampled, "positive") == "image_to_video_conditioning"
-    assert origin(sampled, "latent") == "empty_video_latent"
+    assert origin(sampled, "latent") == "image_to_video_conditioning"
     assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "cosmos-predict2"
 
 

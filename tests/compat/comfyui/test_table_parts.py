@@ -90,6 +90,95 @@ def test_a_video_between_two_images_is_seen_by_the_encoder_of_the_first() -> Non
     assert found["load_image_encoder"][1] == file
 
 
+def test_vace_takes_its_images_at_the_size_of_the_video() -> None:
+    found = made(
+        LOADED,
+        node("ImageToMask", image=IMAGE),
+        node("CLIPTextEncode", text="a"),
+        node(
+            "WanVaceToVideo",
+            positive=Source("2", 0),
+            width=64,
+            height=32,
+            length=9,
+            strength=0.5,
+            control_video=IMAGE,
+            control_masks=Source("1", 0),
+            reference_image=IMAGE,
+        ),
+        node("TrimVideoLatent", samples=Source("3", 2), trim_amount=Source("3", 3)),
+    )
+    assert found["vace_conditioning"][1] | {"conditioning": None} == {
+        "conditioning": None,
+        "width": 64,
+        "height": 32,
+        "frames": 9,
+        "strength": 0.5,
+        "video": {"from": "resize_image.image"},
+        "reference": {"from": "image_from_batch.image"},
+        "mask": {"from": "mask_from_channel_2.mask"},
+    }
+    assert found["image_from_batch"][1]["image"] == {"from": "resize_image_2.image"}
+    size = {"width": 64, "height": 32, "fit": "crop", "method": "bilinear"}
+    assert found["resize_image_3"][1] == {"image": {"from": "mask_to_image.image"}, **size}
+    assert found["cut_latent_frames"][1] == {
+        "latent": {"from": "vace_conditioning.latent"},
+        "start": {"from": "vace_conditioning.references"},
+    }
+
+
+def test_a_fun_control_model_is_shown_the_control_video_and_the_first_image() -> None:
+    encoder = node("CLIPVisionLoader", clip_name="clip_vision_h.safetensors")
+    seen = node("CLIPVisionEncode", clip_vision=Source("1", 0), image=IMAGE)
+    shown = {"start_image": IMAGE, "control_video": IMAGE, "clip_vision_output": Source("2", 0)}
+    found = made(LOADED, encoder, seen, node("WanFunControlToVideo", length=9, **shown))
+    assert found["control_video_conditioning"][1] == {
+        "video": {"from": "resize_image.image"},
+        "image": {"from": "resize_image_2.image"},
+        "frames": 9,
+        "image_encoder": {"from": "load_image_encoder.image_encoder"},
+    }
+    alone = made(LOADED, node("WanFunControlToVideo", start_image=IMAGE))
+    assert "comfyui:WanFunControlToVideo" in [kind for kind, _ in alone.values()]
+
+
+@pytest.mark.parametrize("sampler", ["KSampler", "guider"])
+def test_a_first_image_of_a_latent_goes_to_the_prompt_of_its_sampling(sampler: str) -> None:
+    prompt, latent = node("CLIPTextEncode", text="a"), {"start_image": IMAGE, "length": 9}
+    first = node("Wan22ImageToVideoLatent", **latent)
+    if sampler == "KSampler":
+        sampling = [node("KSampler", positive=Source("1", 0), latent_image=Source("2", 0))]
+    else:
+        sampling = [
+            node("BasicGuider", conditioning=Source("1", 0)),
+            node("SamplerCustomAdvanced", guider=Source("3", 0), latent_image=Source("2", 0)),
+        ]
+    found = made(LOADED, prompt, first, *sampling)
+    given = found["image_to_video_conditioning"][1]
+    assert given["conditioning"] == {"from": "encode_prompt.conditioning"}
+    readers = [kind for kind, inputs in found.values() if given_by_first(inputs)]
+    assert readers == ["KSampler" if sampler == "KSampler" else "BasicGuider"]
+
+
+def given_by_first(inputs: dict[str, Any]) -> bool:
+    return {"from": "image_to_video_conditioning.conditioning"} in inputs.values()
+
+
+def test_what_changes_unets_alone_leaves_wan_as_it_is() -> None:
+    loader = node("UNETLoader", unet_name="wan2.1_fun_inp_1.3B_bf16.safetensors")
+    factors = {"cross_structural": 1.2, "cross_temporal": 1.3}
+    skipped = {"double_layers": "9", "single_layers": "10"}
+    found = made(
+        loader,
+        node("UNetTemporalAttentionMultiply", model=Source("0", 0), **factors),
+        node("SkipLayerGuidanceDiT", model=Source("1", 0), **skipped),
+        node("KSampler", model=Source("2", 0)),
+    )
+    assert "ScaleAttention" not in [kind for kind, _ in found.values()]
+    [layers] = [inputs["layers"] for kind, inputs in found.values() if kind == "SkipLayerGuidance"]
+    assert layers == "9"
+
+
 def test_a_video_that_only_ends_with_an_image_keeps_its_place() -> None:
     found = made(LOADED, node("WanFunInpaintToVideo", end_image=IMAGE))
     assert "comfyui:WanFunInpaintToVideo" in [kind for kind, _ in found.values()]

@@ -210,6 +210,18 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "added_kv_proj_dim": 32,
         },
     ),
+    "wan-vace": (
+        "WanVACETransformer3DModel",
+        {
+            **_HEADS,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "vace_layers": [0],
+            "rope_max_seq_len": 64,
+        },
+    ),
     "ltx": (
         "LTXVideoTransformer3DModel",
         {**_HEADS, "cross_attention_dim": 32, "num_layers": 1, "caption_channels": 32},

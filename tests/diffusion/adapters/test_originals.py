@@ -98,6 +98,7 @@ CONVERTERS: dict[str, tuple[Callable[[Tensors, Any], Tensors], dict[str, Any]]] 
     ),
     "sana": (_plain("convert_sana_transformer_to_diffusers"), {}),
     "wan": (_plain("convert_wan_transformer_to_diffusers"), {}),
+    "wan-vace": (_plain("convert_wan_transformer_to_diffusers"), {}),
     "ltx": (_plain("convert_ltx_transformer_checkpoint_to_diffusers"), {}),
     "mochi": (_plain("convert_mochi_transformer_checkpoint_to_diffusers"), {"num_layers": 48}),
 }

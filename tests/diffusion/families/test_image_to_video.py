@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from copy import copy
+from types import SimpleNamespace
 from typing import Any
 
+import diffusers as d
 import pytest
 import torch
 from torch import Tensor
@@ -13,13 +16,23 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.conditionings import combine, with_area
-from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME
+from nodegraph.families.image_conditioning import (
+    CONDITION_VIDEO,
+    FIRST_FRAME,
+    IMAGE_EMBEDS,
+    mask_and_video,
+)
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
+from nodegraph.models.image_to_video import (
+    embed_first_frame,
+    encode_control_video,
+    encode_first_frame,
+)
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_recipes import open_model
 from nodegraph.models.offloading import small_footprint
+from nodegraph.models.vae import encode_video
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.sampling_parts import GuiderChoice
@@ -27,7 +40,16 @@ from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
-from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_flf, wan_i2v
+from .video_models import (
+    ltx_i2v,
+    wan,
+    wan22_5b_i2v,
+    wan22_5b_inpaint,
+    wan22_i2v,
+    wan_control,
+    wan_flf,
+    wan_i2v,
+)
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -89,14 +111,124 @@ def test_videos_between_two_images(model_of: ModelOf, build: Callable[[], Any]) 
         assert_same(found, expected, pixels=frames == 5)
 
 
+class WithFilm(torch.nn.Module):
+    """A network that is shown a film after its mask, which the stock pipeline doesn't know."""
+
+    def __init__(self, network: Any, film: Tensor, seen: Tensor | None = None) -> None:
+        super().__init__()
+        self.network, self.film, self.seen = network, film, seen
+        self.dtype, self.device = network.dtype, network.device
+        made = {"in_channels": network.config["out_channels"]}
+        self.config = SimpleNamespace(**{**network.config, **made})
+        self.cache_context = network.cache_context
+
+    def forward(self, hidden_states: Tensor, **options: Any) -> Any:
+        shown = self.film.expand(len(hidden_states), -1, -1, -1, -1)
+        if self.seen is not None:
+            options["encoder_hidden_states_image"] = self.seen
+        return self.network(hidden_states=torch.cat([hidden_states, shown], 1), **options)
+
+
+@pytest.mark.parametrize("has_last", [False, True])
+def test_a_film_and_a_kept_first_frame(model_of: ModelOf, has_last: bool) -> None:
+    # Of Wan 2.2 5B's Fun inpaint model, in which its makers keep the first frame, too.
+    pipeline, model = model_of(wan22_5b_inpaint)
+    image = picture(128, 64)
+    last = image.flip(1) if has_last else None
+    prompt = model.encode(PROMPT)
+    assert prompt is not None
+    tensors = encode_first_frame(model.part("vae"), prompt, image, 5, last, as_film=True)
+    film = mask_and_video(tensors[CONDITION_VIDEO], 4, has_last=has_last)
+    found = model.make(
+        128,
+        64,
+        frames=5,
+        cfg=5.0,
+        sampler="uni_pc",
+        change=lambda each: with_tensors(each, tensors),
+    )
+    shown = copy(pipeline)
+    shown.transformer = WithFilm(pipeline.transformer, film)
+    size = {"width": 128, "height": 64, "num_frames": 5}
+    assert_same(found, stock(shown, out="frames", guidance_scale=5.0, image=to_pil(image), **size))
+
+
+def test_a_control_video_and_a_first_image(model_of: ModelOf) -> None:
+    # Of Wan 2.1's Fun control model, for which diffusers has no pipeline.
+    pipeline, model = model_of(wan_control)
+    image, video = picture(64, 48), picture(64, 48).repeat(7, 1, 1, 1)
+    prompt, vae = model.encode(PROMPT), model.part("vae")
+    assert prompt is not None
+    tensors = encode_control_video(vae, prompt, video, 9, image)
+    seen = embed_first_frame(model.part("text_encoder"), image)
+    options = {"frames": 9, "cfg": 5.0, "sampler": "uni_pc"}
+    found = model.make(
+        64, 48, change=lambda each: with_tensors(each, {**tensors, **seen}), **options
+    )
+    control, first = encode_video(vae, video[:5]).samples, encode_video(vae, image).samples
+    assert control is not None
+    assert first is not None
+    zeros = torch.zeros_like(control)
+    shown = torch.cat([torch.cat([each, zeros], 2)[:, :, :3] for each in (control, first)], 1)
+    network = WithFilm(pipeline.transformer, shown, seen[IMAGE_EMBEDS])
+    parts = (pipeline.tokenizer, pipeline.text_encoder, pipeline.vae, pipeline.scheduler)
+    stock_pipeline = pipeline_of_prompts(*parts)
+    stock_pipeline.transformer = network
+    size = {"width": 64, "height": 48, "num_frames": 9}
+    assert_same(found, stock(stock_pipeline, out="frames", guidance_scale=5.0, **size))
+
+
+def pipeline_of_prompts(*parts: Any) -> Any:
+    pipeline = d.WanPipeline(*parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_control_videos_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(wan_control)
+    _, plain = model_of(wan)
+    prompt, video = model.encode(PROMPT), picture(64, 48)
+    assert prompt is not None
+    options = {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
+    tensors = encode_control_video(model.part("vae"), prompt, video, 5)
+    with raises(InvalidValue, port="positive"):
+        model.make(64, 48, **options)
+    with raises(InvalidValue, port="positive"):
+        model.make(64, 48, change=lambda each: with_tensors(each, tensors), **options)
+    with raises(InvalidValue, port="positive"):
+        plain.make(64, 48, change=lambda each: with_tensors(each, tensors), **options)
+    with raises(InvalidValue, port="image"):
+        encode_control_video(model.part("vae"), prompt, video, 5, picture(48, 48))
+
+
+def test_a_film_is_the_first_frame_of_a_model_that_takes_no_film(model_of: ModelOf) -> None:
+    _, model = model_of(wan22_5b_i2v)
+    prompt, image = model.encode(PROMPT), picture(64, 64)
+    assert prompt is not None
+    found, expected = (
+        model.make(
+            *(64, 64),
+            frames=5,
+            cfg=1.0,
+            sampler="uni_pc",
+            change=lambda each, as_film=as_film: with_tensors(
+                each, encode_first_frame(model.part("vae"), each, image, 5, as_film=as_film)
+            ),
+        )
+        for as_film in (True, False)
+    )
+    assert torch.equal(found.latents, expected.latents)
+
+
 def test_images_that_a_model_cannot_end_with_are_refused(model_of: ModelOf) -> None:
     _, between = model_of(wan_flf)
     _, from_one = model_of(wan22_5b_i2v)
     image, options = picture(64, 64), {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
     with raises(InvalidValue, port="positive"):
         between.make(64, 64, change=shown(between, image, 5, eye=True), **options)
+    with raises(InvalidValue, port="positive"):
+        from_one.make(64, 64, change=shown(from_one, image, 5, last=image), **options)
     for model, last, frames, port in (
-        (from_one, image, 5, "last_image"),
         (between, picture(64, 32), 5, "last_image"),
         (between, image, 1, "frames"),
     ):

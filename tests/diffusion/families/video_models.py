@@ -70,6 +70,21 @@ def wan22() -> Any:
     return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net(), **two)
 
 
+def wan_vace() -> Any:
+    words = t5_words()
+    net = d.WanVACETransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        text_dim=32,
+        freq_dim=32,
+        ffn_dim=64,
+        num_layers=4,
+        vace_layers=[0, 2],
+        rope_max_seq_len=64,
+    )
+    return d.WanVACEPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), net)
+
+
 def wan22_vae() -> Any:
     return wan_vae(
         48,
@@ -88,6 +103,13 @@ def wan22_5b() -> Any:
     words = t5_words()
     parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), wan_net(48, 48))
     return d.WanPipeline(*parts, expand_timesteps=True)
+
+
+def wan22_5b_inpaint() -> Any:
+    """The Fun model, which is shown a film of 48 channels and its mask of 4."""
+    words = t5_words()
+    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), None, None, wan_net(100, 48))
+    return d.WanImageToVideoPipeline(*parts, expand_timesteps=True)
 
 
 def ltx_parts(**more: Any) -> tuple[Any, ...]:
@@ -115,7 +137,12 @@ def ltx_timed() -> Any:
     return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
 
 
-def wan_i2v(**more: Any) -> Any:
+def wan_control() -> Any:
+    """The Fun control model, which is shown a control video and a first image."""
+    return wan_i2v(taken=48)
+
+
+def wan_i2v(taken: int = 36, **more: Any) -> Any:
     """Wan 2.1's, whose transformer is shown what a CLIP encoder sees."""
     words = t5_words()
     eye = tf.CLIPVisionModel(
@@ -129,7 +156,7 @@ def wan_i2v(**more: Any) -> Any:
         )
     )
     look = tf.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
-    net = wan_net(36, 16, image_dim=16, added_kv_proj_dim=32, **more)
+    net = wan_net(taken, 16, image_dim=16, added_kv_proj_dim=32, **more)
     parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), look, eye, net)
     return d.WanImageToVideoPipeline(*parts)
 

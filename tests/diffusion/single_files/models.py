@@ -208,11 +208,38 @@ SMALL: Mapping[str, Small] = {
         {**_WAN, "in_channels": 36},
         {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
     ),
+    "wan-control": Small(
+        "wan-transformer",
+        "wan",
+        "WanTransformer3DModel",
+        {**_WAN, "in_channels": 48, "image_dim": 32, "added_kv_proj_dim": 256},
+        {
+            **_WAN_WIDE,
+            "num_attention_heads": 40,
+            "ffn_dim": 13824,
+            "image_dim": 1280,
+            "added_kv_proj_dim": 5120,
+        },
+    ),
+    "wan-vace": Small(
+        "wan-vace-transformer",
+        "wan",
+        "WanVACETransformer3DModel",
+        {**_WAN, "num_layers": 4, "vace_layers": [0, 2]},
+        {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
+    ),
     "wan22-5b": Small(
         "wan22-5b-transformer",
         "wan",
         "WanTransformer3DModel",
         {**_WAN, "in_channels": 48, "out_channels": 48},
+        {**_WAN_WIDE, "num_attention_heads": 24, "ffn_dim": 14336},
+    ),
+    "wan22-5b-inpaint": Small(
+        "wan22-5b-transformer",
+        "wan",
+        "WanTransformer3DModel",
+        {**_WAN, "in_channels": 100, "out_channels": 48},
         {**_WAN_WIDE, "num_attention_heads": 24, "ffn_dim": 14336},
     ),
     "ltx": Small(

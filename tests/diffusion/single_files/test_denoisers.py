@@ -112,6 +112,7 @@ CONVERTERS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "sana": converters.convert_sana_transformer_to_diffusers,
     "wan": converters.convert_wan_transformer_to_diffusers,
     "wan-i2v": converters.convert_wan_transformer_to_diffusers,
+    "wan-vace": converters.convert_wan_transformer_to_diffusers,
     "ltx": converters.convert_ltx_transformer_checkpoint_to_diffusers,
     "flux2": converters.convert_flux2_transformer_checkpoint_to_diffusers,
 }
@@ -156,7 +157,6 @@ RELATIVES = {
     "clip_text_pooled_proj.0.weight": ("lumina2", "NewBie"),
     "cfg_embedder.mlp.0.weight": ("sana", "Sana Sprint"),
     "csize_embedder.mlp.0.weight": ("pixart-sigma", "PixArt-α"),
-    "vace_patch_embedding.weight": ("wan", "Wan VACE"),
     "ref_conv.weight": ("wan", "reference"),
     "face_adapter.fuser_blocks.0.k_norm.weight": ("wan", "Wan Animate"),
     "time_text_embed.addition_t_embedding.weight": ("qwen-image", "Qwen-Image-Layered"),

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.families import ONE_STACK
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 GUIDE = "guide"
 ENCODER = "encoder"
 SCHEDULE = "laid"
 NOISE_SCALE = "noise_scale"
+FAMILY = "family"
 GRADUAL = "gradual"
 
 BuildSchedule = Callable[["Signal | MadeOutput"], MadeOutput]
@@ -114,8 +116,6 @@ def _nothing(node: Passage) -> None:
 
 PATCHES = "patches"
 CONDITIONED_MODEL = "led"
-FIRST_IMAGES = "first_images"
-"""Of a LATENT of a video that begins with images: inputs of the node that conditions on them."""
 ADAPTERS = "adapters"
 CONTROLS = "controls"
 
@@ -178,21 +178,10 @@ def conditioned_model(
     node: Passage, model: Signal, positive: Signal, negative: Signal | None = None
 ) -> PatchedModel:
     """Make what goes along with a model and with prompts, but for the model's patches."""
-    positive = _with_first_images(node, positive)
     conditioned = PatchedModel(model, positive, _controlled(node, positive, negative))
     for adapter in model.carried.get(ADAPTERS, ()):
         conditioned = _adapted(node, conditioned, adapter)
     return replace(conditioned, patches=tuple(model.carried.get(PATCHES, ())))
-
-
-def _with_first_images(node: Passage, positive: Signal) -> Signal:
-    """The positive prompt with the images that the latent of a sampler begins with."""
-    latent = node.inputs.get("latent_image")
-    first = None if latent is None else latent.carried.get(FIRST_IMAGES)
-    if first is None:
-        return positive
-    name = node.add("ImageToVideoConditioning", conditioning=positive, **first)
-    return Signal(MadeOutput(name, "conditioning"), positive.carried)
 
 
 def _controlled(
@@ -285,17 +274,7 @@ def scale_noise(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch,
 
 
 def add_mask_patches(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
-    """The latent, with its mask as the model's patches want it.
-
-    Raises:
-        Untranslatable: The latent begins with images, and the sampler has no positive prompt.
-    """
-    begins = isinstance(latent, Signal) and FIRST_IMAGES in latent.carried
-    if begins and "positive" not in node.inputs:
-        raise Untranslatable(
-            "nodegraph adds the first images of a video to the positive prompt, which the guider "
-            "brings: use a KSampler"
-        )
+    """The latent, with its mask as the model's patches want it."""
     for model_patch in patches:
         if model_patch.type == "DifferentialDiffusion":
             name = model_patch.home.add(
@@ -345,6 +324,9 @@ def layers(model_patch: Patch) -> str:
     """Numbers of layers as they are written here."""
     double = [part.strip() for part in str(model_patch.value("double_layers")).split(",")]
     single = [part.strip() for part in str(model_patch.value("single_layers")).split(",")]
+    if model_patch.home.inputs["model"].carried.get(FAMILY) in ONE_STACK and any(single):
+        model_patch.home.tell("`single_layers` has no effect on this model")
+        single = []
     return ", ".join([part for part in double if part] + [f"single.{p}" for p in single if p])
 
 

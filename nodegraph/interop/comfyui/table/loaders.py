@@ -10,11 +10,12 @@ from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
     encoder_family,
+    family_of_name,
     family_without_encoder,
     latent_format,
     model_family,
 )
-from nodegraph.interop.comfyui.table.carried_values import refuse_unsupported
+from nodegraph.interop.comfyui.table.carried_values import FAMILY, refuse_unsupported
 from nodegraph.interop.comfyui.table.parts import file_input, model_file_name
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -107,7 +108,9 @@ def _diffusion_model(node: Passage) -> None:
         values["storage"] = _storage(node, "weight_dtype")
         node.keep(weight_dtype=node.inputs["weight_dtype"].content)
     name = node.add("LoadDiffusionModel", model=file_input(node, "unet_name"), **values)
-    node.give("MODEL", MadeOutput(name, "model"))
+    known = family_of_name(file)
+    carried = {FAMILY: known} if known else {}
+    node.give("MODEL", Signal(MadeOutput(name, "model"), carried))
 
 
 def _storage(node: Passage, name: str) -> str | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nodegraph.families.index import INDEX
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.carried_values import (
     ADAPTERS,
+    FAMILY,
     GRADUAL,
     GUIDE,
     NOISE_SCALE,
@@ -299,6 +301,7 @@ _NODES = (
 
 _PROJECTIONS = {"q": "query", "k": "key", "v": "value", "out": "output"}
 _FACTORS = ", ".join(f"{name}: FLOAT = 1.0" for name in _PROJECTIONS)
+_UNET = "UNet2DConditionModel"
 _TEMPORAL = ("self_temporal", "cross_temporal")
 
 
@@ -313,6 +316,12 @@ def _multiplied(layers: str) -> TableEntry:
 
 def _output_multiplied(node: Passage) -> None:
     """Factors of what attention gives; those of temporal layers change no model that is here."""
+    family = INDEX.get(node.inputs["model"].carried.get(FAMILY, ""))
+    if family is not None and _UNET not in family.denoisers:
+        # ComfyUI's transformers have no such places, so that nothing reads the factors.
+        node.tell("it changes UNets only and has no effect on this model")
+        node.give("MODEL", node.inputs["model"])
+        return
     if any(node.inputs[name].content != 1 for name in _TEMPORAL):
         node.tell("nodegraph has no UNet with temporal attention, so its factors have no effect")
     model: Signal | MadeOutput = node.inputs["model"]

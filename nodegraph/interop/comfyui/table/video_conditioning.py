@@ -1,11 +1,8 @@
-"""Conditioning of videos: first and last images, frame rates."""
+"""Conditioning of videos: first and last images, control videos, frame rates."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from nodegraph.interop.comfyui.entries import TableEntry, entry
-from nodegraph.interop.comfyui.table.carried_values import FIRST_IMAGES
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
@@ -38,8 +35,7 @@ def _translate_images(node: Passage) -> None:
         node.give("positive", positive)
         node.give("latent", MadeOutput(latent, "latent"))
         return
-    if node.inputs["batch_size"].content != 1:
-        node.tell("nodegraph makes one video from a first image, whatever `batch_size` says")
+    _tell_batch(node, "from a first image")
     if node.inputs.get("strength", Signal(1.0)).content != 1.0:
         node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
 
@@ -50,31 +46,107 @@ def _translate_images(node: Passage) -> None:
         image=_sized(node, image),
         frames=length,
         **({} if last is None else {"last_image": _sized(node, last)}),
+        **({"inpaint_model": True} if node.type == _FUN_INPAINT else {}),
         **_image_encoder(node),
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
     node.give("latent", MadeOutput(name, "latent"))
 
 
-def _sized(node: Passage, picture: Signal) -> MadeOutput:
-    """An image in the size of the video."""
+def _tell_batch(node: Passage, source: str) -> None:
+    if node.inputs["batch_size"].content != 1:
+        node.tell(f"nodegraph makes one video {source}, whatever `batch_size` says")
+
+
+def _sized(node: Passage, picture: Signal | MadeOutput) -> MadeOutput:
+    """The middle of images at the size of the video."""
     size = {name: node.inputs[name] for name in ("width", "height")}
     fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
     return MadeOutput(fitted, "image")
 
 
-def _translate_latent(node: Passage) -> None:
-    """An empty latent of a video. The sampler adds its first images to the positive prompt."""
+def _vace(node: Passage) -> None:
+    """A video by Wan VACE: of a control video, masks and a reference image."""
+    _tell_batch(node, "by Wan VACE")
+    shown: dict[str, MadeOutput] = {}
+    for port, name in (("video", "control_video"), ("reference", "reference_image")):
+        if name in node.inputs:
+            shown[port] = _sized(node, node.inputs[name])
+    if "reference" in shown:
+        first = node.add("ImageFromBatch", image=shown["reference"], index=0, length=1)
+        shown["reference"] = MadeOutput(first, "image")
+    if "control_masks" in node.inputs:
+        drawn = node.add("MaskToImage", mask=node.inputs["control_masks"])
+        scaled = _sized(node, MadeOutput(drawn, "image"))
+        shown["mask"] = MadeOutput(node.add("MaskFromChannel", image=scaled, channel="red"), "mask")
+        node.tell("a frame is kept or generated at a pixel, by a mask above a half or not")
+    positive = node.inputs["positive"]
+    name = node.add(
+        "VaceConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        width=node.inputs["width"],
+        height=node.inputs["height"],
+        frames=node.inputs["length"],
+        strength=node.inputs["strength"],
+        **shown,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+    node.give("trim_latent", MadeOutput(name, "references"))
+
+
+def _fun_control(node: Passage) -> None:
+    """A video by a Fun control model of Wan 2.1."""
+    if "control_video" not in node.inputs:
+        raise Untranslatable("a Fun control model follows a control video, and none is linked")
+    _tell_batch(node, "of a control video")
+    shown = {"video": _sized(node, node.inputs["control_video"])}
+    if "start_image" in node.inputs:
+        shown["image"] = _sized(node, node.inputs["start_image"])
+        shown |= _image_encoder(node)
+    elif "clip_vision_output" in node.inputs:
+        raise Untranslatable("the image encoder sees the first image, and none is linked")
+    positive = node.inputs["positive"]
+    name = node.add(
+        "ControlVideoConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        frames=node.inputs["length"],
+        **shown,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _trim(node: Passage) -> None:
+    latent, start = node.inputs["samples"], node.inputs["trim_amount"]
+    name = node.add("CutLatentFrames", latent=latent, start=start)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _first_frame_latent(node: Passage) -> None:
+    """The latent of a video by Wan 2.2 5B or Cosmos, which brings its first images along.
+
+    Here the prompt brings it: `postprocess.attach_first_frames` links the prompt of the sampler.
+    """
     if "end_image" in node.inputs:
         raise Untranslatable("nodegraph has no videos of Cosmos that end with an image")
-    names = {"width": "width", "height": "height", "frames": "length", "batch_size": "batch_size"}
-    values = {native: node.inputs[there] for native, there in names.items()}
-    latent = MadeOutput(node.add("EmptyVideoLatent", **values), "latent")
-    carried: dict[str, Any] = {}
-    if "start_image" in node.inputs:
-        image, frames = _sized(node, node.inputs["start_image"]), node.inputs["length"]
-        carried = {FIRST_IMAGES: {"vae": node.inputs["vae"], "image": image, "frames": frames}}
-    node.give("LATENT", Signal(latent, carried))
+    if "start_image" not in node.inputs:
+        sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
+        name = node.add("EmptyVideoLatent", frames=node.inputs["length"], **sizes)
+    else:
+        _tell_batch(node, "from a first image")
+        name = node.add(
+            "ImageToVideoConditioning",
+            vae=node.inputs["vae"],
+            image=_sized(node, node.inputs["start_image"]),
+            frames=node.inputs["length"],
+        )
+        node.tell("the first image goes to the positive prompt of the sampler")
+    node.give("LATENT", MadeOutput(name, "latent"))
 
 
 def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
@@ -90,6 +162,7 @@ def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
     return {"image_encoder": MadeOutput(loaded, "image_encoder")}
 
 
+_FUN_INPAINT = "WanFunInpaintToVideo"
 _VIDEO_SIZE = (
     "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
     "length: INT = {}, batch_size: INT = 1"
@@ -120,9 +193,26 @@ ENTRIES: tuple[TableEntry, ...] = (
         _translate_images,
     ),
     entry(
-        f"WanFunInpaintToVideo({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
+        f"{_FUN_INPAINT}({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
         _translate_images,
     ),
+    entry(
+        f"WanFunControlToVideo({_VIDEO_SIZE.format(832, 480, 81)}, clip_vision_output: "
+        f"CLIP_VISION_OUTPUT?, start_image: IMAGE?, control_video: IMAGE?) -> {_LATENT}",
+        _fun_control,
+    ),
+    entry(
+        f"WanVaceToVideo({_VIDEO_SIZE.format(832, 480, 81)}, strength: FLOAT = 1.0, "
+        "control_video: IMAGE?, control_masks: MASK?, reference_image: IMAGE?) -> "
+        f"{_LATENT}, trim_latent: INT",
+        _vace,
+    ),
+    entry(
+        "Wan22ImageToVideoLatent(vae: VAE, width: INT = 1280, height: INT = 704, "
+        "length: INT = 49, batch_size: INT = 1, start_image: IMAGE?) -> LATENT",
+        _first_frame_latent,
+    ),
+    entry("TrimVideoLatent(samples: LATENT, trim_amount: INT = 0) -> LATENT", _trim),
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         _translate_images,
@@ -132,7 +222,7 @@ ENTRIES: tuple[TableEntry, ...] = (
             f"{there}(vae: VAE, width: INT = {width}, height: INT = {height}, "
             f"length: INT = {length}, batch_size: INT = 1, start_image: IMAGE?, "
             "end_image: IMAGE?) -> LATENT",
-            _translate_latent,
+            _first_frame_latent,
         )
         for there, width, height, length in (
             ("CosmosImageToVideoLatent", 1280, 704, 121),
