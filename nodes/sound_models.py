@@ -145,7 +145,8 @@ def EncodeMusicPrompt(
         track: Name of a track, for example vocals or drums. complete takes several with commas
             between.
         reference: Audio whose timbre the music gets.
-        vae: The VAE of the model, for source and reference.
+        vae: The VAE of the model, for source and reference, and if LoadTextEncoder loaded the
+            encoder from files, which lack the latents of silence.
     """
     from nodegraph.families.prompts import MusicPrompt
     from nodegraph.models.conditioning import encode_music
@@ -156,14 +157,23 @@ def EncodeMusicPrompt(
     prompt = MusicPrompt(
         tags, lyrics, length, bpm, key, time_signature, language, task, track, start, end
     )
+    silence = None if vae is None else _silence(ctx, vae)
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_music(
             text_model,
             prompt,
             source=edited,
             reference=heard,
+            silence=silence,
             warn=lambda message: ctx.log(message, "warning"),
         )
+
+
+def _silence(ctx: Context, vae: Vae) -> Latent:
+    from nodegraph.models.vae import encode_silence
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return encode_silence(autoencoder)
 
 
 def _encoded(ctx: Context, vae: Vae | None, audio: Audio, *, is_reference: bool) -> Latent:

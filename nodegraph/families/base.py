@@ -86,7 +86,7 @@ SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     LAST_FRAME,
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
-    *(SOURCE_SOUND, GENERATED_FRAMES),
+    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
@@ -95,7 +95,7 @@ OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_M
 
 CONDITION_TENSORS = (
     *(*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE),
-    *(SILENCE, NULL_EMBEDDING),
+    NULL_EMBEDDING,
 )
 """Tensors of a prompt that do not come from its text."""
 
@@ -389,11 +389,12 @@ class Family(ABC):
         warn: Warn | None = None,
         source: Tensor | None = None,
         reference: Tensor | None = None,
+        silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`.
 
         Args:
-            source, reference: Latents of sound, as `LatentFormat.encode_sound` returns them.
+            source, reference, silence: Latents of sound, as `LatentFormat.encode_sound` returns them.
         """
         raise InvalidValue(
             f"{self.title} generates no music",

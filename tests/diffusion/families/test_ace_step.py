@@ -58,12 +58,12 @@ def transformer(**more: Any) -> Any:
     return d.AceStepTransformer1DModel(**{**sizes, **more})
 
 
-def conditions() -> Any:
+def conditions(**more: Any) -> Any:
     network = networks.AceStepConditionEncoder(
         text_hidden_dim=16,
         num_lyric_encoder_hidden_layers=2,
         num_timbre_encoder_hidden_layers=2,
-        **_LAYERS,
+        **{**_LAYERS, **more},
     )
     network.silence_latent.normal_()
     return network
@@ -93,18 +93,19 @@ def text_encoder(words: Any) -> Any:
             num_key_value_heads=1,
             head_dim=8,
             max_position_embeddings=4096,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         )
     )
 
 
-def _pipeline(**more: Any) -> Any:
+def _pipeline(layers: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> Any:
     words = qwen_words()
     return d.AceStepPipeline(
         vae=sound_vae(),
         text_encoder=text_encoder(words),
         tokenizer=words,
-        transformer=transformer(**more),
-        condition_encoder=conditions(),
+        transformer=transformer(**layers, **more),
+        condition_encoder=conditions(**layers),
         scheduler=flow(num_train_timesteps=1, shift=1.0),
     )
 
@@ -115,8 +116,13 @@ def ace_step() -> Any:
 
 def ace_step_codes() -> Any:
     """With the parts for covers."""
-    made = _pipeline()
-    sizes = {**_LAYERS, "num_attention_pooler_hidden_layers": 2}
+    return pipeline_with_codes()
+
+
+def pipeline_with_codes(**layers: Any) -> Any:
+    """With the parts for covers, whose layers have these options."""
+    made = _pipeline(layers)
+    sizes = {**_LAYERS, **layers, "num_attention_pooler_hidden_layers": 2}
     made.register_modules(
         audio_tokenizer=networks.AceStepAudioTokenizer(fsq_dim=_WIDTH, **sizes),
         audio_token_detokenizer=networks.AceStepAudioTokenDetokenizer(**sizes),
