@@ -29,6 +29,8 @@ _ALIKE = (
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
+_MUSIC = "ace-step"
+
 _MODEL = frozenset(("model", "on_true", "on_false"))
 _PROMPTS = frozenset(
     (
@@ -145,6 +147,31 @@ def _file_name(value: Any, ask_block: Callable[[str], Any]) -> str:
     if isinstance(value, MadeOutput):
         value = ask_block(value.port) if value.node == BLOCK else None
     return value if isinstance(value, str) else ""
+
+
+def resolve_music_encoders(graph: GraphBuilder) -> None:
+    """Link prompts for music to what ComfyUI has in the diffusion model.
+
+    There, that evaluates the condition encoder, and knows the latents of silence. Here, the loader
+    of the text encoder reads the former from the diffusion model's file, and the VAE encodes the
+    latter.
+    """
+    nodes = list(graph.nodes.values())
+    vaes = [node.inputs.get("vae") for node in nodes if node.type == "VAEDecodeAudio"]
+    is_one = len(vaes) > 0 and all(vae == vaes[0] for vae in vaes)
+    for sampling in nodes:
+        if "model" not in sampling.inputs or "positive" not in sampling.inputs:
+            continue
+        models = [
+            node.inputs.get("model")
+            for node in _upstream(graph, sampling.inputs["model"], _MODEL)
+            if node.type == "LoadDiffusionModel"
+        ]
+        for node in _upstream(graph, sampling.inputs["positive"], _PROMPTS):
+            if node.type == "EncodeMusicPrompt" and is_one:
+                node.inputs.setdefault("vae", vaes[0])
+            elif node.type == "LoadTextEncoder" and node.inputs.get("family") == _MUSIC and models:
+                node.inputs.setdefault("file_2", models[0])
 
 
 def resolve_language_models(

@@ -74,6 +74,35 @@ def test_sound_goes_back_as_the_nodes_that_it_came_from() -> None:
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
+def split_prompt() -> dict[str, Any]:
+    """The same from files of their own."""
+    nodes = prompt(codes=False)
+    encoders = {"clip_name1": "qwen_0.6b_ace15.st", "clip_name2": "qwen_4b_ace15.st"}
+    for name, kind, inputs in (
+        ("load", "UNETLoader", {"unet_name": "ace.st", "weight_dtype": "default"}),
+        ("clip", "DualCLIPLoader", {**encoders, "type": "ace", "device": "default"}),
+        ("vae", "VAELoader", {"vae_name": "ace_1.5_vae.st"}),
+    ):
+        nodes[name] = {"class_type": kind, "inputs": inputs}
+    nodes["music"]["inputs"]["clip"] = ["clip", 0]
+    nodes["decode"]["inputs"]["vae"] = ["vae", 0]
+    return nodes
+
+
+def test_a_text_encoder_also_reads_the_diffusion_model() -> None:
+    workflow = import_document(split_prompt(), node_table()).workflow
+    nodes = {entry.type: (name, entry.inputs) for name, entry in workflow.nodes.items()}
+    _, encoder = nodes["LoadTextEncoder"]
+    assert encoder == {"family": "ace-step", "file": "qwen_0.6b_ace15.st", "file_2": "ace.st"}
+    vae, _ = nodes["LoadVae"]
+    assert nodes["EncodeMusicPrompt"][1]["vae"] == {"from": f"{vae}.vae"}
+
+
+def test_parts_of_a_model_of_music_go_back() -> None:
+    workflow = import_document(split_prompt(), node_table()).workflow
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
 def test_an_edit_of_music_is_a_placeholder_there() -> None:
     nodes = {
         "load": NodeEntry(type="LoadModel", inputs={"model": "ace"}),

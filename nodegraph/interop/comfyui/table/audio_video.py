@@ -253,7 +253,7 @@ def _music(node: Passage) -> None:
 
 def _music_back(node: Passage) -> None:
     refuse_others(node, {"task": "text2music", "start": 0.0, "end": 0.0, "track": ""})
-    if any(name in node.inputs for name in ("source", "reference", "vae")):
+    if any(name in node.inputs for name in ("source", "reference")):
         raise Untranslatable("ComfyUI's node for music reads no audio")
     values = {their: node.inputs[our] for our, their in _MUSIC.items()}
     codes = {name: node.kept[name] for name in _CODES if name in node.kept}
