@@ -82,11 +82,14 @@ SOURCE_SOUND, GENERATED_FRAMES = "source_sound", "generated_frames"
 """Tensors of a prompt that edits sound: its latents, shape (1, frames, features), and 1 for frames
 that are generated, 0 for those that are kept, shape (1, frames, 1)."""
 
+SECONDS = "seconds"
+"""Tensor of a prompt for sound: when it starts and ends, in seconds, shape (1, 2)."""
+
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     LAST_FRAME,
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
-    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE),
+    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 

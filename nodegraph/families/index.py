@@ -83,6 +83,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
         import_module("nodegraph.families.longcat_image").LONGCAT_IMAGE_EDIT
     ),
     "ace-step": lambda: import_module("nodegraph.families.ace_step").ACE_STEP,
+    "stable-audio": lambda: import_module("nodegraph.families.stable_audio").STABLE_AUDIO,
+    "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.scheduler_file import check_supported
+from nodegraph.families.scheduler_file import CONTINUOUS_CLASSES, check_supported
 
 if TYPE_CHECKING:
     from nodegraph.families.base import Family
@@ -83,6 +83,8 @@ class NoiseSchedule:
             InvalidFile: It contains an unsupported setting.
         """
         check_supported(config)
+        if config.get("_class_name") in CONTINUOUS_CLASSES:
+            return cls._between_levels(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         betas = _betas(config)
         if zero_snr:
@@ -104,6 +106,27 @@ class NoiseSchedule:
             distilled_steps=int(config.get("original_inference_steps", 50)),
             timestep_scaling=float(config.get("timestep_scaling", 10.0)),
             exact_sigmas=None if zero_snr else _exact_sigmas(config),
+        )
+
+    @classmethod
+    def _between_levels(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+        """The schedule of a model of any noise level between two: a table over log sigma, as
+        ComfyUI lays it.
+
+        Such a model is evaluated at the level itself; the table serves schedules by timestep.
+        """
+        low, high = float(config.get("sigma_min", 0.3)), float(config.get("sigma_max", 500.0))
+        count = int(config.get("num_train_timesteps", 1000))
+        exact = np.exp(np.linspace(math.log(low), math.log(high), count))
+        exact[0], exact[-1] = low, high
+        kept = 1 / (1 + exact**2)
+        betas = 1 - kept / np.concatenate([[1.0], kept[:-1]])
+        return cls(
+            betas=torch.from_numpy(betas.astype(np.float32)),
+            alphas_cumprod=torch.from_numpy(kept.astype(np.float32)),
+            sigmas=torch.from_numpy(exact.astype(np.float32)),
+            prediction_type=config.get("prediction_type", "v_prediction"),
+            exact_sigmas=exact,
         )
 
     @property

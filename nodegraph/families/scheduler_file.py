@@ -56,7 +56,11 @@ FLOW_MATCHING_CLASSES = frozenset(
 FLOW_SOLVER_CLASSES = frozenset({"DPMSolverMultistepScheduler", "UniPCMultistepScheduler"})
 """Those that describe it with ``use_flow_sigmas``, and else what the next ones do."""
 
-SCHEDULER_CLASSES = frozenset(
+CONTINUOUS_CLASSES = frozenset({"CosineDPMSolverMultistepScheduler"})
+"""Classes of diffusers whose files describe noise of any level between two, of which there is no
+table."""
+
+SCHEDULER_CLASSES = CONTINUOUS_CLASSES | frozenset(
     {
         "DDIMInverseScheduler",
         "DDIMParallelScheduler",
