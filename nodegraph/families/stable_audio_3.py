@@ -217,4 +217,5 @@ STABLE_AUDIO_3 = StableAudio3(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
+    comfyui_type="stable_audio",
 )

@@ -29,7 +29,8 @@ _ALIKE = (
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
-_MUSIC = "ace-step"
+_PARTS_IN_MODEL = frozenset(("ace-step", "stable-audio"))
+"""Families whose text encoder has a part in the file of the diffusion model."""
 
 _MODEL = frozenset(("model", "on_true", "on_false"))
 _PROMPTS = frozenset(
@@ -149,8 +150,9 @@ def _file_name(value: Any, ask_block: Callable[[str], Any]) -> str:
     return value if isinstance(value, str) else ""
 
 
-def resolve_music_encoders(graph: GraphBuilder) -> None:
-    """Link prompts for music to what ComfyUI has in the diffusion model.
+def resolve_music(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
+    """Link prompts for music to what ComfyUI has in the diffusion model, and find the family that
+    an empty latent is for.
 
     There, that evaluates the condition encoder, and knows the latents of silence. Here, the loader
     of the text encoder reads the former from the diffusion model's file, and the VAE encodes the
@@ -170,8 +172,13 @@ def resolve_music_encoders(graph: GraphBuilder) -> None:
         for node in _upstream(graph, sampling.inputs["positive"], _PROMPTS):
             if node.type == "EncodeMusicPrompt" and is_one:
                 node.inputs.setdefault("vae", vaes[0])
-            elif node.type == "LoadTextEncoder" and node.inputs.get("family") == _MUSIC and models:
-                node.inputs.setdefault("file_2", models[0])
+            elif node.type == "LoadTextEncoder" and models:
+                if node.inputs.get("family") in _PARTS_IN_MODEL:
+                    node.inputs.setdefault("file_2", models[0])
+        families = {family_of_name(_file_name(model, ask_block)) for model in models} - {""}
+        for node in _upstream(graph, sampling.inputs.get("latent"), _LATENTS):
+            if node.type == "EmptyMusicLatent" and "family" in node.inputs and len(families) == 1:
+                (node.inputs["family"],) = families
 
 
 def resolve_language_models(

@@ -40,6 +40,8 @@ SIDE, STEPS, SECONDS = 64, 2, 0.4
 
 _CHECKPOINTS = {
     r"ace.step.1\.5": "ace-step",
+    r"stable.audio.3": "stable-audio-3",
+    r"stable.audio": "stable-audio",
     "refiner": "sdxl-refiner",
     "sd_?xl|sdxl": "sdxl",
     "sd3|stable.diffusion.3": "sd3",

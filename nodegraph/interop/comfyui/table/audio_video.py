@@ -295,10 +295,35 @@ def _encode_sound_back(node: Passage) -> None:
     node.give("latent", MadeOutput(made, "LATENT"))
 
 
+_LENGTH = ("seconds", "batch_size")
+
+
+def _empty_music(node: Passage) -> None:
+    """ComfyUI has one node for the models of Stable Audio; which one is known where they meet."""
+    taken = {name: node.inputs[name] for name in _LENGTH}
+    if node.type == "EmptyLatentAudio":
+        taken["family"] = Signal("stable-audio")
+    node.give("LATENT", MadeOutput(node.add("EmptyMusicLatent", **taken), "latent"))
+
+
+def _empty_music_back(node: Passage) -> None:
+    is_ace = node.literal("family") == "ace-step"
+    made = node.add(
+        "EmptyAceStep1.5LatentAudio" if is_ace else "EmptyLatentAudio",
+        **{name: node.inputs[name] for name in _LENGTH},
+    )
+    node.give("latent", MadeOutput(made, "LATENT"))
+
+
 MUSIC_ENTRIES: tuple[TableEntry, ...] = (
-    same(
+    entry(
         "EmptyAceStep1.5LatentAudio(seconds: FLOAT = 120.0, batch_size: INT = 1) -> LATENT",
+        _empty_music,
         "EmptyMusicLatent",
+        _empty_music_back,
+    ),
+    entry(
+        "EmptyLatentAudio(seconds: FLOAT = 47.6, batch_size: INT = 1) -> LATENT", _empty_music
     ),
     entry(
         'TextEncodeAceStepAudio1.5(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
