@@ -20,6 +20,7 @@ from nodegraph.families.prompts import MusicPrompt
 from nodegraph.families.stable_audio import StableAudioFormat
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
+from nodegraph.weights.single_files.base import FileLayout, Tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +80,41 @@ STABLE_AUDIO_3_LATENTS = StableAudio3Format(
 def sound_frames_3(seconds: float) -> int:
     """Latent frames of a sound of a length; at least one."""
     return max(1, math.ceil(seconds * RATE / HOP))
+
+
+# The published file. Its transformer and VAE are not read, and T5Gemma has a folder.
+
+_CONDITIONER = "conditioner.conditioners.seconds_total."
+_LINEAR = f"{_CONDITIONER}embedder.embedding.1."
+_LOWEST, _HIGHEST = 0.5, 10_000.0
+"""Frequencies of the features of a length."""
+
+
+def _convert_length(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """The weights of the embedder, and its frequencies as its class computes them."""
+    ramp = torch.linspace(0.0, 1.0, config["fourier_dim"] // 2)
+    low, high = math.log(_LOWEST), math.log(_HIGHEST)
+    return {
+        "freqs": torch.exp(ramp * (high - low) + low),
+        **{f"linear.{name}": tensors[f"{_LINEAR}{name}"] for name in ("weight", "bias")},
+    }
+
+
+_LENGTH_FILE = FileLayout(
+    "stable-audio-3-length",
+    "the length conditioner of Stable Audio 3",
+    "StableAudio3DurationEmbedder",
+    # Stable Audio Open has learned frequencies.
+    lambda shapes: (
+        f"{_LINEAR}weight" in shapes and f"{_CONDITIONER}embedder.embedding.0.weights" not in shapes
+    ),
+    lambda shapes: dict(
+        zip(("output_dim", "fourier_dim"), shapes[f"{_LINEAR}weight"], strict=True)
+    ),
+    _convert_length,
+    beginnings=(_CONDITIONER,),
+)
+"""Source: diffusers, ``scripts/convert_stable_audio_3_to_diffusers.py``."""
 
 
 class StableAudio3(Family):
@@ -205,7 +241,7 @@ STABLE_AUDIO_3 = StableAudio3(
     denoisers=(Part("transformer", ("StableAudio3DiTModel",)),),
     encoders=(
         Part("text_encoder", ("T5GemmaEncoderModel",)),
-        Part("duration_embedder", ("StableAudio3DurationEmbedder",)),
+        Part("duration_embedder", ("StableAudio3DurationEmbedder",), files=(_LENGTH_FILE,)),
     ),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
     noise="flow",

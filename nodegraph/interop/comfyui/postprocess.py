@@ -29,7 +29,7 @@ _ALIKE = (
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
-_PARTS_IN_MODEL = frozenset(("ace-step", "stable-audio"))
+_PARTS_IN_MODEL = frozenset(("ace-step", "stable-audio", "stable-audio-3"))
 """Families whose text encoder has a part in the file of the diffusion model."""
 
 _MODEL = frozenset(("model", "on_true", "on_false"))

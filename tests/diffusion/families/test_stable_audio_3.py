@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import diffusers as d
 import torch
 import transformers as tf
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Audio, Conditioning, Latent
-from nodegraph.diffusion import encode_prompt, sample
-from nodegraph.errors import InvalidValue
+from nodegraph.diffusion import encode_prompt, load_component, sample
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.prompts import MusicPrompt
 from nodegraph.families.stable_audio_3 import HOP, RATE, sound_frames_3
 from nodegraph.models.conditioning import encode_music
+from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae import decode_sound, encode_sound
 from tests.messages import raises
 
@@ -205,6 +208,23 @@ def test_latents_of_another_model_are_refused(model_of: ModelOf) -> None:
     _, model = model_of(stable_audio_3)
     with raises(InvalidValue, port="latent", given="8 x 64"):
         sampled(model.part("model"), prompt(model, None), latent=Latent(None, 8, 64))
+
+
+def test_the_length_conditioner_is_read_from_the_published_file(
+    model_of: ModelOf, tmp_path: Path
+) -> None:
+    pipeline, model = model_of(stable_audio_3)
+    linear = pipeline.duration_embedder.linear
+    prefix = "conditioner.conditioners.seconds_total.embedder.embedding.1."
+    whole = tmp_path / "stable_audio_3_medium.safetensors"
+    save_file({f"{prefix}weight": linear.weight, f"{prefix}bias": linear.bias}, whole)
+    names = {"file": str(model.folder / "text_encoder"), "file_2": str(whole)}
+    encoder: Any = load_component(open_text_encoder("stable-audio-3", names, []), "cpu")
+    own = encoder.modules["duration_embedder"].state_dict()
+    for name, item in pipeline.duration_embedder.state_dict().items():
+        assert torch.equal(own[name], item)
+    with raises(InvalidFile, port="file_2"):
+        open_text_encoder("stable-audio-3", {"file": names["file"]}, [])
 
 
 def test_lengths_are_whole_latent_frames() -> None:

@@ -251,6 +251,17 @@ def _music(node: Passage) -> None:
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
 
 
+def _first_music(node: Passage) -> None:
+    """Of the first version of ACE-Step, whose models are refused where they are loaded."""
+    strength = node.inputs["lyrics_strength"]
+    if strength.is_link or strength.content != 1.0:
+        node.tell("nodegraph has no strength of lyrics: they count fully")
+    node.keep(lyrics_strength=strength.content)
+    values = {name: node.inputs[name] for name in ("tags", "lyrics")}
+    name = node.add("EncodeMusicPrompt", encoder=node.inputs["clip"], **values)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
 def _music_back(node: Passage) -> None:
     refuse_others(node, {"task": "text2music", "start": 0.0, "end": 0.0, "track": ""})
     if any(name in node.inputs for name in ("source", "reference")):
@@ -334,6 +345,11 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
         _music,
         "EncodeMusicPrompt",
         _music_back,
+    ),
+    entry(
+        'TextEncodeAceStepAudio(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
+        "lyrics_strength: FLOAT = 1.0) -> CONDITIONING",
+        _first_music,
     ),
     entry("VAEDecodeAudio(samples: LATENT, vae: VAE) -> AUDIO", _decode_sound),
     entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),
