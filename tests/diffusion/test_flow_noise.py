@@ -67,6 +67,7 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": lambda steps: torch.linspace(1.0, 0.0, steps + 1)[:-1].tolist(),
+    "logsnr": lambda steps: logsnr_sigma_schedule(steps, -6.2, 2.0),
 }
 
 

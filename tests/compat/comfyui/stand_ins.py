@@ -170,7 +170,10 @@ class Tinies:
 
 def _language_model(to: Path) -> None:
     words = qwen_words()
-    qwen3_text(words).eval().save_pretrained(to)
+    model = qwen3_text(words).eval()
+    # Its words are few, so that instructions have many tokens.
+    model.config.max_position_embeddings = 40_960
+    model.save_pretrained(to)
     words.save_pretrained(to)
 
 

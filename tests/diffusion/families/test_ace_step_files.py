@@ -77,7 +77,7 @@ def diffusion_model(parts: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def vae_tensors(vae: Any) -> dict[str, Tensor]:
-    names = {name: original_oobleck(name, 3) for name in vae.state_dict()}
+    names = {name: original_oobleck(name, 1) for name in vae.state_dict()}
     return {
         names[name]: item.flatten().contiguous() if ".snake" in name else item.contiguous()
         for name, item in vae.state_dict().items()
@@ -253,7 +253,7 @@ _PUBLISHED: tuple[tuple[FileLayout, type, str, Mapping[str, Any]], ...] = (
         layouts.TRANSFORMER,
         d.AceStepTransformer1DModel,
         "decoder.",
-        {**_XL, "num_hidden_layers": 32, "encoder_hidden_size": 2048},
+        {**_XL, "num_hidden_layers": 4, "encoder_hidden_size": 2048},
     ),
     (layouts.CONDITIONS, networks.AceStepConditionEncoder, "encoder.", {}),
     (layouts.TOKENIZER, networks.AceStepAudioTokenizer, "tokenizer.", {}),

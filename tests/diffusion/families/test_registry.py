@@ -778,9 +778,9 @@ LACKS: dict[str, set[str]] = {
     "longcat-image": {"img2img", "inpaint"},
     "longcat-image-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
-    "ace-step": {
-        *("single file", "LoRA", "attention guiders", "block guiders", "img2img", "inpaint")
-    },
+    "ace-step": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-audio": {"LoRA", "attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-audio-3": {"single file", "LoRA", "attention guiders", "block guiders", "img2img"},
     "ltx2": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
