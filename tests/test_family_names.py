@@ -34,7 +34,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/model_conditioning.py": "flux",
         "nodes/model_sampling.py": "auraflow flux sd3",
         "nodes/revision.py": "sdxl",
-        "nodes/sound_models.py": "ace",
+        "nodes/sound_models.py": "ace stableaudio",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
         "nodes/video_conditioning.py": "ltx wan",
@@ -104,7 +104,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {
-        "nodes/_sound_facts.py": "ace",
+        "nodes/_sound_facts.py": "ace stableaudio",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",

@@ -421,9 +421,7 @@ def _as_codes(model: TextModel, latents: Tensor, silence: Tensor) -> Tensor:
     return restored[:, : latents.shape[1]]
 
 
-def _entry(
-    model: TextModel, embeddings: Tensor, more: Mapping[str, Tensor]
-) -> ConditioningEntry:
+def _entry(model: TextModel, embeddings: Tensor, more: Mapping[str, Tensor]) -> ConditioningEntry:
     tensors = {
         **more,
         "embeddings": embeddings,

@@ -21,7 +21,6 @@ from nodegraph.weights.single_files.base import (
     FileLayout,
     OriginalNames,
     Table,
-    Tensors,
     count_of,
 )
 from nodegraph.weights.single_files.language import QWEN3
@@ -241,6 +240,7 @@ TEXT_ENCODER = replace(
         "",
     ),
 )
+
 
 def is_ace_step_length(samples: int) -> bool:
     """Whether a latent frame of an Oobleck autoencoder is one of ACE-Step 1.5: 1920 samples at 48

@@ -397,7 +397,7 @@ class Family(ABC):
         """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`.
 
         Args:
-            source, reference, silence: Latents of sound, as `LatentFormat.encode_sound` returns them.
+            source, reference, silence: Latents of sound, from `LatentFormat.encode_sound`.
         """
         raise InvalidValue(
             f"{self.title} generates no music",

@@ -252,9 +252,7 @@ _PROJECTION_FILE = FileLayout(
     ),
     _projection_config,
     lambda tensors, config: {
-        _number_name(name): item
-        for name, item in tensors.items()
-        if name.startswith(_CONDITIONERS)
+        _number_name(name): item for name, item in tensors.items() if name.startswith(_CONDITIONERS)
     },
     beginnings=(_CONDITIONERS,),
 )

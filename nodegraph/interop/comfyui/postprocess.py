@@ -160,7 +160,6 @@ def resolve_music(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
     """
     nodes = list(graph.nodes.values())
     vaes = [node.inputs.get("vae") for node in nodes if node.type == "VAEDecodeAudio"]
-    is_one = len(vaes) > 0 and all(vae == vaes[0] for vae in vaes)
     for sampling in nodes:
         if "model" not in sampling.inputs or "positive" not in sampling.inputs:
             continue
@@ -170,15 +169,20 @@ def resolve_music(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
             if node.type == "LoadDiffusionModel"
         ]
         for node in _upstream(graph, sampling.inputs["positive"], _PROMPTS):
-            if node.type == "EncodeMusicPrompt" and is_one:
+            if node.type == "EncodeMusicPrompt" and vaes and vaes.count(vaes[0]) == len(vaes):
                 node.inputs.setdefault("vae", vaes[0])
-            elif node.type == "LoadTextEncoder" and models:
-                if node.inputs.get("family") in _PARTS_IN_MODEL:
-                    node.inputs.setdefault("file_2", models[0])
+            is_encoder = node.type == "LoadTextEncoder"
+            if is_encoder and models and node.inputs.get("family") in _PARTS_IN_MODEL:
+                node.inputs.setdefault("file_2", models[0])
         families = {family_of_name(_file_name(model, ask_block)) for model in models} - {""}
-        for node in _upstream(graph, sampling.inputs.get("latent"), _LATENTS):
-            if node.type == "EmptyMusicLatent" and "family" in node.inputs and len(families) == 1:
-                (node.inputs["family"],) = families
+        if len(families) == 1:
+            _set_music_family(graph, sampling, next(iter(families)))
+
+
+def _set_music_family(graph: GraphBuilder, sampling: MadeNode, family: str) -> None:
+    for node in _upstream(graph, sampling.inputs.get("latent"), _LATENTS):
+        if node.type == "EmptyMusicLatent" and "family" in node.inputs:
+            node.inputs["family"] = family
 
 
 def resolve_language_models(

@@ -36,6 +36,10 @@ _NORM_PARTS = {
 """Newer names of torch for the two parts of a weight, lengths and directions."""
 
 
+_FIRST = ("conv1.weight_v", *(f"layers.0.{part}" for part in ("weight_v", *_NORM_PARTS)))
+"""Names of the encoder's first layer."""
+
+
 def _new_name(name: str, last: Mapping[str, int]) -> str:
     """The name in diffusers of a tensor.
 
@@ -114,10 +118,8 @@ def oobleck_layout(
     """
 
     def matches(vae: Shapes) -> bool:
-        # Cheap, as every file is tried: both ways to name the first layer.
-        if not any(f"encoder.{first}.weight_v" in vae for first in ("layers.0", "conv1")) and not (
-            "encoder.layers.0.parametrizations.weight.original1" in vae
-        ):
+        # Cheap, as every file is tried.
+        if not any(f"encoder.{first}" in vae for first in _FIRST):
             return False
         try:
             strides = _strides(_shapes(vae))

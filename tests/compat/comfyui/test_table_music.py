@@ -119,3 +119,28 @@ def test_an_edit_of_music_is_a_placeholder_there() -> None:
     }
     workflow = Workflow(title="cover", nodes=nodes)
     assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+@pytest.mark.parametrize(
+    ("file", "family"),
+    [
+        ("stable-audio-open-1.0.safetensors", "stable-audio"),
+        ("stable_audio_3_medium.safetensors", "stable-audio-3"),
+    ],
+)
+def test_the_length_of_a_sound_is_for_its_model(file: str, family: str) -> None:
+    nodes = prompt(codes=False)
+    nodes["load"]["inputs"]["ckpt_name"] = file
+    t5 = {"stable-audio": "t5-base.st", "stable-audio-3": "t5gemma_b_b_ul2.st"}[family]
+    for name, kind, inputs in (
+        ("clip", "CLIPLoader", {"clip_name": t5, "type": "stable_audio", "device": "default"}),
+        ("music", "CLIPTextEncode", {"clip": ["clip", 0], "text": "rain"}),
+        ("length", "EmptyLatentAudio", {"seconds": 8.0, "batch_size": 1}),
+    ):
+        nodes[name] = {"class_type": kind, "inputs": inputs}
+    found = import_document(nodes, node_table())
+    assert not found.placeholders
+    types = {entry.type: entry.inputs for entry in found.workflow.nodes.values()}
+    assert types["EmptyMusicLatent"] == {"seconds": 8.0, "batch_size": 1, "family": family}
+    assert types["LoadTextEncoder"] == {"family": family, "file": t5, "file_2": file}
+    assert meaning(there_and_back(found.workflow)) == meaning(found.workflow)

@@ -37,6 +37,7 @@ from .words import qwen_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
+
 def published() -> Any:
     """A pipeline with the window that no tensor shows."""
     return pipeline_with_codes(sliding_window=128)
@@ -190,7 +191,8 @@ def test_silence_is_the_same_far_from_its_ends(files: Files) -> None:
 def test_a_whole_file_opens_as_its_parts(files: Files, model_of: ModelOf) -> None:
     recipes = open_model(str(files.whole), [files.folder], dtype="float32")
     model, text, vae = (
-        load_component(recipe, "cpu") for recipe in (recipes.model, recipes.text_encoder, recipes.vae)
+        load_component(recipe, "cpu")
+        for recipe in (recipes.model, recipes.text_encoder, recipes.vae)
     )
     assert_holds(model, "transformer", files.pipeline.transformer)
     for role in text.modules:

@@ -333,9 +333,7 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
         "EmptyMusicLatent",
         _empty_music_back,
     ),
-    entry(
-        "EmptyLatentAudio(seconds: FLOAT = 47.6, batch_size: INT = 1) -> LATENT", _empty_music
-    ),
+    entry("EmptyLatentAudio(seconds: FLOAT = 47.6, batch_size: INT = 1) -> LATENT", _empty_music),
     entry(
         'TextEncodeAceStepAudio1.5(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
         "seed: INT = 0 @control, bpm: INT = 120, duration: FLOAT = 120.0, "
