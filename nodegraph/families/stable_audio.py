@@ -219,6 +219,7 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 _TRANSFORMER = replace(_RENAMED, convert=_convert, prefixes=("model.model.", *PREFIXES))
 
 _CONDITIONERS = "conditioner.conditioners."
+_TIMED = ("seconds_start", "seconds_total")
 _NUMBER_NAMES = (
     (r"^conditioner\.conditioners\.", ""),
     (r"^seconds_start\.", "start_number_conditioner."),
@@ -256,8 +257,7 @@ _PROJECTION_FILE = FileLayout(
     },
     beginnings=(_CONDITIONERS,),
 )
-_TIMED = ("seconds_start", "seconds_total")
-
+_TIED = "encoder.embed_tokens.weight"
 _GATE = "encoder.block.0.layer.1.DenseReluDense.wi.weight"
 
 
@@ -275,7 +275,6 @@ _T5_BASE = replace(
     prefixes=("text_encoders.t5base.transformer.", "t5base.transformer.", "t5base.", ""),
 )
 """T5 of version 1, whose layers have no gate."""
-_TIED = "encoder.embed_tokens.weight"
 
 
 class StableAudio(Family):

@@ -102,11 +102,11 @@ class Files:
 
     def load(self, name: str) -> Any:
         encoders = {"file": str(self.encoder), "file_2": str(self.model)}
-        recipe: Any = {
-            "model": lambda: open_denoiser(DenoiserRequest(str(self.model)), []),
-            "text_encoder": lambda: open_text_encoder("ace-step", encoders, [self.folder]),
-            "vae": lambda: open_vae(str(self.vae), []),
-        }[name]()
+        if name == "model":
+            return load_component(open_denoiser(DenoiserRequest(str(self.model)), []), "cpu")
+        if name == "vae":
+            return load_component(open_vae(str(self.vae), []), "cpu")
+        recipe = open_text_encoder("ace-step", encoders, [self.folder])
         return load_component(recipe, "cpu")
 
 

@@ -156,7 +156,7 @@ def test_sound_of_a_text_is_that_of_diffusers(model_of: ModelOf) -> None:
         (longest / 3, 1.0, 1, 2, ""),
         (longest / 3, 0.0, 1, 3, TEXT),
     ):
-        options = {"cfg": cfg, "batch": batch, "steps": steps}
+        options: Any = {"cfg": cfg, "batch": batch, "steps": steps}
         found = sampled(model.part("model"), prompt(model, seconds, text), **options)
         scale = {"guidance_scale": cfg, "prompt": text}
         assert_close(found, stock(pipeline, seconds, batch=batch, steps=steps, **scale))

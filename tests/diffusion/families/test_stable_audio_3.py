@@ -140,7 +140,7 @@ def test_sound_of_a_text_is_that_of_diffusers(model_of: ModelOf) -> None:
         (1, 1.0, 1, 1, ""),
         (7, 0.0, 1, 2, TEXT),
     ):
-        options = {"cfg": cfg, "batch": batch, "steps": steps, "frames": frames}
+        options: Any = {"cfg": cfg, "batch": batch, "steps": steps, "frames": frames}
         found = sampled(model.part("model"), prompt(model, seconds_of(frames), text), **options)
         more = {"guidance_scale": cfg, "prompt": text}
         assert_equal(found, stock(pipeline, seconds_of(frames), batch=batch, steps=steps, **more))
