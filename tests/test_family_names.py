@@ -34,7 +34,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/model_conditioning.py": "flux",
         "nodes/model_sampling.py": "auraflow flux sd3",
         "nodes/revision.py": "sdxl",
-        "nodes/sound_models.py": "ace stableaudio",
+        "nodes/sound_models.py": "ace",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
         "nodes/video_conditioning.py": "ltx wan",
@@ -125,10 +125,14 @@ _SPELLINGS = {
 that several families share, as `UNet2DConditionModel`, and text encoders, as UMT5, name none."""
 
 
+_ENGLISH = ("stable",)
+"""First words of names that are also English ones."""
+
+
 def _stem(name: str) -> str:
     """The part of a family's name that its relatives share: ``flux`` of ``flux2-klein``."""
     first, _, _ = name.partition("-")
-    if len(first) == 1:
+    if len(first) == 1 or first in _ENGLISH:
         first = name.replace("-", "")
     short = first.rstrip("0123456789")
     return short if len(short) > 2 else first
