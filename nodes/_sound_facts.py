@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.families import stable_audio, stable_audio_3
 from nodegraph.families.ace_step import FEATURES, music_frames
 from nodegraph.media.audio.sound_kinds import (
     SOUND_KINDS,
@@ -64,10 +65,25 @@ def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
         yield Finding("latent", "the latent is not from a sound model", str(known), "sounds", hint)
 
 
+MUSIC_FAMILIES = ("ace-step", "stable-audio", "stable-audio-3")
+"""Families whose latents are music alone."""
+
+
+def music_size(family: str, seconds: float) -> tuple[int, int]:
+    """Width and height of the latent of a length, for one of `MUSIC_FAMILIES`."""
+    if family == "stable-audio":
+        return stable_audio.sound_frames(seconds), stable_audio.CHANNELS
+    if family == "stable-audio-3":
+        return stable_audio_3.sound_frames_3(seconds), stable_audio_3.CHANNELS
+    return FEATURES, music_frames(seconds)
+
+
 def music_latent(inputs: HookInputs) -> dict[str, Facts]:
     """Size and number of the pieces of an empty latent of music."""
-    seconds, count = inputs.literals.get("seconds"), inputs.literals.get("batch_size")
-    known: dict[str, object] = {"width": FEATURES}
-    if seconds is not None:
-        known["height"] = music_frames(seconds)
-    return {"latent": known if count is None else {**known, "batch": count}}
+    names = "seconds", "family", "batch_size"
+    seconds, family, count = (inputs.literals.get(name) for name in names)
+    known: dict[str, object] = {} if count is None else {"batch": count}
+    if seconds is not None and family in MUSIC_FAMILIES:
+        width, height = music_size(family, seconds)
+        known |= {"width": width, "height": height}
+    return {"latent": known}

@@ -25,10 +25,12 @@ from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
+    MUSIC_FAMILIES,
     check_decoded_sounds,
     check_requested_sound,
     decoded_sounds,
     music_latent,
+    music_size,
     requested_sound,
     sound_family,
 )
@@ -123,6 +125,8 @@ def EncodeMusicPrompt(
 ) -> Conditioning:
     """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
 
+    Stable Audio reads tags and seconds alone.
+
     To edit music, link it as source and choose a task. Sample its latent, from VAEEncodeAudio, with
     denoise 1.
 
@@ -145,7 +149,8 @@ def EncodeMusicPrompt(
         track: Name of a track, for example vocals or drums. complete takes several with commas
             between.
         reference: Audio whose timbre the music gets.
-        vae: The VAE of the model, for source and reference.
+        vae: The VAE of the model, for source and reference, and if LoadTextEncoder loaded the
+            encoder from files, which lack the latents of silence.
     """
     from nodegraph.families.prompts import MusicPrompt
     from nodegraph.models.conditioning import encode_music
@@ -156,14 +161,23 @@ def EncodeMusicPrompt(
     prompt = MusicPrompt(
         tags, lyrics, length, bpm, key, time_signature, language, task, track, start, end
     )
+    silence = None if vae is None else _silence(ctx, vae)
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_music(
             text_model,
             prompt,
             source=edited,
             reference=heard,
+            silence=silence,
             warn=lambda message: ctx.log(message, "warning"),
         )
+
+
+def _silence(ctx: Context, vae: Vae) -> Latent:
+    from nodegraph.models.vae import encode_silence
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return encode_silence(autoencoder)
 
 
 def _encoded(ctx: Context, vae: Vae | None, audio: Audio, *, is_reference: bool) -> Latent:
@@ -187,17 +201,22 @@ def _encoded(ctx: Context, vae: Vae | None, audio: Audio, *, is_reference: bool)
 @node(
     category="latent",
     infer=music_latent,
-    tags=("music", "song", "EmptyAceStep1.5LatentAudio", "empty latent", "silence"),
+    tags=(
+        *("music", "song", "sound", "empty latent", "silence"),
+        *("EmptyAceStep1.5LatentAudio", "EmptyLatentAudio"),
+    ),
 )
 def EmptyMusicLatent(
-    seconds: Seconds = 60.0, batch_size: Annotated[int, Range(1, 4096)] = 1
+    seconds: Seconds = 60.0,
+    batch_size: Annotated[int, Range(1, 4096)] = 1,
+    family: Annotated[str, Choices(MUSIC_FAMILIES)] = MUSIC_FAMILIES[0],
 ) -> Latent:
-    """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+    """Empty latent of music or sound: its length for the model that generates it.
 
     Args:
-        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
+        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
     """
-    from nodegraph.families.ace_step import FEATURES, music_frames
-
-    return Latent(None, FEATURES, music_frames(seconds), batch_size)
+    width, height = music_size(family, seconds)
+    return Latent(None, width, height, batch_size)

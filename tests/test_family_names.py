@@ -104,7 +104,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {
-        "nodes/_sound_facts.py": "ace",
+        "nodes/_sound_facts.py": "ace stableaudio",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",
@@ -125,10 +125,14 @@ _SPELLINGS = {
 that several families share, as `UNet2DConditionModel`, and text encoders, as UMT5, name none."""
 
 
+_ENGLISH = ("stable",)
+"""First words of names that are also English ones."""
+
+
 def _stem(name: str) -> str:
     """The part of a family's name that its relatives share: ``flux`` of ``flux2-klein``."""
     first, _, _ = name.partition("-")
-    if len(first) == 1:
+    if len(first) == 1 or first in _ENGLISH:
         first = name.replace("-", "")
     short = first.rstrip("0123456789")
     return short if len(short) > 2 else first

@@ -15,6 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.ace_step_files import (
+    CONDITIONS,
+    DETOKENIZER,
+    SILENT_FRAMES,
+    TEXT_ENCODER,
+    TOKENIZER,
+    TRANSFORMER,
+    VAE,
+    is_ace_step_length,
+)
 from nodegraph.families.base import (
     GENERATED_FRAMES,
     NULL_EMBEDDING,
@@ -27,6 +37,7 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
 from nodegraph.weights.lazy import torch
@@ -42,6 +53,9 @@ FEATURES = 64
 """Numbers of a latent frame."""
 FRAMES_PER_SECOND = 25
 """Latent frames per second of the published models."""
+
+_SILENT_FRAMES = 64
+"""Of the silence that the VAE encodes."""
 
 _CONTEXT = "context"
 """Tensor of a fitted prompt: the latents to start from and which frames are generated, shape
@@ -111,6 +125,14 @@ class AceStepFormat(LatentFormat):
         """See `LatentFormat.sound_rate`."""
         return int(modules["vae"].config.sampling_rate)
 
+    def silent_samples(self, modules: Mapping[str, Any]) -> int:
+        """See `LatentFormat.silent_samples`; the VAE sees about ten latent frames to each side."""
+        return _SILENT_FRAMES * int(modules["vae"].hop_length)
+
+    def fits_config(self, config: Mapping[str, Any]) -> bool:
+        """See `LatentFormat.fits_config`."""
+        return is_ace_step_length(math.prod(config.get("downsampling_ratios") or ()))
+
     def reference_part(self, waveform: Tensor, rate: int) -> Tensor:
         """Half a minute: ten seconds each of the start, the middle and the end. A shorter reference
         is repeated."""
@@ -145,7 +167,12 @@ class AceStepFormat(LatentFormat):
 
 
 ACE_STEP_LATENTS = AceStepFormat(
-    "ace-step", 1, spatial=1, autoencoders=("AutoencoderOobleck",), is_sound=True
+    "ace-step",
+    1,
+    spatial=1,
+    autoencoders=("AutoencoderOobleck",),
+    files=(VAE,),
+    is_sound=True,
 )
 """ACE-Step 1.5."""
 
@@ -222,6 +249,7 @@ class AceStep(Family):
         warn: Warn | None = None,
         source: Tensor | None = None,
         reference: Tensor | None = None,
+        silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`."""
         encoder, conditions = model.modules["text_encoder"], model.modules["condition_encoder"]
@@ -231,10 +259,10 @@ class AceStep(Family):
         lyric_ids = _tokens(model, lyrics, _LYRIC_TOKENS, warn)
         states = encoder.base_model(input_ids=tag_ids).last_hidden_state
         words = encoder.get_input_embeddings()(lyric_ids)
-        silence = conditions.silence_latent
-        timbre = silence[:, : _TIMBRE_SECONDS * FRAMES_PER_SECOND]
+        silent = _silence(model, silence)
+        timbre = silent[:, : _TIMBRE_SECONDS * FRAMES_PER_SECOND]
         if reference is not None:
-            timbre = reference[:, 0].to(silence.device)
+            timbre = reference[:, 0].to(silent.device)
         device, dtype = conditions.device, conditions.dtype
         embeddings, _ = conditions(
             text_hidden_states=states.to(device, dtype),
@@ -244,10 +272,13 @@ class AceStep(Family):
             refer_audio_acoustic_hidden_states_packed=timbre.to(dtype),
             refer_audio_order_mask=torch.zeros(1, dtype=torch.long, device=device),
         )
-        return _entry(model, embeddings, _source_tensors(model, prompt, source))
+        edited = _source_tensors(model, prompt, source, silent)
+        return _entry(model, embeddings, {SILENCE: silent, **edited})
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
-        return _entry(model, model.modules["condition_encoder"].null_condition_emb)
+        conditions = model.modules["condition_encoder"]
+        known = {SILENCE: conditions.silence_latent} if _has_silence(model) else {}
+        return _entry(model, conditions.null_condition_emb, known)
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
@@ -318,22 +349,52 @@ def _tiled(silence: Tensor, frames: int) -> Tensor:
     return silence.repeat(1, -(-frames // silence.shape[1]), 1)[:, :frames]
 
 
+def _has_silence(model: TextModel) -> bool:
+    """Whether the model has latents of silence; single files have none."""
+    return bool(model.modules["condition_encoder"].silence_latent.any())
+
+
+def _silence(model: TextModel, encoded_silence: Tensor | None) -> Tensor:
+    """Latents of silence, shape (1, frames, features): the model's own, or those of its VAE.
+
+    Args:
+        encoded_silence: What the VAE makes of a short silence, shape (1, 1, frames, features).
+    Raises:
+        InvalidValue: Both are missing.
+    """
+    own: Tensor = model.modules["condition_encoder"].silence_latent
+    if _has_silence(model):
+        return own
+    if encoded_silence is None:
+        raise InvalidValue(
+            "the files of the text encoder hold no latents of silence, which ACE-Step 1.5 needs",
+            port="vae",
+            expected="the VAE of the model, which encodes silence",
+            hint="Use an EncodeMusicPrompt, and link the VAE to it.",
+        )
+    frames = encoded_silence[:, 0].to(own.device, own.dtype)
+    # Far from both ends, all frames of silence are the same.
+    middle = frames.shape[1] // 2
+    inner = frames[:, middle : middle + 1].expand(-1, SILENT_FRAMES - middle, -1)
+    return torch.cat([frames[:, :middle], inner], 1)
+
+
 def _source_tensors(
-    model: TextModel, prompt: MusicPrompt, source: Tensor | None
+    model: TextModel, prompt: MusicPrompt, source: Tensor | None, silence: Tensor
 ) -> dict[str, Tensor]:
     """What a prompt tells of the sound that it edits.
 
     Args:
         source: Latents, shape (1, 1, frames, features).
+        silence: See `_silence`.
     """
     if source is None:
         return {}
-    silence = model.modules["condition_encoder"].silence_latent
     latents = source[:, 0].to(silence.device, silence.dtype)
     frames = latents.shape[1]
     generated = torch.ones(1, frames, 1, device=silence.device)
     if prompt.task == "cover":
-        latents = _as_codes(model, latents)
+        latents = _as_codes(model, latents, silence)
     if prompt.task in ("repaint", "lego"):
         start = min(int(prompt.start * FRAMES_PER_SECOND), frames - 1)
         end = int(prompt.end * FRAMES_PER_SECOND) if prompt.end > 0 else frames
@@ -344,7 +405,7 @@ def _source_tensors(
     return {SOURCE_SOUND: latents, GENERATED_FRAMES: generated}
 
 
-def _as_codes(model: TextModel, latents: Tensor) -> Tensor:
+def _as_codes(model: TextModel, latents: Tensor, silence: Tensor) -> Tensor:
     """Latents rounded to audio codes, five per second, and back to latents."""
     roles = "audio_tokenizer", "audio_token_detokenizer"
     if not all(role in model.modules for role in roles):
@@ -355,20 +416,16 @@ def _as_codes(model: TextModel, latents: Tensor) -> Tensor:
             hint="Use a folder of ACE-Step 1.5 with both.",
         )
     tokenizer, detokenizer = (model.modules[role] for role in roles)
-    codes, _ = tokenizer.tokenize(latents, model.modules["condition_encoder"].silence_latent)
+    codes, _ = tokenizer.tokenize(latents, silence)
     restored: Tensor = detokenizer(codes)
     return restored[:, : latents.shape[1]]
 
 
-def _entry(
-    model: TextModel, embeddings: Tensor, more: Mapping[str, Tensor] | None = None
-) -> ConditioningEntry:
-    conditions = model.modules["condition_encoder"]
+def _entry(model: TextModel, embeddings: Tensor, more: Mapping[str, Tensor]) -> ConditioningEntry:
     tensors = {
-        **(more or {}),
+        **more,
         "embeddings": embeddings,
-        SILENCE: conditions.silence_latent,
-        NULL_EMBEDDING: conditions.null_condition_emb,
+        NULL_EMBEDDING: model.modules["condition_encoder"].null_condition_emb,
     }
     return encoded({name: item.detach().to("cpu", torch.float32) for name, item in tensors.items()})
 
@@ -378,14 +435,19 @@ ACE_STEP = AceStep(
     "ACE-Step 1.5",
     latent=ACE_STEP_LATENTS,
     pipelines=("AceStepPipeline",),
-    denoisers=(Part("transformer", ("AceStepTransformer1DModel",)),),
+    denoisers=(Part("transformer", ("AceStepTransformer1DModel",), files=(TRANSFORMER,)),),
     encoders=(
-        Part("text_encoder", ("Qwen3Model",), only_embeds=True),
-        Part("condition_encoder", ("AceStepConditionEncoder",)),
-        Part("audio_tokenizer", ("AceStepAudioTokenizer",), optional=True),
-        Part("audio_token_detokenizer", ("AceStepAudioTokenDetokenizer",), optional=True),
+        Part("text_encoder", ("Qwen3Model",), files=(TEXT_ENCODER,), only_embeds=True),
+        Part("condition_encoder", ("AceStepConditionEncoder",), files=(CONDITIONS,)),
+        Part("audio_tokenizer", ("AceStepAudioTokenizer",), optional=True, files=(TOKENIZER,)),
+        Part(
+            "audio_token_detokenizer",
+            ("AceStepAudioTokenDetokenizer",),
+            optional=True,
+            files=(DETOKENIZER,),
+        ),
     ),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3-embedding"),),
     noise="flow",
     # The folder's scheduler leaves the shift to the pipeline, whose default this is.
     scheduler={"num_train_timesteps": 1000, "shift": 3.0},
@@ -395,5 +457,6 @@ ACE_STEP = AceStep(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
+    lora_signs=(LoraSign(r"^(decoder_)?layers_\d+_(self|cross)_attn_", "ACE-Step 1.5"),),
     comfyui_type="ace",
 )

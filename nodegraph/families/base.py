@@ -85,11 +85,14 @@ SOURCE_SOUND, GENERATED_FRAMES = "source_sound", "generated_frames"
 """Tensors of a prompt that edits sound: its latents, shape (1, frames, features), and 1 for frames
 that are generated, 0 for those that are kept, shape (1, frames, 1)."""
 
+SECONDS = "seconds"
+"""Tensor of a prompt for sound: when it starts and ends, in seconds, shape (1, 2)."""
+
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     *(LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
-    *(SOURCE_SOUND, GENERATED_FRAMES),
+    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
@@ -100,7 +103,7 @@ OVER_CELLS = (
 
 CONDITION_TENSORS = (
     *(*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE),
-    *(SILENCE, NULL_EMBEDDING),
+    NULL_EMBEDDING,
 )
 """Tensors of a prompt that do not come from its text."""
 
@@ -402,11 +405,12 @@ class Family(ABC):
         warn: Warn | None = None,
         source: Tensor | None = None,
         reference: Tensor | None = None,
+        silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """Encode a prompt for music; see `nodegraph.models.conditioning.encode_music`.
 
         Args:
-            source, reference: Latents of sound, as `LatentFormat.encode_sound` returns them.
+            source, reference, silence: Latents of sound, from `LatentFormat.encode_sound`.
         """
         raise InvalidValue(
             f"{self.title} generates no music",

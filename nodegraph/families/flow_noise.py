@@ -51,6 +51,18 @@ def _linear_quadratic(steps: int) -> Levels:
     return np.asarray((1 - gone).tolist())
 
 
+_LEAST_LOG_SNR, _GREATEST_LOG_SNR = -6.2, 2.0
+
+
+def _log_snr_ramp(steps: int) -> Levels:
+    """Levels evenly spaced in log-SNR, with pure noise first; as diffusers' Stable Audio 3 pipeline
+    computes them."""
+    shares = torch.linspace(1.0, 0.0, steps + 1)
+    levels = torch.sigmoid(-(_GREATEST_LOG_SNR - shares * (_GREATEST_LOG_SNR - _LEAST_LOG_SNR)))
+    levels[0] = 1.0
+    return np.asarray(levels[:-1].tolist())
+
+
 SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "own": None,
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
@@ -58,11 +70,12 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": _open_float32_ramp,
     "linear_quadratic": _linear_quadratic,
+    "logsnr": _log_snr_ramp,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
-float32), or as `linear_quadratic_levels` (Mochi)."""
+float32), as `linear_quadratic_levels` (Mochi), or evenly in log-SNR (Stable Audio 3)."""
 
 
 @dataclass(frozen=True, slots=True)

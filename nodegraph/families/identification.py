@@ -269,7 +269,7 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "audio_patchify_proj.weight",
         "audio_proj_in.weight",
     ),
-    "ACE-Step": ("genre_embedder.weight",),
+    "ACE-Step (version 1)": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
 }

@@ -86,6 +86,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "mochi": lambda: import_module("nodegraph.families.mochi").MOCHI,
     "cosmos-predict2": lambda: import_module("nodegraph.families.cosmos").COSMOS_PREDICT2,
     "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
+    "stable-audio": lambda: import_module("nodegraph.families.stable_audio").STABLE_AUDIO,
+    "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

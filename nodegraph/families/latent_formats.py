@@ -202,6 +202,15 @@ class LatentFormat:
         """Samples per second that `encode_sound` takes; arguments and errors as there."""
         raise self._silent()
 
+    def silent_samples(self, modules: Mapping[str, Any]) -> int:
+        """Samples of a silence whose middle has the latents of any silence; errors as of
+        `encode_sound`."""
+        raise self._silent()
+
+    def fits_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether an autoencoder has these latents, where its class is that of several formats."""
+        return True
+
     def _silent(self) -> InvalidValue:
         return InvalidValue(
             "the VAE is not a VAE for sound",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.scheduler_file import EDM_CLASS, check_supported
+from nodegraph.families.scheduler_file import CONTINUOUS_CLASSES, EDM_CLASS, check_supported
 
 if TYPE_CHECKING:
     from nodegraph.families.base import Family
@@ -108,7 +108,9 @@ class NoiseSchedule:
         """
         check_supported(config)
         if config.get("_class_name") == EDM_CLASS:
-            return cls._continuous(config)
+            return cls._preconditioned(config)
+        if config.get("_class_name") in CONTINUOUS_CLASSES:
+            return cls._between_levels(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         betas = _betas(config)
         if zero_snr:
@@ -133,7 +135,7 @@ class NoiseSchedule:
         )
 
     @classmethod
-    def _continuous(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+    def _preconditioned(cls, config: Mapping[str, Any]) -> NoiseSchedule:
         """The schedule of a preconditioned model."""
         numbers = [float(config.get(key, usual)) for key, usual in _EDM_DEFAULTS.items()]
         high, low, rho = numbers
@@ -157,6 +159,27 @@ class NoiseSchedule:
             clip=False,
             exact_sigmas=levels,
             karras=KarrasRange(high, low, rho),
+        )
+
+    @classmethod
+    def _between_levels(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+        """The schedule of a model of any noise level between two: a table over log sigma, as
+        ComfyUI lays it.
+
+        Such a model is evaluated at the level itself; the table serves schedules by timestep.
+        """
+        low, high = float(config.get("sigma_min", 0.3)), float(config.get("sigma_max", 500.0))
+        count = int(config.get("num_train_timesteps", 1000))
+        exact = np.exp(np.linspace(math.log(low), math.log(high), count))
+        exact[0], exact[-1] = low, high
+        kept = 1 / (1 + exact**2)
+        betas = 1 - kept / np.concatenate([[1.0], kept[:-1]])
+        return cls(
+            betas=torch.from_numpy(betas.astype(np.float32)),
+            alphas_cumprod=torch.from_numpy(kept.astype(np.float32)),
+            sigmas=torch.from_numpy(exact.astype(np.float32)),
+            prediction_type=config.get("prediction_type", "v_prediction"),
+            exact_sigmas=exact,
         )
 
     @property

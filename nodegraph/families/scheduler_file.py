@@ -64,7 +64,11 @@ _EDM_FILES = frozenset({EDM_CLASS, "FlowMatchEulerDiscreteScheduler"})
 """Classes that folders of preconditioned models name. The pipelines of Cosmos Predict2 set the
 range of a flow-matching scheduler themselves."""
 
-SCHEDULER_CLASSES = frozenset(
+CONTINUOUS_CLASSES = frozenset({"CosineDPMSolverMultistepScheduler"})
+"""Classes of diffusers whose files describe noise of any level between two, of which there is no
+table."""
+
+SCHEDULER_CLASSES = CONTINUOUS_CLASSES | frozenset(
     {
         "DDIMInverseScheduler",
         "DDIMParallelScheduler",

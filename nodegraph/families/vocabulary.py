@@ -74,6 +74,12 @@ VOCABULARIES = {
         _along("qwen2/merges.txt.gz", "qwen3/tokenizer_config.json", "qwen3/chat_template.jinja"),
         151669,
     ),
+    # Qwen3's, with an end of text behind each prompt.
+    "qwen3-embedding": Vocabulary(
+        "Qwen3-Embedding",
+        _along("qwen2/merges.txt.gz", "qwen3-embedding/tokenizer_config.json"),
+        151669,
+    ),
     "mistral3": Vocabulary(
         "Mistral 3",
         _along(

@@ -231,6 +231,7 @@ def encode_music(
     *,
     source: Latent | None = None,
     reference: Latent | None = None,
+    silence: Latent | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Conditioning:
     """Encode tags and lyrics for a model that generates music.
@@ -238,6 +239,7 @@ def encode_music(
     Args:
         source: The latent of the sound that the prompt's task edits.
         reference: The latent of sound whose timbre the music gets, from `encode_reference`.
+        silence: The latent of `encode_silence`, for a text encoder from files without one.
         warn: As for `encode_prompt`.
     Returns:
         As `encode_prompt`.
@@ -247,7 +249,9 @@ def encode_music(
         NumericalError: As of `encode_prompt`.
     """
     family = get_family(text_model.family)
-    edited, heard = (None if item is None else item.samples for item in (source, reference))
+    edited, heard, silent = (
+        None if item is None else item.samples for item in (source, reference, silence)
+    )
     if (edited is None) != (prompt.task == MUSIC_TASKS[0]):
         raise InvalidValue(
             f"the task {prompt.task} takes no source"
@@ -259,7 +263,7 @@ def encode_music(
             else "Link the audio to edit, or choose text2music.",
         )
     return _conditioning(
-        text_model, lambda: [family.encode_music(text_model, prompt, warn, edited, heard)]
+        text_model, lambda: [family.encode_music(text_model, prompt, warn, edited, heard, silent)]
     )
 
 

@@ -297,6 +297,13 @@ def encode_reference(autoencoder: Autoencoder, audio: Audio) -> Latent:
     return encode_sound(autoencoder, Audio(part, resampled.rate))
 
 
+def encode_silence(autoencoder: Autoencoder) -> Latent:
+    """The latent of a short silence; errors as of `encode_sound`."""
+    latents, modules = latent_format(autoencoder), autoencoder.modules
+    silence = torch.zeros(2, latents.silent_samples(modules))
+    return encode_sound(autoencoder, Audio(silence, latents.sound_rate(modules)))
+
+
 def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     """What latents stand for in 0..1, channels first; float32 on the CPU."""
     height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])

@@ -364,6 +364,7 @@ def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
     tests: tuple[Callable[[Family], bool], ...] = (
         lambda each: each.latent.scaling is not None and each.latent.scaling[0] == factor,
         lambda each: each.latent.latent_channels(config) == each.latent.channels,
+        lambda each: each.latent.fits_config(config),
     )
     for test in tests:
         fitting = [each for each in fitting if call_family(each, test, otherwise=False)] or fitting

@@ -17,6 +17,7 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
+from diffusers.pipelines.stable_audio_3.pipeline_stable_audio_3 import logsnr_sigma_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": lambda steps: torch.linspace(1.0, 0.0, steps + 1)[:-1].tolist(),
     "linear_quadratic": of_mochi,
+    "logsnr": lambda steps: logsnr_sigma_schedule(steps, -6.2, 2.0),
 }
 
 

@@ -143,3 +143,14 @@ def test_tags_and_lyrics_become_music(
     assert bench.failure(nodes, "second").problem.port == "vae"
     nodes["length"] = {"type": "EmptyLatent", "inputs": {"width": 512, "height": 512}}
     assert [problem.port for problem in bench.problems(nodes, "decode")] == ["latent"]
+
+
+@pytest.mark.parametrize(
+    ("family", "size"),
+    [("ace-step", (64, 250)), ("stable-audio", (216, 64)), ("stable-audio-3", (108, 256))],
+)
+def test_a_length_is_that_of_the_model(bench: Bench, family: str, size: tuple[int, int]) -> None:
+    nodes = {"empty": {"type": "EmptyMusicLatent", "inputs": {"seconds": 10.0, "family": family}}}
+    latent = bench.value(nodes, "empty.latent")
+    assert isinstance(latent, Latent)
+    assert (latent.width, latent.height) == size

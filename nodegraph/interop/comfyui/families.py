@@ -30,6 +30,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("flux2", r"ministral|ernie", "ernie-image"),
     ("qwen_image", r"qwen_?3_?vl", "qwen-image-21"),
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
+    ("stable_audio", r"t5.?gemma", "stable-audio-3"),
     ("ltxv", r"gemma.?3", "ltx2"),
     ("ltxv", r"gemma", "ltxv"),
 )
@@ -37,6 +38,10 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
 
 _CLIP = re.compile(r"clip|vit-?l|sd1|v1-5|text_encoder|model")
 
+_SOUND = (
+    (r"stable.?audio.?3", "stable-audio-3"),
+    (r"stable.?audio", "stable-audio"),
+)
 _MODELS = (
     (r"qwen.?image.?edit.?(2509|2511|plus)|edit.?plus", "qwen-image-edit-plus"),
     (r"qwen.?image.?edit|qwen.?edit", "qwen-image-edit"),
@@ -49,6 +54,7 @@ _MODELS = (
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
+    *_SOUND,
 )
 
 ONE_STACK = frozenset(("wan", "wan22-5b"))
@@ -69,7 +75,7 @@ _WRITERS = (
 _LANGUAGE_MODELS = re.compile(r"qwen_?3[._][5-9]|gemma_?[34](?!\d)|prompt.?enhancer")
 """Files of language models that no family here reads prompts by."""
 
-_WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"))
+_WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"), *_SOUND)
 """Whole models whose files hold all parts but the text encoder."""
 
 _LATENTS = (

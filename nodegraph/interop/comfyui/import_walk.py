@@ -40,6 +40,7 @@ from nodegraph.interop.comfyui.postprocess import (
     resolve_families,
     resolve_file_names,
     resolve_language_models,
+    resolve_music,
     resolve_video_decoders,
 )
 from nodegraph.interop.comfyui.round_trip import native_entry, read_native_notes
@@ -156,6 +157,7 @@ class ImportWalk:
             resolve_file_names(self.builder.since(before), self.builder, self.graph.nodes)
         attach_first_frames(self.builder)
         resolve_families(self.builder, self.scope.ask_block)
+        resolve_music(self.builder, self.scope.ask_block)
         self._resolve_language_models(ends)
         self._lead_to_frames(resolve_video_decoders(self.builder))
         canvas = self.builder.canvas

@@ -30,6 +30,9 @@ _ALIKE = (
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
+_PARTS_IN_MODEL = frozenset(("ace-step", "stable-audio", "stable-audio-3"))
+"""Families whose text encoder has a part in the file of the diffusion model."""
+
 _MODEL = frozenset(("model", "on_true", "on_false"))
 _PROMPTS = frozenset(
     (
@@ -171,6 +174,41 @@ def _file_name(value: Any, ask_block: Callable[[str], Any]) -> str:
     if isinstance(value, MadeOutput):
         value = ask_block(value.port) if value.node == BLOCK else None
     return value if isinstance(value, str) else ""
+
+
+def resolve_music(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
+    """Link prompts for music to what ComfyUI has in the diffusion model, and find the family that
+    an empty latent is for.
+
+    There, that evaluates the condition encoder, and knows the latents of silence. Here, the loader
+    of the text encoder reads the former from the diffusion model's file, and the VAE encodes the
+    latter.
+    """
+    nodes = list(graph.nodes.values())
+    vaes = [node.inputs.get("vae") for node in nodes if node.type == "VAEDecodeAudio"]
+    for sampling in nodes:
+        if "model" not in sampling.inputs or "positive" not in sampling.inputs:
+            continue
+        models = [
+            node.inputs.get("model")
+            for node in _upstream(graph, sampling.inputs["model"], _MODEL)
+            if node.type == "LoadDiffusionModel"
+        ]
+        for node in _upstream(graph, sampling.inputs["positive"], _PROMPTS):
+            if node.type == "EncodeMusicPrompt" and vaes and vaes.count(vaes[0]) == len(vaes):
+                node.inputs.setdefault("vae", vaes[0])
+            is_encoder = node.type == "LoadTextEncoder"
+            if is_encoder and models and node.inputs.get("family") in _PARTS_IN_MODEL:
+                node.inputs.setdefault("file_2", models[0])
+        families = {family_of_name(_file_name(model, ask_block)) for model in models} - {""}
+        if len(families) == 1:
+            _set_music_family(graph, sampling, next(iter(families)))
+
+
+def _set_music_family(graph: GraphBuilder, sampling: MadeNode, family: str) -> None:
+    for node in _upstream(graph, sampling.inputs.get("latent"), _LATENTS):
+        if node.type == "EmptyMusicLatent" and "family" in node.inputs:
+            node.inputs["family"] = family
 
 
 def resolve_language_models(

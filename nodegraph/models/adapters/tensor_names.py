@@ -99,6 +99,8 @@ _IRREGULAR = tuple(
         (r"^(double_blocks\.\d+)\.processor\.(qkv|proj)_lora2$", r"\1.txt_attn.\2"),
         (r"^(single_blocks\.\d+)\.processor\.qkv_lora$", r"\1.qkv"),
         (r"^(single_blocks\.\d+)\.processor\.proj_lora$", r"\1.linear2"),
+        # ACE-Step 1.5, whose transformer is called so in ComfyUI and in its own file
+        (r"^decoder[._](layers[._]\d+[._](?:self_attn|cross_attn|mlp)[._])", r"\1"),
     )
 )
 

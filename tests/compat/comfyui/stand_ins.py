@@ -19,7 +19,7 @@ from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
-from tests.diffusion.families.tiny_models import TINY
+from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
 from tests.diffusion.families.video_models import (
     wan22_5b_inpaint,
     wan22_i2v,
@@ -31,6 +31,9 @@ from tests.diffusion.families.video_models import (
 from tests.diffusion.families.words import qwen_words
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
+
+MODELS = {**TINY, **TINY_SOUND}
+"""Tiny models by the family's name."""
 
 _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "sd1": (("", controls.sd1_net),),
@@ -74,7 +77,7 @@ class Tinies:
 
     def __getitem__(self, family: str) -> str:
         return self._made(
-            family, lambda to: random_pipeline(TINY[family].build).save_pretrained(to)
+            family, lambda to: random_pipeline(MODELS[family].build).save_pretrained(to)
         )
 
     def stand_in(self, node: NodeEntry, family: str) -> None:
@@ -177,7 +180,10 @@ class Tinies:
 
 def _language_model(to: Path) -> None:
     words = qwen_words()
-    qwen3_text(words).eval().save_pretrained(to)
+    model = qwen3_text(words).eval()
+    # Its words are few, so that instructions have many tokens.
+    model.config.max_position_embeddings = 40_960
+    model.save_pretrained(to)
     words.save_pretrained(to)
 
 

@@ -38,12 +38,14 @@ from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.media.videos.encoding import encode_video
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
-from tests.compat.comfyui.stand_ins import Tinies, UnknownKind
-from tests.diffusion.families.tiny_models import TINY
+from tests.compat.comfyui.stand_ins import MODELS, Tinies, UnknownKind
 
-SIDE, STEPS = 64, 2
+SIDE, STEPS, SECONDS = 64, 2, 0.4
 
 _CHECKPOINTS = {
+    r"ace.step.1\.5": "ace-step",
+    r"stable.audio.3": "stable-audio-3",
+    r"stable.audio": "stable-audio",
     "refiner": "sdxl-refiner",
     "sd_?xl|sdxl": "sdxl",
     "sd3|stable.diffusion.3": "sd3",
@@ -104,6 +106,8 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
         for port, value in list(inputs.items()):
             if port in ("width", "height") and isinstance(value, int) and value > SIDE:
                 inputs[port] = SIDE
+            elif port == "seconds" and isinstance(value, (int, float)):
+                inputs[port] = min(value, SECONDS)
             elif port == "megapixels" and isinstance(value, (int, float)):
                 inputs[port] = 0.01
             elif port == "steps" and isinstance(value, int):
@@ -114,6 +118,8 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
         if isinstance(inputs.get("layers"), str):
             # Tiny networks have two.
             inputs["layers"] = re.sub(r"\d+", "1", inputs["layers"])
+        if entry.type == "Number" and isinstance(inputs.get("value"), (int, float)):
+            inputs["value"] = min(inputs["value"], SIDE)
         if entry.type == "ScaleImage" and inputs.get("by", "factor") != "factor":
             inputs["amount"] = 0.01 if inputs["by"] == "megapixels" else SIDE
 
@@ -124,7 +130,7 @@ def outcome(
     """What becomes of a workflow, in a word and in detail."""
     workflow = inline_subgraphs(workflow, session.registry)
     known = families(workflow.nodes)
-    strange = known - TINY.keys()
+    strange = known - MODELS.keys()
     if strange:
         # A whole model of no family is called as its file is.
         lacks = "kind" if all("." in name for name in strange) else "family"

@@ -9,6 +9,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import diffusers as d
+import pytest
 import torch
 import transformers as tf
 from diffusers.pipelines.ace_step import modeling_ace_step as networks
@@ -34,9 +35,9 @@ ModelOf = Callable[[Callable[[], Any]], Pair]
 TAGS = "a calm cat song, piano"
 LYRICS = "[verse]\nA red cat\nsleeps\n[chorus]\nOh, cat"
 
-RATE = 1000
-"""Samples per second, 40 for each latent frame: so are there 25 of these, as in published
-models."""
+HOP, RATE = 40, 1000
+"""Samples of a latent frame, and those per second: so are there 25 frames, as in published models.
+Few, because a reference for timbre has 30 seconds."""
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {"seed": SEED, "steps": 3, "cfg": 7.0, "sampler": "euler", "schedule": "normal"}
@@ -58,12 +59,12 @@ def transformer(**more: Any) -> Any:
     return d.AceStepTransformer1DModel(**{**sizes, **more})
 
 
-def conditions() -> Any:
+def conditions(**more: Any) -> Any:
     network = networks.AceStepConditionEncoder(
         text_hidden_dim=16,
         num_lyric_encoder_hidden_layers=2,
         num_timbre_encoder_hidden_layers=2,
-        **_LAYERS,
+        **{**_LAYERS, **more},
     )
     network.silence_latent.normal_()
     return network
@@ -75,8 +76,8 @@ def sound_vae() -> Any:
         warnings.simplefilter("ignore", FutureWarning)
         return d.AutoencoderOobleck(
             encoder_hidden_size=128,
-            downsampling_ratios=[2, 2, 10],
-            channel_multiples=[1, 1, 2],
+            downsampling_ratios=[HOP],
+            channel_multiples=[1],
             decoder_channels=4,
             sampling_rate=RATE,
         )
@@ -93,18 +94,19 @@ def text_encoder(words: Any) -> Any:
             num_key_value_heads=1,
             head_dim=8,
             max_position_embeddings=4096,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         )
     )
 
 
-def _pipeline(**more: Any) -> Any:
+def _pipeline(layers: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> Any:
     words = qwen_words()
     return d.AceStepPipeline(
         vae=sound_vae(),
         text_encoder=text_encoder(words),
         tokenizer=words,
-        transformer=transformer(**more),
-        condition_encoder=conditions(),
+        transformer=transformer(**layers, **more),
+        condition_encoder=conditions(**layers),
         scheduler=flow(num_train_timesteps=1, shift=1.0),
     )
 
@@ -115,8 +117,13 @@ def ace_step() -> Any:
 
 def ace_step_codes() -> Any:
     """With the parts for covers."""
-    made = _pipeline()
-    sizes = {**_LAYERS, "num_attention_pooler_hidden_layers": 2}
+    return pipeline_with_codes()
+
+
+def pipeline_with_codes(**layers: Any) -> Any:
+    """With the parts for covers, whose layers have these options."""
+    made = _pipeline(layers)
+    sizes = {**_LAYERS, **layers, "num_attention_pooler_hidden_layers": 2}
     made.register_modules(
         audio_tokenizer=networks.AceStepAudioTokenizer(fsq_dim=_WIDTH, **sizes),
         audio_token_detokenizer=networks.AceStepAudioTokenDetokenizer(**sizes),
@@ -322,7 +329,7 @@ def test_sound_is_encoded_as_the_most_likely_latent(model_of: ModelOf) -> None:
     with torch.no_grad():
         mode = pipeline.vae.encode(waveform[None]).latent_dist.mode()
     assert latent.samples is not None
-    assert (latent.width, latent.height) == (64, 5)
+    assert (latent.width, latent.height) == (64, 200 // HOP)
     assert_equal(latent.samples[:, 0], mode.transpose(1, 2))
 
 
@@ -336,7 +343,7 @@ def test_what_is_no_music_is_refused(model_of: ModelOf) -> None:
     with raises(InvalidValue, port="vae"):
         decode_latent(vae, Latent(torch.zeros(1, 1, 4, 64), 64, 4, 1, format="ace-step"))
     with raises(InvalidValue, port="audio", given="39 samples"):
-        encode_sound(vae, Audio(torch.zeros(1, 39), RATE))
+        encode_sound(vae, Audio(torch.zeros(1, HOP - 1), RATE))
     with raises(InvalidValue, port="latent"):
         decode_sound(vae, Latent(torch.zeros(2, 1, 4, 64), 64, 4, 2, format="ace-step"))
 
@@ -377,23 +384,26 @@ def edited(
     return found[:, 0], made
 
 
-def test_edited_music_is_that_of_diffusers(model_of: ModelOf) -> None:
-    pair = model_of(ace_step_codes)
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"task": "repaint", "start": 0.2, "end": 0.6},
+        {"task": "cover"},
+        {"task": "lego", "track": "drums", "start": 0.1, "end": 0.5},
+        pytest.param({"task": "repaint", "start": 0.5}, marks=pytest.mark.slow),
+        pytest.param({"task": "extract", "track": "vocals"}, marks=pytest.mark.slow),
+        pytest.param({"task": "complete", "track": "drums, bass"}, marks=pytest.mark.slow),
+        pytest.param({"task": "complete"}, marks=pytest.mark.slow),
+    ],
+)
+def test_edited_music_is_that_of_diffusers(model_of: ModelOf, edit: Mapping[str, Any]) -> None:
     # not whole latent frames, nor whole groups of five
     source = noise_of(0.91, 1)
-    prompt = replace(SONG, seconds=0.91)
-    for edit in (
-        replace(prompt, task="repaint", start=0.2, end=0.6),
-        replace(prompt, task="repaint", start=0.5),
-        replace(prompt, task="cover"),
-        replace(prompt, task="extract", track="vocals"),
-        replace(prompt, task="lego", track="drums", start=0.1, end=0.5),
-        replace(prompt, task="complete", track="drums, bass"),
-        replace(prompt, task="complete"),
-    ):
-        assert_equal(*edited(pair, edit, source))
+    prompt = replace(SONG, seconds=0.91, **edit)
+    assert_equal(*edited(model_of(ace_step_codes), prompt, source))
 
 
+@pytest.mark.slow
 def test_timbre_of_a_reference_is_that_of_diffusers(model_of: ModelOf) -> None:
     pair = model_of(ace_step_codes)
     assert_equal(*edited(pair, SONG, None, noise_of(1.3, 2)))
@@ -401,7 +411,7 @@ def test_timbre_of_a_reference_is_that_of_diffusers(model_of: ModelOf) -> None:
 
 def test_a_long_reference_is_heard_at_three_places() -> None:
     sound = torch.arange(47_000.0).expand(2, -1)
-    part = ACE_STEP_LATENTS.reference_part(sound, RATE)
+    part = ACE_STEP_LATENTS.reference_part(sound, 1000)
     assert part.shape == (2, 30_000)
     assert part[0, [0, 10_000, 20_000, -1]].tolist() == [0, 15_666, 37_000, 46_999]
 

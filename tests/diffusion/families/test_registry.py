@@ -781,9 +781,9 @@ LACKS: dict[str, set[str]] = {
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
-    "ace-step": {
-        *("single file", "LoRA", "attention guiders", "block guiders", "img2img", "inpaint")
-    },
+    "ace-step": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-audio": {"LoRA", "attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-audio-3": {"single file", "LoRA", "attention guiders", "block guiders", "img2img"},
     "ltx2": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }

@@ -80,3 +80,8 @@ TINY: Mapping[str, Tiny] = {
     if entry.family().latent.only_size is None and not entry.family().latent.is_sound
 }
 """By the family's name: those of images and videos."""
+
+TINY_SOUND: Mapping[str, Tiny] = {
+    name: _tiny(name) for name, entry in INDEX.items() if entry.family().latent.is_sound
+}
+"""By the family's name: those of sound alone."""

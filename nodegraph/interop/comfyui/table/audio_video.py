@@ -251,9 +251,20 @@ def _music(node: Passage) -> None:
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
 
 
+def _first_music(node: Passage) -> None:
+    """Of the first version of ACE-Step, whose models are refused where they are loaded."""
+    strength = node.inputs["lyrics_strength"]
+    if strength.is_link or strength.content != 1.0:
+        node.tell("nodegraph has no strength of lyrics: they count fully")
+    node.keep(lyrics_strength=strength.content)
+    values = {name: node.inputs[name] for name in ("tags", "lyrics")}
+    name = node.add("EncodeMusicPrompt", encoder=node.inputs["clip"], **values)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
 def _music_back(node: Passage) -> None:
     refuse_others(node, {"task": "text2music", "start": 0.0, "end": 0.0, "track": ""})
-    if any(name in node.inputs for name in ("source", "reference", "vae")):
+    if any(name in node.inputs for name in ("source", "reference")):
         raise Untranslatable("ComfyUI's node for music reads no audio")
     values = {their: node.inputs[our] for our, their in _MUSIC.items()}
     codes = {name: node.kept[name] for name in _CODES if name in node.kept}
@@ -295,11 +306,34 @@ def _encode_sound_back(node: Passage) -> None:
     node.give("latent", MadeOutput(made, "LATENT"))
 
 
+_LENGTH = ("seconds", "batch_size")
+
+
+def _empty_music(node: Passage) -> None:
+    """ComfyUI has one node for the models of Stable Audio; which one is known where they meet."""
+    taken = {name: node.inputs[name] for name in _LENGTH}
+    if node.type == "EmptyLatentAudio":
+        taken["family"] = Signal("stable-audio")
+    node.give("LATENT", MadeOutput(node.add("EmptyMusicLatent", **taken), "latent"))
+
+
+def _empty_music_back(node: Passage) -> None:
+    is_ace = node.literal("family") == "ace-step"
+    made = node.add(
+        "EmptyAceStep1.5LatentAudio" if is_ace else "EmptyLatentAudio",
+        **{name: node.inputs[name] for name in _LENGTH},
+    )
+    node.give("latent", MadeOutput(made, "LATENT"))
+
+
 MUSIC_ENTRIES: tuple[TableEntry, ...] = (
-    same(
+    entry(
         "EmptyAceStep1.5LatentAudio(seconds: FLOAT = 120.0, batch_size: INT = 1) -> LATENT",
+        _empty_music,
         "EmptyMusicLatent",
+        _empty_music_back,
     ),
+    entry("EmptyLatentAudio(seconds: FLOAT = 47.6, batch_size: INT = 1) -> LATENT", _empty_music),
     entry(
         'TextEncodeAceStepAudio1.5(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
         "seed: INT = 0 @control, bpm: INT = 120, duration: FLOAT = 120.0, "
@@ -309,6 +343,11 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
         _music,
         "EncodeMusicPrompt",
         _music_back,
+    ),
+    entry(
+        'TextEncodeAceStepAudio(clip: CLIP, tags: STRING = "", lyrics: STRING = "", '
+        "lyrics_strength: FLOAT = 1.0) -> CONDITIONING",
+        _first_music,
     ),
     entry("VAEDecodeAudio(samples: LATENT, vae: VAE) -> AUDIO", _decode_sound),
     entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),

@@ -130,6 +130,13 @@ def _diffusion_model_back(node: Passage) -> None:
     node.give("model", MadeOutput(name, "MODEL"))
 
 
+_MUSIC = "ace-step"
+_EMBEDDING = re.compile(r"0[._]?6b|embed", re.IGNORECASE)
+"""Names of the file of its text encoder."""
+_WRITER = "language_model"
+"""What is kept of a loader: the file of the language model for audio codes."""
+
+
 def _text_encoder(*names: str, kind: str = "") -> Translate:
     """A loader of text encoders from so many files.
 
@@ -141,8 +148,14 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
         files = [model_file_name(node, name) for name in names]
         encoder_type = kind or str(node.literal("type"))
         family = encoder_family(encoder_type, [file for file in files if file])
+        own = names
+        if family == _MUSIC and len(names) > 1:
+            # The other one writes audio codes, which nodegraph does not use.
+            first = _EMBEDDING.search(files[0]) or not _EMBEDDING.search(files[1])
+            own, (writer,) = (names[:1], names[1:]) if first else (names[1:], names[:1])
+            node.keep(**{_WRITER: node.inputs[writer].content})
         model_files = {
-            port: file_input(node, name) for port, name in zip(_PORTS, names, strict=False)
+            port: file_input(node, name) for port, name in zip(_PORTS, own, strict=False)
         }
         name = node.add("LoadTextEncoder", family=family, **model_files)
         node.keep(
@@ -160,9 +173,14 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
         refuse_unsupported(node, "family", *_PORTS)
         files = [node.inputs[port] for port in _PORTS if port in node.inputs]
         files = [file for file in files if file.content]
+        family = str(node.literal("family"))
+        if family == _MUSIC:
+            # The second file is the diffusion model's, which ComfyUI reads where it samples.
+            files = [files[0], Signal(node.kept.get(_WRITER) or "")]
+            if not files[1].content:
+                raise Untranslatable("the ComfyUI node also takes a language model for audio codes")
         if len(files) != len(names):
             raise Untranslatable(f"the ComfyUI node takes {len(names)} files, not {len(files)}")
-        family = str(node.literal("family"))
         extra = {}
         if len(names) < 3:
             extra["type"] = node.kept.get("type") or ENCODER_TYPES.get(family, family)
