@@ -19,6 +19,8 @@ from nodegraph.core.recipe_options import SPEED_PREFIX
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.frame_guides import FrameGuide
+
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
@@ -164,6 +166,7 @@ class Latent:
         sound: Latents of the sound that belongs to a video, float32 on the CPU, shape (batch,
             channels, latent frames of the sound, mel bands), scaled as in the model's training.
             None for no sound, or for a sound as long as the video that the model makes anew.
+        guides: Images and clips that guide the sampling at frames of the video.
     """
 
     samples: Tensor | None
@@ -177,6 +180,7 @@ class Latent:
     leftover: Leftover | None = None
     gradual: float = 0.0
     sound: Tensor | None = None
+    guides: tuple[FrameGuide, ...] = ()
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

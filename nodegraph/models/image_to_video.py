@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from nodegraph.core.frame_guides import FrameGuide
 from nodegraph.core.values import Conditioning, Latent, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
@@ -142,6 +144,59 @@ def encode_first_frame(
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
     film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
     return film if last is None else {**film, LAST_FRAME: torch.ones(1)}
+
+
+@torch.no_grad()
+def with_frame_guide(
+    autoencoder: Autoencoder,
+    latent: Latent,
+    images: Tensor,
+    frame: int,
+    strength: float,
+    *,
+    append: bool = False,
+) -> Latent:
+    """A latent with one guide more.
+
+    Args:
+        autoencoder: Of the model that samples the latent.
+        latent: Of a video, or the size of one.
+        images: One image, or the frames of a clip, float32 in 0..1, shape (frames, height, width,
+            3). They are scaled to the size of the video and cropped. Frames beyond the end of the
+            video are left out, and so are those that the VAE cannot encode.
+        frame: Frame of the video that the guide begins at. Negative: from the end. A clip begins at
+            0 or a multiple of the VAE's temporal factor plus 1.
+        strength: As of `FrameGuide`.
+        append: Whether a guide at frame 0, too, is added beside the video.
+    Raises:
+        InvalidValue: The frame is outside of the video, or the VAE is for another latent.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    formats = latent_format(autoencoder)
+    if not formats.temporal or latent.format not in (None, formats.name):
+        raise InvalidValue(
+            "the VAE does not fit the latent, or it is not for videos",
+            port="vae",
+            given=f"a VAE of format {formats.name}",
+            expected="the VAE of the model that samples the latent",
+        )
+    start = frame + latent.frames if frame < 0 else frame
+    if not 0 <= start < latent.frames:
+        raise InvalidValue(
+            "the frame is outside of the video",
+            port="frame",
+            given=str(frame),
+            expected=f"{-latent.frames} to {latent.frames - 1}",
+        )
+    step = formats.temporal
+    if len(images) > 1 and start:
+        start = (start - 1) // step * step + 1
+    count = (min(len(images), latent.frames - start) - 1) // step * step + 1
+    size = latent.width, latent.height
+    clip = resize_image(images[:count], *size, method="bilinear", fit="crop")
+    samples = _encoded(autoencoder, clip)
+    guide = FrameGuide(samples, start, count, strength, append or start > 0)
+    return replace(latent, guides=(*latent.guides, guide))
 
 
 @torch.no_grad()

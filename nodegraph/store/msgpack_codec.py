@@ -41,6 +41,7 @@ from nodegraph.core.digests import (
     type_name,
 )
 from nodegraph.core.foreign_value import ForeignValue
+from nodegraph.core.frame_guides import FrameGuide
 from nodegraph.core.ports import Blocked, Serializer
 
 _MARK = ":"
@@ -151,6 +152,7 @@ _KNOWN: Serializers = {
     for kind in (
         values.Latent,
         values.Leftover,
+        FrameGuide,
         values.Video,
         values.Audio,
         spatial_values.Mesh,
