@@ -13,7 +13,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
-from nodegraph.families.model_step import Guider, GuideLayout, Moment, Side, SoundLayout
+from nodegraph.families.model_step import GuideLayout, Guider, Moment, Side, SoundLayout
 from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.models.gligen import sampling_grounding

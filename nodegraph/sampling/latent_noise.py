@@ -230,9 +230,7 @@ def _drawn_in_turn(generator: torch.Generator, latent: Latent, shape: Sequence[i
     return torch.cat([drawn[index] for index in places])
 
 
-def _stated_noise(
-    noise: Tensor, drawn: Tensor, sound: SoundLayout | None, appended: int
-) -> Tensor:
+def _stated_noise(noise: Tensor, drawn: Tensor, sound: SoundLayout | None, appended: int) -> Tensor:
     """The noise of the caller in place of the drawn one, which remains for the sound and for
     appended frame guides.
 

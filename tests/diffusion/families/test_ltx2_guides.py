@@ -48,7 +48,12 @@ def tensor_of(frames: Sequence[Image.Image]) -> Tensor:
 
 
 def stock(
-    module: Any, kind: Any, model_folder: Path, latent: Latent, patch: pytest.MonkeyPatch, **more: Any
+    module: Any,
+    kind: Any,
+    model_folder: Path,
+    latent: Latent,
+    patch: pytest.MonkeyPatch,
+    **more: Any,
 ) -> Pictured:
     """A video by a pipeline that begins with nodegraph's noise.
 
