@@ -21,23 +21,29 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
+from nodegraph.core.links import Link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.exporter import inline_subgraphs
 from nodegraph.interop.comfyui.importer import import_document, node_table
+from nodegraph.media.audio.codec import encode_audio
+from nodegraph.media.videos.encoding import encode_video
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 from tests.compat.comfyui.stand_ins import Tinies, UnknownKind
 from tests.diffusion.families.tiny_models import TINY
+from tests.videos.making import tone, video
 
-SIDE, STEPS = 64, 2
+SIDE, STEPS, FRAMES = 64, 2, 17
 
 _CHECKPOINTS = {
     "refiner": "sdxl-refiner",
@@ -46,6 +52,7 @@ _CHECKPOINTS = {
     "flux": "flux",
     "lumina|netayume": "lumina2",
     "v1-5|sd15|512": "sd1",
+    r"ltx-?2(\.3)?-": "ltx2",
 }
 """Families of whole models, by what their names look like."""
 
@@ -78,11 +85,15 @@ def family_of(node: NodeEntry, known: set[str]) -> str:
     return "sd2" if lotus else next(iter(sorted(painting, reverse=True)), "sd1")
 
 
-def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
-    """Have nodes make small images, in few steps."""
+def shrunk(nodes: Mapping[str, NodeEntry], files: Mapping[str, str]) -> None:
+    """Have nodes make small images, in few steps.
+
+    Args:
+        files: What nodes load, by their type.
+    """
     for entry in nodes.values():
-        if entry.type == "LoadImage":
-            entry.inputs["path"] = picture
+        if entry.type in files:
+            entry.inputs["path"] = files[entry.type]
         inputs = entry.inputs
         steps = inputs.get("steps")
         if isinstance(steps, int) and steps > STEPS:
@@ -106,9 +117,18 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
             inputs["amount"] = 0.01 if inputs["by"] == "megapixels" else SIDE
 
 
-def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
+def outcome(
+    workflow: Workflow, session: Session, tinies: Tinies, files: Mapping[str, str]
+) -> tuple[str, str]:
     """What becomes of a workflow, in a word and in detail."""
     workflow = inline_subgraphs(workflow, session.registry)
+    # What a bypassed sub-graph gave is gone, and those that took it are bypassed, too.
+    kept = {
+        name: node
+        for name, node in workflow.nodes.items()
+        if node.mode is None or not _is_cut(node, workflow)
+    }
+    workflow = replace(workflow, nodes=kept)
     known = families(workflow.nodes)
     strange = known - TINY.keys()
     if strange:
@@ -120,7 +140,7 @@ def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) 
             tinies.stand_in(node, family_of(node, known))
     except UnknownKind as error:
         return "kind", str(error)
-    shrunk(workflow.nodes, picture)
+    shrunk(workflow.nodes, files)
     try:
         result = session.run(workflow)
     except NodegraphError as error:
@@ -129,14 +149,30 @@ def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) 
     return ("fails", "; ".join(faults)) if faults else ("runs", "")
 
 
+def _is_cut(node: NodeEntry, workflow: Workflow) -> bool:
+    """Whether one of its links leads to no node."""
+    links = [value for value in node.inputs.values() if isinstance(value, Link)]
+    return any(link.node not in workflow.nodes for link in links)
+
+
+def written_files(folder: Path) -> dict[str, str]:
+    """A small image, video and sound, by the nodes that load them."""
+    picture = Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB")
+    picture.save(folder / "picture.png")
+    moving = video(FRAMES, SIDE, SIDE, Fraction(8), channels=2)
+    (folder / "video.mkv").write_bytes(encode_video(moving, "mkv"))
+    (folder / "sound.wav").write_bytes(encode_audio(tone(Fraction(2), channels=2), "wav"))
+    names = {"LoadImage": "picture.png", "LoadVideo": "video.mkv", "LoadAudio": "sound.wav"}
+    return {node: str(folder / name) for node, name in names.items()}
+
+
 def main(folder: Path, names: list[str]) -> None:
     for each in (diffusers_logging, transformers_logging):
         each.disable_progress_bar()
     table = node_table()
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
-        picture = str(Path(place) / "picture.png")
-        Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(picture)
+        files = written_files(Path(place))
         tinies = Tinies(Path(place) / "tiny")
         with Session(load_settings({"home": Path(place) / "home"})) as session:
             for name in names or sorted(path.stem for path in folder.glob("*.json")):
@@ -146,7 +182,7 @@ def main(folder: Path, names: list[str]) -> None:
                     types = sorted({fate.type for fate in imported.placeholders})
                     kind, detail = "placeholder", ", ".join(types)
                 else:
-                    kind, detail = outcome(imported.workflow, session, tinies, picture)
+                    kind, detail = outcome(imported.workflow, session, tinies, files)
                 found[kind] += 1
                 _say(f"{kind:12} {name}  {detail}")
     _say(str(dict(found)))
