@@ -29,7 +29,7 @@ from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
-from nodegraph.core.links import Link
+from nodegraph.core.links import is_link, read_link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
@@ -43,7 +43,7 @@ from tests.compat.comfyui.stand_ins import Tinies, UnknownKind
 from tests.diffusion.families.tiny_models import TINY
 from tests.videos.making import tone, video
 
-SIDE, STEPS, FRAMES = 64, 2, 17
+SIDE, STEPS, FRAMES, TOKENS = 64, 2, 17, 8
 
 _CHECKPOINTS = {
     "refiner": "sdxl-refiner",
@@ -107,6 +107,8 @@ def shrunk(nodes: Mapping[str, NodeEntry], files: Mapping[str, str]) -> None:
         for port, value in list(inputs.items()):
             if port in ("width", "height") and isinstance(value, int) and value > SIDE:
                 inputs[port] = SIDE
+            elif port == "max_tokens":
+                inputs[port] = TOKENS
             elif port == "megapixels" and isinstance(value, (int, float)):
                 inputs[port] = 0.01
             elif port == "steps" and isinstance(value, int):
@@ -151,7 +153,7 @@ def outcome(
 
 def _is_cut(node: NodeEntry, workflow: Workflow) -> bool:
     """Whether one of its links leads to no node."""
-    links = [value for value in node.inputs.values() if isinstance(value, Link)]
+    links = [read_link(value) for value in node.inputs.values() if is_link(value)]
     return any(link.node not in workflow.nodes for link in links)
 
 
