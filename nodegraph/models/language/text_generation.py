@@ -42,7 +42,10 @@ _HEADS = ("lm_head.weight", "output.weight")
 """As transformers and llama.cpp name them, behind whatever a file's names begin with."""
 _TYING = {
     **dict.fromkeys(("gemma2", "gemma3"), 1 << 30),
-    "qwen3": 2560, "qwen3_vl": 2560, "qwen2_5_vl": 2048, "llama": 3072,
+    "qwen3": 2560,
+    "qwen3_vl": 2560,
+    "qwen2_5_vl": 2048,
+    "llama": 3072,
 }
 """The widest of each kind that writes by the words that it reads by, by their published
 configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B, each Gemma 2 and Gemma 3."""

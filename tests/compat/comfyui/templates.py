@@ -43,7 +43,7 @@ from tests.compat.comfyui.stand_ins import Tinies, UnknownKind
 from tests.diffusion.families.tiny_models import TINY
 from tests.videos.making import tone, video
 
-SIDE, STEPS, FRAMES, TOKENS = 64, 2, 17, 8
+SIDE, STEPS, FRAMES, TOKENS = 64, 2, 17, 16
 
 _CHECKPOINTS = {
     "refiner": "sdxl-refiner",

@@ -50,7 +50,7 @@ Pictured = tuple[Tensor, Tensor]
 
 LAYOUT = SoundLayout(2, 9, 8, 16)
 
-_PLAIN = {
+PLAIN = {
     f"{modality}{name}": value
     for modality in ("", "audio_")
     for name, value in (("stg_scale", 0.0), ("modality_scale", 1.0), ("guidance_rescale", 0.0))
@@ -219,7 +219,7 @@ def stock(
             num_videos_per_prompt=batch,
             generator=generators,
             output_type=kind,
-            **_PLAIN,
+            **PLAIN,
             **options,
         )
     return torch.as_tensor(made.frames), made.audio

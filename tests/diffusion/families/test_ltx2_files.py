@@ -20,6 +20,7 @@ from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors.torch import save_file
 from torch import Tensor
 
+from nodegraph.core.frame_guides import FrameGuide
 from nodegraph.core.values import Latent, Recipe
 from nodegraph.diffusion import decode_video, encode_image, encode_prompt, load_component, sample
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -29,6 +30,7 @@ from nodegraph.families.ltx2 import LTX2
 from nodegraph.families.ltx2_files import AUDIO_VAE, CONNECTORS, TRANSFORMER, VIDEO_VAE, VOCODERS
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.helper_files import open_latent_upscaler
+from nodegraph.models.image_to_video import with_frame_guide
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.upscaling import upscale_latent
@@ -352,10 +354,11 @@ def test_a_sampling_from_the_files_is_that_from_the_folder(
 ) -> None:
     _, folder = model_of(build)
     files = files_of(build)
+    image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(SEED))
     results = []
     for load in (folder.part, files.load):
         prompt, vae = encode_prompt(load("text_encoder"), PROMPT), load("vae")
-        start = Latent(None, 64, 64, 1, frames=9)
+        start = with_frame_guide(vae, Latent(None, 64, 64, 1, frames=9), image, 0, 1.0)
         options = {"seed": SEED, "steps": 2, "sampler": "euler", "schedule": "normal"}
         latent = sample(load("model"), prompt, None, start, cfg=1.0, **options)
         results.append(
@@ -552,9 +555,8 @@ def test_latents_are_upscaled_as_by_diffusers(
     network = upsampler(**options)
     save_file(network.state_dict(), tmp_path / "up.safetensors")
     samples = torch.randn(2, 128, 3, 2, 4, generator=torch.Generator().manual_seed(SEED))
-    latent = Latent(
-        samples, 128, 64, 2, format="ltx2", frames=17, noise_mask=torch.ones(1, 64, 128)
-    )
+    mask, guides = torch.ones(1, 64, 128), (FrameGuide(samples[:1, :, :1]),)
+    latent = Latent(samples, 128, 64, 2, format="ltx2", frames=17, noise_mask=mask, guides=guides)
     loaded: Any = load_component(open_latent_upscaler("up", [tmp_path]), "cpu")
     found = upscale_latent(loaded, folder.part("vae"), latent)
 
@@ -576,6 +578,7 @@ def test_latents_are_upscaled_as_by_diffusers(
     )
     assert found.noise_mask is not None
     assert found.noise_mask.shape == (1, found.height, found.width)
+    assert found.guides == ()
 
 
 def test_other_files_are_no_latent_upscale_models(

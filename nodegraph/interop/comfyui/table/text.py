@@ -353,6 +353,9 @@ def _video_prompt(node: Passage) -> None:
     node.tell("nodegraph has its own instructions for prompts of videos, so the text differs")
     drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
     is_drawn = node.inputs["sampling_mode"].content != "off"
+    length = node.inputs["max_length"]
+    if not length.is_link:
+        length = Signal(min(max(length.content, 16), 4096))
     names = ("seed", "temperature") if is_drawn else ()
     name = node.add(
         "EnhancePrompt",
@@ -360,7 +363,7 @@ def _video_prompt(node: Passage) -> None:
         prompt=node.inputs["prompt"],
         style="video",
         instructions=node.inputs.get("system_prompt"),
-        max_tokens=node.inputs["max_length"],
+        max_tokens=length,
         **{each: drawn[each] for each in names},
     )
     node.give("generated_text", MadeOutput(name, "text"))
