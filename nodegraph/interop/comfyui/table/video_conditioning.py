@@ -109,7 +109,7 @@ def _in_place_back(node: Passage) -> None:
 def _add_guide(node: Passage) -> None:
     """A guide beside the video. Here the latent has it, and the prompts stay as they are."""
     if "attention_mask" in node.inputs:
-        raise Untranslatable("nodegraph has no masks of what sees the guides of a video")
+        node.tell("a guide applies to whole frames in nodegraph: its `attention_mask` is not used")
     if "iclora_parameters" in node.inputs:
         node.tell("nodegraph shows the model a guide in the size of the video")
     strength = node.inputs["strength"]
