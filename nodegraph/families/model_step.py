@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from nodegraph.core.frame_guides import FrameGuide, count_appended
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.frame_guides import FrameGuide
     from nodegraph.core.values import ConditioningEntry, Latent
 
 
@@ -175,7 +175,7 @@ class GuideLayout:
             shape: Of the video in cells: (batch, channels, frames, height, width).
         """
         frames = shape[2]
-        total = frames + sum(each.latent_frames for each in guides if each.is_appended)
+        total = frames + count_appended(guides)
         strengths, clean = torch.zeros(total), torch.zeros(1, shape[1], total, *shape[3:])
         behind = frames
         for guide in guides:
