@@ -331,7 +331,7 @@ def guide_positions(guide: FrameGuide, config: Config, rate: float) -> Tensor:
     A guide at frame 0 lies where the video's own frames do. A later one has no shorter first latent
     frame, and an image lasts one frame.
 
-    Source: diffusers, `LTX2ConditionPipeline._prepare_keyframe_coords`, and for frame 0
+    Source: diffusers, ``LTX2ConditionPipeline._prepare_keyframe_coords``, and for frame 0
     ``LTX2InContextPipeline``.
 
     Args:
