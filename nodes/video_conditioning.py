@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
@@ -236,6 +237,75 @@ def ControlVideoConditioning(
     height, width = video.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="latent",
+    lane="gpu",
+    numerics=True,
+    facts={
+        "latent": {
+            name: f"latent.{name}"
+            for name in ("width", "height", "batch", "frames", "channels", "format")
+        }
+    },
+    estimate=encode_frames_estimate,
+    tags=(
+        *("ltx", "keyframe", "first frame", "last frame", "IC-LoRA", "image to video"),
+        *("LTXVAddGuide", "LTXVImgToVideoInplace", "control video"),
+    ),
+)
+def AddFrameGuide(
+    ctx: Context,
+    latent: Latent,
+    vae: Vae,
+    image: Image,
+    frame: Annotated[int, Range(-100_000, 100_000)] = 0,
+    strength: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    append: bool = False,
+) -> Latent:
+    """Guide a frame of an LTX-2 video with an image, or several frames with a clip.
+
+    Use it once per image: for the first frame, the last one, or any frame between. Link the latent
+    of the last one to the sampler. The sampled latent keeps the guides; RemoveFrameGuides and
+    UpscaleLatent remove them.
+
+    Args:
+        latent: The latent of a video, empty or sampled.
+        vae: The VAE of the model.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and
+            their edges are cropped. A clip is cut to a multiple of 8 frames plus 1, and at the end
+            of the video.
+        frame: Frame that the guide begins at, from 0. Negative numbers count from the end: -1 is
+            the last frame. A clip begins at 0 or at a multiple of 8 plus 1.
+        strength: At 1 the model gets the guide without noise and does not change it. Lower values
+            let the model change it.
+        append: Give the model a guide at frame 0 beside the video, for the control videos of
+            IC-LoRAs. If off, it replaces the first frames. Other guides are always beside.
+    """
+    from nodegraph.models.image_to_video import with_frame_guide
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        return with_frame_guide(autoencoder, latent, image, frame, strength, append=append)
+
+
+@node(
+    category="latent",
+    facts={
+        "latent": {
+            name: f"latent.{name}"
+            for name in ("width", "height", "batch", "frames", "channels", "format")
+        }
+    },
+    tags=("ltx", "keyframe", "LTXVCropGuides"),
+)
+def RemoveFrameGuides(latent: Latent) -> Latent:
+    """Remove the guides of AddFrameGuide from a latent, for example before it is sampled again.
+
+    Args:
+        latent: The latent of a video. Its samples do not change.
+    """
+    return replace(latent, guides=())
 
 
 @node(category="conditioning", facts=_FAMILY, tags=("wan", "low noise", "two experts"))

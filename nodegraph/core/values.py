@@ -7,7 +7,7 @@ read-only: make a changed copy with `dataclasses.replace`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +48,38 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameGuide:
+    """Image or clip that guides a sampling at a frame of its video.
+
+    Attributes:
+        samples: Its clean latent, float32 on the CPU, shape (1, channels, latent frames,
+            height / f, width / f).
+        frame: Frame of the video that it begins at, from 0.
+        count: Number of its frames. 1 for an image.
+        strength: 1 keeps the guide free of noise and unchanged. Below, the sampling starts from
+            the guide with a part of the noise, and changes it. 0 to 1.
+        is_appended: Whether the model gets the guide as further tokens, which are not part of the
+            video. If not, it takes the place of the first frames.
+    """
+
+    samples: Tensor
+    frame: int = 0
+    count: int = 1
+    strength: float = 1.0
+    is_appended: bool = False
+
+    @property
+    def latent_frames(self) -> int:
+        """Number of latent frames."""
+        return int(self.samples.shape[2])
+
+
+def count_appended(guides: Iterable[FrameGuide]) -> int:
+    """Latent frames that guides add to a sampling."""
+    return sum(guide.latent_frames for guide in guides if guide.is_appended)
+
+
+@dataclass(frozen=True, slots=True)
 class Latent:
     """Batch of latents, or the size of an empty batch.
 
@@ -71,6 +103,7 @@ class Latent:
         sound: Latents of the sound that belongs to a video, float32 on the CPU, shape (batch,
             channels, latent frames of the sound, mel bands), scaled as in the model's training.
             None for no sound, or for a sound as long as the video that the model makes anew.
+        guides: Images and clips that guide the sampling at frames of the video.
     """
 
     samples: Tensor | None
@@ -84,6 +117,7 @@ class Latent:
     leftover: Leftover | None = None
     gradual: float = 0.0
     sound: Tensor | None = None
+    guides: tuple[FrameGuide, ...] = ()
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

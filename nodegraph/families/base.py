@@ -256,6 +256,7 @@ class Family(ABC):
         block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
             positions of the image and of the prompt in its output.
         guides_clean: Whether its pipeline guides clean latents instead of outputs.
+        takes_guides: Whether images and clips can guide frames of its videos.
         sound: Places the sound of videos in the sampled tensor. None for families without sound.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
@@ -313,6 +314,7 @@ class Family(ABC):
     block_stacks: tuple[str, ...] = ()
     block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     guides_clean: bool = False
+    takes_guides: bool = False
     sound: SoundPlacement | None = None
     records_attention: bool = False
     text_width: int = 0

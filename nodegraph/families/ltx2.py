@@ -51,7 +51,7 @@ from nodegraph.weights.single_files.language import GEMMA3
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.values import ConditioningEntry, Latent
+    from nodegraph.core.values import ConditioningEntry, FrameGuide, Latent
     from nodegraph.families.components import Denoiser, TextModel
 
 SOUND_BANDS = 16
@@ -62,6 +62,9 @@ USUAL_RATE = 24.0
 _TOKENS = 1024
 _SOUND_EMBEDDINGS, _SOUND = "sound_embeddings", "sound_layout"
 """Tensors of a prompt: its embeddings for the sound, and the fields of `SoundLayout`, (1, 4)."""
+_STRENGTHS, _GUIDES, _POSITIONS = "guide_strengths", "guide_latents", "guide_positions"
+"""Tensors of a prompt: strengths and clean latents of `GuideLayout`, and the positions of appended
+guides, shape (1, 3, tokens, 2)."""
 
 
 class LTX2Format(LTXFormat):
@@ -231,11 +234,19 @@ class LTX2Video(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         check_video_size(fitted, request)
-        layout = request.sound
-        if layout is None:
+        layout, guides = request.sound, request.guides
+        if layout is not None:
+            numbers = [layout.frames, layout.length, layout.channels, layout.bands]
+            fitted = {**fitted, _SOUND: torch.tensor([numbers])}
+        if guides is None:
             return fitted
-        numbers = [layout.frames, layout.length, layout.channels, layout.bands]
-        return {**fitted, _SOUND: torch.tensor([numbers])}
+        guided = {_STRENGTHS: guides.strengths[None], _GUIDES: guides.clean}
+        appended = [guide for guide in guides.guides if guide.is_appended]
+        if appended:
+            rate = _frame_rate(fitted)
+            positions = [guide_positions(guide, model.config, rate) for guide in appended]
+            guided[_POSITIONS] = torch.cat(positions, 2)
+        return {**fitted, **guided}
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """In the pipeline's order, which sums several guidance terms."""
@@ -255,11 +266,15 @@ class LTX2Video(Family):
             heard = sound.transpose(1, 2).flatten(2)
         first = batch.get(FIRST_FRAME)
         frames, height, width = video.shape[2:]
-        cells = with_first_frame(video, first).flatten(2).transpose(1, 2).contiguous()
+        cells = _with_guides(with_first_frame(video, first), batch)
+        cells = cells.flatten(2).transpose(1, 2).contiguous()
         timestep = moment.timestep.expand(len(x))
         of_video = timestep
-        if first is not None:
-            of_video = timestep.unsqueeze(-1) * denoise_mask(video, first).flatten()
+        if first is not None or _STRENGTHS in batch:
+            mask = denoise_mask(video, first)
+            if _STRENGTHS in batch:
+                mask = mask * (1 - batch[_STRENGTHS][0].to(mask)).view(-1, 1, 1)
+            of_video = timestep.unsqueeze(-1) * mask.flatten()
         of_cells, of_sound = model.module(
             hidden_states=cells.to(model.dtype),
             audio_hidden_states=heard.to(model.dtype),
@@ -275,6 +290,7 @@ class LTX2Video(Family):
             width=width,
             fps=_frame_rate(batch),
             audio_num_frames=heard.shape[1],
+            video_coords=_video_positions(model, video, batch),
             isolate_modalities=layout is None,
             use_cross_timestep=True,
             return_dict=False,
@@ -285,6 +301,58 @@ class LTX2Video(Family):
             return output
         tokens = of_sound.float().view(len(x), -1, layout.channels, layout.bands)
         return layout.join(output, tokens.transpose(1, 2))
+
+
+def _with_guides(video: Tensor, batch: Batch) -> Tensor:
+    """A video with the guides of full strength, which have no noise."""
+    if _STRENGTHS not in batch:
+        return video
+    is_full = batch[_STRENGTHS][:1].to(video.device).view(1, 1, -1, 1, 1) == 1
+    return torch.where(is_full, batch[_GUIDES].to(video.device, video.dtype), video)
+
+
+def _video_positions(model: Denoiser, video: Tensor, batch: Batch) -> Tensor | None:
+    """Positions of a video's tokens and of appended guides; None lets the network compute them."""
+    if _POSITIONS not in batch:
+        return None
+    guides = batch[_POSITIONS].to(video.device)
+    count, _, frames, height, width = video.shape
+    own = frames - guides.shape[2] // (height * width)
+    positions: Tensor = model.module.rope.prepare_video_coords(
+        count, own, height, width, video.device, fps=_frame_rate(batch)
+    )
+    return torch.cat([positions, guides.expand(count, -1, -1, -1)], 2)
+
+
+def guide_positions(guide: FrameGuide, config: Config, rate: float) -> Tensor:
+    """Positions of an appended guide's tokens: seconds, and pixels down and to the right.
+
+    A guide at frame 0 lies where the video's own frames do. A later one has no shorter first latent
+    frame, and an image lasts one frame.
+
+    Source: diffusers, ``LTX2ConditionPipeline._prepare_keyframe_coords``, and for frame 0
+    ``LTX2InContextPipeline``.
+
+    Args:
+        config: The transformer's configuration.
+        rate: Frames per second.
+    Returns:
+        Start and end of each token, float32, shape (1, 3, tokens, 2).
+    """
+    ranges = [torch.arange(length, dtype=torch.float32) for length in guide.samples.shape[2:]]
+    grid = torch.stack(torch.meshgrid(*ranges, indexing="ij"))
+    cells = torch.stack([grid, grid + 1], -1).flatten(1, 3).unsqueeze(0)
+    scales = config.get("vae_scale_factors", (TEMPORAL, SPATIAL, SPATIAL))
+    positions = cells * torch.tensor(scales, dtype=torch.float32).view(1, 3, 1, 1)
+    frames = positions[:, 0]
+    if guide.frame == 0:
+        frames = (frames + config.get("causal_offset", 1) - scales[0]).clamp(min=0)
+    else:
+        frames = frames + guide.frame
+        if guide.count == 1:
+            frames[..., 1:] = frames[..., :1] + 1
+    positions[:, 0] = frames / rate
+    return positions
 
 
 def _frame_rate(tensors: Mapping[str, Tensor]) -> float:
@@ -367,6 +435,7 @@ LTX2 = LTX2Video(
     first_picture="frame",
     wide=True,
     guides_clean=True,
+    takes_guides=True,
     sound=sound_layout,
     speedups=ATTENTION_CACHES,
     # Its blocks return the sound beside the video, which no hook of the guiders knows.

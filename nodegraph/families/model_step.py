@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from nodegraph.core.values import FrameGuide, count_appended
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
@@ -145,6 +146,87 @@ class SoundLayout:
         return x[:, :, : self.frames].contiguous(), sound.contiguous()
 
 
+@dataclass(frozen=True, slots=True)
+class GuideLayout:
+    """Frame guides in the tensor that samplers work on.
+
+    Guides that are appended lie behind the video in further latent frames, before the sound.
+
+    Source: diffusers, ``pipelines/ltx2/pipeline_ltx2_condition.py``.
+
+    Attributes:
+        frames: Latent frames of the video.
+        guides: Those of the latent; at least one.
+        strengths: Of each latent frame of video and guides, float32; 0 where there is no guide.
+        clean: The guides' latents at their frames, zeros elsewhere; float32, shape (1, channels,
+            frames, height, width).
+    """
+
+    frames: int
+    guides: Sequence[FrameGuide]
+    strengths: Tensor
+    clean: Tensor
+
+    @classmethod
+    def of(cls, guides: Sequence[FrameGuide], shape: Sequence[int]) -> GuideLayout:
+        """Lay guides out for a video.
+
+        Args:
+            shape: Of the video in cells: (batch, channels, frames, height, width).
+        """
+        frames = shape[2]
+        total = frames + count_appended(guides)
+        strengths, clean = torch.zeros(total), torch.zeros(1, shape[1], total, *shape[3:])
+        behind = frames
+        for guide in guides:
+            start = behind if guide.is_appended else 0
+            end = start + guide.latent_frames
+            behind = end if guide.is_appended else behind
+            strengths[start:end] = guide.strength
+            clean[:, :, start:end] = guide.samples
+        return cls(frames, tuple(guides), strengths, clean)
+
+    def noised(self, x: Tensor, noise: Tensor, sigma: float, *, is_begun: bool) -> Tensor:
+        """A latent to start from, with the guides at their share of the noise.
+
+        Args:
+            x: The latent with noise, of the sampled shape.
+            noise: Standard normal, as `x`.
+            sigma: Noise level that the sampling starts at.
+            is_begun: Whether the sampling continues: the video's own frames then stay as they are.
+        """
+        strengths, clean = self._like(x)
+        share = (1.0 - strengths) * sigma
+        guided = strengths > 0
+        if is_begun:
+            guided[:, :, : self.frames] = False
+        return torch.where(guided, noise * share + clean * (1 - share), x)
+
+    def hold(self, denoised: Tensor) -> Tensor:
+        """Blend the guides into a prediction of the clean latent, by their strengths."""
+        strengths, clean = self._like(denoised)
+        return denoised * (1 - strengths) + clean * strengths
+
+    def hold_output(self, x: Tensor, output: Tensor, sigma: float) -> Tensor:
+        """As `hold`, for the output of a flow model at x."""
+        level = torch.tensor(sigma)
+        held = (x - self.hold(x - output * level)) / level
+        guided = self._like(output)[0] > 0
+        return torch.where(guided, held.to(output.dtype), output)
+
+    def restore(self, x: Tensor) -> Tensor:
+        """Set guides of full strength back, which samplers that add noise change."""
+        strengths, clean = self._like(x)
+        return torch.where(strengths == 1, clean, x)
+
+    def _like(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Strengths and clean latents that fit a sampled tensor; of sound they know nothing."""
+        sound = x.shape[2] - len(self.strengths)
+        strengths = torch.nn.functional.pad(self.strengths, (0, sound)).view(1, 1, -1, 1, 1)
+        clean = torch.nn.functional.pad(self.clean, (0, 0, 0, 0, 0, sound))
+        return strengths.to(x.device, x.dtype), clean.to(x.device, x.dtype)
+
+
 SoundPlacement = Callable[[Mapping[str, Any], "Latent", "ConditioningEntry"], SoundLayout]
 """Position of the sound in the sampled tensor, for the denoiser's configuration, the latent to
 sample, and the first positive prompt, which may state the frame rate. It raises InvalidValue on
@@ -165,6 +247,7 @@ class SamplingRequest:
             `MASKED_IMAGE`.
         sound: Position of the sound in the latent, whose shape then includes it. None for models
             without sound.
+        guides: Frame guides of the latent, whose shape then includes them.
     """
 
     side: Lead
@@ -174,6 +257,7 @@ class SamplingRequest:
     cfg: float
     masked_image: Mapping[str, Tensor] = field(default_factory=dict)
     sound: SoundLayout | None = None
+    guides: GuideLayout | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.core.values import Conditioning, Latent, Video
+from nodegraph.core.values import Conditioning, FrameGuide, Latent, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
@@ -155,6 +155,59 @@ def encode_first_frame(
         # Such models keep the first frame, too. The VAE encodes it without the later ones.
         film[FIRST_FRAME] = film[CONDITION_VIDEO][:, :, :1].contiguous()
     return film if last is None else {**film, LAST_FRAME: torch.ones(1)}
+
+
+@torch.no_grad()
+def with_frame_guide(
+    autoencoder: Autoencoder,
+    latent: Latent,
+    images: Tensor,
+    frame: int,
+    strength: float,
+    *,
+    append: bool = False,
+) -> Latent:
+    """A latent with one guide more.
+
+    Args:
+        autoencoder: Of the model that samples the latent.
+        latent: Of a video, or the size of one.
+        images: One image, or the frames of a clip, float32 in 0..1, shape (frames, height, width,
+            3). They are scaled to the size of the video and cropped. Frames beyond the end of the
+            video are left out, and so are those that the VAE cannot encode.
+        frame: Frame of the video that the guide begins at. Negative: from the end. A clip begins at
+            0 or a multiple of the VAE's temporal factor plus 1.
+        strength: As of `FrameGuide`.
+        append: Whether a guide at frame 0, too, is added beside the video.
+    Raises:
+        InvalidValue: The frame is outside of the video, or the VAE is for another latent.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    formats = latent_format(autoencoder)
+    if not formats.temporal or latent.format not in (None, formats.name):
+        raise InvalidValue(
+            "the VAE does not fit the latent, or it is not for videos",
+            port="vae",
+            given=f"a VAE of format {formats.name}",
+            expected="the VAE of the model that samples the latent",
+        )
+    start = frame + latent.frames if frame < 0 else frame
+    if not 0 <= start < latent.frames:
+        raise InvalidValue(
+            "the frame is outside of the video",
+            port="frame",
+            given=str(frame),
+            expected=f"{-latent.frames} to {latent.frames - 1}",
+        )
+    step = formats.temporal
+    if len(images) > 1 and start:
+        start = (start - 1) // step * step + 1
+    count = (min(len(images), latent.frames - start) - 1) // step * step + 1
+    size = latent.width, latent.height
+    clip = resize_image(images[:count], *size, method="bilinear", fit="crop")
+    samples = _encoded(autoencoder, clip)
+    guide = FrameGuide(samples, start, count, strength, append or start > 0)
+    return replace(latent, guides=(*latent.guides, guide))
 
 
 @torch.no_grad()

@@ -292,7 +292,7 @@ def upscale_latent(upscaler: Component, autoencoder: Autoencoder, latent: Latent
         upscaler: Of a `LatentUpscaleModel`.
         autoencoder: Whose statistics scale the latents.
     Returns:
-        float32 on the CPU. A noise mask is scaled along.
+        float32 on the CPU. A noise mask is scaled along, and frame guides are left out.
     Raises:
         InvalidValue: The latent is empty, or the three do not fit together.
         NumericalError: The result has NaN or infinity.
@@ -327,4 +327,5 @@ def upscale_latent(upscaler: Component, autoencoder: Autoencoder, latent: Latent
         height=size[0],
         frames=formats.pixel_frames(frames),
         noise_mask=mask,
+        guides=(),
     )

@@ -24,6 +24,7 @@ from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.guiders.methods import PluginGuidance
 from nodegraph.sampling.initial_latent import (
     InitialLatent,
+    JoinedLatent,
     check_initial_latent,
     check_seed,
     check_size,
@@ -33,8 +34,6 @@ from nodegraph.sampling.initial_latent import (
     leftover_of,
     mask_in_cells,
     original_of,
-    place_sound,
-    with_joined_sound,
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
@@ -149,13 +148,12 @@ class Denoising:
         elif isinstance(guider.method, PluginGuidance):
             self._plugin = f"guider {guider.method.name}"
         shape = self._checked_shape(model, latent, parts)
-        tokens = self._family.tokens(shape)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
-        self._sound = sound = place_sound(self._family, model.config, latent, first_prompt)
+        joined = JoinedLatent.of(self._family, model.config, latent, shape, first_prompt)
+        self._joined, latent, shape, tokens = joined, joined.latent, joined.shape, joined.tokens
+        self._sound = sound = joined.sound
         if sound is not None:
             check_whole_sound(parts.guider.tiling)
-            latent = with_joined_sound(latent, shape, sound)
-            shape = sound.joined_shape(shape)
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].grid_for(parts.convention)
         self._noise_levels = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
@@ -175,6 +173,7 @@ class Denoising:
             inpaint_tensors=noise_mask_tensors(self._family, latent, self._original),
             extra_models=extra_models,
             sound=sound,
+            guides=joined.guides,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
@@ -273,10 +272,8 @@ class Denoising:
         self, step: int, sigma: float, timestep: float, latent: Tensor, denoised: Tensor
     ) -> StepInfo:
         """A step of the joined tensors of video and sound."""
-        predicted = self._with_kept(with_first_frame(denoised, self._first_frame))
-        heard: Tensor | None = None
-        if self._sound is not None:
-            (latent, _), (predicted, heard) = map(self._sound.split, (latent, predicted))
+        predicted = self._with_kept(self._with_guides(denoised))
+        (latent, _), (predicted, heard) = map(self._joined.split, (latent, predicted))
         return StepInfo(
             step=step,
             total=self.total,
@@ -301,9 +298,7 @@ class Denoising:
 
     def denoised(self, info: StepInfo) -> Latent:
         """A step's prediction of the clean latent, as a value of its own."""
-        if self._sound is None or info.sound is None:
-            return self._as_latent(info.denoised)
-        return self._as_latent(self._sound.join(info.denoised, info.sound))
+        return self._as_latent(self._joined.join(info.denoised, info.sound))
 
     def state(self) -> dict[str, Tensor]:
         """All that decides how sampling continues: tensors on the CPU, by name.
@@ -342,7 +337,8 @@ class Denoising:
 
     @torch.inference_mode()
     def _begin(self) -> None:
-        begin = InitialLatent(self._latent, self._noise, self._added, self._drawn.resumes)
+        guides = self._joined.guides
+        begin = InitialLatent(self._latent, self._noise, self._added, self._drawn.resumes, guides)
         begin.start(self._sampler, self._placed)
 
     @torch.inference_mode()
@@ -416,16 +412,20 @@ class Denoising:
         return step_mask(self._mask, self._latent.gradual, noise_levels.remaining_share(begun))
 
     def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
-        samples = with_first_frame(samples.to("cpu", torch.float32, copy=True), self._first_frame)
+        samples = self._with_guides(samples.to("cpu", torch.float32, copy=True))
         if self._mask is not None and left is None:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._step_mask() == 0, self._original, samples)
         name = self._family.latent.name
         whole = replace(self._latent, samples=samples, format=name, leftover=left)
-        if self._sound is None:
-            return whole
-        video, sound = self._sound.split(samples)
+        video, sound = self._joined.split(samples)
         return replace(whole, samples=video, sound=sound)
+
+    def _with_guides(self, samples: Tensor) -> Tensor:
+        """Samples with the first frame and the guides of full strength, if any."""
+        samples = with_first_frame(samples, self._first_frame)
+        guides = self._joined.guides
+        return samples if guides is None else guides.restore(samples)
 
     def _placed(self, tensor: Tensor) -> Tensor:
         """On the model's device, in the latents' precision, and in memory in the usual order.

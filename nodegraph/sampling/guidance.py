@@ -13,7 +13,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
-from nodegraph.families.model_step import Guider, Moment, Side, SoundLayout
+from nodegraph.families.model_step import GuideLayout, Guider, Moment, Side, SoundLayout
 from nodegraph.families.noise import clean_arithmetic
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.models.gligen import sampling_grounding
@@ -45,6 +45,7 @@ class ComposedGuider:
         positive_only: Whether the positive prompt leads alone at a step within its part.
         operating: What is done to the positive side first.
         clean: Combines clean latents in place of outputs. None for most families.
+        guides: Frame guides, which are held in the sum.
     """
 
     guider: Guider | None
@@ -56,6 +57,7 @@ class ComposedGuider:
     positive_only: Callable[[Moment], bool] = lambda moment: False
     operating: OperatedDirection | None = None
     clean: CleanCombination | None = None
+    guides: GuideLayout | None = None
 
     def _guiding(self, moment: Moment) -> Guider | None:
         applies = moment.is_within(self.start, self.end) and not self.positive_only(moment)
@@ -89,18 +91,20 @@ class ComposedGuider:
             outputs = {**outputs, "positive": self.operating.positive(x, outputs, moment)}
         guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
         if self.clean is not None and (guider is None or isinstance(guider, ClassifierFree)):
-            guided = self.clean.combine(x, outputs, guider, moment)
+            holds = not (adding or self.rescaling or self.shortening)
+            guided = self.clean.combine(x, outputs, guider, moment, holds=holds)
+            if holds:
+                return guided
         else:
             guided = towards if guider is None else guider.combine(outputs, moment)
         for term in adding:
             guided = guided + term.term(x, {**outputs, "guided": guided}, moment)
-        if guider is None and not adding:
-            return guided
-        if self.rescaling is not None:
+        is_guided = guider is not None or bool(adding)
+        if is_guided and self.rescaling is not None:
             guided = self.rescaling.applied(x, guided, towards, moment)
-        if self.shortening is not None:
+        if is_guided and self.shortening is not None:
             guided = self.shortening.limit(x, guided, towards, moment)
-        return guided
+        return guided if self.guides is None else self.guides.hold_output(x, guided, moment.sigma)
 
     def state(self) -> dict[str, Tensor]:
         """The guider's: what is added keeps nothing."""
@@ -132,7 +136,7 @@ class Guidance:
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
         inpaint_tensors: The latent's own masked image, for models that fill one.
         extra_models: What the guider wants in memory besides the model, by its recipe.
-        sound: Position of the sound in the latent; see `SamplingRequest`.
+        sound, guides: Of the latent; see `SamplingRequest`.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -152,6 +156,7 @@ class Guidance:
         inpaint_tensors: Mapping[str, Tensor] | None = None,
         extra_models: Mapping[Recipe, Any] | None = None,
         sound: SoundLayout | None = None,
+        guides: GuideLayout | None = None,
     ) -> None:
         self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
         self._evaluator = ModelEvaluator(model, (width, height), shape)
@@ -184,6 +189,7 @@ class Guidance:
                 entry for item in conditionings.values() if item for entry in item.entries
             ),
             sound,
+            guides,
         )
         if self._layout is not None:
             self._layout.fitting = fitting
@@ -193,6 +199,7 @@ class Guidance:
         self._guider = self._composed(
             model, choice, fitting, extra_models or {}, is_guided=is_guided
         )
+        self._guides = guides
         self.unguided: Tensor | None = None
 
     def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
@@ -247,7 +254,8 @@ class Guidance:
             self._shortening(model, choice),
             self._resting(guided_model, choice),
             self._operating(model, choice),
-            CleanCombination(family) if family.guides_clean else None,
+            CleanCombination(family, fitting.guides) if family.guides_clean else None,
+            fitting.guides,
         )
 
     def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:
@@ -287,6 +295,8 @@ class Guidance:
         outputs = self.evaluate_sides(x, moment)
         guided = self._guider.combine(x, outputs, moment)
         self.unguided = outputs.get("negative", guided)
+        if self._guides is not None and "negative" in outputs:
+            self.unguided = self._guides.hold_output(x, outputs["negative"], moment.sigma)
         return {**outputs, "guided": guided}
 
     def evaluate_sides(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:

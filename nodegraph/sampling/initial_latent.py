@@ -13,7 +13,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent,
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.model_step import SoundLayout
+from nodegraph.families.model_step import GuideLayout, SoundLayout
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.memory_checks import check_sampling_memory
@@ -145,6 +145,115 @@ def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) 
     return replace(latent, samples=sound.join(samples, own), sound=None)
 
 
+def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideLayout | None:
+    """Position of a latent's frame guides in the sampled tensor; None without guides.
+
+    Args:
+        shape: Of the video in cells.
+    Raises:
+        InvalidValue: The model takes none, or one does not fit the latent; on port ``latent``.
+    """
+    if not latent.guides:
+        return None
+    if not family.takes_guides:
+        raise InvalidValue(
+            f"{family.title} takes no frame guides, and the latent has some",
+            port="latent",
+            given=f"{len(latent.guides)} guides",
+            hint="Use RemoveFrameGuides, or load a model of LTX-2.",
+        )
+    for guide in latent.guides:
+        _, channels, frames, *sides = guide.samples.shape
+        fits = channels == shape[1] and tuple(sides) == tuple(shape[3:])
+        if not fits or guide.frame + guide.count > latent.frames or frames > shape[2]:
+            raise InvalidValue(
+                "a frame guide was encoded for a latent of another size or length",
+                port="latent",
+                given=f"{tuple(guide.samples.shape[1:])} in latent cells, frame {guide.frame}",
+                expected=f"{tuple(shape[1:])}",
+                hint="Use RemoveFrameGuides, then AddFrameGuide with the latent of this size.",
+            )
+    return GuideLayout.of(latent.guides, shape)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedLatent:
+    """A latent as samplers work on it: the video, its appended frame guides, and its sound.
+
+    Attributes:
+        latent: Its samples are joined; see `GuideLayout` and `SoundLayout`.
+        shape: Of the joined samples.
+        tokens: Of the video and the guides.
+        frames: Latent frames of the video. 0 for images.
+        sound, guides: None without any.
+    """
+
+    latent: Latent
+    shape: tuple[int, ...]
+    tokens: int
+    frames: int
+    sound: SoundLayout | None = None
+    guides: GuideLayout | None = None
+
+    @classmethod
+    def of(
+        cls,
+        family: Family,
+        config: Config,
+        latent: Latent,
+        shape: tuple[int, ...],
+        first: ConditioningEntry,
+    ) -> JoinedLatent:
+        """Join a latent.
+
+        Args:
+            config, first: As of `place_sound`.
+            shape: Of the video or image in cells.
+        Raises:
+            InvalidValue: As of `place_sound` and `place_guides`.
+        """
+        frames = shape[2] if len(shape) == 5 else 0
+        sound, guides = place_sound(family, config, latent, first), None
+        if frames and (guides := place_guides(family, latent, shape)) is not None:
+            latent = _with_guides(latent, shape, guides)
+            shape = (*shape[:2], len(guides.strengths), *shape[3:])
+        tokens = family.tokens(shape)
+        if sound is not None:
+            sound = replace(sound, frames=shape[2])
+            latent = with_joined_sound(latent, shape, sound)
+            shape = sound.joined_shape(shape)
+        return cls(latent, shape, tokens, frames, sound, guides)
+
+    def split(self, samples: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The video of joined samples, and the sound."""
+        heard: Tensor | None = None
+        if self.sound is not None:
+            samples, heard = self.sound.split(samples)
+        return (samples if self.guides is None else samples[:, :, : self.frames]), heard
+
+    def join(self, video: Tensor, heard: Tensor | None) -> Tensor:
+        """Joined samples of a video and its sound. Appended guides are as they were encoded."""
+        if self.guides is not None:
+            clean = self.guides.clean[:, :, self.frames :].to(video.device, video.dtype)
+            video = torch.cat([video, clean.expand(len(video), -1, -1, -1, -1)], 2)
+        if self.sound is None or heard is None:
+            return video
+        return self.sound.join(video, heard)
+
+
+def _with_guides(latent: Latent, shape: Sequence[int], guides: GuideLayout) -> Latent:
+    """A latent whose samples include its guides. An empty one stays empty if it has no mask, which
+    would keep a part of the guides."""
+    if latent.samples is None and latent.noise_mask is None:
+        return latent
+    samples = torch.zeros(tuple(shape)) if latent.samples is None else latent.samples
+    appended = len(guides.strengths) - guides.frames
+    longer = torch.nn.functional.pad(samples, (0, 0, 0, 0, 0, appended))
+    if latent.leftover is None:
+        longer = torch.where(guides.strengths.view(1, 1, -1, 1, 1) > 0, guides.clean, longer)
+    return replace(latent, samples=longer)
+
+
 def _check_frames(family: Family, frames: int) -> None:
     if not family.latent.temporal and frames != 1:
         raise InvalidValue(
@@ -231,12 +340,14 @@ class InitialLatent:
         noise: Standard normal, of the latent's shape; on the model's device.
         added: Whether the noise is; else the latent is gone on with as it is.
         resumes: Whether what steps before drew is passed over; see `DrawnNoise`.
+        guides: Frame guides, which begin with a noise level of their own.
     """
 
     latent: Latent
     noise: Tensor
     added: bool
     resumes: bool = True
+    guides: GuideLayout | None = None
 
     def start(self, sampler: Sampler, placed: Callable[[Tensor], Tensor]) -> None:
         """Put the sampler where it begins.
@@ -256,6 +367,11 @@ class InitialLatent:
         else:
             assert samples is not None
             self._go_on(sampler, placed(samples))
+        if self.guides is not None:
+            sigma = float(sampler.noise_levels.sigmas[step_index])
+            is_begun = not self.added and self.latent.leftover is not None
+            noise = self.noise if self.added or is_begun else torch.zeros_like(self.noise)
+            sampler.x = self.guides.noised(sampler.x, noise, sigma, is_begun=is_begun)
 
     def _go_on(self, sampler: Sampler, x: Tensor) -> None:
         left = self.latent.leftover

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Form, Latent, Leftover
+from nodegraph.core.values import Form, Latent, Leftover, count_appended
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_from, draw_noise, item_generators
 from nodegraph.sampling.latents.combination import repeat_latent, require_samples
@@ -174,7 +174,7 @@ def draw_sampling_noise(
         generators = tuple(item_generators(noise.seed, indices))
         first = _drawn_per_item(generators, shape, sound)
     if noise.tensor is not None:
-        first = _stated_noise(noise.tensor, first, sound)
+        first = _stated_noise(noise.tensor, first, sound, count_appended(latent.guides))
     if noise.share:
         if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape, sound)
@@ -229,12 +229,20 @@ def _drawn_in_turn(generator: torch.Generator, latent: Latent, shape: Sequence[i
     return torch.cat([drawn[index] for index in places])
 
 
-def _stated_noise(noise: Tensor, drawn: Tensor, sound: SoundLayout | None) -> Tensor:
-    """The noise of the caller in place of the drawn one, which remains for the sound."""
+def _stated_noise(noise: Tensor, drawn: Tensor, sound: SoundLayout | None, appended: int) -> Tensor:
+    """The noise of the caller in place of the drawn one, which remains for the sound and for
+    appended frame guides.
+
+    Args:
+        appended: Latent frames of those guides.
+    """
+    if appended and sound is None:
+        own = _checked_noise(noise, drawn[:, :, :-appended].shape)
+        return torch.cat([own, drawn[:, :, -appended:]], 2)
     if sound is None:
         return _checked_noise(noise, drawn.shape)
     video, heard = sound.split(drawn)
-    return sound.join(_checked_noise(noise, video.shape), heard)
+    return sound.join(_stated_noise(noise, video, None, appended), heard)
 
 
 def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:

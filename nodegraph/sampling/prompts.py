@@ -23,7 +23,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import CONTROL_IMAGE, MASK_MULTIPLE, mask_names
-from nodegraph.families.model_step import Lead, SamplingRequest, Side, SoundLayout
+from nodegraph.families.model_step import GuideLayout, Lead, SamplingRequest, Side, SoundLayout
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family
 from nodegraph.sampling.controls.control_residuals import ActiveControls
@@ -64,6 +64,7 @@ class PromptFitter:
     masked: bool = False
     grounding: Grounding | None = None
     sound: SoundLayout | None = None
+    guides: GuideLayout | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -99,6 +100,7 @@ class PromptFitter:
             self._scale_input(entry),
             self.inpaint_tensors,
             self.sound,
+            self.guides,
         )
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):

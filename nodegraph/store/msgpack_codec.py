@@ -148,6 +148,7 @@ _KNOWN: Serializers = {
     for kind in (
         values.Latent,
         values.Leftover,
+        values.FrameGuide,
         values.Video,
         values.Audio,
         spatial_values.Mesh,

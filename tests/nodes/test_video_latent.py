@@ -304,3 +304,29 @@ def test_the_parts_of_a_published_file_make_a_video_with_sound(
     assert latent.sound is not None
     assert float(result["decode.video"].frames.std()) > 0
     assert float(result["sound.audio"].waveform.std()) > 0
+
+
+def test_a_graph_guides_frames_of_a_video(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    nodes = graph(saved(tmp_path_factory, ltx2), frames=9, width=64)
+    nodes["empty"]["inputs"]["height"] = 64
+    nodes["sample"]["inputs"] |= {"sampler": "euler", "latent": link("guide")}
+    nodes |= {
+        "picture": {"type": "Picture", "inputs": {"width": 80, "height": 64}},
+        "guide": {
+            "type": "AddFrameGuide",
+            "inputs": {
+                "latent": link("empty"),
+                "vae": link("load.vae"),
+                "image": link("picture.image"),
+            },
+        },
+        "plain": {"type": "RemoveFrameGuides", "inputs": {"latent": link("sample")}},
+    }
+    result = bench.run(nodes, "guide", "plain")
+    assert not result.errors
+    (held,) = result["guide.latent"].guides
+    plain = result["plain.latent"]
+    assert plain.guides == ()
+    assert torch.equal(plain.samples[:, :, :1], held.samples)

@@ -49,7 +49,7 @@ _PROMPTS = frozenset(
 )
 _ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
 _READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
-_LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
+_LATENTS = frozenset(("latent", "video", "first", "second", "on_true", "on_false"))
 _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),

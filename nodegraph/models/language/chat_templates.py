@@ -47,18 +47,21 @@ _QWEN = ChatTemplate(
     "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n",
     ("<|im_end|>", "<|endoftext|>"),
 )
+_GEMMA = ChatTemplate(
+    "{}\n\n",
+    "{}<end_of_turn>\n<start_of_turn>model\n",
+    ("<end_of_turn>", "<eos>"),
+    opening="<bos><start_of_turn>user\n",
+)
+"""Without a turn for the system prompt, which stands before the question."""
 CHATS = {
     "qwen2_5_vl": _QWEN,
     # Its Instruct models do not think.
     "qwen3_vl": _QWEN,
     "qwen3": ChatTemplate(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
-    # Gemma 2 knows no system prompt: what it would say stands before the question.
-    "gemma2": ChatTemplate(
-        "{}\n\n",
-        "{}<end_of_turn>\n<start_of_turn>model\n",
-        ("<end_of_turn>", "<eos>"),
-        opening="<bos><start_of_turn>user\n",
-    ),
+    "gemma2": _GEMMA,
+    # Source: transformers, models/gemma3/convert_gemma3_weights.py
+    "gemma3": _GEMMA,
     "llama": ChatTemplate(
         "<|start_header_id|>system<|end_header_id|>\n\n{}<|eot_id|>",
         "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
@@ -77,6 +80,7 @@ _KINDS = {
     "Qwen3VL": "qwen3_vl",
     "Qwen3": "qwen3",
     "Gemma2": "gemma2",
+    "Gemma3": "gemma3",
     "Llama": "llama",
     "Mistral": "mistral",
 }

@@ -40,9 +40,15 @@ from nodegraph.weights.weight_files import read_tensors
 
 _HEADS = ("lm_head.weight", "output.weight")
 """As transformers and llama.cpp name them, behind whatever a file's names begin with."""
-_TYING = {"gemma2": 1 << 30, "qwen3": 2560, "qwen3_vl": 2560, "qwen2_5_vl": 2048, "llama": 3072}
+_TYING = {
+    **dict.fromkeys(("gemma2", "gemma3"), 1 << 30),
+    "qwen3": 2560,
+    "qwen3_vl": 2560,
+    "qwen2_5_vl": 2048,
+    "llama": 3072,
+}
 """The widest of each kind that writes by the words that it reads by, by their published
-configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B and each Gemma 2."""
+configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B, each Gemma 2 and Gemma 3."""
 _EYELESS = "Qwen2_5_VLTextModel"
 _SEEING = ("Qwen2_5_VL", "Qwen3VL")
 """Models of images and text, whose classes with a head end with ForConditionalGeneration."""
@@ -103,7 +109,9 @@ def _headed(module: Any) -> Any:
             text_config=config.to_dict(), vision_config=sized, tie_word_embeddings=False
         )
     seeing = next((start for start in _SEEING if name.startswith(start)), None)
-    stem, ending = seeing or name.removesuffix("Model"), "ConditionalGeneration"
+    # Gemma 3 without its vision model is a Gemma3TextModel.
+    stem = seeing or name.removesuffix("Model").removesuffix("Text")
+    ending = "ConditionalGeneration"
     kind = getattr(transformers, f"{stem}For{ending if seeing else 'CausalLM'}")
     # Nothing of it is kept but the head, whose weights come from elsewhere.
     with torch.device("meta"):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.pack_faults import is_fault, plugin_fault, tensor_misfit
 from nodegraph.families.base import Family
-from nodegraph.families.model_step import Moment, Side
+from nodegraph.families.model_step import GuideLayout, Moment, Side
 from nodegraph.families.noise import CleanArithmetic
 from nodegraph.sampling.guiders.base import GuidedModel, LatentOperation, StatelessGuider
 
@@ -103,10 +103,11 @@ class CleanCombination:
     """Classifier-free guidance of the clean latents that a flow model predicts, not of its outputs.
 
     Both are the same but for rounding. Source: diffusers' LTX2Pipeline, which adds guidance terms
-    up in this way.
+    up in this way, and LTX2ConditionPipeline, which then blends frame guides in.
     """
 
     family: Family
+    guides: GuideLayout | None = None
 
     def combine(
         self,
@@ -114,6 +115,8 @@ class CleanCombination:
         outputs: Mapping[Side, Tensor],
         guider: ClassifierFree | None,
         moment: Moment,
+        *,
+        holds: bool = True,
     ) -> Tensor:
         """The guided output.
 
@@ -122,6 +125,7 @@ class CleanCombination:
             outputs: Of the evaluated sides.
             guider: The guider. None if the positive prompt guides alone; the output is converted
                 all the same, as in the pipeline.
+            holds: Whether frame guides are blended in.
         """
         sigma = torch.tensor(moment.sigma)
         towards = x - outputs["positive"] * sigma
@@ -129,6 +133,8 @@ class CleanCombination:
         if guider is not None:
             away = x - outputs["negative"] * sigma
             guided = self.family.guided(towards, away, guider.scale(moment))
+        if holds and self.guides is not None:
+            guided = self.guides.hold(guided)
         output: Tensor = (x - guided) / sigma
         return output
 

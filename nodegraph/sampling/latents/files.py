@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import Latent, Leftover
+from nodegraph.core.values import FrameGuide, Latent, Leftover
 from nodegraph.errors import InvalidFile
 from nodegraph.media.images.input_files import missing_file_error
 from nodegraph.weights.safetensors_header import read_header
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 _ABOUT = "latent"
 _SAMPLES, _MASK, _ORIGINAL, _SOUND = "samples", "noise_mask", "original", "sound"
+_GUIDE = "guide {}"
+_GUIDE_FIELDS = ("frame", "count", "strength", "is_appended")
 _PLAIN = ("width", "height", "batch_size", "format", "frames")
 
 
@@ -35,6 +37,7 @@ class AboutLatent:
     sigma: float | None
     form: Any
     gradual: float = 0.0
+    guides: tuple[Mapping[str, Any], ...] = ()
 
 
 def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
@@ -51,12 +54,14 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
         "sigma": None if left is None else left.sigma,
         "form": None if left is None else left.form,
         "gradual": latent.gradual,
+        "guides": [{name: getattr(each, name) for name in _GUIDE_FIELDS} for each in latent.guides],
     }
     parts = {
         _SAMPLES: latent.samples,
         _MASK: latent.noise_mask,
         _SOUND: latent.sound,
         _ORIGINAL: None if left is None else left.original,
+        **{_GUIDE.format(index): each.samples for index, each in enumerate(latent.guides)},
     }
     # clones, as the format refuses tensors that share memory
     tensors = {name: item.contiguous().clone() for name, item in parts.items() if item is not None}
@@ -88,6 +93,9 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
             sigma=about["sigma"],
             form=about["form"],
             gradual=float(about.get("gradual", 0.0)),
+            guides=tuple(
+                {name: each[name] for name in _GUIDE_FIELDS} for each in about.get("guides", ())
+            ),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -127,6 +135,10 @@ def read_latent(path: Path, *, names: bool = True) -> Latent:
         left,
         about.gradual,
         tensors.get(_SOUND),
+        tuple(
+            FrameGuide(tensors[_GUIDE.format(index)], **fields)
+            for index, fields in enumerate(about.guides)
+        ),
     )
 
 
@@ -142,6 +154,8 @@ def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> Non
         samples is not None and all(original.shape[at] == samples.shape[at] for at in parts)
     )
     fits &= fits_sound
+    guides = [tensors.get(_GUIDE.format(index)) for index in range(len(about.guides))]
+    fits &= all(guide is not None and guide.ndim == 5 and len(guide) == 1 for guide in guides)
     if samples is not None:
         fits &= samples.ndim in (4, 5) and len(samples) == about.batch_size
         fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]

@@ -18,6 +18,7 @@ from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
+from tests.diffusion.families.test_ltx2_files import upsampler
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
 from tests.diffusion.families.video_models import (
@@ -113,6 +114,8 @@ class Tinies:
                 node.inputs = {"redux": self._made("redux", self._redux)}
             case "LoadUpscaleModel":
                 inputs["model"] = "tiny/upscaler"
+            case "LoadLatentUpscaleModel":
+                inputs["model"] = self._made("latent_upscaler.safetensors", _latent_upscaler)
             case "LoadImageEncoder":
                 inputs["image_encoder"] = self._made(
                     f"{family}-eyes", lambda to: self._eyes(family, to)
@@ -185,6 +188,10 @@ def _language_model(to: Path) -> None:
     model.config.max_position_embeddings = 40_960
     model.save_pretrained(to)
     words.save_pretrained(to)
+
+
+def _latent_upscaler(to: Path) -> None:
+    save_file(upsampler(use_rational_resampler=False).state_dict(), to)
 
 
 def _foreground(to: Path) -> None:

@@ -21,26 +21,28 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import torch
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
+from nodegraph.core.links import is_link, read_link
 from nodegraph.core.parts import NodeEntry
-from nodegraph.core.values import Video
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.exporter import inline_subgraphs
 from nodegraph.interop.comfyui.importer import import_document, node_table
+from nodegraph.media.audio.codec import encode_audio
 from nodegraph.media.videos.encoding import encode_video
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 from tests.compat.comfyui.stand_ins import MODELS, Tinies, UnknownKind
+from tests.videos.making import tone, video
 
-SIDE, STEPS, SECONDS = 64, 2, 0.4
+SIDE, STEPS, SECONDS, FRAMES, TOKENS = 64, 2, 0.4, 17, 16
 
 _CHECKPOINTS = {
     r"ace.step.1\.5": "ace-step",
@@ -52,6 +54,7 @@ _CHECKPOINTS = {
     "flux": "flux",
     "lumina|netayume": "lumina2",
     "v1-5|sd15|512": "sd1",
+    r"ltx-?2(\.3)?-": "ltx2",
 }
 """Families of whole models, by what their names look like."""
 
@@ -84,15 +87,17 @@ def family_of(node: NodeEntry, known: set[str]) -> str:
     return "sd2" if lotus else next(iter(sorted(painting, reverse=True)), "sd1")
 
 
-def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
-    """Have nodes make small images, in few steps."""
+def shrunk(nodes: Mapping[str, NodeEntry], files: Mapping[str, str]) -> None:
+    """Have nodes make small images, in few steps.
+
+    Args:
+        files: What nodes load, by their type.
+    """
     links = (entry.inputs.get("frames") for entry in nodes.values())
     lengths = {link["from"].partition(".")[0] for link in links if isinstance(link, dict)}
     for name, entry in nodes.items():
-        if entry.type == "LoadImage":
-            entry.inputs["path"] = picture
-        elif entry.type == "LoadVideo":
-            entry.inputs["path"] = film
+        if entry.type in files:
+            entry.inputs["path"] = files[entry.type]
         inputs = entry.inputs
         steps = inputs.get("steps")
         if isinstance(steps, int) and steps > STEPS:
@@ -108,6 +113,8 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
                 inputs[port] = SIDE
             elif port == "seconds" and isinstance(value, (int, float)):
                 inputs[port] = min(value, SECONDS)
+            elif port == "max_tokens":
+                inputs[port] = TOKENS
             elif port == "megapixels" and isinstance(value, (int, float)):
                 inputs[port] = 0.01
             elif port == "steps" and isinstance(value, int):
@@ -125,10 +132,17 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str, film: str) -> None:
 
 
 def outcome(
-    workflow: Workflow, session: Session, tinies: Tinies, picture: str, film: str
+    workflow: Workflow, session: Session, tinies: Tinies, files: Mapping[str, str]
 ) -> tuple[str, str]:
     """What becomes of a workflow, in a word and in detail."""
     workflow = inline_subgraphs(workflow, session.registry)
+    # What a bypassed sub-graph gave is gone, and those that took it are bypassed, too.
+    kept = {
+        name: node
+        for name, node in workflow.nodes.items()
+        if node.mode is None or not _is_cut(node, workflow)
+    }
+    workflow = replace(workflow, nodes=kept)
     known = families(workflow.nodes)
     strange = known - MODELS.keys()
     if strange:
@@ -140,7 +154,7 @@ def outcome(
             tinies.stand_in(node, family_of(node, known))
     except UnknownKind as error:
         return "kind", str(error)
-    shrunk(workflow.nodes, picture, film)
+    shrunk(workflow.nodes, files)
     try:
         result = session.run(workflow)
     except NodegraphError as error:
@@ -149,17 +163,30 @@ def outcome(
     return ("fails", "; ".join(faults)) if faults else ("runs", "")
 
 
+def _is_cut(node: NodeEntry, workflow: Workflow) -> bool:
+    """Whether one of its links leads to no node."""
+    links = [read_link(value) for value in node.inputs.values() if is_link(value)]
+    return any(link.node not in workflow.nodes for link in links)
+
+
+def written_files(folder: Path) -> dict[str, str]:
+    """A small image, video and sound, by the nodes that load them."""
+    picture = Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB")
+    picture.save(folder / "picture.png")
+    moving = video(FRAMES, SIDE, SIDE, Fraction(8), channels=2)
+    (folder / "video.mkv").write_bytes(encode_video(moving, "mkv"))
+    (folder / "sound.wav").write_bytes(encode_audio(tone(Fraction(2), channels=2), "wav"))
+    names = {"LoadImage": "picture.png", "LoadVideo": "video.mkv", "LoadAudio": "sound.wav"}
+    return {node: str(folder / name) for node, name in names.items()}
+
+
 def main(folder: Path, names: list[str]) -> None:
     for each in (diffusers_logging, transformers_logging):
         each.disable_progress_bar()
     table = node_table()
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
-        picture = str(Path(place) / "picture.png")
-        Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(picture)
-        film = str(Path(place) / "film.mp4")
-        frames = torch.rand(9, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
-        Path(film).write_bytes(encode_video(Video(frames, Fraction(16))))
+        files = written_files(Path(place))
         tinies = Tinies(Path(place) / "tiny")
         with Session(load_settings({"home": Path(place) / "home"})) as session:
             for name in names or sorted(path.stem for path in folder.glob("*.json")):
@@ -169,7 +196,7 @@ def main(folder: Path, names: list[str]) -> None:
                     types = sorted({fate.type for fate in imported.placeholders})
                     kind, detail = "placeholder", ", ".join(types)
                 else:
-                    kind, detail = outcome(imported.workflow, session, tinies, picture, film)
+                    kind, detail = outcome(imported.workflow, session, tinies, files)
                 found[kind] += 1
                 _say(f"{kind:12} {name}  {detail}")
     _say(str(dict(found)))

@@ -277,23 +277,67 @@ def test_a_file_without_its_text_encoder_is_loaded_part_by_part() -> None:
     assert (encoder["family"], encoder["file"], encoder["file_2"]) == ("ltx2", gemma, file)
 
 
-def test_without_guides_nothing_is_cropped() -> None:
+def test_guides_of_a_video_lie_in_its_latent() -> None:
     graph = chained(
         say=("CLIPTextEncode", {"text": "a fox"}),
-        plain=("EmptyLTXVLatentVideo", {"width": 64, "height": 64}),
-        crop=("LTXVCropGuides", {"positive": Source("say", 0), "latent": Source("plain", 0)}),
-        sample=("KSampler", {"positive": Source("crop", 0), "latent_image": Source("crop", 2)}),
+        plain=("EmptyLTXVLatentVideo", {"width": 64, "height": 64, "length": 126}),
+        first=("LTXVImgToVideoInplace", {"latent": Source("plain", 0), "strength": 0.7}),
+        last=(
+            "LTXVAddGuide",
+            {"positive": Source("say", 0), "latent": Source("first", 0), "frame_idx": -1},
+        ),
+        sample=("KSampler", {"positive": Source("last", 0), "latent_image": Source("last", 2)}),
+        crop=("LTXVCropGuides", {"positive": Source("last", 0), "latent": Source("sample", 0)}),
+        see=("VAEDecode", {"samples": Source("crop", 2)}),
     )
     found = imported(graph)
     assert not found.placeholders
-    (sampled,) = used(found.workflow, "KSampler")
-    assert origin(sampled, "latent") == "empty_video_latent"
-    guide = {"positive": Source("say", 0), "latent": Source("plain", 0)}
-    cropped = {**graph.nodes["crop"].inputs, "positive": Source("guide", 0)}
-    crop = ForeignNode("crop", "LTXVCropGuides", cropped)
-    guided = {**graph.nodes, "crop": crop, "guide": ForeignNode("guide", "LTXVAddGuide", guide)}
-    refused = {item.type for item in imported(ForeignGraph(guided)).placeholders}
-    assert refused == {"LTXVAddGuide", "LTXVCropGuides"}
+    workflow = found.workflow
+    first, last = used(workflow, "AddFrameGuide")
+    assert used(workflow, "EmptyVideoLatent")[0]["frames"] == 121
+    assert (first["strength"], first.get("append", False)) == (0.7, False)
+    assert (last["frame"], last["append"]) == (-1, True)
+    assert origin(last, "latent") == "add_frame_guide"
+    (sampled,) = used(workflow, "KSampler")
+    assert origin(sampled, "positive").startswith("encode_prompt")
+    assert origin(sampled, "latent") == "add_frame_guide_2"
+    assert origin(used(workflow, "VAEDecodeVideo")[0], "latent") == "remove_frame_guides"
+    assert any("strength below 1" in told for item in found.outcomes for told in item.messages)
+
+
+@pytest.mark.parametrize("bypass", [True, Source("decide", 0)])
+def test_a_guide_is_bypassed(bypass: Any) -> None:
+    graph = chained(
+        decide=("StringContains", {}),
+        plain=("EmptyLTXVLatentVideo", {"width": 64, "height": 64}),
+        first=("LTXVImgToVideoInplace", {"latent": Source("plain", 0), "bypass": bypass}),
+        sample=("KSampler", {"latent_image": Source("first", 0)}),
+    )
+    workflow = imported(graph).workflow
+    (sampled,) = used(workflow, "KSampler")
+    expected = "empty_video_latent" if bypass is True else "switch"
+    assert origin(sampled, "latent") == expected
+
+
+def test_one_scale_guides_a_video_and_its_sound() -> None:
+    graph = chained(
+        guide=("LTXVDualCFGGuider", {"video_cfg": 3.0, "audio_cfg": 7.0}),
+        sample=("SamplerCustomAdvanced", {"guider": Source("guide", 0)}),
+    )
+    found = imported(graph)
+    assert not found.placeholders
+    assert 3.0 in [each["cfg"] for each in used(found.workflow, "CFGGuider")]
+    assert any("one scale" in told for item in found.outcomes for told in item.messages)
+
+
+def test_prompts_of_videos_are_enhanced() -> None:
+    graph = chained(
+        write=("TextGenerateLTX2Prompt", {"prompt": "a fox", "max_length": 30_000}),
+        say=("CLIPTextEncode", {"text": Source("write", 0)}),
+        sample=("KSampler", {"positive": Source("say", 0)}),
+    )
+    (made,) = used(imported(graph).workflow, "EnhancePrompt")
+    assert (made["prompt"], made["style"], made["max_tokens"]) == ("a fox", "video", 4096)
 
 
 def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:

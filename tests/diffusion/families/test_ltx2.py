@@ -50,7 +50,7 @@ Pictured = tuple[Tensor, Tensor]
 
 LAYOUT = SoundLayout(2, 9, 8, 16)
 
-_PLAIN = {
+PLAIN = {
     f"{modality}{name}": value
     for modality in ("", "audio_")
     for name, value in (("stg_scale", 0.0), ("modality_scale", 1.0), ("guidance_rescale", 0.0))
@@ -77,7 +77,7 @@ def gemma3_text(words: Any, layers: int = 2) -> Any:
         num_attention_heads=2,
         num_key_value_heads=1,
         head_dim=8,
-        max_position_embeddings=1024,
+        max_position_embeddings=4096,
         pad_token_id=words.pad_token_id,
         eos_token_id=words.eos_token_id,
         bos_token_id=words.bos_token_id,
@@ -219,7 +219,7 @@ def stock(
             num_videos_per_prompt=batch,
             generator=generators,
             output_type=kind,
-            **_PLAIN,
+            **PLAIN,
             **options,
         )
     return torch.as_tensor(made.frames), made.audio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,23 @@ from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.core.values import Latent, Recipe
+from nodegraph.core.values import FrameGuide, Latent, Recipe
 from nodegraph.diffusion import decode_video, encode_image, encode_prompt, load_component, sample
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import ltx2
 from nodegraph.families.components import Component
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.ltx2 import LTX2
+from nodegraph.families.ltx2 import LTX2, empty_sound
 from nodegraph.families.ltx2_files import AUDIO_VAE, CONNECTORS, TRANSFORMER, VIDEO_VAE, VOCODERS
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.helper_files import open_latent_upscaler
+from nodegraph.models.image_to_video import with_frame_guide
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.upscaling import upscale_latent
 from nodegraph.models.vae import decode_sound
 from nodegraph.models.vae_files import open_vae
+from nodegraph.sampling.latents.combination import with_sound
 from nodegraph.weights.single_files.base import FileLayout
 from tests.messages import raises
 
@@ -296,9 +299,12 @@ class Files:
     model: Recipe
     text_encoder: Recipe
     vae: Recipe
+    loaded: dict[str, Any] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
-        return load_component(getattr(self, name), "cpu")
+        if name not in self.loaded:
+            self.loaded[name] = load_component(getattr(self, name), "cpu")
+        return self.loaded[name]
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +336,7 @@ def assert_holds(found: Component, role: str, expected: Any, prefix: str = "") -
         assert torch.equal(item, own[name]), name
 
 
-@pytest.mark.parametrize("build", [ltx20, ltx23])
+@pytest.mark.parametrize("build", [pytest.param(ltx20, marks=pytest.mark.slow), ltx23])
 def test_every_tensor_of_the_published_files_comes_back(
     build: Callable[[], Any], files_of: Callable[[Any], Files], model_of: ModelOf
 ) -> None:
@@ -348,14 +354,22 @@ def test_every_tensor_of_the_published_files_comes_back(
 
 @pytest.mark.parametrize("build", [pytest.param(ltx20, marks=pytest.mark.slow), ltx23])
 def test_a_sampling_from_the_files_is_that_from_the_folder(
-    build: Callable[[], Any], files_of: Callable[[Any], Files], model_of: ModelOf
+    build: Callable[[], Any],
+    files_of: Callable[[Any], Files],
+    model_of: ModelOf,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As few tokens as the connectors take: 48 layers over 1024 take seconds.
+    monkeypatch.setattr(ltx2, "_TOKENS", 128)
     _, folder = model_of(build)
     files = files_of(build)
+    image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(SEED))
     results = []
     for load in (folder.part, files.load):
         prompt, vae = encode_prompt(load("text_encoder"), PROMPT), load("vae")
-        start = Latent(None, 64, 64, 1, frames=9)
+        start = with_frame_guide(vae, Latent(None, 64, 64, 1, frames=9), image, 0, 1.0)
+        # Vocoders take seconds, too: a short sound.
+        start = with_sound(start, empty_sound(2, 24.0, 1))
         options = {"seed": SEED, "steps": 2, "sampler": "euler", "schedule": "normal"}
         latent = sample(load("model"), prompt, None, start, cfg=1.0, **options)
         results.append(
@@ -366,8 +380,8 @@ def test_a_sampling_from_the_files_is_that_from_the_folder(
         assert torch.equal(ours, expected)
 
 
-def test_the_names_are_those_that_diffusers_reads(model_of: ModelOf) -> None:
-    parts = model_of(ltx20)[0].components
+def test_the_names_are_those_that_diffusers_reads() -> None:
+    parts = ltx20().components
     whole = checkpoint(parts)
     for role, prefix, convert in (
         ("transformer", "model.diffusion_model.", converters.convert_ltx2_transformer_to_diffusers),
@@ -379,28 +393,33 @@ def test_the_names_are_those_that_diffusers_reads(model_of: ModelOf) -> None:
 
 
 def test_only_what_a_part_has_counts_as_its_memory(files_of: Callable[[Any], Files]) -> None:
-    files = files_of(ltx20)
+    files = files_of(ltx23)
     for name in ("text_encoder", "vae"):
         modules = files.load(name).modules.values()
         sizes = [item.nbytes for module in modules for item in module.state_dict().values()]
         assert sum(sizes) <= estimate_bytes(getattr(files, name)) < 1.3 * sum(sizes)
 
 
-def test_a_file_of_sound_alone_decodes_sound(tmp_path: Path, model_of: ModelOf) -> None:
-    pipeline, folder = model_of(ltx20)
-    whole = checkpoint(pipeline.components)
+def test_a_file_of_sound_alone_decodes_sound(tmp_path: Path) -> None:
+    parts = ltx20().components
+    whole = checkpoint(parts)
     sound = {name: item for name, item in whole.items() if name.startswith(("audio_vae.", "voc"))}
     save_file(sound, tmp_path / "audio_vae.safetensors")
     vae: Any = load_component(open_vae(str(tmp_path / "audio_vae.safetensors"), []), "cpu")
-    latent = Latent(None, 0, 0, 1, format="ltx2", sound=torch.randn(1, 8, 9, 16))
-    expected = decode_sound(folder.part("vae"), latent)
-    assert torch.equal(decode_sound(vae, latent).waveform, expected.waveform)
+    latent = Latent(None, 0, 0, 1, format="ltx2", sound=torch.randn(1, 8, 2, 16))
+    stock, vocoder = parts["audio_vae"].eval(), parts["vocoder"].eval()
+    mean, deviation = (item.view(1, 8, 1, 16) for item in (stock.latents_mean, stock.latents_std))
+    assert latent.sound is not None
+    with torch.no_grad():
+        mel = stock.decode(latent.sound * deviation + mean, return_dict=False)[0]
+        expected = vocoder(mel)[0]
+    assert torch.equal(decode_sound(vae, latent).waveform, expected)
     with raises(InvalidValue, port="vae"):
         encode_image(vae, torch.zeros(1, 64, 64, 3))
 
 
 def test_a_file_of_videos_alone_has_no_sound(tmp_path: Path, model_of: ModelOf) -> None:
-    pipeline, _ = model_of(ltx20)
+    pipeline, _ = model_of(ltx23)
     save_file(_named("", pipeline.vae, _original_vae), tmp_path / "vae.safetensors")
     vae: Any = load_component(open_vae(str(tmp_path / "vae.safetensors"), []), "cpu")
     assert_holds(vae, "vae", pipeline.vae)
@@ -411,7 +430,7 @@ def test_a_file_of_videos_alone_has_no_sound(tmp_path: Path, model_of: ModelOf) 
 def test_a_text_encoder_without_connectors_is_told(
     files_of: Callable[[Any], Files],
 ) -> None:
-    folder = files_of(ltx20).checkpoint.parent
+    folder = files_of(ltx23).checkpoint.parent
     with raises(InvalidFile):
         open_text_encoder("ltx2", {"file": str(folder / "gemma_3.safetensors")}, [folder])
 
@@ -548,13 +567,12 @@ _UPSAMPLERS: list[tuple[dict[str, Any], tuple[int, int, int]]] = [
 def test_latents_are_upscaled_as_by_diffusers(
     options: dict[str, Any], size: tuple[int, int, int], tmp_path: Path, model_of: ModelOf
 ) -> None:
-    pipeline, folder = model_of(ltx20)
+    pipeline, folder = model_of(ltx23)
     network = upsampler(**options)
     save_file(network.state_dict(), tmp_path / "up.safetensors")
     samples = torch.randn(2, 128, 3, 2, 4, generator=torch.Generator().manual_seed(SEED))
-    latent = Latent(
-        samples, 128, 64, 2, format="ltx2", frames=17, noise_mask=torch.ones(1, 64, 128)
-    )
+    mask, guides = torch.ones(1, 64, 128), (FrameGuide(samples[:1, :, :1]),)
+    latent = Latent(samples, 128, 64, 2, format="ltx2", frames=17, noise_mask=mask, guides=guides)
     loaded: Any = load_component(open_latent_upscaler("up", [tmp_path]), "cpu")
     found = upscale_latent(loaded, folder.part("vae"), latent)
 
@@ -576,13 +594,14 @@ def test_latents_are_upscaled_as_by_diffusers(
     )
     assert found.noise_mask is not None
     assert found.noise_mask.shape == (1, found.height, found.width)
+    assert found.guides == ()
 
 
 def test_other_files_are_no_latent_upscale_models(
     tmp_path: Path, files_of: Callable[[Any], Files]
 ) -> None:
     with raises(InvalidFile):
-        open_latent_upscaler(str(files_of(ltx20).checkpoint), [])
+        open_latent_upscaler(str(files_of(ltx23).checkpoint), [])
     save_file(upsampler().state_dict(), tmp_path / "up.safetensors")
     with raises(InvalidFile):
         open_vae(str(tmp_path / "up.safetensors"), [])

@@ -40,6 +40,13 @@ def _save_audio_back(node: Passage) -> None:
     node.add("SaveAudioAdvanced", audio=audio, filename_prefix=name, **values)
 
 
+def _recorded(node: Passage) -> None:
+    file = node.inputs["audio"]
+    name = node.add("LoadAudio", path=file if file.is_link else FILES.ours(file.content))
+    node.tell("nodegraph does not record: choose the file of a recording")
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
 def _preview(node: Passage) -> None:
     node.add("SaveAudio", audio=node.inputs["audio"], name="preview")
     node.tell("nodegraph plays audio from its file: the preview is saved")
@@ -105,6 +112,7 @@ AUDIO_ENTRIES: tuple[TableEntry, ...] = (
         {"audio": "path"},
         choices={"audio": FILES},
     ),
+    entry('RecordAudio(audio: COMBO = "" @upload) -> AUDIO', _recorded),
     entry(f"SaveAudio({_PREFIX}) -> audio: AUDIO", _save_audio, "SaveAudio", _save_audio_back),
     entry(f'SaveAudioMP3({_PREFIX}, quality: COMBO = "V0") -> audio: AUDIO', _save_audio),
     entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save_audio),
@@ -353,21 +361,6 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
     entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),
 )
 
-_GUIDES = "LTXVAddGuide"
-
-
-def _crop_guides(node: Passage) -> None:
-    """Without guides there is nothing to crop: what it takes is what it gives."""
-    for name in ("positive", "latent"):
-        try:
-            source, _ = node.behind(name)
-        except Untranslatable:
-            continue
-        if source.endswith(_GUIDES):
-            raise Untranslatable("nodegraph has no guides at frames of a video")
-    for name in ("positive", "negative", "latent"):
-        node.give(name, node.inputs[name])
-
 
 def _compressed_image(node: Passage) -> None:
     strength = node.inputs["img_compression"].content
@@ -408,11 +401,6 @@ SOUND_LATENT_ENTRIES: tuple[TableEntry, ...] = (
         " -> LATENT",
         "UpscaleLatent",
         {"samples": "latent", "upscale_model": "model"},
-    ),
-    entry(
-        "LTXVCropGuides(positive: CONDITIONING, negative: CONDITIONING, latent: LATENT)"
-        " -> positive: CONDITIONING, negative: CONDITIONING, latent: LATENT",
-        _crop_guides,
     ),
     entry(
         "LTXVPreprocess(image: IMAGE, img_compression: INT = 35) -> output_image: IMAGE",

@@ -58,6 +58,21 @@ def _empty_video(node_type: str, width: int, height: int, length: int) -> TableE
     )
 
 
+def _whole_frames(a: float) -> int:
+    return int((a - 1) // 8 * 8 + 1)
+
+
+def _empty_ltx(node: Passage) -> None:
+    """There, frames beyond a multiple of 8 plus 1 are left out."""
+    length = node.inputs["length"]
+    frames = compute_number(node, "(a - 1) // 8 * 8 + 1", _whole_frames, a=length)
+    if not length.is_link and frames != length.content:
+        node.keep(length=length.content)
+    values = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
+    name = node.add("EmptyVideoLatent", **values, frames=frames)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
 def _along_time(node: Passage) -> None:
     if node.literal("dim") != "t":
         raise Untranslatable("CropLatent crops along x and y, by sizes in pixels")
@@ -315,7 +330,11 @@ ENTRIES: tuple[TableEntry, ...] = (
     _empty("EmptyHunyuanImageLatent", 2048, 32),
     _empty_video("EmptyHunyuanLatentVideo", 848, 480, 25),
     _empty_video("EmptyHunyuanVideo15Latent", 848, 480, 25),
-    _empty_video("EmptyLTXVLatentVideo", 768, 512, 97),
+    entry(
+        "EmptyLTXVLatentVideo(width: INT = 768, height: INT = 512, length: INT = 97, "
+        "batch_size: INT = 1) -> LATENT",
+        _empty_ltx,
+    ),
     _empty_video("EmptyMochiLatentVideo", 848, 480, 25),
     _empty_video("EmptyCosmosLatentVideo", 1280, 704, 121),
     entry(

@@ -345,11 +345,46 @@ def _generate_back(node: Passage) -> None:
     node.give("text", MadeOutput(name, "generated_text"))
 
 
+def _video_prompt(node: Passage) -> None:
+    """A prompt for LTX-2, with instructions of its own on either side."""
+    unused = [name for name in ("image", "video", "audio") if name in node.inputs]
+    if unused:
+        node.tell(f"nodegraph rewrites the prompt without its {' and '.join(unused)}")
+    node.tell("nodegraph has its own instructions for prompts of videos, so the text differs")
+    drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
+    is_drawn = node.inputs["sampling_mode"].content != "off"
+    length = node.inputs["max_length"]
+    if not length.is_link:
+        length = Signal(min(max(length.content, 16), 4096))
+    names = ("seed", "temperature") if is_drawn else ()
+    name = node.add(
+        "EnhancePrompt",
+        model=node.inputs["clip"],
+        prompt=node.inputs["prompt"],
+        style="video",
+        instructions=node.inputs.get("system_prompt"),
+        max_tokens=length,
+        **{each: drawn[each] for each in names},
+    )
+    node.give("generated_text", MadeOutput(name, "text"))
+
+
 _MODES = Choice({"Equal": "is", "Starts With": "starts with", "Ends With": "ends with"})
 _CASES = Choice(
     {"UPPERCASE": "upper", "lowercase": "lower", "Capitalize": "sentence", "Title Case": "title"}
 )
 _OPTIONS = ", ".join(f'option{number}: STRING = ""' for number in range(1, 31))
+
+_WRITING = (
+    "max_length: INT = 512, "
+    'sampling_mode: COMBO = "on", sampling_mode.temperature: FLOAT = 0.7 @when(on), '
+    "sampling_mode.top_k: INT = 64 @when(on), sampling_mode.top_p: FLOAT = 0.95 @when(on), "
+    "sampling_mode.min_p: FLOAT = 0.05 @when(on), "
+    "sampling_mode.repetition_penalty: FLOAT = 1.05 @when(on), "
+    "sampling_mode.seed: INT = 0 @when(on), "
+    "sampling_mode.presence_penalty: FLOAT = 0.0 @when(on), thinking: BOOLEAN = false, "
+    "use_default_template: BOOLEAN = true) -> generated_text: STRING, thinking: STRING"
+)
 
 ENTRIES: tuple[TableEntry, ...] = (
     entry(
@@ -440,16 +475,14 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         "TextGenerate(clip: CLIP, image: IMAGE?, video: IMAGE?, audio: AUDIO?, "
-        'system_prompt: *?, prompt: STRING = "", max_length: INT = 512, '
-        'sampling_mode: COMBO = "on", sampling_mode.temperature: FLOAT = 0.7 @when(on), '
-        "sampling_mode.top_k: INT = 64 @when(on), sampling_mode.top_p: FLOAT = 0.95 @when(on), "
-        "sampling_mode.min_p: FLOAT = 0.05 @when(on), "
-        "sampling_mode.repetition_penalty: FLOAT = 1.05 @when(on), "
-        "sampling_mode.seed: INT = 0 @when(on), "
-        "sampling_mode.presence_penalty: FLOAT = 0.0 @when(on), thinking: BOOLEAN = false, "
-        "use_default_template: BOOLEAN = true) -> generated_text: STRING, thinking: STRING",
+        f'system_prompt: *?, prompt: STRING = "", {_WRITING}',
         _generate,
         "GenerateText",
         _generate_back,
+    ),
+    entry(
+        "TextGenerateLTX2Prompt(clip: CLIP, image: IMAGE?, video: IMAGE?, audio: AUDIO?, "
+        f'system_prompt: *?, prompt: STRING = "", {_WRITING}',
+        _video_prompt,
     ),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.import_context import compose
+from nodegraph.interop.comfyui.table.sampling import ENTRIES as GUIDER_ENTRIES
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
@@ -162,6 +164,95 @@ def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
     return {"image_encoder": MadeOutput(loaded, "image_encoder")}
 
 
+def _in_place(node: Passage) -> None:
+    """An image in place of the first frame; `bypass` leaves the latent as it is."""
+    latent, strength, bypass = (node.inputs[name] for name in ("latent", "strength", "bypass"))
+    if strength.is_link or strength.content != 1.0:
+        _tell_strength(node)
+    name = node.add(
+        "AddFrameGuide",
+        latent=latent,
+        vae=node.inputs["vae"],
+        image=node.inputs["image"],
+        strength=strength,
+    )
+    made = MadeOutput(name, "latent")
+    if bypass.is_link:
+        sides = {"on_true": latent, "on_false": made}
+        made = MadeOutput(node.add("Switch", condition=bypass, **sides), "output")
+    node.give("latent", latent if bypass.content is True else made)
+
+
+def _tell_strength(node: Passage) -> None:
+    node.tell(
+        "a guide of a strength below 1 changes as in diffusers' pipeline of LTX-2, which differs "
+        "slightly from ComfyUI"
+    )
+
+
+def _in_place_back(node: Passage) -> None:
+    if node.inputs["frame"].content != 0 or node.inputs["append"].content:
+        raise Untranslatable("ComfyUI adds guides beside the video to both prompts")
+    taken = {name: node.inputs[name] for name in ("vae", "image", "latent", "strength")}
+    name = node.add("LTXVImgToVideoInplace", **taken, bypass=False)
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _add_guide(node: Passage) -> None:
+    """A guide beside the video. Here the latent has it, and the prompts stay as they are."""
+    if "attention_mask" in node.inputs:
+        node.tell("a guide applies to whole frames in nodegraph: its `attention_mask` is not used")
+    if "iclora_parameters" in node.inputs:
+        node.tell("nodegraph shows the model a guide in the size of the video")
+    strength = node.inputs["strength"]
+    if strength.is_link or strength.content < 1.0:
+        _tell_strength(node)
+    elif strength.content > 1.0:
+        node.tell("the highest strength of a guide is 1")
+        strength = Signal(1.0)
+    name = node.add(
+        "AddFrameGuide",
+        latent=node.inputs["latent"],
+        vae=node.inputs["vae"],
+        image=node.inputs["image"],
+        frame=node.inputs["frame_idx"],
+        strength=strength,
+        append=True,
+    )
+    node.give("positive", node.inputs["positive"])
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _crop_guides(node: Passage) -> None:
+    name = node.add("RemoveFrameGuides", latent=node.inputs["latent"])
+    node.give("positive", node.inputs["positive"])
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _crop_guides_back(node: Passage) -> None:
+    """Guides in place of frames are part of the latent there."""
+    node.give("latent", node.inputs["latent"])
+
+
+def _lora_parameters(node: Passage) -> None:
+    """How large a LoRA wants its guides."""
+    node.give("iclora_parameters", Signal("full size"))
+
+
+_GUIDER = next(each for each in GUIDER_ENTRIES if each.type == "CFGGuider")
+
+
+def _two_scales(node: Passage) -> None:
+    video, sound = (node.inputs[name] for name in ("video_cfg", "audio_cfg"))
+    if video.is_link or sound.is_link or video.content != sound.content:
+        node.tell("nodegraph guides the video and its sound by one scale, that of the video")
+    inputs = {name: node.inputs[name] for name in ("model", "positive", "negative")}
+    node.keep(audio_cfg=sound.content)
+    node.give("GUIDER", compose(node, _GUIDER, {**inputs, "cfg": video})["GUIDER"])
+
+
 _FUN_INPAINT = "WanFunInpaintToVideo"
 _VIDEO_SIZE = (
     "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
@@ -172,7 +263,41 @@ _BOTH_ENDS = f"{_VIDEO_SIZE.format(832, 480, 81)}, start_image: IMAGE?, end_imag
 
 _LATENT = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
 
+_PROMPTS = "positive: CONDITIONING, negative: CONDITIONING"
+
+GUIDE_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "LTXVImgToVideoInplace(vae: VAE, image: IMAGE, latent: LATENT, strength: FLOAT = 1.0, "
+        "bypass: BOOLEAN = false) -> latent: LATENT",
+        _in_place,
+        "AddFrameGuide",
+        _in_place_back,
+    ),
+    entry(
+        f"LTXVAddGuide({_PROMPTS}, vae: VAE, latent: LATENT, image: IMAGE, "
+        "attention_mask: MASK?, iclora_parameters: IC_LORA_PARAMETERS?, frame_idx: INT = 0, "
+        f"strength: FLOAT = 1.0) -> {_LATENT}",
+        _add_guide,
+    ),
+    entry(
+        f"LTXVCropGuides({_LATENT}) -> {_LATENT}",
+        _crop_guides,
+        "RemoveFrameGuides",
+        _crop_guides_back,
+    ),
+    entry(
+        "GetICLoRAParameters(iclora_model: MODEL) -> iclora_parameters: IC_LORA_PARAMETERS",
+        _lora_parameters,
+    ),
+    entry(
+        f"LTXVDualCFGGuider(model: MODEL, {_PROMPTS}, video_cfg: FLOAT = 3.0, "
+        "audio_cfg: FLOAT = 7.0) -> GUIDER",
+        _two_scales,
+    ),
+)
+
 ENTRIES: tuple[TableEntry, ...] = (
+    *GUIDE_ENTRIES,
     entry(
         "LTXVConditioning(positive: CONDITIONING, negative: CONDITIONING, "
         "frame_rate: FLOAT = 25.0) -> positive: CONDITIONING, negative: CONDITIONING",
