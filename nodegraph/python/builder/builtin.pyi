@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from nodegraph.core import plots as _plots
+from nodegraph.core import spatial_values as _spatial_values
 from nodegraph.core import training_values as _training_values
 from nodegraph.core import values as _values
 from nodegraph.media.images.pillow_conversion import Picture as _Picture
@@ -144,11 +145,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -160,7 +161,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -183,6 +184,10 @@ _schedule_: TypeAlias = Literal['constant', 'linear', 'cosine', 'cosine_with_res
 class _AdaptiveGuider(OneOutput[Guider]):
     @property
     def guider(self) -> Out[Guider]: ...
+
+class _AddFrameGuide(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _AddGrain(OneOutput[Image]):
     @property
@@ -521,6 +526,12 @@ class _ConcatenateConditioning(OneOutput[Conditioning]):
 class _ConnectLanguageModel(OneOutput[LanguageModel]):
     @property
     def language_model(self) -> Out[LanguageModel]: ...
+
+class _ControlVideoConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _CropImage(OneOutput[Image]):
     @property
@@ -1394,6 +1405,10 @@ class _MixNoise(OneOutput[Noise]):
     @property
     def noise(self) -> Out[Noise]: ...
 
+class _ModelConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _MoleculeConditioning(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
@@ -1615,6 +1630,10 @@ class _RemoveDuplicates(BuiltNode):
     def report(self) -> Out[str]: ...
     @property
     def plot(self) -> Out[Plot]: ...
+
+class _RemoveFrameGuides(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _RenormalizeGuidance(OneOutput[Guider]):
     @property
@@ -2198,6 +2217,14 @@ class _VPSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _VaceConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+    @property
+    def references(self) -> Out[int]: ...
+
 class _ValenceGuidance(OneOutput[Guider]):
     @property
     def guider(self) -> Out[Guider]: ...
@@ -2255,6 +2282,32 @@ class BuiltinNodes:
         negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
         cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
         threshold: Cosine similarity of both predictions at which guidance stops. From there on only the positive prompt is evaluated. At 1 guidance never stops.
+        """
+
+    def AddFrameGuide(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        frame: int | Link[int] = 0,
+        strength: float | Link[float] = 1.0,
+        append: bool | Link[bool] = False,
+    ) -> _AddFrameGuide:
+        """Guide a frame of an LTX-2 video with an image, or several frames with a clip.
+
+        Use it once per image: for the first frame, the last one, or any frame between. Link the latent
+        of the last one to the sampler. The sampled latent keeps the guides; RemoveFrameGuides and
+        UpscaleLatent remove them.
+
+        latent: The latent of a video, empty or sampled.
+        vae: The VAE of the model.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and their edges are cropped. A clip is cut to a multiple of 8 frames plus 1, and at the end of the video.
+        frame: Frame that the guide begins at, from 0. Negative numbers count from the end: -1 is the last frame. A clip begins at 0 or at a multiple of 8 plus 1.
+        strength: At 1 the model gets the guide without noise and does not change it. Lower values let the model change it.
+        append: Give the model a guide at frame 0 beside the video, for the control videos of IC-LoRAs. If off, it replaces the first frames. Other guides are always beside.
         """
 
     def AddGrain(
@@ -3583,6 +3636,30 @@ class BuiltinNodes:
         options: Further fields of requests as JSON, for example {"top_k": 20}. null removes a field.
         """
 
+    def ControlVideoConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        video: Link[Image] | _Picture | Sequence[_Picture],
+        frames: int | Link[int] = 81,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+    ) -> _ControlVideoConditioning:
+        """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+
+        The latent is empty and has the size of the control video.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1.
+        image: One image of the same size that the video starts with.
+        image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        """
+
     def CropImage(
         self,
         _name: str | None = None,
@@ -4195,7 +4272,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh] | Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         size: int | Link[int] = 512,
         angle: float | Link[float] = 30.0,
         elevation: float | Link[float] = 20.0,
@@ -4213,7 +4290,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
     ) -> _DrawMolecule:
@@ -4508,11 +4585,13 @@ class BuiltinNodes:
         *,
         seconds: float | Link[float] = 60.0,
         batch_size: int | Link[int] = 1,
+        family: Literal['ace-step', 'stable-audio', 'stable-audio-3'] | Link[str] = 'ace-step',
     ) -> _EmptyMusicLatent:
-        """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+        """Empty latent of music or sound: its length for the model that generates it.
 
-        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
+        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
         """
 
     def EmptyVideoLatent(
@@ -4577,6 +4656,8 @@ class BuiltinNodes:
     ) -> _EncodeMusicPrompt:
         """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
 
+        Stable Audio reads tags and seconds alone.
+
         To edit music, link it as source and choose a task. Sample its latent, from VAEEncodeAudio, with
         denoise 1.
 
@@ -4594,7 +4675,7 @@ class BuiltinNodes:
         end: Part of the source to generate anew, in seconds, for repaint and lego. An end of 0 is the end of the source.
         track: Name of a track, for example vocals or drums. complete takes several with commas between.
         reference: Audio whose timbre the music gets.
-        vae: The VAE of the model, for source and reference.
+        vae: The VAE of the model, for source and reference, and if LoadTextEncoder loaded the encoder from files, which lack the latents of silence.
         """
 
     def EncodePrompt(
@@ -4851,7 +4932,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule],
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
         contains: str | Link[str] = '',
         without: str | Link[str] = '',
         property: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
@@ -5164,9 +5245,10 @@ class BuiltinNodes:
         conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         rate: float | Link[float] = 25.0,
     ) -> _FrameRateConditioning:
-        """Set the frame rate that LTX-Video reads as an input.
+        """Set the frame rate that LTX-Video and Cosmos read as an input.
 
-        Without this node it is 25. Other models ignore it.
+        Without this node it is 25 for LTX-Video, 30 for Cosmos 1.0 and 16 for Cosmos Predict2. Other
+        models ignore it.
 
         conditioning: The positive prompt.
         rate: Frames per second. Set the same rate in VAEDecodeVideo.
@@ -5303,8 +5385,8 @@ class BuiltinNodes:
 
         Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
         encoders work too if their file includes the language model head: those of Qwen-Image,
-        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
-        HunyuanImage.
+        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream,
+        HunyuanImage and LTX-2.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
@@ -5716,19 +5798,21 @@ class BuiltinNodes:
         encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
         last_image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+        inpaint_model: bool | Link[bool] = False,
     ) -> _ImageToVideoConditioning:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
-        Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
-        has the size of the image.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video and Cosmos. The latent is
+        empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan and Cosmos Predict2, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
         encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, and for the Fun inpaint model of Wan 2.2 5B.
         image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
+        inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
 
     def ImagesFromVideo(
@@ -7226,7 +7310,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh] | Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         frames: int | Link[int] = 48,
         size: int | Link[int] = 384,
         rate: float | Link[float] = 24.0,
@@ -7275,6 +7359,31 @@ class BuiltinNodes:
         share: Share of the second noise: 0 is only the first, 1 is only the second. The variance stays the same.
         """
 
+    def ModelConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        strength: float | Link[float] = 1.0,
+        schedule: str | Link[str] = '',
+    ) -> _ModelConditioning:
+        """Mix another model into the model of the sampling, only while it evaluates this prompt.
+
+        So one area of an image can be drawn by another checkpoint, or the positive prompt alone. The
+        weights of each mix are a copy as large as the model. LoRAs of the model stay at their
+        strengths. Link the node to the negative prompt, too, if all of the image should come from the
+        mix.
+
+        The text encoder is not changed: mix it with MergeTextEncoders before EncodePrompt.
+
+        conditioning: The prompt.
+        model: The other model, of the same architecture. Its LoRAs count.
+        strength: Share of the other model. 0 is the model of the sampling, 1 the other model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of the strength from half of the sampling on. Before the first line, its factor counts.
+        """
+
     def MoleculeConditioning(
         self,
         _name: str | None = None,
@@ -7316,7 +7425,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
     ) -> _MoleculeProperties:
         """Return the properties of a molecule: logP, drug-likeness, rings, atoms, mass.
 
@@ -7328,8 +7437,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule],
-        known: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule] | None = None,
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
+        known: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule] | None = None,
         plotted: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
     ) -> _MoleculeStatistics:
         """Return statistics of molecules: how many are distinct and new, and their properties.
@@ -7765,7 +7874,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
         count: int | Link[int] = 2048,
         seed: int | Link[int] = 0,
     ) -> _PointsFromMesh:
@@ -8125,6 +8234,18 @@ class BuiltinNodes:
         distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64 hash bits, or 1 minus the cosine similarity of embeddings.
         encoder: Image encoder for meaning, for example CLIP's.
         within_label: Compare only images of the same class.
+        """
+
+    def RemoveFrameGuides(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+    ) -> _RemoveFrameGuides:
+        """Remove the guides of AddFrameGuide from a latent, for example before it is sampled again.
+
+        latent: The latent of a video. Its samples do not change.
         """
 
     def RenormalizeGuidance(
@@ -8681,7 +8802,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
         name: str | Link[str] = 'mesh',
         format: Literal['glb', 'ply', 'obj'] | Link[str] = 'glb',
         picture: bool | Link[bool] = True,
@@ -8734,7 +8855,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
         name: str | Link[str] = 'molecule',
         format: Literal['sdf', 'pdb', 'smi'] | Link[str] = 'sdf',
         picture: bool | Link[bool] = True,
@@ -8776,7 +8897,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        point_cloud: Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
+        point_cloud: Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         name: str | Link[str] = 'points',
         picture: bool | Link[bool] = True,
     ) -> _SavePointCloud:
@@ -9719,7 +9840,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
     ) -> _SmilesFromMolecule:
         """Convert a molecule to canonical SMILES text.
 
@@ -10877,6 +10998,38 @@ class BuiltinNodes:
         beta_range: By how much beta rises over the process (19.9 in the paper). If left out, the process ends at the largest level of the model.
         beta_min: Beta at the start of the process.
         least: The last time above 0.
+        """
+
+    def VaceConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        width: int | Link[int] = 832,
+        height: int | Link[int] = 480,
+        frames: int | Link[int] = 81,
+        video: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        reference: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        strength: float | Link[float] = 1.0,
+    ) -> _VaceConditioning:
+        """Set the control video, masks and reference images for Wan VACE.
+
+        Without a video and references, the video is generated from the prompt alone. After sampling,
+        remove the latent frames of the references: link `references` to the `start` of a
+        CutLatentFrames.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        width: Size of the video in pixels.
+        height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        video: Frames to follow or to keep, such as edges, depth, or a video with gray areas to fill. They have the size of the video. A shorter video continues with gray frames.
+        mask: One mask for each frame: white is generated from the frame as a control image, black is kept. Frames without a mask are white.
+        reference: One or more images of what the video shows, of any size.
+        strength: Factor of the control's effect. 0 ignores it.
         """
 
     def ValenceGuidance(

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from nodegraph.core.plots import Plot
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
 from nodegraph.core.values import (
     Audio,
@@ -16,9 +17,6 @@ from nodegraph.core.values import (
     DiffusionModel,
     ImageEncoder,
     Latent,
-    Mesh,
-    Molecule,
-    PointCloud,
     TextEncoder,
     Vae,
     Video,
@@ -47,11 +45,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -63,7 +61,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -166,6 +164,10 @@ class _CompareSets(NamedTuple):
     coverage: float
     plot: Plot
     report: str
+
+class _ControlVideoConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
 
 class _CropRegion(NamedTuple):
     image: Tensor
@@ -464,6 +466,11 @@ class _TrainLoRA(NamedTuple):
     weights: TrainedWeights
     losses: Plot
 
+class _VaceConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+    references: int
+
 class _While(NamedTuple):
     state: Any
     iterations: int
@@ -485,6 +492,30 @@ class BuiltinFunctions:
         negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
         cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
         threshold: Cosine similarity of both predictions at which guidance stops. From there on only the positive prompt is evaluated. At 1 guidance never stops.
+        """
+
+    def AddFrameGuide(
+        self,
+        *,
+        latent: Latent,
+        vae: Vae,
+        image: Picture,
+        frame: int = 0,
+        strength: float = 1.0,
+        append: bool = False,
+    ) -> Latent:
+        """Guide a frame of an LTX-2 video with an image, or several frames with a clip.
+
+        Use it once per image: for the first frame, the last one, or any frame between. Link the latent
+        of the last one to the sampler. The sampled latent keeps the guides; RemoveFrameGuides and
+        UpscaleLatent remove them.
+
+        latent: The latent of a video, empty or sampled.
+        vae: The VAE of the model.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and their edges are cropped. A clip is cut to a multiple of 8 frames plus 1, and at the end of the video.
+        frame: Frame that the guide begins at, from 0. Negative numbers count from the end: -1 is the last frame. A clip begins at 0 or at a multiple of 8 plus 1.
+        strength: At 1 the model gets the guide without noise and does not change it. Lower values let the model change it.
+        append: Give the model a guide at frame 0 beside the video, for the control videos of IC-LoRAs. If off, it replaces the first frames. Other guides are always beside.
         """
 
     def AddGrain(
@@ -1683,6 +1714,28 @@ class BuiltinFunctions:
         options: Further fields of requests as JSON, for example {"top_k": 20}. null removes a field.
         """
 
+    def ControlVideoConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        video: Picture,
+        frames: int = 81,
+        image: Picture | None = None,
+        image_encoder: ImageEncoder | None = None,
+    ) -> _ControlVideoConditioning:
+        """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+
+        The latent is empty and has the size of the control video.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
+        frames: Number of frames: a multiple of 4 plus 1.
+        image: One image of the same size that the video starts with.
+        image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        """
+
     def CropImage(
         self,
         *,
@@ -2526,11 +2579,13 @@ class BuiltinFunctions:
         *,
         seconds: float = 60.0,
         batch_size: int = 1,
+        family: Literal['ace-step', 'stable-audio', 'stable-audio-3'] = 'ace-step',
     ) -> Latent:
-        """Empty latent of music: the length of the music to generate with ACE-Step 1.5.
+        """Empty latent of music or sound: its length for the model that generates it.
 
-        seconds: Length in seconds, rounded up to latent frames of 0.04 seconds.
+        seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
+        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
         """
 
     def EmptyVideoLatent(
@@ -2589,6 +2644,8 @@ class BuiltinFunctions:
     ) -> Conditioning:
         """Encode tags and lyrics for a model that generates music, such as ACE-Step 1.5.
 
+        Stable Audio reads tags and seconds alone.
+
         To edit music, link it as source and choose a task. Sample its latent, from VAEEncodeAudio, with
         denoise 1.
 
@@ -2606,7 +2663,7 @@ class BuiltinFunctions:
         end: Part of the source to generate anew, in seconds, for repaint and lego. An end of 0 is the end of the source.
         track: Name of a track, for example vocals or drums. complete takes several with commas between.
         reference: Audio whose timbre the music gets.
-        vae: The VAE of the model, for source and reference.
+        vae: The VAE of the model, for source and reference, and if LoadTextEncoder loaded the encoder from files, which lack the latents of silence.
         """
 
     def EncodePrompt(
@@ -3118,9 +3175,10 @@ class BuiltinFunctions:
         conditioning: Conditioning,
         rate: float = 25.0,
     ) -> Conditioning:
-        """Set the frame rate that LTX-Video reads as an input.
+        """Set the frame rate that LTX-Video and Cosmos read as an input.
 
-        Without this node it is 25. Other models ignore it.
+        Without this node it is 25 for LTX-Video, 30 for Cosmos 1.0 and 16 for Cosmos Predict2. Other
+        models ignore it.
 
         conditioning: The positive prompt.
         rate: Frames per second. Set the same rate in VAEDecodeVideo.
@@ -3247,8 +3305,8 @@ class BuiltinFunctions:
 
         Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
         encoders work too if their file includes the language model head: those of Qwen-Image,
-        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
-        HunyuanImage.
+        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream,
+        HunyuanImage and LTX-2.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
@@ -3616,19 +3674,21 @@ class BuiltinFunctions:
         encoder: TextEncoder | None = None,
         last_image: Picture | None = None,
         image_encoder: ImageEncoder | None = None,
+        inpaint_model: bool = False,
     ) -> _ImageToVideoConditioning:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
-        Use it for the image-to-video models of Wan, Wan 2.2 5B and LTX-Video. The latent is empty and
-        has the size of the image.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video and Cosmos. The latent is
+        empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan and Cosmos Predict2, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
         encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, and for the Fun inpaint model of Wan 2.2 5B.
         image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
+        inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
 
     def ImagesFromVideo(
@@ -5005,6 +5065,29 @@ class BuiltinFunctions:
         share: Share of the second noise: 0 is only the first, 1 is only the second. The variance stays the same.
         """
 
+    def ModelConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        model: DiffusionModel,
+        strength: float = 1.0,
+        schedule: str = '',
+    ) -> Conditioning:
+        """Mix another model into the model of the sampling, only while it evaluates this prompt.
+
+        So one area of an image can be drawn by another checkpoint, or the positive prompt alone. The
+        weights of each mix are a copy as large as the model. LoRAs of the model stay at their
+        strengths. Link the node to the negative prompt, too, if all of the image should come from the
+        mix.
+
+        The text encoder is not changed: mix it with MergeTextEncoders before EncodePrompt.
+
+        conditioning: The prompt.
+        model: The other model, of the same architecture. Its LoRAs count.
+        strength: Share of the other model. 0 is the model of the sampling, 1 the other model.
+        schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of the strength from half of the sampling on. Before the first line, its factor counts.
+        """
+
     def MoleculeConditioning(
         self,
         *,
@@ -5763,6 +5846,16 @@ class BuiltinFunctions:
         distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64 hash bits, or 1 minus the cosine similarity of embeddings.
         encoder: Image encoder for meaning, for example CLIP's.
         within_label: Compare only images of the same class.
+        """
+
+    def RemoveFrameGuides(
+        self,
+        *,
+        latent: Latent,
+    ) -> Latent:
+        """Remove the guides of AddFrameGuide from a latent, for example before it is sampled again.
+
+        latent: The latent of a video. Its samples do not change.
         """
 
     def RenormalizeGuidance(
@@ -8231,6 +8324,36 @@ class BuiltinFunctions:
         beta_range: By how much beta rises over the process (19.9 in the paper). If left out, the process ends at the largest level of the model.
         beta_min: Beta at the start of the process.
         least: The last time above 0.
+        """
+
+    def VaceConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        width: int = 832,
+        height: int = 480,
+        frames: int = 81,
+        video: Picture | None = None,
+        mask: Picture | None = None,
+        reference: Picture | None = None,
+        strength: float = 1.0,
+    ) -> _VaceConditioning:
+        """Set the control video, masks and reference images for Wan VACE.
+
+        Without a video and references, the video is generated from the prompt alone. After sampling,
+        remove the latent frames of the references: link `references` to the `start` of a
+        CutLatentFrames.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        width: Size of the video in pixels.
+        height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        video: Frames to follow or to keep, such as edges, depth, or a video with gray areas to fill. They have the size of the video. A shorter video continues with gray frames.
+        mask: One mask for each frame: white is generated from the frame as a control image, black is kept. Frames without a mask are white.
+        reference: One or more images of what the video shows, of any size.
+        strength: Factor of the control's effect. 0 ignores it.
         """
 
     def ValenceGuidance(
