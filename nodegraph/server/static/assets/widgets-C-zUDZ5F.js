@@ -1,0 +1,1 @@
+import"./WidgetField-Dh0ch3IW.js";import"./FileWidget-B1WLzK-U.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Blc4r5m1.js";import"./FileWidget-DQpC3EYA.js";
