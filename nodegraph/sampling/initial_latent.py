@@ -160,7 +160,7 @@ def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideL
             f"{family.title} takes no frame guides, and the latent has some",
             port="latent",
             given=f"{len(latent.guides)} guides",
-            hint="Use RemoveFrameGuides, or load a model of LTX-2.",
+            hint="Use RemoveFrameGuides, or load a model whose family takes guides.",
         )
     for guide in latent.guides:
         _, channels, frames, *sides = guide.samples.shape

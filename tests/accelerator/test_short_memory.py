@@ -39,6 +39,7 @@ def recipes() -> ModelRecipes:
     return open_model("tiny", [], digests=FileDigests())
 
 
+@pytest.mark.slow
 def test_others_weights_go_before_work_runs_out_of_memory(
     painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
 ) -> None:

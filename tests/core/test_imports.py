@@ -137,6 +137,7 @@ of_tested_releases = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @of_tested_releases
 def test_what_libraries_import_later_is_what_they_would_have() -> None:
     command = [sys.executable, "-c", POSTPONED]
@@ -144,11 +145,13 @@ def test_what_libraries_import_later_is_what_they_would_have() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @of_tested_releases
 def test_stand_ins_of_rarely_used_libraries_do_what_those_do() -> None:
     subprocess.run([sys.executable, "-c", STAND_INS], check=True, timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_other_releases_of_the_libraries_are_imported_as_a_whole() -> None:
     code = (
         "import sys; from nodegraph.weights import lazy;"

@@ -208,6 +208,7 @@ def test_the_scale_lies_between_two_predictions() -> None:
     assert not torch.equal(whole.samples, plain.samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CFG_PP_SAMPLERS))
 def test_a_negative_prompt_that_is_the_positive_one_leaves_nothing_to_guide(name: str) -> None:
     arguments = (tiny_denoiser(), PROMPT, PROMPT, Latent(None, 64, 64))

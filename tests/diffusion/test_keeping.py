@@ -160,6 +160,7 @@ def test_what_is_wholly_kept_is_the_picture(
     assert not torch.equal(found[..., 5:], latent.samples[..., 5:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "least", "most"),
     [

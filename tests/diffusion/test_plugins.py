@@ -164,6 +164,7 @@ def test_a_package_brings_schedules_and_guiders(site: Path) -> None:
     assert "give it another name" in found.stderr
 
 
+@pytest.mark.slow
 def test_results_count_by_the_package_of_the_sampler_that_is_chosen(
     site: Path, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_every_other_sampler_says_its_order() -> None:
     assert min(ORDERS.values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "order"), ORDERS.items())
 def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: int) -> None:
     assert measure_order(name) > order - TOLERANCE

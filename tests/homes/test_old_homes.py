@@ -39,6 +39,7 @@ def client(home: Path) -> Iterator[Client]:
         assert server.stop() == 0, server.log
 
 
+@pytest.mark.slow
 def test_a_server_goes_on_with_what_was_there(home: Path, client: Client) -> None:
     jobs = {job.state: job for job in client.list()}
     assert set(jobs) == {"finished", "failed", "queued"}

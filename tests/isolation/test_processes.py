@@ -417,6 +417,7 @@ def test_an_exit_ends_the_call_only(session: Session) -> None:
     assert number_of(session) == number
 
 
+@pytest.mark.slow
 def test_a_pack_that_hangs_at_import_is_left_out(tmp_path: Path) -> None:
     hanging = isolated(tmp_path, HEADER + "time.sleep(600)\n")
     good = isolated(tmp_path, PACK, "good")
@@ -437,6 +438,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_an_import_that_takes_too_long_is_remembered(tmp_path: Path) -> None:
     """By all processes, until the pack changes or somebody says to try again."""
     root = tmp_path / "project" / "slow_one"

@@ -76,6 +76,7 @@ def test_a_picture_leads(bench: Bench) -> None:
     assert torch.equal(samples(bench, graph(strength=0.0)), samples(bench, unled))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtypes", [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_a_network_and_its_model_may_compute_in_two_precisions(
     bench: Bench, tmp_path: Path, dtypes: tuple[str, str]

@@ -36,6 +36,7 @@ def compared(model: str, **inputs: Any) -> dict[str, Any]:
     return {"type": "CompareSamplings", "inputs": {**given, **walk, **inputs}}
 
 
+@pytest.mark.slow
 def test_a_student_is_distilled_by_prompts_and_compared_before_and_after(desk: Bench) -> None:
     student = {"model": link("load.model"), **PARTS, "prompts": "a fox\n\nan owl"}
     few = {"steps": 1, "cfg": 1.0, "sampler": "lcm", "schedule": "normal"}

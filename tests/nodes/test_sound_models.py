@@ -93,6 +93,7 @@ def test_latents_of_pictures_are_refused(bench: Bench) -> None:
     assert "does not belong to Sounds" in str(error)
 
 
+@pytest.mark.slow
 def test_tags_and_lyrics_become_music(
     bench: Bench, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

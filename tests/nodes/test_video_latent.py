@@ -268,6 +268,7 @@ def test_a_prompt_becomes_a_video_with_sound(
     assert not result["both.latent"].sound.any()
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_published_file_make_a_video_with_sound(
     bench: Bench, tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def of_prompts(
     return labels, [name for name in names for _ in range(12)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [True, False], ids=["same prompts", "other prompts"])
 def test_differences_are_found_as_seldom_as_the_level_says_where_there_are_none(
     alike: bool,

@@ -724,6 +724,7 @@ def test_messages_of_a_large_fan_take_bytes_in_proportion_to_its_nodes(
     assert listener.bytes <= 1_000 * len(prompt)
 
 
+@pytest.mark.slow
 def test_a_restart_forgets_nothing(home: Path, known_packs: Path, tmp_path: Path) -> None:
     own = prepared_home(tmp_path / "own", known_packs)
     write_trial_pack(own)

@@ -247,6 +247,7 @@ def test_killed_at_any_line_there_is_the_old_one_or_the_new_one(tmp_path: Path) 
         assert files(folder, "temporary") == []
 
 
+@pytest.mark.slow
 def test_another_process_goes_on_from_it(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     script = f"""

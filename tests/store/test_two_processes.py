@@ -169,6 +169,7 @@ def test_all_that_a_session_writes_at_once(two: list[Other], folder: Path) -> No
         assert len(files(folder, "checkpoints")) == 6 - 3 + 3
 
 
+@pytest.mark.slow
 def test_one_puts_while_the_other_is_killed(two: list[Other], folder: Path) -> None:
     two[0].tell("put(range(0, 500))")
     two[1].tell("put(range(400, 5000))")

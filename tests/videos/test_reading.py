@@ -313,6 +313,7 @@ RECORDING = [*range(0, 10_000, 2000), *range(10_000, 11_000, 40), *range(12_000,
 """Milliseconds at which frames of a screen recording are shown: one now and then, and a burst."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "flv"])
 @pytest.mark.parametrize("calm", [0, 60_000])
 def test_a_burst_of_frames_is_shown_at_its_times(tmp_path: Path, suffix: str, calm: int) -> None:

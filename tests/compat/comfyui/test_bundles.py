@@ -241,6 +241,7 @@ def picture(session: Session, nodes: Nodes) -> bytes:
     return session.run(imported.workflow, targets=[name]).image(name).tobytes()
 
 
+@pytest.mark.slow
 def test_a_picture_through_each_bundle_is_that_of_core_nodes(session: Session) -> None:
     expected = picture(session, plain())
     assert picture(session, plain() | sampled(["c", 0], ["p", 0], ["n", 0], ["c", 2], seed=6)) != (

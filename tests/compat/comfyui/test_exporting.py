@@ -279,6 +279,7 @@ def _unread_sampler() -> Workflow:
     return import_document(document, node_table()).workflow
 
 
+@pytest.mark.slow
 def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
     read = _unread_sampler().with_inputs({"ksampler.cfg": 7.5})
     exported, written = export_documents(read, TABLE, catalog())
@@ -295,6 +296,7 @@ def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
     assert missing == {"steps", "sampler", "schedule", "denoise"}
 
 
+@pytest.mark.slow
 def test_a_file_with_values_that_were_not_read_goes_back_with_those_that_were_given() -> None:
     given = {"steps": 30, "cfg": 7.5, "sampler": "heun", "schedule": "karras", "denoise": 0.5}
     read = _unread_sampler().with_inputs({f"ksampler.{port}": each for port, each in given.items()})
@@ -304,6 +306,7 @@ def test_a_file_with_values_that_were_not_read_goes_back_with_those_that_were_gi
     assert ui["nodes"][0]["widgets_values"] == [1, "fixed", 30, 7.5, "heun", "karras", 0.5]
 
 
+@pytest.mark.slow
 def test_a_file_goes_back_with_the_values_behind_the_only_one_that_was_given() -> None:
     _, written = export_documents(
         _unread_sampler().with_inputs({"ksampler.steps": 30}), TABLE, catalog()

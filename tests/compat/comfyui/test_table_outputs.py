@@ -25,12 +25,14 @@ def session() -> Session:
     return Session()
 
 
+@pytest.mark.slow
 def test_links_name_outputs_of_the_nodes_that_are_made(session: Session) -> None:
     for one in ENTRIES:
         with case(one.type):
             assert _wrong_links(one, session) == []
 
 
+@pytest.mark.slow
 def test_what_saves_or_shows_is_run_for_itself(session: Session) -> None:
     for one in ENTRIES:
         with case(one.type):

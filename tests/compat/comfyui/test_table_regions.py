@@ -344,6 +344,7 @@ _IN_TILES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["random", "random strict", "padded", "simple"])
 def test_tiled_samplers_sample_in_tiles(bench: Bench, strategy: str) -> None:  # noqa: F811
     given = {**_IN_TILES, "tiling_strategy": strategy, "seed": 5, "denoise": 0.5}

@@ -11,6 +11,7 @@ def picture(brightness: float = 0.5) -> dict[str, object]:
     return node("Picture", brightness=brightness, size=4, batch=1)
 
 
+@pytest.mark.slow
 def test_values_of_every_option_reach_the_function_under_their_own_names(prompts: Prompts) -> None:
     prompt = {
         "1": node(

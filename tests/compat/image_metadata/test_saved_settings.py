@@ -95,6 +95,7 @@ def saved(folder: Path, format: str, infotext: str, *, setting: bool = False) ->
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "avif"])
 def test_settings_come_back_from_what_was_saved(tmp_path: Path, format: str) -> None:
     first, second = saved(tmp_path, format, "on")
@@ -122,6 +123,7 @@ def test_settings_come_back_from_what_was_saved(tmp_path: Path, format: str) -> 
     assert find_generation(result_texts(first) or {}) != generation
 
 
+@pytest.mark.slow
 def test_the_text_is_written_only_where_it_is_wanted(tmp_path: Path) -> None:
     for name, infotext_port, setting, is_there in (
         ("a", "auto", False, False),

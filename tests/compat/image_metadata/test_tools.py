@@ -152,6 +152,7 @@ def test_the_workflow_says_the_same(sample: Sample, tmp_path: Path) -> None:
     assert len(loras) == len(generation.loras)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_the_workflow_runs(sample: Sample, tmp_path: Path, session: Session) -> None:
     workflow = small(workflow_of(generation_of(sample, tmp_path)))

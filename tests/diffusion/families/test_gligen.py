@@ -175,6 +175,7 @@ def choice_of(path: Path, end: float = 1.0) -> GLIGENChoice:
     return open_gligen(str(path), [], end=end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cfg", [1.0, 7.3])
 def test_boxes_are_diffusers(tiny: Tiny, cfg: float) -> None:
     choice = choice_of(tiny.file)

@@ -73,6 +73,7 @@ def unpack(width: int, height: int) -> Callable[[Tensor], Tensor]:
     return lambda tokens: unpack_latents(tokens, height // 8, width // 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [krea2, krea2_distilled])
 def test_krea2_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)

@@ -62,6 +62,7 @@ def told(site: Path, code: str, weights: Path) -> list[str]:
     return listed(site, _OPENED + code, str(site), str(weights)).stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_network_that_is_imported_after_an_edit_is_refused(tmp_path: Path, weights: Path) -> None:
     """Its results would be stored under the digest of the code before the edit."""
     plain_package(tmp_path)
@@ -80,6 +81,7 @@ refused(load)
     assert restored == edited
 
 
+@pytest.mark.slow
 def test_a_network_is_refused_after_an_edit_of_a_module_beside_its_package(
     tmp_path: Path, weights: Path
 ) -> None:
@@ -112,6 +114,7 @@ print(torch.equal(before, sampled(load())))
     assert told(tmp_path, code, weights) == ["True"]
 
 
+@pytest.mark.slow
 def test_code_of_a_network_in_another_package_is_part_of_the_release(
     tmp_path: Path, weights: Path
 ) -> None:
@@ -140,6 +143,7 @@ class Scaled(torch.nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_a_network_whose_configuration_has_no_usual_entry_is_sampled(
     tmp_path: Path, weights: Path
 ) -> None:
@@ -192,6 +196,7 @@ _FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", _FAULTS)
 def test_a_fault_of_a_package_s_family_names_it(case: str, tmp_path: Path, weights: Path) -> None:
     method, edits, reason = _FAULTS[case]
@@ -255,6 +260,7 @@ refused(lambda: encode_prompt(model, "a lemon"))
     assert message.endswith("Fix `encode` in plain.family, or use another encoder.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["channels", "trained_size", "context_width", "step_memory"])
 def test_a_fault_of_what_a_family_says_of_a_model_names_the_method(
     method: str, tmp_path: Path, weights: Path
@@ -289,6 +295,7 @@ class Scaled(torch.nn.Module):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("caching", "title"),
     [("Broadcast()", "attention broadcast"), ("Taylor()", "TaylorSeer")],

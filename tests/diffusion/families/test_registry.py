@@ -456,6 +456,7 @@ def families_offered(site: Path, home: Path) -> list[str]:
     return list(port["json_schema"]["enum"])
 
 
+@pytest.mark.slow
 def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -> None:
     """What an older version of it gave isn't taken for what this one gives."""
     for name, pipeline in {"plain": "StableDiffusionPipeline", "small": "SmallPipeline"}.items():
@@ -481,6 +482,7 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
     assert set(first[1].split()).isdisjoint(second[1].split())
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     code = (
         "from nodegraph.families.registry import get_family\n"
@@ -500,6 +502,7 @@ def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     assert before.rstrip().endswith("()")
 
 
+@pytest.mark.slow
 def test_a_package_brings_a_network_of_its_own(site: Path, tmp_path: Path) -> None:
     for name in ("own", "lost"):
         shutil.copytree(embedded_folder(), tmp_path / name)
@@ -591,6 +594,7 @@ except InvalidFile as error: print(error)
 """
 
 
+@pytest.mark.slow
 def test_a_package_brings_a_plain_network(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     modules = {"__init__": "", "networks": _PLAIN_NETWORK, "family": _PLAIN_FAMILY}

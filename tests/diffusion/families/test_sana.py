@@ -68,6 +68,7 @@ def sana() -> Any:
     return d.SanaPipeline(words, gemma2_text(words), deep_vae(), net, scheduler)
 
 
+@pytest.mark.slow
 def test_sana_is_diffusers(model_of: ModelOf) -> None:
     assert_like_stock(model_of(sana), sampler="dpmpp_2m", **AS_ASKED)
 

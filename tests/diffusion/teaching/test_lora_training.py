@@ -89,6 +89,7 @@ def batch_of(pipeline: Any, given: Dataset, step: int) -> tuple[Tensor, list[str
     return (torch.cat(each) - shift) * config.scaling_factor, captions
 
 
+@pytest.mark.slow
 def test_a_step_is_that_of_a_plain_loop_of_diffusers(desk_of: Any) -> None:
     pipeline, desk = desk_of("sd1")
     given = dataset()
@@ -173,6 +174,7 @@ def test_every_family_learns(desk_of: Any, family: str) -> None:
     assert len(changed) == layers > 0
 
 
+@pytest.mark.slow
 def test_the_stock_pipeline_reads_the_file(desk_of: Any) -> None:
     pipeline, desk = desk_of("sd1")
     weights = train_lora(desk.room(dataset()), LoraShape(2, 4.0, "all"))

@@ -67,6 +67,7 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_a_worker_limits_spinning_before_it_imports_torch_and_reads_settings_without_pydantic(
     tmp_path: Path,
 ) -> None:

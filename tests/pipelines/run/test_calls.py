@@ -48,6 +48,7 @@ _DIRECTIONS = {"MarigoldNormalsPipeline"}
 """Gives directions, which are shown as colors."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _quick(_OF_EACH_KIND))
 def test_a_node_gives_what_the_class_gives(shelf: Shelf, name: str) -> None:
     shelf.add(name)
