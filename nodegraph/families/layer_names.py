@@ -35,7 +35,10 @@ DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blo
 DIT_SIGN = LoraSign(
     r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))", "Sana or PixArt"
 )
-REFINED_SIGN = LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_", "Z-Image or Lumina 2")
+REFINED_SIGN = LoraSign(
+    r"^(layers|noise_refiner|context_refiner)_\d+_(?!self_attn_|cross_attn_|mlp_)",
+    "Z-Image or Lumina 2",
+)
 CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"

@@ -236,4 +236,15 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "time_embed_dim": 16,
         },
     ),
+    "ace_step": (
+        "AceStepTransformer1DModel",
+        {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+        },
+    ),
 }
