@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from nodegraph.core.values import FrameGuide, count_appended
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.values import ConditioningEntry, Latent
+    from nodegraph.core.values import ConditioningEntry, FrameGuide, Latent
 
 
 def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
@@ -175,7 +174,7 @@ class GuideLayout:
             shape: Of the video in cells: (batch, channels, frames, height, width).
         """
         frames = shape[2]
-        total = frames + count_appended(guides)
+        total = frames + sum(guide.latent_frames for guide in guides if guide.is_appended)
         strengths, clean = torch.zeros(total), torch.zeros(1, shape[1], total, *shape[3:])
         behind = frames
         for guide in guides:

@@ -568,6 +568,7 @@ SECOND = {"sub_bbox_expansion", "sam_mask_hint_threshold", "sub_threshold", "sub
 """Of a second detector."""
 SEAMS = {f"seam_fix_{name}" for name in ("denoise", "mask_blur", "padding", "width")}
 """Of a way to mend seams."""
+_SONG_PLAN = {"seed", "top_k", "temperature", "cfg_scale", "min_p", "top_p"}
 WITH_OTHERS = {
     "AIO_Preprocessor": {"resolution"},  # with a preprocessor
     "BuildJsonPromptIdeogram": {"aesthetics", "lighting", "medium"},  # with a style
@@ -594,6 +595,8 @@ WITH_OTHERS = {
     "easy ab": {"A or B"},  # where both outputs are used
     "Painter": {"width", "height", "bg_color"},  # without an image
     "RegexExtract": {"group_index"},  # of a mode that takes groups
+    "LTXVDualCFGGuider": {"audio_cfg"},  # told where it differs from the other
+    "TextEncodeAceStepAudio1.5": _SONG_PLAN,  # of audio codes, whose lack is told
     "TextEncodeBooguEdit": {"prompt"},  # where the positive prompt is used
     "TextEncodeFibo2": {"prompt", "width", "height"},  # likewise; width and height together
     "TextEncodeMageFlowEdit": {"prompt", "width", "height"},  # likewise
@@ -621,6 +624,7 @@ UPSCALERS = {f"Pixel{kind}UpscalerProvider" for kind in ("KSample", "TiledKSampl
 HELD = {
     *("ConditioningTimestepsRange", "CreateHookKeyframe", "CreateHookKeyframesInterpolated"),
     *("CreateHookLora", "CreateHookLoraModelOnly", "SetClipHooks"),
+    *("CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly"),
     *("LatentOperationSharpen", "LatentOperationTonemapReinhard"),
     *("CLIPSegDetectorProvider", "ImpactControlNetApplySEGS", "ImpactControlNetApplyAdvancedSEGS"),
     *(f"{name}ScheduleHookProvider" for name in ("Cfg", "Denoise", "Steps")),

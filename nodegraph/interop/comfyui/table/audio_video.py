@@ -366,7 +366,7 @@ def _compressed_image(node: Passage) -> None:
     strength = node.inputs["img_compression"].content
     node.keep(img_compression=strength)
     if strength != 0:
-        node.tell("nodegraph uses the image as it is, and does not compress it first")
+        node.tell(f"nodegraph uses the image as it is, without an `img_compression` of {strength}")
     node.give("output_image", node.inputs["image"])
 
 

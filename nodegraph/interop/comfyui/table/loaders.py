@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
+    ONE_STACK,
     encoder_family,
     family_of_name,
     family_without_encoder,
@@ -109,7 +110,8 @@ def _diffusion_model(node: Passage) -> None:
         node.keep(weight_dtype=node.inputs["weight_dtype"].content)
     name = node.add("LoadDiffusionModel", model=file_input(node, "unet_name"), **values)
     known = family_of_name(file)
-    carried = {FAMILY: known} if known else {}
+    # Where it says something: a block that carries it is taken apart.
+    carried = {FAMILY: known} if known in ONE_STACK else {}
     node.give("MODEL", Signal(MadeOutput(name, "model"), carried))
 
 

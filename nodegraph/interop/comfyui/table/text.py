@@ -353,6 +353,13 @@ def _video_prompt(node: Passage) -> None:
     node.tell("nodegraph has its own instructions for prompts of videos, so the text differs")
     drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
     is_drawn = node.inputs["sampling_mode"].content != "off"
+    ignored = (*_DRAWN[1:], "thinking", "use_default_template")
+    values = [
+        (name, node.inputs.get(f"sampling_mode.{name}") or node.inputs.get(name))
+        for name in ignored
+    ]
+    listed = ", ".join(f"`{name}` {value.content}" for name, value in values if value is not None)
+    node.tell(f"the text is drawn by temperature and seed alone, without {listed}")
     length = node.inputs["max_length"]
     if not length.is_link:
         length = Signal(min(max(length.content, 16), 4096))

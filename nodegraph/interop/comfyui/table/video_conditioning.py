@@ -135,7 +135,9 @@ def _first_frame_latent(node: Passage) -> None:
     Here the prompt brings it: `postprocess.attach_first_frames` links the prompt of the sampler.
     """
     if "end_image" in node.inputs:
-        raise Untranslatable("nodegraph has no videos of Cosmos that end with an image")
+        node.tell(
+            "nodegraph has no videos of Cosmos that end with an image: `end_image` is not used"
+        )
     if "start_image" not in node.inputs:
         sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
         name = node.add("EmptyVideoLatent", frames=node.inputs["length"], **sizes)
