@@ -56,7 +56,7 @@ def _summary(value: Any) -> str:
             f"{item.name}={summarize(getattr(value, item.name))}"
             for item in fields(value)
             # What is no content may say where files lie on this machine.
-            if item.metadata.get("content", True) and getattr(value, item.name) is not None
+            if item.metadata.get("content", True) and not _is_empty(getattr(value, item.name))
         ]
         return f"{type(value).__name__}({', '.join(parts)})"
     return _shortened(repr(_beginning(value)), _LONGEST)
@@ -109,3 +109,7 @@ def _own_size(value: Any, visited: set[int], left: list[Any]) -> int:
 def _plain_size(value: Any) -> int:
     size = getattr(value, "nbytes", None)  # of arrays
     return _SMALL + (size if isinstance(size, int) else sys.getsizeof(value, _SMALL))
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, tuple) and not value)

@@ -212,6 +212,7 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     if of_index is not None and "flow" in kinds:
         # the pipeline's loader makes this class, whatever the scheduler's own file says
         config = config | {"_class_name": of_index}
+    _check_numbers(config, str(path))
     config = config | dict(family.scheduler)
     check_supported(config, str(path), kinds)
     return dict(family.adjust_schedule(config, entries))

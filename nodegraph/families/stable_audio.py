@@ -293,7 +293,8 @@ class StableAudio(Family):
         return int(config["cross_attention_input_dim"])
 
     def step_memory(self, config: Config) -> StepMemory:
-        width = int(config["num_attention_heads"]) * int(config["attention_head_dim"])
+        heads = int(config.get("num_attention_heads", 24))
+        width = heads * int(config.get("attention_head_dim", 64))
         held = 16 * width
         return StepMemory(held / CHANNELS, held * _TOKENS, 1 / CHANNELS)
 

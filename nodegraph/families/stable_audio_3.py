@@ -130,7 +130,7 @@ class StableAudio3(Family):
         return int(config["cond_token_dim"])
 
     def step_memory(self, config: Config) -> StepMemory:
-        held = 16 * int(config["embed_dim"])
+        held = 16 * int(config.get("embed_dim", 1536))
         return StepMemory(held / CHANNELS, held * _TOKENS, 1 / CHANNELS)
 
     def tokens(self, shape: Sequence[int]) -> int:

@@ -335,7 +335,7 @@ refused(lambda: with_attention(load(), ("0",), identity_attention))
 
 def test_a_pipeline_class_of_a_missing_package_is_told_as_such(tmp_path: Path) -> None:
     """Not as one for LoadPipeline, which has no such class either."""
-    for name in ("StudioPipeline", "StableAudioPipeline"):
+    for name in ("StudioPipeline", "AmusedPipeline"):
         (tmp_path / name).mkdir()
         index = {"_class_name": name, "_diffusers_version": "0.30.0"}
         (tmp_path / name / "model_index.json").write_text(json.dumps(index), "utf-8")
@@ -346,8 +346,8 @@ def test_a_pipeline_class_of_a_missing_package_is_told_as_such(tmp_path: Path) -
     assert "The package that brings it may be missing or broken" in missing.problem
     with raises(InvalidFile):
         locate_model("StudioPipeline", [tmp_path])
-    audio = describe_model("audio", tmp_path / "StableAudioPipeline", "diffusers")
-    assert (audio.node, audio.problem) == ("LoadPipeline", None)
+    images = describe_model("images", tmp_path / "AmusedPipeline", "diffusers")
+    assert (images.node, images.problem) == ("LoadPipeline", None)
 
 
 @pytest.mark.slow  # a process of its own reads the built-in pack

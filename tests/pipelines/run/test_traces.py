@@ -134,8 +134,8 @@ def test_a_run_is_cancelled_between_modules(shelf: Shelf) -> None:
 
 
 def test_a_folder_that_only_this_loads_is_listed_so(shelf: Shelf) -> None:
-    shelf.call("StableAudioPipeline")
-    [found] = [item for item in list_models([shelf.models]) if item.name == "StableAudioPipeline"]
+    shelf.call("AmusedPipeline")
+    [found] = [item for item in list_models([shelf.models]) if item.name == "AmusedPipeline"]
     assert (found.problem, found.node) == (None, "LoadPipeline")
     with raises(InvalidFile):
-        locate_model("StableAudioPipeline", [shelf.models])
+        locate_model("AmusedPipeline", [shelf.models])
