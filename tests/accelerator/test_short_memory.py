@@ -53,6 +53,25 @@ def test_others_weights_go_before_work_runs_out_of_memory(
     assert painter.in_parts() == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [8, 20, 64])
+def test_a_model_of_a_prompt_has_the_pixels_of_the_cpu(
+    size: int, painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """Its mix is as large as the model: in parts, in turn with the model, or both at once."""
+    painter.session._weights.release_all()
+    gc.collect()
+    pretend.resize(size * MIB)
+    document = workflow(seed=3, steps=2, positive={"from": "mix"})
+    style = {"model": {"from": "load.model"}, "lora": "tiny/style_lora"}
+    mix = {"conditioning": {"from": "prompt"}, "model": {"from": "other.model"}, "strength": 0.6}
+    document["nodes"] |= {
+        "other": {"type": "LoadLora", "inputs": style},
+        "mix": {"type": "ModelConditioning", "inputs": mix},
+    }
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+
+
 def test_weights_that_never_fit_come_in_parts_to_the_same_picture(
     painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
 ) -> None:
