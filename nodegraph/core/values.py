@@ -7,7 +7,7 @@ read-only: make a changed copy with `dataclasses.replace`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -72,11 +72,6 @@ class FrameGuide:
     def latent_frames(self) -> int:
         """Number of latent frames."""
         return int(self.samples.shape[2])
-
-
-def count_appended(guides: Iterable[FrameGuide]) -> int:
-    """Latent frames that guides add to a sampling."""
-    return sum(guide.latent_frames for guide in guides if guide.is_appended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,11 @@ class SoundLayout:
         return x[:, :, : self.frames].contiguous(), sound.contiguous()
 
 
+def count_appended(guides: Sequence[FrameGuide]) -> int:
+    """Latent frames that guides add to a sampling."""
+    return sum(guide.latent_frames for guide in guides if guide.is_appended)
+
+
 @dataclass(frozen=True, slots=True)
 class GuideLayout:
     """Frame guides in the tensor that samplers work on.
@@ -174,7 +179,7 @@ class GuideLayout:
             shape: Of the video in cells: (batch, channels, frames, height, width).
         """
         frames = shape[2]
-        total = frames + sum(guide.latent_frames for guide in guides if guide.is_appended)
+        total = frames + count_appended(guides)
         strengths, clean = torch.zeros(total), torch.zeros(1, shape[1], total, *shape[3:])
         behind = frames
         for guide in guides:

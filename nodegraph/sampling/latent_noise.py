@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Form, Latent, Leftover, count_appended
+from nodegraph.core.values import Form, Latent, Leftover
 from nodegraph.errors import InvalidValue
+from nodegraph.families.model_step import count_appended
 from nodegraph.families.noise import draw_from, draw_noise, item_generators
 from nodegraph.sampling.latents.combination import repeat_latent, require_samples
 from nodegraph.sampling.regions import mask_to_cells

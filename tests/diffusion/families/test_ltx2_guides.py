@@ -16,9 +16,9 @@ from diffusers.pipelines.ltx2 import pipeline_ltx2_ic_lora as in_context
 from PIL import Image
 from torch import Tensor
 
-from nodegraph.core.values import FrameGuide, Latent, count_appended
+from nodegraph.core.values import FrameGuide, Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.model_step import SoundLayout
+from nodegraph.families.model_step import SoundLayout, count_appended
 from nodegraph.models.image_to_video import with_frame_guide
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.latent_noise import draw_sampling_noise

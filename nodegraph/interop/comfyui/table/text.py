@@ -346,7 +346,7 @@ def _generate_back(node: Passage) -> None:
 
 
 def _video_prompt(node: Passage) -> None:
-    """A prompt for LTX-2, with instructions of its own on either side."""
+    """A prompt for LTX-2. ComfyUI and nodegraph have different instructions for it."""
     unused = [name for name in ("image", "video", "audio") if name in node.inputs]
     if unused:
         node.tell(f"nodegraph rewrites the prompt without its {' and '.join(unused)}")
