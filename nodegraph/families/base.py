@@ -147,7 +147,8 @@ class Part:
         classes: Classes of diffusers or transformers that it may have. The first is used if the
             files do not name a class.
         module: Import name of the module with these classes, if another package defines them.
-        processor: Class that its folder holds, if only the tokenizer of it is used. Else empty.
+        processor: Class that its folder holds, if only its tokenizer or its image processor is
+            used. Else empty.
         optional: Whether models may lack it.
         apart: Whether model folders may lack it, as prompts get it from a separate loader.
         padding: Padding token of a CLIP tokenizer, if the files do not name one.

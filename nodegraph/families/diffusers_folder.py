@@ -27,6 +27,9 @@ _STEMS = ("diffusion_pytorch_model", "model")
 """Of weight files: diffusers' own, and those of text encoders."""
 _PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
 _NAMED = "tokenizer_config.json"
+IMAGE_PROCESSOR = "preprocessor_config.json"
+"""The file of what makes images ready for a text encoder."""
+_PROCESSORS = (IMAGE_PROCESSOR, "processor_config.json")
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -38,8 +41,7 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.json",
     "chat_template.jinja",
-    "preprocessor_config.json",
-    "processor_config.json",
+    *_PROCESSORS,
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
 _MAX_JSON_BYTES = 64 * 2**20
@@ -123,8 +125,7 @@ def has_tokenizer(folder: Path) -> bool:
     """Whether a folder holds what a tokenizer, or a processor of images, is made of."""
     both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
     single = ("tokenizer.json", "spiece.model", "tokenizer.model")
-    processors = ("preprocessor_config.json", "processor_config.json")
-    return both or any((folder / name).is_file() for name in (*single, *processors))
+    return both or any((folder / name).is_file() for name in (*single, *_PROCESSORS))
 
 
 def tokenizer_needs(part: Part) -> str:
@@ -137,8 +138,8 @@ _NEEDS = {
     "CLIPTokenizer": _TWO_FILES,
     "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
     "ByT5Tokenizer": _NAMED,
-    "CLIPImageProcessor": "preprocessor_config.json",
-    "Qwen2VLImageProcessorPil": "preprocessor_config.json",
+    "CLIPImageProcessor": IMAGE_PROCESSOR,
+    "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,
 }
 
 

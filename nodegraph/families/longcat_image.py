@@ -343,7 +343,16 @@ _COMMON: dict[str, Any] = {
     "lora_signs": (DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN),
     "comfyui_type": "longcat_image",
 }
-_TOKENIZER = Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl")
+_TOKENIZERS = (
+    Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),
+    Part(
+        "text_processor",
+        # By Pillow, as the other of the two needs torchvision.
+        ("Qwen2VLImageProcessorPil",),
+        vocabulary="qwen2.5-vl-pictures",
+        processor="Qwen2VLProcessor",
+    ),
+)
 _CLASSES = ("Qwen2_5_VLForConditionalGeneration",)
 
 LONGCAT_IMAGE = LongCatImage(
@@ -351,7 +360,7 @@ LONGCAT_IMAGE = LongCatImage(
     "LongCat-Image",
     pipelines=("LongCatImagePipeline",),
     encoders=(Part("text_encoder", _CLASSES, files=(QWEN25_VL, QWEN25, QWEN25_GGUF)),),
-    tokenizers=(_TOKENIZER,),
+    tokenizers=_TOKENIZERS,
     accepts_prompts_of=("longcat-image-edit",),
     resolutions={"longcat-image": Resolutions(_AREA, _STEP)},
     **_COMMON,
@@ -361,11 +370,7 @@ LONGCAT_IMAGE_EDIT = LongCatImageEdit(
     "LongCat-Image-Edit",
     pipelines=("LongCatImageEditPipeline",),
     encoders=(Part("text_encoder", _CLASSES, files=(QWEN25_VL,)),),
-    tokenizers=(
-        _TOKENIZER,
-        # By Pillow, as the other of the two needs torchvision.
-        Part("text_processor", ("Qwen2VLImageProcessorPil",), vocabulary="qwen2.5-vl-pictures"),
-    ),
+    tokenizers=_TOKENIZERS,
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
     accepts_prompts_of=("longcat-image",),

@@ -149,8 +149,13 @@ _COMMON: dict[str, Any] = {
     "encoders": (replace(QWEN_IMAGE.encoders[0], files=(QWEN25_VL,)),),
     "tokenizers": (
         *QWEN_IMAGE.tokenizers,
-        # By Pillow, as the other of the two needs torchvision.
-        Part("processor", ("Qwen2VLImageProcessorPil",), vocabulary="qwen2.5-vl-pictures"),
+        Part(
+            "processor",
+            # By Pillow, as the other of the two needs torchvision.
+            ("Qwen2VLImageProcessorPil",),
+            vocabulary="qwen2.5-vl-pictures",
+            processor="Qwen2VLProcessor",
+        ),
     ),
     "noise": "flow",
     "spread": "ramp",

@@ -50,6 +50,7 @@ from nodegraph.weights.weight_files import PRECISIONS
 
 _SCORE = "requires_aesthetics_score"
 """Entry of the index of models that refine images."""
+_TOKENIZER = "tokenizer"
 _GUIDER_FILE = "guider_config.json"
 _LETTERS = 8
 """Of a digest, at the end of names."""
@@ -241,15 +242,22 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
 
 
 def _check_processors(family: Family) -> None:
-    """Refuse families whose folders hold more than is loaded of them."""
+    """Refuse families whose folders hold more than is loaded of them.
+
+    A processor is written from an image processor, and the tokenizer that is loaded beside it.
+    """
     for part in family.tokenizers:
-        if part.processor:
+        if part.processor and not _is_image_processor(part):
             raise InvalidValue(
                 f"a {family.title} cannot be saved as a diffusers folder",
                 port="layout",
                 given=f"a model of which only the tokenizer of its {part.processor} is loaded",
                 hint="Save parts with SaveTextEncoder and SaveVae, or copy the original folder.",
             )
+
+
+def _is_image_processor(part: Part) -> bool:
+    return layout.tokenizer_needs(part) == layout.IMAGE_PROCESSOR
 
 
 def _write_settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -284,9 +292,12 @@ def _write_component(
         _write_json(folder / role / CONFIG, module_config(module))
         entries[role] = [_index_library(type(module)), type(module).__name__]
     if isinstance(component, TextModel):
+        processors = {part.role: part.processor for part in get_family(component.family).tokenizers}
         for role, tokenizer in component.tokenizers.items():
+            if processors[role]:
+                component.tokenizers[_TOKENIZER].save_pretrained(folder / role)
             tokenizer.save_pretrained(folder / role)
-            entries[role] = ["transformers", type(tokenizer).__name__]
+            entries[role] = ["transformers", processors[role] or type(tokenizer).__name__]
     return entries
 
 
