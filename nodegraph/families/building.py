@@ -300,6 +300,24 @@ def _fold_weight_norms(model: nn.Module) -> None:
     for layer in model.modules():
         if "weight_g" in layer._parameters:
             nn.utils.remove_weight_norm(layer).requires_grad_(False)
+            layer.has_folded_norm = True
+
+
+@torch.no_grad()
+def unfold_weight_norms(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a model by the names that its files have: where a layer's is folded, a length of
+    each direction, and the directions. Folded again in float32, they are equal to the last bit."""
+    unfolded = dict(tensors)
+    for path, layer in model.named_modules():
+        if getattr(layer, "has_folded_norm", False):
+            weight = unfolded.pop(f"{path}.weight")
+            whole = weight.detach().to("cpu", torch.float32).contiguous()
+            # The lengths as the fold itself computes them; others differ in the last bit.
+            ones = torch.ones(len(whole), *(1,) * (whole.ndim - 1))
+            lengths = torch._weight_norm_interface(whole, ones)[1]
+            unfolded[f"{path}.weight_g"] = lengths.to(weight.dtype)
+            unfolded[f"{path}.weight_v"] = weight
+    return unfolded
 
 
 def transformers_module(

@@ -28,6 +28,7 @@ from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
+from nodegraph.families.building import unfold_weight_norms
 from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Component, TextModel
 from nodegraph.families.registry import FAMILIES, get_family
@@ -190,7 +191,8 @@ def save_component(
                 # Others, such as Flux.2's, have layers that the original code does not name.
                 with suppress(KeyError):
                     named = vae_to_original(named, module.config)
-            tensors = {key: _stored(item, precision) for key, item in named.items()}
+            stored = {key: _stored(item, precision) for key, item in named.items()}
+            tensors = unfold_weight_norms(module, stored)
             own = name if len(component.modules) == 1 else f"{name}_{role}"
             with _temporary_folder(ctx, own) as (target, folder):
                 path = folder / "part.safetensors"
@@ -285,7 +287,8 @@ def _write_component(
                 expected="a model with a pipeline in diffusers",
             )
         is_diffusers = library == "diffusers"
-        tensors = {key: _stored(item, precision) for key, item in merged_tensors(module)}
+        stored = {key: _stored(item, precision) for key, item in merged_tensors(module)}
+        tensors = unfold_weight_norms(module, stored)
         (folder / role).mkdir(parents=True)
         file = folder / role / (DIFFUSERS_WEIGHTS if is_diffusers else TRANSFORMERS_WEIGHTS)
         save_file(_without_shared(tensors), file, metadata={"format": "pt"})

@@ -468,11 +468,12 @@ def test_a_folder_is_what_diffusers_loads(bench: Bench, name: str) -> None:
     result = bench.run(load("made") | saved(layout="folder"))
     assert not result.errors, result.errors
     index = next(file.path for file in result.files if file.path.name == "model_index.json")
-    # These load by themselves only where torchvision, or the guardrail, is installed.
+    # These load by themselves only where torchvision, torchsde, or the guardrail, is installed.
     own = {
-        role: part if role == "safety_checker" else read_processor(index.parent, role)
+        role: read_processor(index.parent, role) if isinstance(part, PictureProcessor) else part
         for role, part in pipeline.components.items()
-        if role in ("safety_checker", "processor", "text_processor") and part is not None
+        if isinstance(part, PictureProcessor)
+        or type(part).__name__ in ("SafetyChecker", "CosineDPMSolverMultistepScheduler")
     }
     again = DiffusionPipeline.from_pretrained(index.parent, local_files_only=True, **own)
     assert type(again) is type(pipeline)
@@ -503,11 +504,22 @@ def read_processor(folder: Path, role: str) -> PictureProcessor:
 
 def tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:
     """Those of a language model without the head that no prompt needs."""
-    return {
-        name.removeprefix("model."): item
-        for name, item in module.state_dict().items()
-        if name != "lm_head.weight"
-    }
+    return folded(
+        {
+            name.removeprefix("model."): item
+            for name, item in module.state_dict().items()
+            if name != "lm_head.weight"
+        }
+    )
+
+
+def folded(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """With the weights that a layer computes of lengths and directions."""
+    found = dict(tensors)
+    for length in [name for name in found if name.endswith(".weight_g")]:
+        stem = length.removesuffix("_g")
+        found[stem] = torch._weight_norm(found.pop(f"{stem}_v"), found.pop(length))
+    return found
 
 
 def test_a_family_without_single_files_is_refused(bench: Bench) -> None:
@@ -631,6 +643,19 @@ def test_a_vae_is_saved_alone_under_its_original_names(bench: Bench) -> None:
     assert all(torch.equal(alone[key], item) for key, item in own.items())
     loaded_again = {"vae": {"type": "LoadVae", "inputs": {"vae": str(file.path), "latents": "sd"}}}
     assert bench.value(loaded_again, "vae.vae").family == "sd"
+
+
+@pytest.mark.parametrize("name", ["ace-step", "stable-audio"])
+def test_a_vae_of_sounds_is_saved_alone_and_read_again(bench: Bench, name: str) -> None:
+    torch.manual_seed(0)
+    TINY_SOUND[name].build().save_pretrained(bench.folder / "models" / "made")
+    save = {"type": "SaveVae", "inputs": {"vae": link("load.vae")}}
+    [file] = bench.run(load("made") | {"save": save}).files
+    again = {"vae": {"type": "LoadVae", "inputs": {"vae": str(file.path), "latents": "auto"}}}
+    assert bench.value(again, "vae.vae").family == bench.value(load("made"), "load.vae").family
+    own, found = folded(weights(bench, "made", "vae")), folded(load_file(file.path))
+    assert found.keys() == own.keys()
+    assert all(torch.equal(found[key], item) for key, item in own.items())
 
 
 def test_a_text_encoder_is_saved_alone_as_transformers_names_it(models: Bench) -> None:
