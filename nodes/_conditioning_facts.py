@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodegraph import Finding, HookInputs
+from nodegraph import Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
+from nodegraph.models.helper_files import find_conditioning
+from nodegraph.weights.file_kinds import file_stamp
+
+from ._facts import error_to_finding
 
 
 def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
@@ -59,3 +63,18 @@ def check_span(inputs: HookInputs) -> Iterator[Finding]:
             "the prompt's start is not before its end",
             given=f"{start:g} to {end:g}",
         )
+
+
+def check_conditioning_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find missing files, and files without an encoded prompt."""
+    name = inputs.literals.get("conditioning")
+    if name is not None:
+        try:
+            find_conditioning(name, inputs.environment.models)
+        except NodegraphError as error:
+            yield error_to_finding("conditioning", error)
+
+
+def conditioning_state(inputs: HookInputs) -> str:
+    """A stamp that changes when the file changes."""
+    return file_stamp(find_conditioning(inputs.literals["conditioning"], inputs.environment.models))

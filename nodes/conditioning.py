@@ -18,8 +18,15 @@ from nodegraph import (
     node,
 )
 from nodegraph.errors import at_port
+from nodegraph.models.helper_files import find_conditioning
 
-from ._conditioning_facts import check_area, check_concatenated, check_span
+from ._conditioning_facts import (
+    check_area,
+    check_concatenated,
+    check_conditioning_file,
+    check_span,
+    conditioning_state,
+)
 from ._lora import check_prompt_lora, check_schedule, lora_state
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -341,3 +348,24 @@ def FallbackConditioning(conditioning: Conditioning) -> Conditioning:
     from nodegraph.families.conditionings import as_fallback
 
     return as_fallback(conditioning)
+
+
+@node(
+    category="conditioning",
+    label="Load conditioning",
+    lane="io",
+    validate=check_conditioning_file,
+    fingerprint=conditioning_state,
+    tags=("ConditioningLoader", "embedding", "precomputed", "encoded prompt"),
+)
+def LoadConditioning(ctx: Context, conditioning: Annotated[str, File("embedding")]) -> Conditioning:
+    """Load an encoded prompt from a file, so that no text encoder is needed.
+
+    Args:
+        conditioning: Name in a models folder or path of a .safetensors file with a tensor named
+            conditioning.
+    """
+    from nodegraph.models.conditioning import read_conditioning
+
+    with at_port("conditioning"):
+        return read_conditioning(find_conditioning(conditioning, ctx.environment.models))

@@ -261,6 +261,40 @@ def SampleCustom(
 
 
 @node(
+    category="sampling",
+    label="Predict image",
+    lane="gpu",
+    numerics=True,
+    facts={"latent": _FACTS},
+    estimate=sampling_parts_estimate,
+    tags=("Marigold", "depth", "normals", "albedo", "one step", "img_to_img_velocity"),
+)
+def PredictImage(
+    ctx: Context,
+    model: DiffusionModel,
+    conditioning: Conditioning,
+    *,
+    latent: Latent,
+    schedule: Schedule,
+) -> Latent:
+    """Turn the latent of an image into that of another image with a single evaluation of a model.
+
+    For models that were trained to estimate depth, surface normals or albedo in one step, without
+    noise, such as Marigold 2.
+
+    Args:
+        model: A flow model that was trained for it, mostly with a LoRA.
+        conditioning: The prompt that it was trained with, mostly of LoadConditioning.
+        latent: The latent of the image, from VAEEncode.
+        schedule: A ListedSchedule with the noise level to evaluate the model at, and 0.
+    """
+    from nodegraph.sampling.model_inspection import predict_image
+
+    with ctx.weights(model, calls_only=True) as denoiser:
+        return predict_image(denoiser, latent, conditioning, schedule)
+
+
+@node(
     version=2,
     category="sampling",
     lane="gpu",

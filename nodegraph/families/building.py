@@ -300,7 +300,7 @@ def _fold_weight_norms(model: nn.Module) -> None:
     for layer in model.modules():
         if "weight_g" in layer._parameters:
             nn.utils.remove_weight_norm(layer).requires_grad_(False)
-            layer.has_folded_norm = True
+            layer.has_folded_norm = True  # type: ignore[assignment]
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,11 +18,13 @@ from nodegraph.families.base import (
     SCORE,
     TARGET_SIZE,
     ZERO_TIMESTEP_REFERENCE,
+    encoded,
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
+from nodegraph.models.helper_files import ENCODED
 from nodegraph.models.prompt_preprocessing import (
     check_size_conditioning,
     escaper,
@@ -29,6 +32,7 @@ from nodegraph.models.prompt_preprocessing import (
     unsupported_tags,
 )
 from nodegraph.models.prompt_syntax import PromptPart, joint_parts, prompt_parts, texts_of
+from nodegraph.weights.weight_files import read_tensors
 
 _FAMILY = "sdxl"
 _POOLED = "pooled"
@@ -379,3 +383,13 @@ def _unconditional(text_model: TextModel) -> ConditioningEntry | None:
         return None
     # A copy, as somebody may write into a result.
     return replace(known, tensors={name: item.clone() for name, item in known.tensors.items()})
+
+
+def read_conditioning(path: Path) -> Conditioning:
+    """An encoded prompt of a file, as ComfyUI's ConditioningLoader reads it.
+
+    Args:
+        path: Of `nodegraph.models.helper_files.find_conditioning`.
+    """
+    tensors = read_tensors([path], "float32")
+    return Conditioning((encoded({ENCODED[name]: item for name, item in tensors.items()}),))

@@ -1,4 +1,5 @@
-"""Files of helper models: upscalers of images and latents, and classifiers of noisy latents.
+"""Files of helper models: upscalers of images and latents, and classifiers of noisy latents; and of
+encoded prompts.
 
 Imports no torch.
 
@@ -302,3 +303,36 @@ def open_latent_upscaler(
 
 
 _UPSAMPLER_ROLE = "latent_upsampler"
+
+
+ENCODED = {"conditioning": "embeddings", "pooled_output": "pooled"}
+"""Tensors of a file with an encoded prompt, and their names here."""
+
+
+def find_conditioning(name: str, folders: Sequence[Path]) -> Path:
+    """The file of an encoded prompt, with no other tensors than `ENCODED`.
+
+    Args:
+        name: Under a models folder, or a path.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+        InvalidFile: It isn't a .safetensors file, lacks the prompt, or holds other tensors.
+    """
+    path = locate_adapter(name, folders, title="conditioning")
+    form = "a .safetensors file with a tensor `conditioning`, shape (1, tokens, width)"
+    if file_suffix(path) != SAFETENSORS:
+        raise InvalidFile(f"{path} holds no encoded prompt", expected=form)
+    shapes = read_header(path).shapes
+    if len(shapes.get("conditioning", ())) != 3 or shapes["conditioning"][0] != 1:
+        raise InvalidFile(
+            f"{path} holds no encoded prompt",
+            given=", ".join(sorted(shapes)[:3]) or "no tensors",
+            expected=form,
+        )
+    if unknown := sorted(shapes.keys() - ENCODED.keys()):
+        raise InvalidFile(
+            f"{path} holds more than an encoded prompt",
+            given=", ".join(unknown[:3]),
+            expected=" and ".join(ENCODED),
+        )
+    return path

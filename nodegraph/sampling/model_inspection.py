@@ -1,4 +1,4 @@
-"""Ask a model once about a noisy latent: predictions and cross-attention maps.
+"""Ask a model once about a latent: predictions, cross-attention maps, and images made of images.
 
 The maps follow Tang et al. 2022, arXiv:2210.04885, who sum attention over layers, heads and steps.
 Here noise is added to a finished latent at some levels, so it also works for images that no model
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from nodegraph.core.values import Conditioning, Latent
+from nodegraph.core.values import Conditioning, Latent, Leftover
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser, TextModel
 from nodegraph.families.flow_noise import model_noise
@@ -26,6 +26,7 @@ from nodegraph.families.registry import get_family
 from nodegraph.families.text_encoders import ClipEncoder, word_token_indices
 from nodegraph.models.conditioning import encode_prompt
 from nodegraph.models.facts import ScaleOf, check_attention_support
+from nodegraph.sampling.composed_schedules import Schedule
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.initial_latent import latent_shape
 from nodegraph.sampling.latent_noise import add_noise
@@ -288,3 +289,48 @@ def predict_once(
             ),
         )
     )
+
+
+def predict_image(
+    model: Denoiser, latent: Latent, prompt: Conditioning, schedule: Schedule
+) -> Latent:
+    """The latent that a model makes of an image's in one evaluation, without noise.
+
+    The model takes the latent as it is, and its velocity is subtracted from it. Models are trained
+    for that to see depth, surface normals or albedo in an image.
+
+    Source: https://github.com/huawei-bayerlab/marigold-v2 (Marigold 2).
+
+    Args:
+        latent: Of the image, without noise.
+        schedule: Two levels, the second 0; the model is asked at the first.
+    Raises:
+        InvalidValue: It is no flow model, the latent is empty or noisy, or the schedule has more
+            steps or other levels.
+    """
+    family = get_family(model.family)
+    if family.noise != "flow":
+        raise InvalidValue(
+            "only a flow model predicts an image of an image",
+            port="model",
+            given=family.title,
+            hint="Use the model that its author names, such as Qwen-Image-Edit for Marigold 2.",
+        )
+    if latent.samples is None or latent.leftover is not None:
+        raise InvalidValue(
+            "an image is predicted of the latent of another image",
+            port="latent",
+            given="an empty latent" if latent.samples is None else "a latent with noise",
+            hint="Link the latent of VAEEncode.",
+        )
+    levels = schedule.segments[0].levels
+    if len(levels) != 2 or levels[1] != 0:
+        raise InvalidValue(
+            "a prediction takes a schedule of one step",
+            port="schedule",
+            given=f"{schedule.steps} steps",
+            expected="a ListedSchedule of two levels, the second 0, such as 0.5, 0",
+        )
+    question = SinglePrediction(model, replace(latent, leftover=Leftover(levels[0], "mixing")))
+    velocity = question.evaluate_sides(prompt, None, alone=True)["positive"]
+    return question.as_latent(question.x.float() - velocity.float())

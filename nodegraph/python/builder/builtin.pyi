@@ -1181,6 +1181,10 @@ class _LoadClassifier(OneOutput[Classifier]):
     @property
     def classifier(self) -> Out[Classifier]: ...
 
+class _LoadConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _LoadControlNet(OneOutput[ControlNet]):
     @property
     def control_net(self) -> Out[ControlNet]: ...
@@ -1546,6 +1550,10 @@ class _PositiveBiasedGuidance(OneOutput[Guider]):
 class _PosterizeImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _PredictImage(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
 
 class _PredictOnce(BuiltNode):
     @property
@@ -6469,6 +6477,18 @@ class BuiltinNodes:
         classifier: Name under a models folder or path of a .safetensors file, or the included tiny/guidance_classifier, for the model tiny.
         """
 
+    def LoadConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: str | Link[str],
+    ) -> _LoadConditioning:
+        """Load an encoded prompt from a file, so that no text encoder is needed.
+
+        conditioning: Name in a models folder or path of a .safetensors file with a tensor named conditioning.
+        """
+
     def LoadControlNet(
         self,
         _name: str | None = None,
@@ -7930,6 +7950,27 @@ class BuiltinNodes:
 
         image: Images of any size.
         levels: Levels per channel, from black to white.
+        """
+
+    def PredictImage(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        schedule: Link[Schedule],
+    ) -> _PredictImage:
+        """Turn the latent of an image into that of another image with a single evaluation of a model.
+
+        For models that were trained to estimate depth, surface normals or albedo in one step, without
+        noise, such as Marigold 2.
+
+        model: A flow model that was trained for it, mostly with a LoRA.
+        conditioning: The prompt that it was trained with, mostly of LoadConditioning.
+        latent: The latent of the image, from VAEEncode.
+        schedule: A ListedSchedule with the noise level to evaluate the model at, and 0.
         """
 
     def PredictOnce(

@@ -4273,6 +4273,16 @@ class BuiltinFunctions:
         classifier: Name under a models folder or path of a .safetensors file, or the included tiny/guidance_classifier, for the model tiny.
         """
 
+    def LoadConditioning(
+        self,
+        *,
+        conditioning: str,
+    ) -> Conditioning:
+        """Load an encoded prompt from a file, so that no text encoder is needed.
+
+        conditioning: Name in a models folder or path of a .safetensors file with a tensor named conditioning.
+        """
+
     def LoadControlNet(
         self,
         *,
@@ -5576,6 +5586,25 @@ class BuiltinFunctions:
 
         image: Images of any size.
         levels: Levels per channel, from black to white.
+        """
+
+    def PredictImage(
+        self,
+        *,
+        model: DiffusionModel,
+        conditioning: Conditioning,
+        latent: Latent,
+        schedule: Any,
+    ) -> Latent:
+        """Turn the latent of an image into that of another image with a single evaluation of a model.
+
+        For models that were trained to estimate depth, surface normals or albedo in one step, without
+        noise, such as Marigold 2.
+
+        model: A flow model that was trained for it, mostly with a LoRA.
+        conditioning: The prompt that it was trained with, mostly of LoadConditioning.
+        latent: The latent of the image, from VAEEncode.
+        schedule: A ListedSchedule with the noise level to evaluate the model at, and 0.
         """
 
     def PredictOnce(

@@ -16,6 +16,7 @@ from nodegraph.core.parts import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
+from tests.diffusion.families.qwen_parts import qwen_net
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_ltx2_files import upsampler
@@ -56,6 +57,9 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("flux", "fill", flux_fill),
 )
 """Models that are shown images beside what they make, by family and what they are called."""
+
+TOKENS = 5
+"""Of a prompt in a file."""
 
 _UNKNOWN = {
     "LoadDiffusionModel": "layered|hidream_e1",
@@ -112,6 +116,8 @@ class Tinies:
                 inputs["lora"] = self._made(made, lambda to: self._lora(family, to, layer))
             case "LoadRedux":
                 node.inputs = {"redux": self._made("redux", self._redux)}
+            case "LoadConditioning":
+                inputs["conditioning"] = self._made("conditioning.safetensors", _conditioning)
             case "LoadUpscaleModel":
                 inputs["model"] = "tiny/upscaler"
             case "LoadLatentUpscaleModel":
@@ -192,6 +198,12 @@ def _language_model(to: Path) -> None:
 
 def _latent_upscaler(to: Path) -> None:
     save_file(upsampler(use_rational_resampler=False).state_dict(), to)
+
+
+def _conditioning(to: Path) -> None:
+    """As Marigold 2 has it, for a Qwen-Image."""
+    width = qwen_net().config.joint_attention_dim
+    save_file({"conditioning": torch.randn(1, TOKENS, width)}, to)
 
 
 def _foreground(to: Path) -> None:

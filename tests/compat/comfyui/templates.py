@@ -72,6 +72,10 @@ def families(nodes: Mapping[str, NodeEntry]) -> set[str]:
             found.add(
                 next((of for like, of in _CHECKPOINTS.items() if re.search(like, name)), name)
             )
+    diffusion = [entry for entry in nodes.values() if entry.type == "LoadDiffusionModel"]
+    if not found and any("qwen_image" in str(entry.inputs["model"]) for entry in diffusion):
+        # Nothing else says so where the prompt comes from a file.
+        found.add("qwen-image")
     return found
 
 

@@ -437,7 +437,39 @@ def _operated(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput
     return MadeOutput(name, "guider")
 
 
+_PREDICTS_IMAGES = "ModelSamplingAuraFlow"
+
+
+def predict_image(node: Passage, leads: PatchedModel) -> bool:
+    """Predict an image of an image in one step, if the model's patches want it.
+
+    There it is a sampling without noise, whose model takes the latent as it is.
+
+    Args:
+        node: A SamplerCustomAdvanced.
+    """
+    if all(item.type != _PREDICTS_IMAGES for item in leads.patches):
+        return False
+    if node.behind("noise")[0] != "NoNoise" or node.behind("guider")[0] != "BasicGuider":
+        raise Untranslatable("nodegraph predicts an image of an image without noise and guidance")
+    name = node.add(
+        "PredictImage",
+        model=leads.model,
+        conditioning=leads.positive,
+        latent=node.inputs["latent_image"],
+        schedule=node.inputs["sigmas"],
+    )
+    for output in ("output", "denoised_output"):
+        node.give(output, MadeOutput(name, "latent"))
+    return True
+
+
+def _only_in_one_step(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
+    raise Untranslatable("nodegraph predicts an image of an image only with SamplerCustomAdvanced")
+
+
 _WRAPS: Mapping[str, Wrap] = {
+    _PREDICTS_IMAGES: _only_in_one_step,
     "LatentApplyOperationCFG": _operated,
     "CFGNorm": _norm,
     "Mahiro": _wrap("PositiveBiasedGuidance"),

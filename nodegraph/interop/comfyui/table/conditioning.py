@@ -446,6 +446,11 @@ _CHANGED = (
         "GuidanceConditioning",
     ),
     same(f"ConditioningZeroOut({_COND}) -> CONDITIONING", "ZeroOutConditioning"),
+    same(
+        'ConditioningLoader(conditioning_name: COMBO = "") -> CONDITIONING',
+        "LoadConditioning",
+        {"conditioning_name": "conditioning"},
+    ),
     entry(
         "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
         " -> CONDITIONING",

@@ -15,6 +15,7 @@ from nodegraph.interop.comfyui.table.carried_values import (
     guide_of,
     only_back,
     patch,
+    patched,
     refuse_unsupported,
 )
 from nodegraph.interop.comfyui.table.parts import file_input
@@ -152,9 +153,13 @@ def _prediction(node: Passage) -> None:
 
 
 def _aura_shift(node: Passage) -> None:
-    if (prediction := node.literal("sampling")) != "flow":
+    prediction = node.literal("sampling")
+    if prediction == "img_to_img_velocity":
+        patched(node)
+    elif prediction == "flow":
+        _AURA.forward(node)
+    else:
         raise Untranslatable(f"nodegraph has no model sampling {prediction}")
-    _AURA.forward(node)
 
 
 _AURA = same(

@@ -20,6 +20,7 @@ from nodegraph.interop.comfyui.table.carried_values import (
     guider,
     negative_or_empty,
     only_back,
+    predict_image,
     refuse_unsupported,
     scale_noise,
     warn_conventions,
@@ -52,11 +53,8 @@ def _cfg_guider(node: Passage) -> None:
     _guide(node, guider(node, leads, node.inputs["cfg"]), leads)
 
 
-_OF_ONE = (
-    "PerturbedAttentionGuidance",
-    "RenormCFG",
-    "SelfAttentionGuidance",
-    "SkipLayerGuidanceDiT",
+_OF_ONE = frozenset(
+    ("PerturbedAttentionGuidance", "RenormCFG", "SelfAttentionGuidance", "SkipLayerGuidanceDiT")
 )
 
 
@@ -482,13 +480,15 @@ def _sampler_custom(node: Passage) -> None:
 def _sampler_custom_advanced(node: Passage) -> None:
     made = node.inputs["guider"]
     leads = made.carried.get(CONDITIONED_MODEL)
+    if leads is not None and predict_image(node, leads):
+        return
     parts = (node.inputs["noise"], Signal(made.content), node.inputs["sampler"])
     _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
 
 
 def _random_noise(node: Passage) -> None:
-    name = node.add("RandomNoise", seed=node.inputs["noise_seed"], **DRAW)
-    node.give("NOISE", MadeOutput(name, "noise"))
+    made = node.add("RandomNoise", seed=node.inputs["noise_seed"], **DRAW)
+    node.give("NOISE", MadeOutput(made, "noise"))
 
 
 def _give_both(node: Passage, name: str) -> None:
