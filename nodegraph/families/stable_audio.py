@@ -277,6 +277,22 @@ _T5_BASE = replace(
 """T5 of version 1, whose layers have no gate."""
 
 
+def check_no_sound(title: str, source: Tensor | None, reference: Tensor | None) -> None:
+    """Refuse latents of sounds beside a prompt.
+
+    Args:
+        title: Of the family.
+    Raises:
+        InvalidValue: There are some; on port ``source`` or ``reference``.
+    """
+    if source is not None or reference is not None:
+        raise InvalidValue(
+            f"{title} edits no sound",
+            port="source" if source is not None else "reference",
+            hint="Sample the latent of the sound with a denoise below 1.",
+        )
+
+
 class StableAudio(Family):
     """A transformer of latent frames that attends to a text and two times.
 
@@ -314,12 +330,7 @@ class StableAudio(Family):
         silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`; the model reads tags and the length alone."""
-        if source is not None or reference is not None:
-            raise InvalidValue(
-                f"{self.title} edits no sound",
-                port="source" if source is not None else "reference",
-                hint="Sample the latent of the sound with a denoise below 1.",
-            )
+        check_no_sound(self.title, source, reference)
         if prompt.lyrics.strip() and warn is not None:
             warn(f"{self.title} reads no lyrics")
         return self._encoded(model, prompt.tags, prompt.seconds, warn)

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import SECONDS, Config, Family, Part, Warn, encoded
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.families.stable_audio import StableAudioFormat
+from nodegraph.families.stable_audio import StableAudioFormat, check_no_sound
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.single_files.base import FileLayout, Tensors
@@ -149,12 +148,7 @@ class StableAudio3(Family):
         silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`; the model reads tags and the length alone."""
-        if source is not None or reference is not None:
-            raise InvalidValue(
-                f"{self.title} edits no sound here",
-                port="source" if source is not None else "reference",
-                hint="Sample the latent of the sound with a denoise below 1.",
-            )
+        check_no_sound(self.title, source, reference)
         if prompt.lyrics.strip() and warn is not None:
             warn(f"{self.title} reads no lyrics")
         return _encoded(model, prompt.tags, prompt.seconds, warn)
