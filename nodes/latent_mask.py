@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from nodegraph import InvalidValue, Latent, Range, node
+from nodegraph import Latent, Range, node
 
 from ._latent_facts import KEPT
 
@@ -22,13 +22,8 @@ def GradualMask(latent: Latent, strength: Annotated[float, Range(0, 1, step=0.01
     blends old and new content at each step.
 
     Args:
-        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning.
+        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning. One without a
+            mask stays as it is.
         strength: 0 blends as without this node. 1 does not blend at all.
     """
-    if latent.noise_mask is None:
-        raise InvalidValue(
-            "the latent has no noise mask",
-            port="latent",
-            hint="Add a SetNoiseMask before this node.",
-        )
-    return replace(latent, gradual=strength)
+    return latent if latent.noise_mask is None else replace(latent, gradual=strength)

@@ -11,11 +11,9 @@ from nodegraph_nodes.latent_mask import GradualMask
 from torch import Tensor
 
 from nodegraph import Conditioning, ConditioningEntry, Latent
-from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
 from nodegraph.sampling.denoise import Denoising, StepInfo
 from nodegraph.sampling.regions import step_mask
-from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser
 
 STEPS = 5
@@ -59,7 +57,7 @@ def test_strength_mixes_both() -> None:
     torch.testing.assert_close(found, torch.tensor([0.0, 0.3, 0.7, 1.0]))
 
 
-def test_a_latent_without_a_mask_is_refused() -> None:
-    with raises(InvalidValue, port="latent"):
-        GradualMask(replace(PICTURE, noise_mask=None))
+def test_a_latent_without_a_mask_stays_as_it_is() -> None:
+    plain = replace(PICTURE, noise_mask=None)
+    assert GradualMask(plain) is plain
     assert ClearNoiseMask(GradualMask(PICTURE)).gradual == 0

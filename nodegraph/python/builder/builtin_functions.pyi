@@ -3407,7 +3407,7 @@ class BuiltinFunctions:
         Dark gray areas change only in details, white areas change completely. Without this node, gray
         blends old and new content at each step.
 
-        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning.
+        latent: A latent with a noise mask, from SetNoiseMask or InpaintConditioning. One without a mask stays as it is.
         strength: 0 blends as without this node. 1 does not blend at all.
         """
 
