@@ -73,7 +73,7 @@ def live_model(
 ) -> Iterator[Denoiser]:
     """The loaded model with its ControlNets and the LoRAs of its prompts."""
     from nodegraph.sampling.controls.control_conditioning import controls_in, scaling_messages
-    from nodegraph.sampling.prompt_adapters import adapted_recipes
+    from nodegraph.sampling.prompt_adapters import adapted_recipes, mix_messages
 
     for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)
@@ -82,6 +82,8 @@ def live_model(
         (noise_levels.point(step)[-1], noise_levels.progress_after_step(step)) for step in steps
     ]
     recipes = adapted_recipes(model, parts.guider.prompts.values(), spans)
+    for line in mix_messages(model, recipes.values()):
+        ctx.log(line, "warning")
     with ExitStack() as held:
         denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
         networks = {

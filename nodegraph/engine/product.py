@@ -377,6 +377,12 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
         if is_of_type(plain, expr):
             return plain
     declared = describe_type(expr)
+    if type(value) is ForeignValue:
+        raise WrongOutput(
+            f"returned an object that only the pack `{value.pack}` can read, but declares "
+            f"{declared}",
+            hint="Return plain values, and dense tensors of torch's own class.",
+        )
     if expr.name not in _PICTURES:
         raise WrongOutput(f"returned {summarize(value)}, but declares {declared}")
     from nodegraph.media.images.pillow_conversion import (

@@ -125,6 +125,12 @@ def _read_environment(data: bytes) -> Environment:
     return replace(environment, temporary=Path(folder), cache=None)
 
 
+def _broken_link(root: Path) -> Path | None:
+    """A symbolic link of a pack to nothing, as one that leads out of a sandbox is there."""
+    links = (path for path in root.rglob("*") if path.is_symlink())
+    return next((path for path in links if not path.exists()), None)
+
+
 class _Server:
     """Answers what the main process asks."""
 
@@ -175,6 +181,12 @@ class _Server:
         """Check that the pack's files are those of the digest, and make its runner."""
         own = pack.snapshot().digest()
         if own != digest:
+            if link := _broken_link(pack.root):
+                raise PackError(
+                    f"a link in the pack `{pack.name}` leads to what its process does not see",
+                    given=str(link),
+                    hint="Put the file into the pack, or trust the pack.",
+                )
             raise PackError(
                 f"the files of pack `{pack.name}` have changed since they were read",
                 hint="Run it again: the next job uses the new files.",

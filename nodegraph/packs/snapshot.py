@@ -71,6 +71,12 @@ def stamp_of(path: str | Path) -> Stamp | None:
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
+def _file_stamp(path: str | Path) -> Stamp | None:
+    """The stamp of a regular file. A pipe or a device would never end when it is read."""
+    stamp = stamp_of(path)
+    return stamp if stamp is not None and os.path.isfile(path) else None  # noqa: PTH113 - strings
+
+
 class Listing(NamedTuple):
     """The files that belong to a pack, and what tells whether others came to them.
 
@@ -136,7 +142,7 @@ def _of_folder(root: str) -> Listing:
         left_out = of_folder.get(folder, ".pyc")
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - of every file of every pack
-            stamp = None if name.startswith(".") or name.endswith(left_out) else stamp_of(path)
+            stamp = None if name.startswith(".") or name.endswith(left_out) else _file_stamp(path)
             if stamp is not None and stamp.size <= LARGEST:
                 files[path] = stamp
     return Listing(dict(sorted(files.items())), watched)
@@ -157,7 +163,7 @@ def _of_file(root: Path) -> Listing:
             }
             watched |= below.watched
         elif entry.suffix != ".py":
-            file_stamp = watched[str(entry)] = stamp_of(entry)
+            file_stamp = watched[str(entry)] = _file_stamp(entry)
             if file_stamp is not None and file_stamp.size <= LARGEST:
                 files[str(entry)] = file_stamp
     return Listing(files, watched)

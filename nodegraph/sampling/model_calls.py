@@ -112,9 +112,10 @@ class ModelEvaluator:
             return self.model
         if adapters not in self.model.adapted:
             raise InvalidValue(
-                "the LoRA of a prompt is not loaded here",
+                "the LoRA or model of a prompt is not loaded here",
                 port=prompt.name.partition(" ")[0],
-                hint="Sample with a node of a workflow, or put the LoRA on the model by LoadLora.",
+                hint="Sample with a node of a workflow. Or put the LoRA on the model by LoadLora, "
+                "and mix models by MergeModels.",
             )
         # It computes without a step cache: what the model cached is not for it.
         return replace(self.model.adapted[adapters], caching=None, seat=self.model.seat)

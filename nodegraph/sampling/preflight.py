@@ -62,10 +62,11 @@ def _check_prompt_adapters(choice: GuiderChoice) -> None:
     if is_alone or not schedules_of(choice.prompts.values()):
         return
     raise InvalidValue(
-        "prompts with LoRAs cannot be evaluated by another model of the guider",
+        "prompts with LoRAs or models cannot be evaluated by another model of the guider",
         port="guider",
         given=choice.description,
-        hint="Load the LoRA with LoadLora on the models, or remove the other model.",
+        hint="Load the LoRA with LoadLora on the models and mix models with MergeModels, or remove "
+        "the other model.",
     )
 
 

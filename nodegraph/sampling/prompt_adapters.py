@@ -8,13 +8,12 @@ mix with another model has weights of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from nodegraph.core.digests import digest_value
-from nodegraph.core.foreign_value import unpatched
 from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import (
     Adapter,
@@ -24,10 +23,12 @@ from nodegraph.core.values import (
     ScheduledAdapter,
 )
 from nodegraph.errors import InvalidValue, at_port
+from nodegraph.families.flow_noise import recipe_noise
 from nodegraph.families.registry import get_family
 from nodegraph.models.adapters.adapter_files import MIXED_MODEL, no_match_error, read_adapter
 from nodegraph.models.adapters.layer_matching import ModuleLayers, match, recipe_layers
 from nodegraph.models.gligen import GLIGEN, check_fits, sampling_grounding
+from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
 from nodegraph.weights.precision.storage import recipe_storage
 
 MOST_SETS = 32
@@ -109,13 +110,21 @@ def with_model(
     """Return prompts for which a model is mixed with another one.
 
     Args:
-        model: The other model. Its speed options and a pack's patches do not count.
+        model: The other model. Its speed options do not count.
         strength: 0 for the model of the sampling, 1 for the other one.
     Raises:
-        InvalidValue: The weights of the other model are kept in few bits.
+        InvalidValue: The weights of the other model are kept in few bits, or it has an IP-Adapter.
     """
     _check_full(model, "model")
-    other = replace(unpatched(model), options=_weight_options(model))
+    if any(item.kind == IP_ADAPTER for item in model.adapters):
+        raise InvalidValue(
+            "a model with an IP-Adapter cannot be mixed with another one",
+            port="model",
+            hint="Link the model before ApplyIPAdapter. Apply the IP-Adapter to the model of the "
+            "sampling.",
+        )
+    # A model that a pack patched stays one: what calls this node refuses it, as no mix has patches.
+    other = replace(model, options=_weight_options(model))
     digest = digest_value(other)
     adapter = ModelAdapter(MIXED_MODEL, other.source, digest, strength, model=other)
     return with_adapter(conditioning, adapter, keyframes)
@@ -157,14 +166,6 @@ def adapted_recipes(
     needed = [adapters for adapters in sets if adapters]
     if not needed:
         return {}  # most samplings: the model's files need not be opened
-    if len(needed) > MOST_SETS:
-        raise InvalidValue(
-            "the LoRAs of the prompts have too many different strengths",
-            port="positive",
-            given=f"{len(needed)} different ones over the steps",
-            expected=f"up to {MOST_SETS}",
-            hint="Use fewer keyframes.",
-        )
     mixes = {
         tuple(item for item in adapters if isinstance(item, ModelAdapter)) for adapters in needed
     } - {()}
@@ -174,6 +175,14 @@ def adapted_recipes(
             port="positive",
             given=f"{len(mixes)} different ones over the steps",
             expected=f"up to {MOST_MIXES}, as each needs the memory of a whole model",
+            hint="Use fewer keyframes.",
+        )
+    if len(needed) > MOST_SETS:
+        raise InvalidValue(
+            "the LoRAs of the prompts have too many different strengths",
+            port="positive",
+            given=f"{len(needed)} different ones over the steps",
+            expected=f"up to {MOST_SETS}",
             hint="Use fewer keyframes.",
         )
     _check_matches(model, needed)
@@ -216,6 +225,27 @@ def _check_matches(model: DiffusionModel, needed: Iterable[AdapterSet]) -> None:
                 raise no_match_error(file, matched)
 
 
+def mix_messages(model: DiffusionModel, adapted: Iterable[DiffusionModel]) -> Iterator[str]:
+    """Yield warnings of mixes that hardly make sense, each once.
+
+    Args:
+        adapted: Models of prompts, as `adapted_recipes` returns them.
+    """
+    prediction = _prediction_type(model)
+    mixes = [item for each in adapted for item in each.adapters if isinstance(item, ModelAdapter)]
+    others = {_prediction_type(item.model) for item in mixes if item.model is not None}
+    for other in sorted(others - {prediction}):
+        yield (
+            f"the model of a prompt predicts {other}, but the model of the sampling predicts "
+            f"{prediction}, and so does the mix: it hardly gives an image"
+        )
+
+
+def _prediction_type(model: DiffusionModel) -> str:
+    noise = recipe_noise(model)
+    return str(getattr(noise, "prediction_type", noise.kind))
+
+
 def _check_mix(
     model: DiffusionModel, adapter: ModelAdapter, layers: Mapping[str, ModuleLayers] | None
 ) -> None:
@@ -240,8 +270,16 @@ def _check_mix(
     others = recipe_layers(other)
     if layers is None or others is None:
         return
+    if layers.keys() != others.keys():
+        raise InvalidValue(
+            "a prompt has a model with another number of experts than the model of the sampling",
+            port="positive",
+            given=", ".join(others),
+            expected=", ".join(layers),
+            hint="Load one expert alone with LoadDiffusionModel.",
+        )
     for role, module in layers.items():
-        shapes = others[role].shapes if role in others else {}
+        shapes = others[role].shapes
         for name, shape in module.shapes.items():
             if shapes.get(name) != shape:
                 raise InvalidValue(

@@ -7,7 +7,7 @@ quantized and saved like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -188,12 +188,14 @@ def _merged_files(ctx: Context, recipes: _Recipes, weights: _Weights) -> tuple[R
         ctx.progress(1, total)
     if base is not None:
         with ctx.weights(base) as component:
+            _check_roles("base", component.modules, others)
             for role, module in component.modules.items():
                 others[role].subtract(module)
             ctx.progress(2, total)
     precision = PRECISIONS[stored_precision(first)]
     files: list[RecipeFile] = []
     with ctx.weights(first) as component:
+        _check_roles("second", others, component.modules)
         for role, module in component.modules.items():
             config, other = module_config(module), others.pop(role)
             blocks = weights.rules.resolve(weights.second, other.by_name, config)
@@ -207,6 +209,22 @@ def _merged_files(ctx: Context, recipes: _Recipes, weights: _Weights) -> tuple[R
             )
         ctx.progress(total, total)
     return tuple(files)
+
+
+def _check_roles(port: str, roles: Collection[str], expected: Collection[str]) -> None:
+    """Refuse a model with other modules, such as one expert where another model has two.
+
+    Raises:
+        InvalidValue: On the port.
+    """
+    if set(roles) != set(expected):
+        raise InvalidValue(
+            "models with different modules cannot be merged",
+            port=port,
+            given=", ".join(roles),
+            expected=", ".join(expected),
+            hint="Load one expert of a model alone with LoadDiffusionModel.",
+        )
 
 
 class _Tensors:

@@ -138,6 +138,11 @@ def Told(node: NodeId, workflow: WorkflowDocument, graph: RunGraph) -> tuple[str
     return node, ",".join(workflow["nodes"]), ",".join(graph)
 
 @node
+def Sparse() -> Image:
+    """Return a tensor that does not leave the process."""
+    return torch.zeros(1, 8, 8, 3).to_sparse()
+
+@node
 def Crash(value: int = 0) -> int:
     """Crash."""
     print("about to crash", flush=True)
@@ -238,6 +243,12 @@ def test_values_of_a_packs_class_go_from_node_to_node(session: Session) -> None:
         "b": ("far:Height", {"cloud": {"from": "a.cloud"}}),
     }
     assert run(session, nodes).outputs["b.number"] == 24.0
+
+
+def test_an_object_in_place_of_a_picture_is_refused(session: Session) -> None:
+    [error] = run(session, {"a": ("far:Sparse", {})}).errors
+    message = "returned an object that only the pack `far` can read, but declares Image"
+    assert message in error.problem.message
 
 
 @pytest.mark.parametrize("lock", [True, False])

@@ -279,6 +279,18 @@ def test_without_a_sandbox_it_does_not_run(tmp_path: Path, monkeypatch: pytest.M
         assert "far:Half" not in opened.registry.node_types()
 
 
+def test_a_link_that_leads_out_of_the_sandbox_is_named(tmp_path: Path) -> None:
+    if not sandbox_modes():
+        pytest.skip("this system has no sandbox")
+    (tmp_path / "words.txt").write_text("some")
+    pack = pack_in(tmp_path, trusted=False)
+    (pack.root / "words.txt").symlink_to(tmp_path / "words.txt")
+    with Session(Settings(home=tmp_path / "home"), packs=[pack]) as opened:
+        [problem] = opened.registry.problems
+        assert "words.txt" in problem
+        assert "changed" not in problem
+
+
 FORGER = '''
 import pickle
 from typing import Any

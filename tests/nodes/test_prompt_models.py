@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from torch import Tensor
 from tests.diffusion.adapters import files
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_sd1
 from tests.diffusion.families.tiny_models import TINY
+from tests.diffusion.families.video_models import wan, wan22
 
 from .conftest import Bench, link
+from .test_ip_adapters import adapter  # noqa: F401 - a fixture
 
 Nodes = dict[str, Any]
 
@@ -155,3 +158,65 @@ def test_a_model_of_another_family_is_found_before_a_run(models: Bench) -> None:
     del graph["own_no"], graph["merge"]
     [problem] = models.problems(graph, "own")
     assert (problem.node, problem.port, problem.code) == ("own", "model", "family-conflict")
+
+
+@pytest.mark.usefixtures("adapter")
+def test_a_model_with_an_ip_adapter_is_refused(models: Bench) -> None:
+    """A mix would leave it out without a word."""
+    lead = {"model": link("two.model"), "positive": link("yes"), "negative": link("no")}
+    graph = prompts(model=link("lead.model")) | {
+        "ip": node("LoadIPAdapter", ip_adapter="ip.safetensors"),
+        "picture": node("Picture", width=16, height=24),
+        "lead": node("ApplyIPAdapter", ip_adapter=link("ip"), image=link("picture"), **lead),
+    }
+    problem = models.failure(graph, "own").problem
+    assert (problem.node, problem.port) == ("own", "model")
+    assert "IP-Adapter" in problem.message
+
+
+def test_an_ip_adapter_of_the_sampling_stays(models: Bench, adapter: Path) -> None:  # noqa: F811
+    graph = prompts() | {
+        "ip": node("LoadIPAdapter", ip_adapter=adapter.name),
+        "picture": node("Picture", width=16, height=24),
+    }
+    for name in ("one", "merge"):
+        inputs = {"model": link(f"{name}.model"), "positive": link("yes"), "negative": link("no")}
+        inputs |= {"ip_adapter": link("ip"), "image": link("picture")}
+        graph[f"lead_{name}"] = node("ApplyIPAdapter", **inputs)
+    graph["own"]["inputs"]["conditioning"] = link("lead_one.positive")
+    graph["sample"] = sampled("own", model=link("lead_one.model"))
+    graph["merged"] = sampled("lead_merge.positive", model=link("lead_merge.model"))
+    assert torch.equal(latent(models, graph), latent(models, graph, "merged"))
+
+
+def test_another_prediction_type_is_a_warning(models: Bench) -> None:
+    kind = {**SD1_SCHEDULER, "prediction_type": "v_prediction"}
+    write_sd1(models.folder / "models" / "two", kind, 1)
+    latent(models, prompts() | {"sample": sampled("own", "own_no")})
+    logged = [event.data["message"] for event in models.told("log")]
+    assert [line for line in logged if "predicts v_prediction" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", [(wan22, wan), (wan, wan22)])
+def test_another_number_of_experts_is_refused(bench: Bench, pair: Any) -> None:
+    """Which expert of one would go with which of the other cannot be told."""
+    for name, build in zip(("one", "two"), pair, strict=True):
+        build().save_pretrained(bench.folder / "models" / name)
+    graph = prompts() | {
+        "size": node("EmptyVideoLatent", width=32, height=32, frames=5),
+        "sample": sampled("own", schedule="normal"),
+    }
+    problem = bench.failure(graph, "sample").problem
+    assert (problem.port, "number of experts" in problem.message) == ("positive", True)
+    problem = bench.failure(graph, "merge").problem
+    assert (problem.port, "different modules" in problem.message) == ("second", True)
+
+
+def test_a_node_that_cannot_load_it_names_it(models: Bench) -> None:
+    begun = sampled("yes", end_step=1, steps=2, leave_noise=True)["inputs"]
+    graph = prompts() | {"begun": node("KSamplerAdvanced", **begun)}
+    inputs = {"model": link("one.model"), "positive": link("own"), "latent": link("begun.latent")}
+    graph["once"] = node("PredictOnce", **inputs)
+    problem = models.failure(graph, "once").problem
+    assert (problem.port, "LoRA or model of a prompt" in problem.message) == ("positive", True)

@@ -23,7 +23,7 @@ from nodegraph.packs.installation.environments import EnvironmentLock, host_vers
 from nodegraph.packs.installation.installed import installed_here
 from nodegraph.packs.installation.installers import python_of, uv_settings
 from nodegraph.packs.installation.plans import InstallOptions
-from nodegraph.packs.installation.sources import PackSource, parse_source
+from nodegraph.packs.installation.sources import PackSource, iter_files, parse_source
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
 from nodegraph.session.node_types import NodeTypes
@@ -578,6 +578,26 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
     (root / "secrets").symlink_to(tmp_path)
     with pytest.raises(InvalidFile, match="leads outside of the pack"):
         operations(tmp_path / "home").add(str(root), InstallOptions(copy=True))
+
+
+def test_a_link_of_an_untrusted_pack_leads_nowhere_else(tmp_path: Path) -> None:
+    """Also where the folder stays where it is: the sandbox does not see what it leads to."""
+    root = project(tmp_path)
+    (tmp_path / "secret.txt").write_text("x")
+    (root / "secret.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(InvalidFile, match="leads outside of the pack"):
+        operations(tmp_path / "home").add(str(root), InstallOptions(trusted=False))
+    operations(tmp_path / "home").add(str(root), InstallOptions(trusted=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_only_regular_files_of_a_folder_are_read(tmp_path: Path) -> None:
+    """To read a pipe or a device would never end."""
+    (tmp_path / "a.py").write_text("")
+    os.mkfifo(tmp_path / "b.py")
+    (tmp_path / "c.py").symlink_to("/dev/zero")
+    assert [path.name for path in iter_files(tmp_path)] == ["a.py"]
+    assert [path.name for path in iter_files(tmp_path, links=True)] == ["a.py", "c.py"]
 
 
 def test_a_folder_keeps_a_harmless_name(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nodegraph.packs.snapshot import list_files
 from tests.packs.test_edits import HEADER, Workplace, node_text, place
 
 __all__ = ["place"]
@@ -141,3 +142,13 @@ def test_large_hidden_and_compiled_files_are_no_part_of_a_pack(place: Workplace)
     place.write(".git/HEAD", "x")
     place.write("__pycache__/nodes.pyc", "x")
     assert place.run().nodes["Get"].status == "cached"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_or_a_device_is_no_part_of_a_pack(place: Workplace) -> None:
+    """To read it would never end."""
+    place.node("return 1")
+    os.mkfifo(place.pack / "pipe.txt")
+    (place.pack / "zero.txt").symlink_to("/dev/zero")
+    assert [Path(path).name for path in list_files(place.pack).files] == ["nodes.py"]
+    assert place.get() == 1

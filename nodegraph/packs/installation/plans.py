@@ -17,7 +17,7 @@ from nodegraph.packs.installation.environments import (
 )
 from nodegraph.packs.installation.installers import EnvironmentResolver, Installer
 from nodegraph.packs.installation.projects import SCRIPTS, Project
-from nodegraph.packs.installation.sources import PackSource
+from nodegraph.packs.installation.sources import PackSource, check_links
 from nodegraph.packs.pack import PackKind
 
 INSTALL_SCRIPT = "install.py"
@@ -124,8 +124,12 @@ class InstallPlanner:
             exact: A lock from elsewhere, whose versions the pack must see.
         Raises:
             PackError: Its needs cannot be met here.
+            InvalidFile: It is not trusted, and a symbolic link leads outside of it.
         """
         self._check_python()
+        if not self.trusted:
+            # The sandbox does not see where they lead, so the files would never be the same there.
+            check_links(self.root)
         resolver = EnvironmentResolver(self.options.installer, wheels_only=not self.trusted)
         requirements = parse_requirements(self.project.requires, f"the pack `{self.name}`")
         addresses = [str(each) for each in requirements if each.url]

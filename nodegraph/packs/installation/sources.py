@@ -231,9 +231,15 @@ def check_links(root: Path) -> None:
 
 
 def iter_files(root: Path, *, links: bool = False) -> Iterator[Path]:
+    """Yield the regular files below a folder: a pipe or a device would never end when it is read.
+
+    Args:
+        links: Yield all symbolic links, too, those to nothing among them.
+    """
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
-        yield from (Path(parent, name) for name in sorted(names))
+        paths = (Path(parent, name) for name in sorted(names))
+        yield from (path for path in paths if path.is_file() or (links and path.is_symlink()))
         if links:
             yield from (path for name in folders if (path := Path(parent, name)).is_symlink())
 

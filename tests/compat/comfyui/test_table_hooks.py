@@ -219,3 +219,42 @@ def test_a_lora_of_a_prompt_goes_there_and_comes_back() -> None:
     types = [node.type for node in exported.foreign.graph.nodes.values()]
     assert {"SetClipHooks", "SetHookKeyframes", "ConditioningSetProperties"} < set(types)
     assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+def with_model_of_prompt(**lora: NodeEntry) -> Workflow:
+    """A prompt with a model of its own, which passes a LoRA first if one is given."""
+    model = {"model": {"from": "lora.model" if lora else "other.model"}}
+    schedule = {"strength": 0.8, "schedule": "0: 1\n0.5: 0.25"}
+    nodes = {
+        "load": NodeEntry(type="LoadModel", inputs={"model": "tiny"}),
+        "other": NodeEntry(type="LoadModel", inputs={"model": "b.safetensors"}),
+        **lora,
+        "text": NodeEntry(
+            type="EncodePrompt",
+            inputs={"encoder": {"from": "load.text_encoder"}, "text": "a", "syntax": "comfyui"},
+        ),
+        "mix": NodeEntry(
+            type="ModelConditioning",
+            inputs={"conditioning": {"from": "text"}, **model, **schedule},
+        ),
+    }
+    return Workflow(title="hooks", nodes=nodes)
+
+
+def test_a_checkpoint_of_a_prompt_is_a_hook_there() -> None:
+    workflow = with_model_of_prompt()
+    exported = export(workflow, TABLE, catalog())
+    assert not exported.unknown
+    nodes = exported.foreign.graph.nodes.values()
+    [hook] = [node for node in nodes if node.type == "CreateHookModelAsLoraModelOnly"]
+    assert hook.inputs == {"ckpt_name": "b.safetensors", "strength_model": 0.8}
+    [again] = used(there_and_back(workflow), "ModelConditioning")
+    assert (again["strength"], again["schedule"]) == (0.8, "0: 1\n0.5: 0.25")
+
+
+def test_another_model_of_a_prompt_stays_what_it_is() -> None:
+    inputs = {"model": {"from": "other.model"}, "lora": "a.safetensors"}
+    workflow = with_model_of_prompt(lora=NodeEntry(type="LoadLora", inputs=inputs))
+    exported = export(workflow, TABLE, catalog())
+    assert exported.unknown == ("mix",)
+    assert meaning(there_and_back(workflow)) == meaning(workflow)

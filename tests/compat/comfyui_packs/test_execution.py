@@ -401,6 +401,15 @@ def test_an_unknown_type_in_a_returned_graph_is_named(prompts: Prompts) -> None:
     assert "NobodyKnows" in prompts.run(prompt).error("1")
 
 
+@pytest.mark.parametrize(
+    ("how", "message"), [("output", "an output that its node"), ("list", "no graph of nodes")]
+)
+def test_a_faulty_graph_is_refused(prompts: Prompts, how: str, message: str) -> None:
+    prompt = {"1": node("Faulty", how=how), "2": node("Show", value=["1", 0])}
+
+    assert message in prompts.run(prompt).error("1")
+
+
 def test_a_while_loop_returns_its_own_body_again(prompts: Prompts) -> None:
     prompt = {
         "1": node("WhileOpen", condition=True, value0=3, value1=["9", 0]),

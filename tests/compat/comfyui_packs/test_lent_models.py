@@ -186,6 +186,15 @@ def test_the_result_is_kept_as_others_are(session: Session) -> None:
     assert second.nodes["sample"].status == "cached"
 
 
+def test_a_patched_model_of_a_prompt_is_refused(session: Session) -> None:
+    """The mix would leave the patches out without a word."""
+    nodes = patched("halve")
+    inputs = {"conditioning": link("positive"), "model": link("patch")}
+    nodes["mix"] = {"type": "ModelConditioning", "inputs": inputs}
+    [error] = run(session, nodes, "mix").errors
+    assert "cannot use a model, sampler or noise of a pack" in str(error)
+
+
 def test_a_native_node_that_does_not_sample_refuses_a_patched_model(session: Session) -> None:
     nodes = patched("halve")
     nodes["basic"] = {"type": "BasicGuider", "inputs": {"conditioning": link("positive")}}

@@ -26,6 +26,7 @@ from nodegraph.interop.comfyui.packs.graph_utils import (
 if TYPE_CHECKING:
     from nodegraph.core.spec import NodeSpec
     from nodegraph.interop.comfyui.entries import TableEntry
+    from nodegraph.interop.comfyui.foreign_workflow import Source
 
 NATIVE = "nodegraph."
 """Prefix of node types that are not the pack's, where a pack reads the graph of the run."""
@@ -318,7 +319,7 @@ class _Expanding:
         self._table = _with_native(table, graph, links)
 
     def expand(self, results: Sequence[Any], ports: Sequence[str]) -> Expand:
-        from nodegraph.interop.comfyui.foreign_workflow import ForeignGraph, ForeignNode, Source
+        from nodegraph.interop.comfyui.foreign_workflow import ForeignGraph, ForeignNode
         from nodegraph.interop.comfyui.graph_builder import GraphBuilder
         from nodegraph.interop.comfyui.import_walk import GraphScope, ImportWalk
         from nodegraph.interop.comfyui.subgraph_import import SubgraphBuilder
@@ -333,9 +334,7 @@ class _Expanding:
             for name, node in self._graph.items()
         }
         ends = [
-            Source(result[0], int(result[1]))
-            if is_prompt_link(result) and result[0] in nodes
-            else None
+            self._source(result) if is_prompt_link(result) and result[0] in nodes else None
             for result in results
         ]
         builder = GraphBuilder()
@@ -366,7 +365,7 @@ class _Expanding:
         from nodegraph.interop.comfyui.foreign_workflow import BLOCK, Source
 
         if is_prompt_link(value) and value[0] in self._graph:
-            return Source(value[0], int(value[1]))
+            return self._source(value)
         if is_prompt_link(value) and self._links.is_known(value[0]):
             self._outer.append(self._links.source(value))
         elif value is None or isinstance(value, (str, int, float, bool)):
@@ -374,6 +373,27 @@ class _Expanding:
         else:
             self._outer.append(Value(value))
         return Source(BLOCK, len(self._outer) - 1)
+
+    def _source(self, link: Any) -> Source:
+        """The output that a link of the graph names.
+
+        Raises:
+            InvalidValue: Its node has fewer outputs. The output would count as blocked, and what
+                depends on it would be skipped without a word.
+        """
+        from nodegraph.interop.comfyui.foreign_workflow import Source
+
+        name, output = link[0], int(link[1])
+        node_type = str(self._graph[name].get("class_type"))
+        entry = self._table.get(node_type)
+        known = entry.signature.outputs if entry and not node_type.startswith(NATIVE) else ()
+        if known and not 0 <= output < len(known):
+            raise InvalidValue(
+                f"an expansion links to an output that its node `{name}` ({node_type}) lacks",
+                given=str(output),
+                expected=f"a number from 0 to {len(known) - 1}",
+            )
+        return Source(name, output)
 
     def _entries(self, builder: Any) -> dict[str, dict[str, Any]]:
         """The nodes that were made, as an `Expand` takes them."""

@@ -269,6 +269,12 @@ class NodeCall:
         if graph is not None:
             if isinstance(values, ExecutionBlocker):
                 raise InvalidValue("an expansion cannot block all outputs at once")
+            if not _is_graph(graph):
+                raise InvalidValue(
+                    f"the `expand` of {self._class.cls.__name__} is no graph of nodes",
+                    given=type(graph).__name__,
+                    expected="a dictionary of nodes by id, as GraphBuilder.finalize returns it",
+                )
             outcome: Any = self._expanded(graph, values)
         else:
             outcome = self._outputs(values, has_ui=bool(ui))
@@ -371,6 +377,10 @@ def _split(result: Any) -> tuple[Any, Mapping[str, Any], Mapping[str, Any] | Non
     if isinstance(result, Mapping):
         return result.get("result"), result.get("ui") or {}, result.get("expand")
     return result, {}, None
+
+
+def _is_graph(graph: Any) -> bool:
+    return isinstance(graph, Mapping) and all(isinstance(node, Mapping) for node in graph.values())
 
 
 def _private(value: Any) -> Any:

@@ -22,6 +22,7 @@ HOOKS = "hooks"
 """What HOOKS carry, and a CLIP whose prompts get them: a tuple of `Hook`."""
 _KEYFRAMES = "keyframes"
 _RANGE = "timesteps"
+_CHECKPOINT = "CheckpointLoaderSimple"
 _DIGITS = 6
 
 Keyframes = tuple[tuple[float, float], ...]
@@ -311,11 +312,34 @@ def _each(pairs: Mapping[str, tuple[str, ...]], change: Change | None) -> Transl
 def _lora_back(node: Passage) -> None:
     """A prompt with its own LoRA: a hook with its keyframes there."""
     refuse_unsupported(node, "conditioning", "lora", "strength", "schedule")
-    hook = node.imply(
-        "CreateHookLoraModelOnly",
-        lora_name=node.inputs["lora"],
-        strength_model=node.inputs["strength"],
+    _hook_back(
+        node,
+        node.imply(
+            "CreateHookLoraModelOnly",
+            lora_name=node.inputs["lora"],
+            strength_model=node.inputs["strength"],
+        ),
     )
+
+
+def _model_back(node: Passage) -> None:
+    """A prompt with its own model: a hook of the checkpoint that the model is of."""
+    refuse_unsupported(node, "conditioning", "model", "strength", "schedule")
+    kind, inputs = node.behind("model")
+    if kind != _CHECKPOINT:
+        raise Untranslatable("ComfyUI mixes a model of a prompt only directly from a checkpoint")
+    _hook_back(
+        node,
+        node.imply(
+            "CreateHookModelAsLoraModelOnly",
+            ckpt_name=inputs["ckpt_name"],
+            strength_model=node.inputs["strength"],
+        ),
+    )
+
+
+def _hook_back(node: Passage, hook: str) -> None:
+    """Put a hook on a prompt, with the keyframes of its schedule."""
     made = MadeOutput(hook, "HOOKS")
     schedule = str(node.literal("schedule") or "") if "schedule" in node.inputs else ""
     previous: MadeOutput | None = None
@@ -419,7 +443,12 @@ _HOOKS = (
     entry(f"CreateHookLora(lora_name: COMBO, {_STRENGTH}, {_CLIP}, {_BEFORE}", _lora_hook),
     entry(f"CreateHookLoraModelOnly(lora_name: COMBO, {_STRENGTH}, {_BEFORE}", _lora_hook),
     entry(f"CreateHookModelAsLora(ckpt_name: COMBO, {_STRENGTH}, {_CLIP}, {_BEFORE}", _model_hook),
-    entry(f"CreateHookModelAsLoraModelOnly(ckpt_name: COMBO, {_STRENGTH}, {_BEFORE}", _model_hook),
+    entry(
+        f"CreateHookModelAsLoraModelOnly(ckpt_name: COMBO, {_STRENGTH}, {_BEFORE}",
+        _model_hook,
+        "ModelConditioning",
+        _model_back,
+    ),
     entry("SetHookKeyframes(hooks: HOOKS, hook_kf: HOOK_KEYFRAMES?) -> HOOKS", _with_keyframes),
     entry(
         f"CreateHookKeyframe(strength_mult: FLOAT = 1.0, start_percent: FLOAT = 0.0, {_FRAMES}",

@@ -214,6 +214,22 @@ class ShowInside:
         return {"result": (), "expand": graph.finalize()}
 
 
+class Faulty:
+    """Its expansion is none, or links to an output that is not there."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"how": (["output", "list"],)}}
+
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "run"
+
+    def run(self, how):
+        graph = GraphBuilder()
+        added = graph.node("Add", a=1, b=2)
+        return {"result": (added.out(7),), "expand": graph.finalize() if how == "output" else []}
+
+
 class Unknown:
     @classmethod
     def INPUT_TYPES(cls):
@@ -241,5 +257,6 @@ CLASSES = {
     "Twice": Twice,
     "Mixed": Mixed,
     "ShowInside": ShowInside,
+    "Faulty": Faulty,
     "Unknown": Unknown,
 }
