@@ -25,6 +25,7 @@ from .conftest import Pair
 from .language_files import (
     gemma2,
     llama3,
+    ministral3,
     mistral3,
     qwen3,
     qwen3_vl,
@@ -159,6 +160,20 @@ def test_flux2_is_diffusers_without_the_layers_that_nobody_asks(tmp_path: Path) 
     pipeline = d.Flux2Pipeline(None, None, encoder, tokenizer, None)
     expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
     assert torch.equal(encoded(model)["embeddings"], expected)
+
+
+@pytest.mark.parametrize("kind", [tf.Ministral3Model, tf.Ministral3ForCausalLM])
+def test_ernie_image_is_diffusers(tmp_path: Path, kind: Any) -> None:
+    """Of its text encoder, and of its prompt enhancer, a model that writes."""
+    encoder = ministral3(kind)
+    model = loaded(
+        "ernie-image", write(tmp_path / "ministral-3-3b.safetensors", text_file(encoder))
+    )
+    assert_holds(model.modules["text_encoder"], encoder)
+    pipeline = d.ErnieImagePipeline(None, None, encoder, model.tokenizers["tokenizer"], None)
+    for text in (PROMPT, ""):
+        (expected,) = pipeline.encode_prompt(text, "cpu")
+        assert torch.equal(encoded(model, text)["embeddings"][0], expected)
 
 
 def gemma_pieces() -> list[str]:
