@@ -148,6 +148,8 @@ ERNIE_IMAGE = ErnieImage(
     block_stacks=("layers",),
     block_outputs={"ErnieImageSharedAdaLNBlock": (0, None)},
     resolutions={"ernie-image": Resolutions(1024 * 1024, 16)},
-    lora_signs=(LoraSign(r"^layers_\d+_(self_attention_|mlp_linear_fc2$)", "ERNIE-Image"),),
+    lora_signs=(
+        LoraSign(r"^layers_\d+_(self_attention_|adaLN_(sa|mlp)_ln|mlp_linear_fc2)", "ERNIE-Image"),
+    ),
     comfyui_type="flux2",
 )
