@@ -39,7 +39,10 @@ REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
     r"^(layers|noise_refiner|context_refiner)_\d+_"
     r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_)",
-    "Z-Image or Lumina 2",
+    "Z-Image, Lumina 2 or Ideogram 4",
+)
+UNSPLIT_ATTENTION_SIGN = LoraSign(
+    r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Ideogram 4"
 )
 CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
 JOINT_ATTENTION_SIGN = LoraSign(

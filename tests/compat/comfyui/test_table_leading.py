@@ -398,6 +398,7 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("mistral_3_small_flux2_fp8.safetensors", "flux2", "flux2"),
         ("mine.safetensors", "ernie_image", "ernie-image"),
         ("mine.safetensors", "ernie-image", "ernie-image"),
+        ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
         ("whatever.safetensors", "mochi", "mochi"),
     ):

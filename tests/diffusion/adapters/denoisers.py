@@ -249,6 +249,18 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_axes_dim": (4, 6, 6),
         },
     ),
+    "ideogram4": (
+        "Ideogram4Transformer2DModel",
+        {
+            **_HEADS,
+            "in_channels": 16,
+            "num_layers": 2,
+            "intermediate_size": 48,
+            "adaln_dim": 8,
+            "llm_features_dim": 24,
+            "mrope_section": (2, 1, 1),
+        },
+    ),
     "ace_step": (
         "AceStepTransformer1DModel",
         {
