@@ -41,9 +41,7 @@ REFINED_SIGN = LoraSign(
     r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_)",
     "Z-Image, Lumina 2 or Ideogram 4",
 )
-UNSPLIT_ATTENTION_SIGN = LoraSign(
-    r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Ideogram 4"
-)
+UNSPLIT_ATTENTION_SIGN = LoraSign(r"^layers_\d+_attention_to_", "Z-Image or Ideogram 4")
 CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
