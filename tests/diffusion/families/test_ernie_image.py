@@ -17,6 +17,7 @@ import transformers as tf
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import encode_image, encode_prompt, load_component
+from nodegraph.families.ernie_image import _FILE
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 
@@ -153,6 +154,22 @@ def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     _, model = model_of(ernie_image)
     assert_samples_by(model, {"dpmpp_2m": "normal", "heun": "beta"})
     assert_refuses(model, near="64 x 64")
+
+
+def test_a_published_file_has_the_published_sizes() -> None:
+    """Those that ComfyUI's model has by default, of eight billion parameters."""
+    sizes = {
+        "hidden_size": 4096,
+        "num_attention_heads": 32,
+        "num_layers": 36,
+        "ffn_hidden_size": 12288,
+        "text_in_dim": 3072,
+    }
+    with torch.device("meta"):
+        published = d.ErnieImageTransformer2DModel(**sizes)
+    shapes = {name: tuple(item.shape) for name, item in published.state_dict().items()}
+    found = _FILE.config(shapes)
+    assert found == {name: published.config[name] for name in found}
 
 
 def as_list(value: Any) -> Any:

@@ -20,9 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt, load_component
+from nodegraph.families import ideogram4 as ideogram4_family
 from nodegraph.families.conditionings import zero_out
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.ideogram4 import _from_image_tokens, _image_tokens
+from nodegraph.families.ideogram4 import _FILE, _from_image_tokens, _image_tokens
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 
 from .checks import assert_refuses, assert_samples_by
@@ -93,17 +94,22 @@ def by_stock(
     return Made(_from_image_tokens(made.latents, start), made.decode)
 
 
-def test_ideogram4_is_diffusers(model_of: ModelOf) -> None:
-    pipeline, model = model_of(ideogram4)
-    for width, height, cfg, prompt, batch in (
+@pytest.mark.parametrize(
+    ("width", "height", "cfg", "prompt", "batch"),
+    [
         (64, 64, 7.3, PROMPT, 1),
-        (80, 112, 3.0, LONG, 3),
-        (64, 96, 1.0, "", 1),
-    ):
-        both: dict[str, Any] = {"prompt": prompt, "batch": batch, "steps": 3}
-        found = model.make(width, height, cfg=cfg, **both)
-        expected = by_stock(pipeline, width, height, cfg, **both)
-        assert_same(found, expected, pixels=cfg == 7.3)
+        pytest.param(80, 112, 3.0, LONG, 3, marks=pytest.mark.slow),
+        pytest.param(64, 96, 1.0, "", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_ideogram4_is_diffusers(
+    model_of: ModelOf, width: int, height: int, cfg: float, prompt: str, batch: int
+) -> None:
+    pipeline, model = model_of(ideogram4)
+    both: dict[str, Any] = {"prompt": prompt, "batch": batch, "steps": 3}
+    found = model.make(width, height, cfg=cfg, **both)
+    expected = by_stock(pipeline, width, height, cfg, **both)
+    assert_same(found, expected, pixels=cfg == 7.3)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +152,7 @@ def test_pictures_become_the_autoencoders_latents(model_of: ModelOf) -> None:
     torch.testing.assert_close(cells, mode)  # they were normalized and brought back: rounding
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(ideogram4)
     loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
@@ -173,12 +180,13 @@ def test_negative_texts_are_read_by_the_transformer_that_reads(model_of: ModelOf
     torch.testing.assert_close(found, 3 * positive - 2 * negative, rtol=0, atol=1e-5)
 
 
-def test_long_prompts_are_reported(model_of: ModelOf) -> None:
+def test_long_prompts_are_reported(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
     _, model = model_of(ideogram4)
+    monkeypatch.setattr(ideogram4_family, "_TOKENS", 30)
     warnings: list[str] = []
     encoder = model.part("text_encoder")
-    (entry,) = encode_prompt(encoder, "cat " * 1100, warn=warnings.append).entries
-    assert entry.embeddings.shape[1] > 2048
+    (entry,) = encode_prompt(encoder, "cat " * 40, warn=warnings.append).entries
+    assert entry.embeddings.shape[1] > 30
     assert len(warnings) == 1
     encode_prompt(encoder, PROMPT, warn=warnings.append)
     assert len(warnings) == 1
@@ -200,6 +208,14 @@ def original(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         elif ".attention.to_k." not in name and ".attention.to_v." not in name:
             written[name.replace(".to_out.0.", ".o.")] = item
     return written
+
+
+def test_a_published_file_has_the_published_sizes() -> None:
+    with torch.device("meta"):
+        published = d.Ideogram4Transformer2DModel()
+    names = original(published.state_dict())
+    found = _FILE.config({name: tuple(item.shape) for name, item in names.items()})
+    assert found == {name: published.config[name] for name in found}
 
 
 @pytest.mark.parametrize("writes", [dict, original])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,21 @@ def test_krea2_is_diffusers(tmp_path: Path) -> None:
     found = encoded(model)
     assert torch.equal(found["embeddings"], expected.flatten(2))
     assert torch.equal(found["mask"], mask)
+
+
+@pytest.mark.slow
+# diffusers calls transformers by a name of old
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
+def test_ideogram4_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl(36)
+    model = loaded("ideogram4", write(tmp_path / "qwen3vl_8b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    words = deepcopy(model.tokenizers["tokenizer"])
+    words.chat_template = qwen_words().chat_template
+    pipeline = d.Ideogram4Pipeline(None, None, encoder.model, words, None, None)
+    found = encoded(model)["embeddings"]
+    expected = pipeline.encode_prompt(PROMPT, 0, 0, found.shape[1], "cpu")[0]
+    assert torch.equal(found, expected)
 
 
 def test_qwen_image_21_is_diffusers(tmp_path: Path) -> None:
