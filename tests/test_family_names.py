@@ -91,7 +91,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/ip_adapters/image_prompts.py": "flux",
         "nodegraph/weights/single_files/clip.py": "flux",
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
-        "nodes/schedule_lists.py": "flux ltx",
+        "nodes/schedule_lists.py": "flux ideogram ltx",
     },
     "Says of which model diffusers ships ratios for MagCache": {
         "nodegraph/models/speed/speed_support.py": "flux",

@@ -203,6 +203,8 @@ class Family(ABC):
         encoders: The text encoders.
         tokenizers: The tokenizers, in the order of the encoders.
         vae: The autoencoder's role.
+        vae_config: Entries that the pipeline overrides in the configuration of a model's own
+            autoencoder.
         preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
             returns the clean latent; its ``noise`` is then ``discrete``.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
@@ -275,6 +277,7 @@ class Family(ABC):
     encoders: tuple[Part, ...]
     tokenizers: tuple[Part, ...]
     vae: str = "vae"
+    vae_config: Config = field(default_factory=dict)
     noise: Literal["discrete", "flow"] = "discrete"
     preconditioned: bool = False
     scheduler: Config = field(default_factory=dict)

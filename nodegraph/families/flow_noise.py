@@ -22,7 +22,7 @@ from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Family
 from nodegraph.families.comfyui_sigmas import ComfyUIFlow, comfyui_flow
-from nodegraph.families.flow_shift import Mu
+from nodegraph.families.flow_shift import TOKEN_PIXELS, Mu, logit_normal_levels
 from nodegraph.families.noise import NoiseSchedule, check_noise_level, check_timestep
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import (
@@ -51,6 +51,8 @@ def _linear_quadratic(steps: int) -> Levels:
     return np.asarray((1 - gone).tolist())
 
 
+_LOGIT_DEVIATION = 1.5
+"""Of the logits of Ideogram 4's levels, as its pipeline has it unless it is asked for another."""
 _LEAST_LOG_SNR, _GREATEST_LOG_SNR = -6.2, 2.0
 
 
@@ -71,11 +73,13 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "open32": _open_float32_ramp,
     "linear_quadratic": _linear_quadratic,
     "logsnr": _log_snr_ramp,
+    "logit_normal": None,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
-float32), as `linear_quadratic_levels` (Mochi), or evenly in log-SNR (Stable Audio 3)."""
+float32), as `linear_quadratic_levels` (Mochi), evenly in log-SNR (Stable Audio 3), or as
+`FlowNoise.logit_normal_levels` (Ideogram 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,11 @@ class FlowNoise:
         # numpy's exp, which isn't always math's to the last bit
         factor = self.shift if self.mu is None else float(np.exp(self.mu(tokens, steps)))
         return (factor * rising / (1 + (factor - 1) * rising))[::-1][:-1]
+
+    def logit_normal_levels(self, tokens: int, steps: int) -> Levels:
+        """Levels of Ideogram 4, by its pipeline's own mean and deviation; see `flow_shift`."""
+        levels = logit_normal_levels(steps, tokens * TOKEN_PIXELS, 1, std=_LOGIT_DEVIATION)
+        return self.shift_sigmas(np.array(levels[:-1], dtype=np.float32), tokens, steps)
 
     def timestep_to_sigma(self, timestep: float) -> float:
         """Noise level of a timestep."""

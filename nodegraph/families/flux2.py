@@ -114,6 +114,11 @@ FLUX2_VAE = FileLayout(
 )
 
 
+CELLS_FIRST = "statistics_by_cells"
+"""Entry of an autoencoder's configuration, which some families set: whether its statistics have the
+channels of a patch cell by cell; else they have the cells of a channel one after the other."""
+
+
 class NormalisedPatches(LatentFormat):
     """Each patch's channels are normalized by what a batch norm in the autoencoder has learned."""
 
@@ -157,6 +162,10 @@ def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, shape (1, channels, 1, 1)."""
     mean: Tensor = vae.bn.running_mean.view(1, -1, 1, 1)
     variance: Tensor = vae.bn.running_var.view(1, -1, 1, 1)
+    if getattr(vae.config, CELLS_FIRST, False):
+        mean, variance = (
+            item.view(1, 4, -1, 1, 1).transpose(1, 2).flatten(1, 2) for item in (mean, variance)
+        )
     return mean.to(like), (variance + vae.config.batch_norm_eps).sqrt().to(like)
 
 

@@ -88,6 +88,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
     "stable-audio": lambda: import_module("nodegraph.families.stable_audio").STABLE_AUDIO,
     "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
+    "ernie-image": lambda: import_module("nodegraph.families.ernie_image").ERNIE_IMAGE,
+    "ideogram4": lambda: import_module("nodegraph.families.ideogram4").IDEOGRAM4,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

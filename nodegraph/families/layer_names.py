@@ -36,9 +36,12 @@ DIT_SIGN = LoraSign(
     r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))", "Sana or PixArt"
 )
 REFINED_SIGN = LoraSign(
-    r"^(layers|noise_refiner|context_refiner)_\d+_(?!self_attn_|cross_attn_|mlp_)",
-    "Z-Image or Lumina 2",
+    # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
+    r"^(layers|noise_refiner|context_refiner)_\d+_"
+    r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_)",
+    "Z-Image, Lumina 2 or Ideogram 4",
 )
+UNSPLIT_ATTENTION_SIGN = LoraSign(r"^layers_\d+_attention_to_", "Z-Image or Ideogram 4")
 CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"

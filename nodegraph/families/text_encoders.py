@@ -32,7 +32,7 @@ def tokenize_padded(
         **how,
     )
     if warn is not None and bool(tokens["attention_mask"][:, -1].all()):
-        _warn_of_cut(tokenizer, texts, length, warn)
+        warn_of_cut(tokenizer, texts, length, warn)
     return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
 
@@ -157,7 +157,8 @@ def clip_pooled(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     return pooled.to("cpu", torch.float32)
 
 
-def _warn_of_cut(tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn) -> None:
+def warn_of_cut(tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn) -> None:
+    """Warn if one of the prompts has more tokens than an encoder takes."""
     every = [texts] if isinstance(texts, str) else texts
     counts = [len(tokenizer(text, verbose=False)["input_ids"]) for text in every]
     if max(counts) > length:

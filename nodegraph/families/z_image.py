@@ -22,7 +22,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.layer_names import REFINED_SIGN, LoraSign
+from nodegraph.families.layer_names import REFINED_SIGN, UNSPLIT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -159,7 +159,8 @@ Z_IMAGE = ZImage(
     wide=True,
     resolutions={"z-image": Resolutions(1024 * 1024, 16)},
     lora_signs=(
-        LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
+        LoraSign(r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
+        UNSPLIT_ATTENTION_SIGN,
         REFINED_SIGN,
     ),
     comfyui_type="lumina2",

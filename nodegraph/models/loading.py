@@ -393,7 +393,10 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
-    return Autoencoder(_modules(recipe), recipe.family)
+    autoencoder = Autoencoder(_modules(recipe), recipe.family)
+    if settings := recipe_settings(recipe):
+        autoencoder.module.register_to_config(**settings)
+    return autoencoder
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:

@@ -211,6 +211,11 @@ def _index_settings(index: Config, settings: Config) -> Config:
     return {name: index.get(name, default) for name, default in settings.items()}
 
 
+def vae_settings(family: Family) -> Options:
+    """What a recipe keeps of a family's `vae_config`."""
+    return _settings(family.vae_config)
+
+
 def settings_of(options: Options) -> Config:
     """What a recipe's options say that its part heeds of an index."""
     settings: Config = json.loads(dict(options).get(SETTINGS, "{}"))

@@ -106,6 +106,8 @@ def _scheduled_levels(noise: FlowNoise, steps: int, tokens: int, custom: str) ->
         base = spread(steps)
         single = custom in ("trained", "finite")
         return noise.shift_sigmas(base.astype(np.float32) if single else base, tokens, steps)
+    if noise.spread == "logit_normal":
+        return noise.logit_normal_levels(tokens, steps)
     if custom == "below_one":
         return noise.below_one_levels(tokens, steps)
     if custom == "from_one":

@@ -70,9 +70,14 @@ _WRITERS = (
     (r"qwen_?3_?4b", "z-image"),
     (r"qwen_?2[._]?5_?vl", "qwen-image"),
     (r"gemma_?2_?2b", "lumina2"),
+    (r"ministral.?3|ernie", "ernie-image"),
 )
 """The families whose text encoder a language model's file holds."""
-_LANGUAGE_MODELS = re.compile(r"qwen_?3[._][5-9]|gemma_?[34](?!\d)|prompt.?enhancer")
+RAW_WRITERS = frozenset(("ernie-image",))
+"""Families whose language models ComfyUI asks without a chat template, as prompts there hold it."""
+_LANGUAGE_MODELS = re.compile(
+    r"qwen_?3[._][5-9]|gemma_?[34](?!\d)|(?<!ernie.image.)prompt.?enhancer"
+)
 """Files of language models that no family here reads prompts by."""
 
 _WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"), *_SOUND)
@@ -102,7 +107,9 @@ def encoder_family(kind: str, files: Sequence[str]) -> str:
             return family
     if kind == "stable_diffusion" and named and not _CLIP.search(named):
         return without_ending(files[0].rpartition("/")[2])
-    return ENCODER_FAMILIES.get(kind, kind)
+    # Some write the name of a family for which ComfyUI has no kind.
+    name = kind.replace("_", "-")
+    return ENCODER_FAMILIES.get(kind, name if name in INDEX else kind)
 
 
 def model_family(file: str) -> str:

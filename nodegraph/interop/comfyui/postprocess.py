@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nodegraph.interop.comfyui.families import (
+    RAW_WRITERS,
     family_of_name,
     is_language_model,
     writer_family,
@@ -243,6 +244,9 @@ def resolve_language_models(
             language_models.add(node.name)
         elif family := writer_family(file):
             node.inputs["family"] = family
+            if family in RAW_WRITERS:
+                for reader, _ in readers:
+                    reader.inputs["chat"] = False
     return language_models
 
 

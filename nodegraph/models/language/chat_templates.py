@@ -83,6 +83,7 @@ _KINDS = {
     "Gemma3": "gemma3",
     "Llama": "llama",
     "Mistral": "mistral",
+    "Ministral": "mistral",
 }
 
 

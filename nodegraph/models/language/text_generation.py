@@ -46,11 +46,13 @@ _TYING = {
     "qwen3_vl": 2560,
     "qwen2_5_vl": 2048,
     "llama": 3072,
+    "mistral": 3072,
 }
 """The widest of each kind that writes by the words that it reads by, by their published
-configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B, each Gemma 2 and Gemma 3."""
+configurations: Qwen 3 4B, Qwen3-VL 4B, Qwen 2.5 3B, Llama 3.2 3B, Ministral 3 3B, each Gemma 2 and
+Gemma 3."""
 _EYELESS = "Qwen2_5_VLTextModel"
-_SEEING = ("Qwen2_5_VL", "Qwen3VL")
+_SEEING = ("Qwen2_5_VL", "Qwen3VL", "Mistral3")
 """Models of images and text, whose classes with a head end with ForConditionalGeneration."""
 
 

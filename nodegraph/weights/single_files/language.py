@@ -1,5 +1,5 @@
 """Language models in files, whose layers image models read: T5, Qwen 2.5-VL, 3 and 3-VL, Gemma 2
-and 3, Llama 3 and Mistral Small 3.
+and 3, Llama 3, Mistral Small 3 and Ministral 3.
 
 They are laid out as transformers names them. The head that writes is not loaded: it would say for
 every token how likely each word is to follow. Widths and depths are read from the shapes; how wide
@@ -60,6 +60,8 @@ _SEEING_HEADS = 16
 
 _TEKKEN_WORDS = 131072
 """By which Mistral is told from Llama, whose layers have the same names."""
+_MISTRAL_SMALL, _MINISTRAL = 5120, (3072, 4096)
+"""Widths of Mistral Small 3 and of Ministral 3 (3B and 8B), whose layers have the same names."""
 
 
 def _plain(name: str) -> str:
@@ -115,6 +117,14 @@ def _has(*wanted: str, but: tuple[str, ...] = ()) -> Matches:
 
 def _is_mistral(shapes: Shapes) -> bool:
     return _text(shapes)[_WORDS][0] == _TEKKEN_WORDS
+
+
+def _is_mistral_small(shapes: Shapes) -> bool:
+    return _PLAIN(shapes) and _is_mistral(shapes) and _text(shapes)[_WORDS][1] not in _MINISTRAL
+
+
+def _is_ministral(shapes: Shapes) -> bool:
+    return _PLAIN(shapes) and _is_mistral(shapes) and _text(shapes)[_WORDS][1] != _MISTRAL_SMALL
 
 
 _PLAIN = _has(but=(_QUERY_BIAS, _QUERY_NORM, _GEMMA, _PATCHES))
@@ -203,6 +213,27 @@ def _mistral3(shapes: Shapes) -> dict[str, Any]:
         "max_position_embeddings": 131072,
         "sliding_window": None,
         **_rotary(1e9),
+    }
+
+
+def _ministral3(shapes: Shapes) -> dict[str, Any]:
+    """Of 3B and 8B; source: the defaults of transformers' ``Ministral3Config``."""
+    reach = {
+        "factor": 16.0,
+        "original_max_position_embeddings": 16384,
+        "beta_fast": 32.0,
+        "beta_slow": 1.0,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+        "llama_4_scaling_beta": 0.1,
+    }
+    return {
+        **_common(_text(shapes), _HEAD),
+        "head_dim": _HEAD,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 262144,
+        "sliding_window": None,
+        **_rotary(1e6, rope_type="yarn", **reach),
     }
 
 
@@ -338,9 +369,12 @@ MISTRAL3 = FileLayout(
     "mistral3",
     "Mistral Small 3",
     "MistralModel",
-    lambda shapes: _PLAIN(shapes) and _is_mistral(shapes),
+    _is_mistral_small,
     _mistral3,
     _convert,
+)
+MINISTRAL3 = FileLayout(
+    "ministral3", "Ministral 3", "Ministral3Model", _is_ministral, _ministral3, _convert
 )
 
 _GGUF: Names = (

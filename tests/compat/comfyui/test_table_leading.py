@@ -228,6 +228,13 @@ def test_encoders_that_only_write_are_of_the_family_of_their_file(
     assert used(found, "GenerateText")[0]["presence_penalty"] == 1.5
 
 
+def test_ernie_images_enhancer_is_asked_without_a_template() -> None:
+    """ComfyUI has none for it: templates write it into the prompt."""
+    found = imported(writing("ernie-image-prompt-enhancer.safetensors", "flux2")).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "ernie-image"
+    assert used(found, "GenerateText")[0]["chat"] is False
+
+
 def test_language_models_of_no_family_are_loaded_as_such() -> None:
     found = imported(writing("qwen3.5_4b_bf16.safetensors", "stable_diffusion"))
     assert used(found.workflow, "LoadLanguageModel") == [{"model": "qwen3.5_4b_bf16.safetensors"}]
@@ -387,6 +394,11 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("qwen_3_4b.safetensors", "lumina2", "z-image"),
         ("gemma_2_2b.safetensors", "lumina2", "lumina2"),
         ("qwen_3_8b_fp8mixed.safetensors", "flux2", "flux2-klein"),
+        ("ministral-3-3b.safetensors", "flux2", "ernie-image"),
+        ("mistral_3_small_flux2_fp8.safetensors", "flux2", "flux2"),
+        ("mine.safetensors", "ernie_image", "ernie-image"),
+        ("mine.safetensors", "ernie-image", "ernie-image"),
+        ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
         ("whatever.safetensors", "mochi", "mochi"),
     ):

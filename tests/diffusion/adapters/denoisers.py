@@ -236,6 +236,31 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "time_embed_dim": 16,
         },
     ),
+    "ernie_image": (
+        "ErnieImageTransformer2DModel",
+        {
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "num_layers": 2,
+            "ffn_hidden_size": 48,
+            "in_channels": 16,
+            "out_channels": 16,
+            "text_in_dim": 24,
+            "rope_axes_dim": (4, 6, 6),
+        },
+    ),
+    "ideogram4": (
+        "Ideogram4Transformer2DModel",
+        {
+            **_HEADS,
+            "in_channels": 16,
+            "num_layers": 2,
+            "intermediate_size": 48,
+            "adaln_dim": 8,
+            "llm_features_dim": 24,
+            "mrope_section": (2, 1, 1),
+        },
+    ),
     "ace_step": (
         "AceStepTransformer1DModel",
         {

@@ -155,6 +155,37 @@ def mistral3_text(words: Any, width: int = 32, layers: int = 4) -> Any:
     return tf.Mistral3ForConditionalGeneration(config)
 
 
+def ministral3_text(words: Any, width: int = 32, layers: int = 3, kind: Any = None) -> Any:
+    """Ministral 3 beside its vision model, without the head that writes unless `kind` has one."""
+    config = tf.Mistral3Config(
+        text_config={
+            "model_type": "ministral3",
+            "vocab_size": len(words),
+            "hidden_size": width,
+            "intermediate_size": 64,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "max_position_embeddings": 4096,
+        },
+        vision_config={
+            "model_type": "pixtral",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 4,
+            "image_size": 56,
+            "patch_size": 14,
+            "head_dim": 8,
+        },
+        image_token_index=5,
+        spatial_merge_size=2,
+        tie_word_embeddings=True,
+    )
+    return (kind or tf.Mistral3Model)(config)
+
+
 _MISTRAL_CHAT = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROMPT]"
     "{% for c in m.content %}{{ c.text }}{% endfor %}[/SYSTEM_PROMPT]{% else %}[INST]"

@@ -137,6 +137,14 @@ def mistral3(layers: int = 32) -> Any:
     return drawn(tf.Mistral3ForConditionalGeneration(config))
 
 
+@cache
+def ministral3(kind: Any = tf.Ministral3Model) -> Any:
+    torch.manual_seed(7)
+    # Its other figures are the defaults of its class, as published.
+    config = tf.Ministral3Config(**_sized(TEKKEN_WORDS, 3), tie_word_embeddings=True)
+    return drawn(kind(config))
+
+
 def text_file(module: Any) -> dict[str, Tensor]:
     """A language model as its makers name it: behind ``model.``, the head beside it."""
     found = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from .conftest import Pair
 from .language_files import (
     gemma2,
     llama3,
+    ministral3,
     mistral3,
     qwen3,
     qwen3_vl,
@@ -115,6 +117,21 @@ def test_krea2_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(found["mask"], mask)
 
 
+@pytest.mark.slow
+# diffusers calls transformers by a name of old
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
+def test_ideogram4_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl(36)
+    model = loaded("ideogram4", write(tmp_path / "qwen3vl_8b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    words = deepcopy(model.tokenizers["tokenizer"])
+    words.chat_template = qwen_words().chat_template
+    pipeline = d.Ideogram4Pipeline(None, None, encoder.model, words, None, None)
+    found = encoded(model)["embeddings"]
+    expected = pipeline.encode_prompt(PROMPT, 0, 0, found.shape[1], "cpu")[0]
+    assert torch.equal(found, expected)
+
+
 def test_qwen_image_21_is_diffusers(tmp_path: Path) -> None:
     encoder = qwen3_vl()
     model = loaded("qwen-image-21", write(tmp_path / "qwen3vl_8b.safetensors", text_file(encoder)))
@@ -159,6 +176,20 @@ def test_flux2_is_diffusers_without_the_layers_that_nobody_asks(tmp_path: Path) 
     pipeline = d.Flux2Pipeline(None, None, encoder, tokenizer, None)
     expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
     assert torch.equal(encoded(model)["embeddings"], expected)
+
+
+@pytest.mark.parametrize("kind", [tf.Ministral3Model, tf.Ministral3ForCausalLM])
+def test_ernie_image_is_diffusers(tmp_path: Path, kind: Any) -> None:
+    """Of its text encoder, and of its prompt enhancer, a model that writes."""
+    encoder = ministral3(kind)
+    model = loaded(
+        "ernie-image", write(tmp_path / "ministral-3-3b.safetensors", text_file(encoder))
+    )
+    assert_holds(model.modules["text_encoder"], encoder)
+    pipeline = d.ErnieImagePipeline(None, None, encoder, model.tokenizers["tokenizer"], None)
+    for text in (PROMPT, ""):
+        (expected,) = pipeline.encode_prompt(text, "cpu")
+        assert torch.equal(encoded(model, text)["embeddings"][0], expected)
 
 
 def gemma_pieces() -> list[str]:

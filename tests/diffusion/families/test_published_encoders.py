@@ -134,6 +134,17 @@ PUBLISHED: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], str]] = {
         text_file,
         "mistral3",
     ),
+    "ministral-3-3b": (
+        lambda: language(
+            tf.Ministral3ForCausalLM,
+            tf.Ministral3Config,
+            (131072, 3072, 9216, 26, 32, 8),
+            head_dim=128,
+            tie_word_embeddings=True,
+        ),
+        text_file,
+        "ministral3",
+    ),
 }
 
 

@@ -782,6 +782,8 @@ LACKS: dict[str, set[str]] = {
     "ovis-image": {"img2img", "inpaint"},
     "longcat-image": {"img2img", "inpaint"},
     "longcat-image-edit": {"inpaint"},
+    "ernie-image": {"img2img", "inpaint"},
+    "ideogram4": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},

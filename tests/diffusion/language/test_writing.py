@@ -20,7 +20,8 @@ from nodegraph.models.language.text_generation import Question, generate_answer,
 from nodegraph.models.language.token_sampling import TokenSampling
 from nodegraph.models.text_encoder_files import open_text_encoder
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
-from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file
+from tests.diffusion.families.language_files import ministral3, qwen3, qwen25_vl, text_file
+from tests.diffusion.families.test_ernie_image import ernie_image
 from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_krea2 import krea2
 from tests.diffusion.families.test_ltx2 import ltx2
@@ -115,8 +116,12 @@ def test_answers_on_images_are_those_of_transformers(
     assert written(recipe_of(model.folder), Question(ASKED.text, images=[shown])) == text.strip()
 
 
-def test_a_model_writes_by_the_words_that_it_reads_by(model_of: ModelOf) -> None:  # noqa: F811
-    pipeline, model = model_of(krea2)
+@pytest.mark.parametrize("build", [krea2, ernie_image])
+def test_a_model_writes_by_the_words_that_it_reads_by(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+) -> None:
+    pipeline, model = model_of(build)
     recipe = recipe_of(model.folder)
     module = load_component(recipe, "cpu").modules["text_encoder"]
     ids = torch.tensor([[5, 9, 70]])
@@ -141,6 +146,17 @@ def test_a_head_is_read_from_the_file_or_is_the_words(tmp_path: Path) -> None:
         head = stock.model.embed_tokens if tied else stock.lm_head
         torch.testing.assert_close(writer(ids).logits, states @ head.weight.T)
         assert not hasattr(module, "lm_head")
+
+
+def test_a_file_of_ministral_3_writes_by_the_words_that_it_reads_by(tmp_path: Path) -> None:
+    """As that of ERNIE-Image's prompt enhancer."""
+    stock = ministral3(tf.Ministral3ForCausalLM)
+    file = write(tmp_path / "ernie-image-prompt-enhancer.safetensors", text_file(stock))
+    recipe = open_text_encoder("ernie-image", {"file": str(file)}, [])
+    module = load_component(recipe, "cpu").modules["text_encoder"]
+    ids = torch.tensor([[5, 9, 700]])
+    found = with_lm_head(module, recipe, "text_encoder")(input_ids=ids).logits
+    assert torch.equal(found, stock(input_ids=ids).logits)
 
 
 @pytest.mark.slow
