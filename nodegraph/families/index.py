@@ -88,6 +88,9 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
     "stable-audio": lambda: import_module("nodegraph.families.stable_audio").STABLE_AUDIO,
     "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
+    "hunyuan-video-15": lambda: (
+        import_module("nodegraph.families.hunyuan_video_15").HUNYUAN_VIDEO_15
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

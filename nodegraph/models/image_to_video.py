@@ -40,7 +40,7 @@ from nodegraph.families.items.motions import (
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.resizing import resize_image
-from nodegraph.models.ip_adapters.image_prompts import embed_images
+from nodegraph.models.ip_adapters.image_prompts import embed_images, patch_states
 from nodegraph.models.vae import (
     check_frames,
     decode_latent,
@@ -129,7 +129,8 @@ def encode_first_frame(
     Args:
         autoencoder: Of the model.
         image: float32 in 0..1, shape (1, height, width, 3), of the video's size. Of families that
-            continue videos, several frames: as many as the VAE takes, and fewer than `frames`.
+            continue or edit videos, several frames: as many as the VAE takes, and fewer than
+            `frames`, or no more than these of families that edit.
         frames: Of the video.
         last: As `image`; None leaves the end open.
         as_film: Whether models of families that take a frame or a film take a film.
@@ -214,7 +215,7 @@ def with_frame_guide(
 def embed_first_frame(
     text_model: TextModel, image: Tensor, last: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """What a model's image encoder sees in an image: its last but one hidden states.
+    """What a model's image encoder sees in an image; see `patch_states`.
 
     Args:
         image, last: As of `encode_first_frame`. The tokens of the last follow those of the first.
@@ -230,11 +231,13 @@ def embed_first_frame(
             "LoadTextEncoder, too.",
         )
     eye = text_model.modules["image_encoder"]
-    prepare = text_model.tokenizers["image_processor"]
+    family = get_family(text_model.family)
+    at = [part.role for part in family.encoders].index("image_encoder")
+    prepare = text_model.tokenizers[family.tokenizers[at].role]
     images = [to_pil(each) for each in (image, last) if each is not None]
     pixels = prepare(images=images, return_tensors="pt")["pixel_values"]
-    output = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
-    return _one_after_the_other(output.hidden_states[-2].to("cpu", torch.float32))
+    states = patch_states(eye, pixels.to(eye.device, eye.dtype))
+    return _one_after_the_other(states.to("cpu", torch.float32))
 
 
 def embed_first_frame_alone(
@@ -454,8 +457,9 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
             hint="Load an image-to-video model.",
         )
     _check_vae(family, autoencoder)
-    if family.first_picture == "frames":
-        _check_beginning(autoencoder, len(image), frames)
+    if family.first_picture in ("frames", "clip"):
+        most = frames if family.first_picture == "clip" else frames - 1
+        _check_beginning(autoencoder, len(image), most)
     elif image.shape[0] != 1:
         raise InvalidValue(
             "a video starts with one image",
@@ -465,14 +469,14 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
         )
 
 
-def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
-    """Refuse the beginning of a video if the VAE cannot encode it, or if it is the whole video."""
-    if count >= frames:
+def _check_beginning(autoencoder: Autoencoder, count: int, most: int) -> None:
+    """Refuse the beginning of a video if the VAE cannot encode it, or if it is too long."""
+    if count > most:
         raise InvalidValue(
-            "the video that is continued is not shorter than the whole video",
+            "the video that is continued or edited is too long",
             port="image",
             given=f"{count} frames",
-            expected=f"fewer than {frames}",
+            expected=f"at most {most}",
         )
     check_frames(autoencoder, count, port="image")
 

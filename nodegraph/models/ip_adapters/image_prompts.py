@@ -114,14 +114,13 @@ def embed_images(
     Returns:
         Both float32 on the CPU, (1, images, width) or (1, images, patches, width).
     """
-    size = encoder.module.config.image_size
-    processor = CLIPImageProcessor(size=size, crop_size=size)
+    processor = _processor(encoder.module.config)
     pictures = [to_pil(item[None, ..., :3]).convert("RGB") for item in image]
     pixels = processor(pictures, return_tensors="pt").pixel_values
     pixels = pixels.to(encoder.device, encoder.dtype)
     if reads_patches:
         shown, nothing = (
-            _patches(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
+            patch_states(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
         )
     else:
         shown = encoder.module(pixels).image_embeds
@@ -129,9 +128,30 @@ def embed_images(
     return tuple(item[None].to("cpu", torch.float32) for item in (shown, nothing))  # type: ignore[return-value]
 
 
-def _patches(module: Any, pixels: Tensor) -> Tensor:
-    features: Tensor = module(pixels, output_hidden_states=True).hidden_states[-2]
+def _processor(config: Any) -> Any:
+    """What makes images ready for an image encoder. SigLIP's images are not cropped."""
+    size = config.image_size
+    if config.model_type == _SIGLIP:
+        return SiglipImageProcessor(size={"height": size, "width": size})
+    return CLIPImageProcessor(size=size, crop_size=size)
+
+
+def patch_states(encoder: Any, pixels: Tensor) -> Tensor:
+    """What an image encoder says of each patch, (images, patches, width): the last but one hidden
+    states of CLIP, and the last ones of SigLIP after its norm.
+
+    Args:
+        pixels: As its processor returns them, on its device.
+    """
+    if encoder.config.model_type == _SIGLIP:
+        last: Tensor = encoder(pixels).last_hidden_state
+        return last
+    features: Tensor = encoder(pixels, output_hidden_states=True).hidden_states[-2]
     return features
+
+
+_SIGLIP = "siglip_vision_model"
+"""`model_type` of SigLIP's vision model in transformers."""
 
 
 def picture_mask(mask: Tensor, pictures: int) -> Tensor:
