@@ -27,8 +27,8 @@ from nodegraph.families.base import (
 from nodegraph.families.hunyuan_image import REFINER_LAYERS
 from nodegraph.families.hunyuan_video_15_vae import HUNYUAN_VIDEO_15_LATENTS
 from nodegraph.families.image_conditioning import (
+    CONDITION_CLIP,
     FILM_AND_MASK,
-    FIRST_FRAME,
     IMAGE_EMBEDS,
     check_video_size,
     missing_image_error,
@@ -251,7 +251,7 @@ class HunyuanVideo15(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         check_video_size(fitted, request)
-        first, task = fitted.pop(FIRST_FRAME, None), model.config.get("task_type")
+        first, task = fitted.pop(CONDITION_CLIP, None), model.config.get("task_type")
         if first is None and task == "i2v":
             raise missing_image_error(request)
         if first is not None and task == "t2v":

@@ -15,6 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.image_conditioning import (
+    CONDITION_CLIP,
     CONDITION_VIDEO,
     CONTROL_LATENTS,
     FIRST_FRAME,
@@ -148,7 +149,8 @@ def encode_first_frame(
     check_frames(autoencoder, frames, port="frames")
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
-        return {FIRST_FRAME: _encoded(autoencoder, image)}
+        name = CONDITION_CLIP if family.first_picture == "clip" else FIRST_FRAME
+        return {name: _encoded(autoencoder, image)}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
     film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}

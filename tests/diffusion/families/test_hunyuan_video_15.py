@@ -20,7 +20,7 @@ from nodegraph.diffusion import encode_video, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.hunyuan_video_15 import HUNYUAN_VIDEO_15
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.image_conditioning import FIRST_FRAME, IMAGE_EMBEDS
+from nodegraph.families.image_conditioning import CONDITION_CLIP, IMAGE_EMBEDS
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
@@ -295,8 +295,8 @@ def test_a_first_image_needs_no_image_encoder(model_of: ModelOf) -> None:
             *(64, 64), frames=5, cfg=1.0, change=lambda each, more=more: with_tensors(each, more)
         )
         for more in (
-            {FIRST_FRAME: latent},
-            {FIRST_FRAME: latent, IMAGE_EMBEDS: torch.zeros(1, 729, 16)},
+            {CONDITION_CLIP: latent},
+            {CONDITION_CLIP: latent, IMAGE_EMBEDS: torch.zeros(1, 729, 16)},
         )
     )
     assert torch.equal(found.latents, expected.latents)
