@@ -130,8 +130,9 @@ def encode_first_frame(
     Args:
         autoencoder: Of the model.
         image: float32 in 0..1, shape (1, height, width, 3), of the video's size. Of families that
-            continue or edit videos, several frames: as many as the VAE takes, and fewer than
-            `frames`, or no more than these of families that edit.
+            continue videos, several frames: as many as the VAE takes, and fewer than `frames`. Of
+            families that edit videos, any number: those beyond `frames`, and those that the VAE
+            cannot encode, are left out.
         frames: Of the video.
         last: As `image`; None leaves the end open.
         as_film: Whether models of families that take a frame or a film take a film.
@@ -147,10 +148,13 @@ def encode_first_frame(
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
+    if family.first_picture == "clip":
+        step = latent_format(autoencoder).temporal
+        count = (min(len(image), frames) - 1) // step * step + 1
+        return {CONDITION_CLIP: _encoded(autoencoder, image[:count])}
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
-        name = CONDITION_CLIP if family.first_picture == "clip" else FIRST_FRAME
-        return {name: _encoded(autoencoder, image)}
+        return {FIRST_FRAME: _encoded(autoencoder, image)}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
     film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
@@ -230,7 +234,7 @@ def embed_first_frame(
             port="encoder",
             hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, link "
             "a LoadImageEncoder with clip_vision_h as image_encoder, or choose that file in "
-            "LoadTextEncoder, too.",
+            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384.",
         )
     eye = text_model.modules["image_encoder"]
     family = get_family(text_model.family)
@@ -459,10 +463,9 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
             hint="Load an image-to-video model.",
         )
     _check_vae(family, autoencoder)
-    if family.first_picture in ("frames", "clip"):
-        most = frames if family.first_picture == "clip" else frames - 1
-        _check_beginning(autoencoder, len(image), most)
-    elif image.shape[0] != 1:
+    if family.first_picture == "frames":
+        _check_beginning(autoencoder, len(image), frames)
+    elif image.shape[0] != 1 and family.first_picture != "clip":
         raise InvalidValue(
             "a video starts with one image",
             port="image",
@@ -471,14 +474,14 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
         )
 
 
-def _check_beginning(autoencoder: Autoencoder, count: int, most: int) -> None:
-    """Refuse the beginning of a video if the VAE cannot encode it, or if it is too long."""
-    if count > most:
+def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
+    """Refuse the beginning of a video if the VAE cannot encode it, or if it is the whole video."""
+    if count >= frames:
         raise InvalidValue(
-            "the video that is continued or edited is too long",
+            "the video that is continued is not shorter than the whole video",
             port="image",
             given=f"{count} frames",
-            expected=f"at most {most}",
+            expected=f"fewer than {frames}",
         )
     check_frames(autoencoder, count, port="image")
 

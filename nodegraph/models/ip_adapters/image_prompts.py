@@ -23,6 +23,7 @@ from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.adapters.layer_matching import recipe_layers
 from nodegraph.models.ip_adapters.image_prompt_files import (
     IP_ADAPTER,
+    SIGLIP_TYPE,
     IPAdapterChoice,
     read_ip_adapter,
 )
@@ -123,7 +124,7 @@ def embed_images(
             patch_states(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
         )
     else:
-        shown = encoder.module(pixels).image_embeds
+        shown = _embedding(encoder.module, pixels)
         nothing = torch.zeros_like(shown)
     return tuple(item[None].to("cpu", torch.float32) for item in (shown, nothing))  # type: ignore[return-value]
 
@@ -131,9 +132,17 @@ def embed_images(
 def _processor(config: Any) -> Any:
     """What makes images ready for an image encoder. SigLIP's images are not cropped."""
     size = config.image_size
-    if config.model_type == _SIGLIP:
+    if config.model_type == SIGLIP_TYPE:
         return SiglipImageProcessor(size={"height": size, "width": size})
     return CLIPImageProcessor(size=size, crop_size=size)
+
+
+def _embedding(encoder: Any, pixels: Tensor) -> Tensor:
+    """What an image encoder says of whole images, (images, width). SigLIP has no projection."""
+    output = encoder(pixels)
+    is_siglip = encoder.config.model_type == SIGLIP_TYPE
+    embedding: Tensor = output.pooler_output if is_siglip else output.image_embeds
+    return embedding
 
 
 def patch_states(encoder: Any, pixels: Tensor) -> Tensor:
@@ -143,15 +152,11 @@ def patch_states(encoder: Any, pixels: Tensor) -> Tensor:
     Args:
         pixels: As its processor returns them, on its device.
     """
-    if encoder.config.model_type == _SIGLIP:
+    if encoder.config.model_type == SIGLIP_TYPE:
         last: Tensor = encoder(pixels).last_hidden_state
         return last
     features: Tensor = encoder(pixels, output_hidden_states=True).hidden_states[-2]
     return features
-
-
-_SIGLIP = "siglip_vision_model"
-"""`model_type` of SigLIP's vision model in transformers."""
 
 
 def picture_mask(mask: Tensor, pictures: int) -> Tensor:

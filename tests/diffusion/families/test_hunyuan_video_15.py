@@ -12,7 +12,7 @@ import diffusers as d
 import pytest
 import torch
 import transformers as tf
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning
@@ -23,7 +23,13 @@ from nodegraph.families.identification import identify_tensors
 from nodegraph.families.image_conditioning import CONDITION_CLIP, IMAGE_EMBEDS
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
-from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
+from nodegraph.models.image_to_video import (
+    embed_first_frame,
+    embed_first_frame_alone,
+    encode_first_frame,
+)
+from nodegraph.models.ip_adapters.image_prompt_files import open_image_encoder
+from nodegraph.models.ip_adapters.image_prompts import embed_images
 from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 
@@ -69,7 +75,8 @@ def eye() -> Any:
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        # That of the published one, which no tensor shows.
+        num_attention_heads=16,
         image_size=28,
         patch_size=14,
     )
@@ -94,14 +101,19 @@ def hunyuan_video_15() -> Any:
     return d.HunyuanVideo15Pipeline(**parts())
 
 
-def hunyuan_video_15_i2v(*, meanflow: bool = False) -> Any:
+def hunyuan_video_15_i2v(task: str = "i2v", *, meanflow: bool = False) -> Any:
     look = tf.SiglipImageProcessor(size={"height": 28, "width": 28})
     sees = {"image_encoder": eye(), "feature_extractor": look}
-    return d.HunyuanVideo15ImageToVideoPipeline(**parts("i2v", meanflow=meanflow), **sees)
+    return d.HunyuanVideo15ImageToVideoPipeline(**parts(task, meanflow=meanflow), **sees)
 
 
 def hunyuan_video_15_meanflow() -> Any:
     return hunyuan_video_15_i2v(meanflow=True)
+
+
+def hunyuan_video_15_unified() -> Any:
+    """One for prompts, images and videos, as Capybara is."""
+    return hunyuan_video_15_i2v("")
 
 
 def guided(pipeline: Any, cfg: float) -> Any:
@@ -234,8 +246,9 @@ def test_what_is_encoded_is_the_most_likely(model_of: ModelOf) -> None:
     assert torch.equal(found, mode * pipeline.vae.config.scaling_factor)
 
 
-def test_a_video_to_edit_lies_beside_the_noise_whole(model_of: ModelOf) -> None:
-    """No pipeline of diffusers does so: this is what its transformer gets."""
+def test_a_video_to_edit_lies_beside_the_noise(model_of: ModelOf) -> None:
+    """No pipeline of diffusers does so: this is what its transformer gets. Frames beyond the end
+    are left out."""
     _, model = model_of(hunyuan_video_15_i2v)
     seen: list[Tensor] = []
     module = model.part("model").module
@@ -243,7 +256,7 @@ def test_a_video_to_edit_lies_beside_the_noise_whole(model_of: ModelOf) -> None:
         lambda _, args, more: seen.append(more["hidden_states"]), with_kwargs=True
     )
     try:
-        model.make(64, 64, frames=5, cfg=1.0, steps=1, change=shown(model, frames_of(5), 5))
+        model.make(64, 64, frames=5, cfg=1.0, steps=1, change=shown(model, frames_of(7), 5))
     finally:
         hook.remove()
     latent = encode_video(model.part("vae"), frames_of(5)).samples
@@ -277,8 +290,6 @@ def test_images_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
         )
     prompt = of_images.encode(PROMPT)
     assert prompt is not None
-    with raises(InvalidValue, port="image", given="9 frames"):
-        encode_first_frame(of_images.part("vae"), prompt, frames_of(9), 5)
     with raises(InvalidValue, port="last_image"):
         encode_first_frame(of_images.part("vae"), prompt, image, 5, image)
     with raises(InvalidValue, port="encoder"):
@@ -302,10 +313,31 @@ def test_a_first_image_needs_no_image_encoder(model_of: ModelOf) -> None:
     assert torch.equal(found.latents, expected.latents)
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_an_image_encoder_of_its_own_sees_the_same(
+    model_of: ModelOf, tmp_path: Path, single: bool
+) -> None:
+    _, model = model_of(hunyuan_video_15_i2v)
+    source = model.folder / "image_encoder"
+    if single:
+        tensors = load_file(source / "model.safetensors")
+        names = {name: f"vision_model.{name.removeprefix('vision_model.')}" for name in tensors}
+        source = tmp_path / "sigclip.safetensors"
+        save_file({new: tensors[old] for old, new in names.items()}, source)
+    alone = load_component(open_image_encoder(str(source), [], dtype="float32"), "cpu")
+    image = frames_of(1)
+    expected = embed_first_frame(model.part("text_encoder"), image)[IMAGE_EMBEDS]
+    found = embed_first_frame_alone(alone, image)[IMAGE_EMBEDS]
+    assert found.shape == (1, 4, 16)
+    assert torch.equal(found, expected)
+    # The one for IP-Adapters and other uses of whole images.
+    whole, _ = embed_images(alone, image, reads_patches=False)
+    assert whole.shape == (1, 1, 16)
+
+
 def original(tensors: dict[str, Tensor], layers: int, *, in_comfyui: bool) -> dict[str, Tensor]:
     """A transformer's tensors under the names of the original code, or of ComfyUI's network."""
     table = HUNYUAN_VIDEO_15.denoisers[0].files[0].names.table
-    is_joined = any if in_comfyui else all
     written: dict[str, Tensor] = {}
     used: set[str] = set()
     for here, theirs in reversed(table) if in_comfyui else table:
@@ -323,7 +355,6 @@ def original(tensors: dict[str, Tensor], layers: int, *, in_comfyui: bool) -> di
                     tensor = torch.cat(tensor.chunk(2)[::-1])
                 written[f"{theirs.replace('*', str(block))}.{end}"] = tensor
     assert used == tensors.keys()
-    assert is_joined
     return written
 
 
