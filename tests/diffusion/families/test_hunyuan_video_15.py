@@ -18,7 +18,6 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_video, load_component
 from nodegraph.errors import InvalidValue
-from nodegraph.families.hunyuan_video_15 import HUNYUAN_VIDEO_15
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.image_conditioning import CONDITION_CLIP, IMAGE_EMBEDS
 from nodegraph.media.images.images import to_pil
@@ -31,6 +30,7 @@ from nodegraph.models.image_to_video import (
 from nodegraph.models.ip_adapters.image_prompt_files import open_image_encoder
 from nodegraph.models.ip_adapters.image_prompts import embed_images
 from nodegraph.sampling.inpainting import with_tensors
+from tests.diffusion.single_files.originals import WRITERS
 from tests.messages import raises
 
 from .checks import assert_samples_by
@@ -335,53 +335,24 @@ def test_an_image_encoder_of_its_own_sees_the_same(
     assert whole.shape == (1, 1, 16)
 
 
-def original(tensors: dict[str, Tensor], layers: int, *, in_comfyui: bool) -> dict[str, Tensor]:
-    """A transformer's tensors under the names of the original code, or of ComfyUI's network."""
-    table = HUNYUAN_VIDEO_15.denoisers[0].files[0].names.table
-    written: dict[str, Tensor] = {}
-    used: set[str] = set()
-    for here, theirs in reversed(table) if in_comfyui else table:
-        before, _, after = here.partition("{")
-        joined, _, after = after.partition("}")
-        for block in range(layers if "*" in here else 1):
-            names = [f"{before}{part}{after}".replace("*", str(block)) for part in joined.split(",")]
-            for end in ("weight", "bias"):
-                whole = [f"{name}.{end}" for name in names if f"{name}.{end}" in tensors]
-                if not whole or used.intersection(whole):
-                    continue
-                used.update(whole)
-                tensor = torch.cat([tensors[name] for name in whole])
-                if here == "norm_out.linear":
-                    tensor = torch.cat(tensor.chunk(2)[::-1])
-                written[f"{theirs.replace('*', str(block))}.{end}"] = tensor
-    assert used == tensors.keys()
-    return written
-
-
-@pytest.mark.parametrize("in_comfyui", [False, True])
-def test_a_file_of_the_original_names_is_loaded_whole(tmp_path: Path, in_comfyui: bool) -> None:
+@pytest.mark.parametrize("names", ["hunyuan-video-15", "hunyuan-video-15-comfyui"])
+def test_a_file_of_other_names_is_loaded_whole(tmp_path: Path, names: str) -> None:
     network = transformer(meanflow=True).eval()
-    tensors = original(network.state_dict(), 2, in_comfyui=in_comfyui)
-    qkv = "double_blocks.1.img_attn.qkv.weight" if in_comfyui else "double_blocks.1.img_attn_q.bias"
-    assert qkv in tensors
+    tensors = WRITERS[names](network.state_dict())
+    apart = "double_blocks.1.img_attn_q.bias"
+    assert (apart in tensors) == (names == "hunyuan-video-15")
     file = tmp_path / "hunyuan.safetensors"
     save_file({name: item.contiguous() for name, item in tensors.items()}, file)
     shapes = {name: tuple(item.shape) for name, item in tensors.items()}
     assert identify_tensors(shapes).title == "the transformer of HunyuanVideo 1.5"
     loaded = load_component(open_denoiser(DenoiserRequest(str(file)), []), "cpu").module
-    config, stated = dict(loaded.config), dict(network.config)
-    unknown = ("target_size", "task_type", "rope_axes_dim")
-    names = [name for name in stated if not name.startswith("_") and name not in unknown]
-    assert [config[name] for name in names] == [stated[name] for name in names]
     for name, item in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], item), name
 
 
-def test_models_of_super_resolution_are_named(tmp_path: Path) -> None:
-    shapes = {
-        name: tuple(item.shape)
-        for name, item in original(transformer().state_dict(), 2, in_comfyui=False).items()
-    }
+def test_models_of_super_resolution_are_named() -> None:
+    tensors = WRITERS["hunyuan-video-15"](transformer().state_dict())
+    shapes = {name: tuple(item.shape) for name, item in tensors.items()}
     wider = (shapes["img_in.proj.weight"][0], 98, 1, 1, 1)
     found = identify_tensors({**shapes, "img_in.proj.weight": wider})
     assert found.family is None
