@@ -8,7 +8,6 @@ Source: https://github.com/Tencent-Hunyuan/HunyuanVideo-1.5. What no tensor show
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -336,9 +335,7 @@ HUNYUAN_VIDEO_15 = HunyuanVideo15(
     latent=HUNYUAN_VIDEO_15_LATENTS,
     pipelines=("HunyuanVideo15Pipeline", "HunyuanVideo15ImageToVideoPipeline"),
     denoisers=(
-        Part(
-            "transformer", ("HunyuanVideo15Transformer3DModel",), files=(HUNYUAN_VIDEO_15_FILE,)
-        ),
+        Part("transformer", ("HunyuanVideo15Transformer3DModel",), files=(HUNYUAN_VIDEO_15_FILE,)),
     ),
     encoders=(
         Part(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SPATIAL, _TEMPORAL, _SCALING = 16, 4, 1.03682
 _WITH_FRAMES = 8
-"""Values that become channels in a step to half the size, where it halves the frames, too; else 4."""
+"""Values that become channels in a step to half the size, if it halves the frames, too; else 4."""
 
 _MARKS = (
     (

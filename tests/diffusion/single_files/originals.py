@@ -299,7 +299,7 @@ def _hunyuan_video_15_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
             ("_in.mlp.2.", "_in.out_layer."),
             ("_in.mlp.0.", "_in.in_layer."),
         ):
-            name = name.replace(old, new)  # noqa: PLW2901
+            name = name.replace(old, new)
         renamed[name] = item
     return renamed
 

@@ -357,8 +357,8 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         "HunyuanVideo15LatentUpscaleWithModel(model: LATENT_UPSCALE_MODEL, samples: LATENT, "
-        "upscale_method: COMBO = \"bilinear\", width: INT = 1280, height: INT = 720, "
-        "crop: COMBO = \"disabled\") -> LATENT",
+        'upscale_method: COMBO = "bilinear", width: INT = 1280, height: INT = 720, '
+        'crop: COMBO = "disabled") -> LATENT',
         _super_resolution,
     ),
     *(
