@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
     ATTENTION_CACHES,
-    BLOCK_CACHES,
     LITE,
     Config,
     Family,
@@ -163,7 +162,7 @@ def _output_channels(shapes: Shapes) -> int:
 
 
 def _is_generator(shapes: Shapes) -> bool:
-    """Whether it is no model of super resolution, which is shown the small video, too."""
+    """Whether it is no model of super resolution, which also gets the small video."""
     return shapes["x_embedder.proj.weight"][1] == 2 * _output_channels(shapes) + 1
 
 
@@ -207,7 +206,7 @@ _BEFORE_TOKENS = 108
 _TOKENS, _GLYPHS = 1000, 256
 _LAYER = -3
 _PATCHES = 729
-"""Tokens of what is seen in an image; as many zeros stand for no image."""
+"""Tokens of an image in SigLIP; as many zeros stand for no image."""
 
 _QUOTED = r"\"(.*?)\"|“(.*?)”"
 """Between such marks stands what is to be written in the video."""
@@ -263,21 +262,21 @@ class HunyuanVideo15(Family):
         return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        shown, seen = batch.get(FILM_AND_MASK), batch.get(IMAGE_EMBEDS)
-        if shown is None:
-            shown = x.new_zeros(len(x), x.shape[1] + 1, *x.shape[2:])
-        if seen is None:
-            seen = x.new_zeros(len(x), _PATCHES, model.config["image_embed_dim"])
+        condition, embeds = batch.get(FILM_AND_MASK), batch.get(IMAGE_EMBEDS)
+        if condition is None:
+            condition = x.new_zeros(len(x), x.shape[1] + 1, *x.shape[2:])
+        if embeds is None:
+            embeds = x.new_zeros(len(x), _PATCHES, model.config["image_embed_dim"])
         following = moment.following.expand(len(x)).to(x.dtype)
         output: Tensor = model.module(
-            hidden_states=torch.cat([x, shown.to(x.dtype)], 1),
+            hidden_states=torch.cat([x, condition.to(x.dtype)], 1),
             timestep=moment.timestep.expand(len(x)).to(x.dtype),
             timestep_r=following if model.config["use_meanflow"] else None,
             encoder_hidden_states=batch["embeddings"],
             encoder_attention_mask=batch["mask"],
             encoder_hidden_states_2=batch["glyphs"],
             encoder_attention_mask_2=batch["glyph_mask"],
-            image_embeds=seen,
+            image_embeds=embeds,
             return_dict=False,
         )[0]
         return output
@@ -313,17 +312,17 @@ def _clip_and_mask(first: Tensor, request: SamplingRequest) -> Tensor:
             expected=f"at most {request.shape[2]}",
             hint="Sample the latent output of ImageToVideoConditioning.",
         )
-    shown = torch.cat([first, torch.ones_like(first[:, :1])], 1)
-    padded: Tensor = torch.nn.functional.pad(shown, (0, 0, 0, 0, 0, missing))
+    condition = torch.cat([first, torch.ones_like(first[:, :1])], 1)
+    padded: Tensor = torch.nn.functional.pad(condition, (0, 0, 0, 0, 0, missing))
     return padded
 
 
-def _check_embeddings(config: Config, seen: Tensor | None, request: SamplingRequest) -> None:
-    if seen is not None and seen.shape[-1] != config["image_embed_dim"]:
+def _check_embeddings(config: Config, embeds: Tensor | None, request: SamplingRequest) -> None:
+    if embeds is not None and embeds.shape[-1] != config["image_embed_dim"]:
         raise InvalidValue(
             "the image embeddings do not fit the model",
             port=request.side,
-            given=f"{seen.shape[-1]} wide",
+            given=f"{embeds.shape[-1]} wide",
             expected=f"{config['image_embed_dim']} wide",
             hint="Use SigLIP's vision model (sigclip_vision_patch14_384) as the image encoder.",
         )
@@ -363,7 +362,10 @@ HUNYUAN_VIDEO_15 = HunyuanVideo15(
     held=TokenMemory(16, _TOKENS + _GLYPHS + _PATCHES, patch=1),
     joint=False,
     first_picture="clip",
-    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
+    # Its blocks compute attention by a class that no hook of the guiders knows.
+    perturbs_attention=False,
+    block_outputs={"HunyuanVideo15TransformerBlock": (0, 1)},
+    speedups=ATTENTION_CACHES | LITE,
     resolutions={
         "hunyuan-video-15-480p": Resolutions(848 * 480, 16),
         "hunyuan-video-15-720p": Resolutions(1280 * 720, 16),
