@@ -35,11 +35,11 @@ def LoadImageEncoder(
     image_encoder: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> ImageEncoder:
-    """Load an image encoder: a CLIP vision model for ReviseConditioning.
+    """Load an image encoder: a CLIP vision model, or SigLIP's for HunyuanVideo 1.5.
 
     Args:
         image_encoder: Name in a models folder, or path of a .safetensors file or folder, for
-            example CLIP ViT-bigG with its projection.
+            example CLIP ViT-bigG with its projection, or sigclip_vision_patch14_384.
         dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
     """
     environment = ctx.environment

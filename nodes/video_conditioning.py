@@ -68,7 +68,10 @@ class FirstPicture(NamedTuple):
     },
     validate=check_film,
     estimate=encode_frames_estimate,
-    tags=("wan", "ltx", "cosmos", "animate", "first frame", "last frame"),
+    tags=(
+        *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate"),
+        *("first frame", "last frame", "video editing"),
+    ),
 )
 def ImageToVideoConditioning(
     ctx: Context,
@@ -83,21 +86,23 @@ def ImageToVideoConditioning(
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
-    Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video and Cosmos. The latent is
-    empty and has the size of the image.
+    Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
+    1.5. The latent is empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos,
-            also the first frames of a video to continue.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan and Cosmos Predict2, a multiple of
-            8 plus 1 for LTX-Video and Cosmos 1.0.
-        encoder: The text encoder of the model, for Wan 2.1, if it includes the image encoder.
-            Other models need none.
+            also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for
+            models that were trained to edit videos.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo
+            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
+        encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the
+            image encoder. Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
             and for the Fun inpaint model of Wan 2.2 5B.
-        image_encoder: The image encoder from a file of its own, for Wan 2.1: clip_vision_h.
+        image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1,
+            sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
             Other models ignore it.
     """
@@ -121,10 +126,10 @@ def ImageToVideoConditioning(
         )
     if encoder is not None:
         with ctx.weights(encoder, calls_only=True) as text_model:
-            tensors |= embed_first_frame(text_model, image, last_image)
+            tensors |= embed_first_frame(text_model, image[:1], last_image)
     if image_encoder is not None:
         with ctx.weights(image_encoder, calls_only=True) as eyes:
-            tensors |= embed_first_frame_alone(eyes, image, last_image)
+            tensors |= embed_first_frame_alone(eyes, image[:1], last_image)
     height, width = image.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)

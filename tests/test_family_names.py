@@ -37,7 +37,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/sound_models.py": "ace",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
-        "nodes/video_conditioning.py": "cosmos ltx wan",
+        "nodes/video_conditioning.py": "cosmos hunyuan ltx wan",
         "nodes/video_latent.py": "ltx wan",
     },
     "Error messages and examples of the API name models that work": {
@@ -45,7 +45,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/_language_facts.py": "qwen",
         "nodegraph/models/adapters/recipes.py": "wan",
         "nodegraph/models/facts.py": "stablediffusion",
-        "nodegraph/models/image_to_video.py": "ltx wan",
+        "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
         "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
         "nodegraph/perception/language_answers.py": "qwen",

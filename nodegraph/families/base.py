@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.image_conditioning import (
+    CONDITION_CLIP,
     CONDITION_VIDEO,
     CONTROL_IMAGE,
     CONTROL_LATENTS,
@@ -90,7 +91,7 @@ SECONDS = "seconds"
 
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
-    *(LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
+    *(CONDITION_CLIP, LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
     *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
 )
@@ -223,8 +224,9 @@ class Family(ABC):
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
-            ``frame``, as the first ``frames`` of a video that may have several, or as a ``film``
-            that is gray after it. Empty if not supported.
+            ``frame``, as the first ``frames`` of a video that may have several, as a ``clip``
+            beside the noise that may be as long as the video, or as a ``film`` that is gray after
+            it. Empty if not supported.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         wide: Whether latents stay in float32 between steps for models of every precision.
@@ -292,7 +294,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "frames", "film"] = ""
+    first_picture: Literal["", "frame", "frames", "clip", "film"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
     wide: bool = False

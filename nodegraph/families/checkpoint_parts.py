@@ -32,8 +32,12 @@ from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED, REDUX, SI
 if TYPE_CHECKING:
     from torch import Tensor
 
-EYES = Part("image_encoder", ("CLIPVisionModelWithProjection",), files=(CLIP_VISION_PROJECTED,))
-"""CLIP's, which tell IP-Adapters of an image."""
+EYES = Part(
+    "image_encoder",
+    ("CLIPVisionModelWithProjection", "SiglipVisionModel"),
+    files=(CLIP_VISION_PROJECTED, SIGLIP),
+)
+"""CLIP's, which tell IP-Adapters of an image, and SigLIP's, which HunyuanVideo 1.5 reads."""
 REDUX_PARTS = (
     Part("image_encoder", ("SiglipVisionModel",), files=(SIGLIP,)),
     Part("image_embedder", ("ReduxImageEncoder",), files=(REDUX,)),

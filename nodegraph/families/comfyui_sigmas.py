@@ -50,6 +50,7 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
         "hidream": (3.0, 1000),
         "lumina2": (6.0, 1000),
         "mochi": (6.0, 1000),
+        "hunyuan-video-15": (7.0, 1000),
         "chroma": (1.0, 1000),
         "wan": (8.0, 1000),
         "wan22-5b": (8.0, 1000),

@@ -139,6 +139,7 @@ _NEEDS = {
     "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
     "ByT5Tokenizer": _NAMED,
     "CLIPImageProcessor": IMAGE_PROCESSOR,
+    "SiglipImageProcessor": IMAGE_PROCESSOR,
     "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,
 }
 

@@ -97,7 +97,7 @@ _REFINER, _REFINED = (
     "txt_in.individual_token_refiner.blocks.*",
 )
 
-_REFINER_LAYERS: Table = (
+REFINER_LAYERS: Table = (
     ("context_embedder.proj_in", "txt_in.input_embedder"),
     (
         "context_embedder.time_text_embed.timestep_embedder.linear_1",
@@ -161,7 +161,7 @@ _LAYERS: Table = (
     ("transformer_blocks.*.attn.norm_added_k", "double_blocks.*.txt_attn_k_norm"),
     ("single_transformer_blocks.*.attn.norm_q", "single_blocks.*.q_norm"),
     ("single_transformer_blocks.*.attn.norm_k", "single_blocks.*.k_norm"),
-    *_REFINER_LAYERS,
+    *REFINER_LAYERS,
     ("context_embedder_2.norm", "byt5_in.layernorm"),
     ("context_embedder_2.linear_1", "byt5_in.fc1"),
     ("context_embedder_2.linear_2", "byt5_in.fc2"),

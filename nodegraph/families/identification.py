@@ -256,6 +256,10 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Qwen-Image-Layered": ("time_text_embed.addition_t_embedding.weight",),
     "Z-Image Omni": ("siglip_embedder.0.weight",),
     "NewBie": ("clip_text_pooled_proj.0.weight",),
+    "a HunyuanVideo 1.5 of super resolution": (
+        "cond_type_embedding.weight",
+        "cond_type_embed.weight",
+    ),
     "HunyuanVideo": (
         "txt_in.individual_token_refiner.blocks.0.norm1.weight",
         "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",

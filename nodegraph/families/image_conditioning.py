@@ -118,8 +118,11 @@ FIRST_FRAME = "first_frame"
 video that is continued, it has as many latent frames as are kept."""
 CONDITION_VIDEO = "film"
 """Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
+CONDITION_CLIP = "clip"
+"""Latents of a video's first frames, or of all, that lie beside the noise as they are,
+(1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
-"""What `mask_and_video` made of a film."""
+"""A film or clip with its mask, such as `mask_and_video` makes."""
 IMAGE_EMBEDS = "sight"
 """What an image encoder sees in the image, (1, tokens, width); the last image follows the first."""
 LAST_FRAME = "last_frame"
@@ -144,7 +147,7 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
     Raises:
         InvalidValue: On the port of the side.
     """
-    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_VIDEO, 2)):
+    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_CLIP, 3), (CONDITION_VIDEO, 2)):
         tensor = tensors.get(name)
         if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(

@@ -90,6 +90,9 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
     "ernie-image": lambda: import_module("nodegraph.families.ernie_image").ERNIE_IMAGE,
     "ideogram4": lambda: import_module("nodegraph.families.ideogram4").IDEOGRAM4,
+    "hunyuan-video-15": lambda: (
+        import_module("nodegraph.families.hunyuan_video_15").HUNYUAN_VIDEO_15
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -15,6 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.image_conditioning import (
+    CONDITION_CLIP,
     CONDITION_VIDEO,
     CONTROL_LATENTS,
     FIRST_FRAME,
@@ -40,7 +41,7 @@ from nodegraph.families.items.motions import (
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.resizing import resize_image
-from nodegraph.models.ip_adapters.image_prompts import embed_images
+from nodegraph.models.ip_adapters.image_prompts import embed_images, patch_states
 from nodegraph.models.vae import (
     check_frames,
     decode_latent,
@@ -129,7 +130,9 @@ def encode_first_frame(
     Args:
         autoencoder: Of the model.
         image: float32 in 0..1, shape (1, height, width, 3), of the video's size. Of families that
-            continue videos, several frames: as many as the VAE takes, and fewer than `frames`.
+            continue videos, several frames: as many as the VAE takes, and fewer than `frames`. Of
+            families that edit videos, any number: those beyond `frames`, and those that the VAE
+            cannot encode, are left out.
         frames: Of the video.
         last: As `image`; None leaves the end open.
         as_film: Whether models of families that take a frame or a film take a film.
@@ -145,6 +148,10 @@ def encode_first_frame(
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
+    if family.first_picture == "clip":
+        step = latent_format(autoencoder).temporal
+        count = (min(len(image), frames) - 1) // step * step + 1
+        return {CONDITION_CLIP: _encoded(autoencoder, image[:count])}
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}
@@ -214,7 +221,7 @@ def with_frame_guide(
 def embed_first_frame(
     text_model: TextModel, image: Tensor, last: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """What a model's image encoder sees in an image: its last but one hidden states.
+    """What a model's image encoder sees in an image; see `patch_states`.
 
     Args:
         image, last: As of `encode_first_frame`. The tokens of the last follow those of the first.
@@ -227,14 +234,16 @@ def embed_first_frame(
             port="encoder",
             hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, link "
             "a LoadImageEncoder with clip_vision_h as image_encoder, or choose that file in "
-            "LoadTextEncoder, too.",
+            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384.",
         )
     eye = text_model.modules["image_encoder"]
-    prepare = text_model.tokenizers["image_processor"]
+    family = get_family(text_model.family)
+    at = [part.role for part in family.encoders].index("image_encoder")
+    prepare = text_model.tokenizers[family.tokenizers[at].role]
     images = [to_pil(each) for each in (image, last) if each is not None]
     pixels = prepare(images=images, return_tensors="pt")["pixel_values"]
-    output = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
-    return _one_after_the_other(output.hidden_states[-2].to("cpu", torch.float32))
+    states = patch_states(eye, pixels.to(eye.device, eye.dtype))
+    return _one_after_the_other(states.to("cpu", torch.float32))
 
 
 def embed_first_frame_alone(
@@ -456,7 +465,7 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
     _check_vae(family, autoencoder)
     if family.first_picture == "frames":
         _check_beginning(autoencoder, len(image), frames)
-    elif image.shape[0] != 1:
+    elif image.shape[0] != 1 and family.first_picture != "clip":
         raise InvalidValue(
             "a video starts with one image",
             port="image",

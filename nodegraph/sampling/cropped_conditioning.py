@@ -9,13 +9,18 @@ from torch import Tensor
 
 from nodegraph.core.values import Area, ConditioningEntry, Control
 from nodegraph.families.base import OVER_CELLS
-from nodegraph.families.image_conditioning import CONDITION_VIDEO, CONTROL_LATENTS, mask_names
+from nodegraph.families.image_conditioning import (
+    CONDITION_CLIP,
+    CONDITION_VIDEO,
+    CONTROL_LATENTS,
+    mask_names,
+)
 from nodegraph.media.images.masks import resize_mask
 from nodegraph.sampling.controls.control_residuals import resize_to_cover
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.regions import Window
 
-_OVER_PICTURE = (*OVER_CELLS, CONDITION_VIDEO, CONTROL_LATENTS)
+_OVER_PICTURE = (*OVER_CELLS, CONDITION_CLIP, CONDITION_VIDEO, CONTROL_LATENTS)
 """Tensors of a prompt that lie over the picture, in cells or in pixels."""
 
 

@@ -22,6 +22,7 @@ from nodegraph.models.vae_files import open_vae, vae_format
 from nodegraph.residency import component_bytes
 from tests.diffusion import vae_export as original
 from tests.diffusion.families.parts import hunyuan_vae
+from tests.diffusion.families.test_hunyuan_video_15 import vae as hunyuan_video_vae
 from tests.diffusion.ldm_export import _vae_tensors
 from tests.messages import raises
 
@@ -163,6 +164,7 @@ BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "sana": ("sana", sana, original.sana),
     "mochi": ("mochi", mochi, original.mochi),
     "hunyuan-image": ("hunyuan-image", hunyuan_vae, original.hunyuan_image),
+    "hunyuan-video-15": ("hunyuan-video-15", hunyuan_video_vae, original.hunyuan_video_15),
 }
 
 
@@ -223,7 +225,7 @@ def test_a_file_in_the_names_of_diffusers(name: str, tmp_path: Path) -> None:
     assert_equal(found, expected)
 
 
-ALONE = {"mochi", "flux2", "wan22", "ltx", "sana", "hunyuan-image"}
+ALONE = {"hunyuan-video-15", "mochi", "flux2", "wan22", "ltx", "sana", "hunyuan-image"}
 """Formats whose VAEs no other format has."""
 
 

@@ -107,6 +107,22 @@ def hunyuan_image(vae: Any) -> Tensors:
     return {name: item.unsqueeze(2) if item.ndim == 4 else item for name, item in found.items()}
 
 
+def hunyuan_video_15(vae: Any) -> Tensors:
+    """diffusers' ``scripts/convert_hunyuan_video1_5_to_diffusers.py``, backwards."""
+    names = {
+        "encoder.down_blocks.": "encoder.down.",
+        "decoder.up_blocks.": "decoder.up.",
+        "mid_block.resnets.0.": "mid.block_1.",
+        "mid_block.resnets.1.": "mid.block_2.",
+        "mid_block.attentions.0.to_": "mid.attn_1.",
+        "mid_block.attentions.0.": "mid.attn_1.",
+        ".resnets.": ".block.",
+        ".downsamplers.0.": ".downsample.",
+        ".upsamplers.0.": ".upsample.",
+    }
+    return renamed(vae.state_dict(), lambda name: replaced(name, names))
+
+
 _DC = {
     "encoder.conv_in.": "encoder.project_in.conv.",
     "encoder.conv_out.": "encoder.project_out.main.op_list.0.conv.",

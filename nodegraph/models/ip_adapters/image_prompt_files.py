@@ -17,13 +17,17 @@ from nodegraph.core.values import NOT_CONTENT, ImageEncoder, RecipeFile
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
-from nodegraph.families.checkpoint_parts import REDUX_FAMILY, REDUX_PARTS
+from nodegraph.families.checkpoint_parts import EYES, REDUX_FAMILY, REDUX_PARTS
 from nodegraph.families.registry import family_of_text_width
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Shapes, read_header
+from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED
+
+SIGLIP_TYPE = "siglip_vision_model"
+"""`model_type` of SigLIP's vision model in transformers."""
 
 REDUX_ENCODER = ""
 """Stands for the eyes that lie in Redux's folder."""
@@ -232,7 +236,7 @@ def find_image_encoder(
         InvalidFile: They aren't there, are none, or say something else than the adapter reads.
     """
     path = _encoder_folder(adapter.path) if name == AUTO else find_path(name, folders)
-    files, weights, config = _image_encoder_at(path)
+    files, weights, config = _image_encoder_at(path, (CLIP_VISION_PROJECTED,))
     width = config.get("hidden_size" if adapter.reads_patches else "projection_dim")
     _check_width(adapter, path, width)
     return files, weights
@@ -241,7 +245,7 @@ def find_image_encoder(
 def open_image_encoder(
     name: str, folders: Sequence[Path], *, dtype: str = "auto", device: str = "cpu"
 ) -> ImageEncoder:
-    """CLIP's eyes by themselves; nothing is loaded yet.
+    """CLIP's or SigLIP's eyes by themselves; nothing is loaded yet.
 
     Args:
         name: Of a file or folder under the models folders, or a path.
@@ -249,7 +253,7 @@ def open_image_encoder(
     Raises:
         NodegraphError: See `find_path` and `find_image_encoder`.
     """
-    files, weights, _ = _image_encoder_at(find_path(name, folders))
+    files, weights, _ = _image_encoder_at(find_path(name, folders), EYES.files)
     return ImageEncoder(
         "clip-vision",
         tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
@@ -259,24 +263,41 @@ def open_image_encoder(
 
 def image_encoder_files(name: str, folders: Sequence[Path]) -> list[Path]:
     """The files that `open_image_encoder` reads; errors as of that."""
-    return _image_encoder_at(find_path(name, folders))[0]
+    return _image_encoder_at(find_path(name, folders), EYES.files)[0]
 
 
-def _image_encoder_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
-    """Files of CLIP's eyes, those of them with weights, and their configuration."""
+def _image_encoder_at(
+    path: Path, layouts: Sequence[FileLayout]
+) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
+    """Files of eyes, those of them with weights, and their configuration.
+
+    Args:
+        layouts: Of the kinds that may be there, CLIP's first.
+    """
+    is_clip = len(layouts) == 1
     if path.is_dir():
         config = path / layout.CONFIG
         if not config.is_file():
             raise InvalidFile(f"{path} holds no CLIP vision model: it has no {layout.CONFIG}")
+        read = layout.read_config(config)
+        if is_clip and read.get("model_type") == SIGLIP_TYPE:
+            raise _no_eyes(path, is_clip=True)
         weights = [*layout.find_weights(path.parent, path.name).files]
-        return sorted([config, *weights]), weights, layout.read_config(config)
+        return sorted([config, *weights]), weights, read
     shapes = read_header(path).shapes if file_suffix(path) == SAFETENSORS else {}
-    if CLIP_VISION_PROJECTED.prefix(shapes) is None:
-        raise InvalidFile(
-            f"{path} holds no CLIP vision model",
-            expected="CLIP's vision model with its projection, as a folder or .safetensors file",
-        )
-    return [path], [path], CLIP_VISION_PROJECTED.config(shapes)
+    known = next((each for each in layouts if each.prefix(shapes) is not None), None)
+    if known is None:
+        raise _no_eyes(path, is_clip=is_clip)
+    return [path], [path], known.config(shapes)
+
+
+def _no_eyes(path: Path, *, is_clip: bool) -> InvalidFile:
+    others = "" if is_clip else ", or SigLIP's vision model"
+    return InvalidFile(
+        f"{path} holds no {'CLIP vision model' if is_clip else 'image encoder'}",
+        expected=f"CLIP's vision model with its projection{others}, as a folder or .safetensors "
+        "file",
+    )
 
 
 def _encoder_folder(path: Path) -> Path:

@@ -23,6 +23,7 @@ from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.adapters.layer_matching import recipe_layers
 from nodegraph.models.ip_adapters.image_prompt_files import (
     IP_ADAPTER,
+    SIGLIP_TYPE,
     IPAdapterChoice,
     read_ip_adapter,
 )
@@ -114,23 +115,47 @@ def embed_images(
     Returns:
         Both float32 on the CPU, (1, images, width) or (1, images, patches, width).
     """
-    size = encoder.module.config.image_size
-    processor = CLIPImageProcessor(size=size, crop_size=size)
+    processor = _processor(encoder.module.config)
     pictures = [to_pil(item[None, ..., :3]).convert("RGB") for item in image]
     pixels = processor(pictures, return_tensors="pt").pixel_values
     pixels = pixels.to(encoder.device, encoder.dtype)
     if reads_patches:
         shown, nothing = (
-            _patches(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
+            patch_states(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
         )
     else:
-        shown = encoder.module(pixels).image_embeds
+        shown = _embedding(encoder.module, pixels)
         nothing = torch.zeros_like(shown)
     return tuple(item[None].to("cpu", torch.float32) for item in (shown, nothing))  # type: ignore[return-value]
 
 
-def _patches(module: Any, pixels: Tensor) -> Tensor:
-    features: Tensor = module(pixels, output_hidden_states=True).hidden_states[-2]
+def _processor(config: Any) -> Any:
+    """What makes images ready for an image encoder. SigLIP's images are not cropped."""
+    size = config.image_size
+    if config.model_type == SIGLIP_TYPE:
+        return SiglipImageProcessor(size={"height": size, "width": size})
+    return CLIPImageProcessor(size=size, crop_size=size)
+
+
+def _embedding(encoder: Any, pixels: Tensor) -> Tensor:
+    """What an image encoder says of whole images, (images, width). SigLIP has no projection."""
+    output = encoder(pixels)
+    is_siglip = encoder.config.model_type == SIGLIP_TYPE
+    embedding: Tensor = output.pooler_output if is_siglip else output.image_embeds
+    return embedding
+
+
+def patch_states(encoder: Any, pixels: Tensor) -> Tensor:
+    """What an image encoder says of each patch, (images, patches, width): the last but one hidden
+    states of CLIP, and the last ones of SigLIP after its norm.
+
+    Args:
+        pixels: As its processor returns them, on its device.
+    """
+    if encoder.config.model_type == SIGLIP_TYPE:
+        last: Tensor = encoder(pixels).last_hidden_state
+        return last
+    features: Tensor = encoder(pixels, output_hidden_states=True).hidden_states[-2]
     return features
 
 

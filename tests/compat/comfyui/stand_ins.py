@@ -18,6 +18,11 @@ from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.qwen_parts import qwen_net
 from tests.diffusion.families.test_following import flux_canny
+from tests.diffusion.families.test_hunyuan_video_15 import (
+    eye,
+    hunyuan_video_15_i2v,
+    hunyuan_video_15_unified,
+)
 from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_ltx2_files import upsampler
 from tests.diffusion.families.test_redux import folder
@@ -53,6 +58,8 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("wan", "flf2v", wan_flf),
     ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
     ("wan", "i2v|chrono|fun_inp", wan22_i2v),
+    ("hunyuan-video-15", "i2v", hunyuan_video_15_i2v),
+    ("hunyuan-video-15", "capybara", hunyuan_video_15_unified),
     ("flux", "canny|depth", flux_canny),
     ("flux", "fill", flux_fill),
 )
@@ -175,6 +182,9 @@ class Tinies:
         save_file(pair, to / "pytorch_lora_weights.safetensors")
 
     def _eyes(self, family: str, to: Path) -> None:
+        if family == "hunyuan-video-15":
+            eye().save_pretrained(to)
+            return
         if family == "wan":
             # As those of `wan_i2v`.
             sizes = {"hidden_size": 16, "image_size": 28, "patch_size": 14, "projection_dim": 16}

@@ -196,8 +196,12 @@ def main(folder: Path, names: list[str]) -> None:
             for name in names or sorted(path.stem for path in folder.glob("*.json")):
                 document = json.loads((folder / f"{name}.json").read_text("utf-8"))
                 imported = import_document(document, table, name=name)
-                if imported.placeholders:
-                    types = sorted({fate.type for fate in imported.placeholders})
+                # What is bypassed need not run.
+                nodes = imported.workflow.nodes
+                bypassed = {name for name, node in nodes.items() if node.mode is not None}
+                lacking = [fate for fate in imported.placeholders if fate.name not in bypassed]
+                if lacking:
+                    types = sorted({fate.type for fate in lacking})
                     kind, detail = "placeholder", ", ".join(types)
                 else:
                     kind, detail = outcome(imported.workflow, session, tinies, files)

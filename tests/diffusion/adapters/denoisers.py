@@ -196,6 +196,18 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_axes_dim": (8, 8),
         },
     ),
+    "hunyuan_video_15": (
+        "HunyuanVideo15Transformer3DModel",
+        {
+            **_HEADS,
+            "num_layers": 1,
+            "num_refiner_layers": 1,
+            "text_embed_dim": 32,
+            "text_embed_2_dim": 32,
+            "image_embed_dim": 16,
+            "rope_axes_dim": (4, 6, 6),
+        },
+    ),
     "wan": (
         "WanTransformer3DModel",
         {

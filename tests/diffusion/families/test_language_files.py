@@ -162,6 +162,31 @@ def test_hunyuan_image_is_diffusers(seeing: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_hunyuan_video_15_is_diffusers(seeing: Path, tmp_path: Path) -> None:
+    encoder, letters = qwen25_vl(), t5(BYT5_WORDS)
+    file = write(tmp_path / "byt5.safetensors", named(letters))
+    model = loaded("hunyuan-video-15", file, seeing)
+    one, two = model.tokenizers["tokenizer"], model.tokenizers["tokenizer_2"]
+    one.chat_template = qwen_words().chat_template
+    asked = encoder.model.language_model
+    text = 'a sign that says "red cat"'
+    found = encoded(model, text)
+    pipeline = d.HunyuanVideo15Pipeline
+    expected = (
+        *pipeline._get_mllm_prompt_embeds(asked, one, text, "cpu"),
+        *pipeline._get_byt5_prompt_embeds(two, letters, text, "cpu"),
+    )
+    masks = {"embeddings": "mask", "glyphs": "glyph_mask"}
+    names = ("embeddings", "mask", "glyphs", "glyph_mask")
+    wanted = dict(zip(names, expected, strict=True))
+    for name, mask in masks.items():
+        is_there = wanted[mask].bool()
+        assert torch.equal(found[mask], wanted[mask])
+        # What stands for padding counts for nothing, and eyes change its positions.
+        assert torch.equal(found[name][is_there], wanted[name][is_there])
+
+
+@pytest.mark.slow
 def test_flux2_is_diffusers_without_the_layers_that_nobody_asks(tmp_path: Path) -> None:
     """As its file in circulation, which ends with the thirtieth of forty layers."""
     encoder = mistral3(32)

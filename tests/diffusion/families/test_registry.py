@@ -776,6 +776,7 @@ LACKS: dict[str, set[str]] = {
     "qwen-image-edit-plus": {"inpaint"},
     "qwen-image-21": {"attention guiders", "img2img", "inpaint"},
     "hunyuan-image": {"img2img", "inpaint"},
+    "hunyuan-video-15": {"attention guiders", "inpaint"},
     "flux2": {"img2img", "inpaint"},
     "flux2-klein": {"img2img"},
     "krea2": {"img2img", "inpaint"},

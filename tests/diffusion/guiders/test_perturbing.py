@@ -130,6 +130,7 @@ REFUSED: Mapping[str, tuple[type, ...]] = {
     "hidream": (),
     "ltx2": (),
     "qwen-image-21": (SkippedLayers,),
+    "hunyuan-video-15": (SkippedLayers,),
 }
 """Families that aren't led in all of these ways, and those in which they are."""
 RECIPE = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))

@@ -99,6 +99,20 @@ _HUNYUAN = {
     "text_embed_2_dim": 32,
 }
 _HUNYUAN_WIDE = {"num_attention_heads": 28, "text_embed_dim": 3584, "text_embed_2_dim": 1472}
+_HUNYUAN_VIDEO = {
+    **_HEADS,
+    "num_layers": 2,
+    "text_embed_dim": 48,
+    "text_embed_2_dim": 32,
+    "image_embed_dim": 16,
+    "task_type": "",
+}
+_HUNYUAN_VIDEO_WIDE = {
+    "num_attention_heads": 16,
+    "text_embed_dim": 3584,
+    "text_embed_2_dim": 1472,
+    "image_embed_dim": 1152,
+}
 _QWEN = {**_HEADS, "num_layers": 2, "joint_attention_dim": 48, "out_channels": 16}
 
 SMALL: Mapping[str, Small] = {
@@ -306,5 +320,19 @@ SMALL: Mapping[str, Small] = {
         "HunyuanImageTransformer2DModel",
         {**_HUNYUAN, "guidance_embeds": True, "use_meanflow": True},
         _HUNYUAN_WIDE,
+    ),
+    "hunyuan-video-15": Small(
+        "hunyuan-video-15-transformer",
+        "hunyuan-video-15",
+        "HunyuanVideo15Transformer3DModel",
+        _HUNYUAN_VIDEO,
+        _HUNYUAN_VIDEO_WIDE,
+    ),
+    "hunyuan-video-15-meanflow": Small(
+        "hunyuan-video-15-transformer",
+        "hunyuan-video-15-comfyui",
+        "HunyuanVideo15Transformer3DModel",
+        {**_HUNYUAN_VIDEO, "use_meanflow": True},
+        _HUNYUAN_VIDEO_WIDE,
     ),
 }

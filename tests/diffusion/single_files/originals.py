@@ -261,6 +261,49 @@ def _hunyuan_image_apart(tensors: Mapping[str, Tensor]) -> Tensors:
     }
 
 
+_HUNYUAN_VIDEO: Pairs = [
+    (r"^image_embedder\.norm_in", "vision_in.proj.0"),
+    (r"^image_embedder\.linear_1", "vision_in.proj.1"),
+    (r"^image_embedder\.linear_2", "vision_in.proj.3"),
+    (r"^image_embedder\.norm_out", "vision_in.proj.4"),
+    (r"^cond_type_embed", "cond_type_embedding"),
+    (r"^time_embed\.timestep_embedder_r", "time_r_in"),
+    (r"^time_embed\.timestep_embedder", "time_in"),
+]
+
+
+def _hunyuan_video_15(tensors: Mapping[str, Tensor]) -> Tensors:
+    """diffusers' ``scripts/convert_hunyuan_video1_5_to_diffusers.py``, backwards."""
+    own = _written(tensors, fused={}, pairs=_HUNYUAN_VIDEO)
+    return _hunyuan_image_apart(own)
+
+
+def _hunyuan_video_15_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
+    """As ComfyUI's network has them: ``HunyuanVideo.process_unet_state_dict`` there, and queries,
+    keys and values in one tensor."""
+    own = _written(tensors, fused={}, pairs=_HUNYUAN_VIDEO)
+    renamed = {}
+    for name, item in _hunyuan_image(own).items():
+        for old, new in (
+            ("txt_in.t_embedder.mlp.0.", "txt_in.t_embedder.in_layer."),
+            ("txt_in.t_embedder.mlp.2.", "txt_in.t_embedder.out_layer."),
+            ("txt_in.c_embedder.linear_1.", "txt_in.c_embedder.in_layer."),
+            ("txt_in.c_embedder.linear_2.", "txt_in.c_embedder.out_layer."),
+            ("_mod.linear.", "_mod.lin."),
+            ("_attn_qkv.", "_attn.qkv."),
+            ("mlp.fc1.", "mlp.0."),
+            ("mlp.fc2.", "mlp.2."),
+            ("_attn_q_norm.weight", "_attn.norm.query_norm.weight"),
+            ("_attn_k_norm.weight", "_attn.norm.key_norm.weight"),
+            ("_attn_proj.", "_attn.proj."),
+            ("_in.mlp.2.", "_in.out_layer."),
+            ("_in.mlp.0.", "_in.in_layer."),
+        ):
+            name = name.replace(old, new)
+        renamed[name] = item
+    return renamed
+
+
 def _same(tensors: Mapping[str, Tensor]) -> Tensors:
     return dict(tensors)
 
@@ -277,5 +320,7 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensors]] = {
     "qwen-image": _same,
     "hunyuan-image": _hunyuan_image,
     "hunyuan-image-apart": _hunyuan_image_apart,
+    "hunyuan-video-15": _hunyuan_video_15,
+    "hunyuan-video-15-comfyui": _hunyuan_video_15_comfyui,
 }
 """By the model whose layout it is."""
