@@ -207,6 +207,7 @@ class Family(ABC):
             returns the clean latent; its ``noise`` is then ``discrete``.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
+        vae_entries: Entries that it overrides in the autoencoder's.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How the latent's size shifts them; see `flow_shift`.
         settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
@@ -278,6 +279,7 @@ class Family(ABC):
     noise: Literal["discrete", "flow"] = "discrete"
     preconditioned: bool = False
     scheduler: Config = field(default_factory=dict)
+    vae_entries: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)

@@ -88,6 +88,9 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cosmos": lambda: import_module("nodegraph.families.cosmos").COSMOS,
     "stable-audio": lambda: import_module("nodegraph.families.stable_audio").STABLE_AUDIO,
     "stable-audio-3": lambda: import_module("nodegraph.families.stable_audio_3").STABLE_AUDIO_3,
+    "kandinsky5-image": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_IMAGE,
+    "kandinsky5-video": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_VIDEO,
+    "kandinsky5-edit": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_EDIT,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

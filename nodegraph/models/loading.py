@@ -393,7 +393,11 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
-    return Autoencoder(_modules(recipe), recipe.family)
+    modules = _modules(recipe)
+    entries = recipe_settings(recipe)
+    if entries:
+        modules["vae"].register_to_config(**entries)
+    return Autoencoder(modules, recipe.family)
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:

@@ -195,6 +195,11 @@ def encoder_settings(family: Family, folder: Path | None = None) -> Options:
     return _settings(_index_settings(index, family.encoder_settings))
 
 
+def vae_settings(family: Family) -> Options:
+    """What of its configuration a model's pipeline overrides in its autoencoder."""
+    return _settings(family.vae_entries)
+
+
 def published_settings(family: Family, layout: FileLayout, config: Config) -> Options:
     """What a denoiser heeds that comes without an index: what was published.
 

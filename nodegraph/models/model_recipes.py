@@ -36,6 +36,7 @@ from nodegraph.models.model_files import (
     port_precision,
     port_storage,
     settings_of,
+    vae_settings,
 )
 from nodegraph.models.model_sources import ModelSource, locate_model
 from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
@@ -109,7 +110,7 @@ def open_model(
             family.latent.name,
             kept.files(vae),
             _vae_precision(source, family, dtype, vae, device),
-            format_release(family.latent),
+            (*format_release(family.latent), *vae_settings(family)),
         ),
     )
 
