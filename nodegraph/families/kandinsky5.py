@@ -8,6 +8,7 @@ in published files are diffusers' own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -258,7 +259,9 @@ class Kandinsky5(Family):
         sides = (frames, height // _PATCH, width // _PATCH)
         sparse = nabla_parameters(model.config, sides, hidden.device)
         blocks = model.module.visual_transformer_blocks
-        with sparse_attention(blocks, enabled=sparse is not None):
+        with sparse_attention(blocks, enabled=sparse is not None), warnings.catch_warnings():
+            # Norms of queries and keys compute in float32 in models of every precision.
+            warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
             output: Tensor = model.module(
                 hidden_states=hidden.permute(0, 2, 3, 4, 1).contiguous(),
                 encoder_hidden_states=states,
@@ -438,7 +441,10 @@ def _states(
     tokens = tokenizer(whole, max_length=most, truncation=True, return_tensors="pt")
     taken: dict[str, Any] = {"input_ids": tokens["input_ids"]}
     if image is not None:
-        taken |= {"attention_mask": tokens["attention_mask"], **features}
+        kinds = tokens["input_ids"] == tokenizer.convert_tokens_to_ids(_PICTURE)
+        # With these, tokens of an image have positions along its sides.
+        taken |= {"mm_token_type_ids": kinds.int(), "attention_mask": tokens["attention_mask"]}
+        taken |= features
     return last_states(model, taken)[:, template.skipped :]
 
 
@@ -516,7 +522,7 @@ _COMMON: dict[str, Any] = {
     "multiple": 16,
     "held": TokenMemory(16, 256),
     "joint": False,
-    "readers": ("qwen25_7b", "clip_l"),
+    "readers": ("qwen", "clip_l"),
     "block_stacks": ("visual_transformer_blocks",),
     "speedups": ATTENTION_CACHES,
     "lora_signs": (LoraSign(r"^(visual|text)_transformer_blocks_\d+_", "Kandinsky 5"),),

@@ -54,6 +54,7 @@ _MODELS = (
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
+    (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
     *_SOUND,
 )
 
@@ -82,6 +83,7 @@ _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
     (r"qwen.?image.*vae", "qwen-image"),
     (r"wan.?2.?1.*vae", "wan"),
+    (r"hunyuan.?video.?vae", "hunyuan-video"),
     (r"(^|/)ae\.|flux.?1?.?(vae|ae)|(^|/)flux_ae", "flux"),
     (r"sdxl|xl.?vae", "sdxl"),
     (r"sd3", "sd3"),
