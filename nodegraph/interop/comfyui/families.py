@@ -83,7 +83,6 @@ _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
     (r"qwen.?image.*vae", "qwen-image"),
     (r"wan.?2.?1.*vae", "wan"),
-    (r"hunyuan.?video.?vae", "hunyuan-video"),
     (r"(^|/)ae\.|flux.?1?.?(vae|ae)|(^|/)flux_ae", "flux"),
     (r"sdxl|xl.?vae", "sdxl"),
     (r"sd3", "sd3"),
