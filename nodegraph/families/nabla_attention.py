@@ -38,7 +38,7 @@ def nabla_parameters(
     if not is_sparse(config):
         return None
     blocks = shape[0], shape[1] // BLOCK, shape[2] // BLOCK
-    reach = tuple(int(config[f"attention_w{axis}"]) for axis in "THW")
+    reach = tuple(int(config[f"attention_w{axis}"]) for axis in ("T", "H", "W"))
     return {
         "sta_mask": neighbours(blocks, reach, device)[None, None],
         "to_fractal": True,

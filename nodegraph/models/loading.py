@@ -396,7 +396,8 @@ def _autoencoder(recipe: Vae) -> Autoencoder:
     modules = _modules(recipe)
     entries = recipe_settings(recipe)
     if entries:
-        modules["vae"].register_to_config(**entries)
+        module: Any = modules["vae"]
+        module.register_to_config(**entries)
     return Autoencoder(modules, recipe.family)
 
 
