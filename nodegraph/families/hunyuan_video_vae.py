@@ -33,7 +33,10 @@ _MARKS = (
 
 
 class HunyuanVideoFormat(LatentFormat):
-    """Videos, or images, whose autoencoder has one scale for all channels."""
+    """Videos, or images, whose autoencoder has one scale for all channels.
+
+    The first latent frame holds one frame of the video, each further one four.
+    """
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         # It takes 16 frames at a time.
@@ -44,11 +47,18 @@ class HunyuanVideoFormat(LatentFormat):
 
 
 def _first_width(config: Mapping[str, Any]) -> int:
+    """Channels of an autoencoder's layers at full size."""
     widths = config.get("block_out_channels") or (_WIDTH,)
     return int(widths[0])
 
 
 def _vae_config(vae: Shapes) -> dict[str, Any]:
+    """The diffusers configuration of an autoencoder; how it halves time is what was published.
+
+    Raises:
+        KeyError: A tensor that every such autoencoder has is missing.
+        ValueError: It has cells of another size.
+    """
     count = count_of(vae, r"encoder\.down_blocks\.(\d+)\.")
     downs = [f"encoder.down_blocks.{at}" for at in range(count)]
     halvings = sum(f"{block}.downsamplers.0.conv.conv.weight" in vae for block in downs)

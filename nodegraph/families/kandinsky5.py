@@ -2,14 +2,13 @@
 
 Source: Kandinsky Lab 2025, arXiv:2511.14993, https://github.com/kandinskylab/kandinsky-5, and
 diffusers' pipelines ``Kandinsky5T2IPipeline``, ``Kandinsky5I2IPipeline``, ``Kandinsky5T2VPipeline``
-and ``Kandinsky5I2VPipeline``. What no tensor shows is from ``configs`` there; the names of tensors
-in published files are diffusers' own.
+and ``Kandinsky5I2VPipeline``.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,25 +29,27 @@ from nodegraph.families.image_conditioning import (
     unused_image_error,
     with_first_frame,
 )
-from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.layer_names import LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.nabla_attention import (
+from nodegraph.families.kandinsky5_transformer import (
     BLOCK,
+    EDIT_FILE,
+    IMAGE_FILE,
+    PATCH,
+    VIDEO_FILE,
     is_sparse,
     nabla_parameters,
     sparse_attention,
 )
+from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
 from nodegraph.families.qwen_image import last_states
 from nodegraph.families.qwen_image_edit import image_features, spread
 from nodegraph.weights.lazy import torch, transformers
 from nodegraph.weights.memory import StepMemory, TokenMemory
-from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.clip import clip_layout
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
-from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,13 +57,8 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
 
-_PATCH = 2
-_CELL = 4
-"""Numbers of a channel in a patch of 1 x 2 x 2 cells."""
 _POSITIONS = 128
 """That the transformer has along each axis: latent frames, and rows and columns of patches."""
-_IMAGE_WIDTH = 2560
-"""Of transformers for images. Those for edited images differ from those for videos only in it."""
 _CLIP_TOKENS = 77
 
 _IMAGE_TEMPLATE = (
@@ -122,78 +118,6 @@ _OF_EDITS = PromptTemplate(_EDIT_TEMPLATE, 54, 1024, 3)
 _OF_VIDEOS = PromptTemplate(_VIDEO_TEMPLATE, 128, 512, 2)
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
-    block = "visual_transformer_blocks.0"
-    (head,) = shapes[f"{block}.self_attention.query_norm.weight"]
-    channels = _output_channels(shapes)
-    time_width, width = shapes["time_embeddings.in_layer.weight"]
-    return {
-        "in_visual_dim": channels,
-        "out_visual_dim": channels,
-        "in_text_dim": shapes["text_embeddings.in_layer.weight"][1],
-        "in_text_dim2": shapes["pooled_text_embeddings.in_layer.weight"][1],
-        "time_dim": time_width,
-        "patch_size": (1, _PATCH, _PATCH),
-        "model_dim": width,
-        "ff_dim": shapes[f"{block}.feed_forward.in_layer.weight"][0],
-        "num_text_blocks": count_of(shapes, r"text_transformer_blocks\.(\d+)\."),
-        "num_visual_blocks": count_of(shapes, r"visual_transformer_blocks\.(\d+)\."),
-        # 16, 24 and 24 of 64
-        "axes_dims": (head // 4, 3 * head // 8, 3 * head // 8),
-        "visual_cond": _is_conditioned(shapes),
-    }
-
-
-def _output_channels(shapes: Shapes) -> int:
-    return shapes["out_layer.out_layer.weight"][0] // _CELL
-
-
-def _is_conditioned(shapes: Shapes) -> bool:
-    """Whether it takes an image and a mask beside the latent."""
-    taken, channels = shapes["visual_embeddings.in_layer.weight"][1], _output_channels(shapes)
-    return taken == _CELL * (2 * channels + 1)
-
-
-def _is_for_images(shapes: Shapes) -> bool:
-    taken, channels = shapes["visual_embeddings.in_layer.weight"][1], _output_channels(shapes)
-    return taken == _CELL * channels
-
-
-def _is_for_edits(shapes: Shapes) -> bool:
-    return _is_conditioned(shapes) and _width(shapes) == _IMAGE_WIDTH
-
-
-def _is_for_videos(shapes: Shapes) -> bool:
-    return _is_conditioned(shapes) and _width(shapes) != _IMAGE_WIDTH
-
-
-def _width(shapes: Shapes) -> int:
-    return shapes["visual_embeddings.in_layer.weight"][0]
-
-
-def _layout(kind: str, title: str, shift: float, fits: Callable[[Shapes], bool]) -> FileLayout:
-    """A layout of a transformer.
-
-    No tensor shows that models of videos of 10 seconds attend to a part of the video alone: those
-    in files attend to all of it, which takes longer.
-    """
-    return denoiser_layout(
-        f"kandinsky5-{kind}-transformer",
-        f"the transformer of {title}",
-        "Kandinsky5Transformer3DModel",
-        marks=(
-            (
-                "visual_embeddings.in_layer.weight",
-                "pooled_text_embeddings.in_layer.weight",
-                "visual_transformer_blocks.0.cross_attention.to_query.weight",
-            ),
-        ),
-        config=_config,
-        scheduler={**EULER_FLOW, "shift": shift},
-        fits=fits,
-    )
-
-
 class Kandinsky5(Family):
     """A transformer guided by Qwen2.5-VL, and by CLIP's pooled prompt."""
 
@@ -237,9 +161,9 @@ class Kandinsky5(Family):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         frames = request.shape[2] if len(request.shape) == 5 else 1
-        patches = (frames, *(side // _PATCH for side in request.shape[-2:]))
+        patches = (frames, *(side // PATCH for side in request.shape[-2:]))
         if max(patches) > _POSITIONS:
-            side = _POSITIONS * _PATCH * self.latent.spatial
+            side = _POSITIONS * PATCH * self.latent.spatial
             raise InvalidValue(
                 "the model has no positions for a latent of this size",
                 port="latent",
@@ -256,7 +180,7 @@ class Kandinsky5(Family):
         """
         states, timestep = batch["embeddings"], moment.timestep.expand(len(hidden))
         frames, height, width = hidden.shape[2:]
-        sides = (frames, height // _PATCH, width // _PATCH)
+        sides = (frames, height // PATCH, width // PATCH)
         sparse = nabla_parameters(model.config, sides, hidden.device)
         blocks = model.module.visual_transformer_blocks
         with sparse_attention(blocks, enabled=sparse is not None), warnings.catch_warnings():
@@ -384,7 +308,7 @@ class Kandinsky5Video(Kandinsky5):
         check_video_size(fitted, request)
         if FIRST_FRAME in fitted and not model.config["visual_cond"]:
             raise unused_image_error(request)
-        step = self.latent.spatial * _PATCH * BLOCK
+        step = self.latent.spatial * PATCH * BLOCK
         if is_sparse(model.config) and (request.width % step or request.height % step):
             raise InvalidValue(
                 f"sides of videos of this model are multiples of {step} pixels",
@@ -540,7 +464,7 @@ KANDINSKY5_IMAGE = Kandinsky5Image(
     "kandinsky5-image",
     "Kandinsky 5 Image",
     pipelines=("Kandinsky5T2IPipeline",),
-    denoisers=_denoiser(_layout("image", "Kandinsky 5 Image", 3.0, _is_for_images)),
+    denoisers=_denoiser(IMAGE_FILE),
     encoders=_encoders(QWEN25_VL, QWEN25, QWEN25_GGUF),
     accepts_prompts_of=("kandinsky5-edit",),
     resolutions={"kandinsky5-image": Resolutions(_AREA, 16, _BUCKETS)},
@@ -552,7 +476,7 @@ KANDINSKY5_EDIT = Kandinsky5Edit(
     "kandinsky5-edit",
     "Kandinsky 5 Edit",
     pipelines=("Kandinsky5I2IPipeline",),
-    denoisers=_denoiser(_layout("edit", "Kandinsky 5 Edit", 3.0, _is_for_edits)),
+    denoisers=_denoiser(EDIT_FILE),
     encoders=_encoders(QWEN25_VL),
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
@@ -565,7 +489,7 @@ KANDINSKY5_VIDEO = Kandinsky5Video(
     "Kandinsky 5 Video",
     latent=HUNYUAN_VIDEO_LATENTS,
     pipelines=("Kandinsky5T2VPipeline", "Kandinsky5I2VPipeline"),
-    denoisers=_denoiser(_layout("video", "Kandinsky 5 Video", 10.0, _is_for_videos)),
+    denoisers=_denoiser(VIDEO_FILE),
     encoders=_encoders(QWEN25_VL, QWEN25, QWEN25_GGUF),
     first_picture="frames",
     resolutions={"kandinsky5-video": Resolutions(768 * 512, 16)},

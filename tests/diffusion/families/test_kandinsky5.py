@@ -25,7 +25,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_image, encode_prompt, encode_video, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.nabla_attention import neighbours
+from nodegraph.families.kandinsky5_transformer import neighbours
 from nodegraph.models.conditioning import (
     encode_edit,
     encode_prompts_per_encoder,
