@@ -43,6 +43,8 @@ NEED_MODELS = frozenset(
         "GenerateHostedText",
         "TagImage",
         "CutLatentFrames",
+        "MatchFirstFrames",
+        "ReplaceLatentFrames",
         "DistilledGuider",
         "GenerateText",
         "GuidanceConditioning",

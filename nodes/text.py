@@ -84,7 +84,7 @@ def EncodePrompt(
     estimate=prompt_estimate,
     tags=(
         *("CLIPTextEncodeSDXL", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "text_g", "text_l"),
-        *("prompt_2", "prompt_3", "t5xxl", "sdxl", "flux", "sd3", "hidream"),
+        *("prompt_2", "prompt_3", "t5xxl", "sdxl", "flux", "sd3", "hidream", "kandinsky"),
     ),
 )
 def EncodePromptApart(
@@ -95,12 +95,13 @@ def EncodePromptApart(
     clip_g: Own = None,
     t5: Own = None,
     llama: Own = None,
+    qwen: Own = None,
     syntax: Reading = "auto",
 ) -> Conditioning:
     """Encode a prompt with a separate text for each text encoder.
 
     Stable Diffusion XL has clip_l and clip_g, Stable Diffusion 3 clip_l, clip_g and t5, Flux.1
-    clip_l and t5, HiDream all four.
+    clip_l and t5, HiDream these four, Kandinsky 5 clip_l and qwen.
 
     Args:
         encoder: The text encoder of the model to sample.
@@ -109,13 +110,14 @@ def EncodePromptApart(
         clip_g: Text for CLIP-G. Its pooled embedding also conditions Stable Diffusion XL.
         t5: Text for T5, which understands sentences best.
         llama: Text for Llama 3.
+        qwen: Text for Qwen2.5-VL.
         syntax: As for EncodePrompt, except for AND.
     """
     from nodegraph.families.registry import get_family
     from nodegraph.models.conditioning import encode_prompts_per_encoder
     from nodegraph.models.prompt_preprocessing import check_readers
 
-    own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama}
+    own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama, "qwen": qwen}
     family = get_family(encoder.family)
     check_readers(family, [name for name, message in own.items() if message is not None])
     texts = [text if own[name] is None else str(own[name]) for name in family.readers]

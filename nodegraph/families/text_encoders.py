@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,14 @@ from torch import Tensor
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Warn
 from nodegraph.families.prompts import WeightedText, parse_chunks
+
+
+def plain_text(text: str) -> str:
+    """A prompt without broken characters, HTML entities and runs of spaces."""
+    from ftfy import fix_text
+
+    plain = html.unescape(html.unescape(fix_text(text))).strip()
+    return re.sub(r"\s+", " ", plain).strip()
 
 
 def tokenize_padded(

@@ -8,8 +8,6 @@ families' default size.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -280,9 +278,9 @@ class WanFamily(Family):
         return int(config["text_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.text_encoders import t5_states, tokenize_padded
+        from nodegraph.families.text_encoders import plain_text, t5_states, tokenize_padded
 
-        tokens = tokenize_padded(model.tokenizers["tokenizer"], _cleaned(text), _TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], plain_text(text), _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = int(tokens["attention_mask"].sum())
         states[:, length:] = 0
@@ -391,14 +389,6 @@ def _vace_inputs(config: Config, batch: Batch) -> dict[str, Tensor]:
         "control_hidden_states": batch[VACE_CONTEXT],
         "control_hidden_states_scale": strength,
     }
-
-
-def _cleaned(text: str) -> str:
-    """A prompt as Wan was trained on: without broken characters, entities and runs of spaces."""
-    from ftfy import fix_text
-
-    plain = html.unescape(html.unescape(fix_text(text))).strip()
-    return re.sub(r"\s+", " ", plain).strip()
 
 
 def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tensor) -> Tensor:

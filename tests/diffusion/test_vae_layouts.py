@@ -145,6 +145,12 @@ def mochi() -> Any:
     )
 
 
+def hunyuan_video() -> Any:
+    return d.AutoencoderKLHunyuanVideo(
+        block_out_channels=(32, 32, 64, 96), layers_per_block=1, latent_channels=16
+    )
+
+
 BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "sd3": ("sd3", lambda: kl(16, 1.5305, 0.0609), _vae_tensors),
     "flux": ("flux", lambda: kl(16, 0.3611, 0.1159), _vae_tensors),
@@ -165,6 +171,7 @@ BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "mochi": ("mochi", mochi, original.mochi),
     "hunyuan-image": ("hunyuan-image", hunyuan_vae, original.hunyuan_image),
     "hunyuan-video-15": ("hunyuan-video-15", hunyuan_video_vae, original.hunyuan_video_15),
+    "hunyuan-video": ("hunyuan-video", hunyuan_video, lambda vae: dict(vae.state_dict())),
 }
 
 
@@ -225,7 +232,16 @@ def test_a_file_in_the_names_of_diffusers(name: str, tmp_path: Path) -> None:
     assert_equal(found, expected)
 
 
-ALONE = {"hunyuan-video-15", "mochi", "flux2", "wan22", "ltx", "sana", "hunyuan-image"}
+ALONE = {
+    "hunyuan-video-15",
+    "hunyuan-video",
+    "mochi",
+    "flux2",
+    "wan22",
+    "ltx",
+    "sana",
+    "hunyuan-image",
+}
 """Formats whose VAEs no other format has."""
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from nodegraph_nodes.latent_frames import CutLatentFrames, LatentFramesToBatch
+from nodegraph_nodes.latent_frames import (
+    CutLatentFrames,
+    LatentFramesToBatch,
+    MatchFirstFrames,
+    ReplaceLatentFrames,
+)
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.core.values import Leftover
@@ -61,3 +68,65 @@ def test_what_is_no_video_or_has_no_such_frames_is_refused() -> None:
     for latent in (Latent(None, 24, 16), Latent(SAMPLES[:, :, 0], 24, 16, 2)):
         with raises(InvalidValue, port="latent"):
             LatentFramesToBatch(latent)
+
+
+@pytest.mark.parametrize(("index", "first"), [(0, 0), (2, 2), (-2, 3)])
+def test_frames_of_another_latent_replace_some(index: int, first: int) -> None:
+    other = CutLatentFrames(replace(FILM, samples=-SAMPLES), 0, 2)
+    found = ReplaceLatentFrames(FILM, other, index)
+    assert found.samples is not None
+    expected = SAMPLES.clone()
+    expected[:, :, first : first + 2] = -SAMPLES[:, :, :2]
+    assert torch.equal(found.samples, expected)
+    assert (found.frames, found.noise_mask) == (FILM.frames, FILM.noise_mask)
+
+
+def test_one_image_replaces_a_frame_of_all_items() -> None:
+    image = Latent(SAMPLES[:1, :, :1], 24, 16, format="wan")
+    found = ReplaceLatentFrames(FILM, image).samples
+    assert found is not None
+    assert torch.equal(found[1, :, 0], SAMPLES[0, :, 0])
+
+
+def test_frames_that_do_not_fit_are_not_replaced() -> None:
+    image = Latent(SAMPLES[:1, :, :1], 24, 16, format="wan")
+    for index in (5, -6):
+        with raises(InvalidValue, port="index", given=f"1 latent frames at {index} of 5"):
+            ReplaceLatentFrames(FILM, image, index)
+    with raises(InvalidValue, port="source", given="format ltx"):
+        ReplaceLatentFrames(FILM, replace(image, format="ltx"))
+    with raises(InvalidValue, port="source", given="shape (1, 16, 1, 2, 2)"):
+        ReplaceLatentFrames(FILM, Latent(SAMPLES[:1, :, :1, :, :2], 16, 16, format="wan"))
+    with raises(InvalidValue, port="destination", given="no samples"):
+        ReplaceLatentFrames(Latent(None, 24, 16), image)
+    with raises(InvalidValue, port="source", given="one of format sd"):
+        ReplaceLatentFrames(FILM, Latent(SAMPLES[:, :, 0], 24, 16, format="sd"))
+
+
+BRIGHT = torch.cat([SAMPLES[:1, :, 2:4] * 1.2 + 0.2, SAMPLES[:1, :, 2:]], 2)
+
+
+def test_each_first_frame_gets_the_mean_and_deviation_of_later_ones() -> None:
+    found = MatchFirstFrames(replace(FILM, samples=BRIGHT), 2, 2, "per frame").samples
+    assert found is not None
+    behind = BRIGHT[:, :, 2:4]
+    for frame in (found[:, :, 0], found[:, :, 1]):
+        torch.testing.assert_close(frame.mean(), behind.mean())
+        torch.testing.assert_close(frame.std(), behind.std())
+    assert torch.equal(found[:, :, 2:], BRIGHT[:, :, 2:])
+
+
+def test_first_frames_change_within_limits() -> None:
+    film = replace(FILM, samples=torch.cat([BRIGHT[:, :, :2] * 3 + 2, BRIGHT[:, :, 2:]], 2))
+    assert film.samples is not None
+    first = film.samples[:, :, :2]
+    found = MatchFirstFrames(film, 2).samples
+    assert found is not None
+    torch.testing.assert_close(found[:, :, :2].mean(), first.mean() - 0.05)
+    torch.testing.assert_close(found[:, :, :2].std(), first.std() - 0.1)
+
+
+def test_a_video_without_later_frames_stays_as_it_is() -> None:
+    assert MatchFirstFrames(FILM, 5) is FILM
+    with raises(InvalidValue, port="latent", given="no samples"):
+        MatchFirstFrames(Latent(None, 24, 16))

@@ -54,6 +54,7 @@ _MODELS = (
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
+    (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
     *_SOUND,
 )
 

@@ -28,6 +28,7 @@ _ALIKE = (
     {"z-image", "flux2-klein", "lumina2"},
     {"longcat-image", "longcat-image-edit"},
     {"cosmos", "cosmos-predict2"},
+    {"kandinsky5-image", "kandinsky5-edit"},
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
@@ -50,7 +51,7 @@ _PROMPTS = frozenset(
 )
 _ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
 _READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
-_LATENTS = frozenset(("latent", "video", "first", "second", "on_true", "on_false"))
+_LATENTS = frozenset(("latent", "video", "first", "second", "on_true", "on_false", "destination"))
 _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),

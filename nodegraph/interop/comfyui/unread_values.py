@@ -57,7 +57,9 @@ def _is_handed_on(word: str, arrival: ImportContext) -> bool:
         for signal in arrival.output_signals.values()
         for part in (signal.content, signal.carried)
     ]
-    if any(word in str(each) for each in (*values, *arrival.messages)):
+    # Families are spelled with hyphens.
+    spellings = (word, word.replace("_", "-"))
+    if any(each in str(other) for each in spellings for other in (*values, *arrival.messages)):
         return True
     return any(isinstance(each, str) and len(each) > 1 and each in word for each in values)
 

@@ -45,11 +45,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -61,7 +61,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -2695,12 +2695,13 @@ class BuiltinFunctions:
         clip_g: str | None = None,
         t5: str | None = None,
         llama: str | None = None,
+        qwen: str | None = None,
         syntax: Literal['auto', 'on', 'off', 'comfyui'] = 'auto',
     ) -> Conditioning:
         """Encode a prompt with a separate text for each text encoder.
 
         Stable Diffusion XL has clip_l and clip_g, Stable Diffusion 3 clip_l, clip_g and t5, Flux.1
-        clip_l and t5, HiDream all four.
+        clip_l and t5, HiDream these four, Kandinsky 5 clip_l and qwen.
 
         encoder: The text encoder of the model to sample.
         text: Text for all encoders whose input is left out.
@@ -2708,6 +2709,7 @@ class BuiltinFunctions:
         clip_g: Text for CLIP-G. Its pooled embedding also conditions Stable Diffusion XL.
         t5: Text for T5, which understands sentences best.
         llama: Text for Llama 3.
+        qwen: Text for Qwen2.5-VL.
         syntax: As for EncodePrompt, except for AND.
         """
 
@@ -4984,6 +4986,25 @@ class BuiltinFunctions:
         amount: Strength. 0 has no effect.
         """
 
+    def MatchFirstFrames(
+        self,
+        *,
+        latent: Latent,
+        frames: int = 4,
+        reference: int = 5,
+        statistics: Literal['joint', 'per frame'] = 'joint',
+    ) -> Latent:
+        """Match the brightness and contrast of a video's first frames to those of the next frames.
+
+        Videos that Kandinsky 5 generates from an image may begin differently. The mean and the standard
+        deviation of the latent change, within limits.
+
+        latent: The latent of a video. One with no more than these frames stays unchanged.
+        frames: Number of latent frames to change, from the start.
+        reference: Maximum number of latent frames after them to match.
+        statistics: joint uses one mean for all frames and narrow limits, as diffusers. per frame uses one for each frame and wider limits, as ComfyUI.
+        """
+
     def MergeModels(
         self,
         *,
@@ -5986,6 +6007,20 @@ class BuiltinFunctions:
 
         latent: A single latent or a batch, which is repeated as a whole.
         times: Number of copies.
+        """
+
+    def ReplaceLatentFrames(
+        self,
+        *,
+        destination: Latent,
+        source: Latent,
+        index: int = 0,
+    ) -> Latent:
+        """Replace some latent frames of a video by those of another.
+
+        destination: The latent of a video.
+        source: The latent of a video or an image of the same size, with fewer frames.
+        index: Latent frame that the first one replaces, starting at 0. Negative values count from the end.
         """
 
     def ReplaceText(

@@ -164,6 +164,64 @@ def given_by_first(inputs: dict[str, Any]) -> bool:
     return {"from": "image_to_video_conditioning.conditioning"} in inputs.values()
 
 
+def test_a_video_of_kandinsky5_begins_with_an_image() -> None:
+    prompts = {"positive": Source("1", 0), "negative": Source("1", 0)}
+    found = made(
+        LOADED,
+        node("CLIPTextEncode", text="a"),
+        node("Kandinsky5ImageToVideo", start_image=IMAGE, length=25, **prompts),
+        node("KSampler", positive=Source("2", 0), latent_image=Source("2", 2)),
+        node("ReplaceVideoLatentFrames", destination=Source("3", 0), source=Source("2", 3)),
+        node("NormalizeVideoLatentStart", latent=Source("4", 0), start_frame_count=2),
+        node("VAEDecode", samples=Source("5", 0)),
+    )
+    assert found["image_to_video_conditioning"][1]["frames"] == 25
+    assert found["vae_encode"][1]["image"] == {"from": "resize_image_2.image"}
+    assert found["replace_latent_frames"][1] == {
+        "destination": {"from": "ksampler.latent"},
+        "source": {"from": "vae_encode.latent"},
+        "index": 0,
+    }
+    assert found["match_first_frames"][1] == {
+        "latent": {"from": "replace_latent_frames.latent"},
+        "frames": 2,
+        "reference": 5,
+        "statistics": "per frame",
+    }
+    assert "VAEDecodeVideo" in [kind for kind, _ in found.values()]
+
+
+def test_a_video_of_kandinsky5_without_an_image_begins_empty() -> None:
+    prompts = {"positive": Source("0", 0), "negative": Source("0", 0)}
+    found = made(
+        node("CLIPTextEncode", text="a"),
+        node("Kandinsky5ImageToVideo", **prompts),
+        node("KSampler", positive=Source("1", 0), latent_image=Source("1", 2)),
+        node("ReplaceVideoLatentFrames", destination=Source("2", 0)),
+        node("VAEDecode", samples=Source("3", 0)),
+    )
+    assert "EmptyVideoLatent" in [kind for kind, _ in found.values()]
+    assert "ReplaceLatentFrames" not in [kind for kind, _ in found.values()]
+
+
+def test_each_encoder_of_kandinsky5_reads_its_text_there_and_back() -> None:
+    loaded = node(
+        "DualCLIPLoader",
+        clip_name1="qwen_2.5_vl_7b.safetensors",
+        clip_name2="clip_l.safetensors",
+        type="kandinsky5",
+    )
+    prompt = node("CLIPTextEncodeKandinsky5", clip=Source("0", 0), clip_l="a", qwen25_7b="b")
+    found = whole(loaded, prompt)
+    nodes = {name: (entry.type, dict(entry.inputs)) for name, entry in found.nodes.items()}
+    assert nodes["load_text_encoder"][1]["family"] == "kandinsky5-video"
+    texts = nodes["encode_prompt_apart"][1]
+    assert (texts["clip_l"], texts["qwen"]) == ("a", "b")
+    back = export(found, TABLE.values(), catalog()).foreign.graph.nodes
+    (there,) = [each for each in back.values() if each.type == "CLIPTextEncodeKandinsky5"]
+    assert (there.inputs["clip_l"], there.inputs["qwen25_7b"]) == ("a", "b")
+
+
 def test_what_changes_unets_alone_leaves_wan_as_it_is() -> None:
     loader = node("UNETLoader", unet_name="wan2.1_fun_inp_1.3B_bf16.safetensors")
     factors = {"cross_structural": 1.2, "cross_temporal": 1.3}

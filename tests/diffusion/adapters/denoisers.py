@@ -273,6 +273,21 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "mrope_section": (2, 1, 1),
         },
     ),
+    "kandinsky5": (
+        "Kandinsky5Transformer3DModel",
+        {
+            "in_visual_dim": 4,
+            "out_visual_dim": 4,
+            "in_text_dim": 32,
+            "in_text_dim2": 24,
+            "time_dim": 16,
+            "model_dim": 32,
+            "ff_dim": 48,
+            "num_text_blocks": 1,
+            "num_visual_blocks": 2,
+            "axes_dims": (4, 6, 6),
+        },
+    ),
     "ace_step": (
         "AceStepTransformer1DModel",
         {

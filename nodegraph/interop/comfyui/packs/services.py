@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _SYNTAX = "comfyui"
 _EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
-_READERS = {"clip_l": "l", "clip_g": "g", "t5": "t5xxl", "llama": "llama"}
+_READERS = {"clip_l": "l", "clip_g": "g", "t5": "t5xxl", "llama": "llama", "qwen": "qwen25_7b"}
 """ComfyUI's names of encoders, by those here."""
 _ONE_READER = {"sd2": "h", "sdxl-refiner": "g"}
 """The encoder of a family with one."""

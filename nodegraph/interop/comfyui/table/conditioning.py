@@ -172,20 +172,27 @@ def _hidream(node: Passage) -> None:
     give_prompt(node, "CONDITIONING", made)
 
 
+def _kandinsky5(node: Passage) -> None:
+    give_prompt(node, "CONDITIONING", _apart(node, clip_l="clip_l", qwen="qwen25_7b"))
+
+
+_THEIR_READERS = {"t5": "t5xxl", "qwen": "qwen25_7b"}
+"""What inputs of nodes there are called, where that is another name."""
 _READERS: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {
     ("clip_g", "clip_l", "t5"): ("CLIPTextEncodeSD3", {"empty_padding": "empty_prompt"}),
     ("clip_g", "clip_l"): ("CLIPTextEncodeSD3", {"t5xxl": "", "empty_padding": "none"}),
     ("clip_l", "t5"): ("CLIPTextEncodeFlux", {"guidance": 3.5}),
+    ("clip_l", "qwen"): ("CLIPTextEncodeKandinsky5", {}),
 }
 
 
 def _apart_back(node: Passage) -> None:
-    readers = ("clip_g", "clip_l", "t5", "llama")
+    readers = ("clip_g", "clip_l", "t5", "llama", "qwen")
     names = tuple(name for name in readers if _is_said(node, name))
     if names not in _READERS:
         raise Untranslatable("ComfyUI has no node that takes exactly these texts")
     there, extra = _READERS[names]
-    taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in names}
+    taken = {_THEIR_READERS.get(name, name): node.inputs[name] for name in names}
     name = node.add(there, clip=node.inputs["encoder"], **taken, **extra)
     node.give("conditioning", MadeOutput(name, "CONDITIONING"))
 
@@ -421,6 +428,11 @@ _PROMPTS = (
         'clip_g: STRING = "" @prompt, t5xxl: STRING = "" @prompt, llama: STRING = "" @prompt)'
         " -> CONDITIONING",
         _hidream,
+    ),
+    entry(
+        'CLIPTextEncodeKandinsky5(clip: CLIP, clip_l: STRING = "" @prompt, '
+        'qwen25_7b: STRING = "" @prompt) -> CONDITIONING',
+        _kandinsky5,
     ),
     entry(
         "CLIPTextEncodePixArtAlpha(width: INT = 1024, height: INT = 1024, "

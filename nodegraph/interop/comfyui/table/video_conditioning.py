@@ -55,6 +55,46 @@ def _translate_images(node: Passage) -> None:
     node.give("latent", MadeOutput(name, "latent"))
 
 
+def _kandinsky5(node: Passage) -> None:
+    """A video by Kandinsky 5, and the latent of its first image, which sampling keeps here."""
+    _translate_images(node)
+    image = node.inputs.get("start_image")
+    if image is not None:
+        name = node.add("VAEEncode", vae=node.inputs["vae"], image=_sized(node, image))
+        node.give("cond_latent", MadeOutput(name, "latent"))
+
+
+def _replace_frames(node: Passage) -> None:
+    if "source" not in node.inputs:
+        node.give("LATENT", node.inputs["destination"])
+        return
+    taken = {name: node.inputs[name] for name in ("destination", "source", "index")}
+    node.give("LATENT", MadeOutput(node.add("ReplaceLatentFrames", **taken), "latent"))
+
+
+def _replace_frames_back(node: Passage) -> None:
+    taken = {name: node.inputs[name] for name in ("destination", "source", "index")}
+    node.give("latent", MadeOutput(node.add("ReplaceVideoLatentFrames", **taken), "LATENT"))
+
+
+_FIRST_FRAMES = {"frames": "start_frame_count", "reference": "reference_frame_count"}
+
+
+def _match_frames(node: Passage) -> None:
+    counts = {ours: node.inputs[theirs] for ours, theirs in _FIRST_FRAMES.items()}
+    latent = node.inputs["latent"]
+    name = node.add("MatchFirstFrames", latent=latent, **counts, statistics="per frame")
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _match_frames_back(node: Passage) -> None:
+    if node.inputs["statistics"].content != "per frame":
+        raise Untranslatable("ComfyUI matches each of the first frames by itself")
+    counts = {theirs: node.inputs[ours] for ours, theirs in _FIRST_FRAMES.items()}
+    name = node.add("NormalizeVideoLatentStart", latent=node.inputs["latent"], **counts)
+    node.give("latent", MadeOutput(name, "latent"))
+
+
 def _tell_batch(node: Passage, source: str) -> None:
     if node.inputs["batch_size"].content != 1:
         node.tell(f"nodegraph makes one video {source}, whatever `batch_size` says")
@@ -360,6 +400,24 @@ ENTRIES: tuple[TableEntry, ...] = (
         'upscale_method: COMBO = "bilinear", width: INT = 1280, height: INT = 720, '
         'crop: COMBO = "disabled") -> LATENT',
         _super_resolution,
+    ),
+    entry(
+        f"Kandinsky5ImageToVideo({_VIDEO_SIZE.format(768, 512, 121)}, start_image: IMAGE?) -> "
+        f"{_LATENT}, cond_latent: LATENT",
+        _kandinsky5,
+    ),
+    entry(
+        "ReplaceVideoLatentFrames(destination: LATENT, source: LATENT?, index: INT = 0) -> LATENT",
+        _replace_frames,
+        "ReplaceLatentFrames",
+        _replace_frames_back,
+    ),
+    entry(
+        "NormalizeVideoLatentStart(latent: LATENT, start_frame_count: INT = 4, "
+        "reference_frame_count: INT = 5) -> latent: LATENT",
+        _match_frames,
+        "MatchFirstFrames",
+        _match_frames_back,
     ),
     *(
         entry(
