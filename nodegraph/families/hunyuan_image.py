@@ -123,6 +123,7 @@ REFINER_LAYERS: Table = (
     (f"{_REFINER}.ff.net.2", f"{_REFINED}.mlp.fc2"),
     (f"{_REFINER}.norm_out.linear", f"{_REFINED}.adaLN_modulation.1"),
 )
+"""Of what refines a prompt, as HunyuanVideo 1.5 has it, too."""
 
 _LAYERS: Table = (
     ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "double_blocks.*.img_attn_qkv"),

@@ -401,6 +401,7 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
         ("whatever.safetensors", "mochi", "mochi"),
+        ("whatever.safetensors", "hunyuan_video_15", "hunyuan-video-15"),
     ):
         workflow = imported(
             chained(
@@ -467,3 +468,48 @@ def test_worlds_without_a_first_image_begin_with_nothing() -> None:
     assert not used(found.workflow, "ImageToVideoConditioning")
     last = imported(cosmos(end_image=Source("show", 0)))
     assert any("`end_image` is not used" in message for _, message in last.differences)
+
+
+def hunyuan_video(*more: str) -> ForeignGraph:
+    """A video of an image, as the template of HunyuanVideo 1.5 has it."""
+    size = {"width": 1280, "height": 720, "length": 121, "batch_size": 1}
+    both = {"positive": Source("say", 0), "negative": Source("say", 0)}
+    seen = {"clip_vision": Source("eyes", 0), "image": Source("show", 0)}
+    start = {"start_image": Source("show", 0), "clip_vision_output": Source("look", 0)}
+    files = {"clip_name1": "qwen.safetensors", "clip_name2": "byt5.safetensors"}
+    sampled = {f"{name}": Source("film", at) for at, name in enumerate(both)}
+    return chained(
+        net=("UNETLoader", {"unet_name": "hunyuanvideo1.5_720p_i2v_fp16.safetensors"}),
+        vae=("VAELoader", {"vae_name": "hunyuanvideo15_vae_fp16.safetensors"}),
+        clip=("DualCLIPLoader", {**files, "type": "hunyuan_video_15"}),
+        say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+        show=("LoadImage", {"image": "one.png"}),
+        eyes=("CLIPVisionLoader", {"clip_name": "sigclip_vision_patch14_384.safetensors"}),
+        look=("CLIPVisionEncode", {**seen, "crop": "center"}),
+        film=("HunyuanVideo15ImageToVideo", {"vae": Source("vae", 0), **size, **both, **start}),
+        sample=(
+            "KSampler",
+            {"model": Source("net", 0), **sampled, "latent_image": Source("film", 2)},
+        ),
+        **{each: (each, {**both, "latent": Source("sample", 0)}) for each in more},
+    )
+
+
+def test_videos_of_hunyuan_begin_with_an_image_that_siglip_sees() -> None:
+    found = imported(hunyuan_video())
+    assert not found.placeholders
+    (conditioned,) = used(found.workflow, "ImageToVideoConditioning")
+    assert origin(conditioned, "image") == "resize_image"
+    assert origin(conditioned, "image_encoder") == "load_image_encoder"
+    assert conditioned["frames"] == 121
+    (eyes,) = used(found.workflow, "LoadImageEncoder")
+    assert eyes["image_encoder"] == "sigclip_vision_patch14_384.safetensors"
+    assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "hunyuan-video-15"
+
+
+def test_super_resolution_of_hunyuan_stays_and_says_why() -> None:
+    (kept,) = imported(hunyuan_video("HunyuanVideo15SuperResolution")).placeholders
+    assert kept.type == "HunyuanVideo15SuperResolution"
+    assert (
+        kept.untranslated_reason == "nodegraph has no super resolution models of HunyuanVideo 1.5"
+    )

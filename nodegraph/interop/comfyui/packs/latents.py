@@ -36,7 +36,7 @@ pack's node gets them. Native nodes refuse it, as they do any other format than 
 
 _UNSCALED = frozenset({"flux2", "ltx"})
 """Formats that ComfyUI's VAE scales itself."""
-_FACTORS: Mapping[str, float] = {"hunyuan-image": 0.75289}
+_FACTORS: Mapping[str, float] = {"hunyuan-image": 0.75289, "hunyuan-video-15": 1.03682}
 """Scales of further formats that have one number."""
 _MOST_REMEMBERED = 64
 

@@ -126,6 +126,7 @@ MODEL_CLASSES: Mapping[str, str] = {
     "qwen-image-edit": "QwenImage",
     "qwen-image-edit-plus": "QwenImage",
     "hunyuan-image": "HunyuanImage21",
+    "hunyuan-video-15": "HunyuanVideo15",
 }
 """ComfyUI's class of a model (``comfy.model_base``) by family, which packs compare with."""
 
