@@ -16,6 +16,10 @@ from diffusers import (
     FlowMatchLCMScheduler,
     UniPCMultistepScheduler,
 )
+from diffusers.pipelines.ideogram4.pipeline_ideogram4 import (
+    _logit_normal_sigmas,
+    _resolution_aware_mu,
+)
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from diffusers.pipelines.stable_audio_3.pipeline_stable_audio_3 import logsnr_sigma_schedule
 from hypothesis import given
@@ -86,7 +90,20 @@ def test_names_and_registries_agree() -> None:
 
 
 def test_the_spreads_are_the_pipelines() -> None:
-    assert set(SPREADS) == {"own", *RAMPS}
+    assert set(SPREADS) == {"own", "logit_normal", *RAMPS}
+
+
+def test_logit_normal_levels_are_ideograms() -> None:
+    noise = FlowNoise.from_config(CHROMA, spread="logit_normal")
+    reference = FlowMatchEulerDiscreteScheduler.from_config(CHROMA)
+    for width, height in ((64, 64), (1024, 1024), (2048, 1536)):
+        mean = _resolution_aware_mu(height, width, 0.0)
+        for steps in SEVERAL:
+            reference.set_timesteps(sigmas=_logit_normal_sigmas(steps, mean, std=1.5).tolist())
+            tokens = width * height // 256
+            ladder = sigmas_for("normal", noise, steps, grid=CONTINUOUS, tokens=tokens)
+            assert torch.equal(ladder.sigmas, reference.sigmas)
+            assert torch.equal(ladder.timesteps, reference.timesteps)
 
 
 @pytest.mark.parametrize("config", [FLUX, QWEN, LTX, LINEAR, CHROMA, SD3])
