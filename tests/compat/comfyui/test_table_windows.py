@@ -46,6 +46,8 @@ def test_windows_of_latent_frames_are_those_of_the_node() -> None:
 def test_windows_of_frames_are_counted_in_frames(kind: str) -> None:
     found = windowed(kind, context_length=81, context_overlap=24, split_conds_to_windows=True)
     (made,) = used(found.workflow, "ContextWindows")
+    exported = export(found.workflow, TABLE, catalog()).foreign.graph.nodes.values()
+    assert kind in {node.type for node in exported}
     assert (made["length"], made["overlap"]) == (81, 24)
     assert made.get("unit", "frames") == "frames"
     assert (made["split_prompts"], made["schedule"]) == (True, "standard_uniform")
@@ -65,7 +67,7 @@ def test_what_differs_is_told(inputs: dict[str, Any], context_frame: str, words:
     found = windowed("ContextWindowsManual", dim=2, **inputs)
     (made,) = used(found.workflow, "ContextWindows")
     assert made.get("context_frame", "previous frame") == context_frame
-    (outcome,) = (outcome for outcome in found.outcomes if outcome.name == "windows")
+    (outcome,) = (item for item in found.outcomes if item.type == "ContextWindowsManual")
     assert words in " ".join(outcome.messages)
     assert bool(words) == bool(outcome.messages)
 
@@ -73,7 +75,12 @@ def test_what_differs_is_told(inputs: dict[str, Any], context_frame: str, words:
 def test_windows_over_a_batch_are_left_out() -> None:
     found = windowed("ContextWindowsManual", dim=0)
     assert not used(found.workflow, "ContextWindows")
-    assert used(found.workflow, "SampleCustom")
+    assert used(found.workflow, "KSampler")
+
+
+def test_windows_along_another_axis_have_a_placeholder() -> None:
+    (outcome,) = windowed("ContextWindowsManual", dim=3).placeholders
+    assert "axis 3" in outcome.untranslated_reason
 
 
 def sampled(**windows: Any) -> Workflow:

@@ -21,42 +21,6 @@ _KEPT = "windows_of"
 _FIRST = "0"
 
 
-def _windowed(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
-    """A guider with context windows; the guider as it is where they change nothing.
-
-    Raises:
-        Untranslatable: They divide another axis of latents than batches and frames.
-    """
-    home, is_manual = model_patch.home, model_patch.type == MANUAL
-
-    def literal(name: str, usual: Any) -> Any:
-        return model_patch.value(name) if name in model_patch.inputs else usual
-
-    if is_manual and (dim := literal("dim", 0)) != _FRAME_AXIS:
-        if dim:
-            raise Untranslatable(f"nodegraph has no context windows along axis {dim} of latents")
-        home.tell(
-            "windows over a batch of images are left out: models of nodegraph evaluate each image "
-            "of a batch on its own"
-        )
-        return made
-    kept: dict[str, Any] = {_KEPT: model_patch.type}
-    if is_manual:
-        lists = {name: str(literal(name, "") or "").strip() for name in _RETAINED}
-        context = _context_frame(lists, bool(literal("causal_window_fix", True)), home)
-        kept |= {name: value for name, value in lists.items() if value}
-    else:
-        context = "first frame" if literal("retain_first_frame", False) else "previous frame"
-    home.keep(**kept)
-    if literal("context_stride", 1) != 1 and literal("context_schedule", "") in _UNIFORM:
-        home.tell("windows with a stride that does not fit into the video are left out")
-    inputs = model_patch.inputs
-    taken = {here: inputs[there] for there, here in _NAMES.items() if there in inputs}
-    unit = "latent frames" if is_manual else "frames"
-    name = home.add("ContextWindows", guider=made, **taken, unit=unit, context_frame=context)
-    return MadeOutput(name, "guider")
-
-
 _UNIFORM = ("standard_uniform", "looped_uniform")
 _RETAINED = ("cond_retain_index_list", "latent_retain_index_list")
 _NAMES = {
@@ -115,7 +79,45 @@ def _back(node: Passage) -> None:
 
 
 def _forward(node: Passage) -> None:
-    patched(node, wrap=_windowed)
+    """A patch of the model; messages are told here, as the node around the guider is made later.
+
+    Raises:
+        Untranslatable: It divides another axis of latents than batches and frames.
+    """
+    if node.type == MANUAL and (dim := node.literal("dim")) != _FRAME_AXIS:
+        if dim:
+            raise Untranslatable(f"nodegraph has no context windows along axis {dim} of latents")
+        node.tell(
+            "windows over a batch of images are left out: models of nodegraph evaluate each image "
+            "of a batch on its own"
+        )
+        node.give("MODEL", node.inputs["model"])
+        return
+    if node.literal("context_stride") != 1 and node.literal("context_schedule") in _UNIFORM:
+        node.tell("windows with a stride that does not fit into the video are left out")
+    kept = {_KEPT: node.type}
+    context = "previous frame"
+    if node.type == MANUAL:
+        lists = {name: str(_literal(node, name, "")).strip() for name in _RETAINED}
+        context = _context_frame(lists, bool(_literal(node, "causal_window_fix", True)), node)
+        kept |= {name: value for name, value in lists.items() if value}
+    elif _literal(node, "retain_first_frame", False):
+        context = "first frame"
+    node.keep(**kept)
+
+    def windowed(_: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
+        inputs = model_patch.inputs
+        taken = {here: inputs[there] for there, here in _NAMES.items() if there in inputs}
+        unit = "latent frames" if node.type == MANUAL else "frames"
+        name = node.add("ContextWindows", guider=made, **taken, unit=unit, context_frame=context)
+        return MadeOutput(name, "guider")
+
+    patched(node, wrap=windowed)
+
+
+def _literal(node: Passage, name: str, usual: Any) -> Any:
+    """The value of an input that older files lack."""
+    return node.literal(name) if name in node.inputs else usual
 
 
 _SCHEDULED = (
