@@ -290,4 +290,3 @@ def evaluator_of(
     if choice is None or not choice.splits(shape[_FRAMES], family.latent.temporal):
         return ModelEvaluator(model, size, shape)
     return WindowedEvaluator(model, size, shape, choice, callback)
-

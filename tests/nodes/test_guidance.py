@@ -179,7 +179,8 @@ def test_windows_bound_the_memory_that_is_foreseen() -> None:
 
     assert memory(401, length=81, unit="frames") == memory(81)
     assert memory(401, length=21, unit="latent frames") == memory(81)
-    assert memory(401, length=21, unit="latent frames", context_frame="previous frame") == memory(85)
+    before = {"context_frame": "previous frame"}
+    assert memory(401, length=21, unit="latent frames", **before) == memory(85)
     assert memory(41, length=81, unit="frames") == memory(41) < memory(81)
 
 

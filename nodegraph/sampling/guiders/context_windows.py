@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue
@@ -201,8 +201,8 @@ def _straightened(windows: list[list[int]], length: int, frames: int) -> list[li
     """Windows that do not pass the end: those that do are moved back to it.
 
     Where the next window does not begin with what is then missing at the beginning, a window is
-    added there. Equal ones are left out. Of windows with a stride, some frames may still be in none:
-    they get windows of their own.
+    added there. Equal ones are left out. Where windows with a stride leave frames out, windows are
+    added for these.
     """
     straight: list[list[int]] = []
     pending = list(windows)
@@ -218,7 +218,7 @@ def _straightened(windows: list[list[int]], length: int, frames: int) -> list[li
             straight.append(list(range(window[wrap], window[wrap] + length)))
     missing = set(range(frames)).difference(*straight)
     while missing:
-        start = min(min(missing), frames - length)
+        start = min(*missing, frames - length)
         straight.append(list(range(start, start + length)))
         missing.difference_update(straight[-1])
     return [list(window) for window in dict.fromkeys(map(tuple, straight))]
@@ -251,7 +251,7 @@ def window_weights(
     if choice.fuse_method == "pyramid":
         return [float(min(at, count - 1 - at) + 1) for at in range(count)]
     if choice.fuse_method == "relative":
-        pairs = zip(window, window[1:], strict=False)
+        pairs = pairwise(window)
         # how far each frame is behind the first, past the video's end, too
         behind = [0, *accumulate((later - earlier) % frames for earlier, later in pairs)]
         middle, half = behind[-1] / 2, (behind[-1] + _LEAST_BIAS) / 2

@@ -350,7 +350,7 @@ def request(x: Tensor, family: str) -> SamplingRequest:
 
 def cut(tensors: Mapping[str, Tensor], frames: Sequence[int], whole: int) -> dict[str, Tensor]:
     return {
-        name: tensor[:, :, list(frames)] if tensor.ndim == 5 and tensor.shape[2] == whole else tensor
+        name: tensor[:, :, list(frames)] if tensor.shape[2:3] == (whole,) else tensor
         for name, tensor in tensors.items()
     }
 
