@@ -3,7 +3,7 @@
 Schedules and weights are those of AnimateDiff-Evolved
 (https://github.com/Kosinkadink/ComfyUI-AnimateDiff-Evolved, after
 https://github.com/neggles/animatediff-cli) and of ComfyUI's ``comfy/context_windows.py``. Averaging
-overlapping windows in each step is MultiDiffusion, Bar-Tal et al. 2023, arXiv:2302.08113, over time.
+overlapping windows in each step is MultiDiffusion over time, Bar-Tal et al. 2023, arXiv:2302.08113.
 """
 
 from __future__ import annotations
