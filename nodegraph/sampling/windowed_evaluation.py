@@ -127,13 +127,13 @@ class WindowedEvaluator(ModelEvaluator):
     ) -> list[Tensor]:
         """Outputs for prompts in the frames of a window."""
         shown = _shown_frames(self._choice.context_frame, window, prompts)
-        asked = _split(prompts, window, self._frames) if self._choice.split_prompts else prompts
-        distinct = list({id(prompt): prompt for prompt in asked}.values())
+        chosen = _split(prompts, window, self._frames) if self._choice.split_prompts else prompts
+        distinct = list({id(prompt): prompt for prompt in chosen}.values())
         cut = [_cut_prompt(prompt, shown, self._frames) for prompt in distinct]
         outputs = super().evaluate(_take(x, shown.latent), moment, cut)
         own = [output[:, :, shown.before :] for output in outputs]
         by_prompt = dict(zip(map(id, distinct), own, strict=True))
-        return [by_prompt[id(prompt)] for prompt in asked]
+        return [by_prompt[id(prompt)] for prompt in chosen]
 
 
 @dataclass(frozen=True, slots=True)

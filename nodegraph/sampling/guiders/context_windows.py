@@ -56,7 +56,7 @@ class WindowedEvaluation:
             before it with the conditioning of the first frame, or the first frame itself if it is
             a part of the latent.
         free_noise: Whether the initial noise of later frames is that of earlier ones, shuffled; see
-            `free_noise_order`.
+            `nodegraph.sampling.windowed_evaluation.shuffle_noise`.
         split_prompts: Whether several prompts of a side apply one after the other, each to the
             windows in its share of the video.
     """
