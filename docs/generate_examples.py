@@ -37,6 +37,7 @@ NEED_MODELS = frozenset(
         "CallImageAPI",
         "CaptionImage",
         "ConnectLanguageModel",
+        "ContextWindows",
         "DetectRegions",
         "DetectThings",
         "EnhancePrompt",

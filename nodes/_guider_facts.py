@@ -14,6 +14,7 @@ from nodegraph.sampling.guiders.checks import (
     check_interval,
     layer_names,
 )
+from nodegraph.sampling.guiders.context_windows import check_overlap
 from nodegraph.sampling.guiders.methods import GUIDER_NAMES
 from nodegraph.weights.file_kinds import file_stamp
 
@@ -79,6 +80,23 @@ def tiled_facts(inputs: HookInputs) -> dict[str, Facts]:
     tile = [inputs.literals.get("tile_width"), inputs.literals.get("tile_height")]
     known = inputs.facts.get("guider", {})
     return {"guider": known if None in tile else {**known, "tile": tile}}
+
+
+def windowed_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Frames that the model sees at once: their number, its unit, and frames before them."""
+    names = ("length", "unit", "context_frame")
+    length, unit, context = (inputs.literals.get(name) for name in names)
+    known = inputs.facts.get("guider", {})
+    if length is None or unit is None:
+        return {"guider": known}
+    return {"guider": {**known, "window": [length, unit, int(context != "none")]}}
+
+
+def check_context_windows(inputs: HookInputs) -> Iterator[Finding]:
+    """Find windows that overlap by all of their frames."""
+    length, overlap = inputs.literals.get("length"), inputs.literals.get("overlap")
+    if length is not None and overlap is not None:
+        yield from check_findings(check_overlap, "overlap", length, overlap)
 
 
 def perturbed_attention_facts(inputs: HookInputs) -> dict[str, Facts]:

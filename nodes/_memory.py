@@ -90,9 +90,12 @@ def _prompt_count(inputs: HookInputs, family: Family) -> int:
 
 
 def _latent_frames(inputs: HookInputs) -> int:
-    """Number of latent frames."""
+    """Number of latent frames that the model sees at once."""
     frames, step = inputs.fact("latent", "frames") or 1, inputs.fact("model", "temporal")
-    return 1 + (frames - 1) // (step or _FEWEST)
+    whole = 1 + (frames - 1) // (step or _FEWEST)
+    length, unit, before = inputs.fact("guider", "window") or (frames, "frames", 0)
+    shown = length if unit == "latent frames" else 1 + (length - 1) // (step or _FEWEST)
+    return int(min(whole, shown + before))
 
 
 def _evaluations(inputs: HookInputs) -> int | None:

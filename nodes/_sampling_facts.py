@@ -28,6 +28,7 @@ from nodegraph.sampling.guiders.checks import (
     check_negative,
     check_takes_scale,
 )
+from nodegraph.sampling.guiders.context_windows import check_windowed
 
 from ._facts import check_sides, error_to_finding
 from ._video_latent_facts import check_frames
@@ -121,6 +122,8 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     family = inputs.fact("model", "family")
     for kind in known.get("added", ()) if family else ():
         yield from check_findings(check_addable, "guider", kind, family)
+    if known.get("window") and family in FAMILIES:
+        yield from check_findings(check_windowed, "guider", FAMILIES[family])
     if is_told and inputs.fact("model", "takes_scale") is False:
         yield from check_findings(partial(check_takes_scale, takes_scale=False), "guider")
     elif guides_itself:

@@ -35,6 +35,13 @@ from nodegraph.sampling.guiders.base import (
     TiledEvaluation,
 )
 from nodegraph.sampling.guiders.checks import layer_names
+from nodegraph.sampling.guiders.context_windows import (
+    CONTEXT_FRAMES,
+    CONTEXT_SCHEDULES,
+    FUSE_METHODS,
+    WINDOW_UNITS,
+    WindowedEvaluation,
+)
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (
@@ -42,6 +49,7 @@ from ._guider_facts import (
     changing_scale_facts,
     check_classified,
     check_classifier,
+    check_context_windows,
     check_guided_part,
     check_perturbed,
     classifier_facts,
@@ -53,6 +61,7 @@ from ._guider_facts import (
     skipped_layer_facts,
     tiled_facts,
     unet_facts,
+    windowed_facts,
 )
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
@@ -391,6 +400,68 @@ def TiledGuidance(
         seed: Seed of the positions of random and random strict.
     """
     return replace(guider, tiling=TiledEvaluation(tile_width, tile_height, strategy, seed))
+
+
+@node(
+    category="sampling/guider",
+    infer=windowed_facts,
+    validate=check_context_windows,
+    tags=(
+        *("ContextWindowsManual", "WanContextWindowsManual", "LTXVContextWindows"),
+        *("long video", "sliding window", "context options", "FreeNoise", "infinite length"),
+    ),
+)
+def ContextWindows(
+    guider: GuiderChoice,
+    length: Annotated[int, Range(1, 16384)] = 81,
+    overlap: Annotated[int, Range(0, 16384)] = 16,
+    unit: Annotated[str, Choices(WINDOW_UNITS), Advanced()] = "frames",
+    schedule: Annotated[str, Choices(CONTEXT_SCHEDULES)] = "standard_static",
+    stride: Annotated[int, Range(1, 16), Advanced()] = 1,
+    closed_loop: Annotated[bool, Advanced()] = False,
+    fuse_method: Annotated[str, Choices(FUSE_METHODS)] = "pyramid",
+    context_frame: Annotated[str, Choices(CONTEXT_FRAMES)] = "previous frame",
+    free_noise: bool = True,
+    split_prompts: Annotated[bool, Advanced()] = False,
+) -> GuiderChoice:
+    """Evaluate a video model in overlapping windows of frames, for longer videos than it can make.
+
+    In each step, the predictions of all windows are averaged where they overlap. It works with
+    every sampler. A window that covers the video changes nothing.
+
+    Args:
+        guider: The guider to change.
+        length: Frames of a window. Use about the training length of the model.
+        overlap: Frames that two windows share, fewer than length.
+        unit: What length and overlap count: frames, or latent frames, which stand for several.
+        schedule: standard_static: the same windows in each step. standard_uniform: windows that
+            start elsewhere in each step. looped_uniform: the same, and windows at the end continue
+            at the beginning, for videos that loop. batched: windows side by side, without overlap.
+        stride: For uniform schedules: 1 for consecutive frames. 2 adds windows of every second
+            frame, 3 of every fourth, and so on, as far as they fit into the video.
+        closed_loop: Let looped windows also overlap where the video starts again.
+        fuse_method: Weights of a window's frames. pyramid: more towards its middle. relative: the
+            same, almost nothing at its ends. flat: all alike. overlap-linear: ramps over the
+            overlap.
+        context_frame: Frame that the model sees before a later window, without changing it: none,
+            the previous frame, or the same with the conditioning of the video's first frame.
+        free_noise: Start later frames from the noise of earlier ones, shuffled, so that windows
+            agree more.
+        split_prompts: Let several prompts apply one after the other, each in its part of the video.
+    """
+    windows = WindowedEvaluation(
+        length,
+        overlap,
+        unit,
+        schedule,
+        stride,
+        closed_loop,
+        fuse_method,
+        context_frame,
+        free_noise,
+        split_prompts,
+    )
+    return replace(guider, windows=windows)
 
 
 def _with(guider: GuiderChoice, added: AddedGuidance) -> GuiderChoice:

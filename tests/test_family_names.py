@@ -22,7 +22,7 @@ OWN_FOLDERS = ("nodegraph/families/", "nodegraph/interop/comfyui/")
 REASONS: Mapping[str, Mapping[str, str]] = {
     "Tags by which nodes are searched, and descriptions of node inputs": {
         "nodes/conditioning.py": "flux sd3 sdxl",
-        "nodes/guidance.py": "sd3",
+        "nodes/guidance.py": "ltx sd3 wan",
         "nodes/guided_answers.py": "qwen",
         "nodes/guider.py": "flux",
         "nodes/helper.py": "flux sdxl",

@@ -469,7 +469,8 @@ class CosmosPredict2(CosmosFamily):
             timestep = timestep.view(-1, 1, 1, 1, 1).expand(-1, -1, x.shape[2], -1, -1)
             frames = (clean / (clean + 1)).expand(len(x), 1, first.shape[2], 1, 1)
             timestep = torch.cat([frames, timestep[:, :, first.shape[2] :]], 2)
-        rate = None if first is None else self.rate(batch)
+        # of a model that takes first frames, also in context windows without any
+        rate = self.rate(batch) if _CONDITION_MASK in batch else None
         output = self.output(model, scaled.to(model.dtype), timestep, batch, rate)
         # Rounded as the pipelines do; guidance adds up in float32.
         return ((1 - time) * x + -time * output.float()).to(model.dtype).to(x.dtype)
@@ -488,12 +489,13 @@ def _check_positions(config: Config, request: SamplingRequest, cell: int) -> Non
         # Rotary positions of all axes reach as far as the longest.
         patches = max(cells // side for cells, side in zip(most, _PATCH, strict=True))
         most = tuple(patches * side for side in _PATCH)
-    shape = request.shape[2:]
+    frames = request.frames_at_once or request.shape[2]
+    shape = (frames, *request.shape[3:])
     if any(cells > limit for cells, limit in zip(shape, most, strict=True)):
         raise InvalidValue(
             "the model has no positions for a latent of this size",
             port="latent",
-            given=f"{tuple(shape)} cells",
+            given=f"{shape} cells",
             expected=f"at most {most} cells, frames of {most[2] * cell} x {most[1] * cell} pixels",
         )
 

@@ -252,6 +252,7 @@ class SamplingRequest:
         sound: Position of the sound in the latent, whose shape then includes it. None for models
             without sound.
         guides: Frame guides of the latent, whose shape then includes them.
+        frames_at_once: Latent frames of the video that the model sees at once; None: all.
     """
 
     side: Lead
@@ -262,6 +263,7 @@ class SamplingRequest:
     masked_image: Mapping[str, Tensor] = field(default_factory=dict)
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
+    frames_at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

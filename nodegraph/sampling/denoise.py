@@ -49,6 +49,7 @@ from nodegraph.sampling.sampling_parts import (
     drawn_noise,
 )
 from nodegraph.sampling.schedules import levels_for
+from nodegraph.sampling.windowed_evaluation import shuffle_noise
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
@@ -189,7 +190,9 @@ class Denoising:
         )
         if drawn.brownian_seed is not None:
             self._sampler.use_brownian_noise(drawn.brownian_seed, shape)
-        self._noise = self._placed(drawn.first)
+        self._noise = self._placed(
+            shuffle_noise(drawn.first, guider.windows, self._family, parts.noise, latent)
+        )
         self._added = parts.noise.added
         smooth = noise_levels.comfyui_progress is not None
         self._mask = mask_in_cells(latent, shape, smooth=smooth, sound=sound)
@@ -214,7 +217,7 @@ class Denoising:
         check_initial_latent(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
         is_guided = guider.is_guided or self._asks_unguided
-        check_size(model, latent, shape, is_guided=is_guided, tiling=guider.tiling)
+        check_size(model, latent, shape, is_guided=is_guided, guider=guider)
         check_seed(parts.noise.seed, latent)
         return shape
 

@@ -15,6 +15,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
 from nodegraph.families.model_step import GuideLayout, Guider, Moment, Side, SoundLayout
 from nodegraph.families.noise import clean_arithmetic
+from nodegraph.families.registry import get_family
 from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.models.gligen import sampling_grounding
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
@@ -30,6 +31,11 @@ from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from nodegraph.sampling.tiled_evaluation import TiledEvaluator, TileLayout
+from nodegraph.sampling.windowed_evaluation import (
+    WindowCallback,
+    evaluator_of,
+    frames_at_once,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +165,13 @@ class Guidance:
         guides: GuideLayout | None = None,
     ) -> None:
         self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
-        self._evaluator = ModelEvaluator(model, (width, height), shape)
+        self._between = WindowCallback()
+        family = get_family(model.family)
+        size = width, height
+        self._evaluator = evaluator_of(model, size, shape, choice.windows, family, self._between)
         if self._layout is not None:
-            self._evaluator = TiledEvaluator(model, (width, height), shape, self._layout)
-        self._family = self._evaluator.family
+            self._evaluator = TiledEvaluator(model, size, shape, self._layout)
+        self._family = family
         self._asks_unguided = asks_unguided(sampler)
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
@@ -190,6 +199,7 @@ class Guidance:
             ),
             sound,
             guides,
+            frames_at_once(choice.windows, shape, family.latent.temporal),
         )
         if self._layout is not None:
             self._layout.fitting = fitting
@@ -323,8 +333,9 @@ class Guidance:
         }
 
     def call_between_tiles(self, function: Callable[[], object]) -> None:
-        """Call a function before each tile but the first. An exception that it raises ends the
-        sampling."""
+        """Call a function before each tile, or context window, but the first. An exception that it
+        raises ends the sampling."""
+        self._between.function = function
         if self._layout is not None:
             self._layout.between_tiles = function
 

@@ -22,6 +22,8 @@ from nodegraph.sampling.prompts import over_sound
 from nodegraph.sampling.regions import mask_to_cells
 from nodegraph.sampling.samplers import Sampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace
+from nodegraph.sampling.sampling_parts import GuiderChoice
+from nodegraph.sampling.windowed_evaluation import frames_at_once
 
 
 def check_values(
@@ -284,11 +286,14 @@ def check_size(
     shape: tuple[int, ...],
     *,
     is_guided: bool,
-    tiling: TiledEvaluation | None = None,
+    guider: GuiderChoice,
 ) -> None:
-    """Refuse what there isn't memory for, of tiles that of one."""
+    """Refuse what there isn't memory for: of tiles and of context windows that of one."""
     device = model.device.type
-    pictures = latent.batch_size * math.prod(shape[2:-2])
+    temporal = get_family(model.family).latent.temporal
+    frames = frames_at_once(guider.windows, shape, temporal) or math.prod(shape[2:-2])
+    pictures = latent.batch_size * frames
+    tiling = guider.tiling
     size = _sides(latent) if tiling is None else tiling.size_in(_sides(latent))
     check_sampling_memory(size, pictures, device, is_guided=is_guided, port="latent")
 

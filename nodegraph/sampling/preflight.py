@@ -12,6 +12,7 @@ from nodegraph.families.registry import get_family
 from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.composed_schedules import Schedule
 from nodegraph.sampling.guiders.checks import check_negative
+from nodegraph.sampling.guiders.context_windows import check_windowed
 from nodegraph.sampling.initial_latent import check_initial_latent
 from nodegraph.sampling.prompt_adapters import schedules_of
 from nodegraph.sampling.prompts import Prompt, Prompts, entries_of, weight_of
@@ -45,6 +46,8 @@ def plan_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) ->
     tokens = tokens_of(family, latent)
     for added in parts.guider.added:
         added.check(recipe)
+    if parts.guider.windows is not None:
+        check_windowed(family)
     _check_prompt_adapters(parts.guider)
     noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
     points = map(noise_levels.point, range(noise_levels.first, noise_levels.end))

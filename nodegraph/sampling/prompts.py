@@ -46,6 +46,7 @@ class PromptFitter:
         grounding: The first text boxes, with whose GLIGEN layers the prompts of all sides are
             read. None if no prompt has some.
         sound: Position of the sound in the latent; see `SamplingRequest`.
+        frames_at_once: Of the video; see `SamplingRequest`.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -65,6 +66,7 @@ class PromptFitter:
     grounding: Grounding | None = None
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
+    frames_at_once: int | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -101,6 +103,7 @@ class PromptFitter:
             self.inpaint_tensors,
             self.sound,
             self.guides,
+            self.frames_at_once,
         )
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):

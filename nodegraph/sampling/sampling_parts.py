@@ -28,6 +28,7 @@ from nodegraph.sampling.guiders.base import (
     TiledEvaluation,
 )
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
+from nodegraph.sampling.guiders.context_windows import WindowedEvaluation
 from nodegraph.sampling.guiders.methods import DefaultGuidance
 from nodegraph.sampling.sampler_options import SamplerOptions
 
@@ -115,6 +116,7 @@ class GuiderChoice:
         operations: What is done, in this order, to the difference of the positive and the negative
             prediction before anything else.
         tiling: How the model is evaluated tile by tile; None: on the whole latent.
+        windows: Windows of frames in which a video model is evaluated; None: on all frames.
     """
 
     positive: Conditioning
@@ -131,12 +133,19 @@ class GuiderChoice:
     rescales_velocity: bool = False
     operations: tuple[LatentOperation, ...] = ()
     tiling: TiledEvaluation | None = None
+    windows: WindowedEvaluation | None = None
 
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)
         check_from_zero("guidance", self.embedded or 0.0)
         check_from_zero("strength", self.norm or 0.0)
         check_interval(self.start, self.end)
+        if self.tiling is not None and self.windows is not None:
+            raise InvalidValue(
+                "a model is evaluated in tiles or in context windows, not in both",
+                port="guider",
+                hint="Remove TiledGuidance or ContextWindows.",
+            )
         if not 0 <= self.rescale <= 1:
             raise InvalidValue(
                 "rescale is out of range",

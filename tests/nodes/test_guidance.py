@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nodegraph import HookInputs
 from nodegraph.core.events import Event
-from tests.nodes.sampling_graphs import link, problems, value
+from nodes._guider_facts import windowed_facts
+from nodes._memory import sampling_parts_estimate
+from tests.nodes.sampling_graphs import ENVIRONMENT, link, problems, value
 from tests.nodes.test_sampling_parts import parts
 
 PLAIN = {"type": "CFGGuider", "inputs": {"positive": link("positive"), "cfg": 4.0}}
@@ -135,6 +138,7 @@ def test_what_a_family_can_not_be_led_by_is_found_before_running(
         ("PerturbedAttentionGuidance", {"layers": "left"}, "layers"),
         ("SkipLayerGuidance", {"layers": "7, x"}, "layers"),
         ("LimitGuidance", {"start": 0.9, "end": 0.1}, "start"),
+        ("ContextWindows", {"length": 5, "overlap": 5}, "overlap"),
         ("AddNegative", {"negative": link("second"), "start": 0.9, "end": 0.1}, "start"),
         ("ClassifierGuidance", {"classifier": link("classifier"), "label": "red aple"}, "label"),
         ("ClassifierGuidance", {"classifier": link("classifier"), "label": ""}, "label"),
@@ -149,6 +153,35 @@ def test_what_can_not_be_is_found_before_running(
     assert (found.node, found.port) == ("guider_1", port)
     if inputs.get("label") == "red aple":
         assert "red apple" in (found.hint or "")
+
+
+def test_models_without_frames_alone_have_no_context_windows() -> None:
+    nodes = around(("ContextWindows", {}))
+    for family, format_name, is_refused in (
+        ("sd1", "sd", True),
+        ("ltx2", "ltx2", True),
+        ("wan", "wan", False),
+    ):
+        nodes["model"] = {"type": "Model", "inputs": {"family": family, "format": format_name}}
+        found = [item for item in problems(nodes, "sample") if "window" in item.message]
+        assert [item.port for item in found] == ["guider"] * is_refused
+
+
+def test_windows_bound_the_memory_that_is_foreseen() -> None:
+    def memory(frames: int, **window: Any) -> int:
+        latent = {"width": 832, "height": 480, "frames": frames}
+        model = {"family": "wan", "temporal": 4}
+        guider = windowed_facts(HookInputs({"context_frame": "none", **window}, {}, ENVIRONMENT))
+        facts = {"latent": latent, "model": model, **guider}
+        found = sampling_parts_estimate(HookInputs({}, facts, ENVIRONMENT))
+        assert found.memory is not None
+        return found.memory
+
+    assert memory(401, length=81, unit="frames") == memory(81)
+    assert memory(401, length=21, unit="latent frames") == memory(81)
+    before = {"context_frame": "previous frame"}
+    assert memory(401, length=21, unit="latent frames", **before) == memory(85)
+    assert memory(41, length=81, unit="frames") == memory(41) < memory(81)
 
 
 def test_further_prompts_are_refused_where_a_model_is_asked_for_one() -> None:

@@ -73,6 +73,35 @@ def test_a_prompt_becomes_a_video_and_a_latent_again(bench: Bench, model: Path) 
     assert torch.isfinite(latent.samples).all()
 
 
+def test_a_video_is_sampled_in_context_windows(bench: Bench, model: Path) -> None:
+    def node(kind: str, **inputs: Any) -> dict[str, Any]:
+        return {"type": kind, "inputs": inputs}
+
+    nodes = graph(model, frames=13) | {
+        "plain": node("CFGGuider", positive=link("prompt"), cfg=3.0),
+        "windows": node("ContextWindows", guider=link("plain"), length=9, overlap=4),
+        "noise": node("RandomNoise", seed=3),
+        "method": node("SelectSampler", sampler="uni_pc"),
+        "levels": node("BasicSchedule", schedule="normal", steps=2),
+    }
+    del nodes["decode"], nodes["encode"]
+    names = {"noise": "noise", "sampler": "method", "schedule": "levels", "latent": "empty"}
+    linked = {port: link(name) for port, name in names.items()}
+    nodes["sample"] = node(
+        "SampleCustom", model=link("load.model"), guider=link("windows"), **linked
+    )
+
+    def samples(length: int, guider: str = "windows") -> Any:
+        nodes["windows"]["inputs"]["length"] = length
+        nodes["sample"]["inputs"]["guider"] = link(guider)
+        return bench.value(nodes, "sample.latent").samples
+
+    assert samples(9).shape == (1, 16, 4, 4, 6)
+    assert torch.isfinite(samples(9)).all()
+    assert not torch.equal(samples(9), samples(9, "plain"))
+    assert torch.equal(samples(13), samples(9, "plain"))
+
+
 @pytest.mark.slow
 def test_videos_are_coded_in_tiles(bench: Bench, model: Path) -> None:
     nodes = graph(model)

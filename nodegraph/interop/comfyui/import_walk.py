@@ -365,9 +365,11 @@ class ImportWalk:
             if not known:
                 first = arrival.node_names[0]
                 self.put(node, first)
-                self.builder.nodes[first].origin = self._origin(node)
+                self.builder.nodes[first].origin = self._origin_of(node, arrival)
                 noted = places[self.id(node)]
-                self.outcomes[noted] = replace(self.outcomes[noted], name=first)
+                outcome = self.outcomes[noted]
+                messages = tuple(dict.fromkeys((*outcome.messages, *arrival.messages)))
+                self.outcomes[noted] = replace(outcome, name=first, messages=messages)
 
     def _outputs_of(
         self, node: ForeignNode, signature: Signature, arrival: ImportContext
@@ -450,9 +452,7 @@ class ImportWalk:
             made[0].label = ""
             self.builder.nodes[main].label = node.title
             self.put(node, main)
-            origin = self._origin(node)
-            if arrival.to_keep:
-                origin["values"] = dict(arrival.to_keep)
+            origin = self._origin_of(node, arrival)
             if len(made) > 1:
                 origin["with"] = arrival.node_names[1:]
             made[0].origin = origin
@@ -464,6 +464,11 @@ class ImportWalk:
         if spot is not None:
             canvas = self.builder.canvas
             canvas.put(name, spot, node.color, is_collapsed=node.is_collapsed)
+
+    def _origin_of(self, node: ForeignNode, arrival: ImportContext) -> dict[str, Any]:
+        """What is kept of a node for the way back, with what its entry wants to be kept."""
+        kept = arrival.to_keep
+        return self._origin(node) | ({"values": dict(kept)} if kept else {})
 
     def _origin(self, node: ForeignNode) -> dict[str, Any]:
         kept = {key: value for key, value in node.raw.items() if key not in _TRANSLATED_KEYS}

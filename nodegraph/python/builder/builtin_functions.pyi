@@ -37,6 +37,8 @@ _how_: TypeAlias = Literal['is', 'contains', 'starts with', 'ends with', 'matche
 
 _anchor: TypeAlias = Literal['top left', 'top', 'top right', 'left', 'center', 'right', 'bottom left', 'bottom', 'bottom right']
 
+_schedule_: TypeAlias = Literal['standard_static', 'standard_uniform', 'looped_uniform', 'batched']
+
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
 _task: TypeAlias = Literal['text2music', 'repaint', 'cover', 'extract', 'lego', 'complete']
@@ -79,7 +81,7 @@ _kind_: TypeAlias = Literal['any', 'bell', 'drum', 'bird', 'engine', 'plucked st
 
 _attention: TypeAlias = Literal['auto', 'math', 'sliced', 'flash', 'efficient', 'cudnn']
 
-_schedule_: TypeAlias = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
+_schedule__: TypeAlias = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
 
 class _ApplyControlNet(NamedTuple):
     positive: Conditioning
@@ -1712,6 +1714,39 @@ class BuiltinFunctions:
         address: Base address of the server. Empty for Ollama on this machine, or for OpenAI.
         secret: Name of the stored secret with the key. Never write the key itself.
         options: Further fields of requests as JSON, for example {"top_k": 20}. null removes a field.
+        """
+
+    def ContextWindows(
+        self,
+        *,
+        guider: Any,
+        length: int = 81,
+        overlap: int = 16,
+        unit: Literal['frames', 'latent frames'] = 'frames',
+        schedule: _schedule_ = 'standard_static',
+        stride: int = 1,
+        closed_loop: bool = False,
+        fuse_method: Literal['pyramid', 'relative', 'flat', 'overlap-linear'] = 'pyramid',
+        context_frame: Literal['none', 'previous frame', 'first frame'] = 'previous frame',
+        free_noise: bool = True,
+        split_prompts: bool = False,
+    ) -> Any:
+        """Evaluate a video model in overlapping windows of frames, for longer videos than it can make.
+
+        In each step, the predictions of all windows are averaged where they overlap. It works with
+        every sampler. A window that covers the video changes nothing.
+
+        guider: The guider to change.
+        length: Frames of a window. Use about the training length of the model.
+        overlap: Frames that two windows share, fewer than length.
+        unit: What length and overlap count: frames, or latent frames, which stand for several.
+        schedule: standard_static: the same windows in each step. standard_uniform: windows that start elsewhere in each step. looped_uniform: the same, and windows at the end continue at the beginning, for videos that loop. batched: windows side by side, without overlap.
+        stride: For uniform schedules: 1 for consecutive frames. 2 adds windows of every second frame, 3 of every fourth, and so on, as far as they fit into the video.
+        closed_loop: Let looped windows also overlap where the video starts again.
+        fuse_method: Weights of a window's frames. pyramid: more towards its middle. relative: the same, almost nothing at its ends. flat: all alike. overlap-linear: ramps over the overlap.
+        context_frame: Frame that the model sees before a later window, without changing it: none, the previous frame, or the same with the conditioning of the video's first frame.
+        free_noise: Start later frames from the noise of earlier ones, shuffled, so that windows agree more.
+        split_prompts: Let several prompts apply one after the other, each in its part of the video.
         """
 
     def ControlVideoConditioning(
@@ -8151,7 +8186,7 @@ class BuiltinFunctions:
         self,
         *,
         optimizer: Literal['adamw', 'adamw8bit', 'adafactor', 'sgd'] = 'adamw',
-        schedule: _schedule_ = 'cosine',
+        schedule: _schedule__ = 'cosine',
         warmup: int = 0,
         weight_decay: float = 0.01,
         clip: float = 1.0,

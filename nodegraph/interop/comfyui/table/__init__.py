@@ -12,6 +12,7 @@ from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.table import (
     audio_video,
     conditioning,
+    context_windows,
     control,
     detailers,
     easy_use,
@@ -92,6 +93,7 @@ MODULES = (
     edit_prompts,
     control,
     patches,
+    context_windows,
     samplers_schedules,
     sampling,
     latents,

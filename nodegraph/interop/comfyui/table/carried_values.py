@@ -126,11 +126,13 @@ class Patch:
 
     Attributes:
         home: The node, by which what stands for it is made once that is known.
+        wrap: Makes it around a guider; None where the type alone says how.
     """
 
     type: str
     inputs: Mapping[str, Signal]
     home: Passage
+    wrap: Wrap | None = None
 
     def value(self, name: str) -> Any:
         """An input's value.
@@ -161,11 +163,11 @@ class PatchedModel:
     patches: tuple[Patch, ...] = ()
 
 
-def patched(node: Passage, output: str = "MODEL") -> None:
+def patched(node: Passage, output: str = "MODEL", wrap: Wrap | None = None) -> None:
     """Give the model on, with this node among what goes along with it."""
     model = node.inputs["model"]
     inputs = {name: signal for name, signal in node.inputs.items() if name != "model"}
-    patches = (*model.carried.get(PATCHES, ()), Patch(node.type, inputs, node))
+    patches = (*model.carried.get(PATCHES, ()), Patch(node.type, inputs, node, wrap))
     node.give(output, model.with_carried(**{PATCHES: patches}))
 
 
@@ -256,7 +258,7 @@ def _perpendicular(
 def wrapped(node: Passage, made: MadeOutput, leads: PatchedModel) -> MadeOutput:
     """A guider within what the model's patches do to its answers."""
     for model_patch in _in_order(leads.patches):
-        wrap = _WRAPS.get(model_patch.type)
+        wrap = model_patch.wrap or _WRAPS.get(model_patch.type)
         if wrap is not None:
             made = wrap(node, made, model_patch)
     return made
