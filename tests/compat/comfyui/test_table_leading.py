@@ -470,7 +470,7 @@ def test_worlds_without_a_first_image_begin_with_nothing() -> None:
     assert any("`end_image` is not used" in message for _, message in last.differences)
 
 
-def hunyuan_video(*more: str) -> ForeignGraph:
+def hunyuan_video() -> ForeignGraph:
     """A video of an image, as the template of HunyuanVideo 1.5 has it."""
     size = {"width": 1280, "height": 720, "length": 121, "batch_size": 1}
     both = {"positive": Source("say", 0), "negative": Source("say", 0)}
@@ -491,7 +491,6 @@ def hunyuan_video(*more: str) -> ForeignGraph:
             "KSampler",
             {"model": Source("net", 0), **sampled, "latent_image": Source("film", 2)},
         ),
-        **{each: (each, {**both, "latent": Source("sample", 0)}) for each in more},
     )
 
 
@@ -505,11 +504,3 @@ def test_videos_of_hunyuan_begin_with_an_image_that_siglip_sees() -> None:
     (eyes,) = used(found.workflow, "LoadImageEncoder")
     assert eyes["image_encoder"] == "sigclip_vision_patch14_384.safetensors"
     assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "hunyuan-video-15"
-
-
-def test_super_resolution_of_hunyuan_stays_and_says_why() -> None:
-    (kept,) = imported(hunyuan_video("HunyuanVideo15SuperResolution")).placeholders
-    assert kept.type == "HunyuanVideo15SuperResolution"
-    assert (
-        kept.untranslated_reason == "nodegraph has no super resolution models of HunyuanVideo 1.5"
-    )

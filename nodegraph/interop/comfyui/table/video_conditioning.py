@@ -278,11 +278,6 @@ def _crop_guides_back(node: Passage) -> None:
     node.give("latent", node.inputs["latent"])
 
 
-def _super_resolution(node: Passage) -> None:
-    """The second part of ComfyUI's templates of HunyuanVideo 1.5, which they bypass."""
-    raise Untranslatable("nodegraph has no super resolution models of HunyuanVideo 1.5")
-
-
 def _lora_parameters(node: Passage) -> None:
     """How large a LoRA wants its guides."""
     node.give("iclora_parameters", Signal("full size"))
@@ -388,18 +383,6 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         _translate_images,
-    ),
-    entry(
-        f"HunyuanVideo15SuperResolution({_PROMPTS}, vae: VAE?, start_image: IMAGE?, "
-        "clip_vision_output: CLIP_VISION_OUTPUT?, latent: LATENT, "
-        f"noise_augmentation: FLOAT = 0.7) -> {_LATENT}",
-        _super_resolution,
-    ),
-    entry(
-        "HunyuanVideo15LatentUpscaleWithModel(model: LATENT_UPSCALE_MODEL, samples: LATENT, "
-        'upscale_method: COMBO = "bilinear", width: INT = 1280, height: INT = 720, '
-        'crop: COMBO = "disabled") -> LATENT',
-        _super_resolution,
     ),
     entry(
         f"Kandinsky5ImageToVideo({_VIDEO_SIZE.format(768, 512, 121)}, start_image: IMAGE?) -> "
