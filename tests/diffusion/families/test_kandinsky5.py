@@ -175,7 +175,9 @@ def test_images_are_those_of_diffusers(model_of: ModelOf) -> None:
     assert_like_stock((as_images(pipeline), model), cases, unpack=lambda *_: unpack_image)
 
 
-@pytest.mark.parametrize("build", [kandinsky5_video, plain_video])
+@pytest.mark.parametrize(
+    "build", [kandinsky5_video, pytest.param(plain_video, marks=pytest.mark.slow)]
+)
 def test_videos_are_those_of_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     """The pipeline has a negative prompt of its own where there is none.
 
@@ -253,7 +255,11 @@ def edited(model: Model, drawn: Image.Image, size: tuple[int, int], **options: A
 
 @pytest.mark.parametrize(
     ("drawn", "size", "batch", "cfg"),
-    [((130, 90), (96, 64), 1, 4.0), ((64, 64), (64, 64), 3, 7.3), ((90, 160), (64, 112), 1, 1.0)],
+    [
+        ((130, 90), (96, 64), 1, 4.0),
+        pytest.param((64, 64), (64, 64), 3, 7.3, marks=pytest.mark.slow),
+        pytest.param((90, 160), (64, 112), 1, 1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_edited_images_are_those_of_diffusers(
     model_of: ModelOf, drawn: tuple[int, int], size: tuple[int, int], batch: int, cfg: float
@@ -272,7 +278,11 @@ def test_edited_images_are_those_of_diffusers(
     assert_same(found, expected, unpack_image, pixels=batch == 1 and cfg > 1)
 
 
-STRENGTHS = ((0.13, 1), (0.5, 4), (0.99, 7))
+STRENGTHS = (
+    pytest.param(0.13, 1, marks=pytest.mark.slow),
+    (0.5, 4),
+    pytest.param(0.99, 7, marks=pytest.mark.slow),
+)
 """How much of eight steps is walked, and how many that are."""
 
 
@@ -390,6 +400,7 @@ def long_video() -> Any:
     return pipeline_of(d.Kandinsky5T2VPipeline, net, video_vae(), 5.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:flex_attention called without")
 def test_long_videos_are_those_of_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(long_video)
