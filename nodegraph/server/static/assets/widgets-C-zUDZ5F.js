@@ -1,1 +1,0 @@
-import"./WidgetField-Dh0ch3IW.js";import"./FileWidget-B1WLzK-U.js";

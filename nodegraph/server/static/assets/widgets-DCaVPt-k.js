@@ -1,0 +1,1 @@
+import"./WidgetField-LfyC28L3.js";import"./FileWidget-CjCV8Q6I.js";
