@@ -45,7 +45,7 @@ from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
 from nodegraph.families.qwen_image import last_states
 from nodegraph.families.qwen_image_edit import image_features, spread
-from nodegraph.weights.lazy import torch, transformers
+from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.clip import clip_layout
@@ -418,6 +418,8 @@ def _shown(image: Tensor) -> Any:
 
 def _eye() -> Any:
     """Return the image processor of Qwen2.5-VL."""
+    import transformers
+
     return transformers.Qwen2VLImageProcessorPil(min_pixels=56 * 56, max_pixels=3584 * 3584)
 
 

@@ -314,7 +314,7 @@ def predict_image(
             "only a flow model predicts an image of an image",
             port="model",
             given=family.title,
-            hint="Use the model that its author names, such as Qwen-Image-Edit for Marigold 2.",
+            hint="Use the model that its LoRA was trained for.",
         )
     if latent.samples is None or latent.leftover is not None:
         raise InvalidValue(

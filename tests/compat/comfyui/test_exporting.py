@@ -195,7 +195,7 @@ def test_a_placeholder_of_a_known_type_goes_back_as_it_was() -> None:
                 "type": "ModelSamplingAuraFlow",
                 "inputs": [link],
                 "outputs": [{"name": "MODEL", "type": "MODEL", "links": [2]}],
-                "widgets_values": [1.0, "img_to_img_velocity"],
+                "widgets_values": [1.0, "img_to_img_noise"],
             },
             {"id": 3, "type": "SparkleModel", "inputs": [{**link, "link": 2}], "outputs": []},
         ],
@@ -208,7 +208,7 @@ def test_a_placeholder_of_a_known_type_goes_back_as_it_was() -> None:
     exported = export(workflow, TABLE, catalog())
     written = write_ui(exported.foreign, SIGNATURES)
     kept = next(node for node in written["nodes"] if node["type"] == "ModelSamplingAuraFlow")
-    assert kept["widgets_values"] == [1.0, "img_to_img_velocity"]
+    assert kept["widgets_values"] == [1.0, "img_to_img_noise"]
     assert [link[1:5] for link in written["links"]] == [[1, 0, 2, 0], [2, 0, 3, 0]]
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 

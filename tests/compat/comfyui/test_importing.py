@@ -569,10 +569,16 @@ SECOND = {"sub_bbox_expansion", "sam_mask_hint_threshold", "sub_threshold", "sub
 SEAMS = {f"seam_fix_{name}" for name in ("denoise", "mask_blur", "padding", "width")}
 """Of a way to mend seams."""
 _SONG_PLAN = {"seed", "top_k", "temperature", "cfg_scale", "min_p", "top_p"}
+_WINDOWS = {
+    *("context_length", "context_overlap", "context_stride", "closed_loop", "freenoise"),
+    *("cond_retain_index_list", "latent_retain_index_list"),
+    *("causal_window_fix", "split_conds_to_windows"),
+}
 WITH_OTHERS = {
     "AIO_Preprocessor": {"resolution"},  # with a preprocessor
     "BuildJsonPromptIdeogram": {"aesthetics", "lighting", "medium"},  # with a style
     "ColorToRGBInt": {"color"},  # where an output is used
+    "ContextWindowsManual": _WINDOWS,  # over frames
     "CreateBoundingBoxes": {"width", "height"},  # without an image
     "CustomCombo": {"index"},  # what is chosen says it, too
     "GrowMaskWithBlur": {"tapered_corners"},  # where it grows
@@ -584,6 +590,7 @@ WITH_OTHERS = {
     "ImpactStringSelector": {"multiline"},  # of several lines
     "ImpactSwitch": {"select"},  # where inputs are linked
     "ImpactWildcardProcessor": {"seed", "populated_text"},  # of wildcards, or of what was drawn
+    "Kandinsky5ImageToVideo": {"length"},  # where the latent to sample is used
     "KSampler Config (rgthree)": {"sampler_name", "scheduler"},  # where a sampler takes them
     "mxSlider": {"Xf"},  # of fractions
     "mxSlider2D": {"Xf", "Yf"},  # likewise

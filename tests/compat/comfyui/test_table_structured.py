@@ -69,7 +69,7 @@ def test_a_curve_is_a_text_of_its_points() -> None:
     assert _made(found, "Text") == [{"text": "0,0 0.5,0.25 1,1"}]
 
 
-@pytest.mark.parametrize(("sampling", "is_here"), [("flow", True), ("img_to_img_velocity", False)])
+@pytest.mark.parametrize(("sampling", "is_here"), [("flow", True), ("img_to_img_noise", False)])
 def test_a_flow_that_is_sampled_otherwise_stays(sampling: str, is_here: bool) -> None:
     found = _read(
         {

@@ -11,6 +11,7 @@ from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, ent
 from nodegraph.interop.comfyui.table.carried_values import (
     SCHEDULE,
     BuildSchedule,
+    only_back,
     refuse_unsupported,
     warn_conventions,
 )
@@ -427,12 +428,30 @@ def _schedule(line: str, native: str, **names: str) -> TableEntry:
     return same(line, native, inputs, {"SIGMAS": "schedule"})
 
 
+def _predict_image_back(node: Passage) -> None:
+    model = node.add(
+        "ModelSamplingAuraFlow", model=node.inputs["model"], sampling="img_to_img_velocity"
+    )
+    prompt = node.inputs["conditioning"]
+    guider = node.add("BasicGuider", model=MadeOutput(model, "MODEL"), conditioning=prompt)
+    name = node.add(
+        "SamplerCustomAdvanced",
+        noise=MadeOutput(node.add("DisableNoise"), "NOISE"),
+        guider=MadeOutput(guider, "GUIDER"),
+        sampler=MadeOutput(node.add("KSamplerSelect", sampler_name="euler"), "SAMPLER"),
+        sigmas=sigmas_for(node.inputs["schedule"], node.inputs["model"]),
+        latent_image=node.inputs["latent"],
+    )
+    node.give("latent", MadeOutput(name, "output"))
+
+
 _STEPS = "steps: INT = 20"
 _BETWEEN = "sigma_max: FLOAT = 14.614642, sigma_min: FLOAT = 0.0291675"
 _WHOLE = {"schedule": "SIGMAS"}
 
 ENTRIES: tuple[TableEntry, ...] = (
     *SAMPLER_ENTRIES,
+    only_back("PredictImage", _predict_image_back),
     entry(
         f'BasicScheduler(model: MODEL, scheduler: COMBO = "simple", {_STEPS}, '
         "denoise: FLOAT = 1.0) -> SIGMAS",

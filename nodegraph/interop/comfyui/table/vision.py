@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.table.carried_values import only_back
 from nodegraph.interop.comfyui.table.parts import model_file_name, refuse_others
-from nodegraph.interop.comfyui.table.samplers_schedules import sigmas_for
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _SHARES = 1000
@@ -392,25 +390,7 @@ def _marigold(node: Passage) -> None:
     node.give("IMAGE", MadeOutput(name, "image"))
 
 
-def _predict_image_back(node: Passage) -> None:
-    model = node.add(
-        "ModelSamplingAuraFlow", model=node.inputs["model"], sampling="img_to_img_velocity"
-    )
-    prompt = node.inputs["conditioning"]
-    guider = node.add("BasicGuider", model=MadeOutput(model, "MODEL"), conditioning=prompt)
-    name = node.add(
-        "SamplerCustomAdvanced",
-        noise=MadeOutput(node.add("DisableNoise"), "NOISE"),
-        guider=MadeOutput(guider, "GUIDER"),
-        sampler=MadeOutput(node.add("KSamplerSelect", sampler_name="euler"), "SAMPLER"),
-        sigmas=sigmas_for(node.inputs["schedule"], node.inputs["model"]),
-        latent_image=node.inputs["latent"],
-    )
-    node.give("latent", MadeOutput(name, "output"))
-
-
 ENTRIES: tuple[TableEntry, ...] = (
-    only_back("PredictImage", _predict_image_back),
     same(
         'LoadBackgroundRemovalModel(bg_removal_name: COMBO = "") -> bg_model: BACKGROUND_REMOVAL',
         "LoadVisionModel",
