@@ -47,7 +47,7 @@ def check_prompt_lora(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_schedule(inputs: HookInputs) -> Iterator[Finding]:
     """Find schedules of a strength that cannot be read."""
-    from nodegraph.sampling.prompt_adapters import parse_keyframes
+    from nodegraph.models.adapters.recipes import parse_keyframes
 
     schedule = inputs.literals.get("schedule")
     if schedule:

@@ -285,8 +285,9 @@ def LoraConditioning(
     """
     from nodegraph.core.file_digests import FILE_DIGESTS
     from nodegraph.models.adapters.adapter_files import PLAIN, locate_adapter
+    from nodegraph.models.adapters.recipes import parse_keyframes
     from nodegraph.models.derived_components import check_finite
-    from nodegraph.sampling.prompt_adapters import parse_keyframes, with_adapter
+    from nodegraph.sampling.prompt_adapters import with_adapter
 
     path = locate_adapter(lora, ctx.environment.models)
     with at_port("lora"):
@@ -325,7 +326,8 @@ def ModelConditioning(
         schedule: Factors of the strength during the sampling, one per line. `0.5: 0.3` means 0.3 of
             the strength from half of the sampling on. Before the first line, its factor counts.
     """
-    from nodegraph.sampling.prompt_adapters import parse_keyframes, with_model
+    from nodegraph.models.adapters.recipes import parse_keyframes
+    from nodegraph.sampling.prompt_adapters import with_model
 
     return with_model(conditioning, model, strength, parse_keyframes(schedule))
 

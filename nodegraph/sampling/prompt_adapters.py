@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 from nodegraph.core.digests import digest_value
@@ -52,42 +51,6 @@ def active_adapters(
     """
     adapters = (item.at(begun, after) for item in scheduled)
     return tuple(adapter for adapter in adapters if adapter.strength)
-
-
-def parse_keyframes(text: str) -> tuple[tuple[float, float], ...]:
-    """Read strengths over a sampling: one ``start: factor`` per line or between commas.
-
-    Returns:
-        Start and factor of each keyframe, sorted by start. Empty for an empty text.
-    Raises:
-        InvalidValue: A part is no keyframe, or a start is outside 0..1 or occurs twice.
-    """
-    parts = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
-    keyframes = sorted(map(_keyframe, parts), key=lambda item: item[0])
-    for (start, _), (following, _) in pairwise(keyframes):
-        if start == following:
-            raise _no_keyframe(f"{start:g} twice")
-    return tuple(keyframes)
-
-
-def _keyframe(part: str) -> tuple[float, float]:
-    start_text, _, factor_text = part.partition(":")
-    try:
-        start, factor = float(start_text), float(factor_text)
-    except ValueError:
-        raise _no_keyframe(part) from None
-    if not (0 <= start <= 1 and abs(factor) <= ScheduledAdapter.MOST_FACTOR):
-        raise _no_keyframe(part)
-    return start, factor
-
-
-def _no_keyframe(part: str) -> InvalidValue:
-    return InvalidValue(
-        "this is no strength over the sampling",
-        port="schedule",
-        given=part,
-        expected="lines such as `0.5: 0.3`: from half of the sampling on, 0.3 of the strength",
-    )
 
 
 def with_adapter(

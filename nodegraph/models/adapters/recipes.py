@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.values import Adapter, Recipe, TextEncoder
+from nodegraph.core.values import Adapter, Recipe, ScheduledAdapter, TextEncoder
 from nodegraph.errors import InvalidValue, at_port
 from nodegraph.models.adapters.adapter_files import (
     FUSED,
@@ -132,3 +133,39 @@ def _experts(recipe: Recipe, expert: Expert) -> tuple[str, ...]:
             expected="both, or a model with two experts, for example Wan 2.2",
         )
     return ()
+
+
+def parse_keyframes(text: str) -> tuple[tuple[float, float], ...]:
+    """Read strengths over a sampling: one ``start: factor`` per line or between commas.
+
+    Returns:
+        Start and factor of each keyframe, sorted by start. Empty for an empty text.
+    Raises:
+        InvalidValue: A part is no keyframe, or a start is outside 0..1 or occurs twice.
+    """
+    parts = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    keyframes = sorted(map(_keyframe, parts), key=lambda item: item[0])
+    for (start, _), (following, _) in pairwise(keyframes):
+        if start == following:
+            raise _no_keyframe(f"{start:g} twice")
+    return tuple(keyframes)
+
+
+def _keyframe(part: str) -> tuple[float, float]:
+    start_text, _, factor_text = part.partition(":")
+    try:
+        start, factor = float(start_text), float(factor_text)
+    except ValueError:
+        raise _no_keyframe(part) from None
+    if not (0 <= start <= 1 and abs(factor) <= ScheduledAdapter.MOST_FACTOR):
+        raise _no_keyframe(part)
+    return start, factor
+
+
+def _no_keyframe(part: str) -> InvalidValue:
+    return InvalidValue(
+        "this is no strength over the sampling",
+        port="schedule",
+        given=part,
+        expected="lines such as `0.5: 0.3`: from half of the sampling on, 0.3 of the strength",
+    )

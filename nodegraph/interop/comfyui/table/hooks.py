@@ -16,7 +16,7 @@ from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.table.carried_values import refuse_unsupported
 from nodegraph.interop.comfyui.table.parts import file_input
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
-from nodegraph.sampling.prompt_adapters import parse_keyframes
+from nodegraph.models.adapters.recipes import parse_keyframes
 
 HOOKS = "hooks"
 """What HOOKS carry, and a CLIP whose prompts get them: a tuple of `Hook`."""
