@@ -183,7 +183,7 @@ def _marked(span: WeightedText) -> str:
     return f"({text}:{format(Decimal(repr(span.weight)), 'f')})"
 
 
-READERS = ("clip_l", "clip_g", "t5", "llama")
+READERS = ("clip_l", "clip_g", "t5", "llama", "qwen")
 """Text encoders that may read a text of their own; see `Family.readers`."""
 
 
