@@ -348,11 +348,11 @@ class Denoising:
     def _walk(self, between_evaluations: Callable[[], object]) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, step_index = self._sampler, self._sampler.step_index
-        self._guidance.call_between_tiles(between_evaluations)
-        sampler.feed(self._evaluate())
-        while sampler.step_index == step_index:
-            between_evaluations()
+        with self._guidance.calling_between_tiles(between_evaluations):
             sampler.feed(self._evaluate())
+            while sampler.step_index == step_index:
+                between_evaluations()
+                sampler.feed(self._evaluate())
         if self._mask is not None and self._noise_levels.comfyui_progress is None:
             mask = self._placed(self._step_mask(step_index))
             sampler.x = (1 - mask) * self._noised(sampler.step_index) + mask * sampler.x

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -332,9 +333,18 @@ class Guidance:
             for side, prompts in prompts_by_side.items()
         }
 
-    def call_between_tiles(self, function: Callable[[], object]) -> None:
-        """Call a function before each tile, or context window, but the first. An exception that it
-        raises ends the sampling."""
+    @contextmanager
+    def calling_between_tiles(self, function: Callable[[], object]) -> Iterator[None]:
+        """Inside the `with`, call a function before each tile, or context window, but the first.
+        An exception that it raises ends the sampling."""
+        # Kept any longer, it would keep the model in memory, as it knows the sampling.
+        try:
+            self._set_between_tiles(function)
+            yield
+        finally:
+            self._set_between_tiles(bool)
+
+    def _set_between_tiles(self, function: Callable[[], object]) -> None:
         self._between.function = function
         if self._layout is not None:
             self._layout.between_tiles = function
