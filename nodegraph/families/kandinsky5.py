@@ -44,7 +44,13 @@ from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
 from nodegraph.families.qwen_image import last_states
-from nodegraph.families.qwen_image_edit import image_features, spread
+from nodegraph.families.qwen_image_edit import (
+    PICTURE,
+    check_no_picture,
+    check_one_image,
+    image_features,
+    spread,
+)
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout
@@ -70,12 +76,11 @@ _IMAGE_TEMPLATE = (
 
 Source: diffusers' pipelines.
 """
-_PICTURE = "<|image_pad|>"
 _EDIT_TEMPLATE = (
     "<|im_start|>system\nYou are a prompt engineer. Based on the provided source image (first "
     "image) and target image (second image), create an interesting text prompt that can be used "
     "together with the source image to create the target image:<|im_end|><|im_start|>user{}"
-    f"<|vision_start|>{_PICTURE}<|vision_end|><|im_end|>"
+    f"<|vision_start|>{PICTURE}<|vision_end|><|im_end|>"
 )
 _VIDEO_TEMPLATE = (
     "<|im_start|>system\nYou are a prompt engineer. Describe the video in detail.\n"
@@ -230,20 +235,8 @@ class Kandinsky5Edit(Kandinsky5):
     ) -> ConditioningEntry:
         if not images:
             return self.encode(model, text, warn)
-        if len(images) > 1:
-            raise InvalidValue(
-                f"{self.title} takes one reference image",
-                port="images",
-                given=f"{len(images)} images",
-                hint="Use one image, or put them next to each other with ImageStrip.",
-            )
-        if _PICTURE in text:
-            raise InvalidValue(
-                "the prompt contains a special token that stands for images",
-                port="text",
-                given=_PICTURE,
-                hint="Remove it: images are inserted before the prompt automatically.",
-            )
+        check_one_image(self.title, images)
+        check_no_picture(text)
         states = _states(model, _OF_EDITS, text, warn, images[0])
         return encoded({"embeddings": states, "pooled": _pooled(model, text)})
 
@@ -365,7 +358,7 @@ def _states(
     tokens = tokenizer(whole, max_length=most, truncation=True, return_tensors="pt")
     taken: dict[str, Any] = {"input_ids": tokens["input_ids"]}
     if image is not None:
-        kinds = tokens["input_ids"] == tokenizer.convert_tokens_to_ids(_PICTURE)
+        kinds = tokens["input_ids"] == tokenizer.convert_tokens_to_ids(PICTURE)
         # With these, tokens of an image have positions along its sides.
         taken |= {"mm_token_type_ids": kinds.int(), "attention_mask": tokens["attention_mask"]}
         taken |= features

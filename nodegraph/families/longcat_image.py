@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     Config,
@@ -37,7 +36,13 @@ from nodegraph.families.patches import (
     unpack_latents,
 )
 from nodegraph.families.qwen_image import last_states
-from nodegraph.families.qwen_image_edit import image_features, spread
+from nodegraph.families.qwen_image_edit import (
+    PICTURE,
+    check_no_picture,
+    check_one_image,
+    image_features,
+    spread,
+)
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -59,9 +64,7 @@ _AREA, _STEP = 1024 * 1024, 16
 _TINY = 1e-8
 """Keeps the length of an output that is zero from dividing by zero."""
 
-_PICTURE = "<|image_pad|>"
-"""Stands in a prompt for each 28 x 28 pixels of an image."""
-_LOOK = f"<|vision_start|>{_PICTURE}<|vision_end|>"
+_LOOK = f"<|vision_start|>{PICTURE}<|vision_end|>"
 _BEGIN = (
     "<|im_start|>system\n"
     "As an image captioning expert, generate a descriptive text prompt based on an image content, "
@@ -207,20 +210,8 @@ class LongCatImageEdit(LongCatImage):
     ) -> ConditioningEntry:
         if not images:
             return self.encode(model, text, warn)
-        if len(images) > 1:
-            raise InvalidValue(
-                f"{self.title} takes one reference image",
-                port="images",
-                given=f"{len(images)} images",
-                hint="Use one image, or put them next to each other with ImageStrip.",
-            )
-        if _PICTURE in text:
-            raise InvalidValue(
-                "the prompt contains a special token that stands for images",
-                port="text",
-                given=_PICTURE,
-                hint="Remove it: images are inserted before the prompt automatically.",
-            )
+        check_one_image(self.title, images)
+        check_no_picture(text)
         features, counts = image_features(model.tokenizers["text_processor"], [_shown(images[0])])
         tokenizer = model.tokenizers["tokenizer"]
         beginning = spread(_EDIT_BEGIN + _LOOK, counts)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import TextModel
 
-_PICTURE = "<|image_pad|>"
+PICTURE = "<|image_pad|>"
 """Stands in a prompt for each 28 x 28 pixels of an image."""
-_LOOK = f"<|vision_start|>{_PICTURE}<|vision_end|>"
+_LOOK = f"<|vision_start|>{PICTURE}<|vision_end|>"
 _STEP, _MOST_RATIO = 32, 100
 
 _TEMPLATE = (
@@ -42,6 +42,38 @@ Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipelines have it.
 """
 _TEMPLATE_TOKENS = 64
 """Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+def check_no_picture(text: str) -> None:
+    """Refuse a prompt with the token that stands for images.
+
+    Raises:
+        InvalidValue: It has one; on port ``text``.
+    """
+    if PICTURE in text:
+        raise InvalidValue(
+            "the prompt contains a special token that stands for images",
+            port="text",
+            given=PICTURE,
+            hint="Remove it: images are inserted before the prompt automatically.",
+        )
+
+
+def check_one_image(title: str, images: Sequence[Tensor]) -> None:
+    """Refuse several images for a family that looks at one.
+
+    Args:
+        title: Of the family.
+    Raises:
+        InvalidValue: There are several; on port ``images``.
+    """
+    if len(images) > 1:
+        raise InvalidValue(
+            f"{title} takes one reference image",
+            port="images",
+            given=f"{len(images)} images",
+            hint="Use one image, or put them next to each other with ImageStrip.",
+        )
 
 
 @dataclass(frozen=True)
@@ -77,12 +109,7 @@ class QwenImageEdit(QwenImage):
 
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
         if self.max_images is not None and len(images) > self.max_images:
-            raise InvalidValue(
-                f"{self.title} takes one reference image",
-                port="images",
-                given=f"{len(images)} images",
-                hint="Use one image, or put them next to each other with ImageStrip.",
-            )
+            check_one_image(self.title, images)
         for image in images:
             height, width = image.shape[:2]
             if max(height, width) > _MOST_RATIO * min(height, width):
@@ -92,13 +119,7 @@ class QwenImageEdit(QwenImage):
                     given=f"{width} x {height} pixels",
                     expected=f"the longer side at most {_MOST_RATIO} times the shorter",
                 )
-        if _PICTURE in text:
-            raise InvalidValue(
-                "the prompt contains a special token that stands for images",
-                port="text",
-                given=_PICTURE,
-                hint="Remove it: images are inserted before the prompt automatically.",
-            )
+        check_no_picture(text)
 
 
 def seen_size(width: int, height: int, area: int) -> tuple[int, int]:
@@ -138,8 +159,8 @@ _LANCZOS = 1
 
 def spread(prompt: str, counts: Sequence[int]) -> str:
     """A prompt with a mark for each token of its images."""
-    first, *tails = prompt.split(_PICTURE)
-    parts = (_PICTURE * count + part for count, part in zip(counts, tails, strict=True))
+    first, *tails = prompt.split(PICTURE)
+    parts = (PICTURE * count + part for count, part in zip(counts, tails, strict=True))
     return first + "".join(parts)
 
 
