@@ -208,6 +208,7 @@ class Family(ABC):
             autoencoder.
         preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
             returns the clean latent; its ``noise`` is then ``discrete``.
+        needs_image: Whether its prompts need a reference image. Training has none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
@@ -282,6 +283,7 @@ class Family(ABC):
     vae_config: Config = field(default_factory=dict)
     noise: Literal["discrete", "flow"] = "discrete"
     preconditioned: bool = False
+    needs_image: bool = False
     scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None

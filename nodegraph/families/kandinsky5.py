@@ -475,6 +475,7 @@ KANDINSKY5_EDIT = Kandinsky5Edit(
     encoders=_encoders(QWEN25_VL),
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
+    needs_image=True,
     accepts_prompts_of=("kandinsky5-image",),
     **_IMAGES,
     **_COMMON,

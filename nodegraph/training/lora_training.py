@@ -32,10 +32,8 @@ from nodegraph.training.training_run import PreparedModel, TaskFactory, Training
 _NAME = "default"
 """Of the adapter, as peft calls it."""
 _DOWN, _UP = f"lora_A.{_NAME}.weight", f"lora_B.{_NAME}.weight"
-_ATTENTION = re.compile(r"(^|\.)(\w*attn\w*|attention|to_[qkv]|[qkv]_proj)(\.|$)")
-_FORWARD = re.compile(
-    r"\b(ff|ffn|ff_context|mlp|feed_forward|net|fc1|fc2|proj_mlp|proj_out|proj_in)\b"
-)
+_ATTENTION = re.compile(r"(^|\.)(\w*attn\w*|\w*attention|to_[qkv]|[qkv]_proj)(\.|$)")
+_FORWARD = re.compile(r"\b(ff\w*|mlp|feed_forward|net|fc1|fc2|proj_mlp|proj_out|proj_in)\b")
 _BLOCK = re.compile(r"block|layer")
 _MOST_TAGS, _LONGEST_TAG = 50, 100
 

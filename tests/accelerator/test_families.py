@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Latent
+from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import (
     FAMILIES,
     decode_latent,
@@ -71,13 +71,25 @@ def card(little_to_search: None) -> Iterator[Card]:
         yield Card(pretend)
 
 
+def as_it_is(prompt: Conditioning) -> Conditioning:
+    return prompt
+
+
+def seeing(latent: Latent) -> Callable[[Conditioning], Conditioning]:
+    """What shows a model an image beside its prompt."""
+    return lambda prompt: with_references(prompt, latent)
+
+
 def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
     """An image or video encoded, painted over half, decoded, and decoded in tiles."""
     drawn = as_tensor(picture(SIDE, SIDE)).expand(tiny.frames, -1, -1, -1)
     vae, is_film = model.part("vae"), tiny.frames > 1
     start = encode_video(vae, drawn) if is_film else encode_image(vae, drawn)
     options = {"steps": 4, "denoise": 0.5, "sampler": tiny.sampler, "cfg": 3.0}
-    made = model.make(SIDE, SIDE, latent=start, negative=NEGATIVE, **options)
+    change = seeing(start) if FAMILIES[model.part("model").family].needs_image else as_it_is
+    negative = model.encode(NEGATIVE)
+    assert negative is not None
+    made = model.make(SIDE, SIDE, latent=start, change=change, away=change(negative), **options)
     decode = decode_video if is_film else decode_latent
     wide = enlarged(replace(start, samples=made.latents))
     assert start.samples is not None
@@ -149,8 +161,7 @@ def looking(model: Model) -> Made:
 def with_picture(model: Model) -> Made:
     """By a transformer that sees one."""
     seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
-    change: Any = lambda given: with_references(given, seen)  # noqa: E731
-    return model.make(SIDE, SIDE, cfg=1.0, change=change)
+    return model.make(SIDE, SIDE, cfg=1.0, change=seeing(seen))
 
 
 def filling(model: Model) -> Made:
@@ -260,6 +271,9 @@ def test_a_family_makes_it_with_little_memory(
             there.loaded[name] = small.enter_context(part)
         there.loaded["vae"] = model.part("vae")
         options = {"sampler": tiny.sampler, "cfg": 3.0, "frames": tiny.frames, "steps": 1}
+        if FAMILIES[family].needs_image:
+            seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
+            options["change"] = seeing(seen)
         found, expected = (each.make(SIDE, SIDE, **options) for each in (there, model))
     # prompts are evaluated one by one, which moves last bits
     card.assert_as_on_cpu(found.latents, expected.latents, rounding=1e-5)

@@ -98,6 +98,9 @@ def _check(denoiser: nn.Module, layout: _Layout, path: Path) -> None:
     """A file with a change for every layer changes each weight by what it says."""
     write, prefix, is_original = layout
     pairs = files.original_pairs(denoiser) if is_original else files.own_pairs(denoiser)
+    if write is files.flat_file:
+        # A layer may go by two names, and underscores for points make them the same.
+        pairs = dict({name.replace(".", "_"): (name, pairs[name]) for name in pairs}.values())
     name = "unet" if "UNet" in type(denoiser).__name__ else "transformer"
     files.saved(write(pairs, f"{name}." if prefix == "transformer." else prefix), path)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph import Dataset, TrainedWeights
+from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import FAMILIES
 from nodegraph.training.examples import BatchOrder, generator_of
 from nodegraph.training.files import WEIGHTS
@@ -30,6 +31,7 @@ from nodegraph.training.lora_training import (
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
+from tests.messages import raises
 
 from .desk import Desk, dataset
 
@@ -152,6 +154,7 @@ def assert_file_holds(weights: TrainedWeights, expected: dict[str, Tensor], role
 
 QUICK = ("flux",)
 """Of variances and of flows, of images and of videos; one whose model is asked apart."""
+UNTRAINABLE = [name for name in TINY if FAMILIES[name].preconditioned or FAMILIES[name].needs_image]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ QUICK = ("flux",)
     [
         pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
         for name in TINY
-        if not FAMILIES[name].preconditioned
+        if name not in UNTRAINABLE
     ],
 )
 def test_every_family_learns(desk_of: Any, family: str) -> None:
@@ -172,6 +175,14 @@ def test_every_family_learns(desk_of: Any, family: str) -> None:
     with desk.weights.use(model, "cpu") as after:
         changed = [layer for layer in after.module.modules() if hasattr(layer, "adapter_changes")]
     assert len(changed) == layers > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", UNTRAINABLE)
+def test_a_family_that_cannot_learn_is_refused(desk_of: Any, family: str) -> None:
+    _, desk = desk_of(family)
+    with raises(InvalidValue, port="model", given=family):
+        train_lora(desk.room(dataset(2)), SHAPE)
 
 
 @pytest.mark.slow
