@@ -9,6 +9,8 @@ from typing import Any
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.speed_options import (
+    AUTO,
+    KERNEL_PACKAGES,
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -16,6 +18,7 @@ from nodegraph.families.speed_options import (
     StepCaching,
     Taylor,
     check_caching,
+    kernel_version,
     parse_ratios,
 )
 from nodegraph.models.speed.speed_support import (
@@ -125,6 +128,30 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
         check_speed(family, speed, inputs.environment.device)
     except NodegraphError as error:
         yield error_to_finding(error.problem.port or "model", error)
+        return
+    package = KERNEL_PACKAGES.get(speed.attention)
+    if package is None:
+        return
+    if not inputs.environment.device.startswith("cuda"):
+        lack = f"the kernel is for CUDA, and the device is {inputs.environment.device}"
+    elif not kernel_version(speed.attention):
+        lack = f"the package {package} is not installed"
+    else:
+        return
+    yield Finding(
+        "attention",
+        f"torch chooses the kernel, as {lack}",
+        speed.attention,
+        hint="Set `attention` to auto to hide this warning."
+        if "CUDA" in lack
+        else f"Install it: pip install {package}",
+        is_warning=True,
+    )
+
+
+def attention_package(inputs: HookInputs) -> str:
+    """The version of the package that the attention kernel comes from."""
+    return kernel_version(inputs.literals.get("attention") or AUTO)
 
 
 def check_first_block(inputs: HookInputs) -> Iterator[Finding]:

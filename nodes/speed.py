@@ -22,6 +22,7 @@ from nodegraph.models.speed.speed_support import check_recipe
 
 from ._speed_facts import (
     added_weights,
+    attention_package,
     broadcast_outputs,
     check_broadcast,
     check_first_block,
@@ -43,6 +44,7 @@ class FastModel(NamedTuple):
     category="speed",
     infer=sped_up_outputs,
     validate=check_sped_up,
+    fingerprint=attention_package,
     estimate=added_weights,
     tags=("torch.compile", "sdpa", "attention", "qkv", "channels last", "fast"),
 )
@@ -70,6 +72,9 @@ def SpeedUp(
             precision on CUDA. It takes memory for copies of the weights.
         attention: Attention backend: auto is the choice of torch, math is the plain computation.
             sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA.
+            sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of
+            packages of these names for CUDA. torch computes what such a kernel does not support,
+            such as masks, and everything if the package is missing.
     """
     speed = SpeedOptions(compiled, fused_projections, channels_last, attention)
     return _checked(ctx, with_speed(model, speed))

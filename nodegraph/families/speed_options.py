@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from nodegraph.core.recipe_options import SPEED_PREFIX
@@ -15,9 +17,17 @@ ANYWHERE = (AUTO, "math", "sliced")
 """Ways to compute attention that every device has."""
 CUDA_ONLY = ("flash", "efficient", "cudnn")
 """Kernels of torch for CUDA, of which it chooses one itself where none is named."""
-ATTENTIONS = (*ANYWHERE, *CUDA_ONLY)
+KERNEL_PACKAGES: Mapping[str, str] = {
+    "sage": "sageattention",
+    "flash_attn": "flash-attn",
+    "xformers": "xformers",
+}
+"""Packages with attention kernels for CUDA, by the name of the backend. Where a package is missing,
+torch chooses a kernel."""
+ATTENTIONS = (*ANYWHERE, *CUDA_ONLY, *KERNEL_PACKAGES)
 
 _CACHE = f"{SPEED_PREFIX}cache"
+_KERNEL = f"{SPEED_PREFIX}attention version"
 _ON = "on"
 
 
@@ -177,14 +187,29 @@ def parse_ratios(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def kernel_version(attention: str) -> str:
+    """The installed version of the package that a backend's kernel comes from; empty if there is
+    none."""
+    try:
+        return version(KERNEL_PACKAGES[attention]) if attention in KERNEL_PACKAGES else ""
+    except PackageNotFoundError:
+        return ""
+
+
 def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
-    """A recipe with these speed options in place of others; its step cache stays."""
+    """A recipe with these speed options in place of others; its step cache stays.
+
+    It notes the version of a kernel's package, as another one may compute other bits.
+    """
     chosen = {
         f"{SPEED_PREFIX}{name}": value if isinstance(value, str) else _ON
         for name, value in ((item.name, getattr(speed, item.name)) for item in fields(speed))
         if value not in (False, AUTO)
     }
-    return _with(recipe, chosen, [f"{SPEED_PREFIX}{item.name}" for item in fields(speed)])
+    if kernel := kernel_version(speed.attention):
+        chosen[_KERNEL] = kernel
+    names = [f"{SPEED_PREFIX}{item.name}" for item in fields(speed)]
+    return _with(recipe, chosen, [*names, _KERNEL])
 
 
 def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:

@@ -14,6 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
+from nodegraph.families.speed_options import KERNEL_PACKAGES, kernel_version
+
 SLICE = 2**24
 """Scores of queries against keys that are held at once: 64 MiB in float32."""
 
@@ -45,8 +47,12 @@ class SlicedAttention(TorchFunctionMode):
 class NamedAttention(TorchFunctionMode):
     """Inside the `with`, this thread's attention is computed by a kernel that is named.
 
+    A kernel of a package takes the calls that it can compute, and torch the others: those with a
+    mask, with large heads or in float32, for most.
+
     Args:
-        kernel: ``math``, which any device has, or ``flash``, ``efficient`` or ``cudnn`` on CUDA.
+        kernel: ``math``, which any device has; ``flash``, ``efficient`` or ``cudnn`` on CUDA; or
+            one of `KERNEL_PACKAGES`.
     """
 
     def __init__(self, kernel: str) -> None:
@@ -64,6 +70,9 @@ class NamedAttention(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         if self._kernel == "math":
             return _plain(*args, **(kwargs or {}))
+        if self._kernel in KERNEL_PACKAGES:
+            attended = _by_package(self._kernel, *args, **(kwargs or {}))
+            return func(*args, **(kwargs or {})) if attended is None else attended
         with _KERNEL_LOCK, sdpa_kernel(_KERNELS[self._kernel]):
             return func(*args, **(kwargs or {}))
 
@@ -73,6 +82,13 @@ _KERNELS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION,
 }
+_HALF = (torch.float16, torch.bfloat16)
+_AXES = 4
+"""Of queries: batch, heads, tokens and channels."""
+_SAGE_WIDTHS = (64, 96, 128)
+"""Channels of a head that every version of SageAttention takes."""
+_FLASH_WIDTH = 256
+"""The most channels of a head that FlashAttention 2 takes."""
 _KERNEL_LOCK = Lock()
 """Held while a kernel is chosen, as torch keeps the choice for the whole process."""
 
@@ -81,9 +97,10 @@ def using_attention(kind: str) -> AbstractContextManager[object]:
     """Inside, this thread computes attention in a way.
 
     Args:
-        kind: ``auto``, ``sliced``, or a kernel of `NamedAttention`.
+        kind: ``auto``, ``sliced``, or a kernel of `NamedAttention`. Those of a package that is not
+            installed are as ``auto``.
     """
-    if kind == "auto":
+    if kind == "auto" or (kind in KERNEL_PACKAGES and not kernel_version(kind)):
         return nullcontext()
     return SlicedAttention() if kind == "sliced" else NamedAttention(kind)
 
@@ -106,6 +123,83 @@ def _plain(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )[0]
     return attended
+
+
+def _by_package(
+    kernel: str,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor | None:
+    """Attention by a package's kernel; None if it cannot compute this call.
+
+    Source: the documentation of SageAttention (arXiv:2410.02367), of FlashAttention 2
+    (arXiv:2307.08691) and of xFormers, which state shapes, types and head sizes.
+    """
+    is_usual = query.is_cuda and query.ndim == _AXES and dropout_p == 0 and not enable_gqa
+    if not is_usual or (is_causal and query.shape[-2] != key.shape[-2]):
+        return None
+    if any(item.requires_grad for item in (query, key, value)) and torch.is_grad_enabled():
+        return None
+    if kernel == "xformers":
+        return None if is_causal else _by_xformers(query, key, value, attn_mask, scale)
+    if attn_mask is not None or query.dtype not in _HALF:
+        return None
+    by_kernel = _by_sage if kernel == "sage" else _by_flash
+    return by_kernel(query, key, value, is_causal, scale)
+
+
+def _by_sage(
+    query: Tensor, key: Tensor, value: Tensor, is_causal: bool, scale: float | None
+) -> Tensor | None:
+    if query.shape[-1] not in _SAGE_WIDTHS:
+        return None
+    from sageattention import sageattn
+
+    q, k, v = (item.contiguous() for item in (query, key, value))
+    attended: Tensor = sageattn(q, k, v, tensor_layout="HND", is_causal=is_causal, sm_scale=scale)
+    return attended
+
+
+def _by_flash(
+    query: Tensor, key: Tensor, value: Tensor, is_causal: bool, scale: float | None
+) -> Tensor | None:
+    if query.shape[-1] > _FLASH_WIDTH or query.shape[-1] % 8:
+        return None
+    from flash_attn import flash_attn_func
+
+    q, k, v = (item.transpose(1, 2) for item in (query, key, value))
+    attended: Tensor = flash_attn_func(q, k, v, softmax_scale=scale, causal=is_causal)
+    return attended.transpose(1, 2)
+
+
+def _by_xformers(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
+) -> Tensor | None:
+    if query.dtype not in (*_HALF, torch.float32):
+        return None
+    from xformers.ops import memory_efficient_attention
+
+    bias = None if mask is None else _aligned_bias(mask, query, key)
+    q, k, v = (item.transpose(1, 2) for item in (query, key, value))
+    attended: Tensor = memory_efficient_attention(q, k, v, attn_bias=bias, scale=scale)
+    return attended.transpose(1, 2)
+
+
+def _aligned_bias(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    """A mask as xFormers takes it: added to the scores, one value for each, with rows that begin at
+    multiples of eight values."""
+    shape = (*query.shape[:3], key.shape[-2])
+    bias = torch.zeros(*shape[:3], -(-shape[3] // 8) * 8, dtype=query.dtype, device=query.device)
+    bias = bias[..., : shape[3]]
+    if mask.dtype == torch.bool:
+        return bias.masked_fill_(~mask.expand(shape), -math.inf)
+    return bias.copy_(mask.expand(shape))
 
 
 def _sliced(

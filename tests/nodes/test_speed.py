@@ -57,6 +57,12 @@ def test_what_can_not_be_is_told_before_anything_runs(
     assert [said in problem.message for problem in bench.problems(nodes, "fast")] == [True]
 
 
+def test_a_kernel_for_another_device_is_replaced_and_told(bench: Bench) -> None:
+    nodes = {**LOAD, "fast": fast("SpeedUp", attention="sage")}
+    [problem] = bench.warnings(nodes)
+    assert "torch chooses the kernel, as the kernel is for CUDA" in problem.message
+
+
 def test_a_second_step_cache_is_told_before_anything_runs(bench: Bench) -> None:
     lora = {"type": "LoadLora", "inputs": {"model": link("fast.model"), "lora": "tiny/lcm_lora"}}
     nodes = {

@@ -179,7 +179,7 @@ _color: TypeAlias = Literal['red', 'orange', 'yellow', 'green', 'blue', 'purple'
 
 _kind_: TypeAlias = Literal['any', 'bell', 'drum', 'bird', 'engine', 'plucked string', 'harp', 'flute', 'organ', 'violin', 'clarinet', 'trumpet', 'piano', 'marimba', 'siren', 'laser', 'alarm', 'whistle', 'frog', 'wind', 'rattle']
 
-_attention: TypeAlias = Literal['auto', 'math', 'sliced', 'flash', 'efficient', 'cudnn']
+_attention: TypeAlias = Literal['auto', 'math', 'sliced', 'flash', 'efficient', 'cudnn', 'sage', 'flash_attn', 'xformers']
 
 _schedule__: TypeAlias = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
 
@@ -10112,7 +10112,7 @@ class BuiltinNodes:
         compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler on a CPU, and triton on CUDA.
         fused_projections: Compute query, key and value in one operation. It takes memory for copies of these layers.
         channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
-        attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA.
+        attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA. sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of packages of these names for CUDA. torch computes what such a kernel does not support, such as masks, and everything if the package is missing.
         """
 
     def SplitChannels(

@@ -107,3 +107,19 @@ def test_an_image_in_a_text_is_loaded(how: str, sink: str) -> None:
     assert _made(found, "LoadImageBase64") == {"data": _DOT}
     kinds = {node.type for node in found.workflow.nodes.values()}
     assert kinds & {"PreviewImage", "SaveImage"} == {sink} - {""}
+
+
+@pytest.mark.parametrize(("mode", "used"), [("disabled", []), ("auto", ["sage"])])
+def test_sage_attention_is_a_kernel_of_the_model(mode: str, used: list[str]) -> None:
+    document = {
+        "1": {"class_type": "UNETLoader", "inputs": {"unet_name": "a.safetensors"}},
+        "2": {
+            "class_type": "PathchSageAttentionKJ",
+            "inputs": {"model": ["1", 0], "sage_attention": mode},
+        },
+        "3": {"class_type": "ModelSamplingSD3", "inputs": {"model": ["2", 0], "shift": 3.0}},
+    }
+    found = import_document(document, node_table(), name="it")
+    assert not found.placeholders
+    nodes = found.workflow.nodes.values()
+    assert [node.inputs["attention"] for node in nodes if node.type == "SpeedUp"] == used

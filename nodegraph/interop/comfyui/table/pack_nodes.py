@@ -46,6 +46,14 @@ def _any(node: Passage) -> None:
     node.give("*", connected[0] if connected else Signal(None))
 
 
+def _sage(node: Passage) -> None:
+    """SageAttention, which chooses among its kernels itself here."""
+    signal: Signal | MadeOutput = node.inputs["model"]
+    if node.literal("sage_attention") != "disabled":
+        signal = MadeOutput(node.add("SpeedUp", model=signal, attention="sage"), "model")
+    node.give("MODEL", signal)
+
+
 _MOST_OPTIONS = 8
 """Of Select."""
 
@@ -568,6 +576,11 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     type_entry("Seed (rgthree)", "(seed: INT = 0 @control) -> SEED: INT", _seed("SEED")),
     entry("easy seed(seed: INT = 0 @control) -> seed: INT", _seed("seed")),
+    entry(
+        'PathchSageAttentionKJ(model: MODEL, sage_attention: COMBO = "disabled", '
+        "allow_compile: BOOLEAN? = false) -> MODEL",
+        _sage,
+    ),
     *PACK_TEXT_ENTRIES,
     *SWITCH_ENTRIES,
 )
