@@ -64,7 +64,8 @@ def SpeedUp(
     Args:
         model: Model to change.
         compiled: Compile the repeated blocks with torch.compile. Each image size and number of
-            prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler
+            prompts is compiled separately, which takes up to minutes the first time, and seconds in
+            later processes. It needs a C++ compiler
             on a CPU, and triton on CUDA.
         fused_projections: Compute query, key and value in one operation. It takes memory for copies
             of these layers.

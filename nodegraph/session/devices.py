@@ -114,6 +114,15 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
+def keep_compiled(folder: Path) -> None:
+    """Let what torch.compile makes be found again by later processes.
+
+    By itself torch keeps it in the temporary folder, which restarts of the machine empty and which
+    others can write to. What the user has set stays.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+
+
 def resolve_device(name: str) -> str:
     """A device that there is, by the one name that it has here: ``cuda`` is ``cuda:0``.
 

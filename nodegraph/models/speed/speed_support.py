@@ -5,11 +5,14 @@ Imports no torch.
 
 from __future__ import annotations
 
+import copyreg
 import importlib.util
 import os
+import pkgutil
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -47,8 +50,12 @@ def compile_blocks(module: Any) -> None:
 
     What was compiled is found again for others of the same blocks.
     """
+    import torch
     import torch._dynamo.config as dynamo
 
+    # Else pickle names the first module that has an attribute `torch`. That differs by process, and
+    # with it the keys of what was compiled.
+    copyreg.pickle(torch.memory_format, _memory_format_name)
     dynamo.recompile_limit = max(dynamo.recompile_limit, _SHAPES)
     # For one size at a time: else it would depend on the sizes before which kernels compute, and
     # with them the last bits.
@@ -57,6 +64,10 @@ def compile_blocks(module: Any) -> None:
         return
     for block in _blocks(module):
         block.compile(dynamic=False)
+
+
+def _memory_format_name(value: object) -> tuple[Callable[[str], Any], tuple[str]]:
+    return pkgutil.resolve_name, (str(value).replace("torch.", "torch:"),)
 
 
 def _blocks(module: Any) -> list[Any]:

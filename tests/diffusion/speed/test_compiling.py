@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +57,43 @@ def test_only_repeated_blocks_are_compiled(model_of: ModelOf, build: Callable[[]
 
 def test_an_accelerator_without_a_name_is_not_doubted() -> None:
     assert missing_compiler("mps") is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(missing_compiler("cpu") is not None, reason="there is no C++ compiler")
+def test_a_later_process_finds_what_was_compiled(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from nodegraph import Session
+from nodegraph.session.settings import Settings
+
+Session(Settings(home=Path(sys.argv[1]))).engine
+import torch
+from torch._dynamo.utils import counters
+from nodegraph.models.speed.speed_support import compile_blocks
+
+class Block(torch.nn.Linear):
+    def forward(self, x):
+        return torch.nn.functional.gelu(super().forward(x))
+
+torch.manual_seed(5)
+network = torch.nn.Module()
+network.blocks = torch.nn.ModuleList([Block(8, 8)])
+compile_blocks(network)
+with torch.no_grad():
+    output = network.blocks[0](torch.ones(2, 8))
+print(counters["inductor"]["fxgraph_cache_hit"], output.double().sum().item())
+"""
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"
+    }
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    runs = [
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        for _ in range(2)
+    ]
+    (first, expected), (second, found) = (run.stdout.split() for run in runs)
+    assert (first, second) == ("0", "1")
+    assert found == expected
+    assert any((tmp_path / "cache" / "compiled").iterdir())
