@@ -443,6 +443,9 @@ class Weights(Protocol):
             Bytes of weights that were removed from the device.
         """
 
+    def capacity(self, device: str) -> int | None:
+        """Return the bytes of memory that a device has, used or not. None if unknown."""
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Return whether an error of any library means that memory ran out."""
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from nodegraph.core.context import NESTING, PROGRESS_CALLBACK, Context, Footprint, Peak
 from nodegraph.core.copies import container_copy
 from nodegraph.core.garbage_collection import copy_without_frames
+from nodegraph.core.hooks import Estimate
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked, members
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy, NodeId, RawLink
 from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
+from nodegraph.core.text_format import format_size
 from nodegraph.core.types import TypeExpr
 from nodegraph.engine.call_records import estimate_of, names_others, remember_written
 from nodegraph.engine.external_reads import GRAPH, extend_key
@@ -123,8 +125,13 @@ def _paths(expr: TypeExpr, value: Any) -> Any:
     return Path(value) if is_path else value
 
 
+_FAR_TOO_MUCH = 1.5
+"""Expected memory, as a share of the device's, above which a call is not even tried in full.
+Estimates may be off by some tenths."""
+
+
 class _Lack(NamedTuple):
-    """What an error says that tells of too little memory.
+    """What an error, or an estimate, says that tells of too little memory.
 
     Attributes:
         bytes: That could not be had; 0 if unknown.
@@ -132,6 +139,7 @@ class _Lack(NamedTuple):
 
     message: str
     bytes: int
+    reason: str = "out of memory"
 
 
 class Attempt:
@@ -220,7 +228,8 @@ class Attempt:
         If memory runs out, the weights that others have left there go, and it is called again as
         it was. If that doesn't do, or there are none, its own weights stay at the host, where that
         gives enough room. At last it is called with a smaller footprint, which may give slightly
-        other results.
+        other results. So it is at once if it is expected to take far more than the device has: on
+        a CPU, the system would end the process rather than refuse the memory.
 
         Args:
             lent: Values for ports in place of what is linked to them.
@@ -228,6 +237,9 @@ class Attempt:
             Exception: Whatever it raises; out of memory only at the last time.
         """
         self._lent = lent or {}
+        hopeless = self._expected_lack()
+        if hopeless is not None:
+            return self._run_small(hopeless)
         try:
             return self._run_once("full")
         except Exception as error:
@@ -249,6 +261,20 @@ class Attempt:
                     raise
                 lack = self._lack(error)
         return self._run_small(lack)
+
+    def _expected_lack(self) -> _Lack | None:
+        """What is lacking by the node's own estimate, if it can do with less."""
+        weights, estimate = self._shared.weights, self._estimate
+        if weights is None or estimate.memory is None or estimate.least is None:
+            return None
+        capacity = weights.capacity(self._device)
+        if capacity is None or estimate.memory <= _FAR_TOO_MUCH * capacity:
+            return None
+        message = (
+            f"it is expected to need {format_size(estimate.memory)}, "
+            f"and {self._device} has {format_size(capacity)}"
+        )
+        return _Lack(message, estimate.memory - capacity, "too little memory")
 
     def _is_lack_of_memory(self, error: Exception) -> bool:
         weights = self._shared.weights
@@ -300,7 +326,7 @@ class Attempt:
         self._run.events.emit(
             "node.retried",
             self._call.name,
-            reason="out of memory",
+            reason=lack.reason,
             detail=lack.message,
             measure=measure,
             freed=freed,
@@ -411,11 +437,16 @@ class Attempt:
     @property
     def _expected_memory(self) -> int | None:
         """Bytes that the node says it takes, besides weights."""
+        return self._estimate.memory
+
+    @property
+    def _estimate(self) -> Estimate:
+        """What the node says it takes of its device; nothing if it does not compute there."""
         state, states = self._call.state, self._run.states
         if state.node.spec.lane != "gpu":
-            return None
+            return Estimate()
         nodes = {name: states[name].node for name in state.sources if name in states}
-        return estimate_of(state.node, nodes, self._shared).memory
+        return estimate_of(state.node, nodes, self._shared)
 
     def _work_key(self) -> Key:
         node = self._call.state.node

@@ -25,6 +25,7 @@ from nodegraph.residency.memory import (
     has_own_memory,
     is_out_of_memory,
     measuring,
+    memory_of,
     missing_bytes,
 )
 from nodegraph.residency.placements import HOST, Placement, Placements, Resident, device_name
@@ -177,6 +178,11 @@ class ResidencyManager:
     def resident(self) -> list[Resident]:
         """What is in memory, least recently used first."""
         return self._components.resident()
+
+    def capacity(self, device: str) -> int | None:
+        """Bytes of memory that a device has, used or not; None where it can't be told."""
+        memory = memory_of(device_name(device))
+        return None if memory is None else memory.total
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether an error says that memory ran out, of whatever library it is."""

@@ -19,6 +19,7 @@ import torch
 from nodegraph.api import (
     Context,
     DiffusionModel,
+    Estimate,
     InvalidValue,
     NodegraphError,
     Recipe,
@@ -94,6 +95,9 @@ class FakeWeights:
         self.others = 0
         return freed
 
+    def capacity(self, device: str) -> int | None:
+        return 10 << 30
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, OutOfMemoryError)
 
@@ -150,9 +154,9 @@ def hungry(bench: Bench, patience: int) -> RunResult:
     return bench.run({"h": {"type": "Hungry", "inputs": {"patience": patience}}}, "h")
 
 
-def retries(bench: Bench) -> list[tuple[str, int]]:
+def retries(bench: Bench, reason: str = "out of memory") -> list[tuple[str, int]]:
     told = [event.data for event in bench.events if event.kind == "node.retried"]
-    assert {data["reason"] for data in told} <= {"out of memory"}
+    assert {data["reason"] for data in told} <= {reason}
     return [(data["measure"].partition(":")[0], data["freed"]) for data in told]
 
 
@@ -212,6 +216,33 @@ def test_a_last_failure_says_what_was_needed_and_holds_nothing(
     assert WORLD.calls == 3
     gc.collect()
     assert [held() for held in WORLD.held[-3:]] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("expected", "least", "asked"),
+    [
+        (16 << 30, 2 << 30, "small"),
+        (14 << 30, 2 << 30, "full"),  # which may be an error of the estimate
+        (16 << 30, None, "full"),  # as it can do with no less
+    ],
+)
+def test_what_is_expected_to_take_far_too_much_takes_less_at_once(
+    bench: Bench, weights: FakeWeights, expected: int, least: int | None, asked: str
+) -> None:
+    """Of a device that has 10 GiB."""
+
+    @node(lane="gpu", estimate=lambda inputs: Estimate(memory=expected, least=least))
+    def Large(ctx: Context, a: int) -> str:
+        """Compute with weights."""
+        with ctx.weights(RECIPE) as found:
+            return str(found)
+
+    bench.add(Large)
+    result = bench.run({"l": {"type": "Large", "inputs": {"a": 1}}}, "l")
+    assert result["l.text"] == f"weights with a {asked} footprint"
+    assert retries(bench, "too little memory") == (
+        [("smaller footprint", 77)] if asked == "small" else []
+    )
 
 
 def test_other_errors_get_no_second_try(bench: Bench, weights: FakeWeights) -> None:

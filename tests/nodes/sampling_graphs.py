@@ -146,6 +146,9 @@ class Weights:
     def relieve(self, device: str) -> int:
         return 0
 
+    def capacity(self, device: str) -> int | None:
+        return None
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return False
 
