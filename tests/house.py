@@ -70,6 +70,8 @@ HINTS = {
     "longest": "lines of the longest file: look for a second noun in it",
     "named": "things with a name of the private dialect: use the field's term",
 }
+LISTED = ("folders", "circles", "lone", "named")
+"""Figures whose parts `--list` shows."""
 _MODULE = re.compile(r"nodegraph(?:\.\w+)+")
 
 
@@ -303,7 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trips", action="store_true", help="also run a command and a job")
     parser.add_argument("--write", action="store_true", help="keep smaller figures as the allowed")
-    parser.add_argument("--list", choices=("folders", "circles", "lone", "named"))
+    parser.add_argument("--list", choices=LISTED)
     options = parser.parse_args()
     house = measure()
     if options.list:

@@ -114,13 +114,17 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def keep_compiled(folder: Path) -> None:
-    """Let what torch.compile makes be found again by later processes.
+def prepare_torch(cache: Path) -> None:
+    """`share_cores`, and let what torch.compile makes be found again by later processes.
 
     By itself torch keeps it in the temporary folder, which restarts of the machine empty and which
     others can write to. What the user has set stays.
+
+    Args:
+        cache: The cache folder.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    share_cores()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "compiled"))
 
 
 def resolve_device(name: str) -> str:

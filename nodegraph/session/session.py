@@ -17,13 +17,7 @@ from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import DEFAULT_OPTIONS, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
-from nodegraph.session.devices import (
-    default_device,
-    keep_compiled,
-    matmul_seconds,
-    resolve_device,
-    share_cores,
-)
+from nodegraph.session.devices import default_device, matmul_seconds, prepare_torch, resolve_device
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
 from nodegraph.session.workflow_checker import CheckedWorkflow, Checker, validated
@@ -164,8 +158,7 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """Engine that all runs share, with its lanes, cache and weights."""
-        share_cores()
-        keep_compiled(self.settings.cache_folder / "compiled")
+        prepare_torch(self.settings.cache_folder)
         from nodegraph.engine.cache import Cache, MemoryCache, NoCache
         from nodegraph.engine.checkpointing import Saver
         from nodegraph.engine.engine import Engine
