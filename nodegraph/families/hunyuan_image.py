@@ -208,15 +208,16 @@ HUNYUAN_IMAGE_FILE = denoiser_layout(
 GUIDANCE = 3.25
 """Scale that guidance-distilled models get where the conditioning says none."""
 
-_BEFORE = (
+_CHAT = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, "
     "quantity, text, spatial relationships of the objects and background:<|im_end|>\n"
-    "<|im_start|>user\n"
+    "<|im_start|>user\n{}<|im_end|>"
 )
-_AFTER = "<|im_end|>"
-_BEFORE_TOKENS = 34
+_BEFORE = 34
 """Tokens of what stands before a prompt, in Qwen's vocabulary."""
-_TOKENS, _GLYPHS = 1000, 128
+TEXT_TOKENS = 1000
+"""Of a prompt, at most."""
+_GLYPHS = 128
 _LAYER = -3
 
 _QUOTED = (r"'(.*?)'", r'"(.*?)"', "‘(.*?)’", "“(.*?)”")
@@ -234,20 +235,10 @@ class HunyuanImage(Family):
         return int(config["text_embed_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.text_encoders import layer_states, tokenize_padded
-
-        chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
-        tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, length, warn)
-        (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
-        glyphs, glyph_mask = _glyphs(model, text, warn)
-        return encoded(
-            {
-                "embeddings": states[:, _BEFORE_TOKENS:],
-                "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
-                "glyphs": glyphs,
-                "glyph_mask": glyph_mask,
-            }
-        )
+        quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]
+        line = "".join(f'Text "{written}". ' for written in quoted)
+        states = chat_states(model, _CHAT.format(text), _BEFORE, warn)
+        return encoded(states | glyph_states(model, line, _GLYPHS, warn))
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
@@ -286,18 +277,36 @@ class HunyuanImage(Family):
         return output
 
 
-def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
-    """What is quoted as its letters, and which of them are there; zeros where nothing is."""
+def chat_states(model: TextModel, chat: str, before: int, warn: Warn | None) -> dict[str, Tensor]:
+    """What Qwen 2.5-VL makes of a prompt: ``embeddings`` and the ``mask`` of tokens that are there.
+
+    Args:
+        chat: The prompt in its template.
+        before: Tokens of the template before the prompt, which are cut off.
+    """
+    from nodegraph.families.text_encoders import layer_states, tokenize_padded
+
+    tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, TEXT_TOKENS + before, warn)
+    (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
+    return {"embeddings": states[:, before:], "mask": tokens["attention_mask"][:, before:]}
+
+
+def glyph_states(model: TextModel, line: str, length: int, warn: Warn | None) -> dict[str, Tensor]:
+    """What ByT5 makes of quoted texts, letter by letter: ``glyphs`` and their ``glyph_mask``.
+
+    Args:
+        line: All quoted texts in one line. Zeros stand for an empty one.
+        length: Bytes of the line at most.
+    """
     from nodegraph.families.text_encoders import t5_states, tokenize_padded
 
     encoder = model.modules["text_encoder_2"]
-    quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]
-    if not quoted:
-        width = encoder.config.d_model
-        return torch.zeros(1, _GLYPHS, width), torch.zeros(1, _GLYPHS, dtype=torch.int64)
-    line = "".join(f'Text "{written}". ' for written in quoted)
-    tokens = tokenize_padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
-    return t5_states(encoder, tokens, masked=True), tokens["attention_mask"]
+    if not line:
+        glyphs = torch.zeros(1, length, encoder.config.d_model)
+        return {"glyphs": glyphs, "glyph_mask": torch.zeros(1, length, dtype=torch.int64)}
+    tokens = tokenize_padded(model.tokenizers["tokenizer_2"], line, length, warn)
+    glyphs = t5_states(encoder, tokens, masked=True)
+    return {"glyphs": glyphs, "glyph_mask": tokens["attention_mask"]}
 
 
 HUNYUAN_IMAGE = HunyuanImage(

@@ -22,7 +22,12 @@ from nodegraph.families.base import (
     Warn,
     encoded,
 )
-from nodegraph.families.hunyuan_image import REFINER_LAYERS
+from nodegraph.families.hunyuan_image import (
+    REFINER_LAYERS,
+    TEXT_TOKENS,
+    chat_states,
+    glyph_states,
+)
 from nodegraph.families.hunyuan_video_15_vae import HUNYUAN_VIDEO_15_LATENTS
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
@@ -187,7 +192,7 @@ HUNYUAN_VIDEO_15_FILE = denoiser_layout(
 )
 
 
-_BEFORE = (
+_CHAT = (
     "<|im_start|>system\nYou are a helpful assistant. Describe the video by detailing the "
     "following aspects:"
     "         1. The main content and theme of the video."
@@ -197,14 +202,12 @@ _BEFORE = (
     "the objects."
     "         4. background environment, light, style and atmosphere."
     "         5. camera angles, movements, and transitions used in the video.<|im_end|>\n"
-    "<|im_start|>user\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 """The spaces are those that the model is asked with."""
-_AFTER = "<|im_end|>\n<|im_start|>assistant\n"
-_BEFORE_TOKENS = 108
+_BEFORE = 108
 """Tokens of what stands before a prompt, in Qwen's vocabulary."""
-_TOKENS, _GLYPHS = 1000, 256
-_LAYER = -3
+_GLYPHS = 256
 _PATCHES = 729
 """Tokens of an image in SigLIP; as many zeros stand for no image."""
 
@@ -229,20 +232,11 @@ class HunyuanVideo15(Family):
         return int(config["text_embed_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.text_encoders import layer_states, tokenize_padded
-
-        chat, length = _BEFORE + (text or " ") + _AFTER, _TOKENS + _BEFORE_TOKENS
-        tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, length, warn)
-        (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
-        glyphs, glyph_mask = _glyphs(model, text, warn)
-        return encoded(
-            {
-                "embeddings": states[:, _BEFORE_TOKENS:],
-                "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
-                "glyphs": glyphs,
-                "glyph_mask": glyph_mask,
-            }
-        )
+        # Each quoted text once.
+        quoted = dict.fromkeys(straight or curly for straight, curly in re.findall(_QUOTED, text))
+        line = "".join(f'Text "{written}". ' for written in quoted)
+        states = chat_states(model, _CHAT.format(text or " "), _BEFORE, warn)
+        return encoded(states | glyph_states(model, line, _GLYPHS, warn))
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
@@ -280,21 +274,6 @@ class HunyuanVideo15(Family):
             return_dict=False,
         )[0]
         return output
-
-
-def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
-    """What is quoted as its letters, each text once, and which of them are there; zeros where
-    nothing is quoted."""
-    from nodegraph.families.text_encoders import t5_states, tokenize_padded
-
-    encoder = model.modules["text_encoder_2"]
-    quoted = dict.fromkeys(straight or curly for straight, curly in re.findall(_QUOTED, text))
-    if not quoted:
-        width = encoder.config.d_model
-        return torch.zeros(1, _GLYPHS, width), torch.zeros(1, _GLYPHS, dtype=torch.int64)
-    line = ". ".join(f'Text "{written}"' for written in quoted) + ". "
-    tokens = tokenize_padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
-    return t5_states(encoder, tokens, masked=True), tokens["attention_mask"]
 
 
 def _clip_and_mask(first: Tensor, request: SamplingRequest) -> Tensor:
@@ -359,7 +338,7 @@ HUNYUAN_VIDEO_15 = HunyuanVideo15(
     spread="open",
     extra_configs=("guider/guider_config.json",),
     multiple=16,
-    held=TokenMemory(16, _TOKENS + _GLYPHS + _PATCHES, patch=1),
+    held=TokenMemory(16, TEXT_TOKENS + _GLYPHS + _PATCHES, patch=1),
     joint=False,
     first_picture="clip",
     # Its blocks compute attention by a class that no hook of the guiders knows.
