@@ -14,8 +14,9 @@ import torch
 import transformers as tf
 from safetensors.torch import save_file
 
-from nodegraph.diffusion import load_component, open_model
+from nodegraph.diffusion import estimate_bytes, load_component, locate_model, open_model
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.facts import weight_bytes
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae_files import open_vae
 from tests.diffusion.ldm_export import _vae_tensors
@@ -159,6 +160,8 @@ def test_every_tensor_comes_back(family: str, tmp_path: Path) -> None:
     recipes = open_model(str(file), [])
     assert recipes.model.family == family
     loaded = {name: load_component(recipe, "cpu") for name, recipe in recipes._asdict().items()}
+    sizes = {name: estimate_bytes(recipe) for name, recipe in recipes._asdict().items()}
+    assert weight_bytes(locate_model(str(file), [])) == sizes
     for name, expected in {"model": denoiser, "vae": vae}.items():
         found = loaded[name].module.state_dict()
         assert found.keys() == expected.state_dict().keys()
