@@ -20,11 +20,13 @@ from nodegraph.models.facts import weight_bytes
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae_files import open_vae
 from tests.diffusion.ldm_export import _vae_tensors
+from tests.diffusion.single_files import double_stream
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
 from tests.diffusion.test_vae_layouts import BUILDS, built, kl, random_weights
 from tests.diffusion.vae_export import Tensors
 
+from .denoiser_writing import chroma
 from .equality import random_pipeline
 from .language_files import ministral3, mistral3, qwen3, qwen3_vl, qwen25_vl, text_file
 from .test_ernie_image import ernie_image
@@ -78,7 +80,13 @@ def _byt5() -> Any:
     return t5(BYT5_WORDS)
 
 
+def flux_like(build: Callable[[], Any]) -> tuple[Any, Tensors]:
+    module = random_pipeline(build).transformer
+    return module, double_stream.flux(module.state_dict())
+
+
 WHOLE = {
+    "chroma": Whole(partial(flux_like, chroma), {"t5xxl": t5}, "flux"),
     "pixart-sigma": Whole(partial(small, "pixart-sigma"), {"t5xxl": t5}, "sdxl"),
     "ltx": Whole(partial(small, "ltx"), {"t5xxl": t5}, "ltx 0.9.0"),
     "wan": Whole(partial(small, "wan"), {"umt5xxl": _umt5}, "wan"),
