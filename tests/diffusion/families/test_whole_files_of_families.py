@@ -38,6 +38,8 @@ from .test_mochi import mochi
 from .test_ovis_image import ovis_image
 from .text_files import BYT5_WORDS, UMT5_WORDS, clip, clip_file, named, t5
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
 DENOISER, VAE = "model.diffusion_model.", "vae."
 
 
