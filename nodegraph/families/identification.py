@@ -276,6 +276,13 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "ACE-Step (version 1)": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
+    # With a pooled branch in its blocks, which AutoencoderTiny of diffusers lacks.
+    "the tiny VAE of Flux.2 (TAEF2)": (
+        "decoder.layers.2.pool.0.weight",
+        "taesd_decoder.3.pool.0.weight",
+        "3.pool.0.weight",
+        "11.pool.0.weight",
+    ),
 }
 """By title: tensors of which one tells the model, where no supported one was found."""
 

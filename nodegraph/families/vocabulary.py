@@ -102,6 +102,16 @@ VOCABULARIES = {
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""
 
 
+def pair_tokenizers(family: Family) -> Iterator[tuple[Part, Part]]:
+    """Text encoders with what splits prompts for them, or prepares images.
+
+    A family may have more of the latter: the last encoder has several then.
+    """
+    last = len(family.encoders) - 1
+    for at, tokenizer in enumerate(family.tokenizers):
+        yield family.encoders[min(at, last)], tokenizer
+
+
 def find_tokenizer(part: Part, words: int, folders: Sequence[Path]) -> list[Path]:
     """The files of the first tokenizer that fits; none if there is none.
 

@@ -131,6 +131,17 @@ def is_whole(path: Path) -> bool:
     )
 
 
+def _asks_whole(wanted: DenoiserRequest, folders: Sequence[Path]) -> bool:
+    """Whether the denoiser of a whole model is asked for, as that model has it.
+
+    Files of several families look the same, such as those of Qwen-Image and its editing models: a
+    file whose family is named is not that of the likeliest one.
+    """
+    path = find_path(wanted.name, folders)
+    is_file_of_family = wanted.family != AUTO and not path.is_dir()
+    return not is_file_of_family and is_whole(path)
+
+
 def find_denoiser(
     wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool
 ) -> list[FoundDenoiser]:
@@ -271,7 +282,7 @@ def open_denoiser(
         NodegraphError: See `locate_model`.
     """
     check_storage(storage)
-    if is_whole(find_path(wanted.name, folders)):
+    if _asks_whole(wanted, folders):
         _refuse_of_whole(wanted)
         recipe = open_model(
             wanted.name,
@@ -305,7 +316,7 @@ def denoiser_facts(
     wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool = False
 ) -> ModelFacts:
     """What is known of a denoiser without loading it; errors as of `open_denoiser`."""
-    if is_whole(find_path(wanted.name, folders)):
+    if _asks_whole(wanted, folders):
         _refuse_of_whole(wanted)
         source = locate_model(wanted.name, folders, allow_pickle=allow_pickle)
         with_shift(model_schedule(source), wanted.shift)
@@ -339,7 +350,7 @@ def stored_denoiser(
 ) -> StoredWeights | None:
     """The weights of a denoiser, from the files' headers alone; arguments and errors as of
     `open_denoiser`. None of pickled ones, as reading those takes long."""
-    if is_whole(find_path(wanted.name, folders)):
+    if _asks_whole(wanted, folders):
         source = locate_model(wanted.name, folders, allow_pickle=allow_pickle)
         return stored_weights(
             source, dtype=dtype, device=device, allow_pickle=allow_pickle, storage=storage
@@ -360,7 +371,7 @@ def denoiser_warnings(
 ) -> list[str]:
     """What is to be told of how its files store weights; arguments and errors as of
     `open_denoiser`."""
-    if is_whole(find_path(wanted.name, folders)):
+    if _asks_whole(wanted, folders):
         return storage_warnings(wanted.name, folders, allow_pickle=allow_pickle)
     experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
     return scale_warnings([path for expert in experts for path in expert.weights])
@@ -374,7 +385,7 @@ def denoiser_stamp(
     device: str = "cpu",
 ) -> str:
     """Text that changes when `open_denoiser` would give something else for the same names."""
-    if is_whole(find_path(wanted.name, folders)):
+    if _asks_whole(wanted, folders):
         return model_stamp(wanted.name, folders, allow_pickle=allow_pickle, device=device)
     experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
     releases = [family_release(expert.part.family) for expert in experts]

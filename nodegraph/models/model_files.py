@@ -23,7 +23,7 @@ from nodegraph.families.scheduler_file import (
     folder_scheduler,
     with_original_config,
 )
-from nodegraph.families.vocabulary import find_tokenizer
+from nodegraph.families.vocabulary import find_tokenizer, pair_tokenizers
 from nodegraph.models.model_sources import ModelSource, find_path, locate_model
 from nodegraph.weights.file_kinds import HEADED, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
@@ -350,7 +350,7 @@ def _tokenizers(
     from nodegraph.families.checkpoint_parts import get_checkpoint_part
 
     tokenizers = []
-    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
+    for encoder, tokenizer in pair_tokenizers(family):
         if encoder not in encoders:
             continue
         try:

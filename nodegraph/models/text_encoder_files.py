@@ -31,7 +31,7 @@ from nodegraph.families.registry import (
     family_release,
     get_family,
 )
-from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer_error
+from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer_error, pair_tokenizers
 from nodegraph.models.model_files import (
     encoder_settings,
     files_stamp,
@@ -333,7 +333,7 @@ def find_text_encoder(
     _check_whole(known, candidates)
     tokenizers = [
         PartFiles(tokenizer.role, _tokenizer_of(candidates[encoder.role], tokenizer, folders))
-        for encoder, tokenizer in _pairs(known)
+        for encoder, tokenizer in pair_tokenizers(known)
         if encoder.role in candidates
     ]
     encoders = [candidates[part.role].files for part in known.encoders if part.role in candidates]
@@ -416,13 +416,6 @@ def _readable(name: str) -> Family:
             hint=did_you_mean(name, known),
         )
     return family
-
-
-def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
-    """Text encoders with what splits prompts up for them, or makes images ready."""
-    last = len(family.encoders) - 1
-    for at, tokenizer in enumerate(family.tokenizers):
-        yield family.encoders[min(at, last)], tokenizer
 
 
 def _tokenizer_of(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from nodegraph import Latent
 from nodegraph.diffusion import (
@@ -56,6 +57,114 @@ def write_named(folder: Path, vae: Any) -> None:
 
 def write_folder(folder: Path, vae: Any) -> None:
     vae.save_pretrained(folder / "taesd")
+
+
+def convolution(taken: int, made: int, **options: Any) -> nn.Conv2d:
+    return nn.Conv2d(taken, made, 3, padding=1, **options)
+
+
+class Residual(nn.Module):
+    """A block of TAESD."""
+
+    def __init__(self, *, pooled: bool = False) -> None:
+        super().__init__()
+        layers = [layer for _ in range(3) for layer in (convolution(64, 64), nn.ReLU())]
+        self.conv = nn.Sequential(*layers[:-1])
+        if pooled:
+            self.pool = nn.Sequential(
+                nn.Conv2d(64, 256, 1, bias=False),
+                nn.GroupNorm(4, 256),
+                nn.ReLU(),
+                nn.Conv2d(256, 64, 1, bias=False),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = self.conv(x) + x
+        return added.relu()
+
+
+class Bounded(nn.Module):
+    """Limits latents to -3..3."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x / 3).tanh() * 3
+
+
+def published(channels: int, *, pooled: bool = False) -> tuple[nn.Sequential, nn.Sequential]:
+    """Encoder and decoder as in ``taesd.py`` of https://github.com/madebyollin/taesd.
+
+    Args:
+        pooled: As of Flux.2's, whose blocks next to the latent have another branch.
+    """
+    torch.manual_seed(0)
+    encoder, decoder = [convolution(3, 64), Residual()], [Bounded(), convolution(channels, 64)]
+    decoder.append(nn.ReLU())
+    for level in range(3):
+        is_last = pooled and level == 2
+        encoder += [convolution(64, 64, stride=2, bias=False)]
+        encoder += [Residual(pooled=is_last) for _ in range(3)]
+        decoder += [Residual(pooled=pooled and level == 0) for _ in range(3)]
+        decoder += [nn.Upsample(scale_factor=2), convolution(64, 64, bias=False)]
+    encoder.append(convolution(64, channels))
+    decoder += [Residual(), convolution(64, 3)]
+    return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+
+def write_published(folder: Path, name: str, halves: tuple[nn.Module, nn.Module]) -> None:
+    for half, module in zip(("encoder", "decoder"), halves, strict=True):
+        save_file(module.state_dict(), folder / f"{name}_{half}.safetensors")
+
+
+PUBLISHED = {
+    "taesd": ("sd", 4),
+    "taesdxl": ("sdxl", 4),
+    "taesd3": ("sd3", 16),
+    "taef1": ("flux", 16),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_halves_compute_what_their_makers_code_does(name: str, tmp_path: Path) -> None:
+    """The weights are those of `AutoencoderTiny`, and the halves equal plain layers.
+
+    diffusers scales pixels to -1..1 between, which rounds.
+    """
+    latents, channels = PUBLISHED[name]
+    encoder, decoder = published(channels)
+    write_published(tmp_path, name, (encoder, decoder))
+    vae: Any = load_component(open_vae(f"{name}_decoder", [tmp_path], latents=latents), "cpu")
+    stock = AutoencoderTiny(latent_channels=channels).eval()
+    own = [*encoder.state_dict().values(), *decoder.state_dict().values()]
+    stock.load_state_dict(dict(zip(stock.state_dict(), own, strict=True)))
+    found = vae.module.state_dict()
+    assert found.keys() == stock.state_dict().keys()
+    assert all(torch.equal(found[key], item) for key, item in stock.state_dict().items())
+    latent = torch.randn(1, channels, 4, 6)
+    pictures = decode_latent(vae, Latent(latent, 48, 32, 1, format=latents))
+    scaled = stock.decode(latent).sample / 2 + 0.5
+    assert torch.equal(pictures, scaled.clamp(0, 1).permute(0, 2, 3, 1))
+    plain = decoder(latent).clamp(0, 1).permute(0, 2, 3, 1)
+    torch.testing.assert_close(pictures, plain, rtol=0, atol=1e-6)
+    encoded = encode_image(vae, pictures).samples
+    pixels = pictures.permute(0, 3, 1, 2)
+    torch.testing.assert_close(encoded, encoder(pixels.contiguous()), rtol=0, atol=1e-5)
+
+
+def test_those_with_other_networks_are_named(tmp_path: Path) -> None:
+    write_published(tmp_path, "taef2", published(32, pooled=True))
+    video = {"decoder.1.weight": (64, 16, 3, 3), "decoder.22.bias": (3,)}
+    for name in ("taew2_1", "lighttaew2_1"):
+        tensors = {key: torch.zeros(shape) for key, shape in video.items()}
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    for name, title in (
+        ("taef2_decoder", "TAEF2"),
+        ("taew2_1", "TAEHV"),
+        ("lighttaew2_1", "TAEHV"),
+    ):
+        with raises(InvalidFile) as error:
+            open_vae(name, [tmp_path])
+        assert title in str(error.value)
 
 
 WAYS = {

@@ -127,8 +127,9 @@ LARGEST_SAVED = 1 << 30
 _TRANSIENT_FIELDS = ("head_block_output", "head_block_input")
 """What states of diffusers keep for the rest of one call only."""
 
-_ATTENTION = [r".*\.(attn|attn1|attn2|attention|(self|cross)_(attn|attention))"]
-"""Names of attention in all families; diffusers' own patterns miss those with a number."""
+_ATTENTION = [r"(.*[._])?(attn|attention)\d*"]
+"""Names of attention in all families, such as `attn2` and `audio_attn1`. diffusers' own patterns
+miss those with a number, and some with a word before them."""
 
 _NAME = "call"
 

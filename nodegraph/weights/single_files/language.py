@@ -309,8 +309,10 @@ def _qwen3_vl(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _prefixes(name: str) -> tuple[str, ...]:
-    return (f"text_encoders.{name}.transformer.", f"{name}.transformer.", f"{name}.", "")
+def _prefixes(*names: str) -> tuple[str, ...]:
+    """By ComfyUI's names of an encoder, which its whole models have before its tensors."""
+    levels = ("text_encoders.{}.transformer.", "{}.transformer.", "{}.")
+    return (*(level.format(name) for name in names for level in levels), "")
 
 
 QWEN3 = FileLayout(
@@ -320,6 +322,7 @@ QWEN3 = FileLayout(
     _has(_QUERY_NORM, but=(_QUERY_BIAS, _GEMMA, _PATCHES)),
     _qwen3,
     _convert,
+    _prefixes("qwen3_4b", "qwen3_8b", "qwen3_2b"),
 )
 QWEN3_VL = FileLayout(
     "qwen3-vl",
@@ -328,6 +331,7 @@ QWEN3_VL = FileLayout(
     _has(_QUERY_NORM, _PATCHES, _SEEN_PLACES, but=(_QUERY_BIAS, _GEMMA)),
     _qwen3_vl,
     _convert_seeing,
+    _prefixes("qwen3vl_4b", "qwen3vl_8b"),
 )
 QWEN25_VL = FileLayout(
     "qwen2.5-vl",
@@ -336,6 +340,7 @@ QWEN25_VL = FileLayout(
     _has(_QUERY_BIAS, _PATCHES),
     _qwen25_vl,
     _convert_seeing,
+    _prefixes("qwen25_7b"),
 )
 QWEN25 = FileLayout(
     "qwen2.5",
@@ -344,9 +349,16 @@ QWEN25 = FileLayout(
     _has(_QUERY_BIAS, but=(_PATCHES,)),
     _qwen25,
     _convert,
+    _prefixes("qwen25_7b"),
 )
 GEMMA2 = FileLayout(
-    "gemma2", "Gemma 2", "Gemma2Model", _has(_GEMMA, but=(_QUERY_NORM,)), _gemma2, _convert
+    "gemma2",
+    "Gemma 2",
+    "Gemma2Model",
+    _has(_GEMMA, but=(_QUERY_NORM,)),
+    _gemma2,
+    _convert,
+    _prefixes("gemma2_2b"),
 )
 GEMMA3 = FileLayout(
     "gemma3",
@@ -355,6 +367,7 @@ GEMMA3 = FileLayout(
     _has(_QUERY_NORM, _GEMMA, but=(_QUERY_BIAS, _PATCHES, _GEMMA4)),
     _gemma3,
     _convert,
+    _prefixes("gemma3_12b"),
 )
 LLAMA3 = FileLayout(
     "llama3",
@@ -372,9 +385,16 @@ MISTRAL3 = FileLayout(
     _is_mistral_small,
     _mistral3,
     _convert,
+    _prefixes("mistral3_24b"),
 )
 MINISTRAL3 = FileLayout(
-    "ministral3", "Ministral 3", "Ministral3Model", _is_ministral, _ministral3, _convert
+    "ministral3",
+    "Ministral 3",
+    "Ministral3Model",
+    _is_ministral,
+    _ministral3,
+    _convert,
+    _prefixes("ministral3_3b"),
 )
 
 _GGUF: Names = (
@@ -520,13 +540,13 @@ _T5_NAMES: Names = (
 """Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``."""
 
 
-def _layout(name: str, title: str, matches: Any, class_name: str, file: str) -> FileLayout:
-    return FileLayout(name, title, class_name, matches, t5_config, convert_t5, _prefixes(file))
+def _layout(name: str, title: str, matches: Any, class_name: str, *files: str) -> FileLayout:
+    return FileLayout(name, title, class_name, matches, t5_config, convert_t5, _prefixes(*files))
 
 
 T5 = _layout("t5", "T5-XXL", t5_matches, "T5EncoderModel", "t5xxl")
 T5_11B = _layout("t5-11b", "T5-11B", t5_11b_matches, "T5EncoderModel", "t5xxl")
-BYT5 = _layout("byt5", "ByT5", byt5_matches, "T5EncoderModel", "byt5")
+BYT5 = _layout("byt5", "ByT5", byt5_matches, "T5EncoderModel", "byt5", "byt5_small")
 UMT5 = _layout("umt5", "UMT5-XXL", umt5_matches, "UMT5EncoderModel", "umt5xxl")
 T5_GGUF = renamed_layout("t5-gguf", T5, _T5_NAMES)
 UMT5_GGUF = renamed_layout("umt5-gguf", UMT5, _T5_NAMES)

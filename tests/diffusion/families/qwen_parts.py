@@ -19,7 +19,7 @@ def qwen_vae() -> Any:
     )
 
 
-def qwen_net() -> Any:
+def qwen_net(**more: Any) -> Any:
     return d.QwenImageTransformer2DModel(
         patch_size=2,
         in_channels=64,
@@ -29,6 +29,7 @@ def qwen_net() -> Any:
         num_attention_heads=2,
         joint_attention_dim=32,
         axes_dims_rope=(4, 6, 6),
+        **more,
     )
 
 

@@ -76,7 +76,8 @@ def shown(
     [
         (wan_i2v, 16, 1),
         pytest.param(wan22_i2v, 16, 2, marks=pytest.mark.slow),
-        pytest.param(wan22_5b_i2v, 32, 2, marks=pytest.mark.slow),
+        (wan22_5b_i2v, 32, 1),
+        pytest.param(wan22_5b_i2v, 32, 3, marks=pytest.mark.slow),
     ],
 )
 def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, batch: int) -> None:
@@ -93,6 +94,21 @@ def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, b
         options |= {"guidance_scale": cfg, "image": to_pil(image)}
         expected = stock(pipeline, out="frames", **size, **options)
         assert_same(found, expected, pixels=frames == 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("build", "side"), [(wan22_i2v, 64), (wan22_5b_i2v, 128)])
+def test_in_bfloat16_as_diffusers(model_of: ModelOf, build: Callable[[], Any], side: int) -> None:
+    _, model = model_of(build)
+    pipeline = d.WanImageToVideoPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    half, image = Model(model.folder, "bfloat16"), picture(side, side)
+    options = {"negative": NEGATIVE, "steps": 3}
+    change = shown(half, image, 5)
+    found = half.make(side, side, frames=5, cfg=5.0, sampler="uni_pc", change=change, **options)
+    size = {"width": side, "height": side, "num_frames": 5, "guidance_scale": 5.0}
+    expected = stock(pipeline, out="frames", image=to_pil(image), **size, **options)
+    assert torch.equal(found.latents, expected.latents.float())
 
 
 @pytest.mark.parametrize("build", [wan_flf, pytest.param(wan22_i2v, marks=pytest.mark.slow)])

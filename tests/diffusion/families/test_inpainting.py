@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +21,11 @@ from nodegraph.sampling.inpainting import masked_picture, with_masked_latent
 from tests.messages import raises
 
 from .conftest import Pair
-from .equality import SEED, Made, Model, assert_same, picture, stock
+from .equality import NEGATIVE, SEED, Made, Model, assert_same, picture, stock
+from .image_to_image import MostLikely
 from .parts import clip_text, ddim, dynamic_flow, flux_vae, t5_text, unet, vae
 from .test_flux import flux_net, unpack
+from .test_stable_diffusion import sd2, sdxl
 from .words import clip_words, t5_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
@@ -35,6 +38,22 @@ def sd1_fill() -> Any:
     words = clip_words()
     parts = (vae(), clip_text(words), words, unet(32, 4, in_channels=9), ddim(), None, None)
     return d.StableDiffusionInpaintPipeline(*parts, requires_safety_checker=False)
+
+
+def sd2_fill() -> Any:
+    return filling(d.StableDiffusionInpaintPipeline, sd2(), requires_safety_checker=False)
+
+
+def sdxl_fill() -> Any:
+    return filling(d.StableDiffusionXLInpaintPipeline, sdxl(), add_watermarker=False)
+
+
+def filling(kind: Any, usual: Any, **options: Any) -> Any:
+    """An inpainting model, with the other parts of a usual one."""
+    config = {**usual.unet.config, "in_channels": 9}
+    return kind(
+        **{**usual.components, "unet": d.UNet2DConditionModel.from_config(config)}, **options
+    )
 
 
 def flux_fill() -> Any:
@@ -60,23 +79,54 @@ def filled(model: Model, **options: Any) -> tuple[Made, Tensor]:
     return model.make(WIDTH, HEIGHT, change=change, **options), seen
 
 
-def test_nine_channels_are_diffusers(model_of: ModelOf) -> None:
-    pipeline, model = model_of(sd1_fill)
+@pytest.mark.parametrize(
+    ("build", "sampler", "batch"),
+    [
+        (sd1_fill, "ddim", 1),
+        (sd1_fill, "ddim", 2),
+        pytest.param(sd2_fill, "ddim", 1, marks=pytest.mark.slow),
+        (sdxl_fill, "euler", 1),
+        pytest.param(sdxl_fill, "euler", 3, marks=pytest.mark.slow),
+    ],
+)
+def test_nine_channels_are_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], sampler: str, batch: int
+) -> None:
+    pipeline, model = model_of(build)
+    found, seen = filled(model, batch=batch, sampler=sampler, cfg=7.5, negative=NEGATIVE)
+    assert_same(found, stock_fill(pipeline, seen, batch=batch, strength=1.0))
+
+
+def stock_fill(pipeline: Any, seen: Tensor, **options: Any) -> Made:
+    """The pipeline, with the latent of what is kept."""
     image, mask = masked()
-    for batch in (1, 2):
-        found, seen = filled(model, batch=batch, sampler="ddim", cfg=7.5)
-        expected = stock(
-            pipeline,
-            batch=batch,
-            image=Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)),
-            mask_image=Image.fromarray((mask[0].numpy() * 255).astype(np.uint8)),
-            masked_image_latents=seen,
-            strength=1.0,
-            guidance_scale=7.5,
-            width=WIDTH,
-            height=HEIGHT,
-        )
-        assert_same(found, expected)
+    return stock(
+        pipeline,
+        image=Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)),
+        mask_image=Image.fromarray((mask[0].numpy() * 255).astype(np.uint8)),
+        masked_image_latents=seen,
+        guidance_scale=7.5,
+        negative=NEGATIVE,
+        width=WIDTH,
+        height=HEIGHT,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "sampler"),
+    [(sd1_fill, "ddim"), pytest.param(sdxl_fill, "euler", marks=pytest.mark.slow)],
+)
+def test_nine_channels_go_on_from_a_picture_as_in_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], sampler: str
+) -> None:
+    pipeline, model = model_of(build)
+    latent = encode_image(model.part("vae"), masked()[0])
+    options = {"latent": latent, "denoise": 0.5, "steps": 4, "negative": NEGATIVE}
+    found, seen = filled(model, sampler=sampler, cfg=7.5, **options)
+    other = copy(pipeline)
+    other.vae = MostLikely(pipeline.vae)
+    assert_same(found, stock_fill(other, seen, strength=0.5, steps=4))
 
 
 def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:

@@ -29,7 +29,7 @@ from .test_flux import chroma, flux, flux_kontext, sd3, unpack
 from .test_flux2 import denormalised, flux2_klein
 from .test_qwen_image import qwen_image
 from .test_qwen_image_edit import edit, edited
-from .test_stable_diffusion import sd1, sd2_zero_snr, sdxl
+from .test_stable_diffusion import refiner, sd1, sd2, sd2_zero_snr, sdxl
 from .test_z_image import z_image
 from .video_models import wan
 
@@ -76,10 +76,28 @@ CASES = [
         made_with=UNCHECKED,
     ),
     Case(
+        sd2,
+        d.StableDiffusionInpaintPipeline,
+        "ddim",
+        options=scaled(4.0),
+        made_with=UNCHECKED,
+        batch=3,
+    ),
+    Case(
         sdxl,
         d.StableDiffusionXLInpaintPipeline,
         options=scaled(4.0),
         made_with={"add_watermarker": False},
+    ),
+    Case(
+        refiner,
+        d.StableDiffusionXLInpaintPipeline,
+        options=scaled(4.0),
+        made_with={
+            "add_watermarker": False,
+            "requires_aesthetics_score": True,
+            "force_zeros_for_empty_prompt": False,
+        },
     ),
     Case(
         flux,
@@ -150,22 +168,29 @@ def inpainting(pipeline: Any, case: Case, start: Latent) -> Any:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=() if case.build in QUICK else pytest.mark.slow) for case in CASES],
-    ids=str,
+    ("case", "denoise", "steps"),
+    [
+        pytest.param(case, *way, id=f"{case}-{way[0]}", marks=marks)
+        for case in CASES
+        for way in ((0.5, 4), (0.13, 100), (0.9, 10))
+        for marks in [() if case.build in QUICK and way[0] == 0.5 else pytest.mark.slow]
+        if way[0] == 0.5 or case.build in (sd1, sdxl, sd3, flux, qwen_image)
+    ],
 )
-def test_the_rest_stays_as_with_diffusers(model_of: ModelOf, case: Case) -> None:
+def test_the_rest_stays_as_with_diffusers(
+    model_of: ModelOf, case: Case, denoise: float, steps: int
+) -> None:
     pipeline, model = model_of(case.build)
     start = start_of(model)
-    both = {"negative": NEGATIVE, "steps": 4, "batch": case.batch}
+    both = {"negative": NEGATIVE, "steps": steps, "batch": case.batch}
     assert start.samples is not None
     samples = start.samples.expand(case.batch, -1, -1, -1)
     latent = replace(start, samples=samples, batch_size=case.batch)
-    options = {"denoise": 0.5, "cfg": case.cfg, "sampler": case.sampler}
+    options = {"denoise": denoise, "cfg": case.cfg, "sampler": case.sampler}
     found = model.make(WIDTH, HEIGHT, latent=latent, **both, **options)
     other = inpainting(pipeline, case, start)
     called = {"image": picture(WIDTH, HEIGHT), "mask_image": as_picture(hole())}
-    called |= {"width": WIDTH, "height": HEIGHT, "strength": 0.5, **case.options}
+    called |= {"width": WIDTH, "height": HEIGHT, "strength": denoise, **case.options}
     expected = stock(other, **both, **called)
     assert_same(found, expected, case.unpack(WIDTH, HEIGHT) if case.unpack else None)
     assert_kept(found.latents, samples)

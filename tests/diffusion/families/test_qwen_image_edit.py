@@ -61,6 +61,13 @@ def edit_plus() -> Any:
     return edit(d.QwenImageEditPlusPipeline)
 
 
+def edit_plus_still() -> Any:
+    """As of November 2025: pictures are seen at timestep 0."""
+    pipeline = edit_plus()
+    pipeline.transformer = qwen_net(zero_cond_t=True)
+    return pipeline
+
+
 def edited(
     model: Model,
     looked_at: list[Image.Image],
@@ -118,16 +125,38 @@ def test_an_edited_picture_is_diffusers(
     assert_same(found, stock_edit(pipeline, drawn), unpack, pixels=True)
 
 
-@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_picture_of_two_is_diffusers(
-    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, batch: int
+@pytest.mark.parametrize(
+    ("sizes", "batch", "build"),
+    [
+        pytest.param([(100, 80)], 1, edit_plus, id="one", marks=pytest.mark.slow),
+        pytest.param([(128, 64), (64, 64)], 1, edit_plus, id="two"),
+        pytest.param([(128, 64), (64, 64)], 2, edit_plus, id="batch", marks=pytest.mark.slow),
+        pytest.param(
+            [(128, 64), (64, 64), (50, 110)], 1, edit_plus, id="three", marks=pytest.mark.slow
+        ),
+        pytest.param([(128, 64), (64, 64)], 1, edit_plus_still, id="still"),
+    ],
+)
+def test_a_picture_of_several_is_diffusers(
+    model_of: ModelOf,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: list[tuple[int, int]],
+    batch: int,
+    build: Callable[[], Any],
 ) -> None:
-    pipeline, model = model_of(edit_plus)
-    monkeypatch.setattr(sys.modules[type(pipeline).__module__], "VAE_IMAGE_SIZE", SMALL)
-    two = [picture(128, 64), picture(64, 64)]
-    brought = [two[0].resize((96, 32), resample=Image.Resampling.LANCZOS), two[1]]
-    found = edited(model, two, brought, NEGATIVE, batch=batch)
-    assert_same(found, stock_edit(pipeline, two, batch=batch), unpack)
+    pipeline, model = model_of(build)
+    home = sys.modules[type(pipeline).__module__]
+    monkeypatch.setattr(home, "VAE_IMAGE_SIZE", SMALL)
+    drawn = [picture(*size) for size in sizes]
+    brought = [
+        item.resize(
+            home.calculate_dimensions(SMALL, item.width / item.height),
+            resample=Image.Resampling.LANCZOS,
+        )
+        for item in drawn
+    ]
+    found = edited(model, drawn, brought, NEGATIVE, batch=batch)
+    assert_same(found, stock_edit(pipeline, drawn, batch=batch), unpack)
 
 
 @pytest.mark.slow

@@ -65,7 +65,8 @@ def sampling(
     given = {"seed": 7, "steps": 6, "cfg": 3.0, "sampler": "euler", "schedule": "normal"}
     positive, away = model.encode(PROMPT), model.encode(negative)
     assert positive is not None
-    start = Latent(None, 64, 64, frames=options.pop("frames", 1))
+    side = options.pop("side", 64)
+    start = Latent(None, side, side, frames=options.pop("frames", 1))
     return Denoising.named(denoiser, positive, away, start, **{**given, **options})
 
 
