@@ -389,7 +389,9 @@ def _float32_tensors(kind: Any, checkpoint: CheckpointPart, shapes: Shapes) -> l
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:
     config, settings = scheduler_config(recipe), recipe_settings(recipe)
-    return Denoiser(_modules(recipe), recipe.family, config, settings)
+    parts = get_family(recipe.family).denoisers
+    conditioners = frozenset(part.role for part in parts if part.conditioner)
+    return Denoiser(_modules(recipe), recipe.family, config, settings, conditioners)
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
