@@ -282,13 +282,12 @@ def cosmos_layout(
             tensor of each.
     """
     here = ("transformer_blocks.0.norm1.linear_1.weight", "patch_embed.proj.weight")
-    original, here = ((*tensors, *beside.values()) for tensors in (original, here))
-    marks = (original, here)
+    marks = tuple((*tensors, *beside.values()) for tensors in (original, here))
     inner = denoiser_layout(
         name,
         title,
         "CosmosTransformer3DModel",
-        marks=(tuple(_plain(dict.fromkeys(original, 0))), here),
+        marks=tuple(tuple(_plain(dict.fromkeys(tensors, 0))) for tensors in marks),
         names=OriginalNames(names),
         config=_config,
         scheduler=scheduler,

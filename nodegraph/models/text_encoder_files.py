@@ -436,9 +436,9 @@ def _tokenizer_of(
         sibling = encoder.path.with_name(
             encoder.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
         )
-        own = encoder.path, sibling
+        own = [encoder.path, sibling]
         if tokenizer.role.endswith(_OTHER_TOKENIZER):
-            own = (encoder.path.with_name(tokenizer.role),)
+            own = [encoder.path.with_name(tokenizer.role)]
         for folder in own:
             if layout.has_tokenizer(folder):
                 return layout.tokenizer_files(folder)

@@ -29,12 +29,15 @@ class ModularPipeline:
         self.inner.update_components(**components)
 
     @classmethod
-    def from_pretrained(cls, folder: Path, **options: Any) -> ModularPipeline:
-        """As that of diffusers' other pipelines."""
+    def from_pretrained(
+        cls, folder: Path, *, local_files_only: bool = True, **options: Any
+    ) -> ModularPipeline:
+        """As that of diffusers' other pipelines, with parts in eval mode and without gradients."""
         found = cls.__new__(cls)
-        found.inner = d.ModularPipeline.from_pretrained(str(folder), local_files_only=True)
-        dtype = {"torch_dtype": options["dtype"]} if "dtype" in options else {}
-        found.inner.load_components(**dtype)
+        found.inner = d.ModularPipeline.from_pretrained(
+            str(folder), local_files_only=local_files_only
+        )
+        found.inner.load_components(**options)
         for part in found.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
@@ -43,9 +46,7 @@ class ModularPipeline:
     @property
     def components(self) -> dict[str, Any]:
         """Its parts by name."""
-        return {
-            name: part for name, part in self.inner.components.items() if name not in _UNSAVED
-        }
+        return {name: part for name, part in self.inner.components.items() if name not in _UNSAVED}
 
     @property
     def scheduler(self) -> Any:
