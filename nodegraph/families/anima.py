@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Family, Part, Resolutions, Warn, encoded
+from nodegraph.families.anima_control import CLASS as LLLITE_CLASS
+from nodegraph.families.anima_control import LLLITE_FILE, image_vectors, led_by
+from nodegraph.families.base import CONTROLS, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.cosmos import (
     ORIGINAL_PREFIXES,
     PREDICT2_LAYERS,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _TOKENS = 512
 """Of the longest prompts that the pipeline takes, for Qwen3 and for T5 alike."""
@@ -146,18 +149,24 @@ class Anima(Family):
             )
         return fitted
 
+    def controlled(
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        return image_vectors(model, question)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         provide_resizing()
         timestep = moment.timestep.expand(len(x)).to(model.dtype) / moment.training_timesteps
         hidden = x.unsqueeze(2).to(model.dtype)
-        output: Tensor = model.module(
-            hidden_states=hidden,
-            timestep=timestep,
-            encoder_hidden_states=batch["embeddings"],
-            # No part of a latent is padding.
-            padding_mask=hidden.new_zeros(1, 1, *hidden.shape[3:]),
-            return_dict=False,
-        )[0]
+        with led_by(model.module, batch.get(CONTROLS, {})):
+            output: Tensor = model.module(
+                hidden_states=hidden,
+                timestep=timestep,
+                encoder_hidden_states=batch["embeddings"],
+                # No part of a latent is padding.
+                padding_mask=hidden.new_zeros(1, 1, *hidden.shape[3:]),
+                return_dict=False,
+            )[0]
         return output.squeeze(2).to(x.dtype)
 
 
@@ -192,6 +201,8 @@ ANIMA = Anima(
         Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),
         Part("t5_tokenizer", ("T5Tokenizer",), vocabulary="t5"),
     ),
+    control=Part("controlnet", (LLLITE_CLASS,), files=(LLLITE_FILE,)),
+    control_mask_channels="mask_channels",
     noise="flow",
     spread="ramp",
     joint=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import transformers as tf
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.diffusion import encode_image, encode_prompt, load_component
+from nodegraph.diffusion import encode_image, encode_prompt, load_component, open_model
 from nodegraph.families.anima import CONDITIONER_FILE, TRANSFORMER_FILE
 from nodegraph.families.conditionings import average, zero_out
 from nodegraph.families.identification import identify_tensors
+from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.derived_components import derive
+from tests.diffusion.adapters import files
 
 from .checks import assert_refuses, assert_samples_by
 from .conftest import Pair
@@ -187,13 +191,16 @@ _RENAMED = {
 }
 
 
+def renamed(name: str) -> str:
+    """A tensor's name in the transformer of the published files."""
+    for here, there in _RENAMED.items():
+        name = name.replace(here, there)
+    return name
+
+
 def original(network: Any, reader: Any, prefix: str) -> dict[str, Tensor]:
     """Both networks' tensors as the published files have them."""
-    written = {}
-    for name, item in network.state_dict().items():
-        for here, there in _RENAMED.items():
-            name = name.replace(here, there)
-        written[f"{prefix}{name}"] = item
+    written = {f"{prefix}{renamed(name)}": item for name, item in network.state_dict().items()}
     for name, item in reader.state_dict().items():
         written[f"{prefix}llm_adapter.{name}"] = item
     return written
@@ -249,3 +256,70 @@ def test_files_of_its_transformer_hold_both_networks(tmp_path: Path, prefix: str
         found, own = loaded.modules[role].state_dict(), module.state_dict()
         assert found.keys() == own.keys()
         assert all(torch.equal(item, own[name]) for name, item in found.items())
+
+
+_KOHYA = "lora_unet_"
+
+
+@pytest.mark.parametrize(
+    ("writes", "network", "reader"),
+    [
+        (files.peft_file, "transformer.", "text_conditioner."),
+        pytest.param(
+            files.peft_file,
+            "diffusion_model.",
+            "diffusion_model.llm_adapter.",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(files.flat_file, _KOHYA, f"{_KOHYA}llm_adapter_", marks=pytest.mark.slow),
+    ],
+)
+def test_loras_of_both_networks_are_diffusers(
+    model_of: ModelOf,
+    tmp_path: Path,
+    writes: Callable[[files.Pairs, str], dict[str, Tensor]],
+    network: str,
+    reader: str,
+) -> None:
+    """kohya's names, which diffusers does not read, are compared with its own."""
+    pipeline, model = model_of(anima)
+    parts = pipeline.components
+    torch.manual_seed(1)
+    pairs = [files.own_pairs(parts[role]) for role in ("transformer", "text_conditioner")]
+    # peft has other names for embeddings, which nobody trains.
+    pairs[1].pop("embed")
+    if network == "transformer.":
+        named = pairs[0]
+    else:
+        named = {renamed(f"{name}."): pair for name, pair in pairs[0].items()}
+        named = {name.removesuffix("."): pair for name, pair in named.items()}
+    path = files.saved(
+        {**writes(named, network), **writes(pairs[1], reader)}, tmp_path / "lora.safetensors"
+    )
+    found = with_lora(model, path).make(64, 64, negative=NEGATIVE, cfg=4.0)
+    if network == _KOHYA:
+        same = {
+            **files.dotted_file(pairs[0], "transformer."),
+            **files.dotted_file(pairs[1], "text_conditioner."),
+        }
+        again = with_lora(model, files.saved(same, tmp_path / "same.safetensors"))
+        expected = again.make(64, 64, negative=NEGATIVE, cfg=4.0)
+    else:
+        changed = deepcopy(pipeline)
+        changed.inner.load_lora_weights(str(path))
+        for part in changed.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.requires_grad_(False)
+        options = {"width": 64, "height": 64, "guidance_scale": 4.0}
+        expected = stock(changed, negative=NEGATIVE, **options)
+    assert_same(found, expected)
+    plain = model.make(64, 64, negative=NEGATIVE, cfg=4.0)
+    assert not torch.equal(found.latents, plain.latents)
+
+
+def with_lora(model: Model, path: Path) -> Model:
+    recipe = OpenedAdapter(path).apply_to(open_model(str(model.folder), []).model, 1.0)
+    assert recipe.matched is not None
+    assert not recipe.matched.unknown
+    changed = derive(model.part("model"), recipe.recipe)
+    return Model(model.folder, loaded={**model.loaded, "model": changed})
