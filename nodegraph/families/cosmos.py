@@ -531,7 +531,7 @@ def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:
 
 
 PREDICT2_SIGN = LoraSign(
-    r"^blocks_\d+_(self_attn|cross_attn)_(q|k|v|o|output)_proj|^blocks_\d+_adaln_modulation_",
+    r"^blocks_\d+_((self|cross)_attn_((q|k|v|o|output)_proj|[qk]_norm)|adaln_modulation_)",
     "Cosmos Predict2 or Anima",
 )
 

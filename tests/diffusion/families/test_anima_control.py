@@ -43,12 +43,20 @@ TARGETS = {
 LAYERS = [f"lllite_dit_blocks_{block}_{target}" for block in range(2) for target in TARGETS]
 
 
+def anima_lllite(**changed: Any) -> AnimaControlLLLite:
+    usual = {"image_dim": 16, "embedding_dim": 8, "inner_dim": 12, "image_blocks": 1}
+    return AnimaControlLLLite(LAYERS, WIDTH, **{**usual, "dilations": (1, 3), **changed})
+
+
+def anima_fill() -> AnimaControlLLLite:
+    """One that is shown what it fills."""
+    return anima_lllite(image_channels=4, mask_channels=1)
+
+
 def lllite(**changed: Any) -> dict[str, Tensor]:
     """The tensors of a network."""
-    usual = {"image_dim": 16, "embedding_dim": 8, "inner_dim": 12, "image_blocks": 1}
-    sizes = {**usual, "dilations": (1, 3), **changed}
     torch.manual_seed(5)
-    network = AnimaControlLLLite(LAYERS, WIDTH, **sizes)
+    network = anima_lllite(**changed)
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0, 0.3)
     return {name: item.detach() for name, item in network.state_dict().items()}
