@@ -55,7 +55,7 @@ TRANSFORMER_FILE = cosmos_layout(
     PREDICT2_MARKS,
     PREDICT2_LAYERS,
     {**EULER_FLOW, "shift": 3.0},
-    beside={_ADAPTER: _ADAPTER_MARK},
+    companions={_ADAPTER: _ADAPTER_MARK},
 )
 
 

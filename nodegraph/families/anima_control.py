@@ -82,7 +82,7 @@ LLLITE_FILE = FileLayout(
     stated=_stated,
 )
 
-_LEADING: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_NETWORKS: WeakValueDictionary[str, Any] = WeakValueDictionary()
 """Networks by the names of what they add in a step; residuals are tensors alone."""
 
 
@@ -107,7 +107,7 @@ def image_vectors(model: Denoiser, call: ControlNetCall) -> Residuals:
         call.cache["vectors"] = network(_shown(call.hints[0], network))
     vectors = call.repeat(call.cache["vectors"])
     name = f"lllite {id(call.cache)}"
-    _LEADING[name] = network
+    _NETWORKS[name] = network
     return {name: [vectors, vectors.new_full((len(vectors), 1, 1), call.strengths[0])]}
 
 
@@ -137,7 +137,7 @@ def led_by(transformer: Any, residuals: Residuals) -> Iterator[None]:
     """
     with ExitStack() as hooks:
         for name, (vectors, strengths) in residuals.items():
-            network = _LEADING[name]
+            network = _NETWORKS[name]
             for layer in network.config.layers:
                 match = _named(layer)
                 assert match is not None

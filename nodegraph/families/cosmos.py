@@ -269,7 +269,7 @@ def cosmos_layout(
     scheduler: Mapping[str, Any],
     *,
     has_positions: bool = False,
-    beside: Mapping[str, str] = MappingProxyType({}),
+    companions: Mapping[str, str] = MappingProxyType({}),
 ) -> FileLayout:
     """Return a layout of a transformer.
 
@@ -278,11 +278,11 @@ def cosmos_layout(
         names: Its layers, and what they are called in original files.
         scheduler: The published noise schedule.
         has_positions: Whether its network has learned positions, which tells files of diffusers.
-        beside: Parts of the model that its files hold, too: what their names begin with, and a
+        companions: Parts of the model that its files hold, too: what their names begin with, and a
             tensor of each.
     """
     here = ("transformer_blocks.0.norm1.linear_1.weight", "patch_embed.proj.weight")
-    marks = tuple((*tensors, *beside.values()) for tensors in (original, here))
+    marks = tuple((*tensors, *companions.values()) for tensors in (original, here))
     inner = denoiser_layout(
         name,
         title,
@@ -292,8 +292,8 @@ def cosmos_layout(
         config=_config,
         scheduler=scheduler,
         fits=lambda shapes: ("learnable_pos_embed.pos_emb_t" in shapes) is has_positions,
-        without=tuple(item for item in _RELATIVES if item not in beside),
-        unused=(*_UNUSED, *beside),
+        without=tuple(item for item in _RELATIVES if item not in companions),
+        unused=(*_UNUSED, *companions),
     )
     return replace(
         inner,

@@ -164,12 +164,12 @@ def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
 def _models(folder: Path) -> Iterator[Path]:
     """Diffusers folders at most two levels down, in order of their names."""
     for pattern in ("*", "*/*"):
-        found = [
+        models = {
             index.parent
             for name in (layout.INDEX, layout.MODULAR_INDEX)
             for index in folder.glob(f"{pattern}/{name}")
-        ]
-        yield from dict.fromkeys(sorted(found))
+        }
+        yield from sorted(models)
 
 
 def _tokenizers(model: Path, part: Part) -> list[Part]:

@@ -54,8 +54,8 @@ def fit_hint(
             given=f"{len(control.hint)} control images for a batch of {shape[0]}",
             expected=f"1 or {shape[0]}",
         )
-    seen = kind.sees_latents
-    hint = _cells(control, shape, side) if seen else _pixels(control, kind, size, side)
+    in_cells = kind.sees_latents
+    hint = _cells(control, shape, side) if in_cells else _pixels(control, kind, size, side)
     # In memory in the usual order, as another would give other last bits.
     return hint.to(network.device, network.dtype).contiguous()
 

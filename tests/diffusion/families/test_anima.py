@@ -323,3 +323,14 @@ def with_lora(model: Model, path: Path) -> Model:
     assert not recipe.matched.unknown
     changed = derive(model.part("model"), recipe.recipe)
     return Model(model.folder, loaded={**model.loaded, "model": changed})
+
+
+def test_weights_of_comfyui_are_no_text(model_of: ModelOf) -> None:
+    """There T5's words have them, and no encoder does."""
+    _, model = model_of(anima)
+    encoder = model.part("text_encoder")
+    text = r"a (red:1.3) cat \(film\)"
+    (found,) = encode_prompt(encoder, text, syntax="comfyui").entries
+    (plain,) = encode_prompt(encoder, "a red cat (film)").entries
+    for name, tensor in plain.tensors.items():
+        assert torch.equal(found.tensors[name], tensor), name

@@ -99,7 +99,9 @@ def vectors(tensors: dict[str, Tensor], image: Tensor) -> Tensor:
         ]
         x = layer(torch.cat(branches, 1), "aspp.proj")
     flat = conv(x, "proj").flatten(2).transpose(1, 2)
-    return functional.layer_norm(flat, flat.shape[-1:], own["out_norm.weight"], own["out_norm.bias"])
+    return functional.layer_norm(
+        flat, flat.shape[-1:], own["out_norm.weight"], own["out_norm.bias"]
+    )
 
 
 class Changed(nn.Module):
