@@ -298,6 +298,8 @@ def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
 
 def _stored(recipe: Recipe, part: Part) -> list[StoredTensor]:
     files = [Path(path) for path in recipe.paths(part.role)]
+    if part.conditioner and not _has_config(files):
+        return []  # it lies in the denoiser's file, and is counted with it
     alone = [] if _has_config(files) else _files_alone(recipe, part)
     beginnings = part_names(recipe, part, joined_shapes(alone)) if alone else ("",)
     weights = alone or [path for path in files if path.suffix != ".json"]

@@ -14,13 +14,20 @@ import transformers as tf
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.diffusion import encode_image, encode_prompt, load_component, open_model
+from nodegraph.diffusion import (
+    encode_image,
+    encode_prompt,
+    estimate_bytes,
+    load_component,
+    open_model,
+)
 from nodegraph.families.anima import CONDITIONER_FILE, TRANSFORMER_FILE
 from nodegraph.families.conditionings import average, zero_out
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.derived_components import derive
+from nodegraph.residency import component_bytes
 from tests.diffusion.adapters import files
 
 from .checks import assert_refuses, assert_samples_by
@@ -249,6 +256,9 @@ def test_files_of_its_transformer_hold_both_networks(tmp_path: Path, prefix: str
     file = tmp_path / "anima.safetensors"
     save_file({name: item.contiguous() for name, item in tensors.items()}, file)
     loaded = load_component(open_denoiser(DenoiserRequest(str(file)), []), "cpu")
+    recipe = open_denoiser(DenoiserRequest(str(file)), [])
+    # beside tables of positions, which no file holds
+    assert estimate_bytes(recipe) == pytest.approx(component_bytes(loaded), abs=64)
     assert loaded.family == "anima"
     assert loaded.conditioners == {"text_conditioner"}
     assert [*loaded.networks] == ["transformer"]
