@@ -78,15 +78,16 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
         name: [node] for node, several in parts.items() for part in several for name in part.classes
     }
     found |= {name: ["LoadVae"] for family in families for name in family.latent.autoencoders}
-    found |= {
-        name: f"What {name} of diffusers does is steps here: {_STEPS}; `diffusers:{name}` runs "
-        "it whole."
-        for entry in INDEX.values()
-        for name in entry.pipelines
-    }
+    found |= {name: _of_pipeline(name) for entry in INDEX.values() for name in entry.pipelines}
     schedulers = SCHEDULER_CLASSES | FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES
     found |= dict.fromkeys(schedulers, _SCHEDULER)
     return dict(sorted(found.items()))
+
+
+def _of_pipeline(name: str) -> str:
+    """What to use for a pipeline class; modular ones have no node that runs them whole."""
+    steps = f"What {name} of diffusers does is steps here: {_STEPS}"
+    return f"{steps}." if "Modular" in name else f"{steps}; `diffusers:{name}` runs it whole."
 
 
 def natives(entry: TableEntry, table: NodeTable) -> list[str]:

@@ -157,6 +157,7 @@ class Part:
             The first layout that matches is used. Empty if such files are not supported.
         vocabulary: A name in `nodegraph.families.vocabulary`, for files without a tokenizer.
         only_embeds: Whether it is a language model that was trained to embed text, and writes none.
+        conditioner: Whether it reads prompts for the denoiser beside it, and denoises nothing.
     """
 
     role: str
@@ -169,6 +170,7 @@ class Part:
     module: str = ""
     processor: str = ""
     only_embeds: bool = False
+    conditioner: bool = False
 
     @property
     def may_lack(self) -> bool:

@@ -441,6 +441,7 @@ def _error_text(error: Exception) -> str:
 
 
 _OWN = {
+    "AnimaControlLLLite": "nodegraph.families.anima_control_network",
     "AceStepAudioTokenDetokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
     "AceStepAudioTokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
     "AceStepConditionEncoder": "diffusers.pipelines.ace_step.modeling_ace_step",

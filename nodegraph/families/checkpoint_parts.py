@@ -184,7 +184,8 @@ def find_checkpoint_parts(
 ) -> tuple[list[Part], list[Part], list[Part]]:
     """The parts that a file with a whole model holds: denoiser, text encoders and autoencoder."""
     encoders = [part for part in family.encoders if not part.optional or _is_in(part, shapes)]
-    return [family.denoisers[0]], encoders, [vae_part(family.vae, family.latent)]
+    denoisers = [family.denoisers[0], *(part for part in family.denoisers if part.conditioner)]
+    return denoisers, encoders, [vae_part(family.vae, family.latent)]
 
 
 def _is_in(part: Part, shapes: Shapes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,6 +67,7 @@ class Denoiser(Component):
         scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
             ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
         settings: The entries of ``model_index.json`` that the family's denoiser uses.
+        conditioners: Roles of modules that read prompts for the others, and denoise nothing.
         one_by_one: Whether to evaluate the items of a batch one after the other, with sliced
             attention, which takes less memory.
         caching: The step cache that samplings use.
@@ -81,6 +82,7 @@ class Denoiser(Component):
 
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    conditioners: frozenset[str] = frozenset()
     one_by_one: bool = False
     caching: StepCaching | None = None
     attention: str = "auto"
@@ -89,6 +91,17 @@ class Denoiser(Component):
     controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
     adapted: Mapping[tuple[Adapter, ...], Denoiser] = field(default_factory=dict)
     seat: StepMerger | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The modules that denoise, by role."""
+        return {
+            role: module for role, module in self.modules.items() if role not in self.conditioners
+        }
+
+    def with_networks(self, networks: Mapping[str, Any]) -> Denoiser:
+        """The same with other modules that denoise."""
+        return replace(self, modules={**self.modules, **networks})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.errors import InvalidValue
@@ -33,7 +33,7 @@ from nodegraph.families.image_conditioning import (
     with_first_frame,
 )
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.scheduler_file import EDM_CLASS
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
@@ -208,7 +208,7 @@ _COSMOS_LAYERS: Table = (
     ("norm_out.linear_1", "final_layer.adaLN_modulation.1"),
     ("norm_out.linear_2", "final_layer.adaLN_modulation.2"),
 )
-_PREDICT2_LAYERS: Table = (
+PREDICT2_LAYERS: Table = (
     *_COMMON_LAYERS,
     ("time_embed.norm", "t_embedding_norm"),
     *(
@@ -237,6 +237,12 @@ _PREDICT2_LAYERS: Table = (
     ("norm_out.linear_2", "final_layer.adaln_modulation.2"),
 )
 
+PREDICT2_MARKS = ("blocks.0.self_attn.q_proj.weight", "blocks.0.adaln_modulation_mlp.1.weight")
+"""Tensors of original files that tell a network of Predict2."""
+
+ORIGINAL_PREFIXES = ("net.", *PREFIXES)
+"""What stands before the names of tensors in original files."""
+
 _UNUSED = (
     *("logvar.", "pos_embedder.", "accum_video_sample_counter", "accum_image_sample_counter"),
     *("accum_iteration", "accum_train_in_hours"),
@@ -255,60 +261,64 @@ def _plain(items: Mapping[str, _Item]) -> dict[str, _Item]:
     }
 
 
-def _layout(
+def cosmos_layout(
     name: str,
     title: str,
     original: tuple[str, ...],
     names: Table,
-    sigma_data: float,
+    scheduler: Mapping[str, Any],
     *,
-    has_positions: bool,
+    has_positions: bool = False,
+    companions: Mapping[str, str] = MappingProxyType({}),
 ) -> FileLayout:
-    """A layout of a transformer.
+    """Return a layout of a transformer.
 
     Args:
         original: Tensors of original files that tell it.
+        names: Its layers, and what they are called in original files.
+        scheduler: The published noise schedule.
         has_positions: Whether its network has learned positions, which tells files of diffusers.
+        companions: Parts of the model that its files hold, too: what their names begin with, and a
+            tensor of each.
     """
     here = ("transformer_blocks.0.norm1.linear_1.weight", "patch_embed.proj.weight")
-    marks = (original, here)
+    marks = tuple((*tensors, *companions.values()) for tensors in (original, here))
     inner = denoiser_layout(
         name,
         title,
         "CosmosTransformer3DModel",
-        marks=(tuple(_plain(dict.fromkeys(original, 0))), here),
+        marks=tuple(tuple(_plain(dict.fromkeys(tensors, 0))) for tensors in marks),
         names=OriginalNames(names),
         config=_config,
-        scheduler={"_class_name": EDM_CLASS, "sigma_data": sigma_data},
+        scheduler=scheduler,
         fits=lambda shapes: ("learnable_pos_embed.pos_emb_t" in shapes) is has_positions,
-        without=_RELATIVES,
-        unused=_UNUSED,
+        without=tuple(item for item in _RELATIVES if item not in companions),
+        unused=(*_UNUSED, *companions),
     )
     return replace(
         inner,
         matches=lambda shapes: has_marks(shapes, marks) and inner.matches(_plain(shapes)),
         config=lambda shapes: inner.config(_plain(shapes)),
         convert=lambda tensors, config: inner.convert(_plain(tensors), config),
-        prefixes=("net.", *PREFIXES),
+        prefixes=ORIGINAL_PREFIXES,
         marks=marks,
     )
 
 
-COSMOS_FILE = _layout(
+COSMOS_FILE = cosmos_layout(
     "cosmos-transformer",
     "the transformer of Cosmos 1.0",
     ("blocks.block0.blocks.0.block.attn.to_q.0.weight", "extra_pos_embedder.pos_emb_h"),
     _COSMOS_LAYERS,
-    0.5,
+    {"_class_name": EDM_CLASS, "sigma_data": 0.5},
     has_positions=True,
 )
-PREDICT2_FILE = _layout(
+PREDICT2_FILE = cosmos_layout(
     "cosmos-predict2-transformer",
     "the transformer of Cosmos Predict2",
-    ("blocks.0.self_attn.q_proj.weight", "blocks.0.adaln_modulation_mlp.1.weight"),
-    _PREDICT2_LAYERS,
-    1.0,
-    has_positions=False,
+    PREDICT2_MARKS,
+    PREDICT2_LAYERS,
+    {"_class_name": EDM_CLASS, "sigma_data": 1.0},
 )
 
 
@@ -396,7 +406,7 @@ class CosmosFamily(Family):
             timestep: Shape (n,), or (n, 1, frames, 1, 1).
             rate: Frames per second; None for images.
         """
-        _provide_resizing()
+        provide_resizing()
         mask = batch.get(_CONDITION_MASK)
         if mask is not None:
             mask = mask.to(hidden.dtype).expand(-1, -1, -1, *hidden.shape[3:])
@@ -500,7 +510,7 @@ def _check_positions(config: Config, request: SamplingRequest, cell: int) -> Non
         )
 
 
-def _provide_resizing() -> None:
+def provide_resizing() -> None:
     """Let the network of diffusers run without torchvision.
 
     It resizes the padding mask by torchvision, its only use of it. The mask is of the right size.
@@ -519,6 +529,11 @@ def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:
     resized: Tensor = torch.nn.functional.interpolate(image, size=size, mode=interpolation)
     return resized
 
+
+PREDICT2_SIGN = LoraSign(
+    r"^blocks_\d+_((self|cross)_attn_((q|k|v|o|output)_proj|[qk]_norm)|adaln_modulation_)",
+    "Cosmos Predict2 or Anima",
+)
 
 _COMMON: dict[str, Any] = {
     "encoders": (Part("text_encoder", ("T5EncoderModel",), files=(T5_11B,)),),
@@ -541,7 +556,7 @@ COSMOS = Cosmos(
     pipelines=("CosmosTextToWorldPipeline", "CosmosVideoToWorldPipeline"),
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(COSMOS_FILE,)),),
     accepts_prompts_of=("cosmos-predict2",),
-    lora_signs=(LoraSign(r"^blocks_block\d+_blocks_", "Cosmos 1.0"),),
+    lora_signs=(LoraSign(r"^blocks_block\d+_blocks_", "Cosmos 1.0"), CROSS_ATTENTION_SIGN),
     resolutions={"cosmos": Resolutions(1280 * 704, 16)},
     **_COMMON,
 )
@@ -553,12 +568,7 @@ COSMOS_PREDICT2 = CosmosPredict2(
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT2_FILE,)),),
     accepts_prompts_of=("cosmos",),
     scheduler={"sigma_max": 80.0, "sigma_min": 0.002, "sigma_data": 1.0, "rho": 7.0},
-    lora_signs=(
-        LoraSign(
-            r"^blocks_\d+_(self_attn|cross_attn)_(q|k|v|output)_proj|^blocks_\d+_adaln_modulation_",
-            "Cosmos Predict2",
-        ),
-    ),
+    lora_signs=(PREDICT2_SIGN, CROSS_ATTENTION_SIGN),
     resolutions={"cosmos-predict2": Resolutions(1360 * 768, 16)},
     **_COMMON,
 )

@@ -17,6 +17,8 @@ from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.families.base import Family, Part
 
 INDEX = "model_index.json"
+MODULAR_INDEX = "modular_model_index.json"
+"""In place of `INDEX` in folders of modular pipelines, which name each part's class as it does."""
 CONFIG = "config.json"
 SCHEDULER = "scheduler"
 SCHEDULER_FILE = "scheduler_config.json"
@@ -81,13 +83,25 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
+def index_file(folder: Path) -> Path:
+    """The file that names a folder's pipeline, whether it is there or not."""
+    modular = folder / MODULAR_INDEX
+    return folder / INDEX if (folder / INDEX).is_file() or not modular.is_file() else modular
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Whether a folder has a file that names its pipeline."""
+    return index_file(folder).is_file()
+
+
 def check_complete(folder: Path, family: Family) -> None:
     """Make sure that a folder has every component that its family needs.
 
     Raises:
         InvalidFile: Names all that is missing.
     """
-    index = read_config(folder / INDEX) if (folder / INDEX).is_file() else {}
+    named = index_file(folder)
+    index = read_config(named) if named.is_file() else {}
 
     def is_due(part: Part) -> bool:
         # What the index names isn't done without, which would give other images unnoticed.
@@ -97,7 +111,7 @@ def check_complete(folder: Path, family: Family) -> None:
 
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
     wanted = [
-        INDEX,
+        named.name,
         f"{SCHEDULER}/{SCHEDULER_FILE}",
         *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
     ]

@@ -388,7 +388,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
     ("GLIGEN layers", LOAD_GLIGEN, _is_gligen),
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
-    ("a ControlNet-LLLite", None, _any("lllite_")),
+    ("a ControlNet-LLLite", None, _any("lllite_unet_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),

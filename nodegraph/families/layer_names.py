@@ -33,7 +33,9 @@ UNET_SIGN = LoraSign(
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")
 DIT_SIGN = LoraSign(
-    r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))", "Sana or PixArt"
+    # `mlp_layer1` is a name of Cosmos Predict2.
+    r"^blocks_\d+_(attn_|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
+    "Sana or PixArt",
 )
 REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
@@ -42,7 +44,9 @@ REFINED_SIGN = LoraSign(
     "Z-Image, Lumina 2 or Ideogram 4",
 )
 UNSPLIT_ATTENTION_SIGN = LoraSign(r"^layers_\d+_attention_to_", "Z-Image or Ideogram 4")
-CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
+CROSS_ATTENTION_SIGN = LoraSign(
+    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos or Anima"
+)
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )

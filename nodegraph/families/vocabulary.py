@@ -174,7 +174,12 @@ def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
 def _models(folder: Path) -> Iterator[Path]:
     """Diffusers folders at most two levels down, in order of their names."""
     for pattern in ("*", "*/*"):
-        yield from (index.parent for index in sorted(folder.glob(f"{pattern}/{layout.INDEX}")))
+        models = {
+            index.parent
+            for name in (layout.INDEX, layout.MODULAR_INDEX)
+            for index in folder.glob(f"{pattern}/{name}")
+        }
+        yield from sorted(models)
 
 
 def _tokenizers(model: Path, part: Part) -> list[Part]:
@@ -188,7 +193,7 @@ def _tokenizers(model: Path, part: Part) -> list[Part]:
 
 def _family(model: Path) -> Family | None:
     try:
-        class_name = str(layout.read_config(model / layout.INDEX).get("_class_name"))
+        class_name = str(layout.read_config(layout.index_file(model)).get("_class_name"))
         roles = {
             role
             for family in families_of_pipeline(class_name)

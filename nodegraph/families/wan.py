@@ -435,7 +435,7 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^(vace_)?blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            r"^(vace_)?blocks_\d+_((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
             "Wan",
         ),
     ),

@@ -5,7 +5,7 @@ Imports no torch, and reads no weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.base import Config
+from nodegraph.families.base import Config, Family, Part
 from nodegraph.families.identification import (
     StandalonePart,
     denoisers_of_class,
@@ -124,7 +124,7 @@ class FoundDenoiser:
 def is_whole(path: Path) -> bool:
     """Whether it is a whole model, of which its denoiser is taken."""
     if path.is_dir():
-        return (path / layout.INDEX).is_file()
+        return layout.is_whole_model(path)
     return (
         file_suffix(path) == SAFETENSORS
         and identify_tensors(header_of(path).shapes).family is not None
@@ -151,7 +151,7 @@ def find_denoiser(
     if not wanted.second:
         return [first]
     family = first.part.family
-    if len(family.denoisers) == 1:
+    if sum(not part.conditioner for part in family.denoisers) == 1:
         raise InvalidValue(
             f"a model of {family.title} has no second expert",
             port="second",
@@ -302,7 +302,7 @@ def open_denoiser(
     family = experts[0].part.family
     files = tuple(
         RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
-        for part, expert in zip(family.denoisers, experts, strict=False)
+        for part, expert in _with_conditioners(family, experts)
         for path in sorted(expert.files)
     )
     settings = published_settings(family, experts[0].part.layout, experts[0].config)
@@ -310,6 +310,15 @@ def open_denoiser(
     options += storage_option(storage, _kinds(experts))
     precision = stored_precision(dtype, experts[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
+
+
+def _with_conditioners(
+    family: Family, experts: Sequence[FoundDenoiser]
+) -> Iterator[tuple[Part, FoundDenoiser]]:
+    """The parts of a denoiser, each with its files; conditioners lie in those of the first."""
+    networks = [part for part in family.denoisers if not part.conditioner]
+    yield from zip(networks, experts, strict=False)
+    yield from ((part, experts[0]) for part in family.denoisers if part.conditioner)
 
 
 def denoiser_facts(

@@ -461,13 +461,13 @@ def derive(component: Component, recipe: Recipe) -> Component:
     config = derived.scheduler_config
     if isinstance(recipe, DiffusionModel) and recipe.option(SAMPLED_ON):
         config = scheduler_config(recipe)
+    networks = {
+        role: _with_speed_options(_with_scaled_attention(module, factors), speed, freeu)
+        for role, module in derived.networks.items()
+    }
     return replace(
-        derived,
+        derived.with_networks(networks),
         scheduler_config=config,
-        modules={
-            role: _with_speed_options(_with_scaled_attention(module, factors), speed, freeu)
-            for role, module in derived.modules.items()
-        },
         caching=find_step_cache(recipe),
         attention=speed.attention,
         compiled=speed.compiled,

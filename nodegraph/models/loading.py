@@ -68,7 +68,7 @@ from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground, load_sam
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
-from nodegraph.weights.joined_files import joined_headers, joined_shapes
+from nodegraph.weights.joined_files import header_of, joined_headers, joined_shapes
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.quantized_weights import set_compute_device
@@ -298,6 +298,8 @@ def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
 
 def _stored(recipe: Recipe, part: Part) -> list[StoredTensor]:
     files = [Path(path) for path in recipe.paths(part.role)]
+    if part.conditioner and not _has_config(files):
+        return []  # it lies in the denoiser's file, and is counted with it
     alone = [] if _has_config(files) else _files_alone(recipe, part)
     beginnings = part_names(recipe, part, joined_shapes(alone)) if alone else ("",)
     weights = alone or [path for path in files if path.suffix != ".json"]
@@ -351,7 +353,9 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         tensors_read = _joined_tensors(files, recipe.dtype, beginnings, wide, as_stored=as_stored)
         tensors = checkpoint.convert(tensors_read)
         if issubclass(kind, diffusers.ModelMixin):
-            return diffusers_module(kind, checkpoint.config, tensors, path, strict=True)
+            stated = checkpoint.layout.stated(header_of(path).metadata, checkpoint.config)
+            config = {**checkpoint.config, **stated}
+            return diffusers_module(kind, config, tensors, path, strict=True)
         config = kind.config_class(**checkpoint.config)
         return transformers_module(kind, config, tensors, path, strict=True)
 
@@ -389,7 +393,9 @@ def _float32_tensors(kind: Any, checkpoint: CheckpointPart, shapes: Shapes) -> l
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:
     config, settings = scheduler_config(recipe), recipe_settings(recipe)
-    return Denoiser(_modules(recipe), recipe.family, config, settings)
+    parts = get_family(recipe.family).denoisers
+    conditioners = frozenset(part.role for part in parts if part.conditioner)
+    return Denoiser(_modules(recipe), recipe.family, config, settings, conditioners)
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:

@@ -369,7 +369,7 @@ def model_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        if layout.INDEX in files:
+        if layout.INDEX in files or layout.MODULAR_INDEX in files:
             folders.clear()
             yield Path(root)
             continue
@@ -456,12 +456,12 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
         part = _control_in(path) or _denoiser_in(path, allow_pickle)
         if part is not None:
             return part
-    if not (path / layout.INDEX).is_file():
+    if not layout.is_whole_model(path):
         raise InvalidFile(
             f"{path} is not a model folder: it has no {layout.INDEX}",
             hint="Choose a folder in the diffusers layout or a single .safetensors file.",
         )
-    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
+    class_name = str(layout.read_config(layout.index_file(path)).get("_class_name"))
     families = families_of_pipeline(class_name)
     if not families:
         known = _is_of_diffusers(class_name)
@@ -497,7 +497,7 @@ def _denoiser_in(path: Path, allow_pickle: bool) -> Identification | None:
     """The denoiser that a folder of its own holds; None where it is something else."""
     from nodegraph.families.identification import identify_parts, identify_tensors
 
-    if (path / layout.INDEX).is_file():
+    if layout.is_whole_model(path):
         return None  # of a whole model
     class_name = str(layout.read_config(path / layout.CONFIG).get("_class_name") or "")
     is_known = any(has_class(family, class_name) for family in FAMILIES.values())

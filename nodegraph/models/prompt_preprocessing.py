@@ -123,8 +123,12 @@ def escaper(syntax: str, family: Family) -> Callable[[str], str]:
 
 
 def _reads_brackets(family: Family) -> bool:
-    """Whether brackets are markup there though words aren't weighed here: by CLIP and T5."""
-    return any(name.startswith(("CLIP", "T5", "UMT5")) for name in family.encoders[0].classes)
+    """Whether brackets are markup there though words are not weighed here: by CLIP and T5."""
+    # Anima has T5's words without its encoder.
+    words = (name for part in family.tokenizers for name in part.classes)
+    return any(
+        name.startswith(("CLIP", "T5", "UMT5")) for name in family.encoders[0].classes
+    ) or any(name.startswith("T5") for name in words)
 
 
 def _weighted(text: str, weight: float, depth: int) -> Iterator[tuple[str, float]]:

@@ -229,7 +229,7 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
     index: dict[str, Any] = {
         "_class_name": pipeline.__name__,
         "_diffusers_version": diffusers.__version__,
-        **{name: [None, None] for name in pipeline._optional_components},
+        **{name: [None, None] for name in getattr(pipeline, "_optional_components", ())},
         "scheduler": ["diffusers", schedule["_class_name"]],
         **({_SCORE: True} if needs_score else {}),
     }
@@ -239,8 +239,24 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
             with ctx.weights(recipe) as component:
                 index.update(_write_component(component, recipe, folder, dtype))
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
-        _write_json(folder / layout.INDEX, index)
+        if issubclass(pipeline, diffusers.ModularPipeline):
+            _write_json(folder / layout.MODULAR_INDEX, _modular_index(pipeline, index))
+        else:
+            _write_json(folder / layout.INDEX, index)
         return _moved_folder(folder, target)
+
+
+def _modular_index(pipeline: Any, index: Mapping[str, Any]) -> dict[str, Any]:
+    """An index as modular pipelines have it: each part with its folder, and the pipeline's blocks.
+
+    Parts name no other folder than the index's own, so that it may be moved.
+    """
+    parts = {
+        name: [*kind, {"subfolder": name, "type_hint": kind}]
+        for name, kind in index.items()
+        if isinstance(kind, list)
+    }
+    return {**index, "_blocks_class_name": pipeline.default_blocks_name, **parts}
 
 
 def _check_processors(family: Family) -> None:
@@ -428,6 +444,7 @@ def _moved_folder(folder: Path, target: Path) -> list[SavedFile]:
     content = "\n".join(f"{path.relative_to(folder)} {FILE_DIGESTS.digest(path)}" for path in files)
     final = target.with_name(f"{target.name}_{digest_bytes(content.encode())[:_LETTERS]}")
     names = [path.relative_to(folder) for path in files]
+    index = Path(layout.index_file(folder).name)
     for path in files:
         _flush(path)
     try:
@@ -442,7 +459,6 @@ def _moved_folder(folder: Path, target: Path) -> list[SavedFile]:
             if name not in existing:
                 (final / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).replace(final / name)
-    index = Path(layout.INDEX)
     ordered = [index, *(name for name in names if name != index)]
     return [SavedFile(final / name, existed=name in existing) for name in ordered]
 

@@ -470,7 +470,7 @@ def test_a_folder_is_what_diffusers_loads(bench: Bench, name: str) -> None:
     pipeline.save_pretrained(bench.folder / "models" / "made")
     result = bench.run(load("made") | saved(layout="folder"))
     assert not result.errors, result.errors
-    index = next(file.path for file in result.files if file.path.name == "model_index.json")
+    index = next(file.path for file in result.files if file.path.name.endswith("model_index.json"))
     # These load by themselves only where torchvision, torchsde, or the guardrail, is installed.
     own = {
         role: read_processor(index.parent, role) if isinstance(part, PictureProcessor) else part
@@ -478,13 +478,15 @@ def test_a_folder_is_what_diffusers_loads(bench: Bench, name: str) -> None:
         if isinstance(part, PictureProcessor)
         or type(part).__name__ in ("SafetyChecker", "CosineDPMSolverMultistepScheduler")
     }
-    again = DiffusionPipeline.from_pretrained(index.parent, local_files_only=True, **own)
+    usual = isinstance(pipeline, DiffusionPipeline)
+    kind = DiffusionPipeline if usual else type(pipeline)
+    again = kind.from_pretrained(index.parent, local_files_only=True, **own)
     assert type(again) is type(pipeline)
     for role, module in pipeline.components.items():
         if isinstance(module, torch.nn.Module):
             found = tensors_of(again.components[role])
             assert all(torch.equal(found[key], item) for key, item in tensors_of(module).items())
-        elif module is not None and role.startswith("tokenizer"):
+        elif module is not None and "tokenizer" in role:
             words = again.components[role]("a red fox").input_ids
             assert words == module("a red fox").input_ids
         elif isinstance(module, PictureProcessor):

@@ -55,6 +55,7 @@ _MODELS = (
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
     (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
+    (r"(^|[^a-z])anima([^a-z]|$)", "anima"),
     *_SOUND,
 )
 
@@ -69,6 +70,7 @@ _WRITERS = (
     (r"qwen_?3_?vl.?8b", "qwen-image-21"),
     (r"qwen_?3_?8b", "flux2-klein"),
     (r"qwen_?3_?4b", "z-image"),
+    (r"qwen_?3_?0?6b", "anima"),
     (r"qwen_?2[._]?5_?vl", "qwen-image"),
     (r"gemma_?2_?2b", "lumina2"),
     (r"ministral.?3|ernie", "ernie-image"),

@@ -99,7 +99,7 @@ class PipelineFolder:
     @property
     def index(self) -> Path:
         """The file that says it."""
-        return self.path / layout.INDEX
+        return layout.index_file(self.path)
 
 
 def read_folder(path: Path, *, allow_pickle: bool = False) -> PipelineFolder:
@@ -109,12 +109,12 @@ def read_folder(path: Path, *, allow_pickle: bool = False) -> PipelineFolder:
         InvalidFile: Names all that is missing or damaged, or the class that isn't known.
         UnsafeFile: A part is a pickle file, and those aren't allowed.
     """
-    if not (path / layout.INDEX).is_file():
+    if not layout.is_whole_model(path):
         raise InvalidFile(
             f"{path} is not the folder of a pipeline: it has no {layout.INDEX}",
             hint="Choose a folder saved by diffusers' save_pretrained.",
         )
-    index = layout.read_config(path / layout.INDEX)
+    index = layout.read_config(layout.index_file(path))
     folder = PipelineFolder(path, _class_of(path, index), _parts(path, index), _plain(index))
     _check_parts(folder, allow_pickle=allow_pickle)
     return folder
@@ -133,7 +133,7 @@ def _class_of(path: Path, index: Mapping[str, Any]) -> str:
             expected="the folder of a saved DiffusionPipeline",
         )
     if not isinstance(name, str):
-        raise InvalidFile(f"{path / layout.INDEX} names no pipeline ({_CLASS})")
+        raise InvalidFile(f"{layout.index_file(path)} names no pipeline ({_CLASS})")
     if not is_known_class(name):
         wrote = index.get(_VERSION)
         by = f"it was written by diffusers {wrote}, and " if wrote else ""

@@ -15,6 +15,8 @@ DENOISERS = ("unet", "transformer", "transformer_2")
 """Names of the modules that denoise."""
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
 """Names of the modules that encode prompts."""
+CONDITIONER = "text_conditioner"
+"""Name of Anima's module that reads prompts for the denoiser, which holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ class _Prefix:
 
 
 _PREFIXES = (
+    # Files call Anima's text conditioner a part of the transformer, whose names it partly has.
+    *(
+        _Prefix(f"{before}llm_adapter_", (CONDITIONER,), True)
+        for before in ("lora_unet_", "lora_transformer_", "lycoris_")
+    ),
+    *(
+        _Prefix(f"{before}llm_adapter.", (CONDITIONER,))
+        for before in ("model.diffusion_model.", "diffusion_model.", "transformer.", "net.", "")
+    ),
+    _Prefix(f"{CONDITIONER}.", (CONDITIONER,)),
     _Prefix("lora_unet_", DENOISERS, True),
     _Prefix("lora_transformer_", DENOISERS, True),
     _Prefix("lycoris_", DENOISERS, True),

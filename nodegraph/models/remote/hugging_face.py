@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.index import INDEX
 from nodegraph.models.remote.download_plans import (
     FAMILY_WORDS,
@@ -133,7 +134,7 @@ class HuggingFace:
         for file in files:
             check_name(file.path)
         if is_folder:
-            is_whole = any(file.path == "model_index.json" for file in files)
+            is_whole = any(file.path in (layout.INDEX, layout.MODULAR_INDEX) for file in files)
             kind = wanted.kind or ("diffusers" if is_whole else guess_kind(tags, ""))
             kind = kind if is_whole or wanted.kind or kind != "checkpoint" else "diffusers"
             name = target_name(kind, repository.rpartition("/")[2], wanted, is_folder=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -151,9 +150,9 @@ class CachedSteps:
     """
 
     def __init__(self, model: Denoiser, caching: StepCaching) -> None:
-        modules = model.modules if model.is_own else _copies(model)
-        self.model = replace(model, modules=modules)
-        self._cached = [_CachedModule(module, caching) for module in modules.values()]
+        networks = model.networks if model.is_own else _copies(model)
+        self.model = model.with_networks(networks)
+        self._cached = [_CachedModule(module, caching) for module in networks.values()]
         self._caching = caching
         self._kept: dict[str, list[HookStates]] = {}
         self.calls = self.reused = 0
@@ -203,7 +202,7 @@ class CachedSteps:
 
 
 def _copies(model: Denoiser) -> dict[str, nn.Module]:
-    copies = {role: structural_copy(module) for role, module in model.modules.items()}
+    copies = {role: structural_copy(module) for role, module in model.networks.items()}
     if model.compiled:
         for module in copies.values():
             compile_blocks(module)

@@ -95,6 +95,9 @@ def control_of(
         _check_mask(image, mask)
     control = Control(network, image.float(), strength, start, end, number, faint, mask)
     if not kind.sees_latents:
+        has_kinds = bool(get_family(network.family).control_mask_channels)
+        if has_kinds and kind.takes_mask != (mask is not None):
+            raise _mask_error(kind)
         return control
     if vae is None or weights is None:
         raise InvalidValue(
@@ -103,13 +106,18 @@ def control_of(
             expected="the VAE of the model",
         )
     if kind.takes_mask != (mask is not None):
-        raise InvalidValue(
-            "the control network fills masked images, and no mask is linked"
-            if kind.takes_mask
-            else "the control network takes no masks",
-            port="mask",
-        )
+        raise _mask_error(kind)
     return replace(control, hint=_encoded(image, mask, kind, vae, weights), mask=None)
+
+
+def _mask_error(kind: ControlKind) -> InvalidValue:
+    """What is raised where a mask is missing, or one is linked without a use."""
+    return InvalidValue(
+        "the control network fills masked images, and no mask is linked"
+        if kind.takes_mask
+        else "the control network takes no masks",
+        port="mask",
+    )
 
 
 def _check_mask(image: Tensor, mask: Tensor) -> None:

@@ -15,7 +15,12 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROLS, Family
 from nodegraph.families.components import ControlNetwork, Denoiser
 from nodegraph.families.model_step import ControlNetCall, Residuals, add_residuals
-from nodegraph.sampling.controls.kinds import check_caching, check_control_fits, kind_of
+from nodegraph.sampling.controls.kinds import (
+    ControlKind,
+    check_caching,
+    check_control_fits,
+    kind_of,
+)
 
 if TYPE_CHECKING:
     from nodegraph.families.model_step import Batch, Moment, Side
@@ -49,10 +54,8 @@ def fit_hint(
             given=f"{len(control.hint)} control images for a batch of {shape[0]}",
             expected=f"1 or {shape[0]}",
         )
-    if kind.sees_latents:
-        hint = _cells(control, shape, side)
-    else:
-        hint = _pixels(control, kind.channels, size, side)
+    in_cells = kind.sees_latents
+    hint = _cells(control, shape, side) if in_cells else _pixels(control, kind, size, side)
     # In memory in the usual order, as another would give other last bits.
     return hint.to(network.device, network.dtype).contiguous()
 
@@ -70,13 +73,15 @@ def _cells(control: Control, shape: Sequence[int], side: Side) -> Tensor:
     return control.hint
 
 
-def _pixels(control: Control, channels: int, size: tuple[int, int], side: Side) -> Tensor:
-    hint = _coloured(control.hint, channels, side).movedim(-1, 1)
+def _pixels(control: Control, kind: ControlKind, size: tuple[int, int], side: Side) -> Tensor:
+    hint = _coloured(control.hint, kind.channels, side).movedim(-1, 1)
     hint = resize_to_cover(hint, size)
-    if control.mask is not None:
-        hidden = resize_to_cover(control.mask[:, None], size, sharp=True) >= 0.5
-        hint = torch.where(hidden, HIDDEN, hint)
-    return hint
+    if control.mask is None:
+        return hint
+    hidden = resize_to_cover(control.mask[:, None], size, sharp=True) >= 0.5
+    if kind.takes_mask:
+        return torch.cat([hint, hidden.to(hint).expand(len(hint), -1, -1, -1)], 1)
+    return torch.where(hidden, HIDDEN, hint)
 
 
 def _coloured(hint: Tensor, channels: int, side: Side) -> Tensor:

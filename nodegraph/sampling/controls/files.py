@@ -112,7 +112,7 @@ def _controlled() -> list[Family]:
 
 
 def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
-    if (path / layout.INDEX).is_file() and (path / ROLE / layout.CONFIG).is_file():
+    if layout.is_whole_model(path) and (path / ROLE / layout.CONFIG).is_file():
         path = path / ROLE
     if not (path / layout.CONFIG).is_file():
         raise InvalidFile(

@@ -30,7 +30,7 @@ class ControlKind:
         channels: Of its images in pixels.
         modes: The kinds of images that a union knows, and their numbers; empty of others.
         takes_several: Whether images are shown to it together.
-        takes_mask: Whether it is shown a mask beside a latent.
+        takes_mask: Whether it is shown a mask beside a latent, or as a further channel of pixels.
         only_positive: Whether it leads the positive prompt alone.
         unshifted: Whether it was trained on latents that weren't shifted.
     """

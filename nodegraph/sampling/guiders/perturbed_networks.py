@@ -200,7 +200,7 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
     named = () if family is None else family.block_stacks
     switch = _Switch(is_shared=model.is_own, is_on=not model.is_own)
     modules: dict[str, Any] = {}
-    for role, module in model.modules.items():
+    for role, module in model.networks.items():
         modules[role] = twin = module if model.is_own else structural_copy(module)
         stacks = _stacks(twin, named)
         for prefix in prefixes(layers, stacks, [len(getattr(twin, stack)) for stack in stacks]):
@@ -211,7 +211,7 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
     # Prompts with adapters of their own are evaluated by the same networks with these.
     adapted = {key: _changed(other, layers, change) for key, other in model.adapted.items()}
     return replace(
-        model, modules=modules, caching=None, compiled=False, is_own=True, adapted=adapted
+        model.with_networks(modules), caching=None, compiled=False, is_own=True, adapted=adapted
     )
 
 

@@ -67,6 +67,10 @@ def _nothing(config: Config) -> Config:
     return {}
 
 
+def _nothing_stated(metadata: Mapping[str, str], config: Config) -> dict[str, Any]:
+    return {}
+
+
 class SingleFile(NamedTuple):
     """How the original training code lays a whole model in one file.
 
@@ -110,6 +114,8 @@ class FileLayout:
         marks: Of denoisers and control networks: groups of tensor names; `matches` is true only
             where one whole group is there. The index knows families that come along by them.
         names: Of denoisers: what their layers were called before diffusers renamed them.
+        stated: Entries of the configuration that the file's metadata states, for the one that
+            its tensors show.
     """
 
     name: str
@@ -124,6 +130,7 @@ class FileLayout:
     settings: Callable[[Config], Config] = _nothing
     marks: tuple[tuple[str, ...], ...] = ()
     names: OriginalNames = SAME_NAMES
+    stated: Callable[[Mapping[str, str], Config], dict[str, Any]] = _nothing_stated
 
     def prefix(self, shapes: Shapes) -> str | None:
         """What stands before the names of the part's tensors; None where the file has no such part.

@@ -17,6 +17,7 @@ from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.qwen_parts import qwen_net
+from tests.diffusion.families.test_anima_control import anima_fill, anima_lllite
 from tests.diffusion.families.test_following import flux_canny
 from tests.diffusion.families.test_hunyuan_video_15 import (
     eye,
@@ -48,6 +49,7 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "sd3": (("", controls.sd3_net),),
     "flux": (("union", controls.flux_union), ("", controls.flux_control)),
     "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
+    "anima": (("lllite.*inpaint", anima_fill), ("lllite", anima_lllite)),
 }
 """Control networks of a family, by what their files are called."""
 
@@ -145,7 +147,7 @@ class Tinies:
 
     def _net(self, family: str, name: str) -> str:
         nets = _NETS.get(family, ())
-        build = next((build for like, build in nets if like in name.lower()), None)
+        build = next((build for like, build in nets if re.search(like, name.lower())), None)
         if build is None:
             raise UnknownKind(name)
         return self._made(

@@ -400,6 +400,8 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("mine.safetensors", "ernie-image", "ernie-image"),
         ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
+        ("qwen_3_06b_base.safetensors", "stable_diffusion", "anima"),
+        ("whatever.safetensors", "anima", "anima"),
         ("whatever.safetensors", "mochi", "mochi"),
         ("whatever.safetensors", "hunyuan_video_15", "hunyuan-video-15"),
     ):

@@ -299,4 +299,17 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "head_dim": 16,
         },
     ),
+    "cosmos_predict2": (
+        "CosmosTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 16,
+            "num_layers": 2,
+            "mlp_ratio": 2.0,
+            "text_embed_dim": 32,
+            "adaln_lora_dim": 4,
+            "max_size": (8, 24, 24),
+            "extra_pos_embed_type": None,
+        },
+    ),
 }

@@ -65,6 +65,28 @@ def test_z_image_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(encoded(model)["embeddings"][0], expected)
 
 
+def test_anima_is_diffusers(tmp_path: Path) -> None:
+    """Its file has the encoder without a head; T5's tokens come along."""
+    encoder = qwen3(tf.Qwen3Model)
+    model = loaded("anima", write(tmp_path / "qwen_3_06b_base.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    words = model.tokenizers
+    pipeline = d.AnimaAutoBlocks().init_pipeline()
+    pipeline.update_components(
+        text_encoder=encoder, tokenizer=words["tokenizer"], t5_tokenizer=words["t5_tokenizer"]
+    )
+    (step,) = (
+        block for block in pipeline.blocks.sub_blocks.values() if hasattr(block, "encode_prompt")
+    )
+    for text in (PROMPT, ""):
+        with torch.no_grad():
+            expected = step.encode_prompt(pipeline, text, prepare_unconditional_embeds=False)
+        found = encoded(model, text)
+        assert torch.equal(found["embeddings"], expected["qwen_prompt_embeds"])
+        assert torch.equal(found["mask"], expected["qwen_attention_mask"].bool())
+        assert torch.equal(found["t5_ids"], expected["t5_input_ids"])
+
+
 @pytest.mark.slow
 def test_flux2_klein_is_diffusers(tmp_path: Path) -> None:
     encoder = qwen3(tf.Qwen3ForCausalLM, 28)

@@ -107,6 +107,11 @@ PUBLISHED: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], str]] = {
         "byt5",
     ),
     "qwen_2.5_vl_7b": (qwen25_vl, text_file, "qwen2.5-vl"),
+    "qwen_3_06b_base": (
+        lambda: language(*QWEN3, (151936, 1024, 3072, 28, 16, 8), head_dim=128),
+        text_file,
+        "qwen3",
+    ),
     "qwen_3_4b": (
         lambda: language(*QWEN3, (151936, 2560, 9728, 36, 32, 8), head_dim=128),
         text_file,

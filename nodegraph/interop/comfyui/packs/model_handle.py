@@ -127,6 +127,7 @@ MODEL_CLASSES: Mapping[str, str] = {
     "qwen-image-edit-plus": "QwenImage",
     "hunyuan-image": "HunyuanImage21",
     "hunyuan-video-15": "HunyuanVideo15",
+    "anima": "Anima",
 }
 """ComfyUI's class of a model (``comfy.model_base``) by family, which packs compare with."""
 

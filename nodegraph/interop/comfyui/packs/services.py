@@ -38,7 +38,7 @@ _SYNTAX = "comfyui"
 _EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
 _READERS = {"clip_l": "l", "clip_g": "g", "t5": "t5xxl", "llama": "llama", "qwen": "qwen25_7b"}
 """ComfyUI's names of encoders, by those here."""
-_ONE_READER = {"sd2": "h", "sdxl-refiner": "g"}
+_ONE_READER = {"sd2": "h", "sdxl-refiner": "g", "anima": "qwen3_06b"}
 """The encoder of a family with one."""
 
 
