@@ -62,6 +62,7 @@ NEED_MODELS = frozenset(
         "ImageToVideoConditioning",
         "VaceConditioning",
         "ControlVideoConditioning",
+        "TrackConditioning",
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",

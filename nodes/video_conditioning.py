@@ -14,6 +14,7 @@ from nodegraph import (
     InvalidValue,
     Latent,
     Mask,
+    Multiline,
     Range,
     TextEncoder,
     Vae,
@@ -240,6 +241,67 @@ def ControlVideoConditioning(
         with ctx.weights(image_encoder, calls_only=True) as eyes:
             tensors |= embed_first_frame_alone(eyes, image)
     height, width = video.shape[1:3]
+    latent = Latent(None, width, height, frames=frames)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="conditioning",
+    label="Point tracks",
+    lane="gpu",
+    numerics=True,
+    facts={
+        **_FAMILY,
+        "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
+    },
+    validate=check_film,
+    estimate=encode_frames_estimate,
+    tags=(
+        *("wan", "ATI", "WanTrackToVideo", "trajectory", "motion", "image to video"),
+        *("spline", "drag"),
+    ),
+)
+def TrackConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    image: Image,
+    tracks: Annotated[str, Multiline()] = "[]",
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    temperature: Annotated[float, Range(1, 1000, step=0.1)] = 220.0,
+    top_k: Annotated[int, Range(1, 10)] = 2,
+    image_encoder: ImageEncoder | None = None,
+) -> FirstPicture:
+    """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+    The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+    alone.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24
+            per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own:
+            clip_vision_h.
+    """
+    from nodegraph.models.image_to_video import embed_first_frame_alone
+    from nodegraph.models.point_tracks import encode_tracks, parse_tracks
+    from nodegraph.sampling.inpainting import with_tensors
+
+    points = parse_tracks(tracks)
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_tracks(
+            autoencoder, conditioning, image, frames, points, temperature=temperature, top_k=top_k
+        )
+    if image_encoder is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image)
+    height, width = image.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
 

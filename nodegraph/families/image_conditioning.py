@@ -118,6 +118,9 @@ FIRST_FRAME = "first_frame"
 video that is continued, it has as many latent frames as are kept."""
 CONDITION_VIDEO = "film"
 """Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
+CONDITION_VIDEO_MASK = "film_mask"
+"""Weight of what a film shows in each cell, where it is not the first or last frame alone: 0 and
+above, (1, temporal, frames, height, width)."""
 CONDITION_CLIP = "clip"
 """Latents of a video's first frames, or of all, that lie beside the noise as they are,
 (1, channels, frames, height, width)."""
@@ -268,7 +271,9 @@ def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
     return mask
 
 
-def mask_and_video(film: Tensor, temporal: int, *, has_last: bool = False) -> Tensor:
+def mask_and_video(
+    film: Tensor, temporal: int, *, has_last: bool = False, mask: Tensor | None = None
+) -> Tensor:
     """A film after its mask, which has a channel for each frame of a latent frame: 1 where the film
     shows an image.
 
@@ -276,7 +281,10 @@ def mask_and_video(film: Tensor, temporal: int, *, has_last: bool = False) -> Te
         temporal: Frames of a latent frame. The first latent frame holds one frame, which counts
             for all channels.
         has_last: Whether the last frame shows an image, too.
+        mask: The tensor `CONDITION_VIDEO_MASK` of the prompt, if it has one.
     """
+    if mask is not None:
+        return torch.cat([mask, film], 1)
     shown = torch.zeros(1, temporal, *film.shape[2:])
     shown[:, :, 0] = 1
     if has_last:

@@ -28,6 +28,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
+    CONDITION_VIDEO_MASK,
     CONTROL_LATENTS,
     FILM_AND_MASK,
     FIRST_FRAME,
@@ -295,6 +296,7 @@ class WanFamily(Family):
         takes_context = "vace_layers" in model.config
         check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=takes_context)
         film, config = fitted.pop(CONDITION_VIDEO, None), model.config
+        film_mask = fitted.pop(CONDITION_VIDEO_MASK, None)
         has_last = fitted.pop(LAST_FRAME, None) is not None
         more_channels = config["in_channels"] - config["out_channels"]
         takes_control = more_channels == 2 * config["out_channels"]
@@ -308,7 +310,9 @@ class WanFamily(Family):
         if film is not None and not takes_film:
             raise unused_image_error(request)
         if film is not None:
-            fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal, has_last=has_last)
+            fitted[FILM_AND_MASK] = mask_and_video(
+                film, self.latent.temporal, has_last=has_last, mask=film_mask
+            )
         if control is not None:
             fitted[FILM_AND_MASK] = control
         if config.get("image_dim") is None:

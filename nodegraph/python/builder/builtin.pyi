@@ -2157,6 +2157,12 @@ class _ToneMapLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _TrackConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+
 class _TrainClassifier(BuiltNode):
     @property
     def classifier(self) -> Out[TrainedWeights]: ...
@@ -10754,6 +10760,35 @@ class BuiltinNodes:
 
         latent: A latent with content. An empty one stays empty.
         multiplier: Larger values change less.
+        """
+
+    def TrackConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        tracks: str | Link[str] = '[]',
+        frames: int | Link[int] = 81,
+        temperature: float | Link[float] = 220.0,
+        top_k: int | Link[int] = 2,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+    ) -> _TrackConditioning:
+        """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+        The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+        alone.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24 per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own: clip_vision_h.
         """
 
     def TrainClassifier(

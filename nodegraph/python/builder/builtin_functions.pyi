@@ -452,6 +452,10 @@ class _TextualInversion(NamedTuple):
     weights: TrainedWeights
     losses: Plot
 
+class _TrackConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+
 class _TrainClassifier(NamedTuple):
     classifier: TrainedWeights
     accuracy: float
@@ -8084,6 +8088,33 @@ class BuiltinFunctions:
 
         latent: A latent with content. An empty one stays empty.
         multiplier: Larger values change less.
+        """
+
+    def TrackConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        image: Picture,
+        tracks: str = '[]',
+        frames: int = 81,
+        temperature: float = 220.0,
+        top_k: int = 2,
+        image_encoder: ImageEncoder | None = None,
+    ) -> _TrackConditioning:
+        """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+        The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+        alone.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24 per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own: clip_vision_h.
         """
 
     def TrainClassifier(

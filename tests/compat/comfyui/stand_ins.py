@@ -56,7 +56,7 @@ _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("wan", "fun_control", wan_control),
     ("wan22-5b", "fun_inp", wan22_5b_inpaint),
     ("wan", "flf2v", wan_flf),
-    ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
+    ("wan", r"wan2[._]1.*(i2v|fun_inp)", wan_i2v),
     ("wan", "i2v|chrono|fun_inp", wan22_i2v),
     ("hunyuan-video-15", "i2v", hunyuan_video_15_i2v),
     ("hunyuan-video-15", "capybara", hunyuan_video_15_unified),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.import_context import compose
 from nodegraph.interop.comfyui.table.sampling import ENTRIES as GUIDER_ENTRIES
@@ -100,17 +102,30 @@ def _tell_batch(node: Passage, source: str) -> None:
         node.tell(f"nodegraph makes one video {source}, whatever `batch_size` says")
 
 
-def _sized(node: Passage, picture: Signal | MadeOutput) -> MadeOutput:
+def _sized(node: Passage, picture: Signal | MadeOutput) -> Signal | MadeOutput:
     """The middle of images at the size of the video."""
     size = {name: node.inputs[name] for name in ("width", "height")}
+    if isinstance(picture, Signal) and all(_is_of(node, name, picture) for name in size):
+        return picture
     fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
     return MadeOutput(fitted, "image")
+
+
+def _is_of(node: Passage, side: str, picture: Signal) -> bool:
+    """Whether a side of the video is the one of some images, as the export writes it."""
+    if not node.inputs[side].is_link:
+        return False
+    try:
+        kind, inputs = node.behind(side)
+    except Untranslatable:
+        return False
+    return kind == "ImageSize" and inputs.get("image") == picture.content
 
 
 def _vace(node: Passage) -> None:
     """A video by Wan VACE: of a control video, masks and a reference image."""
     _tell_batch(node, "by Wan VACE")
-    shown: dict[str, MadeOutput] = {}
+    shown: dict[str, Signal | MadeOutput] = {}
     for port, name in (("video", "control_video"), ("reference", "reference_image")):
         if name in node.inputs:
             shown[port] = _sized(node, node.inputs[name])
@@ -163,6 +178,68 @@ def _fun_control(node: Passage) -> None:
     node.give("latent", MadeOutput(name, "latent"))
 
 
+def _tracks(node: Passage) -> None:
+    """A video by the ATI model of Wan 2.1, whose points move along tracks."""
+    _tell_batch(node, "from a first image")
+    positive = node.inputs["positive"]
+    name = node.add(
+        "TrackConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        image=_sized(node, node.inputs["start_image"]),
+        tracks=node.inputs["tracks"],
+        frames=node.inputs["length"],
+        temperature=node.inputs["temperature"],
+        top_k=node.inputs["topk"],
+        **_image_encoder(node),
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+def _tracks_back(node: Passage) -> None:
+    names = {"tracks": "tracks", "length": "frames", "temperature": "temperature", "topk": "top_k"}
+    _video_back(node, "WanTrackToVideo", "image", names, {"start_image": "image"})
+
+
+def _video_back(
+    node: Passage, there: str, sized_by: str, values: dict[str, str], images: dict[str, str]
+) -> None:
+    """A conditioning of videos as a node there, which is put beside a negative prompt, too.
+
+    Args:
+        there: The node's type.
+        sized_by: The input whose image or video has the size of the video.
+        values, images: Names of inputs there, and here.
+    """
+    size = node.imply("GetImageSize", image=node.inputs[sized_by])
+    taken: dict[str, Any] = {theirs: node.inputs[ours] for theirs, ours in values.items()}
+    taken |= {theirs: node.inputs[ours] for theirs, ours in images.items() if ours in node.inputs}
+    if "image_encoder" in node.inputs and "image" in node.inputs:
+        seen = node.imply(
+            "CLIPVisionEncode",
+            clip_vision=node.inputs["image_encoder"],
+            image=node.inputs["image"],
+            crop="none",
+        )
+        taken["clip_vision_output"] = MadeOutput(seen, "CLIP_VISION_OUTPUT")
+    prompt = node.inputs["conditioning"]
+    name = node.add(
+        there,
+        positive=prompt,
+        negative=prompt,
+        vae=node.inputs["vae"],
+        width=MadeOutput(size, "width"),
+        height=MadeOutput(size, "height"),
+        batch_size=1,
+        **taken,
+    )
+    node.tell(f"put {there} between the negative prompt and its sampler, too")
+    node.give("conditioning", MadeOutput(name, "positive"))
+    node.give("latent", MadeOutput(name, "latent"))
+
+
 def _trim(node: Passage) -> None:
     latent, start = node.inputs["samples"], node.inputs["trim_amount"]
     name = node.add("CutLatentFrames", latent=latent, start=start)
@@ -193,11 +270,14 @@ def _first_frame_latent(node: Passage) -> None:
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
-def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
+def _image_encoder(node: Passage) -> dict[str, Signal | MadeOutput]:
     """The encoder of the images, which sees them here as the video shows them."""
     visions = [item.carried for name, item in node.inputs.items() if name.startswith("clip_vision")]
     file = next((each["vision_file"] for each in visions if each.get("vision_file")), None)
     if file is None:
+        encoder = next((each["vision_encoder"] for each in visions if "vision_encoder" in each), 0)
+        if isinstance(encoder, Signal):
+            return {"image_encoder": encoder}
         if visions:
             node.tell("the file of its image encoder is not known: link a LoadImageEncoder")
         return {}
@@ -367,6 +447,14 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"WanFunControlToVideo({_VIDEO_SIZE.format(832, 480, 81)}, clip_vision_output: "
         f"CLIP_VISION_OUTPUT?, start_image: IMAGE?, control_video: IMAGE?) -> {_LATENT}",
         _fun_control,
+    ),
+    entry(
+        f'WanTrackToVideo({_PROMPTS}, vae: VAE, tracks: STRING = "[]", width: INT = 832, '
+        "height: INT = 480, length: INT = 81, batch_size: INT = 1, temperature: FLOAT = 220.0, "
+        f"topk: INT = 2, start_image: IMAGE, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
+        _tracks,
+        "TrackConditioning",
+        _tracks_back,
     ),
     entry(
         f"WanVaceToVideo({_VIDEO_SIZE.format(832, 480, 81)}, strength: FLOAT = 1.0, "
