@@ -63,6 +63,8 @@ NEED_MODELS = frozenset(
         "VaceConditioning",
         "ControlVideoConditioning",
         "TrackConditioning",
+        "CameraConditioning",
+        "CameraMotion",
         "InpaintConditioning",
         "LatentFramesToBatch",
         "LoadEncoderLora",

@@ -183,10 +183,10 @@ def smeared(
     # One latent frame at a time: all at once takes memory for each pair of a cell and a point.
     for index in range(1, latent_frames):
         rows_of = slice(1 + (index - 1) * per_frame, 1 + index * per_frame)
-        seen = visible[rows_of].sum(0)
-        mean = (positions[rows_of] * visible[rows_of]).sum(0) / (seen + _EMPTY)
+        visible_count = visible[rows_of].sum(0)
+        mean = (positions[rows_of] * visible[rows_of]).sum(0) / (visible_count + _EMPTY)
         distance = (mean - cells[:, :, None]).pow(2).sum(-1)
-        weight = torch.exp(-distance * temperature) * seen.clamp(0, 1)[:, 0]
+        weight = torch.exp(-distance * temperature) * visible_count.clamp(0, 1)[:, 0]
         highest, chosen = torch.topk(weight, min(top_k, weight.shape[-1]), dim=-1)
         feature = (features[chosen] * highest[..., None]).sum(-2).movedim(-1, 0)
         total = highest.sum(-1)
@@ -198,7 +198,7 @@ def smeared(
 def _at_points(frame: Tensor, positions: Tensor) -> Tensor:
     """Features of a latent frame at positions in -1..1, between cells, shape (points, channels)."""
     grid = positions[None, None].to(frame.dtype)
-    found = functional.grid_sample(
+    features = functional.grid_sample(
         frame[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    return found[0, :, 0].T
+    return features[0, :, 0].T

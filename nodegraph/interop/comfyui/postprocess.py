@@ -56,6 +56,7 @@ _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
         *("VaceConditioning", "ControlVideoConditioning", "TrackConditioning"),
+        "CameraConditioning",
     )
 )
 _FIRST_FRAME = "ImageToVideoConditioning"
