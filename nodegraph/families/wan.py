@@ -216,7 +216,7 @@ def _layout(
     shift: float,
     without: tuple[str, ...],
     kind: _Kind = _PLAIN,
-    beside: Callable[[Shapes], Container[int]] | None = None,
+    extra: Callable[[Shapes], Container[int]] | None = None,
     **more: Any,
 ) -> FileLayout:
     """A layout of a transformer.
@@ -225,14 +225,14 @@ def _layout(
         channels: Of latents.
         shift: Of the published schedule.
         without: What names begin with in relatives.
-        beside: Channels that a transformer may take beside the noise; by default none, and those of
+        extra: Channels that a transformer may take beside the noise; by default none, and those of
             a film.
     """
 
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
         # A film of a first image has a mask of four channels.
-        allowed = (0, channels + 4) if beside is None else beside(shapes)
+        allowed = (0, channels + 4) if extra is None else extra(shapes)
         return out_channels == channels and taken - out_channels in allowed
 
     original, own = ("head.modulation", "head.head.weight"), _OWN_MARKS
@@ -286,7 +286,7 @@ WAN_FILE = _layout(
     channels=16,
     shift=3.0,
     without=("vace_", *_OTHERS),
-    beside=lambda _: (0, 20, 32),
+    extra=lambda _: (0, 20, 32),
     settings=_boundary,
 )
 WAN_VACE_FILE = _layout(
@@ -312,7 +312,7 @@ WAN_FUN_FILE = _layout(
     without=("vace_", *_RELATIVES),
     kind=_FUN,
     # With a camera, a first image; else a control video and a first image. Wan 2.2's have masks.
-    beside=lambda shapes: (16, 20) if f"{_CAMERA}.conv.weight" in shapes else (32, 36),
+    extra=lambda shapes: (16, 20) if f"{_CAMERA}.conv.weight" in shapes else (32, 36),
     settings=_boundary,
 )
 WAN22_5B_FUN_FILE = _layout(
@@ -321,7 +321,7 @@ WAN22_5B_FUN_FILE = _layout(
     shift=5.0,
     without=("vace_", "control_adapter.", f"{_CAMERA}.", *_RELATIVES),
     kind=_FUN,
-    beside=lambda _: (100,),
+    extra=lambda _: (100,),
     settings=lambda _: {"expand_timesteps": True},
 )
 

@@ -52,25 +52,25 @@ def fit_film(
         InvalidValue: They do not fit the transformer; on the port of the side.
     """
     channels = int(config["out_channels"])
-    beside = int(config["in_channels"]) - channels
+    extra = int(config["in_channels"]) - channels
     control = fitted.pop(CONTROL_LATENTS, None)
-    has_control = beside in (2 * channels, 2 * channels + temporal)
+    has_control = extra in (2 * channels, 2 * channels + temporal)
     check_control_latents(control, request, takes_latents=has_control)
     film, mask = fitted.pop(CONDITION_VIDEO, None), fitted.pop(CONDITION_VIDEO_MASK, None)
     has_last = fitted.pop(LAST_FRAME, None) is not None
-    if FIRST_FRAME in fitted and not (beside or has_last):
+    if FIRST_FRAME in fitted and not (extra or has_last):
         film = None  # the first frame is enough
-    if film is not None and not beside:
+    if film is not None and not extra:
         raise unused_image_error(request)
     is_optional = has_control or config.get("camera_channels") is not None
-    if film is None and beside and not is_optional:
+    if film is None and extra and not is_optional:
         raise missing_image_error(request, needs_film=FIRST_FRAME in fitted)
-    if not beside:
+    if not extra:
         return
-    beside -= channels if has_control else 0
+    extra -= channels if has_control else 0
     if film is None:
-        shown = torch.zeros(1, beside, *request.shape[2:])
-    elif beside == channels:
+        shown = torch.zeros(1, extra, *request.shape[2:])
+    elif extra == channels:
         # The first image alone, as models without a mask were trained.
         shown = torch.zeros_like(film)
         shown[:, :, :1] = film[:, :, :1]

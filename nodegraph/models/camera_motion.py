@@ -50,7 +50,7 @@ def camera_poses(path: CameraPath) -> Tensor:
         focal_x *= path.height * _POSE_ASPECT / path.width
     else:
         focal_y *= path.width / _POSE_ASPECT / path.height
-    seen = [
+    optics = [
         *(focal_x * path.width, focal_y * path.height),
         *(path.center_x * path.width, path.center_y * path.height),
         *(float(path.width), float(path.height)),
@@ -64,7 +64,7 @@ def camera_poses(path: CameraPath) -> Tensor:
         x, y, z = (reach * part for part in direction)
         sine, cosine = math.sin(angle), math.cos(angle)
         matrix = (cosine, -sine, 0.0, x, sine, cosine, 0.0, y, 0.0, 0.0, 1.0, z)
-        rows.append([*matrix, *seen])
+        rows.append([*matrix, *optics])
     return torch.tensor(rows, dtype=torch.float64).float()
 
 
