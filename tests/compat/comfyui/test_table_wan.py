@@ -47,7 +47,7 @@ def test_a_fun_control_model_of_wan22_gets_a_reference_image() -> None:
         "frames": 9,
     }
     alone = made(LOADED, node("Wan22FunControlToVideo", ref_image=IMAGE))
-    assert "comfyui:Wan22FunControlToVideo" in [kind for kind, _ in alone.values()]
+    assert "video" not in alone["control_video_conditioning"][1]
 
 
 def test_a_camera_has_the_size_and_the_length_of_the_video() -> None:
@@ -77,7 +77,7 @@ def test_a_camera_has_the_size_and_the_length_of_the_video() -> None:
     }
     assert found["resize_image"][1]["width"] == {"from": "camera_motion.width"}
     alone = made(LOADED, node("WanCameraImageToVideo", start_image=IMAGE))
-    assert "comfyui:WanCameraImageToVideo" in [kind for kind, _ in alone.values()]
+    assert "camera" not in alone["camera_conditioning"][1]
 
 
 @pytest.mark.parametrize("native", ["CameraConditioning", "CameraMotion"])

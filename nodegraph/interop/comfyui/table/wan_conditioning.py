@@ -55,11 +55,14 @@ def _vace(node: Passage) -> None:
 
 def _fun_control(node: Passage) -> None:
     """A video by a Fun control model of Wan: 2.1's has a first image, 2.2's a reference image."""
-    if "control_video" not in node.inputs:
+    is_22 = node.type == _FUN_CONTROL_22
+    if "control_video" not in node.inputs and not is_22:
         raise Untranslatable("a Fun control model follows a control video, and none is linked")
     tell_batch(node, "of a control video")
-    shown = {"video": sized(node, node.inputs["control_video"])}
-    if node.type == _FUN_CONTROL_22:
+    # Without a video the input stays open, as in bypassed nodes of published workflows.
+    video = node.inputs["control_video"]
+    shown = {"video": sized(node, video) if "control_video" in node.inputs else video}
+    if is_22:
         if "ref_image" in node.inputs:
             shown["reference"] = sized(node, node.inputs["ref_image"], "ref_image")
         else:
@@ -85,6 +88,7 @@ def _fun_control(node: Passage) -> None:
 def _fun_control_back(node: Passage) -> None:
     if "reference" in node.inputs:
         raise Untranslatable("ComfyUI's node for Wan 2.1 takes no reference image")
+    node.tell(f"with a model of Wan 2.2, use {_FUN_CONTROL_22} in place of WanFunControlToVideo")
     images = {"control_video": "video", "start_image": "image"}
     _video_back(node, "WanFunControlToVideo", "video", {"length": "frames"}, images)
 
@@ -161,8 +165,6 @@ def _camera_motion_back(node: Passage) -> None:
 
 def _camera(node: Passage) -> None:
     """A video by a Fun camera model of Wan. Here the camera has the size and the length."""
-    if "camera_conditions" not in node.inputs:
-        raise Untranslatable("a Fun camera model follows a camera, and none is linked")
     tell_batch(node, "of a camera")
     shown: dict[str, Signal | MadeOutput] = {}
     if "start_image" in node.inputs:
