@@ -235,20 +235,6 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_max_seq_len": 64,
         },
     ),
-    "wan-fun": (
-        "WanFunTransformer3DModel",
-        {
-            **_HEADS,
-            "in_channels": 52,
-            "text_dim": 32,
-            "freq_dim": 32,
-            "ffn_dim": 64,
-            "num_layers": 1,
-            "rope_max_seq_len": 64,
-            "reference_channels": 16,
-            "camera_channels": 24,
-        },
-    ),
     "ltx": (
         "LTXVideoTransformer3DModel",
         {**_HEADS, "cross_attention_dim": 32, "num_layers": 1, "caption_channels": 32},
@@ -312,6 +298,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "num_attention_heads": 2,
             "num_key_value_heads": 1,
             "head_dim": 16,
+        },
+    ),
+    "wan-fun": (
+        "WanFunTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 52,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "reference_channels": 16,
+            "camera_channels": 24,
         },
     ),
 }
