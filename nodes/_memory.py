@@ -158,6 +158,14 @@ def encode_control_estimate(inputs: HookInputs) -> Estimate:
     return replace(estimate, work=work, passes=2)
 
 
+def encode_camera_estimate(inputs: HookInputs) -> Estimate:
+    """Estimate of CameraConditioning, which encodes a video of the first image."""
+    frames = inputs.fact("camera", "frames")
+    if "image" not in inputs.facts or frames is None:
+        return Estimate()
+    return _vae_estimate(inputs, "image", "held_encoding", _ENCODED_USE, frames)
+
+
 def encode_controlling_estimate(inputs: HookInputs) -> Estimate:
     """Estimate of ControlVideoConditioning."""
     return _frames_estimate(inputs, "video", "held_encoding", _ENCODED_USE)

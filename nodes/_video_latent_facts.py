@@ -52,6 +52,25 @@ def check_frame_count(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_frames("frames", inputs.literals.get("frames"), inputs.fact("vae", "temporal"))
 
 
+def check_camera_frames(inputs: HookInputs) -> Iterator[Finding]:
+    """Find camera paths of a length that the VAE cannot encode, and images of another size."""
+    frames = inputs.fact("camera", "frames")
+    yield from check_frames("camera", frames, inputs.fact("vae", "temporal"))
+    sizes = [
+        tuple(inputs.fact(port, side) for side in ("width", "height"))
+        for port in ("image", "camera")
+    ]
+    if None not in sizes[0] + sizes[1] and sizes[0] != sizes[1]:
+        yield Finding(
+            "image",
+            "the first image must have the size of the camera's path",
+            f"{sizes[0][0]} x {sizes[0][1]} pixels",
+            f"{sizes[1][0]} x {sizes[1][1]} pixels",
+            "Put a ResizeImage before this node.",
+            code="wrong-size",
+        )
+
+
 def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Finding]:
     """Find frame counts that a model or VAE does not support.
 

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import (
     Advanced,
+    Choices,
     Conditioning,
     Context,
     Image,
@@ -14,19 +15,23 @@ from nodegraph import (
     InvalidValue,
     Latent,
     Mask,
+    Multiline,
     Range,
     TextEncoder,
     Vae,
     node,
 )
+from nodegraph.models.camera_path import MOTIONS, CameraPath
 
 from ._memory import (
+    encode_camera_estimate,
     encode_control_estimate,
     encode_controlling_estimate,
     encode_frames_estimate,
 )
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
+    check_camera_frames,
     check_film,
     check_frame_count,
     controlled_video_facts,
@@ -201,7 +206,10 @@ def VaceConditioning(
     },
     validate=check_frame_count,
     estimate=encode_controlling_estimate,
-    tags=("wan", "fun control", "WanFunControlToVideo", "video to video", "canny", "depth"),
+    tags=(
+        *("wan", "fun control", "WanFunControlToVideo", "Wan22FunControlToVideo"),
+        *("video to video", "canny", "depth", "reference image"),
+    ),
 )
 def ControlVideoConditioning(
     ctx: Context,
@@ -211,8 +219,9 @@ def ControlVideoConditioning(
     frames: Annotated[int, Range(1, 100_000)] = 81,
     image: Image | None = None,
     image_encoder: ImageEncoder | None = None,
+    reference: Image | None = None,
 ) -> FirstPicture:
-    """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+    """Set the control video, and optionally the first frame, for a Fun control model of Wan.
 
     The latent is empty and has the size of the control video.
 
@@ -224,6 +233,8 @@ def ControlVideoConditioning(
         image: One image of the same size that the video starts with.
         image_encoder: The image encoder that sees this image, from a file of its own:
             clip_vision_h. Models of Wan 2.1 need it.
+        reference: One image of the same size with the look of the video, for the models of Wan 2.2
+            and of 2.1 V1.1.
     """
     from nodegraph.models.image_to_video import embed_first_frame_alone, encode_control_video
     from nodegraph.sampling.inpainting import with_tensors
@@ -235,12 +246,170 @@ def ControlVideoConditioning(
             hint="Link the first image, or remove the link of the image encoder.",
         )
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        tensors = encode_control_video(autoencoder, conditioning, video, frames, image)
+        tensors = encode_control_video(autoencoder, conditioning, video, frames, image, reference)
     if image_encoder is not None and image is not None:
         with ctx.weights(image_encoder, calls_only=True) as eyes:
             tensors |= embed_first_frame_alone(eyes, image)
     height, width = video.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="conditioning",
+    label="Point tracks",
+    lane="gpu",
+    numerics=True,
+    facts={
+        **_FAMILY,
+        "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
+    },
+    validate=check_film,
+    estimate=encode_frames_estimate,
+    tags=(
+        *("wan", "ATI", "WanTrackToVideo", "trajectory", "motion", "image to video"),
+        *("spline", "drag"),
+    ),
+)
+def TrackConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    image: Image,
+    tracks: Annotated[str, Multiline()] = "[]",
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    temperature: Annotated[float, Range(1, 1000, step=0.1)] = 220.0,
+    top_k: Annotated[int, Range(1, 10)] = 2,
+    image_encoder: ImageEncoder | None = None,
+) -> FirstPicture:
+    """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+    The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+    alone.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24
+            per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own:
+            clip_vision_h.
+    """
+    from nodegraph.models.image_to_video import embed_first_frame_alone
+    from nodegraph.models.point_tracks import encode_tracks, parse_tracks
+    from nodegraph.sampling.inpainting import with_tensors
+
+    points = parse_tracks(tracks)
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_tracks(
+            autoencoder, conditioning, image, frames, points, temperature=temperature, top_k=top_k
+        )
+    if image_encoder is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image)
+    height, width = image.shape[1:3]
+    latent = Latent(None, width, height, frames=frames)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+class CameraShot(NamedTuple):
+    """A camera's path, and the size and length of the video."""
+
+    camera: CameraPath
+    width: int
+    height: int
+    frames: int
+
+
+@node(
+    category="conditioning",
+    label="Camera motion",
+    facts={"camera": {name: name for name in ("width", "height", "frames")}},
+    tags=("wan", "WanCameraEmbedding", "fun camera", "camera control", "pan", "zoom", "roll"),
+)
+def CameraMotion(
+    motion: Annotated[str, Choices(MOTIONS)] = "static",
+    width: Side = 832,
+    height: Side = 480,
+    frames: Annotated[int, Range(1, 100_000)] = 81,
+    speed: Annotated[float, Range(0, 10, step=0.1)] = 1.0,
+    focal_x: Annotated[float, Range(0.001, 10), Advanced()] = 0.5,
+    focal_y: Annotated[float, Range(0.001, 10), Advanced()] = 0.5,
+    center_x: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.5,
+    center_y: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.5,
+) -> CameraShot:
+    """Move a camera through a video, for a Fun camera model of Wan.
+
+    Link the camera to a CameraConditioning, which takes the size and length of the video from it.
+
+    Args:
+        motion: How the camera moves. Zooming moves it forward and back.
+        width, height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        speed: Factor of the motion. At 1 the camera turns by 60 degrees in the whole video.
+        focal_x, focal_y: Focal lengths as parts of the width and height of a frame of 1280 x 720.
+        center_x, center_y: Optical center as parts of the width and height.
+    """
+    optics = (focal_x, focal_y, center_x, center_y)
+    return CameraShot(
+        CameraPath(motion, width, height, frames, speed, *optics), width, height, frames
+    )
+
+
+@node(
+    category="conditioning",
+    label="Camera path",
+    lane="gpu",
+    numerics=True,
+    facts={
+        **_FAMILY,
+        "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
+    },
+    validate=check_camera_frames,
+    estimate=encode_camera_estimate,
+    tags=("wan", "fun camera", "WanCameraImageToVideo", "camera control", "image to video"),
+)
+def CameraConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    camera: CameraPath,
+    image: Image | None = None,
+    image_encoder: ImageEncoder | None = None,
+) -> FirstPicture:
+    """Set the camera, and optionally the first frame, for a Fun camera model of Wan.
+
+    The latent is empty and has the size and length of the camera's video.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        camera: The camera's path, from CameraMotion.
+        image: One image of the size of the video, which starts with it. Use ResizeImage before this
+            node.
+        image_encoder: The image encoder that sees this image, from a file of its own:
+            clip_vision_h. Models of Wan 2.1 need it.
+    """
+    from nodegraph.models.camera_motion import encode_camera
+    from nodegraph.models.image_to_video import embed_first_frame_alone
+    from nodegraph.sampling.inpainting import with_tensors
+
+    if image_encoder is not None and image is None:
+        raise InvalidValue(
+            "the image encoder has no image to see",
+            port="image",
+            hint="Link the first image, or remove the link of the image encoder.",
+        )
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        tensors = encode_camera(autoencoder, conditioning, camera, image)
+    if image_encoder is not None and image is not None:
+        with ctx.weights(image_encoder, calls_only=True) as eyes:
+            tensors |= embed_first_frame_alone(eyes, image)
+    latent = Latent(None, camera.width, camera.height, frames=camera.frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
 
 

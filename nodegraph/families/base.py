@@ -14,18 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.image_conditioning import (
-    CONDITION_CLIP,
-    CONDITION_VIDEO,
     CONTROL_IMAGE,
-    CONTROL_LATENTS,
-    FILM_AND_MASK,
-    FIRST_FRAME,
-    IMAGE_EMBEDS,
     INPAINT_MASK,
-    LAST_FRAME,
     MASKED_IMAGE,
-    VACE_CONTEXT,
-    VACE_STRENGTH,
+    VIDEO_CELLS,
+    VIDEO_CONDITIONS,
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
@@ -90,16 +83,13 @@ SECONDS = "seconds"
 """Tensor of a prompt for sound: when it starts and ends, in seconds, shape (1, 2)."""
 
 SHARED = (
-    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
-    *(CONDITION_CLIP, LAST_FRAME, VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS),
+    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, RATE, *VIDEO_CONDITIONS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
     *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
-OVER_CELLS = (
-    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT),
-)
+OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, *VIDEO_CELLS)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
 CONDITION_TENSORS = (

@@ -451,6 +451,7 @@ _OWN = {
     "LTX2TextConnectors": "diffusers.pipelines.ltx2.connectors",
     "LTX2Vocoder": "diffusers.pipelines.ltx2.vocoder",
     "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
+    "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
 }
 """Modules of our own classes, and of classes that diffusers does not export."""

@@ -246,8 +246,8 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
     "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
     "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
-    "a camera-controlled Wan": ("control_adapter.conv.weight",),
-    "a Wan with reference images": ("ref_conv.weight",),
+    "an unknown camera-controlled Wan": ("control_adapter.conv.weight",),
+    "an unknown Wan with reference images": ("ref_conv.weight",),
     "Sana Sprint": ("cfg_embedder.mlp.0.weight", "time_embed.guidance_embedder.linear_1.weight"),
     "PixArt-α": (
         "csize_embedder.mlp.0.weight",

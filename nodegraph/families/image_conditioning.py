@@ -118,6 +118,9 @@ FIRST_FRAME = "first_frame"
 video that is continued, it has as many latent frames as are kept."""
 CONDITION_VIDEO = "film"
 """Latent of a video that is gray but for its images, (1, channels, frames, height, width)."""
+CONDITION_VIDEO_MASK = "film_mask"
+"""Weight of what a film shows in each cell, where it is not the first or last frame alone: 0 and
+above, (1, temporal, frames, height, width)."""
 CONDITION_CLIP = "clip"
 """Latents of a video's first frames, or of all, that lie beside the noise as they are,
 (1, channels, frames, height, width)."""
@@ -129,14 +132,30 @@ LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
 CONTROL_LATENTS = "control_latents"
-"""Tensor of a prompt for Wan's Fun control: latents of a control video, and those of a first image
-with zeros after it, (1, 2 * channels, frames, height, width)."""
+"""Tensor of a prompt for Wan's Fun control: latents of a control video, (1, channels, frames,
+height, width). A first image is a film beside it."""
+REFERENCE_LATENT = "reference_latent"
+"""Tensor of a prompt for Wan's Fun control: the latent of a reference image, (1, channels, 1,
+height, width)."""
+CAMERA_POSES = "camera"
+"""Tensor of a prompt for Wan's Fun camera models: where the camera is in each frame; see
+`nodegraph.families.camera_rays`."""
+CAMERA_RAYS = "camera_rays"
+"""Tensor of a fitted prompt: the rays of those cameras, (1, channels, frames, height, width)."""
 VACE_CONTEXT = "vace"
 """Tensor of a prompt for Wan VACE: latents of what the control video keeps and of what is generated
 in its place, and the mask of the latter, (1, channels, frames, height, width). Reference images are
 further frames before it."""
 VACE_STRENGTH = "vace_strength"
 """Tensor of a prompt: the factor of what VACE's layers add; shape (1,)."""
+
+VIDEO_CONDITIONS = (
+    *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
+    *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),
+)
+"""Tensors of a prompt for a video that do not come from its text."""
+VIDEO_CELLS = (FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS)
+"""Tensors of a fitted prompt for a video that have one value per latent cell."""
 
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
@@ -207,9 +226,61 @@ def check_control_latents(
         raise InvalidValue(
             "the model follows no control video, and the conditioning has one",
             port=request.side,
-            hint="Load a Fun control model of Wan 2.1, or remove the ControlVideoConditioning.",
+            hint="Load a Fun control model of Wan, or remove the ControlVideoConditioning.",
         )
-    _check_same_cells(latents, request, "ControlVideoConditioning")
+    _check_cells(tuple(latents.shape[2:]), tuple(request.shape[2:]), request, _CONTROL)
+
+
+def check_reference(
+    reference: Tensor | None, request: SamplingRequest, *, takes_reference: bool
+) -> None:
+    """Refuse a reference image of another size, and for models that take none.
+
+    Args:
+        reference: The tensor `REFERENCE_LATENT` of the prompt.
+        takes_reference: Whether the model takes one.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if reference is None:
+        return
+    if not takes_reference:
+        raise InvalidValue(
+            "the model takes no reference image, and the conditioning has one",
+            port=request.side,
+            hint="Load a Fun control model of Wan 2.2 or 2.1 V1.1, or remove the link of "
+            "`reference` of the ControlVideoConditioning.",
+        )
+    _check_cells(tuple(reference.shape[3:]), tuple(request.shape[3:]), request, _CONTROL)
+
+
+def check_camera(
+    size: tuple[int, ...] | None, request: SamplingRequest, *, takes_camera: bool
+) -> None:
+    """Refuse a model with a camera without its path, and others with one.
+
+    Args:
+        size: Frames, height and width of the path in latent cells; None without a path.
+        takes_camera: Whether it is such a model.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if size is None and takes_camera:
+        raise InvalidValue(
+            "the model follows a camera, and the conditioning has no camera path",
+            port=request.side,
+            hint="Put a CameraConditioning between the prompt and the sampler. A static camera is "
+            "one, too.",
+        )
+    if size is None:
+        return
+    if not takes_camera:
+        raise InvalidValue(
+            "the model follows no camera, and the conditioning has a camera path",
+            port=request.side,
+            hint="Load a Fun camera model of Wan, or remove the CameraConditioning.",
+        )
+    _check_cells(size, tuple(request.shape[2:]), request, "CameraConditioning", "camera path")
 
 
 def check_vace_context(
@@ -238,16 +309,26 @@ def check_vace_context(
             port=request.side,
             hint="Load a model of Wan VACE, or remove the VaceConditioning.",
         )
-    _check_same_cells(context, request, "VaceConditioning")
+    size = tuple(context.shape[2:])
+    _check_cells(size, tuple(request.shape[2:]), request, "VaceConditioning")
 
 
-def _check_same_cells(control: Tensor, request: SamplingRequest, node: str) -> None:
-    if control.shape[2:] != tuple(request.shape[2:]):
+_CONTROL = "ControlVideoConditioning"
+
+
+def _check_cells(
+    size: tuple[int, ...],
+    wanted: tuple[int, ...],
+    request: SamplingRequest,
+    node: str,
+    what: str = "control video",
+) -> None:
+    if size != wanted:
         raise InvalidValue(
-            "the control video was encoded for a video of another size or length",
+            f"the {what} was encoded for a video of another size or length",
             port=request.side,
-            given=f"{tuple(control.shape[2:])} in latent cells",
-            expected=str(tuple(request.shape[2:])),
+            given=f"{size} in latent cells",
+            expected=str(wanted),
             hint=f"Sample the latent output of {node}.",
         )
 
@@ -268,7 +349,9 @@ def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
     return mask
 
 
-def mask_and_video(film: Tensor, temporal: int, *, has_last: bool = False) -> Tensor:
+def mask_and_video(
+    film: Tensor, temporal: int, *, has_last: bool = False, mask: Tensor | None = None
+) -> Tensor:
     """A film after its mask, which has a channel for each frame of a latent frame: 1 where the film
     shows an image.
 
@@ -276,7 +359,10 @@ def mask_and_video(film: Tensor, temporal: int, *, has_last: bool = False) -> Te
         temporal: Frames of a latent frame. The first latent frame holds one frame, which counts
             for all channels.
         has_last: Whether the last frame shows an image, too.
+        mask: The tensor `CONDITION_VIDEO_MASK` of the prompt, if it has one.
     """
+    if mask is not None:
+        return torch.cat([mask, film], 1)
     shown = torch.zeros(1, temporal, *film.shape[2:])
     shown[:, :, 0] = 1
     if has_last:

@@ -8,11 +8,10 @@ families' default size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     BLOCK_CACHES,
@@ -27,28 +26,27 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.image_conditioning import (
-    CONDITION_VIDEO,
-    CONTROL_LATENTS,
-    FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
     VACE_CONTEXT,
-    VACE_STRENGTH,
-    check_control_latents,
     check_vace_context,
     check_video_size,
-    denoise_mask,
-    mask_and_video,
-    missing_image_error,
-    unused_image_error,
     with_first_frame,
 )
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.wan_inputs import (
+    by_image,
+    check_embeddings,
+    fit_film,
+    fit_references,
+    token_timesteps,
+    vace_inputs,
+    with_conditions,
+)
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.families.wan_vae import WAN22 as WAN22_LATENTS
-from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, OriginalNames, Table, count_of
@@ -105,6 +103,18 @@ def _vace_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def _fun_config(shapes: Shapes) -> dict[str, Any]:
+    """That of models with a reference image or a camera."""
+    reference, camera = shapes.get(f"{_REFERENCE}.weight"), shapes.get(f"{_CAMERA}.conv.weight")
+    blocks = count_of(shapes, rf"{_CAMERA}\.residual_blocks\.(\d+)\.") if camera else 1
+    return {
+        **_config(shapes),
+        "reference_channels": None if reference is None else reference[1],
+        "camera_channels": None if camera is None else camera[1],
+        "camera_blocks": blocks,
+    }
+
+
 def _output_channels(shapes: Shapes) -> int:
     return shapes["proj_out.weight"][0] // _CELL
 
@@ -157,6 +167,47 @@ _VACE_LAYERS: Table = (
 )
 
 
+_REFERENCE, _CAMERA = "patch_embedding.reference", "patch_embedding.camera"
+
+_FUN_LAYERS: Table = (
+    *_LAYERS,
+    (_REFERENCE, "ref_conv"),
+    (f"{_CAMERA}.conv", "control_adapter.conv"),
+    *(
+        (f"{_CAMERA}.residual_blocks.*.{conv}", f"control_adapter.residual_blocks.*.{conv}")
+        for conv in ("conv1", "conv2")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Networks of one class.
+
+    Attributes:
+        original_marks, marks: Tensors of which a file has one, by original names and by own ones.
+    """
+
+    class_name: str
+    names: Table
+    config: Callable[[Shapes], dict[str, Any]]
+    original_marks: tuple[str, ...] = ("patch_embedding.weight",)
+    marks: tuple[str, ...] = ("patch_embedding.weight",)
+
+
+_OWN_MARKS = ("condition_embedder.time_proj.weight", "proj_out.weight")
+_VACE_FIRST = ("vace_patch_embedding.weight",)
+_PLAIN = _Kind("WanTransformer3DModel", _LAYERS, _config)
+_VACE = _Kind("WanVACETransformer3DModel", _VACE_LAYERS, _vace_config, _VACE_FIRST, _VACE_FIRST)
+_FUN = _Kind(
+    "WanFunTransformer3DModel",
+    _FUN_LAYERS,
+    _fun_config,
+    ("ref_conv.weight", "control_adapter.conv.weight"),
+    (f"{_REFERENCE}.weight", f"{_CAMERA}.conv.weight"),
+)
+
+
 def _layout(
     name: str,
     title: str,
@@ -164,27 +215,37 @@ def _layout(
     channels: int,
     shift: float,
     without: tuple[str, ...],
-    is_vace: bool = False,
-    takes_control: bool = False,
+    kind: _Kind = _PLAIN,
+    extra: Callable[[Shapes], Container[int]] | None = None,
     **more: Any,
 ) -> FileLayout:
+    """A layout of a transformer.
+
+    Args:
+        channels: Of latents.
+        shift: Of the published schedule.
+        without: What names begin with in relatives.
+        extra: Channels that a transformer may take beside the noise; by default none, and those of
+            a film.
+    """
+
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
         # A film of a first image has a mask of four channels.
-        more = {0, 4 + channels} | ({2 * channels} if takes_control else set())
-        return out_channels == channels and taken - out_channels in more
+        allowed = (0, channels + 4) if extra is None else extra(shapes)
+        return out_channels == channels and taken - out_channels in allowed
 
-    first = "vace_patch_embedding.weight" if is_vace else "patch_embedding.weight"
+    original, own = ("head.modulation", "head.head.weight"), _OWN_MARKS
     return denoiser_layout(
         f"{name}-transformer",
         f"a transformer of {title}",
-        _VACE if is_vace else "WanTransformer3DModel",
+        kind.class_name,
         marks=(
-            (first, "head.modulation", "head.head.weight"),
-            (first, "condition_embedder.time_proj.weight", "proj_out.weight"),
+            *((first, *original) for first in kind.original_marks),
+            *((first, *own) for first in kind.marks),
         ),
-        names=OriginalNames(_VACE_LAYERS if is_vace else _LAYERS),
-        config=_vace_config if is_vace else _config,
+        names=OriginalNames(kind.names),
+        config=kind.config,
         scheduler={
             "_class_name": "UniPCMultistepScheduler",
             "num_train_timesteps": 1000,
@@ -198,12 +259,14 @@ def _layout(
     )
 
 
-_VACE = "WanVACETransformer3DModel"
-
-_RELATIVES = (
+_FUN_RELATIVES = (
     # Fun with a camera, or a reference
     "control_adapter.",
     "ref_conv.",
+    f"{_REFERENCE}.",
+    f"{_CAMERA}.",
+)
+_RELATIVES = (
     # Animate, with a face and a pose
     "face_adapter.",
     "motion_encoder.",
@@ -216,20 +279,22 @@ _RELATIVES = (
 )
 """What names begin with in models that are made from Wan's and work in another way."""
 
+_OTHERS = (*_FUN_RELATIVES, *_RELATIVES)
+
 WAN_FILE = _layout(
     *("wan", "Wan"),
     channels=16,
     shift=3.0,
-    without=("vace_", *_RELATIVES),
-    takes_control=True,
+    without=("vace_", *_OTHERS),
+    extra=lambda _: (0, 20, 32),
     settings=_boundary,
 )
 WAN_VACE_FILE = _layout(
     *("wan-vace", "Wan VACE"),
     channels=16,
     shift=3.0,
-    without=_RELATIVES,
-    is_vace=True,
+    without=_OTHERS,
+    kind=_VACE,
     settings=_boundary,
 )
 WAN22_5B_FILE = _layout(
@@ -237,7 +302,26 @@ WAN22_5B_FILE = _layout(
     "Wan 2.2 5B",
     channels=48,
     shift=5.0,
+    without=("vace_", *_OTHERS),
+    settings=lambda _: {"expand_timesteps": True},
+)
+WAN_FUN_FILE = _layout(
+    *("wan-fun", "Wan Fun"),
+    channels=16,
+    shift=3.0,
     without=("vace_", *_RELATIVES),
+    kind=_FUN,
+    # With a camera, a first image; else a control video and a first image. Wan 2.2's have masks.
+    extra=lambda shapes: (16, 20) if f"{_CAMERA}.conv.weight" in shapes else (32, 36),
+    settings=_boundary,
+)
+WAN22_5B_FUN_FILE = _layout(
+    *("wan22-5b-fun", "Wan 2.2 5B Fun"),
+    channels=48,
+    shift=5.0,
+    without=("vace_", "control_adapter.", f"{_CAMERA}.", *_RELATIVES),
+    kind=_FUN,
+    extra=lambda _: (100,),
     settings=lambda _: {"expand_timesteps": True},
 )
 
@@ -294,27 +378,14 @@ class WanFamily(Family):
         check_video_size(fitted, request)
         takes_context = "vace_layers" in model.config
         check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=takes_context)
-        film, config = fitted.pop(CONDITION_VIDEO, None), model.config
-        has_last = fitted.pop(LAST_FRAME, None) is not None
-        more_channels = config["in_channels"] - config["out_channels"]
-        takes_control = more_channels == 2 * config["out_channels"]
-        control = fitted.pop(CONTROL_LATENTS, None)
-        check_control_latents(control, request, takes_latents=takes_control)
-        takes_film = more_channels > 0 and not takes_control
-        if FIRST_FRAME in fitted and not (takes_film or has_last):
-            film = None  # the first frame is enough
-        if takes_film and film is None:
-            raise missing_image_error(request, needs_film=FIRST_FRAME in fitted)
-        if film is not None and not takes_film:
-            raise unused_image_error(request)
-        if film is not None:
-            fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal, has_last=has_last)
-        if control is not None:
-            fitted[FILM_AND_MASK] = control
+        config, has_last = model.config, LAST_FRAME in fitted
+        formats = self.latent
+        fit_references(fitted, config, request, formats.spatial, model.dtype)
+        fit_film(fitted, config, request, formats.temporal)
         if config.get("image_dim") is None:
             fitted.pop(IMAGE_EMBEDS, None)
         else:
-            _check_embeddings(config, request, has_last, has_embeddings=IMAGE_EMBEDS in fitted)
+            check_embeddings(config, request, has_last, has_embeddings=IMAGE_EMBEDS in fitted)
         return fitted
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
@@ -323,18 +394,20 @@ class WanFamily(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
-        hidden = with_first_frame(x, first).to(model.dtype)
-        if FILM_AND_MASK in batch:
-            hidden = torch.cat([hidden, batch[FILM_AND_MASK]], 1)
+        hidden = with_conditions(with_first_frame(x, first).to(model.dtype), batch)
+        before = hidden.shape[2] - x.shape[2]
+        timestep = moment.timestep.expand(len(x))
+        if model.settings.get("expand_timesteps"):
+            timestep = token_timesteps(x, first, moment.timestep, before)
         output: Tensor = expert(
             hidden_states=hidden,
-            timestep=_timesteps(model, x, first, moment.timestep),
+            timestep=timestep,
             encoder_hidden_states=batch["embeddings"],
-            encoder_hidden_states_image=_by_image(model.config, batch.get(IMAGE_EMBEDS)),
+            encoder_hidden_states_image=by_image(model.config, batch.get(IMAGE_EMBEDS)),
             return_dict=False,
-            **_vace_inputs(model.config, batch),
+            **vace_inputs(model.config, batch),
         )[0]
-        return output
+        return output[:, :, before:]
 
     def is_second_expert(self, model: Denoiser, moment: Moment) -> bool:
         """Whether it is the second expert's turn."""
@@ -348,56 +421,6 @@ class WanFamily(Family):
         return model.modules[
             "transformer_2" if self.is_second_expert(model, moment) else "transformer"
         ]
-
-
-def _check_embeddings(
-    config: Config, request: SamplingRequest, has_last: bool, *, has_embeddings: bool
-) -> None:
-    """Refuse a prompt without what a model sees in its images.
-
-    Raises:
-        InvalidValue: On the port of the side.
-    """
-    if not has_embeddings:
-        raise InvalidValue(
-            "the model needs image embeddings of the first image, too",
-            port=request.side,
-            hint="Link a LoadImageEncoder to the ImageToVideoConditioning, or the text encoder if "
-            "it contains the image encoder.",
-        )
-    if config.get("pos_embed_seq_len") is not None and not has_last:
-        raise InvalidValue(
-            "the model makes videos between two images, and the conditioning has no last image",
-            port=request.side,
-            hint="Link the last image to the ImageToVideoConditioning.",
-        )
-
-
-def _by_image(config: Config, embeddings: Tensor | None) -> Tensor | None:
-    """Embeddings as the transformer takes them: between two images in a row for each."""
-    if embeddings is None or config.get("pos_embed_seq_len") is None:
-        return embeddings
-    return embeddings.reshape(-1, embeddings.shape[1] // 2, embeddings.shape[2])
-
-
-def _vace_inputs(config: Config, batch: Batch) -> dict[str, Tensor]:
-    """What VACE's transformer takes beside the prompt: the same strength for all its layers."""
-    if VACE_CONTEXT not in batch:
-        return {}
-    strength = batch[VACE_STRENGTH][0].expand(len(config["vace_layers"]))
-    return {
-        "control_hidden_states": batch[VACE_CONTEXT],
-        "control_hidden_states_scale": strength,
-    }
-
-
-def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tensor) -> Tensor:
-    """A timestep for each item, or for each of its tokens where the model takes such: 0 for those
-    of a first image."""
-    if not model.settings.get("expand_timesteps"):
-        return timestep.expand(len(x))
-    tokens = denoise_mask(x, first)[:, ::2, ::2]
-    return (tokens * timestep).flatten()[None].expand(len(x), -1)
 
 
 def _experts(*files: FileLayout) -> tuple[Part, ...]:
@@ -447,7 +470,7 @@ WAN = WanFamily(
     "Wan",
     latent=WAN_LATENTS,
     pipelines=(*_PIPELINES, "WanVACEPipeline"),
-    denoisers=_experts(WAN_FILE, WAN_VACE_FILE),
+    denoisers=_experts(WAN_FILE, WAN_VACE_FILE, WAN_FUN_FILE),
     multiple=16,
     first_picture="film",
     control_videos=True,
@@ -460,11 +483,12 @@ WAN22_5B = WanFamily(
     "Wan 2.2 5B",
     latent=WAN22_LATENTS,
     pipelines=_PIPELINES,
-    denoisers=_experts(WAN22_5B_FILE),
+    denoisers=_experts(WAN22_5B_FILE, WAN22_5B_FUN_FILE),
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
     inpaint_models=True,
+    control_videos=True,
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
     comfyui_type="wan",
     **_COMMON,

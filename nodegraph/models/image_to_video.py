@@ -21,6 +21,7 @@ from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    REFERENCE_LATENT,
     VACE_CONTEXT,
     VACE_STRENGTH,
 )
@@ -327,8 +328,9 @@ def encode_control_video(
     video: Tensor,
     frames: int,
     image: Tensor | None = None,
+    reference: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """What a Fun control model of Wan takes of a control video and a first image.
+    """What a Fun control model of Wan takes of a control video, a first and a reference image.
 
     Source: https://github.com/aigc-apps/VideoX-Fun.
 
@@ -339,6 +341,7 @@ def encode_control_video(
             one, the latent frames after its end are zeros.
         frames: Of the video.
         image: The first image, shape (1, height, width, 3).
+        reference: An image of what the video shows, as `image`.
     Returns:
         Tensors for the prompts, by name.
     Raises:
@@ -347,23 +350,28 @@ def encode_control_video(
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
     _check_controlled(conditioning, autoencoder, frames)
-    if image is not None and image.shape != (1, *video.shape[1:]):
-        raise InvalidValue(
-            "the first image and the control video differ in size, or there are several images",
-            port="image",
-            given=f"{image.shape[0]} of {image.shape[2]} x {image.shape[1]} pixels",
-            expected=f"1 of {video.shape[2]} x {video.shape[1]} pixels",
-            hint="Use ResizeImage before this node.",
-        )
+    for port, shown in (("image", image), ("reference", reference)):
+        if shown is not None and shown.shape != (1, *video.shape[1:]):
+            raise InvalidValue(
+                f"the {'first' if port == 'image' else port} image and the control video differ "
+                "in size, or there are several images",
+                port=port,
+                given=f"{shown.shape[0]} of {shown.shape[2]} x {shown.shape[1]} pixels",
+                expected=f"1 of {video.shape[2]} x {video.shape[1]} pixels",
+                hint="Use ResizeImage before this node.",
+            )
     step = latent_format(autoencoder).temporal
     count = (min(len(video), frames) - 1) // step * step + 1
-    shown = _encoded(autoencoder, video[:count])
+    control = _encoded(autoencoder, video[:count])
     cells = (frames - 1) // step + 1
-    latents = shown.new_zeros(1, 2 * shown.shape[1], cells, *shown.shape[3:])
-    latents[:, : shown.shape[1], : shown.shape[2]] = shown
+    latents = control.new_zeros(*control.shape[:2], cells, *control.shape[3:])
+    latents[:, :, : control.shape[2]] = control
+    tensors = {CONTROL_LATENTS: latents}
     if image is not None:
-        latents[:, shown.shape[1] :, :1] = _encoded(autoencoder, image)
-    return {CONTROL_LATENTS: latents}
+        tensors |= encode_first_frame(autoencoder, conditioning, image, frames, as_film=True)
+    if reference is not None:
+        tensors[REFERENCE_LATENT] = _encoded(autoencoder, reference)
+    return tensors
 
 
 def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, frames: int) -> None:
@@ -373,7 +381,7 @@ def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, fram
             f"{family.title} takes no control videos",
             port="conditioning",
             given=family.name,
-            hint="Load a model of Wan VACE, or a Fun control model of Wan 2.1.",
+            hint="Load a model of Wan VACE, or a Fun control model of Wan.",
         )
     _check_vae(family, autoencoder)
     check_frames(autoencoder, frames, port="frames")

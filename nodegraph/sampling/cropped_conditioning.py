@@ -12,6 +12,7 @@ from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
     CONDITION_VIDEO,
+    CONDITION_VIDEO_MASK,
     CONTROL_LATENTS,
     mask_names,
 )
@@ -20,7 +21,10 @@ from nodegraph.sampling.controls.control_residuals import resize_to_cover
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.regions import Window
 
-_OVER_PICTURE = (*OVER_CELLS, CONDITION_CLIP, CONDITION_VIDEO, CONTROL_LATENTS)
+_OVER_PICTURE = (
+    *OVER_CELLS,
+    *(CONDITION_CLIP, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONTROL_LATENTS),
+)
 """Tensors of a prompt that lie over the picture, in cells or in pixels."""
 
 

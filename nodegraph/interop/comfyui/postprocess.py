@@ -55,7 +55,8 @@ _LATENTS = frozenset(("latent", "video", "first", "second", "on_true", "on_false
 _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
-        *("VaceConditioning", "ControlVideoConditioning"),
+        *("VaceConditioning", "ControlVideoConditioning", "TrackConditioning"),
+        "CameraConditioning",
     )
 )
 _FIRST_FRAME = "ImageToVideoConditioning"

@@ -24,6 +24,9 @@ class AnyItem:
 class Audio:
     """float32 [channels, samples] in -1..1, and their rate."""
 
+class CameraPath:
+    """The path of a camera through a video."""
+
 class Classifier:
     """Recipe of a classifier of noisy latents."""
 
@@ -129,6 +132,8 @@ _schedule: TypeAlias = Literal['normal', 'karras', 'exponential', 'sgm_uniform',
 
 _mode_: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
 
+_motion: TypeAlias = Literal['static', 'pan up', 'pan down', 'pan left', 'pan right', 'zoom in', 'zoom out', 'counterclockwise', 'clockwise']
+
 _how: TypeAlias = Literal['union', 'intersect', 'subtract', 'xor', 'multiply', 'add']
 
 _reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ipndm_v', 'ddim', 'ddpm', 'pndm', 'lcm', 'tcd']
@@ -159,7 +164,7 @@ _channel_: TypeAlias = Literal['luminance', 'red', 'green', 'blue', 'alpha', 'sa
 
 _operation: TypeAlias = Literal['erode', 'dilate', 'open', 'close', 'gradient', 'top hat', 'bottom hat']
 
-_motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
+_motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
@@ -358,6 +363,22 @@ class _CallImageAPI(BuiltNode):
     def image(self) -> Out[Image]: ...
     @property
     def cost(self) -> Out[str]: ...
+
+class _CameraConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+
+class _CameraMotion(BuiltNode):
+    @property
+    def camera(self) -> Out[CameraPath]: ...
+    @property
+    def width(self) -> Out[int]: ...
+    @property
+    def height(self) -> Out[int]: ...
+    @property
+    def frames(self) -> Out[int]: ...
 
 class _CannyEdges(OneOutput[Image]):
     @property
@@ -2157,6 +2178,12 @@ class _ToneMapLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _TrackConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+
 class _TrainClassifier(BuiltNode):
     @property
     def classifier(self) -> Out[TrainedWeights]: ...
@@ -3076,6 +3103,58 @@ class BuiltinNodes:
         timeout: Time limit in seconds.
         """
 
+    def CameraConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        camera: Link[CameraPath],
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+    ) -> _CameraConditioning:
+        """Set the camera, and optionally the first frame, for a Fun camera model of Wan.
+
+        The latent is empty and has the size and length of the camera's video.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        camera: The camera's path, from CameraMotion.
+        image: One image of the size of the video, which starts with it. Use ResizeImage before this node.
+        image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        """
+
+    def CameraMotion(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        motion: _motion | Link[str] = 'static',
+        width: int | Link[int] = 832,
+        height: int | Link[int] = 480,
+        frames: int | Link[int] = 81,
+        speed: float | Link[float] = 1.0,
+        focal_x: float | Link[float] = 0.5,
+        focal_y: float | Link[float] = 0.5,
+        center_x: float | Link[float] = 0.5,
+        center_y: float | Link[float] = 0.5,
+    ) -> _CameraMotion:
+        """Move a camera through a video, for a Fun camera model of Wan.
+
+        Link the camera to a CameraConditioning, which takes the size and length of the video from it.
+
+        motion: How the camera moves. Zooming moves it forward and back.
+        width: Size of the video in pixels.
+        height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        speed: Factor of the motion. At 1 the camera turns by 60 degrees in the whole video.
+        focal_x: Focal lengths as parts of the width and height of a frame of 1280 x 720.
+        focal_y: Focal lengths as parts of the width and height of a frame of 1280 x 720.
+        center_x: Optical center as parts of the width and height.
+        center_y: Optical center as parts of the width and height.
+        """
+
     def CannyEdges(
         self,
         _name: str | None = None,
@@ -3704,8 +3783,9 @@ class BuiltinNodes:
         frames: int | Link[int] = 81,
         image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+        reference: Link[Image] | _Picture | Sequence[_Picture] | None = None,
     ) -> _ControlVideoConditioning:
-        """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+        """Set the control video, and optionally the first frame, for a Fun control model of Wan.
 
         The latent is empty and has the size of the control video.
 
@@ -3715,6 +3795,7 @@ class BuiltinNodes:
         frames: Number of frames: a multiple of 4 plus 1.
         image: One image of the same size that the video starts with.
         image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        reference: One image of the same size with the look of the video, for the models of Wan 2.2 and of 2.1 V1.1.
         """
 
     def CropImage(
@@ -7563,7 +7644,7 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        motion: _motion | Link[str] | None = None,
+        motion: _motion_ | Link[str] | None = None,
         amount: float | Link[float] | None = None,
     ) -> _MotionConditioning:
         """Conditioning for a motion model: how the object in an image should move.
@@ -10754,6 +10835,35 @@ class BuiltinNodes:
 
         latent: A latent with content. An empty one stays empty.
         multiplier: Larger values change less.
+        """
+
+    def TrackConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        tracks: str | Link[str] = '[]',
+        frames: int | Link[int] = 81,
+        temperature: float | Link[float] = 220.0,
+        top_k: int | Link[int] = 2,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+    ) -> _TrackConditioning:
+        """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+        The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+        alone.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24 per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own: clip_vision_h.
         """
 
     def TrainClassifier(

@@ -29,6 +29,8 @@ _schedule: TypeAlias = Literal['normal', 'karras', 'exponential', 'sgm_uniform',
 
 _mode_: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
 
+_motion: TypeAlias = Literal['static', 'pan up', 'pan down', 'pan left', 'pan right', 'zoom in', 'zoom out', 'counterclockwise', 'clockwise']
+
 _how: TypeAlias = Literal['union', 'intersect', 'subtract', 'xor', 'multiply', 'add']
 
 _reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ipndm_v', 'ddim', 'ddpm', 'pndm', 'lcm', 'tcd']
@@ -59,7 +61,7 @@ _channel_: TypeAlias = Literal['luminance', 'red', 'green', 'blue', 'alpha', 'sa
 
 _operation: TypeAlias = Literal['erode', 'dilate', 'open', 'close', 'gradient', 'top hat', 'bottom hat']
 
-_motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
+_motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'grow', 'shrink', 'still']
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
@@ -112,6 +114,16 @@ class _AudioStatistics(NamedTuple):
 class _CallImageAPI(NamedTuple):
     image: Tensor
     cost: str
+
+class _CameraConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+
+class _CameraMotion(NamedTuple):
+    camera: Any
+    width: int
+    height: int
+    frames: int
 
 class _CaptionImage(NamedTuple):
     caption: str
@@ -451,6 +463,10 @@ class _TextualInversion(NamedTuple):
     text_encoder: TextEncoder
     weights: TrainedWeights
     losses: Plot
+
+class _TrackConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
 
 class _TrainClassifier(NamedTuple):
     classifier: TrainedWeights
@@ -1192,6 +1208,54 @@ class BuiltinFunctions:
         timeout: Time limit in seconds.
         """
 
+    def CameraConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        camera: Any,
+        image: Picture | None = None,
+        image_encoder: ImageEncoder | None = None,
+    ) -> _CameraConditioning:
+        """Set the camera, and optionally the first frame, for a Fun camera model of Wan.
+
+        The latent is empty and has the size and length of the camera's video.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        camera: The camera's path, from CameraMotion.
+        image: One image of the size of the video, which starts with it. Use ResizeImage before this node.
+        image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        """
+
+    def CameraMotion(
+        self,
+        *,
+        motion: _motion = 'static',
+        width: int = 832,
+        height: int = 480,
+        frames: int = 81,
+        speed: float = 1.0,
+        focal_x: float = 0.5,
+        focal_y: float = 0.5,
+        center_x: float = 0.5,
+        center_y: float = 0.5,
+    ) -> _CameraMotion:
+        """Move a camera through a video, for a Fun camera model of Wan.
+
+        Link the camera to a CameraConditioning, which takes the size and length of the video from it.
+
+        motion: How the camera moves. Zooming moves it forward and back.
+        width: Size of the video in pixels.
+        height: Size of the video in pixels.
+        frames: Number of frames: a multiple of 4 plus 1.
+        speed: Factor of the motion. At 1 the camera turns by 60 degrees in the whole video.
+        focal_x: Focal lengths as parts of the width and height of a frame of 1280 x 720.
+        focal_y: Focal lengths as parts of the width and height of a frame of 1280 x 720.
+        center_x: Optical center as parts of the width and height.
+        center_y: Optical center as parts of the width and height.
+        """
+
     def CannyEdges(
         self,
         *,
@@ -1758,8 +1822,9 @@ class BuiltinFunctions:
         frames: int = 81,
         image: Picture | None = None,
         image_encoder: ImageEncoder | None = None,
+        reference: Picture | None = None,
     ) -> _ControlVideoConditioning:
-        """Set the control video, and optionally the first frame, for a Fun control model of Wan 2.1.
+        """Set the control video, and optionally the first frame, for a Fun control model of Wan.
 
         The latent is empty and has the size of the control video.
 
@@ -1769,6 +1834,7 @@ class BuiltinFunctions:
         frames: Number of frames: a multiple of 4 plus 1.
         image: One image of the same size that the video starts with.
         image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
+        reference: One image of the same size with the look of the video, for the models of Wan 2.2 and of 2.1 V1.1.
         """
 
     def CropImage(
@@ -5229,7 +5295,7 @@ class BuiltinFunctions:
         *,
         image: Picture,
         vae: Vae,
-        motion: _motion | None = None,
+        motion: _motion_ | None = None,
         amount: float | None = None,
     ) -> Conditioning:
         """Conditioning for a motion model: how the object in an image should move.
@@ -8084,6 +8150,33 @@ class BuiltinFunctions:
 
         latent: A latent with content. An empty one stays empty.
         multiplier: Larger values change less.
+        """
+
+    def TrackConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        image: Picture,
+        tracks: str = '[]',
+        frames: int = 81,
+        temperature: float = 220.0,
+        top_k: int = 2,
+        image_encoder: ImageEncoder | None = None,
+    ) -> _TrackConditioning:
+        """Set the first frame and the paths of its points, for the ATI model of Wan 2.1.
+
+        The latent is empty and has the size of the image. Without tracks, the node sets the first frame
+        alone.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the size of the video. Use ResizeImage before this node.
+        tracks: JSON: a list of tracks. A track is a list of points with `x` and `y` in pixels, 24 per second: 121 points are the whole video. After its last point, a track ends.
+        frames: Number of frames: a multiple of 4 plus 1.
+        temperature: How narrow the trace of a point is. Higher values move a smaller surrounding.
+        top_k: Number of points that move a place at most, where tracks meet.
+        image_encoder: The image encoder that sees the image, from a file of its own: clip_vision_h.
         """
 
     def TrainClassifier(

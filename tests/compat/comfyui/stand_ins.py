@@ -29,10 +29,14 @@ from tests.diffusion.families.test_ltx2_files import upsampler
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
 from tests.diffusion.families.video_models import (
+    wan22_5b_fun_control,
     wan22_5b_inpaint,
+    wan22_fun_camera,
+    wan22_fun_control,
     wan22_i2v,
     wan_control,
     wan_flf,
+    wan_fun_camera,
     wan_i2v,
     wan_vace,
 )
@@ -55,10 +59,14 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
 
 _KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("wan", "vace", wan_vace),
+    ("wan", r"wan2[._]2.*fun_control", wan22_fun_control),
     ("wan", "fun_control", wan_control),
+    ("wan", r"wan2[._]2.*fun_camera", wan22_fun_camera),
+    ("wan", "fun_camera", wan_fun_camera),
+    ("wan22-5b", "fun_control", wan22_5b_fun_control),
     ("wan22-5b", "fun_inp", wan22_5b_inpaint),
     ("wan", "flf2v", wan_flf),
-    ("wan", r"wan2\.1.*(i2v|fun_inp)", wan_i2v),
+    ("wan", r"wan2[._]1.*(i2v|fun_inp)", wan_i2v),
     ("wan", "i2v|chrono|fun_inp", wan22_i2v),
     ("hunyuan-video-15", "i2v", hunyuan_video_15_i2v),
     ("hunyuan-video-15", "capybara", hunyuan_video_15_unified),

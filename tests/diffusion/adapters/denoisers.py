@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import diffusers
 import torch
 from torch import nn
+
+from nodegraph.families.building import library_class
 
 
 def build(name: str, **changed: Any) -> nn.Module:
     """A denoiser with random weights, none of them zero, in eval mode."""
     kind, settings = DENOISERS[name]
-    made: nn.Module = getattr(diffusers, kind)(**{**settings, **changed})
+    made: nn.Module = library_class(kind)(**{**settings, **changed})
     for parameter in made.parameters():
         if not parameter.is_meta and not bool(parameter.any()):
             nn.init.normal_(parameter, 0, 0.02)
@@ -310,6 +311,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "adaln_lora_dim": 4,
             "max_size": (8, 24, 24),
             "extra_pos_embed_type": None,
+        },
+    ),
+    "wan-fun": (
+        "WanFunTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 52,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "reference_channels": 16,
+            "camera_channels": 24,
         },
     ),
 }

@@ -116,6 +116,17 @@ def test_the_tables_undo_what_diffusers_does_to_a_single_file(name: str) -> None
         ), path
 
 
+def test_the_layers_of_fun_models_are_called_as_in_their_files() -> None:
+    layers = layers_of(on_meta("wan-fun"))
+    found = originals(layers.kind, layers.shapes)
+    original = {part.path: name for name, parts in found.items() for part in parts}
+    assert original["patch_embedding.reference"] == "ref_conv"
+    assert original["patch_embedding.camera.conv"] == "control_adapter.conv"
+    block = "residual_blocks.0.conv2"
+    assert original[f"patch_embedding.camera.{block}"] == f"control_adapter.{block}"
+    assert original["blocks.0.attn2.to_out.0"] == "blocks.0.cross_attn.o"
+
+
 @pytest.mark.parametrize("name", ["hidream", "qwen_image", "ernie_image", "kandinsky5"])
 def test_who_kept_the_names_has_no_others(name: str) -> None:
     module = on_meta(name)

@@ -7,6 +7,8 @@ from typing import Any
 import diffusers as d
 import transformers as tf
 
+from nodegraph.families.wan_fun_transformer import WanFunTransformer3DModel
+
 from .parts import dynamic_flow, t5_text
 from .words import t5_words
 
@@ -135,6 +137,45 @@ def ltx() -> Any:
 
 def ltx_timed() -> Any:
     return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
+
+
+def wan_fun_net(taken: int, given: int = 16, **more: Any) -> Any:
+    """That of Wan's Fun control with a reference image, or of Fun camera."""
+    config = {**wan_net(taken, given).config, **more}
+    return WanFunTransformer3DModel(**{k: v for k, v in config.items() if not k.startswith("_")})
+
+
+def wan22_fun_control() -> Any:
+    """Two experts that take a control video, a first image with its mask, and a reference image."""
+    words = t5_words()
+    nets = {
+        "transformer": wan_fun_net(52, reference_channels=16),
+        "transformer_2": wan_fun_net(52, reference_channels=16),
+    }
+    parts = (words, umt5_text(words), wan_vae(), uni_pc_flow())
+    return d.WanPipeline(*parts, **nets, boundary_ratio=0.9)
+
+
+def wan22_5b_fun_control() -> Any:
+    words = t5_words()
+    net = wan_fun_net(148, 48, reference_channels=48)
+    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), net)
+    return d.WanPipeline(*parts, expand_timesteps=True)
+
+
+def wan_fun_camera() -> Any:
+    """Wan 2.1's Fun camera model, which takes a first image without a mask."""
+    pipeline = wan_i2v()
+    more = {"image_dim": 16, "added_kv_proj_dim": 32, "camera_channels": 24 * 64}
+    pipeline.register_modules(transformer=wan_fun_net(32, **more))
+    return pipeline
+
+
+def wan22_fun_camera() -> Any:
+    words = t5_words()
+    nets = [wan_fun_net(36, camera_channels=24 * 64) for _ in range(2)]
+    parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), *nets)
+    return d.WanPipeline(*parts, boundary_ratio=0.9)
 
 
 def wan_control() -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import diffusers
 import torch
 from torch import nn
+
+from nodegraph.families.building import library_class
 
 _HEADS = {"num_attention_heads": 2, "attention_head_dim": 128}
 
@@ -33,7 +34,7 @@ class Small:
 
     def build(self) -> nn.Module:
         """With random weights, none of them zero."""
-        made: nn.Module = getattr(diffusers, self.kind)(**self.config)
+        made: nn.Module = library_class(self.kind)(**self.config)
         for parameter in made.parameters():
             if not bool(parameter.any()):
                 nn.init.normal_(parameter, 0, 0.02)
@@ -42,7 +43,7 @@ class Small:
     def on_meta(self) -> nn.Module:
         """The published model's structure."""
         with torch.device("meta"):
-            made: nn.Module = getattr(diffusers, self.kind)(**{**self.config, **self.published})
+            made: nn.Module = library_class(self.kind)(**{**self.config, **self.published})
         return made
 
 
@@ -240,6 +241,66 @@ SMALL: Mapping[str, Small] = {
         "wan",
         "WanVACETransformer3DModel",
         {**_WAN, "num_layers": 4, "vace_layers": [0, 2]},
+        {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
+    ),
+    "wan-control-reference": Small(
+        "wan-fun-transformer",
+        "wan",
+        "WanFunTransformer3DModel",
+        {
+            **_WAN,
+            "in_channels": 48,
+            "image_dim": 32,
+            "added_kv_proj_dim": 256,
+            "reference_channels": 16,
+        },
+        {
+            **_WAN_WIDE,
+            "num_attention_heads": 40,
+            "ffn_dim": 13824,
+            "image_dim": 1280,
+            "added_kv_proj_dim": 5120,
+        },
+    ),
+    "wan22-control": Small(
+        "wan-fun-transformer",
+        "wan",
+        "WanFunTransformer3DModel",
+        {**_WAN, "in_channels": 52, "reference_channels": 16},
+        {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
+    ),
+    "wan22-5b-control": Small(
+        "wan22-5b-fun-transformer",
+        "wan",
+        "WanFunTransformer3DModel",
+        {**_WAN, "in_channels": 148, "out_channels": 48, "reference_channels": 48},
+        {**_WAN_WIDE, "num_attention_heads": 24, "ffn_dim": 14336},
+    ),
+    "wan-camera": Small(
+        "wan-fun-transformer",
+        "wan",
+        "WanFunTransformer3DModel",
+        {
+            **_WAN,
+            "in_channels": 32,
+            "image_dim": 32,
+            "added_kv_proj_dim": 256,
+            "camera_channels": 1536,
+        },
+        {
+            **_WAN_WIDE,
+            "num_attention_heads": 12,
+            "ffn_dim": 8960,
+            "num_layers": 30,
+            "image_dim": 1280,
+            "added_kv_proj_dim": 1536,
+        },
+    ),
+    "wan22-camera": Small(
+        "wan-fun-transformer",
+        "wan",
+        "WanFunTransformer3DModel",
+        {**_WAN, "in_channels": 36, "camera_channels": 1536},
         {**_WAN_WIDE, "num_attention_heads": 40, "ffn_dim": 13824},
     ),
     "wan22-5b": Small(

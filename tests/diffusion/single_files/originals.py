@@ -126,6 +126,8 @@ _WAN = partial(
         (r"condition_embedder\.image_embedder\.norm2", "img_emb.proj.4"),
         (r"^scale_shift_table", "head.modulation"),
         (r"^proj_out", "head.head"),
+        (r"^patch_embedding\.reference", "ref_conv"),
+        (r"^patch_embedding\.camera", "control_adapter"),
         (r"^(vace_blocks\.\d+)\.proj_in", r"\1.before_proj"),
         (r"^(vace_blocks\.\d+)\.proj_out", r"\1.after_proj"),
         ("scale_shift_table", "modulation"),

@@ -36,6 +36,7 @@ from nodegraph.interop.comfyui.table import (
     values,
     video_conditioning,
     vision,
+    wan_conditioning,
 )
 
 _TIMES = ("temporal_size", "temporal_overlap")
@@ -89,6 +90,7 @@ MODULES = (
     model_merging,
     conditioning,
     video_conditioning,
+    wan_conditioning,
     hooks,
     edit_prompts,
     control,

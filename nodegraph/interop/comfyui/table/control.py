@@ -100,8 +100,10 @@ def _union(node: Passage) -> None:
 
 def _carry_vision_image(node: Passage) -> None:
     """An image as CLIP sees it; here, who looks at the image has its own eyes."""
-    eyes = node.inputs["clip_vision"].carried
-    carried = {"image": node.inputs["image"], "vision_file": eyes.get("vision_file")}
+    encoder = node.inputs["clip_vision"]
+    carried = {"image": node.inputs["image"], "vision_file": encoder.carried.get("vision_file")}
+    if encoder.is_link:
+        carried["vision_encoder"] = encoder
     node.give("CLIP_VISION_OUTPUT", Signal(None, carried))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.import_context import compose
 from nodegraph.interop.comfyui.table.sampling import ENTRIES as GUIDER_ENTRIES
@@ -37,7 +40,7 @@ def _translate_images(node: Passage) -> None:
         node.give("positive", positive)
         node.give("latent", MadeOutput(latent, "latent"))
         return
-    _tell_batch(node, "from a first image")
+    tell_batch(node, "from a first image")
     if node.inputs.get("strength", Signal(1.0)).content != 1.0:
         node.tell("nodegraph keeps the first image as it is, as strength 1 does in ComfyUI")
 
@@ -45,11 +48,11 @@ def _translate_images(node: Passage) -> None:
         "ImageToVideoConditioning",
         conditioning=positive,
         vae=node.inputs["vae"],
-        image=_sized(node, image),
+        image=sized(node, image),
         frames=length,
-        **({} if last is None else {"last_image": _sized(node, last)}),
+        **({} if last is None else {"last_image": sized(node, last)}),
         **({"inpaint_model": True} if node.type == _FUN_INPAINT else {}),
-        **_image_encoder(node),
+        **image_encoder(node),
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
     node.give("latent", MadeOutput(name, "latent"))
@@ -60,7 +63,7 @@ def _kandinsky5(node: Passage) -> None:
     _translate_images(node)
     image = node.inputs.get("start_image")
     if image is not None:
-        name = node.add("VAEEncode", vae=node.inputs["vae"], image=_sized(node, image))
+        name = node.add("VAEEncode", vae=node.inputs["vae"], image=sized(node, image))
         node.give("cond_latent", MadeOutput(name, "latent"))
 
 
@@ -95,72 +98,50 @@ def _match_frames_back(node: Passage) -> None:
     node.give("latent", MadeOutput(name, "latent"))
 
 
-def _tell_batch(node: Passage, source: str) -> None:
+def tell_batch(node: Passage, source: str) -> None:
     if node.inputs["batch_size"].content != 1:
         node.tell(f"nodegraph makes one video {source}, whatever `batch_size` says")
 
 
-def _sized(node: Passage, picture: Signal | MadeOutput) -> MadeOutput:
-    """The middle of images at the size of the video."""
+def sized(node: Passage, picture: Signal | MadeOutput, port: str = "") -> Signal | MadeOutput:
+    """The middle of images at the size of the video.
+
+    Args:
+        port: The input that gives them. Images that have the size of the control video already, as
+            the export writes them, stay as they are.
+    """
     size = {name: node.inputs[name] for name in ("width", "height")}
+    if isinstance(picture, Signal) and all(_is_of(node, name, picture) for name in size):
+        return picture
+    if port and "control_video" in node.inputs:
+        video, wanted = node.inputs["control_video"], resized(node, "control_video")
+        is_exported = all(_is_of(node, name, video) for name in size)
+        if is_exported and wanted is not None and resized(node, port) == wanted:
+            return picture
     fitted = node.add("ResizeImage", image=picture, **size, fit="crop", method="bilinear")
     return MadeOutput(fitted, "image")
 
 
-def _vace(node: Passage) -> None:
-    """A video by Wan VACE: of a control video, masks and a reference image."""
-    _tell_batch(node, "by Wan VACE")
-    shown: dict[str, MadeOutput] = {}
-    for port, name in (("video", "control_video"), ("reference", "reference_image")):
-        if name in node.inputs:
-            shown[port] = _sized(node, node.inputs[name])
-    if "reference" in shown:
-        first = node.add("ImageFromBatch", image=shown["reference"], index=0, length=1)
-        shown["reference"] = MadeOutput(first, "image")
-    if "control_masks" in node.inputs:
-        drawn = node.add("MaskToImage", mask=node.inputs["control_masks"])
-        scaled = _sized(node, MadeOutput(drawn, "image"))
-        shown["mask"] = MadeOutput(node.add("MaskFromChannel", image=scaled, channel="red"), "mask")
-        node.tell("a frame is kept or generated at a pixel, by a mask above a half or not")
-    positive = node.inputs["positive"]
-    name = node.add(
-        "VaceConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
-        width=node.inputs["width"],
-        height=node.inputs["height"],
-        frames=node.inputs["length"],
-        strength=node.inputs["strength"],
-        **shown,
-    )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
-    node.give("trim_latent", MadeOutput(name, "references"))
+def _is_of(node: Passage, side: str, picture: Signal) -> bool:
+    """Whether a side of the video is the one of some images, as the export writes it."""
+    kind, inputs = _behind(node, side)
+    return kind == "ImageSize" and inputs.get("image") == picture.content
 
 
-def _fun_control(node: Passage) -> None:
-    """A video by a Fun control model of Wan 2.1."""
-    if "control_video" not in node.inputs:
-        raise Untranslatable("a Fun control model follows a control video, and none is linked")
-    _tell_batch(node, "of a control video")
-    shown = {"video": _sized(node, node.inputs["control_video"])}
-    if "start_image" in node.inputs:
-        shown["image"] = _sized(node, node.inputs["start_image"])
-        shown |= _image_encoder(node)
-    elif "clip_vision_output" in node.inputs:
-        raise Untranslatable("the image encoder sees the first image, and none is linked")
-    positive = node.inputs["positive"]
-    name = node.add(
-        "ControlVideoConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
-        frames=node.inputs["length"],
-        **shown,
-    )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
+def resized(node: Passage, port: str) -> tuple[Any, Any] | None:
+    """The size that images are resized to before they are linked; None if they are not."""
+    kind, inputs = _behind(node, port)
+    if kind != "ResizeImage" or inputs.get("fit") not in ("crop", "stretch"):
+        return None
+    return inputs.get("width"), inputs.get("height")
+
+
+def _behind(node: Passage, port: str) -> tuple[str, Mapping[str, Any]]:
+    """Type and inputs of the node that is linked to an input; nothing of one that is unknown."""
+    try:
+        return node.behind(port)
+    except Untranslatable:
+        return "", {}
 
 
 def _trim(node: Passage) -> None:
@@ -182,22 +163,25 @@ def _first_frame_latent(node: Passage) -> None:
         sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
         name = node.add("EmptyVideoLatent", frames=node.inputs["length"], **sizes)
     else:
-        _tell_batch(node, "from a first image")
+        tell_batch(node, "from a first image")
         name = node.add(
             "ImageToVideoConditioning",
             vae=node.inputs["vae"],
-            image=_sized(node, node.inputs["start_image"]),
+            image=sized(node, node.inputs["start_image"]),
             frames=node.inputs["length"],
         )
         node.tell("the first image goes to the positive prompt of the sampler")
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
-def _image_encoder(node: Passage) -> dict[str, MadeOutput]:
+def image_encoder(node: Passage) -> dict[str, Signal | MadeOutput]:
     """The encoder of the images, which sees them here as the video shows them."""
     visions = [item.carried for name, item in node.inputs.items() if name.startswith("clip_vision")]
     file = next((each["vision_file"] for each in visions if each.get("vision_file")), None)
     if file is None:
+        encoder = next((each["vision_encoder"] for each in visions if "vision_encoder" in each), 0)
+        if isinstance(encoder, Signal):
+            return {"image_encoder": encoder}
         if visions:
             node.tell("the file of its image encoder is not known: link a LoadImageEncoder")
         return {}
@@ -296,16 +280,16 @@ def _two_scales(node: Passage) -> None:
 
 
 _FUN_INPAINT = "WanFunInpaintToVideo"
-_VIDEO_SIZE = (
+VIDEO_SIZE = (
     "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
     "length: INT = {}, batch_size: INT = 1"
 )
-_BEGINNING = f"{_VIDEO_SIZE}, start_image: IMAGE?, clip_vision_output: CLIP_VISION_OUTPUT?"
-_BOTH_ENDS = f"{_VIDEO_SIZE.format(832, 480, 81)}, start_image: IMAGE?, end_image: IMAGE?"
+START_IMAGE = f"{VIDEO_SIZE}, start_image: IMAGE?, clip_vision_output: CLIP_VISION_OUTPUT?"
+_BOTH_ENDS = f"{VIDEO_SIZE.format(832, 480, 81)}, start_image: IMAGE?, end_image: IMAGE?"
 
-_LATENT = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
+LATENT = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
 
-_PROMPTS = "positive: CONDITIONING, negative: CONDITIONING"
+PROMPTS = "positive: CONDITIONING, negative: CONDITIONING"
 
 GUIDE_ENTRIES: tuple[TableEntry, ...] = (
     entry(
@@ -316,13 +300,13 @@ GUIDE_ENTRIES: tuple[TableEntry, ...] = (
         _in_place_back,
     ),
     entry(
-        f"LTXVAddGuide({_PROMPTS}, vae: VAE, latent: LATENT, image: IMAGE, "
+        f"LTXVAddGuide({PROMPTS}, vae: VAE, latent: LATENT, image: IMAGE, "
         "attention_mask: MASK?, iclora_parameters: IC_LORA_PARAMETERS?, frame_idx: INT = 0, "
-        f"strength: FLOAT = 1.0) -> {_LATENT}",
+        f"strength: FLOAT = 1.0) -> {LATENT}",
         _add_guide,
     ),
     entry(
-        f"LTXVCropGuides({_LATENT}) -> {_LATENT}",
+        f"LTXVCropGuides({LATENT}) -> {LATENT}",
         _crop_guides,
         "RemoveFrameGuides",
         _crop_guides_back,
@@ -332,7 +316,7 @@ GUIDE_ENTRIES: tuple[TableEntry, ...] = (
         _lora_parameters,
     ),
     entry(
-        f"LTXVDualCFGGuider(model: MODEL, {_PROMPTS}, video_cfg: FLOAT = 3.0, "
+        f"LTXVDualCFGGuider(model: MODEL, {PROMPTS}, video_cfg: FLOAT = 3.0, "
         "audio_cfg: FLOAT = 7.0) -> GUIDER",
         _two_scales,
     ),
@@ -353,26 +337,15 @@ ENTRIES: tuple[TableEntry, ...] = (
         "strength: FLOAT = 1.0) -> positive: CONDITIONING, negative: CONDITIONING, latent: LATENT",
         _translate_images,
     ),
-    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", _translate_images),
+    entry(f"WanImageToVideo({START_IMAGE.format(832, 480, 81)}) -> {LATENT}", _translate_images),
     entry(
         f"WanFirstLastFrameToVideo({_BOTH_ENDS}, clip_vision_start_image: CLIP_VISION_OUTPUT?, "
-        f"clip_vision_end_image: CLIP_VISION_OUTPUT?) -> {_LATENT}",
+        f"clip_vision_end_image: CLIP_VISION_OUTPUT?) -> {LATENT}",
         _translate_images,
     ),
     entry(
-        f"{_FUN_INPAINT}({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {_LATENT}",
+        f"{_FUN_INPAINT}({_BOTH_ENDS}, clip_vision_output: CLIP_VISION_OUTPUT?) -> {LATENT}",
         _translate_images,
-    ),
-    entry(
-        f"WanFunControlToVideo({_VIDEO_SIZE.format(832, 480, 81)}, clip_vision_output: "
-        f"CLIP_VISION_OUTPUT?, start_image: IMAGE?, control_video: IMAGE?) -> {_LATENT}",
-        _fun_control,
-    ),
-    entry(
-        f"WanVaceToVideo({_VIDEO_SIZE.format(832, 480, 81)}, strength: FLOAT = 1.0, "
-        "control_video: IMAGE?, control_masks: MASK?, reference_image: IMAGE?) -> "
-        f"{_LATENT}, trim_latent: INT",
-        _vace,
     ),
     entry(
         "Wan22ImageToVideoLatent(vae: VAE, width: INT = 1280, height: INT = 704, "
@@ -381,12 +354,12 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry("TrimVideoLatent(samples: LATENT, trim_amount: INT = 0) -> LATENT", _trim),
     entry(
-        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
+        f"HunyuanVideo15ImageToVideo({START_IMAGE.format(848, 480, 33)}) -> {LATENT}",
         _translate_images,
     ),
     entry(
-        f"Kandinsky5ImageToVideo({_VIDEO_SIZE.format(768, 512, 121)}, start_image: IMAGE?) -> "
-        f"{_LATENT}, cond_latent: LATENT",
+        f"Kandinsky5ImageToVideo({VIDEO_SIZE.format(768, 512, 121)}, start_image: IMAGE?) -> "
+        f"{LATENT}, cond_latent: LATENT",
         _kandinsky5,
     ),
     entry(
