@@ -273,6 +273,23 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "mrope_section": (2, 1, 1),
         },
     ),
+    "fibo2": (
+        "BriaFibo2Transformer2DModel",
+        {
+            "in_channels": 4,
+            "dim": 32,
+            "n_layers": 2,
+            "n_refiner_layers": 1,
+            "n_heads": 2,
+            "cap_feat_dim": 24,
+            "injection_layer_ids": (1,),
+            "perceiver_num_layers": 1,
+            "min_num_gist_tokens": 2,
+            "max_num_gist_tokens": 4,
+            "gist_step": 1,
+            "axes_dims": (4, 6, 6),
+        },
+    ),
     "kandinsky5": (
         "Kandinsky5Transformer3DModel",
         {

@@ -785,6 +785,7 @@ LACKS: dict[str, set[str]] = {
     "longcat-image-edit": {"inpaint"},
     "ernie-image": {"img2img", "inpaint"},
     "ideogram4": {"img2img", "inpaint"},
+    "fibo2": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
