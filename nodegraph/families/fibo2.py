@@ -28,7 +28,12 @@ from nodegraph.families.flux2 import (
     patchify,
     unpatchify,
 )
-from nodegraph.families.layer_names import REFINED_SIGN, UNSPLIT_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import (
+    REFINED_SIGN,
+    REFINER_ATTENTION_SIGN,
+    UNSPLIT_ATTENTION_SIGN,
+    LoraSign,
+)
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features, spread
@@ -357,7 +362,10 @@ FIBO2 = Fibo2(
     block_outputs={"BriaFibo2TransformerBlock": (0, None)},
     resolutions={"fibo2": Resolutions(_AREA, _STEP)},
     lora_signs=(
-        LoraSign(r"^perceiver_layers_\d+_|^layers_\d+_cross_(attention_|[qkv]$|out$)", "FIBO 2"),
+        LoraSign(
+            r"^perceiver_layers_\d+_|^layers_\d+_cross_(attention_|[qkv]$|out$)", "Bria FIBO 2"
+        ),
+        REFINER_ATTENTION_SIGN,
         UNSPLIT_ATTENTION_SIGN,
         REFINED_SIGN,
     ),

@@ -56,6 +56,7 @@ _MODELS = (
     (r"longcat.?image", "longcat-image"),
     (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
     (r"fibo.?2", "fibo2"),
+    (r"joy.?(ai.?)?image", "joyimage-edit"),
     *_SOUND,
 )
 

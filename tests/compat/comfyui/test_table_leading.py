@@ -178,6 +178,22 @@ def test_qwen_image_21_shows_its_encoder_what_it_makes_references_of() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encode", "norms"), [("TextEncodeJoyImageEdit", 0), ("CLIPTextEncode", 1)]
+)
+def test_joyimage_keeps_the_norm_without_a_guider(encode: str, norms: int) -> None:
+    found = imported(
+        chained(
+            clip=("CLIPLoader", {"clip_name": "mine.safetensors", "type": "joyimage"}),
+            norm=("CFGNorm", {"model": MODEL, "pre_cfg": True}),
+            say=(encode, {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"model": Source("norm", 0), "positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert len(used(found, "NormGuidance")) == norms
+    assert used(found, "LoadTextEncoder")[0]["family"] == "joyimage-edit"
+
+
+@pytest.mark.parametrize(
     ("file", "latents"),
     [("flux2-vae.safetensors", None), ("flux_vae.safetensors", "flux"), ("ae.sft", "flux")],
 )
@@ -449,6 +465,7 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("mine.safetensors", "ernie-image", "ernie-image"),
         ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
         ("qwen3vl_4b_bf16.safetensors", "fibo2", "fibo2"),
+        ("qwen3vl_8b_joyimage_edit.safetensors", "joyimage", "joyimage-edit"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
         ("whatever.safetensors", "mochi", "mochi"),
         ("whatever.safetensors", "hunyuan_video_15", "hunyuan-video-15"),

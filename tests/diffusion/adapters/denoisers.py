@@ -290,6 +290,17 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "axes_dims": (4, 6, 6),
         },
     ),
+    "joyimage": (
+        "JoyImageEditPlusTransformer3DModel",
+        {
+            "in_channels": 4,
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "text_dim": 24,
+            "num_layers": 2,
+            "rope_dim_list": [4, 6, 6],
+        },
+    ),
     "kandinsky5": (
         "Kandinsky5Transformer3DModel",
         {

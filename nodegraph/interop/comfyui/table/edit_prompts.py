@@ -12,6 +12,7 @@ from typing import Any
 
 from nodegraph.families.fibo2_captions import NULL_CAPTION
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.table.carried_values import KEEPS_NORM
 from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for
 from nodegraph.interop.comfyui.table.parts import CROP
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
@@ -158,6 +159,16 @@ def _fibo2(node: Passage) -> None:
     latents = encode_images(node, scaled, scale=False) if "vae" in node.inputs else []
     node.give("positive", add_references(node, positive, latents))
     node.give("latent", _empty(node, shown))
+
+
+def _joyimage(node: Passage) -> None:
+    """Its models keep the norm of the positive prompt by themselves; there, CFGNorm does that."""
+    shown = pictures(node, "images.*")
+    prompt: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
+    if "vae" in node.inputs:
+        scaled = [scale_image(node, image, 16) for image in shown]
+        prompt = add_references(node, prompt, encode_images(node, scaled, scale=False))
+    node.give("CONDITIONING", Signal(prompt, {KEEPS_NORM: True}))
 
 
 def _qwen_image_21(node: Passage) -> None:
@@ -312,7 +323,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"TextEncodeJoyImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
         " -> CONDITIONING",
-        _one_prompt("images.*", model="JoyImage"),
+        _joyimage,
     ),
     entry(
         f"TextEncodeMingImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
