@@ -238,7 +238,8 @@ class JoyImageEdit(Family):
         """Combine so that no cell gets longer or shorter than the positive prompt alone has it."""
         both = away + cfg * (towards - away)
         wanted, actual = (torch.norm(item, dim=1, keepdim=True) for item in (towards, both))
-        return both * (wanted / actual.clamp_min(_TINY))
+        kept: Tensor = both * (wanted / actual.clamp_min(_TINY))
+        return kept
 
 
 _OF_TEXT = frozenset(("embeddings", "mask"))

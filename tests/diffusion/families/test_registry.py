@@ -786,7 +786,7 @@ LACKS: dict[str, set[str]] = {
     "ernie-image": {"img2img", "inpaint"},
     "ideogram4": {"img2img", "inpaint"},
     "fibo2": {"img2img", "inpaint"},
-    "joyimage-edit": {"img2img", "inpaint"},
+    "joyimage-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
