@@ -359,7 +359,7 @@ JOYIMAGE_EDIT = JoyImageEdit(
     },
     lora_signs=(
         LoraSign(
-            r"^double_blocks_\d+_(attn_(img|txt)_attn_|(img|txt)_mlp_net_)|^condition_embedder_text",
+            r"^double_blocks_\d+_(attn_(img|txt)_attn_|(img|txt)_mlp_net_)",
             "JoyImage Edit",
         ),
         DOUBLE_STREAM_SIGN,
