@@ -33,7 +33,7 @@ from nodegraph.families.layer_names import (
     JOINT_ATTENTION_SIGN,
     LoraSign,
 )
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import Batch, Lead, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -117,6 +117,8 @@ FLUX2_VAE = FileLayout(
 CELLS_FIRST = "statistics_by_cells"
 """Entry of an autoencoder's configuration, which some families set: whether its statistics have the
 channels of a patch cell by cell; else they have the cells of a channel one after the other."""
+BY_RECIPROCAL = "statistics_by_reciprocal"
+"""Likewise: whether latents are normalized by the reciprocal of the deviation, in float32."""
 
 
 class NormalisedPatches(LatentFormat):
@@ -124,12 +126,20 @@ class NormalisedPatches(LatentFormat):
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         patches = patchify(vae.encode(pixels).latent_dist.mode())
+        if getattr(vae.config, BY_RECIPROCAL, False):
+            mean, scale = _reciprocal_statistics(vae, patches.float())
+            return (patches.float() - mean) * scale
         mean, deviation = _statistics(vae, patches)
         return (patches - mean) / deviation
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _statistics(vae, latents)
-        pixels: Tensor = vae.decode(unpatchify(latents * deviation + mean), return_dict=False)[0]
+        if getattr(vae.config, BY_RECIPROCAL, False):
+            mean, scale = _reciprocal_statistics(vae, latents.float())
+            patches = (latents.float() / scale + mean).to(latents.dtype)
+        else:
+            mean, deviation = _statistics(vae, latents)
+            patches = latents * deviation + mean
+        pixels: Tensor = vae.decode(unpatchify(patches), return_dict=False)[0]
         return pixels
 
     def to_cells(self, latents: Tensor) -> Tensor:
@@ -167,6 +177,13 @@ def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
             item.view(1, 4, -1, 1, 1).transpose(1, 2).flatten(1, 2) for item in (mean, variance)
         )
     return mean.to(like), (variance + vae.config.batch_norm_eps).sqrt().to(like)
+
+
+def _reciprocal_statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and reciprocal of the standard deviation of each channel, shape (1, channels, 1, 1)."""
+    mean: Tensor = vae.bn.running_mean.view(1, -1, 1, 1)
+    scale = 1 / torch.sqrt(vae.bn.running_var + vae.config.batch_norm_eps)
+    return mean.to(like), scale.view(1, -1, 1, 1).to(like)
 
 
 # Of the autoencoder's own channels. Source: https://github.com/Comfy-Org/ComfyUI,
@@ -348,16 +365,7 @@ class Flux2(Family):
             fitted.setdefault("guidance", torch.tensor([GUIDANCE]))
         else:
             fitted.pop("guidance", None)
-        channels = self.channels(model.config)
-        for reference in entry.references:
-            if reference.ndim != 4 or reference.shape[1] != channels:
-                raise InvalidValue(
-                    "a reference image has another latent format",
-                    port=request.side,
-                    given=f"a latent of shape {tuple(reference.shape)}",
-                    expected=f"(1, {channels}, height / 16, width / 16)",
-                    hint="Encode it with the VAE of the same LoadModel.",
-                )
+        check_references(entry.references, self.channels(model.config), request.side)
         return fitted | dict(zip(reference_names(), entry.references, strict=False))
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -396,6 +404,23 @@ class Flux2Klein(Flux2):
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
         return bool(settings.get("is_distilled"))
+
+
+def check_references(references: Sequence[Tensor], channels: int, side: Lead) -> None:
+    """Refuse reference images that are no latents of this format.
+
+    Raises:
+        InvalidValue: One has another shape; on the port of the side.
+    """
+    for reference in references:
+        if reference.ndim != 4 or reference.shape[1] != channels:
+            raise InvalidValue(
+                "a reference image has another latent format",
+                port=side,
+                given=f"a latent of shape {tuple(reference.shape)}",
+                expected=f"(1, {channels}, height / 16, width / 16)",
+                hint="Encode it with the VAE of the same LoadModel.",
+            )
 
 
 def _tokens(latents: Tensor) -> Tensor:

@@ -97,6 +97,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kandinsky5-video": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_VIDEO,
     "kandinsky5-edit": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_EDIT,
     "anima": lambda: import_module("nodegraph.families.anima").ANIMA,
+    "fibo2": lambda: import_module("nodegraph.families.fibo2").FIBO2,
+    "joyimage-edit": lambda: import_module("nodegraph.families.joyimage").JOYIMAGE_EDIT,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

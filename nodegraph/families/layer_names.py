@@ -41,9 +41,14 @@ REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
     r"^(layers|noise_refiner|context_refiner)_\d+_"
     r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_)",
-    "Z-Image, Lumina 2 or Ideogram 4",
+    "Z-Image, Lumina 2, Ideogram 4 or Bria FIBO 2",
 )
-UNSPLIT_ATTENTION_SIGN = LoraSign(r"^layers_\d+_attention_to_", "Z-Image or Ideogram 4")
+UNSPLIT_ATTENTION_SIGN = LoraSign(
+    r"^layers_\d+_attention_to_", "Z-Image, Ideogram 4 or Bria FIBO 2"
+)
+REFINER_ATTENTION_SIGN = LoraSign(
+    r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Bria FIBO 2"
+)
 CROSS_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos or Anima"
 )

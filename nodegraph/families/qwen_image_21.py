@@ -136,7 +136,7 @@ class QwenImage21(Family):
         if images:
             tokens |= {**pixels, "mm_token_type_ids": slots.long()}
         begin = len(tokenizer(_SYSTEM)["input_ids"])
-        states = _states_before_norm(model, tokens)
+        states = states_before_norm(model, tokens)
         return encoded({"embeddings": states[:, begin:], _SLOTS: slots[:, begin:]})
 
     def fit(
@@ -180,7 +180,7 @@ def _pack(latents: Tensor) -> Tensor:
     return latents.flatten(2).transpose(1, 2)
 
 
-def _states_before_norm(model: TextModel, tokens: dict[str, Tensor]) -> Tensor:
+def states_before_norm(model: TextModel, tokens: dict[str, Tensor]) -> Tensor:
     """Return the last layer's output before the final norm, which the transformer was trained on.
 
     Returns:

@@ -293,6 +293,11 @@ QWEN_IMAGE_21_VAE = FileLayout(
 )
 
 
+BY_DEVIATION = "latents_by_deviation"
+"""Entry of an autoencoder's configuration, which some families set: whether latents are divided by
+the deviation, in the precision of the model, not multiplied by one over it in float32."""
+
+
 class WanFormat(LatentFormat):
     """Videos, or images, whose autoencoder says a mean and a deviation for each channel."""
 
@@ -305,13 +310,21 @@ class WanFormat(LatentFormat):
         return CodingMemory(10.5, 39).times((config.get("base_dim") or 96) / _patch(config))
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
+        mode: Tensor = vae.encode(pixels).latent_dist.mode()
+        if getattr(vae.config, BY_DEVIATION, False):
+            mean, deviation = _means(vae, mode.dtype)
+            divided: Tensor = (mode - mean) / deviation
+            return divided
+        mode = mode.float()
         mean, deviation = _means(vae, mode.dtype)
         scaled: Tensor = (mode - mean) * (1.0 / deviation)
         return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         mean, deviation = _means(vae, latents.dtype)
+        if getattr(vae.config, BY_DEVIATION, False):
+            multiplied: Tensor = vae.decode(latents * deviation + mean, return_dict=False)[0]
+            return multiplied
         # Divided by one over it, not multiplied by it: so do the stock pipelines.
         inputs = latents / (1.0 / deviation) + mean
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]

@@ -22,7 +22,12 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.layer_names import REFINED_SIGN, UNSPLIT_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import (
+    REFINED_SIGN,
+    REFINER_ATTENTION_SIGN,
+    UNSPLIT_ATTENTION_SIGN,
+    LoraSign,
+)
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -159,7 +164,8 @@ Z_IMAGE = ZImage(
     wide=True,
     resolutions={"z-image": Resolutions(1024 * 1024, 16)},
     lora_signs=(
-        LoraSign(r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
+        LoraSign(r"^context_refiner_\d+_attention_to_", "Z-Image"),
+        REFINER_ATTENTION_SIGN,
         UNSPLIT_ATTENTION_SIGN,
         REFINED_SIGN,
     ),

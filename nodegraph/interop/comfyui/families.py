@@ -56,6 +56,8 @@ _MODELS = (
     (r"longcat.?image", "longcat-image"),
     (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
     (r"(^|[^a-z])anima([^a-z]|$)", "anima"),
+    (r"fibo.?2", "fibo2"),
+    (r"joy.?(ai.?)?image", "joyimage-edit"),
     *_SOUND,
 )
 
@@ -90,7 +92,7 @@ _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
     (r"qwen.?image.*vae", "qwen-image"),
     (r"wan.?2.?1.*vae", "wan"),
-    (r"(^|/)ae\.|flux.?1?.?(vae|ae)|(^|/)flux_ae", "flux"),
+    (r"(^|/)ae\.|flux[^2]?1?[^2]?(vae|ae)|(^|/)flux_ae", "flux"),
     (r"sdxl|xl.?vae", "sdxl"),
     (r"sd3", "sd3"),
     (r"vae-ft-|sd15|sd1.5|kl-f8|840000|orangemix|blessed", "sd"),

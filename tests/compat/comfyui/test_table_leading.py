@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nodegraph.families.fibo2_captions import NULL_CAPTION
 from nodegraph.interop.comfyui.foreign_workflow import ForeignGraph, ForeignNode, Source
 from tests.compat.comfyui.supplied import TABLE, imported, supplied, used
 
@@ -174,6 +175,70 @@ def test_qwen_image_21_shows_its_encoder_what_it_makes_references_of() -> None:
     # The positive and the negative prompt.
     assert len(used(found, "EncodeEditPrompt")) == 2
     assert len(used(found, "ReferenceLatents")) == 2 * len(encoded)
+
+
+@pytest.mark.parametrize(
+    ("encode", "norms"), [("TextEncodeJoyImageEdit", 0), ("CLIPTextEncode", 1)]
+)
+def test_joyimage_keeps_the_norm_without_a_guider(encode: str, norms: int) -> None:
+    found = imported(
+        chained(
+            clip=("CLIPLoader", {"clip_name": "mine.safetensors", "type": "joyimage"}),
+            norm=("CFGNorm", {"model": MODEL, "pre_cfg": True}),
+            say=(encode, {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"model": Source("norm", 0), "positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert len(used(found, "NormGuidance")) == norms
+    assert used(found, "LoadTextEncoder")[0]["family"] == "joyimage-edit"
+
+
+@pytest.mark.parametrize(
+    ("file", "latents"),
+    [("flux2-vae.safetensors", None), ("flux_vae.safetensors", "flux"), ("ae.sft", "flux")],
+)
+def test_a_vae_of_flux2_is_not_taken_for_one_of_flux1(file: str, latents: str | None) -> None:
+    decode = {"vae": Source("vae", 0)}
+    graph = chained(vae=("VAELoader", {"vae_name": file}), show=("VAEDecode", decode))
+    assert used(imported(graph).workflow, "LoadVae")[0].get("latents") == latents
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("", NULL_CAPTION), ('{"a":"{b|c}"}', '{"a":"{b|c}"}')]
+)
+def test_fibo2_reads_images_on_the_positive_side_alone(written: str, read: str) -> None:
+    found = imported(
+        chained(
+            clip=("CLIPLoader", {"clip_name": "qwen3vl_4b_bf16.safetensors", "type": "fibo2"}),
+            vae=("VAELoader", {"vae_name": "flux2-vae.safetensors"}),
+            shown=("LoadImage", {"image": "a.png"}),
+            say=(
+                "TextEncodeFibo2",
+                {
+                    "clip": Source("clip", 0),
+                    "prompt": "make it blue",
+                    "negative_prompt": written,
+                    "vae": Source("vae", 0),
+                    "images.image_1": Source("shown", 0),
+                },
+            ),
+            sample=(
+                "KSampler",
+                {
+                    "positive": Source("say", 0),
+                    "negative": Source("say", 1),
+                    "latent_image": Source("say", 2),
+                },
+            ),
+        )
+    ).workflow
+    (edit,) = used(found, "EncodeEditPrompt")
+    assert edit["text"] == "make it blue"
+    (sampling,) = used(found, "KSampler")
+    assert origin(sampling, "positive").startswith("reference_latents")
+    negative = found.nodes[origin(sampling, "negative")]
+    assert (negative.type, negative.inputs["text"]) == ("EncodePrompt", read)
+    assert origin(sampling, "latent").startswith("empty_latent")
 
 
 @pytest.mark.parametrize(
@@ -399,6 +464,8 @@ def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
         ("mine.safetensors", "ernie_image", "ernie-image"),
         ("mine.safetensors", "ernie-image", "ernie-image"),
         ("qwen3vl_8b_fp8_scaled.safetensors", "ideogram4", "ideogram4"),
+        ("qwen3vl_4b_bf16.safetensors", "fibo2", "fibo2"),
+        ("qwen3vl_8b_joyimage_edit.safetensors", "joyimage", "joyimage-edit"),
         ("clip_l.safetensors", "stable_diffusion", "sd1"),
         ("qwen_3_06b_base.safetensors", "stable_diffusion", "anima"),
         ("whatever.safetensors", "anima", "anima"),

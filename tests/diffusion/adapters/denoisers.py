@@ -274,6 +274,34 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "mrope_section": (2, 1, 1),
         },
     ),
+    "fibo2": (
+        "BriaFibo2Transformer2DModel",
+        {
+            "in_channels": 4,
+            "dim": 32,
+            "n_layers": 2,
+            "n_refiner_layers": 1,
+            "n_heads": 2,
+            "cap_feat_dim": 24,
+            "injection_layer_ids": (1,),
+            "perceiver_num_layers": 1,
+            "min_num_gist_tokens": 2,
+            "max_num_gist_tokens": 4,
+            "gist_step": 1,
+            "axes_dims": (4, 6, 6),
+        },
+    ),
+    "joyimage": (
+        "JoyImageEditPlusTransformer3DModel",
+        {
+            "in_channels": 4,
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "text_dim": 24,
+            "num_layers": 2,
+            "rope_dim_list": [4, 6, 6],
+        },
+    ),
     "kandinsky5": (
         "Kandinsky5Transformer3DModel",
         {

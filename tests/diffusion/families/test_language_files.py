@@ -154,6 +154,17 @@ def test_ideogram4_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(found, expected)
 
 
+@pytest.mark.slow
+def test_fibo2_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl(36)
+    model = loaded("fibo2", write(tmp_path / "qwen3vl_4b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    processor = PictureProcessor(None, model.tokenizers["processor"])
+    pipeline = d.BriaFibo2Pipeline(None, None, None, encoder, processor)
+    expected, _ = pipeline.encode_prompt(PROMPT, device="cpu")
+    assert torch.equal(encoded(model)["embeddings"], expected.transpose(1, 2).flatten(2))
+
+
 def test_qwen_image_21_is_diffusers(tmp_path: Path) -> None:
     encoder = qwen3_vl()
     model = loaded("qwen-image-21", write(tmp_path / "qwen3vl_8b.safetensors", text_file(encoder)))

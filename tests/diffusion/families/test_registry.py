@@ -787,6 +787,8 @@ LACKS: dict[str, set[str]] = {
     "ideogram4": {"img2img", "inpaint"},
     # Its modular pipeline takes images, too.
     "anima": {"img2img", "inpaint"},
+    "fibo2": {"img2img", "inpaint"},
+    "joyimage-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},

@@ -18,6 +18,8 @@ from nodegraph.interop.comfyui.families import ONE_STACK
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 GUIDE = "guide"
+KEEPS_NORM = "keeps norm"
+"""What a prompt carries whose models keep the norm before guidance without a patch."""
 ENCODER = "encoder"
 SCHEDULE = "laid"
 NOISE_SCALE = "noise_scale"
@@ -309,6 +311,9 @@ def _wrap(native: str, **inputs: str) -> Wrap:
 
 def _norm(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput:
     if "pre_cfg" in model_patch.inputs and model_patch.value("pre_cfg"):
+        positive = node.inputs.get("positive")
+        if positive is not None and positive.carried.get(KEEPS_NORM):
+            return made
         node.tell("CFGNorm keeps the norm after guidance in nodegraph, not before it")
     return _wrap("NormGuidance", strength="strength")(node, made, model_patch)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nodegraph.families.fibo2_captions import NULL_CAPTION
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.table.carried_values import KEEPS_NORM
 from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for
 from nodegraph.interop.comfyui.table.parts import CROP
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
@@ -144,6 +146,29 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
             node.give("latent", _empty(node, shown))
 
     return forward
+
+
+def _fibo2(node: Passage) -> None:
+    """The negative prompt is read without the images. An empty one is the null caption there."""
+    shown = pictures(node, "images.*")
+    positive: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
+    against = node.inputs.get("negative_prompt", Signal(""))
+    is_null = not against.is_link and not against.content
+    node.give("negative", edit_prompt(node, NULL_CAPTION if is_null else against, []))
+    scaled = [scale_image(node, image, 16) for image in shown]
+    latents = encode_images(node, scaled, scale=False) if "vae" in node.inputs else []
+    node.give("positive", add_references(node, positive, latents))
+    node.give("latent", _empty(node, shown))
+
+
+def _joyimage(node: Passage) -> None:
+    """Its models keep the norm of the positive prompt by themselves; there, CFGNorm does that."""
+    shown = pictures(node, "images.*")
+    prompt: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
+    if "vae" in node.inputs:
+        scaled = [scale_image(node, image, 16) for image in shown]
+        prompt = add_references(node, prompt, encode_images(node, scaled, scale=False))
+    node.give("CONDITIONING", Signal(prompt, {KEEPS_NORM: True}))
 
 
 def _qwen_image_21(node: Passage) -> None:
@@ -298,7 +323,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"TextEncodeJoyImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
         " -> CONDITIONING",
-        _one_prompt("images.*", model="JoyImage"),
+        _joyimage,
     ),
     entry(
         f"TextEncodeMingImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
@@ -316,9 +341,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         _two_prompts("Mage-Flow", "images.*"),
     ),
     entry(
-        f"TextEncodeFibo2(clip: CLIP, {_PROMPT}, {_NEGATIVE}, images.*: IMAGE?, {_SIZE}, "
+        # Its prompts are JSON, in which braces stay.
+        'TextEncodeFibo2(clip: CLIP, prompt: STRING = "", negative_prompt: STRING = "", '
+        f"images.*: IMAGE?, {_SIZE}, "
         f"vae: VAE?) -> {_BOTH}, latent: LATENT",
-        _two_prompts("Fibo 2", "images.*"),
+        _fibo2,
     ),
     entry(
         f"TextEncodeQwenImage21(clip: CLIP, {_PROMPT}, {_NEGATIVE}, resolution: INT = 1024, "
