@@ -205,6 +205,6 @@ def test_parts_of_an_editing_model_are_taken_out_of_its_file(family: str, tmp_pa
     write_whole(file, WHOLE["qwen-image"])
     assert open_model(str(file), []).model.family == "qwen-image"
     assert open_denoiser(DenoiserRequest(str(file), family=family), []).family == family
-    encoder = load_component(open_text_encoder(family, {"file": str(file)}, []), "cpu")
+    encoder: Any = load_component(open_text_encoder(family, {"file": str(file)}, []), "cpu")
     assert encoder.tokenizers.keys() == {"tokenizer", "processor"}
     assert open_vae(str(file), [], latents="qwen-image").family == "qwen-image"

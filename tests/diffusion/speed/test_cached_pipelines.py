@@ -274,7 +274,7 @@ def test_a_cache_is_that_of_the_pipeline(
         # Its pipelines count timesteps in another way, so that their ranges cannot be the same.
         caching = Broadcast(2, 3, 1.0, 0.0)
     both = {"negative": case.negative, "steps": STEPS}
-    options = {
+    options: dict[str, Any] = {
         "sampler": case.sampler,
         "frames": case.frames,
         "cfg": case.cfg,
