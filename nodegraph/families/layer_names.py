@@ -42,7 +42,9 @@ REFINED_SIGN = LoraSign(
     "Z-Image, Lumina 2 or Ideogram 4",
 )
 UNSPLIT_ATTENTION_SIGN = LoraSign(r"^layers_\d+_attention_to_", "Z-Image or Ideogram 4")
-CROSS_ATTENTION_SIGN = LoraSign(r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana or PixArt")
+CROSS_ATTENTION_SIGN = LoraSign(
+    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt or CogView 4"
+)
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )
