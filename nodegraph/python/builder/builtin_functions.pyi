@@ -47,7 +47,7 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'cogview4']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
@@ -63,7 +63,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'cogview4']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -3569,8 +3569,9 @@ class BuiltinFunctions:
     ) -> _ImageConditioning:
         """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-        Use it for Flux.1 Canny and Depth, and for InstructPix2Pix, which edits the image. The latent is
-        empty and has the size of the image. For other models use a ControlNet, or ReferenceLatents.
+        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix, which edits
+        the image. The latent is empty and has the size of the image. For other models use a ControlNet,
+        or ReferenceLatents.
 
         conditioning: The prompt. If only the positive prompt has the image, the negative prompt uses the same image.
         vae: The VAE of the model.
@@ -7326,7 +7327,7 @@ class BuiltinFunctions:
         target_height: int = 0,
         score: float | None = None,
     ) -> Conditioning:
-        """Set the size and crop conditioning of Stable Diffusion XL.
+        """Set the size and crop conditioning of Stable Diffusion XL and CogView 4.
 
         The model was trained on scaled and cropped images, with these values as inputs. A small
         original size gives coarse images. A crop from the left or top cuts objects off.
@@ -7509,7 +7510,7 @@ class BuiltinFunctions:
         The weights are shared with other uses of the model.
 
         model: Model to change.
-        compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler on a CPU, and triton on CUDA.
+        compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled separately, which takes up to minutes the first time, and seconds in later processes. It needs a C++ compiler on a CPU, and triton on CUDA.
         fused_projections: Compute query, key and value in one operation. It takes memory for copies of these layers.
         channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
         attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA. sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of packages of these names for CUDA. torch computes what such a kernel does not support, such as masks, and everything if the package is missing.

@@ -786,6 +786,7 @@ LACKS: dict[str, set[str]] = {
     "ernie-image": {"img2img", "inpaint"},
     "ideogram4": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
+    "cogview4": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
