@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
@@ -32,6 +33,7 @@ from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.autoencoders import decoder_widths, kl_layout
 from nodegraph.weights.single_files.base import count_of
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
@@ -118,7 +120,21 @@ _FILE = denoiser_layout(
     },
 )
 
-COGVIEW4_LATENTS = LatentFormat("cogview4", 16, scaling=(1.0, 0.0))
+_SCALING = (1.0, 0.0)
+_KL = kl_layout("the VAE of CogView 4", 16, _SCALING)
+
+
+def _is_vae(shapes: Shapes) -> bool:
+    """Whether the second resolution has four times the channels of the first; others have twice."""
+    if not _KL.matches(shapes):
+        return False
+    first, second, *_ = decoder_widths(shapes)
+    return second == 4 * first
+
+
+COGVIEW4_LATENTS = LatentFormat(
+    "cogview4", 16, scaling=_SCALING, files=(replace(_KL, name="cogview4-vae", matches=_is_vae),)
+)
 
 
 class CogView4(Family):

@@ -22,7 +22,7 @@ from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_image, encode_prompt, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CROP, ORIGINAL_SIZE, TARGET_SIZE
-from nodegraph.families.cogview4 import _FILE
+from nodegraph.families.cogview4 import _FILE, COGVIEW4_LATENTS
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.families.identification import identify_folder, identify_tensors
@@ -30,6 +30,7 @@ from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.vae_files import open_vae
 from nodegraph.sampling.flow_schedules import flow_levels
 from tests.messages import raises
 
@@ -39,7 +40,7 @@ from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, picture, stock
 from .image_to_image import as_tensor
 from .language import glm_text
 from .late_start import late_start
-from .parts import dynamic_flow, vae
+from .parts import dynamic_flow, flux_vae, vae
 from .words import glm_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -117,14 +118,14 @@ def test_the_schedule_is_diffusers(model_of: ModelOf, steps: int) -> None:
     """Each of many timesteps is found again from its shifted noise level."""
     pipeline, model = model_of(cogview4)
     found = model.make(160, 96, cfg=1.0, steps=steps)
-    called = {"width": 160, "height": 96, "guidance_scale": 1.0, "steps": steps}
+    called: dict[str, Any] = {"width": 160, "height": 96, "guidance_scale": 1.0, "steps": steps}
     assert_same(found, stock(pipeline, **called))
 
 
 def test_an_exponential_shift_is_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(cogview4_exponential)
     found = model.make(160, 96, cfg=1.0, steps=5)
-    called = {"width": 160, "height": 96, "guidance_scale": 1.0, "steps": 5}
+    called: dict[str, Any] = {"width": 160, "height": 96, "guidance_scale": 1.0, "steps": 5}
     assert_same(found, stock(pipeline, **called))
 
 
@@ -170,9 +171,9 @@ def test_pictures_of_pictures_are_diffusers(model_of: ModelOf, denoise: float, w
     """diffusers has no such pipeline: its own one walks the last levels."""
     pipeline, model = model_of(cogview4)
     latent = encode_image(model.part("vae"), as_tensor(picture(96, 64)))
-    both = {"negative": NEGATIVE, "steps": 8}
+    both: dict[str, Any] = {"negative": NEGATIVE, "steps": 8}
     found = model.make(96, 64, latent=latent, cfg=4.0, denoise=denoise, **both)
-    called = {"width": 96, "height": 64, "guidance_scale": 4.0, **both}
+    called: dict[str, Any] = {"width": 96, "height": 64, "guidance_scale": 4.0, **both}
     assert latent.samples is not None
     with late_start(pipeline, walked=walked) as noised:
         stock(pipeline, **called)
@@ -223,7 +224,7 @@ def test_control_images_are_diffusers(model_of: ModelOf) -> None:
         posterior = pipeline.vae.encode(pixels).latent_dist
     torch.manual_seed(SEED)
     seen = posterior.sample() * pipeline.vae.config.scaling_factor
-    both = {"negative": NEGATIVE}
+    both: dict[str, Any] = {"negative": NEGATIVE}
     found = model.make(
         96,
         64,
@@ -233,7 +234,13 @@ def test_control_images_are_diffusers(model_of: ModelOf) -> None:
     )
     torch.manual_seed(SEED)
     noise = torch.randn(1, 16, 8, 12, generator=torch.Generator().manual_seed(SEED))
-    called = {"width": 96, "height": 64, "guidance_scale": 4.0, "latents": noise, **both}
+    called: dict[str, Any] = {
+        "width": 96,
+        "height": 64,
+        "guidance_scale": 4.0,
+        "latents": noise,
+        **both,
+    }
     assert_same(found, stock(pipeline, control_image=shown, **called))
 
 
@@ -308,3 +315,31 @@ def test_a_file_of_its_transformer_is_the_folders(
     options: dict[str, Any] = {"cfg": 1.0, "change": lambda _: shown}
     first, second = (each.make(64, 64, **options).latents for each in (model, other))
     assert torch.equal(first, second)
+
+
+def test_a_file_of_its_vae_is_opened_by_the_name_of_its_format(tmp_path: Path) -> None:
+    """Its resolutions have the proportions of the published one. Its names are those of others."""
+    own = d.AutoencoderKL(
+        block_out_channels=(32, 128, 256, 256),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=3,
+        latent_channels=16,
+        scaling_factor=1.0,
+        shift_factor=0.0,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    ).eval()
+    save_file(own.state_dict(), tmp_path / "vae.safetensors")
+    opened = load_component(open_vae("vae", [tmp_path], latents="cogview4"), "cpu")
+    latents = torch.randn(1, 16, 2, 3)
+    with torch.no_grad():
+        expected = own.decode(latents).sample
+        found = COGVIEW4_LATENTS.decode(opened.module, latents)
+    assert torch.equal(found, expected)
+
+
+def test_a_vae_of_flux_has_other_latents(tmp_path: Path) -> None:
+    save_file(flux_vae().state_dict(), tmp_path / "vae.safetensors")
+    with raises(InvalidValue, port="latents", given="cogview4"):
+        open_vae("vae", [tmp_path], latents="cogview4")
