@@ -109,7 +109,7 @@ def test_guidance_batches_and_long_prompts_are_diffusers(model_of: ModelOf) -> N
     ):
         both: dict[str, Any] = {"prompt": prompt, "negative": negative, "batch": batch}
         found = model.make(80, 112, cfg=cfg, **both)
-        called = {"width": 80, "height": 112, "guidance_scale": guidance}
+        called: dict[str, Any] = {"width": 80, "height": 112, "guidance_scale": guidance}
         assert_same(found, stock(pipeline, **both, **called))
 
 
@@ -150,7 +150,7 @@ def test_timesteps_are_those_of_the_pipeline_at_every_size(side: int) -> None:
     model = Denoiser({"transformer": Recorder()}, "cogview4", config)
     # It reads the shape alone.
     x = torch.empty(1, 16, side // 8, side // 8, device="meta")
-    batch = defaultdict(lambda: torch.zeros(1))
+    batch: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(1))
     found = []
     for timestep in torch.from_numpy(timesteps):
         family.predict(model, x, Moment(timestep, timestep, 1000, 0.0), batch)
