@@ -167,7 +167,7 @@ def SizeConditioning(
     target_height: Annotated[int, Range(0, 16384)] = 0,
     score: Annotated[float | None, Range(0, 10, step=0.1), Advanced()] = None,
 ) -> Conditioning:
-    """Set the size and crop conditioning of Stable Diffusion XL.
+    """Set the size and crop conditioning of Stable Diffusion XL and CogView 4.
 
     The model was trained on scaled and cropped images, with these values as inputs. A small
     original size gives coarse images. A crop from the left or top cuts objects off.

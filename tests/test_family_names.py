@@ -48,7 +48,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/camera_motion.py": "wan",
         "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
         "nodegraph/models/point_tracks.py": "wan",
-        "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
+        "nodegraph/models/prompt_preprocessing.py": "cogview stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
         "nodegraph/perception/language_answers.py": "qwen",
         "nodegraph/perception/language_model.py": "qwen",
@@ -75,7 +75,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/weights/single_files/language.py": "qwen wan",
     },
     "Names that other tools write into images": {
-        "nodegraph/interop/image_metadata/invokeai.py": "flux qwen sd3 zimage",
+        "nodegraph/interop/image_metadata/invokeai.py": "cogview flux qwen sd3 zimage",
         "nodegraph/interop/image_metadata/json_forms.py": "sdxl",
         "nodegraph/interop/image_metadata/sampler_names.py": "flux ltx",
     },

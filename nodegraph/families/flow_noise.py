@@ -65,6 +65,10 @@ def _log_snr_ramp(steps: int) -> Levels:
     return np.asarray(levels[:-1].tolist())
 
 
+def _whole_timesteps(steps: int) -> Levels:
+    return np.linspace(1000, 1.0, steps).astype(np.int64).astype(np.float32) / 1000
+
+
 SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "own": None,
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
@@ -74,12 +78,14 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "linear_quadratic": _linear_quadratic,
     "logsnr": _log_snr_ramp,
     "logit_normal": None,
+    "whole": _whole_timesteps,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
-float32), as `linear_quadratic_levels` (Mochi), evenly in log-SNR (Stable Audio 3), or as
-`FlowNoise.logit_normal_levels` (Ideogram 4)."""
+float32), as `linear_quadratic_levels` (Mochi), evenly in log-SNR (Stable Audio 3), as
+`FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to 1 / 1000, cut to whole timesteps
+(CogView 4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "anima": lambda: import_module("nodegraph.families.anima").ANIMA,
     "fibo2": lambda: import_module("nodegraph.families.fibo2").FIBO2,
     "joyimage-edit": lambda: import_module("nodegraph.families.joyimage").JOYIMAGE_EDIT,
+    "cogview4": lambda: import_module("nodegraph.families.cogview4").COGVIEW4,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

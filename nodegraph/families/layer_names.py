@@ -50,7 +50,7 @@ REFINER_ATTENTION_SIGN = LoraSign(
     r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Bria FIBO 2"
 )
 CROSS_ATTENTION_SIGN = LoraSign(
-    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos or Anima"
+    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos, Anima or CogView 4"
 )
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"

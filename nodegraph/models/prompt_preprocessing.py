@@ -293,7 +293,7 @@ def check_size_conditioning(name: str | None) -> None:
     family = None if name is None else get_family(name)
     if family is None or not family.tells_sizes:
         raise InvalidValue(
-            "only models of Stable Diffusion XL have size conditioning",
+            "only models of Stable Diffusion XL and CogView 4 have size conditioning",
             port="conditioning",
             given=None if family is None else family.title,
             hint="Remove the node.",

@@ -75,6 +75,11 @@ def of_mochi(steps: int) -> Any:
     return (1 - gone).tolist()
 
 
+def of_cogview4(steps: int) -> Any:
+    """As the pipeline has them in its call."""
+    return np.linspace(1000, 1.0, steps).astype(np.int64).astype(np.float32) / 1000
+
+
 RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
@@ -82,6 +87,7 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "open32": lambda steps: torch.linspace(1.0, 0.0, steps + 1)[:-1].tolist(),
     "linear_quadratic": of_mochi,
     "logsnr": lambda steps: logsnr_sigma_schedule(steps, -6.2, 2.0),
+    "whole": of_cogview4,
 }
 
 

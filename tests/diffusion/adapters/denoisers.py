@@ -262,6 +262,19 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_axes_dim": (4, 6, 6),
         },
     ),
+    "cogview4": (
+        "CogView4Transformer2DModel",
+        {
+            "in_channels": 4,
+            "out_channels": 4,
+            "num_layers": 2,
+            "num_attention_heads": 2,
+            "attention_head_dim": 16,
+            "text_embed_dim": 24,
+            "time_embed_dim": 16,
+            "condition_dim": 8,
+        },
+    ),
     "ideogram4": (
         "Ideogram4Transformer2DModel",
         {

@@ -215,3 +215,19 @@ def llama_text(words: Any, width: int = 32, layers: int = 2) -> Any:
         max_position_embeddings=4096,
     )
     return tf.LlamaForCausalLM(config)
+
+
+def glm_text(words: Any, width: int = 32, layers: int = 3, kind: Any = tf.GlmModel) -> Any:
+    config = tf.GlmConfig(
+        vocab_size=len(words),
+        hidden_size=width,
+        intermediate_size=64,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=4096,
+        pad_token_id=words.pad_token_id,
+        eos_token_id=words.eos_token_id,
+    )
+    return kind(config)

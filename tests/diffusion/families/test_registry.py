@@ -790,6 +790,7 @@ LACKS: dict[str, set[str]] = {
     "fibo2": {"img2img", "inpaint"},
     "joyimage-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
+    "cogview4": {"ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},

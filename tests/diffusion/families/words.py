@@ -93,3 +93,25 @@ def llama_words() -> Any:
         eos_token="<|eot_id|>",
         model_max_length=4096,
     )
+
+
+def glm_words() -> Any:
+    """As GLM-4's: two marks before a text, and padding at the beginning."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers, processors
+    from tokenizers.models import BPE
+
+    words = [*byte_characters(), "<|endoftext|>", "[gMASK]", "<sop>"]
+    core = Tokenizer(BPE(vocab={word: place for place, word in enumerate(words)}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    core.post_processor = processors.TemplateProcessing(
+        single="[gMASK] <sop> $A",
+        special_tokens=[(mark, words.index(mark)) for mark in ("[gMASK]", "<sop>")],
+    )
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        padding_side="left",
+        model_max_length=4096,
+    )
