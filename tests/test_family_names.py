@@ -68,6 +68,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "Language models of the same name, not families": {
         "nodegraph/models/language/chat_templates.py": "qwen",
+        "nodegraph/models/language/media_inputs.py": "qwen",
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/models/prompt_preprocessing.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen wan",

@@ -5439,6 +5439,7 @@ class BuiltinNodes:
         thinking: bool | Link[bool] = False,
         chat: bool | Link[bool] = True,
         schema: str | Link[str] = '',
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _GenerateText:
         """Generate text with a language model: an answer, a better prompt, or an image description.
 
@@ -5449,7 +5450,7 @@ class BuiltinNodes:
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL, Qwen3.5, Gemma 4 and models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -5463,6 +5464,7 @@ class BuiltinNodes:
         thinking: Let the model think first, as Qwen 3 can. The answer does not include these thoughts.
         chat: Apply the chat template of the model to the prompt. If off, the model continues the text. Models on servers always apply it.
         schema: JSON Schema that the answer follows, for models on servers.
+        audio: Audio for the model to listen to, for Gemma 4 E2B and E4B of LoadLanguageModel. They hear 30 seconds.
         """
 
     def GlowImage(
@@ -6753,7 +6755,7 @@ class BuiltinNodes:
     ) -> _LoadLanguageModel:
         """Load a language model for GenerateText: any model that transformers supports.
 
-        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it. Custom code in the folder is not run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
         """
 

@@ -3337,6 +3337,7 @@ class BuiltinFunctions:
         thinking: bool = False,
         chat: bool = True,
         schema: str = '',
+        audio: Audio | None = None,
     ) -> str:
         """Generate text with a language model: an answer, a better prompt, or an image description.
 
@@ -3347,7 +3348,7 @@ class BuiltinFunctions:
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL, Qwen3.5, Gemma 4 and models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -3361,6 +3362,7 @@ class BuiltinFunctions:
         thinking: Let the model think first, as Qwen 3 can. The answer does not include these thoughts.
         chat: Apply the chat template of the model to the prompt. If off, the model continues the text. Models on servers always apply it.
         schema: JSON Schema that the answer follows, for models on servers.
+        audio: Audio for the model to listen to, for Gemma 4 E2B and E4B of LoadLanguageModel. They hear 30 seconds.
         """
 
     def GlowImage(
@@ -4509,7 +4511,7 @@ class BuiltinFunctions:
     ) -> Any:
         """Load a language model for GenerateText: any model that transformers supports.
 
-        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it. Custom code in the folder is not run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
         """
 
