@@ -48,7 +48,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
         "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
-        "nodegraph/perception/language_answers.py": "qwen",
         "nodegraph/perception/language_model.py": "qwen",
         "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
         "nodegraph/sampling/prompts.py": "flux",

@@ -111,7 +111,7 @@ def check_caching(model: Denoiser, side: Side) -> None:
         )
 
 
-_WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels")
+_WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels", "dim")
 """What a network and the model beside it must agree in, as far as both say it."""
 
 

@@ -48,6 +48,7 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "sdxl": (("union", controls.sdxl_union), ("", controls.sdxl_net)),
     "sd3": (("", controls.sd3_net),),
     "flux": (("union", controls.flux_union), ("", controls.flux_control)),
+    "z-image": (("", controls.z_image_second),),
     "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
 }
 """Control networks of a family, by what their files are called."""

@@ -14,6 +14,7 @@ import pytest
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Control, ControlNet, Vae
@@ -31,6 +32,7 @@ from .test_flux import flux, sd3
 from .test_flux import unpack as flux_unpack
 from .test_qwen_image import qwen_image
 from .test_stable_diffusion import sd1, sdxl
+from .test_z_image import z_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
@@ -672,3 +674,135 @@ def test_networks_of_other_depths_are_summed_block_by_block(
     alone = led(model, nets[:1], [one], cfg=1.0)
     both = led(model, nets, [one, control_of(nets[1].recipe, picture(), strength=0.0)], cfg=1.0)
     assert torch.equal(alone.latents, both.latents)
+
+
+Z_IMAGE_NET = {
+    "control_layers_places": [0],
+    "all_patch_size": [2],
+    "all_f_patch_size": [1],
+    "dim": 32,
+    "n_refiner_layers": 1,
+    "n_heads": 2,
+    "n_kv_heads": 2,
+}
+
+
+def z_image_first() -> Any:
+    return d.ZImageControlNetModel(**Z_IMAGE_NET, control_in_dim=16)
+
+
+def z_image_second() -> Any:
+    return d.ZImageControlNetModel(
+        **Z_IMAGE_NET,
+        control_in_dim=33,
+        control_refiner_layers_places=[0],
+        add_control_noise_refiner="control_noise_refiner",
+    )
+
+
+def z_image_layers() -> Any:
+    return d.ZImageControlNetModel(
+        **Z_IMAGE_NET,
+        control_in_dim=33,
+        control_refiner_layers_places=[0],
+        add_control_noise_refiner="control_layers",
+    )
+
+
+@pytest.mark.usefixtures("likeliest")
+@pytest.mark.parametrize("build", [z_image_first, z_image_second, z_image_layers])
+def test_z_image_is_led_as_by_diffusers(
+    model_of: ModelOf, net_of: NetOf, build: Callable[[], Any]
+) -> None:
+    pipeline, model = model_of(z_image)
+    net = net_of(build)
+    twin = random_net(build, 0)
+    twin.load_state_dict(net.module.state_dict())
+    other = around(d.ZImageControlNetPipeline, pipeline, {"controlnet": twin})
+    control = seen(model, net, picture(), strength=0.7)
+    for batch, guidance, negative in ((1, 0.0, None), (2, 3.0, NEGATIVE)):
+        found = led(model, [net], [control], cfg=guidance + 1, batch=batch, negative=negative)
+        expected = stock(
+            other,
+            control_image=as_pixels(picture()),
+            controlnet_conditioning_scale=0.7,
+            guidance_scale=guidance,
+            width=WIDTH,
+            height=HEIGHT,
+            batch=batch,
+            negative=negative,
+        )
+        assert_same(found, expected)
+        plain = model.make(WIDTH, HEIGHT, cfg=guidance + 1, batch=batch, negative=negative)
+        assert (plain.latents - found.latents).abs().max() > 1e-3
+    # The network is as it was: it has no layers of the transformer.
+    assert net.live.module.state_dict().keys() == net.module.state_dict().keys()
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_a_refiner_that_was_not_trained_is_not_used(
+    model_of: ModelOf, tmp_path: Path, net_of: NetOf
+) -> None:
+    """Version 2.0 of Z-Image's has one, whose first layer is zero."""
+    pipeline, model = model_of(z_image)
+    module = random_net(z_image_second, 3)
+    module.control_noise_refiner[0].before_proj.weight.zero_()
+    module.save_pretrained(tmp_path / "second")
+    recipe = open_control(str(tmp_path / "second"), [])
+    net = Net(module, recipe, load_component(recipe, "cpu"))
+    twin = random_net(z_image_layers, 0)
+    twin.load_state_dict(module.state_dict(), strict=False)
+    other = around(d.ZImageControlNetPipeline, pipeline, {"controlnet": twin})
+    found = led(model, [net], [seen(model, net, picture())], cfg=1.0)
+    expected = stock(
+        other,
+        control_image=as_pixels(picture()),
+        controlnet_conditioning_scale=1.0,
+        guidance_scale=0.0,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    assert_same(found, expected)
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_z_image_is_led_on_one_side_beside_a_long_prompt(model_of: ModelOf, net_of: NetOf) -> None:
+    """What the network adds to the prompt that it leads does not depend on the other."""
+    _, model = model_of(z_image)
+    net = net_of(z_image_first)
+    control = seen(model, net, picture())
+    alone = led(model, [net], [control], cfg=1.0)
+    away = model.encode("a long negative prompt " * 12)
+    with beside(model, net):
+        both = model.make(
+            WIDTH, HEIGHT, change=lambda given: with_control(given, control), away=away, cfg=1.0001
+        )
+    torch.testing.assert_close(both.latents, alone.latents, rtol=0, atol=2e-3)
+    plain = model.make(WIDTH, HEIGHT, cfg=1.0)
+    assert (plain.latents - alone.latents).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("layers", "channels", "refiner"),
+    [(6, 16, None), (15, 33, "control_noise_refiner"), (3, 33, "control_noise_refiner")],
+)
+def test_files_of_z_image_are_opened(
+    tmp_path: Path, layers: int, channels: int, refiner: Any
+) -> None:
+    """The versions 1 and 2.1 and the lite one, as they are published."""
+    config = Z_IMAGE_NET | {
+        "control_layers_places": list(range(0, 30, 30 // layers)),
+        "control_refiner_layers_places": None if refiner is None else [0, 1],
+        "add_control_noise_refiner": refiner,
+        "control_in_dim": channels,
+        "n_refiner_layers": 2,
+    }
+    module = random_net(lambda: d.ZImageControlNetModel(**config), 0)
+    file = tmp_path / "Z-Image-Turbo-Fun-Controlnet-Union.safetensors"
+    save_file(module.state_dict(), file)
+    live = load_component(open_control(str(file), []), "cpu").module
+    kept = {name: live.config[name] for name in config if not name.startswith("all_")}
+    assert kept.items() <= config.items()
+    wanted = module.state_dict()
+    assert live.state_dict().keys() == wanted.keys()
+    assert all(torch.equal(item, wanted[name]) for name, item in live.state_dict().items())
