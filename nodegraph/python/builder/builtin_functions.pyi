@@ -716,6 +716,7 @@ class BuiltinFunctions:
         end: float = 1.0,
         mode: _mode = 'none',
         guess: bool = False,
+        crop: bool = False,
     ) -> _ApplyControlNet:
         """Control sampling by an image as well as by prompts: edges, depth, pose or others.
 
@@ -726,13 +727,14 @@ class BuiltinFunctions:
         negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
         control_net: A network from LoadControlNet, for models of the same family.
         image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1 and Qwen-Image.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
         strength: Strength of the control; 1 is as trained.
         start: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
         end: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
         mode: Kind of control image, for networks that support several (union).
         guess: Guess mode: control only the positive prompt, and more weakly in the first blocks of the model. For ControlNets of a UNet.
+        crop: Center-crop image and mask to whole cells of the VAE, for networks that take latents. If off, other sizes are an error.
         """
 
     def ApplyIPAdapter(

@@ -49,7 +49,13 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "sd3": (("", controls.sd3_net),),
     "flux": (("union", controls.flux_union), ("", controls.flux_control)),
     "z-image": (("", controls.z_image_second),),
-    "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
+    "qwen-image": (
+        ("inpaint_diffsynth", controls.qwen_blockwise_fill),
+        ("diffsynth", controls.qwen_blockwise),
+        ("fun", controls.qwen_fun),
+        ("inpaint", controls.qwen_fill),
+        ("instantx", controls.qwen_control),
+    ),
 }
 """Control networks of a family, by what their files are called."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.table.carried_values import CONTROLS, refuse_unsupported
 from nodegraph.interop.comfyui.table.loaders import file_loader
-from nodegraph.interop.comfyui.table.parts import compute_number
+from nodegraph.interop.comfyui.table.parts import CROP, compute_number
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 MODE = "mode"
@@ -44,6 +44,8 @@ def _values(node: Passage) -> dict[str, Any]:
         # there it is scaled to the image
         sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
         taken["mask"] = MadeOutput(sized, "mask")
+    if "vae" in taken:
+        taken |= CROP
     return {"control_net": Signal(net.content), MODE: net.carried.get(MODE), **taken}
 
 
@@ -66,7 +68,7 @@ def _apply_to_one(node: Passage) -> None:
 def _apply_back(node: Passage) -> None:
     names = {"start_percent": "start", "end_percent": "end"}
     names |= {name: name for name in ("image", "vae", "strength", "control_net")}
-    refuse_unsupported(node, "positive", "negative", "mask", MODE, *names.values())
+    refuse_unsupported(node, "positive", "negative", "mask", MODE, "crop", *names.values())
     taken: dict[str, Any] = {
         their: node.inputs[our] for their, our in names.items() if our in node.inputs
     }

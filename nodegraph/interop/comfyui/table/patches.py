@@ -18,7 +18,7 @@ from nodegraph.interop.comfyui.table.carried_values import (
     patched,
     refuse_unsupported,
 )
-from nodegraph.interop.comfyui.table.parts import file_input
+from nodegraph.interop.comfyui.table.parts import CROP, file_input
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
@@ -226,9 +226,25 @@ def _control(node: Passage) -> None:
     loaded = node.add("LoadControlNet", control_net=file)
     names = {"start": "start_percent", "end": "end_percent"}
     names |= {name: name for name in ("image", "vae", "mask", "strength")}
-    taken = {our: node.inputs[their] for our, their in names.items() if their in node.inputs}
+    taken: dict[str, Any] = {
+        our: node.inputs[their] for our, their in names.items() if their in node.inputs
+    }
+    if "mask" in taken:
+        # There it is scaled to the latent.
+        sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
+        taken["mask"] = MadeOutput(sized, "mask")
     made = MadeOutput(loaded, "control_net")
-    _put_on(node, {"type": "ApplyControlNet", "control_net": made, **taken})
+    crop = CROP if "vae" in taken else {}
+    _put_on(node, {"type": "ApplyControlNet", "control_net": made, **taken, **crop})
+
+
+def _fun_control(node: Passage) -> None:
+    """Alibaba's control network of Z-Image, which here is shown nothing to fill."""
+    if "inpaint_image" in node.inputs or "image" not in node.inputs:
+        raise Untranslatable(
+            "nodegraph shows Z-Image's control network a control image, but no image to fill"
+        )
+    _control(node)
 
 
 def _easy_cache(node: Passage) -> None:
@@ -565,6 +581,11 @@ _ADAPTERS = (
         f"QwenImageDiffsynthControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
         "image: IMAGE, strength: FLOAT = 1.0, mask: MASK?) -> MODEL",
         _control,
+    ),
+    entry(
+        f"ZImageFunControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
+        "strength: FLOAT = 1.0, image: IMAGE?, inpaint_image: IMAGE?, mask: MASK?) -> MODEL",
+        _fun_control,
     ),
     entry(
         f"AnimaLLLiteApply({_MODEL}, model_patch: MODEL_PATCH, image: IMAGE, mask: MASK?, "
