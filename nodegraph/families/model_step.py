@@ -67,7 +67,10 @@ class BlockControl:
     def added(self, block: int, states: Tensor) -> Tensor:
         """The tokens behind a block, with what the network adds to the first of them."""
         own = states[:, : self.tokens.shape[1]]
-        own = own + self.network(block, own, self.tokens) * self.strength
+        # The network may be in another precision than the model.
+        precision = getattr(self.network, "dtype", own.dtype)
+        change = self.network(block, own.to(precision), self.tokens.to(precision))
+        own = own + change.to(own.dtype) * self.strength
         return torch.cat([own, states[:, self.tokens.shape[1] :]], 1)
 
 

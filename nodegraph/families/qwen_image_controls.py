@@ -143,11 +143,12 @@ class QwenImageFunControlNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         rotary = transformer.pos_embed(
             img_shapes, max_txt_seq_len=prompt.shape[1], device=tokens.device
         )
-        state = self.control_blocks[0].before_proj(self.control_img_in(control)) + tokens
+        beside: list[Any] = list(self.control_blocks)
+        state = beside[0].before_proj(self.control_img_in(control)) + tokens
         blocks = len(transformer.transformer_blocks)
-        every = max(1, blocks // len(self.control_blocks))
+        every = max(1, blocks // len(beside))
         added = [torch.zeros_like(tokens)] * blocks
-        for number, block in enumerate(self.control_blocks):
+        for number, block in enumerate(beside):
             prompt, state = block(state, prompt, None, time, rotary)
             if number * every < blocks:
                 added[number * every] = block.after_proj(state)

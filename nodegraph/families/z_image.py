@@ -100,6 +100,8 @@ Z_IMAGE_FILE = denoiser_layout(
 
 _MODEL_LAYERS = 30
 """Of Z-Image: the layers of a control network add to every few of them."""
+_TRAINED = "control_noise_refiner"
+"""As diffusers calls networks whose refiner was trained."""
 _CONTROL_INPUT = "control_all_x_embedder.2-1.weight"
 _REFINER = "control_noise_refiner."
 _CONTROL_MARKS = ((_CONTROL_INPUT, "control_layers.0.before_proj.weight"),)
@@ -112,7 +114,7 @@ def _control_config(net: Shapes) -> dict[str, Any]:
     layers = count_of(net, r"control_layers\.(\d+)\.")
     refiners = count_of(net, r"control_noise_refiner\.(\d+)\.") or 2
     own_refiner = f"{_REFINER}0.before_proj.weight" in net
-    refined = "control_noise_refiner" if own_refiner else "control_layers"
+    refined = _TRAINED if own_refiner else "control_layers"
     # Version 1 has as many channels as latents, and refines the image without the latent.
     is_first = patch // _PATCH**2 == _LATENT_CHANNELS
     return {
@@ -238,14 +240,19 @@ def _beside_transformer(question: ControlNetCall, model: Denoiser) -> Any:
         same = network.dtype == model.dtype
         twin = copy(network) if same else deepcopy(network).to(model.dtype)
         twin._modules, twin._parameters = dict(twin._modules), dict(twin._parameters)
-        refiner = twin.control_noise_refiner
-        if twin.add_control_noise_refiner == "control_noise_refiner" and not bool(
-            refiner[0].before_proj.weight.any()
+        if twin.add_control_noise_refiner == _TRAINED and _is_zero(
+            twin.control_noise_refiner[0].before_proj, int(network.config.dim), model
         ):
             # Version 2.0 was trained without its refiner, which only its weights tell.
             twin.add_control_noise_refiner = "control_layers"
         question.cache["network"] = type(network).from_transformer(twin, model.module)
     return question.cache["network"]
+
+
+def _is_zero(layer: Any, width: int, model: Denoiser) -> bool:
+    """Whether a layer gives the same for all inputs. Its weights may be packed, so it is asked."""
+    one = torch.ones(1, width, dtype=model.dtype, device=model.device)
+    return torch.equal(layer(one), layer(one * 0))
 
 
 def _control_samples(x: Tensor, batch: Batch) -> dict[int, Tensor] | None:

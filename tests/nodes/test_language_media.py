@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nodegraph.core.values import Audio
+from nodegraph.core.values import Audio, PipelineComponent
+from nodegraph.families.components import Component
+from nodegraph.interop.pipelines.assembly import load_part
 from nodegraph.media.audio.codec import encode_audio
 from nodegraph.media.audio.transforms import resample
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.language.token_sampling import generate_text
+from nodegraph.perception.language_model import open_language_model
 from tests.diffusion.language.seeing_models import gemma4_file, gemma4_words, qwen35_folder
 from tests.nodes.conftest import Bench, link
 
@@ -246,3 +250,63 @@ def test_files_of_other_models_are_found_before_running(
     [problem] = bench.problems(asking(tmp_path / "words.safetensors"), "ask")
     assert (problem.node, problem.port) == ("load", "model")
     assert "Gemma 4" in str(problem)
+
+
+GEMMA_CHAT = (
+    "{{ bos_token }}{%- for message in messages -%}{{ '<|turn>' + message.role + '\\n' }}"
+    "{%- if message.content is string -%}{{ message.content }}{%- else -%}"
+    "{%- for item in message.content -%}"
+    "{%- if item.type == 'image' -%}{{ '\\n\\n<|image|>\\n\\n' }}"
+    "{%- elif item.type == 'audio' -%}<|audio|>{%- else -%}{{ item.text }}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}{{ '<turn|>\\n' }}{%- endfor -%}{{ '<|turn>model\\n' }}"
+)
+
+
+@pytest.mark.slow
+def test_gemma_4_of_a_folder_answers_by_its_own_template_and_settings(
+    bench: Bench, gemma: tuple[Path, Any], tmp_path: Path
+) -> None:
+    path, stock = gemma
+    stock.save_pretrained(tmp_path / "folder")
+    words = tf.PreTrainedTokenizerFast(
+        tokenizer_object=gemma4_words(), bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+    )
+    words.chat_template = GEMMA_CHAT
+    words.save_pretrained(tmp_path / "folder")
+    settings = tmp_path / "folder" / "processor_config.json"
+    parts = {
+        "image_processor": {"image_processor_type": "Gemma4ImageProcessor", "max_soft_tokens": 280},
+        "feature_extractor": {"feature_extractor_type": "Gemma4AudioFeatureExtractor"},
+    }
+    settings.write_text(json.dumps(parts))
+    answers = []
+    for model in (path, tmp_path / "folder"):
+        nodes = asking(model)
+        pictures(bench, nodes)
+        sound(bench, nodes)
+        answers.append(bench.value(nodes, "ask.text"))
+    assert answers[0] == answers[1]
+    parts["image_processor"]["max_soft_tokens"] = 70
+    settings.write_text(json.dumps(parts))
+    assert bench.value(nodes, "ask.text") != answers[1]
+
+
+def test_scaled_weights_of_8_bits_are_read(gemma: tuple[Path, Any], tmp_path: Path) -> None:
+    path, stock = gemma
+    name = "layers.0.mlp.gate_proj"
+    tensors = load_file(path)
+    small = tensors[f"model.{name}.weight"].to(torch.float8_e4m3fn)
+    form = torch.tensor(list(b'{"format": "float8_e4m3fn"}'), dtype=torch.uint8)
+    tensors[f"model.{name}.weight"] = small
+    tensors[f"model.{name}.weight_scale"] = torch.tensor(0.5)
+    tensors[f"model.{name}.comfy_quant"] = form
+    file = tmp_path / "gemma4_e4b_it_fp8_scaled.safetensors"
+    save_file(tensors, file)
+    recipe = open_language_model(str(file), [], dtype="float32").model
+    assert isinstance(recipe, PipelineComponent)
+    component = load_part(recipe, "cpu")
+    assert isinstance(component, Component)
+    weights = component.module.state_dict()
+    wanted = stock.state_dict() | {f"model.language_model.{name}.weight": small.float() * 0.5}
+    assert weights.keys() == wanted.keys()
+    assert all(torch.equal(item, wanted[key]) for key, item in weights.items())

@@ -964,3 +964,16 @@ def test_a_control_image_is_cropped_to_whole_cells(model_of: ModelOf, net_of: Ne
     assert torch.equal(found.hint, seen(model, net, picture(), mask=mask).hint)
     with raises(InvalidValue, port="image"):
         seen(model, net, wide, mask=hidden)
+
+
+def test_a_network_of_another_precision_adds_inside(model_of: ModelOf, net_of: NetOf) -> None:
+    _, model = model_of(qwen_image)
+    net = net_of(qwen_blockwise)
+    control = seen(model, net, picture())
+    plain = led(model, [net], [control], cfg=1.0).latents
+    module = random_net(qwen_blockwise, 0)
+    module.load_state_dict(net.module.state_dict())
+    live = replace(net.live, modules={"controlnet": module.to(torch.bfloat16)})
+    found = led(model, [replace(net, live=live)], [control], cfg=1.0).latents
+    assert not torch.equal(found, plain)
+    torch.testing.assert_close(found, plain, rtol=0, atol=0.1)
