@@ -143,12 +143,12 @@ class QwenImageFunControlNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         rotary = transformer.pos_embed(
             img_shapes, max_txt_seq_len=prompt.shape[1], device=tokens.device
         )
-        beside: list[Any] = list(self.control_blocks)
-        state = beside[0].before_proj(self.control_img_in(control)) + tokens
+        control_blocks: list[Any] = list(self.control_blocks)
+        state = control_blocks[0].before_proj(self.control_img_in(control)) + tokens
         blocks = len(transformer.transformer_blocks)
-        every = max(1, blocks // len(beside))
+        every = max(1, blocks // len(control_blocks))
         added = [torch.zeros_like(tokens)] * blocks
-        for number, block in enumerate(beside):
+        for number, block in enumerate(control_blocks):
             prompt, state = block(state, prompt, None, time, rotary)
             if number * every < blocks:
                 added[number * every] = block.after_proj(state)

@@ -251,8 +251,8 @@ def _beside_transformer(question: ControlNetCall, model: Denoiser) -> Any:
 
 def _is_zero(layer: Any, width: int, model: Denoiser) -> bool:
     """Whether a layer gives the same for all inputs. Its weights may be packed, so it is asked."""
-    one = torch.ones(1, width, dtype=model.dtype, device=model.device)
-    return torch.equal(layer(one), layer(one * 0))
+    ones = torch.ones(1, width, dtype=model.dtype, device=model.device)
+    return torch.equal(layer(ones), layer(ones * 0))
 
 
 def _control_samples(x: Tensor, batch: Batch) -> dict[int, Tensor] | None:
