@@ -236,9 +236,9 @@ class QwenImage(Family):
         height, width = x.shape[-2:]
         name = type(question.network).__name__
         if name == _BLOCKWISE:
-            return _inside(question)
+            return _block_control(question)
         if name == _FUN.class_name:
-            return {BLOCKS: _beside(model, question, x, moment, batch)}
+            return {BLOCKS: _fun_residuals(model, question, x, moment, batch)}
         residuals = question.network(
             hidden_states=pack_latents(x),
             controlnet_cond=pack_latents(question.repeat(question.hints[0])),
@@ -280,7 +280,7 @@ class QwenImage(Family):
         )
 
 
-def _inside(question: ControlNetCall) -> Residuals:
+def _block_control(question: ControlNetCall) -> Residuals:
     """The control of a network that adds behind each block, by what the block gives."""
     hint = question.repeat(question.hints[0])
     tokens = question.network.img_in(pack_latents(hint))
@@ -290,7 +290,7 @@ def _inside(question: ControlNetCall) -> Residuals:
     return {key: [BlockControl(question.network, tokens, strength)]}
 
 
-def _beside(
+def _fun_residuals(
     model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
 ) -> list[Tensor]:
     """What Alibaba's network adds behind each block. It is shown no mask and nothing to fill."""

@@ -197,7 +197,7 @@ class ZImage(Family):
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         """As `Family.controlled`. Networks with a mask and an image to fill are shown neither."""
-        network = _beside_transformer(question, model)
+        network = _network_with_transformer(question, model)
         hint = question.repeat(question.hints[0]).to(model.dtype)
         beyond = int(network.config.control_in_dim) - hint.shape[1]
         shown = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, beyond)).unsqueeze(2)
@@ -230,7 +230,7 @@ def _time(moment: Moment) -> Tensor:
     return (moment.training_timesteps - moment.timestep) / moment.training_timesteps
 
 
-def _beside_transformer(question: ControlNetCall, model: Denoiser) -> Any:
+def _network_with_transformer(question: ControlNetCall, model: Denoiser) -> Any:
     """A control network with the layers of the transformer that it shares.
 
     Others share the network, so the layers are put on a copy that has the same weights.
